@@ -1,0 +1,61 @@
+"""Typing of the compiled reader; the implementation and its memory-ordering argument are in `reader.pyx`."""
+
+from glidecache_shared.pool.metrics import PoolMetrics
+
+Key = bytes | str | bytearray | memoryview | int | float
+
+class PoolFormatError(Exception):
+    """The files are not a pool of this layout version, or their header contradicts itself."""
+
+class PoolReader:
+    """A pool, mapped read-only, and its access board, mapped writable: a worker's view of the cache.
+
+    Any number of threads and forked children may share one reader. A lookup is bounded, takes no lock and makes no
+    system call. The files' mappings last until the object is garbage collected.
+    """
+
+    def __init__(self, pool_path: str, board_path: str) -> None:
+        """Map both files. Raises `PoolFormatError` or `OSError`."""
+
+    def get(self, key: Key) -> bytes | None:
+        """The cached string, or None: not cached, expired, of another kind, or the pool is not trusted."""
+
+    def hgetall(self, key: Key) -> dict[bytes, bytes] | None:
+        """The cached hash as a fresh dict, or None (as `get`)."""
+
+    def smembers(self, key: Key) -> set[bytes] | None:
+        """The cached set as a fresh set, or None (as `get`)."""
+
+    def lookup(self, key: Key, kind: int, now_ns: int = ...) -> bytes | dict[bytes, bytes] | set[bytes] | None:
+        """What `get`, `hgetall` and `smembers` share; `now_ns` (CLOCK_MONOTONIC when not given) is for tests."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the daemon's heartbeat is within its grace and the generation is not retired (architecture 9)."""
+
+    @property
+    def retired(self) -> bool:
+        """Whether the daemon has replaced or ended this generation: attach again."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def instance_id(self) -> int: ...
+    @property
+    def metrics_enabled(self) -> bool: ...
+    def metrics(self) -> PoolMetrics:
+        """The pool's counters, summed over all processes (contract C13)."""
+
+class CachedReads:
+    """Base of the blocking clients: a hit is answered without leaving compiled code.
+
+    `_reader` is None while no pool is attached. Whatever is not a hit goes to `_read_miss(kind, key)` of the
+    subclass, whose result is returned.
+    """
+
+    _reader: PoolReader | None
+
+    def get(self, key: Key) -> bytes | None: ...
+    def hgetall(self, key: Key) -> dict[bytes, bytes]: ...
+    def smembers(self, key: Key) -> set[bytes]: ...
+    def _read_miss(self, kind: int, key: Key) -> object: ...

@@ -1,0 +1,106 @@
+"""Typing of the compiled store; the implementation is in `store.pyx`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+from glidecache_shared.pool.metrics import PoolMetrics
+
+Value = bytes | Mapping[bytes, bytes] | Iterable[bytes]
+
+class PoolFull(Exception):
+    """The pool's file system has no room for even an empty pool."""
+
+class PoolStore:
+    """The only writer of one pool generation: index, entries, policy, bound, counters.
+
+    Owned by the daemon's one thread. `now_ns` arguments are CLOCK_MONOTONIC; when not given, the clock is read.
+    """
+
+    @classmethod
+    def create(
+        cls,
+        directory: str,
+        pool_id: str,
+        generation: int,
+        *,
+        max_cache_kb: int,
+        entry_ttl_ms: int,
+        eviction_policy: str,
+        enable_metrics: bool,
+        instance_id: int,
+        grace_ms: int,
+        pool_mode: int = 0o640,
+        board_mode: int = 0o660,
+        secret: bytes | None = None,
+        now_ns: int = ...,
+    ) -> Self:
+        """Make `<pool_id>.<generation>.pool` and `.board` in `directory`.
+
+        `eviction_policy` is `"LRU"` or `"LFU"`; `secret` (16 bytes; random when None) keys the hash.
+        Raises `ValueError`, `OSError`, or `PoolFull`.
+        """
+
+    def lookup(self, key: bytes, kind: int, after_flight: int = 0, now_ns: int = ...) -> object:
+        """The daemon's own lookup for a request that did not hit in the worker (contract C7a).
+
+        Live, of that kind, and stored by a flight numbered above `after_flight`: touched, counted as a hit, returned as
+        `bytes`, `dict[bytes, bytes]` or `set[bytes]`. Otherwise None, counted as a miss; what had expired is removed and
+        counts as an expiration.
+        """
+
+    def insert(self, key: bytes, kind: int, value: Value, flight: int = 0, now_ns: int = ...) -> bool:
+        """Store a successful reply (contract C4, C8–C12), evicting victims in policy order until it fits.
+
+        `value`: bytes for STRING; a mapping, or a flat sequence field, value, … for HASH; an iterable of bytes for SET.
+        `flight` numbers the request that brought it, in the order of sending, from 1: an entry that a later flight stored
+        is not replaced (contract C22). Returns whether it was stored; False when it is over the bound (contract C9), when
+        a later flight's entry stands, or when the file system is full and nothing was left to evict.
+        """
+
+    def flush(self) -> int:
+        """Remove all entries, counting neither evictions nor expirations; returns how many there were."""
+
+    def beat(self, now_ns: int = ...) -> None:
+        """Renew the heartbeat that readers trust (architecture 9)."""
+
+    def retire(self) -> None:
+        """Tell readers to stop using this generation; they attach again."""
+
+    def unlink(self) -> None:
+        """Remove both files from the directory; mappings stay valid."""
+
+    def close(self) -> None:
+        """Unmap. Idempotent; every other method raises `ValueError` afterwards."""
+
+    def metrics(self) -> PoolMetrics: ...
+    def check_integrity(self) -> None:
+        """Walk the whole pool; raises `AssertionError` naming the first contradiction. For tests and `doctor`."""
+
+    def entries(self) -> list[tuple[bytes, int]]:
+        """Every entry's (key, kind), in no order."""
+
+    @property
+    def pool_path(self) -> str: ...
+    @property
+    def board_path(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def max_bytes(self) -> int: ...
+    @property
+    def charged_bytes(self) -> int:
+        """The sum of all entries' charges (contract C8)."""
+
+    @property
+    def resident_bytes(self) -> int:
+        """What the two files occupy in memory."""
+
+    @property
+    def file_system_full(self) -> int:
+        """How many times growing failed because the file system had no room."""
+
+def charge_bytes(key_bytes: int, payload_bytes: int) -> int:
+    """An entry's charge by the lengths of its key and payload alone (contract C8; docs/design/pool-layout.md)."""
+
+def payload_bytes(kind: int, value: Value) -> int:
+    """The length of the flat payload that `value` is stored as."""

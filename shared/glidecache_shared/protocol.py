@@ -1,0 +1,112 @@
+"""The wire protocol's numbers and its msgpack encoding, once for both sides (docs/protocol.md).
+
+Nothing here imports msgpack before the first message is packed: `import glidecache` stays light.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+PROTOCOL_VERSION = 1
+
+# Operations
+HELLO = 0
+ATTACH = 1
+DETACH = 2
+COMMAND = 3
+READ = 4
+GET_MANY = 5
+BATCH = 6
+PING = 7
+STATS = 8
+FLUSH = 9
+DROP = 10
+
+# Reply statuses
+STATUS_OK = 0
+STATUS_ERROR = 1
+
+# Error codes
+ERROR_REQUEST = 1
+ERROR_TIMEOUT = 2
+ERROR_CONNECTION = 3
+ERROR_CLOSING = 4
+ERROR_CONFIGURATION = 5
+ERROR_EXEC_ABORT = 6
+ERROR_STALE_INSTANCE = 7
+ERROR_UNKNOWN_SESSION = 8
+ERROR_FORBIDDEN = 9
+ERROR_PROTOCOL = 10
+ERROR_BUSY = 11
+ERROR_OVERDUE = 12
+
+# msgpack extension types
+EXT_SET = 1
+EXT_ERROR = 2
+EXT_BIG_INTEGER = 3
+
+DEFAULT_MAX_MESSAGE_BYTES = 545_259_520
+"""512 MiB, the server's own limit for one string, and 8 MiB for what stands around it."""
+
+
+class ReplyError(Exception):
+    """An error inside a reply (a batch's element, a nested error): `args[0]` is the server's text."""
+
+
+def pack(message: Sequence[Any]) -> bytes:
+    """Encode one message; `set` and `ReplyError` become extensions. Raises `TypeError` for other types."""
+    import msgpack
+
+    return msgpack.packb(message, use_bin_type=True, default=_pack_extension)  # type: ignore[no-any-return]
+
+
+def unpack(frame: bytes | memoryview, max_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> Any:
+    """Decode one message.
+
+    `max_bytes` raises msgpack's own limits for strings and containers to what the transport let through.
+    Raises `ValueError` for anything that is not exactly one well-formed msgpack object.
+    """
+    import msgpack
+
+    try:
+        return msgpack.unpackb(
+            frame,
+            raw=False,
+            strict_map_key=False,
+            ext_hook=_unpack_extension,
+            max_str_len=max_bytes,
+            max_bin_len=max_bytes,
+            max_ext_len=max_bytes,
+        )
+    except ValueError:
+        raise
+    except Exception as error:  # msgpack's own errors and those of nested extensions share no base
+        message = f"not a msgpack message: {type(error).__name__}: {error}"
+        raise ValueError(message) from error
+
+
+def _pack_extension(value: Any) -> Any:
+    import msgpack
+
+    if isinstance(value, (set, frozenset)):
+        return msgpack.ExtType(EXT_SET, pack(list(value)))
+    if isinstance(value, BaseException):
+        return msgpack.ExtType(EXT_ERROR, str(value).encode("utf-8", "surrogateescape"))
+    if isinstance(value, int):  # beyond 64 bits: msgpack hands such integers to this hook
+        return msgpack.ExtType(EXT_BIG_INTEGER, str(value).encode())
+    message = f"cannot be sent: {type(value).__name__}"
+    raise TypeError(message)
+
+
+def _unpack_extension(code: int, data: bytes) -> Any:
+    if code == EXT_SET:
+        return set(unpack(data, len(data)))
+    if code == EXT_ERROR:
+        return ReplyError(data.decode("utf-8", "surrogateescape"))
+    if code == EXT_BIG_INTEGER:
+        return int(data)
+    message = f"unknown msgpack extension {code}"
+    raise ValueError(message)
