@@ -1,0 +1,155 @@
+"""Leases: which processes hold a pool, kept by the kernel (architecture 8, contract C20).
+
+A pool has one small file, its lease. Each holder has it open with a shared `flock`; forks inherit the open file and
+with it the lock; the kernel drops the lock when the last descriptor of it closes, in whichever way its process ends.
+The daemon asks with the exclusive lock whether anybody is left.
+
+Nobody on the holders' side ever unlocks: `LOCK_UN` in a forked child would drop its parent's lock too. Closing is enough.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+# The daemon's probe has the exclusive lock for some microseconds: a holder that meets it comes again.
+_LOCK_ATTEMPTS = 50
+_LOCK_PAUSE_SECONDS = 0.001
+
+
+class Lease:
+    """A shared hold on one pool, from `hold` until `close` or the death of the last process that has it.
+
+    It is inherited by forks, each of which has its own descriptor: closing one leaves the others' hold. Not inherited
+    by `exec`. Closing is idempotent, and safe from any one thread; an object that is garbage collected closes itself.
+    """
+
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Give up this process's hold. Never raises."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            _close(descriptor)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called in this process."""
+        return self._descriptor < 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def hold(path: str, inode: int) -> Lease | None:
+    """Take a shared hold on the lease at `path`, or None when the pool has ended or was replaced: attach again.
+
+    `inode` is what the daemon said when it handed the pool out. The path is looked at again once the lock is held: the
+    daemon unlinks a lease only while it has the exclusive lock, so a lock on a file that the path still leads to is a
+    lock on a live pool. Waits at most some 50 ms for the daemon's own probe. Raises `OSError` when the file exists
+    and cannot be opened (permissions).
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    lease = Lease(descriptor)
+    if _lock_shared(descriptor) and os.fstat(descriptor).st_ino == inode and _inode_at(path) == inode:
+        return lease
+    lease.close()
+    return None
+
+
+def create(path: str, mode: int = 0o640) -> int:
+    """Make a new, unheld lease and return the daemon's descriptor of it, which `has_holders` and `end` ask by.
+
+    `mode` is set exactly, whatever the umask. Raises `FileExistsError` when the path exists, and `OSError`.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        os.fchmod(descriptor, mode)
+    except OSError:
+        os.unlink(path)
+        _close(descriptor)
+        raise
+    return descriptor
+
+
+def inode(descriptor: int) -> int:
+    """The inode number that `hold` wants to see, of a lease that `create` made."""
+    return os.fstat(descriptor).st_ino
+
+
+def has_holders(descriptor: int) -> bool:
+    """Whether any process holds the lease now. For the daemon: the exclusive lock is taken and released at once.
+
+    Unlocking is right here: the daemon's descriptor came from its own `open`, and no fork shares it.
+    """
+    if not _lock_exclusive(descriptor):
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def end(path: str, descriptor: int) -> bool:
+    """Unlink the lease and close the daemon's descriptor if nobody holds it; whether that was so.
+
+    The path is removed only while the exclusive lock is held, so a client that opens the file meanwhile either has
+    its shared lock first (then this returns False and the pool lives on), or finds afterwards that the path is gone.
+    """
+    if not _lock_exclusive(descriptor):
+        return False
+    try:
+        if _inode_at(path) == os.fstat(descriptor).st_ino:
+            os.unlink(path)
+    finally:
+        _close(descriptor)
+    return True
+
+
+def _lock_shared(descriptor: int) -> bool:
+    for attempt in range(_LOCK_ATTEMPTS):
+        if attempt:
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return True
+    return False
+
+
+def _lock_exclusive(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _inode_at(path: str) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return -1
+
+
+def _close(descriptor: int) -> None:
+    try:
+        os.close(descriptor)
+    except OSError:  # Linux has released the descriptor all the same, and with it the lock
+        pass

@@ -1,0 +1,155 @@
+# cython: freethreading_compatible=True
+"""The access board from the daemon's side: every access is guarded, because workers could have truncated the file.
+
+A fault reads as zero and is counted; recency is then spoiled for that pool, values never are (architecture decision 12).
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memset
+
+from glidecache_shared.pool.layout cimport (
+    GC_BOARD_HEADER_BYTES,
+    GC_COUNT_BITS,
+    GC_COUNT_MASK,
+    GC_RECORD_BYTES,
+    GC_SHARDS,
+    gc_load_relaxed_u64,
+    gc_record,
+    gc_shard,
+    gc_store_relaxed_u64,
+    gc_touch,
+)
+from glidecache_shared.pool.mapping cimport MappedFile, Region
+
+from cpython.exc cimport PyErr_SetFromErrno
+
+cdef extern from "guard.h" nogil:
+    int gc_guard_install()
+    bint gc_guarded(void (*work)(void *) noexcept nogil, void *argument)
+
+cdef struct RecordWork:
+    gc_record *record
+    uint64_t last_access_ns
+    uint64_t tag_count
+    uint32_t tag
+    bint counts
+
+cdef struct CopyWork:
+    gc_record *source
+    gc_record *target
+    uint32_t count
+
+cdef struct HitsWork:
+    gc_shard *shards
+    uint64_t total
+
+
+cdef void do_reset(void *argument) noexcept nogil:
+    # The tag first: a late reader of the record's last owner then no longer finds its own.
+    cdef RecordWork *work = <RecordWork *>argument
+    gc_store_relaxed_u64(&work.record.tag_count, work.tag_count)
+    gc_store_relaxed_u64(&work.record.last_access_ns, work.last_access_ns)
+
+
+cdef void do_touch(void *argument) noexcept nogil:
+    cdef RecordWork *work = <RecordWork *>argument
+    gc_touch(work.record, work.tag, work.last_access_ns, work.counts)
+
+
+cdef void do_read(void *argument) noexcept nogil:
+    cdef RecordWork *work = <RecordWork *>argument
+    work.tag_count = gc_load_relaxed_u64(&work.record.tag_count)
+    work.last_access_ns = gc_load_relaxed_u64(&work.record.last_access_ns)
+
+
+cdef void do_copy(void *argument) noexcept nogil:
+    cdef CopyWork *work = <CopyWork *>argument
+    cdef uint32_t i
+    for i in range(work.count):
+        work.target[i].last_access_ns = gc_load_relaxed_u64(&work.source[i].last_access_ns)
+        work.target[i].tag_count = gc_load_relaxed_u64(&work.source[i].tag_count)
+
+
+cdef void do_sum_hits(void *argument) noexcept nogil:
+    cdef HitsWork *work = <HitsWork *>argument
+    cdef int i
+    for i in range(GC_SHARDS):
+        work.total += gc_load_relaxed_u64(&work.shards[i].hits)
+
+
+cdef class Board:
+    """One pool's access records and hit counters. `counts`: whether the policy looks at access counts (LFU)."""
+
+    @staticmethod
+    cdef Board over(MappedFile file, uint32_t max_records, bint counts):
+        cdef Board self = Board.__new__(Board)
+        if gc_guard_install() != 0:
+            PyErr_SetFromErrno(OSError)
+        self.file = file
+        self.region = Region(file, GC_BOARD_HEADER_BYTES, <uint64_t>max_records * GC_RECORD_BYTES)
+        self.records = <gc_record *>(file.base + GC_BOARD_HEADER_BYTES)
+        self.max_records = max_records
+        self.record_count = 0
+        self.counts = counts
+        self.faults = 0
+        return self
+
+    cdef bint cover(self, uint32_t records) noexcept:
+        """Put memory behind the first `records` records; False when the file system refuses, or the bound."""
+        if records > self.max_records or not self.region.ensure(<uint64_t>records * GC_RECORD_BYTES):
+            return False
+        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
+        return True
+
+    cdef void reset(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept:
+        """Give a record to a new entry: storing is the first access (contract C11)."""
+        cdef RecordWork work
+        work.record = &self.records[record]
+        work.tag_count = <uint64_t>tag << GC_COUNT_BITS | 1
+        work.last_access_ns = now_ns
+        if not gc_guarded(do_reset, &work):
+            self.faults += 1
+
+    cdef void touch(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept:
+        """A hit that the daemon answered."""
+        cdef RecordWork work
+        work.record = &self.records[record]
+        work.tag = tag
+        work.last_access_ns = now_ns
+        work.counts = self.counts
+        if not gc_guarded(do_touch, &work):
+            self.faults += 1
+
+    cdef Priority priority(self, uint32_t record) noexcept:
+        """Where a record stands now."""
+        cdef Priority result
+        cdef RecordWork work
+        work.record = &self.records[record]
+        if not gc_guarded(do_read, &work):
+            self.faults += 1
+            memset(&result, 0, sizeof(result))
+            return result
+        result.count = work.tag_count & GC_COUNT_MASK if self.counts else 0
+        result.last_access_ns = work.last_access_ns
+        return result
+
+    cdef bint copy(self, uint32_t first, uint32_t count, gc_record *target) noexcept:
+        """Copy records out, each word whole; zeros, counted as a fault, when the file is shorter."""
+        cdef CopyWork work
+        work.source = &self.records[first]
+        work.target = target
+        work.count = count
+        if gc_guarded(do_copy, &work):
+            return True
+        self.faults += 1
+        memset(target, 0, count * sizeof(gc_record))
+        return False
+
+    cdef uint64_t hits(self) noexcept:
+        """Hits that readers counted, over all shards (contract C13)."""
+        cdef HitsWork work
+        work.shards = <gc_shard *>self.file.base
+        work.total = 0
+        if not gc_guarded(do_sum_hits, &work):
+            self.faults += 1
+        return work.total

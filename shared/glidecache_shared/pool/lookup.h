@@ -1,0 +1,163 @@
+/* Finding an entry: the walk that reader and store share.
+ *
+ * Everything here may run while the daemon changes what is read. So each link, number and length is checked against
+ * what the header publishes before it is followed, each loop is bounded, and nothing that is returned may be believed
+ * until the caller has seen the bucket's version unchanged (docs/design/memory-model.md). The payload bytes are copied
+ * by plain memcpy: a copy that raced with the writer is thrown away by that check and never looked at.
+ */
+#ifndef GLIDECACHE_LOOKUP_H
+#define GLIDECACHE_LOOKUP_H
+
+#include <string.h>
+
+#include "atomics.h"
+#include "layout.h"
+
+/* A mapping of a pool file, with its geometry as validated when it was mapped. */
+typedef struct {
+    gc_header *header;
+    gc_bucket *primary;
+    gc_bucket *overflow;
+    uint8_t *arena;
+    uint32_t max_buckets;
+    uint32_t max_overflow;
+    uint32_t max_granules;
+    uint32_t max_records;
+} gc_view;
+
+/* A position in the bytes of an extent chain. */
+typedef struct {
+    uint8_t *at;
+    uint64_t left; /* bytes from `at` to the end of this extent */
+    uint32_t next; /* the next extent's first granule, or 0 */
+    uint32_t granule_count;
+} gc_cursor;
+
+typedef struct {
+    gc_entry entry;
+    gc_cursor payload; /* stands at the payload's first byte */
+    uint32_t granule;
+} gc_found;
+
+/* A count that the header publishes; one that the mapping cannot hold reads as 0. */
+static inline uint32_t gc_published(const uint32_t *word, uint32_t maximum) {
+    uint32_t count = gc_load_acquire_u32(word); /* pairs with the release in Region growth: memory first, count after */
+    return count <= maximum ? count : 0;
+}
+
+static inline bool gc_cursor_enter(const gc_view *view, uint32_t granule, gc_cursor *cursor) {
+    cursor->at = NULL;
+    cursor->left = 0;
+    cursor->next = 0;
+    if (granule == 0 || granule >= cursor->granule_count)
+        return false;
+    uint8_t *extent = view->arena + (uint64_t)granule * GC_GRANULE_BYTES;
+    uint32_t link = gc_load_relaxed_u32((const uint32_t *)extent);
+    cursor->next = link & GC_LINK_NEXT;
+    if (link & GC_LINK_SINGLE) {
+        cursor->at = extent + 4;
+        cursor->left = GC_GRANULE_PAYLOAD;
+        return true;
+    }
+    uint32_t granules = gc_load_relaxed_u32((const uint32_t *)(extent + 4));
+    if (granules < 2 || granules > cursor->granule_count - granule)
+        return false;
+    cursor->at = extent + 8;
+    cursor->left = gc_extent_capacity(granules);
+    return true;
+}
+
+/* Copy the next `length` bytes out of the chain. Every extent carries bytes, so the loop ends. */
+static inline bool gc_cursor_copy(const gc_view *view, gc_cursor *cursor, uint8_t *target, uint64_t length) {
+    while (length > cursor->left) {
+        memcpy(target, cursor->at, cursor->left);
+        target += cursor->left;
+        length -= cursor->left;
+        if (!gc_cursor_enter(view, cursor->next, cursor))
+            return false;
+    }
+    memcpy(target, cursor->at, length);
+    cursor->at += length;
+    cursor->left -= length;
+    return true;
+}
+
+static inline bool gc_cursor_equals(const gc_view *view, gc_cursor *cursor, const uint8_t *bytes, uint64_t length) {
+    while (length > cursor->left) {
+        if (memcmp(bytes, cursor->at, cursor->left) != 0)
+            return false;
+        bytes += cursor->left;
+        length -= cursor->left;
+        if (!gc_cursor_enter(view, cursor->next, cursor))
+            return false;
+    }
+    if (memcmp(bytes, cursor->at, length) != 0)
+        return false;
+    cursor->at += length;
+    cursor->left -= length;
+    return true;
+}
+
+/* Write `length` bytes into a chain that no bucket leads to yet (the daemon only). */
+static inline bool gc_cursor_write(const gc_view *view, gc_cursor *cursor, const uint8_t *source, uint64_t length) {
+    while (length > cursor->left) {
+        memcpy(cursor->at, source, cursor->left);
+        source += cursor->left;
+        length -= cursor->left;
+        if (!gc_cursor_enter(view, cursor->next, cursor))
+            return false;
+    }
+    memcpy(cursor->at, source, length);
+    cursor->at += length;
+    cursor->left -= length;
+    return true;
+}
+
+/* Read an entry's header; the cursor then stands at its key. False when the lengths cannot be true. */
+static inline bool gc_entry_open(const gc_view *view, uint32_t granule, gc_entry *entry, gc_cursor *cursor) {
+    cursor->granule_count = gc_published(&view->header->granule_count, view->max_granules);
+    if (!gc_cursor_enter(view, granule, cursor))
+        return false;
+    memcpy(entry, cursor->at, sizeof *entry); /* an extent carries at least 72 bytes: the header is whole */
+    cursor->at += sizeof *entry;
+    cursor->left -= sizeof *entry;
+    return (uint64_t)entry->key_bytes + entry->payload_bytes <= (uint64_t)cursor->granule_count * GC_GRANULE_BYTES;
+}
+
+static inline uint64_t gc_entry_expires_ns(const gc_entry *entry) {
+    return (uint64_t)entry->expires_high << 32 | entry->expires_low;
+}
+
+/* The next bucket of a chain, or NULL at its end or where the link cannot be true. */
+static inline gc_bucket *gc_next_bucket(const gc_view *view, const gc_bucket *bucket) {
+    uint32_t number = gc_load_relaxed_u32(&bucket->overflow);
+    if (number == 0 || number > gc_published(&view->header->overflow_count, view->max_overflow))
+        return NULL;
+    return view->overflow + (number - 1);
+}
+
+/* More links than an honest chain has: keyed hashing keeps chains at a handful of buckets. Only damage is longer. */
+#define GC_MAX_CHAIN 256
+
+/* Look for `key` in the chain that starts at `bucket`. */
+static inline bool gc_find(const gc_view *view, const gc_bucket *bucket, uint32_t hash,
+                           const uint8_t *key, uint64_t key_bytes, gc_found *found) {
+    for (int links = 0; bucket != NULL && links < GC_MAX_CHAIN; links++) {
+        for (int i = 0; i < GC_BUCKET_SLOTS; i++) {
+            uint64_t slot = gc_load_relaxed_u64(&bucket->slots[i]);
+            if (slot == 0)
+                break; /* slots are filled from the front: the rest of the bucket is empty */
+            if ((uint32_t)(slot >> 32) != hash)
+                continue;
+            found->granule = (uint32_t)slot;
+            if (gc_entry_open(view, found->granule, &found->entry, &found->payload) &&
+                found->entry.key_bytes == key_bytes &&
+                gc_cursor_equals(view, &found->payload, key, key_bytes))
+                return true;
+        }
+        bucket = gc_next_bucket(view, bucket);
+    }
+    return false;
+}
+
+#endif

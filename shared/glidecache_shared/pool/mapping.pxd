@@ -1,0 +1,21 @@
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+
+cdef class MappedFile:
+    cdef readonly str path
+    cdef readonly uint64_t bytes
+    cdef uint8_t *base
+    cdef int descriptor
+
+    cdef void unmap(self) noexcept
+    cdef int _map(self, int protection) except -1
+
+
+cdef class Region:
+    cdef MappedFile file
+    cdef uint64_t offset
+    cdef uint64_t max_bytes
+    cdef uint64_t bytes
+    cdef readonly uint64_t refusals
+
+    cdef bint ensure(self, uint64_t wanted) noexcept

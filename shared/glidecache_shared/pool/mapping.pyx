@@ -1,0 +1,126 @@
+# cython: freethreading_compatible=True
+"""Files of a pool in memory: mapped once over their whole bound, given memory piece by piece.
+
+A file has its final length from the start, as one hole; `Region.ensure` puts memory behind the next piece with
+`posix_fallocate` *before* anything touches it. So a full tmpfs is a refusal that the caller can handle, never a SIGBUS
+(architecture decision 7). Readers map the same length and stay below the counts that the header publishes.
+"""
+
+import os
+
+from libc.errno cimport EINTR
+from libc.stdint cimport uint8_t, uint64_t
+from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
+
+from cpython.exc cimport PyErr_SetFromErrnoWithFilename
+
+cdef extern from "<fcntl.h>" nogil:
+    int posix_fallocate(int descriptor, long offset, long length)
+
+cdef enum:
+    PAGE_BYTES = 4096
+    MAX_STEP_BYTES = 256 * 1024
+
+
+cdef class MappedFile:
+    """One file mapped whole and shared. The mapping lasts as long as the object; forks inherit it."""
+
+    def __cinit__(self):
+        self.base = NULL
+        self.descriptor = -1
+
+    def __dealloc__(self):
+        self.unmap()
+
+    cdef void unmap(self) noexcept:
+        if self.base != NULL:
+            munmap(self.base, self.bytes)
+            self.base = NULL
+        if self.descriptor >= 0:
+            try:
+                os.close(self.descriptor)
+            except OSError:
+                pass  # the descriptor was closed behind our back; there is nothing left to release
+            self.descriptor = -1
+
+    @staticmethod
+    def create(str path, uint64_t length, int mode, uint64_t head_bytes):
+        """Make a new file of `length` bytes, a hole but for its first `head_bytes`, readable and writable here.
+
+        `mode` is set exactly, whatever the umask. Raises `OSError`; `FileExistsError` when `path` is taken.
+        """
+        cdef MappedFile self = MappedFile.__new__(MappedFile)
+        self.path = path
+        self.bytes = length
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(self.descriptor, length)
+            os.posix_fallocate(self.descriptor, 0, head_bytes)
+            self._map(PROT_READ | PROT_WRITE)
+            os.fchmod(self.descriptor, mode)
+        except BaseException:
+            self.unmap()
+            os.unlink(path)
+            raise
+        return self
+
+    @staticmethod
+    def open(str path, bint writable):
+        """Map an existing file whole, without keeping a descriptor. Raises `OSError`; `ValueError` when it is empty."""
+        cdef MappedFile self = MappedFile.__new__(MappedFile)
+        self.path = path
+        self.descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            self.bytes = os.fstat(self.descriptor).st_size
+            if self.bytes == 0:
+                raise ValueError(f"{path}: the file is empty")
+            self._map(PROT_READ | PROT_WRITE if writable else PROT_READ)
+        finally:
+            os.close(self.descriptor)
+            self.descriptor = -1
+        return self
+
+    cdef int _map(self, int protection) except -1:
+        cdef void *base = mmap(NULL, self.bytes, protection, MAP_SHARED, self.descriptor, 0)
+        if base == MAP_FAILED:
+            PyErr_SetFromErrnoWithFilename(OSError, os.fsencode(self.path))
+        self.base = <uint8_t *>base
+        return 0
+
+    def resident_bytes(self) -> int:
+        """The memory that the file occupies on its file system (a file that is held open by `create` only)."""
+        return os.fstat(self.descriptor).st_blocks * 512
+
+
+cdef class Region:
+    """A part of a `MappedFile` that grows from its start: `bytes` of `max_bytes` have memory behind them."""
+
+    def __cinit__(self, MappedFile file, uint64_t offset, uint64_t max_bytes, uint64_t present_bytes=0):
+        self.file = file
+        self.offset = offset
+        self.max_bytes = max_bytes
+        self.bytes = present_bytes
+        self.refusals = 0
+
+    cdef bint ensure(self, uint64_t wanted) noexcept:
+        """Put memory behind the first `wanted` bytes; False when the file system refuses or the region ends before.
+
+        Grows in steps of a sixteenth of what is there, between a page and 256 KiB: few calls, little slack.
+        """
+        cdef uint64_t step, target
+        cdef int error = EINTR
+        if wanted <= self.bytes:
+            return True
+        if wanted > self.max_bytes:
+            return False
+        step = min(max(self.bytes // 16, <uint64_t>PAGE_BYTES), <uint64_t>MAX_STEP_BYTES)
+        target = max(wanted, self.bytes + step)
+        target = min((target + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES, self.max_bytes)
+        while error == EINTR:
+            error = posix_fallocate(
+                self.file.descriptor, self.offset + self.bytes, target - self.bytes)
+        if error != 0:
+            self.refusals += 1
+            return False
+        self.bytes = target
+        return True

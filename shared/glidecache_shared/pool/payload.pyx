@@ -1,0 +1,130 @@
+# cython: freethreading_compatible=True
+"""Values as flat payloads, and back (architecture decision 6).
+
+A string is its bytes. A hash is `count`, then the 2 × count lengths of field, value, field, value …, then these
+bytes without gaps; a set is `count`, its members' lengths, its members. All numbers are 32-bit, in the host's byte order.
+The lengths stand together so that decoding is one pass over two streams.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_SetItem
+from cpython.set cimport PySet_Add
+
+from glidecache_shared.pool.layout cimport GC_KIND_HASH, GC_KIND_SET, GC_KIND_STRING
+
+cdef extern from "Python.h":
+    dict _PyDict_NewPresized(Py_ssize_t minused)
+
+
+cdef bytes encode(uint32_t kind, object value):
+    """The payload of `value`. Raises `TypeError` for what is not a value of that kind, `ValueError` for an unknown kind."""
+    if kind == GC_KIND_STRING:
+        if not isinstance(value, bytes):
+            raise TypeError(f"a string entry's value must be bytes, not {type(value).__name__}")
+        return value
+    if kind == GC_KIND_HASH:
+        if hasattr(value, "items"):
+            return encode_parts([part for item in value.items() for part in item], 2)
+        return encode_parts(list(value), 2)
+    if kind == GC_KIND_SET:
+        return encode_parts(list(value), 1)
+    raise ValueError(f"unknown kind {kind}")
+
+
+cdef bytes encode_parts(list parts, Py_ssize_t parts_per_member):
+    cdef Py_ssize_t total = 0
+    cdef Py_ssize_t count = len(parts)
+    cdef bytes payload
+    cdef uint8_t *at
+    cdef uint32_t *numbers
+    cdef object part
+    cdef Py_ssize_t i = 0
+    if count % parts_per_member:
+        raise ValueError("a flat hash must have as many values as fields")
+    for part in parts:
+        if not isinstance(part, bytes):
+            raise TypeError(f"fields, values and members must be bytes, not {type(part).__name__}")
+        total += PyBytes_GET_SIZE(part)
+    if count > 0xFFFFFFFF or total > 0xFFFFFFFF:
+        raise ValueError("more than 4 GiB in one value")
+    payload = PyBytes_FromStringAndSize(NULL, 4 * (1 + count) + total)
+    # A bytes object's buffer is aligned for any basic type, so its front can be filled as 32-bit words.
+    numbers = <uint32_t *>PyBytes_AS_STRING(payload)
+    at = <uint8_t *>(numbers + 1 + count)
+    numbers[0] = <uint32_t>(count // parts_per_member)
+    for part in parts:
+        numbers[1 + i] = <uint32_t>PyBytes_GET_SIZE(part)
+        memcpy(at, PyBytes_AS_STRING(part), PyBytes_GET_SIZE(part))
+        at += PyBytes_GET_SIZE(part)
+        i += 1
+    return payload
+
+
+cdef object decode(uint32_t kind, const uint8_t *payload, uint64_t length):
+    """A fresh object from a payload that nobody changes meanwhile; None when it contradicts itself (damage is a miss).
+
+    `payload` must be aligned to 4 bytes unless `kind` is a string.
+    """
+    if kind == GC_KIND_STRING:
+        return PyBytes_FromStringAndSize(<const char *>payload, length)
+    if kind == GC_KIND_HASH:
+        return decode_hash(payload, length)
+    if kind == GC_KIND_SET:
+        return decode_set(payload, length)
+    return None
+
+
+cdef bint lengths_fit(const uint32_t *numbers, uint64_t parts, uint64_t length) noexcept nogil:
+    """Whether `parts` lengths stand in the payload and add up to exactly what follows them."""
+    cdef uint64_t total = 4 * (1 + parts)
+    cdef uint64_t i
+    if total > length:
+        return False
+    for i in range(parts):
+        total += numbers[1 + i]
+    return total == length
+
+
+cdef object decode_hash(const uint8_t *payload, uint64_t length):
+    cdef const uint32_t *numbers = <const uint32_t *>payload
+    cdef const uint8_t *at
+    cdef uint64_t i, count
+    cdef object field, value
+    cdef dict result
+    if length < 4:
+        return None
+    count = numbers[0]
+    if not lengths_fit(numbers, 2 * count, length):
+        return None
+    at = payload + 4 * (1 + 2 * count)
+    result = _PyDict_NewPresized(count)
+    for i in range(count):
+        field = PyBytes_FromStringAndSize(<const char *>at, numbers[1 + 2 * i])
+        at += numbers[1 + 2 * i]
+        value = PyBytes_FromStringAndSize(<const char *>at, numbers[2 + 2 * i])
+        at += numbers[2 + 2 * i]
+        PyDict_SetItem(result, field, value)
+    return result
+
+
+cdef object decode_set(const uint8_t *payload, uint64_t length):
+    cdef const uint32_t *numbers = <const uint32_t *>payload
+    cdef const uint8_t *at
+    cdef uint64_t i, count
+    cdef object member
+    cdef set result
+    if length < 4:
+        return None
+    count = numbers[0]
+    if not lengths_fit(numbers, count, length):
+        return None
+    at = payload + 4 * (1 + count)
+    result = set()
+    for i in range(count):
+        member = PyBytes_FromStringAndSize(<const char *>at, numbers[1 + i])
+        at += numbers[1 + i]
+        PySet_Add(result, member)
+    return result

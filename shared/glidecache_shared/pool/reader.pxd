@@ -1,0 +1,22 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from glidecache_shared.pool.layout cimport gc_record, gc_shard, gc_view
+from glidecache_shared.pool.mapping cimport MappedFile
+
+
+cdef class PoolReader:
+    cdef gc_view view
+    cdef gc_record *records
+    cdef gc_shard *shards
+    cdef uint64_t secret[2]
+    cdef uint64_t grace_ns
+    cdef bint counts
+    cdef bint metrics_on
+    cdef MappedFile file
+    cdef MappedFile board_file
+
+    cdef object read(self, object key, uint32_t kind, uint64_t now_ns)
+
+
+cdef class CachedReads:
+    cdef public PoolReader _reader

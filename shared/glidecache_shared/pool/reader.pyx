@@ -1,0 +1,354 @@
+# cython: freethreading_compatible=True
+"""The reader: hits straight from shared memory, in the worker (architecture decision 2).
+
+A lookup reads the bucket's version (acquire), walks the chain, checks kind and expiry, copies the payload, fences
+(acquire) and reads the version again. Only if it is the same even number was what it saw one state of the chain, and the
+entry's bytes that entry's: the daemon makes the version odd before it changes a chain or frees an entry that the
+chain led to, so whoever saw any byte of such a change sees another version (docs/design/memory-model.md has the whole argument).
+Attempts are bounded; a lookup that used them up is a miss, which the daemon then answers.
+
+Safe for any number of threads and forks: a reader has no state of its own that changes.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.unistd cimport getpid
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
+from glidecache_shared.pool.layout cimport (
+    GC_BOARD_HEADER_BYTES,
+    GC_BUCKET_BYTES,
+    GC_GRANULE_BYTES,
+    GC_HEADER_BYTES,
+    GC_KIND_HASH,
+    GC_KIND_SET,
+    GC_KIND_STRING,
+    GC_LAYOUT_VERSION,
+    GC_MAGIC,
+    GC_POLICY_LFU,
+    GC_POLICY_LRU,
+    GC_RECORD_BYTES,
+    GC_SHARDS,
+    GC_STATE_ACTIVE,
+    GC_STATE_RETIRED,
+    gc_add_relaxed_u64,
+    gc_bucket,
+    gc_bucket_of,
+    gc_cursor_copy,
+    gc_entry_expires_ns,
+    gc_fence_acquire,
+    gc_find,
+    gc_found,
+    gc_header,
+    gc_load_acquire_u32,
+    gc_load_acquire_u64,
+    gc_load_relaxed_u64,
+    gc_published,
+    gc_record,
+    gc_shard,
+    gc_siphash13,
+    gc_spin_hint,
+    gc_touch,
+    gc_view,
+)
+from glidecache_shared.pool.mapping cimport MappedFile
+from glidecache_shared.pool.payload cimport decode
+
+from glidecache_shared.pool import host
+from glidecache_shared.pool.metrics import PoolMetrics
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+cdef extern from "<pthread.h>" nogil:
+    int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil, void (*child)() noexcept nogil)
+
+cdef enum:
+    # The daemon changes a chain within a microsecond. Where it was descheduled meanwhile, waiting longer would not help.
+    ATTEMPTS = 64
+    # Hashes and sets up to this size are copied to the stack before they are decoded.
+    SCRATCH_BYTES = 4096
+    SCRATCH_WORDS = 1024
+
+# The counter shard of this process (architecture decision 4): by its id, so that neighbours spread over the lines, and
+# anew in a forked child, whose parent has the same memory.
+cdef uint32_t shard_number = getpid() % GC_SHARDS
+
+
+cdef void choose_shard() noexcept nogil:
+    global shard_number
+    shard_number = getpid() % GC_SHARDS
+
+
+pthread_atfork(NULL, NULL, choose_shard)
+
+
+class PoolFormatError(Exception):
+    """The files are not a pool of this layout version, or their header contradicts itself."""
+
+
+cdef inline uint64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)  # answered in user space (vDSO)
+    return <uint64_t>now.tv_sec * 1_000_000_000 + now.tv_nsec
+
+
+cdef bytes encode_key(object key):
+    """The bytes of a key that is neither bytes nor str: as the commands encode their arguments."""
+    if isinstance(key, (bytearray, memoryview)):
+        return bytes(key)
+    if isinstance(key, (int, float)) and not isinstance(key, bool):
+        return repr(key).encode()
+    raise TypeError(f"a key must be bytes, bytearray, memoryview, str, int or float, not {type(key).__name__}")
+
+
+cdef class PoolReader:
+    """A pool mapped read-only, and its access board: see reader.pyi for the public methods."""
+
+    def __init__(self, str pool_path not None, str board_path not None):
+        self.file = open_mapped(pool_path, False)
+        self.board_file = open_mapped(board_path, True)
+        self._check_header()
+        cdef gc_header *header = <gc_header *>self.file.base
+        self.view.header = header
+        self.view.primary = <gc_bucket *>(self.file.base + GC_HEADER_BYTES)
+        self.view.overflow = <gc_bucket *>(self.file.base + header.overflow_offset)
+        self.view.arena = self.file.base + header.arena_offset
+        self.view.max_buckets = <uint32_t>header.max_buckets
+        self.view.max_overflow = <uint32_t>header.max_overflow
+        self.view.max_granules = <uint32_t>header.max_granules
+        self.view.max_records = <uint32_t>header.max_records
+        self.shards = <gc_shard *>self.board_file.base
+        self.records = <gc_record *>(self.board_file.base + GC_BOARD_HEADER_BYTES)
+        self.secret[0] = header.secret[0]
+        self.secret[1] = header.secret[1]
+        self.grace_ns = header.grace_ns
+        self.counts = header.policy == GC_POLICY_LFU
+        self.metrics_on = header.metrics != 0
+
+    def _check_header(self):
+        """Everything that later lookups rely on without looking again."""
+        cdef gc_header *header = <gc_header *>self.file.base
+        cdef uint64_t limit = <uint64_t>1 << 31
+        path = self.file.path
+        if self.file.bytes < GC_HEADER_BYTES or gc_load_acquire_u64(&header.magic) != GC_MAGIC:
+            raise PoolFormatError(f"{path}: not a pool file")
+        if header.layout_version != GC_LAYOUT_VERSION:
+            raise PoolFormatError(
+                f"{path}: layout version {header.layout_version}, this client reads {GC_LAYOUT_VERSION}: "
+                "daemon and client must be of versions that belong together")
+        if header.policy not in (GC_POLICY_LRU, GC_POLICY_LFU):
+            raise PoolFormatError(f"{path}: unknown policy {header.policy}")
+        if max(header.max_buckets, header.max_overflow, header.max_granules, header.max_records) > limit or not (
+            header.file_bytes == self.file.bytes
+            and header.overflow_offset % GC_BUCKET_BYTES == 0
+            and GC_HEADER_BYTES + header.max_buckets * GC_BUCKET_BYTES <= header.overflow_offset
+            and header.overflow_offset <= header.arena_offset <= self.file.bytes
+            and header.max_overflow * GC_BUCKET_BYTES <= header.arena_offset - header.overflow_offset
+            and header.max_granules * GC_GRANULE_BYTES <= self.file.bytes - header.arena_offset
+            and header.arena_offset % 8 == 0
+        ):
+            raise PoolFormatError(f"{path}: the regions in the header do not fit the file of {self.file.bytes} bytes")
+        if GC_BOARD_HEADER_BYTES + header.max_records * GC_RECORD_BYTES > self.board_file.bytes:
+            raise PoolFormatError(f"{self.board_file.path}: too short for {header.max_records} access records")
+        boot_id = host.boot_id()
+        if memcmp(header.boot_id, <const char *>boot_id, 16) != 0 or header.time_namespace != host.time_namespace():
+            raise PoolFormatError(f"{path}: of another boot or time namespace, so its times mean nothing here")
+
+    def get(self, key):
+        return self.read(key, GC_KIND_STRING, monotonic_ns())
+
+    def hgetall(self, key):
+        return self.read(key, GC_KIND_HASH, monotonic_ns())
+
+    def smembers(self, key):
+        return self.read(key, GC_KIND_SET, monotonic_ns())
+
+    def lookup(self, key, uint32_t kind, now_ns=None):
+        return self.read(key, kind, monotonic_ns() if now_ns is None else <uint64_t>now_ns)
+
+    cdef object read(self, object key, uint32_t kind, uint64_t now_ns):
+        """A fresh value, or None; the key's bytes live as long as `key`, which the caller holds."""
+        cdef Py_ssize_t length
+        cdef const char *text
+        if type(key) is bytes:
+            return find_and_copy(self, <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), kind, now_ns)
+        if isinstance(key, str):
+            text = PyUnicode_AsUTF8AndSize(key, &length)
+            return find_and_copy(self, <const uint8_t *>text, length, kind, now_ns)
+        encoded = bytes(key) if isinstance(key, bytes) else encode_key(key)
+        return find_and_copy(
+            self, <const uint8_t *>PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded), kind, now_ns)
+
+    @property
+    def trusted(self) -> bool:
+        return is_trusted(self, monotonic_ns())
+
+    @property
+    def retired(self) -> bool:
+        return gc_load_acquire_u32(&self.view.header.state) == GC_STATE_RETIRED
+
+    @property
+    def generation(self) -> int:
+        return self.view.header.generation
+
+    @property
+    def instance_id(self) -> int:
+        return self.view.header.instance_id
+
+    @property
+    def metrics_enabled(self) -> bool:
+        return self.metrics_on
+
+    def metrics(self):
+        cdef gc_header *header = self.view.header
+        cdef uint64_t hits = gc_load_relaxed_u64(&header.daemon_hits)
+        cdef int i
+        for i in range(GC_SHARDS):
+            hits += gc_load_relaxed_u64(&self.shards[i].hits)
+        return PoolMetrics(
+            hits,
+            gc_load_relaxed_u64(&header.misses),
+            gc_load_relaxed_u64(&header.entry_count),
+            gc_load_relaxed_u64(&header.evictions),
+            gc_load_relaxed_u64(&header.expirations),
+        )
+
+
+def open_mapped(str path, bint writable):
+    try:
+        return MappedFile.open(path, writable)
+    except ValueError as error:
+        raise PoolFormatError(str(error)) from None
+
+
+cdef inline bint is_trusted(PoolReader reader, uint64_t now_ns) noexcept nogil:
+    """Whether the generation is in use and its daemon has shown a sign of life within the grace (decision 9)."""
+    cdef gc_header *header = reader.view.header
+    cdef int64_t age = <int64_t>(now_ns - gc_load_relaxed_u64(&header.heartbeat_ns))
+    return gc_load_acquire_u32(&header.state) == GC_STATE_ACTIVE and age <= <int64_t>reader.grace_ns
+
+
+cdef inline bint unchanged(const gc_bucket *bucket, uint64_t version) noexcept nogil:
+    """The second half of the seqlock: what was read since `version` was loaded is one state."""
+    gc_fence_acquire()  # pairs with the writer's release fence in begin_change
+    return gc_load_relaxed_u64(&bucket.version) == version
+
+
+cdef inline void count_hit(PoolReader reader, const gc_found *found, uint64_t now_ns) noexcept nogil:
+    cdef uint32_t record = found.entry.record
+    if record < gc_published(&reader.view.header.record_count, reader.view.max_records):
+        gc_touch(&reader.records[record], found.entry.tag_kind >> 8, now_ns, reader.counts)
+    if reader.metrics_on:
+        gc_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
+
+
+cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_bytes, uint32_t kind, uint64_t now_ns):
+    cdef uint32_t hash, bucket_count, number
+    cdef uint64_t version, expires
+    cdef const gc_bucket *bucket
+    cdef gc_found found
+    cdef bint present
+    cdef int attempt
+    cdef object value
+    if not is_trusted(reader, now_ns):
+        return None
+    hash = <uint32_t>gc_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
+    for attempt in range(ATTEMPTS):
+        bucket_count = gc_published(&reader.view.header.bucket_count, reader.view.max_buckets)
+        if bucket_count == 0:
+            return None
+        number = gc_bucket_of(hash, bucket_count)
+        bucket = &reader.view.primary[number]
+        version = gc_load_acquire_u64(&bucket.version)  # pairs with the release in end_change
+        if version & 1:
+            gc_spin_hint()
+            continue
+        present = gc_find(&reader.view, bucket, hash, key, key_bytes, &found)
+        if not present:
+            # Also look whether a split moved the key's place: its bucket was left between our two looks.
+            if unchanged(bucket, version) and gc_published(
+                &reader.view.header.bucket_count, reader.view.max_buckets) == bucket_count:
+                return None
+            continue
+        expires = gc_entry_expires_ns(&found.entry)
+        if found.entry.tag_kind & 0xFF != kind or (expires != 0 and now_ns >= expires):
+            if unchanged(bucket, version):
+                return None
+            continue
+        if kind == GC_KIND_STRING:
+            value = copy_string(reader, bucket, version, &found)
+        else:
+            value = copy_and_decode(reader, bucket, version, kind, &found)
+        if value is None:
+            if unchanged(bucket, version):
+                return None  # damage, not a race: the payload contradicts itself
+            continue
+        count_hit(reader, &found, now_ns)
+        return value
+    return None
+
+
+cdef inline object copy_string(PoolReader reader, const gc_bucket *bucket, uint64_t version, gc_found *found):
+    """The payload as bytes, or None when the copy cannot be believed."""
+    cdef bytes value
+    if found.entry.payload_bytes > SCRATCH_BYTES and not unchanged(bucket, version):
+        return None  # no allocation by a length that is a race's product
+    value = PyBytes_FromStringAndSize(NULL, found.entry.payload_bytes)
+    if not gc_cursor_copy(
+        &reader.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(value), found.entry.payload_bytes):
+        return None
+    return value if unchanged(bucket, version) else None
+
+
+cdef object copy_and_decode(
+    PoolReader reader, const gc_bucket *bucket, uint64_t version, uint32_t kind, gc_found *found):
+    """The payload decoded from a private copy that is known to be whole, or None."""
+    cdef uint32_t scratch[SCRATCH_WORDS]  # words: payloads of hashes and sets are read as such
+    cdef uint8_t *copy = <uint8_t *>scratch
+    cdef uint8_t *allocated = NULL
+    cdef object value = None
+    if found.entry.payload_bytes > SCRATCH_BYTES:
+        if not unchanged(bucket, version):
+            return None
+        allocated = <uint8_t *>PyMem_Malloc(found.entry.payload_bytes)
+        if allocated == NULL:
+            raise MemoryError
+        copy = allocated
+    try:
+        if gc_cursor_copy(&reader.view, &found.payload, copy, found.entry.payload_bytes) and unchanged(bucket, version):
+            value = decode(kind, copy, found.entry.payload_bytes)
+    finally:
+        PyMem_Free(allocated)
+    return value
+
+
+cdef class CachedReads:
+    """Base of the blocking clients: see reader.pyi."""
+
+    def get(self, key):
+        cdef object value
+        if self._reader is not None:
+            value = self._reader.read(key, GC_KIND_STRING, monotonic_ns())
+            if value is not None:
+                return value
+        return self._read_miss(GC_KIND_STRING, key)
+
+    def hgetall(self, key):
+        cdef object value
+        if self._reader is not None:
+            value = self._reader.read(key, GC_KIND_HASH, monotonic_ns())
+            if value is not None:
+                return value
+        return self._read_miss(GC_KIND_HASH, key)
+
+    def smembers(self, key):
+        cdef object value
+        if self._reader is not None:
+            value = self._reader.read(key, GC_KIND_SET, monotonic_ns())
+            if value is not None:
+                return value
+        return self._read_miss(GC_KIND_SET, key)

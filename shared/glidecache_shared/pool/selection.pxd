@@ -1,0 +1,34 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from glidecache_shared.pool.board cimport Board, Priority
+from glidecache_shared.pool.layout cimport gc_record
+from glidecache_shared.pool.records cimport Records
+
+
+cdef struct Candidate:
+    Priority priority
+    uint32_t record
+
+
+cdef class VictimSelection:
+    cdef Board board
+    cdef Records records
+    cdef Candidate *heap
+    cdef uint64_t size
+    cdef uint64_t room
+    cdef Priority threshold
+    cdef gc_record *slice
+    cdef uint64_t random
+    cdef readonly uint64_t scans
+    cdef readonly uint64_t push_backs
+
+    @staticmethod
+    cdef VictimSelection over(Board board, Records records)
+    cdef uint32_t next(self, uint64_t live) noexcept
+    cdef void stored(self, uint32_t record) noexcept
+
+    cdef bint _push(self, Priority priority, uint32_t record) noexcept
+    cdef Candidate _pop(self) noexcept
+    cdef void _choose_threshold(self, uint64_t live) noexcept
+    cdef uint32_t _scan(self, uint64_t live) noexcept
+    cdef Priority _priority_of(self, gc_record *record) noexcept

@@ -1,0 +1,128 @@
+"""Where daemon and clients meet: the runtime directory, its ZeroMQ endpoint, and whom a client trusts there.
+
+One rule for both sides. Nothing here creates a thing but `ensure_runtime_dir`, which is the daemon's.
+Only `os` and `stat` are imported: the stub pays for this module at import.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+SOCKET_NAME = "glidecached.sock"
+ENVIRONMENT_VARIABLE = "GLIDECACHED_RUNTIME_DIR"
+SYSTEM_RUNTIME_DIR = "/run/glidecached"
+PRIVATE_MODE = 0o700
+
+_MAX_SOCKET_PATH_BYTES = 107
+"""`sun_path` holds 108 bytes on Linux, the closing zero included."""
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def find_runtime_dir(explicit: str | None = None) -> str:
+    """The runtime directory, as an absolute path that need not exist: the first of these that is given.
+
+    `explicit` (`--runtime-dir`, a client's `runtime_dir=`), `$GLIDECACHED_RUNTIME_DIR`, `/run/glidecached` if it
+    exists, `$XDG_RUNTIME_DIR/glidecached`, and last the private fallback, `<temporary directory>/glidecached-<uid>`.
+    """
+    given = explicit or os.environ.get(ENVIRONMENT_VARIABLE)
+    if given:
+        return os.path.abspath(os.fspath(given))
+    if os.path.isdir(SYSTEM_RUNTIME_DIR):
+        return SYSTEM_RUNTIME_DIR
+    xdg_runtime_dir = os.environ.get("XDG_RUNTIME_DIR")
+    if xdg_runtime_dir:
+        return os.path.join(os.path.abspath(xdg_runtime_dir), "glidecached")
+    return _private_fallback()
+
+
+def socket_path(runtime_dir: str) -> str:
+    """The path of the daemon's socket. Raises `ValueError` where it is longer than a socket's address can be."""
+    path = os.path.join(runtime_dir, SOCKET_NAME)
+    length = len(os.fsencode(path))
+    if length > _MAX_SOCKET_PATH_BYTES:
+        message = (
+            f"the runtime directory {runtime_dir!r} is too long: the path of its socket has {length} bytes, "
+            f"a Unix socket's address at most {_MAX_SOCKET_PATH_BYTES}; choose a shorter directory"
+        )
+        raise ValueError(message)
+    return path
+
+
+def endpoint(runtime_dir: str) -> str:
+    """The ZeroMQ address of the daemon in `runtime_dir`. Raises `ValueError` as `socket_path`."""
+    return f"ipc://{socket_path(runtime_dir)}"
+
+
+def check_endpoint(runtime_dir: str) -> None:
+    """Return if the socket in `runtime_dir` belongs to someone whom a client may trust with its data.
+
+    That is root, the caller's own uid, or the owner of a runtime directory that nobody else can write. The private
+    fallback is the exception: its place under the temporary directory is anybody's to take, so it must be the
+    caller's own. Raises `FileNotFoundError` when there is no socket, `PermissionError` when it is someone else's,
+    `ValueError` as `socket_path`.
+    """
+    path = socket_path(runtime_dir)
+    try:
+        found = os.lstat(path)
+        directory = os.stat(runtime_dir)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(error.errno, "no glidecached socket", path) from error
+    if not stat.S_ISSOCK(found.st_mode):
+        message = f"{path} is not a socket; glidecached's would be one"
+        raise FileNotFoundError(message)
+    own_uid = os.geteuid()
+    if found.st_uid in (0, own_uid):
+        return
+    closed = not directory.st_mode & _WRITABLE_BY_OTHERS
+    if closed and found.st_uid == directory.st_uid and runtime_dir != _private_fallback():
+        return
+    message = (
+        f"the socket {path} belongs to uid {found.st_uid}, in a directory of uid {directory.st_uid} with mode "
+        f"{stat.S_IMODE(directory.st_mode):04o}; it must belong to root, to this process's uid {own_uid}, or to "
+        "the owner of a runtime directory that neither group nor others can write"
+    )
+    raise PermissionError(message)
+
+
+def ensure_runtime_dir(path: str) -> None:
+    """Make the daemon's runtime directory if it is missing, and refuse one that is not safely the daemon's.
+
+    A missing directory is made with mode 0700; its parent must exist. Whoever wants other users to reach the daemon
+    makes it beforehand, or lets the service manager. An existing one must be a directory that root or the caller
+    owns; the private fallback must be the caller's own, no symbolic link, and is set back to 0700. Raises
+    `PermissionError`, `NotADirectoryError`, `FileNotFoundError`, or `ValueError` (path too long).
+    """
+    socket_path(path)
+    private = path == _private_fallback()
+    try:
+        os.mkdir(path, PRIVATE_MODE)
+    except FileExistsError:
+        found = os.lstat(path) if private else os.stat(path)
+    else:
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        message = f"the runtime directory {path} is not a directory; remove it, or choose another one"
+        raise NotADirectoryError(message)
+    own_uid = os.geteuid()
+    accepted = (own_uid,) if private else (0, own_uid)
+    if found.st_uid not in accepted:
+        right = f"uid {own_uid}" if private else f"uid {own_uid} or root"
+        message = f"the runtime directory {path} belongs to uid {found.st_uid}; it must belong to {right}"
+        raise PermissionError(message)
+    if private and stat.S_IMODE(found.st_mode) != PRIVATE_MODE:
+        os.chmod(path, PRIVATE_MODE)
+
+
+def _private_fallback() -> str:
+    return os.path.join(_temporary_directory(), f"glidecached-{os.geteuid()}")
+
+
+def _temporary_directory() -> str:
+    # Not `tempfile.gettempdir`: it imports `random`, `shutil` and more, and probes by writing a file.
+    for variable in ("TMPDIR", "TEMP", "TMP"):
+        directory = os.environ.get(variable)
+        if directory and os.path.isdir(directory):
+            return os.path.abspath(directory)
+    return "/tmp"  # noqa: S108 - what is trusted is the directory below it, whose owner is checked
