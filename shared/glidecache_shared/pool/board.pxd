@@ -31,4 +31,5 @@ cdef class Board:
     cdef void touch(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept
     cdef Priority priority(self, uint32_t record) noexcept
     cdef bint copy(self, uint32_t first, uint32_t count, gc_record *target) noexcept
+    cdef bint mend(self) noexcept
     cdef uint64_t hits(self) noexcept

@@ -27,6 +27,12 @@ cdef extern from "guard.h" nogil:
     int gc_guard_install()
     bint gc_guarded(void (*work)(void *) noexcept nogil, void *argument)
 
+cdef extern from "<fcntl.h>" nogil:
+    int posix_fallocate(int descriptor, long offset, long length)
+
+cdef extern from "<unistd.h>" nogil:
+    int ftruncate(int descriptor, long length)
+
 cdef struct RecordWork:
     gc_record *record
     uint64_t last_access_ns
@@ -144,6 +150,13 @@ cdef class Board:
         self.faults += 1
         memset(target, 0, count * sizeof(gc_record))
         return False
+
+    cdef bint mend(self) noexcept:
+        """Give a truncated file its length and memory back, the records as zeros. False when the file system refuses."""
+        cdef uint64_t present = self.region.bytes
+        if ftruncate(self.file.descriptor, self.file.bytes) != 0:
+            return False
+        return posix_fallocate(self.file.descriptor, 0, GC_BOARD_HEADER_BYTES + present) == 0
 
     cdef uint64_t hits(self) noexcept:
         """Hits that readers counted, over all shards (contract C13)."""

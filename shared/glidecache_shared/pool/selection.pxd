@@ -31,4 +31,3 @@ cdef class VictimSelection:
     cdef Candidate _pop(self) noexcept
     cdef void _choose_threshold(self, uint64_t live) noexcept
     cdef uint32_t _scan(self, uint64_t live) noexcept
-    cdef Priority _priority_of(self, gc_record *record) noexcept

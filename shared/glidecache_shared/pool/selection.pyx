@@ -27,6 +27,9 @@ cdef enum:
     # choice, or this many scans without an unchanged candidate, the smallest one seen is taken as it is.
     MAX_PUSH_BACKS = 4096
     MAX_SCANS = 4
+    # After so many candidates in a row that were touched since the scan, the others probably were too: a new scan reads
+    # memory in sequence, looking at each of them does not.
+    MAX_STALE = 512
 
 
 cdef int compare(const void *left, const void *right) noexcept nogil:
@@ -37,6 +40,13 @@ cdef int compare(const void *left, const void *right) noexcept nogil:
 
 cdef inline bint same(Priority left, Priority right) noexcept nogil:
     return left.count == right.count and left.last_access_ns == right.last_access_ns
+
+
+cdef inline Priority priority_of(const gc_record *record, bint counts) noexcept nogil:
+    cdef Priority priority
+    priority.count = record.tag_count & GC_COUNT_MASK if counts else 0
+    priority.last_access_ns = record.last_access_ns
+    return priority
 
 
 cdef class VictimSelection:
@@ -67,12 +77,13 @@ cdef class VictimSelection:
         """The record of the policy's victim among `live` entries; `NO_RECORD` only when there is none."""
         cdef Candidate candidate
         cdef Priority now
-        cdef uint32_t push_backs = 0, scans = 0
+        cdef uint32_t push_backs = 0, scans = 0, stale = 0
         cdef uint32_t smallest
         while True:
             if self.size == 0:
                 smallest = self._scan(live)
                 scans += 1
+                stale = 0
                 if smallest == NO_RECORD or self.size == 0 or scans > MAX_SCANS:
                     return smallest
             candidate = self._pop()
@@ -81,7 +92,10 @@ cdef class VictimSelection:
             now = self.board.priority(candidate.record)
             if same(now, candidate.priority) or push_backs >= MAX_PUSH_BACKS:
                 return candidate.record
-            if not before(self.threshold, now):
+            stale += 1
+            if stale == MAX_STALE:
+                self.size = 0
+            elif not before(self.threshold, now):
                 if not self._push(now, candidate.record):
                     self.size = 0  # no memory for a candidate that counts: scan again
                 push_backs += 1
@@ -99,12 +113,6 @@ cdef class VictimSelection:
         # before they outnumber the entries.
         if self.size > 2 * <uint64_t>self.records.count + QUANTILE or not self._push(priority, record):
             self.size = 0
-
-    cdef Priority _priority_of(self, gc_record *record) noexcept:
-        cdef Priority priority
-        priority.count = record.tag_count & GC_COUNT_MASK if self.board.counts else 0
-        priority.last_access_ns = record.last_access_ns
-        return priority
 
     cdef void _choose_threshold(self, uint64_t live) noexcept:
         cdef Priority samples[MAX_SAMPLES]
@@ -135,24 +143,28 @@ cdef class VictimSelection:
         """Refill the candidates; returns the record that was smallest as it was read, `NO_RECORD` when none is in use."""
         cdef uint32_t smallest = NO_RECORD
         cdef uint32_t first = 0, count, i
-        cdef Priority priority, lowest
+        cdef Priority priority, lowest, threshold
+        cdef bint counts = self.board.counts
         cdef bint complete = True
-        lowest.count = 0
-        lowest.last_access_ns = 0
+        lowest.count = <uint64_t>-1
+        lowest.last_access_ns = <uint64_t>-1
         self.size = 0
         self.scans += 1
         self._choose_threshold(live)
+        threshold = self.threshold
         while first < self.records.count:
             count = min(self.records.count - first, <uint32_t>SLICE_RECORDS)
             self.board.copy(first, count, self.slice)
             for i in range(count):
+                priority = priority_of(&self.slice[i], counts)
+                if before(threshold, priority) and not before(priority, lowest):
+                    continue  # most records: nothing but the board is read for them
                 if self.records.notes[first + i].granule == 0:
                     continue
-                priority = self._priority_of(&self.slice[i])
                 if smallest == NO_RECORD or before(priority, lowest):
                     smallest = first + i
                     lowest = priority
-                if complete and not before(self.threshold, priority):
+                if complete and not before(threshold, priority):
                     complete = self._push(priority, first + i)
             first += count
         if not complete:

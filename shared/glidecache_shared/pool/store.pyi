@@ -61,7 +61,7 @@ class PoolStore:
         """Remove all entries, counting neither evictions nor expirations; returns how many there were."""
 
     def beat(self, now_ns: int = ...) -> None:
-        """Renew the heartbeat that readers trust (architecture 9)."""
+        """Renew the heartbeat that readers trust (architecture 9), and mend a board that a worker truncated."""
 
     def retire(self) -> None:
         """Tell readers to stop using this generation; they attach again."""
@@ -98,6 +98,14 @@ class PoolStore:
     @property
     def file_system_full(self) -> int:
         """How many times growing failed because the file system had no room."""
+
+    @property
+    def board_faults(self) -> int:
+        """How many accesses found the board shorter than it was made: a worker truncated it (architecture 12)."""
+
+    @property
+    def selection_work(self) -> tuple[int, int]:
+        """Scans for victims, and candidates that went back because they had been touched meanwhile."""
 
 def charge_bytes(key_bytes: int, payload_bytes: int) -> int:
     """An entry's charge by the lengths of its key and payload alone (contract C8; docs/design/pool-layout.md)."""

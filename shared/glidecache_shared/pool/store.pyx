@@ -107,6 +107,7 @@ cdef class PoolStore:
     cdef VictimSelection selection
     cdef list regions
     cdef bint counting
+    cdef uint64_t faults_mended
 
     @classmethod
     def create(
@@ -372,6 +373,19 @@ cdef class PoolStore:
         self._check_open()
         gc_store_relaxed_u64(&self.header.heartbeat_ns, monotonic_ns() if now_ns is None else <uint64_t>now_ns)
 
+        if self.board.faults != self.faults_mended:
+            self._mend_board()
+
+    cdef void _mend_board(self) noexcept:
+        """A worker truncated the board: make it whole again, so that recency and counts start anew instead of staying lost."""
+        cdef uint32_t record
+        if not self.board.mend():
+            return  # the next heartbeat tries again
+        for record in range(self.records.count):
+            if self.records.notes[record].granule != 0:
+                self.board.reset(record, self.records.notes[record].tag, 0)
+        self.faults_mended = self.board.faults
+
     def retire(self) -> None:
         self._check_open()
         gc_store_release_u32(&self.header.state, GC_STATE_RETIRED)
@@ -508,6 +522,11 @@ cdef class PoolStore:
     @property
     def file_system_full(self) -> int:
         return sum((<Region>region).refusals for region in self.regions)
+
+    @property
+    def board_faults(self) -> int:
+        """How many accesses found the board shorter than it was made."""
+        return self.board.faults
 
     @property
     def selection_work(self) -> tuple:
