@@ -1,22 +1,26 @@
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
+from glidecache_shared.pool.free_runs cimport FreeRuns
 from glidecache_shared.pool.layout cimport gc_view
 from glidecache_shared.pool.mapping cimport Region
 
-cdef enum:
-    CLASSES = 136
-    CLASS_WORDS = 3
+
+cdef struct Hole:
+    uint32_t granule
+    uint32_t granules
+    uint64_t first_page
+    uint64_t end_page
+    uint64_t set_aside_ns
+    bint punched
 
 
 cdef class Arena:
     cdef gc_view *view
     cdef Region region
-    cdef readonly uint32_t granule_count
-    cdef readonly uint32_t free_granules
-    cdef uint64_t class_map[CLASS_WORDS]
-    cdef uint32_t heads[CLASSES]
-    cdef uint8_t *used
-    cdef uint64_t used_bytes
+    cdef readonly FreeRuns runs
+    cdef Hole *holes
+    cdef readonly uint32_t hole_count
+    cdef uint32_t hole_room
 
     @staticmethod
     cdef Arena over(gc_view *view, Region region)
@@ -24,11 +28,9 @@ cdef class Arena:
     cdef bint reserve(self, uint64_t granules) noexcept
     cdef uint32_t allocate(self, uint64_t bytes) noexcept
     cdef void release(self, uint32_t granule) noexcept
+    cdef void set_aside(self, uint64_t keep_granules, uint64_t now_ns) noexcept
+    cdef void punch(self, uint64_t before_ns) noexcept
+    cdef uint64_t hole_granules(self) noexcept
 
-    cdef bint _is_used(self, uint32_t granule) noexcept
-    cdef void _mark(self, uint32_t granule, uint32_t granules, bint used) noexcept
-    cdef bint _cover(self, uint32_t granules) noexcept
-    cdef void _link(self, uint32_t granule, uint32_t granules) noexcept
-    cdef void _unlink(self, uint32_t granule) noexcept
-    cdef void _give_back(self, uint32_t granule, uint32_t granules) noexcept
-    cdef uint32_t _run_for(self, uint32_t granules) noexcept
+    cdef bint _grow(self, uint64_t granules) noexcept
+    cdef bint _fill(self) noexcept

@@ -29,6 +29,8 @@ cdef class Board:
     cdef bint cover(self, uint32_t records) noexcept
     cdef void reset(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept
     cdef void touch(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept
+    cdef void move(self, uint32_t source, uint32_t target, uint32_t tag) noexcept
+    cdef void shrink(self, uint32_t records) noexcept
     cdef Priority priority(self, uint32_t record) noexcept
     cdef bint copy(self, uint32_t first, uint32_t count, gc_record *target) noexcept
     cdef bint mend(self) noexcept

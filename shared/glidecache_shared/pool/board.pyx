@@ -33,6 +33,9 @@ cdef extern from "<fcntl.h>" nogil:
 cdef extern from "<unistd.h>" nogil:
     int ftruncate(int descriptor, long length)
 
+cdef enum:
+    PAGE_BYTES = 4096
+
 cdef struct RecordWork:
     gc_record *record
     uint64_t last_access_ns
@@ -125,6 +128,23 @@ cdef class Board:
         work.counts = self.counts
         if not gc_guarded(do_touch, &work):
             self.faults += 1
+
+    cdef void move(self, uint32_t source, uint32_t target, uint32_t tag) noexcept:
+        """Give what stands in one record to another, under the other's tag."""
+        cdef RecordWork work
+        work.record = &self.records[source]
+        if gc_guarded(do_read, &work):
+            work.record = &self.records[target]
+            work.tag_count = <uint64_t>tag << GC_COUNT_BITS | (work.tag_count & GC_COUNT_MASK)
+            if gc_guarded(do_reset, &work):
+                return
+        self.faults += 1
+
+    cdef void shrink(self, uint32_t records) noexcept:
+        """Keep the memory of the first `records` records, beyond which no reader goes any more."""
+        cdef uint64_t length = (<uint64_t>records * GC_RECORD_BYTES + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
+        self.region.shrink(length)
+        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
 
     cdef Priority priority(self, uint32_t record) noexcept:
         """Where a record stands now."""

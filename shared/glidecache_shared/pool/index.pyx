@@ -15,6 +15,9 @@ from glidecache_shared.pool.layout cimport (
     GC_ENTRIES_PER_BUCKET,
     gc_bucket,
     gc_bucket_of,
+    gc_cursor,
+    gc_cursor_enter,
+    gc_entry,
     gc_fence_release,
     gc_store_relaxed_u32,
     gc_store_relaxed_u64,
@@ -23,6 +26,7 @@ from glidecache_shared.pool.layout cimport (
     gc_view,
 )
 from glidecache_shared.pool.mapping cimport Region
+from glidecache_shared.pool.numbers cimport FreeNumbers
 
 cdef enum:
     SPLIT_SLOTS = 512  # a chain that is longer is not split: keyed hashing makes even 50 a wonder
@@ -39,9 +43,16 @@ cdef inline void end_change(gc_bucket *primary) noexcept nogil:
     gc_store_release_u64(&primary.version, primary.version + 1)
 
 
-cdef int collect_slots(gc_view *view, gc_bucket *bucket, uint64_t *slots) noexcept nogil:
-    """Copy a chain's slots out; their number, or -1 when there are more than `SPLIT_SLOTS`."""
-    cdef int count = 0
+cdef void empty(gc_bucket *bucket) noexcept nogil:
+    """Clear a bucket's slots and its link, within a change."""
+    cdef int i
+    for i in range(GC_BUCKET_SLOTS):
+        gc_store_relaxed_u64(&bucket.slots[i], 0)
+    gc_store_relaxed_u32(&bucket.overflow, 0)
+
+
+cdef int collect_slots(gc_view *view, gc_bucket *bucket, uint64_t *slots, int count) noexcept nogil:
+    """Copy a chain's slots to behind the `count` that are there; the new count, or -1 for more than `SPLIT_SLOTS`."""
     cdef int i
     while True:
         for i in range(GC_BUCKET_SLOTS):
@@ -65,9 +76,8 @@ cdef class Index:
         self.view = view
         self.primary = primary
         self.overflow = overflow
-        self.overflow_count = 0
-        self.overflow_in_use = 0
-        self.free_overflow = 0
+        self.overflow_numbers = FreeNumbers()
+        self.next_version = 0
         self.entry_count = 0
         if not primary.ensure(GC_BUCKET_BYTES):
             return None
@@ -125,6 +135,20 @@ cdef class Index:
         self.entry_count -= 1
         return True
 
+    cdef void set_record(self, uint32_t hash, uint32_t granule, uint32_t record, uint32_t tag) noexcept:
+        """Write another access record into the entry at `granule`, which readers may be looking at."""
+        cdef gc_bucket *primary = self.bucket_for(hash)
+        cdef gc_cursor cursor
+        cdef gc_entry *entry
+        cursor.granule_count = self.view.header.granule_count
+        if not gc_cursor_enter(self.view, granule, &cursor):
+            return
+        entry = <gc_entry *>cursor.at
+        begin_change(primary)
+        gc_store_relaxed_u32(&entry.record, record)
+        gc_store_relaxed_u32(&entry.tag_kind, tag << 8 | (entry.tag_kind & 0xFF))
+        end_change(primary)
+
     cdef bint _append(self, gc_bucket *bucket, uint64_t slot) noexcept:
         """Put a slot at the end of a chain that is being changed."""
         cdef uint32_t number
@@ -146,7 +170,6 @@ cdef class Index:
         """Take the last overflow bucket from a chain, with whatever stands in it, and free it."""
         cdef gc_bucket *before = bucket
         cdef uint32_t number
-        cdef int i
         while True:
             number = before.overflow
             bucket = &self.view.overflow[number - 1]
@@ -154,26 +177,26 @@ cdef class Index:
                 break
             before = bucket
         gc_store_relaxed_u32(&before.overflow, 0)
-        for i in range(GC_BUCKET_SLOTS):
-            gc_store_relaxed_u64(&bucket.slots[i], 0)
-        gc_store_relaxed_u32(&bucket.overflow, self.free_overflow)
-        self.free_overflow = number
-        self.overflow_in_use -= 1
+        empty(bucket)
+        self.overflow_numbers.give_back(number - 1)
 
     cdef uint32_t _take_overflow(self) noexcept:
-        """1 + the number of an empty overflow bucket; 0 when the file system refuses memory for one."""
-        cdef uint32_t number = self.free_overflow
-        if number != 0:
-            self.free_overflow = self.view.overflow[number - 1].overflow
-            gc_store_relaxed_u32(&self.view.overflow[number - 1].overflow, 0)
-        else:
-            if not self.overflow.ensure((<uint64_t>self.overflow_count + 1) * GC_BUCKET_BYTES):
+        """1 + the number of an empty overflow bucket, the lowest; 0 when the file system refuses memory for one."""
+        cdef uint32_t count = self.overflow_numbers.count
+        if self.overflow_numbers.free_count == 0:
+            if not self.overflow.ensure((<uint64_t>count + 1) * GC_BUCKET_BYTES) or not self.overflow_numbers.extend():
                 return 0
-            self.overflow_count += 1
-            number = self.overflow_count
-            gc_store_release_u32(&self.view.header.overflow_count, number)
-        self.overflow_in_use += 1
-        return number
+            gc_store_release_u32(&self.view.header.overflow_count, count + 1)
+        return self.overflow_numbers.take_lowest() + 1
+
+    cdef uint32_t overflow_in_use(self) noexcept:
+        return self.overflow_numbers.count - self.overflow_numbers.free_count
+
+    cdef void _distribute(self, uint64_t *slots, int count) noexcept:
+        """Put slots into the chains where they belong now; there are overflow buckets enough."""
+        cdef int i
+        for i in range(count):
+            self._append(self.bucket_for(<uint32_t>(slots[i] >> 32)), slots[i])
 
     cdef void _split(self) noexcept:
         """Add one primary bucket and move to it what belongs there. Where memory is refused, chains grow longer instead.
@@ -186,61 +209,94 @@ cdef class Index:
         cdef uint32_t number = self.bucket_count
         cdef gc_bucket *old
         cdef gc_bucket *new
-        cdef int count, i
+        cdef int count
         if number >= self.view.max_buckets or not self.primary.ensure((<uint64_t>number + 1) * GC_BUCKET_BYTES):
             return
         new = &self.view.primary[number]
         old = &self.view.primary[gc_bucket_of(number, number)]  # where `number`, as a hash, belongs until now
-        count = collect_slots(self.view, old, slots)
+        count = collect_slots(self.view, old, slots, 0)
         if count < 0:
             return
+        new.version = max(new.version, self.next_version)  # a place that comes back goes on counting
         begin_change(old)
         begin_change(new)
         while old.overflow != 0:
             self._shorten(old)
-        for i in range(GC_BUCKET_SLOTS):
-            gc_store_relaxed_u64(&old.slots[i], 0)
-        for i in range(count):
-            if gc_bucket_of(<uint32_t>(slots[i] >> 32), number + 1) == number:
-                self._append(new, slots[i])
-            else:
-                self._append(old, slots[i])
+        empty(old)
         self.bucket_count = number + 1
+        self._distribute(slots, count)
         # Pairs with the acquire in gc_published: the new bucket is filled before the count leads there.
         gc_store_release_u32(&self.view.header.bucket_count, number + 1)
         end_change(new)
         end_change(old)
 
-    def check_integrity(self) -> dict:
-        """Walk all chains; returns `{granule: hash}`. Raises `AssertionError` naming the first contradiction."""
-        cdef uint32_t number, links, overflow_seen = 0
-        cdef gc_bucket *bucket
-        cdef uint64_t slot
-        cdef bint ended
-        found = {}
-        for number in range(self.bucket_count):
-            bucket = &self.view.primary[number]
-            assert bucket.version & 1 == 0, f"bucket {number}: version is odd at rest"
-            links = 0
-            while True:
-                ended = False
-                for i in range(GC_BUCKET_SLOTS):
-                    slot = bucket.slots[i]
-                    if slot == 0:
-                        ended = True
-                        continue
-                    assert not ended, f"bucket {number}: a hole between slots"
-                    assert gc_bucket_of(<uint32_t>(slot >> 32), self.bucket_count) == number, f"bucket {number}: misplaced slot"
-                    assert (slot & 0xFFFFFFFF) not in found, f"bucket {number}: two slots lead to one entry"
-                    found[slot & 0xFFFFFFFF] = slot >> 32
-                if bucket.overflow == 0:
-                    break
-                assert not ended, f"bucket {number}: an overflow bucket behind one that is not full"
-                assert bucket.overflow <= self.overflow_count, f"bucket {number}: overflow link out of range"
-                links += 1
-                overflow_seen += 1
-                bucket = &self.view.overflow[bucket.overflow - 1]
-                assert bucket.slots[0] != 0, f"bucket {number}: an empty overflow bucket"
-        assert overflow_seen == self.overflow_in_use, f"{overflow_seen} overflow buckets seen, {self.overflow_in_use} counted"
-        assert len(found) == self.entry_count, f"{len(found)} entries in the index, {self.entry_count} counted"
-        return found
+    cdef bint merge(self) noexcept:
+        """The reverse of a split: the last bucket's entries go back to where they came from. False when it cannot be done.
+
+        A reader with the old count meets an odd version or an empty bucket in the last place, and then looks at the
+        count again. The place's memory stays until the region is shrunk, a good while later.
+        """
+        cdef uint64_t slots[SPLIT_SLOTS]
+        cdef uint32_t number = self.bucket_count - 1
+        cdef uint32_t spare
+        cdef gc_bucket *last
+        cdef gc_bucket *target
+        cdef int count, more
+        if number == 0:
+            return False
+        last = &self.view.primary[number]
+        target = &self.view.primary[gc_bucket_of(number, number)]
+        count = collect_slots(self.view, target, slots, 0)
+        more = collect_slots(self.view, last, slots, count) if count >= 0 else -1
+        spare = self._take_overflow()  # two chains joined may need one overflow bucket more than they had
+        if more < 0 or spare == 0:
+            return False
+        self.overflow_numbers.give_back(spare - 1)
+        begin_change(target)
+        begin_change(last)
+        gc_store_release_u32(&self.view.header.bucket_count, number)
+        while target.overflow != 0:
+            self._shorten(target)
+        while last.overflow != 0:
+            self._shorten(last)
+        empty(target)
+        empty(last)
+        self.bucket_count = number
+        self._distribute(slots, more)
+        end_change(last)
+        end_change(target)
+        self.next_version = max(self.next_version, last.version)
+        return True
+
+    cdef bint lower_overflow(self) noexcept:
+        """Move the highest overflow bucket in use to the lowest free place, and forget free ones at the end.
+
+        False when there is nothing left to gain.
+        """
+        cdef uint32_t highest, number
+        cdef gc_bucket *source
+        cdef gc_bucket *target
+        cdef gc_bucket *primary
+        cdef gc_bucket *holder
+        cdef int i
+        self.overflow_numbers.drop_free_end()
+        gc_store_release_u32(&self.view.header.overflow_count, self.overflow_numbers.count)
+        if self.overflow_numbers.free_count == 0:
+            return False
+        highest = self.overflow_numbers.count - 1
+        number = self.overflow_numbers.take_lowest()
+        source = &self.view.overflow[highest]
+        target = &self.view.overflow[number]
+        primary = self.bucket_for(<uint32_t>(source.slots[0] >> 32))
+        holder = primary
+        while holder.overflow != highest + 1:
+            holder = &self.view.overflow[holder.overflow - 1]
+        begin_change(primary)
+        for i in range(GC_BUCKET_SLOTS):
+            gc_store_relaxed_u64(&target.slots[i], source.slots[i])
+        gc_store_relaxed_u32(&target.overflow, source.overflow)
+        gc_store_relaxed_u32(&holder.overflow, number + 1)
+        empty(source)
+        end_change(primary)
+        self.overflow_numbers.give_back(highest)
+        return True

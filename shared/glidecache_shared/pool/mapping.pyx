@@ -16,10 +16,14 @@ from cpython.exc cimport PyErr_SetFromErrnoWithFilename
 
 cdef extern from "<fcntl.h>" nogil:
     int posix_fallocate(int descriptor, long offset, long length)
+    int fallocate(int descriptor, int mode, long offset, long length)
+    const int FALLOC_FL_KEEP_SIZE
+    const int FALLOC_FL_PUNCH_HOLE
 
 cdef enum:
     PAGE_BYTES = 4096
     MAX_STEP_BYTES = 256 * 1024
+    MAX_PUNCH_BYTES = 16 * 1024 * 1024  # some milliseconds of the kernel's time
 
 
 cdef class MappedFile:
@@ -108,7 +112,6 @@ cdef class Region:
         Grows in steps of a sixteenth of what is there, between a page and 256 KiB: few calls, little slack.
         """
         cdef uint64_t step, target
-        cdef int error = EINTR
         if wanted <= self.bytes:
             return True
         if wanted > self.max_bytes:
@@ -116,11 +119,29 @@ cdef class Region:
         step = min(max(self.bytes // 16, <uint64_t>PAGE_BYTES), <uint64_t>MAX_STEP_BYTES)
         target = max(wanted, self.bytes + step)
         target = min((target + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES, self.max_bytes)
-        while error == EINTR:
-            error = posix_fallocate(
-                self.file.descriptor, self.offset + self.bytes, target - self.bytes)
-        if error != 0:
-            self.refusals += 1
+        if not self.restore(self.bytes, target - self.bytes):
             return False
         self.bytes = target
         return True
+
+    cdef bint restore(self, uint64_t start, uint64_t length) noexcept:
+        """Put memory behind a part, zeros where there was none; False, counted, when the file system refuses."""
+        cdef int error = EINTR
+        while error == EINTR:
+            error = posix_fallocate(self.file.descriptor, self.offset + start, length)
+        if error != 0:
+            self.refusals += 1
+        return error == 0
+
+    cdef bint punch(self, uint64_t start, uint64_t length) noexcept:
+        """Give the memory of a part back; False when the file system cannot."""
+        return fallocate(
+            self.file.descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, self.offset + start, length) == 0
+
+    cdef void shrink(self, uint64_t bytes) noexcept:
+        """Keep the first `bytes`, whole pages of which nobody may look beyond any more; at most 16 MiB go in one call."""
+        cdef uint64_t target
+        if bytes < self.bytes:
+            target = max(bytes, self.bytes - min(self.bytes, <uint64_t>MAX_PUNCH_BYTES))
+            if self.punch(target, self.bytes - target):
+                self.bytes = target

@@ -1,6 +1,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.board cimport Board
+from glidecache_shared.pool.layout cimport gc_header
+from glidecache_shared.pool.numbers cimport FreeNumbers
 
 cdef enum:
     NO_RECORD = 0xFFFFFFFF
@@ -14,13 +16,16 @@ cdef struct EntryNote:
 
 
 cdef class Records:
+    cdef gc_header *header
     cdef Board board
     cdef EntryNote *notes
-    cdef readonly uint32_t count
+    cdef FreeNumbers numbers
+    cdef uint32_t count
     cdef uint32_t room
-    cdef uint32_t first_free
 
     @staticmethod
-    cdef Records over(Board board)
+    cdef Records over(gc_header *header, Board board)
     cdef uint32_t take(self) noexcept
     cdef void give_back(self, uint32_t record) noexcept
+    cdef void drop_free_end(self) noexcept
+    cdef bint _add(self) noexcept

@@ -8,51 +8,71 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, realloc
 
 from glidecache_shared.pool.board cimport Board
-from glidecache_shared.pool.layout cimport GC_TAG_MASK
+from glidecache_shared.pool.layout cimport GC_TAG_MASK, gc_header, gc_store_release_u32
+from glidecache_shared.pool.numbers cimport NO_NUMBER, FreeNumbers
 
 
 cdef class Records:
-    """A note per access record. `granule` 0 marks a free record, whose `hash` then is the next free one."""
+    """A note per access record; `granule` 0 marks a record that no entry has.
+
+    `count` is one more than the highest record in use; it is published, and no reader touches a record beyond it. Tags
+    outlive it: a record that comes back into use goes on counting where it stopped.
+    """
 
     def __cinit__(self):
         self.notes = NULL
+        self.numbers = FreeNumbers()
 
     def __dealloc__(self):
         free(self.notes)
 
     @staticmethod
-    cdef Records over(Board board):
+    cdef Records over(gc_header *header, Board board):
         cdef Records self = Records.__new__(Records)
+        self.header = header
         self.board = board
         self.count = 0
         self.room = 0
-        self.first_free = NO_RECORD
         return self
 
     cdef uint32_t take(self) noexcept:
-        """A free record under a tag that its last owner did not have; `NO_RECORD` when memory is refused."""
-        cdef uint32_t record = self.first_free
-        cdef uint32_t room
-        cdef EntryNote *grown
-        if record != NO_RECORD:
-            self.first_free = self.notes[record].hash
-        else:
-            if self.count == self.board.record_count and not self.board.cover(self.count + 1):
+        """The lowest free record, under a tag that its last owner did not have; `NO_RECORD` when memory is refused."""
+        cdef uint32_t record = self.numbers.take_lowest()
+        if record == NO_NUMBER:
+            if not self._add():
                 return NO_RECORD
-            if self.count == self.room:
-                room = self.room + self.room // 8 + 64
-                grown = <EntryNote *>realloc(self.notes, <size_t>room * sizeof(EntryNote))
-                if grown == NULL:
-                    return NO_RECORD
-                self.notes = grown
-                self.room = room
-            record = self.count
-            self.count += 1
-            self.notes[record].tag = 0
+            record = self.numbers.take_lowest()
         self.notes[record].tag = (self.notes[record].tag + 1) & GC_TAG_MASK
         return record
 
+    cdef bint _add(self) noexcept:
+        cdef uint32_t room
+        cdef EntryNote *grown
+        if self.count == self.board.record_count and not self.board.cover(self.count + 1):
+            return False
+        if self.count == self.room:
+            room = self.room + self.room // 8 + 64
+            grown = <EntryNote *>realloc(self.notes, <size_t>room * sizeof(EntryNote))
+            if grown == NULL:
+                return False
+            self.notes = grown
+            while self.room < room:
+                self.notes[self.room].granule = 0
+                self.notes[self.room].tag = 0
+                self.room += 1
+        if not self.numbers.extend():
+            return False
+        self.count += 1
+        # Pairs with the acquire in gc_published: the memory is there before the count says so.
+        gc_store_release_u32(&self.header.record_count, self.count)
+        return True
+
     cdef void give_back(self, uint32_t record) noexcept:
         self.notes[record].granule = 0
-        self.notes[record].hash = self.first_free
-        self.first_free = record
+        self.numbers.give_back(record)
+
+    cdef void drop_free_end(self) noexcept:
+        """Forget the free records at the end, which no reader may touch from now on."""
+        self.numbers.drop_free_end()
+        self.count = self.numbers.count
+        gc_store_release_u32(&self.header.record_count, self.count)

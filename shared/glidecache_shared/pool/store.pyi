@@ -61,7 +61,8 @@ class PoolStore:
         """Remove all entries, counting neither evictions nor expirations; returns how many there were."""
 
     def beat(self, now_ns: int = ...) -> None:
-        """Renew the heartbeat that readers trust (architecture 9), and mend a board that a worker truncated."""
+        """Renew the heartbeat that readers trust (architecture 9), mend a board that a worker truncated, and trim:
+        memory that entries no longer need goes back to the file system, step by step, one grace after it was vacated."""
 
     def retire(self) -> None:
         """Tell readers to stop using this generation; they attach again."""

@@ -1,0 +1,14 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from glidecache_shared.pool.layout cimport gc_header, gc_view
+from glidecache_shared.pool.mapping cimport MappedFile, Region
+
+
+cdef class PoolFiles:
+    cdef readonly MappedFile pool
+    cdef readonly MappedFile board
+    cdef gc_header *header
+    cdef gc_view view
+    cdef Region primary
+    cdef Region overflow
+    cdef Region arena

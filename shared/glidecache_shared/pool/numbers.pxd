@@ -1,0 +1,19 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef enum:
+    NO_NUMBER = 0xFFFFFFFF
+
+
+cdef class FreeNumbers:
+    cdef uint64_t *words
+    cdef uint64_t *summary
+    cdef uint32_t word_room
+    cdef readonly uint32_t count
+    cdef readonly uint32_t free_count
+
+    cdef bint extend(self) noexcept
+    cdef uint32_t take_lowest(self) noexcept
+    cdef void give_back(self, uint32_t number) noexcept
+    cdef bint is_free(self, uint32_t number) noexcept
+    cdef void drop_free_end(self) noexcept
+    cdef void _take(self, uint32_t number) noexcept

@@ -1,0 +1,36 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from glidecache_shared.pool.arena cimport Arena
+from glidecache_shared.pool.board cimport Board
+from glidecache_shared.pool.files cimport PoolFiles
+from glidecache_shared.pool.index cimport Index
+from glidecache_shared.pool.layout cimport gc_found, gc_header, gc_view
+from glidecache_shared.pool.records cimport Records
+from glidecache_shared.pool.selection cimport VictimSelection
+from glidecache_shared.pool.trim cimport Trimmer
+
+
+cdef class PoolStore:
+    cdef PoolFiles files
+    cdef gc_view *view
+    cdef gc_header *header
+    cdef Arena arena
+    cdef Index index
+    cdef Board board
+    cdef Records records
+    cdef VictimSelection selection
+    cdef Trimmer trimmer
+    cdef bint counting
+    cdef uint64_t faults_mended
+
+    cdef bint _store(
+        self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
+    ) noexcept
+    cdef bint _evict(self, uint64_t now) noexcept
+    cdef void _remove(self, uint32_t record) noexcept
+    cdef uint32_t _hash(self, bytes key) noexcept
+    cdef bint _find(self, bytes key, gc_found *found) noexcept
+    cdef bytes _payload(self, gc_found *found)
+    cdef void _count(self, uint64_t *counter) noexcept
+    cdef void _mend_board(self) noexcept
+    cdef int _check_open(self) except -1
