@@ -7,6 +7,7 @@ A file has its final length from the start, as one hole; `Region.ensure` puts me
 """
 
 import os
+import stat
 
 from libc.errno cimport EINTR
 from libc.stdint cimport uint8_t, uint64_t
@@ -70,12 +71,16 @@ cdef class MappedFile:
 
     @staticmethod
     def open(str path, bint writable):
-        """Map an existing file whole, without keeping a descriptor. Raises `OSError`; `ValueError` when it is empty."""
+        """Map an existing file whole, without keeping a descriptor. Raises `OSError`; `ValueError` for what cannot be mapped."""
         cdef MappedFile self = MappedFile.__new__(MappedFile)
         self.path = path
-        self.descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # Without waiting: a pipe that somebody put in the file's place would block here until it had a writer.
+        self.descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            self.bytes = os.fstat(self.descriptor).st_size
+            status = os.fstat(self.descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError(f"{path}: not a regular file")
+            self.bytes = status.st_size
             if self.bytes == 0:
                 raise ValueError(f"{path}: the file is empty")
             self._map(PROT_READ | PROT_WRITE if writable else PROT_READ)

@@ -25,13 +25,19 @@ cdef bytes encode(uint32_t kind, object value):
         if not isinstance(value, bytes):
             raise TypeError(f"a string entry's value must be bytes, not {type(value).__name__}")
         return value
+    if kind not in (GC_KIND_HASH, GC_KIND_SET):
+        raise ValueError(f"unknown kind {kind}")
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"a hash or set entry's value must be a collection of bytes, not {type(value).__name__}")
     if kind == GC_KIND_HASH:
         if hasattr(value, "items"):
             return encode_parts([part for item in value.items() for part in item], 2)
+        if isinstance(value, (set, frozenset)):
+            raise TypeError("a hash entry's value must be a mapping or a flat sequence of fields and values, not a set")
         return encode_parts(list(value), 2)
-    if kind == GC_KIND_SET:
-        return encode_parts(list(value), 1)
-    raise ValueError(f"unknown kind {kind}")
+    if hasattr(value, "items"):
+        raise TypeError("a set entry's value must be an iterable of members, not a mapping")
+    return encode_parts(list(value), 1)
 
 
 cdef bytes encode_parts(list parts, Py_ssize_t parts_per_member):

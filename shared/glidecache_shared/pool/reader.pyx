@@ -108,7 +108,7 @@ cdef bytes encode_key(object key):
 cdef class PoolReader:
     """A pool mapped read-only, and its access board: see reader.pyi for the public methods."""
 
-    def __init__(self, str pool_path not None, str board_path not None):
+    def __cinit__(self, str pool_path not None, str board_path not None):
         self.file = open_mapped(pool_path, False)
         self.board_file = open_mapped(board_path, True)
         self._check_header()

@@ -41,6 +41,7 @@ from glidecache_shared.pool.layout cimport (
     gc_store_relaxed_u64,
     gc_store_release_u32,
 )
+from glidecache_shared.pool.mapping cimport MappedFile
 from glidecache_shared.pool.payload cimport decode, encode
 from glidecache_shared.pool.records cimport NO_RECORD, Records
 from glidecache_shared.pool.selection cimport VictimSelection
@@ -88,6 +89,12 @@ def raise_full(error, directory):
     raise error
 
 
+cdef str path_of(MappedFile file):
+    if file is None:
+        raise ValueError("the pool store was never made: use PoolStore.create")
+    return file.path
+
+
 cdef class PoolStore:
     """One pool generation, written. Owned by the daemon's one thread; see store.pyi for the public methods."""
 
@@ -117,10 +124,14 @@ cdef class PoolStore:
             raise ValueError(f"eviction_policy must be LRU or LFU, not {eviction_policy!r}")
         if max_cache_kb * 1024 // GC_GRANULE_BYTES + 2 > GC_MAX_GRANULES:
             raise ValueError(f"max_cache_kb must be at most {GC_MAX_GRANULES * GC_GRANULE_BYTES // 1024}")
+        if entry_ttl_ms * 1_000_000 > NEVER_REACHED_NS or grace_ms * 1_000_000 > NEVER_REACHED_NS // 2:
+            raise ValueError("entry_ttl_ms and grace_ms must fit into 64 bits as nanoseconds")
+        if not 0 <= instance_id <= NEVER_REACHED_NS or not 0 <= generation <= NEVER_REACHED_NS:
+            raise ValueError("instance_id and generation must be unsigned 64-bit numbers")
         if secret is None:
             secret = os.urandom(16)
-        if len(secret) != 16:
-            raise ValueError(f"secret must be 16 bytes, not {len(secret)}")
+        if not isinstance(secret, bytes) or len(secret) != 16:
+            raise ValueError("secret must be 16 bytes")
         cdef PoolStore self = cls.__new__(cls)
         try:
             self.files = PoolFiles.create(
@@ -136,7 +147,7 @@ cdef class PoolStore:
         self.counting = enable_metrics
         self.beat(now_ns)
         self.files.publish(
-            generation, instance_id, secret, POLICIES[eviction_policy], min(entry_ttl_ms * 1_000_000, NEVER_REACHED_NS), enable_metrics,
+            generation, instance_id, secret, POLICIES[eviction_policy], entry_ttl_ms * 1_000_000, enable_metrics,
             grace_ms * 1_000_000)
         return self
 
@@ -325,11 +336,13 @@ cdef class PoolStore:
         gc_store_release_u32(&self.header.state, GC_STATE_RETIRED)
 
     def unlink(self) -> None:
+        self._check_open()
         self.files.unlink()
 
     def close(self) -> None:
         self.header = NULL
-        self.files.close()
+        if self.files is not None:
+            self.files.close()
 
     cdef int _check_open(self) except -1:
         if self.header == NULL:
@@ -365,11 +378,11 @@ cdef class PoolStore:
 
     @property
     def pool_path(self) -> str:
-        return self.files.pool.path
+        return path_of(None if self.files is None else self.files.pool)
 
     @property
     def board_path(self) -> str:
-        return self.files.board.path
+        return path_of(None if self.files is None else self.files.board)
 
     @property
     def generation(self) -> int:
@@ -393,6 +406,7 @@ cdef class PoolStore:
 
     @property
     def file_system_full(self) -> int:
+        self._check_open()
         return (
             self.files.primary.refusals + self.files.overflow.refusals + self.files.arena.refusals
             + self.board.region.refusals)
@@ -400,11 +414,13 @@ cdef class PoolStore:
     @property
     def board_faults(self) -> int:
         """How many accesses found the board shorter than it was made."""
+        self._check_open()
         return self.board.faults
 
     @property
     def selection_work(self) -> tuple:
         """How often victims were scanned for, and how many candidates went back because they had been touched."""
+        self._check_open()
         return self.selection.scans, self.selection.push_backs
 
 
