@@ -4,7 +4,8 @@ A pool has one small file, its lease. Each holder has it open with a shared `flo
 with it the lock; the kernel drops the lock when the last descriptor of it closes, in whichever way its process ends.
 The daemon asks with the exclusive lock whether anybody is left.
 
-Nobody on the holders' side ever unlocks: `LOCK_UN` in a forked child would drop its parent's lock too. Closing is enough.
+Nobody on the holders' side ever unlocks: `LOCK_UN` in a forked child would drop its parent's lock too. Closing is
+enough.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def _inode_at(path: str) -> int:
 
 
 def _close(descriptor: int) -> None:
-    try:
+    try:  # noqa: SIM105 - contextlib is one import that the stub does without
         os.close(descriptor)
-    except OSError:  # Linux has released the descriptor all the same, and with it the lock
-        pass
+    except OSError:
+        pass  # Linux has released the descriptor all the same, and with it the lock

@@ -1,0 +1,1039 @@
+"""Commands that are added to a batch, one method per plan. Written by tools/generate_commands.py: do not edit."""
+
+from __future__ import annotations
+
+from glidecache.commands import cached as _cached
+from glidecache.commands import cluster as _cluster
+from glidecache.commands import hashes as _hashes
+from glidecache.commands import keys as _keys
+from glidecache.commands import lists as _lists
+from glidecache.commands import publish as _publish
+from glidecache.commands import scripting as _scripting
+from glidecache.commands import server as _server
+from glidecache.commands import sets as _sets
+from glidecache.commands import sorted_sets as _sorted_sets
+from glidecache.commands import strings as _strings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Self
+
+    from glidecache.commands.options.conditions import (
+        ConditionalChange,
+        HashFieldConditionalChange,
+        UpdateOptions,
+        ValueComparison,
+    )
+    from glidecache.commands.options.expiry import ExpireOptions, ExpiryGetEx, ExpirySet
+    from glidecache.commands.options.placement import InsertPosition, Limit, ListDirection, OrderBy
+    from glidecache.commands.options.script import FunctionRestorePolicy
+    from glidecache.commands.options.server import FlushMode, InfoSection, ObjectType
+    from glidecache.commands.options.sorted_sets import (
+        AggregationType,
+        InfBound,
+        LexBoundary,
+        RangeByIndex,
+        RangeByLex,
+        RangeByScore,
+        ScoreBoundary,
+        ScoreFilter,
+    )
+    from glidecache.encoding import Argument
+    from glidecache.plan import Plan
+
+
+class BatchCommands:
+    """Commands that are added to a batch: those of a standalone server."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def _add(self, plan: Plan[Any]) -> Self: ...
+
+    def get(self, key: Argument) -> Self:
+        """The value of `key` (`GET`); None where there is none."""
+        return self._add(_cached.get(key))
+
+    def hgetall(self, key: Argument) -> Self:
+        """All fields and values (`HGETALL`)."""
+        return self._add(_cached.hgetall(key))
+
+    def smembers(self, key: Argument) -> Self:
+        """All members (`SMEMBERS`)."""
+        return self._add(_cached.smembers(key))
+
+    def set(
+        self,
+        key: Argument,
+        value: Argument,
+        conditional_set: ConditionalChange | ValueComparison | None = None,
+        expiry: ExpirySet | None = None,
+        return_old_value: bool = False,
+    ) -> Self:
+        """Set `key` to `value` (`SET`). `"OK"`; None where the condition was not met."""
+        return self._add(_strings.set(key, value, conditional_set, expiry, return_old_value))
+
+    def getdel(self, key: Argument) -> Self:
+        """The value of `key`, which is deleted (`GETDEL`); None where there is none."""
+        return self._add(_strings.getdel(key))
+
+    def getex(self, key: Argument, expiry: ExpiryGetEx | None = None) -> Self:
+        """The value of `key`, whose expiry is changed (`GETEX`); None where there is none."""
+        return self._add(_strings.getex(key, expiry))
+
+    def getrange(self, key: Argument, start: int, end: int) -> Self:
+        """The bytes of `key` from `start` to `end`, both included (`GETRANGE`)."""
+        return self._add(_strings.getrange(key, start, end))
+
+    def setrange(self, key: Argument, offset: int, value: Argument) -> Self:
+        """Write `value` over what stands at `offset` (`SETRANGE`); the length afterwards."""
+        return self._add(_strings.setrange(key, offset, value))
+
+    def append(self, key: Argument, value: Argument) -> Self:
+        """Append to `key` (`APPEND`); the length afterwards."""
+        return self._add(_strings.append(key, value))
+
+    def strlen(self, key: Argument) -> Self:
+        """The length of the value in bytes (`STRLEN`); 0 where there is none."""
+        return self._add(_strings.strlen(key))
+
+    def mget(self, keys: list[Argument]) -> Self:
+        """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
+        return self._add(_strings.mget(keys))
+
+    def mset(self, key_value_map: Mapping[Argument, Argument]) -> Self:
+        """Set many keys at once (`MSET`)."""
+        return self._add(_strings.mset(key_value_map))
+
+    def msetnx(self, key_value_map: Mapping[Argument, Argument]) -> Self:
+        """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
+        return self._add(_strings.msetnx(key_value_map))
+
+    def incr(self, key: Argument) -> Self:
+        """Add 1 (`INCR`); the number afterwards."""
+        return self._add(_strings.incr(key))
+
+    def incrby(self, key: Argument, amount: int) -> Self:
+        """Add `amount` (`INCRBY`); the number afterwards."""
+        return self._add(_strings.incrby(key, amount))
+
+    def incrbyfloat(self, key: Argument, amount: float) -> Self:
+        """Add `amount` (`INCRBYFLOAT`); the number afterwards."""
+        return self._add(_strings.incrbyfloat(key, amount))
+
+    def decr(self, key: Argument) -> Self:
+        """Subtract 1 (`DECR`); the number afterwards."""
+        return self._add(_strings.decr(key))
+
+    def decrby(self, key: Argument, amount: int) -> Self:
+        """Subtract `amount` (`DECRBY`); the number afterwards."""
+        return self._add(_strings.decrby(key, amount))
+
+    def delifeq(self, key: Argument, value: Argument) -> Self:
+        """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9); whether it did."""
+        return self._add(_strings.delifeq(key, value))
+
+    def lcs(self, key1: Argument, key2: Argument) -> Self:
+        """The longest common subsequence of two values (`LCS`)."""
+        return self._add(_strings.lcs(key1, key2))
+
+    def lcs_len(self, key1: Argument, key2: Argument) -> Self:
+        """The length of the longest common subsequence (`LCS … LEN`)."""
+        return self._add(_strings.lcs_len(key1, key2))
+
+    def lcs_idx(
+        self,
+        key1: Argument,
+        key2: Argument,
+        min_match_len: int | None = None,
+        with_match_len: bool | None = False,
+    ) -> Self:
+        """Where the longest common subsequence stands in both values (`LCS … IDX`)."""
+        return self._add(_strings.lcs_idx(key1, key2, min_match_len, with_match_len))
+
+    def delete(self, keys: list[Argument]) -> Self:
+        """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
+        return self._add(_keys.delete(keys))
+
+    def unlink(self, keys: list[Argument]) -> Self:
+        """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
+        return self._add(_keys.unlink(keys))
+
+    def exists(self, keys: list[Argument]) -> Self:
+        """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
+        return self._add(_keys.exists(keys))
+
+    def touch(self, keys: list[Argument]) -> Self:
+        """Mark keys as used just now on the server (`TOUCH`); how many there are."""
+        return self._add(_keys.touch(keys))
+
+    def type(self, key: Argument) -> Self:
+        """The type of the value: `b"string"`, `b"hash"`, …, `b"none"` where there is none (`TYPE`)."""
+        return self._add(_keys.type(key))
+
+    def expire(self, key: Argument, seconds: int, option: ExpireOptions | None = None) -> Self:
+        """Let `key` expire after `seconds` (`EXPIRE`); whether that was set."""
+        return self._add(_keys.expire(key, seconds, option))
+
+    def expireat(self, key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> Self:
+        """Let `key` expire at a Unix time in seconds (`EXPIREAT`); whether that was set."""
+        return self._add(_keys.expireat(key, unix_seconds, option))
+
+    def pexpire(self, key: Argument, milliseconds: int, option: ExpireOptions | None = None) -> Self:
+        """Let `key` expire after `milliseconds` (`PEXPIRE`); whether that was set."""
+        return self._add(_keys.pexpire(key, milliseconds, option))
+
+    def pexpireat(self, key: Argument, unix_milliseconds: int, option: ExpireOptions | None = None) -> Self:
+        """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`); whether that was set."""
+        return self._add(_keys.pexpireat(key, unix_milliseconds, option))
+
+    def expiretime(self, key: Argument) -> Self:
+        """The Unix time in seconds when `key` expires; -1: never, -2: there is no such key (`EXPIRETIME`)."""
+        return self._add(_keys.expiretime(key))
+
+    def pexpiretime(self, key: Argument) -> Self:
+        """The Unix time in milliseconds when `key` expires; -1: never, -2: there is no such key (`PEXPIRETIME`)."""
+        return self._add(_keys.pexpiretime(key))
+
+    def ttl(self, key: Argument) -> Self:
+        """The seconds that `key` has to live; -1: for ever, -2: there is no such key (`TTL`)."""
+        return self._add(_keys.ttl(key))
+
+    def pttl(self, key: Argument) -> Self:
+        """The milliseconds that `key` has to live; -1: for ever, -2: there is no such key (`PTTL`)."""
+        return self._add(_keys.pttl(key))
+
+    def persist(self, key: Argument) -> Self:
+        """Let `key` live for ever (`PERSIST`); whether it had an expiry."""
+        return self._add(_keys.persist(key))
+
+    def rename(self, key: Argument, new_key: Argument) -> Self:
+        """Rename a key, over what is there (`RENAME`)."""
+        return self._add(_keys.rename(key, new_key))
+
+    def renamenx(self, key: Argument, new_key: Argument) -> Self:
+        """Rename a key unless the new name is taken (`RENAMENX`); whether it was renamed."""
+        return self._add(_keys.renamenx(key, new_key))
+
+    def copy(
+        self,
+        source: Argument,
+        destination: Argument,
+        destinationDB: int | None = None,
+        replace: bool | None = None,
+    ) -> Self:
+        """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
+        return self._add(_keys.copy(source, destination, destinationDB, replace))
+
+    def move(self, key: Argument, db_index: int) -> Self:
+        """Move a key to another database (`MOVE`); whether it was moved."""
+        return self._add(_keys.move(key, db_index))
+
+    def dump(self, key: Argument) -> Self:
+        """The value in the server's own serialised form (`DUMP`); None where there is none."""
+        return self._add(_keys.dump(key))
+
+    def restore(
+        self,
+        key: Argument,
+        ttl: int,
+        value: Argument,
+        replace: bool = False,
+        absttl: bool = False,
+        idletime: int | None = None,
+        frequency: int | None = None,
+    ) -> Self:
+        """Make a key from what `dump` returned (`RESTORE`), to live `ttl` milliseconds; 0: for ever."""
+        return self._add(_keys.restore(key, ttl, value, replace, absttl, idletime, frequency))
+
+    def object_encoding(self, key: Argument) -> Self:
+        """How the server stores the value (`OBJECT ENCODING`); None where there is none."""
+        return self._add(_keys.object_encoding(key))
+
+    def object_freq(self, key: Argument) -> Self:
+        """The server's access frequency counter of the key (`OBJECT FREQ`); None where there is none."""
+        return self._add(_keys.object_freq(key))
+
+    def object_idletime(self, key: Argument) -> Self:
+        """The seconds since the last access on the server (`OBJECT IDLETIME`); None where there is no such key."""
+        return self._add(_keys.object_idletime(key))
+
+    def object_refcount(self, key: Argument) -> Self:
+        """The server's reference count of the value (`OBJECT REFCOUNT`); None where there is none."""
+        return self._add(_keys.object_refcount(key))
+
+    def random_key(self) -> Self:
+        """Any key (`RANDOMKEY`); None where there is none."""
+        return self._add(_keys.random_key())
+
+    def scan(
+        self,
+        cursor: Argument,
+        match: Argument | None = None,
+        count: int | None = None,
+        type: ObjectType | None = None,
+    ) -> Self:
+        """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
+        return self._add(_keys.scan(cursor, match, count, type))
+
+    def sort(
+        self,
+        key: Argument,
+        by_pattern: Argument | None = None,
+        limit: Limit | None = None,
+        get_patterns: list[Argument] | None = None,
+        order: OrderBy | None = None,
+        alpha: bool | None = None,
+    ) -> Self:
+        """The elements of a list, set or sorted set in order (`SORT`)."""
+        return self._add(_keys.sort(key, by_pattern, limit, get_patterns, order, alpha))
+
+    def sort_ro(
+        self,
+        key: Argument,
+        by_pattern: Argument | None = None,
+        limit: Limit | None = None,
+        get_patterns: list[Argument] | None = None,
+        order: OrderBy | None = None,
+        alpha: bool | None = None,
+    ) -> Self:
+        """As `sort`, for replicas too (`SORT_RO`)."""
+        return self._add(_keys.sort_ro(key, by_pattern, limit, get_patterns, order, alpha))
+
+    def sort_store(
+        self,
+        key: Argument,
+        destination: Argument,
+        by_pattern: Argument | None = None,
+        limit: Limit | None = None,
+        get_patterns: list[Argument] | None = None,
+        order: OrderBy | None = None,
+        alpha: bool | None = None,
+    ) -> Self:
+        """As `sort`, into a list at `destination` (`SORT … STORE`); its length."""
+        return self._add(_keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha))
+
+    def hset(self, key: Argument, field_value_map: Mapping[Argument, Argument]) -> Self:
+        """Set fields (`HSET`); how many of them are new."""
+        return self._add(_hashes.hset(key, field_value_map))
+
+    def hsetnx(self, key: Argument, field: Argument, value: Argument) -> Self:
+        """Set a field that is not there (`HSETNX`); whether it was set."""
+        return self._add(_hashes.hsetnx(key, field, value))
+
+    def hget(self, key: Argument, field: Argument) -> Self:
+        """The value of a field (`HGET`); None where there is none."""
+        return self._add(_hashes.hget(key, field))
+
+    def hmget(self, key: Argument, fields: list[Argument]) -> Self:
+        """The values of fields (`HMGET`); None for each that is not there."""
+        return self._add(_hashes.hmget(key, fields))
+
+    def hdel(self, key: Argument, fields: list[Argument]) -> Self:
+        """Delete fields (`HDEL`); how many there were."""
+        return self._add(_hashes.hdel(key, fields))
+
+    def hexists(self, key: Argument, field: Argument) -> Self:
+        """Whether the hash has the field (`HEXISTS`)."""
+        return self._add(_hashes.hexists(key, field))
+
+    def hlen(self, key: Argument) -> Self:
+        """How many fields the hash has (`HLEN`)."""
+        return self._add(_hashes.hlen(key))
+
+    def hkeys(self, key: Argument) -> Self:
+        """All fields (`HKEYS`)."""
+        return self._add(_hashes.hkeys(key))
+
+    def hvals(self, key: Argument) -> Self:
+        """All values (`HVALS`)."""
+        return self._add(_hashes.hvals(key))
+
+    def hstrlen(self, key: Argument, field: Argument) -> Self:
+        """The length of a field's value in bytes (`HSTRLEN`)."""
+        return self._add(_hashes.hstrlen(key, field))
+
+    def hincrby(self, key: Argument, field: Argument, amount: int) -> Self:
+        """Add `amount` to a field (`HINCRBY`); the number afterwards."""
+        return self._add(_hashes.hincrby(key, field, amount))
+
+    def hincrbyfloat(self, key: Argument, field: Argument, amount: float) -> Self:
+        """Add `amount` to a field (`HINCRBYFLOAT`); the number afterwards."""
+        return self._add(_hashes.hincrbyfloat(key, field, amount))
+
+    def hrandfield(self, key: Argument) -> Self:
+        """Any field (`HRANDFIELD`); None where there is none."""
+        return self._add(_hashes.hrandfield(key))
+
+    def hrandfield_count(self, key: Argument, count: int) -> Self:
+        """Up to `count` different fields; with a negative count that many, repeated perhaps (`HRANDFIELD`)."""
+        return self._add(_hashes.hrandfield_count(key, count))
+
+    def hrandfield_withvalues(self, key: Argument, count: int) -> Self:
+        """As `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
+        return self._add(_hashes.hrandfield_withvalues(key, count))
+
+    def hscan(
+        self,
+        key: Argument,
+        cursor: Argument,
+        match: Argument | None = None,
+        count: int | None = None,
+        no_values: bool = False,
+    ) -> Self:
+        """One step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; begin with `"0"`, the end is `b"0"`."""
+        return self._add(_hashes.hscan(key, cursor, match, count, no_values))
+
+    def hgetdel(self, key: Argument, fields: list[Argument]) -> Self:
+        """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
+        return self._add(_hashes.hgetdel(key, fields))
+
+    def hgetex(self, key: Argument, fields: list[Argument], expiry: ExpiryGetEx | None = None) -> Self:
+        """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
+        return self._add(_hashes.hgetex(key, fields, expiry))
+
+    def hsetex(
+        self,
+        key: Argument,
+        field_value_map: Mapping[Argument, Argument],
+        field_conditional_change: HashFieldConditionalChange | None = None,
+        expiry: ExpirySet | None = None,
+        key_conditional_change: ConditionalChange | None = None,
+    ) -> Self:
+        """Set fields that expire (`HSETEX`; Valkey 9): 1 if all were set, 0 if none."""
+        return self._add(
+            _hashes.hsetex(key, field_value_map, field_conditional_change, expiry, key_conditional_change)
+        )
+
+    def hexpire(
+        self, key: Argument, seconds: int, fields: list[Argument], option: ExpireOptions | None = None
+    ) -> Self:
+        """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9)."""
+        return self._add(_hashes.hexpire(key, seconds, fields, option))
+
+    def hexpireat(
+        self, key: Argument, unix_timestamp: int, fields: list[Argument], option: ExpireOptions | None = None
+    ) -> Self:
+        """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
+        return self._add(_hashes.hexpireat(key, unix_timestamp, fields, option))
+
+    def hpexpire(
+        self, key: Argument, milliseconds: int, fields: list[Argument], option: ExpireOptions | None = None
+    ) -> Self:
+        """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
+        return self._add(_hashes.hpexpire(key, milliseconds, fields, option))
+
+    def hpexpireat(
+        self,
+        key: Argument,
+        unix_timestamp_ms: int,
+        fields: list[Argument],
+        option: ExpireOptions | None = None,
+    ) -> Self:
+        """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
+        return self._add(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
+
+    def hpersist(self, key: Argument, fields: list[Argument]) -> Self:
+        """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
+        return self._add(_hashes.hpersist(key, fields))
+
+    def httl(self, key: Argument, fields: list[Argument]) -> Self:
+        """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+        return self._add(_hashes.httl(key, fields))
+
+    def hpttl(self, key: Argument, fields: list[Argument]) -> Self:
+        """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+        return self._add(_hashes.hpttl(key, fields))
+
+    def hexpiretime(self, key: Argument, fields: list[Argument]) -> Self:
+        """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
+        return self._add(_hashes.hexpiretime(key, fields))
+
+    def hpexpiretime(self, key: Argument, fields: list[Argument]) -> Self:
+        """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
+        return self._add(_hashes.hpexpiretime(key, fields))
+
+    def sadd(self, key: Argument, members: list[Argument]) -> Self:
+        """Add members (`SADD`); how many of them are new."""
+        return self._add(_sets.sadd(key, members))
+
+    def srem(self, key: Argument, members: list[Argument]) -> Self:
+        """Remove members (`SREM`); how many there were."""
+        return self._add(_sets.srem(key, members))
+
+    def scard(self, key: Argument) -> Self:
+        """How many members the set has (`SCARD`)."""
+        return self._add(_sets.scard(key))
+
+    def sismember(self, key: Argument, member: Argument) -> Self:
+        """Whether the set has the member (`SISMEMBER`)."""
+        return self._add(_sets.sismember(key, member))
+
+    def smismember(self, key: Argument, members: list[Argument]) -> Self:
+        """Whether the set has each of the members (`SMISMEMBER`)."""
+        return self._add(_sets.smismember(key, members))
+
+    def smove(self, source: Argument, destination: Argument, member: Argument) -> Self:
+        """Move a member to another set (`SMOVE`); whether there was one."""
+        return self._add(_sets.smove(source, destination, member))
+
+    def spop(self, key: Argument) -> Self:
+        """Any member, which is removed (`SPOP`); None where there is none."""
+        return self._add(_sets.spop(key))
+
+    def spop_count(self, key: Argument, count: int) -> Self:
+        """Up to `count` members, which are removed (`SPOP`)."""
+        return self._add(_sets.spop_count(key, count))
+
+    def srandmember(self, key: Argument) -> Self:
+        """Any member (`SRANDMEMBER`); None where there is none."""
+        return self._add(_sets.srandmember(key))
+
+    def srandmember_count(self, key: Argument, count: int) -> Self:
+        """Up to `count` different members; with a negative count that many, repeated perhaps (`SRANDMEMBER`)."""
+        return self._add(_sets.srandmember_count(key, count))
+
+    def sdiff(self, keys: list[Argument]) -> Self:
+        """The members of the first set that no other has (`SDIFF`)."""
+        return self._add(_sets.sdiff(keys))
+
+    def sdiffstore(self, destination: Argument, keys: list[Argument]) -> Self:
+        """As `sdiff`, into a set at `destination` (`SDIFFSTORE`); its size."""
+        return self._add(_sets.sdiffstore(destination, keys))
+
+    def sinter(self, keys: list[Argument]) -> Self:
+        """The members that all sets have (`SINTER`)."""
+        return self._add(_sets.sinter(keys))
+
+    def sinterstore(self, destination: Argument, keys: list[Argument]) -> Self:
+        """As `sinter`, into a set at `destination` (`SINTERSTORE`); its size."""
+        return self._add(_sets.sinterstore(destination, keys))
+
+    def sintercard(self, keys: list[Argument], limit: int | None = None) -> Self:
+        """How many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
+        return self._add(_sets.sintercard(keys, limit))
+
+    def sunion(self, keys: list[Argument]) -> Self:
+        """The members that any of the sets has (`SUNION`)."""
+        return self._add(_sets.sunion(keys))
+
+    def sunionstore(self, destination: Argument, keys: list[Argument]) -> Self:
+        """As `sunion`, into a set at `destination` (`SUNIONSTORE`); its size."""
+        return self._add(_sets.sunionstore(destination, keys))
+
+    def sscan(
+        self, key: Argument, cursor: Argument, match: Argument | None = None, count: int | None = None
+    ) -> Self:
+        """One step over a set (`SSCAN`): `[next cursor, [member, …]]`; begin with `"0"`, the end is `b"0"`."""
+        return self._add(_sets.sscan(key, cursor, match, count))
+
+    def lpush(self, key: Argument, elements: list[Argument]) -> Self:
+        """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
+        return self._add(_lists.lpush(key, elements))
+
+    def lpushx(self, key: Argument, elements: list[Argument]) -> Self:
+        """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
+        return self._add(_lists.lpushx(key, elements))
+
+    def rpush(self, key: Argument, elements: list[Argument]) -> Self:
+        """Append at the right end (`RPUSH`); the length afterwards."""
+        return self._add(_lists.rpush(key, elements))
+
+    def rpushx(self, key: Argument, elements: list[Argument]) -> Self:
+        """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
+        return self._add(_lists.rpushx(key, elements))
+
+    def lpop(self, key: Argument) -> Self:
+        """The leftmost element, which is removed (`LPOP`); None where there is none."""
+        return self._add(_lists.lpop(key))
+
+    def lpop_count(self, key: Argument, count: int) -> Self:
+        """Up to `count` elements from the left, which are removed (`LPOP`); None where there is no such list."""
+        return self._add(_lists.lpop_count(key, count))
+
+    def rpop(self, key: Argument) -> Self:
+        """The rightmost element, which is removed (`RPOP`); None where there is none."""
+        return self._add(_lists.rpop(key))
+
+    def rpop_count(self, key: Argument, count: int) -> Self:
+        """Up to `count` elements from the right, which are removed (`RPOP`); None where there is no such list."""
+        return self._add(_lists.rpop_count(key, count))
+
+    def lrange(self, key: Argument, start: int, end: int) -> Self:
+        """The elements from index `start` to `end`, both included (`LRANGE`)."""
+        return self._add(_lists.lrange(key, start, end))
+
+    def llen(self, key: Argument) -> Self:
+        """How many elements the list has (`LLEN`)."""
+        return self._add(_lists.llen(key))
+
+    def lindex(self, key: Argument, index: int) -> Self:
+        """The element at `index` (`LINDEX`); None where there is none."""
+        return self._add(_lists.lindex(key, index))
+
+    def lset(self, key: Argument, index: int, element: Argument) -> Self:
+        """Replace the element at `index` (`LSET`)."""
+        return self._add(_lists.lset(key, index, element))
+
+    def linsert(self, key: Argument, position: InsertPosition, pivot: Argument, element: Argument) -> Self:
+        """Insert beside `pivot` (`LINSERT`); the length afterwards, -1: there is no pivot, 0: no such list."""
+        return self._add(_lists.linsert(key, position, pivot, element))
+
+    def lrem(self, key: Argument, count: int, element: Argument) -> Self:
+        """Remove `count` of the elements equal to `element` (`LREM`); how many there were."""
+        return self._add(_lists.lrem(key, count, element))
+
+    def ltrim(self, key: Argument, start: int, end: int) -> Self:
+        """Keep the elements from index `start` to `end`, both included, alone (`LTRIM`)."""
+        return self._add(_lists.ltrim(key, start, end))
+
+    def lpos(
+        self,
+        key: Argument,
+        element: Argument,
+        rank: int | None = None,
+        count: int | None = None,
+        max_len: int | None = None,
+    ) -> Self:
+        """The index of `element` (`LPOS`), None where there is none; with `count` a list of indices."""
+        return self._add(_lists.lpos(key, element, rank, count, max_len))
+
+    def lmove(
+        self, source: Argument, destination: Argument, where_from: ListDirection, where_to: ListDirection
+    ) -> Self:
+        """Move an element from one end of a list to an end of another (`LMOVE`); the element, or None."""
+        return self._add(_lists.lmove(source, destination, where_from, where_to))
+
+    def lmpop(self, keys: list[Argument], direction: ListDirection, count: int | None = None) -> Self:
+        """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
+        return self._add(_lists.lmpop(keys, direction, count))
+
+    def blpop(self, keys: list[Argument], timeout: float) -> Self:
+        """As `lpop` of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`): `[key, element]`."""
+        return self._add(_lists.blpop(keys, timeout))
+
+    def brpop(self, keys: list[Argument], timeout: float) -> Self:
+        """As `rpop` of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`); as `blpop`."""
+        return self._add(_lists.brpop(keys, timeout))
+
+    def blmove(
+        self,
+        source: Argument,
+        destination: Argument,
+        where_from: ListDirection,
+        where_to: ListDirection,
+        timeout: float,
+    ) -> Self:
+        """As `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits for ever."""
+        return self._add(_lists.blmove(source, destination, where_from, where_to, timeout))
+
+    def blmpop(
+        self, keys: list[Argument], direction: ListDirection, timeout: float, count: int | None = None
+    ) -> Self:
+        """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
+        return self._add(_lists.blmpop(keys, direction, timeout, count))
+
+    def zadd(
+        self,
+        key: Argument,
+        members_scores: Mapping[Argument, float],
+        existing_options: ConditionalChange | None = None,
+        update_condition: UpdateOptions | None = None,
+        changed: bool = False,
+    ) -> Self:
+        """Add members, or change their scores (`ZADD`); how many are new, with `changed`: new or changed."""
+        return self._add(_sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed))
+
+    def zadd_incr(
+        self,
+        key: Argument,
+        member: Argument,
+        increment: float,
+        existing_options: ConditionalChange | None = None,
+        update_condition: UpdateOptions | None = None,
+    ) -> Self:
+        """Add to a member's score, under a condition (`ZADD … INCR`); the score afterwards, None: it was not met."""
+        return self._add(_sorted_sets.zadd_incr(key, member, increment, existing_options, update_condition))
+
+    def zincrby(self, key: Argument, increment: float, member: Argument) -> Self:
+        """Add to a member's score (`ZINCRBY`); the score afterwards."""
+        return self._add(_sorted_sets.zincrby(key, increment, member))
+
+    def zrem(self, key: Argument, members: list[Argument]) -> Self:
+        """Remove members (`ZREM`); how many there were."""
+        return self._add(_sorted_sets.zrem(key, members))
+
+    def zremrangebyrank(self, key: Argument, start: int, end: int) -> Self:
+        """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`); how many there were."""
+        return self._add(_sorted_sets.zremrangebyrank(key, start, end))
+
+    def zremrangebyscore(
+        self, key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
+    ) -> Self:
+        """Remove the members of a range of scores (`ZREMRANGEBYSCORE`); how many there were."""
+        return self._add(_sorted_sets.zremrangebyscore(key, min_score, max_score))
+
+    def zremrangebylex(
+        self, key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
+    ) -> Self:
+        """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`); how many there were."""
+        return self._add(_sorted_sets.zremrangebylex(key, min_lex, max_lex))
+
+    def zcard(self, key: Argument) -> Self:
+        """How many members the sorted set has (`ZCARD`)."""
+        return self._add(_sorted_sets.zcard(key))
+
+    def zcount(
+        self, key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
+    ) -> Self:
+        """How many members have a score in the range (`ZCOUNT`)."""
+        return self._add(_sorted_sets.zcount(key, min_score, max_score))
+
+    def zlexcount(
+        self, key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
+    ) -> Self:
+        """How many members stand in a lexicographical range (`ZLEXCOUNT`)."""
+        return self._add(_sorted_sets.zlexcount(key, min_lex, max_lex))
+
+    def zscore(self, key: Argument, member: Argument) -> Self:
+        """A member's score (`ZSCORE`); None where there is no such member."""
+        return self._add(_sorted_sets.zscore(key, member))
+
+    def zmscore(self, key: Argument, members: list[Argument]) -> Self:
+        """The scores of members (`ZMSCORE`); None for each that is not there."""
+        return self._add(_sorted_sets.zmscore(key, members))
+
+    def zrank(self, key: Argument, member: Argument) -> Self:
+        """A member's rank, the lowest score being 0 (`ZRANK`); None where there is no such member."""
+        return self._add(_sorted_sets.zrank(key, member))
+
+    def zrank_withscore(self, key: Argument, member: Argument) -> Self:
+        """A member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
+        return self._add(_sorted_sets.zrank_withscore(key, member))
+
+    def zrevrank(self, key: Argument, member: Argument) -> Self:
+        """A member's rank, the highest score being 0 (`ZREVRANK`); None where there is no such member."""
+        return self._add(_sorted_sets.zrevrank(key, member))
+
+    def zrevrank_withscore(self, key: Argument, member: Argument) -> Self:
+        """A member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
+        return self._add(_sorted_sets.zrevrank_withscore(key, member))
+
+    def zrange(
+        self, key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
+    ) -> Self:
+        """The members of a range (`ZRANGE`), by falling score with `reverse`."""
+        return self._add(_sorted_sets.zrange(key, range_query, reverse))
+
+    def zrange_withscores(
+        self, key: Argument, range_query: RangeByIndex | RangeByScore, reverse: bool = False
+    ) -> Self:
+        """The members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
+        return self._add(_sorted_sets.zrange_withscores(key, range_query, reverse))
+
+    def zrangestore(
+        self,
+        destination: Argument,
+        source: Argument,
+        range_query: RangeByIndex | RangeByLex | RangeByScore,
+        reverse: bool = False,
+    ) -> Self:
+        """Store a range of one sorted set as another (`ZRANGESTORE`); its size."""
+        return self._add(_sorted_sets.zrangestore(destination, source, range_query, reverse))
+
+    def zpopmin(self, key: Argument, count: int | None = None) -> Self:
+        """The member of lowest score, or `count` of them, which are removed (`ZPOPMIN`): `{member: score}`."""
+        return self._add(_sorted_sets.zpopmin(key, count))
+
+    def zpopmax(self, key: Argument, count: int | None = None) -> Self:
+        """The member of highest score, or `count` of them, which are removed (`ZPOPMAX`): `{member: score}`."""
+        return self._add(_sorted_sets.zpopmax(key, count))
+
+    def bzpopmin(self, keys: list[Argument], timeout: float) -> Self:
+        """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
+        return self._add(_sorted_sets.bzpopmin(keys, timeout))
+
+    def bzpopmax(self, keys: list[Argument], timeout: float) -> Self:
+        """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
+        return self._add(_sorted_sets.bzpopmax(keys, timeout))
+
+    def zmpop(self, keys: list[Argument], filter: ScoreFilter, count: int | None = None) -> Self:
+        """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
+        return self._add(_sorted_sets.zmpop(keys, filter, count))
+
+    def bzmpop(
+        self, keys: list[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
+    ) -> Self:
+        """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
+        return self._add(_sorted_sets.bzmpop(keys, modifier, timeout, count))
+
+    def zdiff(self, keys: list[Argument]) -> Self:
+        """The members of the first sorted set that no other has (`ZDIFF`)."""
+        return self._add(_sorted_sets.zdiff(keys))
+
+    def zdiff_withscores(self, keys: list[Argument]) -> Self:
+        """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
+        return self._add(_sorted_sets.zdiff_withscores(keys))
+
+    def zdiffstore(self, destination: Argument, keys: list[Argument]) -> Self:
+        """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
+        return self._add(_sorted_sets.zdiffstore(destination, keys))
+
+    def zinter(self, keys: list[Argument]) -> Self:
+        """The members that all sorted sets have (`ZINTER`)."""
+        return self._add(_sorted_sets.zinter(keys))
+
+    def zinter_withscores(
+        self,
+        keys: list[Argument] | list[tuple[Argument, float]],
+        aggregation_type: AggregationType | None = None,
+    ) -> Self:
+        """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
+        return self._add(_sorted_sets.zinter_withscores(keys, aggregation_type))
+
+    def zinterstore(
+        self,
+        destination: Argument,
+        keys: list[Argument] | list[tuple[Argument, float]],
+        aggregation_type: AggregationType | None = None,
+    ) -> Self:
+        """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
+        return self._add(_sorted_sets.zinterstore(destination, keys, aggregation_type))
+
+    def zintercard(self, keys: list[Argument], limit: int | None = None) -> Self:
+        """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
+        return self._add(_sorted_sets.zintercard(keys, limit))
+
+    def zunion(self, keys: list[Argument]) -> Self:
+        """The members that any of the sorted sets has (`ZUNION`)."""
+        return self._add(_sorted_sets.zunion(keys))
+
+    def zunion_withscores(
+        self,
+        keys: list[Argument] | list[tuple[Argument, float]],
+        aggregation_type: AggregationType | None = None,
+    ) -> Self:
+        """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
+        return self._add(_sorted_sets.zunion_withscores(keys, aggregation_type))
+
+    def zunionstore(
+        self,
+        destination: Argument,
+        keys: list[Argument] | list[tuple[Argument, float]],
+        aggregation_type: AggregationType | None = None,
+    ) -> Self:
+        """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
+        return self._add(_sorted_sets.zunionstore(destination, keys, aggregation_type))
+
+    def zrandmember(self, key: Argument) -> Self:
+        """Any member (`ZRANDMEMBER`); None where there is none."""
+        return self._add(_sorted_sets.zrandmember(key))
+
+    def zrandmember_count(self, key: Argument, count: int) -> Self:
+        """Up to `count` different members; with a negative count that many, repeated perhaps (`ZRANDMEMBER`)."""
+        return self._add(_sorted_sets.zrandmember_count(key, count))
+
+    def zrandmember_withscores(self, key: Argument, count: int) -> Self:
+        """As `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
+        return self._add(_sorted_sets.zrandmember_withscores(key, count))
+
+    def zscan(
+        self,
+        key: Argument,
+        cursor: Argument,
+        match: Argument | None = None,
+        count: int | None = None,
+        no_scores: bool = False,
+    ) -> Self:
+        """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; begin with `"0"`, the end is `b"0"`."""
+        return self._add(_sorted_sets.zscan(key, cursor, match, count, no_scores))
+
+    def ping(self, message: Argument | None = None) -> Self:
+        """`b"PONG"`, or the message, from the server (`PING`)."""
+        return self._add(_server.ping(message))
+
+    def echo(self, message: Argument) -> Self:
+        """The message, back from the server (`ECHO`)."""
+        return self._add(_server.echo(message))
+
+    def info(self, sections: list[InfoSection] | None = None) -> Self:
+        """The server's information, as text of lines `name:value` (`INFO`)."""
+        return self._add(_server.info(sections))
+
+    def dbsize(self) -> Self:
+        """How many keys the database has (`DBSIZE`)."""
+        return self._add(_server.dbsize())
+
+    def flushall(self, flush_mode: FlushMode | None = None) -> Self:
+        """Delete all keys of all databases (`FLUSHALL`). The cache is not touched (contract C15)."""
+        return self._add(_server.flushall(flush_mode))
+
+    def flushdb(self, flush_mode: FlushMode | None = None) -> Self:
+        """Delete all keys of the database (`FLUSHDB`). The cache is not touched (contract C15)."""
+        return self._add(_server.flushdb(flush_mode))
+
+    def time(self) -> Self:
+        """The server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
+        return self._add(_server.time())
+
+    def lastsave(self) -> Self:
+        """The Unix time of the last successful save (`LASTSAVE`)."""
+        return self._add(_server.lastsave())
+
+    def save(self) -> Self:
+        """Save to disk, the server waiting for it (`SAVE`)."""
+        return self._add(_server.save())
+
+    def bgsave(self) -> Self:
+        """Save to disk in the background (`BGSAVE`); the server's word about it."""
+        return self._add(_server.bgsave())
+
+    def bgsave_schedule(self) -> Self:
+        """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
+        return self._add(_server.bgsave_schedule())
+
+    def bgsave_cancel(self) -> Self:
+        """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
+        return self._add(_server.bgsave_cancel())
+
+    def bgrewriteaof(self) -> Self:
+        """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
+        return self._add(_server.bgrewriteaof())
+
+    def config_get(self, parameters: list[Argument]) -> Self:
+        """The server's settings of these names or patterns (`CONFIG GET`)."""
+        return self._add(_server.config_get(parameters))
+
+    def config_set(self, parameters_map: Mapping[Argument, Argument]) -> Self:
+        """Change settings of the server (`CONFIG SET`)."""
+        return self._add(_server.config_set(parameters_map))
+
+    def config_resetstat(self) -> Self:
+        """Reset the server's statistics (`CONFIG RESETSTAT`)."""
+        return self._add(_server.config_resetstat())
+
+    def config_rewrite(self) -> Self:
+        """Write the settings in force to the server's configuration file (`CONFIG REWRITE`)."""
+        return self._add(_server.config_rewrite())
+
+    def memory_doctor(self) -> Self:
+        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+        return self._add(_server.memory_doctor())
+
+    def memory_malloc_stats(self) -> Self:
+        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+        return self._add(_server.memory_malloc_stats())
+
+    def memory_purge(self) -> Self:
+        """Have the allocator give memory back (`MEMORY PURGE`)."""
+        return self._add(_server.memory_purge())
+
+    def wait(self, numreplicas: int, timeout: int) -> Self:
+        """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
+        return self._add(_server.wait(numreplicas, timeout))
+
+    def lolwut(self, version: int | None = None, parameters: list[int] | None = None) -> Self:
+        """The server's version and a piece of art (`LOLWUT`)."""
+        return self._add(_server.lolwut(version, parameters))
+
+    def publish(self, message: Argument, channel: Argument) -> Self:
+        """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
+        return self._add(_publish.publish(message, channel))
+
+    def pubsub_channels(self, pattern: Argument | None = None) -> Self:
+        """The channels that have subscribers (`PUBSUB CHANNELS`)."""
+        return self._add(_publish.pubsub_channels(pattern))
+
+    def pubsub_numpat(self) -> Self:
+        """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
+        return self._add(_publish.pubsub_numpat())
+
+    def pubsub_numsub(self, channels: list[Argument] | None = None) -> Self:
+        """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
+        return self._add(_publish.pubsub_numsub(channels))
+
+    def script_exists(self, sha1s: list[Argument]) -> Self:
+        """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+        return self._add(_scripting.script_exists(sha1s))
+
+    def script_show(self, sha1: Argument) -> Self:
+        """The source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
+        return self._add(_scripting.script_show(sha1))
+
+    def script_flush(self, mode: FlushMode | None = None) -> Self:
+        """Have the server forget all scripts (`SCRIPT FLUSH`)."""
+        return self._add(_scripting.script_flush(mode))
+
+    def script_kill(self) -> Self:
+        """Stop the running script, if it has not written yet (`SCRIPT KILL`)."""
+        return self._add(_scripting.script_kill())
+
+    def fcall(
+        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+    ) -> Self:
+        """Call a function of a library on the server (`FCALL`)."""
+        return self._add(_scripting.fcall(function, keys, arguments))
+
+    def fcall_ro(
+        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+    ) -> Self:
+        """Call a function that only reads (`FCALL_RO`)."""
+        return self._add(_scripting.fcall_ro(function, keys, arguments))
+
+    def function_load(self, library_code: Argument, replace: bool = False) -> Self:
+        """Load a library of functions (`FUNCTION LOAD`); its name."""
+        return self._add(_scripting.function_load(library_code, replace))
+
+    def function_list(self, library_name_pattern: Argument | None = None, with_code: bool = False) -> Self:
+        """The libraries of functions, each a map (`FUNCTION LIST`)."""
+        return self._add(_scripting.function_list(library_name_pattern, with_code))
+
+    def function_delete(self, library_name: Argument) -> Self:
+        """Delete a library of functions (`FUNCTION DELETE`)."""
+        return self._add(_scripting.function_delete(library_name))
+
+    def function_flush(self, mode: FlushMode | None = None) -> Self:
+        """Delete all libraries of functions (`FUNCTION FLUSH`)."""
+        return self._add(_scripting.function_flush(mode))
+
+    def function_kill(self) -> Self:
+        """Stop the running function, if it has not written yet (`FUNCTION KILL`)."""
+        return self._add(_scripting.function_kill())
+
+    def function_dump(self) -> Self:
+        """All libraries in the server's own serialised form (`FUNCTION DUMP`)."""
+        return self._add(_scripting.function_dump())
+
+    def function_restore(self, payload: Argument, policy: FunctionRestorePolicy | None = None) -> Self:
+        """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
+        return self._add(_scripting.function_restore(payload, policy))
+
+
+class ClusterBatchCommands(BatchCommands):
+    """Commands that are added to a batch: those of a cluster."""
+
+    __slots__ = ()
+
+    def copy(  # type: ignore[override]
+        self,
+        source: Argument,
+        destination: Argument,
+        replace: bool | None = None,
+        destinationDB: int | None = None,
+    ) -> Self:
+        """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
+        return self._add(_cluster.copy(source, destination, replace, destinationDB))
+
+    def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> Self:
+        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`); how many subscribers got it."""
+        return self._add(_cluster.publish(message, channel, sharded))
+
+    def pubsub_shardchannels(self, pattern: Argument | None = None) -> Self:
+        """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
+        return self._add(_cluster.pubsub_shardchannels(pattern))
+
+    def pubsub_shardnumsub(self, channels: list[Argument] | None = None) -> Self:
+        """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
+        return self._add(_cluster.pubsub_shardnumsub(channels))

@@ -1,0 +1,72 @@
+"""What an `ATTACH` made: a session with one daemon process, and with it, perhaps, a pool (contract C18 to C20)."""
+
+from __future__ import annotations
+
+from glidecache.errors import ConfigurationError
+from glidecache_shared import lease as leases
+from glidecache_shared.pool.reader import PoolFormatError, PoolReader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from glidecache_shared.lease import Lease
+
+
+class PoolGoneError(Exception):
+    """The pool ended between the daemon's answer and our hold on it: attach again."""
+
+
+class Attachment:
+    """A session, and the hold on its pool. Immutable; shared by the threads and forked children of one client.
+
+    `forks` tells which process made it: only that one ends the session at the daemon.
+    """
+
+    __slots__ = ("forks", "instance_id", "lease", "reader", "request_timeout_ms", "session_id")
+
+    def __init__(self, instance_id: int, answer: dict[str, Any], forks: int) -> None:
+        """Hold the pool that the answer to `ATTACH` names, and map it.
+
+        Raises `PoolGoneError`, and `ConfigurationError` where this process can never map it.
+        """
+        self.instance_id = instance_id
+        self.session_id: int = answer["session_id"]
+        self.request_timeout_ms: int = answer["request_timeout_ms"]
+        self.forks = forks
+        self.lease: Lease | None = None
+        self.reader: PoolReader | None = None
+        pool = answer["pool"]
+        if pool is not None:
+            self.lease, self.reader = _hold(pool)
+
+    @property
+    def worn(self) -> bool:
+        """Whether the pool gives no hits any more, for now or for good: attaching again may help."""
+        return self.reader is not None and not self.reader.trusted
+
+    def release(self) -> None:
+        """Give up the hold on the pool. Its mapping goes with the last reader."""
+        if self.lease is not None:
+            self.lease.close()
+
+
+def _hold(pool: dict[str, Any]) -> tuple[Lease, PoolReader]:
+    try:
+        lease = leases.hold(pool["lease_path"], pool["lease_inode"])
+        if lease is None:
+            raise PoolGoneError
+        try:
+            return lease, PoolReader(pool["pool_path"], pool["board_path"])
+        except FileNotFoundError:
+            lease.close()
+            raise PoolGoneError from None
+        except BaseException:
+            lease.close()
+            raise
+    except OSError as error:
+        message = f"this process cannot map the cache's pool: {error}; the daemon's pool_dir must be visible and readable here"
+        raise ConfigurationError(message) from error
+    except PoolFormatError as error:
+        message = f"this process cannot read the cache's pool: {error}"
+        raise ConfigurationError(message) from error

@@ -1,0 +1,154 @@
+"""The blocking client's channels: one per process and thread. Its coroutines never suspend (`run_blocking`)."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from glidecache.channel import Channel, reply_deadline_ns
+from glidecache.link import READABLE, WRITABLE, forks
+from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any, TypeVar
+
+    from glidecache.link import Link
+    from glidecache.settings import Settings
+
+    Result = TypeVar("Result")
+
+_MS = 1_000_000
+_LONGEST_WAIT_MS = 86_400_000
+
+
+def run_blocking(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine that does not suspend, or its exception."""
+    try:
+        coroutine.send(None)
+    except StopIteration as finished:
+        return finished.value  # type: ignore[no-any-return]
+    coroutine.close()
+    message = "a coroutine of the blocking client suspended"
+    raise RuntimeError(message)
+
+
+class BlockingChannel(Channel):
+    """One thread's channel. A call inside a call, from a signal handler or a finaliser, is safe."""
+
+    __slots__ = ("_lock", "_open_ids", "_replies")
+
+    def __init__(self, runtime_dir: str, made_after_forks: int, lock: threading.RLock) -> None:
+        super().__init__(runtime_dir, made_after_forks)
+        self._lock = lock
+        self._open_ids: set[int] = set()
+        self._replies: dict[int, tuple[int, Any]] = {}
+
+    def turn(self, deadline_ns: int) -> _ThreadTurn:
+        """The right to attach, among the client's threads."""
+        return _ThreadTurn(self._lock, deadline_ns)
+
+    async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
+        while not link.is_up:
+            if link.closed:
+                return False
+            remaining_ns = deadline_ns - time.monotonic_ns()
+            if remaining_ns <= 0 or not link.wait(remaining_ns / _MS):
+                return link.is_up
+        return True
+
+    async def _pause(self, nanoseconds: int) -> None:
+        time.sleep(nanoseconds / 1e9)
+
+    async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
+        # Between two calls nobody looks: the daemon may have gone long ago.
+        if not link.is_up:
+            self._let_go(link)
+            raise NotSentError
+        try:
+            link.send(frame)
+        except NotSentError:
+            self._let_go(link)
+            raise
+        until_ns = reply_deadline_ns(deadline_ns)
+        self._open_ids.add(request_id)
+        try:
+            while request_id not in self._replies:
+                events = link.events()
+                if events & READABLE:
+                    self._take_reply(link)
+                elif not events & WRITABLE:
+                    self._let_go(link)
+                    raise DaemonLostError
+                else:
+                    remaining_ns = until_ns - time.monotonic_ns()
+                    if remaining_ns <= 0:
+                        raise NoReplyError
+                    link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
+            return self._replies[request_id]
+        finally:
+            self._open_ids.discard(request_id)
+            self._replies.pop(request_id, None)
+
+    def _take_reply(self, link: Link) -> None:
+        frame = link.receive()
+        if frame is not None:
+            request_id, status, body = self._read(frame)
+            if request_id in self._open_ids:  # others come too late for their request
+                self._replies[request_id] = (status, body)
+
+    def _let_go(self, link: Link) -> None:
+        # An inner call may have replaced the link already.
+        if self._link is link:
+            self.drop()
+
+    def _release(self, link: Link) -> None:
+        link.close()
+
+
+class ThreadChannels:
+    """A blocking client's channels (`channel.Channels`). Any thread may ask, also of a forked child."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._runtime_dir = settings.runtime_dir
+        self._of_thread = threading.local()
+        self._locks: dict[int, threading.RLock] = {}
+
+    def current(self) -> BlockingChannel:
+        """The calling thread's channel."""
+        channel = self.existing()
+        if channel is None:
+            # A lock of this process: one that was held during a fork stays so in the child.
+            lock = self._locks.setdefault(forks(), threading.RLock())
+            channel = self._of_thread.channel = BlockingChannel(self._runtime_dir, forks(), lock)
+        return channel
+
+    def existing(self) -> BlockingChannel | None:
+        """The calling thread's channel, if it has been made since the last fork."""
+        channel: BlockingChannel | None = getattr(self._of_thread, "channel", None)
+        return channel if channel is not None and channel.forks == forks() else None
+
+    def close(self) -> None:
+        """Close the calling thread's channel; others go with their thread, or with the client object."""
+        channel = self.existing()
+        if channel is not None:
+            channel.drop()
+
+
+class _ThreadTurn:
+    """A lock with a deadline, in the form that coroutines use. A signal handler's call may take it again."""
+
+    __slots__ = ("_deadline_ns", "_lock")
+
+    def __init__(self, lock: threading.RLock, deadline_ns: int) -> None:
+        self._lock = lock
+        self._deadline_ns = deadline_ns
+
+    async def __aenter__(self) -> None:
+        if not self._lock.acquire(timeout=max(0.0, (self._deadline_ns - time.monotonic_ns()) / 1e9)):
+            message = "glidecached does not answer: another thread's call is still waiting for it"
+            raise NoDaemonError(message)
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self._lock.release()

@@ -1,0 +1,184 @@
+"""What clients do, once for both: commands, cached reads, many reads, batches, scripts.
+
+With a blocking client's session nothing here suspends (`run_blocking`).
+"""
+
+from __future__ import annotations
+
+from glidecache.batch import BatchOptions, ClusterBatch, custom_plan
+from glidecache.command_table import is_known_read
+from glidecache.commands import invoking
+from glidecache.decoding import to_map, to_set
+from glidecache.encoding import encode, encode_each
+from glidecache.errors import RequestError
+from glidecache.outcomes import error_for_reply
+from glidecache.patience import patience_ns
+from glidecache_shared import protocol
+from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeVar
+
+    from glidecache.batch import Batch
+    from glidecache.commands.options.script import Script
+    from glidecache.encoding import Argument
+    from glidecache.plan import Plan
+    from glidecache.session import Session
+
+    Result = TypeVar("Result")
+
+_MS = 1_000_000
+
+_DECODERS: dict[int, Callable[[Any], Any] | None] = {STRING: None, HASH: to_map, SET: to_set}
+_CACHED_ARGUMENTS = 2
+
+
+class Calls:
+    """A client's calls. Safe for threads, loops and forks, as its session is."""
+
+    def __init__(self, session: Session, *, has_cache: bool) -> None:
+        self._session = session
+        self._has_cache = has_cache
+
+    async def command(self, plan: Plan[Result]) -> Result:
+        """Run one plan: whatever it is, it goes to the server (contract C1)."""
+        args = plan.args
+        waits_ns = patience_ns(args)
+        reply = await self._session.call(
+            protocol.COMMAND,
+            (args,),
+            repeatable=is_known_read(args),
+            timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
+            directly=lambda direct, seconds: direct.command(args, seconds),
+        )
+        return plan.result(reply)
+
+    async def read(self, kind: int, key: Argument) -> Any:
+        """A cacheable read that did not hit in this process (contract C4, C7a)."""
+        command = COMMANDS[kind]
+        encoded = encode(key, f"the key of {command.decode()}")
+        operation, body = (
+            (protocol.READ, (kind, encoded)) if self._has_cache else (protocol.COMMAND, ([command, encoded],))
+        )
+        reply = await self._session.call(
+            operation,
+            body,
+            repeatable=True,
+            timeout_ns=None,
+            directly=lambda direct, seconds: direct.command((command, encoded), seconds),
+        )
+        decode = _DECODERS[kind]
+        return reply if decode is None else decode(reply)
+
+    async def get_many(self, keys: list[Argument]) -> list[bytes | None]:
+        """Many strings: hits from the pool, all others in one request (contract C17)."""
+        self._session.check_open()
+        encoded = encode_each(keys, "keys")
+        reader = self._session.reader
+        values: list[Any] = [None] * len(encoded) if reader is None else [reader.get(key) for key in encoded]
+        missing = [index for index, value in enumerate(values) if value is None]
+        if missing:
+            wanted = [encoded[index] for index in missing]
+            replies = await self._session.call(
+                protocol.GET_MANY,
+                (wanted,),
+                repeatable=True,
+                timeout_ns=None,
+                directly=lambda direct, seconds: _get_many_directly(direct, wanted, seconds),
+            )
+            for index, value in zip(missing, replies, strict=True):
+                values[index] = value
+        return values
+
+    async def custom(self, command_args: list[Argument]) -> Any:
+        """Any command; a cacheable one with exactly its two arguments goes through the cache (contract C1)."""
+        plan = custom_plan(command_args)
+        args = plan.args
+        kind = KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS else None
+        if kind is None:
+            return await self.command(plan)
+        reader = self._session.reader
+        value = None if reader is None else reader.lookup(args[1], kind)
+        return await self.read(kind, args[1]) if value is None else value
+
+    async def execute(
+        self,
+        batch: Batch | ClusterBatch,
+        options: BatchOptions | None,
+        *,
+        expected: type,
+        raise_on_error: bool,
+    ) -> list[Any] | None:
+        """Run a batch; its results in order. None for a transaction that was not run because a watched key had changed.
+
+        Errors of single commands stand among the results as `RequestError` objects, or the first of them is raised.
+        """
+        self._session.check_open()
+        _need_batch(batch, options, expected)
+        plans = list(batch.plans)
+        if not plans:
+            return []
+        atomic = batch.is_atomic
+        commands = [plan.args for plan in plans]
+        replies = await self._session.call(
+            protocol.BATCH,
+            (atomic, commands),
+            repeatable=all(map(is_known_read, commands)),
+            timeout_ns=self._batch_timeout_ns(commands, options, atomic=atomic),
+            directly=lambda direct, seconds: direct.batch(commands, seconds, atomic=atomic),
+        )
+        if replies is None:
+            return None
+        results = [_result(plan, reply) for plan, reply in zip(plans, replies, strict=True)]
+        if raise_on_error:
+            for result in results:
+                if isinstance(result, RequestError):
+                    raise result
+        return results
+
+    async def invoke_script(
+        self, script: Script, keys: list[Argument] | None, args: list[Argument] | None
+    ) -> Any:
+        """Run a script by its hash, and as a whole where the server does not know it."""
+        try:
+            return await self.command(invoking.by_hash(script, keys, args))
+        except RequestError as error:
+            if not invoking.is_unknown(error):
+                raise
+        return await self.command(invoking.by_code(script, keys, args))
+
+    def _batch_timeout_ns(
+        self, commands: Sequence[Sequence[bytes]], options: BatchOptions | None, *, atomic: bool
+    ) -> int | None:
+        if options is not None and options.timeout is not None:
+            return options.timeout * _MS
+        # In a transaction nothing blocks.
+        waits_ns = 0 if atomic else sum(map(patience_ns, commands))
+        return self._session.timeout_ns + waits_ns if waits_ns else None
+
+
+def _result(plan: Plan[Any], reply: Any) -> Any:
+    if isinstance(reply, protocol.ReplyError):
+        return error_for_reply(str(reply))
+    return plan.result(reply)
+
+
+def _need_batch(batch: object, options: object, expected: type) -> None:
+    if not isinstance(batch, expected):
+        message = f"batch must be a {expected.__name__}, not {type(batch).__name__}"
+        raise TypeError(message)
+    if options is not None and not isinstance(options, BatchOptions):
+        message = f"options must be a BatchOptions, not {type(options).__name__}"
+        raise TypeError(message)
+
+
+async def _get_many_directly(direct: Any, keys: list[bytes], timeout_seconds: float) -> list[bytes | None]:
+    """`MGET`'s semantics from single `GET`s, which a cluster answers too: None for a missing key and for a wrong type."""
+    commands = [(b"GET", key) for key in keys]
+    replies = await direct.batch(commands, timeout_seconds, atomic=False)
+    for reply in replies:
+        if isinstance(reply, protocol.ReplyError) and not str(reply).startswith("WRONGTYPE"):
+            raise error_for_reply(str(reply))
+    return [None if isinstance(reply, protocol.ReplyError) else reply for reply in replies]

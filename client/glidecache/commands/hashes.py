@@ -1,0 +1,214 @@
+"""Plans of the hash commands; `hgetall` itself is a cached read and stands in the clients."""
+
+from __future__ import annotations
+
+from glidecache.commands.keys import scan_options
+from glidecache.commands.options.checks import need, optional_keyword
+from glidecache.commands.options.conditions import ConditionalChange, HashFieldConditionalChange
+from glidecache.commands.options.expiry import ExpireOptions, ExpiryGetEx, ExpirySet
+from glidecache.decoding import to_bool, to_float, to_pairs
+from glidecache.encoding import encode, encode_command, encode_each, encode_pairs
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from glidecache.encoding import Argument
+
+
+def hset(key: Argument, field_value_map: Mapping[Argument, Argument]) -> Plan[int]:
+    """Set fields (`HSET`); how many of them are new."""
+    return Plan([b"HSET", encode(key, "key"), *encode_pairs(field_value_map, "field_value_map")])
+
+
+def hsetnx(key: Argument, field: Argument, value: Argument) -> Plan[bool]:
+    """Set a field that is not there (`HSETNX`); whether it was set."""
+    return Plan(encode_command(b"HSETNX", key, field, value), to_bool)
+
+
+def hget(key: Argument, field: Argument) -> Plan[bytes | None]:
+    """The value of a field (`HGET`); None where there is none."""
+    return Plan(encode_command(b"HGET", key, field))
+
+
+def hmget(key: Argument, fields: list[Argument]) -> Plan[list[bytes | None]]:
+    """The values of fields (`HMGET`); None for each that is not there."""
+    return Plan([b"HMGET", encode(key, "key"), *encode_each(fields, "fields")])
+
+
+def hdel(key: Argument, fields: list[Argument]) -> Plan[int]:
+    """Delete fields (`HDEL`); how many there were."""
+    return Plan([b"HDEL", encode(key, "key"), *encode_each(fields, "fields")])
+
+
+def hexists(key: Argument, field: Argument) -> Plan[bool]:
+    """Whether the hash has the field (`HEXISTS`)."""
+    return Plan(encode_command(b"HEXISTS", key, field), to_bool)
+
+
+def hlen(key: Argument) -> Plan[int]:
+    """How many fields the hash has (`HLEN`)."""
+    return Plan(encode_command(b"HLEN", key))
+
+
+def hkeys(key: Argument) -> Plan[list[bytes]]:
+    """All fields (`HKEYS`)."""
+    return Plan(encode_command(b"HKEYS", key))
+
+
+def hvals(key: Argument) -> Plan[list[bytes]]:
+    """All values (`HVALS`)."""
+    return Plan(encode_command(b"HVALS", key))
+
+
+def hstrlen(key: Argument, field: Argument) -> Plan[int]:
+    """The length of a field's value in bytes (`HSTRLEN`)."""
+    return Plan(encode_command(b"HSTRLEN", key, field))
+
+
+def hincrby(key: Argument, field: Argument, amount: int) -> Plan[int]:
+    """Add `amount` to a field (`HINCRBY`); the number afterwards."""
+    return Plan(encode_command(b"HINCRBY", key, field, amount))
+
+
+def hincrbyfloat(key: Argument, field: Argument, amount: float) -> Plan[float]:
+    """Add `amount` to a field (`HINCRBYFLOAT`); the number afterwards."""
+    return Plan(encode_command(b"HINCRBYFLOAT", key, field, amount), to_float)
+
+
+def hrandfield(key: Argument) -> Plan[bytes | None]:
+    """Any field (`HRANDFIELD`); None where there is none."""
+    return Plan(encode_command(b"HRANDFIELD", key))
+
+
+def hrandfield_count(key: Argument, count: int) -> Plan[list[bytes]]:
+    """Up to `count` different fields; with a negative count that many, repeated perhaps (`HRANDFIELD`)."""
+    return Plan(encode_command(b"HRANDFIELD", key, count))
+
+
+def hrandfield_withvalues(key: Argument, count: int) -> Plan[list[list[bytes]]]:
+    """As `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
+    return Plan(encode_command(b"HRANDFIELD", key, count, b"WITHVALUES"), to_pairs)
+
+
+def hscan(
+    key: Argument,
+    cursor: Argument,
+    match: Argument | None = None,
+    count: int | None = None,
+    no_values: bool = False,
+) -> Plan[list[Any]]:
+    """One step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; begin with `"0"`, the end is `b"0"`."""
+    args = [*encode_command(b"HSCAN", key, cursor), *scan_options(match, count)]
+    if no_values:
+        args.append(b"NOVALUES")
+    return Plan(args)
+
+
+def hgetdel(key: Argument, fields: list[Argument]) -> Plan[list[bytes | None]]:
+    """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
+    return Plan([b"HGETDEL", encode(key, "key"), *_fields(fields)])
+
+
+def hgetex(
+    key: Argument, fields: list[Argument], expiry: ExpiryGetEx | None = None
+) -> Plan[list[bytes | None] | None]:
+    """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
+    args = encode_command(b"HGETEX", key)
+    if expiry is not None:
+        need(expiry, ExpiryGetEx, "expiry")
+        args += expiry.to_args()
+    return Plan([*args, *_fields(fields)])
+
+
+def hsetex(
+    key: Argument,
+    field_value_map: Mapping[Argument, Argument],
+    field_conditional_change: HashFieldConditionalChange | None = None,
+    expiry: ExpirySet | None = None,
+    key_conditional_change: ConditionalChange | None = None,
+) -> Plan[int]:
+    """Set fields that expire (`HSETEX`; Valkey 9): 1 if all were set, 0 if none."""
+    args = encode_command(b"HSETEX", key)
+    args += optional_keyword(key_conditional_change, ConditionalChange, "key_conditional_change")
+    args += optional_keyword(field_conditional_change, HashFieldConditionalChange, "field_conditional_change")
+    if expiry is not None:
+        need(expiry, ExpirySet, "expiry")
+        args += expiry.to_args()
+    pairs = encode_pairs(field_value_map, "field_value_map")
+    return Plan([*args, b"FIELDS", b"%d" % (len(pairs) // 2), *pairs])
+
+
+def hexpire(
+    key: Argument, seconds: int, fields: list[Argument], option: ExpireOptions | None = None
+) -> Plan[list[int]]:
+    """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9).
+
+    For each field 1: set, 0: the condition was not met, 2: deleted at once, -2: there is no such field.
+    """
+    return _expiring(b"HEXPIRE", key, seconds, fields, option)
+
+
+def hexpireat(
+    key: Argument, unix_timestamp: int, fields: list[Argument], option: ExpireOptions | None = None
+) -> Plan[list[int]]:
+    """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
+    return _expiring(b"HEXPIREAT", key, unix_timestamp, fields, option)
+
+
+def hpexpire(
+    key: Argument, milliseconds: int, fields: list[Argument], option: ExpireOptions | None = None
+) -> Plan[list[int]]:
+    """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
+    return _expiring(b"HPEXPIRE", key, milliseconds, fields, option)
+
+
+def hpexpireat(
+    key: Argument, unix_timestamp_ms: int, fields: list[Argument], option: ExpireOptions | None = None
+) -> Plan[list[int]]:
+    """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
+    return _expiring(b"HPEXPIREAT", key, unix_timestamp_ms, fields, option)
+
+
+def hpersist(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+    """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
+    return Plan([b"HPERSIST", encode(key, "key"), *_fields(fields)])
+
+
+def httl(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+    """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+    return Plan([b"HTTL", encode(key, "key"), *_fields(fields)])
+
+
+def hpttl(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+    """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+    return Plan([b"HPTTL", encode(key, "key"), *_fields(fields)])
+
+
+def hexpiretime(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+    """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
+    return Plan([b"HEXPIRETIME", encode(key, "key"), *_fields(fields)])
+
+
+def hpexpiretime(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+    """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
+    return Plan([b"HPEXPIRETIME", encode(key, "key"), *_fields(fields)])
+
+
+def _fields(fields: list[Argument]) -> list[bytes]:
+    encoded = encode_each(fields, "fields")
+    return [b"FIELDS", b"%d" % len(encoded), *encoded]
+
+
+def _expiring(
+    name: bytes, key: Argument, when: int, fields: list[Argument], option: ExpireOptions | None
+) -> Plan[list[int]]:
+    return Plan(
+        [
+            *encode_command(name, key, when),
+            *optional_keyword(option, ExpireOptions, "option"),
+            *_fields(fields),
+        ]
+    )

@@ -1,0 +1,31 @@
+"""The two steps of `invoke_script`: by the script's hash, and as a whole where the server does not know it."""
+
+from __future__ import annotations
+
+from glidecache.commands.options.checks import need
+from glidecache.commands.options.script import Script
+from glidecache.commands.scripting import operands
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from glidecache.encoding import Argument
+    from glidecache.errors import RequestError
+
+
+def by_hash(script: Script, keys: list[Argument] | None, args: list[Argument] | None) -> Plan[Any]:
+    """Run a script that the server knows (`EVALSHA`)."""
+    need(script, Script, "script")
+    return Plan([b"EVALSHA", script.get_hash().encode(), *operands(keys, args)])
+
+
+def by_code(script: Script, keys: list[Argument] | None, args: list[Argument] | None) -> Plan[Any]:
+    """Run a script, and have the server that has the keys know it from then on (`EVAL`)."""
+    return Plan([b"EVAL", script.code, *operands(keys, args)])
+
+
+def is_unknown(error: RequestError) -> bool:
+    """Whether the server's error says that it does not know the script; then nothing of it has run."""
+    return str(error).startswith("NOSCRIPT")

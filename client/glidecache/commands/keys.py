@@ -1,0 +1,259 @@
+"""Plans of the commands that work on keys of any type."""
+
+from __future__ import annotations
+
+from glidecache.commands.options.checks import keyword, need, optional_keyword
+from glidecache.commands.options.expiry import ExpireOptions
+from glidecache.commands.options.placement import Limit, OrderBy
+from glidecache.commands.options.server import ObjectType
+from glidecache.decoding import to_bool, to_status
+from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from glidecache.encoding import Argument
+
+
+def delete(keys: list[Argument]) -> Plan[int]:
+    """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
+    return Plan([b"DEL", *encode_each(keys, "keys")])
+
+
+def unlink(keys: list[Argument]) -> Plan[int]:
+    """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
+    return Plan([b"UNLINK", *encode_each(keys, "keys")])
+
+
+def exists(keys: list[Argument]) -> Plan[int]:
+    """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
+    return Plan([b"EXISTS", *encode_each(keys, "keys")])
+
+
+def touch(keys: list[Argument]) -> Plan[int]:
+    """Mark keys as used just now on the server (`TOUCH`); how many there are."""
+    return Plan([b"TOUCH", *encode_each(keys, "keys")])
+
+
+def type(key: Argument) -> Plan[bytes]:
+    """The type of the value: `b"string"`, `b"hash"`, …, `b"none"` where there is none (`TYPE`)."""
+    return Plan(encode_command(b"TYPE", key))
+
+
+def expire(key: Argument, seconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
+    """Let `key` expire after `seconds` (`EXPIRE`); whether that was set."""
+    return _expiring(b"EXPIRE", key, seconds, option)
+
+
+def expireat(key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
+    """Let `key` expire at a Unix time in seconds (`EXPIREAT`); whether that was set."""
+    return _expiring(b"EXPIREAT", key, unix_seconds, option)
+
+
+def pexpire(key: Argument, milliseconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
+    """Let `key` expire after `milliseconds` (`PEXPIRE`); whether that was set."""
+    return _expiring(b"PEXPIRE", key, milliseconds, option)
+
+
+def pexpireat(key: Argument, unix_milliseconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
+    """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`); whether that was set."""
+    return _expiring(b"PEXPIREAT", key, unix_milliseconds, option)
+
+
+def expiretime(key: Argument) -> Plan[int]:
+    """The Unix time in seconds when `key` expires; -1: never, -2: there is no such key (`EXPIRETIME`)."""
+    return Plan(encode_command(b"EXPIRETIME", key))
+
+
+def pexpiretime(key: Argument) -> Plan[int]:
+    """The Unix time in milliseconds when `key` expires; -1: never, -2: there is no such key (`PEXPIRETIME`)."""
+    return Plan(encode_command(b"PEXPIRETIME", key))
+
+
+def ttl(key: Argument) -> Plan[int]:
+    """The seconds that `key` has to live; -1: for ever, -2: there is no such key (`TTL`)."""
+    return Plan(encode_command(b"TTL", key))
+
+
+def pttl(key: Argument) -> Plan[int]:
+    """The milliseconds that `key` has to live; -1: for ever, -2: there is no such key (`PTTL`)."""
+    return Plan(encode_command(b"PTTL", key))
+
+
+def persist(key: Argument) -> Plan[bool]:
+    """Let `key` live for ever (`PERSIST`); whether it had an expiry."""
+    return Plan(encode_command(b"PERSIST", key), to_bool)
+
+
+def rename(key: Argument, new_key: Argument) -> Plan[Literal["OK"]]:
+    """Rename a key, over what is there (`RENAME`)."""
+    return Plan(encode_command(b"RENAME", key, new_key), to_status)
+
+
+def renamenx(key: Argument, new_key: Argument) -> Plan[bool]:
+    """Rename a key unless the new name is taken (`RENAMENX`); whether it was renamed."""
+    return Plan(encode_command(b"RENAMENX", key, new_key), to_bool)
+
+
+def copy(
+    source: Argument, destination: Argument, destinationDB: int | None = None, replace: bool | None = None
+) -> Plan[bool]:
+    """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
+    args = encode_command(b"COPY", source, destination)
+    if destinationDB is not None:
+        args += encode_command(b"DB", destinationDB)
+    if replace:
+        args.append(b"REPLACE")
+    return Plan(args, to_bool)
+
+
+def move(key: Argument, db_index: int) -> Plan[bool]:
+    """Move a key to another database (`MOVE`); whether it was moved."""
+    return Plan(encode_command(b"MOVE", key, db_index), to_bool)
+
+
+def dump(key: Argument) -> Plan[bytes | None]:
+    """The value in the server's own serialised form (`DUMP`); None where there is none."""
+    return Plan(encode_command(b"DUMP", key))
+
+
+def restore(
+    key: Argument,
+    ttl: int,
+    value: Argument,
+    replace: bool = False,
+    absttl: bool = False,
+    idletime: int | None = None,
+    frequency: int | None = None,
+) -> Plan[Literal["OK"]]:
+    """Make a key from what `dump` returned (`RESTORE`), to live `ttl` milliseconds; 0: for ever.
+
+    With `absttl` the `ttl` is a Unix time in milliseconds. Raises `ValueError` for `idletime` with `frequency`.
+    """
+    if idletime is not None and frequency is not None:
+        message = "idletime and frequency exclude each other: a server evicts by one of the two"
+        raise ValueError(message)
+    args = encode_command(b"RESTORE", key, ttl, value)
+    if replace:
+        args.append(b"REPLACE")
+    if absttl:
+        args.append(b"ABSTTL")
+    if idletime is not None:
+        args += encode_command(b"IDLETIME", idletime)
+    if frequency is not None:
+        args += encode_command(b"FREQ", frequency)
+    return Plan(args, to_status)
+
+
+def object_encoding(key: Argument) -> Plan[bytes | None]:
+    """How the server stores the value (`OBJECT ENCODING`); None where there is none."""
+    return Plan(encode_command(b"OBJECT", b"ENCODING", key))
+
+
+def object_freq(key: Argument) -> Plan[int | None]:
+    """The server's access frequency counter of the key (`OBJECT FREQ`); None where there is none."""
+    return Plan(encode_command(b"OBJECT", b"FREQ", key))
+
+
+def object_idletime(key: Argument) -> Plan[int | None]:
+    """The seconds since the last access on the server (`OBJECT IDLETIME`); None where there is no such key."""
+    return Plan(encode_command(b"OBJECT", b"IDLETIME", key))
+
+
+def object_refcount(key: Argument) -> Plan[int | None]:
+    """The server's reference count of the value (`OBJECT REFCOUNT`); None where there is none."""
+    return Plan(encode_command(b"OBJECT", b"REFCOUNT", key))
+
+
+def random_key() -> Plan[bytes | None]:
+    """Any key (`RANDOMKEY`); None where there is none."""
+    return Plan([b"RANDOMKEY"])
+
+
+def scan(
+    cursor: Argument, match: Argument | None = None, count: int | None = None, type: ObjectType | None = None
+) -> Plan[list[Any]]:
+    """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
+    args = [b"SCAN", encode(cursor, "cursor"), *scan_options(match, count)]
+    if type is not None:
+        args += [b"TYPE", keyword(type, ObjectType, "type")]
+    return Plan(args)
+
+
+def sort(
+    key: Argument,
+    by_pattern: Argument | None = None,
+    limit: Limit | None = None,
+    get_patterns: list[Argument] | None = None,
+    order: OrderBy | None = None,
+    alpha: bool | None = None,
+) -> Plan[list[bytes | None]]:
+    """The elements of a list, set or sorted set in order (`SORT`)."""
+    return Plan(_sorting(b"SORT", key, by_pattern, limit, get_patterns, order, alpha))
+
+
+def sort_ro(
+    key: Argument,
+    by_pattern: Argument | None = None,
+    limit: Limit | None = None,
+    get_patterns: list[Argument] | None = None,
+    order: OrderBy | None = None,
+    alpha: bool | None = None,
+) -> Plan[list[bytes | None]]:
+    """As `sort`, for replicas too (`SORT_RO`)."""
+    return Plan(_sorting(b"SORT_RO", key, by_pattern, limit, get_patterns, order, alpha))
+
+
+def sort_store(
+    key: Argument,
+    destination: Argument,
+    by_pattern: Argument | None = None,
+    limit: Limit | None = None,
+    get_patterns: list[Argument] | None = None,
+    order: OrderBy | None = None,
+    alpha: bool | None = None,
+) -> Plan[int]:
+    """As `sort`, into a list at `destination` (`SORT … STORE`); its length."""
+    args = _sorting(b"SORT", key, by_pattern, limit, get_patterns, order, alpha)
+    return Plan([*args, b"STORE", encode(destination, "destination")])
+
+
+def scan_options(match: Argument | None, count: int | None) -> list[bytes]:
+    """The arguments that all commands of the `SCAN` kind share."""
+    args: list[bytes] = []
+    if match is not None:
+        args += encode_command(b"MATCH", match)
+    if count is not None:
+        args += encode_command(b"COUNT", count)
+    return args
+
+
+def _expiring(name: bytes, key: Argument, when: int, option: ExpireOptions | None) -> Plan[bool]:
+    return Plan(
+        [*encode_command(name, key, when), *optional_keyword(option, ExpireOptions, "option")], to_bool
+    )
+
+
+def _sorting(
+    name: bytes,
+    key: Argument,
+    by_pattern: Argument | None,
+    limit: Limit | None,
+    get_patterns: list[Argument] | None,
+    order: OrderBy | None,
+    alpha: bool | None,
+) -> list[bytes]:
+    args = encode_command(name, key)
+    if by_pattern is not None:
+        args += encode_command(b"BY", by_pattern)
+    if limit is not None:
+        need(limit, Limit, "limit")
+        args += limit.to_args()
+    for pattern in encode_each(get_patterns or (), "get_patterns"):
+        args += [b"GET", pattern]
+    args += optional_keyword(order, OrderBy, "order")
+    if alpha:
+        args.append(b"ALPHA")
+    return args

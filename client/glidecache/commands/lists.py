@@ -1,0 +1,169 @@
+"""Plans of the list commands."""
+
+from __future__ import annotations
+
+from glidecache.commands.options.checks import keyword
+from glidecache.commands.options.placement import InsertPosition, ListDirection
+from glidecache.decoding import to_optional_popped, to_status
+from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from glidecache.encoding import Argument
+
+
+def lpush(key: Argument, elements: list[Argument]) -> Plan[int]:
+    """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
+    return Plan([b"LPUSH", encode(key, "key"), *encode_each(elements, "elements")])
+
+
+def lpushx(key: Argument, elements: list[Argument]) -> Plan[int]:
+    """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
+    return Plan([b"LPUSHX", encode(key, "key"), *encode_each(elements, "elements")])
+
+
+def rpush(key: Argument, elements: list[Argument]) -> Plan[int]:
+    """Append at the right end (`RPUSH`); the length afterwards."""
+    return Plan([b"RPUSH", encode(key, "key"), *encode_each(elements, "elements")])
+
+
+def rpushx(key: Argument, elements: list[Argument]) -> Plan[int]:
+    """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
+    return Plan([b"RPUSHX", encode(key, "key"), *encode_each(elements, "elements")])
+
+
+def lpop(key: Argument) -> Plan[bytes | None]:
+    """The leftmost element, which is removed (`LPOP`); None where there is none."""
+    return Plan(encode_command(b"LPOP", key))
+
+
+def lpop_count(key: Argument, count: int) -> Plan[list[bytes] | None]:
+    """Up to `count` elements from the left, which are removed (`LPOP`); None where there is no such list."""
+    return Plan(encode_command(b"LPOP", key, count))
+
+
+def rpop(key: Argument) -> Plan[bytes | None]:
+    """The rightmost element, which is removed (`RPOP`); None where there is none."""
+    return Plan(encode_command(b"RPOP", key))
+
+
+def rpop_count(key: Argument, count: int) -> Plan[list[bytes] | None]:
+    """Up to `count` elements from the right, which are removed (`RPOP`); None where there is no such list."""
+    return Plan(encode_command(b"RPOP", key, count))
+
+
+def lrange(key: Argument, start: int, end: int) -> Plan[list[bytes]]:
+    """The elements from index `start` to `end`, both included (`LRANGE`)."""
+    return Plan(encode_command(b"LRANGE", key, start, end))
+
+
+def llen(key: Argument) -> Plan[int]:
+    """How many elements the list has (`LLEN`)."""
+    return Plan(encode_command(b"LLEN", key))
+
+
+def lindex(key: Argument, index: int) -> Plan[bytes | None]:
+    """The element at `index` (`LINDEX`); None where there is none."""
+    return Plan(encode_command(b"LINDEX", key, index))
+
+
+def lset(key: Argument, index: int, element: Argument) -> Plan[Literal["OK"]]:
+    """Replace the element at `index` (`LSET`)."""
+    return Plan(encode_command(b"LSET", key, index, element), to_status)
+
+
+def linsert(key: Argument, position: InsertPosition, pivot: Argument, element: Argument) -> Plan[int]:
+    """Insert beside `pivot` (`LINSERT`); the length afterwards, -1: there is no pivot, 0: no such list."""
+    side = keyword(position, InsertPosition, "position")
+    return Plan([b"LINSERT", encode(key, "key"), side, encode(pivot, "pivot"), encode(element, "element")])
+
+
+def lrem(key: Argument, count: int, element: Argument) -> Plan[int]:
+    """Remove `count` of the elements equal to `element` (`LREM`); how many there were.
+
+    A positive count begins at the left, a negative one at the right, 0 removes all.
+    """
+    return Plan(encode_command(b"LREM", key, count, element))
+
+
+def ltrim(key: Argument, start: int, end: int) -> Plan[Literal["OK"]]:
+    """Keep the elements from index `start` to `end`, both included, alone (`LTRIM`)."""
+    return Plan(encode_command(b"LTRIM", key, start, end), to_status)
+
+
+def lpos(
+    key: Argument,
+    element: Argument,
+    rank: int | None = None,
+    count: int | None = None,
+    max_len: int | None = None,
+) -> Plan[int | list[int] | None]:
+    """The index of `element` (`LPOS`), None where there is none; with `count` a list of indices."""
+    args = encode_command(b"LPOS", key, element)
+    if rank is not None:
+        args += encode_command(b"RANK", rank)
+    if count is not None:
+        args += encode_command(b"COUNT", count)
+    if max_len is not None:
+        args += encode_command(b"MAXLEN", max_len)
+    return Plan(args)
+
+
+def lmove(
+    source: Argument, destination: Argument, where_from: ListDirection, where_to: ListDirection
+) -> Plan[bytes | None]:
+    """Move an element from one end of a list to an end of another (`LMOVE`); the element, or None."""
+    return Plan([*encode_command(b"LMOVE", source, destination), *_ends(where_from, where_to)])
+
+
+def lmpop(
+    keys: list[Argument], direction: ListDirection, count: int | None = None
+) -> Plan[dict[bytes, list[bytes]] | None]:
+    """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
+    return Plan([b"LMPOP", *_popping(keys, direction, count)], to_optional_popped)
+
+
+def blpop(keys: list[Argument], timeout: float) -> Plan[list[bytes] | None]:
+    """As `lpop` of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`): `[key, element]`.
+
+    None when the time is over; 0 waits for ever.
+    """
+    return Plan([b"BLPOP", *encode_each(keys, "keys"), encode(timeout, "timeout")])
+
+
+def brpop(keys: list[Argument], timeout: float) -> Plan[list[bytes] | None]:
+    """As `rpop` of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`); as `blpop`."""
+    return Plan([b"BRPOP", *encode_each(keys, "keys"), encode(timeout, "timeout")])
+
+
+def blmove(
+    source: Argument,
+    destination: Argument,
+    where_from: ListDirection,
+    where_to: ListDirection,
+    timeout: float,
+) -> Plan[bytes | None]:
+    """As `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits for ever."""
+    ends = _ends(where_from, where_to)
+    return Plan([*encode_command(b"BLMOVE", source, destination), *ends, encode(timeout, "timeout")])
+
+
+def blmpop(
+    keys: list[Argument], direction: ListDirection, timeout: float, count: int | None = None
+) -> Plan[dict[bytes, list[bytes]] | None]:
+    """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
+    args = [*encode_command(b"BLMPOP", timeout), *_popping(keys, direction, count)]
+    return Plan(args, to_optional_popped)
+
+
+def _ends(where_from: ListDirection, where_to: ListDirection) -> list[bytes]:
+    return [keyword(where_from, ListDirection, "where_from"), keyword(where_to, ListDirection, "where_to")]
+
+
+def _popping(keys: list[Argument], direction: ListDirection, count: int | None) -> list[bytes]:
+    encoded = encode_each(keys, "keys")
+    args = [b"%d" % len(encoded), *encoded, keyword(direction, ListDirection, "direction")]
+    return args if count is None else [*args, *encode_command(b"COUNT", count)]

@@ -1,0 +1,119 @@
+"""How long a key or a field lives: options of `SET`, `GETEX`, `HSETEX`, `HGETEX`, `EXPIRE` and its kin."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+
+class ExpiryType(Enum):
+    """The unit of an `ExpirySet`, and whether it is a span or a point in time."""
+
+    SEC = "EX"
+    MILLSEC = "PX"
+    UNIX_SEC = "EXAT"
+    UNIX_MILLSEC = "PXAT"
+    KEEP_TTL = "KEEPTTL"
+
+
+class ExpiryTypeGetEx(Enum):
+    """The unit of an `ExpiryGetEx`, and whether it is a span or a point in time."""
+
+    SEC = "EX"
+    MILLSEC = "PX"
+    UNIX_SEC = "EXAT"
+    UNIX_MILLSEC = "PXAT"
+    PERSIST = "PERSIST"
+
+
+# By the command's keyword: how many of the unit make a second, and which type of `datetime` may stand for a number.
+_SPANS = {"EX": 1, "PX": 1_000}
+_POINTS = {"EXAT": 1, "PXAT": 1_000}
+
+
+class _Expiry:
+    """An expiry's keyword and its number, None where the keyword stands alone."""
+
+    __slots__ = ("cmd_arg", "expiry_type", "value")
+
+    _kind: type[Enum]
+
+    def __init__(self, expiry_type: Enum, value: int | datetime | timedelta | None) -> None:
+        if not isinstance(expiry_type, self._kind):
+            message = f"expiry_type must be an {self._kind.__name__}, not {type(expiry_type).__name__}"
+            raise TypeError(message)
+        keyword: str = expiry_type.value
+        self.expiry_type = expiry_type
+        self.cmd_arg = keyword
+        self.value = _number(expiry_type, keyword, value)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return (self.cmd_arg, self.value) == (other.cmd_arg, other.value)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.cmd_arg, self.value))
+
+    def get_cmd_args(self) -> list[str]:
+        """The option as text, as it stands in the command."""
+        return [self.cmd_arg] if self.value is None else [self.cmd_arg, self.value]
+
+    def to_args(self) -> list[bytes]:
+        """The option as arguments of a command."""
+        return [part.encode() for part in self.get_cmd_args()]
+
+
+def _number(expiry_type: Enum, keyword: str, value: int | datetime | timedelta | None) -> str | None:
+    # `timedelta` and `datetime` are told by what they can do: importing their module costs as much as all options.
+    if keyword not in _SPANS and keyword not in _POINTS:
+        if value is None:
+            return None
+        expected = "None"
+    else:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if keyword in _SPANS and hasattr(value, "total_seconds"):
+            return str(int(value.total_seconds() * _SPANS[keyword]))
+        if keyword in _POINTS and hasattr(value, "timestamp"):
+            return str(int(value.timestamp() * _POINTS[keyword]))
+        expected = "an int or a timedelta" if keyword in _SPANS else "an int or a datetime"
+    message = f"the value of {expiry_type} must be {expected}, not {type(value).__name__}"
+    raise ValueError(message)
+
+
+class ExpirySet(_Expiry):
+    """When a key or field that is written expires: `SEC` and `MILLSEC` take an int or a `timedelta`.
+
+    `UNIX_SEC` and `UNIX_MILLSEC` take an int or a `datetime`, `KEEP_TTL` takes None. Raises `ValueError` otherwise.
+    """
+
+    __slots__ = ()
+
+    _kind = ExpiryType
+
+    def __init__(self, expiry_type: ExpiryType, value: int | datetime | timedelta | None) -> None:
+        super().__init__(expiry_type, value)
+
+
+class ExpiryGetEx(_Expiry):
+    """When a key or field that is read expires from now on; `PERSIST` takes None, the others as `ExpirySet`."""
+
+    __slots__ = ()
+
+    _kind = ExpiryTypeGetEx
+
+    def __init__(self, expiry_type: ExpiryTypeGetEx, value: int | datetime | timedelta | None) -> None:
+        super().__init__(expiry_type, value)
+
+
+class ExpireOptions(Enum):
+    """When `EXPIRE` and its kin set the new expiry."""
+
+    HasNoExpiry = "NX"
+    HasExistingExpiry = "XX"
+    NewExpiryGreaterThanCurrent = "GT"
+    NewExpiryLessThanCurrent = "LT"

@@ -1,0 +1,36 @@
+"""Scripts and functions."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class FunctionRestorePolicy(Enum):
+    """What `FUNCTION RESTORE` does with the libraries that are there: refuse collisions, delete all, or replace."""
+
+    APPEND = "APPEND"
+    FLUSH = "FLUSH"
+    REPLACE = "REPLACE"
+
+
+class Script:
+    """A Lua script for `invoke_script`: sent by its hash, and as a whole only where a server does not know it yet.
+
+    Immutable; any number of clients may use it. Raises `TypeError` when `code` is neither str nor bytes.
+    """
+
+    __slots__ = ("_hash", "code")
+
+    def __init__(self, code: str | bytes) -> None:
+        import hashlib
+
+        if not isinstance(code, (str, bytes)):
+            message = f"code must be str or bytes, not {type(code).__name__}"
+            raise TypeError(message)
+        self.code = code.encode() if isinstance(code, str) else code
+        # The server's name for the script, not a protection.
+        self._hash = hashlib.sha1(self.code, usedforsecurity=False).hexdigest()
+
+    def get_hash(self) -> str:
+        """The script's SHA-1 digest, in hexadecimal: the name that servers know it by."""
+        return self._hash

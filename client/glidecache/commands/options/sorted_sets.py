@@ -1,0 +1,123 @@
+"""Bounds, ranges and aggregation of sorted sets."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from glidecache.commands.options.checks import need
+from glidecache.encoding import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from glidecache.commands.options.placement import Limit
+    from glidecache.encoding import Argument
+
+
+class InfBound(Enum):
+    """No bound on this side, for scores as well as for lexicographical ranges."""
+
+    POS_INF = "+"
+    NEG_INF = "-"
+
+    @property
+    def score_arg(self) -> bytes:
+        """As a bound of scores."""
+        return self.value.encode() + b"inf"
+
+    @property
+    def lex_arg(self) -> bytes:
+        """As a bound of members."""
+        return self.value.encode()
+
+
+class ScoreBoundary:
+    """A score as a bound, which itself belongs to the range unless `is_inclusive` is False."""
+
+    __slots__ = ("score_arg",)
+
+    def __init__(self, value: float, is_inclusive: bool = True) -> None:
+        self.score_arg = (b"" if is_inclusive else b"(") + encode(value, "value")
+
+
+class LexBoundary:
+    """A member as a bound, which itself belongs to the range unless `is_inclusive` is False."""
+
+    __slots__ = ("lex_arg",)
+
+    def __init__(self, value: Argument, is_inclusive: bool = True) -> None:
+        self.lex_arg = (b"[" if is_inclusive else b"(") + encode(value, "value")
+
+
+class RangeByIndex:
+    """Members by their zero-based rank, both ends included; negative ones count from the end."""
+
+    __slots__ = ("end", "start")
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+
+    def to_args(self) -> list[bytes]:
+        """The range as arguments of `ZRANGE`."""
+        return [encode(self.start, "start"), encode(self.end, "end")]
+
+
+class RangeByScore:
+    """Members by their score, from `start` to `end`: with `reverse`, `start` is the higher one."""
+
+    __slots__ = ("end", "limit", "start")
+
+    def __init__(
+        self, start: InfBound | ScoreBoundary, end: InfBound | ScoreBoundary, limit: Limit | None = None
+    ) -> None:
+        self.start = score_bound(start, "start")
+        self.end = score_bound(end, "end")
+        self.limit = limit
+
+    def to_args(self) -> list[bytes]:
+        """The range as arguments of `ZRANGE`."""
+        return [self.start, self.end, b"BYSCORE"]
+
+
+class RangeByLex:
+    """Members of equal score by their bytes, from `start` to `end`: with `reverse`, `start` is the higher one."""
+
+    __slots__ = ("end", "limit", "start")
+
+    def __init__(
+        self, start: InfBound | LexBoundary, end: InfBound | LexBoundary, limit: Limit | None = None
+    ) -> None:
+        self.start = lex_bound(start, "start")
+        self.end = lex_bound(end, "end")
+        self.limit = limit
+
+    def to_args(self) -> list[bytes]:
+        """The range as arguments of `ZRANGE`."""
+        return [self.start, self.end, b"BYLEX"]
+
+
+class AggregationType(Enum):
+    """How the scores of one member in several sorted sets become one."""
+
+    SUM = "SUM"
+    MIN = "MIN"
+    MAX = "MAX"
+
+
+class ScoreFilter(Enum):
+    """Which end is popped: the lowest scores, or the highest."""
+
+    MIN = "MIN"
+    MAX = "MAX"
+
+
+def score_bound(bound: InfBound | ScoreBoundary, name: str) -> bytes:
+    """The argument for a bound of scores. Raises `TypeError`."""
+    need(bound, (InfBound, ScoreBoundary), name)
+    return bound.score_arg
+
+
+def lex_bound(bound: InfBound | LexBoundary, name: str) -> bytes:
+    """The argument for a bound of members. Raises `TypeError`."""
+    need(bound, (InfBound, LexBoundary), name)
+    return bound.lex_arg

@@ -1,0 +1,32 @@
+"""Plans of the publishing side of publish/subscribe; subscriptions are bound to one connection, and not offered."""
+
+from __future__ import annotations
+
+from glidecache.decoding import to_map
+from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from glidecache.encoding import Argument
+
+
+def publish(message: Argument, channel: Argument) -> Plan[int]:
+    """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
+    return Plan(encode_command(b"PUBLISH", channel, message))
+
+
+def pubsub_channels(pattern: Argument | None = None) -> Plan[list[bytes]]:
+    """The channels that have subscribers (`PUBSUB CHANNELS`)."""
+    asking = [b"PUBSUB", b"CHANNELS"]
+    return Plan(asking if pattern is None else [*asking, encode(pattern, "pattern")])
+
+
+def pubsub_numpat() -> Plan[int]:
+    """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
+    return Plan([b"PUBSUB", b"NUMPAT"])
+
+
+def pubsub_numsub(channels: list[Argument] | None = None) -> Plan[dict[bytes, int]]:
+    """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
+    return Plan([b"PUBSUB", b"NUMSUB", *encode_each(channels or (), "channels")], to_map)

@@ -1,0 +1,100 @@
+"""Plans of scripts and functions; `invoke_script`, which may take two steps, stands in the clients."""
+
+from __future__ import annotations
+
+from glidecache.commands.options.checks import optional_keyword
+from glidecache.commands.options.script import FunctionRestorePolicy
+from glidecache.commands.options.server import FlushMode
+from glidecache.decoding import to_bools, to_libraries, to_status
+from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from glidecache.encoding import Argument
+
+
+def script_exists(sha1s: list[Argument]) -> Plan[list[bool]]:
+    """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+    return Plan([b"SCRIPT", b"EXISTS", *encode_each(sha1s, "sha1s")], to_bools)
+
+
+def script_show(sha1: Argument) -> Plan[bytes]:
+    """The source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
+    return Plan(encode_command(b"SCRIPT", b"SHOW", sha1))
+
+
+def script_flush(mode: FlushMode | None = None) -> Plan[Literal["OK"]]:
+    """Have the server forget all scripts (`SCRIPT FLUSH`)."""
+    return Plan([b"SCRIPT", b"FLUSH", *optional_keyword(mode, FlushMode, "mode")], to_status)
+
+
+def script_kill() -> Plan[Literal["OK"]]:
+    """Stop the running script, if it has not written yet (`SCRIPT KILL`)."""
+    return Plan([b"SCRIPT", b"KILL"], to_status)
+
+
+def fcall(
+    function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+) -> Plan[Any]:
+    """Call a function of a library on the server (`FCALL`)."""
+    return Plan([*encode_command(b"FCALL", function), *operands(keys, arguments)])
+
+
+def fcall_ro(
+    function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+) -> Plan[Any]:
+    """Call a function that only reads (`FCALL_RO`)."""
+    return Plan([*encode_command(b"FCALL_RO", function), *operands(keys, arguments)])
+
+
+def function_load(library_code: Argument, replace: bool = False) -> Plan[bytes]:
+    """Load a library of functions (`FUNCTION LOAD`); its name."""
+    options = [b"REPLACE"] if replace else []
+    return Plan([b"FUNCTION", b"LOAD", *options, encode(library_code, "library_code")])
+
+
+def function_list(
+    library_name_pattern: Argument | None = None, with_code: bool = False
+) -> Plan[list[dict[bytes, Any]]]:
+    """The libraries of functions, each a map (`FUNCTION LIST`)."""
+    args = [b"FUNCTION", b"LIST"]
+    if library_name_pattern is not None:
+        args += encode_command(b"LIBRARYNAME", library_name_pattern)
+    if with_code:
+        args.append(b"WITHCODE")
+    return Plan(args, to_libraries)
+
+
+def function_delete(library_name: Argument) -> Plan[Literal["OK"]]:
+    """Delete a library of functions (`FUNCTION DELETE`)."""
+    return Plan(encode_command(b"FUNCTION", b"DELETE", library_name), to_status)
+
+
+def function_flush(mode: FlushMode | None = None) -> Plan[Literal["OK"]]:
+    """Delete all libraries of functions (`FUNCTION FLUSH`)."""
+    return Plan([b"FUNCTION", b"FLUSH", *optional_keyword(mode, FlushMode, "mode")], to_status)
+
+
+def function_kill() -> Plan[Literal["OK"]]:
+    """Stop the running function, if it has not written yet (`FUNCTION KILL`)."""
+    return Plan([b"FUNCTION", b"KILL"], to_status)
+
+
+def function_dump() -> Plan[bytes]:
+    """All libraries in the server's own serialised form (`FUNCTION DUMP`)."""
+    return Plan([b"FUNCTION", b"DUMP"])
+
+
+def function_restore(payload: Argument, policy: FunctionRestorePolicy | None = None) -> Plan[Literal["OK"]]:
+    """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
+    options = optional_keyword(policy, FunctionRestorePolicy, "policy")
+    return Plan([b"FUNCTION", b"RESTORE", encode(payload, "payload"), *options], to_status)
+
+
+def operands(keys: list[Argument] | None, arguments: list[Argument] | None) -> list[bytes]:
+    """The number of keys, the keys, and the other arguments, as scripts and functions take them."""
+    encoded = encode_each(keys or (), "keys")
+    return [b"%d" % len(encoded), *encoded, *encode_each(arguments or (), "arguments")]

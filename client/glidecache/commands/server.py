@@ -1,0 +1,133 @@
+"""Plans of the server commands."""
+
+from __future__ import annotations
+
+from glidecache.commands.options.checks import keyword, optional_keyword
+from glidecache.commands.options.server import FlushMode, InfoSection
+from glidecache.decoding import to_map, to_status, to_text
+from glidecache.encoding import encode_command, encode_each, encode_pairs
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
+    from glidecache.encoding import Argument
+
+
+def ping(message: Argument | None = None) -> Plan[bytes]:
+    """`b"PONG"`, or the message, from the server (`PING`)."""
+    return Plan([b"PING"] if message is None else encode_command(b"PING", message))
+
+
+def echo(message: Argument) -> Plan[bytes]:
+    """The message, back from the server (`ECHO`)."""
+    return Plan(encode_command(b"ECHO", message))
+
+
+def info(sections: list[InfoSection] | None = None) -> Plan[bytes]:
+    """The server's information, as text of lines `name:value` (`INFO`)."""
+    return Plan([b"INFO", *(keyword(section, InfoSection, "a section") for section in sections or ())])
+
+
+def dbsize() -> Plan[int]:
+    """How many keys the database has (`DBSIZE`)."""
+    return Plan([b"DBSIZE"])
+
+
+def flushall(flush_mode: FlushMode | None = None) -> Plan[Literal["OK"]]:
+    """Delete all keys of all databases (`FLUSHALL`). The cache is not touched (contract C15)."""
+    return Plan([b"FLUSHALL", *optional_keyword(flush_mode, FlushMode, "flush_mode")], to_status)
+
+
+def flushdb(flush_mode: FlushMode | None = None) -> Plan[Literal["OK"]]:
+    """Delete all keys of the database (`FLUSHDB`). The cache is not touched (contract C15)."""
+    return Plan([b"FLUSHDB", *optional_keyword(flush_mode, FlushMode, "flush_mode")], to_status)
+
+
+def time() -> Plan[list[bytes]]:
+    """The server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
+    return Plan([b"TIME"])
+
+
+def lastsave() -> Plan[int]:
+    """The Unix time of the last successful save (`LASTSAVE`)."""
+    return Plan([b"LASTSAVE"])
+
+
+def save() -> Plan[Literal["OK"]]:
+    """Save to disk, the server waiting for it (`SAVE`)."""
+    return Plan([b"SAVE"], to_status)
+
+
+def bgsave() -> Plan[str]:
+    """Save to disk in the background (`BGSAVE`); the server's word about it."""
+    return Plan([b"BGSAVE"], to_text)
+
+
+def bgsave_schedule() -> Plan[str]:
+    """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
+    return Plan([b"BGSAVE", b"SCHEDULE"], to_text)
+
+
+def bgsave_cancel() -> Plan[str]:
+    """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
+    return Plan([b"BGSAVE", b"CANCEL"], to_text)
+
+
+def bgrewriteaof() -> Plan[str]:
+    """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
+    return Plan([b"BGREWRITEAOF"], to_text)
+
+
+def config_get(parameters: list[Argument]) -> Plan[dict[bytes, bytes]]:
+    """The server's settings of these names or patterns (`CONFIG GET`)."""
+    return Plan([b"CONFIG", b"GET", *encode_each(parameters, "parameters")], to_map)
+
+
+def config_set(parameters_map: Mapping[Argument, Argument]) -> Plan[Literal["OK"]]:
+    """Change settings of the server (`CONFIG SET`)."""
+    return Plan([b"CONFIG", b"SET", *encode_pairs(parameters_map, "parameters_map")], to_status)
+
+
+def config_resetstat() -> Plan[Literal["OK"]]:
+    """Reset the server's statistics (`CONFIG RESETSTAT`)."""
+    return Plan([b"CONFIG", b"RESETSTAT"], to_status)
+
+
+def config_rewrite() -> Plan[Literal["OK"]]:
+    """Write the settings in force to the server's configuration file (`CONFIG REWRITE`)."""
+    return Plan([b"CONFIG", b"REWRITE"], to_status)
+
+
+def memory_doctor() -> Plan[str]:
+    """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+    return Plan([b"MEMORY", b"DOCTOR"], to_text)
+
+
+def memory_malloc_stats() -> Plan[str]:
+    """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+    return Plan([b"MEMORY", b"MALLOC-STATS"], to_text)
+
+
+def memory_purge() -> Plan[Literal["OK"]]:
+    """Have the allocator give memory back (`MEMORY PURGE`)."""
+    return Plan([b"MEMORY", b"PURGE"], to_status)
+
+
+def wait(numreplicas: int, timeout: int) -> Plan[int]:
+    """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it.
+
+    The daemon's connections are shared, and a command that waits has one of its own: what counts is what that
+    connection wrote, which is nothing. The result tells how many replicas are there, not that a write has arrived.
+    """
+    return Plan(encode_command(b"WAIT", numreplicas, timeout))
+
+
+def lolwut(version: int | None = None, parameters: list[int] | None = None) -> Plan[bytes]:
+    """The server's version and a piece of art (`LOLWUT`)."""
+    args = [b"LOLWUT"]
+    if version is not None:
+        args += encode_command(b"VERSION", version)
+    return Plan([*args, *encode_each(parameters or (), "parameters")])

@@ -1,0 +1,372 @@
+"""Plans of the sorted set commands."""
+
+from __future__ import annotations
+
+from glidecache.commands.keys import scan_options
+from glidecache.commands.options.checks import keyword, need, optional_keyword
+from glidecache.commands.options.conditions import ConditionalChange, UpdateOptions
+from glidecache.commands.options.sorted_sets import (
+    AggregationType,
+    RangeByIndex,
+    RangeByLex,
+    RangeByScore,
+    ScoreFilter,
+    lex_bound,
+    score_bound,
+)
+from glidecache.decoding import (
+    to_float,
+    to_optional_float,
+    to_optional_floats,
+    to_optional_popped_score,
+    to_optional_popped_scores,
+    to_optional_rank_and_score,
+    to_score_pairs,
+    to_scores,
+)
+from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from glidecache.commands.options.sorted_sets import InfBound, LexBoundary, ScoreBoundary
+    from glidecache.encoding import Argument
+
+
+def zadd(
+    key: Argument,
+    members_scores: Mapping[Argument, float],
+    existing_options: ConditionalChange | None = None,
+    update_condition: UpdateOptions | None = None,
+    changed: bool = False,
+) -> Plan[int]:
+    """Add members, or change their scores (`ZADD`); how many are new, with `changed`: new or changed.
+
+    Raises `ValueError` for an `update_condition` together with `ONLY_IF_DOES_NOT_EXIST`.
+    """
+    args = [b"ZADD", encode(key, "key"), *_adding(existing_options, update_condition)]
+    if changed:
+        args.append(b"CH")
+    if not hasattr(members_scores, "items"):
+        message = f"members_scores must be a mapping, not {type(members_scores).__name__}"
+        raise TypeError(message)
+    for member, score in members_scores.items():
+        args.append(encode(score, f"the score of {member!r} in members_scores"))
+        args.append(encode(member, "a member of members_scores"))
+    return Plan(args)
+
+
+def zadd_incr(
+    key: Argument,
+    member: Argument,
+    increment: float,
+    existing_options: ConditionalChange | None = None,
+    update_condition: UpdateOptions | None = None,
+) -> Plan[float | None]:
+    """Add to a member's score, under a condition (`ZADD … INCR`); the score afterwards, None: it was not met.
+
+    Raises `ValueError` for an `update_condition` together with `ONLY_IF_DOES_NOT_EXIST`.
+    """
+    args = [b"ZADD", encode(key, "key"), *_adding(existing_options, update_condition), b"INCR"]
+    return Plan([*args, encode(increment, "increment"), encode(member, "member")], to_optional_float)
+
+
+def zincrby(key: Argument, increment: float, member: Argument) -> Plan[float]:
+    """Add to a member's score (`ZINCRBY`); the score afterwards."""
+    return Plan(encode_command(b"ZINCRBY", key, increment, member), to_float)
+
+
+def zrem(key: Argument, members: list[Argument]) -> Plan[int]:
+    """Remove members (`ZREM`); how many there were."""
+    return Plan([b"ZREM", encode(key, "key"), *encode_each(members, "members")])
+
+
+def zremrangebyrank(key: Argument, start: int, end: int) -> Plan[int]:
+    """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`); how many there were."""
+    return Plan(encode_command(b"ZREMRANGEBYRANK", key, start, end))
+
+
+def zremrangebyscore(
+    key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
+) -> Plan[int]:
+    """Remove the members of a range of scores (`ZREMRANGEBYSCORE`); how many there were."""
+    return Plan(encode_command(b"ZREMRANGEBYSCORE", key, *_score_bounds(min_score, max_score)))
+
+
+def zremrangebylex(
+    key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
+) -> Plan[int]:
+    """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`); how many there were."""
+    return Plan(encode_command(b"ZREMRANGEBYLEX", key, *_lex_bounds(min_lex, max_lex)))
+
+
+def zcard(key: Argument) -> Plan[int]:
+    """How many members the sorted set has (`ZCARD`)."""
+    return Plan(encode_command(b"ZCARD", key))
+
+
+def zcount(
+    key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
+) -> Plan[int]:
+    """How many members have a score in the range (`ZCOUNT`)."""
+    return Plan(encode_command(b"ZCOUNT", key, *_score_bounds(min_score, max_score)))
+
+
+def zlexcount(key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary) -> Plan[int]:
+    """How many members stand in a lexicographical range (`ZLEXCOUNT`)."""
+    return Plan(encode_command(b"ZLEXCOUNT", key, *_lex_bounds(min_lex, max_lex)))
+
+
+def zscore(key: Argument, member: Argument) -> Plan[float | None]:
+    """A member's score (`ZSCORE`); None where there is no such member."""
+    return Plan(encode_command(b"ZSCORE", key, member), to_optional_float)
+
+
+def zmscore(key: Argument, members: list[Argument]) -> Plan[list[float | None]]:
+    """The scores of members (`ZMSCORE`); None for each that is not there."""
+    return Plan([b"ZMSCORE", encode(key, "key"), *encode_each(members, "members")], to_optional_floats)
+
+
+def zrank(key: Argument, member: Argument) -> Plan[int | None]:
+    """A member's rank, the lowest score being 0 (`ZRANK`); None where there is no such member."""
+    return Plan(encode_command(b"ZRANK", key, member))
+
+
+def zrank_withscore(key: Argument, member: Argument) -> Plan[list[int | float] | None]:
+    """A member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
+    return Plan(encode_command(b"ZRANK", key, member, b"WITHSCORE"), to_optional_rank_and_score)
+
+
+def zrevrank(key: Argument, member: Argument) -> Plan[int | None]:
+    """A member's rank, the highest score being 0 (`ZREVRANK`); None where there is no such member."""
+    return Plan(encode_command(b"ZREVRANK", key, member))
+
+
+def zrevrank_withscore(key: Argument, member: Argument) -> Plan[list[int | float] | None]:
+    """A member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
+    return Plan(encode_command(b"ZREVRANK", key, member, b"WITHSCORE"), to_optional_rank_and_score)
+
+
+def zrange(
+    key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
+) -> Plan[list[bytes]]:
+    """The members of a range (`ZRANGE`), by falling score with `reverse`."""
+    return Plan([b"ZRANGE", encode(key, "key"), *_range(range_query, reverse=reverse)])
+
+
+def zrange_withscores(
+    key: Argument, range_query: RangeByIndex | RangeByScore, reverse: bool = False
+) -> Plan[dict[bytes, float]]:
+    """The members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
+    args = [b"ZRANGE", encode(key, "key"), *_range(range_query, reverse=reverse), b"WITHSCORES"]
+    return Plan(args, to_scores)
+
+
+def zrangestore(
+    destination: Argument,
+    source: Argument,
+    range_query: RangeByIndex | RangeByLex | RangeByScore,
+    reverse: bool = False,
+) -> Plan[int]:
+    """Store a range of one sorted set as another (`ZRANGESTORE`); its size."""
+    keys = encode_command(b"ZRANGESTORE", destination, source)
+    return Plan([*keys, *_range(range_query, reverse=reverse)])
+
+
+def zpopmin(key: Argument, count: int | None = None) -> Plan[dict[bytes, float]]:
+    """The member of lowest score, or `count` of them, which are removed (`ZPOPMIN`): `{member: score}`."""
+    return Plan(_popping(b"ZPOPMIN", key, count), to_scores)
+
+
+def zpopmax(key: Argument, count: int | None = None) -> Plan[dict[bytes, float]]:
+    """The member of highest score, or `count` of them, which are removed (`ZPOPMAX`): `{member: score}`."""
+    return Plan(_popping(b"ZPOPMAX", key, count), to_scores)
+
+
+def bzpopmin(keys: list[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
+    """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`).
+
+    `[key, member, score]`, None when the time is over; 0 waits for ever.
+    """
+    args = [b"BZPOPMIN", *encode_each(keys, "keys"), encode(timeout, "timeout")]
+    return Plan(args, to_optional_popped_score)
+
+
+def bzpopmax(keys: list[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
+    """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`).
+
+    As `bzpopmin`.
+    """
+    args = [b"BZPOPMAX", *encode_each(keys, "keys"), encode(timeout, "timeout")]
+    return Plan(args, to_optional_popped_score)
+
+
+def zmpop(keys: list[Argument], filter: ScoreFilter, count: int | None = None) -> Plan[list[Any] | None]:
+    """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
+    args = [b"ZMPOP", *_counted(keys), keyword(filter, ScoreFilter, "filter")]
+    return Plan(
+        args if count is None else [*args, *encode_command(b"COUNT", count)], to_optional_popped_scores
+    )
+
+
+def bzmpop(
+    keys: list[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
+) -> Plan[list[Any] | None]:
+    """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
+    args = [*encode_command(b"BZMPOP", timeout), *_counted(keys), keyword(modifier, ScoreFilter, "modifier")]
+    return Plan(
+        args if count is None else [*args, *encode_command(b"COUNT", count)], to_optional_popped_scores
+    )
+
+
+def zdiff(keys: list[Argument]) -> Plan[list[bytes]]:
+    """The members of the first sorted set that no other has (`ZDIFF`)."""
+    return Plan([b"ZDIFF", *_counted(keys)])
+
+
+def zdiff_withscores(keys: list[Argument]) -> Plan[dict[bytes, float]]:
+    """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
+    return Plan([b"ZDIFF", *_counted(keys), b"WITHSCORES"], to_scores)
+
+
+def zdiffstore(destination: Argument, keys: list[Argument]) -> Plan[int]:
+    """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
+    return Plan([b"ZDIFFSTORE", encode(destination, "destination"), *_counted(keys)])
+
+
+def zinter(keys: list[Argument]) -> Plan[list[bytes]]:
+    """The members that all sorted sets have (`ZINTER`)."""
+    return Plan([b"ZINTER", *_counted(keys)])
+
+
+def zinter_withscores(
+    keys: list[Argument] | list[tuple[Argument, float]], aggregation_type: AggregationType | None = None
+) -> Plan[dict[bytes, float]]:
+    """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
+    return Plan([b"ZINTER", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
+
+
+def zinterstore(
+    destination: Argument,
+    keys: list[Argument] | list[tuple[Argument, float]],
+    aggregation_type: AggregationType | None = None,
+) -> Plan[int]:
+    """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
+    combined = _combining(keys, aggregation_type)
+    return Plan([b"ZINTERSTORE", encode(destination, "destination"), *combined])
+
+
+def zintercard(keys: list[Argument], limit: int | None = None) -> Plan[int]:
+    """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
+    args = [b"ZINTERCARD", *_counted(keys)]
+    return Plan(args if limit is None else [*args, *encode_command(b"LIMIT", limit)])
+
+
+def zunion(keys: list[Argument]) -> Plan[list[bytes]]:
+    """The members that any of the sorted sets has (`ZUNION`)."""
+    return Plan([b"ZUNION", *_counted(keys)])
+
+
+def zunion_withscores(
+    keys: list[Argument] | list[tuple[Argument, float]], aggregation_type: AggregationType | None = None
+) -> Plan[dict[bytes, float]]:
+    """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
+    return Plan([b"ZUNION", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
+
+
+def zunionstore(
+    destination: Argument,
+    keys: list[Argument] | list[tuple[Argument, float]],
+    aggregation_type: AggregationType | None = None,
+) -> Plan[int]:
+    """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
+    combined = _combining(keys, aggregation_type)
+    return Plan([b"ZUNIONSTORE", encode(destination, "destination"), *combined])
+
+
+def zrandmember(key: Argument) -> Plan[bytes | None]:
+    """Any member (`ZRANDMEMBER`); None where there is none."""
+    return Plan(encode_command(b"ZRANDMEMBER", key))
+
+
+def zrandmember_count(key: Argument, count: int) -> Plan[list[bytes]]:
+    """Up to `count` different members; with a negative count that many, repeated perhaps (`ZRANDMEMBER`)."""
+    return Plan(encode_command(b"ZRANDMEMBER", key, count))
+
+
+def zrandmember_withscores(key: Argument, count: int) -> Plan[list[list[bytes | float]]]:
+    """As `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
+    return Plan(encode_command(b"ZRANDMEMBER", key, count, b"WITHSCORES"), to_score_pairs)
+
+
+def zscan(
+    key: Argument,
+    cursor: Argument,
+    match: Argument | None = None,
+    count: int | None = None,
+    no_scores: bool = False,
+) -> Plan[list[Any]]:
+    """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; begin with `"0"`, the end is `b"0"`."""
+    args = [*encode_command(b"ZSCAN", key, cursor), *scan_options(match, count)]
+    if no_scores:
+        args.append(b"NOSCORES")
+    return Plan(args)
+
+
+def _adding(existing: ConditionalChange | None, update: UpdateOptions | None) -> list[bytes]:
+    if existing is ConditionalChange.ONLY_IF_DOES_NOT_EXIST and update is not None:
+        message = "update_condition is about members that are there, ONLY_IF_DOES_NOT_EXIST about others: give one of the two"
+        raise ValueError(message)
+    return [
+        *optional_keyword(existing, ConditionalChange, "existing_options"),
+        *optional_keyword(update, UpdateOptions, "update_condition"),
+    ]
+
+
+def _score_bounds(low: InfBound | ScoreBoundary, high: InfBound | ScoreBoundary) -> list[bytes]:
+    return [score_bound(low, "min_score"), score_bound(high, "max_score")]
+
+
+def _lex_bounds(low: InfBound | LexBoundary, high: InfBound | LexBoundary) -> list[bytes]:
+    return [lex_bound(low, "min_lex"), lex_bound(high, "max_lex")]
+
+
+def _range(query: RangeByIndex | RangeByLex | RangeByScore, *, reverse: bool) -> list[bytes]:
+    need(query, (RangeByIndex, RangeByLex, RangeByScore), "range_query")
+    args = query.to_args()
+    if reverse:
+        args.append(b"REV")
+    if not isinstance(query, RangeByIndex) and query.limit is not None:
+        args += query.limit.to_args()
+    return args
+
+
+def _popping(name: bytes, key: Argument, count: int | None) -> list[bytes]:
+    return encode_command(name, key) if count is None else encode_command(name, key, count)
+
+
+def _counted(keys: list[Argument]) -> list[bytes]:
+    encoded = encode_each(keys, "keys")
+    return [b"%d" % len(encoded), *encoded]
+
+
+def _combining(
+    keys: list[Argument] | list[tuple[Argument, float]], aggregation_type: AggregationType | None
+) -> list[bytes]:
+    names: list[Any] = []
+    weights: list[Any] = []
+    for item in keys:
+        if isinstance(item, tuple):
+            names.append(item[0])
+            weights.append(item[1])
+        else:
+            names.append(item)
+    args = _counted(names)
+    if weights:
+        args += [b"WEIGHTS", *encode_each(weights, "weights")]
+    if aggregation_type is not None:
+        args += [b"AGGREGATE", keyword(aggregation_type, AggregationType, "aggregation_type")]
+    return args

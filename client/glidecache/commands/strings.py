@@ -1,0 +1,145 @@
+"""Plans of the string commands; `get` itself is a cached read and stands in the clients."""
+
+from __future__ import annotations
+
+from glidecache.commands.options.checks import need
+from glidecache.commands.options.conditions import ConditionalChange, ValueComparison
+from glidecache.commands.options.expiry import ExpiryGetEx, ExpirySet
+from glidecache.decoding import to_bool, to_float, to_map, to_optional_status, to_status
+from glidecache.encoding import encode_command, encode_each, encode_pairs
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    from glidecache.encoding import Argument
+
+
+def set(
+    key: Argument,
+    value: Argument,
+    conditional_set: ConditionalChange | ValueComparison | None = None,
+    expiry: ExpirySet | None = None,
+    return_old_value: bool = False,
+) -> Plan[Literal["OK"] | bytes | None]:
+    """Set `key` to `value` (`SET`). `"OK"`; None where the condition was not met.
+
+    With `return_old_value` the value that was there, or None.
+    """
+    args = encode_command(b"SET", key, value)
+    if conditional_set is not None:
+        need(conditional_set, (ConditionalChange, ValueComparison), "conditional_set")
+        args += conditional_set.to_args()
+    if return_old_value:
+        args.append(b"GET")
+    if expiry is not None:
+        need(expiry, ExpirySet, "expiry")
+        args += expiry.to_args()
+    return Plan(args, None if return_old_value else to_optional_status)
+
+
+def getdel(key: Argument) -> Plan[bytes | None]:
+    """The value of `key`, which is deleted (`GETDEL`); None where there is none."""
+    return Plan(encode_command(b"GETDEL", key))
+
+
+def getex(key: Argument, expiry: ExpiryGetEx | None = None) -> Plan[bytes | None]:
+    """The value of `key`, whose expiry is changed (`GETEX`); None where there is none."""
+    args = encode_command(b"GETEX", key)
+    if expiry is not None:
+        need(expiry, ExpiryGetEx, "expiry")
+        args += expiry.to_args()
+    return Plan(args)
+
+
+def getrange(key: Argument, start: int, end: int) -> Plan[bytes]:
+    """The bytes of `key` from `start` to `end`, both included (`GETRANGE`)."""
+    return Plan(encode_command(b"GETRANGE", key, start, end))
+
+
+def setrange(key: Argument, offset: int, value: Argument) -> Plan[int]:
+    """Write `value` over what stands at `offset` (`SETRANGE`); the length afterwards."""
+    return Plan(encode_command(b"SETRANGE", key, offset, value))
+
+
+def append(key: Argument, value: Argument) -> Plan[int]:
+    """Append to `key` (`APPEND`); the length afterwards."""
+    return Plan(encode_command(b"APPEND", key, value))
+
+
+def strlen(key: Argument) -> Plan[int]:
+    """The length of the value in bytes (`STRLEN`); 0 where there is none."""
+    return Plan(encode_command(b"STRLEN", key))
+
+
+def mget(keys: list[Argument]) -> Plan[list[bytes | None]]:
+    """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
+    return Plan([b"MGET", *encode_each(keys, "keys")])
+
+
+def mset(key_value_map: Mapping[Argument, Argument]) -> Plan[Literal["OK"]]:
+    """Set many keys at once (`MSET`)."""
+    return Plan([b"MSET", *encode_pairs(key_value_map, "key_value_map")], to_status)
+
+
+def msetnx(key_value_map: Mapping[Argument, Argument]) -> Plan[bool]:
+    """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
+    return Plan([b"MSETNX", *encode_pairs(key_value_map, "key_value_map")], to_bool)
+
+
+def incr(key: Argument) -> Plan[int]:
+    """Add 1 (`INCR`); the number afterwards."""
+    return Plan(encode_command(b"INCR", key))
+
+
+def incrby(key: Argument, amount: int) -> Plan[int]:
+    """Add `amount` (`INCRBY`); the number afterwards."""
+    return Plan(encode_command(b"INCRBY", key, amount))
+
+
+def incrbyfloat(key: Argument, amount: float) -> Plan[float]:
+    """Add `amount` (`INCRBYFLOAT`); the number afterwards."""
+    return Plan(encode_command(b"INCRBYFLOAT", key, amount), to_float)
+
+
+def decr(key: Argument) -> Plan[int]:
+    """Subtract 1 (`DECR`); the number afterwards."""
+    return Plan(encode_command(b"DECR", key))
+
+
+def decrby(key: Argument, amount: int) -> Plan[int]:
+    """Subtract `amount` (`DECRBY`); the number afterwards."""
+    return Plan(encode_command(b"DECRBY", key, amount))
+
+
+def delifeq(key: Argument, value: Argument) -> Plan[bool]:
+    """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9); whether it did."""
+    return Plan(encode_command(b"DELIFEQ", key, value), to_bool)
+
+
+def lcs(key1: Argument, key2: Argument) -> Plan[bytes]:
+    """The longest common subsequence of two values (`LCS`)."""
+    return Plan(encode_command(b"LCS", key1, key2))
+
+
+def lcs_len(key1: Argument, key2: Argument) -> Plan[int]:
+    """The length of the longest common subsequence (`LCS … LEN`)."""
+    return Plan(encode_command(b"LCS", key1, key2, b"LEN"))
+
+
+def lcs_idx(
+    key1: Argument, key2: Argument, min_match_len: int | None = None, with_match_len: bool | None = False
+) -> Plan[dict[bytes, Any]]:
+    """Where the longest common subsequence stands in both values (`LCS … IDX`).
+
+    `{b"matches": [[[start1, end1], [start2, end2]], …], b"len": length}`; with `with_match_len` each match ends with
+    its length.
+    """
+    args = encode_command(b"LCS", key1, key2, b"IDX")
+    if min_match_len is not None:
+        args += encode_command(b"MINMATCHLEN", min_match_len)
+    if with_match_len:
+        args.append(b"WITHMATCHLEN")
+    return Plan(args, to_map)

@@ -1,0 +1,120 @@
+"""Replies as GLIDE's results, from RESP2's shapes and RESP3's alike (contract C5).
+
+The daemon hands replies on as the server sent them; whether a map came as a map or as a flat list depends on what
+the server speaks. Each function takes any of the shapes and returns a fresh object. `None` where a function's
+name does not say `optional` is the server's word that there is nothing to decode, and stays None.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal
+
+
+def to_status(_reply: Any) -> Literal["OK"]:
+    """The reply of a command that can only answer OK."""
+    return "OK"
+
+
+def to_optional_status(reply: Any) -> Any:
+    """`"OK"`, or what else the server said: None where a condition was not met."""
+    return "OK" if reply == b"OK" else reply
+
+
+def to_text(reply: bytes) -> str:
+    """A human-readable status as text."""
+    return reply.decode("utf-8", "replace")
+
+
+def to_bool(reply: Any) -> bool:
+    """0 and 1, or RESP3's booleans."""
+    return bool(reply)
+
+
+def to_bools(reply: list[Any]) -> list[bool]:
+    """A list of 0s and 1s."""
+    return [bool(item) for item in reply]
+
+
+def to_float(reply: Any) -> float:
+    """A double: RESP3's own, or RESP2's decimal digits."""
+    return float(reply)
+
+
+def to_optional_float(reply: Any) -> float | None:
+    """A double, or None."""
+    return None if reply is None else float(reply)
+
+
+def to_optional_floats(reply: list[Any]) -> list[float | None]:
+    """Doubles, each of which may be None."""
+    return [None if item is None else float(item) for item in reply]
+
+
+def to_set(reply: Any) -> set[bytes]:
+    """A set, or RESP2's list."""
+    return reply if type(reply) is set else set(reply)
+
+
+def to_map(reply: Any) -> dict[bytes, Any]:
+    """A map, or RESP2's flat list of keys and values."""
+    if isinstance(reply, dict):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+def to_pairs(reply: list[Any]) -> list[list[Any]]:
+    """Pairs: RESP3's nested ones, or RESP2's flat list."""
+    if not reply or isinstance(reply[0], list):
+        return reply
+    return [[reply[index], reply[index + 1]] for index in range(0, len(reply), 2)]
+
+
+def to_scores(reply: Any) -> dict[bytes, float]:
+    """Members with their scores, in the server's order."""
+    if isinstance(reply, dict):
+        return {member: float(score) for member, score in reply.items()}
+    return {member: float(score) for member, score in to_pairs(reply)}
+
+
+def to_score_pairs(reply: list[Any]) -> list[list[Any]]:
+    """Pairs of member and score, where a member may come more than once."""
+    return [[member, float(score)] for member, score in to_pairs(reply)]
+
+
+def to_optional_rank_and_score(reply: list[Any] | None) -> list[int | float] | None:
+    """`[rank, score]`, or None."""
+    return None if reply is None else [reply[0], float(reply[1])]
+
+
+def to_optional_popped_score(reply: list[Any] | None) -> list[bytes | float] | None:
+    """`[key, member, score]`, or None."""
+    return None if reply is None else [reply[0], reply[1], float(reply[2])]
+
+
+def to_optional_popped_scores(reply: list[Any] | None) -> list[Any] | None:
+    """`[key, {member: score}]`, or None."""
+    return None if reply is None else [reply[0], to_scores(reply[1])]
+
+
+def to_optional_popped(reply: list[Any] | None) -> dict[bytes, list[bytes]] | None:
+    """`{key: [element, …]}`, or None."""
+    return None if reply is None else {reply[0]: reply[1]}
+
+
+def to_libraries(reply: list[Any]) -> list[dict[bytes, Any]]:
+    """What `FUNCTION LIST` tells of each library, with its functions as maps and their flags as sets."""
+    libraries = [to_map(library) for library in reply]
+    for library in libraries:
+        functions = [to_map(function) for function in library.get(b"functions", ())]
+        for function in functions:
+            function[b"flags"] = to_set(function.get(b"flags", ()))
+        library[b"functions"] = functions
+    return libraries
+
+
+def optional(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`decode` for replies that may be None."""
+    return lambda reply: None if reply is None else decode(reply)

@@ -1,0 +1,336 @@
+"""Without a daemon: commands go to the client's own servers, uncached (architecture, failure model).
+
+`valkey` is imported here alone, and only when there is no daemon. What would change the connection for those who come
+after is refused, as the daemon refuses it: connections are pooled here too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from glidecache.command_table import refusal
+from glidecache.errors import ConnectionError, ExecAbortError, RequestError, TimeoutError
+from glidecache.link import forks
+from glidecache.outcomes import error_for_reply
+from glidecache_shared.protocol import ReplyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from typing import Any
+
+    from glidecache.errors import GlideError
+    from glidecache.settings import Settings
+
+    Command = Sequence[bytes]
+
+_MAX_IDLE = 16
+_SHORTEST_SECONDS = 0.001
+
+
+class Direct:
+    """The client's own servers. Subclasses say how to wait; safe for threads and forks, as they are."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._idle: dict[Hashable, list[Any]] = {}
+
+    async def command(self, args: Command, timeout_seconds: float) -> Any:
+        """Run one command; its reply. Raises `RequestError` and its kin."""
+        _need_allowed(args)
+        reply = (await self._talk([args], timeout_seconds))[0]
+        if isinstance(reply, ReplyError):
+            raise error_for_reply(str(reply))
+        return reply
+
+    async def batch(self, commands: Sequence[Command], timeout_seconds: float, *, atomic: bool) -> Any:
+        """Run a pipeline or a transaction: the replies, `ReplyError` for those that failed. Raises as `command`.
+
+        None for a transaction that the server did not run because a watched key had changed.
+        """
+        for args in commands:
+            _need_allowed(args)
+        if not atomic:
+            return await self._talk(commands, timeout_seconds)
+        replies = await self._talk([(b"MULTI",), *commands, (b"EXEC",)], timeout_seconds)
+        outcome = replies[-1]
+        if isinstance(outcome, ReplyError):
+            causes = [str(reply) for reply in replies[:-1] if isinstance(reply, ReplyError)]
+            if str(outcome).startswith("EXECABORT"):
+                raise ExecAbortError(f"{outcome} ({causes[0]})" if causes else str(outcome))
+            raise RequestError(causes[0] if causes else str(outcome))
+        return outcome
+
+    async def close(self) -> None:
+        """Close the idle connections that the caller may close."""
+        idle = self._pool()
+        while idle:
+            await self._drop(idle.pop())
+
+    async def _talk(self, commands: Sequence[Command], timeout_seconds: float) -> list[Any]:
+        """Send all commands on one connection; their replies, in order."""
+        from valkey.exceptions import ValkeyError
+
+        deadline = time.monotonic() + timeout_seconds
+        connection = None
+        try:
+            async with self._limited(timeout_seconds):
+                connection = await self._take()
+                if connection is None:
+                    connection = await self._connect(deadline)
+                await self._send(connection, commands, deadline)
+                replies = [await self._receive(connection, deadline) for _ in commands]
+        except BaseException as error:
+            if connection is not None:
+                await self._drop(connection)
+            if isinstance(error, (ValkeyError, OSError)) and not isinstance(error, RequestError):
+                raise _error_for(error) from error
+            raise
+        idle = self._pool()
+        if len(idle) < _MAX_IDLE:
+            idle.append(connection)
+        else:
+            await self._drop(connection)
+        return replies
+
+    async def _take(self) -> Any:
+        """An idle connection that still stands, or None."""
+        idle = self._pool()
+        while idle:
+            connection = idle.pop()
+            if await self._stands(connection):
+                return connection
+            await self._drop(connection)
+        return None
+
+    async def _connect(self, deadline: float) -> Any:
+        """Connect to the first server that answers and, of several, is the primary."""
+        from valkey.exceptions import ValkeyError
+
+        problems = []
+        addresses = self._settings.addresses
+        for host, port in addresses:
+            try:
+                with _tls_options(self._settings.spec) as tls_options:
+                    options = self._options(host, port, _seconds_until(deadline))
+                    connection = self._make({**options, **tls_options})
+                    await self._open(connection)
+                if len(addresses) == 1 or await self._is_primary(connection, deadline):
+                    return connection
+            except (ValkeyError, OSError) as error:
+                problems.append(f"{host}:{port}: {_text(error)}")
+            else:
+                await self._drop(connection)
+                problems.append(f"{host}:{port}: a replica, not the primary")
+        raise ConnectionError("; ".join(problems))
+
+    async def _is_primary(self, connection: Any, deadline: float) -> bool:
+        await self._send(connection, [(b"ROLE",)], deadline)
+        role = await self._receive(connection, deadline)
+        # A server that does not tell is taken for the primary.
+        return isinstance(role, ReplyError) or role[0] == b"master"
+
+    def _options(self, host: str, port: int, timeout_seconds: float) -> dict[str, Any]:
+        spec = self._settings.spec
+        return {
+            "host": host,
+            "port": port,
+            "db": spec["database_id"],
+            "username": spec["username"],
+            "password": spec["password"],
+            "client_name": spec["client_name"],
+            "protocol": 3,
+            "socket_timeout": timeout_seconds,
+            "socket_connect_timeout": timeout_seconds,
+            # No CLIENT SETINFO: not every server has it (contract C16).
+            "lib_name": None,
+            "lib_version": None,
+        }
+
+    def _make(self, options: dict[str, Any]) -> Any:
+        """A connection object of valkey's; with `ssl_…` options one that speaks TLS."""
+        raise NotImplementedError
+
+    def _pool(self) -> list[Any]:
+        """The idle connections that the caller may use."""
+        raise NotImplementedError
+
+    def _limited(self, timeout_seconds: float) -> AbstractAsyncContextManager[object]:
+        """Raise the builtin `TimeoutError` from what takes longer."""
+        raise NotImplementedError
+
+    async def _open(self, connection: Any) -> None:
+        raise NotImplementedError
+
+    async def _stands(self, connection: Any) -> bool:
+        raise NotImplementedError
+
+    async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
+        raise NotImplementedError
+
+    async def _receive(self, connection: Any, deadline: float) -> Any:
+        raise NotImplementedError
+
+    async def _drop(self, connection: Any) -> None:
+        raise NotImplementedError
+
+
+class BlockingDirect(Direct):
+    """The servers, asked by threads. Its coroutines never suspend."""
+
+    def _make(self, options: dict[str, Any]) -> Any:
+        from valkey.connection import Connection, SSLConnection
+
+        return (SSLConnection if "ssl_cert_reqs" in options else Connection)(**options)
+
+    def _pool(self) -> list[Any]:
+        return self._idle.setdefault(forks(), [])
+
+    def _limited(self, timeout_seconds: float) -> AbstractAsyncContextManager[object]:
+        del timeout_seconds  # the socket's own time-out is set before each use
+        return contextlib.nullcontext()
+
+    async def _open(self, connection: Any) -> None:
+        connection.connect()
+
+    async def _stands(self, connection: Any) -> bool:
+        # Readable although nothing was asked: the server has closed it.
+        return not connection.can_read(timeout=0)
+
+    async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
+        connection._sock.settimeout(_seconds_until(deadline))
+        connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+
+    async def _receive(self, connection: Any, deadline: float) -> Any:
+        from valkey.exceptions import ResponseError
+
+        connection._sock.settimeout(_seconds_until(deadline))
+        try:
+            return _plain(connection.read_response(disable_decoding=True))
+        except ResponseError as error:
+            return _plain(error)
+
+    async def _drop(self, connection: Any) -> None:
+        connection.disconnect()
+
+
+class AsyncDirect(Direct):
+    """The servers, asked by the tasks of event loops."""
+
+    def _make(self, options: dict[str, Any]) -> Any:
+        from valkey.asyncio.connection import Connection, SSLConnection
+
+        return (SSLConnection if "ssl_cert_reqs" in options else Connection)(**options)
+
+    def _pool(self) -> list[Any]:
+        import asyncio
+
+        return self._idle.setdefault((forks(), asyncio.get_running_loop()), [])
+
+    def _limited(self, timeout_seconds: float) -> AbstractAsyncContextManager[object]:
+        import asyncio
+
+        return asyncio.timeout(timeout_seconds)
+
+    async def _open(self, connection: Any) -> None:
+        await connection.connect()
+
+    async def _stands(self, connection: Any) -> bool:
+        return not await connection.can_read_destructive()
+
+    async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
+        del deadline  # `_limited` holds it
+        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+
+    async def _receive(self, connection: Any, deadline: float) -> Any:
+        from valkey.exceptions import ResponseError
+
+        try:
+            timeout = _seconds_until(deadline) + 1  # `_limited` comes first; this one is for its absence
+            return _plain(await connection.read_response(disable_decoding=True, timeout=timeout))
+        except ResponseError as error:
+            return _plain(error)
+
+    async def _drop(self, connection: Any) -> None:
+        await connection.disconnect(nowait=True)
+
+
+def _need_allowed(args: Command) -> None:
+    refused = refusal(args)
+    if refused is not None:
+        raise RequestError(refused)
+
+
+def _seconds_until(deadline: float) -> float:
+    return max(deadline - time.monotonic(), _SHORTEST_SECONDS)
+
+
+def _plain(reply: Any) -> Any:
+    """A reply with valkey's errors, which may also stand in a list, as ours."""
+    from valkey.exceptions import ResponseError
+
+    if isinstance(reply, ResponseError):
+        return ReplyError(_text(reply))
+    if isinstance(reply, list):
+        return [_plain(item) for item in reply]
+    return reply
+
+
+def _text(error: Exception) -> str:
+    """The server's own text: valkey takes the error's code off those that it has classes for."""
+    import valkey.exceptions as kinds
+
+    text = str(error) or type(error).__name__
+    code = {
+        kinds.ExecAbortError: "EXECABORT",
+        kinds.NoPermissionError: "NOPERM",
+        kinds.NoScriptError: "NOSCRIPT",
+        kinds.OutOfMemoryError: "OOM",
+        kinds.ReadOnlyError: "READONLY",
+        kinds.BusyLoadingError: "LOADING",
+    }.get(type(error))
+    if code is None and type(error) is kinds.AuthenticationError:
+        code = "NOAUTH" if "required" in text else "WRONGPASS"
+    if code is None and type(error) is kinds.ResponseError and not text.split(" ", 1)[0].isupper():
+        code = "ERR"
+    return text if code is None else f"{code} {text}"
+
+
+def _error_for(error: Exception) -> GlideError:
+    import valkey.exceptions
+
+    if isinstance(error, (valkey.exceptions.TimeoutError, OSError)) and "imeout" in type(error).__name__:
+        return TimeoutError("the server did not answer in time; the command may have run")
+    return ConnectionError(_text(error))
+
+
+@contextlib.contextmanager
+def _tls_options(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """valkey's TLS arguments. Python's ssl reads client certificates from paths alone: theirs lead to memory."""
+    if not spec["use_tls"]:
+        yield {}
+        return
+    tls: dict[str, Any] = spec["tls"] or {"insecure": False, "ca": None, "cert": None, "key": None}
+    with contextlib.ExitStack() as stack:
+        paths = {
+            name: None if content is None else stack.enter_context(_memory_file(content))
+            for name, content in (("cert", tls["cert"]), ("key", tls["key"]))
+        }
+        yield {
+            "ssl_cert_reqs": "none" if tls["insecure"] else "required",
+            "ssl_check_hostname": not tls["insecure"],
+            "ssl_ca_data": None if tls["ca"] is None else tls["ca"].decode("ascii"),
+            "ssl_certfile": paths["cert"],
+            "ssl_keyfile": paths["key"],
+        }
+
+
+@contextlib.contextmanager
+def _memory_file(content: bytes) -> Iterator[str]:
+    descriptor = os.memfd_create("glidecache-pem", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        file.write(content)
+        yield f"/proc/self/fd/{descriptor}"

@@ -1,0 +1,70 @@
+"""Arguments of commands as bytes: the one rule for keys, values, fields and numbers (contract C5)."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    Argument = bytes | str | bytearray | memoryview | int | float
+
+_EXPECTED = "bytes, bytearray, memoryview, str, int or float"
+
+
+def encode(value: Argument, what: str) -> bytes:
+    """One argument as bytes: text as UTF-8, numbers as Python writes them.
+
+    `what` names the argument in the `TypeError` that `bool`, None and everything else gets.
+    """
+    kind = type(value)
+    if kind is bytes:
+        return value  # type: ignore[return-value]
+    if isinstance(value, str):
+        return value.encode()
+    # A bool is an int to Python; as an argument it is nearly always a mistake, and "True" means nothing to a server.
+    if isinstance(value, int) and kind is not bool:
+        return int.__repr__(value).encode()
+    if isinstance(value, float):
+        return float.__repr__(value).encode()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    message = f"{what} must be {_EXPECTED}, not {kind.__name__}"
+    raise TypeError(message)
+
+
+def encode_command(name: bytes, *arguments: Argument) -> list[bytes]:
+    """A command: its name, which stands as it is, and its arguments. Raises `TypeError` naming the position."""
+    command = [name]
+    for argument in arguments:
+        if type(argument) is bytes:
+            command.append(argument)
+        else:
+            command.append(encode(argument, f"argument {len(command)} of {name.decode()}"))
+    return command
+
+
+def encode_each(values: Iterable[Argument], what: str) -> list[bytes]:
+    """A list of arguments. Raises `TypeError`, also for a lone string where a list is expected."""
+    if isinstance(values, (str, bytes, bytearray, memoryview)):
+        message = f"{what} must be a list, not {type(values).__name__}"
+        raise TypeError(message)
+    try:
+        iterator = iter(values)
+    except TypeError:
+        message = f"{what} must be a list, not {type(values).__name__}"
+        raise TypeError(message) from None
+    return [encode(value, f"{what}[{index}]") for index, value in enumerate(iterator)]
+
+
+def encode_pairs(mapping: Mapping[Argument, Argument], what: str) -> list[bytes]:
+    """A mapping, flat: key, value, key, value, … Raises `TypeError`."""
+    flat: list[bytes] = []
+    try:
+        items = mapping.items()
+    except AttributeError:
+        message = f"{what} must be a mapping, not {type(mapping).__name__}"
+        raise TypeError(message) from None
+    for key, value in items:
+        flat.append(encode(key, f"a key of {what}"))
+        flat.append(encode(value, f"the value of {key!r} in {what}"))
+    return flat

@@ -1,0 +1,49 @@
+"""The errors that callers meet, with GLIDE's names and inheritance.
+
+`GlideError` is the base of all. A caller's mistake is a `ConfigurationError`, a `ClosingError`, or Python's own
+`TypeError` or `ValueError`; what the server answers is a `RequestError`; what fails on the way is a `TimeoutError` or a
+`ConnectionError`.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+
+class GlideError(Exception):
+    """The base of every error of this package."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or "No error message provided")
+
+    def name(self) -> str:
+        """The class's name."""
+        return type(self).__name__
+
+
+class ClosingError(GlideError):
+    """The client is closed, or could not be opened: its servers are out of reach or refuse its credentials."""
+
+
+class RequestError(GlideError):
+    """A request failed; the text is the server's own where the server said so."""
+
+
+class TimeoutError(RequestError, builtins.TimeoutError):
+    """No answer came within `request_timeout`. A command that is not a read may still have run."""
+
+
+class ExecAbortError(RequestError):
+    """The server refused to run a transaction (`EXECABORT`): nothing of it was done."""
+
+
+class ConnectionError(RequestError, builtins.ConnectionError):
+    """The server is not reachable, or the connection to it was lost before it answered."""
+
+
+class DaemonUnavailableError(ConnectionError):
+    """No daemon answers at the runtime directory's endpoint. The command was not run."""
+
+
+class ConfigurationError(RequestError):
+    """The configuration contradicts itself, the daemon's, or what this library supports; the text names the field."""

@@ -1,0 +1,50 @@
+"""What can become of a request on its way to the daemon, and how the daemon's errors become the callers'."""
+
+from __future__ import annotations
+
+from glidecache.errors import (
+    ClosingError,
+    ConfigurationError,
+    ConnectionError,
+    ExecAbortError,
+    GlideError,
+    RequestError,
+    TimeoutError,
+)
+from glidecache_shared import protocol
+
+
+class NoDaemonError(Exception):
+    """There is no daemon, or none that answers: the request was not handed over. The text says why."""
+
+
+class NotSentError(Exception):
+    """The connection was gone before the request was handed over: connect, and send it then."""
+
+
+class DaemonLostError(Exception):
+    """The connection was lost before the reply came: the request may have run."""
+
+
+class NoReplyError(Exception):
+    """The daemon did not answer until the deadline: the request may have run."""
+
+
+_ERRORS: dict[int, type[GlideError]] = {
+    protocol.ERROR_TIMEOUT: TimeoutError,
+    protocol.ERROR_CONNECTION: ConnectionError,
+    protocol.ERROR_CLOSING: ClosingError,
+    protocol.ERROR_CONFIGURATION: ConfigurationError,
+    protocol.ERROR_EXEC_ABORT: ExecAbortError,
+    protocol.ERROR_OVERDUE: TimeoutError,
+}
+
+
+def error_for(code: int, message: str) -> GlideError:
+    """The error that a caller gets for one of the protocol's codes."""
+    return _ERRORS.get(code, RequestError)(message)
+
+
+def error_for_reply(text: str) -> RequestError:
+    """The error for one that stands inside a reply: a batch's element."""
+    return ExecAbortError(text) if text.startswith("EXECABORT") else RequestError(text)

@@ -1,0 +1,41 @@
+"""A plan: what one command sends, and how its reply becomes what the method returns."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Generic, TypeVar
+
+    Result = TypeVar("Result", covariant=True)
+
+    class _PlanOf(Generic[Result]):
+        """`Plan` is generic to type checkers; at run time `typing` would cost more than the whole plan."""
+
+else:
+    Result = None
+
+    class _PlanOf:
+        __slots__ = ()
+
+        def __class_getitem__(cls, _result: object) -> type:
+            return cls
+
+
+class Plan(_PlanOf[Result]):
+    """One command, ready to be sent, and the decoding of its reply to `Result`.
+
+    `args` are the command's name and its arguments, encoded. `decode` turns the server's reply, RESP2's shape as well
+    as RESP3's, into the documented result; None: the reply is the result. Immutable once made; it may be run any
+    number of times, alone or in batches.
+    """
+
+    __slots__ = ("args", "decode")
+
+    def __init__(self, args: list[bytes], decode: Callable[[Any], Result] | None = None) -> None:
+        self.args = args
+        self.decode = decode
+
+    def result(self, reply: Any) -> Result:
+        """What the command's method returns for this reply, which is not an error."""
+        return reply if self.decode is None else self.decode(reply)  # type: ignore[no-any-return]

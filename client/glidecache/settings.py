@@ -1,0 +1,114 @@
+"""A configuration, read once when a client is created: what goes to the daemon, and what the stub itself heeds."""
+
+from __future__ import annotations
+
+from glidecache.errors import ConfigurationError
+from glidecache_shared.runtime_dir import find_runtime_dir, socket_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from glidecache.cache import ClientSideCache
+    from glidecache.config import GlideClientConfiguration, GlideClusterClientConfiguration
+
+    Configuration = GlideClientConfiguration | GlideClusterClientConfiguration
+    Mode = Literal["standalone", "cluster"]
+
+DEFAULT_REQUEST_TIMEOUT_MS = 250
+DEFAULT_CONNECTION_TIMEOUT_MS = 2_000
+DEFAULT_INFLIGHT_REQUESTS = 1_000
+
+
+class Settings:
+    """What one client needs to know of its configuration. Immutable by convention; shared by threads and forks.
+
+    spec: `ATTACH`'s map. runtime_dir: absolute. may_go_direct: whether commands go to the servers without a daemon.
+    request_timeout_ms: None: what the daemon says of the upstream. connection_timeout_ms: for the check at creation.
+    """
+
+    __slots__ = (
+        "cache",
+        "connection_timeout_ms",
+        "inflight_requests",
+        "lazy_connect",
+        "may_go_direct",
+        "request_timeout_ms",
+        "runtime_dir",
+        "spec",
+    )
+
+    def __init__(self, config: Configuration, mode: Mode) -> None:
+        """Raises `ConfigurationError` for what can only be refused when a client is created."""
+        advanced = config.advanced_config
+        self.cache: ClientSideCache | None = config.client_side_cache
+        self.request_timeout_ms = config.request_timeout
+        self.connection_timeout_ms = (
+            advanced and advanced.connection_timeout
+        ) or DEFAULT_CONNECTION_TIMEOUT_MS
+        self.inflight_requests = config.inflight_requests_limit or DEFAULT_INFLIGHT_REQUESTS
+        self.lazy_connect = bool(config.lazy_connect)
+        self.may_go_direct = _may_go_direct(config, mode)
+        self.runtime_dir = _runtime_dir(config)
+        self.spec = _spec(config, mode)
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """The client's own servers; none where the daemon's configuration has them."""
+        return [(host, port) for host, port in self.spec["addresses"] or ()]
+
+
+def need_config(config: object, expected: type, client: type) -> None:
+    """Raise `TypeError` unless a client is created with its own kind of configuration."""
+    if not isinstance(config, expected):
+        message = f"{client.__name__}.create needs a {expected.__name__}, not {type(config).__name__}"
+        raise TypeError(message)
+
+
+def _may_go_direct(config: Configuration, mode: Mode) -> bool:
+    if mode == "cluster":
+        if config.fallback == "direct":
+            message = 'fallback="direct" is not supported yet with a cluster: without a daemon, its nodes are not asked'
+            raise ConfigurationError(message)
+        return False
+    return config.addresses is not None and config.fallback != "error"
+
+
+def _runtime_dir(config: Configuration) -> str:
+    runtime_dir = find_runtime_dir(None if config.runtime_dir is None else str(config.runtime_dir))
+    try:
+        socket_path(runtime_dir)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    return runtime_dir
+
+
+def _spec(config: Configuration, mode: Mode) -> dict[str, Any]:
+    cache = config.client_side_cache
+    if cache is not None and cache.server_assisted:
+        message = "server_assisted=True is not supported: this cache is TTL-only, and entries leave by expiry and eviction"
+        raise ConfigurationError(message)
+    credentials = config.credentials
+    advanced = config.advanced_config
+    tls = advanced.tls_config if advanced is not None else None
+    if tls is not None and not config.use_tls:
+        message = (
+            "advanced_config.tls_config is set but use_tls is not: set use_tls=True, or leave tls_config out"
+        )
+        raise ConfigurationError(message)
+    addresses = config.addresses
+    return {
+        "mode": mode,
+        "upstream": config.upstream,
+        "addresses": None if addresses is None else [[each.host, each.port] for each in addresses],
+        "use_tls": config.use_tls,
+        "tls": None if tls is None else tls.as_wire(),
+        "username": None if credentials is None else credentials.username,
+        "password": None if credentials is None else credentials.password,
+        "database_id": config.database_id or 0,
+        "client_name": config.client_name,
+        "read_from": config.read_from.value,
+        "request_timeout_ms": config.request_timeout,
+        "lazy_connect": bool(config.lazy_connect),
+        "cache": None if cache is None else cache.as_wire(),
+    }

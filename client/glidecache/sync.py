@@ -1,0 +1,186 @@
+"""The blocking clients: the same methods as the asyncio ones, without `await`.
+
+from glidecache.sync import GlideClient
+"""
+
+from __future__ import annotations
+
+from glidecache._generated.sync_commands import SyncClusterCommands, SyncCommands
+from glidecache.metrics import read_metrics
+from glidecache_shared.pool.reader import CachedReads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+    from typing import Any, Self, TypeVar
+
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch, ClusterBatchOptions
+    from glidecache.calls import Calls
+    from glidecache.commands.options.script import Script
+    from glidecache.config import GlideClientConfiguration, GlideClusterClientConfiguration
+    from glidecache.encoding import Argument
+    from glidecache.plan import Plan
+    from glidecache.session import Session
+    from glidecache.settings import Settings
+    from glidecache_shared.pool.reader import PoolReader
+
+    Result = TypeVar("Result")
+
+__all__ = ["GlideClient", "GlideClusterClient"]
+
+_CLOSED = "the client is closed"
+
+
+class BlockingClient(CachedReads):
+    """What both blocking clients have in common.
+
+    `get`, `hgetall` and `smembers` answer hits from compiled code, without a system call. Any number of threads may use
+    one client; one made before a fork works after it. Calls raise `GlideError` and its kin.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        from glidecache.blocking_channel import ThreadChannels, run_blocking
+        from glidecache.calls import Calls
+        from glidecache.session import Session
+
+        direct = None
+        if settings.may_go_direct:
+            from glidecache.direct import BlockingDirect
+
+            direct = BlockingDirect(settings)
+        self._settings = settings
+        self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
+        self._session: Session = Session(settings, ThreadChannels(settings), direct, self._use_pool)
+        self._calls: Calls = Calls(self._session, has_cache=settings.cache is not None)
+
+    def close(self, err_message: str | None = None) -> None:
+        """End this client; others that share its cache are unaffected. Idempotent.
+
+        Calls that come later raise `ClosingError`, with `err_message` in their text. What other threads have begun is
+        answered; their sockets go with them.
+        """
+        self._finish(self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def get_many(self, keys: list[Argument]) -> list[bytes | None]:
+        """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
+
+        None for a missing key and for a value that is no string.
+        """
+        return self._finish(self._calls.get_many(keys))  # type: ignore[no-any-return]
+
+    def custom_command(self, command_args: list[Argument]) -> Any:
+        """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
+
+        Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
+        """
+        return self._finish(self._calls.custom(command_args))
+
+    def invoke_script(
+        self, script: Script, keys: list[Argument] | None = None, args: list[Argument] | None = None
+    ) -> Any:
+        """Run a Lua script; it is sent as a whole only where the server does not know it yet."""
+        return self._finish(self._calls.invoke_script(script, keys, args))
+
+    def get_cache_hit_rate(self) -> float:
+        """Hits per lookup of the whole pool, 0.0 to 1.0. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).hit_rate
+
+    def get_cache_miss_rate(self) -> float:
+        """Misses per lookup of the whole pool, 0.0 to 1.0. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).miss_rate
+
+    def get_cache_entry_count(self) -> int:
+        """How many entries the pool holds. Raises `RequestError` without a cache (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=False).entry_count
+
+    def get_cache_evictions(self) -> int:
+        """How many entries were evicted from the pool. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).evictions
+
+    def get_cache_expirations(self) -> int:
+        """How many entries of the pool have expired. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).expirations
+
+    def get_cache_total_lookups(self) -> int:
+        """How many lookups the pool has answered. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).total_lookups
+
+    def _run(self, plan: Plan[Result]) -> Result:
+        return self._finish(self._calls.command(plan))  # type: ignore[no-any-return]
+
+    def _read_miss(self, kind: int, key: Argument) -> Any:
+        return self._finish(self._calls.read(kind, key))
+
+    def _open(self) -> Self:
+        try:
+            self._finish(self._session.open())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _use_pool(self, reader: PoolReader | None) -> None:
+        self._reader = reader
+
+
+class GlideClient(BlockingClient, SyncCommands):
+    """A client of one server and its replicas, for threads."""
+
+    @classmethod
+    def create(cls, config: GlideClientConfiguration) -> Self:
+        """Attach to the daemon and have it check the servers once, unless `lazy_connect` is set.
+
+        Raises `DaemonUnavailableError` without a daemon (where the fallback is `"direct"`, the client goes direct),
+        `ClosingError` when the servers cannot be reached or refuse the credentials, `ConfigurationError`.
+        """
+        from glidecache.config import GlideClientConfiguration
+        from glidecache.settings import Settings, need_config
+
+        need_config(config, GlideClientConfiguration, cls)
+        return cls(Settings(config, "standalone"))._open()
+
+    def exec(
+        self, batch: Batch, raise_on_error: bool, options: BatchOptions | None = None
+    ) -> list[Any] | None:
+        """Run a batch; its results, in order. None for a transaction when a watched key had changed.
+
+        `raise_on_error`: the first error is raised; otherwise errors stand among the results.
+        """
+        from glidecache.batch import Batch
+
+        execution = self._calls.execute(batch, options, expected=Batch, raise_on_error=raise_on_error)
+        return self._finish(execution)  # type: ignore[no-any-return]
+
+
+class GlideClusterClient(BlockingClient, SyncClusterCommands):
+    """A client of a cluster, for threads."""
+
+    @classmethod
+    def create(cls, config: GlideClusterClientConfiguration) -> Self:
+        """Attach to the daemon and have it check the cluster once; as `GlideClient.create`."""
+        from glidecache.config import GlideClusterClientConfiguration
+        from glidecache.settings import Settings, need_config
+
+        need_config(config, GlideClusterClientConfiguration, cls)
+        return cls(Settings(config, "cluster"))._open()
+
+    def exec(
+        self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None
+    ) -> list[Any] | None:
+        """Run a batch; as `GlideClient.exec`."""
+        from glidecache.batch import ClusterBatch
+
+        execution = self._calls.execute(batch, options, expected=ClusterBatch, raise_on_error=raise_on_error)
+        return self._finish(execution)  # type: ignore[no-any-return]
