@@ -1,0 +1,88 @@
+# Everything from a fresh clone: each target makes the virtual environment and the compiled core first.
+#
+#   make run          the daemon in the foreground, on an embedded Valkey
+#   make test         the whole test suite (PYTEST_ARGS="-k c10" for a part of it)
+#   make demo         four worker processes on one pool, with live numbers
+#   make lint         ruff, mypy --strict
+#   make format       ruff's formatter and its safe fixes
+#   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
+#   make core         rebuild the compiled core only
+#   make clean        remove what the targets above made
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+PYTEST_ARGS ?=
+RUN_ARGS    ?=
+BENCH_JSON  ?= build/bench-quick.json
+
+CORE_SOURCES := $(shell find shared -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+
+INSTALLED := $(VENV)/.installed
+CORE      := $(VENV)/.core
+PEERS     := $(VENV)/.peers
+
+PIP_INSTALL        := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
+
+# Two of these targets may start at once in one clone: the second waits, and looks again at what is out of date.
+LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help run test demo lint format bench-quick core clean
+
+help:
+	@sed -n '3,/^$$/s/^# *//p' Makefile
+
+run: core
+	@exec $(BIN)/glidecached --embedded $(RUN_ARGS)
+
+test: core
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+demo: core
+	@$(BIN)/python scripts/demo.py
+
+lint: core
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: core
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench-quick: core
+	@$(LOCKED_MAKE) $(PEERS)
+	@PYTHONPATH=tests $(BIN)/python benchmarks/quick.py --json $(BENCH_JSON)
+
+core:
+	@$(LOCKED_MAKE) $(CORE)
+
+# pip runs again only when what it reads has changed; the stamp is written last, so that an interrupted
+# installation is repeated. The core is built in the virtual environment itself, with the Cython that later
+# builds use: an isolated build would compile everything twice.
+$(INSTALLED): pyproject.toml setup.py
+	@echo "setting up $(VENV) (a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) $(BUILD_REQUIREMENTS)
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+# After an installation, which builds the core too, setup.py finds nothing left to do.
+# What the compiler says is kept in build/core.log, and shown when it fails.
+$(CORE): $(INSTALLED) $(CORE_SOURCES)
+	@$(BIN)/python setup.py --quiet build_ext --inplace >build/core.log 2>&1 || { cat build/core.log >&2; exit 1; }
+	@touch $@
+
+$(PEERS): $(INSTALLED)
+	@echo "installing the peers to measure against ..."
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev,bench]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find daemon client shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find shared -name '*.so' -delete
+	find . -maxdepth 2 -name '*.egg-info' -type d -prune -exec rm -rf {} +

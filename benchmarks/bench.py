@@ -1,0 +1,56 @@
+"""The pool beside its peers, in one run on one machine: a table, a JSON file, and a chart.
+
+It starts the servers that it needs, each on an address of its own, and ends them. Needs the `bench` extra; a peer
+that is not there is left out by name. docs/benchmarks.md says what is measured, how, and what came of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# The tests' ways to run a real Valkey and a real daemon serve here too.
+sys.path.insert(0, str(ROOT / "tests"))
+
+
+def main() -> None:
+    """Measure what was asked for, and report it."""
+    from comparison import chart, publish, report, run
+    from comparison.scale import DEFAULT, QUICK
+
+    options = arguments(run.NAMES)
+    scale = QUICK if options.quick else DEFAULT
+    results = run.measure(options.only or run.NAMES, scale.with_entries(options.entries))
+    print(report.table(results))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(report.to_json(results))
+    written = [options.output, *chart.draw(results, options.output.with_suffix(""))]
+    if options.publish:
+        written += publish.publish(results, ROOT / "docs")
+    print("\nwritten:", *written)
+
+
+def arguments(groups: tuple[str, ...]) -> argparse.Namespace:
+    """The command line."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "build/bench.json",
+        help="the JSON file; the chart goes beside it",
+    )
+    options.add_argument(
+        "--quick", action="store_true", help="fewer rounds, smaller pools: to see that it works"
+    )
+    options.add_argument("--entries", type=int, help="entries of the large pools (1,000,000; quick: 100,000)")
+    options.add_argument("--only", action="append", choices=groups, help="this group; may be given again")
+    options.add_argument("--publish", action="store_true", help="put table and chart into docs/ too")
+    return options.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Random reads over a large pool, where most of the time is the memory's: beside LMDB and a dict of the same data."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from comparison import data
+from comparison.peers import in_process, own, shared_files
+from comparison.rows import OWN, Group, Target, beside_own
+from comparison.stand import BATCH, put_many
+from comparison.timing import Sample, rotated, undisturbed
+from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.store import charge_bytes, payload_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from comparison.scale import Scale
+    from comparison.stand import Stand
+
+TARGETS = {
+    shared_files.LMDB: Target(text="≥ 1.67 (ours ≤ 0.6 ×)", at_least=1 / 0.6),
+    in_process.DICT: Target(text="≥ 0.67 (ours ≤ 1.5 ×)", at_least=1 / 1.5),
+}
+
+
+def measure(stand: Stand, scale: Scale) -> Group:
+    """One hit, where nearly every read meets memory that no cache of the processor has."""
+    with ExitStack() as stack:
+        reads = {
+            OWN: open_own(stand, stack, scale.entries),
+            in_process.DICT: open_dict(scale.entries),
+        }
+        left_out = {}
+        try:
+            reads[shared_files.LMDB] = open_lmdb(stand, stack, scale.entries)
+        except ImportError as error:
+            left_out[shared_files.LMDB] = f"not installed ({error})"
+        samples = read_at_random(reads, scale)
+    return Group(
+        title=f"GET hit, 100 bytes, random over {scale.entries:,} entries",
+        ratio_is="their time / ours",
+        rows=beside_own(samples, TARGETS, judged=scale.million),
+        left_out=left_out,
+    )
+
+
+def open_own(stand: Stand, stack: ExitStack, entries: int) -> Callable[[bytes], object]:
+    """A blocking client whose pool was filled through the daemon."""
+    put_many(stand.server, entries)
+    charge = charge_bytes(data.KEY_BYTES, payload_bytes(STRING, data.many_value(0)))
+    client = own.open_client(stand, stack, own.new_cache(-(-charge * entries // 1024)))
+    for first in range(0, entries, BATCH):
+        client.get_many([data.many_key(number) for number in range(first, min(first + BATCH, entries))])
+    found = client.get_cache_entry_count()
+    assert found == entries, f"{found} of {entries} entries are in the pool"
+    return lambda key: client.get(key)  # noqa: PLW0108 - behind the same kind of lambda as the others
+
+
+def open_dict(entries: int) -> Callable[[bytes], object]:
+    """The same entries in one process's memory, their keys of bytes as LMDB's must be."""
+    plain = {data.many_key(number): data.many_value(number) for number in range(entries)}
+    return lambda key: plain[key]
+
+
+def open_lmdb(stand: Stand, stack: ExitStack, entries: int) -> Callable[[bytes], object]:
+    """The same entries in a file on tmpfs; a new read transaction per read."""
+    environment = shared_files.open_environment(stand.memory_directory / "lmdb-many", stack)
+    with environment.begin(write=True) as transaction:
+        for number in range(entries):
+            transaction.put(data.many_key(number), data.many_value(number), append=True)
+    begin = environment.begin
+    return lambda key: begin().get(key)
+
+
+def read_at_random(reads: dict[str, Callable[[bytes], object]], scale: Scale) -> dict[str, Sample]:
+    """Each round has a new sequence of keys, the same for all; its keys were never hashed before."""
+    numbers = random.Random(1)
+    times: dict[str, list[float]] = {name: [] for name in reads}
+    with undisturbed():
+        for round_number in range(scale.rounds):
+            drawn = numbers.choices(range(scale.entries), k=scale.sequence)
+            keys = [data.many_key(number) for number in drawn]
+            for name in rotated(list(reads), round_number):
+                read = reads[name]
+                assert read(keys[0]) == data.many_value(drawn[0])
+                start = time.perf_counter_ns()
+                for key in keys:
+                    read(key)
+                times[name].append((time.perf_counter_ns() - start) / len(keys) / 1000)
+    return {name: Sample(tuple(values)) for name, values in times.items()}

@@ -1,0 +1,163 @@
+"""Two processes that hit one pool at the same time, and what that costs the daemon."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import time
+from contextlib import contextmanager
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import psutil
+
+import glidecache.sync
+from comparison import data
+from comparison.machine import two_processors
+from comparison.peers import own
+from comparison.rows import Group, LeftOut, Target, row
+from comparison.stand import put_many
+from comparison.timing import rotated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
+    from typing import Any
+
+    from comparison.scale import Scale
+    from comparison.stand import Stand
+
+SCALING = Target(text="≥ 1.8", at_least=1.8)
+HOT_KEY_NS = Target(text="≤ 120 ns", at_most=120)
+DAEMON_CPU = Target(text="< 2 %", at_most=2)
+
+FIRST_KEY, SECOND_KEY, HOT_KEY = map(data.many_key, range(3))
+TURNS: dict[str, dict[int, bytes]] = {
+    "first alone": {0: FIRST_KEY},
+    "second alone": {1: SECOND_KEY},
+    "different keys": {0: FIRST_KEY, 1: SECOND_KEY},
+    "one key": {0: HOT_KEY, 1: HOT_KEY},
+}
+"""Which worker reads which key."""
+
+CHUNK = 500
+"""Hits between two looks at the clock."""
+LEAD_NS = 5_000_000
+"""From the command to the start: time for both workers to be awake and waiting for it."""
+START_TIMEOUT_S = 30
+
+
+def measure(stand: Stand, scale: Scale) -> Group:
+    """Rates alone and together, on keys of their own and on one that both read, then the daemon's share."""
+    processors = two_processors()
+    if processors is None:
+        message = "there is only one processor"
+        raise LeftOut(message)
+    put_many(stand.server, len({key for turn in TURNS.values() for key in turn.values()}))
+    per_hit_ns: dict[str, list[float]] = {name: [] for name in TURNS}
+    with workers(stand, processors.numbers) as pair:
+        for round_number in range(scale.process_rounds):
+            for name in rotated(list(TURNS), round_number):
+                per_hit_ns[name].append(statistics.mean(take_turn(pair, TURNS[name], scale.process_ms)))
+        cpu_percent = watch_daemon(stand, pair, scale.watch_s)
+    alone = statistics.median(per_hit_ns["first alone"] + per_hit_ns["second alone"])
+    apart = statistics.median(per_hit_ns["different keys"])
+    hot = statistics.median(per_hit_ns["one key"])
+    return Group(
+        title=f"Two processes ({processors.topology}), GET hit, 100 bytes",
+        ratio_is="both together / one alone",
+        rows=[
+            row("one process", 1000 / alone, "million hits/s"),
+            row(
+                "two processes, different keys",
+                2000 / apart,
+                "million hits/s",
+                ratio=2 * alone / apart,
+                target=SCALING,
+                judged=processors.separate,
+            ),
+            row("two processes, one same key", 2000 / hot, "million hits/s", ratio=2 * alone / hot),
+            row("... a hit takes longer than alone by", hot - alone, "ns", target=HOT_KEY_NS),
+            row("daemon, while both hit at full speed", cpu_percent, "% of a core", target=DAEMON_CPU),
+        ],
+    )
+
+
+def take_turn(pair: Sequence[Connection], turn: dict[int, bytes], milliseconds: float) -> list[float]:
+    """Let the workers of this turn read at the same time; nanoseconds per hit of each."""
+    start_ns = time.monotonic_ns() + LEAD_NS
+    for worker, key in turn.items():
+        pair[worker].send((key, start_ns, start_ns + round(milliseconds * 1e6)))
+    return [pair[worker].recv() for worker in turn]
+
+
+def watch_daemon(stand: Stand, pair: Sequence[Connection], seconds: float) -> float:
+    """The percentage of a core that the daemon takes while both workers hit."""
+    process = psutil.Process(stand.daemon.pid)
+    before = process.cpu_times()
+    start = time.monotonic()
+    take_turn(pair, TURNS["different keys"], seconds * 1000)
+    elapsed = time.monotonic() - start
+    after = process.cpu_times()
+    return 100 * (after.user + after.system - before.user - before.system) / elapsed
+
+
+@contextmanager
+def workers(stand: Stand, processors: tuple[int, int]) -> Iterator[list[Connection]]:
+    """Two fresh interpreters on one pool, each kept on a processor of its own; they end with the block."""
+    context = multiprocessing.get_context("spawn")
+    cache = own.new_cache()
+    pipes, processes = [], []
+    try:
+        for processor in processors:
+            here, there = context.Pipe()
+            process = context.Process(
+                target=work, args=(stand.runtime_dir, cache, processor, there), daemon=True
+            )
+            process.start()
+            there.close()
+            processes.append(process)
+            pipes.append(here)
+        for pipe in pipes:
+            assert pipe.poll(START_TIMEOUT_S), "a worker did not start"
+            pipe.recv()
+        yield pipes
+    finally:
+        for pipe in pipes:
+            pipe.close()
+        for process in processes:
+            process.join(START_TIMEOUT_S)
+            if process.is_alive():
+                process.kill()
+
+
+def work(runtime_dir: str, cache: Any, processor: int, pipe: Connection) -> None:
+    """One worker's main function: reads the keys that it is told, until the pipe closes."""
+    os.sched_setaffinity(0, {processor})
+    client = glidecache.sync.GlideClient.create(own.settings(runtime_dir, cache))
+    for key in (FIRST_KEY, SECOND_KEY, HOT_KEY):
+        assert client.get(key)
+    pipe.send(None)
+    while True:
+        try:
+            key, start_ns, end_ns = pipe.recv()
+        except EOFError:
+            break
+        pipe.send(per_hit(client, key, start_ns, end_ns))
+    client.close()
+
+
+def per_hit(client: Any, key: bytes, start_ns: int, end_ns: int) -> float:
+    """Nanoseconds per hit, reading from `start_ns` to `end_ns` of the monotonic clock."""
+    get = client.get
+    hits = 0
+    while time.monotonic_ns() < start_ns:
+        pass
+    began_ns = now_ns = time.monotonic_ns()
+    while now_ns < end_ns:
+        for _ in repeat(None, CHUNK):
+            get(key)
+        hits += CHUNK
+        now_ns = time.monotonic_ns()
+    return (now_ns - began_ns) / max(hits, 1)

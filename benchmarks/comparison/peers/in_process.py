@@ -1,0 +1,52 @@
+"""Caches that each process has for itself, in Python's own memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from comparison import data
+from comparison.peers import IN_PROCESS, Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+    from contextlib import ExitStack
+
+    from comparison.stand import Stand
+
+DICT = "dict behind a lambda"
+CACHETOOLS = "cachetools TTLCache"
+CACHEBOX = "cachebox TTLCache"
+
+MAX_ENTRIES = 1024
+TTL_S = 3600
+
+
+def open_dict(_stand: Stand, _stack: ExitStack) -> Callable[[], object]:
+    """A plain dict: no expiry, no bound, what nothing can beat."""
+    plain = {data.STRING_KEY: data.STRING}
+    return lambda: plain[data.STRING_KEY]
+
+
+def open_cachetools(_stand: Stand, _stack: ExitStack) -> Callable[[], object]:
+    """By `[]`, which is its fastest way; without the lock that threads would need around it."""
+    import cachetools
+
+    cache: MutableMapping[str, bytes] = cachetools.TTLCache(MAX_ENTRIES, TTL_S)
+    cache[data.STRING_KEY] = data.STRING
+    return lambda: cache[data.STRING_KEY]
+
+
+def open_cachebox(_stand: Stand, _stack: ExitStack) -> Callable[[], object]:
+    """By `[]`, as the others."""
+    import cachebox
+
+    cache: cachebox.TTLCache[str, bytes] = cachebox.TTLCache(MAX_ENTRIES, TTL_S)
+    cache[data.STRING_KEY] = data.STRING
+    return lambda: cache[data.STRING_KEY]
+
+
+PEERS = (
+    Peer(name=DICT, reach=IN_PROCESS, open=open_dict),
+    Peer(name=CACHETOOLS, reach=IN_PROCESS, open=open_cachetools),
+    Peer(name=CACHEBOX, reach=IN_PROCESS, open=open_cachebox),
+)

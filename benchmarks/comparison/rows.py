@@ -1,0 +1,112 @@
+"""What a group of measurements returns: rows, each perhaps with a ratio and a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from comparison.timing import Sample
+
+OWN = "glidecached"
+
+
+class LeftOut(Exception):  # noqa: N818 - not an error: the report names it
+    """Something that cannot be measured here; the text is the reason, for people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the project asks of a ratio, or of a value where there is no ratio."""
+
+    text: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met_by(self, number: float) -> bool:
+        """Whether `number` keeps both bounds."""
+        return (self.at_least is None or number >= self.at_least) and (
+            self.at_most is None or number <= self.at_most
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    value: float
+    unit: str
+    ratio: float | None = None
+    """What it is a ratio of, the group's `ratio_is` says."""
+    target: str = ""
+    met: bool | None = None
+    """None where nothing is asked, or where this run was too small to tell."""
+    reach: str = ""
+    """For the chart: who shares what is read (`Peer.reach`)."""
+    quartiles: tuple[float, float] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Rows that belong together."""
+
+    title: str
+    ratio_is: str
+    rows: list[Row]
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Names of peers that are missing here, with the reason."""
+
+
+def row(
+    name: str,
+    value: float,
+    unit: str,
+    *,
+    ratio: float | None = None,
+    target: Target | None = None,
+    judged: bool = True,
+    note: str = "",
+) -> Row:
+    """One figure, held against its target unless this run cannot judge it."""
+    met = target.met_by(value if ratio is None else ratio) if target and judged else None
+    return Row(
+        name=name,
+        value=value,
+        unit=unit,
+        ratio=ratio,
+        target=target.text if target else "",
+        met=met,
+        note=note,
+    )
+
+
+def beside_own(
+    samples: Mapping[str, Sample],
+    targets: Mapping[str, Target],
+    reaches: Mapping[str, str] | None = None,
+    *,
+    judged: bool = True,
+) -> list[Row]:
+    """A row per sample in µs, the fastest first; each ratio is how many times `OWN`'s time it took."""
+    own = samples[OWN].median_us
+    rows = []
+    for name, sample in sorted(samples.items(), key=lambda item: item[1].median_us):
+        ratio = None if name == OWN else sample.median_us / own
+        target = targets.get(name)
+        rows.append(
+            Row(
+                name=name,
+                value=sample.median_us,
+                unit="µs",
+                ratio=ratio,
+                target=target.text if target else "",
+                met=target.met_by(ratio) if target and ratio is not None and judged else None,
+                reach=(reaches or {}).get(name, ""),
+                quartiles=sample.quartiles_us,
+            )
+        )
+    return rows

@@ -1,0 +1,72 @@
+"""How much is measured: rounds, their length, and the size of the large pools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """The lengths of one run. Targets that speak of a million entries are judged only where `entries` is one."""
+
+    rounds: int
+    """How often each candidate has its turn where calls are timed."""
+    round_ms: float
+    """How long one turn is."""
+    process_rounds: int
+    """The same where processes take turns, which are longer."""
+    process_ms: float
+    entries: int
+    """Entries of the large pools."""
+    sequence: int
+    """Reads of one turn of random access."""
+    evictions: int
+    """Evicting inserts of one turn, several scans for victims long: an eviction's cost is amortised over them."""
+    eviction_rounds: int
+    crowded_entries: int
+    """Entries of the larger pool where whole clients are compared."""
+    watch_s: float
+    """How long the daemon is watched while workers hit."""
+
+    @property
+    def million(self) -> bool:
+        """Whether what is asked of a million entries can be judged."""
+        return self.entries >= MILLION
+
+    def with_entries(self, entries: int | None) -> Scale:
+        """This scale with another size of the large pools. Raises `ValueError` below 10,000."""
+        if entries is None:
+            return self
+        if entries < 10_000:
+            message = f"--entries must be at least 10,000, not {entries:,}: smaller pools fit the processor's caches"
+            raise ValueError(message)
+        return replace(self, entries=entries)
+
+
+DEFAULT = Scale(
+    rounds=25,
+    round_ms=20,
+    process_rounds=15,
+    process_ms=150,
+    entries=MILLION,
+    sequence=50_000,
+    evictions=50_000,
+    eviction_rounds=7,
+    crowded_entries=50_000,
+    watch_s=5,
+)
+
+QUICK = Scale(
+    rounds=7,
+    round_ms=8,
+    process_rounds=5,
+    process_ms=60,
+    entries=100_000,
+    sequence=20_000,
+    evictions=10_000,
+    eviction_rounds=3,
+    crowded_entries=10_000,
+    watch_s=2,
+)

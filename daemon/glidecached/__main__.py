@@ -1,0 +1,7 @@
+"""`python -m glidecached` is `glidecached`."""
+
+from __future__ import annotations
+
+from glidecached.cli.daemon import main
+
+main()

@@ -1,0 +1,1 @@
+"""The two commands: `glidecached` runs the daemon, `glidecache` asks it."""

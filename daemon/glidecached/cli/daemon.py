@@ -1,0 +1,136 @@
+"""`glidecached`: run the daemon in the foreground."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
+from glidecached.config.load import ConfigError, load
+from glidecached.config.resolved import DEFAULT_UPSTREAM, Config, NamedUpstream
+from glidecached.upstream.identity import Target, parse_address
+from glidecached.version import version
+
+if TYPE_CHECKING:
+    from glidecached.server import Server
+
+SYSTEM_CONFIG = Path("/etc/glidecached/glidecached.toml")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+EXIT_CONFIGURATION = 78
+"""EX_CONFIG of sysexits.h: the same start would fail again."""
+
+_EXIT_FAILURE = 1
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Configuration; {SYSTEM_CONFIG} if that exists.",
+)
+@click.option(
+    "--embedded",
+    is_flag=True,
+    help='Start a Valkey server of its own as the upstream "default"; it ends with the daemon.',
+)
+@click.option(
+    "--runtime-dir", metavar="DIR", help="Where the socket is; clients use the same rule to find it."
+)
+@click.option("--check-config", is_flag=True, help="Check the configuration and exit.")
+@click.option(
+    "--log-level",
+    type=click.Choice(LOG_LEVELS, case_sensitive=False),
+    help="How much to log to standard error.",
+)
+@click.version_option(version(), message="glidecached %(version)s")
+def main(
+    config_path: Path | None,
+    embedded: bool,
+    runtime_dir: str | None,
+    check_config: bool,
+    log_level: str | None,
+) -> None:
+    """One shared-memory cache in front of Valkey for all the worker processes of this host."""
+    config = _load(config_path)
+    if check_config:
+        click.echo(
+            f"{config_path or SYSTEM_CONFIG}: correct"
+            if _has_file(config_path)
+            else "no file: the defaults are correct"
+        )
+        return
+    logging.basicConfig(
+        level=(log_level or config.daemon.log_level).upper(),
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+    sys.exit(_serve(config, find_runtime_dir(runtime_dir or config.daemon.runtime_dir), embedded=embedded))
+
+
+def _has_file(path: Path | None) -> bool:
+    return path is not None or SYSTEM_CONFIG.exists()
+
+
+def _load(path: Path | None) -> Config:
+    if not _has_file(path):
+        return Config()
+    try:
+        return load(path or SYSTEM_CONFIG)
+    except ConfigError as error:
+        for fault in error.faults:
+            click.echo(fault, err=True)
+        sys.exit(EXIT_CONFIGURATION)
+
+
+def _serve(config: Config, directory: str, *, embedded: bool) -> int:
+    """Run the daemon; the exit status."""
+    # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
+    from glidecached.embedded import EmbeddedServer, EmbeddedServerError
+    from glidecached.locks import DirectoryLockedError
+    from glidecached.pools.directory import PoolDirectoryError
+    from glidecached.runtime import OwnedRuntimeDir
+    from glidecached.server import Server
+
+    with contextlib.ExitStack() as stack:
+        try:
+            owned = OwnedRuntimeDir(directory)
+            stack.callback(owned.release)
+            if embedded:
+                valkey_server = EmbeddedServer(owned.path / "embedded")
+                stack.callback(valkey_server.stop)
+                config = _with_embedded(config, valkey_server.address)
+            server = Server(config, owned)
+        except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
+            click.echo(f"glidecached cannot start: {error}", err=True)
+            return _EXIT_FAILURE
+        stack.callback(server.close)
+        server.run(lambda: _announce(config, directory, server, embedded=embedded))
+    return 0
+
+
+def _with_embedded(config: Config, address: str) -> Config:
+    target = Target(mode="standalone", addresses=(parse_address(address),))
+    upstream = NamedUpstream(name=DEFAULT_UPSTREAM, target=target)
+    return dataclasses.replace(config, upstreams={**config.upstreams, DEFAULT_UPSTREAM: upstream})
+
+
+def _announce(config: Config, directory: str, server: Server, *, embedded: bool) -> None:
+    click.echo(f"glidecached {version()} listens on {endpoint(directory)}")
+    for name, upstream in config.upstreams.items():
+        note = " (embedded Valkey; it ends with the daemon)" if embedded and name == DEFAULT_UPSTREAM else ""
+        addresses = ", ".join(str(address) for address in upstream.target.addresses)
+        click.echo(f"  upstream {name}: {addresses}{note}")
+    for name in config.caches:
+        click.echo(f"  cache {name}")
+    click.echo(f"  pools in {server.pool_dir}")
+    click.echo(f"  try it: glidecache ping --runtime-dir {directory}")
+    click.echo("  Ctrl-C stops it")
+    sys.stdout.flush()

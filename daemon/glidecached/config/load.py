@@ -1,0 +1,207 @@
+"""Reading the configuration file: one clear message per fault, all of them at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from glidecached.access import Access, find_gid, find_uid
+from glidecached.config.resolved import Config, NamedCache, NamedUpstream
+from glidecached.config.schema import CacheSettings, DaemonSettings, File, UpstreamSettings
+from glidecached.pools.settings import PoolSettings
+from glidecached.upstream.base import UpstreamOptions
+from glidecached.upstream.identity import Credentials, Target, TlsMaterial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_SECTIONS = {"daemon": DaemonSettings, "upstreams": UpstreamSettings, "caches": CacheSettings}
+
+
+_EXPECTED = {
+    "tuple_type": "should be an array",
+    "dict_type": "should be a table",
+    "dataclass_type": "should be a table",
+}
+"""What pydantic says in Python's words, in TOML's."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `faults` has one message per fault: file, key, value, what is allowed."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def load(path: Path) -> Config:
+    """Read and check the file, and the files that it names. Raises `ConfigError`."""
+    try:
+        with path.open("rb") as file:
+            content = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: not a TOML file: {error}"]) from error
+    try:
+        form = TypeAdapter(File).validate_python(content)
+    except ValidationError as error:
+        raise ConfigError([f"{path}: {_describe(fault)}" for fault in error.errors()]) from error
+    resolver = _Resolver(path)
+    config = resolver.resolve(form)
+    if resolver.faults:
+        raise ConfigError(resolver.faults)
+    return config
+
+
+def _describe(fault: Any) -> str:
+    """One of pydantic's faults in this file's terms: `[upstreams.default] database_id = "x": …`."""
+    location = [str(part) for part in fault["loc"] if part != "[key]"]
+    section, key = _split(location)
+    place = f"[{'.'.join(section)}] {key}" if section else key
+    if fault["type"] == "unexpected_keyword_argument":
+        # The value is not shown: it may be a password that somebody put here.
+        return f"{place}: unknown key; allowed are {_allowed_keys(section)}"
+    if fault["type"] == "missing":
+        return f"{place}: this key is required"
+    text = _EXPECTED.get(fault["type"]) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{place} = {fault['input']!r:.80}: {text}"
+
+
+def _split(location: list[str]) -> tuple[list[str], str]:
+    depth = 1 if location[0] == "daemon" else 2
+    if location[0] not in _SECTIONS or len(location) <= depth:
+        return [], ".".join(location)
+    key, *items = location[depth:]
+    return location[:depth], key + "".join(f"[{item}]" for item in items)
+
+
+def _allowed_keys(section: list[str]) -> str:
+    form = _SECTIONS[section[0]] if section else File
+    return ", ".join(each.name for each in dataclasses.fields(form))
+
+
+class _Resolver:
+    """Turns the file's values into what they stand for, and collects what is wrong with them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.faults: list[str] = []
+
+    def resolve(self, form: File) -> Config:
+        """What the file means; to be used only if there are no faults."""
+        config = Config(
+            daemon=form.daemon,
+            caches={name: self._cache(name, cache) for name, cache in form.caches.items()},
+            admin_uids=frozenset(self._find(find_uid, form.daemon.admin_users, "[daemon] admin_users")),
+        )
+        if form.upstreams:
+            upstreams = {name: self._upstream(name, upstream) for name, upstream in form.upstreams.items()}
+            config = dataclasses.replace(config, upstreams=upstreams)
+        self._check_caches(config)
+        return config
+
+    def _fault(self, place: str, text: str) -> None:
+        self.faults.append(f"{self._path}: {place}: {text}")
+
+    def _cache(self, name: str, form: CacheSettings) -> NamedCache:
+        settings = PoolSettings(
+            max_cache_kb=form.max_cache_kb,
+            entry_ttl_ms=form.entry_ttl_ms,
+            eviction_policy=form.eviction_policy,
+            enable_metrics=form.enable_metrics,
+        )
+        return NamedCache(name=name, upstream=form.upstream, settings=settings)
+
+    def _check_caches(self, config: Config) -> None:
+        for cache in config.caches.values():
+            if cache.upstream not in config.upstreams:
+                known = ", ".join(sorted(config.upstreams))
+                self._fault(
+                    f"[caches.{cache.name}] upstream = {cache.upstream!r}",
+                    f"there is no such upstream; there are {known}",
+                )
+        total_kb = sum(cache.settings.max_cache_kb for cache in config.caches.values())
+        if total_kb > config.daemon.max_total_cache_kb:
+            self._fault(
+                f"[daemon] max_total_cache_kb = {config.daemon.max_total_cache_kb}",
+                f"the configured caches alone ask for {total_kb} KB",
+            )
+
+    def _upstream(self, name: str, form: UpstreamSettings) -> NamedUpstream:
+        section = f"[upstreams.{name}]"
+        credentials = Credentials(
+            username=form.username, password=self._password(section, form), tls=self._tls(section, form)
+        )
+        return NamedUpstream(
+            name=name,
+            target=Target(
+                mode=form.mode, addresses=form.addresses, database=form.database_id, credentials=credentials
+            ),
+            options=UpstreamOptions(
+                connect_timeout_ms=form.connect_timeout_ms,
+                reconnect_initial_ms=form.reconnect_initial_ms,
+                reconnect_max_ms=form.reconnect_max_ms,
+                stall_timeout_ms=form.stall_timeout_ms,
+                max_waiting_requests=form.max_waiting_requests,
+                max_blocking_connections=form.max_blocking_connections,
+            ),
+            request_timeout_ms=form.request_timeout_ms,
+            access=Access(
+                uids=frozenset(self._find(find_uid, form.allow_users, f"{section} allow_users")),
+                gids=frozenset(self._find(find_gid, form.allow_groups, f"{section} allow_groups")),
+            ),
+        )
+
+    def _password(self, section: str, form: UpstreamSettings) -> str | None:
+        content = self._read(f"{section} password_file", form.password_file)
+        if content is None:
+            if form.username is not None and form.password_file is None:
+                self._fault(f"{section} username = {form.username!r}", "a user needs a password_file as well")
+            return None
+        try:
+            password = content.decode().removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError:
+            self._fault(f"{section} password_file = {form.password_file!r}", "the file is not UTF-8 text")
+            return None
+        if not password:
+            self._fault(f"{section} password_file = {form.password_file!r}", "the file is empty")
+        return password
+
+    def _tls(self, section: str, form: UpstreamSettings) -> TlsMaterial | None:
+        files = {name: getattr(form, name) for name in ("tls_ca_file", "tls_cert_file", "tls_key_file")}
+        if not form.use_tls:
+            for name in (
+                *(name for name, path in files.items() if path),
+                *(["tls_insecure"] * form.tls_insecure),
+            ):
+                self._fault(f"{section} {name}", "has no effect without use_tls = true")
+            return None
+        if (form.tls_cert_file is None) != (form.tls_key_file is None):
+            self._fault(
+                f"{section} tls_cert_file, tls_key_file", "a certificate and its key are given together"
+            )
+        ca, certificate, key = (self._read(f"{section} {name}", path) for name, path in files.items())
+        return TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
+
+    def _read(self, place: str, path: str | None) -> bytes | None:
+        if path is None:
+            return None
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            self._fault(f"{place} = {path!r}", f"cannot be read: {error.strerror}")
+            return None
+
+    def _find(self, find: Callable[[str], int], names: Iterable[str], place: str) -> list[int]:
+        found = []
+        for name in names:
+            try:
+                found.append(find(name))
+            except ValueError as error:
+                self._fault(f"{place} = {name!r}", str(error))
+        return found

@@ -1,0 +1,62 @@
+"""Who is asking: a peer's identity by the kernel, and how many of its requests are open (architecture 12)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_MAX_KNOWN = 4_096
+
+
+class Peer(NamedTuple):
+    """The process that connected, as the kernel saw it."""
+
+    uid: int
+    gid: int
+    pid: int
+
+
+_known: dict[str, Peer] = {}
+
+
+def parse_peer(peer_address: str) -> Peer:
+    """Read a frame's `Peer-Address`, which for ipc ends in `:uid:gid:pid`. Raises `ValueError` for any other form.
+
+    libzmq sets the property itself, from SO_PEERCRED; a peer cannot replace it.
+    """
+    peer = _known.get(peer_address)
+    if peer is None:
+        _, uid, gid, pid = peer_address.rsplit(":", 3)
+        peer = Peer(int(uid), int(gid), int(pid))
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        _known[peer_address] = peer
+    return peer
+
+
+class OpenRequests:
+    """How many requests each connection has open, up to a bound (architecture, failure model: "a client floods")."""
+
+    __slots__ = ("_counts", "_max_per_peer", "total")
+
+    def __init__(self, max_per_peer: int) -> None:
+        self._max_per_peer = max_per_peer
+        self._counts: dict[bytes, int] = {}
+        self.total = 0
+
+    def enter(self, identity: bytes) -> bool:
+        """Count one more; False, and nothing counted, when there are too many."""
+        count = self._counts.get(identity, 0)
+        if count >= self._max_per_peer:
+            return False
+        self._counts[identity] = count + 1
+        self.total += 1
+        return True
+
+    def leave(self, identity: bytes) -> None:
+        """One was answered."""
+        count = self._counts[identity] - 1
+        self.total -= 1
+        if count:
+            self._counts[identity] = count
+        else:
+            del self._counts[identity]

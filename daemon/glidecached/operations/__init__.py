@@ -1,0 +1,1 @@
+"""What the daemon does on request: one module per group of the protocol's operations."""

@@ -1,0 +1,94 @@
+"""HELLO, PING, STATS, FLUSH and DROP: about the daemon itself, and for its operators."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import (
+    ERROR_CONFIGURATION,
+    ERROR_FORBIDDEN,
+    ERROR_PROTOCOL,
+    PROTOCOL_VERSION,
+)
+from glidecached.operations.arguments import need, need_length
+from glidecached.pools.registry import UnknownCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.front.request import Request
+    from glidecached.pools.registry import PoolRegistry
+
+
+class AdminOperations:
+    """For the loop's thread. `about` is what HELLO and PING tell; `stats` makes STATS' map.
+
+    Only root, the daemon's own user and `admin_uids` may flush and drop (architecture 12).
+    """
+
+    def __init__(
+        self,
+        about: dict[str, Any],
+        stats: Callable[[], dict[str, Any]],
+        pools: PoolRegistry,
+        admin_uids: frozenset[int],
+    ) -> None:
+        self._about = about
+        self._stats = stats
+        self._pools = pools
+        self._admin_uids = admin_uids | {0, os.geteuid()}
+
+    def hello(self, request: Request, body: list[Any]) -> None:
+        """HELLO: agree on the protocol's version."""
+        need_length(body, "protocol_version client_version")
+        version, client_version = body
+        need(version, int, "protocol_version")
+        need(client_version, str, "client_version")
+        if version != PROTOCOL_VERSION:
+            message = (
+                f"this daemon ({self._about['daemon_version']}) speaks protocol {PROTOCOL_VERSION}, "
+                f"the client ({client_version:.40}) {version}: use the same version of glidecached for both"
+            )
+            request.fail(ERROR_PROTOCOL, message)
+            return
+        request.reply(self._about)
+
+    def ping(self, request: Request, body: list[Any]) -> None:
+        """PING: the daemon lives."""
+        need_length(body, "")
+        request.reply(self._about)
+
+    def stats(self, request: Request, body: list[Any]) -> None:
+        """STATS: all numbers at once."""
+        need_length(body, "")
+        request.reply(self._stats())
+
+    def flush(self, request: Request, body: list[Any]) -> None:
+        """FLUSH: remove all entries of one cache; how many there were."""
+        label = self._admitted_label(request, body)
+        if label is not None:
+            try:
+                request.reply(self._pools.find(label).flush())
+            except UnknownCacheError as error:
+                request.fail(ERROR_CONFIGURATION, str(error))
+
+    def drop(self, request: Request, body: list[Any]) -> None:
+        """DROP: end one cache; clients that use it attach again."""
+        label = self._admitted_label(request, body)
+        if label is not None:
+            try:
+                self._pools.drop(label)
+            except UnknownCacheError as error:
+                request.fail(ERROR_CONFIGURATION, str(error))
+            else:
+                request.reply(None)
+
+    def _admitted_label(self, request: Request, body: list[Any]) -> str | None:
+        need_length(body, "cache_name")
+        label = body[0]
+        need(label, str, "cache_name")
+        if request.peer.uid not in self._admin_uids:
+            request.fail(ERROR_FORBIDDEN, "only root, the daemon's own user and admin_users may do this")
+            return None
+        return str(label)

@@ -1,0 +1,195 @@
+"""ATTACH and DETACH: from what a client asks for to its session (docs/protocol.md, contract C18 to C20)."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import (
+    ERROR_CLOSING,
+    ERROR_CONFIGURATION,
+    ERROR_FORBIDDEN,
+    ReplyError,
+)
+from glidecached.config.resolved import DEFAULT_REQUEST_TIMEOUT_MS
+from glidecached.operations.arguments import need, need_length
+from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
+from glidecached.pools.registry import CacheRefusedError
+from glidecached.upstream.base import UpstreamOptions
+from glidecached.upstream.call import SingleCall
+from glidecached.upstream.directory import TooManyUpstreamsError
+
+if TYPE_CHECKING:
+    from glidecached.config.resolved import Config, NamedUpstream
+    from glidecached.front.request import Request
+    from glidecached.loop import Loop
+    from glidecached.pools.pool import Pool
+    from glidecached.pools.registry import PoolRegistry
+    from glidecached.session import Sessions
+    from glidecached.upstream.base import Upstream
+    from glidecached.upstream.directory import Upstreams
+    from glidecached.upstream.identity import Target
+
+_PING = (b"PING",)
+_LAZY_PATIENCE_MS = 100
+
+
+class AttachOperations:
+    """Makes sessions. For the loop's thread.
+
+    Whether a client may join a pool depends on its own credentials: they are a configured upstream's, asked for by its
+    name, or the servers have accepted them. A client that connects lazily while its servers cannot be reached gets a
+    session without a pool; when its credentials have proved valid, that session is forgotten, and the client attaches
+    again.
+    """
+
+    def __init__(
+        self, loop: Loop, config: Config, upstreams: Upstreams, pools: PoolRegistry, sessions: Sessions
+    ) -> None:
+        self._loop = loop
+        self._config = config
+        self._upstreams = upstreams
+        self._pools = pools
+        self._sessions = sessions
+
+    def attach(self, request: Request, body: list[Any]) -> None:
+        """ATTACH: check the upstream once, unless the client connects lazily, join the pool, and open the session."""
+        need_length(body, "spec")
+        try:
+            spec = read_spec(body[0])
+            named = self._find_named(spec)
+            target = spec.target if named is None else named.target
+        except SpecError as error:
+            request.fail(ERROR_CONFIGURATION, str(error))
+            return
+        if named is not None and not named.access.allows(request.peer):
+            request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use the upstream {named.name!r}")
+            return
+        try:
+            upstream = self._upstreams.get(target, UpstreamOptions() if named is None else named.options)
+        except TooManyUpstreamsError as error:
+            request.fail(ERROR_CONFIGURATION, str(error))
+            return
+        finish = functools.partial(self._finish, request, spec, named, upstream)
+        request.expiry = (ERROR_CLOSING, f"the upstream {_names(target)} did not answer in time")
+        if not spec.lazy_connect:
+            upstream.submit(_CheckCall(request, finish))
+        elif spec.has_cache and named is None and not upstream.proved:
+            attempt = _TryCall(request, finish)
+            half_ns = (request.deadline_ns - time.monotonic_ns()) // 2
+            self._loop.call_later(min(half_ns / 1e6, _LAZY_PATIENCE_MS), attempt.give_up)
+            upstream.submit(attempt)
+        else:
+            finish()
+
+    def detach(self, request: Request, body: list[Any]) -> None:
+        """DETACH: forget the session."""
+        need_length(body, "session_id")
+        need(body[0], int, "session_id")
+        self._sessions.close(body[0], request.peer.uid)
+        request.reply(None)
+
+    def _find_named(self, spec: AttachSpec) -> NamedUpstream | None:
+        if spec.upstream is None:
+            if not self._config.daemon.allow_adhoc_upstreams:
+                known = ", ".join(sorted(self._config.upstreams))
+                message = (
+                    "the daemon's configuration does not let clients bring their own addresses "
+                    f"(allow_adhoc_upstreams = false); ask for an upstream by its name: {known}"
+                )
+                raise SpecError(message)
+            return None
+        named = self._config.upstreams.get(spec.upstream)
+        if named is None:
+            known = ", ".join(sorted(self._config.upstreams))
+            message = f"the daemon's configuration has no upstream {spec.upstream!r}; it has: {known}"
+            raise SpecError(message)
+        if named.target.mode != spec.mode:
+            message = (
+                f"the upstream {spec.upstream!r} is a {named.target.mode} one; this client is for {spec.mode}"
+            )
+            raise SpecError(message)
+        return named
+
+    def _finish(
+        self, request: Request, spec: AttachSpec, named: NamedUpstream | None, upstream: Upstream
+    ) -> None:
+        awaits_proof = spec.has_cache and named is None and not upstream.proved
+        try:
+            pool = None if awaits_proof else self._join(spec, upstream.target)
+        except CacheRefusedError as error:
+            request.fail(ERROR_CONFIGURATION, str(error))
+            return
+        session = self._sessions.open(request.peer.uid, upstream, pool, awaits_proof=awaits_proof)
+        timeout_ms = spec.request_timeout_ms or (
+            named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
+        )
+        request.reply(
+            {
+                "session_id": session.session_id,
+                "request_timeout_ms": timeout_ms,
+                "mode": upstream.target.mode,
+                "pool": None if pool is None else pool.handout(),
+            }
+        )
+
+    def _join(self, spec: AttachSpec, target: Target) -> Pool | None:
+        if spec.configured_cache is not None:
+            return self._pools.join_configured(spec.configured_cache, target.identity)
+        if spec.pool_key is not None and spec.pool_settings is not None:
+            return self._pools.join(spec.pool_key, target.identity, spec.pool_settings)
+        return None
+
+
+class _CheckCall(SingleCall):
+    """The check at creation: one PING. What goes wrong closes the client, with the server's own text."""
+
+    __slots__ = ("_finish", "_request")
+
+    def __init__(self, request: Request, finish: functools.partial[None]) -> None:
+        super().__init__(_PING, request.deadline_ns, repeatable=True)
+        self._request = request
+        self._finish = finish
+
+    def is_wanted(self, now_ns: int) -> bool:
+        return not self._request.finished and now_ns < self.deadline_ns
+
+    def abandon(self) -> None:
+        self.fail(ERROR_CLOSING, "not connected in time")
+
+    def succeed(self, reply: Any) -> None:
+        if self._request.finished:
+            return
+        # A user that may not PING has proved its password all the same.
+        if isinstance(reply, ReplyError) and not str(reply).startswith("NOPERM"):
+            self._request.fail(ERROR_CLOSING, str(reply))
+        else:
+            self._finish()
+
+    def fail(self, code: int, message: str) -> None:
+        del code
+        self._request.fail(ERROR_CLOSING, message)
+
+
+class _TryCall(_CheckCall):
+    """The same for a client that connects lazily: it gets its session in any case, and in time."""
+
+    __slots__ = ()
+
+    def give_up(self) -> None:
+        """Open the session with what is known by now."""
+        if not self._request.finished:
+            self._finish()
+
+    def succeed(self, reply: Any) -> None:
+        del reply
+        self.give_up()
+
+    def fail(self, code: int, message: str) -> None:
+        del code, message
+        self.give_up()
+
+
+def _names(target: Target) -> str:
+    return ", ".join(str(address) for address in target.addresses)

@@ -1,0 +1,81 @@
+"""Where pool files stand: a directory of this daemon's own, on tmpfs."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from glidecached.locks import DirectoryLock
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory below it is checked to be this user's own
+_MODE = 0o750
+_POOL_SUFFIXES = (".pool", ".board", ".lease")
+
+
+class PoolDirectoryError(Exception):
+    """The directory cannot be used: `args[0]` says why, and what would be right."""
+
+
+def default_pool_dir(runtime_dir: Path) -> Path:
+    """The directory that belongs to the daemon of this runtime directory, so that two daemons never share one."""
+    digest = hashlib.sha256(bytes(runtime_dir.resolve())).hexdigest()[:12]
+    return _SHARED_MEMORY / f"glidecached-{os.geteuid()}-{digest}"
+
+
+class PoolDirectory:
+    """The directory, locked for this daemon and empty of earlier pools, from construction until `release`.
+
+    A `disposable` one leaves with the daemon if it is empty then, as one does that was made here. Raises
+    `PoolDirectoryError`, `glidecached.locks.DirectoryLockedError`, or `OSError`.
+    """
+
+    def __init__(self, path: Path, *, disposable: bool) -> None:
+        self.path = path
+        self._disposable = _make(path) or disposable
+        self._lock = DirectoryLock(path)
+        self._remove_leftovers()
+
+    def release(self) -> None:
+        """Give it up. Idempotent."""
+        self._lock.release()
+        if self._disposable:
+            with contextlib.suppress(
+                OSError
+            ):  # another daemon was quicker, or an operator keeps something there
+                self.path.rmdir()
+
+    def _remove_leftovers(self) -> None:
+        """What a killed daemon left: its instance is gone, so no client is served from it any more."""
+        for path in self.path.iterdir():
+            if path.suffix in _POOL_SUFFIXES:
+                path.unlink(missing_ok=True)
+
+
+def _make(path: Path) -> bool:
+    """Make the directory if it is missing; whether it was."""
+    try:
+        path.mkdir(mode=_MODE)
+    except FileNotFoundError as error:
+        message = (
+            f"pool_dir {path} cannot be made: {path.parent} does not exist; choose a directory on a tmpfs"
+        )
+        raise PoolDirectoryError(message) from error
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            message = (
+                f"pool_dir {path} is not a directory (nor may it be a link); remove it, or choose another one"
+            )
+            raise PoolDirectoryError(message) from None
+        if found.st_uid != os.geteuid():
+            message = f"pool_dir {path} belongs to uid {found.st_uid}; it must belong to this daemon's, {os.geteuid()}"
+            raise PoolDirectoryError(message) from None
+        if found.st_mode & stat.S_IWOTH:
+            message = f"pool_dir {path} can be written by everybody; set its mode to 0750"
+            raise PoolDirectoryError(message) from None
+        return False
+    path.chmod(_MODE)
+    return True

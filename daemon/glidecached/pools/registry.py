@@ -1,0 +1,211 @@
+"""The rules by which clients join pools and pools end (contract C18 to C20)."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.pool.store import PoolFull
+from glidecached.pools.pool import Pool, PoolKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from glidecached.loop import Loop
+    from glidecached.pools.settings import PoolSettings
+    from glidecached.upstream.identity import Identity
+
+logger = logging.getLogger(__name__)
+
+_PROBE_MS = 1_000
+_BEAT_MS = 1_000
+_HANDOUT_NS = 5_000_000_000
+"""A client that was just told of a pool has not taken its lease yet."""
+
+
+class CacheRefusedError(Exception):
+    """A client may not join: `args[0]` says why, and what would be right."""
+
+
+class UnknownCacheError(Exception):
+    """No pool is called so: `args[0]` says which there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguredCache:
+    """A cache of the configuration: clients join it by its name alone."""
+
+    name: str
+    identity: Identity
+    settings: PoolSettings
+
+
+class PoolRegistry:
+    """All pools. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        directory: Path,
+        *,
+        instance_id: int,
+        grace_ms: int,
+        max_total_cache_kb: int,
+        next_number: Callable[[], int],
+    ) -> None:
+        self._loop = loop
+        self._directory = directory
+        self._instance_id = instance_id
+        self._grace_ms = grace_ms
+        self._max_total_cache_kb = max_total_cache_kb
+        self._next_number = next_number
+        self._pools: dict[PoolKey, Pool] = {}
+        self._configured: dict[str, ConfiguredCache] = {}
+        self._generations = itertools.count(1)
+
+    def start(self) -> None:
+        """Begin to renew heartbeats, and to look for pools that nobody holds."""
+        self._beat()
+        self._probe()
+
+    def configure(self, cache: ConfiguredCache) -> None:
+        """Make a cache of the configuration. Where its files find no room now, the next client to join tries again."""
+        self._configured[cache.name] = cache
+        try:
+            self._make(PoolKey(cache.name, None), cache.identity, cache.settings)
+        except CacheRefusedError as error:
+            logger.warning("%s", error)
+
+    def join_configured(self, name: str, identity: Identity) -> Pool:
+        """The configuration's cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
+        cache = self._configured.get(name)
+        if cache is None:
+            known = ", ".join(sorted(self._configured)) or "none"
+            message = f"the daemon's configuration has no cache {name!r}; it has: {known}"
+            raise CacheRefusedError(message)
+        key = PoolKey(name, None)
+        if identity != cache.identity:
+            message = (
+                f"{key} belongs to another upstream identity: {_list(cache.identity.differences(identity))}"
+            )
+            raise CacheRefusedError(message)
+        return self._pools.get(key) or self._make(key, cache.identity, cache.settings)
+
+    def join(self, key: PoolKey, identity: Identity, settings: PoolSettings) -> Pool:
+        """The pool of that key with that identity and these settings, made if there is none.
+
+        A pool that is different is replaced if nobody holds it (contract C19); a client that was told of it and has not
+        taken its lease yet notices, and attaches again. Raises `CacheRefusedError`.
+        """
+        if key.name is not None and key.name in self._configured:
+            message = (
+                f"{key} is defined by the daemon's configuration: use ClientSideCache.named({key.name!r})"
+            )
+            raise CacheRefusedError(message)
+        pool = self._pools.get(key)
+        if pool is None:
+            return self._make(key, identity, settings)
+        foreign = pool.identity.differences(identity)
+        differing = pool.settings.differences(settings)
+        if not foreign and not differing:
+            return pool
+        if not pool.end_if_unheld():
+            reason = (
+                f"another upstream identity: {_list(foreign)}"
+                if foreign
+                else f"other settings: {_list(differing)}"
+            )
+            message = f"{key} is in use with {reason}"
+            raise CacheRefusedError(message)
+        del self._pools[key]
+        return self._make(key, identity, settings)
+
+    def find(self, label: str) -> Pool:
+        """The pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
+        for key in (PoolKey(label, None), PoolKey(None, label)):
+            pool = self._pools.get(key)
+            if pool is not None:
+                return pool
+        known = ", ".join(sorted(pool.label for pool in self._pools.values())) or "none"
+        message = f"there is no cache {label!r}; there are: {known}"
+        raise UnknownCacheError(message)
+
+    def drop(self, label: str) -> None:
+        """End a pool, whoever holds it. Raises `UnknownCacheError`."""
+        pool = self.find(label)
+        del self._pools[pool.key]
+        pool.end()
+        logger.info("cache %s dropped", label)
+
+    def stats(self) -> list[dict[str, Any]]:
+        """One map per pool."""
+        return [pool.stats() for pool in self._pools.values()]
+
+    def close(self) -> None:
+        """End all pools: readers stop trusting them at once, and their files leave."""
+        for pool in self._pools.values():
+            pool.end()
+        self._pools.clear()
+
+    def __len__(self) -> int:
+        return len(self._pools)
+
+    def _make(self, key: PoolKey, identity: Identity, settings: PoolSettings) -> Pool:
+        self._check_total(key, settings)
+        try:
+            pool = Pool(
+                key,
+                identity,
+                settings,
+                directory=self._directory,
+                generation=next(self._generations),
+                instance_id=self._instance_id,
+                grace_ms=self._grace_ms,
+                next_number=self._next_number,
+                configured=key.name in self._configured,
+            )
+        except (OSError, PoolFull, ValueError) as error:
+            message = f"{key} cannot be made in {self._directory}: {error}"
+            raise CacheRefusedError(message) from error
+        self._pools[key] = pool
+        logger.info("%s made: %d KB, %s", key, settings.max_cache_kb, identity)
+        return pool
+
+    def _check_total(self, key: PoolKey, settings: PoolSettings) -> None:
+        if self._total_kb() + settings.max_cache_kb > self._max_total_cache_kb:
+            self._end_unheld(handed_out_before_ns=time.monotonic_ns())
+        total_kb = self._total_kb()
+        if total_kb + settings.max_cache_kb > self._max_total_cache_kb:
+            message = (
+                f"{key} asks for max_cache_kb={settings.max_cache_kb}, and {total_kb} KB of the daemon's "
+                f"max_total_cache_kb={self._max_total_cache_kb} are in use: ask for less, drop a cache, or raise it"
+            )
+            raise CacheRefusedError(message)
+
+    def _total_kb(self) -> int:
+        return sum(pool.settings.max_cache_kb for pool in self._pools.values())
+
+    def _end_unheld(self, *, handed_out_before_ns: int) -> None:
+        """End the unnamed pools that no process holds any more (contract C20)."""
+        for key, pool in list(self._pools.items()):
+            if key.name is None and pool.handed_out_ns < handed_out_before_ns and pool.end_if_unheld():
+                del self._pools[key]
+                logger.info("%s ended: nobody holds it any more", key)
+
+    def _probe(self) -> None:
+        self._loop.call_later(_PROBE_MS, self._probe)
+        self._end_unheld(handed_out_before_ns=time.monotonic_ns() - _HANDOUT_NS)
+
+    def _beat(self) -> None:
+        """Four beats within the readers' grace, at least one a second."""
+        self._loop.call_later(min(_BEAT_MS, self._grace_ms / 4), self._beat)
+        for pool in self._pools.values():
+            pool.beat()
+
+
+def _list(differences: list[str]) -> str:
+    return "; ".join(differences)

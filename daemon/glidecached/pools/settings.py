@@ -1,0 +1,42 @@
+"""What a pool is made with; two clients that share a name must agree on it (contract C19)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+EvictionPolicy = Literal["LRU", "LFU"]
+EVICTION_POLICIES: tuple[EvictionPolicy, ...] = ("LRU", "LFU")
+
+MAX_CACHE_KB = 2**40
+MAX_TTL_MS = 2**53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """A pool's bound in KB, its TTL in ms (0: entries do not expire), its policy, and whether metrics may be read."""
+
+    max_cache_kb: int
+    entry_ttl_ms: int
+    eviction_policy: EvictionPolicy = "LRU"
+    enable_metrics: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for values that no pool can have."""
+        if not 0 < self.max_cache_kb <= MAX_CACHE_KB:
+            message = f"max_cache_kb is {self.max_cache_kb}; it must be positive"
+            raise ValueError(message)
+        if not 0 <= self.entry_ttl_ms <= MAX_TTL_MS:
+            message = f"entry_ttl_ms is {self.entry_ttl_ms}; it must be non-negative (0 = no expiration)"
+            raise ValueError(message)
+        if self.eviction_policy not in EVICTION_POLICIES:
+            message = f"eviction_policy is {self.eviction_policy!r}; it must be one of {', '.join(EVICTION_POLICIES)}"
+            raise ValueError(message)
+
+    def differences(self, other: PoolSettings) -> list[str]:
+        """`"entry_ttl_ms 5000, not 1000"` for each field in which `other` is different."""
+        return [
+            f"{name} {mine}, not {theirs}"
+            for name in (each.name for each in fields(self))
+            if (mine := getattr(self, name)) != (theirs := getattr(other, name))
+        ]

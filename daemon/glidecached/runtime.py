@@ -1,0 +1,32 @@
+"""The daemon's side of the runtime directory: owning it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from glidecache_shared.runtime_dir import ensure_runtime_dir, socket_path
+from glidecached.locks import DirectoryLock
+
+
+class OwnedRuntimeDir:
+    """The runtime directory, made if it was missing and locked, from construction until `release`.
+
+    The lock comes before everything else that a daemon does, so that a second one changes nothing. Raises
+    `glidecached.locks.DirectoryLockedError`, `OSError` or `ValueError` (architecture, failure model: "two daemons").
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.path = Path(directory)
+        self.socket_path = Path(socket_path(directory))
+        self._made = not self.path.is_dir()
+        ensure_runtime_dir(directory)
+        self._lock = DirectoryLock(self.path)
+        self.socket_path.unlink(missing_ok=True)  # a killed daemon's: it would have the lock if it lived
+
+    def release(self) -> None:
+        """Give it up; a directory that was made here and is empty leaves too. Idempotent."""
+        self._lock.release()
+        if self._made:
+            with contextlib.suppress(OSError):  # something else lives there now
+                self.path.rmdir()

@@ -1,0 +1,196 @@
+"""The daemon as a whole: what it is made of, in which order it starts, and in which it stops."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import secrets
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared import protocol
+from glidecached.deadlines import Deadlines
+from glidecached.front.front import Front
+from glidecached.front.socket import RouterSocket
+from glidecached.loop import Loop
+from glidecached.operations.admin import AdminOperations
+from glidecached.operations.attach import AttachOperations
+from glidecached.operations.data import DataOperations
+from glidecached.pools.directory import PoolDirectory, default_pool_dir
+from glidecached.pools.registry import ConfiguredCache, PoolRegistry
+from glidecached.service_manager import notify
+from glidecached.session import Sessions
+from glidecached.upstream.directory import Upstreams
+from glidecached.version import version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.config.resolved import Config
+    from glidecached.runtime import OwnedRuntimeDir
+
+logger = logging.getLogger(__name__)
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_DRAIN_INTERVAL_MS = 10
+
+
+class Server:
+    """One daemon: made, `run` once, then closed. Not for threads.
+
+    The runtime directory stays its maker's, and has to be released after `close`. Raises from construction
+    `DirectoryLockedError`, `PoolDirectoryError` or `OSError`, having undone what it did.
+    """
+
+    def __init__(self, config: Config, directory: OwnedRuntimeDir) -> None:
+        self._config = config
+        self._started_ns = time.monotonic_ns()
+        self._instance_id = secrets.randbits(62) + 1
+        self._stopping = False
+        with contextlib.ExitStack() as undo:
+            pool_dir = config.daemon.pool_dir
+            self._pool_directory = PoolDirectory(
+                default_pool_dir(directory.path) if pool_dir is None else Path(pool_dir),
+                disposable=pool_dir is None,
+            )
+            undo.callback(self._pool_directory.release)
+            self._loop = Loop()
+            undo.callback(self._loop.close)
+            self._socket = self._bind(directory.socket_path)
+            undo.callback(self._socket.close)
+            self._assemble()
+            undo.callback(self._pools.close)
+            undo.callback(self._upstreams.close, "glidecached is stopping")
+            self._undo = undo.pop_all()
+
+    @property
+    def pool_dir(self) -> Path:
+        """Where the pool files stand."""
+        return self._pool_directory.path
+
+    def run(self, ready: Callable[[], object]) -> None:
+        """Serve until SIGTERM or SIGINT; `ready` is called once clients can come."""
+        with self._loop.signals(_SIGNALS, self._stop):
+            self._loop.set_intake(self._socket.descriptor, self._front)
+            self._pools.start()
+            notify("READY=1")
+            ready()
+            self._loop.run()
+
+    def close(self) -> None:
+        """Undo what construction did, in reverse: upstreams, pools, socket, locks. Idempotent."""
+        self._undo.close()
+
+    def _bind(self, path: Path) -> RouterSocket:
+        settings = self._config.daemon
+        return RouterSocket(
+            str(path),
+            max_message_bytes=settings.max_message_bytes,
+            max_requests=settings.max_requests_per_client,
+        )
+
+    def _assemble(self) -> None:
+        config = self._config
+        settings = config.daemon
+        loop = self._loop
+        next_number = itertools.count(1).__next__
+        self._upstreams = Upstreams(loop, settings.max_upstreams)
+        for upstream in config.upstreams.values():
+            self._upstreams.configure(upstream.name, upstream.target, upstream.options)
+        self._pools = PoolRegistry(
+            loop,
+            self._pool_directory.path,
+            instance_id=self._instance_id,
+            grace_ms=settings.grace_ms,
+            max_total_cache_kb=settings.max_total_cache_kb,
+            next_number=next_number,
+        )
+        for cache in config.caches.values():
+            identity = config.upstreams[cache.upstream].target.identity
+            self._pools.configure(
+                ConfiguredCache(name=cache.name, identity=identity, settings=cache.settings)
+            )
+        self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
+        self._front = Front(
+            self._socket,
+            Deadlines(loop),
+            instance_id=self._instance_id,
+            max_requests_per_peer=settings.max_requests_per_client,
+            max_message_bytes=settings.max_message_bytes,
+        )
+        attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions)
+        data = DataOperations(self._sessions, next_number)
+        admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
+        self._front.serve(
+            {
+                protocol.HELLO: admin.hello,
+                protocol.PING: admin.ping,
+                protocol.STATS: admin.stats,
+                protocol.FLUSH: admin.flush,
+                protocol.DROP: admin.drop,
+                protocol.ATTACH: attach.attach,
+                protocol.DETACH: attach.detach,
+                protocol.COMMAND: data.command,
+                protocol.READ: data.read,
+                protocol.GET_MANY: data.get_many,
+                protocol.BATCH: data.batch,
+            }
+        )
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "protocol_version": protocol.PROTOCOL_VERSION,
+            "instance_id": self._instance_id,
+            "daemon_version": version(),
+            "pid": os.getpid(),
+            "grace_ms": self._config.daemon.grace_ms,
+            "max_message_bytes": self._config.daemon.max_message_bytes,
+        }
+
+    def _stats(self) -> dict[str, Any]:
+        return {
+            "daemon": {
+                "version": version(),
+                "pid": os.getpid(),
+                "uptime_seconds": (time.monotonic_ns() - self._started_ns) / 1e9,
+                "sessions": len(self._sessions),
+                "accepted_requests": self._front.accepted,
+                "open_requests": self._front.open_requests,
+                "refused": dict(self._front.refused),
+                "max_total_cache_kb": self._config.daemon.max_total_cache_kb,
+            },
+            "upstreams": self._upstreams.stats(),
+            "caches": self._pools.stats(),
+        }
+
+    def _stop(self, number: int) -> None:
+        """Take no new requests, answer the accepted ones, and leave the rest to `close`: so nothing is lost."""
+        if self._stopping:
+            logger.warning("stopping at once")
+            self._loop.stop()
+            return
+        self._stopping = True
+        logger.info("%s: stopping", signal.Signals(number).name)
+        notify("STOPPING=1")
+        until_ns = time.monotonic_ns() + self._config.daemon.stop_timeout_ms * 1_000_000
+        self._socket.unbind()
+        # What has already arrived counts as accepted: its senders cannot know better.
+        while not self._front.receive() and time.monotonic_ns() < until_ns:
+            pass
+        self._loop.remove_intake(self._socket.descriptor)
+        self._drain(until_ns)
+
+    def _drain(self, until_ns: int) -> None:
+        if not self._front.open_requests:
+            self._loop.stop()
+        elif time.monotonic_ns() >= until_ns:
+            logger.warning(
+                "%d requests were still open when the time to stop had come", self._front.open_requests
+            )
+            self._loop.stop()
+        else:
+            self._loop.call_later(_DRAIN_INTERVAL_MS, self._drain, until_ns)

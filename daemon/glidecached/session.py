@@ -1,0 +1,100 @@
+"""Sessions: what an ATTACH made, and what one client's later requests refer to."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from glidecached.loop import Loop
+    from glidecached.pools.pool import Pool
+    from glidecached.upstream.base import Upstream
+
+_SWEEP_MS = 60_000
+
+
+class Session:
+    """One client's upstream, its pool if it has one, and the order of its commands.
+
+    `floor` is the number of its last command that is not a known read, in the daemon's one count of what is sent: only
+    flights above it may answer the client's reads (contract C7a, C22). A session belongs to one uid; forks share it.
+    """
+
+    __slots__ = ("awaits_proof", "floor", "pool", "session_id", "uid", "upstream", "used_ns")
+
+    def __init__(
+        self, session_id: int, uid: int, upstream: Upstream, pool: Pool | None, *, awaits_proof: bool
+    ) -> None:
+        self.session_id = session_id
+        self.uid = uid
+        self.upstream = upstream
+        self.pool = pool
+        self.awaits_proof = awaits_proof
+        self.floor = 0
+        self.used_ns = time.monotonic_ns()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether attaching again would give the client something else: its pool ended, or may now be joined."""
+        if self.pool is not None:
+            return self.pool.ended
+        return self.awaits_proof and self.upstream.proved
+
+
+class Sessions:
+    """All sessions, the longest unused first: those unused for long, and those beyond the bound, are forgotten.
+
+    A forgotten client attaches again by itself, so nothing is lost but a round trip.
+    """
+
+    def __init__(self, loop: Loop, max_sessions: int, idle_seconds: int) -> None:
+        self._loop = loop
+        self._max_sessions = max_sessions
+        self._idle_ns = idle_seconds * 1_000_000_000
+        self._by_id: OrderedDict[int, Session] = OrderedDict()
+        self._ids = itertools.count(1)
+        loop.call_later(_SWEEP_MS, self._forget_idle)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def open(self, uid: int, upstream: Upstream, pool: Pool | None, *, awaits_proof: bool) -> Session:
+        """Make a session."""
+        if len(self._by_id) >= self._max_sessions:
+            self._forget(next(iter(self._by_id)))
+        session = Session(next(self._ids), uid, upstream, pool, awaits_proof=awaits_proof)
+        self._by_id[session.session_id] = session
+        upstream.sessions += 1
+        return session
+
+    def find(self, session_id: int, uid: int, now_ns: int) -> Session | None:
+        """The session, if there is one, it is that user's, and its client need not attach again."""
+        session = self._by_id.get(session_id)
+        if session is None or session.uid != uid:
+            return None
+        if session.outdated:
+            self._forget(session_id)
+            return None
+        session.used_ns = now_ns
+        self._by_id.move_to_end(session_id)
+        return session
+
+    def close(self, session_id: int, uid: int) -> None:
+        """Forget the session, if it is that user's; one that is not known is closed already."""
+        session = self._by_id.get(session_id)
+        if session is not None and session.uid == uid:
+            self._forget(session_id)
+
+    def _forget(self, session_id: int) -> None:
+        self._by_id.pop(session_id).upstream.sessions -= 1
+
+    def _forget_idle(self) -> None:
+        self._loop.call_later(_SWEEP_MS, self._forget_idle)
+        oldest_ns = time.monotonic_ns() - self._idle_ns
+        while self._by_id:
+            session_id, session = next(iter(self._by_id.items()))
+            if session.used_ns > oldest_ns:
+                return
+            self._forget(session_id)

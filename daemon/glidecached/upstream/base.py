@@ -1,0 +1,64 @@
+"""What every upstream does, however many servers stand behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from glidecached.upstream.call import BatchCall, Call, SingleCall
+    from glidecached.upstream.identity import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamOptions:
+    """How an upstream's connections behave. Bounds and times; nothing that a pool's identity depends on."""
+
+    connect_timeout_ms: int = 2_000
+    reconnect_initial_ms: int = 50
+    reconnect_max_ms: int = 1_000
+    stall_timeout_ms: int = 15_000
+    max_waiting_requests: int = 65_536
+    max_blocking_connections: int = 64
+
+
+class Upstream(Protocol):
+    """One target's connections. Used by the daemon's one thread; no method blocks or raises.
+
+    Calls that are submitted one after another reach a standalone server in that order (contract C23); blocking calls
+    have connections of their own and are excepted. Each call ends exactly once, at the latest when the upstream closes.
+    """
+
+    target: Target
+    sessions: int
+    """How many sessions use it; kept by the sessions."""
+
+    @property
+    def proved(self) -> bool:
+        """Whether the servers have accepted the target's credentials, and not refused them since (contract C18)."""
+
+    @property
+    def last_error(self) -> str | None:
+        """Why there is no connection now; None while there is one, and before the first attempt."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether any call is open."""
+
+    def submit(self, call: SingleCall) -> None:
+        """Send one command as soon as the connection allows."""
+
+    def submit_batch(self, call: BatchCall) -> None:
+        """Send a batch, in one write per server."""
+
+    def submit_blocking(self, call: Call) -> None:
+        """Send on a connection of its own, whose reply may take until the call's deadline."""
+
+    def flush(self) -> None:
+        """Write what was submitted since the last turn of the loop."""
+
+    def close(self, reason: str) -> None:
+        """Close all connections; calls that are still open fail with `reason`. Idempotent."""
+
+    def stats(self) -> dict[str, Any]:
+        """Numbers for the operator, by name."""

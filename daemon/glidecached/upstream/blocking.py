@@ -1,0 +1,201 @@
+"""Connections for commands whose reply the server keeps back: one call at a time each, a bounded number of them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from libvalkey import pack_command
+
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
+from glidecached.upstream.call import Call, SingleCall
+from glidecached.upstream.connection import Connection
+from glidecached.upstream.connector import Attempt, Channel, ConnectError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.loop import Loop, Timer
+    from glidecached.upstream.base import UpstreamOptions
+    from glidecached.upstream.identity import Target
+
+_IDLE_MS = 30_000
+_MARK = pack_command((b"PUBLISH", b"glidecached:wait", b""))
+_ABOUT_EARLIER_WRITES = frozenset((b"WAIT", b"WAITAOF"))
+
+
+class BlockingConnections:
+    """A target's connections for blocking calls; one is made when none is idle, and closed after 30 s without use.
+
+    Belongs to the loop's thread. A call whose deadline passes takes its connection with it: the server then stops
+    waiting on its behalf.
+    """
+
+    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
+        self.loop = loop
+        self.target = target
+        self.options = options
+        self._all: set[_Dedicated] = set()
+        self._idle: list[_Dedicated] = []
+
+    @property
+    def count(self) -> int:
+        """How many connections there are, used and idle."""
+        return len(self._all)
+
+    @property
+    def in_use(self) -> int:
+        """How many connections have a call."""
+        return len(self._all) - len(self._idle)
+
+    def submit(self, call: Call) -> None:
+        """Send the call on an idle connection, or on a new one; fail it where there are too many already."""
+        if self._idle:
+            self._idle.pop().run(call)
+        elif len(self._all) < self.options.max_blocking_connections:
+            dedicated = _Dedicated(self)
+            self._all.add(dedicated)
+            dedicated.run(call)
+        else:
+            bound = self.options.max_blocking_connections
+            call.fail(
+                ERROR_BUSY,
+                f"all {bound} connections for blocking commands are in use (max_blocking_connections)",
+            )
+
+    def close(self, reason: str) -> None:
+        """Close all of them; their calls fail."""
+        for dedicated in list(self._all):
+            dedicated.end(ERROR_CONNECTION, reason)
+
+    def released(self, dedicated: _Dedicated) -> None:
+        """Its call is done; another may have it."""
+        self._idle.append(dedicated)
+
+    def ended(self, dedicated: _Dedicated) -> None:
+        """Its connection is closed."""
+        self._all.discard(dedicated)
+        if dedicated in self._idle:
+            self._idle.remove(dedicated)
+
+
+class _Dedicated:
+    """One connection and the call that has it."""
+
+    def __init__(self, pool: BlockingConnections) -> None:
+        self._pool = pool
+        self._connection: Connection | None = None
+        self._attempt: Attempt | None = None
+        self._call: Call | None = None
+        self._timer: Timer | None = None
+
+    def run(self, call: Call) -> None:
+        """Send the call, once there is a connection."""
+        self._call = call
+        self._set_timer(call.deadline_ns, self.time_out)
+        if self._connection is None:
+            self._attempt = Attempt(
+                self._pool.loop, self._pool.target, self._pool.options.connect_timeout_ms, self._attempted
+            )
+        else:
+            self._send(self._connection, call)
+
+    def time_out(self) -> None:
+        """The call's deadline has passed: without its connection the server stops waiting for it."""
+        self.end(ERROR_TIMEOUT, "no reply from the server in time")
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the connection; a call that has it fails."""
+        self._cancel_timer()
+        if self._attempt is not None:
+            self._attempt.abandon()
+        if self._connection is not None:
+            self._connection.close()
+        self._pool.ended(self)
+        call, self._call = self._call, None
+        if call is not None:
+            call.fail(code, reason)
+
+    def connection_drained(self) -> None:
+        """`connection.Owner`: one call at a time, nothing more to send."""
+
+    def connection_lost(self, reason: str) -> None:
+        """`connection.Owner`."""
+        self.end(ERROR_CONNECTION, f"connection lost: {reason}; the command may have run")
+
+    def finished(self) -> None:
+        """The last reply of the call has come."""
+        self._call = None
+        self._set_timer(time.monotonic_ns() + _IDLE_MS * 1_000_000, self.retire)
+        self._pool.released(self)
+
+    def retire(self) -> None:
+        """It was idle for long."""
+        self.end(ERROR_CONNECTION, "closed")
+
+    def _attempted(self, result: Channel | ConnectError) -> None:
+        self._attempt = None
+        if isinstance(result, ConnectError):
+            self.end(ERROR_CONNECTION, str(result))
+            return
+        self._connection = Connection(self._pool.loop, result, self)
+        if self._call is not None:
+            self._send(self._connection, self._call)
+
+    def _send(self, connection: Connection, call: Call) -> None:
+        wrapped = _Wrapped(call, self)
+        connection.send(deque((wrapped,)))
+
+    def _set_timer(self, when_ns: int, callback: Callable[[], object]) -> None:
+        self._cancel_timer()
+        self._timer = self._pool.loop.call_at(when_ns, callback)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class _Wrapped(Call):
+    """The call, telling its connection when it is done.
+
+    WAIT asks how far the replicas are with what the connection wrote that it comes on. This one wrote nothing, and WAIT
+    would say at once that all are there. So a message to a channel goes first: it changes nothing, but replicas get it
+    behind all writes so far, those on the daemon's other connections included.
+    """
+
+    __slots__ = ("_call", "_dedicated", "_marks")
+
+    def __init__(self, call: Call, dedicated: _Dedicated) -> None:
+        super().__init__(call.deadline_ns, repeatable=False)
+        self._call = call
+        self._dedicated = dedicated
+        about_writes = isinstance(call, SingleCall) and call.arguments[0].upper() in _ABOUT_EARLIER_WRITES
+        self._marks = int(about_writes)
+
+    def pack(self) -> bytes:
+        return _MARK * self._marks + self._call.pack()
+
+    def receive(self, reply: Any) -> bool:
+        if self._marks:
+            self._marks = 0
+            if isinstance(reply, ReplyError):
+                self._call.fail(ERROR_REQUEST, f"WAIT needs a PUBLISH to 'glidecached:wait' first: {reply}")
+            return False
+        if not self._call.receive(reply):
+            return False
+        self._dedicated.finished()
+        return True
+
+    def is_wanted(self, now_ns: int) -> bool:
+        return self._call.is_wanted(now_ns)
+
+    def abandon(self) -> None:
+        self._call.abandon()
+        self._dedicated.finished()
+
+    def succeed(self, reply: Any) -> None:
+        self._call.succeed(reply)
+
+    def fail(self, code: int, message: str) -> None:
+        self._call.fail(code, message)

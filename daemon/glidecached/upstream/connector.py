@@ -1,0 +1,206 @@
+"""Making connections: address, TLS, handshake, password and database, by valkey-py, in a thread of their own.
+
+A handshake takes round trips, and a name or a silent host takes seconds: the loop must not wait for them. What comes
+back is a connected socket, which the loop then uses by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from valkey.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from valkey.exceptions import AuthenticationError, ResponseError, ValkeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glidecached.loop import Loop
+    from glidecached.upstream.identity import Address, Target, TlsMaterial
+
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
+_RESP3 = 3
+_RESP2 = 2
+
+
+class ConnectError(Exception):
+    """No connection could be made: the text says to which address, and why.
+
+    `refused` tells that a server was reached, and did not accept the credentials.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A connected, authenticated, non-blocking socket, whose database is selected. `close` it exactly once."""
+
+    socket: socket.socket
+    address: Address
+    resp_version: int
+    _owner: Any
+
+    def close(self) -> None:
+        """Close the socket. Never raises."""
+        self._owner.disconnect()
+
+
+class Attempt:
+    """One attempt to connect, in a helper thread; `done` is called in the loop, unless it was abandoned."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        target: Target,
+        timeout_ms: int,
+        done: Callable[[Channel | ConnectError], object],
+    ) -> None:
+        self._loop = loop
+        self._target = target
+        self._timeout_seconds = timeout_ms / 1000
+        self._done: Callable[[Channel | ConnectError], object] | None = done
+        # A daemon thread: a host that answers nothing must not keep the process from ending.
+        threading.Thread(target=self._run, name="glidecached-connect", daemon=True).start()
+
+    def abandon(self) -> None:
+        """Close the connection if it comes about, and tell nobody."""
+        self._done = None
+
+    def _run(self) -> None:
+        result: Channel | ConnectError
+        try:
+            result = connect(self._target, self._timeout_seconds)
+        except ConnectError as error:
+            result = error
+        except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for the outcome
+            result = ConnectError(f"{_names(self._target)}: {type(error).__name__}: {error}")
+        self._loop.call_from_thread(self._finish, result)
+
+    def _finish(self, result: Channel | ConnectError) -> None:
+        if self._done is not None:
+            self._done(result)
+        elif isinstance(result, Channel):
+            result.close()
+
+
+def connect(target: Target, timeout_seconds: float) -> Channel:
+    """Connect to the first of the target's servers that is reachable and, of several, the primary.
+
+    Blocks up to `timeout_seconds` per address and step. Raises `ConnectError` with every address's reason.
+    """
+    reasons = []
+    refused = False
+    for address in target.addresses:
+        try:
+            channel = _connect_to(address, target, timeout_seconds)
+        except (ValkeyError, OSError) as error:
+            reasons.append(_reason(address, error, target))
+            refused = refused or isinstance(error, AuthenticationError)
+            continue
+        if len(target.addresses) == 1 or _is_primary(channel):
+            channel.socket.setblocking(False)
+            return channel
+        channel.close()
+        reasons.append(f"{address}: a replica, not the primary")
+    raise ConnectError("; ".join(reasons), refused=refused)
+
+
+def _connect_to(address: Address, target: Target, timeout_seconds: float) -> Channel:
+    """RESP3 where the server speaks it, as the clients of GLIDE expect; RESP2 with older or restricted servers."""
+    try:
+        return _handshake(address, target, timeout_seconds, _RESP3)
+    except ResponseError:
+        return _handshake(address, target, timeout_seconds, _RESP2)
+
+
+def _handshake(address: Address, target: Target, timeout_seconds: float, resp_version: int) -> Channel:
+    credentials = target.credentials
+    options: dict[str, Any] = {
+        "db": target.database,
+        "username": credentials.username,
+        "password": credentials.password,
+        "protocol": resp_version,
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": timeout_seconds,
+        # No CLIENT SETINFO: not every server has it (contract C16).
+        "lib_name": None,
+        "lib_version": None,
+    }
+    # Any: valkey-py's connections are partly untyped.
+    kind: Any
+    if address.is_unix:
+        kind = UnixDomainSocketConnection
+        options["path"] = address.host
+    else:
+        kind = Connection if credentials.tls is None else SSLConnection
+        options |= {
+            "host": address.host,
+            "port": address.port,
+            "socket_keepalive": True,
+            "socket_keepalive_options": _KEEPALIVE,
+        }
+    with _tls_options(credentials.tls) as tls_options:
+        connection = kind(**options, **tls_options)
+        connection.connect()
+    return Channel(connection._sock, address, resp_version, connection)
+
+
+@contextlib.contextmanager
+def _tls_options(tls: TlsMaterial | None) -> Iterator[dict[str, Any]]:
+    """valkey-py's TLS arguments. The certificate and the key stand in files of memory while they are read."""
+    if tls is None:
+        yield {}
+        return
+    with contextlib.ExitStack() as stack:
+        yield {
+            "ssl_cert_reqs": ssl.CERT_NONE if tls.insecure else ssl.CERT_REQUIRED,
+            "ssl_check_hostname": not tls.insecure,
+            "ssl_ca_data": None if tls.ca is None else tls.ca.decode("ascii"),
+            "ssl_certfile": None
+            if tls.certificate is None
+            else stack.enter_context(_memory_file(tls.certificate)),
+            "ssl_keyfile": None if tls.key is None else stack.enter_context(_memory_file(tls.key)),
+        }
+
+
+@contextlib.contextmanager
+def _memory_file(content: bytes) -> Iterator[str]:
+    """A path that leads to `content` while the context lasts: Python's ssl reads certificates only from paths."""
+    descriptor = os.memfd_create("glidecached-pem", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        file.write(content)
+        yield f"/proc/self/fd/{descriptor}"
+
+
+def _is_primary(channel: Channel) -> bool:
+    """Of several given servers only the primary takes writes. One that does not tell its role is taken for it."""
+    connection = channel._owner
+    connection.send_command("ROLE")
+    try:
+        role = connection.read_response()
+    except ResponseError:
+        return True
+    return bool(role[0] == b"master")
+
+
+def _reason(address: Address, error: Exception, target: Target) -> str:
+    text = str(error) or type(error).__name__
+    if isinstance(error, AuthenticationError):
+        # valkey-py strips the server's own code from its text.
+        if target.credentials.password is None:
+            text = f"the server asks for a password (NOAUTH): {text}"
+        else:
+            text = f"the server refused the user name or the password (WRONGPASS): {text}"
+    return text if str(address) in text else f"{address}: {text}"
+
+
+def _names(target: Target) -> str:
+    return ", ".join(str(address) for address in target.addresses)

@@ -1,0 +1,146 @@
+"""Whom an upstream connection belongs to: the identity that pools are bound to, and the credentials that prove it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from typing import Literal, NamedTuple
+
+Mode = Literal["standalone", "cluster"]
+
+DEFAULT_USER = "default"
+"""The server's own name for whoever gives no user name."""
+
+
+class Address(NamedTuple):
+    """Where one server listens: a host with its port, or the path of a Unix socket with port 0."""
+
+    host: str
+    port: int
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether `host` is the path of a Unix socket."""
+        return self.port == 0
+
+    def __str__(self) -> str:
+        if self.is_unix:
+            return f"unix:{self.host}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsMaterial:
+    """How TLS is spoken to the servers; PEM texts as bytes, never paths. Not shown by `repr`."""
+
+    insecure: bool = False
+    ca: bytes | None = field(default=None, repr=False)
+    certificate: bytes | None = field(default=None, repr=False)
+    key: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What proves to the servers who is asking. Not shown by `repr`."""
+
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: TlsMaterial | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What two clients must have in common to share one pool (contract C18).
+
+    `tls` is `"off"`, `"insecure"`, or `"verified"` with a digest of the given certificate authorities: a client that
+    verifies its servers must never be answered from what an unverified connection brought. `user` is the name, or, for
+    a client certificate without one, its digest, because a server may map certificates to users.
+    """
+
+    addresses: frozenset[Address]
+    tls: str
+    database: int
+    user: str
+
+    def differences(self, other: Identity) -> list[str]:
+        """`"database 0, not 1"` for each field in which `other` is different."""
+        return [
+            f"{name} {_plain(mine)}, not {_plain(theirs)}"
+            for name in (each.name for each in fields(self))
+            if (mine := getattr(self, name)) != (theirs := getattr(other, name))
+        ]
+
+    def __str__(self) -> str:
+        tls = "" if self.tls == "off" else f" over TLS ({self.tls})"
+        return f"{_plain(self.addresses)}{tls}, database {self.database}, user {self.user}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Everything that is needed to connect. Equal targets share one upstream: connections, order, proof."""
+
+    mode: Mode
+    addresses: tuple[Address, ...]
+    database: int = 0
+    credentials: Credentials = field(default_factory=Credentials)
+
+    @property
+    def identity(self) -> Identity:
+        """The part of it that pools are bound to: no mode, no order of addresses, no secret."""
+        credentials = self.credentials
+        return Identity(
+            addresses=frozenset(self.addresses),
+            tls=_tls_identity(credentials.tls),
+            database=self.database,
+            user=credentials.username or _certificate_user(credentials.tls) or DEFAULT_USER,
+        )
+
+
+def parse_address(text: str) -> Address:
+    """Read `host:port`, `[v6]:port` or `unix:/path`. Raises `ValueError` that says what is right."""
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:").removeprefix("//")
+        if not path.startswith("/"):
+            message = f"{text!r} is not an address: a Unix socket's path must be absolute, as in unix:/run/valkey.sock"
+            raise ValueError(message)
+        return Address(path, 0)
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004
+        message = f"{text!r} is not an address; write host:port, [IPv6]:port or unix:/path"
+        raise ValueError(message)
+    return network_address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def network_address(host: str, port: int) -> Address:
+    """A server's host and port, the name in lower case. Raises `ValueError` for what cannot be a host or a port."""
+    if not host or "/" in host or not host.isprintable() or any(character.isspace() for character in host):
+        message = f"{host!r} is not a host name or an IP address"
+        raise ValueError(message)
+    if not 0 < port < 65536:  # noqa: PLR2004
+        message = f"{port} is not a port; allowed are 1 to 65535"
+        raise ValueError(message)
+    return Address(host.lower(), port)
+
+
+def _tls_identity(tls: TlsMaterial | None) -> str:
+    if tls is None:
+        return "off"
+    if tls.insecure:
+        return "insecure"
+    return "verified" if tls.ca is None else f"verified by CA {_digest(tls.ca)}"
+
+
+def _certificate_user(tls: TlsMaterial | None) -> str | None:
+    if tls is None or tls.certificate is None:
+        return None
+    return f"certificate {_digest(tls.certificate)}"
+
+
+def _digest(pem: bytes) -> str:
+    return hashlib.sha256(pem).hexdigest()[:16]
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, frozenset):
+        return ",".join(sorted(str(each) for each in value))
+    return str(value)

@@ -1,0 +1,268 @@
+"""One standalone server: a multiplexed connection that is made on first use and comes back by itself."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
+from glidecached.upstream.blocking import BlockingConnections
+from glidecached.upstream.call import SingleCall
+from glidecached.upstream.connection import Connection
+from glidecached.upstream.connector import Attempt, Channel, ConnectError
+
+if TYPE_CHECKING:
+    from glidecached.loop import Loop, Timer
+    from glidecached.upstream.base import UpstreamOptions
+    from glidecached.upstream.call import BatchCall, Call
+    from glidecached.upstream.identity import Address, Target
+
+logger = logging.getLogger(__name__)
+
+_MAX_ATTEMPTS = 3
+_STEADY_NS = 1_000_000_000
+_WATCH_INTERVAL_MS = 1_000
+
+
+class StandaloneUpstream:
+    """The upstream of one standalone target: see `glidecached.upstream.base.Upstream`.
+
+    Without a connection, calls wait for the attempt that is under way. When it fails they fail with its reason, and so
+    do new ones that cannot live to see the next attempt; attempts go on, with exponential back-off and jitter, while
+    there are sessions. When a connection is lost, what was sent may have run: known reads are sent again, up to three
+    times, everything else fails.
+    """
+
+    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
+        self.target = target
+        self.sessions = 0
+        self.proved = False
+        self.last_error: str | None = None
+        self._loop = loop
+        self._options = options
+        self._queue: deque[Call] = deque()
+        self._connection: Connection | None = None
+        self._address: Address = target.addresses[0]
+        self._connected_ns = 0
+        self._attempt: Attempt | None = None
+        self._retry: Timer | None = None
+        self._retry_ns = 0
+        self._failures = 0
+        self._flushing = False
+        self._closed_reason: str | None = None
+        self._watch: Timer | None = None
+        self._blocking = BlockingConnections(loop, target, options)
+        self._submitted = 0
+        self._failed = 0
+        self._connections = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the multiplexed connection stands."""
+        return self._connection is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether any call is open."""
+        waits = self._connection is not None and bool(self._connection.waiting)
+        return waits or bool(self._queue) or bool(self._blocking.in_use)
+
+    def submit(self, call: SingleCall) -> None:
+        """Send the call on the multiplexed connection, in the order of submission."""
+        self._enqueue(call)
+
+    def submit_batch(self, call: BatchCall) -> None:
+        """Send the batch in one write: nothing comes between its commands."""
+        self._enqueue(call)
+
+    def submit_blocking(self, call: Call) -> None:
+        """Send the call on a connection of its own."""
+        self._submitted += 1
+        self._blocking.submit(call)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._flushing = False
+        if self._connection is not None:
+            self._connection.send(self._queue)
+
+    def close(self, reason: str) -> None:
+        """Close everything; what is open fails."""
+        if self._closed_reason is not None:
+            return
+        self._closed_reason = reason
+        for timer in (self._retry, self._watch):
+            if timer is not None:
+                timer.cancel()
+        if self._attempt is not None:
+            self._attempt.abandon()
+        if self._connection is not None:
+            self._connection.close()
+            self._queue.extendleft(reversed(self._connection.waiting))
+            self._connection = None
+        self._blocking.close(reason)
+        self._fail_queue(reason)
+
+    def stats(self) -> dict[str, Any]:
+        """Numbers for the operator."""
+        waiting = 0 if self._connection is None else len(self._connection.waiting)
+        return {
+            "mode": "standalone",
+            "identity": str(self.target.identity),
+            "addresses": [str(address) for address in self.target.addresses],
+            "connected_to": str(self._address) if self.connected else None,
+            "last_error": self.last_error,
+            "sessions": self.sessions,
+            "requests": self._submitted,
+            "failed": self._failed,
+            "in_flight": waiting,
+            "queued": len(self._queue),
+            "connections_made": self._connections,
+            "blocking_connections": self._blocking.count,
+        }
+
+    def connection_drained(self) -> None:
+        """`connection.Owner`: there is room for more."""
+        self.flush()
+
+    def connection_lost(self, reason: str) -> None:
+        """`connection.Owner`: sort what was sent into what may be sent again and what may have run."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        self.last_error = f"{self._address}: connection lost: {reason}"
+        logger.warning("upstream %s", self.last_error)
+        failing = []
+        again = []
+        for call in connection.waiting:
+            if call.repeatable and call.attempts < _MAX_ATTEMPTS:
+                call.restart()
+                again.append(call)
+            else:
+                failing.append(call)
+        self._queue.extendleft(reversed(again))
+        self._failed += len(failing)
+        for call in failing:
+            call.fail(ERROR_CONNECTION, f"{self.last_error}; the command may have run")
+        if time.monotonic_ns() - self._connected_ns >= _STEADY_NS:
+            self._failures = 0
+            self._connect()
+        else:
+            # It took the connection and dropped it: as good as no server. What waits fails with the next attempt.
+            self._back_off()
+
+    def _enqueue(self, call: Call) -> None:
+        self._submitted += 1
+        if self._closed_reason is not None:
+            self._refuse(call, ERROR_CONNECTION, self._closed_reason)
+            return
+        connection = self._connection
+        if connection is None:
+            self._enqueue_unconnected(call)
+        elif len(self._queue) + len(connection.waiting) >= self._options.max_waiting_requests:
+            self._refuse(call, ERROR_BUSY, self._too_many())
+        else:
+            self._queue.append(call)
+            if not self._flushing:
+                self._flushing = True
+                self._loop.defer(self.flush)
+
+    def _enqueue_unconnected(self, call: Call) -> None:
+        if self._retry is not None and call.deadline_ns <= self._retry_ns:
+            self._refuse(call, ERROR_CONNECTION, self.last_error or "not connected")
+        elif len(self._queue) >= self._options.max_waiting_requests:
+            self._refuse(call, ERROR_BUSY, self._too_many())
+        else:
+            self._queue.append(call)
+            if self._attempt is None and self._retry is None:
+                self._connect()
+
+    def _too_many(self) -> str:
+        return f"{self._options.max_waiting_requests} requests already wait for {self._address}"
+
+    def _refuse(self, call: Call, code: int, message: str) -> None:
+        self._failed += 1
+        call.fail(code, message)
+
+    def _connect(self) -> None:
+        self._retry = None
+        self._attempt = Attempt(self._loop, self.target, self._options.connect_timeout_ms, self._attempted)
+
+    def _attempted(self, result: Channel | ConnectError) -> None:
+        self._attempt = None
+        if isinstance(result, ConnectError):
+            self._attempt_failed(result)
+            return
+        if self.last_error is not None:
+            logger.info("upstream %s is reachable again", result.address)
+        self.proved = True
+        self.last_error = None
+        self._address = result.address
+        self._connected_ns = time.monotonic_ns()
+        self._connections += 1
+        self._connection = Connection(self._loop, result, self)
+        self._queue.appendleft(_NameConnection())
+        self._loop.defer(self.flush)
+        if self._watch is None:
+            self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_for_stall)
+        logger.debug("upstream %s connected, RESP%d", result.address, result.resp_version)
+
+    def _attempt_failed(self, error: ConnectError) -> None:
+        if error.refused:
+            self.proved = False
+        if self.last_error != str(error):
+            logger.warning("upstream not reachable: %s", error)
+        self.last_error = str(error)
+        self._fail_queue(self.last_error)
+        self._back_off()
+
+    def _back_off(self) -> None:
+        """Plan the next attempt, if anybody could want it: half of the delay is fixed, half is chance."""
+        self._failures += 1
+        if not self.sessions and not self._queue:
+            return
+        options = self._options
+        delay_ms = min(
+            options.reconnect_max_ms, options.reconnect_initial_ms * 2 ** min(self._failures - 1, 16)
+        )
+        delay_ms *= 0.5 + 0.5 * random.random()  # noqa: S311 - spreads attempts, protects nothing
+        self._retry_ns = time.monotonic_ns() + int(delay_ms * 1e6)
+        self._retry = self._loop.call_at(self._retry_ns, self._connect)
+
+    def _fail_queue(self, reason: str) -> None:
+        calls, self._queue = self._queue, deque()
+        self._failed += len(calls)
+        for call in calls:
+            call.fail(ERROR_CONNECTION, reason)
+
+    def _watch_for_stall(self) -> None:
+        """Give up a connection on which replies have stopped coming: the network may have lost it silently."""
+        self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_for_stall)
+        connection = self._connection
+        if connection is None or not connection.waiting:
+            return
+        silent_ms = (time.monotonic_ns() - connection.last_received_ns) / 1e6
+        if silent_ms > self._options.stall_timeout_ms:
+            connection.close()
+            self.connection_lost(f"no reply for {silent_ms / 1e3:.0f} s")
+
+
+class _NameConnection(SingleCall):
+    """Names the connection for the server's operators. Whether the server allows that does not matter."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__((b"CLIENT", b"SETNAME", b"glidecached"), 2**63, repeatable=False)
+
+    def abandon(self) -> None:
+        """Not sent: nobody minds."""
+
+    def succeed(self, reply: Any) -> None:
+        """Named, or not."""
+
+    def fail(self, code: int, message: str) -> None:
+        """Not named."""

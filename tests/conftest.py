@@ -1,0 +1,43 @@
+"""What all tests share: what a missing system program means, and the logs of a failed test's processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.process import ChildProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+LOG_TAIL_CHARACTERS = 6_000
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """The path of `strace`. Without it a test is skipped on a developer's machine, and fails in CI."""
+    path = shutil.which("strace")
+    if path is None:
+        message = "strace is not installed: scripts/system-deps installs it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Show with a failure what the processes wrote that the test stands on."""
+    report = yield
+    if report.failed:
+        processes = {
+            value: name
+            for name, value in getattr(item, "funcargs", {}).items()
+            if isinstance(value, ChildProcess)
+        }
+        for process, name in processes.items():
+            report.sections.append((f"log of {name}", process.log_text()[-LOG_TAIL_CHARACTERS:]))
+    return report

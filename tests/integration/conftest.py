@@ -1,0 +1,189 @@
+"""Fixtures of the tests that run against real daemons and real Valkey servers.
+
+One server and one daemon serve most tests: each test gets the server empty and makes pools of its own.
+A test that kills, stops or configures one of them starts its own with `start_valkey` or `start_daemon`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache import NodeAddress
+from support.caches import new_cache
+from support.clients import KINDS
+from support.connector import Connector
+from support.daemon import Daemon
+from support.valkey_server import HOST, ValkeyServer
+from support.wire import WireClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from glidecache import ClientSideCache
+
+
+@pytest.fixture(scope="session")
+def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def valkey(valkey_of_session: ValkeyServer) -> ValkeyServer:
+    """The common server, empty, its command counts at 0."""
+    valkey_of_session.reset()
+    return valkey_of_session
+
+
+class DaemonOfSession:
+    """The common daemon, replaced when a test has ended it."""
+
+    def __init__(self, directory: Path, tables: dict[str, Any]) -> None:
+        self._directory = directory
+        self._numbers = itertools.count()
+        self._tables = tables
+        self._daemon: Daemon | None = None
+
+    def running(self) -> Daemon:
+        """The daemon, started if there is none."""
+        if self._daemon is None or not self._daemon.running:
+            self.discard()
+            self._daemon = Daemon(self._directory / str(next(self._numbers)), self._tables)
+            self._daemon.start()
+        return self._daemon
+
+    def discard(self) -> None:
+        if self._daemon is not None:
+            self._daemon.discard()
+
+
+@pytest.fixture(scope="session")
+def daemon_of_session(
+    tmp_path_factory: pytest.TempPathFactory, valkey_of_session: ValkeyServer
+) -> Iterator[DaemonOfSession]:
+    holder = DaemonOfSession(
+        tmp_path_factory.mktemp("daemon"),
+        {
+            "upstreams": {
+                "default": {"addresses": [f"{HOST}:{valkey_of_session.port}"]},
+                "database-one": {"addresses": [f"{HOST}:{valkey_of_session.port}"], "database_id": 1},
+            },
+            "caches": {
+                "configured": {
+                    "upstream": "default",
+                    "max_cache_kb": 64,
+                    "entry_ttl_ms": 0,
+                    "eviction_policy": "LRU",
+                    "enable_metrics": True,
+                }
+            },
+        },
+    )
+    yield holder
+    holder.discard()
+
+
+@pytest.fixture
+def daemon(daemon_of_session: DaemonOfSession, valkey: ValkeyServer) -> Iterator[Daemon]:
+    """The common daemon, in front of the common server; it must live through every test, without a traceback."""
+    del valkey  # the server is emptied before the daemon is used
+    daemon = daemon_of_session.running()
+    seen = len(daemon.log_text())
+    yield daemon
+    log = daemon.log_text()[seen:]
+    assert daemon.running, f"the daemon ended with status {daemon.process.returncode}:\n{log}"
+    assert "Traceback" not in log, log
+
+
+@pytest.fixture
+def start_valkey(tmp_path: Path) -> Iterator[Callable[..., ValkeyServer]]:
+    """Start a server of the test's own; the arguments are lines of its configuration."""
+    started: list[ValkeyServer] = []
+
+    def start(*directives: str) -> ValkeyServer:
+        server = ValkeyServer(tmp_path / f"valkey-{len(started)}", *directives)
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    """Start a daemon of the test's own; the keyword arguments are the tables of its configuration file."""
+    made: list[Daemon] = []
+
+    def start(*arguments: str, launch_only: bool = False, **tables: Any) -> Daemon:
+        daemon = Daemon(tmp_path / f"daemon-{len(made)}", tables)
+        made.append(daemon)
+        if launch_only:
+            daemon.launch(*arguments)
+        else:
+            daemon.start(*arguments)
+        return daemon
+
+    yield start
+    for daemon in made:
+        daemon.discard()
+
+
+@pytest.fixture
+def own_valkey(start_valkey: Callable[..., ValkeyServer]) -> ValkeyServer:
+    """A server that this test may stop, kill and configure."""
+    return start_valkey()
+
+
+@pytest.fixture
+def own_daemon(start_daemon: Callable[..., Daemon], own_valkey: ValkeyServer) -> Daemon:
+    """A daemon that this test may stop and kill, in front of `own_valkey`."""
+    return start_daemon(upstreams={"default": {"addresses": [f"{HOST}:{own_valkey.port}"]}})
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which of the two clients the test runs with: each contract test runs with both."""
+    value: str = request.param
+    return value
+
+
+@pytest.fixture
+def connect(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connector]:
+    """Make clients: `connect(cache)`, or with more of the configuration's keywords."""
+
+    def common() -> dict[str, Any]:
+        daemon: Daemon = request.getfixturevalue("daemon")
+        server: ValkeyServer = request.getfixturevalue("valkey")
+        return {"runtime_dir": str(daemon.runtime_dir), "addresses": [NodeAddress(HOST, server.port)]}
+
+    connector = Connector(kind, common, tmp_path)
+    yield connector
+    connector.discard()
+
+
+@pytest.fixture
+def wire(daemon: Daemon) -> Iterator[WireClient]:
+    """A client that speaks the protocol by hand, at the common daemon."""
+    with WireClient(daemon.runtime_dir) as client:
+        yield client
+
+
+@pytest.fixture
+def cache() -> ClientSideCache:
+    """An unnamed cache with room for everything, no expiry, and metrics."""
+    return new_cache()
+
+
+@pytest.fixture
+def unique_name() -> str:
+    """A cache name that no other test uses."""
+    return f"cache-{uuid.uuid4().hex[:12]}"

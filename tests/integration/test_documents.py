@@ -1,0 +1,136 @@
+"""The documents' examples, run as they stand."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import inspect
+import io
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.process import ROOT, child_environment
+from support.waiting import wait_until
+from support.wire import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+README = (ROOT / "README.md").read_text()
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def embedded_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the first terminal of the README runs; the others find it by the environment."""
+    runtime_dir = tmp_path / "run"
+    monkeypatch.setenv("GLIDECACHED_RUNTIME_DIR", str(runtime_dir))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "glidecached", "--embedded"],
+            env=child_environment(GLIDECACHED_RUNTIME_DIR=str(runtime_dir)),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until(lambda: answers(runtime_dir), "the daemon answers", 20)
+        yield
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def run(example: str) -> list[str]:
+    """Paste an example into an interpreter, one that awaits if the example does; the lines that it prints."""
+    printed = io.StringIO()
+    code = compile(example, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    names: dict[str, object] = {}
+
+    async def interpreter() -> None:
+        result = eval(code, names)  # noqa: S307 - the README's own text
+        if inspect.isawaitable(result):
+            await result
+            await names["client"].close()  # type: ignore[attr-defined]
+
+    with contextlib.redirect_stdout(printed):
+        if code.co_flags & inspect.CO_COROUTINE:
+            asyncio.run(interpreter())
+        else:
+            eval(code, names)  # noqa: S307 - the README's own text
+            names["client"].close()  # type: ignore[attr-defined]
+    return printed.getvalue().splitlines()
+
+
+def promised(example: str) -> list[str]:
+    """The output that the example's comments promise."""
+    return [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# b'")]
+
+
+@pytest.mark.usefixtures("embedded_daemon")
+def test_the_readmes_examples_print_what_they_promise() -> None:
+    awaited, blocking, third_terminal = EXAMPLES
+    for example in (awaited, blocking):
+        assert len([line for line in example.splitlines() if line and not line.startswith("#")]) <= 6
+        assert run(example) == promised(example)
+    value, counted, same = run(third_terminal)
+    assert [value] == promised(third_terminal)
+    assert counted.startswith("['cmdstat_get:calls=2,"), "one GET for each of the two keys, and none for the hits"
+    assert len(same.split()) == 2
+
+
+@pytest.mark.usefixtures("embedded_daemon")
+def test_code_written_for_glide_runs_with_another_import() -> None:
+    """What GLIDE's page shows: every option by keyword, metrics awaited, two clients on one cache object."""
+    example = """
+from glidecache import (
+    ClientSideCache, EvictionPolicy, GlideClient, GlideClientConfiguration,
+    GlideClusterClient, GlideClusterClientConfiguration, NodeAddress,
+)
+cache = ClientSideCache.create(
+    max_cache_kb=1024, entry_ttl_ms=60_000, eviction_policy=EvictionPolicy.LRU, enable_metrics=True
+)
+client = await GlideClient.create(GlideClientConfiguration(addresses=None, client_side_cache=cache))
+other = await GlideClient.create(GlideClientConfiguration(client_side_cache=cache))
+await client.set("key", "value")
+await client.get("key")
+print(await other.get("key"))
+hit_rate = await client.get_cache_hit_rate()
+miss_rate = await client.get_cache_miss_rate()
+entry_count = await client.get_cache_entry_count()
+evictions = await client.get_cache_evictions()
+expirations = await client.get_cache_expirations()
+total = await client.get_cache_total_lookups()
+print(f"{hit_rate:.2%} {miss_rate:.2%} {entry_count} {evictions} {expirations} {total}")
+await other.close()
+"""
+    assert run(example) == ["b'value'", "50.00% 50.00% 1 0 0 2"]
+
+
+def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
+    environment = {**os.environ, **child_environment(TMPDIR=str(tmp_path))}
+    shown = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "demo.py", "--seconds", "2"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stderr == ""
+    steps = [line.split() for line in shown.stdout.splitlines() if re.match(r"  [1-6]  ", line)]
+    assert [step[0] for step in steps] == list("123456")
+    load = re.findall(r"^ +([\d,]+) +([\d.]+)% +([\d,]+) +([\d,]+) +([\d,]+)$", shown.stdout, re.MULTILINE)
+    assert len(load) >= 2
+    hits_per_second, hit_rate, entries, *_ = load[-1]
+    assert int(hits_per_second.replace(",", "")) > 0
+    assert float(hit_rate) > 10
+    assert int(entries.replace(",", "")) > 100
+    assert list(tmp_path.iterdir()) == []

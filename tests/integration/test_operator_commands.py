@@ -1,0 +1,98 @@
+"""The `glidecache` command: ping, stats, flush, drop."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.cacheable import GET
+from support.caches import is_cached, new_cache
+from support.process import child_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.connector import Connector
+    from support.daemon import Daemon
+    from support.valkey_server import ValkeyServer
+
+
+def glidecache(runtime_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a shell would."""
+    program = "import sys; from glidecached.cli.operator import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments, "--runtime-dir", str(runtime_dir)],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_ping_succeeds_when_the_daemon_answers(daemon: Daemon) -> None:
+    answered = glidecache(daemon.runtime_dir, "ping")
+    assert answered.returncode == 0, answered.stderr
+
+
+def test_every_command_fails_clearly_without_a_daemon(tmp_path: Path) -> None:
+    for command in (["ping"], ["stats"], ["flush", "name"], ["drop", "name"]):
+        failed = glidecache(tmp_path, *command)
+        assert failed.returncode != 0
+        assert str(tmp_path) in failed.stderr
+        assert "Traceback" not in failed.stderr
+
+
+def test_stats_tell_about_every_cache(
+    connect: Connector, daemon: Daemon, valkey: ValkeyServer, unique_name: str
+) -> None:
+    GET.write(valkey, "k", 1)
+    client = connect(new_cache(name=unique_name))
+    for _ in range(4):
+        client.get("k")
+    shown = glidecache(daemon.runtime_dir, "stats")
+    assert shown.returncode == 0, shown.stderr
+    assert unique_name in shown.stdout
+    answer = json.loads(glidecache(daemon.runtime_dir, "stats", "--json").stdout)
+    (cache,) = [one for one in answer["caches"] if one["name"] == unique_name]
+    assert cache["metrics"]["hits"] == 3
+    assert cache["metrics"]["entry_count"] == 1
+    assert answer["daemon"]["pid"] == daemon.pid
+    assert answer["upstreams"]
+
+
+def test_flush_empties_a_named_cache(
+    connect: Connector, daemon: Daemon, valkey: ValkeyServer, unique_name: str
+) -> None:
+    GET.write(valkey, "k", 1)
+    client = connect(new_cache(name=unique_name))
+    client.get("k")
+    flushed = glidecache(daemon.runtime_dir, "flush", unique_name)
+    assert flushed.returncode == 0, flushed.stderr
+    assert client.metrics().entry_count == 0
+    assert not is_cached(client, valkey, "k")
+    assert is_cached(client, valkey, "k")
+
+
+def test_drop_ends_a_named_cache(
+    connect: Connector, daemon: Daemon, valkey: ValkeyServer, unique_name: str
+) -> None:
+    GET.write(valkey, "k", 1)
+    client = connect(new_cache(name=unique_name))
+    client.get("k")
+    dropped = glidecache(daemon.runtime_dir, "drop", unique_name)
+    assert dropped.returncode == 0, dropped.stderr
+    assert unique_name not in glidecache(daemon.runtime_dir, "stats").stdout
+    assert client.get("k") == b"v1"
+
+
+@pytest.mark.parametrize("command", ["flush", "drop"])
+def test_names_that_are_not_there_are_named(daemon: Daemon, command: str) -> None:
+    failed = glidecache(daemon.runtime_dir, command, "no-such-cache")
+    assert failed.returncode != 0
+    assert "no-such-cache" in failed.stderr
+    assert "Traceback" not in failed.stderr

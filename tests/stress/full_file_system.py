@@ -1,0 +1,63 @@
+"""A pool on a file system that is smaller than its bound: `python -m stress.full_file_system TASK JSON-ARGUMENTS`.
+
+Runs in a mount namespace of its own, so that the small tmpfs that it mounts exists for this process alone.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.pool.store import PoolFull, PoolStore
+
+SETTINGS: dict[str, Any] = {
+    "max_cache_kb": 64 * 1024,
+    "entry_ttl_ms": 0,
+    "eviction_policy": "LRU",
+    "enable_metrics": True,
+    "instance_id": 1,
+    "grace_ms": 3_600_000,
+}
+
+
+def fill(*, directory: str, size_kb: int) -> dict[str, Any]:
+    """Store more than the file system holds; returns what happened."""
+    _mount(directory, size_kb)
+    try:
+        store = PoolStore.create(directory, "full", 1, **SETTINGS)
+    except PoolFull as error:
+        return {"created": False, "error": str(error)}
+    reader = PoolReader(store.pool_path, store.board_path)
+    stored = sum(store.insert(b"%d" % number, STRING, b"v" * 1_000, number + 1) for number in range(10_000))
+    newest = reader.get(9_999) == b"v" * 1_000
+    count, evictions, refusals = (
+        store.metrics().entry_count,
+        store.metrics().evictions,
+        store.file_system_full,
+    )
+    too_large = store.insert(b"too large", STRING, b"v" * (2 * size_kb * 1024), 10_001)
+    small_again = store.insert(b"small", STRING, b"v", 10_002)
+    store.check_integrity()
+    return {
+        "created": True,
+        "stored": stored,
+        "newest": newest,
+        "count": count,
+        "evictions": evictions,
+        "refusals": refusals,
+        "too_large": too_large,
+        "small_again": small_again and reader.get("small") == b"v",
+        "resident": store.resident_bytes,
+    }
+
+
+def _mount(directory: str, size_kb: int) -> None:
+    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", directory], check=True)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"fill": fill}[sys.argv[1]](**json.loads(sys.argv[2]))))  # noqa: T201  # the answer to the test

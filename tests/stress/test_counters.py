@@ -1,0 +1,83 @@
+"""C13 over processes: no lost updates, also not from processes that were killed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.reader import PoolReader
+from stress.churn import churn
+
+if TYPE_CHECKING:
+    from stress.conftest import MakeStore, StartWorker
+
+KEYS = 60
+
+
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_c13_the_sum_over_processes_and_threads_is_exact_at_rest(
+    make_store: MakeStore, start_worker: StartWorker, policy: str
+) -> None:
+    store = make_store(eviction_policy=policy)
+    store.insert(b"k", STRING, b"v", 1)
+    files = {"pool_path": store.pool_path, "board_path": store.board_path}
+    workers = [
+        start_worker("count_hits", **files, hits=60_000, threads=threads, key="k") for threads in (1, 2, 3)
+    ]
+    daemon_hits = daemon_misses = 0
+    while any(worker.running for worker in workers):
+        daemon_hits += store.lookup(b"k", STRING) is not None
+        daemon_misses += store.lookup(b"absent", STRING) is None
+    assert [worker.result()["hits"] for worker in workers] == [60_000, 120_000, 180_000]
+    metrics = store.metrics()
+    assert (metrics.hits, metrics.misses) == (360_000 + daemon_hits, daemon_misses)
+    assert PoolReader(store.pool_path, store.board_path).metrics() == metrics
+
+
+def test_c11_lfu_counts_of_several_processes_are_not_lost(
+    make_store: MakeStore, start_worker: StartWorker
+) -> None:
+    """Two processes hit one entry at once; it must outlive one that got a single access less."""
+    store = make_store(eviction_policy="LFU", max_cache_kb=1)
+    for flight, key in enumerate([b"a", b"b", b"c"], 1):
+        store.insert(key, STRING, b"v" * 250, flight)
+    files = {"pool_path": store.pool_path, "board_path": store.board_path}
+    workers = [start_worker("count_hits", **files, hits=50_000, threads=1, key="a") for _ in range(2)]
+    for worker in workers:
+        worker.result()
+    reader = PoolReader(store.pool_path, store.board_path)
+    for _ in range(99_999):
+        assert reader.get("b") is not None
+    for _ in range(100_001):
+        assert reader.get("c") is not None
+    store.insert(b"d", STRING, b"v" * 250, 4)
+    assert {key for key, _ in store.entries()} == {b"a", b"c", b"d"}
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_c13_processes_killed_anywhere_lose_no_count_but_that_of_their_last_call(
+    make_store: MakeStore, start_worker: StartWorker, stress_seconds: float, policy: str
+) -> None:
+    store = make_store(eviction_policy=policy)
+    graveyard = start_worker(
+        "die_reading",
+        pool_path=store.pool_path,
+        board_path=store.board_path,
+        seconds=stress_seconds,
+        keys=KEYS,
+        children=3,
+        seed=5,
+    )
+    give_up = time.monotonic() + stress_seconds + 30
+    churned = churn(
+        store, keys=KEYS, ttl_ms=0, seed=6, going_on=lambda: graveyard.running and time.monotonic() < give_up
+    )
+    result = graveyard.result()
+    assert result["strange"] == []
+    assert result["kills"] > 10 * stress_seconds
+    assert result["recorded"] > 1_000 * stress_seconds
+    assert 0 <= store.metrics().hits - churned.hits - result["recorded"] <= result["kills"]

@@ -1,0 +1,85 @@
+"""`CachedReads`: a hit never leaves compiled code, and anything else goes to the subclass's `_read_miss`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared.kinds import HASH, SET, STRING
+from glidecache_shared.pool.reader import CachedReads, PoolReader
+
+if TYPE_CHECKING:
+    from unit.pool.conftest import MakeStore
+
+METHODS = {"get": STRING, "hgetall": HASH, "smembers": SET}
+
+
+class Client(CachedReads):
+    """Notes its misses, and answers them with a sentinel."""
+
+    def __init__(self, reader: PoolReader | None = None) -> None:
+        self._reader = reader
+        self.misses: list[tuple[int, object]] = []
+
+    def _read_miss(self, kind: int, key: object) -> object:
+        self.misses.append((kind, key))
+        return b"answer %d" % len(self.misses)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_without_a_pool_everything_is_a_miss(method: str) -> None:
+    client = Client()
+    assert getattr(client, method)("k") == b"answer 1"
+    assert client.misses == [(METHODS[method], "k")]
+
+
+def test_hits_are_answered_from_the_pool_and_misses_are_handed_on(make_store: MakeStore) -> None:
+    store = make_store(now_ns=time.monotonic_ns())
+    client = Client(PoolReader(store.pool_path, store.board_path))
+    store.insert(b"g", STRING, b"v", 1)
+    store.insert(b"h", HASH, {b"f": b"v"}, 2)
+    store.insert(b"s", SET, set(), 3)
+    assert (client.get("g"), client.hgetall(b"h"), client.smembers(bytearray(b"s"))) == (
+        b"v",
+        {b"f": b"v"},
+        set(),
+    )
+    assert client.misses == []
+    answers: list[Any] = [client.get(b"h"), client.hgetall(7)]
+    assert answers == [b"answer 1", b"answer 2"]
+    assert client.misses == [(STRING, b"h"), (HASH, 7)]
+    client._reader = None  # what a subclass does when it loses its pool
+    assert client.get("g") == b"answer 3"
+
+
+def test_a_pool_that_is_not_trusted_is_a_miss(make_store: MakeStore) -> None:
+    store = make_store(now_ns=time.monotonic_ns())
+    client = Client(PoolReader(store.pool_path, store.board_path))
+    store.insert(b"g", STRING, b"v", 1)
+    store.retire()
+    assert client.get("g") == b"answer 1"
+
+
+def test_an_error_of_the_miss_reaches_the_caller(make_store: MakeStore) -> None:
+    class Broken(CachedReads):
+        def _read_miss(self, kind: int, key: object) -> object:
+            message = f"no upstream for {kind} {key!r}"
+            raise ConnectionError(message)
+
+    store = make_store(now_ns=time.monotonic_ns())
+    client = Broken()
+    client._reader = PoolReader(store.pool_path, store.board_path)  # as a subclass does
+    with pytest.raises(ConnectionError, match="no upstream for 1 'k'"):
+        client.get("k")
+
+
+def test_a_key_of_the_wrong_type_is_no_miss(make_store: MakeStore) -> None:
+    store = make_store(now_ns=time.monotonic_ns())
+    client = Client(PoolReader(store.pool_path, store.board_path))
+    wrong_keys: list[Any] = [True, None, [b"k"]]
+    for wrong in wrong_keys:
+        with pytest.raises(TypeError):
+            client.get(wrong)
+    assert client.misses == []

@@ -1,0 +1,92 @@
+"""The dependency rule: `glidecached -> glidecache_shared <- glidecache`, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.process import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PACKAGES = {
+    "glidecached": (ROOT / "daemon" / "glidecached", {"glidecached", "glidecache_shared"}),
+    "glidecache": (ROOT / "client" / "glidecache", {"glidecache", "glidecache_shared"}),
+    "glidecache_shared": (ROOT / "shared" / "glidecache_shared", {"glidecache_shared"}),
+}
+CLIENT_MAY_IMPORT = {"zmq", "msgpack", "valkey"}
+"""Third-party packages of the stub; `valkey` for the direct fallback alone."""
+
+
+def imports(source: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports, at whatever depth of nesting, with the line."""
+    for node in ast.walk(ast.parse(source.read_text(), str(source))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}:{node.lineno}: a relative import hides its package"
+            yield node.module or "", node.lineno
+
+
+def cython_imports(source: Path) -> Iterator[tuple[str, int]]:
+    """Every `import` and `cimport` line of a Cython file."""
+    for number, line in enumerate(source.read_text().splitlines(), 1):
+        words = line.split()
+        if len(words) > 1 and words[0] in {"import", "cimport", "from"}:
+            yield words[1], number
+
+
+def sources(directory: Path) -> Iterator[tuple[Path, str, int]]:
+    for source in sorted(directory.rglob("*.py*")):
+        if source.suffix in {".py", ".pyi"}:
+            for module, line in imports(source):
+                yield source, module, line
+        elif source.suffix in {".pyx", ".pxd"}:
+            for module, line in cython_imports(source):
+                yield source, module, line
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_import_what_they_may(package: str) -> None:
+    directory, allowed = PACKAGES[package]
+    found = list(sources(directory))
+    assert found, f"no source in {directory}"
+    wrong = [
+        f"{source.relative_to(ROOT)}:{line}: {module}"
+        for source, module, line in found
+        if module.partition(".")[0] in PACKAGES.keys() - allowed
+    ]
+    assert wrong == []
+
+
+def test_the_stub_needs_nothing_but_pyzmq_and_msgpack() -> None:
+    import sys
+
+    own = {"glidecache", "glidecache_shared"}
+    wrong = [
+        f"{source.relative_to(ROOT)}:{line}: {module}"
+        for directory in (PACKAGES["glidecache"][0], PACKAGES["glidecache_shared"][0])
+        for source, module, line in sources(directory)
+        if source.suffix in {".py", ".pyi"}
+        and module.partition(".")[0] not in own | CLIENT_MAY_IMPORT | set(sys.stdlib_module_names)
+    ]
+    assert wrong == []
+
+
+def test_only_the_direct_fallback_imports_valkey() -> None:
+    importing = {
+        source.name
+        for source, module, _ in sources(PACKAGES["glidecache"][0])
+        if module.partition(".")[0] == "valkey"
+    }
+    assert importing <= {"direct.py"}
+
+
+def test_source_roots_are_no_packages() -> None:
+    for root in ("daemon", "client", "shared"):
+        assert not (ROOT / root / "__init__.py").exists()
