@@ -209,8 +209,10 @@ def imports(flavour: Flavour, commands: list[Command], origins: dict[str, str]) 
         by_module.setdefault(origins[name], set()).add(name)
     lines = [f"{INDENT}import builtins"] if "builtins" in used else []
     own = sorted(module for module in by_module if module.startswith("glidecache"))
-    for module in sorted(by_module.keys() - set(own)):
-        lines.append(f"{INDENT}from {module} import {', '.join(sorted(by_module[module]))}")
+    lines += [
+        f"{INDENT}from {module} import {', '.join(sorted(by_module[module]))}"
+        for module in sorted(by_module.keys() - set(own))
+    ]
     lines.append("")
     for module in own:
         line = f"{INDENT}from {module} import {', '.join(sorted(by_module[module]))}"
@@ -250,6 +252,7 @@ def render(flavour: Flavour) -> str:
     return "\n".join(
         (
             f'"""{flavour.subject}, one method per plan. Written by tools/generate_commands.py: do not edit."""',
+            "# ruff: noqa: ASYNC109, N803 - names of arguments are GLIDE's",
             "",
             "from __future__ import annotations",
             "",

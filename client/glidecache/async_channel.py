@@ -1,7 +1,7 @@
 """The asyncio client's channels: one per process and event loop.
 
-ZeroMQ's descriptor tells of changes once ("edge-triggered"): after each wake-up everything that came is taken, and since
-sending can swallow the sign that something came, it is looked for after sending too.
+ZeroMQ's descriptor tells of changes once ("edge-triggered"): after each wake-up everything that came is taken, and
+since sending can swallow the sign that something came, it is looked for after sending too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class AsyncChannel(Channel):
         if link.is_up:
             return True
         self._up = self._loop.create_future()
-        timer = self._loop.call_later(_seconds_until(deadline_ns), _settle, self._up, False)  # noqa: FBT003
+        timer = self._loop.call_later(_seconds_until(deadline_ns), _settle, self._up, False)
         try:
             return await self._up
         finally:
@@ -74,7 +74,8 @@ class AsyncChannel(Channel):
         link.send(frame)
         if link.events() & READABLE:
             self._loop.call_soon(self._on_change, link)
-        reply = self._replies[request_id] = self._loop.create_future()
+        reply: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
+        self._replies[request_id] = reply
         timer = self._loop.call_later(_seconds_until(reply_deadline_ns(deadline_ns)), _give_up, reply)
         try:
             return await reply
@@ -101,7 +102,7 @@ class AsyncChannel(Channel):
                 continue
             if self._up is not None:
                 if events & WRITABLE:
-                    _settle(self._up, True)  # noqa: FBT003
+                    _settle(self._up, True)
             elif not events & WRITABLE:
                 self.drop()
                 self._fail(DaemonLostError())
@@ -211,7 +212,7 @@ def _seconds_until(deadline_ns: int) -> float:
     return min(max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9), _LONGEST_WAIT_SECONDS)
 
 
-def _settle(future: asyncio.Future[bool], result: bool) -> None:  # noqa: FBT001
+def _settle(future: asyncio.Future[bool], result: bool) -> None:
     if not future.done():
         future.set_result(result)
 

@@ -9,6 +9,7 @@ from glidecache_shared.kinds import HASH, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, NoReturn, Self, TypeVar
 
@@ -53,6 +54,10 @@ class AsyncClient:
             from glidecache.direct import AsyncDirect
 
             direct = AsyncDirect(settings)
+        # Bound methods of the pool's reader, so that a hit costs one attribute and one call.
+        self._cached_get: Callable[[Argument], bytes | None]
+        self._cached_hgetall: Callable[[Argument], dict[bytes, bytes] | None]
+        self._cached_smembers: Callable[[Argument], set[bytes] | None]
         self._settings = settings
         self._session: Session = Session(settings, LoopChannels(settings), direct, self._use_pool)
         self._calls: Calls = Calls(self._session, has_cache=settings.cache is not None)
@@ -154,7 +159,6 @@ class AsyncClient:
         return self
 
     def _use_pool(self, reader: PoolReader | None) -> None:
-        # Bound methods, so that a hit costs one attribute and one call.
         self._cached_get = _no_pool if reader is None else reader.get
         self._cached_hgetall = _no_pool if reader is None else reader.hgetall
         self._cached_smembers = _no_pool if reader is None else reader.smembers

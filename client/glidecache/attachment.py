@@ -65,7 +65,10 @@ def _hold(pool: dict[str, Any]) -> tuple[Lease, PoolReader]:
             lease.close()
             raise
     except OSError as error:
-        message = f"this process cannot map the cache's pool: {error}; the daemon's pool_dir must be visible and readable here"
+        message = (
+            f"this process cannot map the cache's pool: {error}; "
+            "the daemon's pool_dir must be visible and readable here"
+        )
         raise ConfigurationError(message) from error
     except PoolFormatError as error:
         message = f"this process cannot read the cache's pool: {error}"

@@ -65,7 +65,9 @@ class ClusterBatchOptions(BatchOptions):
         super().__init__(timeout)
         for name, value in (("route", route), ("retry_strategy", retry_strategy)):
             if value is not None:
-                message = f"ClusterBatchOptions: {name} is not supported: the daemon routes, and repeats nothing but reads"
+                message = (
+                    f"ClusterBatchOptions: {name} is not supported: the daemon routes, and repeats only reads"
+                )
                 raise ConfigurationError(message)
 
 

@@ -59,7 +59,7 @@ class BlockingChannel(Channel):
         return True
 
     async def _pause(self, nanoseconds: int) -> None:
-        time.sleep(nanoseconds / 1e9)
+        time.sleep(nanoseconds / 1e9)  # noqa: ASYNC251 - blocking is what this channel is for
 
     async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
         # Between two calls nobody looks: the daemon may have gone long ago.

@@ -30,8 +30,8 @@ class EvictionPolicy(Enum):
 class ClientSideCache:
     """A cache that clients share: all that are made with the same object, its copies, pickles and forks.
 
-    Make one with `create`, or with `named` for a cache of the daemon's configuration. The constructor takes GLIDE's fields
-    as they are. `max_cache_kb`, `entry_ttl_ms` and `eviction_policy` are None where the daemon's configuration has them.
+    Make one with `create`, or with `named` for a cache of the daemon's configuration. The constructor takes GLIDE's
+    fields as they are. `max_cache_kb` and `entry_ttl_ms` are None where the daemon's configuration has them.
     """
 
     def __init__(

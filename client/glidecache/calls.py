@@ -175,7 +175,7 @@ def _need_batch(batch: object, options: object, expected: type) -> None:
 
 
 async def _get_many_directly(direct: Any, keys: list[bytes], timeout_seconds: float) -> list[bytes | None]:
-    """`MGET`'s semantics from single `GET`s, which a cluster answers too: None for a missing key and for a wrong type."""
+    """`MGET`'s semantics from single `GET`s: None for a missing key and for a wrong type."""
     commands = [(b"GET", key) for key in keys]
     replies = await direct.batch(commands, timeout_seconds, atomic=False)
     for reply in replies:

@@ -97,7 +97,8 @@ class Channel:
                 continue  # it ended just now; perhaps another one comes
             except NoReplyError:
                 self.drop()
-                raise self._unavailable("does not answer") from None
+                problem = "does not answer"
+                raise self._unavailable(problem) from None
 
     async def request(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]

@@ -284,14 +284,15 @@ def _text(error: Exception) -> str:
     import valkey.exceptions as kinds
 
     text = str(error) or type(error).__name__
-    code = {
+    codes: dict[type[Exception], str] = {
         kinds.ExecAbortError: "EXECABORT",
         kinds.NoPermissionError: "NOPERM",
         kinds.NoScriptError: "NOSCRIPT",
         kinds.OutOfMemoryError: "OOM",
         kinds.ReadOnlyError: "READONLY",
         kinds.BusyLoadingError: "LOADING",
-    }.get(type(error))
+    }
+    code = codes.get(type(error))
     if code is None and type(error) is kinds.AuthenticationError:
         code = "NOAUTH" if "required" in text else "WRONGPASS"
     if code is None and type(error) is kinds.ResponseError and not text.split(" ", 1)[0].isupper():
@@ -309,7 +310,7 @@ def _error_for(error: Exception) -> GlideError:
 
 @contextlib.contextmanager
 def _tls_options(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """valkey's TLS arguments. Python's ssl reads client certificates from paths alone: theirs lead to memory."""
+    """The TLS arguments of valkey. Python's ssl reads client certificates from paths alone: theirs lead to memory."""
     if not spec["use_tls"]:
         yield {}
         return

@@ -1,8 +1,8 @@
 """One ZeroMQ connection to one daemon process, and to no other after it (architecture, failure model).
 
 A socket that reconnected by itself could hand what was meant for one daemon to the next. So a link connects once
-(`ZMQ_RECONNECT_IVL` -1), takes nothing before the connection stands (`ZMQ_IMMEDIATE`) and drops what is queued when it is
-closed (`ZMQ_LINGER` 0). That it can be written to is then the sign that the daemon's process is there.
+(`ZMQ_RECONNECT_IVL` -1), takes nothing before the connection stands (`ZMQ_IMMEDIATE`) and drops what is queued when it
+is closed (`ZMQ_LINGER` 0). That it can be written to is then the sign that the daemon's process is there.
 
 `zmq.backend` instead of `zmq`: its objects close in silence when they are collected, and know themselves after a fork.
 """

@@ -7,13 +7,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Generic, TypeVar
 
-    Result = TypeVar("Result", covariant=True)
+    Result_co = TypeVar("Result_co", covariant=True)
 
-    class _PlanOf(Generic[Result]):
+    class _PlanOf(Generic[Result_co]):
         """`Plan` is generic to type checkers; at run time `typing` would cost more than the whole plan."""
 
 else:
-    Result = None
+    Result_co = None
 
     class _PlanOf:
         __slots__ = ()
@@ -22,8 +22,8 @@ else:
             return cls
 
 
-class Plan(_PlanOf[Result]):
-    """One command, ready to be sent, and the decoding of its reply to `Result`.
+class Plan(_PlanOf[Result_co]):
+    """One command, ready to be sent, and the decoding of its reply to a result.
 
     `args` are the command's name and its arguments, encoded. `decode` turns the server's reply, RESP2's shape as well
     as RESP3's, into the documented result; None: the reply is the result. Immutable once made; it may be run any
@@ -32,10 +32,10 @@ class Plan(_PlanOf[Result]):
 
     __slots__ = ("args", "decode")
 
-    def __init__(self, args: list[bytes], decode: Callable[[Any], Result] | None = None) -> None:
+    def __init__(self, args: list[bytes], decode: Callable[[Any], Result_co] | None = None) -> None:
         self.args = args
         self.decode = decode
 
-    def result(self, reply: Any) -> Result:
+    def result(self, reply: Any) -> Result_co:
         """What the command's method returns for this reply, which is not an error."""
-        return reply if self.decode is None else self.decode(reply)  # type: ignore[no-any-return]
+        return reply if self.decode is None else self.decode(reply)

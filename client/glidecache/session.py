@@ -6,6 +6,7 @@ Written once for both clients: with a blocking channel and a blocking way to the
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from glidecache.attachment import Attachment, PoolGoneError
 from glidecache.errors import (
@@ -248,12 +249,10 @@ class Session:
         raise ConnectionError(message)
 
     async def _detach(self, channel: Channel, attachment: Attachment, deadline_ns: int) -> None:
-        try:
-            await channel.request(
-                protocol.DETACH, attachment.instance_id, deadline_ns, (attachment.session_id,)
-            )
-        except (DaemonLostError, NotSentError, NoReplyError, GlideError):
-            pass  # the daemon forgets sessions by itself; the lease is what keeps a pool
+        body = (attachment.session_id,)
+        # Best effort: the daemon forgets sessions by itself, and it is the lease that keeps a pool.
+        with suppress(DaemonLostError, NotSentError, NoReplyError, GlideError):
+            await channel.request(protocol.DETACH, attachment.instance_id, deadline_ns, body)
 
     async def _open_directly(self, problem: str) -> None:
         if self._direct is None:

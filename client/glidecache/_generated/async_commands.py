@@ -1,4 +1,5 @@
 """Commands that are awaited, one method per plan. Written by tools/generate_commands.py: do not edit."""
+# ruff: noqa: ASYNC109, N803 - names of arguments are GLIDE's
 
 from __future__ import annotations
 
@@ -853,7 +854,7 @@ class AsyncCommands:
         count: int | None = None,
         no_scores: bool = False,
     ) -> list[Any]:
-        """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; begin with `"0"`, the end is `b"0"`."""
+        """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; from `"0"` on, until `b"0"`."""
         return await self._run(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
     async def ping(self, message: Argument | None = None) -> bytes:

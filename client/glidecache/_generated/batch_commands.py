@@ -1,4 +1,5 @@
 """Commands that are added to a batch, one method per plan. Written by tools/generate_commands.py: do not edit."""
+# ruff: noqa: N803 - names of arguments are GLIDE's
 
 from __future__ import annotations
 
@@ -847,7 +848,7 @@ class BatchCommands:
         count: int | None = None,
         no_scores: bool = False,
     ) -> Self:
-        """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; begin with `"0"`, the end is `b"0"`."""
+        """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; from `"0"` on, until `b"0"`."""
         return self._add(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
     def ping(self, message: Argument | None = None) -> Self:

@@ -1,1 +1,1 @@
-"""One plan function per command, a module per family; `tools/generate_commands.py` makes the clients' methods of them."""
+"""One plan function per command, a module per family; the clients' methods are generated from them."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from glidecache.commands import keys, publish as standalone_publish
+from glidecache.commands import keys
+from glidecache.commands import publish as standalone_publish
 from glidecache.decoding import to_map
 from glidecache.encoding import encode, encode_command, encode_each
 from glidecache.plan import Plan
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def copy(
-    source: Argument, destination: Argument, replace: bool | None = None, destinationDB: int | None = None
+    source: Argument,
+    destination: Argument,
+    replace: bool | None = None,
+    destinationDB: int | None = None,  # noqa: N803 - GLIDE's name
 ) -> Plan[bool]:
     """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
     return keys.copy(source, destination, destinationDB, replace)

@@ -98,7 +98,10 @@ def renamenx(key: Argument, new_key: Argument) -> Plan[bool]:
 
 
 def copy(
-    source: Argument, destination: Argument, destinationDB: int | None = None, replace: bool | None = None
+    source: Argument,
+    destination: Argument,
+    destinationDB: int | None = None,  # noqa: N803 - GLIDE's name
+    replace: bool | None = None,
 ) -> Plan[bool]:
     """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
     args = encode_command(b"COPY", source, destination)

@@ -309,7 +309,7 @@ def zscan(
     count: int | None = None,
     no_scores: bool = False,
 ) -> Plan[list[Any]]:
-    """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; begin with `"0"`, the end is `b"0"`."""
+    """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; from `"0"` on, until `b"0"`."""
     args = [*encode_command(b"ZSCAN", key, cursor), *scan_options(match, count)]
     if no_scores:
         args.append(b"NOSCORES")
@@ -318,7 +318,7 @@ def zscan(
 
 def _adding(existing: ConditionalChange | None, update: UpdateOptions | None) -> list[bytes]:
     if existing is ConditionalChange.ONLY_IF_DOES_NOT_EXIST and update is not None:
-        message = "update_condition is about members that are there, ONLY_IF_DOES_NOT_EXIST about others: give one of the two"
+        message = "update_condition and ONLY_IF_DOES_NOT_EXIST exclude each other: a new member has no score to compare"
         raise ValueError(message)
     return [
         *optional_keyword(existing, ConditionalChange, "existing_options"),

@@ -76,10 +76,12 @@ def _number(expiry_type: Enum, keyword: str, value: int | datetime | timedelta |
     else:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-        if keyword in _SPANS and hasattr(value, "total_seconds"):
-            return str(int(value.total_seconds() * _SPANS[keyword]))
-        if keyword in _POINTS and hasattr(value, "timestamp"):
-            return str(int(value.timestamp() * _POINTS[keyword]))
+        span = getattr(value, "total_seconds", None)
+        if keyword in _SPANS and span is not None:
+            return str(int(span() * _SPANS[keyword]))
+        point = getattr(value, "timestamp", None)
+        if keyword in _POINTS and point is not None:
+            return str(int(point() * _POINTS[keyword]))
         expected = "an int or a timedelta" if keyword in _SPANS else "an int or a datetime"
     message = f"the value of {expiry_type} must be {expected}, not {type(value).__name__}"
     raise ValueError(message)
