@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +23,8 @@ def main() -> None:
 
     options = arguments(run.NAMES)
     scale = QUICK if options.quick else DEFAULT
-    results = run.measure(options.only or run.NAMES, scale.with_entries(options.entries))
+    scale = replace(scale, entries=options.entries or scale.entries)
+    results = run.measure(options.only or run.NAMES, scale)
     print(report.table(results))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(report.to_json(results))
@@ -46,10 +48,29 @@ def arguments(groups: tuple[str, ...]) -> argparse.Namespace:
     options.add_argument(
         "--quick", action="store_true", help="fewer rounds, smaller pools: to see that it works"
     )
-    options.add_argument("--entries", type=int, help="entries of the large pools (1,000,000; quick: 100,000)")
+    options.add_argument(
+        "--entries", type=entries, help="entries of the large pools (1000000; quick: 100000)"
+    )
     options.add_argument("--only", action="append", choices=groups, help="this group; may be given again")
     options.add_argument("--publish", action="store_true", help="put table and chart into docs/ too")
-    return options.parse_args()
+    chosen = options.parse_args()
+    if chosen.publish and (chosen.quick or chosen.only or chosen.entries):
+        options.error("--publish is for whole runs: without --quick, --only and --entries")
+    return chosen
+
+
+def entries(text: str) -> int:
+    """The number that `--entries` was given."""
+    from comparison.scale import FEWEST_ENTRIES
+
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < FEWEST_ENTRIES:
+        message = f"must be a number of at least {FEWEST_ENTRIES}, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return number
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class Flavour:
     run: str
     method: str
     body: str
+    noqa: str = "N803"
     with_cached: bool = False
 
     def result(self, command: Command) -> str:
@@ -66,6 +67,7 @@ FLAVOURS = (
         run="async def _run(self, plan: Plan[Result]) -> Result: ...",
         method="async def",
         body="return await self._run({plan})",
+        noqa="ASYNC109, N803",
     ),
     Flavour(
         file="sync_commands.py",
@@ -252,7 +254,7 @@ def render(flavour: Flavour) -> str:
     return "\n".join(
         (
             f'"""{flavour.subject}, one method per plan. Written by tools/generate_commands.py: do not edit."""',
-            "# ruff: noqa: ASYNC109, N803 - names of arguments are GLIDE's",
+            f"# ruff: noqa: {flavour.noqa} - GLIDE's names of arguments",
             "",
             "from __future__ import annotations",
             "",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from comparison import chart
 from comparison.report import machine_lines, significant, verdict
+from comparison.rows import OWN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 BEGIN = "<!-- results: written by `benchmarks/bench.py --publish` -->"
 END = "<!-- end of results -->"
+PICTURE = "![What a GET of 100 bytes costs, ours and the peers'](images/benchmark.svg)"
 
 
 def publish(results: Results, docs: Path) -> list[Path]:
@@ -29,10 +31,11 @@ def publish(results: Results, docs: Path) -> list[Path]:
     if not begin or not end:
         message = f"{document} must have the lines {BEGIN!r} and {END!r}: the results go between them"
         raise ValueError(message)
-    document.write_text(f"{before}{BEGIN}\n\n{markdown(results)}\n{END}{after}")
     images = docs / "images"
     images.mkdir(exist_ok=True)
-    return [document, *chart.draw(results, images / "benchmark")]
+    charts = chart.draw(results, images / "benchmark")
+    document.write_text(f"{before}{BEGIN}\n\n{PICTURE}\n\n{markdown(results)}\n{END}{after}")
+    return [document, *charts]
 
 
 def markdown(results: Results) -> str:
@@ -42,7 +45,7 @@ def markdown(results: Results) -> str:
     for group in results.groups.values():
         lines += [*table(group), ""]
     lines += [f"- left out: {name}: {reason}" for name, reason in results.left_out.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def table(group: Group) -> list[str]:
@@ -51,6 +54,7 @@ def table(group: Group) -> list[str]:
     for row in group.rows:
         ratio = "" if row.ratio is None else significant(row.ratio)
         word = {None: "", True: "met", False: "**missed**"}[row.met]
-        name = row.name if not row.note else f"{row.name} ({row.note})"
+        name = f"**{row.name}**" if row.name.startswith(OWN) else row.name
+        name = f"{name} ({row.note})" if row.note else name
         lines.append(f"| {name} | {significant(row.value)} {row.unit} | {ratio} | {row.target} | {word} |")
     return lines

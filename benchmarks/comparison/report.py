@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comparison.rows import Row
@@ -34,8 +34,15 @@ def machine_lines(results: Results) -> list[str]:
     return [
         f"{machine}, {environment['system']}, Python {environment['python']}",
         ", ".join(servers + packages),
-        f"medians of {results.scale.rounds} interleaved rounds; {results.seconds:.0f} s in all",
+        f"medians of {results.scale.rounds} interleaved rounds; {results.seconds:.0f} s in all; {busy(environment)}",
     ]
+
+
+def busy(environment: dict[str, Any]) -> str:
+    """Whether something else ran too: then everything is slower, and what needs two processors is not measured well."""
+    load = environment["load_before"]
+    text = f"load before the run {load:.2f}"
+    return text if load < environment["processors"] / 4 else f"{text}: THE MACHINE WAS BUSY, measure again"
 
 
 def line(row: Row) -> str:
@@ -55,8 +62,10 @@ def significant(number: float) -> str:
 
 def verdict(results: Results) -> str:
     """How many targets were met, and which were not."""
-    judged = [(group, row) for group in results.groups.values() for row in group.rows if row.met is not None]
-    missed = [f"{group.title}: {row.name}" for group, row in judged if not row.met]
+    judged = [
+        (name, row) for name, group in results.groups.items() for row in group.rows if row.met is not None
+    ]
+    missed = [f"{name}: {row.name}" for name, row in judged if not row.met]
     text = f"{len(judged) - len(missed)} of {len(judged)} targets met"
     return text if not missed else f"{text}; missed: " + "; ".join(missed)
 

@@ -17,6 +17,15 @@ class LeftOut(Exception):  # noqa: N818 - not an error: the report names it
     """Something that cannot be measured here; the text is the reason, for people."""
 
 
+def reason(error: Exception) -> str:
+    """Why a peer is missing, for the report, by what was raised when it was opened or first used."""
+    if isinstance(error, LeftOut):
+        return str(error)
+    if isinstance(error, ImportError):
+        return f"not installed ({error})"
+    return f"{type(error).__name__}: {error}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What the project asks of a ratio, or of a value where there is no ratio."""

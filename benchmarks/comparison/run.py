@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class Results:
 def measure(names: Sequence[str], scale: Scale) -> Results:
     """Measure the groups of these names, on servers of their own."""
     start = time.monotonic()
+    load_before, _, _ = os.getloadavg()
     groups: dict[str, Group] = {}
     left_out: dict[str, str] = {}
     with stand() as servers:
@@ -61,7 +63,7 @@ def measure(names: Sequence[str], scale: Scale) -> Results:
                 left_out[f"group {name}"] = str(reason)
             else:
                 left_out |= groups[name].left_out
-        environment = machine.describe(servers)
+        environment = machine.describe(servers) | {"load_before": load_before}
     return Results(
         environment=environment,
         scale=scale,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 MILLION = 1_000_000
+FEWEST_ENTRIES = 10_000
+"""A large pool that is smaller would fit into the processor's caches, and say nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +36,6 @@ class Scale:
     def million(self) -> bool:
         """Whether what is asked of a million entries can be judged."""
         return self.entries >= MILLION
-
-    def with_entries(self, entries: int | None) -> Scale:
-        """This scale with another size of the large pools. Raises `ValueError` below 10,000."""
-        if entries is None:
-            return self
-        if entries < 10_000:
-            message = f"--entries must be at least 10,000, not {entries:,}: smaller pools fit the processor's caches"
-            raise ValueError(message)
-        return replace(self, entries=entries)
 
 
 DEFAULT = Scale(

@@ -86,7 +86,9 @@ def _runtime_dir(config: Configuration) -> str:
 def _spec(config: Configuration, mode: Mode) -> dict[str, Any]:
     cache = config.client_side_cache
     if cache is not None and cache.server_assisted:
-        message = "server_assisted=True is not supported: this cache is TTL-only, and entries leave by expiry and eviction"
+        message = (
+            "server_assisted=True is not supported: this cache is TTL-only, nothing invalidates its entries"
+        )
         raise ConfigurationError(message)
     credentials = config.credentials
     advanced = config.advanced_config

@@ -1,4 +1,4 @@
-"""A directory of which one daemon at a time is the owner, kept by a lock file that leaves with it."""
+"""Directories of which one daemon at a time is the owner, kept by the kernel's file locks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ LOCK_NAME = "glidecached.lock"
 
 
 class DirectoryLockedError(Exception):
-    """Another daemon owns the directory: `args[0]` says which, and its pid if it can be read."""
+    """Another daemon owns the directory: `args[0]` says which one."""
 
 
 class DirectoryLock:
     """Ownership of `directory` from construction until `release` or the process's death.
 
-    Raises `DirectoryLockedError`, or `OSError`.
+    The lock is on a file in it that tells the owner's pid, and that is the owner's alone: whoever could open it could
+    hold the lock, and keep the daemon from starting. Raises `DirectoryLockedError`, or `OSError`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -37,16 +38,12 @@ class DirectoryLock:
 
     def _acquire(self) -> int:
         while True:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            if not lock_exclusively(descriptor):
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
                 os.close(descriptor)
-                message = f"{self.path.parent} belongs to another glidecached" + (
-                    f" (pid {holder})" if holder else ""
-                )
-                raise DirectoryLockedError(message) from None
+                message = f"{self.path.parent} belongs to another glidecached (pid {holder or 'unknown'})"
+                raise DirectoryLockedError(message)
             if self._still_leads_to(descriptor):
                 return descriptor
             # The last owner removed its file between our opening and locking it: begin again with the next one.
@@ -54,8 +51,15 @@ class DirectoryLock:
 
     def _still_leads_to(self, descriptor: int) -> bool:
         try:
-            found = self.path.stat(follow_symlinks=False)
+            return os.path.samestat(self.path.stat(follow_symlinks=False), os.fstat(descriptor))
         except FileNotFoundError:
             return False
-        own = os.fstat(descriptor)
-        return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+
+
+def lock_exclusively(descriptor: int) -> bool:
+    """Lock the open file or directory until it is closed; False when somebody else has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -61,8 +61,9 @@ def hold(path: str, inode: int) -> Lease | None:
 
     `inode` is what the daemon said when it handed the pool out. The path is looked at again once the lock is held: the
     daemon unlinks a lease only while it has the exclusive lock, so a lock on a file that the path still leads to is a
-    lock on a live pool. Waits at most some 50 ms for the daemon's own probe. Raises `OSError` when the file exists
-    and cannot be opened (permissions).
+    lock on a live pool. (Where a file system gives inode numbers again, it may be the pool that took the old one's
+    place: then the files of the old one are gone.) Waits at most some 50 ms for the daemon's own probe. Raises
+    `OSError` when the file exists and cannot be opened (permissions).
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

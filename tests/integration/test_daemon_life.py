@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 
 from support.cacheable import GET
 from support.caches import new_cache
-from support.clients import at, open_client
+from support.clients import at, close_all, open_client
+from support.daemon import to_toml
 from support.process import child_environment
 from support.waiting import wait_until
 from support.wire import answers
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from support.connector import Connector
     from support.daemon import Daemon
     from support.valkey_server import ValkeyServer
+
+PROGRAM = (sys.executable, "-m", "glidecached")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
@@ -56,7 +60,7 @@ def test_pools_are_served_with_no_upstream_reachable(start_daemon: Callable[...,
 
 def test_a_second_daemon_on_one_runtime_directory_is_refused(own_daemon: Daemon) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "glidecached", "--runtime-dir", own_daemon.runtime_dir],
+        [*PROGRAM, "--runtime-dir", own_daemon.runtime_dir],
         env=child_environment(),
         capture_output=True,
         text=True,
@@ -84,7 +88,7 @@ def test_a_killed_daemons_leftovers_are_cleared_at_the_next_start(
 
 def test_version_is_told() -> None:
     version = subprocess.run(
-        [sys.executable, "-m", "glidecached", "--version"],
+        [*PROGRAM, "--version"],
         env=child_environment(),
         capture_output=True,
         text=True,
@@ -95,12 +99,17 @@ def test_version_is_told() -> None:
 
 
 def embedded(tmp_path: Path) -> subprocess.Popen[bytes]:
+    """An embedded daemon at the head of a process group, as a terminal's foreground is."""
+    configuration = tmp_path / "glidecached.toml"
+    # A killed daemon leaves its pools to the next one of its directory: here there is none.
+    configuration.write_text(to_toml({"daemon": {"pool_dir": str(tmp_path / "pools")}}))
     with (tmp_path / "log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "glidecached", "--embedded", "--runtime-dir", tmp_path / "run"],
+            [*PROGRAM, "--embedded", "--config", configuration, "--runtime-dir", tmp_path / "run"],
             env=child_environment(),
             stdout=log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
 
@@ -111,8 +120,6 @@ def test_embedded_brings_a_server_that_ends_with_it(kind: str, tmp_path: Path, n
         wait_until(lambda: answers(tmp_path / "run"), "the daemon answers", 20)
         children = psutil.Process(process.pid).children(recursive=True)
         assert any("valkey" in child.name() for child in children)
-        from support.clients import close_all
-
         client = open_client(kind, runtime_dir=str(tmp_path / "run"), client_side_cache=new_cache())
         client.call("set", "k", "v")
         assert [client.get("k"), client.get("k")] == [b"v", b"v"]
@@ -129,16 +136,7 @@ def test_embedded_brings_a_server_that_ends_with_it(kind: str, tmp_path: Path, n
 
 def test_embedded_stops_when_the_whole_terminal_is_interrupted(tmp_path: Path) -> None:
     """Ctrl-C reaches every process of the foreground: the daemon still ends in order."""
-    with (tmp_path / "log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "glidecached", "--embedded", "--runtime-dir", tmp_path / "run"],
-            env=child_environment(),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    import os
-
+    process = embedded(tmp_path)
     try:
         wait_until(lambda: answers(tmp_path / "run"), "the daemon answers", 20)
         os.killpg(process.pid, signal.SIGINT)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from comparison import data
 from comparison.peers import client_caches, own
-from comparison.rows import OWN, Group, row
+from comparison.rows import OWN, Group, reason, row
 from comparison.stand import BATCH, put_many
 from comparison.timing import rotated, undisturbed
 from glidecache_shared.kinds import STRING
@@ -75,7 +75,7 @@ def measure(stand: Stand, scale: Scale) -> Group:
             for entries in sizes:
                 crowds[client_caches.GLIDE_SYNC, entries] = open_glide(stand, stack, entries)
         except Exception as error:  # noqa: BLE001 - whatever keeps a peer from running is its reason
-            left_out[client_caches.GLIDE_SYNC] = f"{type(error).__name__}: {error}"
+            left_out[client_caches.GLIDE_SYNC] = reason(error)
         misses = take_turns(crowds, min(scale.rounds, MAX_TURNS))
     rows = []
     for name in dict.fromkeys(name for name, _ in crowds if name not in left_out):

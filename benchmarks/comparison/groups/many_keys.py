@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from comparison import data
 from comparison.peers import in_process, own, shared_files
-from comparison.rows import OWN, Group, Target, beside_own
+from comparison.rows import OWN, Group, Target, beside_own, reason
 from comparison.stand import BATCH, put_many
 from comparison.timing import Sample, rotated, undisturbed
 from glidecache_shared.kinds import STRING
@@ -37,8 +37,8 @@ def measure(stand: Stand, scale: Scale) -> Group:
         left_out = {}
         try:
             reads[shared_files.LMDB] = open_lmdb(stand, stack, scale.entries)
-        except ImportError as error:
-            left_out[shared_files.LMDB] = f"not installed ({error})"
+        except Exception as error:  # noqa: BLE001 - whatever keeps a peer from running is its reason
+            left_out[shared_files.LMDB] = reason(error)
         samples = read_at_random(reads, scale)
     return Group(
         title=f"GET hit, 100 bytes, random over {scale.entries:,} entries",

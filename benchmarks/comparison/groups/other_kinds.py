@@ -9,7 +9,7 @@ import msgpack
 
 from comparison import data
 from comparison.peers import client_caches, own
-from comparison.rows import OWN, Group, Target, beside_own
+from comparison.rows import OWN, Group, Target, beside_own, reason
 from comparison.timing import interleave
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def beside_glide(
             reads[client_caches.GLIDE_SYNC] = read_of(client_caches.open_glide_client(stand, stack))
             assert reads[client_caches.GLIDE_SYNC]() == expected
         except Exception as error:  # noqa: BLE001 - whatever keeps a peer from running is its reason
-            left_out[client_caches.GLIDE_SYNC] = f"{type(error).__name__}: {error}"
+            left_out[client_caches.GLIDE_SYNC] = reason(error)
             reads.pop(client_caches.GLIDE_SYNC, None)
         samples = interleave(reads, scale)
     return Group(title=title, ratio_is=RATIO, rows=beside_own(samples, targets), left_out=left_out)

@@ -8,6 +8,7 @@ import statistics
 import time
 from contextlib import contextmanager
 from itertools import repeat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -94,13 +95,20 @@ def take_turn(pair: Sequence[Connection], turn: dict[int, bytes], milliseconds: 
 
 def watch_daemon(stand: Stand, pair: Sequence[Connection], seconds: float) -> float:
     """The percentage of a core that the daemon takes while both workers hit."""
-    process = psutil.Process(stand.daemon.pid)
-    before = process.cpu_times()
-    start = time.monotonic()
+    before_ns = processor_time_ns(stand.daemon.pid)
+    start_ns = time.monotonic_ns()
     take_turn(pair, TURNS["different keys"], seconds * 1000)
-    elapsed = time.monotonic() - start
-    after = process.cpu_times()
-    return 100 * (after.user + after.system - before.user - before.system) / elapsed
+    elapsed_ns = time.monotonic_ns() - start_ns
+    return 100 * (processor_time_ns(stand.daemon.pid) - before_ns) / elapsed_ns
+
+
+def processor_time_ns(pid: int) -> int:
+    """What all threads of a process have run, from the scheduler: `cpu_times` counts in hundredths of a second."""
+    threads = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    if threads:
+        return sum(int(thread.read_text().split()[0]) for thread in threads)
+    times = psutil.Process(pid).cpu_times()  # a kernel without the scheduler's figures
+    return round((times.user + times.system) * 1e9)
 
 
 @contextmanager
@@ -120,8 +128,12 @@ def workers(stand: Stand, processors: tuple[int, int]) -> Iterator[list[Connecti
             processes.append(process)
             pipes.append(here)
         for pipe in pipes:
-            assert pipe.poll(START_TIMEOUT_S), "a worker did not start"
-            pipe.recv()
+            assert pipe.poll(START_TIMEOUT_S), "a worker did not start in time"
+            try:
+                pipe.recv()
+            except EOFError:
+                message = "a worker ended before it was ready: its own error stands above"
+                raise RuntimeError(message) from None
         yield pipes
     finally:
         for pipe in pipes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import glidecache
 from comparison import data
 from comparison.peers import client_caches, in_process, open_all, own, servers, shared_files
-from comparison.rows import OWN, Group, Target, beside_own
+from comparison.rows import OWN, Group, Target, beside_own, reason
 from comparison.timing import interleave, interleave_awaited
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def measure_awaited(stand: Stand, scale: Scale) -> Group:
                     reads[name] = await open_peer(stand, stack)
                     assert await reads[name]() == data.STRING
                 except Exception as error:  # noqa: BLE001 - whatever keeps a peer from running is its reason
-                    left_out[name] = f"{type(error).__name__}: {error}"
+                    left_out[name] = reason(error)
                     reads.pop(name, None)
             samples = await interleave_awaited(reads, scale)
         reaches = {

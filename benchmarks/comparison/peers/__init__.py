@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from comparison import data
-from comparison.rows import LeftOut
+from comparison.rows import OWN, LeftOut, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ class Peer:
 def open_all(
     peers: Iterable[Peer], stand: Stand, stack: ExitStack
 ) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
-    """The reads of all peers that can be opened here, and why the others cannot.
+    """The reads of all peers that can be opened here, and why the others cannot. Ours must be: its errors are raised.
 
     A read that returns something else than was written, or a cache whose second read still reaches Valkey, is left
     out too: it would measure something else.
@@ -46,12 +46,10 @@ def open_all(
         try:
             read = peer.open(stand, stack)
             check(peer, read, stand)
-        except LeftOut as reason:
-            left_out[peer.name] = str(reason)
-        except ImportError as error:
-            left_out[peer.name] = f"not installed ({error})"
-        except Exception as error:  # noqa: BLE001 - whatever keeps a peer from running is its reason
-            left_out[peer.name] = f"{type(error).__name__}: {error}"
+        except Exception as error:
+            if peer.name == OWN:
+                raise
+            left_out[peer.name] = reason(error)
         else:
             reads[peer.name] = read
     return reads, left_out

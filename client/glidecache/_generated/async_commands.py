@@ -1,5 +1,5 @@
 """Commands that are awaited, one method per plan. Written by tools/generate_commands.py: do not edit."""
-# ruff: noqa: ASYNC109, N803 - names of arguments are GLIDE's
+# ruff: noqa: ASYNC109, N803 - GLIDE's names of arguments
 
 from __future__ import annotations
 
@@ -612,11 +612,11 @@ class AsyncCommands:
         return await self._run(_lists.lmpop(keys, direction, count))
 
     async def blpop(self, keys: list[Argument], timeout: float) -> list[bytes] | None:
-        """As `lpop` of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`): `[key, element]`."""
+        """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
         return await self._run(_lists.blpop(keys, timeout))
 
     async def brpop(self, keys: list[Argument], timeout: float) -> list[bytes] | None:
-        """As `rpop` of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`); as `blpop`."""
+        """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
         return await self._run(_lists.brpop(keys, timeout))
 
     async def blmove(

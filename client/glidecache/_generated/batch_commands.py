@@ -1,5 +1,5 @@
 """Commands that are added to a batch, one method per plan. Written by tools/generate_commands.py: do not edit."""
-# ruff: noqa: N803 - names of arguments are GLIDE's
+# ruff: noqa: N803 - GLIDE's names of arguments
 
 from __future__ import annotations
 
@@ -612,11 +612,11 @@ class BatchCommands:
         return self._add(_lists.lmpop(keys, direction, count))
 
     def blpop(self, keys: list[Argument], timeout: float) -> Self:
-        """As `lpop` of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`): `[key, element]`."""
+        """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
         return self._add(_lists.blpop(keys, timeout))
 
     def brpop(self, keys: list[Argument], timeout: float) -> Self:
-        """As `rpop` of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`); as `blpop`."""
+        """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
         return self._add(_lists.brpop(keys, timeout))
 
     def blmove(

@@ -127,15 +127,18 @@ def lmpop(
 
 
 def blpop(keys: list[Argument], timeout: float) -> Plan[list[bytes] | None]:
-    """As `lpop` of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`): `[key, element]`.
+    """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`).
 
-    None when the time is over; 0 waits for ever.
+    `[key, element]`, None when the time is over; 0 waits for ever.
     """
     return Plan([b"BLPOP", *encode_each(keys, "keys"), encode(timeout, "timeout")])
 
 
 def brpop(keys: list[Argument], timeout: float) -> Plan[list[bytes] | None]:
-    """As `rpop` of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`); as `blpop`."""
+    """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`).
+
+    As `blpop`.
+    """
     return Plan([b"BRPOP", *encode_each(keys, "keys"), encode(timeout, "timeout")])
 
 

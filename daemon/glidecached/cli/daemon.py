@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,6 +100,8 @@ def _serve(config: Config, directory: str, *, embedded: bool) -> int:
     from glidecached.runtime import OwnedRuntimeDir
     from glidecached.server import Server
 
+    # Until the loop takes the signals over, either of them undoes what was done so far.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         try:
             owned = OwnedRuntimeDir(directory)

@@ -16,9 +16,10 @@ _UPSTREAM = """\
     {state}; {sessions} sessions, {requests} requests, {failed} failed, {in_flight} in flight, {queued} queued"""
 
 _CACHE = """\
-  {label}: {eviction_policy}, TTL {entry_ttl_ms} ms, {held_text}
-    {entry_count} entries, {charged_kb:.0f} of {max_cache_kb} KB, {resident_kb:.0f} KB of memory
-    {hits} hits, {misses} misses ({hit_rate:.1%}), {evictions} evictions, {expirations} expirations"""
+  {label}: {settings[eviction_policy]}, TTL {settings[entry_ttl_ms]} ms, {held_text}
+    {metrics[entry_count]} entries, {charged_kb:.0f} of {settings[max_cache_kb]} KB, {resident_kb:.0f} KB of memory
+    {metrics[hits]} hits, {metrics[misses]} misses ({metrics[hit_rate]:.1%})
+    {metrics[evictions]} evictions, {metrics[expirations]} expirations"""
 
 
 def report(numbers: dict[str, Any]) -> Iterator[str]:

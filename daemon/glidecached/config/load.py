@@ -185,6 +185,7 @@ class _Resolver:
             self._fault(
                 f"{section} tls_cert_file, tls_key_file", "a certificate and its key are given together"
             )
+            return None
         ca, certificate, key = (self._read(f"{section} {name}", path) for name, path in files.items())
         return TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
 

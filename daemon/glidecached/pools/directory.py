@@ -8,10 +8,12 @@ import os
 import stat
 from pathlib import Path
 
-from glidecached.locks import DirectoryLock
+from glidecached.locks import DirectoryLockedError, lock_exclusively
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory below it is checked to be this user's own
-_MODE = 0o750
+_MODE = 0o710
+"""Clients open their pool's files by path: they need not see the others, nor be able to lock the directory."""
+
 _POOL_SUFFIXES = (".pool", ".board", ".lease")
 
 
@@ -35,17 +37,18 @@ class PoolDirectory:
     def __init__(self, path: Path, *, disposable: bool) -> None:
         self.path = path
         self._disposable = _make(path) or disposable
-        self._lock = DirectoryLock(path)
+        self._descriptor = _lock(path)
         self._remove_leftovers()
 
     def release(self) -> None:
         """Give it up. Idempotent."""
-        self._lock.release()
+        if self._descriptor < 0:
+            return
         if self._disposable:
-            with contextlib.suppress(
-                OSError
-            ):  # another daemon was quicker, or an operator keeps something there
+            with contextlib.suppress(OSError):  # an operator keeps something there
                 self.path.rmdir()
+        os.close(self._descriptor)
+        self._descriptor = -1
 
     def _remove_leftovers(self) -> None:
         """What a killed daemon left: its instance is gone, so no client is served from it any more."""
@@ -74,8 +77,18 @@ def _make(path: Path) -> bool:
             message = f"pool_dir {path} belongs to uid {found.st_uid}; it must belong to this daemon's, {os.geteuid()}"
             raise PoolDirectoryError(message) from None
         if found.st_mode & stat.S_IWOTH:
-            message = f"pool_dir {path} can be written by everybody; set its mode to 0750"
+            message = f"pool_dir {path} can be written by everybody; set its mode to 0710"
             raise PoolDirectoryError(message) from None
         return False
     path.chmod(_MODE)
     return True
+
+
+def _lock(path: Path) -> int:
+    """Two daemons with one configured `pool_dir` would remove each other's pools."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if lock_exclusively(descriptor):
+        return descriptor
+    os.close(descriptor)
+    message = f"pool_dir {path} is another glidecached's; give each daemon one of its own"
+    raise DirectoryLockedError(message)

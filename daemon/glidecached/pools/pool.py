@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glidecache_shared import lease
@@ -93,9 +94,16 @@ class Pool:
         return self._store.lookup(key, kind, floor)
 
     def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
-        """Keep a reply, if the pool still exists."""
-        if not self.ended and not self._store.insert(key, kind, value, flight):
-            logger.debug("pool %s did not store a %d-byte key", self.label, len(key))
+        """Keep a reply, if the pool still exists. Never raises: whoever waits for the reply must get it."""
+        if self.ended:
+            return
+        try:
+            stored = self._store.insert(key, kind, value, flight)
+        except Exception:
+            logger.exception("%s could not store a reply", self.key)
+            return
+        if not stored:
+            logger.debug("%s did not store the reply for a key of %d bytes", self.key, len(key))
 
     def beat(self) -> None:
         """Renew the heartbeat that readers trust."""
@@ -146,16 +154,8 @@ class Pool:
             "configured": self.configured,
             "identity": str(self.identity),
             "generation": store.generation,
-            "max_cache_kb": self.settings.max_cache_kb,
-            "entry_ttl_ms": self.settings.entry_ttl_ms,
-            "eviction_policy": self.settings.eviction_policy,
-            "enable_metrics": self.settings.enable_metrics,
-            "hits": metrics.hits,
-            "misses": metrics.misses,
-            "hit_rate": metrics.hit_rate,
-            "entry_count": metrics.entry_count,
-            "evictions": metrics.evictions,
-            "expirations": metrics.expirations,
+            "settings": asdict(self.settings),
+            "metrics": {**metrics._asdict(), "hit_rate": metrics.hit_rate},
             "charged_bytes": store.charged_bytes,
             "max_bytes": store.max_bytes,
             "resident_bytes": store.resident_bytes,

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 _PROBE_MS = 1_000
 _BEAT_MS = 1_000
-_HANDOUT_NS = 5_000_000_000
+_HANDOUT_NS = 3_000_000_000
 """A client that was just told of a pool has not taken its lease yet."""
 
 

@@ -164,7 +164,7 @@ class _Wrapped(Call):
     behind all writes so far, those on the daemon's other connections included.
     """
 
-    __slots__ = ("_call", "_dedicated", "_marks")
+    __slots__ = ("_call", "_dedicated", "_marks", "_refusal")
 
     def __init__(self, call: Call, dedicated: _Dedicated) -> None:
         super().__init__(call.deadline_ns, repeatable=False)
@@ -172,6 +172,7 @@ class _Wrapped(Call):
         self._dedicated = dedicated
         about_writes = isinstance(call, SingleCall) and call.arguments[0].upper() in _ABOUT_EARLIER_WRITES
         self._marks = int(about_writes)
+        self._refusal: str | None = None
 
     def pack(self) -> bytes:
         return _MARK * self._marks + self._call.pack()
@@ -180,9 +181,11 @@ class _Wrapped(Call):
         if self._marks:
             self._marks = 0
             if isinstance(reply, ReplyError):
-                self._call.fail(ERROR_REQUEST, f"WAIT needs a PUBLISH to 'glidecached:wait' first: {reply}")
+                self._refusal = f"WAIT needs a PUBLISH to 'glidecached:wait' first: {reply}"
             return False
-        if not self._call.receive(reply):
+        if self._refusal is not None:
+            self._call.fail(ERROR_REQUEST, self._refusal)
+        elif not self._call.receive(reply):
             return False
         self._dedicated.finished()
         return True

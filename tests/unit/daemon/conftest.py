@@ -1,0 +1,180 @@
+"""Stand-ins for what the daemon's parts stand on: a loop with a clock by hand, an upstream that only listens."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared import protocol
+from glidecached.front.peers import Peer
+from glidecached.front.request import Request
+from glidecached.upstream.identity import Address, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from glidecached.pools.registry import PoolRegistry
+    from glidecached.upstream.call import Call
+
+
+class HandTimer:
+    """A timer of `HandLoop`."""
+
+    def __init__(self, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self.callback = callback
+        self.arguments = arguments
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class HandLoop:
+    """The part of the loop that keeps time; it passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_ns = time.monotonic_ns()
+        self.deferred: list[Callable[[], object]] = []
+        self._timers: list[tuple[int, int, HandTimer]] = []
+        self._numbers = itertools.count()
+
+    def call_at(self, when_ns: int, callback: Callable[..., object], *arguments: Any) -> HandTimer:
+        timer = HandTimer(callback, arguments)
+        heapq.heappush(self._timers, (when_ns, next(self._numbers), timer))
+        return timer
+
+    def call_later(self, delay_ms: float, callback: Callable[..., object], *arguments: Any) -> HandTimer:
+        return self.call_at(self.now_ns + int(delay_ms * 1e6), callback, *arguments)
+
+    def defer(self, callback: Callable[[], object]) -> None:
+        self.deferred.append(callback)
+
+    def pass_time(self, milliseconds: float) -> None:
+        """Run what is due within the next `milliseconds`."""
+        until_ns = self.now_ns + int(milliseconds * 1e6)
+        while self._timers and self._timers[0][0] <= until_ns:
+            self.now_ns, _, timer = heapq.heappop(self._timers)
+            if not timer.cancelled:
+                timer.callback(*timer.arguments)
+        self.now_ns = until_ns
+
+
+class ListeningUpstream:
+    """An upstream that keeps the calls, for the test to end them."""
+
+    def __init__(self, *, proved: bool = True) -> None:
+        self.target = Target(mode="standalone", addresses=(Address("127.0.0.1", 6379),))
+        self.sessions = 0
+        self.proved = proved
+        self.busy = False
+        self.last_error: str | None = None
+        self.calls: list[Any] = []
+        self.blocking: list[Any] = []
+
+    def submit(self, call: Call) -> None:
+        self.calls.append(call)
+
+    def submit_batch(self, call: Call) -> None:
+        self.calls.append(call)
+
+    def submit_blocking(self, call: Call) -> None:
+        self.blocking.append(call)
+
+    @property
+    def sent(self) -> list[tuple[bytes, ...]]:
+        """The commands, in order."""
+        return [tuple(call.arguments) for call in self.calls]
+
+
+class Answers:
+    """Where requests leave their answers: by request id, `(status, body)`."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[int, tuple[int, Any]] = {}
+        self.finished_ids: list[int] = []
+
+    def answer(self, identity: bytes, message: bytes) -> None:
+        del identity
+        request_id, status, body = protocol.unpack(message)
+        assert request_id not in self.by_id, "answered twice"
+        self.by_id[request_id] = (status, body)
+
+    def finished(self, request: Request) -> None:
+        self.finished_ids.append(request.request_id)
+
+
+class Requests:
+    """Makes accepted requests, and knows what became of them."""
+
+    def __init__(self) -> None:
+        self._answers = Answers()
+        self._ids = itertools.count(1)
+
+    def __call__(self, timeout_ms: float = 1_000, uid: int = 1000) -> Request:
+        deadline_ns = time.monotonic_ns() + int(timeout_ms * 1e6)
+        return Request(self._answers, b"peer", Peer(uid, uid, 1), next(self._ids), deadline_ns)
+
+    def value(self, request: Request) -> Any:
+        """The result of an answered request."""
+        status, body = self._answers.by_id[request.request_id]
+        assert status == protocol.STATUS_OK, body
+        return body
+
+    def error(self, request: Request) -> tuple[int, str]:
+        """The error of a refused request."""
+        status, body = self._answers.by_id[request.request_id]
+        assert status == protocol.STATUS_ERROR, body
+        return body[0], body[1]
+
+    def open(self, request: Request) -> bool:
+        """Whether it has no answer yet."""
+        return request.request_id not in self._answers.by_id
+
+
+@pytest.fixture
+def loop() -> HandLoop:
+    return HandLoop()
+
+
+@pytest.fixture
+def make_upstream() -> Callable[..., ListeningUpstream]:
+    return ListeningUpstream
+
+
+@pytest.fixture
+def upstream() -> ListeningUpstream:
+    return ListeningUpstream()
+
+
+@pytest.fixture
+def requests() -> Requests:
+    return Requests()
+
+
+@pytest.fixture
+def make_registry(loop: HandLoop, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
+    """Registries of pools in a directory of the test's own; their pools end with the test."""
+    from glidecached.pools.registry import PoolRegistry
+
+    made: list[PoolRegistry] = []
+
+    def make(*, max_total_cache_kb: int = 10_000) -> PoolRegistry:
+        registry = PoolRegistry(
+            loop,  # type: ignore[arg-type]
+            tmp_path,
+            instance_id=7,
+            grace_ms=5_000,
+            max_total_cache_kb=max_total_cache_kb,
+            next_number=itertools.count(1).__next__,
+        )
+        made.append(registry)
+        return registry
+
+    yield make
+    for registry in made:
+        registry.close()

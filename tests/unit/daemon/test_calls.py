@@ -1,0 +1,84 @@
+"""Calls: what is written to the server, and what becomes of its replies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glidecache_shared.kinds import HASH, SET, STRING
+from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
+from glidecached.flights import as_kind
+from glidecached.upstream.call import BatchCall
+
+COMMANDS = [[b"SET", b"k", b"v"], [b"INCR", b"k"]]
+
+
+class Batch(BatchCall):
+    """A batch that keeps its outcome."""
+
+    def __init__(self, *, atomic: bool) -> None:
+        super().__init__(COMMANDS, 2**62, atomic=atomic, repeatable=False)
+        self.outcome: Any = "none yet"
+
+    def abandon(self) -> None:
+        self.outcome = "abandoned"
+
+    def succeed(self, reply: Any) -> None:
+        self.outcome = reply
+
+    def fail(self, code: int, message: str) -> None:
+        self.outcome = (code, message)
+
+
+def feed(batch: Batch, *replies: Any) -> Any:
+    """Hand the replies over; only the last one may complete the batch."""
+    assert [batch.receive(reply) for reply in replies] == [False] * (len(replies) - 1) + [True]
+    return batch.outcome
+
+
+def test_c17_a_pipeline_is_written_as_it_is() -> None:
+    assert Batch(atomic=False).pack() == (
+        b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n" + b"*2\r\n$4\r\nINCR\r\n$1\r\nk\r\n"
+    )
+
+
+def test_c17_a_transaction_is_written_whole() -> None:
+    packed = Batch(atomic=True).pack()
+    assert packed.startswith(b"*1\r\n$5\r\nMULTI\r\n")
+    assert packed.endswith(b"*1\r\n$4\r\nEXEC\r\n")
+
+
+def test_a_pipelines_replies_come_together_errors_among_them() -> None:
+    wrong = ReplyError("WRONGTYPE no")
+    assert feed(Batch(atomic=False), b"OK", wrong) == [b"OK", wrong]
+
+
+def test_a_transactions_result_is_execs_reply() -> None:
+    assert feed(Batch(atomic=True), b"OK", b"QUEUED", b"QUEUED", [b"OK", 2]) == [b"OK", 2]
+
+
+def test_a_transaction_stopped_by_a_watched_key_is_none() -> None:
+    assert feed(Batch(atomic=True), b"OK", b"QUEUED", b"QUEUED", None) is None
+
+
+def test_an_aborted_transaction_says_which_command_was_wrong() -> None:
+    replies = (b"OK", ReplyError("ERR wrong number"), b"QUEUED", ReplyError("EXECABORT discarded"))
+    assert feed(Batch(atomic=True), *replies) == (ERROR_EXEC_ABORT, "EXECABORT discarded (ERR wrong number)")
+
+
+def test_a_refused_multi_is_the_reason() -> None:
+    replies = (ReplyError("NOPERM multi"), b"OK", 1, ReplyError("ERR EXEC without MULTI"))
+    assert feed(Batch(atomic=True), *replies) == (ERROR_REQUEST, "NOPERM multi")
+
+
+def test_a_restarted_batch_counts_from_the_beginning() -> None:
+    batch = Batch(atomic=False)
+    batch.receive(b"OK")
+    batch.restart()
+    assert feed(batch, b"OK", 3) == [b"OK", 3]
+
+
+def test_replies_of_resp2_become_the_kinds_own_types() -> None:
+    assert as_kind(HASH, [b"a", b"1", b"b", b"2"]) == {b"a": b"1", b"b": b"2"}
+    assert as_kind(SET, [b"a", b"b"]) == {b"a", b"b"}
+    assert as_kind(HASH, {b"a": b"1"}) == {b"a": b"1"}
+    assert as_kind(STRING, b"v") == b"v"

@@ -1,0 +1,170 @@
+"""The configuration file: each fault has one clear message, and the example stays complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from glidecached.config.load import ConfigError, load
+from glidecached.config.schema import CacheSettings, DaemonSettings, UpstreamSettings
+from glidecached.upstream.identity import Address
+from support.process import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from glidecached.config.resolved import Config
+
+EXAMPLE = ROOT / "glidecached.toml.example"
+SYSTEMD_EXAMPLE = ROOT / "systemd" / "glidecached.toml"
+SECTIONS = {"daemon": DaemonSettings, "upstreams.default": UpstreamSettings, "caches.catalog": CacheSettings}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "glidecached.toml"
+
+
+def faults(file: Path, text: str) -> list[str]:
+    """What is wrong with the text; every message begins with the file."""
+    file.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        load(file)
+    assert all(fault.startswith(f"{file}: ") for fault in raised.value.faults)
+    return [fault.removeprefix(f"{file}: ") for fault in raised.value.faults]
+
+
+def loaded(file: Path, text: str) -> Config:
+    file.write_text(text)
+    return load(file)
+
+
+UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[daemon]\ngrace_ms = 'soon'", r"\[daemon\] grace_ms = 'soon': should be a valid integer"),
+        ("[daemon]\ngrace_ms = true", r"\[daemon\] grace_ms = True: should be a valid integer"),
+        ("[daemon]\ngrace_ms = 1", r"\[daemon\] grace_ms = 1: should be greater than or equal to 100"),
+        ("[daemon]\nlog_level = 'loud'", r"\[daemon\] log_level = 'loud': should be 'debug', 'info'"),
+        ("[daemon]\nadmin_users = 'root'", r"\[daemon\] admin_users = 'root': should be an array"),
+        ("[daemon]\nadmin_users = ['no such user']", r"admin_users = 'no such user': there is no user"),
+        ("[daemon]\nruntime_dir = 'run'", r"runtime_dir = 'run': must be an absolute path"),
+        ("[daemon]\ngrace = 1", r"\[daemon\] grace: unknown key; allowed are runtime_dir, pool_dir, "),
+        ("daemon = 1", r"daemon = 1: should be a table"),
+        ("[caches]\nx = 1", r"\[caches\.x\]|caches\.x = 1: should be a table"),
+        ("[demon]\nx = 1", r"demon: unknown key; allowed are daemon, upstreams, caches"),
+        ("[upstreams.a]", r"\[upstreams\.a\] addresses: this key is required"),
+        ("[upstreams.a]\naddresses = []", r"addresses = \[\]: at least one address"),
+        ("[upstreams.a]\naddresses = ['h']", r"addresses\[0\] = 'h': 'h' is not an address; write host:port"),
+        ("[upstreams.a]\naddresses = ['h:99999']", r"'h:99999' is not an address"),
+        ("[upstreams.a]\naddresses = ['unix:run']", r"path must be absolute"),
+        ("[upstreams.a]\naddresses = [1]", r"addresses\[0\] = 1"),
+        (UPSTREAM + "mode = 'cluster'", r"mode = 'cluster': cluster upstreams are not supported yet"),
+        (UPSTREAM + "mode = 'both'", r"mode = 'both': should be 'standalone' or 'cluster'"),
+        (UPSTREAM + "database_id = -1", r"\[upstreams\.default\] database_id = -1: should be greater than"),
+        (UPSTREAM + "username = 'app'", r"username = 'app': a user needs a password_file"),
+        (UPSTREAM + "password_file = '/no/such'", r"password_file = '/no/such': cannot be read: No such file"),
+        (UPSTREAM + "tls_ca_file = '/no/such'", r"tls_ca_file: has no effect without use_tls = true"),
+        (UPSTREAM + "tls_insecure = true", r"tls_insecure: has no effect without use_tls = true"),
+        (UPSTREAM + "use_tls = true\ntls_cert_file = '/c'", r"a certificate and its key are given together"),
+        (UPSTREAM + "allow_groups = ['no such group']", r"allow_groups = 'no such group': there is no group"),
+        ("[caches.c]\nmax_cache_kb = 1", r"\[caches\.c\] entry_ttl_ms: this key is required"),
+        ("[caches.c]\nmax_cache_kb = 0\nentry_ttl_ms = 0", r"max_cache_kb = 0: should be greater than 0"),
+        ("[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = -1", r"entry_ttl_ms = -1: should be greater than"),
+        (
+            "[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = 0\nupstream = 'x'",
+            r"\[caches\.c\] upstream = 'x': there is no such upstream; there are default",
+        ),
+        (
+            "[daemon]\nmax_total_cache_kb = 9\n[caches.c]\nmax_cache_kb = 10\nentry_ttl_ms = 0",
+            r"max_total_cache_kb = 9: the configured caches alone ask for 10 KB",
+        ),
+        ("[daemon", r"not a TOML file: "),
+    ],
+)
+def test_each_fault_has_one_message_that_names_key_value_and_what_is_right(
+    file: Path, text: str, message: str
+) -> None:
+    (fault,) = faults(file, text)
+    assert re.search(message, fault), fault
+
+
+def test_all_faults_are_told_at_once(file: Path) -> None:
+    assert len(faults(file, "[daemon]\nx = 1\ngrace_ms = 0\n[caches.c]\nmax_cache_kb = 0")) == 4
+
+
+def test_a_password_that_stands_in_the_file_is_not_repeated(file: Path) -> None:
+    (fault,) = faults(file, UPSTREAM + "password = 'hunter2'")
+    assert "password: unknown key" in fault
+    assert "hunter2" not in fault
+
+
+def test_a_file_that_is_not_there(file: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load(file)
+
+
+def test_without_upstreams_there_is_the_default_one(file: Path) -> None:
+    config = loaded(file, "")
+    assert config.upstreams["default"].target.addresses == (Address("127.0.0.1", 6379),)
+    assert config.upstreams["default"].request_timeout_ms == 250
+
+
+def test_what_the_files_contain_is_read_at_the_start_and_never_shown(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hunter2\n")
+    (tmp_path / "ca").write_text("PEM of the CA")
+    config = loaded(
+        file,
+        f"{UPSTREAM}username = 'app'\npassword_file = '{tmp_path}/password'\nuse_tls = true\ntls_ca_file = '{tmp_path}/ca'",
+    )
+    credentials = config.upstreams["default"].target.credentials
+    assert credentials.password == "hunter2"
+    assert credentials.tls is not None
+    assert credentials.tls.ca == b"PEM of the CA"
+    for secret in ("hunter2", "PEM of"):
+        assert secret not in repr(config)
+    assert config.upstreams["default"].target.identity.user == "app"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])
+def test_password_files_that_hold_no_password(file: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "password").write_bytes(content)
+    (fault,) = faults(file, f"{UPSTREAM}password_file = '{tmp_path}/password'")
+    assert "password_file" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Valkey.Example:6379", Address("valkey.example", 6379)),
+        ("[::1]:1", Address("::1", 1)),
+        ("unix:/run/v.sock", Address("/run/v.sock", 0)),
+        ("unix:///run/v.sock", Address("/run/v.sock", 0)),
+    ],
+)
+def test_forms_of_addresses(file: Path, text: str, address: Address) -> None:
+    config = loaded(file, f'[upstreams.default]\naddresses = ["{text}"]')
+    assert config.upstreams["default"].target.addresses == (address,)
+
+
+@pytest.mark.parametrize("path", [EXAMPLE, SYSTEMD_EXAMPLE], ids=lambda path: path.name)
+def test_the_examples_are_correct(path: Path) -> None:
+    assert "default" in load(path).upstreams
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_example_documents_every_key_with_its_default(section: str) -> None:
+    text = EXAMPLE.read_text().partition(f"[{section}]")[2].partition("\n[")[0]
+    for field in dataclasses.fields(SECTIONS[section]):
+        line = re.search(rf"^(# )?{field.name} = (.*)$", text, re.MULTILINE)
+        assert line, f"{field.name} is not in the example"
+        shown = line[2].strip()
+        is_scalar = isinstance(field.default, (bool, int))
+        if line[1] and is_scalar:
+            assert shown == str(field.default).lower(), f"{field.name}: the example shows another default"

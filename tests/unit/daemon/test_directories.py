@@ -1,0 +1,149 @@
+"""The daemon's directories: one owner at a time, nothing of others touched, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from glidecached.locks import LOCK_NAME, DirectoryLock, DirectoryLockedError
+from glidecached.pools.directory import PoolDirectory, PoolDirectoryError, default_pool_dir
+from glidecached.runtime import OwnedRuntimeDir
+from glidecached.service_manager import notify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_locked_directory_tells_its_owner(tmp_path: Path) -> None:
+    lock = DirectoryLock(tmp_path)
+    with pytest.raises(DirectoryLockedError, match=f"{tmp_path} belongs to another glidecached .pid {os.getpid()}"):
+        DirectoryLock(tmp_path)
+    lock.release()
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
+    DirectoryLock(tmp_path).release()
+
+
+def test_a_lock_cannot_be_taken_by_others_who_can_read_the_directory(tmp_path: Path) -> None:
+    lock = DirectoryLock(tmp_path)
+    assert stat.S_IMODE((tmp_path / LOCK_NAME).stat().st_mode) == 0o600
+    lock.release()
+
+
+def test_a_lock_whose_file_left_meanwhile_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    real = fcntl.flock
+    seen: list[int] = []
+
+    def remove_first(descriptor: int, operation: int) -> None:
+        if not seen:
+            (tmp_path / LOCK_NAME).unlink()
+        seen.append(descriptor)
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    lock = DirectoryLock(tmp_path)
+    assert len(seen) == 2
+    assert (tmp_path / LOCK_NAME).exists()
+    lock.release()
+
+
+def test_the_runtime_directory_leaves_if_it_was_made_here(tmp_path: Path) -> None:
+    made = OwnedRuntimeDir(str(tmp_path / "made"))
+    with pytest.raises(DirectoryLockedError):
+        OwnedRuntimeDir(str(tmp_path / "made"))
+    made.release()
+    assert not (tmp_path / "made").exists()
+    (tmp_path / "kept").mkdir()
+    OwnedRuntimeDir(str(tmp_path / "kept")).release()
+    assert (tmp_path / "kept").exists()
+
+
+def test_a_killed_daemons_socket_is_removed(tmp_path: Path) -> None:
+    stale = tmp_path / "glidecached.sock"
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(stale))
+    OwnedRuntimeDir(str(tmp_path)).release()
+    assert not stale.exists()
+
+
+def test_a_killed_daemons_pools_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("a.1.pool", "a.1.board", "a.lease", "an operator's note"):
+        (tmp_path / name).touch()
+    PoolDirectory(tmp_path, disposable=False).release()
+    assert [path.name for path in tmp_path.iterdir()] == ["an operator's note"]
+
+
+def test_two_daemons_do_not_share_a_pool_directory(tmp_path: Path) -> None:
+    (tmp_path / "a.1.pool").touch()
+    first = PoolDirectory(tmp_path, disposable=False)
+    (tmp_path / "b.1.pool").touch()
+    with pytest.raises(DirectoryLockedError, match="another glidecached's"):
+        PoolDirectory(tmp_path, disposable=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.1.pool"]
+    first.release()
+
+
+def test_a_pool_directory_is_made_closed_and_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "pools"
+    directory = PoolDirectory(path, disposable=False)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o710
+    directory.release()
+    directory.release()
+    assert not path.exists()
+
+
+def test_a_disposable_pool_directory_leaves_only_when_it_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "pools").mkdir(mode=0o700)
+    directory = PoolDirectory(tmp_path / "pools", disposable=True)
+    (tmp_path / "pools" / "note").touch()
+    directory.release()
+    assert (tmp_path / "pools").exists()
+
+
+def test_pool_directories_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    refused = {
+        "file": "not a directory",
+        "link": "not a directory",
+        "open": "written by everybody",
+        "no/parent": "does not exist",
+    }
+    for name, reason in refused.items():
+        with pytest.raises(PoolDirectoryError, match=reason):
+            PoolDirectory(tmp_path / name, disposable=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_242)
+    with pytest.raises(PoolDirectoryError, match="belongs to uid"):
+        PoolDirectory(tmp_path / "target", disposable=True)
+
+
+def test_daemons_of_different_runtime_directories_have_different_pool_directories(tmp_path: Path) -> None:
+    one, other = default_pool_dir(tmp_path / "one"), default_pool_dir(tmp_path / "other")
+    assert one != other
+    assert one == default_pool_dir(tmp_path / "one")
+
+
+def test_the_service_manager_is_told_when_it_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify("READY=1")
+    for address in (str(tmp_path / "notify"), f"\0glidecached-test-{os.getpid()}"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(address)
+            manager.settimeout(5)
+            monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
+            notify("READY=1")
+            assert manager.recv(100) == b"READY=1"
+
+
+def test_a_service_manager_that_is_gone_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    notify("READY=1")

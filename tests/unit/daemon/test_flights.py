@@ -1,0 +1,213 @@
+"""Single flight and its order (contract C22, C7a, C17)."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared.kinds import HASH, SET, STRING
+from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
+from glidecached.flights import Flights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Shelf:
+    """A pool that only remembers what it was given: `(key, kind, value, flight)`."""
+
+    def __init__(self) -> None:
+        self.stored: list[tuple[bytes, int, Any, int]] = []
+
+    def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
+        self.stored.append((key, kind, value, flight))
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def numbers() -> Callable[[], int]:
+    """The count of what is sent."""
+    return itertools.count(1).__next__
+
+
+@pytest.fixture
+def flights(shelf: Shelf, numbers: Callable[[], int]) -> Flights:
+    return Flights(shelf, numbers)
+
+
+def test_c22_concurrent_misses_make_one_request(flights: Flights, upstream: Any, requests: Any, shelf: Shelf) -> None:
+    waiting = [requests() for _ in range(5)]
+    for request in waiting:
+        flights.read(request, upstream, 0, STRING, b"k")
+    assert upstream.sent == [(b"GET", b"k")]
+    upstream.calls[0].succeed(b"v")
+    assert [requests.value(request) for request in waiting] == [b"v"] * 5
+    assert shelf.stored == [(b"k", STRING, b"v", 1)]
+    assert len(flights) == 0
+
+
+def test_c22_keys_and_commands_do_not_share(flights: Flights, upstream: Any, requests: Any) -> None:
+    for kind, key in ((STRING, b"k"), (STRING, b"l"), (HASH, b"k"), (SET, b"k")):
+        flights.read(requests(), upstream, 0, kind, key)
+    assert upstream.sent == [(b"GET", b"k"), (b"GET", b"l"), (b"HGETALL", b"k"), (b"SMEMBERS", b"k")]
+
+
+def test_c22_a_client_that_wrote_does_not_join_an_older_flight(
+    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int], shelf: Shelf
+) -> None:
+    before = requests()
+    flights.read(before, upstream, 0, STRING, b"k")
+    floor = numbers()  # the client's write is sent
+    writer, other, joiner = requests(), requests(), requests()
+    flights.read(writer, upstream, floor, STRING, b"k")
+    assert len(upstream.calls) == 2
+    flights.read(other, upstream, 0, STRING, b"k")
+    flights.read(joiner, upstream, floor, STRING, b"k")
+    assert len(upstream.calls) == 2  # others join the younger flight, the writer's later reads too
+    upstream.calls[0].succeed(b"old")
+    assert requests.value(before) == b"old"
+    assert requests.open(writer)
+    upstream.calls[1].succeed(b"new")
+    assert [requests.value(each) for each in (writer, other, joiner)] == [b"new"] * 3
+    assert [stored[2:] for stored in shelf.stored] == [(b"old", 1), (b"new", 3)]
+
+
+def test_c22_an_older_flight_that_lands_last_leaves_the_younger_one_joinable(
+    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int]
+) -> None:
+    flights.read(requests(), upstream, 0, STRING, b"k")
+    flights.read(requests(), upstream, numbers(), STRING, b"k")
+    upstream.calls[0].succeed(b"old")
+    flights.read(requests(), upstream, 0, STRING, b"k")
+    assert len(upstream.calls) == 2
+
+
+def test_c23_flights_of_other_connections_are_not_joined(
+    flights: Flights, make_upstream: Callable[[], Any], requests: Any
+) -> None:
+    one, other = make_upstream(), make_upstream()
+    flights.read(requests(), one, 0, STRING, b"k")
+    flights.read(requests(), other, 0, STRING, b"k")
+    assert len(one.calls) == len(other.calls) == 1
+
+
+def test_c4_nil_and_errors_are_answered_and_not_stored(
+    flights: Flights, upstream: Any, requests: Any, shelf: Shelf
+) -> None:
+    nothing, wrong = requests(), requests()
+    flights.read(nothing, upstream, 0, STRING, b"k")
+    upstream.calls[0].succeed(None)
+    flights.read(wrong, upstream, 0, STRING, b"k")
+    upstream.calls[1].succeed(ReplyError("WRONGTYPE no"))
+    assert requests.value(nothing) is None
+    assert requests.error(wrong) == (ERROR_REQUEST, "WRONGTYPE no")
+    assert shelf.stored == []
+
+
+def test_c4_empty_values_are_stored(flights: Flights, upstream: Any, requests: Any, shelf: Shelf) -> None:
+    for kind, value in ((STRING, b""), (HASH, {}), (SET, set())):
+        flights.read(requests(), upstream, 0, kind, b"k")
+        upstream.calls[-1].succeed(value)
+    assert [stored[2] for stored in shelf.stored] == [b"", {}, set()]
+
+
+def test_a_lost_flight_fails_everybody_who_waits(flights: Flights, upstream: Any, requests: Any) -> None:
+    waiting = [requests(), requests()]
+    for request in waiting:
+        flights.read(request, upstream, 0, STRING, b"k")
+    upstream.calls[0].fail(ERROR_CONNECTION, "gone")
+    assert [requests.error(request) for request in waiting] == [(ERROR_CONNECTION, "gone")] * 2
+    flights.read(requests(), upstream, 0, STRING, b"k")
+    assert len(upstream.calls) == 2
+
+
+def test_each_request_expires_for_itself_and_the_flight_goes_on(
+    flights: Flights, upstream: Any, requests: Any, shelf: Shelf
+) -> None:
+    hasty, patient = requests(), requests()
+    flights.read(hasty, upstream, 0, STRING, b"k")
+    hasty.expire()
+    flights.read(patient, upstream, 0, STRING, b"k")
+    upstream.calls[0].succeed(b"v")
+    assert requests.error(hasty)[0] == ERROR_TIMEOUT
+    assert requests.value(patient) == b"v"
+    assert len(shelf.stored) == 1
+
+
+def test_a_flight_is_wanted_as_long_as_its_most_patient_request(
+    flights: Flights, upstream: Any, requests: Any
+) -> None:
+    flights.read(requests(timeout_ms=10), upstream, 0, STRING, b"k")
+    flights.read(requests(timeout_ms=500), upstream, 0, STRING, b"k")
+    (flight,) = upstream.calls
+    now_ns = time.monotonic_ns()
+    assert flight.is_wanted(now_ns + 100_000_000)
+    assert not flight.is_wanted(now_ns + 600_000_000)
+
+
+def test_c17_missing_keys_are_asked_in_one_round_trip(
+    flights: Flights, upstream: Any, requests: Any, shelf: Shelf
+) -> None:
+    request = requests()
+    flights.read_many(request, upstream, 0, [b"a", b"b", b"c", b"b"], {b"a": b"1"})
+    assert upstream.sent == [(b"MGET", b"b", b"c")]
+    upstream.calls[0].succeed([b"2", None])
+    assert requests.value(request) == [b"1", b"2", None, b"2"]
+    assert shelf.stored == [(b"b", STRING, b"2", 1)]
+
+
+def test_c17_gatherings_share_what_is_in_the_air(flights: Flights, upstream: Any, requests: Any) -> None:
+    first, second, third = requests(), requests(), requests()
+    flights.read_many(first, upstream, 0, [b"a", b"b"], {})
+    flights.read_many(second, upstream, 0, [b"b", b"c"], {})
+    flights.read_many(third, upstream, 0, [b"c", b"a"], {})
+    assert upstream.sent == [(b"MGET", b"a", b"b"), (b"MGET", b"c")]
+    upstream.calls[1].succeed([b"3"])
+    assert requests.open(second)
+    assert requests.open(third)
+    upstream.calls[0].succeed([b"1", b"2"])
+    assert [requests.value(each) for each in (first, second, third)] == [
+        [b"1", b"2"],
+        [b"2", b"3"],
+        [b"3", b"1"],
+    ]
+    assert len(flights) == 0
+
+
+def test_c17_an_mget_is_no_flight_for_a_get(flights: Flights, upstream: Any, requests: Any) -> None:
+    flights.read_many(requests(), upstream, 0, [b"k"], {})
+    flights.read(requests(), upstream, 0, STRING, b"k")
+    assert upstream.sent == [(b"MGET", b"k"), (b"GET", b"k")]
+
+
+def test_c22_a_client_that_wrote_does_not_join_an_older_mget(
+    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int]
+) -> None:
+    flights.read_many(requests(), upstream, 0, [b"a"], {})
+    flights.read_many(requests(), upstream, numbers(), [b"a"], {})
+    assert len(upstream.calls) == 2
+
+
+def test_a_call_that_fails_at_once_fails_its_gathering(
+    flights: Flights, make_upstream: Callable[[], Any], requests: Any
+) -> None:
+    upstream = make_upstream()
+    upstream.submit = lambda call: call.fail(ERROR_CONNECTION, "down")
+    request = requests()
+    flights.read_many(request, upstream, 0, [b"a", b"b"], {})
+    assert requests.error(request) == (ERROR_CONNECTION, "down")
+    assert len(flights) == 0
+
+
+def test_an_mget_that_is_refused_is_an_error(flights: Flights, upstream: Any, requests: Any) -> None:
+    request = requests()
+    flights.read_many(request, upstream, 0, [b"a"], {})
+    upstream.calls[0].succeed(ReplyError("NOPERM mget"))
+    assert requests.error(request) == (ERROR_REQUEST, "NOPERM mget")

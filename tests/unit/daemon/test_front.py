@@ -1,0 +1,235 @@
+"""The way of a message through the front: what is refused, with which code, and that each request has one answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared import protocol
+from glidecached.deadlines import Deadlines
+from glidecached.front.front import Front, MalformedError
+from glidecached.front.peers import OpenRequests, Peer, parse_peer
+
+if TYPE_CHECKING:
+    from glidecached.front.request import Request
+
+INSTANCE = 77
+FAR_NS = 2**62
+
+
+class Frame:
+    """As much of a frame as the front looks at."""
+
+    def __init__(self, content: bytes, peer: str) -> None:
+        self.buffer = memoryview(content)
+        self._peer = peer
+
+    def get(self, name: str) -> str:
+        assert name == "Peer-Address"
+        return self._peer
+
+
+class Socket:
+    """A ROUTER socket whose peers are the test."""
+
+    def __init__(self) -> None:
+        self.settled = True
+        self.reachable = True
+        self._incoming: list[tuple[bytes, Any]] = []
+        self.sent: list[tuple[bytes, Any]] = []
+
+    def put(self, message: Any, identity: bytes = b"peer", peer: str = "localhost:1000:1000:42") -> None:
+        content = message if isinstance(message, bytes) else protocol.pack(message)
+        self._incoming.append((identity, Frame(content, peer)))
+
+    def put_several_frames(self) -> None:
+        self._incoming.append((b"peer", None))
+
+    def receive(self, max_messages: int) -> list[tuple[bytes, Any]]:
+        taken, self._incoming = self._incoming[:max_messages], self._incoming[max_messages:]
+        return taken
+
+    def send(self, identity: bytes, message: bytes) -> bool:
+        if self.reachable:
+            self.sent.append((identity, protocol.unpack(message)))
+        return self.reachable
+
+
+class Desk:
+    """A front, its socket, and the requests that its one operation was given."""
+
+    def __init__(self, loop: Any) -> None:
+        self.socket = Socket()
+        self.requests: list[Request] = []
+        self.front = Front(
+            self.socket,  # type: ignore[arg-type]
+            Deadlines(loop),
+            instance_id=INSTANCE,
+            max_requests_per_peer=3,
+            max_message_bytes=10_000,
+        )
+        self.front.serve({protocol.PING: self._take, protocol.COMMAND: self._take, protocol.STATS: self._fail})
+
+    def _take(self, request: Request, body: list[Any]) -> None:
+        if body == ["wrong"]:
+            message = "that is wrong"
+            raise MalformedError(message)
+        self.requests.append(request)
+
+    def _fail(self, request: Request, body: list[Any]) -> None:
+        raise RuntimeError(request, body)
+
+    def ask(self, message: Any, **options: str) -> list[Any]:
+        """Put one message; the answers so far, without identities."""
+        self.socket.put(message, **options)  # type: ignore[arg-type]
+        self.front.receive()
+        return [answer for _, answer in self.socket.sent]
+
+
+@pytest.fixture
+def desk(loop: Any) -> Desk:
+    return Desk(loop)
+
+
+def test_an_accepted_request_is_answered_once(desk: Desk) -> None:
+    assert desk.ask([protocol.COMMAND, 5, INSTANCE, FAR_NS]) == []
+    (request,) = desk.requests
+    assert request.peer == Peer(1000, 1000, 42)
+    assert desk.front.open_requests == 1
+    request.reply({b"a": 1})
+    request.reply("again")
+    request.fail(protocol.ERROR_REQUEST, "and again")
+    request.expire()
+    assert desk.socket.sent == [(b"peer", [5, protocol.STATUS_OK, {b"a": 1}])]
+    assert desk.front.open_requests == 0
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ([99, 1, INSTANCE, FAR_NS], protocol.ERROR_PROTOCOL),
+        (["PING", 1, INSTANCE, FAR_NS], protocol.ERROR_PROTOCOL),
+        ([True, 1, INSTANCE, FAR_NS], protocol.ERROR_PROTOCOL),
+        ([[protocol.PING], 1, INSTANCE, FAR_NS], protocol.ERROR_PROTOCOL),
+        ([protocol.PING, 1, INSTANCE, "soon"], protocol.ERROR_PROTOCOL),
+        ([protocol.PING, 1, INSTANCE, 2**64], protocol.ERROR_PROTOCOL),
+        ([protocol.COMMAND, 1, INSTANCE + 1, FAR_NS], protocol.ERROR_STALE_INSTANCE),
+        ([protocol.COMMAND, 1, None, FAR_NS], protocol.ERROR_STALE_INSTANCE),
+        ([protocol.COMMAND, 1, INSTANCE, 1], protocol.ERROR_OVERDUE),
+        ([protocol.COMMAND, 1, INSTANCE, FAR_NS, "wrong"], protocol.ERROR_PROTOCOL),
+        ([protocol.STATS, 1, INSTANCE, FAR_NS], protocol.ERROR_REQUEST),
+    ],
+)
+def test_requests_that_are_refused(desk: Desk, message: list[Any], code: int) -> None:
+    ((request_id, status, body),) = desk.ask(message)
+    assert (request_id, status, body[0]) == (1, protocol.STATUS_ERROR, code)
+    assert body[1]
+    assert desk.front.open_requests == 0
+    assert desk.requests == []
+
+
+def test_a_ping_is_for_any_instance(desk: Desk) -> None:
+    desk.ask([protocol.PING, 1, 0, FAR_NS])
+    assert len(desk.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\xc1",
+        b"\x93\x01",
+        protocol.pack([]) + b"\x00",
+        [],
+        7,
+        {"op": 1},
+        [protocol.PING, 1, 0],
+        [protocol.PING, 0, 0, FAR_NS],
+        [protocol.PING, -1, 0, FAR_NS],
+        [protocol.PING, 2**63, 0, FAR_NS],
+        [protocol.PING, True, 0, FAR_NS],
+        [protocol.PING, 1.0, 0, FAR_NS],
+    ],
+    ids=repr,
+)
+def test_what_has_no_request_id_is_counted_and_dropped(desk: Desk, message: Any) -> None:
+    assert desk.ask(message) == []
+    assert desk.front.refused == {"unreadable": 1}
+
+
+def test_several_frames_are_no_message(desk: Desk) -> None:
+    desk.socket.put_several_frames()
+    desk.front.receive()
+    assert desk.front.refused == {"unreadable": 1}
+
+
+def test_a_flood_of_unreadable_messages_does_not_flood_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(50):
+            desk.ask(b"\xc1")
+    assert len(caplog.records) == 1
+    assert desk.front.refused["unreadable"] == 50
+
+
+def test_each_peer_has_a_bounded_number_of_open_requests(desk: Desk) -> None:
+    for number in range(1, 6):
+        desk.ask([protocol.COMMAND, number, INSTANCE, FAR_NS])
+    assert [(answer[0], answer[2][0]) for _, answer in desk.socket.sent] == [
+        (4, protocol.ERROR_BUSY),
+        (5, protocol.ERROR_BUSY),
+    ]
+    desk.socket.put([protocol.COMMAND, 6, INSTANCE, FAR_NS], identity=b"another")
+    desk.front.receive()
+    desk.requests[0].reply(None)
+    desk.ask([protocol.COMMAND, 7, INSTANCE, FAR_NS])
+    assert [request.request_id for request in desk.requests] == [1, 2, 3, 6, 7]
+
+
+def test_a_request_that_is_not_answered_in_time_expires(desk: Desk, loop: Any) -> None:
+    loop.now_ns = time.monotonic_ns()
+    desk.ask([protocol.COMMAND, 1, INSTANCE, loop.now_ns + 50_000_000])
+    loop.pass_time(40)
+    assert desk.socket.sent == []
+    loop.pass_time(20)
+    assert desk.socket.sent[0][1][2][0] == protocol.ERROR_TIMEOUT
+    assert desk.front.open_requests == 0
+
+
+def test_answers_to_peers_that_are_gone_are_counted(desk: Desk) -> None:
+    desk.ask([protocol.COMMAND, 1, INSTANCE, FAR_NS])
+    desk.socket.reachable = False
+    desk.requests[0].reply(1)
+    assert desk.front.refused == {"unroutable_answer": 1}
+    assert desk.front.open_requests == 0
+
+
+def test_a_reply_too_deep_for_the_protocol_is_an_error(desk: Desk) -> None:
+    deep: list[Any] = []
+    for _ in range(2_000):
+        deep = [deep]
+    desk.ask([protocol.COMMAND, 1, INSTANCE, FAR_NS])
+    desk.requests[0].reply(deep)
+    assert desk.socket.sent[0][1][2][0] == protocol.ERROR_REQUEST
+
+
+def test_a_peer_that_the_kernel_does_not_tell_is_refused(desk: Desk) -> None:
+    assert desk.ask([protocol.PING, 1, 0, FAR_NS], peer="127.0.0.1") == []
+    assert desk.front.refused == {"unreadable": 1}
+
+
+def test_peer_addresses() -> None:
+    assert parse_peer("localhost:0:5:77") == Peer(uid=0, gid=5, pid=77)
+    assert parse_peer("odd:name:1:2:3") == Peer(1, 2, 3)
+    with pytest.raises(ValueError):
+        parse_peer("localhost:a:b:c")
+
+
+def test_open_requests_forget_peers_without_any() -> None:
+    requests = OpenRequests(1)
+    assert requests.enter(b"a")
+    assert not requests.enter(b"a")
+    requests.leave(b"a")
+    assert (requests.total, requests._counts) == (0, {})

@@ -1,0 +1,260 @@
+"""The standalone upstream: connecting on first use, failing clearly, healing by itself, never twice what may have run."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
+from glidecached.loop import Loop
+from glidecached.upstream import standalone
+from glidecached.upstream.base import UpstreamOptions
+from glidecached.upstream.call import SingleCall
+from glidecached.upstream.connector import Channel, ConnectError
+from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.standalone import StandaloneUpstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ADDRESS = Address("h", 1)
+OPTIONS = UpstreamOptions(reconnect_initial_ms=20, reconnect_max_ms=40, stall_timeout_ms=100, max_waiting_requests=10)
+
+
+class Recorded(SingleCall):
+    """A call that keeps its outcome."""
+
+    def __init__(self, name: bytes, *, repeatable: bool = False, timeout_ms: float = 60_000) -> None:
+        super().__init__((name,), time.monotonic_ns() + int(timeout_ms * 1e6), repeatable=repeatable)
+        self.outcome: Any = None
+
+    def abandon(self) -> None:
+        self.outcome = "abandoned"
+
+    def succeed(self, reply: Any) -> None:
+        assert self.outcome is None
+        self.outcome = reply
+
+    def fail(self, code: int, message: str) -> None:
+        assert self.outcome is None
+        self.outcome = (code, message)
+
+
+class Closer:
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    def disconnect(self) -> None:
+        self._end.close()
+
+
+class Network:
+    """Attempts to connect end as the test says: by `accept` or `refuse`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.loop = Loop()
+        self.open: list[Callable[[Channel | ConnectError], object]] = []
+        self.attempts = 0
+        self.server: socket.socket | None = None
+        monkeypatch.setattr(standalone, "Attempt", self._attempt)
+        self.upstream = StandaloneUpstream(
+            self.loop, Target(mode="standalone", addresses=(ADDRESS,)), OPTIONS
+        )
+        self.upstream.sessions = 1
+
+    def _attempt(self, _loop: Loop, _target: Target, _timeout_ms: int, done: Any) -> Network:
+        self.attempts += 1
+        self.open.append(done)
+        return self
+
+    def abandon(self) -> None:
+        self.open.clear()
+
+    def accept(self) -> None:
+        """The server answers: what it gets and sends is `server`'s."""
+        end, self.server = socket.socketpair()
+        end.setblocking(False)
+        self.server.settimeout(5)
+        self.open.pop()(Channel(end, ADDRESS, 3, Closer(end)))
+        self.turns()
+        assert b"SETNAME" in self.server.recv(1000, socket.MSG_PEEK)
+
+    def refuse(self, message: str = "refused", *, refused: bool = False) -> None:
+        self.open.pop()(ConnectError(message, refused=refused))
+
+    def turns(self, until: Callable[[], object] = lambda: True) -> None:
+        limit = time.monotonic() + 5
+        while True:
+            self.loop.call_later(1, lambda: None)
+            self.loop._turn()
+            if until():
+                return
+            assert time.monotonic() < limit
+
+    def submit(self, *calls: Recorded) -> None:
+        for call in calls:
+            self.upstream.submit(call)
+
+    def received(self) -> bytes:
+        assert self.server is not None
+        return self.server.recv(100_000)
+
+    def reply(self, data: bytes, until: Callable[[], object]) -> None:
+        assert self.server is not None
+        self.server.sendall(data)
+        self.turns(until)
+
+    def hang_up(self) -> None:
+        assert self.server is not None
+        self.server.close()
+        self.turns(lambda: not self.upstream.connected)
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
+    network = Network(monkeypatch)
+    yield network
+    network.upstream.close("the test is over")
+    if network.server is not None:
+        network.server.close()
+    network.loop.close()
+
+
+def test_it_connects_on_first_use_and_once(network: Network) -> None:
+    assert network.attempts == 0
+    first, second = Recorded(b"A"), Recorded(b"B")
+    network.submit(first, second)
+    assert network.attempts == 1
+    network.accept()
+    assert network.upstream.proved
+    network.reply(b"+OK\r\n+a\r\n+b\r\n", lambda: second.outcome)
+    assert (first.outcome, second.outcome) == (b"a", b"b")
+
+
+def test_what_waits_fails_with_the_attempts_reason(network: Network) -> None:
+    call = Recorded(b"A")
+    network.submit(call)
+    network.refuse("h:1: nobody there")
+    assert call.outcome == (ERROR_CONNECTION, "h:1: nobody there")
+    assert network.upstream.last_error == "h:1: nobody there"
+
+
+def test_while_it_is_down_calls_wait_only_if_they_live_to_see_the_next_attempt(network: Network) -> None:
+    network.submit(Recorded(b"A"))
+    network.refuse("down")
+    hasty, patient = Recorded(b"B", timeout_ms=1), Recorded(b"C")
+    network.submit(hasty, patient)
+    assert hasty.outcome == (ERROR_CONNECTION, "down")
+    assert patient.outcome is None
+    network.turns(lambda: network.open)
+    network.accept()
+    network.reply(b"+OK\r\n+c\r\n", lambda: patient.outcome)
+    assert patient.outcome == b"c"
+    assert network.upstream.last_error is None
+
+
+def test_attempts_go_on_while_there_are_sessions_and_only_then(network: Network) -> None:
+    network.submit(Recorded(b"A"))
+    for _ in range(3):
+        network.refuse()
+        network.turns(lambda: network.open)
+    network.upstream.sessions = 0
+    network.refuse()
+    network.turns()
+    time.sleep(0.06)
+    network.turns()
+    assert network.open == []
+    network.submit(Recorded(b"B"))
+    assert len(network.open) == 1
+
+
+def test_a_lost_connection_repeats_reads_and_fails_what_may_have_run(network: Network) -> None:
+    network.submit(Recorded(b"FIRST"))
+    network.accept()
+    network.received()
+    read, write, unsent = Recorded(b"READ", repeatable=True), Recorded(b"WRITE"), Recorded(b"LATER")
+    network.submit(read, write)
+    network.turns()
+    network.upstream._connected_ns -= 2_000_000_000  # it has stood for a while
+    network.hang_up()
+    network.submit(unsent)
+    assert write.outcome[0] == ERROR_CONNECTION
+    assert "may have run" in write.outcome[1]
+    assert read.outcome is None
+    network.turns(lambda: network.open)
+    network.accept()
+    sent = network.received()
+    assert sent.index(b"READ") < sent.index(b"LATER")
+    assert b"WRITE" not in sent
+    network.reply(b"+OK\r\n+r\r\n+l\r\n", lambda: unsent.outcome)
+    assert (read.outcome, unsent.outcome) == (b"r", b"l")
+
+
+def test_a_read_is_not_repeated_for_ever(network: Network) -> None:
+    read = Recorded(b"READ", repeatable=True)
+    network.submit(read)
+    for _ in range(3):
+        network.turns(lambda: network.open)
+        network.accept()
+        assert b"READ" in network.received()
+        network.hang_up()
+    assert read.outcome[0] == ERROR_CONNECTION
+
+
+def test_a_server_that_hangs_up_at_once_is_not_tried_without_pause(network: Network) -> None:
+    network.submit(Recorded(b"A"))
+    network.accept()
+    network.hang_up()
+    assert network.open == []
+    network.turns(lambda: network.open)
+
+
+def test_late_replies_are_dropped(network: Network) -> None:
+    late, timely = Recorded(b"A", timeout_ms=20), Recorded(b"B")
+    network.submit(late)
+    network.accept()
+    late.succeed("timed out, as the request's own deadline says")
+    late.succeed = lambda _reply: None  # type: ignore[method-assign]
+    network.submit(timely)
+    network.turns()
+    network.reply(b"+OK\r\n+late\r\n+b\r\n", lambda: timely.outcome)
+    assert timely.outcome == b"b"
+
+
+def test_a_connection_without_replies_is_given_up(network: Network) -> None:
+    call = Recorded(b"A")
+    network.submit(call)
+    network.accept()
+    network.turns(lambda: call.outcome)
+    assert "no reply for" in call.outcome[1]
+
+
+def test_waiting_calls_are_bounded(network: Network) -> None:
+    calls = [Recorded(b"A") for _ in range(12)]
+    network.submit(*calls)
+    assert [call.outcome and call.outcome[0] for call in calls] == [None] * 10 + [ERROR_BUSY] * 2
+
+
+def test_refused_credentials_are_proved_no_longer(network: Network) -> None:
+    network.submit(Recorded(b"A"))
+    network.accept()
+    network.upstream._connected_ns -= 2_000_000_000
+    network.hang_up()
+    network.turns(lambda: network.open)
+    assert network.upstream.proved
+    network.refuse("password changed", refused=True)
+    assert not network.upstream.proved
+
+
+def test_closing_fails_everything_that_is_open_and_later_calls(network: Network) -> None:
+    sent, waiting, later = Recorded(b"A"), Recorded(b"B"), Recorded(b"C")
+    network.submit(sent)
+    network.accept()
+    network.submit(waiting)
+    network.upstream.close("stopping")
+    network.submit(later)
+    assert [call.outcome for call in (sent, waiting, later)] == [(ERROR_CONNECTION, "stopping")] * 3
+    network.upstream.close("again")
