@@ -12,7 +12,7 @@ import time
 from glidecache.channel import Channel, reply_deadline_ns
 from glidecache.errors import ClosingError, RequestError
 from glidecache.link import READABLE, WRITABLE, forks
-from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError
+from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,12 @@ class AsyncChannel(Channel):
         if len(self._replies) >= self._inflight_requests:
             message = f"{len(self._replies)} requests are open: inflight_requests_limit is reached"
             raise RequestError(message)
-        link.send(frame)
+        try:
+            link.send(frame)
+        except NotSentError:
+            # The loop has not run since the daemon went, or it would know.
+            self._lose(link)
+            raise
         if link.events() & READABLE:
             self._loop.call_soon(self._on_change, link)
         reply: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
@@ -104,9 +109,13 @@ class AsyncChannel(Channel):
                 if events & WRITABLE:
                     _settle(self._up, True)
             elif not events & WRITABLE:
-                self.drop()
-                self._fail(DaemonLostError())
+                self._lose(link)
             return
+
+    def _lose(self, link: Link) -> None:
+        if link is self._link:
+            self.drop()
+            self._fail(DaemonLostError())
 
     def _take_reply(self, link: Link) -> None:
         frame = link.receive()

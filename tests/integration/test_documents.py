@@ -81,7 +81,9 @@ def test_the_readmes_examples_print_what_they_promise() -> None:
         assert run(example) == promised(example)
     value, counted, same = run(third_terminal)
     assert [value] == promised(third_terminal)
-    assert counted.startswith("['cmdstat_get:calls=2,"), "one GET for each of the two keys, and none for the hits"
+    assert counted.startswith("['cmdstat_get:calls=2,"), (
+        "one GET for each of the two keys, and none for the hits"
+    )
     assert len(same.split()) == 2
 
 

@@ -133,19 +133,19 @@ def open_client(kind: str, *, cluster: bool = False, **configuration: Any) -> An
     """Create a client of this kind; the keyword arguments are the configuration's."""
     import glidecache
 
-    configuration_class = (
-        glidecache.GlideClusterClientConfiguration if cluster else glidecache.GlideClientConfiguration
-    )
-    config = configuration_class(**configuration)
+    modules: dict[str, Any] = {"asyncio": glidecache}
     if kind == "blocking":
         import glidecache.sync
 
-        blocking_class = glidecache.sync.GlideClusterClient if cluster else glidecache.sync.GlideClient
-        return BlockingClient(blocking_class.create(config))
-    asyncio_class = glidecache.GlideClusterClient if cluster else glidecache.GlideClient
+        modules["blocking"] = glidecache.sync
+    mode = "Cluster" if cluster else ""
+    config = getattr(glidecache, f"Glide{mode}ClientConfiguration")(**configuration)
+    client_class = getattr(modules[kind], f"Glide{mode}Client")
+    if kind == "blocking":
+        return BlockingClient(client_class.create(config))
     runner = asyncio.Runner()
     try:
-        return AsyncioClient(runner, runner.run(asyncio_class.create(config)))
+        return AsyncioClient(runner, runner.run(client_class.create(config)))
     except BaseException:
         runner.close()
         raise

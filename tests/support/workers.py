@@ -7,12 +7,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from support.clients import Metrics
 from support.process import ChildProcess, child_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from support.clients import Metrics
 
 
 class Worker(ChildProcess):

@@ -26,7 +26,8 @@ def files_by_rule() -> dict[str, set[str]]:
 def rows() -> dict[str, str]:
     """The coverage document's rows by rule."""
     return {
-        match[1]: match[0] for match in re.finditer(r"^\| \*\*(C\d+a?)\*\* \|.*$", COVERAGE.read_text(), re.MULTILINE)
+        match[1]: match[0]
+        for match in re.finditer(r"^\| \*\*(C\d+a?)\*\* \|.*$", COVERAGE.read_text(), re.MULTILINE)
     }
 
 

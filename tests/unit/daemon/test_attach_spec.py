@@ -31,7 +31,9 @@ def test_c18_identity_is_addresses_as_a_set_tls_database_and_user() -> None:
 
     base = identity(addresses=[["A", 1], ["b", 2]])
     assert base == identity(addresses=[["b", 2], ["a", 1], ["b", 2]])
-    assert base == identity(addresses=[["a", 1], ["b", 2]], client_name="x", password="p", read_from="prefer_replica")
+    assert base == identity(
+        addresses=[["a", 1], ["b", 2]], client_name="x", password="p", read_from="prefer_replica"
+    )
     assert base == identity(addresses=[["a", 1], ["b", 2]], username="default", request_timeout_ms=7)
     for other in (
         {"addresses": [["a", 1]]},
@@ -46,7 +48,9 @@ def test_c18_identity_is_addresses_as_a_set_tls_database_and_user() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    shown = repr(read_spec(spec(**ADDRESSES, password="hunter2", use_tls=True, tls={"cert": b"c3rt", "key": b"k3y"})))
+    shown = repr(
+        read_spec(spec(**ADDRESSES, password="hunter2", use_tls=True, tls={"cert": b"c3rt", "key": b"k3y"}))
+    )
     assert not [secret for secret in ("hunter2", "c3rt", "k3y") if secret in shown]
 
 
@@ -80,7 +84,10 @@ def test_addresses_are_kept_in_order() -> None:
         (spec(cache={}), "neither settings nor a name"),
         (spec(cache={"settings": SETTINGS}), "neither an id nor a name"),
         (spec(cache={"id": "u", "settings": {"max_cache_kb": 1}}), "lack entry_ttl_ms"),
-        (spec(cache={"id": "u", "settings": {**SETTINGS, "max_cache_kb": "1"}}), "max_cache_kb is str; expected int"),
+        (
+            spec(cache={"id": "u", "settings": {**SETTINGS, "max_cache_kb": "1"}}),
+            "max_cache_kb is str; expected int",
+        ),
     ],
 )
 def test_wrong_forms(value: Any, message: str) -> None:
@@ -102,7 +109,10 @@ def test_wrong_forms(value: Any, message: str) -> None:
         (spec(request_timeout_ms=0), "request_timeout_ms is 0"),
         (spec(cache={"name": ""}), "name has 0 characters"),
         (spec(cache={"name": "n" * 300}), "name has 300 characters"),
-        (spec(cache={"id": "u", "settings": {**SETTINGS, "max_cache_kb": 0}}), "max_cache_kb is 0; it must be positive"),
+        (
+            spec(cache={"id": "u", "settings": {**SETTINGS, "max_cache_kb": 0}}),
+            "max_cache_kb is 0; it must be positive",
+        ),
         (spec(cache={"id": "u", "settings": {**SETTINGS, "entry_ttl_ms": -1}}), "must be non-negative"),
         (spec(cache={"id": "u", "settings": {**SETTINGS, "eviction_policy": "FIFO"}}), "LRU, LFU"),
     ],

@@ -13,7 +13,17 @@ def command(text: str) -> list[bytes]:
 
 @pytest.mark.parametrize(
     "text",
-    ["GET k", "get k", "MGET a b", "HGETALL h", "TTL k", "PING", "XREAD STREAMS s 0", "OBJECT ENCODING k", "CONFIG GET *"],
+    [
+        "GET k",
+        "get k",
+        "MGET a b",
+        "HGETALL h",
+        "TTL k",
+        "PING",
+        "XREAD STREAMS s 0",
+        "OBJECT ENCODING k",
+        "CONFIG GET *",
+    ],
 )
 def test_known_reads(text: str) -> None:
     assert is_known_read(command(text))
@@ -21,7 +31,18 @@ def test_known_reads(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["SET k v", "GETDEL k", "GETEX k", "EVAL s 0", "FCALL f 0", "PUBLISH c m", "CONFIG SET a b", "OBJECT", "NOSUCH", "SORT k"],
+    [
+        "SET k v",
+        "GETDEL k",
+        "GETEX k",
+        "EVAL s 0",
+        "FCALL f 0",
+        "PUBLISH c m",
+        "CONFIG SET a b",
+        "OBJECT",
+        "NOSUCH",
+        "SORT k",
+    ],
 )
 def test_everything_else_counts_as_a_command_that_may_write(text: str) -> None:
     assert not is_known_read(command(text))
@@ -42,7 +63,9 @@ def test_blocking_commands(text: str) -> None:
     assert is_blocking(command(text))
 
 
-@pytest.mark.parametrize("text", ["LPOP q", "XREAD STREAMS block 0", "XREADGROUP GROUP g c STREAMS BLOCK >", "XREAD"])
+@pytest.mark.parametrize(
+    "text", ["LPOP q", "XREAD STREAMS block 0", "XREADGROUP GROUP g c STREAMS BLOCK >", "XREAD"]
+)
 def test_commands_that_do_not_block(text: str) -> None:
     assert not is_blocking(command(text))
 

@@ -69,7 +69,10 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
         (UPSTREAM + "mode = 'both'", r"mode = 'both': should be 'standalone' or 'cluster'"),
         (UPSTREAM + "database_id = -1", r"\[upstreams\.default\] database_id = -1: should be greater than"),
         (UPSTREAM + "username = 'app'", r"username = 'app': a user needs a password_file"),
-        (UPSTREAM + "password_file = '/no/such'", r"password_file = '/no/such': cannot be read: No such file"),
+        (
+            UPSTREAM + "password_file = '/no/such'",
+            r"password_file = '/no/such': cannot be read: No such file",
+        ),
         (UPSTREAM + "tls_ca_file = '/no/such'", r"tls_ca_file: has no effect without use_tls = true"),
         (UPSTREAM + "tls_insecure = true", r"tls_insecure: has no effect without use_tls = true"),
         (UPSTREAM + "use_tls = true\ntls_cert_file = '/c'", r"a certificate and its key are given together"),
@@ -121,7 +124,8 @@ def test_what_the_files_contain_is_read_at_the_start_and_never_shown(file: Path,
     (tmp_path / "ca").write_text("PEM of the CA")
     config = loaded(
         file,
-        f"{UPSTREAM}username = 'app'\npassword_file = '{tmp_path}/password'\nuse_tls = true\ntls_ca_file = '{tmp_path}/ca'",
+        f"{UPSTREAM}username = 'app'\npassword_file = '{tmp_path}/password'\n"
+        f"use_tls = true\ntls_ca_file = '{tmp_path}/ca'",
     )
     credentials = config.upstreams["default"].target.credentials
     assert credentials.password == "hunter2"

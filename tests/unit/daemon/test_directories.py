@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def test_a_locked_directory_tells_its_owner(tmp_path: Path) -> None:
     lock = DirectoryLock(tmp_path)
-    with pytest.raises(DirectoryLockedError, match=f"{tmp_path} belongs to another glidecached .pid {os.getpid()}"):
+    with pytest.raises(
+        DirectoryLockedError, match=f"{tmp_path} belongs to another glidecached .pid {os.getpid()}"
+    ):
         DirectoryLock(tmp_path)
     lock.release()
     lock.release()
@@ -34,7 +36,9 @@ def test_a_lock_cannot_be_taken_by_others_who_can_read_the_directory(tmp_path: P
     lock.release()
 
 
-def test_a_lock_whose_file_left_meanwhile_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_whose_file_left_meanwhile_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import fcntl
 
     real = fcntl.flock
@@ -144,6 +148,8 @@ def test_the_service_manager_is_told_when_it_asked(tmp_path: Path, monkeypatch: 
             assert manager.recv(100) == b"READY=1"
 
 
-def test_a_service_manager_that_is_gone_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_manager_that_is_gone_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     notify("READY=1")

@@ -42,7 +42,9 @@ def flights(shelf: Shelf, numbers: Callable[[], int]) -> Flights:
     return Flights(shelf, numbers)
 
 
-def test_c22_concurrent_misses_make_one_request(flights: Flights, upstream: Any, requests: Any, shelf: Shelf) -> None:
+def test_c22_concurrent_misses_make_one_request(
+    flights: Flights, upstream: Any, requests: Any, shelf: Shelf
+) -> None:
     waiting = [requests() for _ in range(5)]
     for request in waiting:
         flights.read(request, upstream, 0, STRING, b"k")

@@ -71,7 +71,9 @@ class Desk:
             max_requests_per_peer=3,
             max_message_bytes=10_000,
         )
-        self.front.serve({protocol.PING: self._take, protocol.COMMAND: self._take, protocol.STATS: self._fail})
+        self.front.serve(
+            {protocol.PING: self._take, protocol.COMMAND: self._take, protocol.STATS: self._fail}
+        )
 
     def _take(self, request: Request, body: list[Any]) -> None:
         if body == ["wrong"]:
@@ -166,7 +168,9 @@ def test_several_frames_are_no_message(desk: Desk) -> None:
     assert desk.front.refused == {"unreadable": 1}
 
 
-def test_a_flood_of_unreadable_messages_does_not_flood_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_flood_of_unreadable_messages_does_not_flood_the_log(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
         for _ in range(50):
             desk.ask(b"\xc1")

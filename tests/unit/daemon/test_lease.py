@@ -6,6 +6,7 @@ import os
 import stat
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from glidecache_shared import lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_garbage_collected_lease_holds_no_longer(path: str, daemon: int) -> No
 def test_a_held_lease_does_not_end(path: str, daemon: int) -> None:
     with hold(path, daemon):
         assert not lease.end(path, daemon)
-        assert os.path.exists(path)
+        assert Path(path).exists()
 
 
 def test_an_unheld_lease_ends_and_cannot_be_held_any_more(path: str) -> None:
@@ -98,7 +98,7 @@ def test_a_lease_that_was_replaced_is_not_held(path: str) -> None:
     first = lease.create(path)
     inode = lease.inode(first)
     # The file lives on while it is open, so its number is not given to the new one.
-    os.unlink(path)
+    Path(path).unlink()
     second = lease.create(path)
     assert lease.hold(path, inode) is None
     assert not lease.has_holders(second)
@@ -108,10 +108,10 @@ def test_a_lease_that_was_replaced_is_not_held(path: str) -> None:
 
 def test_ending_leaves_a_replacement_at_the_path_alone(path: str) -> None:
     first = lease.create(path)
-    os.unlink(path)
+    Path(path).unlink()
     second = lease.create(path)
     assert lease.end(path, first)
-    assert os.path.exists(path)
+    assert Path(path).exists()
     os.close(second)
 
 
@@ -130,7 +130,7 @@ def test_holding_waits_for_the_daemons_probe_and_not_for_ever(path: str, daemon:
 
 def test_a_lease_is_neither_inherited_by_exec_nor_writable_for_others(path: str, daemon: int) -> None:
     assert not os.get_inheritable(daemon)
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+    assert stat.S_IMODE(Path(path).stat().st_mode) == 0o640
     held = hold(path, daemon)
     assert not os.get_inheritable(held._descriptor)
     held.close()

@@ -53,7 +53,9 @@ def metrics(session: Session) -> tuple[int, int]:
     return numbers["hits"], numbers["misses"]
 
 
-def test_a_command_is_passed_through(operations: DataOperations, bare: Session, upstream: Any, requests: Any) -> None:
+def test_a_command_is_passed_through(
+    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+) -> None:
     request = requests()
     operations.command(request, [bare.session_id, [b"LPOP", b"q"]])
     upstream.calls[0].succeed(b"item")
@@ -226,6 +228,8 @@ def test_an_unknown_session_is_not_served(operations: DataOperations, bare: Sess
         ("batch", [1, True, [b"GET"]]),
     ],
 )
-def test_bodies_of_a_wrong_form(operations: DataOperations, requests: Any, operation: str, body: list[Any]) -> None:
+def test_bodies_of_a_wrong_form(
+    operations: DataOperations, requests: Any, operation: str, body: list[Any]
+) -> None:
     with pytest.raises(MalformedError):
         getattr(operations, operation)(requests(), body)

@@ -1,4 +1,4 @@
-"""The standalone upstream: connecting on first use, failing clearly, healing by itself, never twice what may have run."""
+"""The standalone upstream: connecting on first use, failing clearly, healing by itself; nothing runs twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ADDRESS = Address("h", 1)
-OPTIONS = UpstreamOptions(reconnect_initial_ms=20, reconnect_max_ms=40, stall_timeout_ms=100, max_waiting_requests=10)
+OPTIONS = UpstreamOptions(
+    reconnect_initial_ms=20, reconnect_max_ms=40, stall_timeout_ms=100, max_waiting_requests=10
+)
 
 
 class Recorded(SingleCall):
@@ -44,6 +46,8 @@ class Recorded(SingleCall):
 
 
 class Closer:
+    """What valkey-py's connection is to a channel."""
+
     def __init__(self, end: socket.socket) -> None:
         self._end = end
 

@@ -1,0 +1,111 @@
+"""What operators ask for: who may, and what they are told."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import (
+    ERROR_CONFIGURATION,
+    ERROR_FORBIDDEN,
+    ERROR_PROTOCOL,
+    PROTOCOL_VERSION,
+)
+from glidecached.cli.report import report
+from glidecached.operations.admin import AdminOperations
+from glidecached.pools.pool import PoolKey
+from glidecached.pools.settings import PoolSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.pools.registry import PoolRegistry
+
+ADMIN_UID = 4_242
+STRANGER_UID = 4_343
+ABOUT = {"daemon_version": "1.2.3", "instance_id": 7}
+
+
+@pytest.fixture
+def registry(make_registry: Callable[..., PoolRegistry], upstream: Any) -> PoolRegistry:
+    registry = make_registry()
+    pool = registry.join(
+        PoolKey("catalog", None), upstream.target.identity, PoolSettings(max_cache_kb=64, entry_ttl_ms=0)
+    )
+    pool.store(b"k", STRING, b"v", 1)
+    return registry
+
+
+@pytest.fixture
+def admin(registry: PoolRegistry) -> AdminOperations:
+    return AdminOperations(ABOUT, lambda: {"caches": registry.stats()}, registry, frozenset({ADMIN_UID}))
+
+
+@pytest.mark.parametrize("uid", [0, os.geteuid(), ADMIN_UID])
+def test_admins_flush_and_drop(
+    admin: AdminOperations, registry: PoolRegistry, requests: Any, uid: int
+) -> None:
+    flush, drop = requests(uid=uid), requests(uid=uid)
+    admin.flush(flush, ["catalog"])
+    assert requests.value(flush) == 1
+    admin.drop(drop, ["catalog"])
+    assert requests.value(drop) is None
+    assert len(registry) == 0
+
+
+def test_others_do_not(admin: AdminOperations, registry: PoolRegistry, requests: Any) -> None:
+    for operation in (admin.flush, admin.drop):
+        request = requests(uid=STRANGER_UID)
+        operation(request, ["catalog"])
+        assert requests.error(request)[0] == ERROR_FORBIDDEN
+    assert len(registry) == 1
+
+
+def test_unknown_caches_are_named(admin: AdminOperations, requests: Any) -> None:
+    for operation in (admin.flush, admin.drop):
+        request = requests(uid=0)
+        operation(request, ["nobody's"])
+        code, message = requests.error(request)
+        assert code == ERROR_CONFIGURATION
+        assert "catalog" in message
+
+
+def test_another_protocol_is_told_both_versions(admin: AdminOperations, requests: Any) -> None:
+    right, wrong = requests(), requests()
+    admin.hello(right, [PROTOCOL_VERSION, "1"])
+    assert requests.value(right) == ABOUT
+    admin.hello(wrong, [PROTOCOL_VERSION + 1, "9.9"])
+    code, message = requests.error(wrong)
+    assert code == ERROR_PROTOCOL
+    assert "1.2.3" in message
+    assert "9.9" in message
+
+
+def test_the_report_shows_every_cache_and_upstream(registry: PoolRegistry) -> None:
+    upstream = {
+        "name": None,
+        "identity": "h:1",
+        "connected_to": None,
+        "last_error": "refused",
+        **dict.fromkeys(("sessions", "requests", "failed", "in_flight", "queued"), 3),
+    }
+    daemon = {
+        "version": "1.2.3",
+        "refused": {"busy": 4},
+        **dict.fromkeys(("pid", "uptime_seconds", "sessions", "accepted_requests", "open_requests"), 5),
+    }
+    text = "\n".join(report({"daemon": daemon, "upstreams": [upstream], "caches": registry.stats()}))
+    for part in (
+        "1.2.3",
+        "4 busy",
+        "h:1",
+        "not connected: refused",
+        "catalog",
+        "1 entries",
+        "of 64 KB",
+        "not held",
+    ):
+        assert part in text
