@@ -9,7 +9,14 @@ from setuptools import Extension, setup
 POOL = Path("shared/glidecache_shared/pool")
 DEBUG = os.environ.get("GLIDECACHED_DEBUG_BUILD") == "1"
 
-compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-sign-compare", "-fno-strict-aliasing"]
+compile_args = [
+    "-std=c11",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",
+    "-Wno-sign-compare",
+    "-fno-strict-aliasing",
+]
 compile_args += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O2", "-g0"]
 
 extensions = [

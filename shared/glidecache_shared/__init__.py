@@ -1,0 +1,1 @@
+"""What daemon and client share: the compiled pool, the wire protocol, leases, and where they meet."""

@@ -1,0 +1,1 @@
+"""A pool in shared memory: its layout, the store that writes it, the reader that does not."""

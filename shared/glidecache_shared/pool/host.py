@@ -8,7 +8,7 @@ import os
 def boot_id() -> bytes:
     """This boot of the machine, as 16 bytes; zeros where the kernel does not say."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", "rb") as file:  # noqa: PTH123 (pathlib costs the stub its import)
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             return bytes.fromhex(file.read().strip().replace(b"-", b"").decode())
     except (OSError, ValueError):
         return bytes(16)

@@ -8,7 +8,8 @@ from collections import namedtuple
 class PoolMetrics(namedtuple("PoolMetrics", "hits misses entry_count evictions expirations")):  # noqa: PYI024
     """Hits, misses, entries, evictions and expirations of one pool, over all its processes (contract C13).
 
-    A `namedtuple` from `collections`: importing `typing` or `dataclasses` would cost the stub more than the pool's reader does.
+    A `namedtuple` from `collections`: importing `typing` or `dataclasses` would cost the stub more than the pool's
+    reader does.
     """
 
     __slots__ = ()

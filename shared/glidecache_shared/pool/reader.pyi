@@ -26,7 +26,9 @@ class PoolReader:
     def smembers(self, key: Key) -> set[bytes] | None:
         """The cached set as a fresh set, or None (as `get`)."""
 
-    def lookup(self, key: Key, kind: int, now_ns: int = ...) -> bytes | dict[bytes, bytes] | set[bytes] | None:
+    def lookup(
+        self, key: Key, kind: int, now_ns: int = ...
+    ) -> bytes | dict[bytes, bytes] | set[bytes] | None:
         """What `get`, `hgetall` and `smembers` share; `now_ns` (CLOCK_MONOTONIC when not given) is for tests."""
 
     @property

@@ -43,26 +43,29 @@ class PoolStore:
     def lookup(self, key: bytes, kind: int, after_flight: int = 0, now_ns: int = ...) -> object:
         """The daemon's own lookup for a request that did not hit in the worker (contract C7a).
 
-        Live, of that kind, and stored by a flight numbered above `after_flight`: touched, counted as a hit, returned as
-        `bytes`, `dict[bytes, bytes]` or `set[bytes]`. Otherwise None, counted as a miss; what had expired is removed and
-        counts as an expiration.
+        Live, of that kind, and stored by a flight numbered above `after_flight` (0: by any): touched, counted as a hit,
+        returned as `bytes`, `dict[bytes, bytes]` or `set[bytes]`. Otherwise None, counted as a miss; what had expired
+        is removed and counts as an expiration.
         """
 
     def insert(self, key: bytes, kind: int, value: Value, flight: int = 0, now_ns: int = ...) -> bool:
         """Store a successful reply (contract C4, C8–C12), evicting victims in policy order until it fits.
 
         `value`: bytes for STRING; a mapping, or a flat sequence field, value, … for HASH; an iterable of bytes for SET.
-        `flight` numbers the request that brought it, in the order of sending, from 1: an entry that a later flight stored
-        is not replaced (contract C22). Returns whether it was stored; False when it is over the bound (contract C9), when
-        a later flight's entry stands, or when the file system is full and nothing was left to evict.
+        `flight` numbers the request that brought it, in the order of sending, from 1: an entry that a later flight
+        stored is not replaced (contract C22). Returns whether it was stored; False when it is over the bound
+        (contract C9), when a later flight's entry stands, or when the file system is full and nothing was left to evict.
         """
 
     def flush(self) -> int:
         """Remove all entries, counting neither evictions nor expirations; returns how many there were."""
 
     def beat(self, now_ns: int = ...) -> None:
-        """Renew the heartbeat that readers trust (architecture 9), mend a board that a worker truncated, and trim:
-        memory that entries no longer need goes back to the file system, step by step, one grace after it was vacated."""
+        """Renew the heartbeat that readers trust (architecture 9), mend a board that a worker truncated, and trim.
+
+        Trimming gives memory that entries no longer need back to the file system, step by step, one grace after it
+        was vacated.
+        """
 
     def retire(self) -> None:
         """Tell readers to stop using this generation; they attach again."""

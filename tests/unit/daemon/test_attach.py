@@ -135,7 +135,7 @@ def test_an_upstream_that_says_nothing_closes_too(reception: Reception, requests
     assert len(reception.sessions) == 0
 
 
-def test_a_user_who_may_not_ping_has_proved_its_password(reception: Reception, requests: Any) -> None:
+def test_a_user_who_may_not_ping_has_proved_its_password(reception: Reception) -> None:
     request = reception.ask(cache=CACHE)
     reception.upstream.calls[0].succeed(ReplyError("NOPERM no PING for you"))
     assert reception.joined(request)
