@@ -54,7 +54,8 @@ class PoolStore:
         `value`: bytes for STRING; a mapping, or a flat sequence field, value, … for HASH; an iterable of bytes for SET.
         `flight` numbers the request that brought it, in the order of sending, from 1: an entry that a later flight
         stored is not replaced (contract C22). Returns whether it was stored; False when it is over the bound
-        (contract C9), when a later flight's entry stands, or when the file system is full and nothing was left to evict.
+        (contract C9), when a later flight's entry stands, or when the file system is full and nothing was left to
+        evict.
         """
 
     def flush(self) -> int:
