@@ -6,6 +6,7 @@
 #   make lint         ruff, mypy --strict
 #   make format       ruff's formatter and its safe fixes
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
+#   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make core         rebuild the compiled core only
 #   make clean        remove what the targets above made
 
@@ -16,11 +17,13 @@ BIN    := $(VENV)/bin
 PYTEST_ARGS ?=
 RUN_ARGS    ?=
 BENCH_JSON  ?= build/bench-quick.json
+BENCH_ARGS  ?=
 
 CORE_SOURCES := $(shell find shared -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
 INSTALLED := $(VENV)/.installed
 CORE      := $(VENV)/.core
+GLIDE     := $(VENV)/.glide
 PEERS     := $(VENV)/.peers
 
 PIP_INSTALL        := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -30,7 +33,7 @@ BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint format bench-quick core clean
+.PHONY: help run test demo lint format bench-quick bench core clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -54,8 +57,12 @@ format: core
 	@$(BIN)/ruff format .
 
 bench-quick: core
-	@$(LOCKED_MAKE) $(PEERS)
+	@$(LOCKED_MAKE) $(GLIDE)
 	@PYTHONPATH=tests $(BIN)/python benchmarks/quick.py --json $(BENCH_JSON)
+
+bench: core
+	@$(LOCKED_MAKE) $(PEERS)
+	@$(BIN)/python benchmarks/bench.py --output build/bench.json $(BENCH_ARGS)
 
 core:
 	@$(LOCKED_MAKE) $(CORE)
@@ -76,9 +83,16 @@ $(CORE): $(INSTALLED) $(CORE_SOURCES)
 	@$(BIN)/python setup.py --quiet build_ext --inplace >build/core.log 2>&1 || { cat build/core.log >&2; exit 1; }
 	@touch $@
 
-$(PEERS): $(INSTALLED)
-	@echo "installing the peers to measure against ..."
+$(GLIDE): $(INSTALLED)
+	@echo "installing GLIDE to measure against ..."
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev,bench]'
+	@touch $@
+
+# The benchmark leaves out by name what is not there. memcached comes from the system: scripts/system-deps --bench.
+$(PEERS): $(GLIDE)
+	@echo "installing the other peers ..."
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["peers"], sep="\n")' \
+	    | while read -r peer; do $(PIP_INSTALL) "$$peer" || echo "not installed: $$peer"; done
 	@touch $@
 
 clean:
