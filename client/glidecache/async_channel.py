@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 from glidecache.channel import Channel, reply_deadline_ns
 from glidecache.errors import ClosingError, RequestError
@@ -113,6 +114,9 @@ class AsyncChannel(Channel):
             return
 
     def _lose(self, link: Link) -> None:
+        """The daemon is gone: take what it still said, and tell the calls that wait."""
+        while link is self._link and link.events() & READABLE:
+            self._take_reply(link)
         if link is self._link:
             self.drop()
             self._fail(DaemonLostError())
@@ -170,6 +174,13 @@ class LoopChannels:
             elif not loop.is_closed():
                 loop.call_soon_threadsafe(channel.shut)
         self._of_loop.clear()
+
+    def __del__(self) -> None:
+        # A client that is dropped unclosed: its loops would keep the sockets as long as they run.
+        for loop, channel in self._of_loop.items():
+            if channel.forks == forks():
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(channel.shut)
 
     def _forget_closed_loops(self) -> None:
         for loop, channel in list(self._of_loop.items()):

@@ -59,7 +59,7 @@ class AsyncClient:
         self._cached_hgetall: Callable[[Argument], dict[bytes, bytes] | None]
         self._cached_smembers: Callable[[Argument], set[bytes] | None]
         self._settings = settings
-        self._session: Session = Session(settings, LoopChannels(settings), direct, self._use_pool)
+        self._session: Session = Session(settings, LoopChannels(settings), direct, self)
         self._calls: Calls = Calls(self._session, has_cache=settings.cache is not None)
         self._use_pool(None)
 
@@ -70,6 +70,10 @@ class AsyncClient:
         """
         await self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}")
         self._cached_get = self._cached_hgetall = self._cached_smembers = _closed
+
+    async def aclose(self, err_message: str | None = None) -> None:
+        """`close` under the name that `contextlib.aclosing` asks for."""
+        await self.close(err_message)
 
     async def __aenter__(self) -> Self:
         return self

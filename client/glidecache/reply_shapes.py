@@ -27,7 +27,7 @@ _DECODERS: dict[bytes, Decoder] = {
     **_of(
         _ANY(decoding.to_bool),
         "COPY DELIFEQ EXPIRE EXPIREAT HEXISTS HSETNX MOVE MSETNX PERSIST PEXPIRE "
-        "PEXPIREAT PFADD RENAMENX SISMEMBER SMOVE",
+        "PEXPIREAT PFADD RENAMENX SMOVE",
     ),
     **_of(_ANY(decoding.to_bools), "SMISMEMBER"),
     **_of(_ANY(decoding.to_float), "GEODIST HINCRBYFLOAT INCRBYFLOAT ZINCRBY ZSCORE"),
@@ -80,6 +80,7 @@ _BY_KEYWORD: dict[bytes, tuple[int, bytes, Decoder]] = {
 _COUNTED_KEYS = frozenset(b"ZDIFF ZINTER ZUNION".split())
 _ZADD_OPTIONS = frozenset(b"NX XX GT LT CH".split())
 _SPOP_WITH_COUNT = 3
+_SISMEMBER_LENGTH = 3
 
 
 def decoder_for(args: Sequence[bytes]) -> Decoder | None:
@@ -112,6 +113,10 @@ def _of_zadd(args: Sequence[bytes]) -> Decoder | None:
     return None
 
 
+def _of_sismember(args: Sequence[bytes]) -> Decoder | None:
+    return decoding.to_bool if len(args) == _SISMEMBER_LENGTH else None
+
+
 def _of_spop(args: Sequence[bytes]) -> Decoder | None:
     return decoding.to_set if len(args) == _SPOP_WITH_COUNT else None
 
@@ -127,6 +132,7 @@ def _upper(args: Sequence[bytes]) -> list[bytes]:
 
 _SPECIAL: dict[bytes, Callable[[Sequence[bytes]], Decoder | None]] = {
     b"SET": _of_set,
+    b"SISMEMBER": _of_sismember,
     b"SPOP": _of_spop,
     b"ZADD": _of_zadd,
     **dict.fromkeys(_COUNTED_KEYS, _of_counted),

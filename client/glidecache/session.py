@@ -6,11 +6,13 @@ Written once for both clients: with a blocking channel and a blocking way to the
 from __future__ import annotations
 
 import time
+import weakref
 from contextlib import suppress
 
 from glidecache.attachment import Attachment, PoolGoneError
 from glidecache.errors import (
     ClosingError,
+    ConfigurationError,
     ConnectionError,
     DaemonUnavailableError,
     GlideError,
@@ -23,12 +25,19 @@ from glidecache_shared import protocol
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
+    from typing import Any, Protocol
 
     from glidecache.channel import Channel, Channels, Hello
     from glidecache.direct import Direct
     from glidecache.settings import Settings
     from glidecache_shared.pool.reader import PoolReader
+
+    class PoolUser(Protocol):
+        """A client that answers hits itself."""
+
+        def _use_pool(self, reader: PoolReader | None) -> None:
+            """Answer hits from this pool from now on, or from none."""
+
 
 _MS = 1_000_000
 _ATTACH_ATTEMPTS = 4
@@ -49,16 +58,16 @@ class Session:
         settings: Settings,
         channels: Channels,
         direct: Direct | None,
-        use_pool: Callable[[PoolReader | None], object],
+        client: PoolUser,
     ) -> None:
         """`direct`: the servers, for when there is no daemon; None where they are not to be asked.
 
-        `use_pool` is told which pool to read hits from, whenever that changes.
+        `client` is told which pool to read hits from, whenever that changes; it is not kept alive for that.
         """
         self._settings = settings
         self._channels = channels
         self._direct = direct
-        self._use_pool = use_pool
+        self._client = weakref.ref(client)
         self._attachment: Attachment | None = None
         self._outage = False
         self._next_probe_ns = 0
@@ -72,9 +81,13 @@ class Session:
         return None if self._attachment is None else self._attachment.reader
 
     @property
-    def outage(self) -> bool:
-        """Whether commands go to the servers, because there is no daemon."""
-        return self._outage
+    def timeout_ns(self) -> int:
+        """How long a call may take: the client's `request_timeout`, else the upstream's."""
+        timeout_ms = self._settings.request_timeout_ms
+        if timeout_ms is None:
+            attachment = self._attachment
+            timeout_ms = attachment.request_timeout_ms if attachment else DEFAULT_REQUEST_TIMEOUT_MS
+        return timeout_ms * _MS
 
     def check_open(self) -> None:
         """Raise `ClosingError` once the client is closed."""
@@ -152,14 +165,10 @@ class Session:
         if self._direct is not None:
             await self._direct.close()
 
-    @property
-    def timeout_ns(self) -> int:
-        """How long a call may take: the client's `request_timeout`, else the upstream's."""
-        timeout_ms = self._settings.request_timeout_ms
-        if timeout_ms is None:
-            attachment = self._attachment
-            timeout_ms = attachment.request_timeout_ms if attachment else DEFAULT_REQUEST_TIMEOUT_MS
-        return timeout_ms * _MS
+    def _use_pool(self, reader: PoolReader | None) -> None:
+        client = self._client()
+        if client is not None:
+            client._use_pool(reader)
 
     async def _request(
         self, operation: int, body: Sequence[Any], deadline_ns: int, *, repeatable: bool
@@ -283,7 +292,7 @@ class Session:
             async with channel.turn(deadline_ns):
                 await channel.connect(deadline_ns)
                 await channel.request(protocol.PING, 0, deadline_ns, ())
-        except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError):
+        except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, ConfigurationError):
             return False
         self._outage = False
         _logger().info("glidecached at %s answers again", self._settings.runtime_dir)

@@ -51,7 +51,7 @@ class BlockingClient(CachedReads):
             direct = BlockingDirect(settings)
         self._settings = settings
         self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
-        self._session: Session = Session(settings, ThreadChannels(settings), direct, self._use_pool)
+        self._session: Session = Session(settings, ThreadChannels(settings), direct, self)
         self._calls: Calls = Calls(self._session, has_cache=settings.cache is not None)
 
     def close(self, err_message: str | None = None) -> None:

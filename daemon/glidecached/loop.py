@@ -144,8 +144,10 @@ class Loop:
     def close(self) -> None:
         """Close the loop's own descriptors. Nothing runs any more."""
         self._poller.close()
+        # A helper thread may still come: it must not write to whatever has this number by then.
+        writer, self._wake_writer = self._wake_writer, -1
         os.close(self._wake_reader)
-        os.close(self._wake_writer)
+        os.close(writer)
 
     def _turn(self) -> None:
         for descriptor, events in self._poller.poll(self._wait_seconds()):

@@ -177,7 +177,7 @@ class Server:
         logger.info("%s: stopping", signal.Signals(number).name)
         notify("STOPPING=1")
         until_ns = time.monotonic_ns() + self._config.daemon.stop_timeout_ms * 1_000_000
-        self._socket.unbind()
+        self._socket.hide()
         # What has already arrived counts as accepted: its senders cannot know better.
         while not self._front.receive() and time.monotonic_ns() < until_ns:
             pass

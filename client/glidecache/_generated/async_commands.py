@@ -468,6 +468,10 @@ class AsyncCommands:
         """Whether the set has the member (`SISMEMBER`)."""
         return await self._run(_sets.sismember(key, member))
 
+    async def sismember_if_exists(self, key: Argument, member: Argument) -> int:
+        """1 or 0 as `sismember`, -1 where there is no such set (`SISMEMBER … XX`; servers that know the option)."""
+        return await self._run(_sets.sismember_if_exists(key, member))
+
     async def smismember(self, key: Argument, members: list[Argument]) -> list[bool]:
         """Whether the set has each of the members (`SMISMEMBER`)."""
         return await self._run(_sets.smismember(key, members))

@@ -34,6 +34,11 @@ def sismember(key: Argument, member: Argument) -> Plan[bool]:
     return Plan(encode_command(b"SISMEMBER", key, member), to_bool)
 
 
+def sismember_if_exists(key: Argument, member: Argument) -> Plan[int]:
+    """1 or 0 as `sismember`, -1 where there is no such set (`SISMEMBER … XX`; servers that know the option)."""
+    return Plan(encode_command(b"SISMEMBER", key, member, b"XX"))
+
+
 def smismember(key: Argument, members: list[Argument]) -> Plan[list[bool]]:
     """Whether the set has each of the members (`SMISMEMBER`)."""
     return Plan([b"SMISMEMBER", encode(key, "key"), *encode_each(members, "members")], to_bools)

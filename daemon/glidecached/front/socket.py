@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from pathlib import Path
@@ -48,17 +47,16 @@ class RouterSocket:
             (zmq.LINGER, _LINGER_MS),
         ):
             self._socket.setsockopt(option, value)
-        self._bound = False
         self._settled = True
         previous = os.umask(_SOCKET_UMASK)
         try:
             self._socket.bind(f"ipc://{path}")
         except zmq.ZMQError as error:
-            self.close()
+            self._socket.close()
+            self._context.term()
             raise OSError(error.errno, error.strerror, path) from error
         finally:
             os.umask(previous)
-        self._bound = True
 
     @property
     def descriptor(self) -> int:
@@ -104,16 +102,15 @@ class RouterSocket:
             raise
         return True
 
-    def unbind(self) -> None:
-        """Take no new connections; those that stand stay. Idempotent."""
-        if self._bound:
-            self._bound = False
-            with contextlib.suppress(zmq.ZMQError):
-                self._socket.unbind(f"ipc://{self._path}")
-            self._path.unlink(missing_ok=True)
+    def hide(self) -> None:
+        """Let nobody find the socket any more. Who is connected stays connected, and gets answers.
+
+        Not ZeroMQ's own unbind: it would end the connections that came through the endpoint as well.
+        """
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Send what is queued, for at most a second, and close."""
-        self.unbind()
+        """Send what is queued, for at most a second, and close. Idempotent."""
         self._socket.close()
         self._context.term()
+        self.hide()

@@ -11,7 +11,7 @@ from glidecache_shared.protocol import (
     ERROR_PROTOCOL,
     PROTOCOL_VERSION,
 )
-from glidecached.operations.arguments import need, need_length
+from glidecached.operations.arguments import need, need_fields
 from glidecached.pools.registry import UnknownCacheError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class AdminOperations:
 
     def hello(self, request: Request, body: list[Any]) -> None:
         """HELLO: agree on the protocol's version."""
-        need_length(body, "protocol_version client_version")
+        need_fields(body, "protocol_version", "client_version")
         version, client_version = body
         need(version, int, "protocol_version")
         need(client_version, str, "client_version")
@@ -56,12 +56,12 @@ class AdminOperations:
 
     def ping(self, request: Request, body: list[Any]) -> None:
         """PING: the daemon lives."""
-        need_length(body, "")
+        need_fields(body)
         request.reply(self._about)
 
     def stats(self, request: Request, body: list[Any]) -> None:
         """STATS: all numbers at once."""
-        need_length(body, "")
+        need_fields(body)
         request.reply(self._stats())
 
     def flush(self, request: Request, body: list[Any]) -> None:
@@ -85,7 +85,7 @@ class AdminOperations:
                 request.reply(None)
 
     def _admitted_label(self, request: Request, body: list[Any]) -> str | None:
-        need_length(body, "cache_name")
+        need_fields(body, "cache_name")
         label = body[0]
         need(label, str, "cache_name")
         if request.peer.uid not in self._admin_uids:

@@ -8,11 +8,10 @@ from glidecache_shared.kinds import KIND_NAMES
 from glidecached.front.front import MalformedError
 
 
-def need_length(body: list[Any], names: str) -> None:
-    """`names` are the body's fields, separated by spaces."""
-    expected = names.split()
-    if len(body) != len(expected):
-        message = f"the body has {len(body)} fields; expected {len(expected)}: {names or 'none'}"
+def need_fields(body: list[Any], *names: str) -> None:
+    """Refuse a body that has not exactly these fields."""
+    if len(body) != len(names):
+        message = f"the body has {len(body)} fields; expected {len(names)}: {', '.join(names) or 'none'}"
         raise MalformedError(message)
 
 

@@ -13,7 +13,7 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.config.resolved import DEFAULT_REQUEST_TIMEOUT_MS
-from glidecached.operations.arguments import need, need_length
+from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
 from glidecached.pools.registry import CacheRefusedError
 from glidecached.upstream.base import UpstreamOptions
@@ -55,7 +55,7 @@ class AttachOperations:
 
     def attach(self, request: Request, body: list[Any]) -> None:
         """ATTACH: check the upstream once, unless the client connects lazily, join the pool, and open the session."""
-        need_length(body, "spec")
+        need_fields(body, "spec")
         try:
             spec = read_spec(body[0])
             named = self._find_named(spec)
@@ -85,7 +85,7 @@ class AttachOperations:
 
     def detach(self, request: Request, body: list[Any]) -> None:
         """DETACH: forget the session."""
-        need_length(body, "session_id")
+        need_fields(body, "session_id")
         need(body[0], int, "session_id")
         self._sessions.close(body[0], request.peer.uid)
         request.reply(None)

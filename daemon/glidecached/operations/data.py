@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.kinds import STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION
-from glidecached.operations.arguments import need, need_all_bytes, need_command, need_kind, need_length
+from glidecached.operations.arguments import need, need_all_bytes, need_command, need_fields, need_kind
 from glidecached.operations.calls import BatchRequestCall, CommandCall, ReadCall
 from glidecached.upstream.commands import is_blocking, is_known_read, refusal
 
@@ -28,18 +28,18 @@ class DataOperations:
 
     def command(self, request: Request, body: list[Any]) -> None:
         """COMMAND: pass it through, whatever it is, unless it is bound to one connection."""
-        need_length(body, "session_id args")
+        need_fields(body, "session_id", "args")
         session_id, arguments = body
         need_command(arguments)
         session = self._session(request, session_id)
         if session is None:
             return
-        refused = refusal(arguments)
-        if refused is not None:
-            request.fail(ERROR_REQUEST, refused)
-            return
         reads = is_known_read(arguments)
         if not reads:
+            refused = refusal(arguments)
+            if refused is not None:
+                request.fail(ERROR_REQUEST, refused)
+                return
             self._advance(session)
         if is_blocking(arguments):
             settled = None if reads else functools.partial(self._advance, session)
@@ -51,7 +51,7 @@ class DataOperations:
 
     def read(self, request: Request, body: list[Any]) -> None:
         """READ: a lookup that did not hit in the worker (contract C7a)."""
-        need_length(body, "session_id kind key")
+        need_fields(body, "session_id", "kind", "key")
         session_id, kind, key = body
         need_kind(kind)
         need(key, bytes, "key")
@@ -70,7 +70,7 @@ class DataOperations:
 
     def get_many(self, request: Request, body: list[Any]) -> None:
         """GET_MANY: lookups of many strings, each occurrence counted; one MGET for what is missing (contract C17)."""
-        need_length(body, "session_id keys")
+        need_fields(body, "session_id", "keys")
         session_id, keys = body
         need(keys, list, "keys")
         need_all_bytes(keys, "key")
@@ -96,7 +96,7 @@ class DataOperations:
 
     def batch(self, request: Request, body: list[Any]) -> None:
         """BATCH: a pipeline or a transaction, past the cache (contract C17)."""
-        need_length(body, "session_id atomic commands")
+        need_fields(body, "session_id", "atomic", "commands")
         session_id, atomic, commands = body
         need(atomic, bool, "atomic")
         need(commands, list, "commands")

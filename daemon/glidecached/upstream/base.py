@@ -38,10 +38,6 @@ class Upstream(Protocol):
         """Whether the servers have accepted the target's credentials, and not refused them since (contract C18)."""
 
     @property
-    def last_error(self) -> str | None:
-        """Why there is no connection now; None while there is one, and before the first attempt."""
-
-    @property
     def busy(self) -> bool:
         """Whether any call is open."""
 
@@ -53,9 +49,6 @@ class Upstream(Protocol):
 
     def submit_blocking(self, call: Call) -> None:
         """Send on a connection of its own, whose reply may take until the call's deadline."""
-
-    def flush(self) -> None:
-        """Write what was submitted since the last turn of the loop."""
 
     def close(self, reason: str) -> None:
         """Close all connections; calls that are still open fail with `reason`. Idempotent."""

@@ -81,13 +81,10 @@ class StandaloneUpstream:
     def submit_blocking(self, call: Call) -> None:
         """Send the call on a connection of its own."""
         self._submitted += 1
-        self._blocking.submit(call)
-
-    def flush(self) -> None:
-        """Write what waits."""
-        self._flushing = False
-        if self._connection is not None:
-            self._connection.send(self._queue)
+        if self._closed_reason is not None:
+            self._refuse(call, ERROR_CONNECTION, self._closed_reason)
+        else:
+            self._blocking.submit(call)
 
     def close(self, reason: str) -> None:
         """Close everything; what is open fails."""
@@ -126,7 +123,7 @@ class StandaloneUpstream:
 
     def connection_drained(self) -> None:
         """`connection.Owner`: there is room for more."""
-        self.flush()
+        self._flush()
 
     def connection_lost(self, reason: str) -> None:
         """`connection.Owner`: sort what was sent into what may be sent again and what may have run."""
@@ -168,7 +165,7 @@ class StandaloneUpstream:
             self._queue.append(call)
             if not self._flushing:
                 self._flushing = True
-                self._loop.defer(self.flush)
+                self._loop.defer(self._flush)
 
     def _enqueue_unconnected(self, call: Call) -> None:
         if self._retry is not None and call.deadline_ns <= self._retry_ns:
@@ -179,6 +176,12 @@ class StandaloneUpstream:
             self._queue.append(call)
             if self._attempt is None and self._retry is None:
                 self._connect()
+
+    def _flush(self) -> None:
+        """Write what waits: at the end of a turn, so that all of it leaves together."""
+        self._flushing = False
+        if self._connection is not None:
+            self._connection.send(self._queue)
 
     def _too_many(self) -> str:
         return f"{self._options.max_waiting_requests} requests already wait for {self._address}"
@@ -205,7 +208,7 @@ class StandaloneUpstream:
         self._connections += 1
         self._connection = Connection(self._loop, result, self)
         self._queue.appendleft(_NameConnection())
-        self._loop.defer(self.flush)
+        self._loop.defer(self._flush)
         if self._watch is None:
             self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_for_stall)
         logger.debug("upstream %s connected, RESP%d", result.address, result.resp_version)

@@ -72,7 +72,6 @@ class ListeningUpstream:
         self.sessions = 0
         self.proved = proved
         self.busy = False
-        self.last_error: str | None = None
         self.calls: list[Any] = []
         self.blocking: list[Any] = []
 

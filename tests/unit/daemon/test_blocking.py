@@ -1,0 +1,172 @@
+"""Connections for blocking commands: one call at a time each, used again, bounded, closed with an overdue call."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT
+from glidecached.loop import Loop
+from glidecached.upstream import blocking
+from glidecached.upstream.base import UpstreamOptions
+from glidecached.upstream.blocking import BlockingConnections
+from glidecached.upstream.call import SingleCall
+from glidecached.upstream.connector import Channel, ConnectError
+from glidecached.upstream.identity import Address, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ADDRESS = Address("h", 1)
+
+
+class Recorded(SingleCall):
+    """A call that keeps its outcome."""
+
+    def __init__(self, *arguments: bytes, timeout_ms: float = 60_000) -> None:
+        super().__init__(arguments, time.monotonic_ns() + int(timeout_ms * 1e6), repeatable=False)
+        self.outcome: Any = None
+
+    def abandon(self) -> None:
+        self.outcome = "abandoned"
+
+    def succeed(self, reply: Any) -> None:
+        assert self.outcome is None
+        self.outcome = reply
+
+    def fail(self, code: int, message: str) -> None:
+        assert self.outcome is None
+        self.outcome = (code, message)
+
+
+class Closer:
+    """What valkey-py's connection is to a channel."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    def disconnect(self) -> None:
+        self._end.close()
+
+
+class Servers:
+    """Two connections at most, whose other ends are the test's; attempts succeed unless `down` says why not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.loop = Loop()
+        self.down: str | None = None
+        self.ends: list[socket.socket] = []
+        monkeypatch.setattr(blocking, "Attempt", self._attempt)
+        target = Target(mode="standalone", addresses=(ADDRESS,))
+        self.connections = BlockingConnections(self.loop, target, UpstreamOptions(max_blocking_connections=2))
+
+    def _attempt(self, loop: Loop, _target: Target, _timeout_ms: int, done: Any) -> Servers:
+        if self.down is not None:
+            loop.call_later(0, done, ConnectError(self.down))
+            return self
+        end, server = socket.socketpair()
+        end.setblocking(False)
+        server.settimeout(5)
+        self.ends.append(server)
+        loop.call_later(0, done, Channel(end, ADDRESS, 3, Closer(end)))
+        return self
+
+    def abandon(self) -> None:
+        """`Attempt`."""
+
+    def submit(self, *arguments: bytes, **options: Any) -> Recorded:
+        call = Recorded(*arguments, **options)
+        self.connections.submit(call)
+        return call
+
+    def turns(self, until: Callable[[], object]) -> None:
+        limit = time.monotonic() + 5
+        while not until():
+            assert time.monotonic() < limit
+            self.loop.call_later(1, lambda: None)
+            self.loop._turn()
+
+    def received(self, number: int) -> bytes:
+        """What the server gets on its connection of that number."""
+        self.turns(lambda: len(self.ends) > number)
+        for _ in range(3):
+            self.loop.call_later(1, lambda: None)
+            self.loop._turn()
+        return self.ends[number].recv(1_000)
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
+    servers = Servers(monkeypatch)
+    yield servers
+    servers.connections.close("the test is over")
+    for end in servers.ends:
+        end.close()
+    servers.loop.close()
+
+
+def test_a_connection_is_used_again(servers: Servers) -> None:
+    for number in range(3):
+        call = servers.submit(b"BLPOP", b"q", b"0")
+        assert b"BLPOP" in servers.received(0)
+        assert servers.connections.in_use == 1
+        servers.ends[0].sendall(b":%d\r\n" % number)
+        servers.turns(lambda call=call: call.outcome is not None)  # type: ignore[misc]
+        assert call.outcome == number
+    assert servers.connections.count == 1
+    assert servers.connections.in_use == 0
+
+
+def test_calls_do_not_wait_for_each_other_and_their_number_is_bounded(servers: Servers) -> None:
+    first, second, third = (servers.submit(b"BLPOP", b"q", b"0") for _ in range(3))
+    assert third.outcome[0] == ERROR_BUSY
+    assert "max_blocking_connections" in third.outcome[1]
+    for number in (0, 1):
+        servers.received(number)
+    servers.ends[1].sendall(b"+second\r\n")
+    servers.turns(lambda: second.outcome)
+    assert first.outcome is None
+
+
+def test_an_overdue_call_takes_its_connection_with_it(servers: Servers) -> None:
+    call = servers.submit(b"BLPOP", b"q", b"0", timeout_ms=50)
+    servers.received(0)
+    servers.turns(lambda: call.outcome)
+    assert call.outcome[0] == ERROR_TIMEOUT
+    assert servers.ends[0].recv(10) == b""
+    assert servers.connections.count == 0
+
+
+def test_a_lost_connection_and_a_failed_attempt_are_told(servers: Servers) -> None:
+    lost = servers.submit(b"BLPOP", b"q", b"0")
+    servers.received(0)
+    servers.ends[0].close()
+    servers.turns(lambda: lost.outcome)
+    assert lost.outcome[0] == ERROR_CONNECTION
+    assert "may have run" in lost.outcome[1]
+    servers.down = "h:1: refused"
+    unreached = servers.submit(b"BLPOP", b"q", b"0")
+    servers.turns(lambda: unreached.outcome)
+    assert unreached.outcome == (ERROR_CONNECTION, "h:1: refused")
+    assert servers.connections.count == 0
+
+
+def test_wait_asks_about_what_other_connections_wrote(servers: Servers) -> None:
+    call = servers.submit(b"wait", b"1", b"0")
+    sent = servers.received(0)
+    assert sent.index(b"PUBLISH") < sent.index(b"wait")
+    servers.ends[0].sendall(b":0\r\n:1\r\n")
+    servers.turns(lambda: call.outcome)
+    assert call.outcome == 1
+
+
+def test_a_wait_that_would_mean_nothing_is_refused(servers: Servers) -> None:
+    call = servers.submit(b"WAIT", b"1", b"0")
+    servers.received(0)
+    servers.ends[0].sendall(b"-NOPERM publish\r\n:1\r\n")
+    servers.turns(lambda: call.outcome)
+    assert call.outcome == (ERROR_REQUEST, "WAIT needs a PUBLISH to 'glidecached:wait' first: NOPERM publish")
+    assert servers.connections.in_use == 0
