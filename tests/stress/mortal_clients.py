@@ -45,9 +45,9 @@ class Ledger:
 
 
 def read_and_die(
-    *, runtime_dir: str, host: str, port: int, cache: str, keys: list[str], kills: int, seed: int
+    *, runtime_dir: str, host: str, port: int, cache: str, keys: list[str], trials: int, seed: int
 ) -> dict[str, Any]:
-    """Keep three clients reading until so many were killed; returns what they had done and what was strange."""
+    """Keep three clients reading until `trials` of them were killed; returns what they had done and what was strange."""
     shared_cache: ClientSideCache = pickle.loads(base64.b64decode(cache))  # noqa: S301  # made by the test
     configuration = GlideClientConfiguration(
         addresses=[NodeAddress(host, port)],
@@ -61,7 +61,7 @@ def read_and_die(
     strange: list[str] = []
     done = quick = 0
     try:
-        while done < kills and not strange:
+        while done < trials and not strange:
             for slot in sorted(set(range(CHILDREN)) - set(pids.values())):
                 child_seed = chance.getrandbits(32)
                 pid = os.fork()

@@ -15,8 +15,9 @@ from cpython.set cimport PySet_Add
 
 from glidecache_shared.pool.layout cimport GC_KIND_HASH, GC_KIND_SET, GC_KIND_STRING
 
-cdef extern from "Python.h":
-    dict _PyDict_NewPresized(Py_ssize_t minused)
+cdef extern from *:
+    # Cython's own name for it: CPython has none that is public.
+    dict __Pyx_PyDict_NewPresized(Py_ssize_t count)
 
 
 cdef bytes encode(uint32_t kind, object value):
@@ -106,7 +107,7 @@ cdef object decode_hash(const uint8_t *payload, uint64_t length):
     if not lengths_fit(numbers, 2 * count, length):
         return None
     at = payload + 4 * (1 + 2 * count)
-    result = _PyDict_NewPresized(count)
+    result = __Pyx_PyDict_NewPresized(count)
     for i in range(count):
         field = PyBytes_FromStringAndSize(<const char *>at, numbers[1 + 2 * i])
         at += numbers[1 + 2 * i]
