@@ -5,9 +5,12 @@ Runs in a mount namespace of its own, so that the small tmpfs that it mounts exi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from glidecache_shared.kinds import STRING
@@ -55,9 +58,43 @@ def fill(*, directory: str, size_kb: int) -> dict[str, Any]:
     }
 
 
+def refill(*, directory: str, size_kb: int) -> dict[str, Any]:
+    """Fill, empty and trim a pool, let others fill the file system, and use the pool again."""
+    _mount(directory, size_kb)
+    store = PoolStore.create(
+        directory, "full", 1, **(SETTINGS | {"max_cache_kb": size_kb // 2, "grace_ms": 5_000})
+    )
+    reader = PoolReader(store.pool_path, store.board_path)
+    for number in range(10_000):
+        store.insert(b"%d" % number, STRING, b"v" * 1_000, number + 1)
+    full = store.resident_bytes
+    store.flush()
+    now_ns = time.monotonic_ns()
+    for beat in range(60):
+        store.beat(now_ns + beat * 1_000_000_000)
+    trimmed = store.resident_bytes
+    with contextlib.suppress(OSError), (Path(directory) / "others").open("wb", buffering=0) as others:
+        while True:
+            others.write(bytes(4_096))
+    store.beat()
+    stored = sum(
+        store.insert(b"again %d" % number, STRING, b"w" * 1_000, number + 1) for number in range(5_000)
+    )
+    store.check_integrity()
+    found = sum(reader.get(key) == b"w" * 1_000 for key, _ in store.entries())
+    return {
+        "full": full,
+        "trimmed": trimmed,
+        "stored": stored,
+        "found": found,
+        "count": store.metrics().entry_count,
+        "refusals": store.file_system_full,
+    }
+
+
 def _mount(directory: str, size_kb: int) -> None:
     subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", directory], check=True)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"fill": fill}[sys.argv[1]](**json.loads(sys.argv[2]))))  # noqa: T201  # the answer to the test
+    print(json.dumps({"fill": fill, "refill": refill}[sys.argv[1]](**json.loads(sys.argv[2]))))  # noqa: T201  # the answer to the test

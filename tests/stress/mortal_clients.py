@@ -1,6 +1,6 @@
 """Clients that are killed in the middle of their calls: `python -m stress.mortal_clients TASK JSON-ARGUMENTS`.
 
-The process imports the library and then only forks and kills; each child makes a client of its own, as a worker of a
+The process has no client while it forks and kills; each child makes a client of its own, as a worker of a
 pre-forking server would.
 """
 
@@ -47,7 +47,7 @@ class Ledger:
 def read_and_die(
     *, runtime_dir: str, host: str, port: int, cache: str, keys: list[str], trials: int, seed: int
 ) -> dict[str, Any]:
-    """Keep three clients reading until `trials` of them were killed; returns what they had done and what was strange."""
+    """Keep three clients reading until `trials` of them were killed; returns what they did, and what was strange."""
     shared_cache: ClientSideCache = pickle.loads(base64.b64decode(cache))  # noqa: S301  # made by the test
     configuration = GlideClientConfiguration(
         addresses=[NodeAddress(host, port)],
@@ -55,6 +55,8 @@ def read_and_die(
         client_side_cache=shared_cache,
         request_timeout=10_000,
     )
+    # What the library imports when first needed is imported once, and not by each child for itself.
+    GlideClient.create(configuration).close()
     chance = random.Random(seed)
     ledger = Ledger()
     pids: dict[int, int] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,9 +12,11 @@ from glidecache_shared.pool.reader import PoolReader
 from stress.churn import churn
 
 if TYPE_CHECKING:
+    from glidecache_shared.pool.store import PoolStore
     from stress.conftest import MakeStore, StartWorker
 
 KEYS = 60
+HITS = 300_000
 
 
 @pytest.mark.parametrize("policy", ["LRU", "LFU"])
@@ -37,6 +39,16 @@ def test_c13_the_sum_over_processes_and_threads_is_exact_at_rest(
     assert PoolReader(store.pool_path, store.board_path).metrics() == metrics
 
 
+def test_c13_processes_whose_counts_share_a_cache_line_lose_none(
+    make_store: MakeStore, start_worker: StartWorker
+) -> None:
+    store = make_store()
+    store.insert(b"k", STRING, b"v", 1)
+    result = hit_together(store, start_worker, key="k", one_shard=True)
+    assert result == {"statuses": [0, 0], "late": False}
+    assert store.metrics().hits == 2 * HITS
+
+
 def test_c11_lfu_counts_of_several_processes_are_not_lost(
     make_store: MakeStore, start_worker: StartWorker
 ) -> None:
@@ -44,17 +56,28 @@ def test_c11_lfu_counts_of_several_processes_are_not_lost(
     store = make_store(eviction_policy="LFU", max_cache_kb=1)
     for flight, key in enumerate([b"a", b"b", b"c"], 1):
         store.insert(key, STRING, b"v" * 250, flight)
-    files = {"pool_path": store.pool_path, "board_path": store.board_path}
-    workers = [start_worker("count_hits", **files, hits=50_000, threads=1, key="a") for _ in range(2)]
-    for worker in workers:
-        worker.result()
+    result = hit_together(store, start_worker, key="a", one_shard=False)
+    assert result == {"statuses": [0, 0], "late": False}
     reader = PoolReader(store.pool_path, store.board_path)
-    for _ in range(99_999):
+    for _ in range(2 * HITS - 1):
         assert reader.get("b") is not None
-    for _ in range(100_001):
+    for _ in range(2 * HITS + 1):
         assert reader.get("c") is not None
     store.insert(b"d", STRING, b"v" * 250, 4)
     assert {key for key, _ in store.entries()} == {b"a", b"c", b"d"}
+
+
+def hit_together(store: PoolStore, start_worker: StartWorker, *, key: str, one_shard: bool) -> dict[str, Any]:
+    """`HITS` hits in each of two processes at once."""
+    return start_worker(
+        "hit_together",
+        pool_path=store.pool_path,
+        board_path=store.board_path,
+        hits=HITS,
+        processes=2,
+        one_shard=one_shard,
+        key=key,
+    ).result()
 
 
 @pytest.mark.timeout(0)

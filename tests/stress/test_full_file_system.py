@@ -50,6 +50,22 @@ def test_c10_where_the_file_system_is_full_inserts_evict_and_reads_go_on(
     assert outcome["resident"] <= size_kb * 1024
 
 
+def test_c8_memory_that_was_given_back_and_that_others_took_is_not_touched_again(
+    start_worker: StartWorker, pool_directory: str
+) -> None:
+    outcome = start_worker(
+        "refill",
+        module="stress.full_file_system",
+        launcher=OWN_MOUNTS,
+        directory=pool_directory,
+        size_kb=16 * 1_024,
+    ).result()
+    assert outcome["trimmed"] < outcome["full"] / 4
+    assert outcome["refusals"] > 0
+    assert outcome["stored"] == 5_000
+    assert outcome["found"] == outcome["count"] > 0
+
+
 @pytest.mark.parametrize("size_kb", [4, 8, 16])
 def test_a_file_system_without_room_for_an_empty_pool_is_said_to_be_full(
     start_worker: StartWorker, pool_directory: str, size_kb: int

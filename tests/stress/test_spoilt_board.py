@@ -19,7 +19,7 @@ KEYS = 200
 READERS = 2
 CUTS_PER_SECOND = 10
 SPOILING = ["noise", "ones", "zeros", "hammer"]
-"""All attacks that leave the file its length: a worker that truncates it may take its peers along, which no mapping prevents."""
+"""All attacks that leave the file its length. (Truncating it can take peers along, as the architecture says.)"""
 
 
 @pytest.mark.timeout(0)
@@ -82,7 +82,9 @@ def test_a_board_that_was_cut_is_whole_after_a_heartbeat_and_the_policy_exact_ag
     assert outcome["faults_when_whole"] == 0
 
 
-@pytest.mark.xfail(reason="not yet: a heartbeat mends what the store stumbled over, it does not look at the length")
+@pytest.mark.xfail(
+    reason="not yet: a heartbeat mends what the store stumbled over, it does not look at the length"
+)
 def test_a_board_that_was_cut_behind_all_records_in_use_takes_new_readers_after_a_heartbeat(
     make_store: MakeStore,
 ) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KINDS = (STRING, HASH, SET)
 BATCH = 256
+SHARDS = 64
+TOGETHER_AFTER_NS = 1_000_000_000
 
 
 def churned_key(number: int) -> bytes:
@@ -97,6 +99,38 @@ def count_hits(*, pool_path: str, board_path: str, hits: int, threads: int, key:
     """Exactly `hits` hits in each of so many threads."""
     reader = PoolReader(pool_path, board_path)
     return {"hits": sum(_hit_in_threads(reader, key, hits, threads))}
+
+
+def hit_together(
+    *, pool_path: str, board_path: str, hits: int, processes: int, one_shard: bool, key: str
+) -> dict[str, Any]:
+    """Exactly `hits` hits in each of so many processes, all at the same time.
+
+    With `one_shard` their ids are the same modulo the number of shards, so that they count on one cache line.
+    """
+    reader = PoolReader(pool_path, board_path)
+    start_ns = time.monotonic_ns() + TOGETHER_AFTER_NS
+    pids: list[int] = []
+    for _ in range(100 * SHARDS):
+        pid = os.fork()
+        wanted = not one_shard or not pids or (pid or os.getpid()) % SHARDS == pids[0] % SHARDS
+        if pid == 0:
+            _leave(partial(_hit_from_then_on, reader, key, hits, start_ns) if wanted else int)
+        if wanted:
+            pids.append(pid)
+        else:
+            os.waitpid(pid, 0)
+        if len(pids) == processes:
+            break
+    late = time.monotonic_ns() > start_ns
+    statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    return {"statuses": statuses, "late": late}
+
+
+def _hit_from_then_on(reader: PoolReader, key: str, hits: int, start_ns: int) -> None:
+    while time.monotonic_ns() < start_ns:
+        pass  # a sleeper would wake up late, and the others would have done without it
+    _hit_in_threads(reader, key, hits, 1)
 
 
 def fork_and_count(
@@ -211,9 +245,8 @@ def _leave(work: Callable[[], None]) -> None:
     os._exit(status)
 
 
-TASKS = {
-    task.__name__: task for task in (read_stamped, read_growing, count_hits, fork_and_count, die_reading)
-}
+_TASKS = (read_stamped, read_growing, count_hits, hit_together, fork_and_count, die_reading)
+TASKS = {task.__name__: task for task in _TASKS}
 
 if __name__ == "__main__":
     print(json.dumps(TASKS[sys.argv[1]](**json.loads(sys.argv[2]))))  # noqa: T201  # the answer to the test

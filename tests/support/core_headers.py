@@ -1,7 +1,7 @@
 """The core's own C headers, driven step by step: a reader that stops where a test wants it, and its hash.
 
-The headers are compiled as they stand into a small library, at test time and with the compiler that built the core. So a
-test can do what a reader does, but with anything it likes between two steps that a reader takes within nanoseconds.
+The headers are compiled as they stand into a small library, at test time, with the compiler that built the core. So a
+test can do what a reader does, with anything it likes between two steps that a reader takes within nanoseconds.
 """
 
 from __future__ import annotations
@@ -114,7 +114,10 @@ class CoreHeaders:
         headers = ROOT / "shared" / "glidecache_shared" / "pool"
         options = ["-std=gnu11", "-O2", "-fno-strict-aliasing", "-shared", "-fPIC", f"-I{headers}"]
         done = subprocess.run(
-            [*compiler, *options, str(source), "-o", str(library)], capture_output=True, text=True, check=False
+            [*compiler, *options, str(source), "-o", str(library)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             message = f"the core's headers do not compile by themselves:\n{done.stderr}"

@@ -5,8 +5,11 @@ The daemon's heartbeat trims: it vacates the ends of the regions, and gives back
 
 from __future__ import annotations
 
+import errno
 import heapq
+import os
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +28,10 @@ MB = 1024 * KB
 GRACE_MS = 5_000
 BEATS_PER_GRACE = 5
 
+# Where the pool file's header keeps what these tests look at (docs/design/pool-layout.md), and its own length.
+OVERFLOW_AT, ARENA_AT, BUCKET_COUNT_AT, HEADER_BYTES = 80, 96, 196, 4 * KB
+REGION_SLACK_BYTES = (128 + 256) * KB
+
 
 def slack_bytes(store: PoolStore) -> float:
     """What a trimmed pool may take beside its charges: two headers, a part of what it holds, and a step a region."""
@@ -35,6 +42,39 @@ def beat_for(store: PoolStore, clock: Clock, graces: float) -> None:
     """Let so many graces pass, with heartbeats as regular as a daemon's."""
     for _ in range(int(graces * BEATS_PER_GRACE)):
         store.beat(clock.tick(GRACE_MS * NS_PER_MS // BEATS_PER_GRACE))
+
+
+def header_word(store: PoolStore, offset: int, size: int) -> int:
+    """A number in the header of the pool file."""
+    with Path(store.pool_path).open("rb") as file:
+        return int.from_bytes(file.read(HEADER_BYTES)[offset : offset + size], "little")
+
+
+def region_bytes(store: PoolStore) -> dict[str, int]:
+    """How much of each region but the arena has memory behind it."""
+    overflow, arena = header_word(store, OVERFLOW_AT, 8), header_word(store, ARENA_AT, 8)
+    return {
+        "primary": allocated_bytes(store.pool_path, HEADER_BYTES, overflow),
+        "overflow": allocated_bytes(store.pool_path, overflow, arena),
+        "board": Path(store.board_path).stat().st_blocks * 512,
+    }
+
+
+def allocated_bytes(path: str, start: int, end: int) -> int:
+    """How much of a part of a file is no hole."""
+    total = 0
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        while start < end:
+            with_data = os.lseek(descriptor, start, os.SEEK_DATA)
+            start = os.lseek(descriptor, with_data, os.SEEK_HOLE)
+            total += max(min(start, end) - min(with_data, end), 0)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # which says that there is no more data
+            raise
+    finally:
+        os.close(descriptor)
+    return total
 
 
 class Mirror:
@@ -148,6 +188,45 @@ def test_c8_a_flushed_pool_gives_its_memory_back_and_fills_again(
         store.check_integrity()
         assert store.resident_bytes <= slack_bytes(store)
         assert reader.lookup(b"%08d" % 0, STRING, clock.tick()) is None
+
+
+def test_c8_each_region_gives_back_what_it_does_not_need_and_long_chains_stay_whole(
+    make_store: MakeStore, clock: Clock
+) -> None:
+    """Most of many tiny entries leave for a few large ones: index and board shrink, the tiny ones left are all found."""
+    store = make_store(max_cache_kb=64 * KB, grace_ms=GRACE_MS)
+    reader = PoolReader(store.pool_path, store.board_path)
+    tiny = store.max_bytes // charge_bytes(8, 1)
+    for number in range(tiny):
+        store.insert(b"%08d" % number, STRING, b"v", 0, clock.tick())
+    before = region_bytes(store)
+    for number in range(51):
+        store.insert(b"large %d" % number, STRING, b"v" * MB, 0, clock.tick())
+    left = store.metrics().entry_count - 51
+    assert 0.1 * tiny < left < 0.25 * tiny
+    beat_for(store, clock, 30)
+    after = region_bytes(store)
+    for region in ("primary", "overflow", "board"):
+        assert before[region] > 4 * REGION_SLACK_BYTES
+        assert after[region] < left / tiny * before[region] * 1.4 + REGION_SLACK_BYTES
+    store.check_integrity()
+    for number in range(tiny - left, tiny):
+        assert reader.lookup(b"%08d" % number, STRING, clock.tick()) == b"v"
+
+
+def test_c8_buckets_that_were_split_are_not_merged_at_the_next_heartbeat(
+    make_store: MakeStore, clock: Clock
+) -> None:
+    store = make_store(max_cache_kb=4 * KB, grace_ms=GRACE_MS)
+    for number in range(30_000):
+        store.insert(b"%d" % number, STRING, b"v", 0, clock.tick())
+    buckets = header_word(store, BUCKET_COUNT_AT, 4)
+    assert buckets > 5_000
+    beat_for(store, clock, 3)
+    assert header_word(store, BUCKET_COUNT_AT, 4) == buckets
+    store.flush()
+    beat_for(store, clock, 3)
+    assert header_word(store, BUCKET_COUNT_AT, 4) < buckets / 100
 
 
 def test_c8_a_pool_at_rest_settles_and_is_then_left_alone(make_store: MakeStore, clock: Clock) -> None:
