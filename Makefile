@@ -4,9 +4,11 @@
 #   make test         the whole test suite (PYTEST_ARGS="-k c10" for a part of it)
 #   make demo         four worker processes on one pool, with live numbers
 #   make lint         ruff, mypy --strict
-#   make format       ruff's formatter and its safe fixes
+#   make format       ruff's formatter, its safe fixes, and the coverage of the contract
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
+#   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries
+#   make test-sanitize  the pool's tests on a core under AddressSanitizer and UBSan
 #   make core         rebuild the compiled core only
 #   make clean        remove what the targets above made
 
@@ -18,6 +20,7 @@ PYTEST_ARGS ?=
 RUN_ARGS    ?=
 BENCH_JSON  ?= build/bench-quick.json
 BENCH_ARGS  ?=
+STRESS_SECONDS ?= 600
 
 CORE_SOURCES := $(shell find shared -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
@@ -33,7 +36,7 @@ BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint format bench-quick bench core clean
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench core clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -43,6 +46,13 @@ run: core
 
 test: core
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+stress: core
+	@GLIDECACHE_STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/stress/test_whole_values.py -k overwrites $(PYTEST_ARGS)
+	@GLIDECACHED_STRESS=long GLIDECACHE_STRESS_SECONDS=20 $(BIN)/python -m pytest tests/stress tests/unit/pool/test_large_pools.py $(PYTEST_ARGS)
+
+test-sanitize: core
+	@PYTHON=$(CURDIR)/$(BIN)/python scripts/test-sanitize $(PYTEST_ARGS)
 
 demo: core
 	@$(BIN)/python scripts/demo.py
@@ -55,6 +65,7 @@ lint: core
 format: core
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+	@$(BIN)/python scripts/contract_coverage.py
 
 bench-quick: core
 	@$(LOCKED_MAKE) $(GLIDE)

@@ -72,10 +72,13 @@ class AsyncChannel(Channel):
         if len(self._replies) >= self._inflight_requests:
             message = f"{len(self._replies)} requests are open: inflight_requests_limit is reached"
             raise RequestError(message)
+        # The loop may not have run since the daemon went; and what is sent then counts as perhaps run.
+        if not link.events() & WRITABLE:
+            self._lose(link)
+            raise NotSentError
         try:
             link.send(frame)
         except NotSentError:
-            # The loop has not run since the daemon went, or it would know.
             self._lose(link)
             raise
         if link.events() & READABLE:

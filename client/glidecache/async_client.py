@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncClusterCommands, AsyncCommands
-from glidecache.errors import ClosingError
 from glidecache.metrics import AwaitableFloat, AwaitableInt, read_metrics
 from glidecache_shared.kinds import HASH, SET, STRING
 
@@ -11,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, NoReturn, Self, TypeVar
+    from typing import Any, Self, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch, ClusterBatchOptions
     from glidecache.calls import Calls
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
 
 def _no_pool(_key: Argument) -> None:
     """What a lookup finds while no pool is attached."""
-
-
-def _closed(_key: Argument) -> NoReturn:
-    raise ClosingError(_CLOSED)
 
 
 _CLOSED = "the client is closed"
@@ -69,7 +64,6 @@ class AsyncClient:
         Calls that come later raise `ClosingError`, with `err_message` in their text.
         """
         await self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}")
-        self._cached_get = self._cached_hgetall = self._cached_smembers = _closed
 
     async def aclose(self, err_message: str | None = None) -> None:
         """`close` under the name that `contextlib.aclosing` asks for."""

@@ -48,8 +48,10 @@ if TYPE_CHECKING:
 CLIENT_VERSION = "0.1.0"
 
 _MS = 1_000_000
-_FIRST_LOOK_MS = 10
-_RETRY_PAUSE_MS = 10
+_FIRST_PATIENCE_NS = 20 * _MS
+_MORE_PATIENCE = 3
+"""By how much longer each attempt waits for a daemon that listens: one whose predecessor died under it never comes up."""
+_RETRY_PAUSE_NS = 10 * _MS
 
 
 class Hello:
@@ -130,27 +132,25 @@ class Channel:
 
     async def _open(self, deadline_ns: int) -> None:
         """Make a link that is up. Raises `NoDaemonError`."""
+        patience_ns = _FIRST_PATIENCE_NS
         while True:
             problem = self._look()
             if not problem:
                 self.drop()  # what a call has left that was cancelled while it connected
                 link = self._link = self._make_link()
-                if await self._wait_until_up(
-                    link, min(deadline_ns, time.monotonic_ns() + _FIRST_LOOK_MS * _MS)
-                ):
+                if await self._wait_until_up(link, min(deadline_ns, time.monotonic_ns() + patience_ns)):
                     return
+                self.drop()
                 # Refused, or slow? ZeroMQ does not tell; a plain socket does, at once.
                 if is_listening(socket_path(self._runtime_dir)):
-                    if await self._wait_until_up(link, deadline_ns):
-                        return
                     problem = "accepts no connections"
+                    patience_ns *= _MORE_PATIENCE
                 else:
                     problem = "is not running: nobody listens at its socket"
-                self.drop()
             remaining_ns = deadline_ns - time.monotonic_ns()
             if remaining_ns <= 0:
                 raise self._unavailable(problem)
-            await self._pause(min(remaining_ns, _RETRY_PAUSE_MS * _MS))
+            await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))
 
     def _look(self) -> str:
         """Why connecting would be in vain just now, or nothing. Raises `NoDaemonError` where waiting would not help."""

@@ -58,7 +58,7 @@ def forks() -> int:
 class Link:
     """A DEALER socket, connecting from the moment it is made. For one thread; useless after a fork."""
 
-    __slots__ = ("_poll", "_socket", "closed", "descriptor")
+    __slots__ = ("_socket", "closed", "descriptor")
 
     def __init__(self, endpoint: str) -> None:
         if _Process.context is None:
@@ -69,7 +69,6 @@ class Link:
         self._socket.connect(endpoint)
         self.descriptor = int(self._socket.get(_FD))
         """Readable when something has changed since `events`, `receive` or `send` were called last, and only then."""
-        self._poll: select.poll | None = None
         self.closed = False
 
     @property
@@ -97,10 +96,10 @@ class Link:
 
     def wait(self, milliseconds: float) -> bool:
         """Block until the descriptor is readable; False when the time is over."""
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(self.descriptor, select.POLLIN)
-        return bool(self._poll.poll(milliseconds))
+        # One object per wait: a signal handler may wait for this link too, and a poll object serves one at a time.
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return bool(poll.poll(milliseconds))
 
     def close(self) -> None:
         """Close, dropping what has not been sent. Idempotent."""

@@ -212,6 +212,7 @@ class Session:
             attachment = self._usable(channel)
             if attachment is None:
                 self.check_open()
+                self._next_worn_ns = time.monotonic_ns() + _WORN_INTERVAL_NS
                 # Whether the upstream is there shows with the command: hits must come back without it (contract C24).
                 await self._attach(channel, hello, deadline_ns, {**self._settings.spec, "lazy_connect": True})
                 attachment = self._attachment
@@ -228,9 +229,7 @@ class Session:
             return None
         if attachment.worn:
             # The daemon may have replaced the generation. If it is only late, attaching changes nothing: not too often.
-            now_ns = time.monotonic_ns()
-            if now_ns >= self._next_worn_ns:
-                self._next_worn_ns = now_ns + _WORN_INTERVAL_NS
+            if time.monotonic_ns() >= self._next_worn_ns:
                 return None
         return attachment
 

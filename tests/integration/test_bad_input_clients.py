@@ -283,3 +283,15 @@ def test_a_runtime_directory_that_is_too_long_for_a_socket(connect: Connector, t
             connect(runtime_dir=str(deep), fallback="error", request_timeout=400)
     finally:
         shutil.rmtree(deep)
+
+
+def test_clients_own_servers_are_refused_where_the_configuration_says_so(
+    connect: Connector, start_daemon: Callable[..., Daemon], valkey: ValkeyServer
+) -> None:
+    daemon = start_daemon(
+        daemon={"allow_adhoc_upstreams": False},
+        upstreams={"default": {"addresses": [f"{HOST}:{valkey.port}"]}},
+    )
+    with pytest.raises(GlideError, match="allow_adhoc_upstreams"):
+        connect(**at(daemon, valkey), fallback="error")
+    assert connect(**at(daemon)).get("k") is None

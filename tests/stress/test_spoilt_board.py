@@ -82,9 +82,6 @@ def test_a_board_that_was_cut_is_whole_after_a_heartbeat_and_the_policy_exact_ag
     assert outcome["faults_when_whole"] == 0
 
 
-@pytest.mark.xfail(
-    reason="not yet: a heartbeat mends what the store stumbled over, it does not look at the length"
-)
 def test_a_board_that_was_cut_behind_all_records_in_use_takes_new_readers_after_a_heartbeat(
     make_store: MakeStore,
 ) -> None:

@@ -38,6 +38,7 @@ bool find_and_stop(uint8_t *pool, const uint8_t *key, uint64_t key_bytes, uint32
         .max_overflow = (uint32_t)header->max_overflow,
         .max_granules = (uint32_t)header->max_granules,
         .max_records = (uint32_t)header->max_records,
+        .max_chain = UINT32_MAX,
     };
     uint32_t hash = (uint32_t)gc_siphash13(header->secret[0], header->secret[1], key, key_bytes);
     gc_bucket *bucket = &view.primary[gc_bucket_of(hash, header->bucket_count)];

@@ -33,5 +33,6 @@ cdef class Board:
     cdef void shrink(self, uint32_t records) noexcept
     cdef Priority priority(self, uint32_t record) noexcept
     cdef bint copy(self, uint32_t first, uint32_t count, gc_record *target) noexcept
+    cdef bint is_short(self) noexcept
     cdef bint mend(self) noexcept
     cdef uint64_t hits(self) noexcept

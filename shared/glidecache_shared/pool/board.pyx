@@ -21,6 +21,8 @@ from glidecache_shared.pool.layout cimport (
 )
 from glidecache_shared.pool.mapping cimport MappedFile, Region
 
+from posix.stat cimport fstat, struct_stat
+
 from cpython.exc cimport PyErr_SetFromErrno
 
 cdef extern from "guard.h" nogil:
@@ -170,6 +172,11 @@ cdef class Board:
         self.faults += 1
         memset(target, 0, count * sizeof(gc_record))
         return False
+
+    cdef bint is_short(self) noexcept:
+        """Whether somebody truncated the file, perhaps behind the records in use: new readers refuse it then."""
+        cdef struct_stat status
+        return fstat(self.file.descriptor, &status) == 0 and <uint64_t>status.st_size < self.file.bytes
 
     cdef bint mend(self) noexcept:
         """Give a truncated file its length and memory back, the records as zeros. False when the file system refuses."""

@@ -82,6 +82,7 @@ cdef class PoolFiles:
         self.view.max_overflow = <uint32_t>header.max_overflow
         self.view.max_granules = <uint32_t>header.max_granules
         self.view.max_records = <uint32_t>header.max_records
+        self.view.max_chain = <uint32_t>-1
         self.primary = Region(self.pool, GC_HEADER_BYTES, header.overflow_offset - GC_HEADER_BYTES)
         self.overflow = Region(self.pool, header.overflow_offset, header.arena_offset - header.overflow_offset)
         self.arena = Region(self.pool, header.arena_offset, header.file_bytes - header.arena_offset)

@@ -120,6 +120,8 @@ cdef extern from "layout.h" nogil:
 
 
 cdef extern from "lookup.h" nogil:
+    const uint32_t GC_READER_CHAIN
+
     ctypedef struct gc_view:
         gc_header *header
         gc_bucket *primary
@@ -129,6 +131,7 @@ cdef extern from "lookup.h" nogil:
         uint32_t max_overflow
         uint32_t max_granules
         uint32_t max_records
+        uint32_t max_chain
 
     ctypedef struct gc_cursor:
         uint8_t *at

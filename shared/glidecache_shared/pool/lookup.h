@@ -23,6 +23,7 @@ typedef struct {
     uint32_t max_overflow;
     uint32_t max_granules;
     uint32_t max_records;
+    uint32_t max_chain; /* how many buckets of one chain are looked at: GC_READER_CHAIN, or all for the daemon */
 } gc_view;
 
 /* A position in the bytes of an extent chain. */
@@ -136,13 +137,14 @@ static inline gc_bucket *gc_next_bucket(const gc_view *view, const gc_bucket *bu
     return view->overflow + (number - 1);
 }
 
-/* More links than an honest chain has: keyed hashing keeps chains at a handful of buckets. Only damage is longer. */
-#define GC_MAX_CHAIN 256
+/* How far a reader follows a chain: keyed hashing keeps chains at a handful of buckets, so only damage is longer, or keys
+ * that somebody picked who knows the secret. Those are misses here, which the daemon answers. */
+#define GC_READER_CHAIN 256
 
 /* Look for `key` in the chain that starts at `bucket`. */
 static inline bool gc_find(const gc_view *view, const gc_bucket *bucket, uint32_t hash,
                            const uint8_t *key, uint64_t key_bytes, gc_found *found) {
-    for (int links = 0; bucket != NULL && links < GC_MAX_CHAIN; links++) {
+    for (uint32_t links = 0; bucket != NULL && links < view->max_chain; links++) {
         for (int i = 0; i < GC_BUCKET_SLOTS; i++) {
             uint64_t slot = gc_load_relaxed_u64(&bucket->slots[i]);
             if (slot == 0)

@@ -30,6 +30,7 @@ from glidecache_shared.pool.layout cimport (
     GC_MAGIC,
     GC_POLICY_LFU,
     GC_POLICY_LRU,
+    GC_READER_CHAIN,
     GC_RECORD_BYTES,
     GC_SHARDS,
     GC_STATE_ACTIVE,
@@ -121,6 +122,7 @@ cdef class PoolReader:
         self.view.max_overflow = <uint32_t>header.max_overflow
         self.view.max_granules = <uint32_t>header.max_granules
         self.view.max_records = <uint32_t>header.max_records
+        self.view.max_chain = GC_READER_CHAIN
         self.shards = <gc_shard *>self.board_file.base
         self.records = <gc_record *>(self.board_file.base + GC_BOARD_HEADER_BYTES)
         self.secret[0] = header.secret[0]

@@ -318,7 +318,7 @@ cdef class PoolStore:
         gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
         self.trimmer.run(now)
 
-        if self.board.faults != self.faults_mended:
+        if self.board.faults != self.faults_mended or self.board.is_short():
             self._mend_board()
 
     cdef void _mend_board(self) noexcept:

@@ -193,7 +193,7 @@ def test_c8_a_flushed_pool_gives_its_memory_back_and_fills_again(
 def test_c8_each_region_gives_back_what_it_does_not_need_and_long_chains_stay_whole(
     make_store: MakeStore, clock: Clock
 ) -> None:
-    """Most of many tiny entries leave for a few large ones: index and board shrink, the tiny ones left are all found."""
+    """Most of many tiny entries leave for a few large ones: index and board shrink, those left are all found."""
     store = make_store(max_cache_kb=64 * KB, grace_ms=GRACE_MS)
     reader = PoolReader(store.pool_path, store.board_path)
     tiny = store.max_bytes // charge_bytes(8, 1)
@@ -207,7 +207,7 @@ def test_c8_each_region_gives_back_what_it_does_not_need_and_long_chains_stay_wh
     beat_for(store, clock, 30)
     after = region_bytes(store)
     for region in ("primary", "overflow", "board"):
-        assert before[region] > 4 * REGION_SLACK_BYTES
+        assert before[region] > 3 * REGION_SLACK_BYTES
         assert after[region] < left / tiny * before[region] * 1.4 + REGION_SLACK_BYTES
     store.check_integrity()
     for number in range(tiny - left, tiny):

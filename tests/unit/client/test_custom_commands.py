@@ -1,0 +1,89 @@
+"""What is known of commands by their names alone: shapes of replies, patience, reads, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from glidecache.batch import Batch, custom_plan
+from glidecache.command_table import is_known_read, refusal
+from glidecache.patience import FOR_EVER_NS, patience_ns
+
+SHAPES = [
+    ("set k v", b"OK", "OK"),
+    ("SET k v GET", b"OK", b"OK"),
+    ("SET k GET", b"OK", "OK"),
+    ("FLUSHALL", b"OK", "OK"),
+    ("ECHO OK", b"OK", b"OK"),
+    ("GET k", b"OK", b"OK"),
+    ("hgetall h", [b"f", b"v"], {b"f": b"v"}),
+    ("HGETALL h", None, None),
+    ("Config Get maxmemory", [b"maxmemory", b"0"], {b"maxmemory": b"0"}),
+    ("CONFIG SET a b", b"OK", "OK"),
+    ("SMEMBERS s", [b"a"], {b"a"}),
+    ("SPOP s", b"a", b"a"),
+    ("SPOP s 1", [b"a"], {b"a"}),
+    ("EXISTS k", 1, 1),
+    ("EXPIRE k 1", 1, True),
+    ("SISMEMBER s m", 1, True),
+    ("SISMEMBER s m XX", -1, -1),
+    ("ZADD z 1 INCR", 1, 1),
+    ("ZADD z NX INCR 1 m", b"2", 2.0),
+    ("ZRANGE z 0 -1", [b"a"], [b"a"]),
+    ("ZRANGE z 0 -1 withscores", [b"a", b"1"], {b"a": 1.0}),
+    ("ZINTER 1 WITHSCORES", [b"a"], [b"a"]),
+    ("ZINTER 1 z WITHSCORES", [b"a", b"1"], {b"a": 1.0}),
+    ("ZRANK z WITHSCORE", 0, 0),
+    ("ZRANK z m WITHSCORE", [0, b"1"], [0, 1.0]),
+    ("ZSCORE z m", None, None),
+    ("LMPOP 1 l LEFT", [b"l", [b"a"]], {b"l": [b"a"]}),
+    ("XLEN s", 5, 5),
+    ("UNKNOWN", b"x", b"x"),
+]
+
+
+@pytest.mark.parametrize(("command", "reply", "result"), SHAPES, ids=[command for command, _, _ in SHAPES])
+def test_custom_commands_return_what_glide_returns(command: str, reply: Any, result: Any) -> None:
+    decoded = custom_plan(command.split()).result(reply)  # type: ignore[arg-type]
+    assert decoded == result
+    assert type(decoded) is type(result)
+
+
+@pytest.mark.parametrize("nothing", [[], [""], [b"", "k"]])
+def test_a_custom_command_has_a_name(nothing: list[Any]) -> None:
+    with pytest.raises(ValueError, match="begin with a command's name"):
+        custom_plan(nothing)
+    with pytest.raises(ValueError, match="begin with a command's name"):
+        Batch(is_atomic=False).custom_command(nothing)
+
+
+@pytest.mark.parametrize(
+    ("command", "waits_ns"),
+    [
+        ("GET k", 0),
+        ("BLPOP a b 2.5", 2_500_000_000),
+        ("blpop a 0", FOR_EVER_NS),
+        ("BLMPOP 1 2 a b LEFT", 1_000_000_000),
+        ("WAIT 1 100", 100_000_000),
+        ("XREAD COUNT 1 BLOCK 50 STREAMS s 0", 50_000_000),
+        ("XREAD STREAMS BLOCK 50", 0),
+        ("BLPOP", 0),
+        ("BLPOP a nonsense", 0),
+        ("BLPOP a -1", 0),
+        ("BLPOP a inf", FOR_EVER_NS),
+        ("BLPOP a nan", 0),
+        ("XREAD BLOCK", 0),
+    ],
+)
+def test_how_long_a_command_may_wait(command: str, waits_ns: int) -> None:
+    assert patience_ns(command.encode().split()) == waits_ns
+
+
+def test_reads_and_refusals_by_name() -> None:
+    assert is_known_read([b"llen", b"l"])
+    assert is_known_read([b"OBJECT", b"freq", b"k"])
+    assert not is_known_read([b"EVAL", b"return 1", b"0"])
+    assert not is_known_read([b"CONFIG", b"SET"])
+    assert refusal([b"GET", b"k"]) is None
+    assert "SUBSCRIBE is bound to one connection" in str(refusal([b"subscribe", b"c"]))

@@ -1,0 +1,83 @@
+"""The package itself: what it exports, what is generated, and that both stay in step."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+import glidecache
+from glidecache import errors
+from glidecache.channel import CLIENT_VERSION
+from support.process import ROOT
+
+
+def test_the_generated_methods_are_up_to_date() -> None:
+    finished = subprocess.run(
+        [sys.executable, ROOT / "tools" / "generate_commands.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_type_checkers_and_the_interpreter_see_the_same_names() -> None:
+    tree = ast.parse((ROOT / "client" / "glidecache" / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imported = [alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(imported) == sorted(glidecache.__all__)
+    for name in glidecache.__all__:
+        assert getattr(glidecache, name).__name__ == name
+    assert set(glidecache.__all__) <= set(dir(glidecache))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = glidecache.Nonsense  # type: ignore[attr-defined]
+
+
+def test_the_version_is_the_distributions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == CLIENT_VERSION
+
+
+def test_errors_are_glides_and_the_builtins() -> None:
+    assert issubclass(errors.ClosingError, errors.GlideError)
+    assert not issubclass(errors.ClosingError, errors.RequestError)
+    for error in (
+        errors.ExecAbortError,
+        errors.ConfigurationError,
+        errors.TimeoutError,
+        errors.ConnectionError,
+    ):
+        assert issubclass(error, errors.RequestError)
+    assert issubclass(errors.DaemonUnavailableError, errors.ConnectionError)
+    assert issubclass(errors.TimeoutError, TimeoutError)
+    assert issubclass(errors.ConnectionError, ConnectionError)
+
+
+@pytest.mark.parametrize("name", [name for name in glidecache.__all__ if name.endswith("Error")])
+def test_errors_travel_between_processes(name: str) -> None:
+    error = getattr(glidecache, name)("what was wrong")
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert (type(copied), str(copied)) == (type(error), "what was wrong")
+    assert error.name() == name
+
+
+def test_both_clients_and_batches_have_the_same_commands() -> None:
+    from glidecache import sync
+
+    def public(subject: type) -> set[str]:
+        return {name for name in dir(subject) if not name.startswith("_")}
+
+    assert public(glidecache.GlideClient) - public(sync.GlideClient) == {"aclose"}
+    assert public(sync.GlideClient) <= public(glidecache.GlideClient)
+    assert public(sync.GlideClusterClient) <= public(glidecache.GlideClusterClient)
+    not_in_batches = {name for name in public(sync.GlideClient) if name.startswith("get_cache_")}
+    not_in_batches |= {"close", "create", "exec", "get_many", "invoke_script"}
+    assert public(sync.GlideClient) - public(glidecache.Batch) == not_in_batches
