@@ -63,18 +63,19 @@ class BlockingChannel(Channel):
         time.sleep(nanoseconds / 1e9)  # noqa: ASYNC251 - blocking is what this channel is for
 
     async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
-        # Between two calls nobody looks: the daemon may have gone long ago.
-        if not link.is_up:
-            self._let_go(link)
-            raise NotSentError
-        try:
-            link.send(frame)
-        except NotSentError:
-            self._let_go(link)
-            raise
-        until_ns = reply_deadline_ns(deadline_ns)
+        # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
         self._open_ids.add(request_id)
         try:
+            # Between two calls nobody looks: the daemon may have gone long ago.
+            if not link.is_up:
+                self._let_go(link)
+                raise NotSentError
+            try:
+                link.send(frame)
+            except NotSentError:
+                self._let_go(link)
+                raise
+            until_ns = reply_deadline_ns(deadline_ns)
             while request_id not in self._replies:
                 events = link.events()
                 if events & READABLE:

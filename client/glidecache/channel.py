@@ -50,7 +50,7 @@ CLIENT_VERSION = "0.1.0"
 _MS = 1_000_000
 _FIRST_PATIENCE_NS = 20 * _MS
 _MORE_PATIENCE = 3
-"""By how much longer each attempt waits for a daemon that listens: one whose predecessor died under it never comes up."""
+"""By how much longer each attempt waits for a daemon that listens: one that met a dying daemon never comes up."""
 _RETRY_PAUSE_NS = 10 * _MS
 
 

@@ -227,11 +227,9 @@ class Session:
             return None
         if attachment.instance_id != hello.instance_id:
             return None
-        if attachment.worn:
-            # The daemon may have replaced the generation. If it is only late, attaching changes nothing: not too often.
-            if time.monotonic_ns() >= self._next_worn_ns:
-                return None
-        return attachment
+        # The daemon may have replaced the generation. If it is only late, attaching changes nothing: not too often.
+        again = attachment.worn and time.monotonic_ns() >= self._next_worn_ns
+        return None if again else attachment
 
     async def _attach(self, channel: Channel, hello: Hello, deadline_ns: int, spec: dict[str, Any]) -> None:
         from glidecache.link import forks

@@ -53,7 +53,7 @@ def test_c21_no_hit_is_torn_foreign_or_expired_while_the_writer_overwrites_and_e
     assert sum(sum(result["found"]) for result in results) < sum(result["lookups"] for result in results)
     assert churned.stored > 1_000 * stress_seconds
     metrics = store.metrics()
-    assert metrics.evictions > 1_000
+    assert metrics.evictions > 500 * stress_seconds
     assert (metrics.expirations > 0) is bool(ttl_ms)
 
 
