@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import time
 
 from glidecache.command_table import refusal
@@ -101,7 +102,10 @@ class Direct:
         idle = self._pool()
         while idle:
             connection = idle.pop()
-            if await self._stands(connection):
+            poll = select.poll()
+            poll.register(self._descriptor(connection), select.POLLIN)
+            # Readable although nothing was asked: it has ended, or what it has to say is no reply to us.
+            if not poll.poll(0):
                 return connection
             await self._drop(connection)
         return None
@@ -165,7 +169,7 @@ class Direct:
     async def _open(self, connection: Any) -> None:
         raise NotImplementedError
 
-    async def _stands(self, connection: Any) -> bool:
+    def _descriptor(self, connection: Any) -> int:
         raise NotImplementedError
 
     async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
@@ -196,9 +200,8 @@ class BlockingDirect(Direct):
     async def _open(self, connection: Any) -> None:
         connection.connect()
 
-    async def _stands(self, connection: Any) -> bool:
-        # Readable although nothing was asked: the server has closed it.
-        return not connection.can_read(timeout=0)
+    def _descriptor(self, connection: Any) -> int:
+        return connection._sock.fileno()  # type: ignore[no-any-return]
 
     async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
         connection._sock.settimeout(_seconds_until(deadline))
@@ -238,8 +241,8 @@ class AsyncDirect(Direct):
     async def _open(self, connection: Any) -> None:
         await connection.connect()
 
-    async def _stands(self, connection: Any) -> bool:
-        return not await connection.can_read_destructive()
+    def _descriptor(self, connection: Any) -> int:
+        return connection._writer.get_extra_info("socket").fileno()  # type: ignore[no-any-return]
 
     async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
         del deadline  # `_limited` holds it
