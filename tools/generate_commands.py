@@ -250,19 +250,28 @@ def render(flavour: Flavour) -> str:
         describe(module, function, annotations) for module in families for function in functions[module]
     ]
     cluster = [describe(CLUSTER, function, annotations) for function in functions[CLUSTER]]
-    aliases = "\n".join(f"from glidecache.commands import {module} as _{module}" for module in sorted(trees))
+    typed = "\n".join(
+        f"{INDENT}from glidecache.commands import {module} as _{module}" for module in sorted(trees)
+    )
+    lazy = "\n".join(
+        f'{INDENT}_{module} = LazyModule("glidecache.commands.{module}")' for module in sorted(trees)
+    )
     return "\n".join(
         (
             f'"""{flavour.subject}, one method per plan. Written by tools/generate_commands.py: do not edit."""',
-            f"# ruff: noqa: {flavour.noqa} - GLIDE's names of arguments",
+            f"# ruff: noqa: I001, RUF100, {flavour.noqa} - lazy modules stand apart; GLIDE's names of arguments",
             "",
             "from __future__ import annotations",
             "",
-            aliases,
+            "from glidecache.lazy import LazyModule",
             "",
             "TYPE_CHECKING = False",
             "if TYPE_CHECKING:",
             imports(flavour, [*standalone, *cluster], origins),
+            "",
+            typed,
+            "else:",
+            lazy,
             "",
             "",
             generated_class(flavour, flavour.base, "those of a standalone server", standalone, []),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from glidecache.batch import BatchOptions, ClusterBatch, custom_plan
 from glidecache.command_table import is_known_read
-from glidecache.commands import invoking
 from glidecache.decoding import to_map, to_set
 from glidecache.encoding import encode, encode_each
 from glidecache.errors import RequestError
+from glidecache.lazy import LazyModule
 from glidecache.outcomes import error_for_reply
 from glidecache.patience import patience_ns
 from glidecache_shared import protocol
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from glidecache.session import Session
 
     Result = TypeVar("Result")
+
+invoking = LazyModule("glidecache.commands.invoking")
 
 _MS = 1_000_000
 

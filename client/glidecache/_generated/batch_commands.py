@@ -1,19 +1,9 @@
 """Commands that are added to a batch, one method per plan. Written by tools/generate_commands.py: do not edit."""
-# ruff: noqa: N803 - GLIDE's names of arguments
+# ruff: noqa: I001, RUF100, N803 - lazy modules stand apart; GLIDE's names of arguments
 
 from __future__ import annotations
 
-from glidecache.commands import cached as _cached
-from glidecache.commands import cluster as _cluster
-from glidecache.commands import hashes as _hashes
-from glidecache.commands import keys as _keys
-from glidecache.commands import lists as _lists
-from glidecache.commands import publish as _publish
-from glidecache.commands import scripting as _scripting
-from glidecache.commands import server as _server
-from glidecache.commands import sets as _sets
-from glidecache.commands import sorted_sets as _sorted_sets
-from glidecache.commands import strings as _strings
+from glidecache.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +32,30 @@ if TYPE_CHECKING:
     )
     from glidecache.encoding import Argument
     from glidecache.plan import Plan
+
+    from glidecache.commands import cached as _cached
+    from glidecache.commands import cluster as _cluster
+    from glidecache.commands import hashes as _hashes
+    from glidecache.commands import keys as _keys
+    from glidecache.commands import lists as _lists
+    from glidecache.commands import publish as _publish
+    from glidecache.commands import scripting as _scripting
+    from glidecache.commands import server as _server
+    from glidecache.commands import sets as _sets
+    from glidecache.commands import sorted_sets as _sorted_sets
+    from glidecache.commands import strings as _strings
+else:
+    _cached = LazyModule("glidecache.commands.cached")
+    _cluster = LazyModule("glidecache.commands.cluster")
+    _hashes = LazyModule("glidecache.commands.hashes")
+    _keys = LazyModule("glidecache.commands.keys")
+    _lists = LazyModule("glidecache.commands.lists")
+    _publish = LazyModule("glidecache.commands.publish")
+    _scripting = LazyModule("glidecache.commands.scripting")
+    _server = LazyModule("glidecache.commands.server")
+    _sets = LazyModule("glidecache.commands.sets")
+    _sorted_sets = LazyModule("glidecache.commands.sorted_sets")
+    _strings = LazyModule("glidecache.commands.strings")
 
 
 class BatchCommands:
