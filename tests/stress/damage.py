@@ -28,10 +28,12 @@ MEMORY_BYTES = 1 << 30
 
 HEADER_USED_BYTES = 320
 LAYOUT_VERSION = 1
-_VERSION = struct.Struct("<I")
+HEADER_BYTES, BUCKET_BYTES, GRANULE_BYTES = 4096, 64, 76
+_WORD = struct.Struct("<I")
 _OFFSET = struct.Struct("<Q")
 _VERSION_AT, _OVERFLOW_AT, _ARENA_AT = 8, 80, 96
-HEADER_BYTES = 4096
+_BUCKETS_AT, _OVERFLOW_BUCKETS_AT, _GRANULES_AT = 196, 200, 204
+_LINK_IN_BUCKET = 8
 
 ALTERING = {"arena", "blocks"}
 """Damage that may reach the bytes of a value: no checksum is verified on a hit."""
@@ -51,7 +53,7 @@ def read_damaged(*, pool_path: str, board_path: str, trials: int, first: int, da
     """So many trials of one sort of damage; returns how the lookups went, and every answer that must not be."""
     _bound_memory()
     pool, board = Path(pool_path).read_bytes(), Path(board_path).read_bytes()
-    (version,) = _VERSION.unpack_from(pool, _VERSION_AT)
+    (version,) = _WORD.unpack_from(pool, _VERSION_AT)
     if version != LAYOUT_VERSION:
         message = f"this module knows layout version {LAYOUT_VERSION}, the pool has {version}"
         raise RuntimeError(message)
@@ -164,6 +166,58 @@ def _overwrite_block(chance: random.Random, pool: bytes, board: bytes) -> tuple[
     return pool[:at] + block + pool[at + size :], board
 
 
+def _inflate_lengths(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes, bytes]:
+    """Some entries say that they are longer than they are; of some the extents say that they hold it, too."""
+    spoilt = bytearray(pool)
+    (arena,) = _OFFSET.unpack_from(pool, _ARENA_AT)
+    arena_bytes = _WORD.unpack_from(pool, _GRANULES_AT)[0] * GRANULE_BYTES
+    for granule in chance.sample(_granules_of_entries(pool), 5):
+        extent = arena + granule * GRANULE_BYTES
+        single = bool(pool[extent + 3] & 0x80)
+        header = extent + (4 if single else 8)
+        payload = chance.choice([arena_bytes // 2, arena_bytes - 1_000, 0x7FFF_FFFF, 0xFFFF_FFFF])
+        if chance.random() < 0.5:
+            if single:  # a length takes the place of the entry's first word, and pushes the rest back
+                spoilt[extent + 3] &= 0x7F
+                (key_bytes,) = _WORD.unpack_from(pool, header)
+                spoilt[extent + 8 : extent + 36 + key_bytes] = pool[header : header + 28 + key_bytes]
+                header = extent + 8
+            granules = chance.choice([arena_bytes // GRANULE_BYTES, 0x7FFF_FFFF, 0xFFFF_FFFF])
+            spoilt[extent + 4 : extent + 8] = _WORD.pack(granules)
+        spoilt[header + 4 : header + 8] = _WORD.pack(payload)
+    return bytes(spoilt), board
+
+
+def _tie_chains(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes, bytes]:
+    """Chains of buckets that lead back into themselves, or into each other."""
+    spoilt = bytearray(pool)
+    (overflow,) = _OFFSET.unpack_from(pool, _OVERFLOW_AT)
+    (buckets,), (overflow_buckets,) = (
+        _WORD.unpack_from(pool, at) for at in (_BUCKETS_AT, _OVERFLOW_BUCKETS_AT)
+    )
+    if not overflow_buckets:
+        message = "the pool has no chains to tie"
+        raise RuntimeError(message)
+    places = [HEADER_BYTES + number * BUCKET_BYTES for number in range(buckets)]
+    places += [overflow + number * BUCKET_BYTES for number in range(overflow_buckets)]
+    for place in places:
+        if chance.random() < 0.8:
+            link = _WORD.pack(1 + chance.randrange(overflow_buckets))
+            spoilt[place + _LINK_IN_BUCKET : place + _LINK_IN_BUCKET + 4] = link
+    return bytes(spoilt), board
+
+
+def _granules_of_entries(pool: bytes) -> list[int]:
+    """The first granule of each entry that a primary bucket leads to."""
+    (buckets,) = _WORD.unpack_from(pool, _BUCKETS_AT)
+    slots = [
+        _WORD.unpack_from(pool, HEADER_BYTES + bucket * BUCKET_BYTES + 16 + 8 * slot)[0]
+        for bucket in range(buckets)
+        for slot in range(6)
+    ]
+    return [granule for granule in slots if granule]
+
+
 def _truncate_pool(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes, bytes]:
     return pool[: chance.randrange(len(pool))], board
 
@@ -178,6 +232,8 @@ DAMAGES = {
     "arena": _flip_arena,
     "board": _flip_board,
     "blocks": _overwrite_block,
+    "lengths": _inflate_lengths,
+    "chains": _tie_chains,
     "pool truncated": _truncate_pool,
     "board truncated": _truncate_board,
 }

@@ -249,9 +249,10 @@ cdef class Index:
         count = collect_slots(self.view, target, slots, 0)
         more = collect_slots(self.view, last, slots, count) if count >= 0 else -1
         spare = self._take_overflow()  # two chains joined may need one overflow bucket more than they had
+        if spare != 0:
+            self.overflow_numbers.give_back(spare - 1)
         if more < 0 or spare == 0:
             return False
-        self.overflow_numbers.give_back(spare - 1)
         begin_change(target)
         begin_change(last)
         gc_store_release_u32(&self.view.header.bucket_count, number)

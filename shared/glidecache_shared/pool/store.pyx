@@ -203,7 +203,8 @@ cdef class PoolStore:
                 return False
             self._remove(found.entry.record)
         while self.header.charged_bytes + charge > self.header.max_bytes:
-            self._evict(now)
+            if not self._evict(now):
+                return False
         # Memory that the file system refuses is made up for by what is there: victims, in the policy's order.
         while not self.arena.reserve(gc_granules(key_bytes, length)):
             if not self._evict(now):

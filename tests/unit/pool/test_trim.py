@@ -214,6 +214,26 @@ def test_c8_each_region_gives_back_what_it_does_not_need_and_long_chains_stay_wh
         assert reader.lookup(b"%08d" % number, STRING, clock.tick()) == b"v"
 
 
+def test_c8_overflow_buckets_move_down_and_their_chains_stay_whole(
+    make_store: MakeStore, clock: Clock
+) -> None:
+    """A fifth leaves: too few for buckets to merge, enough for many overflow buckets to fall free here and there."""
+    store = make_store(max_cache_kb=64 * KB, grace_ms=GRACE_MS)
+    reader = PoolReader(store.pool_path, store.board_path)
+    tiny = store.max_bytes // charge_bytes(8, 1)
+    for number in range(tiny):
+        store.insert(b"%08d" % number, STRING, b"v", 0, clock.tick())
+    before, buckets = region_bytes(store)["overflow"], header_word(store, BUCKET_COUNT_AT, 4)
+    store.insert(b"large", STRING, b"v" * 13 * MB, 0, clock.tick())
+    left = store.metrics().entry_count - 1
+    beat_for(store, clock, 30)
+    assert header_word(store, BUCKET_COUNT_AT, 4) == buckets
+    assert region_bytes(store)["overflow"] < before - 128 * KB
+    store.check_integrity()
+    for number in range(tiny - left, tiny):
+        assert reader.lookup(b"%08d" % number, STRING, clock.tick()) == b"v"
+
+
 def test_c8_buckets_that_were_split_are_not_merged_at_the_next_heartbeat(
     make_store: MakeStore, clock: Clock
 ) -> None:
