@@ -51,7 +51,7 @@ bool find_and_stop(uint8_t *pool, const uint8_t *key, uint64_t key_bytes, uint32
 }
 
 static gc_record *record_at(uint8_t *board, uint32_t record) {
-    return (gc_record *)(board + GC_BOARD_HEADER_BYTES) + record;
+    return (gc_record *)(board + GC_BOARD_HEADER_BYTES) + gc_place(record);
 }
 
 /* A reader's last step. */

@@ -14,6 +14,7 @@ from glidecache_shared.pool.layout cimport (
     GC_RECORD_BYTES,
     GC_SHARDS,
     gc_load_relaxed_u64,
+    gc_place,
     gc_record,
     gc_shard,
     gc_store_relaxed_u64,
@@ -115,7 +116,7 @@ cdef class Board:
     cdef void reset(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept:
         """Give a record to a new entry: storing is the first access (contract C11)."""
         cdef RecordWork work
-        work.record = &self.records[record]
+        work.record = &self.records[gc_place(record)]
         work.tag_count = <uint64_t>tag << GC_COUNT_BITS | 1
         work.last_access_ns = now_ns
         if not gc_guarded(do_reset, &work):
@@ -124,7 +125,7 @@ cdef class Board:
     cdef void touch(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept:
         """A hit that the daemon answered."""
         cdef RecordWork work
-        work.record = &self.records[record]
+        work.record = &self.records[gc_place(record)]
         work.tag = tag
         work.last_access_ns = now_ns
         work.counts = self.counts
@@ -134,9 +135,9 @@ cdef class Board:
     cdef void move(self, uint32_t source, uint32_t target, uint32_t tag) noexcept:
         """Give what stands in one record to another, under the other's tag."""
         cdef RecordWork work
-        work.record = &self.records[source]
+        work.record = &self.records[gc_place(source)]
         if gc_guarded(do_read, &work):
-            work.record = &self.records[target]
+            work.record = &self.records[gc_place(target)]
             work.tag_count = <uint64_t>tag << GC_COUNT_BITS | (work.tag_count & GC_COUNT_MASK)
             if gc_guarded(do_reset, &work):
                 return
@@ -152,7 +153,7 @@ cdef class Board:
         """Where a record stands now."""
         cdef Priority result
         cdef RecordWork work
-        work.record = &self.records[record]
+        work.record = &self.records[gc_place(record)]
         if not gc_guarded(do_read, &work):
             self.faults += 1
             memset(&result, 0, sizeof(result))
@@ -162,7 +163,7 @@ cdef class Board:
         return result
 
     cdef bint copy(self, uint32_t first, uint32_t count, gc_record *target) noexcept:
-        """Copy records out, each word whole; zeros, counted as a fault, when the file is shorter."""
+        """Copy records out in the order of their places, each word whole; zeros, counted as a fault, when the file is shorter."""
         cdef CopyWork work
         work.source = &self.records[first]
         work.target = target

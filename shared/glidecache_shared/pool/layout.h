@@ -15,7 +15,7 @@
  *  bucket  64 B  │ version 8 │ overflow 4 │ unused 4 │ 6 slots of 8 │      slot = hash 4 │ granule 4 │
  *  extent        │ link 4 │ (granules 4, unless the link says "single") │ bytes …
  *  entry         │ header 28 │ key │ payload │     spread over the extents of one chain
- *  record  16 B  │ last access 8 │ tag 24 bit, count 40 bit │
+ *  record  16 B  │ last access 8 │ tag 24 bit, count 40 bit │      number n stands at gc_place(n)
  */
 #ifndef GLIDECACHE_LAYOUT_H
 #define GLIDECACHE_LAYOUT_H
@@ -141,6 +141,7 @@ _Static_assert(sizeof(gc_bucket) == GC_BUCKET_BYTES, "a bucket is one cache line
 _Static_assert(offsetof(gc_bucket, slots) == 16, "slots follow version and link");
 _Static_assert(sizeof(gc_entry) == 28, "an entry's header is seven words");
 _Static_assert(sizeof(gc_record) == GC_RECORD_BYTES, "an access record is 16 bytes");
+_Static_assert(4096 % GC_RECORD_BYTES == 0, "records fill pages");
 _Static_assert(sizeof(gc_shard) == GC_SHARD_BYTES, "a counter shard is one cache line");
 _Static_assert(GC_GRANULE_BYTES % 4 == 0, "extent links are aligned words");
 _Static_assert(GC_GRANULE_PAYLOAD == GC_GRANULE_BYTES - 4, "a link word per granule is the worst case");
@@ -154,6 +155,20 @@ static inline uint64_t gc_granules(uint64_t key_bytes, uint64_t payload_bytes) {
 
 static inline uint64_t gc_charge(uint64_t key_bytes, uint64_t payload_bytes) {
     return gc_granules(key_bytes, payload_bytes) * GC_GRANULE_BYTES + GC_RECORD_BYTES + GC_INDEX_SHARE_BYTES;
+}
+
+/* Where an access record stands: within each page of 256 records, rows and columns of a square of 16 change places. So
+ * records with neighbouring numbers, as entries stored one after the other have, are in cache lines of their own, and
+ * workers that read neighbouring entries do not take each other's lines away. Its own inverse. */
+#define GC_BLOCK_RECORDS 256
+static inline uint32_t gc_place(uint32_t record) {
+    return (record & ~UINT32_C(255)) | (record & 15) << 4 | (record >> 4 & 15);
+}
+
+/* The counter shard of a process: every other one first, so that processes which were started together do not get
+ * neighbouring cache lines, which processors fetch in pairs. */
+static inline uint32_t gc_shard_of(uint32_t process_id) {
+    return (process_id << 1 | (process_id / (GC_SHARDS / 2) & 1)) % GC_SHARDS;
 }
 
 #define GC_MIN_CHARGE (GC_GRANULE_BYTES + GC_RECORD_BYTES + GC_INDEX_SHARE_BYTES)

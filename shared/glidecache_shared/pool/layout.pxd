@@ -39,6 +39,7 @@ cdef extern from "layout.h" nogil:
         GC_SHARDS
         GC_BOARD_HEADER_BYTES
         GC_RECORD_BYTES
+        GC_BLOCK_RECORDS
         GC_INDEX_SHARE_BYTES
         GC_ENTRIES_PER_BUCKET
         GC_MIN_CHARGE
@@ -144,6 +145,8 @@ cdef extern from "lookup.h" nogil:
         gc_cursor payload
         uint32_t granule
 
+    uint32_t gc_shard_of(uint32_t process_id)
+    uint32_t gc_place(uint32_t record)
     uint32_t gc_published(const uint32_t *word, uint32_t maximum)
     bint gc_cursor_enter(const gc_view *view, uint32_t granule, gc_cursor *cursor)
     bint gc_cursor_copy(const gc_view *view, gc_cursor *cursor, uint8_t *target, uint64_t length)

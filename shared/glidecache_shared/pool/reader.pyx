@@ -19,6 +19,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 from glidecache_shared.pool.layout cimport (
+    GC_BLOCK_RECORDS,
     GC_BOARD_HEADER_BYTES,
     GC_BUCKET_BYTES,
     GC_GRANULE_BYTES,
@@ -47,9 +48,11 @@ from glidecache_shared.pool.layout cimport (
     gc_load_acquire_u32,
     gc_load_acquire_u64,
     gc_load_relaxed_u64,
+    gc_place,
     gc_published,
     gc_record,
     gc_shard,
+    gc_shard_of,
     gc_siphash13,
     gc_spin_hint,
     gc_touch,
@@ -74,14 +77,14 @@ cdef enum:
     SCRATCH_BYTES = 4096
     SCRATCH_WORDS = 1024
 
-# The counter shard of this process (architecture decision 4): by its id, so that neighbours spread over the lines, and
-# anew in a forked child, whose parent has the same memory.
-cdef uint32_t shard_number = getpid() % GC_SHARDS
+# The counter shard of this process (architecture decision 4): by its id, and anew in a forked child, whose parent has the
+# same memory.
+cdef uint32_t shard_number = gc_shard_of(getpid())
 
 
 cdef void choose_shard() noexcept nogil:
     global shard_number
-    shard_number = getpid() % GC_SHARDS
+    shard_number = gc_shard_of(getpid())
 
 
 pthread_atfork(NULL, NULL, choose_shard)
@@ -154,7 +157,8 @@ cdef class PoolReader:
             and header.arena_offset % 8 == 0
         ):
             raise PoolFormatError(f"{path}: the regions in the header do not fit the file of {self.file.bytes} bytes")
-        if GC_BOARD_HEADER_BYTES + header.max_records * GC_RECORD_BYTES > self.board_file.bytes:
+        blocks = (header.max_records + GC_BLOCK_RECORDS - 1) // GC_BLOCK_RECORDS
+        if GC_BOARD_HEADER_BYTES + blocks * GC_BLOCK_RECORDS * GC_RECORD_BYTES > self.board_file.bytes:
             raise PoolFormatError(f"{self.board_file.path}: too short for {header.max_records} access records")
         boot_id = host.boot_id()
         if memcmp(header.boot_id, <const char *>boot_id, 16) != 0 or header.time_namespace != host.time_namespace():
@@ -243,7 +247,7 @@ cdef inline bint unchanged(const gc_bucket *bucket, uint64_t version) noexcept n
 cdef inline void count_hit(PoolReader reader, const gc_found *found, uint64_t now_ns) noexcept nogil:
     cdef uint32_t record = found.entry.record
     if record < gc_published(&reader.view.header.record_count, reader.view.max_records):
-        gc_touch(&reader.records[record], found.entry.tag_kind >> 8, now_ns, reader.counts)
+        gc_touch(&reader.records[gc_place(record)], found.entry.tag_kind >> 8, now_ns, reader.counts)
     if reader.metrics_on:
         gc_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
 

@@ -15,14 +15,14 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 
 from glidecache_shared.pool.board cimport Board, Priority, before
-from glidecache_shared.pool.layout cimport GC_COUNT_MASK, gc_record
+from glidecache_shared.pool.layout cimport GC_BLOCK_RECORDS, GC_COUNT_MASK, gc_place, gc_record
 from glidecache_shared.pool.records cimport NO_RECORD, Records
 
 cdef enum:
     QUANTILE = 64
     MAX_SAMPLES = 1024
     MIN_SAMPLES = 64
-    SLICE_RECORDS = 4096
+    SLICE_RECORDS = 16 * GC_BLOCK_RECORDS
     # A toucher who hammers the board can make candidates grow as fast as they are looked at. After this many in one
     # choice, or this many scans without an unchanged candidate, the smallest one seen is taken as it is.
     MAX_PUSH_BACKS = 4096
@@ -142,7 +142,8 @@ cdef class VictimSelection:
     cdef uint32_t _scan(self, uint64_t live) noexcept:
         """Refill the candidates; returns the record that was smallest as it was read, `NO_RECORD` when none is in use."""
         cdef uint32_t smallest = NO_RECORD
-        cdef uint32_t first = 0, count, i
+        cdef uint32_t first = 0, count, i, record
+        cdef uint64_t places = (<uint64_t>self.records.count + GC_BLOCK_RECORDS - 1) // GC_BLOCK_RECORDS * GC_BLOCK_RECORDS
         cdef Priority priority, lowest, threshold
         cdef bint counts = self.board.counts
         cdef bint complete = True
@@ -152,20 +153,21 @@ cdef class VictimSelection:
         self.scans += 1
         self._choose_threshold(live)
         threshold = self.threshold
-        while first < self.records.count:
-            count = min(self.records.count - first, <uint32_t>SLICE_RECORDS)
+        while first < places:
+            count = <uint32_t>min(places - first, <uint64_t>SLICE_RECORDS)
             self.board.copy(first, count, self.slice)
             for i in range(count):
                 priority = priority_of(&self.slice[i], counts)
                 if before(threshold, priority) and not before(priority, lowest):
                     continue  # most records: nothing but the board is read for them
-                if self.records.notes[first + i].granule == 0:
+                record = gc_place(first + i)  # its own inverse: the number of the record at this place
+                if record >= self.records.count or self.records.notes[record].granule == 0:
                     continue
                 if smallest == NO_RECORD or before(priority, lowest):
-                    smallest = first + i
+                    smallest = record
                     lowest = priority
                 if complete and not before(threshold, priority):
-                    complete = self._push(priority, first + i)
+                    complete = self._push(priority, record)
             first += count
         if not complete:
             self.size = 0  # no memory for all candidates, so only the smallest record seen may be used
