@@ -8,6 +8,11 @@ cdef struct Priority:
     uint64_t last_access_ns
 
 
+cdef struct Candidate:
+    Priority priority
+    uint32_t record
+
+
 cdef inline bint before(Priority left, Priority right) noexcept nogil:
     """Whether `left` is evicted before `right`: lower count (always 0 under LRU), then older access (contract C11)."""
     if left.count != right.count:
@@ -32,7 +37,7 @@ cdef class Board:
     cdef void move(self, uint32_t source, uint32_t target, uint32_t tag) noexcept
     cdef void shrink(self, uint32_t records) noexcept
     cdef Priority priority(self, uint32_t record) noexcept
-    cdef bint copy(self, uint32_t first, uint32_t count, gc_record *target) noexcept
+    cdef uint32_t filter(self, uint32_t first, uint32_t count, Priority threshold, Candidate *found) noexcept
     cdef bint is_short(self) noexcept
     cdef bint mend(self) noexcept
     cdef uint64_t hits(self) noexcept

@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from glidecache_shared.pool.layout cimport (
+    GC_BLOCK_RECORDS,
     GC_BOARD_HEADER_BYTES,
     GC_COUNT_BITS,
     GC_COUNT_MASK,
@@ -46,10 +47,14 @@ cdef struct RecordWork:
     uint32_t tag
     bint counts
 
-cdef struct CopyWork:
-    gc_record *source
-    gc_record *target
-    uint32_t count
+cdef struct FilterWork:
+    gc_record *records
+    uint32_t first
+    uint32_t end
+    bint counts
+    Priority threshold
+    Candidate *found
+    uint32_t found_count
 
 cdef struct HitsWork:
     gc_shard *shards
@@ -74,12 +79,22 @@ cdef void do_read(void *argument) noexcept nogil:
     work.last_access_ns = gc_load_relaxed_u64(&work.record.last_access_ns)
 
 
-cdef void do_copy(void *argument) noexcept nogil:
-    cdef CopyWork *work = <CopyWork *>argument
-    cdef uint32_t i
-    for i in range(work.count):
-        work.target[i].last_access_ns = gc_load_relaxed_u64(&work.source[i].last_access_ns)
-        work.target[i].tag_count = gc_load_relaxed_u64(&work.source[i].tag_count)
+cdef void do_filter(void *argument) noexcept nogil:
+    cdef FilterWork *work = <FilterWork *>argument
+    cdef Priority threshold = work.threshold, priority
+    cdef uint32_t place
+    priority.count = 0
+    for place in range(work.first, work.end):
+        priority.last_access_ns = gc_load_relaxed_u64(&work.records[place].last_access_ns)
+        if work.counts:
+            priority.count = gc_load_relaxed_u64(&work.records[place].tag_count) & GC_COUNT_MASK
+        # `before(threshold, priority)` in one jump: nearly every record is above, whatever makes it so.
+        if not ((threshold.count < priority.count) | (
+            (threshold.count == priority.count) & (threshold.last_access_ns < priority.last_access_ns)
+        )):
+            work.found[work.found_count].priority = priority
+            work.found[work.found_count].record = gc_place(place)  # its own inverse
+            work.found_count += 1
 
 
 cdef void do_sum_hits(void *argument) noexcept nogil:
@@ -162,17 +177,28 @@ cdef class Board:
         result.last_access_ns = work.last_access_ns
         return result
 
-    cdef bint copy(self, uint32_t first, uint32_t count, gc_record *target) noexcept:
-        """Copy records out in the order of their places, each word whole; zeros, counted as a fault, when the file is shorter."""
-        cdef CopyWork work
-        work.source = &self.records[first]
-        work.target = target
-        work.count = count
-        if gc_guarded(do_copy, &work):
-            return True
+    cdef uint32_t filter(self, uint32_t first, uint32_t count, Priority threshold, Candidate *found) noexcept:
+        """Read the records at `count` places from `first` on; those at or below `threshold` go to `found`, with their numbers.
+
+        Returns how many: in use or not. A file that is shorter counts as a fault and reads as zeros.
+        """
+        cdef FilterWork work
+        cdef uint32_t place
+        work.records = self.records
+        work.first = first
+        # Memory comes in whole pages, so in whole blocks.
+        work.end = min(first + count, (self.record_count + GC_BLOCK_RECORDS - 1) // GC_BLOCK_RECORDS * GC_BLOCK_RECORDS)
+        work.counts = self.counts
+        work.threshold = threshold
+        work.found = found
+        work.found_count = 0
+        if gc_guarded(do_filter, &work):
+            return work.found_count
         self.faults += 1
-        memset(target, 0, count * sizeof(gc_record))
-        return False
+        for place in range(work.first, work.end):
+            memset(&found[place - first], 0, sizeof(Candidate))
+            found[place - first].record = gc_place(place)
+        return work.end - work.first
 
     cdef bint is_short(self) noexcept:
         """Whether somebody truncated the file, perhaps behind the records in use: new readers refuse it then."""

@@ -1,13 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.board cimport Board, Priority
-from glidecache_shared.pool.layout cimport gc_record
+from glidecache_shared.pool.board cimport Board, Candidate, Priority
 from glidecache_shared.pool.records cimport Records
-
-
-cdef struct Candidate:
-    Priority priority
-    uint32_t record
 
 
 cdef class VictimSelection:
@@ -17,7 +11,7 @@ cdef class VictimSelection:
     cdef uint64_t size
     cdef uint64_t room
     cdef Priority threshold
-    cdef gc_record *slice
+    cdef Candidate *slice
     cdef uint64_t random
     cdef readonly uint64_t scans
     cdef readonly uint64_t push_backs
@@ -27,7 +21,11 @@ cdef class VictimSelection:
     cdef uint32_t next(self, uint64_t live) noexcept
     cdef void stored(self, uint32_t record) noexcept
 
-    cdef bint _push(self, Priority priority, uint32_t record) noexcept
+    cdef bint _in_use(self, uint32_t record) noexcept
+    cdef bint _append(self, Candidate candidate) noexcept
+    cdef bint _push(self, Candidate candidate) noexcept
     cdef Candidate _pop(self) noexcept
+    cdef void _sift_down(self, uint64_t at, Candidate candidate) noexcept
     cdef void _choose_threshold(self, uint64_t live) noexcept
     cdef uint32_t _scan(self, uint64_t live) noexcept
+    cdef uint32_t _smallest(self) noexcept

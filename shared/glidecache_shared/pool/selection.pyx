@@ -14,8 +14,8 @@ costs some 64 records read in sequence. Choosing it *after* or *during* the scan
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 
-from glidecache_shared.pool.board cimport Board, Priority, before
-from glidecache_shared.pool.layout cimport GC_BLOCK_RECORDS, GC_COUNT_MASK, gc_place, gc_record
+from glidecache_shared.pool.board cimport Board, Candidate, Priority, before
+from glidecache_shared.pool.layout cimport GC_BLOCK_RECORDS
 from glidecache_shared.pool.records cimport NO_RECORD, Records
 
 cdef enum:
@@ -42,13 +42,6 @@ cdef inline bint same(Priority left, Priority right) noexcept nogil:
     return left.count == right.count and left.last_access_ns == right.last_access_ns
 
 
-cdef inline Priority priority_of(const gc_record *record, bint counts) noexcept nogil:
-    cdef Priority priority
-    priority.count = record.tag_count & GC_COUNT_MASK if counts else 0
-    priority.last_access_ns = record.last_access_ns
-    return priority
-
-
 cdef class VictimSelection:
     """Chooses one pool's victims. `scans` and `push_backs` count its work for the daemon's metrics."""
 
@@ -68,7 +61,7 @@ cdef class VictimSelection:
         self.size = 0
         self.room = 0
         self.random = 0x9E3779B97F4A7C15
-        self.slice = <gc_record *>malloc(SLICE_RECORDS * sizeof(gc_record))
+        self.slice = <Candidate *>malloc(SLICE_RECORDS * sizeof(Candidate))
         if self.slice == NULL:
             raise MemoryError
         return self
@@ -96,22 +89,24 @@ cdef class VictimSelection:
             if stale == MAX_STALE:
                 self.size = 0
             elif not before(self.threshold, now):
-                if not self._push(now, candidate.record):
+                candidate.priority = now
+                if not self._push(candidate):
                     self.size = 0  # no memory for a candidate that counts: scan again
                 push_backs += 1
                 self.push_backs += 1
 
     cdef void stored(self, uint32_t record) noexcept:
         """An entry was stored under `record`: it joins the candidates if it is at or below the threshold."""
-        cdef Priority priority
+        cdef Candidate candidate
         if self.size == 0:
             return  # the next scan sees it
-        priority = self.board.priority(record)
-        if before(self.threshold, priority):
+        candidate.record = record
+        candidate.priority = self.board.priority(record)
+        if before(self.threshold, candidate.priority):
             return
         # Records that change hands leave stale candidates behind, which are harmless but take room: start afresh
         # before they outnumber the entries.
-        if self.size > 2 * <uint64_t>self.records.count + QUANTILE or not self._push(priority, record):
+        if self.size > 2 * <uint64_t>self.records.count + QUANTILE or not self._push(candidate):
             self.size = 0
 
     cdef void _choose_threshold(self, uint64_t live) noexcept:
@@ -141,40 +136,45 @@ cdef class VictimSelection:
 
     cdef uint32_t _scan(self, uint64_t live) noexcept:
         """Refill the candidates; returns the record that was smallest as it was read, `NO_RECORD` when none is in use."""
-        cdef uint32_t smallest = NO_RECORD
-        cdef uint32_t first = 0, count, i, record
-        cdef uint64_t places = (<uint64_t>self.records.count + GC_BLOCK_RECORDS - 1) // GC_BLOCK_RECORDS * GC_BLOCK_RECORDS
-        cdef Priority priority, lowest, threshold
-        cdef bint counts = self.board.counts
-        cdef bint complete = True
-        lowest.count = <uint64_t>-1
-        lowest.last_access_ns = <uint64_t>-1
+        cdef uint32_t first = 0, found, i
+        cdef uint64_t at
         self.size = 0
         self.scans += 1
         self._choose_threshold(live)
-        threshold = self.threshold
-        while first < places:
-            count = <uint32_t>min(places - first, <uint64_t>SLICE_RECORDS)
-            self.board.copy(first, count, self.slice)
-            for i in range(count):
-                priority = priority_of(&self.slice[i], counts)
-                if before(threshold, priority) and not before(priority, lowest):
-                    continue  # most records: nothing but the board is read for them
-                record = gc_place(first + i)  # its own inverse: the number of the record at this place
-                if record >= self.records.count or self.records.notes[record].granule == 0:
-                    continue
-                if smallest == NO_RECORD or before(priority, lowest):
-                    smallest = record
-                    lowest = priority
-                if complete and not before(threshold, priority):
-                    complete = self._push(priority, record)
-            first += count
-        if not complete:
-            self.size = 0  # no memory for all candidates, so only the smallest record seen may be used
-        return smallest
+        while first < self.records.count:
+            found = self.board.filter(first, SLICE_RECORDS, self.threshold, self.slice)
+            for i in range(found):
+                if self._in_use(self.slice[i].record) and not self._append(self.slice[i]):
+                    self.size = 0  # no memory for all candidates, so only the smallest record may be used
+                    return self._smallest()
+            first += SLICE_RECORDS
+        if self.size == 0:
+            return self._smallest()  # all that was sampled has been touched since
+        for at in range(self.size // 2, 0, -1):
+            self._sift_down(at - 1, self.heap[at - 1])
+        return self.heap[0].record
 
-    cdef bint _push(self, Priority priority, uint32_t record) noexcept:
-        cdef uint64_t at = self.size, parent, room
+    cdef uint32_t _smallest(self) noexcept:
+        """The record that was smallest as it was read, without any candidates: what is left when there can be none."""
+        cdef Candidate lowest
+        cdef uint32_t first = 0, found, i
+        lowest.record = NO_RECORD
+        lowest.priority.count = <uint64_t>-1
+        lowest.priority.last_access_ns = <uint64_t>-1
+        while first < self.records.count:
+            found = self.board.filter(first, SLICE_RECORDS, lowest.priority, self.slice)
+            for i in range(found):
+                if self._in_use(self.slice[i].record) and not before(lowest.priority, self.slice[i].priority):
+                    lowest = self.slice[i]
+            first += SLICE_RECORDS
+        return lowest.record
+
+    cdef bint _in_use(self, uint32_t record) noexcept:
+        return record < self.records.count and self.records.notes[record].granule != 0
+
+    cdef bint _append(self, Candidate candidate) noexcept:
+        """Add a candidate at the heap's end, out of order. False without memory."""
+        cdef uint64_t room
         cdef Candidate *grown
         if self.size == self.room:
             room = self.room + self.room // 4 + 64
@@ -183,32 +183,40 @@ cdef class VictimSelection:
                 return False
             self.heap = grown
             self.room = room
+        self.heap[self.size] = candidate
         self.size += 1
+        return True
+
+    cdef bint _push(self, Candidate candidate) noexcept:
+        cdef uint64_t at = self.size, parent
+        if not self._append(candidate):
+            return False
         while at > 0:
             parent = (at - 1) // 2
-            if not before(priority, self.heap[parent].priority):
+            if not before(candidate.priority, self.heap[parent].priority):
                 break
             self.heap[at] = self.heap[parent]
             at = parent
-        self.heap[at].priority = priority
-        self.heap[at].record = record
+        self.heap[at] = candidate
         return True
 
     cdef Candidate _pop(self) noexcept:
         cdef Candidate top = self.heap[0]
-        cdef Candidate last
-        cdef uint64_t at = 0, child
         self.size -= 1
-        last = self.heap[self.size]
+        self._sift_down(0, self.heap[self.size])
+        return top
+
+    cdef void _sift_down(self, uint64_t at, Candidate candidate) noexcept:
+        """Put `candidate` where it belongs at or below the free place `at`."""
+        cdef uint64_t child
         while True:
             child = 2 * at + 1
             if child >= self.size:
                 break
             if child + 1 < self.size and before(self.heap[child + 1].priority, self.heap[child].priority):
                 child += 1
-            if not before(self.heap[child].priority, last.priority):
+            if not before(self.heap[child].priority, candidate.priority):
                 break
             self.heap[at] = self.heap[child]
             at = child
-        self.heap[at] = last
-        return top
+        self.heap[at] = candidate
