@@ -31,6 +31,9 @@ static inline bool gc_cas_relaxed_u64(uint64_t *word, uint64_t *expected, uint64
     return __atomic_compare_exchange_n(word, expected, desired, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+/* Ask for a cache line that will be needed soon; an address that is not mapped does no harm. */
+static inline void gc_prefetch(const void *address) { __builtin_prefetch(address); }
+
 static inline void gc_spin_hint(void) {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();

@@ -36,6 +36,7 @@ cdef class Board:
     cdef void touch(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept
     cdef void move(self, uint32_t source, uint32_t target, uint32_t tag) noexcept
     cdef void shrink(self, uint32_t records) noexcept
+    cdef void prefetch(self, uint32_t record) noexcept
     cdef Priority priority(self, uint32_t record) noexcept
     cdef uint32_t filter(self, uint32_t first, uint32_t count, Priority threshold, Candidate *found) noexcept
     cdef bint is_short(self) noexcept

@@ -16,6 +16,7 @@ from glidecache_shared.pool.layout cimport (
     GC_SHARDS,
     gc_load_relaxed_u64,
     gc_place,
+    gc_prefetch,
     gc_record,
     gc_shard,
     gc_store_relaxed_u64,
@@ -163,6 +164,9 @@ cdef class Board:
         cdef uint64_t length = (<uint64_t>records * GC_RECORD_BYTES + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
         self.region.shrink(length)
         self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
+
+    cdef void prefetch(self, uint32_t record) noexcept:
+        gc_prefetch(&self.records[gc_place(record)])
 
     cdef Priority priority(self, uint32_t record) noexcept:
         """Where a record stands now."""

@@ -146,6 +146,7 @@ cdef extern from "lookup.h" nogil:
         uint32_t granule
 
     uint32_t gc_shard_of(uint32_t process_id)
+    void gc_prefetch(const void *address)
     uint32_t gc_place(uint32_t record)
     uint32_t gc_published(const uint32_t *word, uint32_t maximum)
     bint gc_cursor_enter(const gc_view *view, uint32_t granule, gc_cursor *cursor)

@@ -20,6 +20,7 @@ cdef class VictimSelection:
     cdef VictimSelection over(Board board, Records records)
     cdef uint32_t next(self, uint64_t live) noexcept
     cdef void stored(self, uint32_t record) noexcept
+    cdef uint32_t prefetch(self) noexcept
 
     cdef bint _in_use(self, uint32_t record) noexcept
     cdef bint _append(self, Candidate candidate) noexcept

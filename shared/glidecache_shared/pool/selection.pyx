@@ -15,7 +15,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 
 from glidecache_shared.pool.board cimport Board, Candidate, Priority, before
-from glidecache_shared.pool.layout cimport GC_BLOCK_RECORDS
+from glidecache_shared.pool.layout cimport GC_BLOCK_RECORDS, gc_prefetch
 from glidecache_shared.pool.records cimport NO_RECORD, Records
 
 cdef enum:
@@ -94,6 +94,14 @@ cdef class VictimSelection:
                     self.size = 0  # no memory for a candidate that counts: scan again
                 push_backs += 1
                 self.push_backs += 1
+
+    cdef uint32_t prefetch(self) noexcept:
+        """Have the records of the next few victims on their way; returns the very next one's, `NO_RECORD` if not known."""
+        cdef uint64_t at
+        for at in range(min(self.size, <uint64_t>3)):
+            gc_prefetch(&self.records.notes[self.heap[at].record])
+            self.board.prefetch(self.heap[at].record)
+        return self.heap[0].record if self.size != 0 else NO_RECORD
 
     cdef void stored(self, uint32_t record) noexcept:
         """An entry was stored under `record`: it joins the candidates if it is at or below the threshold."""

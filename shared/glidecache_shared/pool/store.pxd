@@ -27,6 +27,7 @@ cdef class PoolStore:
         self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
     ) noexcept
     cdef bint _evict(self, uint64_t now) noexcept
+    cdef void _prefetch_victim(self) noexcept
     cdef void _remove(self, uint32_t record) noexcept
     cdef uint32_t _hash(self, bytes key) noexcept
     cdef bint _find(self, bytes key, gc_found *found) noexcept
