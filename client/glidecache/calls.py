@@ -6,7 +6,6 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 from __future__ import annotations
 
 from glidecache.batch import BatchOptions, ClusterBatch, custom_plan
-from glidecache.command_table import is_known_read
 from glidecache.decoding import to_map, to_set
 from glidecache.encoding import encode, encode_each
 from glidecache.errors import RequestError
@@ -14,6 +13,7 @@ from glidecache.lazy import LazyModule
 from glidecache.outcomes import error_for_reply
 from glidecache.patience import patience_ns
 from glidecache_shared import protocol
+from glidecache_shared.commands import is_known_read
 from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
 
 TYPE_CHECKING = False

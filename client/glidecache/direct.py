@@ -11,10 +11,10 @@ import os
 import select
 import time
 
-from glidecache.command_table import refusal
 from glidecache.errors import ConnectionError, ExecAbortError, RequestError, TimeoutError
 from glidecache.link import forks
 from glidecache.outcomes import error_for_reply
+from glidecache_shared.commands import refusal
 from glidecache_shared.protocol import ReplyError
 
 TYPE_CHECKING = False

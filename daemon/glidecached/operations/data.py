@@ -6,11 +6,11 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
+from glidecache_shared.commands import is_blocking, is_known_read, refusal
 from glidecache_shared.kinds import STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION
 from glidecached.operations.arguments import need, need_all_bytes, need_command, need_fields, need_kind
 from glidecached.operations.calls import BatchRequestCall, CommandCall, ReadCall
-from glidecached.upstream.commands import is_blocking, is_known_read, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from glidecache.batch import Batch, custom_plan
-from glidecache.command_table import is_known_read, refusal
 from glidecache.patience import FOR_EVER_NS, patience_ns
+from glidecache_shared.commands import is_known_read, refusal
 
 SHAPES = [
     ("set k v", b"OK", "OK"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glidecached.upstream.commands import is_blocking, is_known_read, refusal
+from glidecache_shared.commands import is_blocking, is_known_read, refusal
 
 
 def command(text: str) -> list[bytes]:

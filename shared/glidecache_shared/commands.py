@@ -1,4 +1,4 @@
-"""What the daemon knows of commands: which only read, which block, and which are bound to one connection.
+"""What is known of commands: which only read, which block, and which are bound to one connection.
 
 A *known read* changes nothing: it may be sent again when a connection was lost (architecture, failure model), and it
 leaves its client's right to share flights alone (contract C22). Everything that is not in the tables counts as a
@@ -7,8 +7,7 @@ command that may write.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
