@@ -49,7 +49,7 @@ test: core
 
 stress: core
 	@GLIDECACHE_STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/stress/test_whole_values.py -k overwrites $(PYTEST_ARGS)
-	@GLIDECACHED_STRESS=long GLIDECACHE_STRESS_SECONDS=20 $(BIN)/python -m pytest tests/stress tests/unit/pool/test_large_pools.py $(PYTEST_ARGS)
+	@GLIDECACHE_STRESS=long GLIDECACHE_STRESS_SECONDS=20 $(BIN)/python -m pytest tests/stress tests/unit/pool/test_large_pools.py $(PYTEST_ARGS)
 
 test-sanitize: core
 	@PYTHON=$(CURDIR)/$(BIN)/python scripts/test-sanitize $(PYTEST_ARGS)

@@ -30,7 +30,7 @@ def main() -> None:
     options.output.write_text(report.to_json(results))
     written = [options.output, *chart.draw(results, options.output.with_suffix(""))]
     if options.publish:
-        written += publish.publish(results, ROOT / "docs")
+        written += publish.publish(results, ROOT)
     print("\nwritten:", *written)
 
 

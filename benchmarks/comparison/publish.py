@@ -16,26 +16,54 @@ if TYPE_CHECKING:
 
 BEGIN = "<!-- results: written by `benchmarks/bench.py --publish` -->"
 END = "<!-- end of results -->"
-PICTURE = "![What a GET of 100 bytes costs, ours and the peers'](images/benchmark.svg)"
+PICTURE = "![What a GET of 100 bytes costs, ours and the peers'](%s)"
+
+HEADLINES = (
+    ("blocking", "valkey-glide-sync, its cache"),
+    ("awaited", "valkey-glide async, its cache"),
+    ("hash", "valkey-glide-sync, its cache"),
+    ("set", "valkey-glide-sync, its cache"),
+    ("large", "valkey-glide-sync, its cache"),
+    ("many-keys", "LMDB get, new read transaction"),
+)
+"""What the README shows: a group, and whom it is compared with there."""
 
 
-def publish(results: Results, docs: Path) -> list[Path]:
-    """Replace the results in `docs`/benchmarks.md and the chart in `docs`/images; the paths written.
+def publish(results: Results, root: Path) -> list[Path]:
+    """Replace the results in README.md and docs/benchmarks.md under `root`, and the chart; the paths written.
 
-    Raises `ValueError` where the document has lost its two markers.
+    Raises `ValueError` where a document has lost its two markers.
     """
-    document = docs / "benchmarks.md"
-    text = document.read_text()
-    before, begin, rest = text.partition(BEGIN)
+    readme, document, images = root / "README.md", root / "docs/benchmarks.md", root / "docs/images"
+    images.mkdir(exist_ok=True)
+    charts = chart.draw(results, images / "benchmark")
+    put(readme, f"{headlines(results)}\n{PICTURE % 'docs/images/benchmark.svg'}\n")
+    put(document, f"{PICTURE % 'images/benchmark.svg'}\n\n{markdown(results)}")
+    return [readme, document, *charts]
+
+
+def put(document: Path, text: str) -> None:
+    """Replace what stands between the markers of a document."""
+    before, begin, rest = document.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         message = f"{document} must have the lines {BEGIN!r} and {END!r}: the results go between them"
         raise ValueError(message)
-    images = docs / "images"
-    images.mkdir(exist_ok=True)
-    charts = chart.draw(results, images / "benchmark")
-    document.write_text(f"{before}{BEGIN}\n\n{PICTURE}\n\n{markdown(results)}\n{END}{after}")
-    return [document, *charts]
+    document.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+
+
+def headlines(results: Results) -> str:
+    """The README's table: ours beside one peer for each group that was measured."""
+    lines = ["| | glidecached | | | times |", "|---|--:|---|--:|--:|"]
+    for name, peer in HEADLINES:
+        rows = {row.name: row for row in results.groups[name].rows} if name in results.groups else {}
+        if OWN in rows and peer in rows:
+            ours, theirs = rows[OWN], rows[peer]
+            lines.append(
+                f"| {results.groups[name].title} | {significant(ours.value)} {ours.unit} | {peer} "
+                f"| {significant(theirs.value)} {theirs.unit} | {significant(theirs.value / ours.value)} |"
+            )
+    return "\n".join([*lines, "", f"({machine_lines(results)[0]}; medians of one run.)", ""])
 
 
 def markdown(results: Results) -> str:

@@ -1,6 +1,6 @@
 """C13 and C20 with everything there is between a worker and the server: clients killed in the middle of their calls.
 
-`test_counters.py` does the same to bare readers. `GLIDECACHED_STRESS=long` kills 1,000 clients a policy.
+`test_counters.py` does the same to bare readers. `GLIDECACHE_STRESS=long` kills 1,000 clients a policy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from stress.conftest import StartWorker
 
-LONG = os.environ.get("GLIDECACHED_STRESS") == "long"
+LONG = os.environ.get("GLIDECACHE_STRESS") == "long"
 KILLS = 1_000 if LONG else 40
 KEYS = 400
 

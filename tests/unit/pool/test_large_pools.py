@@ -1,6 +1,6 @@
 """C8 and C10 at size: bounds of gigabytes, millions of entries, a million inserts of mixed sizes.
 
-`GLIDECACHED_STRESS=long` takes the full numbers; without it each test is a tenth of that, or less.
+`GLIDECACHE_STRESS=long` takes the full numbers; without it each test is a tenth of that, or less.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from glidecache_shared.pool.store import charge_bytes
 if TYPE_CHECKING:
     from unit.pool.conftest import Clock, MakeStore
 
-LONG = os.environ.get("GLIDECACHED_STRESS") == "long"
+LONG = os.environ.get("GLIDECACHE_STRESS") == "long"
 SANITIZED = os.environ.get("GLIDECACHED_SANITIZED") == "1"
 
 ENTRIES = 10_000_000 if LONG else 300_000
