@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comparison import machine
-from comparison.groups import evictions, growth, many_keys, other_kinds, processes, string_hits
+from comparison.groups import (
+    evictions,
+    fan_out,
+    growth,
+    many_keys,
+    misses,
+    other_kinds,
+    processes,
+    string_hits,
+    traffic,
+)
 from comparison.rows import LeftOut
 from comparison.stand import stand
 
@@ -29,6 +39,9 @@ GROUPS: dict[str, Callable[[Stand, Scale], Group]] = {
     "processes": processes.measure,
     "evictions": evictions.measure,
     "growth": growth.measure,
+    "misses": misses.measure,
+    "waiters": fan_out.measure,
+    "traffic": traffic.measure,
     "many-keys": many_keys.measure,
 }
 """What can be asked for, in the order of the report; the largest data come last."""

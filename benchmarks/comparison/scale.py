@@ -29,6 +29,11 @@ class Scale:
     eviction_rounds: int
     crowded_entries: int
     """Entries of the larger pool where whole clients are compared."""
+    misses: int
+    """Single misses of one turn."""
+    crew_rounds: int
+    """The same where eight or sixteen processes take turns."""
+    crew_ms: float
     watch_s: float
     """How long the daemon is watched while workers hit."""
 
@@ -48,6 +53,9 @@ DEFAULT = Scale(
     evictions=50_000,
     eviction_rounds=7,
     crowded_entries=50_000,
+    misses=200,
+    crew_rounds=7,
+    crew_ms=700,
     watch_s=5,
 )
 
@@ -61,5 +69,8 @@ QUICK = Scale(
     evictions=10_000,
     eviction_rounds=3,
     crowded_entries=10_000,
+    misses=50,
+    crew_rounds=3,
+    crew_ms=200,
     watch_s=2,
 )

@@ -1,8 +1,4 @@
-"""The asyncio client's channels: one per process and event loop.
-
-ZeroMQ's descriptor tells of changes once ("edge-triggered"): after each wake-up everything that came is taken, and
-since sending can swallow the sign that something came, it is looked for after sending too.
-"""
+"""The asyncio client's channels: one per process and event loop."""
 
 from __future__ import annotations
 
@@ -17,6 +13,7 @@ from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, No
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from glidecache.link import Link
@@ -28,7 +25,7 @@ _LONGEST_WAIT_SECONDS = 86_400.0
 class AsyncChannel(Channel):
     """One event loop's channel. For that loop's thread."""
 
-    __slots__ = ("_inflight_requests", "_loop", "_replies", "_turns", "_up")
+    __slots__ = ("_inflight_requests", "_loop", "_replies", "_together", "_turns", "_up")
 
     def __init__(
         self, runtime_dir: str, made_after_forks: int, loop: asyncio.AbstractEventLoop, inflight_requests: int
@@ -37,6 +34,8 @@ class AsyncChannel(Channel):
         self._loop = loop
         self._inflight_requests = inflight_requests
         self._replies: dict[int, asyncio.Future[tuple[int, Any]]] = {}
+        self._together: dict[int, bytes] = {}
+        """Requests that leave together at the end of the loop's turn, because others are open already."""
         self._up: asyncio.Future[bool] | None = None
         self._turns = _Turns()
 
@@ -72,17 +71,12 @@ class AsyncChannel(Channel):
         if len(self._replies) >= self._inflight_requests:
             message = f"{len(self._replies)} requests are open: inflight_requests_limit is reached"
             raise RequestError(message)
-        # The loop may not have run since the daemon went; and what is sent then counts as perhaps run.
-        if not link.events() & WRITABLE:
-            self._lose(link)
-            raise NotSentError
-        try:
-            link.send(frame)
-        except NotSentError:
-            self._lose(link)
-            raise
-        if link.events() & READABLE:
-            self._loop.call_soon(self._on_change, link)
+        if self._replies:
+            if not self._together:
+                self._loop.call_soon(self._send_together, link)
+            self._together[request_id] = frame
+        else:
+            self._send(link, frame)
         reply: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
         self._replies[request_id] = reply
         timer = self._loop.call_later(_seconds_until(reply_deadline_ns(deadline_ns)), _give_up, reply)
@@ -91,6 +85,24 @@ class AsyncChannel(Channel):
         finally:
             timer.cancel()
             del self._replies[request_id]
+            self._together.pop(request_id, None)
+
+    def _send(self, link: Link, *frames: bytes) -> None:
+        """Hand over; what the kernel has no room for goes when it has. Raises `NotSentError`."""
+        try:
+            link.send(*frames)
+        except NotSentError:
+            self._lose(link)
+            raise
+        if link.unsent:
+            self._loop.add_writer(link.descriptor, self._on_room, link)
+
+    def _send_together(self, link: Link) -> None:
+        if link is not self._link or not self._together:
+            return  # it was released meanwhile, or all of them were cancelled
+        with suppress(NotSentError):  # releasing the link has told them
+            self._send(link, *self._together.values())
+        self._together.clear()
 
     def _make_link(self) -> Link:
         link = super()._make_link()
@@ -100,7 +112,16 @@ class AsyncChannel(Channel):
     def _release(self, link: Link) -> None:
         if not self._loop.is_closed():
             self._loop.remove_reader(link.descriptor)
+            self._loop.remove_writer(link.descriptor)
+            _fail([self._replies[request_id] for request_id in self._together], NotSentError())
+        self._together.clear()
         link.close()
+
+    def _on_room(self, link: Link) -> None:
+        """Hand over more of what the kernel had no room for."""
+        link.flush()
+        if not link.unsent:
+            self._loop.remove_writer(link.descriptor)
 
     def _on_change(self, link: Link) -> None:
         """Take what came; notice whether the connection has come up or gone."""
@@ -108,10 +129,12 @@ class AsyncChannel(Channel):
             events = link.events()
             if events & READABLE:
                 self._take_reply(link)
-                continue
+                if link.has_arrived:
+                    continue
+                return  # what else comes is announced
             if self._up is not None:
-                if events & WRITABLE:
-                    _settle(self._up, True)
+                if events & WRITABLE or link.ended:
+                    _settle(self._up, link.is_up)
             elif not events & WRITABLE:
                 self._lose(link)
             return
@@ -138,9 +161,7 @@ class AsyncChannel(Channel):
             reply.set_result((status, body))
 
     def _fail(self, error: Exception) -> None:
-        for reply in self._replies.values():
-            if not reply.done():
-                reply.set_exception(error)
+        _fail(self._replies.values(), error)
 
 
 class LoopChannels:
@@ -238,6 +259,12 @@ def _seconds_until(deadline_ns: int) -> float:
 def _settle(future: asyncio.Future[bool], result: bool) -> None:
     if not future.done():
         future.set_result(result)
+
+
+def _fail(replies: Iterable[asyncio.Future[tuple[int, Any]]], error: Exception) -> None:
+    for reply in replies:
+        if not reply.done():
+            reply.set_exception(error)
 
 
 def _give_up(reply: asyncio.Future[tuple[int, Any]]) -> None:

@@ -52,7 +52,7 @@ class BlockingChannel(Channel):
 
     async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
         while not link.is_up:
-            if link.closed:
+            if link.ended:
                 return False
             remaining_ns = deadline_ns - time.monotonic_ns()
             if remaining_ns <= 0 or not link.wait(remaining_ns / _MS):
@@ -66,10 +66,6 @@ class BlockingChannel(Channel):
         # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
         self._open_ids.add(request_id)
         try:
-            # Between two calls nobody looks: the daemon may have gone long ago.
-            if not link.is_up:
-                self._let_go(link)
-                raise NotSentError
             try:
                 link.send(frame)
             except NotSentError:
@@ -77,17 +73,19 @@ class BlockingChannel(Channel):
                 raise
             until_ns = reply_deadline_ns(deadline_ns)
             while request_id not in self._replies:
+                if not link.has_arrived and not link.ended:
+                    remaining_ns = until_ns - time.monotonic_ns()
+                    if remaining_ns <= 0:
+                        raise NoReplyError
+                    link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
+                    if request_id in self._replies:
+                        break
                 events = link.events()
                 if events & READABLE:
                     self._take_reply(link)
                 elif not events & WRITABLE:
                     self._let_go(link)
                     raise DaemonLostError
-                else:
-                    remaining_ns = until_ns - time.monotonic_ns()
-                    if remaining_ns <= 0:
-                        raise NoReplyError
-                    link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
             return self._replies[request_id]
         finally:
             self._open_ids.discard(request_id)

@@ -11,7 +11,7 @@ import time
 from glidecache.errors import ConfigurationError, RequestError
 from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
 from glidecache_shared import protocol
-from glidecache_shared.runtime_dir import check_endpoint, endpoint, socket_path
+from glidecache_shared.runtime_dir import check_endpoint, socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
 CLIENT_VERSION = "0.1.0"
 
 _MS = 1_000_000
-_FIRST_PATIENCE_NS = 20 * _MS
-_MORE_PATIENCE = 3
-"""By how much longer each attempt waits for a daemon that listens: one that met a dying daemon never comes up."""
 _RETRY_PAUSE_NS = 10 * _MS
 
 
@@ -132,21 +129,21 @@ class Channel:
 
     async def _open(self, deadline_ns: int) -> None:
         """Make a link that is up. Raises `NoDaemonError`."""
-        patience_ns = _FIRST_PATIENCE_NS
         while True:
             problem = self._look()
             if not problem:
                 self.drop()  # what a call has left that was cancelled while it connected
-                link = self._link = self._make_link()
-                if await self._wait_until_up(link, min(deadline_ns, time.monotonic_ns() + patience_ns)):
-                    return
-                self.drop()
-                # Refused, or slow? ZeroMQ does not tell; a plain socket does, at once.
-                if is_listening(socket_path(self._runtime_dir)):
-                    problem = "accepts no connections"
-                    patience_ns *= _MORE_PATIENCE
-                else:
+                try:
+                    link = self._link = self._make_link()
+                except BlockingIOError:
+                    problem = "is busy: too many wait for it to take their connections"
+                except OSError:
                     problem = "is not running: nobody listens at its socket"
+                else:
+                    if await self._wait_until_up(link, deadline_ns):
+                        return
+                    self.drop()
+                    problem = "accepts no connections"
             remaining_ns = deadline_ns - time.monotonic_ns()
             if remaining_ns <= 0:
                 raise self._unavailable(problem)
@@ -166,7 +163,7 @@ class Channel:
     def _make_link(self) -> Link:
         from glidecache.link import Link
 
-        return Link(endpoint(self._runtime_dir))
+        return Link(socket_path(self._runtime_dir))
 
     async def _greet(self, deadline_ns: int) -> Hello:
         body = (protocol.PROTOCOL_VERSION, CLIENT_VERSION)
@@ -180,7 +177,7 @@ class Channel:
     def _unavailable(self, problem: str) -> NoDaemonError:
         return NoDaemonError(f"glidecached at {self._runtime_dir} {problem}")
 
-    def _read(self, frame: bytes) -> tuple[int, int, Any]:
+    def _read(self, frame: bytes | memoryview) -> tuple[int, int, Any]:
         """A reply's request id, status and body. Raises `DaemonLostError` for what is none, closing the connection."""
         try:
             request_id, status, body = protocol.unpack(frame, max(len(frame), 1))
@@ -212,18 +209,3 @@ def reply_deadline_ns(deadline_ns: int) -> int:
     The daemon's timers are up to 5 ms late, and up to a hundredth of longer time-outs.
     """
     return deadline_ns + 25 * _MS + max(0, deadline_ns - time.monotonic_ns()) // 50
-
-
-def is_listening(path: str) -> bool:
-    """Whether somebody accepts connections at a Unix socket."""
-    import socket
-
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(path)
-        except BlockingIOError:
-            return True  # the backlog is full: somebody is there, and busy
-        except OSError:
-            return False
-        return True

@@ -1,107 +1,197 @@
-"""One ZeroMQ connection to one daemon process, and to no other after it (architecture, failure model).
+"""One connection to one daemon process, and to no other after it (architecture, failure model).
 
-A socket that reconnected by itself could hand what was meant for one daemon to the next. So a link connects once
-(`ZMQ_RECONNECT_IVL` -1), takes nothing before the connection stands (`ZMQ_IMMEDIATE`) and drops what is queued when it
-is closed (`ZMQ_LINGER` 0). That it can be written to is then the sign that the daemon's process is there.
-
-`zmq.backend` instead of `zmq`: its objects close in silence when they are collected, and know themselves after a fork.
+A DEALER's side of ZeroMQ's protocol, on a plain Unix socket: no thread, no wake-up in between, nothing that a fork
+breaks (docs/design/0011-zmtp-on-plain-sockets.md). The link is up when the daemon has greeted, not when the kernel has
+connected: a daemon that hangs takes nothing.
 """
 
 from __future__ import annotations
 
 import os
 import select
-
-import zmq
-from zmq.backend import Context, Socket
+import socket
+import weakref
+from collections import deque
 
 from glidecache.outcomes import NotSentError
+from glidecache_shared.zmtp import SEVERAL_FRAMES, Stream, ZmtpError, message_header
 
-READABLE = int(zmq.POLLIN)
-WRITABLE = int(zmq.POLLOUT)
+READABLE = 1
+WRITABLE = 2
 
-# Plain ints: as enum members they would be looked up again with each use.
-_DEALER = int(zmq.DEALER)
-_EVENTS = int(zmq.EVENTS)
-_FD = int(zmq.FD)
-_NOBLOCK = int(zmq.NOBLOCK)
-_OPTIONS = (
-    (int(zmq.LINGER), 0),
-    (int(zmq.IMMEDIATE), 1),
-    (int(zmq.RECONNECT_IVL), -1),
-    # No marks: what is queued is bounded by the number of open requests, and a full queue would look like a lost link.
-    (int(zmq.SNDHWM), 0),
-    (int(zmq.RCVHWM), 0),
-)
+_NO_LIMIT = 1 << 62
+"""The daemon is trusted with a client's memory as it is with its data."""
+_RECEIVE_BYTES = 32 * 1024
+_MOST_BYTES = 256 * 1024
+_JOIN_BELOW_BYTES = 16 * 1024
 
 
 class _Process:
-    """What belongs to this process alone: ZeroMQ's threads do not survive a fork."""
+    """What belongs to this process alone."""
 
-    context: Context | None = None
-    forks = 0
+    __slots__ = ("forks", "links")
+
+    def __init__(self) -> None:
+        self.forks = 0
+        self.links: weakref.WeakSet[Link] = weakref.WeakSet()
+
+    def after_fork(self) -> None:
+        """The parent goes on with its connections; the child's copies would keep them open at the daemon."""
+        self.forks += 1
+        for link in list(self.links):
+            link.close()
+        self.links.clear()
 
 
-def _forget_after_fork() -> None:
-    _Process.context = None
-    _Process.forks += 1
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)
+_process = _Process()
+os.register_at_fork(after_in_child=_process.after_fork)
 
 
 def forks() -> int:
     """How many forks lie between the process that imported this module and the present one."""
-    return _Process.forks
+    return _process.forks
 
 
 class Link:
-    """A DEALER socket, connecting from the moment it is made. For one thread; useless after a fork."""
+    """A connection that is being made from the start. For one thread; closed after a fork, in the child.
 
-    __slots__ = ("_socket", "closed", "descriptor")
+    Raises `OSError` when nobody listens at `path`, `BlockingIOError` when too many wait there already.
+    """
 
-    def __init__(self, endpoint: str) -> None:
-        if _Process.context is None:
-            _Process.context = Context(1)
-        self._socket = Socket(_Process.context, _DEALER)
-        for option, value in _OPTIONS:
-            self._socket.set(option, value)
-        self._socket.connect(endpoint)
-        self.descriptor = int(self._socket.get(_FD))
-        """Readable when something has changed since `events`, `receive` or `send` were called last, and only then."""
-        self.closed = False
+    __slots__ = ("__weakref__", "_arrived", "_ended", "_socket", "_stream", "_unsent", "descriptor")
+
+    def __init__(self, path: str) -> None:
+        self._stream = Stream(b"DEALER", _NO_LIMIT)
+        self._unsent: deque[memoryview] = deque()
+        self._arrived: memoryview | None = None
+        self._ended = False
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.setblocking(False)
+            self._socket.connect(path)
+        except OSError:
+            self._socket.close()
+            raise
+        self.descriptor = self._socket.fileno()
+        """To be watched for reading; and for writing, while `unsent`."""
+        _process.links.add(self)
+        self._send(self._stream.opening)
+
+    def __del__(self) -> None:
+        self._socket.close()
 
     @property
     def is_up(self) -> bool:
-        """Whether the connection stands."""
+        """Whether the connection stands, as far as could be seen without waiting."""
         return bool(self.events() & WRITABLE)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has been closed, by whichever side, and will not come up any more."""
+        return self._ended
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether something has been received that `events` has to look at before anybody waits."""
+        return self._arrived is not None or self._stream.missing_bytes <= 0
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the kernel has not taken everything that was handed over: `flush` when it can be written to."""
+        return bool(self._unsent)
 
     def events(self) -> int:
         """`READABLE` when a message has come, `WRITABLE` while the connection stands."""
-        return 0 if self.closed else int(self._socket.get(_EVENTS))
+        if self._arrived is None:
+            self._arrived = self._take()
+            if self._arrived is None and not self._ended:
+                self._receive()
+                self._arrived = self._take()
+        readable = READABLE if self._arrived is not None else 0
+        return readable | (WRITABLE if self._stream.ready and not self._ended else 0)
 
-    def send(self, frame: bytes) -> None:
-        """Hand a message over. Raises `NotSentError` when the connection does not stand."""
-        try:
-            self._socket.send(frame, _NOBLOCK)
-        except zmq.Again:
-            raise NotSentError from None
+    def send(self, *frames: bytes) -> None:
+        """Hand messages over, together. Raises `NotSentError` when the connection does not stand: none was taken."""
+        if self._ended or not self._stream.ready:
+            raise NotSentError
+        parts: list[bytes] = []
+        small: list[bytes] = []
+        for frame in frames:
+            small.append(message_header(len(frame)))
+            if len(frame) < _JOIN_BELOW_BYTES:
+                small.append(frame)
+            else:
+                parts += (b"".join(small), frame)
+                small = []
+        self._send(*parts, b"".join(small))
+        if self._ended:
+            raise NotSentError
 
-    def receive(self) -> bytes | None:
+    def receive(self) -> memoryview | None:
         """The next message, or None."""
+        if self._arrived is None:
+            self.events()
+        message, self._arrived = self._arrived, None
+        return message
+
+    def flush(self) -> None:
+        """Have the kernel take what it has not taken yet, or a part of it."""
+        unsent = self._unsent
         try:
-            return self._socket.recv(_NOBLOCK)
-        except zmq.Again:
-            return None
+            while unsent:
+                part = unsent.popleft()
+                rest = part[self._socket.send(part) :]
+                if rest:
+                    unsent.appendleft(rest)
+                    return
+        except BlockingIOError:
+            unsent.appendleft(part)
+        except OSError:
+            self._ended = True
 
     def wait(self, milliseconds: float) -> bool:
-        """Block until the descriptor is readable; False when the time is over."""
+        """Block until something has changed; False when the time is over."""
         # One object per wait: a signal handler may wait for this link too, and a poll object serves one at a time.
         poll = select.poll()
-        poll.register(self.descriptor, select.POLLIN)
-        return bool(poll.poll(milliseconds))
+        poll.register(self.descriptor, select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN)
+        happened = bool(poll.poll(milliseconds))
+        if self._unsent:
+            self.flush()
+        return happened
 
     def close(self) -> None:
         """Close, dropping what has not been sent. Idempotent."""
-        self.closed = True
-        self._socket.close(0)
+        self._ended = True
+        self._socket.close()
+
+    def _send(self, *parts: bytes) -> None:
+        waits = bool(self._unsent)
+        self._unsent.extend(map(memoryview, parts))
+        if not waits:
+            self.flush()
+
+    def _receive(self) -> None:
+        try:
+            data = self._socket.recv(min(max(self._stream.missing_bytes, _RECEIVE_BYTES), _MOST_BYTES))
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._stream.feed(data)
+        else:
+            self._ended = True
+
+    def _take(self) -> memoryview | None:
+        try:
+            message = self._stream.take()
+        except ZmtpError:
+            self._ended = True
+            return None
+        if self._stream.answers and not self._ended:
+            answers, self._stream.answers = self._stream.answers, []
+            self._send(*answers)
+        if message is SEVERAL_FRAMES:
+            self._ended = True
+            return None
+        return message

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from glidecached.front.request import Request
     from glidecached.upstream.base import Upstream
 
-_MANY = 0
-"""Stands for the kind in the table of flights for what an MGET asks: there a wrong type is None, in a GET an error."""
-
 
 class Storage(Protocol):
     """The part of a pool that flights need."""
 
     def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
         """Keep a reply (contract C4, C22)."""
+
+    def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
+        """Keep those that are not None."""
 
 
 class Flights:
@@ -37,15 +37,17 @@ class Flights:
     def __init__(self, storage: Storage, next_number: Callable[[], int]) -> None:
         self._storage = storage
         self._next_number = next_number
-        self._running: dict[tuple[int, bytes], _Flight | _ManyFlight] = {}
+        self._running: dict[tuple[int, bytes], _Flight] = {}
+        # Apart from those: for a value of another type an MGET answers None, a GET with an error.
+        self._running_many: dict[bytes, _ManyFlight] = {}
 
     def __len__(self) -> int:
-        return len(self._running)
+        return len(self._running) + len(self._running_many)
 
     def read(self, request: Request, upstream: Upstream, floor: int, kind: int, key: bytes) -> None:
         """Answer the request by a running flight, or by a new one."""
-        flight = self._joinable((kind, key), upstream, floor)
-        if isinstance(flight, _Flight):
+        flight = self._running.get((kind, key))
+        if flight is not None and _is_joinable(flight, upstream, floor):
             flight.waiting.append(request)
             flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
             return
@@ -58,14 +60,17 @@ class Flights:
     ) -> None:
         """Answer `keys` in order, from `known`, from running flights, and for the rest by one MGET (contract C17)."""
         gathering = _Gathering(request, keys, known)
-        missing = []
+        running = self._running_many
+        missing = list(dict.fromkeys([key for key in keys if key not in known] if known else keys))
         joined: dict[int, _ManyFlight] = {}
-        for key in dict.fromkeys(key for key in keys if key not in known):
-            flight = self._joinable((_MANY, key), upstream, floor)
-            if isinstance(flight, _ManyFlight):
-                joined[flight.number] = flight
-            else:
-                missing.append(key)
+        if running:
+            wanted, missing = missing, []
+            for key in wanted:
+                flight = running.get(key)
+                if flight is not None and _is_joinable(flight, upstream, floor):
+                    joined[flight.number] = flight
+                else:
+                    missing.append(key)
         flights = list(joined.values())
         if missing:
             flights.append(_ManyFlight(self, upstream, self._next_number(), missing, request.deadline_ns))
@@ -75,28 +80,34 @@ class Flights:
             flight.waiting.append(gathering)
             flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
         if missing:
-            for key in missing:
-                self._running[_MANY, key] = flights[-1]
+            running.update(dict.fromkeys(missing, flights[-1]))
             upstream.submit(flights[-1])
 
-    def landed(self, flight: _Flight | _ManyFlight, places: list[tuple[int, bytes]]) -> None:
+    def landed(self, flight: _Flight) -> None:
         """The flight is over; a younger one for the same key may have taken its place already."""
-        for place in places:
-            if self._running.get(place) is flight:
-                del self._running[place]
+        place = (flight.kind, flight.key)
+        if self._running.get(place) is flight:
+            del self._running[place]
+
+    def landed_many(self, flight: _ManyFlight) -> None:
+        """The same for all of its keys."""
+        running = self._running_many
+        for key in flight.keys:
+            if running.get(key) is flight:
+                del running[key]
 
     def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
         """Hand a reply to the pool."""
         self._storage.store(key, kind, value, flight)
 
-    def _joinable(
-        self, place: tuple[int, bytes], upstream: Upstream, floor: int
-    ) -> _Flight | _ManyFlight | None:
-        """Only a flight on the client's own connections is certainly sent after what the client sent before."""
-        flight = self._running.get(place)
-        if flight is None or flight.number <= floor or flight.upstream is not upstream:
-            return None
-        return flight
+    def store_many(self, values: dict[bytes, Any], flight: int) -> None:
+        """Hand the strings of a reply to the pool."""
+        self._storage.store_many(values, STRING, flight)
+
+
+def _is_joinable(flight: _Flight | _ManyFlight, upstream: Upstream, floor: int) -> bool:
+    """Only a flight on the client's own connections is certainly sent after what the client sent before."""
+    return flight.number > floor and flight.upstream is upstream
 
 
 class _Flight(SingleCall):
@@ -119,7 +130,7 @@ class _Flight(SingleCall):
         self.waiting = [request]
 
     def succeed(self, reply: Any) -> None:
-        self._flights.landed(self, [(self.kind, self.key)])
+        self._flights.landed(self)
         if reply is not None and not isinstance(reply, ReplyError):
             reply = as_kind(self.kind, reply)
             self._flights.store(self.key, self.kind, reply, self.number)
@@ -127,12 +138,12 @@ class _Flight(SingleCall):
             request.reply(reply)
 
     def fail(self, code: int, message: str) -> None:
-        self._flights.landed(self, [(self.kind, self.key)])
+        self._flights.landed(self)
         for request in self.waiting:
             request.fail(code, message)
 
     def abandon(self) -> None:
-        self._flights.landed(self, [(self.kind, self.key)])
+        self._flights.landed(self)
         for request in self.waiting:
             request.expire()
 
@@ -158,9 +169,7 @@ class _ManyFlight(SingleCall):
             return
         self._land()
         values = dict(zip(self.keys, reply, strict=True))
-        for key, value in values.items():
-            if value is not None:
-                self._flights.store(key, STRING, value, self.number)
+        self._flights.store_many(values, self.number)
         for gathering in self.waiting:
             gathering.take(values)
 
@@ -175,7 +184,7 @@ class _ManyFlight(SingleCall):
             gathering.request.expire()
 
     def _land(self) -> None:
-        self._flights.landed(self, [(_MANY, key) for key in self.keys])
+        self._flights.landed_many(self)
 
 
 class _Gathering:
@@ -191,9 +200,8 @@ class _Gathering:
 
     def take(self, values: dict[bytes, bytes | None]) -> None:
         """One flight has landed, with these values; some may be other gatherings'."""
-        for key, value in values.items():
-            # What was found in the pool is younger than the client's last write, as the flight is: either is right.
-            self._values.setdefault(key, value)
+        # What was found in the pool is younger than the client's last write, as the flight is: either is right.
+        self._values = values | self._values
         self.flights_left -= 1
         if not self.flights_left:
             self.request.reply([self._values[key] for key in self._keys])

@@ -29,14 +29,14 @@ _LONGEST_WAIT_SECONDS = 3600.0
 
 
 class Intake(Protocol):
-    """Where requests come in: a queue whose descriptor announces messages only once, when they arrive."""
+    """Where requests come in."""
 
     def receive(self) -> object:
         """Take what is there, up to a fair amount."""
 
     @property
     def pending(self) -> bool:
-        """Whether more may be there that the descriptor will not announce."""
+        """Whether there is more than the descriptor announces."""
 
 
 class Timer:
@@ -69,6 +69,7 @@ class Loop:
         self._deferred: list[Callable[[], object]] = []
         self._from_threads: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._intake: Intake | None = None
+        self._intake_announced = False
         self._running = False
         self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.watch(self._wake_reader, READABLE, self._woken)
@@ -90,7 +91,7 @@ class Loop:
     def set_intake(self, descriptor: int, intake: Intake) -> None:
         """Take requests from `intake` at the end of every turn; `descriptor` wakes the loop for it."""
         self._intake = intake
-        self.watch(descriptor, READABLE, lambda _events: None)
+        self.watch(descriptor, READABLE, self._announce_intake)
 
     def remove_intake(self, descriptor: int) -> None:
         """Take no more requests."""
@@ -155,7 +156,8 @@ class Loop:
             if handler is not None:  # an earlier handler of this turn may have forgotten it
                 self._run(handler, events)
         self._run_timers()
-        if self._intake is not None:
+        if self._intake is not None and (self._intake_announced or self._intake.pending):
+            self._intake_announced = False
             self._run(self._intake.receive)
         if self._deferred:
             deferred, self._deferred = self._deferred, []
@@ -171,6 +173,9 @@ class Loop:
         if not timers:
             return _LONGEST_WAIT_SECONDS
         return min(max(0.0, (timers[0][0] - time.monotonic_ns()) / 1e9), _LONGEST_WAIT_SECONDS)
+
+    def _announce_intake(self, _events: int) -> None:
+        self._intake_announced = True
 
     def _run_timers(self) -> None:
         timers = self._timers

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from glidecache_shared import protocol
 from glidecached.deadlines import Deadlines
 from glidecached.front.front import Front
-from glidecached.front.socket import RouterSocket
+from glidecached.front.router import RouterSocket
 from glidecached.loop import Loop
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
@@ -91,6 +91,7 @@ class Server:
             str(path),
             max_message_bytes=settings.max_message_bytes,
             max_requests=settings.max_requests_per_client,
+            defer=self._loop.defer,
         )
 
     def _assemble(self) -> None:

@@ -18,7 +18,7 @@ PACKAGES = {
     "glidecache": (ROOT / "client" / "glidecache", {"glidecache", "glidecache_shared"}),
     "glidecache_shared": (ROOT / "shared" / "glidecache_shared", {"glidecache_shared"}),
 }
-CLIENT_MAY_IMPORT = {"zmq", "msgpack", "valkey"}
+CLIENT_MAY_IMPORT = {"msgpack", "valkey"}
 """Third-party packages of the stub; `valkey` for the direct fallback alone."""
 
 
@@ -64,7 +64,7 @@ def test_packages_import_what_they_may(package: str) -> None:
     assert wrong == []
 
 
-def test_the_stub_needs_nothing_but_pyzmq_and_msgpack() -> None:
+def test_the_stub_needs_nothing_but_msgpack() -> None:
     import sys
 
     own = {"glidecache", "glidecache_shared"}

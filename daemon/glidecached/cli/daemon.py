@@ -96,10 +96,12 @@ def _serve(config: Config, directory: str, *, embedded: bool) -> int:
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.locks import DirectoryLockedError
+    from glidecached.memory import keep_freed_memory
     from glidecached.pools.directory import PoolDirectoryError
     from glidecached.runtime import OwnedRuntimeDir
     from glidecached.server import Server
 
+    keep_freed_memory()
     # Until the loop takes the signals over, either of them undoes what was done so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:

@@ -8,16 +8,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
-from glidecached.front.peers import OpenRequests, parse_peer
+from glidecache_shared.zmtp import TooLongError, ZmtpError
+from glidecached.front.peers import OpenRequests
 from glidecached.front.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import zmq
-
     from glidecached.deadlines import Deadlines
-    from glidecached.front.socket import RouterSocket
+    from glidecached.front.peers import Peer
+    from glidecached.front.router import RouterSocket
 
     Operation = Callable[[Request, list[Any]], object]
 
@@ -74,17 +74,17 @@ class Front:
 
     @property
     def pending(self) -> bool:
-        """`loop.Intake`: whether the socket may have more than its descriptor announces."""
+        """`loop.Intake`: whether there is more than the socket's descriptor announces."""
         return not self._socket.settled
 
     def receive(self) -> bool:
-        """`loop.Intake`: take what came, up to a fair amount; whether that was everything."""
+        """`loop.Intake`: take what came, up to a fair amount; whether nothing had come."""
         now_ns = time.monotonic_ns()
         taken = 0
-        for identity, frame in self._socket.receive(_MESSAGES_PER_TURN):
+        for identity, peer, frame in self._socket.receive(_MESSAGES_PER_TURN):
             taken += 1
-            self._take(identity, frame, now_ns)
-        return taken < _MESSAGES_PER_TURN
+            self._take(identity, peer, frame, now_ns)
+        return not taken
 
     def answer(self, identity: bytes, message: bytes) -> None:
         """`request.Answering`: send, or count what cannot be sent."""
@@ -95,13 +95,14 @@ class Front:
         """`request.Answering`: one place more for that peer."""
         self._open.leave(request.identity)
 
-    def _take(self, identity: bytes, frame: zmq.Frame | None, now_ns: int) -> None:
-        if frame is None:
-            self._refuse_unreadable("more than one frame")
+    def _take(self, identity: bytes, peer: Peer, frame: memoryview | ZmtpError, now_ns: int) -> None:
+        if isinstance(frame, ZmtpError):
+            self._refuse_unreadable(
+                str(frame), "too_long" if isinstance(frame, TooLongError) else "unreadable"
+            )
             return
         try:
-            peer = parse_peer(str(frame.get("Peer-Address")))
-            message = protocol.unpack(frame.buffer, self._max_message_bytes)
+            message = protocol.unpack(frame, self._max_message_bytes)
         except ValueError as error:
             self._refuse_unreadable(str(error) or type(error).__name__)
             return
@@ -155,14 +156,14 @@ class Front:
             request.identity, protocol.pack((request.request_id, protocol.STATUS_ERROR, (code, message)))
         )
 
-    def _refuse_unreadable(self, reason: str) -> None:
+    def _refuse_unreadable(self, reason: str, cause: str = "unreadable") -> None:
         """There is no request id to answer: count, and say so now and then."""
-        self.refused["unreadable"] += 1
+        self.refused[cause] += 1
         now_ns = time.monotonic_ns()
         if now_ns - self._warned_ns >= _WARNING_INTERVAL_NS:
             self._warned_ns = now_ns
             logger.warning(
-                "unreadable message dropped: %.200s (%d so far)", reason, self.refused["unreadable"]
+                "%s message dropped: %.200s (%d so far)", cause.replace("_", " "), reason, self.refused[cause]
             )
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_MAX_KNOWN = 4_096
-
 
 class Peer(NamedTuple):
     """The process that connected, as the kernel saw it."""
@@ -13,24 +11,6 @@ class Peer(NamedTuple):
     uid: int
     gid: int
     pid: int
-
-
-_known: dict[str, Peer] = {}
-
-
-def parse_peer(peer_address: str) -> Peer:
-    """Read a frame's `Peer-Address`, which for ipc ends in `:uid:gid:pid`. Raises `ValueError` for any other form.
-
-    libzmq sets the property itself, from SO_PEERCRED; a peer cannot replace it.
-    """
-    peer = _known.get(peer_address)
-    if peer is None:
-        _, uid, gid, pid = peer_address.rsplit(":", 3)
-        peer = Peer(int(uid), int(gid), int(pid))
-        if len(_known) >= _MAX_KNOWN:
-            _known.clear()
-        _known[peer_address] = peer
-    return peer
 
 
 class OpenRequests:

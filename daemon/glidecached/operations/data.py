@@ -84,13 +84,10 @@ class DataOperations:
         if pool is None:
             session.upstream.submit(CommandCall(request, [b"MGET", *keys], repeatable=True))
             return
-        known = {}
-        for key in keys:
-            value = pool.lookup(key, STRING, session.floor)
-            if value is not None:
-                known[key] = value
-        if all(key in known for key in keys):
-            request.reply([known[key] for key in keys])
+        values = pool.lookup_many(keys, STRING, session.floor)
+        known = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+        if None not in values:
+            request.reply(values)
         else:
             pool.flights.read_many(request, session.upstream, session.floor, keys, known)
 

@@ -105,6 +105,19 @@ class Pool:
         if not stored:
             logger.debug("%s did not store the reply for a key of %d bytes", self.key, len(key))
 
+    def lookup_many(self, keys: list[bytes], kind: int, floor: int) -> list[Any]:
+        """`lookup` of each."""
+        return self._store.lookup_many(keys, kind, floor)
+
+    def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
+        """`store` of each that is not None."""
+        if self.ended:
+            return
+        try:
+            self._store.insert_many(values, kind, flight)
+        except Exception:
+            logger.exception("%s could not store replies", self.key)
+
     def beat(self) -> None:
         """Renew the heartbeat that readers trust."""
         self._store.beat()

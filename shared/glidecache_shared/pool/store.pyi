@@ -58,6 +58,12 @@ class PoolStore:
         evict.
         """
 
+    def lookup_many(self, keys: list[bytes], kind: int, after_flight: int = 0) -> list[object]:
+        """`lookup` of each key, in order."""
+
+    def insert_many(self, entries: dict[bytes, Value | None], kind: int, flight: int = 0) -> int:
+        """`insert` of each entry whose value is not None, in order; returns how many were stored."""
+
     def flush(self) -> int:
         """Remove all entries, counting neither evictions nor expirations; returns how many there were."""
 

@@ -188,6 +188,19 @@ cdef class PoolStore:
         self._count(&self.header.daemon_hits)
         return value
 
+    def lookup_many(self, list keys not None, uint32_t kind, uint64_t after_flight=0) -> list:
+        cdef list values = []
+        for key in keys:
+            values.append(self.lookup(key, kind, after_flight))
+        return values
+
+    def insert_many(self, dict entries not None, uint32_t kind, uint64_t flight=0) -> int:
+        cdef int stored = 0
+        for key, value in entries.items():
+            if value is not None and self.insert(key, kind, value, flight):
+                stored += 1
+        return stored
+
     def insert(self, bytes key not None, uint32_t kind, value, uint64_t flight=0, now_ns=None):
         self._check_open()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns

@@ -25,6 +25,11 @@ class Shelf:
     def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
         self.stored.append((key, kind, value, flight))
 
+    def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
+        for key, value in values.items():
+            if value is not None:
+                self.store(key, kind, value, flight)
+
 
 @pytest.fixture
 def shelf() -> Shelf:

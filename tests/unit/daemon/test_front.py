@@ -9,27 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import protocol
+from glidecache_shared.zmtp import TooLongError, ZmtpError
 from glidecached.deadlines import Deadlines
 from glidecached.front.front import Front, MalformedError
-from glidecached.front.peers import OpenRequests, Peer, parse_peer
+from glidecached.front.peers import OpenRequests, Peer
 
 if TYPE_CHECKING:
     from glidecached.front.request import Request
 
 INSTANCE = 77
+PEER = Peer(uid=1000, gid=1000, pid=42)
 FAR_NS = 2**62
-
-
-class Frame:
-    """As much of a frame as the front looks at."""
-
-    def __init__(self, content: bytes, peer: str) -> None:
-        self.buffer = memoryview(content)
-        self._peer = peer
-
-    def get(self, name: str) -> str:
-        assert name == "Peer-Address"
-        return self._peer
 
 
 class Socket:
@@ -38,17 +28,17 @@ class Socket:
     def __init__(self) -> None:
         self.settled = True
         self.reachable = True
-        self._incoming: list[tuple[bytes, Any]] = []
+        self._incoming: list[tuple[bytes, Peer, memoryview | ZmtpError]] = []
         self.sent: list[tuple[bytes, Any]] = []
 
-    def put(self, message: Any, identity: bytes = b"peer", peer: str = "localhost:1000:1000:42") -> None:
+    def put(self, message: Any, identity: bytes = b"peer") -> None:
         content = message if isinstance(message, bytes) else protocol.pack(message)
-        self._incoming.append((identity, Frame(content, peer)))
+        self._incoming.append((identity, PEER, memoryview(content)))
 
-    def put_several_frames(self) -> None:
-        self._incoming.append((b"peer", None))
+    def put_error(self, error: ZmtpError) -> None:
+        self._incoming.append((b"peer", PEER, error))
 
-    def receive(self, max_messages: int) -> list[tuple[bytes, Any]]:
+    def receive(self, max_messages: int) -> list[tuple[bytes, Peer, memoryview | ZmtpError]]:
         taken, self._incoming = self._incoming[:max_messages], self._incoming[max_messages:]
         return taken
 
@@ -99,7 +89,7 @@ def desk(loop: Any) -> Desk:
 def test_an_accepted_request_is_answered_once(desk: Desk) -> None:
     assert desk.ask([protocol.COMMAND, 5, INSTANCE, FAR_NS]) == []
     (request,) = desk.requests
-    assert request.peer == Peer(1000, 1000, 42)
+    assert request.peer == PEER
     assert desk.front.open_requests == 1
     request.reply({b"a": 1})
     request.reply("again")
@@ -162,10 +152,11 @@ def test_what_has_no_request_id_is_counted_and_dropped(desk: Desk, message: Any)
     assert desk.front.refused == {"unreadable": 1}
 
 
-def test_several_frames_are_no_message(desk: Desk) -> None:
-    desk.socket.put_several_frames()
+def test_what_the_socket_could_not_read_is_counted_by_its_cause(desk: Desk) -> None:
+    desk.socket.put_error(ZmtpError("more than one frame"))
+    desk.socket.put_error(TooLongError("a frame of 1000000 bytes"))
     desk.front.receive()
-    assert desk.front.refused == {"unreadable": 1}
+    assert desk.front.refused == {"unreadable": 1, "too_long": 1}
 
 
 def test_a_flood_of_unreadable_messages_does_not_flood_the_log(
@@ -217,18 +208,6 @@ def test_a_reply_too_deep_for_the_protocol_is_an_error(desk: Desk) -> None:
     desk.ask([protocol.COMMAND, 1, INSTANCE, FAR_NS])
     desk.requests[0].reply(deep)
     assert desk.socket.sent[0][1][2][0] == protocol.ERROR_REQUEST
-
-
-def test_a_peer_that_the_kernel_does_not_tell_is_refused(desk: Desk) -> None:
-    assert desk.ask([protocol.PING, 1, 0, FAR_NS], peer="127.0.0.1") == []
-    assert desk.front.refused == {"unreadable": 1}
-
-
-def test_peer_addresses() -> None:
-    assert parse_peer("localhost:0:5:77") == Peer(uid=0, gid=5, pid=77)
-    assert parse_peer("odd:name:1:2:3") == Peer(1, 2, 3)
-    with pytest.raises(ValueError):
-        parse_peer("localhost:a:b:c")
 
 
 def test_open_requests_forget_peers_without_any() -> None:

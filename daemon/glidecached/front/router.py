@@ -1,0 +1,229 @@
+"""The ROUTER socket: the messages of all clients in, answers out, nothing that blocks.
+
+It speaks ZeroMQ's protocol on a plain Unix socket, in the loop's own thread
+(docs/design/0011-zmtp-on-plain-sockets.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import select
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError
+from glidecached.front.connection import PeerConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glidecached.front.peers import Peer
+
+logger = logging.getLogger(__name__)
+
+_SOCKET_UMASK = 0o007
+"""The socket is its owner's and its group's; who reaches it at all is the runtime directory's business."""
+
+_BACKLOG = 1_024
+_LINGER_SECONDS = 1.0
+_MORE_UNSENT = 1_000
+_HANDSHAKE_NS = 30_000_000_000
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+
+
+class RouterSocket:
+    """A bound socket and its connections. For the loop's thread; an answer to a peer that is gone is dropped.
+
+    `descriptor` is readable when `receive` or writing can go on. `defer` has a callback run at the end of the
+    loop's turn: the answers of one turn to one peer leave together.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        max_message_bytes: int,
+        max_requests: int,
+        defer: Callable[[Callable[[], object]], object],
+    ) -> None:
+        """Bind to the Unix socket at `path`, which must not exist. Raises `OSError`.
+
+        `max_requests` is how many one peer may have open: so many answers find room, and refusals beside them.
+        """
+        self._path = Path(path)
+        self._max_message_bytes = max_message_bytes
+        self._max_unsent = 2 * max_requests + _MORE_UNSENT
+        self._defer = defer
+        self._by_identity: dict[bytes, PeerConnection] = {}
+        self._by_descriptor: dict[int, PeerConnection] = {}
+        self._introducing: dict[bytes, PeerConnection] = {}
+        self._backlog: dict[bytes, PeerConnection] = {}
+        self._answered: dict[bytes, PeerConnection] = {}
+        self._accepted = 0
+        self._poller = select.epoll()
+        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        previous = os.umask(_SOCKET_UMASK)
+        try:
+            self._listener.bind(path)
+            self._listener.listen(_BACKLOG)
+        except OSError as error:
+            self._close_descriptors()
+            raise OSError(error.errno, error.strerror, path) from error
+        finally:
+            os.umask(previous)
+        self._listener.setblocking(False)
+        self._poller.register(self._listener.fileno(), select.EPOLLIN)
+
+    @property
+    def descriptor(self) -> int:
+        """Readable as long as there is something to do; of all connections."""
+        return self._poller.fileno()
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._by_identity)
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that was read from the connections has been taken."""
+        return not self._backlog
+
+    def receive(self, max_messages: int) -> Iterator[tuple[bytes, Peer, memoryview | ZmtpError]]:
+        """Take what came, at most `max_messages`: the connection's identity, who it is, and the message.
+
+        An error stands for what was none. Whoever sent several frames may go on; any other error ends its connection.
+        """
+        for descriptor, events in self._poller.poll(0):
+            connection = self._by_descriptor.get(descriptor)
+            if connection is None:
+                self._accept()
+                continue
+            if events & select.EPOLLOUT:
+                self._flush(connection)
+            if events & ~select.EPOLLOUT:
+                connection.receive()
+                self._backlog[connection.identity] = connection
+        while self._backlog and max_messages > 0:
+            identity, connection = next(iter(self._backlog.items()))
+            while max_messages > 0 and identity in self._backlog:
+                message = self._next(connection)
+                if message is not None:
+                    max_messages -= 1
+                    yield identity, connection.peer, message
+                elif connection.ended:
+                    self._drop(connection)
+                else:
+                    del self._backlog[identity]
+
+    def send(self, identity: bytes, message: bytes) -> bool:
+        """Have one message sent at the end of the turn; False when the peer is gone or does not read."""
+        connection = self._by_identity.get(identity)
+        if connection is None or not connection.queue(message):
+            return False
+        self._answered[identity] = connection
+        if len(self._answered) == 1:
+            self._defer(self._flush_answered)
+        return True
+
+    def hide(self) -> None:
+        """Let nobody find the socket any more. Who is connected stays connected, and gets answers."""
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Send what is queued, for at most a second, and close. Idempotent."""
+        until = time.monotonic() + _LINGER_SECONDS
+        for connection in list(self._by_identity.values()):
+            while not connection.flush() and time.monotonic() < until:
+                select.select([], [connection.descriptor], [], max(0.0, until - time.monotonic()))
+            self._drop(connection)
+        self._close_descriptors()
+        self.hide()
+
+    def _next(self, connection: PeerConnection) -> memoryview | ZmtpError | None:
+        try:
+            message = connection.take()
+        except ZmtpError as error:
+            self._drop(connection)
+            return error
+        if connection.ready:
+            self._introducing.pop(connection.identity, None)
+        return ZmtpError("more than one frame") if message is SEVERAL_FRAMES else message
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connected, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTOR:
+                    self._turn_away(error)
+                return
+            try:
+                self._welcome(connected)
+            except OSError:
+                connected.close()  # the peer was gone again
+
+    def _welcome(self, connected: socket.socket) -> None:
+        now_ns = time.monotonic_ns()
+        for silent in list(self._introducing.values()):
+            if now_ns - silent.accepted_ns < _HANDSHAKE_NS:
+                break  # the others came later
+            self._drop(silent)
+        self._accepted += 1
+        connection = PeerConnection(
+            connected,
+            self._accepted.to_bytes(8),
+            now_ns,
+            max_message_bytes=self._max_message_bytes,
+            max_unsent=self._max_unsent,
+        )
+        self._by_identity[connection.identity] = connection
+        self._by_descriptor[connection.descriptor] = connection
+        self._introducing[connection.identity] = connection
+        self._poller.register(connection.descriptor, select.EPOLLIN)
+        self._flush(connection)
+
+    def _turn_away(self, error: OSError) -> None:
+        """No descriptor is left for a connection: without closing it, its knocking would keep the loop awake."""
+        logger.warning("a client was turned away: %s", error.strerror)
+        os.close(self._reserve)
+        with contextlib.suppress(OSError):
+            self._listener.accept()[0].close()
+        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _flush_answered(self) -> None:
+        answered, self._answered = self._answered, {}
+        for connection in answered.values():
+            self._flush(connection)
+
+    def _flush(self, connection: PeerConnection) -> None:
+        """Send what is queued; wait for room where the kernel has none."""
+        waits = not connection.flush()
+        if waits != connection.watches_room:
+            connection.watches_room = waits
+            events = select.EPOLLIN | select.EPOLLOUT if waits else select.EPOLLIN
+            self._poller.modify(connection.descriptor, events)
+
+    def _drop(self, connection: PeerConnection) -> None:
+        if self._by_identity.pop(connection.identity, None) is None:
+            return
+        del self._by_descriptor[connection.descriptor]
+        for waiting in (self._introducing, self._backlog, self._answered):
+            waiting.pop(connection.identity, None)
+        self._poller.unregister(connection.descriptor)
+        connection.close()
+
+    def _close_descriptors(self) -> None:
+        self._listener.close()
+        self._poller.close()
+        reserve, self._reserve = self._reserve, -1
+        if reserve >= 0:
+            os.close(reserve)

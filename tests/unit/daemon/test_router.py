@@ -1,0 +1,276 @@
+"""The ROUTER socket, with libzmq's peers and with clumsy ones."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import stat
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import zmq
+
+from glidecache_shared.zmtp import TooLongError, ZmtpError
+from glidecached.front.peers import Peer
+from glidecached.front.router import RouterSocket
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+OPENING = GREETING + b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "glidecached.sock"
+
+
+@pytest.fixture
+def router(path: Path) -> Iterator[RouterSocket]:
+    router = open_router(path)
+    yield router
+    router.close()
+
+
+def open_router(path: Path) -> RouterSocket:
+    """One whose answers leave at once."""
+    return RouterSocket(
+        str(path), max_message_bytes=1_000, max_requests=10, defer=lambda callback: callback()
+    )
+
+
+@pytest.fixture
+def peer(path: Path, router: RouterSocket) -> Iterator[zmq.Socket[bytes]]:
+    del router  # is there first
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(f"ipc://{path}")
+        yield socket
+
+
+@pytest.fixture
+def stranger(path: Path, router: RouterSocket) -> Iterator[socket.socket]:
+    """A connection on which nothing has been said yet."""
+    del router
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as plain:
+        plain.settimeout(5)
+        plain.connect(str(path))
+        yield plain
+
+
+def take(router: RouterSocket, count: int = 1) -> list[tuple[bytes, Peer, Any]]:
+    """What comes next, at least so many messages."""
+    taken: list[tuple[bytes, Peer, Any]] = []
+
+    def enough_came() -> bool:
+        taken.extend(
+            (identity, peer, message if isinstance(message, ZmtpError) else bytes(message))
+            for identity, peer, message in router.receive(100)
+        )
+        return len(taken) >= count
+
+    wait_until(enough_came, "messages came")
+    return taken
+
+
+def receive(router: RouterSocket, peer: Any) -> bytes:
+    """The peer's next message, while the router works."""
+
+    def came() -> bool:
+        assert list(router.receive(100)) == []
+        return bool(peer.poll(0))
+
+    wait_until(came, "the answer came")
+    answer: bytes = peer.recv()
+    return answer
+
+
+def test_messages_come_with_what_the_kernel_says_of_their_sender(router: RouterSocket, peer: Any) -> None:
+    peer.send(b"hello")
+    ((identity, sender, message),) = take(router)
+    assert message == b"hello"
+    assert sender == Peer(os.getuid(), os.getgid(), os.getpid())
+    assert router.send(identity, b"answer")
+    assert receive(router, peer) == b"answer"
+
+
+def test_each_peer_gets_its_own_answer(router: RouterSocket, path: Path) -> None:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as one, context.socket(zmq.DEALER) as other:
+        for name, peer in ((b"one", one), (b"other", other)):
+            peer.setsockopt(zmq.LINGER, 0)
+            peer.connect(f"ipc://{path}")
+            peer.send(name)
+        for identity, _, message in take(router, 2):
+            assert router.send(identity, b"to " + message)
+        assert receive(router, one) == b"to one"
+        assert receive(router, other) == b"to other"
+
+
+def test_no_more_is_taken_than_asked_and_the_rest_comes_next(
+    router: RouterSocket, stranger: socket.socket
+) -> None:
+    stranger.sendall(OPENING + b"\x00\x01a\x00\x01b\x00\x01c")
+    taken: list[bytes] = []
+
+    def two_came() -> bool:
+        taken.extend(bytes(cast("memoryview", message)) for _, _, message in router.receive(2))
+        return len(taken) >= 2
+
+    wait_until(two_came, "two messages came")
+    assert taken == [b"a", b"b"]
+    assert not router.settled
+    assert [message for _, _, message in take(router)] == [b"c"]
+    assert router.settled
+
+
+def test_what_has_several_frames_is_told_apart_and_taken_whole(router: RouterSocket, peer: Any) -> None:
+    peer.send_multipart([b"a", b"b", b"c"])
+    peer.send(b"next")
+    first, second = (message for _, _, message in take(router, 2))
+    assert isinstance(first, ZmtpError)
+    assert second == b"next"
+
+
+def test_answers_to_nobody_are_refused(router: RouterSocket, peer: Any) -> None:
+    assert not router.send(b"nobody", b"answer")
+    peer.send(b"hello")
+    ((identity, _, _),) = take(router)
+    peer.close()
+
+    def refused() -> bool:
+        assert list(router.receive(100)) == []
+        return not router.send(identity, b"answer")
+
+    wait_until(refused, "the peer is known to be gone")
+
+
+def test_a_peer_that_does_not_read_is_refused_in_the_end(router: RouterSocket, peer: Any) -> None:
+    peer.setsockopt(zmq.RCVHWM, 1)
+    peer.send(b"hello")
+    ((identity, _, _),) = take(router)
+    assert not all(router.send(identity, b"x" * 100_000) for _ in range(5_000))
+
+
+def test_a_message_over_the_limit_ends_its_connection(router: RouterSocket, peer: Any) -> None:
+    peer.send(b"x" * 1_000)
+    ((identity, _, message),) = take(router)
+    assert message == b"x" * 1_000
+    peer.send(b"x" * 1_001)
+    ((_, _, error),) = take(router)
+    assert isinstance(error, TooLongError)
+    assert not router.send(identity, b"answer")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" + bytes(64),
+        bytes(64),
+        b"\xff" + bytes(8) + b"\x7f\x01" + bytes(53),
+        b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + bytes(32),
+        GREETING + b"\x00\x05hello",
+        GREETING + b"\x04\x00",
+        GREETING + b"\x04\x06\x05READY" + b"\x00\x02no",
+        GREETING + b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB",
+        GREETING + b"\x04\x16\x05READY\x0bSocket-Type\x00\x00\xff\xff",
+        GREETING + b"\x80\x01a",
+        GREETING + b"\x06" + bytes(4) + b"\xff" * 4,
+        OPENING + b"\x02" + b"\xff" * 8,
+    ],
+)
+def test_who_does_not_speak_the_protocol_is_shown_out(
+    router: RouterSocket, stranger: socket.socket, said: bytes
+) -> None:
+    stranger.sendall(said)
+    ((_, _, error),) = take(router)
+    assert isinstance(error, ZmtpError)
+    assert stranger.recv(1_000)[:1] == b"\xff", "the router's greeting"
+    assert stranger.recv(1_000) == b""
+
+
+def test_what_comes_byte_by_byte_is_read(router: RouterSocket, stranger: socket.socket) -> None:
+    for byte in OPENING + b"\x00\x05hello":
+        assert list(router.receive(1)) == []
+        stranger.sendall(bytes((byte,)))
+    ((_, _, message),) = take(router)
+    assert message == b"hello"
+
+
+def test_a_heartbeat_is_answered(router: RouterSocket, stranger: socket.socket) -> None:
+    stranger.sendall(OPENING + b"\x04\x09\x04PING\x00\x0ame" + b"\x00\x01!")
+    ((identity, _, message),) = take(router)
+    assert message == b"!"
+    assert router.send(identity, b"answer")
+    assert stranger.recv(1_000).endswith(b"\x04\x07\x04PONGme" + b"\x00\x06answer")
+
+
+def test_who_has_gone_is_forgotten_with_what_it_had_not_finished(
+    router: RouterSocket, stranger: socket.socket
+) -> None:
+    stranger.sendall(OPENING + b"\x00\x05whole\x00\x05hal")
+    stranger.close()
+    assert [message for _, _, message in take(router)] == [b"whole"]
+    wait_until(lambda: list(router.receive(1)) == [] and not router.connections, "it is forgotten")
+
+
+def test_without_descriptors_a_client_is_turned_away_and_the_next_one_served(
+    router: RouterSocket, path: Path
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as first, zmq.Context() as context:
+        spare = context.socket(zmq.DEALER)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (first.fileno() + 1, hard))
+        try:
+            first.settimeout(5)
+            first.connect(str(path))
+            wait_until(lambda: list(router.receive(1)) == [] and first.recv(1) == b"", "it was turned away")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        spare.connect(f"ipc://{path}")
+        spare.send(b"hello")
+        assert [message for _, _, message in take(router)] == [b"hello"]
+        spare.close(0)
+
+
+def test_a_hidden_socket_still_answers_who_is_connected(router: RouterSocket, peer: Any, path: Path) -> None:
+    peer.send(b"hello")
+    ((identity, _, _),) = take(router)
+    router.hide()
+    assert not path.exists()
+    assert router.send(identity, b"answer")
+    assert receive(router, peer) == b"answer"
+
+
+def test_closing_sends_what_was_answered(path: Path) -> None:
+    router = RouterSocket(str(path), max_message_bytes=1_000, max_requests=10, defer=lambda _callback: None)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as peer:
+        peer.connect(f"ipc://{path}")
+        peer.send(b"hello")
+        ((identity, _, _),) = take(router)
+        answer = os.urandom(3_000_000)
+        assert router.send(identity, answer)
+        router.close()
+        assert peer.recv() == answer
+
+
+def test_the_socket_is_its_owners_and_its_groups(router: RouterSocket, path: Path) -> None:
+    del router
+    assert stat.S_IMODE(path.stat().st_mode) == 0o770
+
+
+def test_an_endpoint_that_cannot_be_bound_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="no/such"):
+        open_router(tmp_path / "no/such/path")
+
+
+def test_large_answers_come_whole(router: RouterSocket, peer: Any) -> None:
+    peer.send(b"hello")
+    ((identity, _, _),) = take(router)
+    answer = os.urandom(3_000_000)
+    assert router.send(identity, answer)
+    assert receive(router, peer) == answer
