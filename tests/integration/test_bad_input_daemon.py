@@ -180,6 +180,7 @@ def test_a_message_over_the_limit_disconnects_its_sender_only(start_daemon: Call
         with pytest.raises(TimeoutError):
             sender.receive(300)
         assert other.request(protocol.PING)["max_message_bytes"] == 100_000
+        assert other.request(protocol.STATS)["daemon"]["refused"] == {"too_long": 1}
 
 
 def test_a_client_that_floods_is_refused_and_others_are_served(
