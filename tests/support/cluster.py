@@ -31,6 +31,7 @@ class ClusterNode(ValkeyServer):
             f"cluster-node-timeout {node_timeout_ms}",
             "cluster-replica-validity-factor 0",
             "cluster-allow-replica-migration no",
+            "cluster-databases 16",
             "repl-diskless-sync-delay 0",
             *directives,
         )
@@ -133,9 +134,9 @@ class Cluster:
 
     @property
     def admin(self) -> Any:
-        """A `valkey.ValkeyCluster`."""
+        """A `valkey.ValkeyCluster`, with a server's face as far as tests need it."""
         if self._admin is None:
-            self._admin = valkey.ValkeyCluster(
+            self._admin = _Admin(
                 host=HOST, port=self.running[0].port, username="admin", password="any", socket_timeout=10
             )
         return self._admin
@@ -146,12 +147,16 @@ class Cluster:
         return self.running[0].port
 
     def calls(self, command: str) -> int:
-        """How often clients called `command` since the last `reset`, at all nodes."""
-        return sum(node.calls(command) for node in self.running)
+        """How often `command` was called since the last `reset`; replicas repeat what their primaries count."""
+        return sum(node.calls(command) for node in self.primaries)
 
     def reads(self) -> int:
         """How many commands that a cache could have answered reached the cluster since the last `reset`."""
-        return sum(node.reads() for node in self.running)
+        return sum(node.reads() for node in self.primaries)
+
+    def stat(self, name: str) -> int:
+        """A number of `INFO stats`, summed."""
+        return sum(node.stat(name) for node in self.primaries)
 
     def reset(self) -> None:
         """Remove all keys and start the command counts at 0."""
@@ -164,14 +169,40 @@ class Cluster:
         wait_until(lambda: all(map(condition, self.running)), what, JOIN_TIMEOUT_S)
 
 
+class _Admin:
+    """A `valkey.ValkeyCluster`; what concerns several nodes is answered as by one server."""
+
+    def __init__(self, **options: Any) -> None:
+        self._client: Any = valkey.ValkeyCluster(**options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def mset(self, values: dict[str, Any]) -> None:
+        self._client.mset_nonatomic(values)
+
+    def delete(self, *keys: str) -> int:
+        return sum(self._client.delete(key) for key in keys)
+
+    def client_list(self) -> list[dict[str, str]]:
+        lists = self._client.client_list(target_nodes=valkey.ValkeyCluster.ALL_NODES)
+        return [client for node in lists.values() for client in node]
+
+    def info(self, section: str) -> dict[str, Any]:
+        """Of all primaries; where names are the same, one of them."""
+        replies = self._client.info(section, target_nodes=valkey.ValkeyCluster.PRIMARIES)
+        return {name: value for reply in replies.values() for name, value in reply.items()}
+
+
 def _replicates(node: ClusterNode) -> bool:
     role = node.ask("ROLE")
-    return bool(role[0] == b"master" or role[3] == b"connected")
+    return bool(role[0] == b"master") or bool(role[3] == b"connected")
 
 
 def _complete(slots: Iterable[Any]) -> bool:
     shards = list(slots)
-    return sum(last - first + 1 for first, last, *_ in shards) == SLOTS
+    covered = sum(last - first + 1 for first, last, *_ in shards)
+    return covered == SLOTS and len(shards) == PRIMARIES and all(len(nodes) == 2 for _, _, *nodes in shards)
 
 
 def _text(reply: bytes) -> str:
