@@ -48,10 +48,16 @@ def cluster_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The tests of the contract that use the common upstream and daemon run with a server and with a cluster."""
-    if "mode" in metafunc.fixturenames:
-        of_contract = metafunc.module.__name__.rpartition(".")[2].startswith("test_contract_")
-        both = of_contract and "start_daemon" not in metafunc.fixturenames
-        metafunc.parametrize("mode", ["standalone", "cluster"] if both else ["standalone"])
+    if "mode" not in metafunc.fixturenames:
+        return
+    path = metafunc.definition.path
+    if path.parent.name == "cluster":
+        modes = ["cluster"]
+    elif path.name.startswith("test_contract_") and "start_daemon" not in metafunc.fixturenames:
+        modes = ["standalone", "cluster"]
+    else:
+        modes = ["standalone"]
+    metafunc.parametrize("mode", modes)
 
 
 @pytest.fixture

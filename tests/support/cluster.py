@@ -97,6 +97,13 @@ class Cluster:
         for node in self.nodes:
             node.stop()
 
+    def revive(self) -> None:
+        """Undo what a test did to single nodes: start those that were killed again, and wait for all."""
+        for node in self.nodes:
+            if not node.running:
+                node.restart()
+        self.wait_until_healthy()
+
     def wait_until_healthy(self) -> None:
         """Wait until every running node serves, sees three primaries, and has its replicas."""
         self._wait_for("every node serves", lambda node: node.info("cluster_state") == "ok")
