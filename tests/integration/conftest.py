@@ -48,16 +48,15 @@ def cluster_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The tests of the contract that use the common upstream and daemon run with a server and with a cluster."""
-    if "mode" not in metafunc.fixturenames:
-        return
-    path = metafunc.definition.path
-    if path.parent.name == "cluster":
-        modes = ["cluster"]
-    elif path.name.startswith("test_contract_") and "start_daemon" not in metafunc.fixturenames:
-        modes = ["standalone", "cluster"]
-    else:
-        modes = ["standalone"]
-    metafunc.parametrize("mode", modes)
+    of_contract = metafunc.definition.path.name.startswith("test_contract_")
+    if of_contract and "mode" in metafunc.fixturenames and "start_daemon" not in metafunc.fixturenames:
+        metafunc.parametrize("mode", ["standalone", "cluster"])
+
+
+@pytest.fixture
+def mode() -> str:
+    """What the common upstream is, and the clients made by `connect` are for."""
+    return "standalone"
 
 
 @pytest.fixture
@@ -192,14 +191,14 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def connect(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connector]:
+def connect(kind: str, mode: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connector]:
     """Make clients: `connect(cache)`, or with more of the configuration's keywords."""
 
     def common() -> dict[str, Any]:
         daemon: Daemon = request.getfixturevalue("daemon")
         server: ValkeyServer | Cluster = request.getfixturevalue("valkey")
         return {
-            "cluster": isinstance(server, Cluster),
+            "cluster": mode == "cluster",
             "runtime_dir": str(daemon.runtime_dir),
             "addresses": [NodeAddress(HOST, server.port)],
         }

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def mode() -> str:
+    return "cluster"
+
+
+@pytest.fixture
 def cluster(valkey: Cluster) -> Cluster:
     """The common cluster, empty."""
     return valkey
