@@ -35,7 +35,8 @@ _MAX_LOSSES = 3
 _MAX_WAITS = 64
 _FIRST_WAIT_MS = 10
 _LONGEST_WAIT_MS = 200
-_LATER = frozenset(("TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN"))
+_LATER = frozenset(("TRYAGAIN", "CLUSTERDOWN"))
+_REPLICA_UNABLE = frozenset(("MASTERDOWN", "LOADING", "CLUSTERDOWN"))
 _FINAL = frozenset((ERROR_BUSY, ERROR_TIMEOUT))
 
 
@@ -88,6 +89,11 @@ class JourneysOfCluster:
     def redirected(self, leg: Leg, error: str) -> bool:
         """`leg.Journeys`: follow MOVED and ASK; wait a moment after TRYAGAIN and its like."""
         word = error.split(" ", 1)[0]
+        if leg.replica and word in _REPLICA_UNABLE:
+            self._start_again(leg, word)
+            leg.replica = False
+            self.send(leg)
+            return True
         if word in _LATER:
             self._start_again(leg, word)
             self._wait(leg, ERROR_REQUEST, error)
@@ -106,9 +112,10 @@ class JourneysOfCluster:
             return True
         leg.where = slot
         leg.replica = False
-        if self.topology is not None:
+        if self.topology is not None and self.topology.primary(slot) != address:
+            # Where the map was right, the command is one whose keys are not known here.
             self.topology.move(slot, address)
-        self.look_again()
+            self.look_again()
         if leg.redirections <= _AT_ONCE:
             self.send(leg)
         else:
@@ -127,7 +134,8 @@ class JourneysOfCluster:
             if not leg.resendable or leg.losses >= _MAX_LOSSES:
                 leg.give_up(code, message)
                 return
-        leg.sent = leg.asking = False
+        # Where a replica is lost, the primary still has everything.
+        leg.sent = leg.asking = leg.replica = False
         self._wait(leg, code, message)
 
     def ended(self) -> None:

@@ -112,14 +112,15 @@ def _of_container(name: bytes, arguments: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def _with_store(name: bytes, arguments: Sequence[bytes]) -> Sequence[bytes]:
+    """The source and, where the result is stored, the destination that was named last."""
     place, options = _STORE_OPTIONS[name]
-    keys = list(arguments[1:2])
+    destination: Sequence[bytes] = ()
     while place < len(arguments) - 1:
         if arguments[place].upper() in options:
-            keys.append(arguments[place + 1])
             place += 1
+            destination = arguments[place : place + 1]
         place += 1
-    return keys
+    return [*arguments[1:2], *destination]
 
 
 def _of_migrate(_name: bytes, arguments: Sequence[bytes]) -> Sequence[bytes]:

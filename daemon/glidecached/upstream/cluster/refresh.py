@@ -64,7 +64,8 @@ class Refresh:
         if self.running:
             return
         # Never at once: whoever asks for it may be in the middle of losing a connection.
-        self._timer = self._loop.call_at(self._ended_ns + _INTERVAL_MS * 1_000_000, self._begin, candidates)
+        wait_ms = _INTERVAL_MS - (time.monotonic_ns() - self._ended_ns) / 1e6
+        self._timer = self._loop.call_later(max(0.0, wait_ms), self._begin, candidates)
 
     def close(self) -> None:
         """Ask nobody any more."""
