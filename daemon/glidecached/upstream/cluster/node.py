@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glidecached.upstream.cluster.convoy import Convoy
@@ -72,7 +74,8 @@ class Nodes:
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
         self._loop = loop
         self._target = target
-        self._options = options
+        # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
+        self._options = replace(options, max_waiting_requests=sys.maxsize)
         self._by_address: dict[Address, Node] = {}
         self._sessions = 0
 
