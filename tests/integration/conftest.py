@@ -15,6 +15,7 @@ import pytest
 from glidecache import NodeAddress
 from support.caches import new_cache
 from support.clients import KINDS
+from support.cluster import Cluster
 from support.connector import Connector
 from support.daemon import Daemon
 from support.valkey_server import HOST, ValkeyServer
@@ -35,11 +36,37 @@ def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valk
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def cluster_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The tests of the contract that use the common upstream and daemon run with a server and with a cluster."""
+    of_contract = metafunc.definition.path.name.startswith("test_contract_")
+    if of_contract and "mode" in metafunc.fixturenames and "start_daemon" not in metafunc.fixturenames:
+        metafunc.parametrize("mode", ["standalone", "cluster"])
+
+
 @pytest.fixture
-def valkey(valkey_of_session: ValkeyServer) -> ValkeyServer:
-    """The common server, empty, its command counts at 0."""
-    valkey_of_session.reset()
-    return valkey_of_session
+def mode() -> str:
+    """What the common upstream is, and the clients made by `connect` are for."""
+    return "standalone"
+
+
+@pytest.fixture
+def valkey(mode: str, request: pytest.FixtureRequest) -> ValkeyServer | Cluster:
+    """The common server or cluster, empty, its command counts at 0."""
+    upstream: ValkeyServer | Cluster = request.getfixturevalue(
+        "cluster_of_session" if mode == "cluster" else "valkey_of_session"
+    )
+    upstream.reset()
+    return upstream
 
 
 class DaemonOfSession:
@@ -64,37 +91,44 @@ class DaemonOfSession:
             self._daemon.discard()
 
 
-@pytest.fixture(scope="session")
-def daemon_of_session(
-    tmp_path_factory: pytest.TempPathFactory, valkey_of_session: ValkeyServer
-) -> Iterator[DaemonOfSession]:
-    holder = DaemonOfSession(
-        tmp_path_factory.mktemp("daemon"),
-        {
-            "upstreams": {
-                "default": {"addresses": [f"{HOST}:{valkey_of_session.port}"]},
-                "database-one": {"addresses": [f"{HOST}:{valkey_of_session.port}"], "database_id": 1},
-            },
-            "caches": {
-                "configured": {
-                    "upstream": "default",
-                    "max_cache_kb": 64,
-                    "entry_ttl_ms": 0,
-                    "eviction_policy": "LRU",
-                    "enable_metrics": True,
-                }
-            },
+def common_tables(mode: str, port: int) -> dict[str, Any]:
+    """The configuration of the common daemon of a mode."""
+    upstream = {"mode": mode, "addresses": [f"{HOST}:{port}"]}
+    return {
+        "upstreams": {"default": upstream, "database-one": {**upstream, "database_id": 1}},
+        "caches": {
+            "configured": {
+                "upstream": "default",
+                "max_cache_kb": 64,
+                "entry_ttl_ms": 0,
+                "eviction_policy": "LRU",
+                "enable_metrics": True,
+            }
         },
-    )
-    yield holder
-    holder.discard()
+    }
+
+
+@pytest.fixture(scope="session")
+def daemons_of_session() -> Iterator[dict[str, DaemonOfSession]]:
+    """The common daemons by mode; each is started when it is first needed."""
+    holders: dict[str, DaemonOfSession] = {}
+    yield holders
+    for holder in holders.values():
+        holder.discard()
 
 
 @pytest.fixture
-def daemon(daemon_of_session: DaemonOfSession, valkey: ValkeyServer) -> Iterator[Daemon]:
+def daemon(
+    daemons_of_session: dict[str, DaemonOfSession],
+    mode: str,
+    valkey: ValkeyServer | Cluster,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Daemon]:
     """The common daemon, in front of the common server; it must live through every test, without a traceback."""
-    del valkey  # the server is emptied before the daemon is used
-    daemon = daemon_of_session.running()
+    if mode not in daemons_of_session:
+        directory = tmp_path_factory.mktemp(f"daemon-{mode}")
+        daemons_of_session[mode] = DaemonOfSession(directory, common_tables(mode, valkey.port))
+    daemon = daemons_of_session[mode].running()
     seen = len(daemon.log_text())
     yield daemon
     log = daemon.log_text()[seen:]
@@ -157,13 +191,17 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def connect(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connector]:
+def connect(kind: str, mode: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connector]:
     """Make clients: `connect(cache)`, or with more of the configuration's keywords."""
 
     def common() -> dict[str, Any]:
         daemon: Daemon = request.getfixturevalue("daemon")
-        server: ValkeyServer = request.getfixturevalue("valkey")
-        return {"runtime_dir": str(daemon.runtime_dir), "addresses": [NodeAddress(HOST, server.port)]}
+        server: ValkeyServer | Cluster = request.getfixturevalue("valkey")
+        return {
+            "cluster": mode == "cluster",
+            "runtime_dir": str(daemon.runtime_dir),
+            "addresses": [NodeAddress(HOST, server.port)],
+        }
 
     connector = Connector(kind, common, tmp_path)
     yield connector

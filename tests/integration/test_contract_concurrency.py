@@ -206,9 +206,7 @@ def test_c23_what_is_issued_without_awaiting_takes_effect_in_order(
     if client.kind == "asyncio":
         client.call_together([("rpush", "list", [str(number)]) for number in range(500)])
     else:
-        from glidecache import Batch
-
-        batch = Batch(is_atomic=False)
+        batch = client.batch(atomic=False)
         for number in range(500):
             batch.rpush("list", [str(number)])
         client.call("exec", batch, raise_on_error=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from support.wire import WireClient
 
 
-def attach(wire: WireClient, cache: ClientSideCache) -> int:
+def attach(wire: WireClient, cache: ClientSideCache, mode: str) -> int:
     """Open a session of one's own on the pool of a client's cache object, at the upstream `default`."""
     settings = {
         "max_cache_kb": cache.max_cache_kb,
@@ -28,9 +28,8 @@ def attach(wire: WireClient, cache: ClientSideCache) -> int:
         "eviction_policy": "LRU",
         "enable_metrics": cache.enable_metrics,
     }
-    session: int = wire.attach(upstream="default", cache={"id": cache.cache_id, "settings": settings})[
-        "session_id"
-    ]
+    spec = {"mode": mode, "upstream": "default", "cache": {"id": cache.cache_id, "settings": settings}}
+    session: int = wire.attach(**spec)["session_id"]
     return session
 
 
@@ -125,11 +124,11 @@ def test_c7a_an_expiration_counts_once_however_many_workers_saw_it(
 
 
 def test_c7a_the_daemon_answers_from_the_pool_and_counts_a_hit(
-    connect: Connector, cache: ClientSideCache, valkey: ValkeyServer, wire: WireClient
+    connect: Connector, cache: ClientSideCache, valkey: ValkeyServer, wire: WireClient, mode: str
 ) -> None:
     GET.write(valkey, "k", 1)
     client = connect(cache)
-    session = attach(wire, cache)
+    session = attach(wire, cache, mode)
     # A worker whose own lookup came a moment too early sends such a request for an entry that lives.
     for _ in range(3):
         assert wire.request(protocol.READ, session, STRING, b"k") == b"v1"
@@ -139,11 +138,11 @@ def test_c7a_the_daemon_answers_from_the_pool_and_counts_a_hit(
 
 
 def test_c7a_what_the_client_did_since_makes_it_a_miss(
-    connect: Connector, cache: ClientSideCache, valkey: ValkeyServer, wire: WireClient
+    connect: Connector, cache: ClientSideCache, valkey: ValkeyServer, wire: WireClient, mode: str
 ) -> None:
     GET.write(valkey, "k", 1)
     client = connect(cache)
-    session = attach(wire, cache)
+    session = attach(wire, cache, mode)
     assert wire.request(protocol.READ, session, STRING, b"k") == b"v1"
     wire.request(protocol.COMMAND, session, [b"SET", b"k", b"v2"])
     assert wire.request(protocol.READ, session, STRING, b"k") == b"v2"
@@ -153,11 +152,11 @@ def test_c7a_what_the_client_did_since_makes_it_a_miss(
 
 
 def test_c7a_a_known_read_in_between_does_not(
-    connect: Connector, cache: ClientSideCache, valkey: ValkeyServer, wire: WireClient
+    connect: Connector, cache: ClientSideCache, valkey: ValkeyServer, wire: WireClient, mode: str
 ) -> None:
     GET.write(valkey, "k", 1)
     client = connect(cache)
-    session = attach(wire, cache)
+    session = attach(wire, cache, mode)
     wire.request(protocol.READ, session, STRING, b"k")
     assert wire.request(protocol.COMMAND, session, [b"STRLEN", b"k"]) == 2
     wire.request(protocol.READ, session, STRING, b"k")

@@ -30,6 +30,13 @@ class AnyClient(abc.ABC):
     kind: str
     client: Any
 
+    def batch(self, *, atomic: bool) -> Any:
+        """An empty batch of the client's mode."""
+        import glidecache
+
+        name = "ClusterBatch" if "Cluster" in type(self.client).__name__ else "Batch"
+        return getattr(glidecache, name)(is_atomic=atomic)
+
     @abc.abstractmethod
     def call(self, method: str, *arguments: object, **options: object) -> Any:
         """Call one method and return its result, or raise its error."""

@@ -84,6 +84,10 @@ class ValkeyServer(ChildProcess):
         """How many commands that a cache could have answered reached the server since the last `reset`."""
         return sum(map(self.calls, ("get", "hgetall", "smembers", "mget")))
 
+    def stat(self, name: str) -> int:
+        """A number of `INFO stats`."""
+        return int(self.admin.info("stats")[name])
+
     def reset(self) -> None:
         """Remove all keys and start the command counts at 0."""
         self.admin.flushall()

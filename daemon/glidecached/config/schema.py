@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from glidecache_shared.protocol import DEFAULT_MAX_MESSAGE_BYTES
 from glidecached.pools.settings import MAX_CACHE_KB, MAX_TTL_MS, EvictionPolicy
-from glidecached.upstream.identity import Address, parse_address
+from glidecached.upstream.identity import Address, Mode, parse_address
 
 _FORM = ConfigDict(extra="forbid")
 
@@ -48,18 +48,10 @@ def _not_empty(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     return addresses
 
 
-def _not_yet_cluster(mode: str) -> str:
-    if mode == "cluster":
-        message = 'cluster upstreams are not supported yet; use "standalone"'
-        raise ValueError(message)
-    return mode
-
-
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Name = Annotated[str, AfterValidator(_cache_or_upstream_name)]
 Names = tuple[str, ...]
 Addresses = Annotated[tuple[Annotated[Address, BeforeValidator(_address)], ...], AfterValidator(_not_empty)]
-SupportedMode = Annotated[Literal["standalone", "cluster"], AfterValidator(_not_yet_cluster)]
 Milliseconds = Annotated[Integer, Field(gt=0, le=86_400_000)]
 
 
@@ -86,7 +78,7 @@ class DaemonSettings:
 class UpstreamSettings:
     """`[upstreams.<name>]`."""
 
-    mode: SupportedMode = "standalone"
+    mode: Mode = "standalone"
     addresses: Addresses
     database_id: Annotated[Integer, Field(ge=0)] = 0
     username: str | None = None

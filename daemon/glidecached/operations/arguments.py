@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.kinds import KIND_NAMES
 from glidecached.front.front import MalformedError
+from glidecached.operations.routes import read_route
+
+if TYPE_CHECKING:
+    from glidecached.upstream.cluster.route import Route
 
 
 def need_fields(body: list[Any], *names: str) -> None:
@@ -13,6 +17,14 @@ def need_fields(body: list[Any], *names: str) -> None:
     if len(body) != len(names):
         message = f"the body has {len(body)} fields; expected {len(names)}: {', '.join(names) or 'none'}"
         raise MalformedError(message)
+
+
+def split_route(body: list[Any], *names: str) -> tuple[list[Any], Route | None]:
+    """A body of these fields that a route may follow: the fields, and the route."""
+    if len(body) != len(names) + 1:
+        need_fields(body, *names)
+        return body, None
+    return body[:-1], read_route(body[-1])
 
 
 def need(value: Any, kind: type, name: str) -> None:

@@ -18,6 +18,7 @@ from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
 from glidecached.pools.registry import CacheRefusedError
 from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.call import SingleCall
+from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.directory import TooManyUpstreamsError
 
 if TYPE_CHECKING:
@@ -151,6 +152,8 @@ class _CheckCall(SingleCall):
         super().__init__(_PING, request.deadline_ns, repeatable=True)
         self._request = request
         self._finish = finish
+        # Of a cluster, one node that answers is enough.
+        self.route = Spread.RANDOM
 
     def is_wanted(self, now_ns: int) -> bool:
         return not self._request.finished and now_ns < self.deadline_ns

@@ -86,9 +86,6 @@ def read_spec(value: Any) -> AttachSpec:
         raise SpecError(message)
     mode = _one_of(spec.get("mode"), _MODES, "mode")
     _one_of(spec.get("read_from", "primary"), _READ_FROM, "read_from")
-    if mode == "cluster":
-        message = "cluster upstreams are not supported yet; use GlideClient with a standalone server"
-        raise SpecError(message)
     if addresses is None:
         upstream = upstream if upstream is not None else DEFAULT_UPSTREAM
         target = Target(mode=mode, addresses=())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from glidecached.front.request import Request
+    from glidecached.upstream.cluster.route import Route
 
 
 class _ForRequest:
@@ -50,9 +51,11 @@ class CommandCall(_ForRequest, SingleCall):
         arguments: Sequence[bytes],
         *,
         repeatable: bool,
+        route: Route | None = None,
         settled: Callable[[], object] | None = None,
     ) -> None:
         SingleCall.__init__(self, arguments, request.deadline_ns, repeatable=repeatable)
+        self.route = route
         self.request = request
         self.settled = settled
 
@@ -83,8 +86,10 @@ class BatchRequestCall(_ForRequest, BatchCall):
         *,
         atomic: bool,
         repeatable: bool,
+        route: Route | None = None,
         settled: Callable[[], object] | None = None,
     ) -> None:
         BatchCall.__init__(self, commands, request.deadline_ns, atomic=atomic, repeatable=repeatable)
+        self.route = route
         self.request = request
         self.settled = settled

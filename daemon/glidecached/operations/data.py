@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.commands import is_blocking, is_known_read, refusal
 from glidecache_shared.kinds import STRING
-from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION
-from glidecached.operations.arguments import need, need_all_bytes, need_command, need_fields, need_kind
+from glidecache_shared.protocol import ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
+from glidecached.front.front import MalformedError
+from glidecached.operations.arguments import (
+    need,
+    need_all_bytes,
+    need_command,
+    need_fields,
+    need_kind,
+    split_route,
+)
 from glidecached.operations.calls import BatchRequestCall, CommandCall, ReadCall
+from glidecached.upstream.cluster.route import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.front.request import Request
     from glidecached.session import Session, Sessions
+    from glidecached.upstream.cluster.route import Route
+
+_SEVERAL = (Spread.ALL_NODES, Spread.ALL_PRIMARIES)
 
 
 class DataOperations:
@@ -28,11 +40,10 @@ class DataOperations:
 
     def command(self, request: Request, body: list[Any]) -> None:
         """COMMAND: pass it through, whatever it is, unless it is bound to one connection."""
-        need_fields(body, "session_id", "args")
-        session_id, arguments = body
+        (session_id, arguments), route = split_route(body, "session_id", "args")
         need_command(arguments)
         session = self._session(request, session_id)
-        if session is None:
+        if session is None or not _may_route(request, session, route):
             return
         reads = is_known_read(arguments)
         if not reads:
@@ -44,10 +55,10 @@ class DataOperations:
         if is_blocking(arguments):
             settled = None if reads else functools.partial(self._advance, session)
             session.upstream.submit_blocking(
-                CommandCall(request, arguments, repeatable=False, settled=settled)
+                CommandCall(request, arguments, repeatable=False, route=route, settled=settled)
             )
         else:
-            session.upstream.submit(CommandCall(request, arguments, repeatable=reads))
+            session.upstream.submit(CommandCall(request, arguments, repeatable=reads, route=route))
 
     def read(self, request: Request, body: list[Any]) -> None:
         """READ: a lookup that did not hit in the worker (contract C7a)."""
@@ -93,14 +104,16 @@ class DataOperations:
 
     def batch(self, request: Request, body: list[Any]) -> None:
         """BATCH: a pipeline or a transaction, past the cache (contract C17)."""
-        need_fields(body, "session_id", "atomic", "commands")
-        session_id, atomic, commands = body
+        (session_id, atomic, commands), route = split_route(body, "session_id", "atomic", "commands")
         need(atomic, bool, "atomic")
         need(commands, list, "commands")
         for command in commands:
             need_command(command)
+        if route in _SEVERAL:
+            message = f"route {route.value}: all of a batch goes to one node, and this route names several"
+            raise MalformedError(message)
         session = self._session(request, session_id)
-        if session is None:
+        if session is None or not _may_route(request, session, route):
             return
         for command in commands:
             refused = refusal(command)
@@ -117,11 +130,13 @@ class DataOperations:
         if not atomic and any(map(is_blocking, commands)):
             settled = functools.partial(self._advance, session)
             session.upstream.submit_blocking(
-                BatchRequestCall(request, commands, atomic=False, repeatable=False, settled=settled)
+                BatchRequestCall(
+                    request, commands, atomic=False, repeatable=False, route=route, settled=settled
+                )
             )
         else:
             session.upstream.submit_batch(
-                BatchRequestCall(request, commands, atomic=atomic, repeatable=reads)
+                BatchRequestCall(request, commands, atomic=atomic, repeatable=reads, route=route)
             )
 
     def _session(self, request: Request, session_id: Any) -> Session | None:
@@ -138,3 +153,11 @@ class DataOperations:
         what is sent after it on the shared one; there it is called once more when it is done.
         """
         session.floor = self._next_number()
+
+
+def _may_route(request: Request, session: Session, route: Route | None) -> bool:
+    """Whether the session has nodes to choose from, if the request chooses one; if not, it is refused."""
+    if route is None or session.upstream.target.mode == "cluster":
+        return True
+    request.fail(ERROR_PROTOCOL, "a route is for clusters: this session's upstream is one standalone server")
+    return False

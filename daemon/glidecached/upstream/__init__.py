@@ -1,6 +1,6 @@
 """The daemon's connections to Valkey: whom they belong to, how commands travel on them, what comes back.
 
 `identity` says what one upstream is, `commands` what the daemon knows of commands, `call` what is handed to an
-upstream, `base` what every kind of upstream does. `standalone` is the one kind so far: a multiplexed `connection`,
-made by the `connector`, and `blocking` connections beside it. `directory` keeps one upstream per identity.
+upstream, `base` what every kind of upstream does. `standalone` is one server: a multiplexed `connection`, made by the
+`connector`, and `blocking` connections beside it. `cluster` is many. `directory` keeps one upstream per target.
 """

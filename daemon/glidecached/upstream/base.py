@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from glidecached.upstream.call import BatchCall, Call, SingleCall
+    from glidecached.upstream.call import BatchCall, SingleCall
     from glidecached.upstream.identity import Target
 
 
@@ -47,7 +47,7 @@ class Upstream(Protocol):
     def submit_batch(self, call: BatchCall) -> None:
         """Send a batch, in one write per server."""
 
-    def submit_blocking(self, call: Call) -> None:
+    def submit_blocking(self, call: SingleCall | BatchCall) -> None:
         """Send on a connection of its own, whose reply may take until the call's deadline."""
 
     def close(self, reason: str) -> None:

@@ -12,6 +12,8 @@ from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyErr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from glidecached.upstream.cluster.route import Route
+
 _MULTI = pack_command((b"MULTI",))
 _EXEC = pack_command((b"EXEC",))
 
@@ -20,14 +22,16 @@ class Call(ABC):
     """Something to be sent upstream, and its one outcome: `succeed` or `fail` is called exactly once.
 
     Not bound to a connection: an upstream may send it on any, and again on another if `repeatable`. Used by the
-    daemon's one thread only. `deadline_ns` is CLOCK_MONOTONIC.
+    daemon's one thread only. `deadline_ns` is CLOCK_MONOTONIC. `route` says where in a cluster it goes, if not where
+    its keys are.
     """
 
-    __slots__ = ("attempts", "deadline_ns", "repeatable")
+    __slots__ = ("attempts", "deadline_ns", "repeatable", "route")
 
     def __init__(self, deadline_ns: int, *, repeatable: bool) -> None:
         self.deadline_ns = deadline_ns
         self.repeatable = repeatable
+        self.route: Route | None = None
         self.attempts = 0
 
     @abstractmethod

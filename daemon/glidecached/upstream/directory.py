@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glidecached.upstream.cluster.upstream import ClusterUpstream
 from glidecached.upstream.standalone import StandaloneUpstream
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Upstreams:
         """Add an upstream of the configuration. It connects when it is first used."""
         self._permanent.setdefault(target, name)
         if target not in self._by_target:
-            self._by_target[target] = StandaloneUpstream(self._loop, target, options)
+            self._by_target[target] = self._make(target, options)
 
     def get(self, target: Target, options: UpstreamOptions) -> Upstream:
         """The upstream of that target, made if there is none yet. Raises `TooManyUpstreamsError`."""
@@ -45,7 +46,7 @@ class Upstreams:
             if len(self._by_target) >= self._max_upstreams:
                 message = f"{self._max_upstreams} upstreams are in use already (max_upstreams)"
                 raise TooManyUpstreamsError(message)
-            upstream = self._by_target[target] = StandaloneUpstream(self._loop, target, options)
+            upstream = self._by_target[target] = self._make(target, options)
         return upstream
 
     def stats(self) -> list[dict[str, Any]]:
@@ -59,6 +60,10 @@ class Upstreams:
 
     def __iter__(self) -> Iterator[Upstream]:
         return iter(list(self._by_target.values()))
+
+    def _make(self, target: Target, options: UpstreamOptions) -> Upstream:
+        kind = ClusterUpstream if target.mode == "cluster" else StandaloneUpstream
+        return kind(self._loop, target, options)
 
     def _sweep_regularly(self) -> None:
         self._sweep()

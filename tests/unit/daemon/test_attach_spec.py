@@ -99,7 +99,6 @@ def test_wrong_forms(value: Any, message: str) -> None:
     ("value", "message"),
     [
         (spec(**ADDRESSES, upstream="default"), "exclude each other"),
-        (spec(mode="cluster"), "not supported yet"),
         (spec(addresses=[]), "0 addresses were given"),
         (spec(addresses=[["", 1]]), "not a host name"),
         (spec(addresses=[["/run/valkey.sock", 1]]), "not a host name"),

@@ -65,7 +65,6 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
         ("[upstreams.a]\naddresses = ['h:99999']", r"'h:99999' is not an address"),
         ("[upstreams.a]\naddresses = ['unix:run']", r"path must be absolute"),
         ("[upstreams.a]\naddresses = [1]", r"addresses\[0\] = 1"),
-        (UPSTREAM + "mode = 'cluster'", r"mode = 'cluster': cluster upstreams are not supported yet"),
         (UPSTREAM + "mode = 'both'", r"mode = 'both': should be 'standalone' or 'cluster'"),
         (UPSTREAM + "database_id = -1", r"\[upstreams\.default\] database_id = -1: should be greater than"),
         (UPSTREAM + "username = 'app'", r"username = 'app': a user needs a password_file"),

@@ -1,0 +1,7 @@
+"""Clusters: many servers as one upstream.
+
+`slots` and `keys` say which slot a command is about, `route` and `routing` where it goes, `combine` how several replies
+become one. `topology` is what is known of the cluster, and `refresh` keeps it up to date. A `leg` is one command on its
+way to a `node`, a `convoy` several in a row; `journeys` sends them, and sends them on after redirections and losses;
+`sinks` take the replies. `upstream` makes one of all that.
+"""

@@ -1,0 +1,138 @@
+"""The nodes of a cluster that the daemon talks to: each is reached like a standalone server."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from glidecached.upstream.cluster.convoy import Convoy
+from glidecached.upstream.identity import Target
+from glidecached.upstream.standalone import StandaloneUpstream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from glidecached.loop import Loop
+    from glidecached.upstream.base import UpstreamOptions
+    from glidecached.upstream.cluster.leg import CommandLeg, Leg
+    from glidecached.upstream.cluster.topology import Topology
+    from glidecached.upstream.identity import Address
+
+
+class Node:
+    """One node: a multiplexed connection that is made on first use and comes back by itself."""
+
+    __slots__ = ("_heard_ns", "_open", "address", "link", "missing")
+
+    def __init__(self, address: Address, link: StandaloneUpstream) -> None:
+        self.address = address
+        self.link = link
+        self.missing = 0
+        """In how many topologies in a row it did not stand."""
+        self._open = 0
+        self._heard_ns = 0
+
+    def send(self, leg: Leg) -> None:
+        """Send a leg, behind those sent before; one that blocks on a connection of its own."""
+        leg.node = self
+        if leg.blocking:
+            self.link.submit_blocking(leg)
+            return
+        if not self._open:
+            self._heard_ns = time.monotonic_ns()
+        self._open += 1
+        self.link.submit(leg)
+
+    def send_in_convoy(self, legs: Sequence[CommandLeg]) -> None:
+        """Send legs one behind the other on a connection of their own."""
+        for leg in legs:
+            leg.node = self
+        self.link.submit_blocking(Convoy(legs))
+
+    def left(self, leg: Leg) -> None:
+        """The leg has ended or goes elsewhere."""
+        if not leg.blocking:
+            self._open -= 1
+            self._heard_ns = time.monotonic_ns()
+
+    def silent_ms(self, now_ns: int) -> float:
+        """For how long it has not answered, although it was asked."""
+        return (now_ns - self._heard_ns) / 1e6 if self._open else 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for it."""
+        return not self.link.busy
+
+
+class Nodes:
+    """All nodes in use, by address. Belongs to the loop's thread."""
+
+    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
+        self._loop = loop
+        self._target = target
+        # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
+        self._options = replace(options, max_waiting_requests=sys.maxsize)
+        self._by_address: dict[Address, Node] = {}
+        self._sessions = 0
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(list(self._by_address.values()))
+
+    @property
+    def proved(self) -> bool:
+        """Whether a node has accepted the target's credentials, and not refused them since."""
+        return any(node.link.proved for node in self)
+
+    def keep_connected(self, sessions: int) -> None:
+        """Nodes that were lost are connected to again as long as there are sessions."""
+        self._sessions = sessions
+        for node in self:
+            node.link.sessions = sessions
+
+    def at(self, address: Address) -> Node:
+        """The node there, which gets the target's credentials and TLS like all others."""
+        node = self._by_address.get(address)
+        if node is None:
+            target = Target(
+                mode="standalone",
+                addresses=(address,),
+                database=self._target.database,
+                credentials=self._target.credentials,
+            )
+            node = self._by_address[address] = Node(
+                address, StandaloneUpstream(self._loop, target, self._options)
+            )
+            node.link.sessions = self._sessions
+        return node
+
+    def any_of(self, addresses: Sequence[Address]) -> Node:
+        """One of several nodes by chance: a connected one if there is one, else one that nothing is wrong with."""
+        known = [node for address in addresses if (node := self._by_address.get(address)) is not None]
+        connected = [node.address for node in known if node.link.connected]
+        failing = {node.address for node in known if node.link.last_error is not None}
+        sound = connected or [address for address in addresses if address not in failing] or addresses
+        return self.at(random.choice(sound))  # noqa: S311 - spreads load, protects nothing
+
+    def keep_only(self, topology: Topology) -> None:
+        """Close nodes that the cluster does not name any more: at once if nobody waits for their replies.
+
+        Twice in a row, because a node that has been cut off for a moment may not know of all others.
+        """
+        for node in self:
+            if node.address in topology.nodes:
+                node.missing = 0
+                continue
+            node.missing += 1
+            if node.idle or not node.link.connected or node.missing > 1:
+                del self._by_address[node.address]
+                node.link.close(f"{node.address} is not in the cluster any more")
+
+    def close(self, reason: str) -> None:
+        """Close all of them."""
+        for node in self:
+            node.link.close(reason)
+        self._by_address.clear()

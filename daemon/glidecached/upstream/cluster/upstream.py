@@ -1,0 +1,245 @@
+"""The upstream of a cluster: a client's calls become legs to its nodes, and the legs' replies become the calls'."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.commands import is_known_read
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
+from glidecached.upstream.call import BatchCall, SingleCall
+from glidecached.upstream.cluster.journeys import JourneysOfCluster
+from glidecached.upstream.cluster.leg import CommandLeg, TransactionLeg
+from glidecached.upstream.cluster.node import Nodes
+from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
+from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
+
+if TYPE_CHECKING:
+    from glidecached.loop import Loop
+    from glidecached.upstream.base import UpstreamOptions
+    from glidecached.upstream.cluster.leg import Sink
+    from glidecached.upstream.cluster.topology import Topology
+    from glidecached.upstream.identity import Target
+
+    ClientCall = SingleCall | BatchCall
+
+logger = logging.getLogger(__name__)
+
+_WATCH_INTERVAL_MS = 500
+_SILENT_MS = 1_000
+_REFRESH_INTERVAL_NS = 30_000_000_000
+
+
+class ClusterUpstream:
+    """The upstream of one cluster: see `glidecached.upstream.base.Upstream`.
+
+    The first call asks the target's addresses for the topology; calls wait for it, and fail with the reasons when no
+    node can be asked. Later it is asked for again after redirections, when nodes are lost or silent, and regularly
+    while there are sessions. What one node is sent keeps its order; redirections and waiting may change it.
+    """
+
+    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
+        self.target = target
+        self.last_error: str | None = None
+        self._loop = loop
+        self._options = options
+        self._sessions = 0
+        self._nodes = Nodes(loop, target, options)
+        self._journeys = JourneysOfCluster(
+            loop, self._nodes, target.addresses, options, self._topology_known, self._topology_unknown
+        )
+        self._early: deque[tuple[ClientCall, bool]] = deque()
+        self._closed_reason: str | None = None
+        self._submitted = 0
+        self._refused = 0
+        self._refreshed_ns = 0
+        self._watch = loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions use it; kept by the sessions."""
+        return self._sessions
+
+    @sessions.setter
+    def sessions(self, count: int) -> None:
+        self._sessions = count
+        self._nodes.keep_connected(count)
+
+    @property
+    def proved(self) -> bool:
+        """Whether a node has accepted the target's credentials, and not refused them since (contract C18)."""
+        return self._nodes.proved
+
+    @property
+    def busy(self) -> bool:
+        """Whether any call is open."""
+        return bool(self._journeys.open or self._early)
+
+    def submit(self, call: SingleCall) -> None:
+        """Send the command to the node of its keys, or to where it goes without keys."""
+        self._begin(call, blocking=False)
+
+    def submit_batch(self, call: BatchCall) -> None:
+        """Send a transaction whole to one node, a pipeline's commands each to their own, in one write per node."""
+        self._begin(call, blocking=False)
+
+    def submit_blocking(self, call: ClientCall) -> None:
+        """Send on connections of their own at the nodes concerned."""
+        self._begin(call, blocking=True)
+
+    def close(self, reason: str) -> None:
+        """Close everything; what is open fails."""
+        if self._closed_reason is not None:
+            return
+        self._closed_reason = reason
+        self._watch.cancel()
+        self._journeys.close(reason)
+        self._nodes.close(reason)
+        self._fail_early(reason)
+
+    def stats(self) -> dict[str, Any]:
+        """Numbers for the operator."""
+        topology = self._journeys.topology
+        links = [node.link.stats() for node in self._nodes]
+        connected = [str(node.address) for node in self._nodes if node.link.connected]
+        return {
+            "mode": "cluster",
+            "identity": str(self.target.identity),
+            "addresses": [str(address) for address in self.target.addresses],
+            "connected_to": ", ".join(connected) or None,
+            "last_error": self.last_error,
+            "sessions": self._sessions,
+            "requests": self._submitted,
+            "failed": self._refused + sum(link["failed"] for link in links),
+            "in_flight": sum(link["in_flight"] for link in links),
+            "queued": len(self._early) + sum(link["queued"] for link in links),
+            "connections_made": sum(link["connections_made"] for link in links),
+            "blocking_connections": sum(link["blocking_connections"] for link in links),
+            "slots_covered": 0 if topology is None else topology.slots_covered,
+            "nodes": [] if topology is None else self._describe_nodes(topology),
+            "redirections": dict(self._journeys.counts),
+            "refreshes": self._journeys.refresh.count,
+        }
+
+    def _begin(self, call: ClientCall, *, blocking: bool) -> None:
+        self._submitted += 1
+        topology = self._journeys.topology
+        if self._closed_reason is not None:
+            self._refuse(call, ERROR_CONNECTION, self._closed_reason)
+        elif self._journeys.open + len(self._early) >= self._options.max_waiting_requests:
+            bound = self._options.max_waiting_requests
+            self._refuse(call, ERROR_BUSY, f"{bound} requests already wait for this cluster")
+        elif topology is None:
+            self._early.append((call, blocking))
+            self._journeys.look_again()
+        else:
+            self._set_out(call, topology, blocking=blocking)
+
+    def _set_out(self, call: ClientCall, topology: Topology, *, blocking: bool) -> None:
+        try:
+            if isinstance(call, SingleCall):
+                legs = self._legs_of(call.arguments, topology, call, Whole(call), 0, blocking=blocking)
+            elif call.atomic:
+                self._send_transaction(call, topology)
+                return
+            else:
+                legs = self._legs_of_pipeline(call, topology, blocking=blocking)
+        except RoutingError as error:
+            self._refuse(call, ERROR_REQUEST, str(error))
+            return
+        self._journeys.open += len(legs)
+        if blocking and isinstance(call, BatchCall):
+            self._journeys.send_in_convoys(legs)
+        else:
+            for leg in legs:
+                self._journeys.send(leg)
+
+    def _legs_of(
+        self, arguments: Any, topology: Topology, call: ClientCall, sink: Sink, place: int, *, blocking: bool
+    ) -> list[CommandLeg]:
+        parts, combine = plan(arguments, call.route, topology)
+        if combine is not None:
+            sink, place = Gathering(parts, combine, sink, place), 0
+        # Of a pipeline, what only reads may be sent again by itself.
+        resendable = call.repeatable or (isinstance(call, BatchCall) and is_known_read(arguments))
+        return [
+            CommandLeg(
+                self._journeys,
+                part,
+                sink,
+                place + number,
+                call.deadline_ns,
+                resendable=resendable,
+                blocking=blocking,
+            )
+            for number, part in enumerate(parts)
+        ]
+
+    def _legs_of_pipeline(self, call: BatchCall, topology: Topology, *, blocking: bool) -> list[CommandLeg]:
+        commands = call.commands
+        whole = Gathering([Part(command, None) for command in commands], in_a_list, Whole(call), 0)
+        return [
+            leg
+            for place, command in enumerate(commands)
+            for leg in self._legs_of(command, topology, call, whole, place, blocking=blocking)
+        ]
+
+    def _send_transaction(self, call: BatchCall, topology: Topology) -> None:
+        where, replica = plan_transaction(call.commands, call.route, topology)
+        self._journeys.open += 1
+        self._journeys.send(TransactionLeg(self._journeys, Part((), where, replica), call))
+
+    def _describe_nodes(self, topology: Topology) -> list[dict[str, Any]]:
+        slots = topology.slots_by_node()
+        known = {node.address: node for node in self._nodes}
+        return [
+            {
+                "address": str(address),
+                "role": "primary" if address in slots else "replica",
+                "slots": slots.get(address, 0),
+                "connected": address in known and known[address].link.connected,
+                "last_error": known[address].link.last_error if address in known else None,
+            }
+            for address in topology.nodes
+        ]
+
+    def _refuse(self, call: ClientCall, code: int, message: str) -> None:
+        self._refused += 1
+        call.fail(code, message)
+
+    def _topology_known(self) -> None:
+        topology = self._journeys.topology
+        if topology is None:
+            return
+        if self.last_error is not None:
+            logger.info("cluster %s is reachable again", self.target.addresses[0])
+        self.last_error = None
+        self._refreshed_ns = time.monotonic_ns()
+        early, self._early = self._early, deque()
+        for call, blocking in early:
+            if call.is_wanted(self._refreshed_ns):
+                self._set_out(call, topology, blocking=blocking)
+            else:
+                call.abandon()
+
+    def _topology_unknown(self, reason: str) -> None:
+        if self.last_error != reason:
+            logger.warning("the cluster's topology cannot be asked for: %s", reason)
+        self.last_error = reason
+        self._fail_early(reason)
+
+    def _fail_early(self, reason: str) -> None:
+        early, self._early = self._early, deque()
+        for call, _ in early:
+            self._refuse(call, ERROR_CONNECTION, reason)
+
+    def _watch_nodes(self) -> None:
+        """Ask for the topology when a node is silent: it may have been replaced. And regularly, for new nodes."""
+        self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
+        now_ns = time.monotonic_ns()
+        silent = any(node.silent_ms(now_ns) > _SILENT_MS for node in self._nodes)
+        old = self._sessions > 0 and now_ns - self._refreshed_ns > _REFRESH_INTERVAL_NS
+        if self._journeys.topology is not None and (silent or old):
+            self._journeys.look_again()
