@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from comparison import machine
 from comparison.groups import (
+    cluster,
     evictions,
     fan_out,
     growth,
@@ -40,6 +41,7 @@ GROUPS: dict[str, Callable[[Stand, Scale], Group]] = {
     "evictions": evictions.measure,
     "growth": growth.measure,
     "misses": misses.measure,
+    "cluster": cluster.measure,
     "waiters": fan_out.measure,
     "traffic": traffic.measure,
     "many-keys": many_keys.measure,
