@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from glidecached.loop import Loop
     from glidecached.pools.pool import Pool
     from glidecached.upstream.base import Upstream
+    from glidecached.watch import Watch
 
 _SWEEP_MS = 60_000
 
@@ -19,10 +20,11 @@ class Session:
     """One client's upstream, its pool if it has one, and the order of its commands.
 
     `floor` is the number of its last command that is not a known read, in the daemon's one count of what is sent: only
-    flights above it may answer the client's reads (contract C7a, C22). A session belongs to one uid; forks share it.
+    flights above it may answer the client's reads (contract C7a, C22). `watches` has what its
+    threads and event loops watch, each by its number. A session belongs to one uid; forks share it.
     """
 
-    __slots__ = ("awaits_proof", "floor", "pool", "session_id", "uid", "upstream", "used_ns")
+    __slots__ = ("awaits_proof", "floor", "pool", "session_id", "uid", "upstream", "used_ns", "watches")
 
     def __init__(
         self, session_id: int, uid: int, upstream: Upstream, pool: Pool | None, *, awaits_proof: bool
@@ -34,6 +36,7 @@ class Session:
         self.awaits_proof = awaits_proof
         self.floor = 0
         self.used_ns = time.monotonic_ns()
+        self.watches: dict[int, Watch] = {}
 
     @property
     def outdated(self) -> bool:
@@ -88,7 +91,10 @@ class Sessions:
             self._forget(session_id)
 
     def _forget(self, session_id: int) -> None:
-        self._by_id.pop(session_id).upstream.sessions -= 1
+        session = self._by_id.pop(session_id)
+        session.upstream.sessions -= 1
+        for watch in list(session.watches.values()):
+            watch.end()
 
     def _forget_idle(self) -> None:
         self._loop.call_later(_SWEEP_MS, self._forget_idle)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.call import BatchCall, SingleCall
     from glidecached.upstream.identity import Target
 
@@ -49,6 +52,9 @@ class Upstream(Protocol):
 
     def submit_blocking(self, call: SingleCall | BatchCall) -> None:
         """Send on a connection of its own, whose reply may take until the call's deadline."""
+
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
+        """A connection of one's own to the server that has these keys; or why there is none."""
 
     def close(self, reason: str) -> None:
         """Close all connections; calls that are still open fail with `reason`. Idempotent."""

@@ -15,8 +15,11 @@ from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glidecached.loop import Loop, Timer
     from glidecached.upstream.base import UpstreamOptions
+    from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.call import BatchCall, Call
     from glidecached.upstream.identity import Address, Target
 
@@ -85,6 +88,11 @@ class StandaloneUpstream:
             self._refuse(call, ERROR_CONNECTION, self._closed_reason)
         else:
             self._blocking.submit(call)
+
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
+        """A connection of one's own; or why there is none. Which keys does not matter: all are here."""
+        del keys
+        return self._blocking.reserve(holder) if self._closed_reason is None else self._closed_reason
 
     def close(self, reason: str) -> None:
         """Close everything; what is open fails."""
