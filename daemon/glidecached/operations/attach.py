@@ -125,7 +125,9 @@ class AttachOperations:
         except CacheRefusedError as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return
-        session = self._sessions.open(request.peer.uid, upstream, pool, awaits_proof=awaits_proof)
+        session = self._sessions.open(
+            request.peer.uid, upstream, pool, awaits_proof=awaits_proof, read_from=spec.read_from
+        )
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
         )

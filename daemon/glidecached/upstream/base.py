@@ -47,6 +47,12 @@ class Upstream(Protocol):
     def submit(self, call: SingleCall) -> None:
         """Send one command as soon as the connection allows."""
 
+    def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
+        """As `submit`, for a known read of the data: a replica may answer that has all that was sent up to `floor`.
+
+        `primary_too`: replicas and primary take turns; otherwise the primary answers where no replica can.
+        """
+
     def submit_batch(self, call: BatchCall) -> None:
         """Send a batch, in one write per server."""
 

@@ -27,6 +27,12 @@ VALUE = bytes(range(256)) * 4096
 """A mebibyte: neither side has it in one piece."""
 
 
+@pytest.fixture
+def kind() -> str:
+    """What becomes of connections to servers is the daemon's business: one kind of client shows it."""
+    return "asyncio"
+
+
 def behind(daemon: Daemon, proxy: FaultProxy, **configuration: Any) -> dict[str, Any]:
     """A configuration's keywords for a client whose daemon reaches the server through the proxy."""
     return {

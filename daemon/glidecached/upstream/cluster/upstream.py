@@ -84,6 +84,11 @@ class ClusterUpstream:
         """Send the command to the node of its keys, or to where it goes without keys."""
         self._begin(call, blocking=False)
 
+    def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
+        """As `submit`: the primaries answer, unless the call's route says otherwise."""
+        del floor, primary_too
+        self.submit(call)
+
     def submit_batch(self, call: BatchCall) -> None:
         """Send a transaction whole to one node, a pipeline's commands each to their own, in one write per node."""
         self._begin(call, blocking=False)
