@@ -14,6 +14,7 @@ from glidecache_shared.protocol import (
     ERROR_UNKNOWN_SESSION,
     ReplyError,
 )
+from glidecached.front.front import MalformedError
 from glidecached.operations.arguments import need, need_all_bytes, need_command, need_fields
 from glidecached.operations.calls import BatchRequestCall, CommandCall
 from glidecached.watch import Watch
@@ -51,6 +52,9 @@ class WatchOperations:
         need(begins, bool, "begins")
         need(keys, list, "keys")
         need_all_bytes(keys, "key")
+        if not keys:
+            message = "keys is empty; WATCH needs at least one"
+            raise MalformedError(message)
         session = self._session(request, session_id)
         if session is None:
             return

@@ -264,6 +264,7 @@ def test_what_is_read_after_watch_is_not_older(
         (protocol.WATCH, [1, 1, [b"k"]], protocol.ERROR_PROTOCOL),
         (protocol.WATCH, [1, True, b"k"], protocol.ERROR_PROTOCOL),
         (protocol.WATCH, [1, True, ["k"]], protocol.ERROR_PROTOCOL),
+        (protocol.WATCH, [1, True, []], protocol.ERROR_PROTOCOL),
         (protocol.WATCH, [1, False, [b"k"]], protocol.ERROR_CONNECTION),
         (protocol.UNWATCH, ["1"], protocol.ERROR_PROTOCOL),
         (protocol.EXEC, [1], protocol.ERROR_PROTOCOL),
