@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, Self, TypeVar
+    from typing import Any, Literal, Self, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch, ClusterBatchOptions
     from glidecache.calls import Calls
@@ -54,8 +54,9 @@ class AsyncClient:
         self._cached_hgetall: Callable[[Argument], dict[bytes, bytes] | None]
         self._cached_smembers: Callable[[Argument], set[bytes] | None]
         self._settings = settings
-        self._session: Session = Session(settings, LoopChannels(settings), direct, self)
-        self._calls: Calls = Calls(self._session, has_cache=settings.cache is not None)
+        channels = LoopChannels(settings)
+        self._session: Session = Session(settings, channels, direct, self)
+        self._calls: Calls = Calls(self._session, channels, has_cache=settings.cache is not None)
         self._use_pool(None)
 
     async def close(self, err_message: str | None = None) -> None:
@@ -114,6 +115,21 @@ class AsyncClient:
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
         """
         return await self._calls.custom(command_args)
+
+    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+        """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
+
+        Keys are watched for the running event loop: its tasks share them, as they share the connection.
+        What a decision is built on must come from the server: not by `get`, `hgetall` or `smembers`, which the cache
+        may answer, but in a batch, or by commands that are not cached. `exec` then returns None if a key has changed,
+        and raises `ConnectionError`, having run nothing, if the keys are not watched any more (a minute without use, a
+        lost connection). Raises `RequestError` when all of the daemon's connections for this are in use.
+        """
+        return await self._calls.watch(keys)
+
+    async def unwatch(self) -> Literal["OK"]:
+        """Watch nothing any more (`UNWATCH`); an atomic batch does so too, whatever becomes of it."""
+        return await self._calls.unwatch()
 
     async def invoke_script(
         self, script: Script, keys: list[Argument] | None = None, args: list[Argument] | None = None
@@ -201,6 +217,11 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
 
         need_config(config, GlideClusterClientConfiguration, cls)
         return await cls(Settings(config, "cluster"))._open()
+
+    async def unwatch(self, route: Any = None) -> Literal["OK"]:
+        """Watch nothing any more (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
+        del route
+        return await self._calls.unwatch()
 
     async def exec(
         self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None

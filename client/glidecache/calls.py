@@ -12,6 +12,7 @@ from glidecache.errors import RequestError
 from glidecache.lazy import LazyModule
 from glidecache.outcomes import error_for_reply
 from glidecache.patience import patience_ns
+from glidecache.watching import Watching
 from glidecache_shared import protocol
 from glidecache_shared.commands import is_known_read
 from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
@@ -19,9 +20,10 @@ from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, TypeVar
+    from typing import Any, Literal, TypeVar
 
     from glidecache.batch import Batch
+    from glidecache.channel import Channels
     from glidecache.commands.options.script import Script
     from glidecache.encoding import Argument
     from glidecache.plan import Plan
@@ -40,9 +42,10 @@ _CACHED_ARGUMENTS = 2
 class Calls:
     """A client's calls. Safe for threads, loops and forks, as its session is."""
 
-    def __init__(self, session: Session, *, has_cache: bool) -> None:
+    def __init__(self, session: Session, channels: Channels, *, has_cache: bool) -> None:
         self._session = session
         self._has_cache = has_cache
+        self._watching = Watching(session, channels)
 
     async def command(self, plan: Plan[Result]) -> Result:
         """Run one plan: whatever it is, it goes to the server (contract C1)."""
@@ -124,13 +127,18 @@ class Calls:
             return []
         atomic = batch.is_atomic
         commands = [plan.args for plan in plans]
-        replies = await self._session.call(
-            protocol.BATCH,
-            (atomic, commands),
-            repeatable=all(map(is_known_read, commands)),
-            timeout_ns=self._batch_timeout_ns(commands, options, atomic=atomic),
-            directly=lambda direct, seconds: direct.batch(commands, seconds, atomic=atomic),
-        )
+        timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
+        watch = self._watching.take() if atomic else 0
+        if watch:
+            replies = await self._watching.execute(watch, commands, timeout_ns)
+        else:
+            replies = await self._session.call(
+                protocol.BATCH,
+                (atomic, commands),
+                repeatable=all(map(is_known_read, commands)),
+                timeout_ns=timeout_ns,
+                directly=lambda direct, seconds: direct.batch(commands, seconds, atomic=atomic),
+            )
         if replies is None:
             return None
         results = [_result(plan, reply) for plan, reply in zip(plans, replies, strict=True)]
@@ -139,6 +147,14 @@ class Calls:
                 if isinstance(result, RequestError):
                     raise result
         return results
+
+    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+        """Watch keys for the next transaction of the calling thread or event loop."""
+        return await self._watching.watch(keys)
+
+    async def unwatch(self) -> Literal["OK"]:
+        """Watch nothing any more."""
+        return await self._watching.unwatch()
 
     async def invoke_script(
         self, script: Script, keys: list[Argument] | None, args: list[Argument] | None

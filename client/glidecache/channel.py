@@ -64,7 +64,7 @@ class Hello:
 class Channel:
     """The way to one runtime directory's daemon. Subclasses say how to wait, and for whom it may be used."""
 
-    __slots__ = ("_link", "_next_id", "_runtime_dir", "forks", "hello")
+    __slots__ = ("_link", "_next_id", "_runtime_dir", "forks", "hello", "watch")
 
     def __init__(self, runtime_dir: str, forks: int) -> None:
         self._runtime_dir = runtime_dir
@@ -74,6 +74,8 @@ class Channel:
         """Who answers; None while no connection stands."""
         self.forks = forks
         """When it was made, as `link.forks` counts: a channel of another process must not be touched."""
+        self.watch = 0
+        """The number under which this thread or loop watches keys, or 0. It outlives the connection: see `watching`."""
 
     @property
     def crowded(self) -> bool:

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import TracebackType
-    from typing import Any, Self, TypeVar
+    from typing import Any, Literal, Self, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch, ClusterBatchOptions
     from glidecache.calls import Calls
@@ -51,8 +51,9 @@ class BlockingClient(CachedReads):
             direct = BlockingDirect(settings)
         self._settings = settings
         self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
-        self._session: Session = Session(settings, ThreadChannels(settings), direct, self)
-        self._calls: Calls = Calls(self._session, has_cache=settings.cache is not None)
+        channels = ThreadChannels(settings)
+        self._session: Session = Session(settings, channels, direct, self)
+        self._calls: Calls = Calls(self._session, channels, has_cache=settings.cache is not None)
 
     def close(self, err_message: str | None = None) -> None:
         """End this client; others that share its cache are unaffected. Idempotent.
@@ -86,6 +87,21 @@ class BlockingClient(CachedReads):
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
         """
         return self._finish(self._calls.custom(command_args))
+
+    def watch(self, keys: list[Argument]) -> Literal["OK"]:
+        """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
+
+        Keys are watched for the calling thread alone.
+        What a decision is built on must come from the server: not by `get`, `hgetall` or `smembers`, which the cache
+        may answer, but in a batch, or by commands that are not cached. `exec` then returns None if a key has changed,
+        and raises `ConnectionError`, having run nothing, if the keys are not watched any more (a minute without use, a
+        lost connection). Raises `RequestError` when all of the daemon's connections for this are in use.
+        """
+        return self._finish(self._calls.watch(keys))  # type: ignore[no-any-return]
+
+    def unwatch(self) -> Literal["OK"]:
+        """Watch nothing any more (`UNWATCH`); an atomic batch does so too, whatever becomes of it."""
+        return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
 
     def invoke_script(
         self, script: Script, keys: list[Argument] | None = None, args: list[Argument] | None = None
@@ -175,6 +191,11 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
 
         need_config(config, GlideClusterClientConfiguration, cls)
         return cls(Settings(config, "cluster"))._open()
+
+    def unwatch(self, route: Any = None) -> Literal["OK"]:
+        """Watch nothing any more (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
+        del route
+        return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
 
     def exec(
         self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None

@@ -20,6 +20,7 @@ from glidecached.loop import Loop
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
 from glidecached.operations.data import DataOperations
+from glidecached.operations.watching import WatchOperations
 from glidecached.pools.directory import PoolDirectory, default_pool_dir
 from glidecached.pools.registry import ConfiguredCache, PoolRegistry
 from glidecached.service_manager import notify
@@ -125,6 +126,7 @@ class Server:
         )
         attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions)
         data = DataOperations(self._sessions, next_number)
+        watching = WatchOperations(loop, self._sessions, next_number)
         admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
         self._front.serve(
             {
@@ -139,6 +141,9 @@ class Server:
                 protocol.READ: data.read,
                 protocol.GET_MANY: data.get_many,
                 protocol.BATCH: data.batch,
+                protocol.WATCH: watching.watch,
+                protocol.UNWATCH: watching.unwatch,
+                protocol.EXEC: watching.execute,
             }
         )
 

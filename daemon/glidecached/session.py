@@ -7,33 +7,75 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from glidecached.upstream.replicas import any_server_may_answer
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from glidecached.loop import Loop
     from glidecached.pools.pool import Pool
     from glidecached.upstream.base import Upstream
+    from glidecached.upstream.call import SingleCall
+    from glidecached.watch import Watch
 
 _SWEEP_MS = 60_000
+
+PRIMARY = "primary"
+ALL_NODES = "all_nodes"
 
 
 class Session:
     """One client's upstream, its pool if it has one, and the order of its commands.
 
     `floor` is the number of its last command that is not a known read, in the daemon's one count of what is sent: only
-    flights above it may answer the client's reads (contract C7a, C22). A session belongs to one uid; forks share it.
+    flights above it may answer the client's reads (contract C7a, C22). `watches` has what its
+    threads and event loops watch, each by its number. A session belongs to one uid; forks share it.
     """
 
-    __slots__ = ("awaits_proof", "floor", "pool", "session_id", "uid", "upstream", "used_ns")
+    __slots__ = (
+        "_first_read",
+        "awaits_proof",
+        "floor",
+        "pool",
+        "read_from",
+        "session_id",
+        "uid",
+        "upstream",
+        "used_ns",
+        "watches",
+    )
 
     def __init__(
-        self, session_id: int, uid: int, upstream: Upstream, pool: Pool | None, *, awaits_proof: bool
+        self,
+        session_id: int,
+        uid: int,
+        upstream: Upstream,
+        pool: Pool | None,
+        *,
+        awaits_proof: bool,
+        read_from: str = PRIMARY,
     ) -> None:
         self.session_id = session_id
         self.uid = uid
         self.upstream = upstream
         self.pool = pool
         self.awaits_proof = awaits_proof
+        self.read_from = read_from
+        self._first_read = 0
         self.floor = 0
         self.used_ns = time.monotonic_ns()
+        self.watches: dict[int, Watch] = {}
+
+    def submit_read(self, call: SingleCall, next_number: Callable[[], int]) -> None:
+        """Send a known read to where the client wants its reads answered."""
+        if self.read_from == PRIMARY or not any_server_may_answer(call.arguments):
+            self.upstream.submit(call)
+            return
+        if not self._first_read:
+            # The client may have had another session before, and have written in it.
+            self._first_read = next_number()
+        floor = max(self.floor, self._first_read)
+        self.upstream.submit_read(call, floor, primary_too=self.read_from == ALL_NODES)
 
     @property
     def outdated(self) -> bool:
@@ -60,11 +102,15 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def open(self, uid: int, upstream: Upstream, pool: Pool | None, *, awaits_proof: bool) -> Session:
+    def open(
+        self, uid: int, upstream: Upstream, pool: Pool | None, *, awaits_proof: bool, read_from: str = PRIMARY
+    ) -> Session:
         """Make a session."""
         if len(self._by_id) >= self._max_sessions:
             self._forget(next(iter(self._by_id)))
-        session = Session(next(self._ids), uid, upstream, pool, awaits_proof=awaits_proof)
+        session = Session(
+            next(self._ids), uid, upstream, pool, awaits_proof=awaits_proof, read_from=read_from
+        )
         self._by_id[session.session_id] = session
         upstream.sessions += 1
         return session
@@ -88,7 +134,10 @@ class Sessions:
             self._forget(session_id)
 
     def _forget(self, session_id: int) -> None:
-        self._by_id.pop(session_id).upstream.sessions -= 1
+        session = self._by_id.pop(session_id)
+        session.upstream.sessions -= 1
+        for watch in list(session.watches.values()):
+            watch.end()
 
     def _forget_idle(self) -> None:
         self._loop.call_later(_SWEEP_MS, self._forget_idle)

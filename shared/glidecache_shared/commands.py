@@ -76,8 +76,8 @@ _REFUSED = {
     b"SUNSUBSCRIBE": _NO_SUBSCRIPTIONS,
     b"SYNC": "replicate from the server itself",
     b"UNSUBSCRIBE": _NO_SUBSCRIPTIONS,
-    b"UNWATCH": _NO_TRANSACTIONS,
-    b"WATCH": "use a script (EVAL): what it reads and writes is one step",
+    b"UNWATCH": "call the client's unwatch()",
+    b"WATCH": "call the client's watch(keys) before the atomic batch",
 }
 
 _REFUSED_SUBCOMMANDS = {

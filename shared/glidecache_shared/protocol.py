@@ -24,6 +24,9 @@ PING = 7
 STATS = 8
 FLUSH = 9
 DROP = 10
+WATCH = 11
+UNWATCH = 12
+EXEC = 13
 
 # Reply statuses
 STATUS_OK = 0

@@ -47,6 +47,11 @@ class ValkeyServer(ChildProcess):
         self._admin: Any = None
         self.port = 0
 
+    def executable(self) -> str:
+        """The server's program."""
+        path: str = get_binary_path()
+        return path
+
     def start(self) -> None:
         """Start it on a free port and wait until it answers."""
         for _ in range(PORT_ATTEMPTS):
@@ -106,7 +111,7 @@ class ValkeyServer(ChildProcess):
         ]
         configuration.write_text("\n".join(lines) + "\n")
         self._close_admin()
-        self._spawn([get_binary_path(), configuration])
+        self._spawn([self.executable(), configuration])
         wait_until(lambda: not self.running or self._answers(), "Valkey answers or has ended")
         return self.running
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FALLBACKS = ("direct", "error")
 DEFAULT_UPSTREAM = "default"
 
-_SUPPORTED_READ_FROM = (ReadFrom.PRIMARY, ReadFrom.PREFER_REPLICA)
+_SUPPORTED_READ_FROM = (ReadFrom.PRIMARY, ReadFrom.PREFER_REPLICA, ReadFrom.ALL_NODES)
 
 _UNSUPPORTED = {
     "address_resolver": "the daemon resolves names; configure the upstream there",
@@ -56,6 +56,8 @@ class BaseClientConfiguration:
     inflight_requests_limit: how many calls of one asyncio client may be open at once; None: 1000.
     lazy_connect: whether the upstream is checked only with the first command.
     client_side_cache: the cache to use; None: none.
+    read_from: which of several addresses answer reads that are not cached; the cache is filled from the primary alone.
+    reconnect_strategy, client_name, protocol: accepted; the connections are the daemon's, which decides.
     upstream: `"default"` if neither it nor addresses are given.
     fallback: `"direct"`: without a daemon, commands go to `addresses`, uncached (the default with addresses);
     `"error"`: they raise `DaemonUnavailableError` (the default, and the only choice, without).

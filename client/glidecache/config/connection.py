@@ -91,7 +91,12 @@ class BackoffStrategy:
 
 
 class ReadFrom(Enum):
-    """Which nodes answer reads. Those that need an availability zone are not supported yet."""
+    """Which of several servers answer reads that are not cached; the cache is filled from the primary alone.
+
+    `PREFER_REPLICA`: replicas in turn, and the primary where none can. `ALL_NODES`: the primary takes turns with them.
+    A client is never answered by a replica that is behind its own writes. Those that need an availability zone are not
+    supported yet.
+    """
 
     PRIMARY = "primary"
     PREFER_REPLICA = "prefer_replica"

@@ -15,6 +15,7 @@ from glidecached.config.schema import CacheSettings, DaemonSettings, File, Upstr
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.identity import Credentials, Target, TlsMaterial
+from glidecached.upstream.tls import TlsMaterialError, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -187,7 +188,12 @@ class _Resolver:
             )
             return None
         ca, certificate, key = (self._read(f"{section} {name}", path) for name, path in files.items())
-        return TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
+        tls = TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
+        try:
+            check(tls)
+        except TlsMaterialError as error:
+            self._fault(f"{section} {', '.join(name for name, path in files.items() if path)}", str(error))
+        return tls
 
     def _read(self, place: str, path: str | None) -> bytes | None:
         if path is None:

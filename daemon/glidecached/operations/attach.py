@@ -20,6 +20,7 @@ from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.directory import TooManyUpstreamsError
+from glidecached.upstream.tls import TlsMaterialError, check
 
 if TYPE_CHECKING:
     from glidecached.config.resolved import Config, NamedUpstream
@@ -61,7 +62,9 @@ class AttachOperations:
             spec = read_spec(body[0])
             named = self._find_named(spec)
             target = spec.target if named is None else named.target
-        except SpecError as error:
+            if target.credentials.tls is not None:
+                check(target.credentials.tls)
+        except (SpecError, TlsMaterialError) as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return
         if named is not None and not named.access.allows(request.peer):
@@ -122,7 +125,9 @@ class AttachOperations:
         except CacheRefusedError as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return
-        session = self._sessions.open(request.peer.uid, upstream, pool, awaits_proof=awaits_proof)
+        session = self._sessions.open(
+            request.peer.uid, upstream, pool, awaits_proof=awaits_proof, read_from=spec.read_from
+        )
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
         )

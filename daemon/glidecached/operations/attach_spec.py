@@ -15,7 +15,7 @@ _MODES: tuple[Mode, ...] = ("standalone", "cluster")
 _MAX_ADDRESSES = 256
 _MAX_NAME_LENGTH = 200
 _MAX_TIMEOUT_MS = 86_400_000
-_READ_FROM = ("primary", "prefer_replica", "az_affinity", "az_affinity_replicas_and_primary")
+_READ_FROM = ("primary", "prefer_replica", "all_nodes")
 _ADDRESS_LENGTH = 2
 
 _OPTIONAL_TEXT = (str, type(None))
@@ -64,6 +64,7 @@ class AttachSpec:
     mode: Mode
     upstream: str | None
     target: Target
+    read_from: str
     request_timeout_ms: int | None
     lazy_connect: bool
     configured_cache: str | None
@@ -85,7 +86,7 @@ def read_spec(value: Any) -> AttachSpec:
         message = "upstream and addresses exclude each other"
         raise SpecError(message)
     mode = _one_of(spec.get("mode"), _MODES, "mode")
-    _one_of(spec.get("read_from", "primary"), _READ_FROM, "read_from")
+    read_from = _one_of(spec.get("read_from", "primary"), _READ_FROM, "read_from")
     if addresses is None:
         upstream = upstream if upstream is not None else DEFAULT_UPSTREAM
         target = Target(mode=mode, addresses=())
@@ -96,6 +97,7 @@ def read_spec(value: Any) -> AttachSpec:
         mode=mode,
         upstream=upstream,
         target=target,
+        read_from=read_from,
         request_timeout_ms=_read_timeout(spec.get("request_timeout_ms")),
         lazy_connect=spec.get("lazy_connect", False),
         configured_cache=cache[0],

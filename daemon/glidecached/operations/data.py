@@ -57,8 +57,12 @@ class DataOperations:
             session.upstream.submit_blocking(
                 CommandCall(request, arguments, repeatable=False, route=route, settled=settled)
             )
+        elif reads:
+            session.submit_read(
+                CommandCall(request, arguments, repeatable=True, route=route), self._next_number
+            )
         else:
-            session.upstream.submit(CommandCall(request, arguments, repeatable=reads, route=route))
+            session.upstream.submit(CommandCall(request, arguments, repeatable=False, route=route))
 
     def read(self, request: Request, body: list[Any]) -> None:
         """READ: a lookup that did not hit in the worker (contract C7a)."""
@@ -71,7 +75,7 @@ class DataOperations:
             return
         pool = session.pool
         if pool is None:
-            session.upstream.submit(ReadCall(request, kind, key))
+            session.submit_read(ReadCall(request, kind, key), self._next_number)
             return
         value = pool.lookup(key, kind, session.floor)
         if value is not None:
@@ -93,7 +97,7 @@ class DataOperations:
             return
         pool = session.pool
         if pool is None:
-            session.upstream.submit(CommandCall(request, [b"MGET", *keys], repeatable=True))
+            session.submit_read(CommandCall(request, [b"MGET", *keys], repeatable=True), self._next_number)
             return
         values = pool.lookup_many(keys, STRING, session.floor)
         known = {key: value for key, value in zip(keys, values, strict=True) if value is not None}

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.call import BatchCall, SingleCall
     from glidecached.upstream.identity import Target
 
@@ -44,11 +47,20 @@ class Upstream(Protocol):
     def submit(self, call: SingleCall) -> None:
         """Send one command as soon as the connection allows."""
 
+    def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
+        """As `submit`, for a known read of the data: a replica may answer that has all that was sent up to `floor`.
+
+        `primary_too`: replicas and primary take turns; otherwise the primary answers where no replica can.
+        """
+
     def submit_batch(self, call: BatchCall) -> None:
         """Send a batch, in one write per server."""
 
     def submit_blocking(self, call: SingleCall | BatchCall) -> None:
         """Send on a connection of its own, whose reply may take until the call's deadline."""
+
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
+        """A connection of one's own to the server that has these keys; or why there is none."""
 
     def close(self, reason: str) -> None:
         """Close all connections; calls that are still open fail with `reason`. Idempotent."""

@@ -1,10 +1,10 @@
-"""Connections for commands whose reply the server keeps back: one call at a time each, a bounded number of them."""
+"""Connections of one's own, a bounded number of them: for replies that the server keeps back, and for watched keys."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from libvalkey import pack_command
 
@@ -51,18 +51,16 @@ class BlockingConnections:
 
     def submit(self, call: Call) -> None:
         """Send the call on an idle connection, or on a new one; fail it where there are too many already."""
-        if self._idle:
-            self._idle.pop().run(call)
-        elif len(self._all) < self.options.max_blocking_connections:
-            dedicated = _Dedicated(self)
-            self._all.add(dedicated)
-            dedicated.run(call)
+        dedicated = self._take()
+        if dedicated is None:
+            call.fail(ERROR_BUSY, self._exhausted())
         else:
-            bound = self.options.max_blocking_connections
-            call.fail(
-                ERROR_BUSY,
-                f"all {bound} connections for blocking commands are in use (max_blocking_connections)",
-            )
+            dedicated.run(call)
+
+    def reserve(self, holder: Holder) -> Reserved | str:
+        """Keep a connection for one holder, until it gives it back; or why there is none."""
+        dedicated = self._take()
+        return self._exhausted() if dedicated is None else Reserved(dedicated, holder)
 
     def close(self, reason: str) -> None:
         """Close all of them; their calls fail."""
@@ -79,6 +77,79 @@ class BlockingConnections:
         if dedicated in self._idle:
             self._idle.remove(dedicated)
 
+    def _take(self) -> _Dedicated | None:
+        if self._idle:
+            return self._idle.pop()
+        if len(self._all) >= self.options.max_blocking_connections:
+            return None
+        dedicated = _Dedicated(self)
+        self._all.add(dedicated)
+        return dedicated
+
+    def _exhausted(self) -> str:
+        bound = self.options.max_blocking_connections
+        return (
+            f"all {bound} connections for blocking commands and watches are in use (max_blocking_connections)"
+        )
+
+
+class Holder(Protocol):
+    """Who has reserved a connection."""
+
+    def connection_ended(self) -> None:
+        """The connection ended by itself, and with it what the server kept for it; its calls have failed."""
+
+
+class Reserved:
+    """A connection that stays one holder's between its calls, so that what the server keeps for it lasts: watched keys.
+
+    Belongs to the loop's thread. Calls run one after another. To be given back by a `last` call, or by `close`.
+    """
+
+    def __init__(self, dedicated: _Dedicated, holder: Holder) -> None:
+        self._dedicated = dedicated
+        self._holder = holder
+        self._queue: deque[Call] = deque()
+        self._running = False
+        self._last: Call | None = None
+        dedicated.reserve(self)
+
+    def submit(self, call: Call, *, last: bool = False) -> None:
+        """Send the call, behind those before it. `last`: it ends what the server keeps, and the reservation.
+
+        The connection is then another's, unless the call's final reply is an error: that leaves in doubt what is kept.
+        """
+        self._queue.append(call)
+        if last:
+            self._last = call
+        self._next()
+
+    def close(self) -> None:
+        """Close the connection; calls that are open fail. Idempotent."""
+        self._dedicated.end(ERROR_CONNECTION, "closed")
+
+    def finished(self, call: Call, *, clean: bool) -> None:
+        """A call is done; `clean`: it was sent, and its final reply was no error."""
+        self._running = False
+        if call is not self._last:
+            self._next()
+        elif clean:
+            self._dedicated.give_back()
+        else:
+            self.close()
+
+    def ended(self, code: int, reason: str) -> None:
+        """The connection is closed; what waits for it fails."""
+        calls, self._queue = self._queue, deque()
+        for call in calls:
+            call.fail(code, reason)
+        self._holder.connection_ended()
+
+    def _next(self) -> None:
+        if self._queue and not self._running:
+            self._running = True
+            self._dedicated.run(self._queue.popleft())
+
 
 class _Dedicated:
     """One connection and the call that has it."""
@@ -89,6 +160,18 @@ class _Dedicated:
         self._attempt: Attempt | None = None
         self._call: Call | None = None
         self._timer: Timer | None = None
+        self._reserved: Reserved | None = None
+
+    def reserve(self, reserved: Reserved) -> None:
+        """Stay the holder's when a call is done."""
+        self._cancel_timer()
+        self._reserved = reserved
+
+    def give_back(self) -> None:
+        """Be anybody's again."""
+        self._reserved = None
+        self._set_timer(time.monotonic_ns() + _IDLE_MS * 1_000_000, self.retire)
+        self._pool.released(self)
 
     def run(self, call: Call) -> None:
         """Send the call, once there is a connection."""
@@ -114,8 +197,11 @@ class _Dedicated:
             self._connection.close()
         self._pool.ended(self)
         call, self._call = self._call, None
+        reserved, self._reserved = self._reserved, None
         if call is not None:
             call.fail(code, reason)
+        if reserved is not None:
+            reserved.ended(code, reason)
 
     def connection_drained(self) -> None:
         """`connection.Owner`: one call at a time, nothing more to send."""
@@ -124,11 +210,14 @@ class _Dedicated:
         """`connection.Owner`."""
         self.end(ERROR_CONNECTION, f"connection lost: {reason}; the command may have run")
 
-    def finished(self) -> None:
-        """The last reply of the call has come."""
-        self._call = None
-        self._set_timer(time.monotonic_ns() + _IDLE_MS * 1_000_000, self.retire)
-        self._pool.released(self)
+    def finished(self, *, clean: bool) -> None:
+        """The call is done; `clean`: it was sent, and its final reply was no error."""
+        call, self._call = self._call, None
+        if self._reserved is None:
+            self.give_back()
+        elif call is not None:
+            self._cancel_timer()
+            self._reserved.finished(call, clean=clean)
 
     def retire(self) -> None:
         """It was idle for long."""
@@ -187,7 +276,7 @@ class _Wrapped(Call):
             self._call.fail(ERROR_REQUEST, self._refusal)
         elif not self._call.receive(reply):
             return False
-        self._dedicated.finished()
+        self._dedicated.finished(clean=not isinstance(reply, ReplyError))
         return True
 
     def is_wanted(self, now_ns: int) -> bool:
@@ -195,7 +284,7 @@ class _Wrapped(Call):
 
     def abandon(self) -> None:
         self._call.abandon()
-        self._dedicated.finished()
+        self._dedicated.finished(clean=False)
 
     def succeed(self, reply: Any) -> None:
         self._call.succeed(reply)

@@ -152,7 +152,8 @@ class Connection:
     def _settle(self) -> None:
         waiting = self.waiting
         take = self._reader.gets
-        while True:
+        # A call may close the connection: what comes behind its reply is nobody's then.
+        while self._channel is not None:
             try:
                 reply: Any = take()
             except (libvalkey.ProtocolError, TypeError) as error:

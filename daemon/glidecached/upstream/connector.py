@@ -6,10 +6,7 @@ back is a connected socket, which the loop then uses by itself.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import socket
-import ssl
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from valkey.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from valkey.exceptions import AuthenticationError, ResponseError, ValkeyError
 
+from glidecached.upstream.tls import connection_options
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from glidecached.loop import Loop
-    from glidecached.upstream.identity import Address, Target, TlsMaterial
+    from glidecached.upstream.identity import Address, Target
 
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
 _RESP3 = 3
@@ -99,15 +98,18 @@ def connect(target: Target, timeout_seconds: float) -> Channel:
     reasons = []
     refused = False
     for address in target.addresses:
+        channel = None
         try:
             channel = _connect_to(address, target, timeout_seconds)
+            if len(target.addresses) == 1 or _is_primary(channel):
+                channel.socket.setblocking(False)
+                return channel
         except (ValkeyError, OSError) as error:
+            if channel is not None:
+                channel.close()
             reasons.append(_reason(address, error, target))
             refused = refused or isinstance(error, AuthenticationError)
             continue
-        if len(target.addresses) == 1 or _is_primary(channel):
-            channel.socket.setblocking(False)
-            return channel
         channel.close()
         reasons.append(f"{address}: a replica, not the primary")
     raise ConnectError("; ".join(reasons), refused=refused)
@@ -147,37 +149,10 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
             "socket_keepalive": True,
             "socket_keepalive_options": _KEEPALIVE,
         }
-    with _tls_options(credentials.tls) as tls_options:
+    with connection_options(credentials.tls) as tls_options:
         connection = kind(**options, **tls_options)
         connection.connect()
     return Channel(connection._sock, address, resp_version, connection)
-
-
-@contextlib.contextmanager
-def _tls_options(tls: TlsMaterial | None) -> Iterator[dict[str, Any]]:
-    """valkey-py's TLS arguments. The certificate and the key stand in files of memory while they are read."""
-    if tls is None:
-        yield {}
-        return
-    with contextlib.ExitStack() as stack:
-        yield {
-            "ssl_cert_reqs": ssl.CERT_NONE if tls.insecure else ssl.CERT_REQUIRED,
-            "ssl_check_hostname": not tls.insecure,
-            "ssl_ca_data": None if tls.ca is None else tls.ca.decode("ascii"),
-            "ssl_certfile": None
-            if tls.certificate is None
-            else stack.enter_context(_memory_file(tls.certificate)),
-            "ssl_keyfile": None if tls.key is None else stack.enter_context(_memory_file(tls.key)),
-        }
-
-
-@contextlib.contextmanager
-def _memory_file(content: bytes) -> Iterator[str]:
-    """A path that leads to `content` while the context lasts: Python's ssl reads certificates only from paths."""
-    descriptor = os.memfd_create("glidecached-pem", os.MFD_CLOEXEC)
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        file.write(content)
-        yield f"/proc/self/fd/{descriptor}"
 
 
 def _is_primary(channel: Channel) -> bool:

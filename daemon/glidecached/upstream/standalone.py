@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
@@ -13,10 +15,14 @@ from glidecached.upstream.blocking import BlockingConnections
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
+from glidecached.upstream.replicas import ReplicaReads, RoleCall, is_replica
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glidecached.loop import Loop, Timer
     from glidecached.upstream.base import UpstreamOptions
+    from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.call import BatchCall, Call
     from glidecached.upstream.identity import Address, Target
 
@@ -45,7 +51,7 @@ class StandaloneUpstream:
         self._options = options
         self._queue: deque[Call] = deque()
         self._connection: Connection | None = None
-        self._address: Address = target.addresses[0]
+        self.address: Address = target.addresses[0]
         self._connected_ns = 0
         self._attempt: Attempt | None = None
         self._retry: Timer | None = None
@@ -55,14 +61,23 @@ class StandaloneUpstream:
         self._closed_reason: str | None = None
         self._watch: Timer | None = None
         self._blocking = BlockingConnections(loop, target, options)
+        self._replicas: ReplicaReads | None = None
         self._submitted = 0
         self._failed = 0
-        self._connections = 0
+        self.connections_made = 0
 
     @property
     def connected(self) -> bool:
         """Whether the multiplexed connection stands."""
         return self._connection is not None
+
+    @property
+    def silent_ms(self) -> float:
+        """For how long the server has sent nothing although it owes a reply."""
+        connection = self._connection
+        if connection is None or not connection.waiting:
+            return 0.0
+        return (time.monotonic_ns() - connection.last_received_ns) / 1e6
 
     @property
     def busy(self) -> bool:
@@ -73,6 +88,15 @@ class StandaloneUpstream:
     def submit(self, call: SingleCall) -> None:
         """Send the call on the multiplexed connection, in the order of submission."""
         self._enqueue(call)
+
+    def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
+        """Send a read to a replica, if there is one that is able to answer; else as `submit`."""
+        if len(self.target.addresses) == 1 or self._closed_reason is not None:
+            self.submit(call)
+            return
+        if self._replicas is None:
+            self._replicas = ReplicaReads(self, self._links())
+        self._replicas.submit(call, floor, primary_too=primary_too)
 
     def submit_batch(self, call: BatchCall) -> None:
         """Send the batch in one write: nothing comes between its commands."""
@@ -85,6 +109,11 @@ class StandaloneUpstream:
             self._refuse(call, ERROR_CONNECTION, self._closed_reason)
         else:
             self._blocking.submit(call)
+
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
+        """A connection of one's own; or why there is none. Which keys does not matter: all are here."""
+        del keys
+        return self._blocking.reserve(holder) if self._closed_reason is None else self._closed_reason
 
     def close(self, reason: str) -> None:
         """Close everything; what is open fails."""
@@ -102,6 +131,8 @@ class StandaloneUpstream:
             self._connection = None
         self._blocking.close(reason)
         self._fail_queue(reason)
+        if self._replicas is not None:
+            self._replicas.close(reason)
 
     def stats(self) -> dict[str, Any]:
         """Numbers for the operator."""
@@ -110,15 +141,16 @@ class StandaloneUpstream:
             "mode": "standalone",
             "identity": str(self.target.identity),
             "addresses": [str(address) for address in self.target.addresses],
-            "connected_to": str(self._address) if self.connected else None,
+            "connected_to": str(self.address) if self.connected else None,
             "last_error": self.last_error,
             "sessions": self.sessions,
             "requests": self._submitted,
             "failed": self._failed,
             "in_flight": waiting,
             "queued": len(self._queue),
-            "connections_made": self._connections,
+            "connections_made": self.connections_made,
             "blocking_connections": self._blocking.count,
+            "replicas": [] if self._replicas is None else self._replicas.stats(),
         }
 
     def connection_drained(self) -> None:
@@ -130,7 +162,7 @@ class StandaloneUpstream:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        self.last_error = f"{self._address}: connection lost: {reason}"
+        self.last_error = f"{self.address}: connection lost: {reason}"
         logger.warning("upstream %s", self.last_error)
         failing = []
         again = []
@@ -150,6 +182,13 @@ class StandaloneUpstream:
         else:
             # It took the connection and dropped it: as good as no server. What waits fails with the next attempt.
             self._back_off()
+
+    def _links(self) -> list[StandaloneUpstream]:
+        """One connection for each address: any of them may be a replica, now or later."""
+        return [
+            StandaloneUpstream(self._loop, replace(self.target, addresses=(address,)), self._options)
+            for address in self.target.addresses
+        ]
 
     def _enqueue(self, call: Call) -> None:
         self._submitted += 1
@@ -184,7 +223,7 @@ class StandaloneUpstream:
             self._connection.send(self._queue)
 
     def _too_many(self) -> str:
-        return f"{self._options.max_waiting_requests} requests already wait for {self._address}"
+        return f"{self._options.max_waiting_requests} requests already wait for {self.address}"
 
     def _refuse(self, call: Call, code: int, message: str) -> None:
         self._failed += 1
@@ -203,9 +242,9 @@ class StandaloneUpstream:
             logger.info("upstream %s is reachable again", result.address)
         self.proved = True
         self.last_error = None
-        self._address = result.address
+        self.address = result.address
         self._connected_ns = time.monotonic_ns()
-        self._connections += 1
+        self.connections_made += 1
         self._connection = Connection(self._loop, result, self)
         self._queue.appendleft(_NameConnection())
         self._loop.defer(self._flush)
@@ -245,12 +284,18 @@ class StandaloneUpstream:
         """Give up a connection on which replies have stopped coming: the network may have lost it silently."""
         self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_for_stall)
         connection = self._connection
-        if connection is None or not connection.waiting:
-            return
-        silent_ms = (time.monotonic_ns() - connection.last_received_ns) / 1e6
-        if silent_ms > self._options.stall_timeout_ms:
+        silent_ms = self.silent_ms
+        if connection is not None and silent_ms > self._options.stall_timeout_ms:
             connection.close()
             self.connection_lost(f"no reply for {silent_ms / 1e3:.0f} s")
+        elif connection is not None and len(self.target.addresses) > 1 and not silent_ms:
+            self._enqueue(RoleCall(functools.partial(self._check_role, connection)))
+
+    def _check_role(self, asked: Connection, role: Any) -> None:
+        """Leave a server that takes no writes any more: after a fail-over another of the addresses is the primary."""
+        if is_replica(role) and asked is self._connection:
+            asked.close()
+            self.connection_lost("it is a replica now")
 
 
 class _NameConnection(SingleCall):

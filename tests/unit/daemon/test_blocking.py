@@ -12,7 +12,7 @@ from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUE
 from glidecached.loop import Loop
 from glidecached.upstream import blocking
 from glidecached.upstream.base import UpstreamOptions
-from glidecached.upstream.blocking import BlockingConnections
+from glidecached.upstream.blocking import BlockingConnections, Reserved
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.connector import Channel, ConnectError
 from glidecached.upstream.identity import Address, Target
@@ -170,3 +170,92 @@ def test_a_wait_that_would_mean_nothing_is_refused(servers: Servers) -> None:
     servers.turns(lambda: call.outcome)
     assert call.outcome == (ERROR_REQUEST, "WAIT needs a PUBLISH to 'glidecached:wait' first: NOPERM publish")
     assert servers.connections.in_use == 0
+
+
+class Holder:
+    """Who reserves connections."""
+
+    ended = 0
+
+    def connection_ended(self) -> None:
+        self.ended += 1
+
+
+def reserved(servers: Servers, holder: Holder) -> Reserved:
+    """A connection of one's own, which there has to be."""
+    reserved = servers.connections.reserve(holder)
+    assert isinstance(reserved, Reserved)
+    return reserved
+
+
+def answer(servers: Servers, call: Recorded, reply: bytes) -> None:
+    """The server's first connection answers what was sent."""
+    servers.received(0)
+    servers.ends[0].sendall(reply)
+    servers.turns(lambda: call.outcome is not None)
+
+
+def test_a_reserved_connection_is_nobody_elses_until_its_last_call(servers: Servers) -> None:
+    holder = Holder()
+    kept = reserved(servers, holder)
+    watch, last = Recorded(b"WATCH", b"k"), Recorded(b"UNWATCH")
+    kept.submit(watch)
+    answer(servers, watch, b"+OK\r\n")
+    servers.submit(b"BLPOP", b"q", b"0")
+    assert b"BLPOP" in servers.received(1)
+    assert isinstance(servers.connections.reserve(Holder()), str)
+    kept.submit(last, last=True)
+    answer(servers, last, b"+OK\r\n")
+    servers.submit(b"BLPOP", b"r", b"0")
+    assert b"BLPOP" in servers.received(0)
+    assert holder.ended == 0
+
+
+def test_calls_on_a_reserved_connection_run_one_after_another(servers: Servers) -> None:
+    kept = reserved(servers, Holder())
+    first, second, last = Recorded(b"A"), Recorded(b"B"), Recorded(b"C")
+    kept.submit(first)
+    kept.submit(second)
+    kept.submit(last, last=True)
+    for call, reply in ((first, b"+a\r\n"), (second, b"-ERR b\r\n"), (last, b"+c\r\n")):
+        answer(servers, call, reply)
+    assert (first.outcome, str(second.outcome), last.outcome) == (b"a", "ERR b", b"c")
+    assert servers.connections.count == 1
+    assert servers.connections.in_use == 0
+
+
+def test_a_last_call_that_leaves_doubt_ends_the_connection(servers: Servers) -> None:
+    """An error may mean that the server still watches: the next user must not inherit that."""
+    holder = Holder()
+    kept = reserved(servers, holder)
+    last = Recorded(b"UNWATCH")
+    kept.submit(last, last=True)
+    answer(servers, last, b"-NOPERM unwatch\r\n")
+    assert servers.ends[0].recv(10) == b""
+    assert servers.connections.count == 0
+    assert holder.ended == 1
+
+
+def test_a_last_call_that_is_not_sent_ends_the_connection(servers: Servers) -> None:
+    kept = reserved(servers, Holder())
+    watch, last = Recorded(b"WATCH", b"k"), Recorded(b"UNWATCH", timeout_ms=-1)
+    kept.submit(watch)
+    answer(servers, watch, b"+OK\r\n")
+    kept.submit(last, last=True)
+    servers.turns(lambda: last.outcome)
+    assert servers.connections.count == 0
+
+
+def test_a_reserved_connection_that_is_lost_is_told_once_and_what_waits_fails(servers: Servers) -> None:
+    holder = Holder()
+    kept = reserved(servers, holder)
+    sent, waiting = Recorded(b"A"), Recorded(b"B")
+    kept.submit(sent)
+    kept.submit(waiting)
+    servers.received(0)
+    servers.ends[0].close()
+    servers.turns(lambda: waiting.outcome)
+    assert sent.outcome[0] == waiting.outcome[0] == ERROR_CONNECTION
+    kept.close()
+    assert holder.ended == 1
+    assert servers.connections.count == 0

@@ -78,7 +78,7 @@ def test_commands_that_do_not_block(text: str) -> None:
         ("SUBSCRIBE c", "subscribe"),
         ("MONITOR", "valkey-cli"),
         ("MULTI", "atomic batch"),
-        ("WATCH k", "script"),
+        ("WATCH k", "watch(keys)"),
         ("CLIENT TRACKING ON", "TTL-only"),
         ("client reply off", "CLIENT REPLY"),
         ("HELLO 3", "HELLO"),

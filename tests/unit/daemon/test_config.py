@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 
 from glidecached.config.load import ConfigError, load
 from glidecached.config.schema import CacheSettings, DaemonSettings, UpstreamSettings
@@ -120,7 +121,8 @@ def test_without_upstreams_there_is_the_default_one(file: Path) -> None:
 
 def test_what_the_files_contain_is_read_at_the_start_and_never_shown(file: Path, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("hunter2\n")
-    (tmp_path / "ca").write_text("PEM of the CA")
+    authority = trustme.CA().cert_pem.bytes()
+    (tmp_path / "ca").write_bytes(authority)
     config = loaded(
         file,
         f"{UPSTREAM}username = 'app'\npassword_file = '{tmp_path}/password'\n"
@@ -129,10 +131,16 @@ def test_what_the_files_contain_is_read_at_the_start_and_never_shown(file: Path,
     credentials = config.upstreams["default"].target.credentials
     assert credentials.password == "hunter2"
     assert credentials.tls is not None
-    assert credentials.tls.ca == b"PEM of the CA"
-    for secret in ("hunter2", "PEM of"):
+    assert credentials.tls.ca == authority
+    for secret in ("hunter2", "CERTIFICATE"):
         assert secret not in repr(config)
     assert config.upstreams["default"].target.identity.user == "app"
+
+
+def test_a_file_that_holds_no_certificate_is_a_fault(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("PEM of the CA")
+    (fault,) = faults(file, f"{UPSTREAM}use_tls = true\ntls_ca_file = '{tmp_path}/ca'")
+    assert "tls_ca_file: the root certificates are not readable as PEM" in fault
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe"])

@@ -208,3 +208,12 @@ def test_a_call_that_fails_to_take_its_reply_disturbs_nobody(
     wire.reply(b"+x\r\n+y\r\n", lambda: after.result)
     assert after.result == ("reply", b"y")
     assert "could not be handed on" in caplog.text
+
+
+def test_what_comes_behind_a_reply_that_closed_the_connection_is_nobodys(wire: Wire) -> None:
+    first, second = Single(b"A"), Single(b"B")
+    first.succeed = lambda _reply: wire.connection.close()  # type: ignore[method-assign]
+    wire.send(first, second)
+    wire.reply(b"+a\r\n+b\r\n", lambda: wire.connection.closed)
+    assert second.result is None
+    assert list(wire.connection.waiting) == [second]

@@ -13,12 +13,15 @@ from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
 from glidecached.upstream.cluster.leg import CommandLeg, TransactionLeg
 from glidecached.upstream.cluster.node import Nodes
-from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
+from glidecached.upstream.cluster.routing import Part, RoutingError, one_slot, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glidecached.loop import Loop
     from glidecached.upstream.base import UpstreamOptions
+    from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.cluster.leg import Sink
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Target
@@ -81,6 +84,11 @@ class ClusterUpstream:
         """Send the command to the node of its keys, or to where it goes without keys."""
         self._begin(call, blocking=False)
 
+    def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
+        """As `submit`: the primaries answer, unless the call's route says otherwise."""
+        del floor, primary_too
+        self.submit(call)
+
     def submit_batch(self, call: BatchCall) -> None:
         """Send a transaction whole to one node, a pipeline's commands each to their own, in one write per node."""
         self._begin(call, blocking=False)
@@ -88,6 +96,23 @@ class ClusterUpstream:
     def submit_blocking(self, call: ClientCall) -> None:
         """Send on connections of their own at the nodes concerned."""
         self._begin(call, blocking=True)
+
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
+        """A connection of one's own to the primary of these keys, which must share a slot; or why there is none."""
+        topology = self._journeys.topology
+        if self._closed_reason is not None:
+            return self._closed_reason
+        if topology is None:
+            self._journeys.look_again()
+            return "the cluster's topology is not known yet"
+        try:
+            slot = one_slot(keys)
+        except RoutingError as error:
+            return str(error)
+        primary = topology.primary(slot)
+        if primary is None:
+            return f"CLUSTERDOWN no node serves slot {slot}"
+        return self._nodes.at(primary).link.reserve(keys, holder)
 
     def close(self, reason: str) -> None:
         """Close everything; what is open fails."""

@@ -1,0 +1,98 @@
+"""Watched keys: what a thread or an event loop has read and builds a transaction on (`WATCH`).
+
+The daemon keeps a connection for each watch, under a number that is chosen here. A transaction names the watch that it
+relies on, so it is never run without it: not by a daemon that has lost it, nor by the next one, nor directly.
+"""
+
+from __future__ import annotations
+
+import os
+
+from glidecache.decoding import to_status
+from glidecache.encoding import encode_each
+from glidecache.errors import ConnectionError, GlideError, RequestError
+from glidecache_shared import protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Literal
+
+    from glidecache.channel import Channels
+    from glidecache.direct import Direct
+    from glidecache.encoding import Argument
+    from glidecache.session import Session
+
+
+class Watching:
+    """What a client's threads and loops watch: each its own keys. Safe for threads, loops and forks."""
+
+    def __init__(self, session: Session, channels: Channels) -> None:
+        self._session = session
+        self._channels = channels
+
+    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+        """Watch keys, besides those watched already. After an error nothing is watched."""
+        encoded = encode_each(keys, "keys")
+        if not encoded:
+            message = "watch needs at least one key"
+            raise RequestError(message)
+        self._session.check_open()
+        channel = self._channels.current()
+        begins = not channel.watch
+        number = channel.watch = channel.watch or int.from_bytes(os.urandom(7), "big") + 1
+        try:
+            reply = await self._session.call(
+                protocol.WATCH,
+                (number, begins, encoded),
+                repeatable=False,
+                timeout_ns=None,
+                directly=_refuse_to_watch,
+            )
+        except BaseException:
+            if channel.watch == number:
+                channel.watch = 0
+            raise
+        return to_status(reply)
+
+    async def unwatch(self) -> Literal["OK"]:
+        """Watch nothing any more."""
+        self._session.check_open()
+        number = self.take()
+        if number:
+            await self._session.call(
+                protocol.UNWATCH, (number,), repeatable=True, timeout_ns=None, directly=_nothing_to_unwatch
+            )
+        return "OK"
+
+    def take(self) -> int:
+        """The number of what the calling thread or loop watches, or 0: from now on it watches nothing."""
+        channel = self._channels.existing()
+        if channel is None:
+            return 0
+        number, channel.watch = channel.watch, 0
+        return number
+
+    async def execute(self, number: int, commands: Sequence[Sequence[bytes]], timeout_ns: int | None) -> Any:
+        """Run a transaction that relies on the watch of this number; its replies, or None."""
+        return await self._session.call(
+            protocol.EXEC,
+            (number, commands),
+            repeatable=False,
+            timeout_ns=timeout_ns,
+            directly=_refuse_to_execute,
+        )
+
+
+async def _refuse_to_watch(_direct: Direct, _timeout_seconds: float) -> GlideError:
+    message = "watch needs glidecached, which does not answer; nothing is watched"
+    raise ConnectionError(message)
+
+
+async def _nothing_to_unwatch(_direct: Direct, _timeout_seconds: float) -> None:
+    """Without the daemon, what it watched is of no consequence."""
+
+
+async def _refuse_to_execute(_direct: Direct, _timeout_seconds: float) -> GlideError:
+    message = "the keys were watched by a glidecached that does not answer; watch again when it does"
+    raise ConnectionError(message)

@@ -1,0 +1,149 @@
+"""WATCH, UNWATCH and EXEC: transactions that are run only if what the client has read is still so."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.commands import refusal
+from glidecache_shared.protocol import (
+    ERROR_BUSY,
+    ERROR_CONNECTION,
+    ERROR_REQUEST,
+    ERROR_UNKNOWN_SESSION,
+    ReplyError,
+)
+from glidecached.front.front import MalformedError
+from glidecached.operations.arguments import need, need_all_bytes, need_command, need_fields
+from glidecached.operations.calls import BatchRequestCall, CommandCall
+from glidecached.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.front.request import Request
+    from glidecached.loop import Loop
+    from glidecached.session import Session, Sessions
+
+_GONE = (
+    "the keys are not watched any more: what watched them has ended (its connection was lost, it was unused for a "
+    "minute, or the daemon is another); nothing was run; watch again"
+)
+
+
+class WatchOperations:
+    """The three operations around watched keys. For the loop's thread.
+
+    All three count as commands that may write: what a client reads after its WATCH is not older than that
+    (contract C22).
+    """
+
+    def __init__(self, loop: Loop, sessions: Sessions, next_number: Callable[[], int]) -> None:
+        self._loop = loop
+        self._sessions = sessions
+        self._next_number = next_number
+
+    def watch(self, request: Request, body: list[Any]) -> None:
+        """WATCH: begin a watch, or add keys to one that stands."""
+        need_fields(body, "session_id", "watch", "begins", "keys")
+        session_id, number, begins, keys = body
+        need(number, int, "watch")
+        need(begins, bool, "begins")
+        need(keys, list, "keys")
+        need_all_bytes(keys, "key")
+        if not keys:
+            message = "keys is empty; WATCH needs at least one"
+            raise MalformedError(message)
+        session = self._session(request, session_id)
+        if session is None:
+            return
+        watch = session.watches.get(number)
+        if begins:
+            if watch is not None:
+                watch.end()
+            watch = Watch(self._loop, session, number, request.peer.pid)
+            exhausted = watch.begin(keys)
+            if exhausted is not None:
+                request.fail(ERROR_BUSY, exhausted)
+                return
+        elif watch is None:
+            request.fail(ERROR_CONNECTION, _GONE)
+            return
+        advance = functools.partial(self._advance, session)
+        watch.submit(_WatchCall(request, watch, [b"WATCH", *keys], settled=advance))
+
+    def unwatch(self, request: Request, body: list[Any]) -> None:
+        """UNWATCH: end a watch; one that is not there has ended already."""
+        need_fields(body, "session_id", "watch")
+        session_id, number = body
+        need(number, int, "watch")
+        session = self._session(request, session_id)
+        if session is None:
+            return
+        watch = session.watches.get(number)
+        if watch is None:
+            request.reply(b"OK")
+        else:
+            watch.submit_last(CommandCall(request, [b"UNWATCH"], repeatable=False))
+
+    def execute(self, request: Request, body: list[Any]) -> None:
+        """EXEC: run a transaction where its keys are watched; nil when one of them has changed."""
+        need_fields(body, "session_id", "watch", "commands")
+        session_id, number, commands = body
+        need(number, int, "watch")
+        need(commands, list, "commands")
+        for command in commands:
+            need_command(command)
+        session = self._session(request, session_id)
+        if session is None:
+            return
+        watch = session.watches.get(number)
+        if watch is None:
+            request.fail(ERROR_CONNECTION, _GONE)
+            return
+        for command in commands:
+            refused = refusal(command)
+            if refused is not None:
+                watch.end()
+                request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
+                return
+        self._advance(session)
+        advance = functools.partial(self._advance, session)
+        watch.submit_last(BatchRequestCall(request, commands, atomic=True, repeatable=False, settled=advance))
+
+    def _session(self, request: Request, session_id: Any) -> Session | None:
+        need(session_id, int, "session_id")
+        session = self._sessions.find(session_id, request.peer.uid, time.monotonic_ns())
+        if session is None:
+            request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
+        return session
+
+    def _advance(self, session: Session) -> None:
+        session.floor = self._next_number()
+
+
+class _WatchCall(CommandCall):
+    """A WATCH. When its caller does not learn of it, or it fails, there is nothing to be kept for it."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(
+        self, request: Request, watch: Watch, arguments: list[bytes], *, settled: Callable[[], object]
+    ) -> None:
+        super().__init__(request, arguments, repeatable=False, settled=settled)
+        self._watch = watch
+
+    def abandon(self) -> None:
+        super().abandon()
+        self._watch.end_soon()
+
+    def succeed(self, reply: Any) -> None:
+        failed = isinstance(reply, ReplyError) or self.request.finished
+        super().succeed(reply)
+        if failed:
+            self._watch.end_soon()
+
+    def fail(self, code: int, message: str) -> None:
+        super().fail(code, message)
+        self._watch.end()

@@ -1,0 +1,104 @@
+"""A watch: it stands as long as it is used, and leaves nothing behind however it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecached import watch as watch_module
+from glidecached.loop import Loop
+from glidecached.session import Session
+from glidecached.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Connection:
+    """A reserved connection that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.last: Any = None
+        self.closed = 0
+
+    def submit(self, call: Any, *, last: bool = False) -> None:
+        self.calls.append(call)
+        self.last = call if last else None
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def connection() -> Connection:
+    return Connection()
+
+
+@pytest.fixture
+def session(make_upstream: Callable[..., Any], connection: Connection) -> Session:
+    upstream = make_upstream()
+    upstream.reserve = lambda _keys, _holder: connection
+    return Session(1, 1000, upstream, None, awaits_proof=False)
+
+
+def begun(loop: Any, session: Session, pid: int = 0) -> Watch:
+    """A watch that has its connection."""
+    watch = Watch(loop, session, 7, pid)
+    assert watch.begin([b"k"]) is None
+    return watch
+
+
+def test_it_ends_for_want_of_use(loop: Any, session: Session, connection: Connection) -> None:
+    watch = begun(loop, session)
+    watch.submit("WATCH k")  # type: ignore[arg-type]
+    loop.pass_time(watch_module.IDLE_MS - 1)
+    watch.submit("WATCH other")  # type: ignore[arg-type]
+    loop.pass_time(watch_module.IDLE_MS - 1)
+    assert session.watches == {7: watch}
+    loop.pass_time(1)
+    assert session.watches == {}
+    assert connection.closed == 1
+
+
+def test_its_last_call_takes_the_connection_with_it(
+    loop: Any, session: Session, connection: Connection
+) -> None:
+    watch = begun(loop, session)
+    watch.submit("WATCH k")  # type: ignore[arg-type]
+    watch.submit_last("EXEC")  # type: ignore[arg-type]
+    assert session.watches == {}
+    assert connection.last == "EXEC"
+    loop.pass_time(watch_module.IDLE_MS)
+    assert connection.closed == 0
+
+
+def test_a_number_that_is_another_watchs_by_now_is_left_to_it(loop: Any, session: Session) -> None:
+    first = begun(loop, session)
+    second = begun(loop, session)
+    first.end()
+    assert session.watches == {7: second}
+
+
+def test_without_a_connection_there_is_no_watch(loop: Any, session: Session) -> None:
+    session.upstream.reserve = lambda _keys, _holder: "all are in use"  # type: ignore[method-assign]
+    assert Watch(loop, session, 7, 0).begin([b"k"]) == "all are in use"
+    assert session.watches == {}
+
+
+def test_it_ends_with_its_process(session: Session, connection: Connection) -> None:
+    loop = Loop()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        begun(loop, session, process.pid)
+        process.kill()
+    loop.call_later(5_000, loop.stop)
+    while session.watches:
+        loop._turn()
+    assert connection.closed == 1
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    loop.close()
