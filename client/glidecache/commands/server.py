@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glidecache.commands.options.checks import keyword, optional_keyword
-from glidecache.commands.options.server import FlushMode, InfoSection
+from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection
 from glidecache.decoding import to_map, to_status, to_text
 from glidecache.encoding import encode_command, encode_each, encode_pairs
 from glidecache.plan import Plan
@@ -101,19 +101,25 @@ def config_rewrite() -> Plan[Literal["OK"]]:
     return Plan([b"CONFIG", b"REWRITE"], to_status)
 
 
-def memory_doctor() -> Plan[str]:
-    """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
-    return Plan([b"MEMORY", b"DOCTOR"], to_text)
+def client_id() -> Plan[int]:
+    """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+    return Plan([b"CLIENT", b"ID"])
 
 
-def memory_malloc_stats() -> Plan[str]:
-    """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
-    return Plan([b"MEMORY", b"MALLOC-STATS"], to_text)
+def client_getname() -> Plan[bytes | None]:
+    """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+    return Plan([b"CLIENT", b"GETNAME"])
 
 
-def memory_purge() -> Plan[Literal["OK"]]:
-    """Have the allocator give memory back (`MEMORY PURGE`)."""
-    return Plan([b"MEMORY", b"PURGE"], to_status)
+def client_pause(timeout: int, mode: ClientPauseMode | None = None) -> Plan[Literal["OK"]]:
+    """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+    args = encode_command(b"CLIENT", b"PAUSE", timeout)
+    return Plan([*args, *optional_keyword(mode, ClientPauseMode, "mode")], to_status)
+
+
+def client_unpause() -> Plan[Literal["OK"]]:
+    """End a pause (`CLIENT UNPAUSE`)."""
+    return Plan([b"CLIENT", b"UNPAUSE"], to_status)
 
 
 def wait(numreplicas: int, timeout: int) -> Plan[int]:
