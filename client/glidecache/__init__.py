@@ -112,8 +112,25 @@ if TYPE_CHECKING:
         SlotType,
     )
     from glidecache.scan_cursor import ClusterScanCursor
+    from glidecache.types import (
+        OK,
+        TOK,
+        TBatch,
+        TClusterResponse,
+        TEncodable,
+        TFunctionListResponse,
+        TFunctionStatsFullResponse,
+        TFunctionStatsSingleNodeResponse,
+        TGlideClient,
+        TResult,
+        TSingleNodeRoute,
+        TXInfoStreamFullResponse,
+        TXInfoStreamResponse,
+    )
 
 __all__ = [
+    "OK",
+    "TOK",
     "AdvancedGlideClientConfiguration",
     "AdvancedGlideClusterClientConfiguration",
     "AggregationType",
@@ -211,6 +228,17 @@ __all__ = [
     "StreamReadGroupOptions",
     "StreamReadOptions",
     "StreamTrimOptions",
+    "TBatch",
+    "TClusterResponse",
+    "TEncodable",
+    "TFunctionListResponse",
+    "TFunctionStatsFullResponse",
+    "TFunctionStatsSingleNodeResponse",
+    "TGlideClient",
+    "TResult",
+    "TSingleNodeRoute",
+    "TXInfoStreamFullResponse",
+    "TXInfoStreamResponse",
     "TimeoutError",
     "TlsAdvancedConfiguration",
     "TrimByMaxLen",
@@ -265,6 +293,21 @@ _HOMES = {
         "SlotType",
     ),
     "glidecache.scan_cursor": ("ClusterScanCursor",),
+    "glidecache.types": (
+        "OK",
+        "TBatch",
+        "TClusterResponse",
+        "TEncodable",
+        "TFunctionListResponse",
+        "TFunctionStatsFullResponse",
+        "TFunctionStatsSingleNodeResponse",
+        "TGlideClient",
+        "TOK",
+        "TResult",
+        "TSingleNodeRoute",
+        "TXInfoStreamFullResponse",
+        "TXInfoStreamResponse",
+    ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
