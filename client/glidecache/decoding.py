@@ -172,6 +172,17 @@ def to_whole_stream(reply: Any) -> dict[bytes, Any]:
     return {**stream, b"groups": groups}
 
 
+def to_memory_figures(reply: Any) -> dict[bytes, Any]:
+    """`MEMORY STATS`: databases as maps, ratios as floats, which RESP2 has as text."""
+
+    def figure(value: Any) -> Any:
+        if isinstance(value, list):
+            return to_map(value)
+        return float(value) if isinstance(value, bytes) else value
+
+    return {name: figure(value) for name, value in to_map(reply).items()}
+
+
 def optional(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """`decode` for replies that may be None."""
     return lambda reply: None if reply is None else decode(reply)

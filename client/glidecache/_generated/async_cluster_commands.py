@@ -79,19 +79,19 @@ class AsyncClusterCommands(AsyncCommands):
         """Save to disk, the server waiting for it (`SAVE`)."""
         return await self._run(_server.save(), route)
 
-    async def bgsave(self, route: Route | None = None) -> ClusterResponse[str]:
+    async def bgsave(self, route: Route | None = None) -> ClusterResponse[bytes]:
         """Save to disk in the background (`BGSAVE`); the server's word about it."""
         return await self._run(_server.bgsave(), route)
 
-    async def bgsave_schedule(self, route: Route | None = None) -> ClusterResponse[str]:
+    async def bgsave_schedule(self, route: Route | None = None) -> ClusterResponse[bytes]:
         """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
         return await self._run(_server.bgsave_schedule(), route)
 
-    async def bgsave_cancel(self, route: Route | None = None) -> ClusterResponse[str]:
+    async def bgsave_cancel(self, route: Route | None = None) -> ClusterResponse[bytes]:
         """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
         return await self._run(_server.bgsave_cancel(), route)
 
-    async def bgrewriteaof(self, route: Route | None = None) -> ClusterResponse[str]:
+    async def bgrewriteaof(self, route: Route | None = None) -> ClusterResponse[bytes]:
         """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
         return await self._run(_server.bgrewriteaof(), route)
 
@@ -258,8 +258,8 @@ class AsyncClusterCommands(AsyncCommands):
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,
-    ) -> str:
-        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `"NOKEY"`."""
+    ) -> Literal["OK"] | bytes:
+        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
         return await self._run(_cluster.migrate(host, port, key, destination_db, timeout, options))
 
     async def fcall_route(

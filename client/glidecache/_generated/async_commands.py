@@ -1237,19 +1237,19 @@ class AsyncStandaloneCommands(AsyncCommands):
         """Save to disk, the server waiting for it (`SAVE`)."""
         return await self._run(_server.save())
 
-    async def bgsave(self) -> str:
+    async def bgsave(self) -> bytes:
         """Save to disk in the background (`BGSAVE`); the server's word about it."""
         return await self._run(_server.bgsave())
 
-    async def bgsave_schedule(self) -> str:
+    async def bgsave_schedule(self) -> bytes:
         """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
         return await self._run(_server.bgsave_schedule())
 
-    async def bgsave_cancel(self) -> str:
+    async def bgsave_cancel(self) -> bytes:
         """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
         return await self._run(_server.bgsave_cancel())
 
-    async def bgrewriteaof(self) -> str:
+    async def bgrewriteaof(self) -> bytes:
         """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
         return await self._run(_server.bgrewriteaof())
 
@@ -1387,7 +1387,7 @@ class AsyncStandaloneCommands(AsyncCommands):
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,
-    ) -> str:
+    ) -> Literal["OK"] | bytes:
         """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds."""
         return await self._run(_standalone.migrate(host, port, keys, destination_db, timeout, options))
 

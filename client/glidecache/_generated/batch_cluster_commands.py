@@ -54,5 +54,5 @@ class BatchClusterCommands(BatchCommands):
         timeout: int,
         options: MigrateOptions | None = None,
     ) -> Self:
-        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `"NOKEY"`."""
+        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
         return self._add(_cluster.migrate(host, port, key, destination_db, timeout, options))

@@ -77,19 +77,19 @@ class SyncClusterCommands(SyncCommands):
         """Save to disk, the server waiting for it (`SAVE`)."""
         return self._run(_server.save(), route)
 
-    def bgsave(self, route: Route | None = None) -> ClusterResponse[str]:
+    def bgsave(self, route: Route | None = None) -> ClusterResponse[bytes]:
         """Save to disk in the background (`BGSAVE`); the server's word about it."""
         return self._run(_server.bgsave(), route)
 
-    def bgsave_schedule(self, route: Route | None = None) -> ClusterResponse[str]:
+    def bgsave_schedule(self, route: Route | None = None) -> ClusterResponse[bytes]:
         """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
         return self._run(_server.bgsave_schedule(), route)
 
-    def bgsave_cancel(self, route: Route | None = None) -> ClusterResponse[str]:
+    def bgsave_cancel(self, route: Route | None = None) -> ClusterResponse[bytes]:
         """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
         return self._run(_server.bgsave_cancel(), route)
 
-    def bgrewriteaof(self, route: Route | None = None) -> ClusterResponse[str]:
+    def bgrewriteaof(self, route: Route | None = None) -> ClusterResponse[bytes]:
         """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
         return self._run(_server.bgrewriteaof(), route)
 
@@ -254,8 +254,8 @@ class SyncClusterCommands(SyncCommands):
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,
-    ) -> str:
-        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `"NOKEY"`."""
+    ) -> Literal["OK"] | bytes:
+        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
         return self._run(_cluster.migrate(host, port, key, destination_db, timeout, options))
 
     def fcall_route(

@@ -1219,19 +1219,19 @@ class SyncStandaloneCommands(SyncCommands):
         """Save to disk, the server waiting for it (`SAVE`)."""
         return self._run(_server.save())
 
-    def bgsave(self) -> str:
+    def bgsave(self) -> bytes:
         """Save to disk in the background (`BGSAVE`); the server's word about it."""
         return self._run(_server.bgsave())
 
-    def bgsave_schedule(self) -> str:
+    def bgsave_schedule(self) -> bytes:
         """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
         return self._run(_server.bgsave_schedule())
 
-    def bgsave_cancel(self) -> str:
+    def bgsave_cancel(self) -> bytes:
         """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
         return self._run(_server.bgsave_cancel())
 
-    def bgrewriteaof(self) -> str:
+    def bgrewriteaof(self) -> bytes:
         """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
         return self._run(_server.bgrewriteaof())
 
@@ -1369,7 +1369,7 @@ class SyncStandaloneCommands(SyncCommands):
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,
-    ) -> str:
+    ) -> Literal["OK"] | bytes:
         """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds."""
         return self._run(_standalone.migrate(host, port, keys, destination_db, timeout, options))
 

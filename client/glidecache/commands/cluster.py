@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from glidecache.commands import keys, scripting
 from glidecache.commands import publish as standalone_publish
-from glidecache.decoding import to_map, to_text
+from glidecache.decoding import to_map, to_optional_status
 from glidecache.encoding import encode, encode_command, encode_each
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal
 
     from glidecache.commands.options.server import MigrateOptions
     from glidecache.encoding import Argument
@@ -72,9 +72,9 @@ def migrate(
     destination_db: int,
     timeout: int,
     options: MigrateOptions | None = None,
-) -> Plan[str]:
-    """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `"NOKEY"`."""
-    return Plan(keys.migration(host, port, key, destination_db, timeout, options), to_text)
+) -> Plan[Literal["OK"] | bytes]:
+    """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
+    return Plan(keys.migration(host, port, key, destination_db, timeout, options), to_optional_status)
 
 
 def fcall_route(function: Argument, arguments: list[Argument] | None = None) -> Plan[Any]:

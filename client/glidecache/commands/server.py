@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glidecache.commands.options.checks import keyword, optional_keyword
 from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection
-from glidecache.decoding import to_map, to_status, to_text
+from glidecache.decoding import to_map, to_status
 from glidecache.encoding import encode_command, encode_each, encode_pairs
 from glidecache.plan import Plan
 
@@ -61,24 +61,24 @@ def save() -> Plan[Literal["OK"]]:
     return Plan([b"SAVE"], to_status)
 
 
-def bgsave() -> Plan[str]:
+def bgsave() -> Plan[bytes]:
     """Save to disk in the background (`BGSAVE`); the server's word about it."""
-    return Plan([b"BGSAVE"], to_text)
+    return Plan([b"BGSAVE"])
 
 
-def bgsave_schedule() -> Plan[str]:
+def bgsave_schedule() -> Plan[bytes]:
     """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
-    return Plan([b"BGSAVE", b"SCHEDULE"], to_text)
+    return Plan([b"BGSAVE", b"SCHEDULE"])
 
 
-def bgsave_cancel() -> Plan[str]:
+def bgsave_cancel() -> Plan[bytes]:
     """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
-    return Plan([b"BGSAVE", b"CANCEL"], to_text)
+    return Plan([b"BGSAVE", b"CANCEL"])
 
 
-def bgrewriteaof() -> Plan[str]:
+def bgrewriteaof() -> Plan[bytes]:
     """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
-    return Plan([b"BGREWRITEAOF"], to_text)
+    return Plan([b"BGREWRITEAOF"])
 
 
 def config_get(parameters: list[Argument]) -> Plan[dict[bytes, bytes]]:

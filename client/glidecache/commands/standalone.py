@@ -5,7 +5,7 @@ from __future__ import annotations
 from glidecache.commands.keys import migration, scan_options
 from glidecache.commands.options.checks import keyword
 from glidecache.commands.options.server import MigrateOptions, ObjectType
-from glidecache.decoding import to_function_stats, to_status, to_text
+from glidecache.decoding import to_function_stats, to_optional_status, to_status
 from glidecache.encoding import encode, encode_command, encode_each
 from glidecache.plan import Plan
 
@@ -33,18 +33,18 @@ def migrate(
     destination_db: int,
     timeout: int,
     options: MigrateOptions | None = None,
-) -> Plan[str]:
+) -> Plan[Literal["OK"] | bytes]:
     """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds.
 
-    `"OK"`, or `"NOKEY"` where there is none of them. Raises `ValueError` for an empty list.
+    `"OK"`, or `b"NOKEY"` where there is none of them. Raises `ValueError` for an empty list.
     """
     if not isinstance(keys, list):
-        return Plan(migration(host, port, keys, destination_db, timeout, options), to_text)
+        return Plan(migration(host, port, keys, destination_db, timeout, options), to_optional_status)
     if not keys:
         message = "keys must not be empty"
         raise ValueError(message)
     args = migration(host, port, b"", destination_db, timeout, options)
-    return Plan([*args, b"KEYS", *encode_each(keys, "keys")], to_text)
+    return Plan([*args, b"KEYS", *encode_each(keys, "keys")], to_optional_status)
 
 
 def function_stats() -> Plan[dict[bytes, dict[bytes, Any]]]:

@@ -182,7 +182,7 @@ DECODED = [
     (sorted_sets.zmpop(["z"], ScoreFilter.MAX), [b"z", [[b"a", b"1"]]], [b"z", {b"a": 1.0}]),
     (sorted_sets.zadd_incr("z", "m", 1), None, None),
     (server.config_get(["a"]), [b"a", b"1"], {b"a": b"1"}),
-    (server.bgsave(), b"Background saving started", "Background saving started"),
+    (server.bgsave(), b"Background saving started", b"Background saving started"),
     (publish.pubsub_numsub(["c"]), [b"c", 2], {b"c": 2}),
     (scripting.script_exists(["x"]), [1], [True]),
     (
