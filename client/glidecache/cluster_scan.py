@@ -5,8 +5,8 @@ its scan began, and the node's own cursor. When the node's scan is over, the slo
 done: a slot that was moved meanwhile is scanned again, where it is then. So every key that is there from the beginning
 to the end of the scan is returned at least once, by whichever node; a key may come twice, as with `SCAN` itself.
 
-A node that is gone is replaced by whoever has its slots. While a slot is being moved, keys that have gone ahead may be
-missed, as with any scan that asks the nodes one by one.
+A node that is gone is replaced by whoever has its slots. Not noticed is a slot that leaves a node and comes back while
+that node is scanned; and while a slot is on its way, keys that have gone ahead may be missed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from glidecache.routes import Route
 
     Run = Callable[[Plan[Any], Route | None], Awaitable[Any]]
-    Slots = frozenset[int]
+    Slots = int
 
-_ALL_SLOTS = frozenset(range(16_384))
+# Sets of slots are integers here, a bit for each slot: a cursor is read and written with every step.
+_ALL_SLOTS = (1 << 16_384) - 1
+_NO_SLOTS = 0
 _NODE_DONE = b"0"
-_PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ class Position:
     left: Slots
     host: str = ""
     port: int = 0
-    node_slots: Slots = frozenset()
+    node_slots: Slots = _NO_SLOTS
     node_cursor: bytes = _NODE_DONE
 
     def as_cursor(self) -> ClusterScanCursor:
         """The position as the caller's cursor."""
-        slots = (_as_ranges(self.left), _as_ranges(self.node_slots))
-        return ClusterScanCursor(f"{self.host} {self.port} {self.node_cursor.decode()} {' '.join(slots)}")
+        node = f"{self.host} {self.port} {self.node_cursor.decode()}"
+        return ClusterScanCursor(f"{node} {self.left:x} {self.node_slots:x}")
 
 
 class ClusterScan:
@@ -78,7 +79,7 @@ class ClusterScan:
         try:
             node_cursor, keys = await self._scan_node(position)
         except (ConnectionError, RequestError):
-            owned = (await self._topology()).get((position.host, position.port), frozenset())
+            owned = (await self._topology()).get((position.host, position.port), _NO_SLOTS)
             if owned & position.node_slots:
                 raise  # the node is there and has its slots: that is the answer
             begun = await self._begin_node(
@@ -90,27 +91,27 @@ class ClusterScan:
             node_cursor, keys = await self._scan_node(position)
         if node_cursor != _NODE_DONE:
             return [replace(position, node_cursor=node_cursor).as_cursor(), keys]
-        owned = (await self._topology()).get((position.host, position.port), frozenset())
-        left = position.left - (position.node_slots & owned)
+        owned = (await self._topology()).get((position.host, position.port), _NO_SLOTS)
+        left = position.left & ~(position.node_slots & owned)
         return [Position(left).as_cursor() if left else ClusterScanCursor.finished(), keys]
 
     async def _begin_node(self, position: Position, *, allow_non_covered_slots: bool) -> Position | None:
         """The same position at the node of the first slot that is left; None where no node has any."""
         topology = await self._topology()
-        covered = frozenset[int]().union(*topology.values())
-        missing = position.left - covered
+        left = _NO_SLOTS
+        for slots in topology.values():
+            left |= slots & position.left
+        missing = position.left & ~left
         if missing and not allow_non_covered_slots:
             message = (
-                f"no node has slot {min(missing)}, and {len(missing) - 1} more: the scan cannot go on without them, "
-                "unless allow_non_covered_slots=True"
+                f"no node has slot {_lowest(missing).bit_length() - 1}, and {missing.bit_count() - 1} more: "
+                "the scan cannot go on without them, unless allow_non_covered_slots=True"
             )
             raise RequestError(message)
-        left = position.left - missing
-        if not left:
-            return None
-        first = min(left)
-        (host, port), slots = next(each for each in topology.items() if first in each[1])
-        return Position(left, host, port, slots & left)
+        for (host, port), slots in topology.items():
+            if slots & _lowest(left):
+                return Position(left, host, port, slots & left)
+        return None
 
     async def _scan_node(self, position: Position) -> list[Any]:
         plan: Plan[list[Any]] = Plan([b"SCAN", position.node_cursor, *self._options])
@@ -123,10 +124,16 @@ class ClusterScan:
 
 def _owners(reply: list[list[Any]]) -> dict[tuple[str, int], Slots]:
     """`CLUSTER SLOTS` by primary."""
-    owners: dict[tuple[str, int], set[int]] = {}
+    owners: dict[tuple[str, int], Slots] = {}
     for first, last, (host, port, *_), *_ in reply:
-        owners.setdefault(((host or b"").decode(), port), set()).update(range(first, last + 1))
-    return {address: frozenset(slots) for address, slots in owners.items()}
+        address = ((host or b"").decode(), port)
+        owners[address] = owners.get(address, _NO_SLOTS) | ((1 << last + 1) - (1 << first))
+    return owners
+
+
+def _lowest(slots: Slots) -> Slots:
+    """The lowest slot alone."""
+    return slots & -slots
 
 
 def _position(cursor: ClusterScanCursor) -> Position:
@@ -138,36 +145,12 @@ def _position(cursor: ClusterScanCursor) -> Position:
         raise RequestError(message)
     if cursor.is_start():
         return Position(_ALL_SLOTS)
-    parts = cursor.get_cursor().split(" ")
     try:
-        if len(parts) != _PARTS:
-            raise ValueError  # noqa: TRY301 - what it means is said below, for all of them
-        host, port, node_cursor, left, node_slots = parts
-        return Position(_from_ranges(left), host, int(port), _from_ranges(node_slots), node_cursor.encode())
+        host, port, node_cursor, left, node_slots = cursor.get_cursor().split(" ")
+        position = Position(int(left, 16), host, int(port), int(node_slots, 16), b"%d" % int(node_cursor))
     except ValueError:
-        message = f"not a cursor of a cluster's scan: {cursor.get_cursor()!r}"
-        raise RequestError(message) from None
-
-
-def _as_ranges(slots: Slots) -> str:
-    """Slots as `first-last` pairs with commas between them, `-` for none."""
-    bounds: list[list[int]] = []
-    for slot in sorted(slots):
-        if bounds and bounds[-1][1] == slot - 1:
-            bounds[-1][1] = slot
-        else:
-            bounds.append([slot, slot])
-    return ",".join(f"{first}-{last}" for first, last in bounds) or "-"
-
-
-def _from_ranges(text: str) -> Slots:
-    """The slots of `_as_ranges`. Raises `ValueError`."""
-    if text == "-":
-        return frozenset()
-    slots: set[int] = set()
-    for pair in text.split(","):
-        first, last = map(int, pair.split("-"))
-        slots.update(range(first, last + 1))
-    if not slots <= _ALL_SLOTS:
-        raise ValueError
-    return frozenset(slots)
+        position = None
+    if position is None or not 0 < position.left <= _ALL_SLOTS or position.node_slots & ~position.left:
+        message = f"not a cursor of a cluster's scan: {cursor.get_cursor()!r:.100}"
+        raise RequestError(message)
+    return position
