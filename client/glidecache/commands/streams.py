@@ -60,14 +60,14 @@ def xrange(
     key: Argument, start: StreamRangeBound, end: StreamRangeBound, count: int | None = None
 ) -> Plan[dict[bytes, list[list[bytes]]] | None]:
     """The entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
-    return _range(b"XRANGE", key, start, end, count)
+    return _range(b"XRANGE", key, bound(start, "start"), bound(end, "end"), count)
 
 
 def xrevrange(
     key: Argument, end: StreamRangeBound, start: StreamRangeBound, count: int | None = None
 ) -> Plan[dict[bytes, list[list[bytes]]] | None]:
     """As `xrange`, newest first (`XREVRANGE`); the higher bound comes first, too."""
-    return _range(b"XREVRANGE", key, end, start, count)
+    return _range(b"XREVRANGE", key, bound(end, "end"), bound(start, "start"), count)
 
 
 def xread(
@@ -107,9 +107,9 @@ def streams(keys_and_ids: Mapping[Argument, Argument]) -> list[bytes]:
 
 
 def _range(
-    name: bytes, key: Argument, first: StreamRangeBound, last: StreamRangeBound, count: int | None
+    name: bytes, key: Argument, first: bytes, last: bytes, count: int | None
 ) -> Plan[dict[bytes, list[list[bytes]]] | None]:
-    args = [*encode_command(name, key), bound(first, "start"), bound(last, "end")]
+    args = encode_command(name, key, first, last)
     if count is not None:
         args += encode_command(b"COUNT", count)
     return Plan(args, optional(to_entries))
