@@ -5,7 +5,6 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 
 from __future__ import annotations
 
-from glidecache.batch import BatchOptions, custom_plan
 from glidecache.decoding import to_map, to_set
 from glidecache.encoding import encode, encode_each
 from glidecache.errors import RequestError
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Literal, TypeVar
 
-    from glidecache.batch import Batch, ClusterBatch
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.channel import Channels
     from glidecache.commands.options.script import Script
     from glidecache.commands.options.server import ObjectType
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
+batches = LazyModule("glidecache.batch")
 cluster_scan = LazyModule("glidecache.cluster_scan")
 invoking = LazyModule("glidecache.commands.invoking")
 node_replies = LazyModule("glidecache.node_replies")
@@ -116,7 +116,7 @@ class Calls:
 
         Not with a route: who says which node is to answer does not ask the cache.
         """
-        plan = custom_plan(command_args)
+        plan: Plan[Any] = batches.custom_plan(command_args)
         args = plan.args
         kind = KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS and route is None else None
         if kind is None:
@@ -237,7 +237,7 @@ def _need_batch(batch: object, options: object, expected: type) -> None:
     if not isinstance(batch, expected):
         message = f"batch must be a {expected.__name__}, not {type(batch).__name__}"
         raise TypeError(message)
-    if options is not None and not isinstance(options, BatchOptions):
+    if options is not None and not isinstance(options, batches.BatchOptions):
         message = f"options must be a BatchOptions, not {type(options).__name__}"
         raise TypeError(message)
 
