@@ -75,7 +75,7 @@ class AsyncClusterCommands(AsyncCommands):
         """The Unix time of the last successful save (`LASTSAVE`)."""
         return await self._run(_server.lastsave(), route)
 
-    async def save(self, route: Route | None = None) -> ClusterResponse[Literal["OK"]]:
+    async def save(self, route: Route | None = None) -> Literal["OK"]:
         """Save to disk, the server waiting for it (`SAVE`)."""
         return await self._run(_server.save(), route)
 
@@ -125,11 +125,11 @@ class AsyncClusterCommands(AsyncCommands):
 
     async def client_pause(
         self, timeout: int, mode: ClientPauseMode | None = None, route: Route | None = None
-    ) -> ClusterResponse[Literal["OK"]]:
+    ) -> Literal["OK"]:
         """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
         return await self._run(_server.client_pause(timeout, mode), route)
 
-    async def client_unpause(self, route: Route | None = None) -> ClusterResponse[Literal["OK"]]:
+    async def client_unpause(self, route: Route | None = None) -> Literal["OK"]:
         """End a pause (`CLIENT UNPAUSE`)."""
         return await self._run(_server.client_unpause(), route)
 

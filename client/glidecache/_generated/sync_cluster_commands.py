@@ -73,7 +73,7 @@ class SyncClusterCommands(SyncCommands):
         """The Unix time of the last successful save (`LASTSAVE`)."""
         return self._run(_server.lastsave(), route)
 
-    def save(self, route: Route | None = None) -> ClusterResponse[Literal["OK"]]:
+    def save(self, route: Route | None = None) -> Literal["OK"]:
         """Save to disk, the server waiting for it (`SAVE`)."""
         return self._run(_server.save(), route)
 
@@ -123,11 +123,11 @@ class SyncClusterCommands(SyncCommands):
 
     def client_pause(
         self, timeout: int, mode: ClientPauseMode | None = None, route: Route | None = None
-    ) -> ClusterResponse[Literal["OK"]]:
+    ) -> Literal["OK"]:
         """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
         return self._run(_server.client_pause(timeout, mode), route)
 
-    def client_unpause(self, route: Route | None = None) -> ClusterResponse[Literal["OK"]]:
+    def client_unpause(self, route: Route | None = None) -> Literal["OK"]:
         """End a pause (`CLIENT UNPAUSE`)."""
         return self._run(_server.client_unpause(), route)
 

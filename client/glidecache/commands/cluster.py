@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # Commands that take a route, by family. Where it leads to several nodes, each of them answers ...
 ANSWERED_BY_EACH = {
     "server": """
-        bgrewriteaof bgsave bgsave_cancel bgsave_schedule client_getname client_id client_pause client_unpause
-        config_get echo info lastsave lolwut save time
+        bgrewriteaof bgsave bgsave_cancel bgsave_schedule client_getname client_id config_get echo info lastsave
+        lolwut time
     """,
     "diagnostics": "latency_history latency_latest memory_doctor memory_malloc_stats memory_stats",
     "scripting": "function_dump function_list function_stats",
@@ -28,7 +28,9 @@ ANSWERED_BY_EACH = {
 # ... or they give one answer together: the sum, the least, the union, or that all have succeeded.
 ANSWERED_TOGETHER = {
     "keys": "random_key",
-    "server": "config_resetstat config_rewrite config_set dbsize flushall flushdb ping wait",
+    "server": """
+        client_pause client_unpause config_resetstat config_rewrite config_set dbsize flushall flushdb ping save wait
+    """,
     "diagnostics": "latency_reset memory_purge",
     "scripting": """
         function_delete function_flush function_kill function_load function_restore
