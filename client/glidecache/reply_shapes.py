@@ -44,6 +44,10 @@ _DECODERS: dict[bytes, Decoder] = {
 }
 
 _OF_SUBCOMMANDS: dict[tuple[bytes, bytes], Decoder] = {
+    (b"ACL", b"LOAD"): decoding.to_optional_status,
+    (b"ACL", b"SAVE"): decoding.to_optional_status,
+    (b"ACL", b"SETUSER"): decoding.to_optional_status,
+    (b"COMMANDLOG", b"RESET"): decoding.to_optional_status,
     (b"CONFIG", b"GET"): decoding.to_map,
     (b"CONFIG", b"RESETSTAT"): decoding.to_optional_status,
     (b"CONFIG", b"REWRITE"): decoding.to_optional_status,
@@ -64,6 +68,7 @@ _OF_SUBCOMMANDS: dict[tuple[bytes, bytes], Decoder] = {
     (b"SCRIPT", b"EXISTS"): decoding.to_bools,
     (b"SCRIPT", b"FLUSH"): decoding.to_optional_status,
     (b"SCRIPT", b"KILL"): decoding.to_optional_status,
+    (b"SLOWLOG", b"RESET"): decoding.to_optional_status,
     (b"XGROUP", b"CREATE"): decoding.to_optional_status,
     (b"XGROUP", b"CREATECONSUMER"): decoding.to_bool,
     (b"XGROUP", b"DESTROY"): decoding.to_bool,

@@ -449,6 +449,7 @@ def custom(_names: Any) -> Iterator[Call]:
         GEOSEARCH p FROMMEMBER a BYRADIUS 1 m WITHDIST WITHCOORD; MSET a abc b bcd; LCS a b; LCS a b IDX; PFADD h a
         SETBIT k 1 1; BITFIELD k GET u8 0; SET k v; SET k v GET; GET k; HSET f a 1; HGETALL f
         ZADD z 1 a 2 b; ZRANGE z 0 -1 WITHSCORES; ZPOPMIN z; LMPOP 1 l LEFT; SCRIPT EXISTS x; EXPIRE k 100
+        SLOWLOG RESET; ACL SETUSER u; XINFO HELP; XINFO GROUPS g; XINFO CONSUMERS g g
     """.replace("\n", ";").split(";"):
         if text.strip():
             yield call("custom_command", text.split())
