@@ -72,9 +72,8 @@ def expected_of(group: str, calls: list[Call]) -> list[list[str]]:
     return recorded
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_c5_methods_return_what_glide_returns(group: str, client: AnyClient) -> None:
-    calls = list(GROUPS[group](glidecache))
+def returned_by(client: AnyClient, calls: list[Call]) -> list[list[str]]:
+    """What the calls return, in the form of the record."""
     returned = []
     for call in calls:
         try:
@@ -82,7 +81,28 @@ def test_c5_methods_return_what_glide_returns(group: str, client: AnyClient) -> 
         except GlideError as error:
             result = error
         returned.append([call.method, as_text(result, loosely=call.loosely)])
-    assert returned == expected_of(group, calls)
+    return returned
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_c5_methods_return_what_glide_returns(group: str, client: AnyClient) -> None:
+    calls = list(GROUPS[group](glidecache))
+    assert returned_by(client, calls) == expected_of(group, calls)
+
+
+@pytest.mark.parametrize("protocol", ["RESP3"], indirect=True)
+def test_c5_without_a_daemon_too(kind: str, server: ValkeyServer, tmp_path: Path) -> None:
+    runtime_dir = tmp_path / "run"
+    runtime_dir.mkdir(mode=0o700)
+    addresses = [glidecache.NodeAddress(HOST, server.port)]
+    client = open_client(kind, addresses=addresses, runtime_dir=str(runtime_dir), request_timeout=1_000)
+    try:
+        for group, calls_of in GROUPS.items():
+            server.reset()
+            calls = list(calls_of(glidecache))
+            assert returned_by(client, calls) == expected_of(group, calls)
+    finally:
+        close_all([client])
 
 
 @pytest.mark.parametrize("is_atomic", [False, True])
