@@ -12,6 +12,7 @@ import pytest
 import glidecache
 from glidecache import ClusterBatch, ClusterBatchOptions, ClusterScanCursor, NodeAddress
 from support.clients import KINDS, AnyClient, AsyncioClient, close_all, open_client
+from support.cluster import Cluster
 from support.command_samples import as_text
 from support.daemon import Daemon
 from support.valkey_server import HOST
@@ -19,7 +20,6 @@ from support.valkey_server import HOST
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Cluster = pytest.importorskip("support.cluster", reason="no cluster to test with").Cluster
 
 GLIDE = pytest.param(
     "glide",
@@ -98,6 +98,8 @@ ROWS: list[Row] = [
     ("memory_purge", behind(), "'OK'"),
     ("latency_latest", behind(route=to_primaries), "3 nodes: []"),
     ("latency_history", behind("e", route=to_all), "6 nodes: []"),
+    ("latency_latest", behind(), "3 nodes: []"),
+    ("latency_history", behind("e"), "3 nodes: []"),
     ("latency_reset", behind(), "0"),
     ("client_unpause", behind(route=to_primaries), "'OK'"),
     ("function_load", behind(LIBRARY, True), "b'samples'"),
@@ -126,6 +128,8 @@ ROWS: list[Row] = [
     ("custom_command", behind(["CONFIG", "GET", "maxmemory"]), "{b'maxmemory': b'0'}"),
     ("custom_command", behind(["CONFIG", "GET", "maxmemory"], route=to_all), "6 nodes: {b'maxmemory': b'0'}"),
     ("custom_command", behind(["SLOWLOG", "RESET"], route=to_all), "'OK'"),
+    ("custom_command", behind(["CLIENT", "UNPAUSE"]), "'OK'"),
+    ("custom_command", behind(["CLIENT", "UNPAUSE"], route=to_all), "'OK'"),
     ("custom_command", behind(["COMMAND", "LIST", "FILTERBY", "PATTERN", "no"], route=to_all), "6 nodes: []"),
 ]  # fmt: skip
 
@@ -139,7 +143,7 @@ def text_of(result: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path_factory.mktemp("cluster-replies"))
     try:
         cluster.start()
@@ -149,7 +153,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def daemon(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+def daemon(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     seeds = [node.address for node in cluster.nodes]
     upstreams = {"default": {"mode": "cluster", "addresses": seeds}}
     daemon = Daemon(tmp_path_factory.mktemp("cluster-replies-daemon"), {"upstreams": upstreams})
@@ -159,7 +163,7 @@ def daemon(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     daemon.discard()
 
 
-def open_glide(cluster: Any) -> AnyClient:
+def open_glide(cluster: Cluster) -> AnyClient:
     import glide
 
     addresses = [glide.NodeAddress(HOST, cluster.nodes[0].port)]
@@ -168,7 +172,7 @@ def open_glide(cluster: Any) -> AnyClient:
     return AsyncioClient(runner, runner.run(glide.GlideClusterClient.create(configuration)))
 
 
-def open_ours(kind: str, cluster: Any, daemon: Daemon) -> AnyClient:
+def open_ours(kind: str, cluster: Cluster, daemon: Daemon) -> AnyClient:
     addresses = [NodeAddress(HOST, node.port) for node in cluster.nodes]
     return open_client(
         kind,
@@ -180,7 +184,7 @@ def open_ours(kind: str, cluster: Any, daemon: Daemon) -> AnyClient:
 
 
 @pytest.mark.parametrize("who", [*KINDS, GLIDE])
-def test_c5_methods_return_what_glide_returns(who: str, cluster: Any, daemon: Daemon) -> None:
+def test_c5_methods_return_what_glide_returns(who: str, cluster: Cluster, daemon: Daemon) -> None:
     cluster.reset()
     names: Names = glidecache
     if who == "glide":
@@ -202,7 +206,7 @@ def test_c5_methods_return_what_glide_returns(who: str, cluster: Any, daemon: Da
 
 
 @pytest.fixture
-def client(kind: str, cluster: Any, daemon: Daemon) -> Iterator[AnyClient]:
+def client(kind: str, cluster: Cluster, daemon: Daemon) -> Iterator[AnyClient]:
     cluster.reset()
     client = open_ours(kind, cluster, daemon)
     yield client
