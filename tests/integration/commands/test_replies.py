@@ -90,7 +90,6 @@ def test_c5_methods_return_what_glide_returns(group: str, client: AnyClient) -> 
     assert returned_by(client, calls) == expected_of(group, calls)
 
 
-@pytest.mark.parametrize("protocol", ["RESP3"], indirect=True)
 def test_c5_without_a_daemon_too(kind: str, server: ValkeyServer, tmp_path: Path) -> None:
     runtime_dir = tmp_path / "run"
     runtime_dir.mkdir(mode=0o700)
