@@ -20,8 +20,6 @@ RECORD: dict[str, Any] = json.loads(Path(__file__).with_name("glide.json").read_
 NOT_OFFERED = {name for name in vars(NotOffered) if not name.startswith("_")}
 """Refused by name, with a reason."""
 
-WATCHING = {"watch", "unwatch"}
-
 COMPILED = {"get", "hgetall", "smembers"}
 """The blocking client's hits are compiled code, which does not tell its parameters."""
 
@@ -84,7 +82,7 @@ def test_methods_have_glides_names_and_parameters(client: str) -> None:
         method: signature
         for method, by_signature in RECORD["methods"].items()
         for signature, holders in by_signature.items()
-        if client in holders.split("; ") and method not in NOT_OFFERED | WATCHING
+        if client in holders.split("; ") and method not in NOT_OFFERED
     }
     if "blocking" in client:
         glides = {method: signature for method, signature in glides.items() if method not in COMPILED}
