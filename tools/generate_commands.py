@@ -5,207 +5,129 @@
     tools/generate_commands.py --check   writes nothing; exits 1 when one of them is not up to date
 
 A plan function is a public function of a family's module whose result is annotated `Plan[...]`. Its signature, its
-default values and the first paragraph of its docstring become those of the method, in all three modules.
+default values and the first paragraph of its docstring become those of the method: of both clients, and of batches.
+Commands that only a standalone server has stand in `standalone`, those of a cluster in `cluster`, which also says which
+of all commands take a route there; `batched` has what batches alone have, or with other arguments.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import builtins
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent.parent / "client" / "glidecache"
+from plan_functions import PACKAGE, Command, PlanFunctions, names_in
+
 TARGET = PACKAGE / "_generated"
-FAMILIES = ("strings", "keys", "hashes", "sets", "lists", "sorted_sets", "server", "publish", "scripting")
-CACHED = "cached"
+FAMILIES = (
+    *("strings", "bitmaps", "hyperloglog", "keys", "hashes", "sets", "lists", "sorted_sets", "geo"),
+    *("streams", "stream_groups", "server", "diagnostics", "publish", "scripting"),
+)
+STANDALONE = "standalone"
 CLUSTER = "cluster"
+BATCHED = "batched"
 LINE_LENGTH = 110
 INDENT = " " * 4
 DOCSTRING_QUOTES = '"""'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One plan function, as far as its methods need it."""
-
-    module: str
-    name: str
-    parameters: tuple[str, ...]
-    names: tuple[str, ...]
-    result: str
-    docstring: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
-    """One generated module: what its classes are called, and what a method does with its plan."""
+    """One kind of methods: what they do with their plans."""
 
-    file: str
-    base: str
-    cluster: str
+    prefix: str
     subject: str
     run: str
     method: str
     body: str
-    noqa: str = "N803"
-    with_cached: bool = False
+    noqa: str
+    for_batches: bool = False
 
-    def result(self, command: Command) -> str:
-        """The method's result, as annotated."""
-        return "Self" if self.with_cached else command.result
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Class:
+    """One generated class."""
+
+    name: str
+    title: str
+    commands: list[Command]
+    parent: str = ""
 
 
 FLAVOURS = (
     Flavour(
-        file="async_commands.py",
-        base="AsyncCommands",
-        cluster="AsyncClusterCommands",
+        prefix="Async",
         subject="Commands that are awaited",
-        run="async def _run(self, plan: Plan[Result]) -> Result: ...",
+        run="async def _run(self, plan: Plan[Result], route: Route | None = None) -> Result: ...",
         method="async def",
         body="return await self._run({plan})",
         noqa="ASYNC109, N803",
     ),
     Flavour(
-        file="sync_commands.py",
-        base="SyncCommands",
-        cluster="SyncClusterCommands",
+        prefix="Sync",
         subject="Commands that block",
-        run="def _run(self, plan: Plan[Result]) -> Result: ...",
+        run="def _run(self, plan: Plan[Result], route: Route | None = None) -> Result: ...",
         method="def",
         body="return self._run({plan})",
+        noqa="N803",
     ),
     Flavour(
-        file="batch_commands.py",
-        base="BatchCommands",
-        cluster="ClusterBatchCommands",
+        prefix="Batch",
         subject="Commands that are added to a batch",
         run="def _add(self, plan: Plan[Any]) -> Self: ...",
         method="def",
         body="return self._add({plan})",
-        with_cached=True,
+        noqa="N803",
+        for_batches=True,
     ),
 )
 
 
-class Annotations(ast.NodeTransformer):
-    """Keep the built-in types of annotations apart from methods of the same name, such as `set`."""
-
-    def __init__(self, methods: set[str]) -> None:
-        self._shadowed = methods & set(dir(builtins))
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        """Spell a shadowed name out."""
-        if node.id in self._shadowed:
-            return ast.Attribute(value=ast.Name(id="builtins", ctx=ast.Load()), attr=node.id, ctx=ast.Load())
-        return node
-
-
-def read_tree(module: str) -> ast.Module:
-    """The syntax tree of one family's module."""
-    path = PACKAGE / "commands" / f"{module}.py"
-    return ast.parse(path.read_text(), str(path))
-
-
-def plan_functions(tree: ast.Module) -> list[ast.FunctionDef]:
-    """The plan functions of a module, in its order."""
-    return [
-        node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-        and not node.name.startswith("_")
-        and isinstance(node.returns, ast.Subscript)
-        and ast.unparse(node.returns.value) == "Plan"
-    ]
-
-
-def imported_from(tree: ast.Module) -> dict[str, str]:
-    """Where each name that the module imports comes from."""
-    return {
-        alias.name: node.module or ""
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-
-
-def describe(module: str, function: ast.FunctionDef, annotations: Annotations) -> Command:
-    """What the methods of a plan function need. Raises `ValueError` for what no method could be made of."""
-    arguments = function.args
-    if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
-        message = f"{module}.{function.name}: plan functions take plain arguments only"
-        raise ValueError(message)
-    docstring = ast.get_docstring(function)
-    if not docstring:
-        message = f"{module}.{function.name}: a plan function needs a docstring"
-        raise ValueError(message)
-    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
-    parameters = []
-    for argument, default in zip(arguments.args, defaults, strict=True):
-        if argument.annotation is None:
-            message = f"{module}.{function.name}: {argument.arg} has no annotation"
-            raise ValueError(message)
-        text = f"{argument.arg}: {ast.unparse(annotations.visit(argument.annotation))}"
-        parameters.append(text if default is None else f"{text} = {ast.unparse(default)}")
-    assert isinstance(function.returns, ast.Subscript)
-    return Command(
-        module=module,
-        name=function.name,
-        parameters=tuple(parameters),
-        names=tuple(argument.arg for argument in arguments.args),
-        result=ast.unparse(annotations.visit(function.returns.slice)).replace("'", '"'),
-        docstring=docstring.split("\n\n")[0],
-    )
-
-
-def names_in(annotation: str) -> set[str]:
-    """All names that an annotation mentions."""
-    return {node.id for node in ast.walk(ast.parse(annotation, mode="eval")) if isinstance(node, ast.Name)}
-
-
-def signature(keyword: str, command: Command, result: str) -> str:
+def signature(flavour: Flavour, command: Command) -> str:
     """The method's first line, or lines, as the formatter would break them."""
-    head = f"{INDENT}{keyword} {command.name}("
+    head = f"{INDENT}{flavour.method} {command.name}("
+    end = f") -> {'Self' if flavour.for_batches else command.result}:"
     parameters = ", ".join(("self", *command.parameters))
-    line = f"{head}{parameters}) -> {result}:"
-    if len(line) <= LINE_LENGTH:
-        return line
+    if len(head) + len(parameters) + len(end) <= LINE_LENGTH:
+        return f"{head}{parameters}{end}"
     inner = f"{INDENT * 2}{parameters}"
     if len(inner) <= LINE_LENGTH:
-        return f"{head}\n{inner}\n{INDENT}) -> {result}:"
+        return f"{head}\n{inner}\n{INDENT}{end}"
     lines = "".join(f"{INDENT * 2}{parameter},\n" for parameter in ("self", *command.parameters))
-    return f"{head}\n{lines}{INDENT}) -> {result}:"
+    return f"{head}\n{lines}{INDENT}{end}"
 
 
-def method(flavour: Flavour, command: Command, base: Command | None) -> str:
-    """One method. `base`: the command that it overrides."""
-    text = signature(flavour.method, command, flavour.result(command))
-    if base is not None and command.parameters[: len(base.parameters)] != base.parameters:
-        first, newline, rest = text.partition("\n")
-        # GLIDE's own: the cluster's client has the arguments in another order.
-        text = f"{first}  # type: ignore[override]{newline}{rest}"
+def method(flavour: Flavour, command: Command) -> str:
+    """One method."""
     paragraph = command.docstring.replace("\n", f"\n{INDENT * 2}")
-    plan = f"_{command.module}.{command.name}({', '.join(command.names)})"
+    plan = f"_{command.module}.{command.name}({', '.join(command.passed)})"
+    if command.routed:
+        plan += ", route"
     body = flavour.body.format(plan=plan)
     if len(INDENT * 2 + body) > LINE_LENGTH:
         head, tail = flavour.body.split("{plan}")
         body = f"{head}\n{INDENT * 3}{plan}\n{INDENT * 2}{tail}"
     quotes = DOCSTRING_QUOTES
-    return f"{text}\n{INDENT * 2}{quotes}{paragraph}{quotes}\n{INDENT * 2}{body}\n"
+    return f"{signature(flavour, command)}\n{INDENT * 2}{quotes}{paragraph}{quotes}\n{INDENT * 2}{body}\n"
 
 
-def imports(flavour: Flavour, commands: list[Command], origins: dict[str, str]) -> str:
+def imports(flavour: Flavour, classes: list[Class], origins: dict[str, str]) -> str:
     """The imports that only type checkers need."""
-    used = {"Plan"}
-    for command in commands:
-        for parameter in command.parameters:
-            used |= names_in(parameter.partition(": ")[2].partition(" = ")[0])
-        used |= names_in(flavour.result(command))
-    used |= {"Any", "Self"} if flavour.with_cached else {"TypeVar"}
-    origins = {**origins, "Plan": "glidecache.plan", "Any": "typing", "Self": "typing", "TypeVar": "typing"}
+    used: set[str] = set()
+    for each in classes:
+        if not each.parent:
+            used |= {"Plan", "Any", "Self"} if flavour.for_batches else {"Plan", "Route", "TypeVar"}
+        for command in each.commands:
+            for parameter in command.parameters:
+                used |= names_in(parameter.lstrip("*").partition(": ")[2].partition(" = ")[0])
+            used |= {"Self"} if flavour.for_batches else names_in(command.result)
+    origins = {
+        **origins,
+        "ClusterResponse": "glidecache.routes",
+        "Plan": "glidecache.plan",
+        "Route": "glidecache.routes",
+        **dict.fromkeys(("Any", "Self", "TypeVar"), "typing"),
+    }
     by_module: dict[str, set[str]] = {}
     for name in used & origins.keys():
         by_module.setdefault(origins[name], set()).add(name)
@@ -222,39 +144,27 @@ def imports(flavour: Flavour, commands: list[Command], origins: dict[str, str]) 
             names = "".join(f"{INDENT * 2}{name},\n" for name in sorted(by_module[module]))
             line = f"{INDENT}from {module} import (\n{names}{INDENT})"
         lines.append(line)
-    if not flavour.with_cached:
+    if "TypeVar" in used:
         lines += ["", f'{INDENT}Result = TypeVar("Result")']
     return "\n".join(lines)
 
 
-def generated_class(
-    flavour: Flavour, name: str, title: str, commands: list[Command], bases: list[Command], parent: str = ""
-) -> str:
+def class_text(flavour: Flavour, each: Class) -> str:
     """One class with a method for each command."""
-    overridden = {command.name: command for command in bases}
-    head = f"class {name}({parent}):" if parent else f"class {name}:"
-    text = f'{head}\n{INDENT}"""{flavour.subject}: {title}."""\n\n{INDENT}__slots__ = ()\n\n'
-    if not parent:
+    head = f"class {each.name}({each.parent}):" if each.parent else f"class {each.name}:"
+    text = f'{head}\n{INDENT}"""{flavour.subject}: {each.title}."""\n\n{INDENT}__slots__ = ()\n\n'
+    if not each.parent:
         text += f"{INDENT}if TYPE_CHECKING:\n\n{INDENT * 2}{flavour.run}\n\n"
-    return text + "\n".join(method(flavour, command, overridden.get(command.name)) for command in commands)
+    return text + "\n".join(method(flavour, command) for command in each.commands)
 
 
-def render(flavour: Flavour) -> str:
-    """The text of one generated module."""
-    families = (*((CACHED,) if flavour.with_cached else ()), *FAMILIES)
-    trees = {module: read_tree(module) for module in (*families, CLUSTER)}
-    functions = {module: plan_functions(tree) for module, tree in trees.items()}
-    annotations = Annotations({function.name for found in functions.values() for function in found})
-    origins = {name: module for tree in trees.values() for name, module in imported_from(tree).items()}
-    standalone = [
-        describe(module, function, annotations) for module in families for function in functions[module]
-    ]
-    cluster = [describe(CLUSTER, function, annotations) for function in functions[CLUSTER]]
-    typed = "\n".join(
-        f"{INDENT}from glidecache.commands import {module} as _{module}" for module in sorted(trees)
-    )
-    lazy = "\n".join(
-        f'{INDENT}_{module} = LazyModule("glidecache.commands.{module}")' for module in sorted(trees)
+def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str], parent_module: str) -> str:
+    """The text of one generated module. parent_module: where the classes' parent stands, if not here."""
+    modules = sorted({command.module for each in classes for command in each.commands})
+    typed = "\n".join(f"{INDENT}from glidecache.commands import {module} as _{module}" for module in modules)
+    lazy = "\n".join(f'{INDENT}_{module} = LazyModule("glidecache.commands.{module}")' for module in modules)
+    before = (
+        [f"from glidecache._generated.{parent_module} import {classes[0].parent}"] if parent_module else []
     )
     return "\n".join(
         (
@@ -263,24 +173,83 @@ def render(flavour: Flavour) -> str:
             "",
             "from __future__ import annotations",
             "",
+            *before,
             "from glidecache.lazy import LazyModule",
             "",
             "TYPE_CHECKING = False",
             "if TYPE_CHECKING:",
-            imports(flavour, [*standalone, *cluster], origins),
+            imports(flavour, classes, origins),
             "",
             typed,
             "else:",
             lazy,
             "",
             "",
-            generated_class(flavour, flavour.base, "those of a standalone server", standalone, []),
-            "",
-            generated_class(
-                flavour, flavour.cluster, "those of a cluster", cluster, standalone, parent=flavour.base
-            ),
+            "\n\n".join(class_text(flavour, each) for each in classes),
         )
     )
+
+
+def render(flavour: Flavour, plans: PlanFunctions) -> dict[str, str]:
+    """The texts of a flavour's modules, by file name: what all and a standalone server have, and a cluster's."""
+    by_each = plans.constant(CLUSTER, "ANSWERED_BY_EACH")
+    together = plans.constant(CLUSTER, "ANSWERED_TOGETHER")
+    routed = {
+        (module, name) for table in (by_each, together) for module, names in table.items() for name in names
+    }
+    common = [command for family in FAMILIES for command in plans.by_module[family]]
+    known = {(command.module, command.name) for command in (*common, *plans.by_module[CLUSTER])}
+    if routed - known:
+        message = f"{CLUSTER} gives a route to what is no plan function: {sorted(routed - known)}"
+        raise ValueError(message)
+    own = plans.by_module[CLUSTER]
+    if flavour.for_batches:
+        # In a batch no command has a route of its own.
+        own = [command for command in own if (CLUSTER, command.name) not in routed]
+        special = {command.name: command for command in plans.by_module[BATCHED]}
+        common = [command for command in common if command.name not in special] + list(special.values())
+        routed = set()
+    names = {command.name for command in common}
+    of_standalone = plans.by_module[STANDALONE]
+    if flavour.for_batches:
+        # There a reply is one server's, whichever mode it is in.
+        of_standalone = [command for command in of_standalone if command.name not in names]
+    replaced = {command.name for command in of_standalone}
+    apart = {command.name for command in own}
+    differing = [
+        command for command in common if (command.module, command.name) in routed or command.name in apart
+    ]
+    shared = [command for command in common if command not in differing]
+    of_cluster = [
+        command.with_route(by_each=command.name in by_each.get(command.module, ()))
+        if (command.module, command.name) in routed
+        else command
+        for command in (*differing, *own)
+        if command.module == CLUSTER or command.name not in apart
+    ]
+    base = f"{flavour.prefix}Commands"
+    file = base.removesuffix("Commands").lower()
+    classes = [
+        Class(name=base, title="those of every server", commands=shared),
+        Class(
+            name=f"{flavour.prefix}StandaloneCommands",
+            title="those of a standalone server",
+            commands=[*(each for each in differing if each.name not in replaced), *of_standalone],
+            parent=base,
+        ),
+    ]
+    cluster = Class(
+        name=f"{flavour.prefix}ClusterCommands",
+        title="those of a cluster",
+        commands=of_cluster,
+        parent=base,
+    )
+    return {
+        f"{file}_commands.py": module_text(flavour, classes, plans.origins, ""),
+        f"{file}_cluster_commands.py": module_text(
+            flavour, [cluster], plans.origins, parent_module=f"{file}_commands"
+        ),
+    }
 
 
 def main() -> int:
@@ -290,18 +259,18 @@ def main() -> int:
         "--check", action="store_true", help="write nothing; fail when something is out of date"
     )
     check = parser.parse_args().check
+    plans = PlanFunctions((*FAMILIES, STANDALONE, CLUSTER, BATCHED))
     stale = []
     for flavour in FLAVOURS:
-        path = TARGET / flavour.file
-        text = render(flavour)
-        if path.exists() and path.read_text() == text:
-            continue
-        stale.append(path)
-        if not check:
-            path.write_text(text)
+        for file, text in render(flavour, plans).items():
+            path = TARGET / file
+            if path.exists() and path.read_text() == text:
+                continue
+            stale.append(file)
+            if not check:
+                path.write_text(text)
     if check and stale:
-        names = ", ".join(path.name for path in stale)
-        print(f"not up to date: {names}; run tools/generate_commands.py", file=sys.stderr)
+        print(f"not up to date: {', '.join(stale)}; run tools/generate_commands.py", file=sys.stderr)
         return 1
     return 0
 

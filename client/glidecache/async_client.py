@@ -1,9 +1,10 @@
-"""The asyncio clients."""
+"""What the asyncio clients have in common, and the one of a standalone server."""
 
 from __future__ import annotations
 
-from glidecache._generated.async_commands import AsyncClusterCommands, AsyncCommands
+from glidecache._generated.async_commands import AsyncStandaloneCommands
 from glidecache.metrics import AwaitableFloat, AwaitableInt, read_metrics
+from glidecache.not_offered import NotOffered
 from glidecache_shared.kinds import HASH, SET, STRING
 
 TYPE_CHECKING = False
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
-    from glidecache.batch import Batch, BatchOptions, ClusterBatch, ClusterBatchOptions
+    from glidecache.batch import Batch, BatchOptions
     from glidecache.calls import Calls
     from glidecache.commands.options.script import Script
-    from glidecache.config import GlideClientConfiguration, GlideClusterClientConfiguration
+    from glidecache.config import GlideClientConfiguration
     from glidecache.encoding import Argument
     from glidecache.plan import Plan
+    from glidecache.routes import Route
     from glidecache.session import Session
     from glidecache.settings import Settings
     from glidecache_shared.pool.reader import PoolReader
@@ -32,7 +34,7 @@ def _no_pool(_key: Argument) -> None:
 _CLOSED = "the client is closed"
 
 
-class AsyncClient:
+class AsyncClient(NotOffered):
     """What both asyncio clients have in common.
 
     A hit is answered from shared memory without suspending. Any number of tasks, of any number of event loops, may
@@ -56,7 +58,9 @@ class AsyncClient:
         self._settings = settings
         channels = LoopChannels(settings)
         self._session: Session = Session(settings, channels, direct, self)
-        self._calls: Calls = Calls(self._session, channels, has_cache=settings.cache is not None)
+        self._calls: Calls = Calls(
+            self._session, channels, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
+        )
         self._use_pool(None)
 
     async def close(self, err_message: str | None = None) -> None:
@@ -109,13 +113,6 @@ class AsyncClient:
         """
         return await self._calls.get_many(keys)
 
-    async def custom_command(self, command_args: list[Argument]) -> Any:
-        """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
-
-        Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
-        """
-        return await self._calls.custom(command_args)
-
     async def watch(self, keys: list[Argument]) -> Literal["OK"]:
         """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
 
@@ -161,8 +158,8 @@ class AsyncClient:
         """How many lookups the pool has answered; may be awaited or not. Raises `RequestError` (C14)."""
         return AwaitableInt(read_metrics(self._session, self._settings, counters=True).total_lookups)
 
-    async def _run(self, plan: Plan[Result]) -> Result:
-        return await self._calls.command(plan)
+    async def _run(self, plan: Plan[Result], route: Route | None = None) -> Result:
+        return await self._calls.command(plan, route)
 
     async def _open(self) -> Self:
         try:
@@ -178,7 +175,7 @@ class AsyncClient:
         self._cached_smembers = _no_pool if reader is None else reader.smembers
 
 
-class GlideClient(AsyncClient, AsyncCommands):
+class GlideClient(AsyncClient, AsyncStandaloneCommands):
     """A client of one server and its replicas, for asyncio."""
 
     @classmethod
@@ -194,6 +191,13 @@ class GlideClient(AsyncClient, AsyncCommands):
         need_config(config, GlideClientConfiguration, cls)
         return await cls(Settings(config, "standalone"))._open()
 
+    async def custom_command(self, command_args: list[Argument]) -> Any:
+        """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
+
+        Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
+        """
+        return await self._calls.custom(command_args)
+
     async def exec(
         self, batch: Batch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
@@ -204,29 +208,3 @@ class GlideClient(AsyncClient, AsyncCommands):
         from glidecache.batch import Batch
 
         return await self._calls.execute(batch, options, expected=Batch, raise_on_error=raise_on_error)
-
-
-class GlideClusterClient(AsyncClient, AsyncClusterCommands):
-    """A client of a cluster, for asyncio."""
-
-    @classmethod
-    async def create(cls, config: GlideClusterClientConfiguration) -> Self:
-        """Attach to the daemon and have it check the cluster once; as `GlideClient.create`."""
-        from glidecache.config import GlideClusterClientConfiguration
-        from glidecache.settings import Settings, need_config
-
-        need_config(config, GlideClusterClientConfiguration, cls)
-        return await cls(Settings(config, "cluster"))._open()
-
-    async def unwatch(self, route: Any = None) -> Literal["OK"]:
-        """Watch nothing any more (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
-        del route
-        return await self._calls.unwatch()
-
-    async def exec(
-        self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None
-    ) -> list[Any] | None:
-        """Run a batch; as `GlideClient.exec`."""
-        from glidecache.batch import ClusterBatch
-
-        return await self._calls.execute(batch, options, expected=ClusterBatch, raise_on_error=raise_on_error)

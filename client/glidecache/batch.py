@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from glidecache._generated.batch_commands import BatchCommands, ClusterBatchCommands
+from glidecache._generated.batch_cluster_commands import BatchClusterCommands
+from glidecache._generated.batch_commands import BatchStandaloneCommands
 from glidecache.config.checks import need_ms
 from glidecache.encoding import encode_each
 from glidecache.errors import ConfigurationError
+from glidecache.not_offered import NotOffered
 from glidecache.plan import Plan
 from glidecache.reply_shapes import decoder_for
+from glidecache.routes import need_route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
     from glidecache.encoding import Argument
+    from glidecache.routes import SingleNodeRoute
 
 
-class _Plans:
+class _Plans(NotOffered):
     """The commands of a batch, in order. Not safe for several threads at once; may be run any number of times."""
 
     def __init__(self, is_atomic: bool) -> None:
@@ -42,11 +46,11 @@ class _Plans:
         return self
 
 
-class Batch(_Plans, BatchCommands):
+class Batch(_Plans, BatchStandaloneCommands):
     """Commands for a standalone server, to be run by `exec`: a transaction if `is_atomic`, else a pipeline."""
 
 
-class ClusterBatch(_Plans, ClusterBatchCommands):
+class ClusterBatch(_Plans, BatchClusterCommands):
     """Commands for a cluster, to be run by `exec`: a transaction (of one slot) if `is_atomic`, else a pipeline."""
 
 
@@ -58,17 +62,49 @@ class BatchOptions:
         self.timeout = timeout
 
 
-class ClusterBatchOptions(BatchOptions):
-    """As `BatchOptions`. A route or a retry strategy of one's own is not supported yet."""
+class BatchRetryStrategy:
+    """What is repeated of a batch: commands that a server could not run yet, or all after a lost connection.
 
-    def __init__(self, timeout: int | None = None, route: Any = None, retry_strategy: Any = None) -> None:
+    Neither can be chosen here: the daemon repeats reads alone.
+    """
+
+    def __init__(self, retry_server_error: bool = False, retry_connection_error: bool = False) -> None:
+        self.retry_server_error = retry_server_error
+        self.retry_connection_error = retry_connection_error
+
+
+class ClusterBatchOptions(BatchOptions):
+    """As `BatchOptions`; `route`: the one node that runs the batch.
+
+    Raises `TypeError` for a route to several nodes, `ConfigurationError` for a strategy that would repeat more than
+    reads.
+    """
+
+    def __init__(
+        self,
+        timeout: int | None = None,
+        route: SingleNodeRoute | None = None,
+        retry_strategy: BatchRetryStrategy | None = None,
+    ) -> None:
         super().__init__(timeout)
-        for name, value in (("route", route), ("retry_strategy", retry_strategy)):
-            if value is not None:
-                message = (
-                    f"ClusterBatchOptions: {name} is not supported: the daemon routes, and repeats only reads"
-                )
-                raise ConfigurationError(message)
+        need_route(route)
+        if route is not None and not route.is_single_node:
+            message = f"ClusterBatchOptions: route must lead to one node, not {type(route).__name__}"
+            raise TypeError(message)
+        if retry_strategy is not None:
+            _need_plain_strategy(retry_strategy)
+        self.route = route
+        self.retry_strategy = retry_strategy
+
+
+def _need_plain_strategy(strategy: object) -> None:
+    if not isinstance(strategy, BatchRetryStrategy):
+        message = f"retry_strategy must be a BatchRetryStrategy, not {type(strategy).__name__}"
+        raise TypeError(message)
+    for name in ("retry_server_error", "retry_connection_error"):
+        if getattr(strategy, name):
+            message = f"BatchRetryStrategy: {name}=True is not supported: the daemon repeats reads alone"
+            raise ConfigurationError(message)
 
 
 def custom_plan(command_args: list[Argument]) -> Plan[Any]:

@@ -5,7 +5,6 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 
 from __future__ import annotations
 
-from glidecache.batch import BatchOptions, ClusterBatch, custom_plan
 from glidecache.decoding import to_map, to_set
 from glidecache.encoding import encode, encode_each
 from glidecache.errors import RequestError
@@ -22,16 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Literal, TypeVar
 
-    from glidecache.batch import Batch
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.channel import Channels
     from glidecache.commands.options.script import Script
+    from glidecache.commands.options.server import ObjectType
     from glidecache.encoding import Argument
     from glidecache.plan import Plan
+    from glidecache.routes import Route
+    from glidecache.scan_cursor import ClusterScanCursor
     from glidecache.session import Session
 
     Result = TypeVar("Result")
 
+batches = LazyModule("glidecache.batch")
+cluster_scan = LazyModule("glidecache.cluster_scan")
 invoking = LazyModule("glidecache.commands.invoking")
+node_replies = LazyModule("glidecache.node_replies")
+routes = LazyModule("glidecache.routes")
 
 _MS = 1_000_000
 
@@ -42,23 +48,31 @@ _CACHED_ARGUMENTS = 2
 class Calls:
     """A client's calls. Safe for threads, loops and forks, as its session is."""
 
-    def __init__(self, session: Session, channels: Channels, *, has_cache: bool) -> None:
+    def __init__(self, session: Session, channels: Channels, *, has_cache: bool, is_cluster: bool) -> None:
         self._session = session
         self._has_cache = has_cache
+        self._is_cluster = is_cluster
         self._watching = Watching(session, channels)
 
-    async def command(self, plan: Plan[Result]) -> Result:
-        """Run one plan: whatever it is, it goes to the server (contract C1)."""
+    async def command(self, plan: Plan[Result], route: Route | None = None) -> Result:
+        """Run one plan: whatever it is, it goes to the server (contract C1), to the nodes of the route if there is one.
+
+        From several nodes that do not answer together the result is a map from address to result.
+        """
         args = plan.args
+        body: tuple[Any, ...] = (args,)
+        if route is not None:
+            routes.need_route(route)
+            body = (args, route.as_wire())
         waits_ns = patience_ns(args)
         reply = await self._session.call(
             protocol.COMMAND,
-            (args,),
+            body,
             repeatable=is_known_read(args),
             timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
             directly=lambda direct, seconds: direct.command(args, seconds),
         )
-        return plan.result(reply)
+        return self._result(plan, reply, route)  # type: ignore[no-any-return]
 
     async def read(self, kind: int, key: Argument) -> Any:
         """A cacheable read that did not hit in this process (contract C4, C7a)."""
@@ -97,13 +111,16 @@ class Calls:
                 values[index] = value
         return values
 
-    async def custom(self, command_args: list[Argument]) -> Any:
-        """Any command; a cacheable one with exactly its two arguments goes through the cache (contract C1)."""
-        plan = custom_plan(command_args)
+    async def custom(self, command_args: list[Argument], route: Route | None = None) -> Any:
+        """Any command; a cacheable one with exactly its two arguments goes through the cache (contract C1).
+
+        Not with a route: who says which node is to answer does not ask the cache.
+        """
+        plan: Plan[Any] = batches.custom_plan(command_args)
         args = plan.args
-        kind = KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS else None
+        kind = KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS and route is None else None
         if kind is None:
-            return await self.command(plan)
+            return await self.command(plan, route)
         reader = self._session.reader
         value = None if reader is None else reader.lookup(args[1], kind)
         return await self.read(kind, args[1]) if value is None else value
@@ -127,21 +144,28 @@ class Calls:
             return []
         atomic = batch.is_atomic
         commands = [plan.args for plan in plans]
+        route: Route | None = getattr(options, "route", None)
         timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
         watch = self._watching.take() if atomic else 0
         if watch:
+            # It runs where its keys are watched.
             replies = await self._watching.execute(watch, commands, timeout_ns)
         else:
             replies = await self._session.call(
                 protocol.BATCH,
-                (atomic, commands),
+                (atomic, commands) if route is None else (atomic, commands, route.as_wire()),
                 repeatable=all(map(is_known_read, commands)),
                 timeout_ns=timeout_ns,
                 directly=lambda direct, seconds: direct.batch(commands, seconds, atomic=atomic),
             )
         if replies is None:
             return None
-        results = [_result(plan, reply) for plan, reply in zip(plans, replies, strict=True)]
+        # A transaction, and a batch with a route, runs on one node.
+        decode = _on_one_node if atomic or route is not None else self._result
+        results = [
+            error_for_reply(str(reply)) if isinstance(reply, protocol.ReplyError) else decode(plan, reply)
+            for plan, reply in zip(plans, replies, strict=True)
+        ]
         if raise_on_error:
             for result in results:
                 if isinstance(result, RequestError):
@@ -157,15 +181,43 @@ class Calls:
         return await self._watching.unwatch()
 
     async def invoke_script(
-        self, script: Script, keys: list[Argument] | None, args: list[Argument] | None
+        self,
+        script: Script,
+        keys: list[Argument] | None,
+        args: list[Argument] | None,
+        route: Route | None = None,
     ) -> Any:
         """Run a script by its hash, and as a whole where the server does not know it."""
+        by_hash = invoking.by_hash(script, keys, args)
+        if route is not None:
+            routes.need_route(route)
+            if not route.is_single_node:
+                # What does not know the script must not be found out by running it on those that do.
+                await self.command(invoking.loading(script), route)
         try:
-            return await self.command(invoking.by_hash(script, keys, args))
+            return await self.command(by_hash, route)
         except RequestError as error:
             if not invoking.is_unknown(error):
                 raise
-        return await self.command(invoking.by_code(script, keys, args))
+        return await self.command(invoking.by_code(script, keys, args), route)
+
+    async def scan(
+        self,
+        cursor: ClusterScanCursor,
+        match: Argument | None,
+        count: int | None,
+        type: ObjectType | None,
+        *,
+        allow_non_covered_slots: bool,
+    ) -> list[Any]:
+        """One step over all keys of a cluster: `[next cursor, [key, …]]`."""
+        scan = cluster_scan.ClusterScan(self.command, match, count, type)
+        return await scan.step(cursor, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
+
+    def _result(self, plan: Plan[Any], reply: Any, route: Route | None = None) -> Any:
+        if self._is_cluster and node_replies.is_by_node(plan.args, route):
+            return node_replies.decode_each(plan.result, reply)
+        return plan.result(reply)
 
     def _batch_timeout_ns(
         self, commands: Sequence[Sequence[bytes]], options: BatchOptions | None, *, atomic: bool
@@ -177,9 +229,7 @@ class Calls:
         return self._session.timeout_ns + waits_ns if waits_ns else None
 
 
-def _result(plan: Plan[Any], reply: Any) -> Any:
-    if isinstance(reply, protocol.ReplyError):
-        return error_for_reply(str(reply))
+def _on_one_node(plan: Plan[Any], reply: Any) -> Any:
     return plan.result(reply)
 
 
@@ -187,7 +237,7 @@ def _need_batch(batch: object, options: object, expected: type) -> None:
     if not isinstance(batch, expected):
         message = f"batch must be a {expected.__name__}, not {type(batch).__name__}"
         raise TypeError(message)
-    if options is not None and not isinstance(options, BatchOptions):
+    if options is not None and not isinstance(options, batches.BatchOptions):
         message = f"options must be a BatchOptions, not {type(options).__name__}"
         raise TypeError(message)
 

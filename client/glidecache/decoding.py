@@ -115,6 +115,74 @@ def to_libraries(reply: list[Any]) -> list[dict[bytes, Any]]:
     return libraries
 
 
+def to_function_stats(reply: Any) -> dict[bytes, Any]:
+    """What `FUNCTION STATS` tells: the running function, or None, and each engine's numbers."""
+    stats = to_map(reply)
+    running = stats[b"running_script"]
+    engines = {name: to_map(numbers) for name, numbers in to_map(stats[b"engines"]).items()}
+    return {**stats, b"running_script": None if running is None else to_map(running), b"engines": engines}
+
+
+def to_positions(reply: list[Any]) -> list[list[float] | None]:
+    """Positions as `[longitude, latitude]`, each of which may be None."""
+    return [None if item is None else [float(item[0]), float(item[1])] for item in reply]
+
+
+def to_found_places(reply: list[list[Any]]) -> list[list[Any]]:
+    """Members with what else was asked for: a distance, a hash, a position."""
+    return [[member, [_place_detail(detail) for detail in details]] for member, *details in reply]
+
+
+def _place_detail(detail: Any) -> Any:
+    if isinstance(detail, list):
+        return [float(degrees) for degrees in detail]
+    return detail if isinstance(detail, int) else float(detail)
+
+
+def to_maps(reply: list[Any]) -> list[dict[bytes, Any]]:
+    """A list of maps."""
+    return [to_map(item) for item in reply]
+
+
+def to_entries(reply: list[Any]) -> dict[bytes, Any]:
+    """A stream's entries by ID, each as pairs of field and value; None for one that was deleted while it was pending.
+
+    Before Valkey 7 a claimed entry that is no longer there comes as None without an ID: it is left out.
+    """
+    return {item[0]: None if item[1] is None else to_pairs(item[1]) for item in reply if item is not None}
+
+
+def to_streams(reply: Any) -> dict[bytes, dict[bytes, Any]]:
+    """The entries of several streams, by key."""
+    items = reply.items() if isinstance(reply, dict) else reply
+    return {key: to_entries(entries) for key, entries in items}
+
+
+def to_claimed(reply: list[Any]) -> list[Any]:
+    """`XAUTOCLAIM`: where to go on, the entries, and from Valkey 7 on the IDs of deleted ones."""
+    return [reply[0], to_entries(reply[1]), *reply[2:]]
+
+
+def to_whole_stream(reply: Any) -> dict[bytes, Any]:
+    """`XINFO STREAM … FULL`: a map, with its groups as maps, and their consumers as maps."""
+    stream = to_map(reply)
+    groups = to_maps(stream[b"groups"])
+    for group in groups:
+        group[b"consumers"] = to_maps(group[b"consumers"])
+    return {**stream, b"groups": groups}
+
+
+def to_memory_figures(reply: Any) -> dict[bytes, Any]:
+    """`MEMORY STATS`: databases as maps, ratios as floats, which RESP2 has as text."""
+
+    def figure(value: Any) -> Any:
+        if isinstance(value, list):
+            return to_map(value)
+        return float(value) if isinstance(value, bytes) else value
+
+    return {name: figure(value) for name, value in to_map(reply).items()}
+
+
 def optional(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """`decode` for replies that may be None."""
     return lambda reply: None if reply is None else decode(reply)

@@ -120,8 +120,7 @@ class Direct:
             try:
                 with _tls_options(self._settings.spec) as tls_options:
                     options = self._options(host, port, _seconds_until(deadline))
-                    connection = self._make({**options, **tls_options})
-                    await self._open(connection)
+                    connection = await self._handshake({**options, **tls_options})
                 if len(addresses) == 1 or await self._is_primary(connection, deadline):
                     return connection
             except (ValkeyError, OSError) as error:
@@ -130,6 +129,18 @@ class Direct:
                 await self._drop(connection)
                 problems.append(f"{host}:{port}: a replica, not the primary")
         raise ConnectionError("; ".join(problems))
+
+    async def _handshake(self, options: dict[str, Any]) -> Any:
+        """RESP3 where the server speaks it, RESP2 with older or restricted servers: as the daemon."""
+        from valkey.exceptions import ResponseError
+
+        connection = self._make({**options, "protocol": 3})
+        try:
+            await self._open(connection)
+        except ResponseError:
+            connection = self._make({**options, "protocol": 2})
+            await self._open(connection)
+        return connection
 
     async def _is_primary(self, connection: Any, deadline: float) -> bool:
         await self._send(connection, [(b"ROLE",)], deadline)
@@ -146,7 +157,6 @@ class Direct:
             "username": spec["username"],
             "password": spec["password"],
             "client_name": spec["client_name"],
-            "protocol": 3,
             "socket_timeout": timeout_seconds,
             "socket_connect_timeout": timeout_seconds,
             # No CLIENT SETINFO: not every server has it (contract C16).

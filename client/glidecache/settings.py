@@ -53,6 +53,11 @@ class Settings:
         self.spec = _spec(config, mode)
 
     @property
+    def is_cluster(self) -> bool:
+        """Whether the servers are a cluster."""
+        return self.spec["mode"] == "cluster"  # type: ignore[no-any-return]
+
+    @property
     def addresses(self) -> list[tuple[str, int]]:
         """The client's own servers; none where the daemon's configuration has them."""
         return [(host, port) for host, port in self.spec["addresses"] or ()]

@@ -5,8 +5,9 @@ from glidecache.sync import GlideClient
 
 from __future__ import annotations
 
-from glidecache._generated.sync_commands import SyncClusterCommands, SyncCommands
+from glidecache._generated.sync_commands import SyncStandaloneCommands
 from glidecache.metrics import read_metrics
+from glidecache.not_offered import NotOffered
 from glidecache_shared.pool.reader import CachedReads
 
 TYPE_CHECKING = False
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
-    from glidecache.batch import Batch, BatchOptions, ClusterBatch, ClusterBatchOptions
+    from glidecache.batch import Batch, BatchOptions
     from glidecache.calls import Calls
     from glidecache.commands.options.script import Script
-    from glidecache.config import GlideClientConfiguration, GlideClusterClientConfiguration
+    from glidecache.config import GlideClientConfiguration
     from glidecache.encoding import Argument
     from glidecache.plan import Plan
+    from glidecache.routes import Route
     from glidecache.session import Session
     from glidecache.settings import Settings
+    from glidecache.sync_cluster import GlideClusterClient
     from glidecache_shared.pool.reader import PoolReader
 
     Result = TypeVar("Result")
@@ -32,7 +35,7 @@ __all__ = ["GlideClient", "GlideClusterClient"]
 _CLOSED = "the client is closed"
 
 
-class BlockingClient(CachedReads):
+class BlockingClient(CachedReads, NotOffered):
     """What both blocking clients have in common.
 
     `get`, `hgetall` and `smembers` answer hits from compiled code, without a system call. Any number of threads may use
@@ -53,7 +56,9 @@ class BlockingClient(CachedReads):
         self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
         channels = ThreadChannels(settings)
         self._session: Session = Session(settings, channels, direct, self)
-        self._calls: Calls = Calls(self._session, channels, has_cache=settings.cache is not None)
+        self._calls: Calls = Calls(
+            self._session, channels, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
+        )
 
     def close(self, err_message: str | None = None) -> None:
         """End this client; others that share its cache are unaffected. Idempotent.
@@ -80,13 +85,6 @@ class BlockingClient(CachedReads):
         None for a missing key and for a value that is no string.
         """
         return self._finish(self._calls.get_many(keys))  # type: ignore[no-any-return]
-
-    def custom_command(self, command_args: list[Argument]) -> Any:
-        """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
-
-        Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
-        """
-        return self._finish(self._calls.custom(command_args))
 
     def watch(self, keys: list[Argument]) -> Literal["OK"]:
         """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
@@ -133,8 +131,8 @@ class BlockingClient(CachedReads):
         """How many lookups the pool has answered. Raises `RequestError` (contract C14)."""
         return read_metrics(self._session, self._settings, counters=True).total_lookups
 
-    def _run(self, plan: Plan[Result]) -> Result:
-        return self._finish(self._calls.command(plan))  # type: ignore[no-any-return]
+    def _run(self, plan: Plan[Result], route: Route | None = None) -> Result:
+        return self._finish(self._calls.command(plan, route))  # type: ignore[no-any-return]
 
     def _read_miss(self, kind: int, key: Argument) -> Any:
         return self._finish(self._calls.read(kind, key))
@@ -151,7 +149,7 @@ class BlockingClient(CachedReads):
         self._reader = reader
 
 
-class GlideClient(BlockingClient, SyncCommands):
+class GlideClient(BlockingClient, SyncStandaloneCommands):
     """A client of one server and its replicas, for threads."""
 
     @classmethod
@@ -167,6 +165,13 @@ class GlideClient(BlockingClient, SyncCommands):
         need_config(config, GlideClientConfiguration, cls)
         return cls(Settings(config, "standalone"))._open()
 
+    def custom_command(self, command_args: list[Argument]) -> Any:
+        """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
+
+        Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
+        """
+        return self._finish(self._calls.custom(command_args))
+
     def exec(
         self, batch: Batch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
@@ -180,28 +185,12 @@ class GlideClient(BlockingClient, SyncCommands):
         return self._finish(execution)  # type: ignore[no-any-return]
 
 
-class GlideClusterClient(BlockingClient, SyncClusterCommands):
-    """A client of a cluster, for threads."""
+def __getattr__(name: str) -> object:
+    # Who talks to one server does not load what a cluster's commands need.
+    if name != "GlideClusterClient":
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from glidecache.sync_cluster import GlideClusterClient
 
-    @classmethod
-    def create(cls, config: GlideClusterClientConfiguration) -> Self:
-        """Attach to the daemon and have it check the cluster once; as `GlideClient.create`."""
-        from glidecache.config import GlideClusterClientConfiguration
-        from glidecache.settings import Settings, need_config
-
-        need_config(config, GlideClusterClientConfiguration, cls)
-        return cls(Settings(config, "cluster"))._open()
-
-    def unwatch(self, route: Any = None) -> Literal["OK"]:
-        """Watch nothing any more (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
-        del route
-        return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
-
-    def exec(
-        self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None
-    ) -> list[Any] | None:
-        """Run a batch; as `GlideClient.exec`."""
-        from glidecache.batch import ClusterBatch
-
-        execution = self._calls.execute(batch, options, expected=ClusterBatch, raise_on_error=raise_on_error)
-        return self._finish(execution)  # type: ignore[no-any-return]
+    globals()[name] = GlideClusterClient
+    return GlideClusterClient

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Literal, TypeVar
 
+    from glidecache.commands.options.bitmaps import (
+        BitFieldGet,
+        BitFieldSubCommands,
+        BitwiseOperation,
+        OffsetOptions,
+    )
     from glidecache.commands.options.conditions import (
         ConditionalChange,
         HashFieldConditionalChange,
@@ -18,9 +24,22 @@ if TYPE_CHECKING:
         ValueComparison,
     )
     from glidecache.commands.options.expiry import ExpireOptions, ExpiryGetEx, ExpirySet
+    from glidecache.commands.options.geo import (
+        GeoSearchByBox,
+        GeoSearchByRadius,
+        GeoSearchCount,
+        GeoUnit,
+        GeospatialData,
+    )
     from glidecache.commands.options.placement import InsertPosition, Limit, ListDirection, OrderBy
     from glidecache.commands.options.script import FunctionRestorePolicy
-    from glidecache.commands.options.server import FlushMode, InfoSection, ObjectType
+    from glidecache.commands.options.server import (
+        ClientPauseMode,
+        FlushMode,
+        InfoSection,
+        MigrateOptions,
+        ObjectType,
+    )
     from glidecache.commands.options.sorted_sets import (
         AggregationType,
         InfBound,
@@ -31,13 +50,28 @@ if TYPE_CHECKING:
         ScoreBoundary,
         ScoreFilter,
     )
+    from glidecache.commands.options.streams import (
+        StreamAddOptions,
+        StreamClaimOptions,
+        StreamGroupOptions,
+        StreamPendingOptions,
+        StreamRangeBound,
+        StreamReadGroupOptions,
+        StreamReadOptions,
+        StreamTrimOptions,
+    )
+    from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
     from glidecache.encoding import Argument
     from glidecache.plan import Plan
+    from glidecache.routes import Route
 
     Result = TypeVar("Result")
 
-    from glidecache.commands import cluster as _cluster
+    from glidecache.commands import bitmaps as _bitmaps
+    from glidecache.commands import diagnostics as _diagnostics
+    from glidecache.commands import geo as _geo
     from glidecache.commands import hashes as _hashes
+    from glidecache.commands import hyperloglog as _hyperloglog
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
     from glidecache.commands import publish as _publish
@@ -45,10 +79,16 @@ if TYPE_CHECKING:
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
     from glidecache.commands import sorted_sets as _sorted_sets
+    from glidecache.commands import standalone as _standalone
+    from glidecache.commands import stream_groups as _stream_groups
+    from glidecache.commands import streams as _streams
     from glidecache.commands import strings as _strings
 else:
-    _cluster = LazyModule("glidecache.commands.cluster")
+    _bitmaps = LazyModule("glidecache.commands.bitmaps")
+    _diagnostics = LazyModule("glidecache.commands.diagnostics")
+    _geo = LazyModule("glidecache.commands.geo")
     _hashes = LazyModule("glidecache.commands.hashes")
+    _hyperloglog = LazyModule("glidecache.commands.hyperloglog")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
     _publish = LazyModule("glidecache.commands.publish")
@@ -56,17 +96,20 @@ else:
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
     _sorted_sets = LazyModule("glidecache.commands.sorted_sets")
+    _standalone = LazyModule("glidecache.commands.standalone")
+    _stream_groups = LazyModule("glidecache.commands.stream_groups")
+    _streams = LazyModule("glidecache.commands.streams")
     _strings = LazyModule("glidecache.commands.strings")
 
 
 class AsyncCommands:
-    """Commands that are awaited: those of a standalone server."""
+    """Commands that are awaited: those of every server."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
 
-        async def _run(self, plan: Plan[Result]) -> Result: ...
+        async def _run(self, plan: Plan[Result], route: Route | None = None) -> Result: ...
 
     async def set(
         self,
@@ -157,6 +200,46 @@ class AsyncCommands:
         """Where the longest common subsequence stands in both values (`LCS … IDX`)."""
         return await self._run(_strings.lcs_idx(key1, key2, min_match_len, with_match_len))
 
+    async def setbit(self, key: Argument, offset: int, value: int) -> int:
+        """Set or clear the bit at `offset` (`SETBIT`); the bit that was there."""
+        return await self._run(_bitmaps.setbit(key, offset, value))
+
+    async def getbit(self, key: Argument, offset: int) -> int:
+        """The bit at `offset` (`GETBIT`); 0 past the end."""
+        return await self._run(_bitmaps.getbit(key, offset))
+
+    async def bitcount(self, key: Argument, options: OffsetOptions | None = None) -> int:
+        """How many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
+        return await self._run(_bitmaps.bitcount(key, options))
+
+    async def bitpos(self, key: Argument, bit: int, options: OffsetOptions | None = None) -> int:
+        """The place of the first bit that is `bit` (`BITPOS`); -1 where there is none."""
+        return await self._run(_bitmaps.bitpos(key, bit, options))
+
+    async def bitop(self, operation: BitwiseOperation, destination: Argument, keys: list[Argument]) -> int:
+        """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
+        return await self._run(_bitmaps.bitop(operation, destination, keys))
+
+    async def bitfield(self, key: Argument, subcommands: list[BitFieldSubCommands]) -> list[int | None]:
+        """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
+        return await self._run(_bitmaps.bitfield(key, subcommands))
+
+    async def bitfield_read_only(self, key: Argument, subcommands: list[BitFieldGet]) -> list[int]:
+        """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
+        return await self._run(_bitmaps.bitfield_read_only(key, subcommands))
+
+    async def pfadd(self, key: Argument, elements: list[Argument]) -> bool:
+        """Count elements (`PFADD`); whether the estimate has changed."""
+        return await self._run(_hyperloglog.pfadd(key, elements))
+
+    async def pfcount(self, keys: list[Argument]) -> int:
+        """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
+        return await self._run(_hyperloglog.pfcount(keys))
+
+    async def pfmerge(self, destination: Argument, source_keys: list[Argument]) -> Literal["OK"]:
+        """Count in `destination` what was counted in the others (`PFMERGE`)."""
+        return await self._run(_hyperloglog.pfmerge(destination, source_keys))
+
     async def delete(self, keys: list[Argument]) -> int:
         """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
         return await self._run(_keys.delete(keys))
@@ -223,16 +306,6 @@ class AsyncCommands:
         """Rename a key unless the new name is taken (`RENAMENX`); whether it was renamed."""
         return await self._run(_keys.renamenx(key, new_key))
 
-    async def copy(
-        self,
-        source: Argument,
-        destination: Argument,
-        destinationDB: int | None = None,
-        replace: bool | None = None,
-    ) -> bool:
-        """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
-        return await self._run(_keys.copy(source, destination, destinationDB, replace))
-
     async def move(self, key: Argument, db_index: int) -> bool:
         """Move a key to another database (`MOVE`); whether it was moved."""
         return await self._run(_keys.move(key, db_index))
@@ -269,20 +342,6 @@ class AsyncCommands:
     async def object_refcount(self, key: Argument) -> int | None:
         """The server's reference count of the value (`OBJECT REFCOUNT`); None where there is none."""
         return await self._run(_keys.object_refcount(key))
-
-    async def random_key(self) -> bytes | None:
-        """Any key (`RANDOMKEY`); None where there is none."""
-        return await self._run(_keys.random_key())
-
-    async def scan(
-        self,
-        cursor: Argument,
-        match: Argument | None = None,
-        count: int | None = None,
-        type: ObjectType | None = None,
-    ) -> list[Any]:
-        """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
-        return await self._run(_keys.scan(cursor, match, count, type))
 
     async def sort(
         self,
@@ -874,6 +933,274 @@ class AsyncCommands:
         """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; from `"0"` on, until `b"0"`."""
         return await self._run(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
+    async def geoadd(
+        self,
+        key: Argument,
+        members_geospatialdata: Mapping[Argument, GeospatialData],
+        existing_options: ConditionalChange | None = None,
+        changed: bool = False,
+    ) -> int:
+        """Add members with their positions (`GEOADD`); how many are new, with `changed` also those that have moved."""
+        return await self._run(_geo.geoadd(key, members_geospatialdata, existing_options, changed))
+
+    async def geodist(
+        self, key: Argument, member1: Argument, member2: Argument, unit: GeoUnit | None = None
+    ) -> float | None:
+        """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
+        return await self._run(_geo.geodist(key, member1, member2, unit))
+
+    async def geohash(self, key: Argument, members: list[Argument]) -> list[bytes | None]:
+        """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
+        return await self._run(_geo.geohash(key, members))
+
+    async def geopos(self, key: Argument, members: list[Argument]) -> list[list[float] | None]:
+        """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
+        return await self._run(_geo.geopos(key, members))
+
+    async def geosearch(
+        self,
+        key: Argument,
+        search_from: Argument | GeospatialData,
+        search_by: GeoSearchByRadius | GeoSearchByBox,
+        order_by: OrderBy | None = None,
+        count: GeoSearchCount | None = None,
+        with_coord: bool = False,
+        with_dist: bool = False,
+        with_hash: bool = False,
+    ) -> list[Any]:
+        """The members within an area around a member or a position (`GEOSEARCH`)."""
+        return await self._run(
+            _geo.geosearch(key, search_from, search_by, order_by, count, with_coord, with_dist, with_hash)
+        )
+
+    async def geosearchstore(
+        self,
+        destination: Argument,
+        source: Argument,
+        search_from: Argument | GeospatialData,
+        search_by: GeoSearchByRadius | GeoSearchByBox,
+        count: GeoSearchCount | None = None,
+        store_dist: bool = False,
+    ) -> int:
+        """As `geosearch`, into a sorted set of positions, or of distances (`GEOSEARCHSTORE`); how many were stored."""
+        return await self._run(
+            _geo.geosearchstore(destination, source, search_from, search_by, count, store_dist)
+        )
+
+    async def xadd(
+        self, key: Argument, values: list[tuple[Argument, Argument]], options: StreamAddOptions | None = None
+    ) -> bytes | None:
+        """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
+        return await self._run(_streams.xadd(key, values, options))
+
+    async def xdel(self, key: Argument, ids: list[Argument]) -> int:
+        """Delete entries (`XDEL`); how many there were."""
+        return await self._run(_streams.xdel(key, ids))
+
+    async def xtrim(self, key: Argument, options: StreamTrimOptions) -> int:
+        """Remove old entries (`XTRIM`); how many."""
+        return await self._run(_streams.xtrim(key, options))
+
+    async def xlen(self, key: Argument) -> int:
+        """How many entries the stream has (`XLEN`)."""
+        return await self._run(_streams.xlen(key))
+
+    async def xrange(
+        self, key: Argument, start: StreamRangeBound, end: StreamRangeBound, count: int | None = None
+    ) -> dict[bytes, list[list[bytes]]] | None:
+        """The entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
+        return await self._run(_streams.xrange(key, start, end, count))
+
+    async def xrevrange(
+        self, key: Argument, end: StreamRangeBound, start: StreamRangeBound, count: int | None = None
+    ) -> dict[bytes, list[list[bytes]]] | None:
+        """As `xrange`, newest first (`XREVRANGE`); the higher bound comes first, too."""
+        return await self._run(_streams.xrevrange(key, end, start, count))
+
+    async def xread(
+        self, keys_and_ids: Mapping[Argument, Argument], options: StreamReadOptions | None = None
+    ) -> dict[bytes, dict[bytes, list[list[bytes]]]] | None:
+        """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
+        return await self._run(_streams.xread(keys_and_ids, options))
+
+    async def xinfo_stream(self, key: Argument) -> dict[bytes, Any]:
+        """What the server knows of a stream (`XINFO STREAM`)."""
+        return await self._run(_streams.xinfo_stream(key))
+
+    async def xinfo_stream_full(self, key: Argument, count: int | None = None) -> dict[bytes, Any]:
+        """As `xinfo_stream`, with entries, groups and consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
+        return await self._run(_streams.xinfo_stream_full(key, count))
+
+    async def xgroup_create(
+        self,
+        key: Argument,
+        group_name: Argument,
+        group_id: Argument,
+        options: StreamGroupOptions | None = None,
+    ) -> Literal["OK"]:
+        """Make a group that has read up to `group_id`, `"$"` for all (`XGROUP CREATE`)."""
+        return await self._run(_stream_groups.xgroup_create(key, group_name, group_id, options))
+
+    async def xgroup_destroy(self, key: Argument, group_name: Argument) -> bool:
+        """Delete a group, its consumers and what is pending (`XGROUP DESTROY`); whether there was one."""
+        return await self._run(_stream_groups.xgroup_destroy(key, group_name))
+
+    async def xgroup_set_id(
+        self, key: Argument, group_name: Argument, stream_id: Argument, entries_read: int | None = None
+    ) -> Literal["OK"]:
+        """Set up to where a group has read (`XGROUP SETID`)."""
+        return await self._run(_stream_groups.xgroup_set_id(key, group_name, stream_id, entries_read))
+
+    async def xgroup_create_consumer(
+        self, key: Argument, group_name: Argument, consumer_name: Argument
+    ) -> bool:
+        """Make a consumer (`XGROUP CREATECONSUMER`); whether it is new."""
+        return await self._run(_stream_groups.xgroup_create_consumer(key, group_name, consumer_name))
+
+    async def xgroup_del_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> int:
+        """Delete a consumer (`XGROUP DELCONSUMER`); how many entries were pending with it."""
+        return await self._run(_stream_groups.xgroup_del_consumer(key, group_name, consumer_name))
+
+    async def xreadgroup(
+        self,
+        keys_and_ids: Mapping[Argument, Argument],
+        group_name: Argument,
+        consumer_name: Argument,
+        options: StreamReadGroupOptions | None = None,
+    ) -> dict[bytes, dict[bytes, list[list[bytes]] | None]] | None:
+        """Read as a consumer of a group (`XREADGROUP`): with the ID `">"` what nobody has got, else what is pending."""
+        return await self._run(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
+
+    async def xack(self, key: Argument, group_name: Argument, ids: list[Argument]) -> int:
+        """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
+        return await self._run(_stream_groups.xack(key, group_name, ids))
+
+    async def xpending(self, key: Argument, group_name: Argument) -> list[Any]:
+        """What is pending (`XPENDING`): `[how many, lowest ID, highest ID, [[consumer, how many], …]]`."""
+        return await self._run(_stream_groups.xpending(key, group_name))
+
+    async def xpending_range(
+        self,
+        key: Argument,
+        group_name: Argument,
+        start: StreamRangeBound,
+        end: StreamRangeBound,
+        count: int,
+        options: StreamPendingOptions | None = None,
+    ) -> list[list[bytes | int]]:
+        """Pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
+        return await self._run(_stream_groups.xpending_range(key, group_name, start, end, count, options))
+
+    async def xclaim(
+        self,
+        key: Argument,
+        group: Argument,
+        consumer: Argument,
+        min_idle_time_ms: int,
+        ids: list[Argument],
+        options: StreamClaimOptions | None = None,
+    ) -> dict[bytes, list[list[bytes]]]:
+        """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
+        return await self._run(_stream_groups.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
+
+    async def xclaim_just_id(
+        self,
+        key: Argument,
+        group: Argument,
+        consumer: Argument,
+        min_idle_time_ms: int,
+        ids: list[Argument],
+        options: StreamClaimOptions | None = None,
+    ) -> list[bytes]:
+        """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
+        return await self._run(
+            _stream_groups.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options)
+        )
+
+    async def xautoclaim(
+        self,
+        key: Argument,
+        group_name: Argument,
+        consumer_name: Argument,
+        min_idle_time_ms: int,
+        start: Argument,
+        count: int | None = None,
+    ) -> list[Any]:
+        """Take over whatever was pending for so long, from `start` on (`XAUTOCLAIM`)."""
+        return await self._run(
+            _stream_groups.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count)
+        )
+
+    async def xautoclaim_just_id(
+        self,
+        key: Argument,
+        group_name: Argument,
+        consumer_name: Argument,
+        min_idle_time_ms: int,
+        start: Argument,
+        count: int | None = None,
+    ) -> list[Any]:
+        """As `xautoclaim`, without counting it as a delivery; IDs alone (`XAUTOCLAIM … JUSTID`)."""
+        return await self._run(
+            _stream_groups.xautoclaim_just_id(key, group_name, consumer_name, min_idle_time_ms, start, count)
+        )
+
+    async def xinfo_groups(self, key: Argument) -> list[dict[bytes, Any]]:
+        """The groups of a stream, each a map (`XINFO GROUPS`)."""
+        return await self._run(_stream_groups.xinfo_groups(key))
+
+    async def xinfo_consumers(self, key: Argument, group_name: Argument) -> list[dict[bytes, Any]]:
+        """The consumers of a group, each a map (`XINFO CONSUMERS`)."""
+        return await self._run(_stream_groups.xinfo_consumers(key, group_name))
+
+    async def pubsub_channels(self, pattern: Argument | None = None) -> list[bytes]:
+        """The channels that have subscribers (`PUBSUB CHANNELS`)."""
+        return await self._run(_publish.pubsub_channels(pattern))
+
+    async def pubsub_numpat(self) -> int:
+        """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
+        return await self._run(_publish.pubsub_numpat())
+
+    async def pubsub_numsub(self, channels: list[Argument] | None = None) -> dict[bytes, int]:
+        """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
+        return await self._run(_publish.pubsub_numsub(channels))
+
+    async def script_show(self, sha1: Argument) -> bytes:
+        """The source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
+        return await self._run(_scripting.script_show(sha1))
+
+    async def fcall(
+        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+    ) -> Any:
+        """Call a function of a library on the server (`FCALL`)."""
+        return await self._run(_scripting.fcall(function, keys, arguments))
+
+    async def fcall_ro(
+        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+    ) -> Any:
+        """Call a function that only reads (`FCALL_RO`)."""
+        return await self._run(_scripting.fcall_ro(function, keys, arguments))
+
+
+class AsyncStandaloneCommands(AsyncCommands):
+    """Commands that are awaited: those of a standalone server."""
+
+    __slots__ = ()
+
+    async def copy(
+        self,
+        source: Argument,
+        destination: Argument,
+        destinationDB: int | None = None,
+        replace: bool | None = None,
+    ) -> bool:
+        """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
+        return await self._run(_keys.copy(source, destination, destinationDB, replace))
+
+    async def random_key(self) -> bytes | None:
+        """Any key (`RANDOMKEY`); None where there is none."""
+        return await self._run(_keys.random_key())
+
     async def ping(self, message: Argument | None = None) -> bytes:
         """`b"PONG"`, or the message, from the server (`PING`)."""
         return await self._run(_server.ping(message))
@@ -910,19 +1237,19 @@ class AsyncCommands:
         """Save to disk, the server waiting for it (`SAVE`)."""
         return await self._run(_server.save())
 
-    async def bgsave(self) -> str:
+    async def bgsave(self) -> bytes:
         """Save to disk in the background (`BGSAVE`); the server's word about it."""
         return await self._run(_server.bgsave())
 
-    async def bgsave_schedule(self) -> str:
+    async def bgsave_schedule(self) -> bytes:
         """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
         return await self._run(_server.bgsave_schedule())
 
-    async def bgsave_cancel(self) -> str:
+    async def bgsave_cancel(self) -> bytes:
         """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
         return await self._run(_server.bgsave_cancel())
 
-    async def bgrewriteaof(self) -> str:
+    async def bgrewriteaof(self) -> bytes:
         """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
         return await self._run(_server.bgrewriteaof())
 
@@ -942,17 +1269,21 @@ class AsyncCommands:
         """Write the settings in force to the server's configuration file (`CONFIG REWRITE`)."""
         return await self._run(_server.config_rewrite())
 
-    async def memory_doctor(self) -> str:
-        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
-        return await self._run(_server.memory_doctor())
+    async def client_id(self) -> int:
+        """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+        return await self._run(_server.client_id())
 
-    async def memory_malloc_stats(self) -> str:
-        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
-        return await self._run(_server.memory_malloc_stats())
+    async def client_getname(self) -> bytes | None:
+        """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+        return await self._run(_server.client_getname())
 
-    async def memory_purge(self) -> Literal["OK"]:
-        """Have the allocator give memory back (`MEMORY PURGE`)."""
-        return await self._run(_server.memory_purge())
+    async def client_pause(self, timeout: int, mode: ClientPauseMode | None = None) -> Literal["OK"]:
+        """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+        return await self._run(_server.client_pause(timeout, mode))
+
+    async def client_unpause(self) -> Literal["OK"]:
+        """End a pause (`CLIENT UNPAUSE`)."""
+        return await self._run(_server.client_unpause())
 
     async def wait(self, numreplicas: int, timeout: int) -> int:
         """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
@@ -962,29 +1293,41 @@ class AsyncCommands:
         """The server's version and a piece of art (`LOLWUT`)."""
         return await self._run(_server.lolwut(version, parameters))
 
+    async def memory_stats(self) -> MemoryStats:
+        """What the server uses its memory for (`MEMORY STATS`)."""
+        return await self._run(_diagnostics.memory_stats())
+
+    async def memory_doctor(self) -> str:
+        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+        return await self._run(_diagnostics.memory_doctor())
+
+    async def memory_malloc_stats(self) -> str:
+        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+        return await self._run(_diagnostics.memory_malloc_stats())
+
+    async def memory_purge(self) -> Literal["OK"]:
+        """Have the allocator give memory back (`MEMORY PURGE`)."""
+        return await self._run(_diagnostics.memory_purge())
+
+    async def latency_history(self, event: Argument) -> list[LatencyEntry]:
+        """When an event was slow, and how slow (`LATENCY HISTORY`)."""
+        return await self._run(_diagnostics.latency_history(event))
+
+    async def latency_latest(self) -> list[LatencyEventInfo]:
+        """Of each event that was slow, the last time and the worst (`LATENCY LATEST`)."""
+        return await self._run(_diagnostics.latency_latest())
+
+    async def latency_reset(self, *events: Argument) -> int:
+        """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
+        return await self._run(_diagnostics.latency_reset(*events))
+
     async def publish(self, message: Argument, channel: Argument) -> int:
         """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
         return await self._run(_publish.publish(message, channel))
 
-    async def pubsub_channels(self, pattern: Argument | None = None) -> list[bytes]:
-        """The channels that have subscribers (`PUBSUB CHANNELS`)."""
-        return await self._run(_publish.pubsub_channels(pattern))
-
-    async def pubsub_numpat(self) -> int:
-        """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
-        return await self._run(_publish.pubsub_numpat())
-
-    async def pubsub_numsub(self, channels: list[Argument] | None = None) -> dict[bytes, int]:
-        """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
-        return await self._run(_publish.pubsub_numsub(channels))
-
     async def script_exists(self, sha1s: list[Argument]) -> list[bool]:
         """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return await self._run(_scripting.script_exists(sha1s))
-
-    async def script_show(self, sha1: Argument) -> bytes:
-        """The source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
-        return await self._run(_scripting.script_show(sha1))
 
     async def script_flush(self, mode: FlushMode | None = None) -> Literal["OK"]:
         """Have the server forget all scripts (`SCRIPT FLUSH`)."""
@@ -993,18 +1336,6 @@ class AsyncCommands:
     async def script_kill(self) -> Literal["OK"]:
         """Stop the running script, if it has not written yet (`SCRIPT KILL`)."""
         return await self._run(_scripting.script_kill())
-
-    async def fcall(
-        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
-    ) -> Any:
-        """Call a function of a library on the server (`FCALL`)."""
-        return await self._run(_scripting.fcall(function, keys, arguments))
-
-    async def fcall_ro(
-        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
-    ) -> Any:
-        """Call a function that only reads (`FCALL_RO`)."""
-        return await self._run(_scripting.fcall_ro(function, keys, arguments))
 
     async def function_load(self, library_code: Argument, replace: bool = False) -> bytes:
         """Load a library of functions (`FUNCTION LOAD`); its name."""
@@ -1038,30 +1369,47 @@ class AsyncCommands:
         """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
         return await self._run(_scripting.function_restore(payload, policy))
 
-
-class AsyncClusterCommands(AsyncCommands):
-    """Commands that are awaited: those of a cluster."""
-
-    __slots__ = ()
-
-    async def copy(  # type: ignore[override]
+    async def scan(
         self,
-        source: Argument,
-        destination: Argument,
-        replace: bool | None = None,
-        destinationDB: int | None = None,
-    ) -> bool:
-        """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
-        return await self._run(_cluster.copy(source, destination, replace, destinationDB))
+        cursor: Argument,
+        match: Argument | None = None,
+        count: int | None = None,
+        type: ObjectType | None = None,
+    ) -> list[Any]:
+        """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
+        return await self._run(_standalone.scan(cursor, match, count, type))
 
-    async def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> int:
-        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`); how many subscribers got it."""
-        return await self._run(_cluster.publish(message, channel, sharded))
+    async def migrate(
+        self,
+        host: str,
+        port: int,
+        keys: Argument | list[Argument],
+        destination_db: int,
+        timeout: int,
+        options: MigrateOptions | None = None,
+    ) -> Literal["OK"] | bytes:
+        """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds."""
+        return await self._run(_standalone.migrate(host, port, keys, destination_db, timeout, options))
 
-    async def pubsub_shardchannels(self, pattern: Argument | None = None) -> list[bytes]:
-        """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
-        return await self._run(_cluster.pubsub_shardchannels(pattern))
+    async def function_stats(self) -> dict[bytes, dict[bytes, Any]]:
+        """What is running, and what each engine has (`FUNCTION STATS`): `{b"primary": …}`."""
+        return await self._run(_standalone.function_stats())
 
-    async def pubsub_shardnumsub(self, channels: list[Argument] | None = None) -> dict[bytes, int]:
-        """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-        return await self._run(_cluster.pubsub_shardnumsub(channels))
+    async def failover(
+        self,
+        host: Argument | None = None,
+        port: int | None = None,
+        force: bool = False,
+        abort: bool = False,
+        timeout_ms: int | None = None,
+    ) -> Literal["OK"]:
+        """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); with `abort` end a running one."""
+        return await self._run(_standalone.failover(host, port, force, abort, timeout_ms))
+
+    async def replicaof(self, host: Argument, port: int) -> Literal["OK"]:
+        """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
+        return await self._run(_standalone.replicaof(host, port))
+
+    async def replicaof_no_one(self) -> Literal["OK"]:
+        """Make the server a primary again (`REPLICAOF NO ONE`)."""
+        return await self._run(_standalone.replicaof_no_one())

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Self
 
+    from glidecache.commands.options.bitmaps import (
+        BitFieldGet,
+        BitFieldSubCommands,
+        BitwiseOperation,
+        OffsetOptions,
+    )
     from glidecache.commands.options.conditions import (
         ConditionalChange,
         HashFieldConditionalChange,
@@ -17,9 +23,22 @@ if TYPE_CHECKING:
         ValueComparison,
     )
     from glidecache.commands.options.expiry import ExpireOptions, ExpiryGetEx, ExpirySet
+    from glidecache.commands.options.geo import (
+        GeoSearchByBox,
+        GeoSearchByRadius,
+        GeoSearchCount,
+        GeoUnit,
+        GeospatialData,
+    )
     from glidecache.commands.options.placement import InsertPosition, Limit, ListDirection, OrderBy
     from glidecache.commands.options.script import FunctionRestorePolicy
-    from glidecache.commands.options.server import FlushMode, InfoSection, ObjectType
+    from glidecache.commands.options.server import (
+        ClientPauseMode,
+        FlushMode,
+        InfoSection,
+        MigrateOptions,
+        ObjectType,
+    )
     from glidecache.commands.options.sorted_sets import (
         AggregationType,
         InfBound,
@@ -30,12 +49,25 @@ if TYPE_CHECKING:
         ScoreBoundary,
         ScoreFilter,
     )
+    from glidecache.commands.options.streams import (
+        StreamAddOptions,
+        StreamClaimOptions,
+        StreamGroupOptions,
+        StreamPendingOptions,
+        StreamRangeBound,
+        StreamReadGroupOptions,
+        StreamReadOptions,
+        StreamTrimOptions,
+    )
     from glidecache.encoding import Argument
     from glidecache.plan import Plan
 
-    from glidecache.commands import cached as _cached
-    from glidecache.commands import cluster as _cluster
+    from glidecache.commands import batched as _batched
+    from glidecache.commands import bitmaps as _bitmaps
+    from glidecache.commands import diagnostics as _diagnostics
+    from glidecache.commands import geo as _geo
     from glidecache.commands import hashes as _hashes
+    from glidecache.commands import hyperloglog as _hyperloglog
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
     from glidecache.commands import publish as _publish
@@ -43,11 +75,17 @@ if TYPE_CHECKING:
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
     from glidecache.commands import sorted_sets as _sorted_sets
+    from glidecache.commands import standalone as _standalone
+    from glidecache.commands import stream_groups as _stream_groups
+    from glidecache.commands import streams as _streams
     from glidecache.commands import strings as _strings
 else:
-    _cached = LazyModule("glidecache.commands.cached")
-    _cluster = LazyModule("glidecache.commands.cluster")
+    _batched = LazyModule("glidecache.commands.batched")
+    _bitmaps = LazyModule("glidecache.commands.bitmaps")
+    _diagnostics = LazyModule("glidecache.commands.diagnostics")
+    _geo = LazyModule("glidecache.commands.geo")
     _hashes = LazyModule("glidecache.commands.hashes")
+    _hyperloglog = LazyModule("glidecache.commands.hyperloglog")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
     _publish = LazyModule("glidecache.commands.publish")
@@ -55,29 +93,20 @@ else:
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
     _sorted_sets = LazyModule("glidecache.commands.sorted_sets")
+    _standalone = LazyModule("glidecache.commands.standalone")
+    _stream_groups = LazyModule("glidecache.commands.stream_groups")
+    _streams = LazyModule("glidecache.commands.streams")
     _strings = LazyModule("glidecache.commands.strings")
 
 
 class BatchCommands:
-    """Commands that are added to a batch: those of a standalone server."""
+    """Commands that are added to a batch: those of every server."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
 
         def _add(self, plan: Plan[Any]) -> Self: ...
-
-    def get(self, key: Argument) -> Self:
-        """The value of `key` (`GET`); None where there is none."""
-        return self._add(_cached.get(key))
-
-    def hgetall(self, key: Argument) -> Self:
-        """All fields and values (`HGETALL`)."""
-        return self._add(_cached.hgetall(key))
-
-    def smembers(self, key: Argument) -> Self:
-        """All members (`SMEMBERS`)."""
-        return self._add(_cached.smembers(key))
 
     def set(
         self,
@@ -168,6 +197,46 @@ class BatchCommands:
         """Where the longest common subsequence stands in both values (`LCS … IDX`)."""
         return self._add(_strings.lcs_idx(key1, key2, min_match_len, with_match_len))
 
+    def setbit(self, key: Argument, offset: int, value: int) -> Self:
+        """Set or clear the bit at `offset` (`SETBIT`); the bit that was there."""
+        return self._add(_bitmaps.setbit(key, offset, value))
+
+    def getbit(self, key: Argument, offset: int) -> Self:
+        """The bit at `offset` (`GETBIT`); 0 past the end."""
+        return self._add(_bitmaps.getbit(key, offset))
+
+    def bitcount(self, key: Argument, options: OffsetOptions | None = None) -> Self:
+        """How many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
+        return self._add(_bitmaps.bitcount(key, options))
+
+    def bitpos(self, key: Argument, bit: int, options: OffsetOptions | None = None) -> Self:
+        """The place of the first bit that is `bit` (`BITPOS`); -1 where there is none."""
+        return self._add(_bitmaps.bitpos(key, bit, options))
+
+    def bitop(self, operation: BitwiseOperation, destination: Argument, keys: list[Argument]) -> Self:
+        """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
+        return self._add(_bitmaps.bitop(operation, destination, keys))
+
+    def bitfield(self, key: Argument, subcommands: list[BitFieldSubCommands]) -> Self:
+        """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
+        return self._add(_bitmaps.bitfield(key, subcommands))
+
+    def bitfield_read_only(self, key: Argument, subcommands: list[BitFieldGet]) -> Self:
+        """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
+        return self._add(_bitmaps.bitfield_read_only(key, subcommands))
+
+    def pfadd(self, key: Argument, elements: list[Argument]) -> Self:
+        """Count elements (`PFADD`); whether the estimate has changed."""
+        return self._add(_hyperloglog.pfadd(key, elements))
+
+    def pfcount(self, keys: list[Argument]) -> Self:
+        """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
+        return self._add(_hyperloglog.pfcount(keys))
+
+    def pfmerge(self, destination: Argument, source_keys: list[Argument]) -> Self:
+        """Count in `destination` what was counted in the others (`PFMERGE`)."""
+        return self._add(_hyperloglog.pfmerge(destination, source_keys))
+
     def delete(self, keys: list[Argument]) -> Self:
         """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
         return self._add(_keys.delete(keys))
@@ -232,16 +301,6 @@ class BatchCommands:
         """Rename a key unless the new name is taken (`RENAMENX`); whether it was renamed."""
         return self._add(_keys.renamenx(key, new_key))
 
-    def copy(
-        self,
-        source: Argument,
-        destination: Argument,
-        destinationDB: int | None = None,
-        replace: bool | None = None,
-    ) -> Self:
-        """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
-        return self._add(_keys.copy(source, destination, destinationDB, replace))
-
     def move(self, key: Argument, db_index: int) -> Self:
         """Move a key to another database (`MOVE`); whether it was moved."""
         return self._add(_keys.move(key, db_index))
@@ -282,16 +341,6 @@ class BatchCommands:
     def random_key(self) -> Self:
         """Any key (`RANDOMKEY`); None where there is none."""
         return self._add(_keys.random_key())
-
-    def scan(
-        self,
-        cursor: Argument,
-        match: Argument | None = None,
-        count: int | None = None,
-        type: ObjectType | None = None,
-    ) -> Self:
-        """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
-        return self._add(_keys.scan(cursor, match, count, type))
 
     def sort(
         self,
@@ -571,10 +620,6 @@ class BatchCommands:
     def lpop_count(self, key: Argument, count: int) -> Self:
         """Up to `count` elements from the left, which are removed (`LPOP`); None where there is no such list."""
         return self._add(_lists.lpop_count(key, count))
-
-    def rpop(self, key: Argument) -> Self:
-        """The rightmost element, which is removed (`RPOP`); None where there is none."""
-        return self._add(_lists.rpop(key))
 
     def rpop_count(self, key: Argument, count: int) -> Self:
         """Up to `count` elements from the right, which are removed (`RPOP`); None where there is no such list."""
@@ -869,6 +914,214 @@ class BatchCommands:
         """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; from `"0"` on, until `b"0"`."""
         return self._add(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
+    def geoadd(
+        self,
+        key: Argument,
+        members_geospatialdata: Mapping[Argument, GeospatialData],
+        existing_options: ConditionalChange | None = None,
+        changed: bool = False,
+    ) -> Self:
+        """Add members with their positions (`GEOADD`); how many are new, with `changed` also those that have moved."""
+        return self._add(_geo.geoadd(key, members_geospatialdata, existing_options, changed))
+
+    def geodist(
+        self, key: Argument, member1: Argument, member2: Argument, unit: GeoUnit | None = None
+    ) -> Self:
+        """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
+        return self._add(_geo.geodist(key, member1, member2, unit))
+
+    def geohash(self, key: Argument, members: list[Argument]) -> Self:
+        """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
+        return self._add(_geo.geohash(key, members))
+
+    def geopos(self, key: Argument, members: list[Argument]) -> Self:
+        """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
+        return self._add(_geo.geopos(key, members))
+
+    def geosearch(
+        self,
+        key: Argument,
+        search_from: Argument | GeospatialData,
+        search_by: GeoSearchByRadius | GeoSearchByBox,
+        order_by: OrderBy | None = None,
+        count: GeoSearchCount | None = None,
+        with_coord: bool = False,
+        with_dist: bool = False,
+        with_hash: bool = False,
+    ) -> Self:
+        """The members within an area around a member or a position (`GEOSEARCH`)."""
+        return self._add(
+            _geo.geosearch(key, search_from, search_by, order_by, count, with_coord, with_dist, with_hash)
+        )
+
+    def geosearchstore(
+        self,
+        destination: Argument,
+        source: Argument,
+        search_from: Argument | GeospatialData,
+        search_by: GeoSearchByRadius | GeoSearchByBox,
+        count: GeoSearchCount | None = None,
+        store_dist: bool = False,
+    ) -> Self:
+        """As `geosearch`, into a sorted set of positions, or of distances (`GEOSEARCHSTORE`); how many were stored."""
+        return self._add(_geo.geosearchstore(destination, source, search_from, search_by, count, store_dist))
+
+    def xadd(
+        self, key: Argument, values: list[tuple[Argument, Argument]], options: StreamAddOptions | None = None
+    ) -> Self:
+        """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
+        return self._add(_streams.xadd(key, values, options))
+
+    def xdel(self, key: Argument, ids: list[Argument]) -> Self:
+        """Delete entries (`XDEL`); how many there were."""
+        return self._add(_streams.xdel(key, ids))
+
+    def xtrim(self, key: Argument, options: StreamTrimOptions) -> Self:
+        """Remove old entries (`XTRIM`); how many."""
+        return self._add(_streams.xtrim(key, options))
+
+    def xlen(self, key: Argument) -> Self:
+        """How many entries the stream has (`XLEN`)."""
+        return self._add(_streams.xlen(key))
+
+    def xrange(
+        self, key: Argument, start: StreamRangeBound, end: StreamRangeBound, count: int | None = None
+    ) -> Self:
+        """The entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
+        return self._add(_streams.xrange(key, start, end, count))
+
+    def xrevrange(
+        self, key: Argument, end: StreamRangeBound, start: StreamRangeBound, count: int | None = None
+    ) -> Self:
+        """As `xrange`, newest first (`XREVRANGE`); the higher bound comes first, too."""
+        return self._add(_streams.xrevrange(key, end, start, count))
+
+    def xread(
+        self, keys_and_ids: Mapping[Argument, Argument], options: StreamReadOptions | None = None
+    ) -> Self:
+        """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
+        return self._add(_streams.xread(keys_and_ids, options))
+
+    def xinfo_stream(self, key: Argument) -> Self:
+        """What the server knows of a stream (`XINFO STREAM`)."""
+        return self._add(_streams.xinfo_stream(key))
+
+    def xinfo_stream_full(self, key: Argument, count: int | None = None) -> Self:
+        """As `xinfo_stream`, with entries, groups and consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
+        return self._add(_streams.xinfo_stream_full(key, count))
+
+    def xgroup_create(
+        self,
+        key: Argument,
+        group_name: Argument,
+        group_id: Argument,
+        options: StreamGroupOptions | None = None,
+    ) -> Self:
+        """Make a group that has read up to `group_id`, `"$"` for all (`XGROUP CREATE`)."""
+        return self._add(_stream_groups.xgroup_create(key, group_name, group_id, options))
+
+    def xgroup_destroy(self, key: Argument, group_name: Argument) -> Self:
+        """Delete a group, its consumers and what is pending (`XGROUP DESTROY`); whether there was one."""
+        return self._add(_stream_groups.xgroup_destroy(key, group_name))
+
+    def xgroup_create_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> Self:
+        """Make a consumer (`XGROUP CREATECONSUMER`); whether it is new."""
+        return self._add(_stream_groups.xgroup_create_consumer(key, group_name, consumer_name))
+
+    def xgroup_del_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> Self:
+        """Delete a consumer (`XGROUP DELCONSUMER`); how many entries were pending with it."""
+        return self._add(_stream_groups.xgroup_del_consumer(key, group_name, consumer_name))
+
+    def xreadgroup(
+        self,
+        keys_and_ids: Mapping[Argument, Argument],
+        group_name: Argument,
+        consumer_name: Argument,
+        options: StreamReadGroupOptions | None = None,
+    ) -> Self:
+        """Read as a consumer of a group (`XREADGROUP`): with the ID `">"` what nobody has got, else what is pending."""
+        return self._add(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
+
+    def xack(self, key: Argument, group_name: Argument, ids: list[Argument]) -> Self:
+        """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
+        return self._add(_stream_groups.xack(key, group_name, ids))
+
+    def xpending(self, key: Argument, group_name: Argument) -> Self:
+        """What is pending (`XPENDING`): `[how many, lowest ID, highest ID, [[consumer, how many], …]]`."""
+        return self._add(_stream_groups.xpending(key, group_name))
+
+    def xpending_range(
+        self,
+        key: Argument,
+        group_name: Argument,
+        start: StreamRangeBound,
+        end: StreamRangeBound,
+        count: int,
+        options: StreamPendingOptions | None = None,
+    ) -> Self:
+        """Pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
+        return self._add(_stream_groups.xpending_range(key, group_name, start, end, count, options))
+
+    def xclaim(
+        self,
+        key: Argument,
+        group: Argument,
+        consumer: Argument,
+        min_idle_time_ms: int,
+        ids: list[Argument],
+        options: StreamClaimOptions | None = None,
+    ) -> Self:
+        """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
+        return self._add(_stream_groups.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
+
+    def xclaim_just_id(
+        self,
+        key: Argument,
+        group: Argument,
+        consumer: Argument,
+        min_idle_time_ms: int,
+        ids: list[Argument],
+        options: StreamClaimOptions | None = None,
+    ) -> Self:
+        """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
+        return self._add(_stream_groups.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options))
+
+    def xautoclaim(
+        self,
+        key: Argument,
+        group_name: Argument,
+        consumer_name: Argument,
+        min_idle_time_ms: int,
+        start: Argument,
+        count: int | None = None,
+    ) -> Self:
+        """Take over whatever was pending for so long, from `start` on (`XAUTOCLAIM`)."""
+        return self._add(
+            _stream_groups.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count)
+        )
+
+    def xautoclaim_just_id(
+        self,
+        key: Argument,
+        group_name: Argument,
+        consumer_name: Argument,
+        min_idle_time_ms: int,
+        start: Argument,
+        count: int | None = None,
+    ) -> Self:
+        """As `xautoclaim`, without counting it as a delivery; IDs alone (`XAUTOCLAIM … JUSTID`)."""
+        return self._add(
+            _stream_groups.xautoclaim_just_id(key, group_name, consumer_name, min_idle_time_ms, start, count)
+        )
+
+    def xinfo_groups(self, key: Argument) -> Self:
+        """The groups of a stream, each a map (`XINFO GROUPS`)."""
+        return self._add(_stream_groups.xinfo_groups(key))
+
+    def xinfo_consumers(self, key: Argument, group_name: Argument) -> Self:
+        """The consumers of a group, each a map (`XINFO CONSUMERS`)."""
+        return self._add(_stream_groups.xinfo_consumers(key, group_name))
+
     def ping(self, message: Argument | None = None) -> Self:
         """`b"PONG"`, or the message, from the server (`PING`)."""
         return self._add(_server.ping(message))
@@ -937,17 +1190,21 @@ class BatchCommands:
         """Write the settings in force to the server's configuration file (`CONFIG REWRITE`)."""
         return self._add(_server.config_rewrite())
 
-    def memory_doctor(self) -> Self:
-        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
-        return self._add(_server.memory_doctor())
+    def client_id(self) -> Self:
+        """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+        return self._add(_server.client_id())
 
-    def memory_malloc_stats(self) -> Self:
-        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
-        return self._add(_server.memory_malloc_stats())
+    def client_getname(self) -> Self:
+        """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+        return self._add(_server.client_getname())
 
-    def memory_purge(self) -> Self:
-        """Have the allocator give memory back (`MEMORY PURGE`)."""
-        return self._add(_server.memory_purge())
+    def client_pause(self, timeout: int, mode: ClientPauseMode | None = None) -> Self:
+        """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+        return self._add(_server.client_pause(timeout, mode))
+
+    def client_unpause(self) -> Self:
+        """End a pause (`CLIENT UNPAUSE`)."""
+        return self._add(_server.client_unpause())
 
     def wait(self, numreplicas: int, timeout: int) -> Self:
         """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
@@ -957,9 +1214,33 @@ class BatchCommands:
         """The server's version and a piece of art (`LOLWUT`)."""
         return self._add(_server.lolwut(version, parameters))
 
-    def publish(self, message: Argument, channel: Argument) -> Self:
-        """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
-        return self._add(_publish.publish(message, channel))
+    def memory_stats(self) -> Self:
+        """What the server uses its memory for (`MEMORY STATS`)."""
+        return self._add(_diagnostics.memory_stats())
+
+    def memory_doctor(self) -> Self:
+        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+        return self._add(_diagnostics.memory_doctor())
+
+    def memory_malloc_stats(self) -> Self:
+        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+        return self._add(_diagnostics.memory_malloc_stats())
+
+    def memory_purge(self) -> Self:
+        """Have the allocator give memory back (`MEMORY PURGE`)."""
+        return self._add(_diagnostics.memory_purge())
+
+    def latency_history(self, event: Argument) -> Self:
+        """When an event was slow, and how slow (`LATENCY HISTORY`)."""
+        return self._add(_diagnostics.latency_history(event))
+
+    def latency_latest(self) -> Self:
+        """Of each event that was slow, the last time and the worst (`LATENCY LATEST`)."""
+        return self._add(_diagnostics.latency_latest())
+
+    def latency_reset(self, *events: Argument) -> Self:
+        """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
+        return self._add(_diagnostics.latency_reset(*events))
 
     def pubsub_channels(self, pattern: Argument | None = None) -> Self:
         """The channels that have subscribers (`PUBSUB CHANNELS`)."""
@@ -1021,6 +1302,10 @@ class BatchCommands:
         """Stop the running function, if it has not written yet (`FUNCTION KILL`)."""
         return self._add(_scripting.function_kill())
 
+    def function_stats(self) -> Self:
+        """What is running, and how many libraries and functions each engine has (`FUNCTION STATS`)."""
+        return self._add(_scripting.function_stats())
+
     def function_dump(self) -> Self:
         """All libraries in the server's own serialised form (`FUNCTION DUMP`)."""
         return self._add(_scripting.function_dump())
@@ -1029,30 +1314,89 @@ class BatchCommands:
         """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
         return self._add(_scripting.function_restore(payload, policy))
 
+    def get(self, key: Argument) -> Self:
+        """The value of `key` (`GET`); None where there is none."""
+        return self._add(_batched.get(key))
 
-class ClusterBatchCommands(BatchCommands):
-    """Commands that are added to a batch: those of a cluster."""
+    def hgetall(self, key: Argument) -> Self:
+        """All fields and values (`HGETALL`)."""
+        return self._add(_batched.hgetall(key))
+
+    def smembers(self, key: Argument) -> Self:
+        """All members (`SMEMBERS`)."""
+        return self._add(_batched.smembers(key))
+
+    def rpop(self, key: Argument, count: int | None = None) -> Self:
+        """The last element, which is removed (`RPOP`); with `count` a list of so many; None where there is none."""
+        return self._add(_batched.rpop(key, count))
+
+    def xgroup_set_id(
+        self,
+        key: Argument,
+        group_name: Argument,
+        stream_id: Argument,
+        entries_read_id: Argument | None = None,
+    ) -> Self:
+        """Set up to where a group has read (`XGROUP SETID`)."""
+        return self._add(_batched.xgroup_set_id(key, group_name, stream_id, entries_read_id))
+
+
+class BatchStandaloneCommands(BatchCommands):
+    """Commands that are added to a batch: those of a standalone server."""
 
     __slots__ = ()
 
-    def copy(  # type: ignore[override]
+    def copy(
         self,
         source: Argument,
         destination: Argument,
-        replace: bool | None = None,
         destinationDB: int | None = None,
+        replace: bool | None = None,
     ) -> Self:
-        """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
-        return self._add(_cluster.copy(source, destination, replace, destinationDB))
+        """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
+        return self._add(_keys.copy(source, destination, destinationDB, replace))
 
-    def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> Self:
-        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`); how many subscribers got it."""
-        return self._add(_cluster.publish(message, channel, sharded))
+    def publish(self, message: Argument, channel: Argument) -> Self:
+        """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
+        return self._add(_publish.publish(message, channel))
 
-    def pubsub_shardchannels(self, pattern: Argument | None = None) -> Self:
-        """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
-        return self._add(_cluster.pubsub_shardchannels(pattern))
+    def scan(
+        self,
+        cursor: Argument,
+        match: Argument | None = None,
+        count: int | None = None,
+        type: ObjectType | None = None,
+    ) -> Self:
+        """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
+        return self._add(_standalone.scan(cursor, match, count, type))
 
-    def pubsub_shardnumsub(self, channels: list[Argument] | None = None) -> Self:
-        """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-        return self._add(_cluster.pubsub_shardnumsub(channels))
+    def migrate(
+        self,
+        host: str,
+        port: int,
+        keys: Argument | list[Argument],
+        destination_db: int,
+        timeout: int,
+        options: MigrateOptions | None = None,
+    ) -> Self:
+        """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds."""
+        return self._add(_standalone.migrate(host, port, keys, destination_db, timeout, options))
+
+    def failover(
+        self,
+        host: Argument | None = None,
+        port: int | None = None,
+        force: bool = False,
+        abort: bool = False,
+        timeout_ms: int | None = None,
+    ) -> Self:
+        """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); with `abort` end a running one."""
+        return self._add(_standalone.failover(host, port, force, abort, timeout_ms))
+
+    def replicaof(self, host: Argument, port: int) -> Self:
+        """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
+        return self._add(_standalone.replicaof(host, port))
+
+    def replicaof_no_one(self) -> Self:
+        """Make the server a primary again (`REPLICAOF NO ONE`)."""
+        return self._add(_standalone.replicaof_no_one())

@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from glidecache.commands import keys
+from glidecache.commands import keys, scripting
 from glidecache.commands import publish as standalone_publish
-from glidecache.decoding import to_map
+from glidecache.decoding import to_map, to_optional_status
 from glidecache.encoding import encode, encode_command, encode_each
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from glidecache.commands.options.server import MigrateOptions
     from glidecache.encoding import Argument
+
+# Commands that take a route, by family. Where it leads to several nodes, each of them answers ...
+ANSWERED_BY_EACH = {
+    "server": """
+        bgrewriteaof bgsave bgsave_cancel bgsave_schedule client_getname client_id config_get echo info lastsave
+        lolwut time
+    """,
+    "diagnostics": "latency_history latency_latest memory_doctor memory_malloc_stats memory_stats",
+    "scripting": "function_dump function_list function_stats",
+    "cluster": "fcall_route fcall_ro_route",
+}
+# ... or they give one answer together: the sum, the least, the union, or that all have succeeded.
+ANSWERED_TOGETHER = {
+    "keys": "random_key",
+    "server": """
+        client_pause client_unpause config_resetstat config_rewrite config_set dbsize flushall flushdb ping save wait
+    """,
+    "diagnostics": "latency_reset memory_purge",
+    "scripting": """
+        function_delete function_flush function_kill function_load function_restore
+        script_exists script_flush script_kill
+    """,
+}
 
 
 def copy(
@@ -39,3 +65,25 @@ def pubsub_shardchannels(pattern: Argument | None = None) -> Plan[list[bytes]]:
 def pubsub_shardnumsub(channels: list[Argument] | None = None) -> Plan[dict[bytes, int]]:
     """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
     return Plan([b"PUBSUB", b"SHARDNUMSUB", *encode_each(channels or (), "channels")], to_map)
+
+
+def migrate(
+    host: str,
+    port: int,
+    key: Argument,
+    destination_db: int,
+    timeout: int,
+    options: MigrateOptions | None = None,
+) -> Plan[Literal["OK"] | bytes]:
+    """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
+    return Plan(keys.migration(host, port, key, destination_db, timeout, options), to_optional_status)
+
+
+def fcall_route(function: Argument, arguments: list[Argument] | None = None) -> Plan[Any]:
+    """Call a function without keys, on the nodes of a route (`FCALL`)."""
+    return scripting.fcall(function, None, arguments)
+
+
+def fcall_ro_route(function: Argument, arguments: list[Argument] | None = None) -> Plan[Any]:
+    """Call a function that only reads, without keys, on the nodes of a route (`FCALL_RO`)."""
+    return scripting.fcall_ro(function, None, arguments)

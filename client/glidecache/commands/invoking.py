@@ -1,4 +1,4 @@
-"""The two steps of `invoke_script`: by the script's hash, and as a whole where the server does not know it."""
+"""The steps of `invoke_script`: by the script's hash, and as a whole where the server does not know it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def by_hash(script: Script, keys: list[Argument] | None, args: list[Argument] | 
 def by_code(script: Script, keys: list[Argument] | None, args: list[Argument] | None) -> Plan[Any]:
     """Run a script, and have the server that has the keys know it from then on (`EVAL`)."""
     return Plan([b"EVAL", script.code, *operands(keys, args)])
+
+
+def loading(script: Script) -> Plan[bytes]:
+    """Have servers know a script (`SCRIPT LOAD`)."""
+    return Plan([b"SCRIPT", b"LOAD", script.code])
 
 
 def is_unknown(error: RequestError) -> bool:

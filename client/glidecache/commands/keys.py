@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from glidecache.commands.options.checks import keyword, need, optional_keyword
+from glidecache.commands.options.checks import need, optional_keyword
 from glidecache.commands.options.expiry import ExpireOptions
 from glidecache.commands.options.placement import Limit, OrderBy
-from glidecache.commands.options.server import ObjectType
+from glidecache.commands.options.server import MigrateOptions
 from glidecache.decoding import to_bool, to_status
 from glidecache.encoding import encode, encode_command, encode_each
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Literal
 
     from glidecache.encoding import Argument
 
@@ -175,16 +175,6 @@ def random_key() -> Plan[bytes | None]:
     return Plan([b"RANDOMKEY"])
 
 
-def scan(
-    cursor: Argument, match: Argument | None = None, count: int | None = None, type: ObjectType | None = None
-) -> Plan[list[Any]]:
-    """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
-    args = [b"SCAN", encode(cursor, "cursor"), *scan_options(match, count)]
-    if type is not None:
-        args += [b"TYPE", keyword(type, ObjectType, "type")]
-    return Plan(args)
-
-
 def sort(
     key: Argument,
     by_pattern: Argument | None = None,
@@ -230,6 +220,17 @@ def scan_options(match: Argument | None, count: int | None) -> list[bytes]:
         args += encode_command(b"MATCH", match)
     if count is not None:
         args += encode_command(b"COUNT", count)
+    return args
+
+
+def migration(
+    host: str, port: int, key: Argument, destination_db: int, timeout: int, options: MigrateOptions | None
+) -> list[bytes]:
+    """The arguments of `MIGRATE` up to its options. Raises `TypeError` and `ValueError`."""
+    args = encode_command(b"MIGRATE", host, port, key, destination_db, timeout)
+    if options is not None:
+        need(options, MigrateOptions, "options")
+        args += options.to_args()
     return args
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glidecache.commands.options.checks import optional_keyword
 from glidecache.commands.options.script import FunctionRestorePolicy
 from glidecache.commands.options.server import FlushMode
-from glidecache.decoding import to_bools, to_libraries, to_status
+from glidecache.decoding import to_bools, to_function_stats, to_libraries, to_status
 from glidecache.encoding import encode, encode_command, encode_each
 from glidecache.plan import Plan
 
@@ -81,6 +81,11 @@ def function_flush(mode: FlushMode | None = None) -> Plan[Literal["OK"]]:
 def function_kill() -> Plan[Literal["OK"]]:
     """Stop the running function, if it has not written yet (`FUNCTION KILL`)."""
     return Plan([b"FUNCTION", b"KILL"], to_status)
+
+
+def function_stats() -> Plan[dict[bytes, Any]]:
+    """What is running, and how many libraries and functions each engine has (`FUNCTION STATS`)."""
+    return Plan([b"FUNCTION", b"STATS"], to_function_stats)
 
 
 def function_dump() -> Plan[bytes]:

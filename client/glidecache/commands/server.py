@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from glidecache.commands.options.checks import keyword, optional_keyword
-from glidecache.commands.options.server import FlushMode, InfoSection
-from glidecache.decoding import to_map, to_status, to_text
+from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection
+from glidecache.decoding import to_map, to_status
 from glidecache.encoding import encode_command, encode_each, encode_pairs
 from glidecache.plan import Plan
 
@@ -61,24 +61,24 @@ def save() -> Plan[Literal["OK"]]:
     return Plan([b"SAVE"], to_status)
 
 
-def bgsave() -> Plan[str]:
+def bgsave() -> Plan[bytes]:
     """Save to disk in the background (`BGSAVE`); the server's word about it."""
-    return Plan([b"BGSAVE"], to_text)
+    return Plan([b"BGSAVE"])
 
 
-def bgsave_schedule() -> Plan[str]:
+def bgsave_schedule() -> Plan[bytes]:
     """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
-    return Plan([b"BGSAVE", b"SCHEDULE"], to_text)
+    return Plan([b"BGSAVE", b"SCHEDULE"])
 
 
-def bgsave_cancel() -> Plan[str]:
+def bgsave_cancel() -> Plan[bytes]:
     """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
-    return Plan([b"BGSAVE", b"CANCEL"], to_text)
+    return Plan([b"BGSAVE", b"CANCEL"])
 
 
-def bgrewriteaof() -> Plan[str]:
+def bgrewriteaof() -> Plan[bytes]:
     """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
-    return Plan([b"BGREWRITEAOF"], to_text)
+    return Plan([b"BGREWRITEAOF"])
 
 
 def config_get(parameters: list[Argument]) -> Plan[dict[bytes, bytes]]:
@@ -101,19 +101,25 @@ def config_rewrite() -> Plan[Literal["OK"]]:
     return Plan([b"CONFIG", b"REWRITE"], to_status)
 
 
-def memory_doctor() -> Plan[str]:
-    """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
-    return Plan([b"MEMORY", b"DOCTOR"], to_text)
+def client_id() -> Plan[int]:
+    """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+    return Plan([b"CLIENT", b"ID"])
 
 
-def memory_malloc_stats() -> Plan[str]:
-    """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
-    return Plan([b"MEMORY", b"MALLOC-STATS"], to_text)
+def client_getname() -> Plan[bytes | None]:
+    """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+    return Plan([b"CLIENT", b"GETNAME"])
 
 
-def memory_purge() -> Plan[Literal["OK"]]:
-    """Have the allocator give memory back (`MEMORY PURGE`)."""
-    return Plan([b"MEMORY", b"PURGE"], to_status)
+def client_pause(timeout: int, mode: ClientPauseMode | None = None) -> Plan[Literal["OK"]]:
+    """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+    args = encode_command(b"CLIENT", b"PAUSE", timeout)
+    return Plan([*args, *optional_keyword(mode, ClientPauseMode, "mode")], to_status)
+
+
+def client_unpause() -> Plan[Literal["OK"]]:
+    """End a pause (`CLIENT UNPAUSE`)."""
+    return Plan([b"CLIENT", b"UNPAUSE"], to_status)
 
 
 def wait(numreplicas: int, timeout: int) -> Plan[int]:

@@ -35,7 +35,7 @@ from glidecache import (
     UpdateOptions,
 )
 from glidecache.commands import (
-    cached,
+    batched,
     cluster,
     hashes,
     invoking,
@@ -46,6 +46,7 @@ from glidecache.commands import (
     server,
     sets,
     sorted_sets,
+    standalone,
     strings,
 )
 
@@ -69,7 +70,7 @@ SENT = [
     (keys.copy("a", "b", 2, True), "COPY a b DB 2 REPLACE"),
     (cluster.copy("a", "b", True, 2), "COPY a b DB 2 REPLACE"),
     (keys.restore("k", 0, b"x", True, True, 5), "RESTORE k 0 x REPLACE ABSTTL IDLETIME 5"),
-    (keys.scan("0", "a*", 10, ObjectType.ZSET), "SCAN 0 MATCH a* COUNT 10 TYPE ZSet"),
+    (standalone.scan("0", "a*", 10, ObjectType.ZSET), "SCAN 0 MATCH a* COUNT 10 TYPE ZSet"),
     (
         keys.sort_store("k", "d", "w_*", Limit(0, 5), ["#", "d_*"], OrderBy.DESC, True),
         "SORT k BY w_* LIMIT 0 5 GET # GET d_* DESC ALPHA STORE d",
@@ -150,10 +151,10 @@ DECODED = [
     (keys.type("k"), b"string", b"string"),
     (keys.expire("k", 1), 1, True),
     (keys.expire("k", 1), False, False),
-    (cached.hgetall("h"), [b"f", b"1"], {b"f": b"1"}),
-    (cached.hgetall("h"), {b"f": b"1"}, {b"f": b"1"}),
-    (cached.smembers("s"), [b"a", b"b"], {b"a", b"b"}),
-    (cached.smembers("s"), {b"a"}, {b"a"}),
+    (batched.hgetall("h"), [b"f", b"1"], {b"f": b"1"}),
+    (batched.hgetall("h"), {b"f": b"1"}, {b"f": b"1"}),
+    (batched.smembers("s"), [b"a", b"b"], {b"a", b"b"}),
+    (batched.smembers("s"), {b"a"}, {b"a"}),
     (hashes.hexists("h", "f"), 1, True),
     (hashes.hincrbyfloat("h", "f", 1), b"2.5", 2.5),
     (hashes.hrandfield_withvalues("h", 2), [b"f", b"1", b"g", b"2"], [[b"f", b"1"], [b"g", b"2"]]),
@@ -181,7 +182,7 @@ DECODED = [
     (sorted_sets.zmpop(["z"], ScoreFilter.MAX), [b"z", [[b"a", b"1"]]], [b"z", {b"a": 1.0}]),
     (sorted_sets.zadd_incr("z", "m", 1), None, None),
     (server.config_get(["a"]), [b"a", b"1"], {b"a": b"1"}),
-    (server.bgsave(), b"Background saving started", "Background saving started"),
+    (server.bgsave(), b"Background saving started", b"Background saving started"),
     (publish.pubsub_numsub(["c"]), [b"c", 2], {b"c": 2}),
     (scripting.script_exists(["x"]), [1], [True]),
     (

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+from glidecache.commands.options.bitmaps import (
+    BitEncoding,
+    BitFieldGet,
+    BitFieldIncrBy,
+    BitFieldOffset,
+    BitFieldOverflow,
+    BitFieldSet,
+    BitFieldSubCommands,
+    BitmapIndexType,
+    BitOffset,
+    BitOffsetMultiplier,
+    BitOverflowControl,
+    BitwiseOperation,
+    OffsetOptions,
+    SignedEncoding,
+    UnsignedEncoding,
+)
 from glidecache.commands.options.conditions import (
     ConditionalChange,
     HashFieldConditionalChange,
@@ -17,9 +34,22 @@ from glidecache.commands.options.expiry import (
     ExpiryType,
     ExpiryTypeGetEx,
 )
+from glidecache.commands.options.geo import (
+    GeoSearchByBox,
+    GeoSearchByRadius,
+    GeoSearchCount,
+    GeospatialData,
+    GeoUnit,
+)
 from glidecache.commands.options.placement import InsertPosition, Limit, ListDirection, OrderBy
 from glidecache.commands.options.script import FunctionRestorePolicy, Script
-from glidecache.commands.options.server import FlushMode, InfoSection, ObjectType
+from glidecache.commands.options.server import (
+    ClientPauseMode,
+    FlushMode,
+    InfoSection,
+    MigrateOptions,
+    ObjectType,
+)
 from glidecache.commands.options.sorted_sets import (
     AggregationType,
     InfBound,
@@ -30,10 +60,40 @@ from glidecache.commands.options.sorted_sets import (
     ScoreBoundary,
     ScoreFilter,
 )
+from glidecache.commands.options.streams import (
+    ExclusiveIdBound,
+    IdBound,
+    MaxId,
+    MinId,
+    StreamAddOptions,
+    StreamClaimOptions,
+    StreamGroupOptions,
+    StreamPendingOptions,
+    StreamRangeBound,
+    StreamReadGroupOptions,
+    StreamReadOptions,
+    StreamTrimOptions,
+    TrimByMaxLen,
+    TrimByMinId,
+)
 
 __all__ = [
     "AggregationType",
+    "BitEncoding",
+    "BitFieldGet",
+    "BitFieldIncrBy",
+    "BitFieldOffset",
+    "BitFieldOverflow",
+    "BitFieldSet",
+    "BitFieldSubCommands",
+    "BitOffset",
+    "BitOffsetMultiplier",
+    "BitOverflowControl",
+    "BitmapIndexType",
+    "BitwiseOperation",
+    "ClientPauseMode",
     "ConditionalChange",
+    "ExclusiveIdBound",
     "ExpireOptions",
     "ExpiryGetEx",
     "ExpirySet",
@@ -41,14 +101,24 @@ __all__ = [
     "ExpiryTypeGetEx",
     "FlushMode",
     "FunctionRestorePolicy",
+    "GeoSearchByBox",
+    "GeoSearchByRadius",
+    "GeoSearchCount",
+    "GeoUnit",
+    "GeospatialData",
     "HashFieldConditionalChange",
+    "IdBound",
     "InfBound",
     "InfoSection",
     "InsertPosition",
     "LexBoundary",
     "Limit",
     "ListDirection",
+    "MaxId",
+    "MigrateOptions",
+    "MinId",
     "ObjectType",
+    "OffsetOptions",
     "OnlyIfEqual",
     "OnlyIfNotEqual",
     "OrderBy",
@@ -58,6 +128,18 @@ __all__ = [
     "ScoreBoundary",
     "ScoreFilter",
     "Script",
+    "SignedEncoding",
+    "StreamAddOptions",
+    "StreamClaimOptions",
+    "StreamGroupOptions",
+    "StreamPendingOptions",
+    "StreamRangeBound",
+    "StreamReadGroupOptions",
+    "StreamReadOptions",
+    "StreamTrimOptions",
+    "TrimByMaxLen",
+    "TrimByMinId",
+    "UnsignedEncoding",
     "UpdateOptions",
     "ValueComparison",
 ]

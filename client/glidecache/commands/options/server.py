@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from glidecache.encoding import encode
+
 
 class FlushMode(Enum):
     """Whether a flush returns before the memory is given back, or after."""
@@ -44,3 +46,41 @@ class InfoSection(Enum):
     SENTINEL = "sentinel"
     SERVER = "server"
     STATS = "stats"
+
+
+class ClientPauseMode(Enum):
+    """What a pause keeps back: all commands, or those that write."""
+
+    ALL = "ALL"
+    WRITE = "WRITE"
+
+
+class MigrateOptions:
+    """How `MIGRATE` moves: leave the key where it is too, replace what is there, and how to log in there."""
+
+    __slots__ = ("copy", "password", "replace", "username")
+
+    def __init__(
+        self,
+        copy: bool = False,
+        replace: bool = False,
+        password: str | None = None,
+        username: str | None = None,
+    ) -> None:
+        self.copy = copy
+        self.replace = replace
+        self.password = password
+        self.username = username
+
+    def to_args(self) -> list[bytes]:
+        """The option as arguments of a command. Raises `ValueError` for a user without a password."""
+        args = [word for wants, word in ((self.copy, b"COPY"), (self.replace, b"REPLACE")) if wants]
+        if self.password is None:
+            if self.username is not None:
+                message = "MigrateOptions: a username needs a password"
+                raise ValueError(message)
+            return args
+        password = encode(self.password, "password")
+        if self.username is None:
+            return [*args, b"AUTH", password]
+        return [*args, b"AUTH2", encode(self.username, "username"), password]

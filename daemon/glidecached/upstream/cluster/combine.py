@@ -40,6 +40,11 @@ def least(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
     return first_error(replies) or _as_numbers(replies, min)
 
 
+def least_of_each(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """The smallest of numbers, place by place."""
+    return first_error(replies) or [_as_numbers(numbers, min) for numbers in zip(*replies, strict=True)]
+
+
 def everywhere(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
     """For lists of zeros and ones: in each place 1 if all have it."""
     error = first_error(replies)

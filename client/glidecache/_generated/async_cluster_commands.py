@@ -1,0 +1,275 @@
+"""Commands that are awaited, one method per plan. Written by tools/generate_commands.py: do not edit."""
+# ruff: noqa: I001, RUF100, ASYNC109, N803 - lazy modules stand apart; GLIDE's names of arguments
+
+from __future__ import annotations
+
+from glidecache._generated.async_commands import AsyncCommands
+from glidecache.lazy import LazyModule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    from glidecache.commands.options.script import FunctionRestorePolicy
+    from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection, MigrateOptions
+    from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
+    from glidecache.encoding import Argument
+    from glidecache.routes import ClusterResponse, Route
+
+    from glidecache.commands import cluster as _cluster
+    from glidecache.commands import diagnostics as _diagnostics
+    from glidecache.commands import keys as _keys
+    from glidecache.commands import scripting as _scripting
+    from glidecache.commands import server as _server
+else:
+    _cluster = LazyModule("glidecache.commands.cluster")
+    _diagnostics = LazyModule("glidecache.commands.diagnostics")
+    _keys = LazyModule("glidecache.commands.keys")
+    _scripting = LazyModule("glidecache.commands.scripting")
+    _server = LazyModule("glidecache.commands.server")
+
+
+class AsyncClusterCommands(AsyncCommands):
+    """Commands that are awaited: those of a cluster."""
+
+    __slots__ = ()
+
+    async def random_key(self, route: Route | None = None) -> bytes | None:
+        """Any key (`RANDOMKEY`); None where there is none."""
+        return await self._run(_keys.random_key(), route)
+
+    async def ping(self, message: Argument | None = None, route: Route | None = None) -> bytes:
+        """`b"PONG"`, or the message, from the server (`PING`)."""
+        return await self._run(_server.ping(message), route)
+
+    async def echo(self, message: Argument, route: Route | None = None) -> ClusterResponse[bytes]:
+        """The message, back from the server (`ECHO`)."""
+        return await self._run(_server.echo(message), route)
+
+    async def info(
+        self, sections: list[InfoSection] | None = None, route: Route | None = None
+    ) -> ClusterResponse[bytes]:
+        """The server's information, as text of lines `name:value` (`INFO`)."""
+        return await self._run(_server.info(sections), route)
+
+    async def dbsize(self, route: Route | None = None) -> int:
+        """How many keys the database has (`DBSIZE`)."""
+        return await self._run(_server.dbsize(), route)
+
+    async def flushall(
+        self, flush_mode: FlushMode | None = None, route: Route | None = None
+    ) -> Literal["OK"]:
+        """Delete all keys of all databases (`FLUSHALL`). The cache is not touched (contract C15)."""
+        return await self._run(_server.flushall(flush_mode), route)
+
+    async def flushdb(self, flush_mode: FlushMode | None = None, route: Route | None = None) -> Literal["OK"]:
+        """Delete all keys of the database (`FLUSHDB`). The cache is not touched (contract C15)."""
+        return await self._run(_server.flushdb(flush_mode), route)
+
+    async def time(self, route: Route | None = None) -> ClusterResponse[list[bytes]]:
+        """The server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
+        return await self._run(_server.time(), route)
+
+    async def lastsave(self, route: Route | None = None) -> ClusterResponse[int]:
+        """The Unix time of the last successful save (`LASTSAVE`)."""
+        return await self._run(_server.lastsave(), route)
+
+    async def save(self, route: Route | None = None) -> Literal["OK"]:
+        """Save to disk, the server waiting for it (`SAVE`)."""
+        return await self._run(_server.save(), route)
+
+    async def bgsave(self, route: Route | None = None) -> ClusterResponse[bytes]:
+        """Save to disk in the background (`BGSAVE`); the server's word about it."""
+        return await self._run(_server.bgsave(), route)
+
+    async def bgsave_schedule(self, route: Route | None = None) -> ClusterResponse[bytes]:
+        """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
+        return await self._run(_server.bgsave_schedule(), route)
+
+    async def bgsave_cancel(self, route: Route | None = None) -> ClusterResponse[bytes]:
+        """Stop a running or scheduled `bgsave` (`BGSAVE CANCEL`; Valkey 8.1)."""
+        return await self._run(_server.bgsave_cancel(), route)
+
+    async def bgrewriteaof(self, route: Route | None = None) -> ClusterResponse[bytes]:
+        """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
+        return await self._run(_server.bgrewriteaof(), route)
+
+    async def config_get(
+        self, parameters: list[Argument], route: Route | None = None
+    ) -> ClusterResponse[dict[bytes, bytes]]:
+        """The server's settings of these names or patterns (`CONFIG GET`)."""
+        return await self._run(_server.config_get(parameters), route)
+
+    async def config_set(
+        self, parameters_map: Mapping[Argument, Argument], route: Route | None = None
+    ) -> Literal["OK"]:
+        """Change settings of the server (`CONFIG SET`)."""
+        return await self._run(_server.config_set(parameters_map), route)
+
+    async def config_resetstat(self, route: Route | None = None) -> Literal["OK"]:
+        """Reset the server's statistics (`CONFIG RESETSTAT`)."""
+        return await self._run(_server.config_resetstat(), route)
+
+    async def config_rewrite(self, route: Route | None = None) -> Literal["OK"]:
+        """Write the settings in force to the server's configuration file (`CONFIG REWRITE`)."""
+        return await self._run(_server.config_rewrite(), route)
+
+    async def client_id(self, route: Route | None = None) -> ClusterResponse[int]:
+        """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+        return await self._run(_server.client_id(), route)
+
+    async def client_getname(self, route: Route | None = None) -> ClusterResponse[bytes | None]:
+        """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+        return await self._run(_server.client_getname(), route)
+
+    async def client_pause(
+        self, timeout: int, mode: ClientPauseMode | None = None, route: Route | None = None
+    ) -> Literal["OK"]:
+        """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+        return await self._run(_server.client_pause(timeout, mode), route)
+
+    async def client_unpause(self, route: Route | None = None) -> Literal["OK"]:
+        """End a pause (`CLIENT UNPAUSE`)."""
+        return await self._run(_server.client_unpause(), route)
+
+    async def wait(self, numreplicas: int, timeout: int, route: Route | None = None) -> int:
+        """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
+        return await self._run(_server.wait(numreplicas, timeout), route)
+
+    async def lolwut(
+        self, version: int | None = None, parameters: list[int] | None = None, route: Route | None = None
+    ) -> ClusterResponse[bytes]:
+        """The server's version and a piece of art (`LOLWUT`)."""
+        return await self._run(_server.lolwut(version, parameters), route)
+
+    async def memory_stats(self, route: Route | None = None) -> ClusterResponse[MemoryStats]:
+        """What the server uses its memory for (`MEMORY STATS`)."""
+        return await self._run(_diagnostics.memory_stats(), route)
+
+    async def memory_doctor(self, route: Route | None = None) -> ClusterResponse[str]:
+        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+        return await self._run(_diagnostics.memory_doctor(), route)
+
+    async def memory_malloc_stats(self, route: Route | None = None) -> ClusterResponse[str]:
+        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+        return await self._run(_diagnostics.memory_malloc_stats(), route)
+
+    async def memory_purge(self, route: Route | None = None) -> Literal["OK"]:
+        """Have the allocator give memory back (`MEMORY PURGE`)."""
+        return await self._run(_diagnostics.memory_purge(), route)
+
+    async def latency_history(
+        self, event: Argument, route: Route | None = None
+    ) -> ClusterResponse[list[LatencyEntry]]:
+        """When an event was slow, and how slow (`LATENCY HISTORY`)."""
+        return await self._run(_diagnostics.latency_history(event), route)
+
+    async def latency_latest(self, route: Route | None = None) -> ClusterResponse[list[LatencyEventInfo]]:
+        """Of each event that was slow, the last time and the worst (`LATENCY LATEST`)."""
+        return await self._run(_diagnostics.latency_latest(), route)
+
+    async def latency_reset(self, *events: Argument, route: Route | None = None) -> int:
+        """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
+        return await self._run(_diagnostics.latency_reset(*events), route)
+
+    async def script_exists(self, sha1s: list[Argument], route: Route | None = None) -> list[bool]:
+        """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+        return await self._run(_scripting.script_exists(sha1s), route)
+
+    async def script_flush(self, mode: FlushMode | None = None, route: Route | None = None) -> Literal["OK"]:
+        """Have the server forget all scripts (`SCRIPT FLUSH`)."""
+        return await self._run(_scripting.script_flush(mode), route)
+
+    async def script_kill(self, route: Route | None = None) -> Literal["OK"]:
+        """Stop the running script, if it has not written yet (`SCRIPT KILL`)."""
+        return await self._run(_scripting.script_kill(), route)
+
+    async def function_load(
+        self, library_code: Argument, replace: bool = False, route: Route | None = None
+    ) -> bytes:
+        """Load a library of functions (`FUNCTION LOAD`); its name."""
+        return await self._run(_scripting.function_load(library_code, replace), route)
+
+    async def function_list(
+        self,
+        library_name_pattern: Argument | None = None,
+        with_code: bool = False,
+        route: Route | None = None,
+    ) -> ClusterResponse[list[dict[bytes, Any]]]:
+        """The libraries of functions, each a map (`FUNCTION LIST`)."""
+        return await self._run(_scripting.function_list(library_name_pattern, with_code), route)
+
+    async def function_delete(self, library_name: Argument, route: Route | None = None) -> Literal["OK"]:
+        """Delete a library of functions (`FUNCTION DELETE`)."""
+        return await self._run(_scripting.function_delete(library_name), route)
+
+    async def function_flush(
+        self, mode: FlushMode | None = None, route: Route | None = None
+    ) -> Literal["OK"]:
+        """Delete all libraries of functions (`FUNCTION FLUSH`)."""
+        return await self._run(_scripting.function_flush(mode), route)
+
+    async def function_kill(self, route: Route | None = None) -> Literal["OK"]:
+        """Stop the running function, if it has not written yet (`FUNCTION KILL`)."""
+        return await self._run(_scripting.function_kill(), route)
+
+    async def function_stats(self, route: Route | None = None) -> ClusterResponse[dict[bytes, Any]]:
+        """What is running, and how many libraries and functions each engine has (`FUNCTION STATS`)."""
+        return await self._run(_scripting.function_stats(), route)
+
+    async def function_dump(self, route: Route | None = None) -> ClusterResponse[bytes]:
+        """All libraries in the server's own serialised form (`FUNCTION DUMP`)."""
+        return await self._run(_scripting.function_dump(), route)
+
+    async def function_restore(
+        self, payload: Argument, policy: FunctionRestorePolicy | None = None, route: Route | None = None
+    ) -> Literal["OK"]:
+        """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
+        return await self._run(_scripting.function_restore(payload, policy), route)
+
+    async def copy(
+        self,
+        source: Argument,
+        destination: Argument,
+        replace: bool | None = None,
+        destinationDB: int | None = None,
+    ) -> bool:
+        """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
+        return await self._run(_cluster.copy(source, destination, replace, destinationDB))
+
+    async def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> int:
+        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`); how many subscribers got it."""
+        return await self._run(_cluster.publish(message, channel, sharded))
+
+    async def pubsub_shardchannels(self, pattern: Argument | None = None) -> list[bytes]:
+        """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
+        return await self._run(_cluster.pubsub_shardchannels(pattern))
+
+    async def pubsub_shardnumsub(self, channels: list[Argument] | None = None) -> dict[bytes, int]:
+        """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
+        return await self._run(_cluster.pubsub_shardnumsub(channels))
+
+    async def migrate(
+        self,
+        host: str,
+        port: int,
+        key: Argument,
+        destination_db: int,
+        timeout: int,
+        options: MigrateOptions | None = None,
+    ) -> Literal["OK"] | bytes:
+        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
+        return await self._run(_cluster.migrate(host, port, key, destination_db, timeout, options))
+
+    async def fcall_route(
+        self, function: Argument, arguments: list[Argument] | None = None, route: Route | None = None
+    ) -> ClusterResponse[Any]:
+        """Call a function without keys, on the nodes of a route (`FCALL`)."""
+        return await self._run(_cluster.fcall_route(function, arguments), route)
+
+    async def fcall_ro_route(
+        self, function: Argument, arguments: list[Argument] | None = None, route: Route | None = None
+    ) -> ClusterResponse[Any]:
+        """Call a function that only reads, without keys, on the nodes of a route (`FCALL_RO`)."""
+        return await self._run(_cluster.fcall_ro_route(function, arguments), route)

@@ -1,0 +1,58 @@
+"""Commands that are added to a batch, one method per plan. Written by tools/generate_commands.py: do not edit."""
+# ruff: noqa: I001, RUF100, N803 - lazy modules stand apart; GLIDE's names of arguments
+
+from __future__ import annotations
+
+from glidecache._generated.batch_commands import BatchCommands
+from glidecache.lazy import LazyModule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
+    from glidecache.commands.options.server import MigrateOptions
+    from glidecache.encoding import Argument
+
+    from glidecache.commands import cluster as _cluster
+else:
+    _cluster = LazyModule("glidecache.commands.cluster")
+
+
+class BatchClusterCommands(BatchCommands):
+    """Commands that are added to a batch: those of a cluster."""
+
+    __slots__ = ()
+
+    def copy(
+        self,
+        source: Argument,
+        destination: Argument,
+        replace: bool | None = None,
+        destinationDB: int | None = None,
+    ) -> Self:
+        """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
+        return self._add(_cluster.copy(source, destination, replace, destinationDB))
+
+    def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> Self:
+        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`); how many subscribers got it."""
+        return self._add(_cluster.publish(message, channel, sharded))
+
+    def pubsub_shardchannels(self, pattern: Argument | None = None) -> Self:
+        """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
+        return self._add(_cluster.pubsub_shardchannels(pattern))
+
+    def pubsub_shardnumsub(self, channels: list[Argument] | None = None) -> Self:
+        """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
+        return self._add(_cluster.pubsub_shardnumsub(channels))
+
+    def migrate(
+        self,
+        host: str,
+        port: int,
+        key: Argument,
+        destination_db: int,
+        timeout: int,
+        options: MigrateOptions | None = None,
+    ) -> Self:
+        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
+        return self._add(_cluster.migrate(host, port, key, destination_db, timeout, options))

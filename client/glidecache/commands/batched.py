@@ -1,0 +1,46 @@
+"""Plans of what batches alone have.
+
+The cacheable commands bypass the cache there (contract C17); of others GLIDE's batches call the arguments differently.
+"""
+
+from __future__ import annotations
+
+from glidecache.decoding import to_map, to_set, to_status
+from glidecache.encoding import encode_command
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from glidecache.encoding import Argument
+
+
+def get(key: Argument) -> Plan[bytes | None]:
+    """The value of `key` (`GET`); None where there is none."""
+    return Plan(encode_command(b"GET", key))
+
+
+def hgetall(key: Argument) -> Plan[dict[bytes, bytes]]:
+    """All fields and values (`HGETALL`)."""
+    return Plan(encode_command(b"HGETALL", key), to_map)
+
+
+def smembers(key: Argument) -> Plan[set[bytes]]:
+    """All members (`SMEMBERS`)."""
+    return Plan(encode_command(b"SMEMBERS", key), to_set)
+
+
+def rpop(key: Argument, count: int | None = None) -> Plan[bytes | list[bytes] | None]:
+    """The last element, which is removed (`RPOP`); with `count` a list of so many; None where there is none."""
+    return Plan(encode_command(b"RPOP", key) if count is None else encode_command(b"RPOP", key, count))
+
+
+def xgroup_set_id(
+    key: Argument, group_name: Argument, stream_id: Argument, entries_read_id: Argument | None = None
+) -> Plan[Literal["OK"]]:
+    """Set up to where a group has read (`XGROUP SETID`)."""
+    args = encode_command(b"XGROUP", b"SETID", key, group_name, stream_id)
+    if entries_read_id is not None:
+        args += encode_command(b"ENTRIESREAD", entries_read_id)
+    return Plan(args, to_status)

@@ -1,0 +1,53 @@
+"""Plans of the commands that ask a server about its memory and its delays."""
+
+from __future__ import annotations
+
+from glidecache.decoding import to_status, to_text
+from glidecache.encoding import encode_command, encode_each
+from glidecache.lazy import LazyModule
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from glidecache.commands import results
+    from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
+    from glidecache.encoding import Argument
+else:
+    results = LazyModule("glidecache.commands.results")
+
+
+def memory_stats() -> Plan[MemoryStats]:
+    """What the server uses its memory for (`MEMORY STATS`)."""
+    return Plan([b"MEMORY", b"STATS"], results.to_memory_stats)
+
+
+def memory_doctor() -> Plan[str]:
+    """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+    return Plan([b"MEMORY", b"DOCTOR"], to_text)
+
+
+def memory_malloc_stats() -> Plan[str]:
+    """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+    return Plan([b"MEMORY", b"MALLOC-STATS"], to_text)
+
+
+def memory_purge() -> Plan[Literal["OK"]]:
+    """Have the allocator give memory back (`MEMORY PURGE`)."""
+    return Plan([b"MEMORY", b"PURGE"], to_status)
+
+
+def latency_history(event: Argument) -> Plan[list[LatencyEntry]]:
+    """When an event was slow, and how slow (`LATENCY HISTORY`)."""
+    return Plan(encode_command(b"LATENCY", b"HISTORY", event), results.to_latency_history)
+
+
+def latency_latest() -> Plan[list[LatencyEventInfo]]:
+    """Of each event that was slow, the last time and the worst (`LATENCY LATEST`)."""
+    return Plan([b"LATENCY", b"LATEST"], results.to_latest_latencies)
+
+
+def latency_reset(*events: Argument) -> Plan[int]:
+    """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
+    return Plan([b"LATENCY", b"RESET", *encode_each(events, "events")])

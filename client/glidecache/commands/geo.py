@@ -1,0 +1,115 @@
+"""Plans of the commands on sorted sets of positions."""
+
+from __future__ import annotations
+
+from glidecache.commands.options.checks import need, optional_keyword
+from glidecache.commands.options.conditions import ConditionalChange
+from glidecache.commands.options.geo import (
+    GeoSearchByBox,
+    GeoSearchByRadius,
+    GeoSearchCount,
+    GeospatialData,
+    GeoUnit,
+)
+from glidecache.commands.options.placement import OrderBy
+from glidecache.decoding import to_found_places, to_optional_float, to_positions
+from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from glidecache.encoding import Argument
+
+
+def geoadd(
+    key: Argument,
+    members_geospatialdata: Mapping[Argument, GeospatialData],
+    existing_options: ConditionalChange | None = None,
+    changed: bool = False,
+) -> Plan[int]:
+    """Add members with their positions (`GEOADD`); how many are new, with `changed` also those that have moved."""
+    args = encode_command(b"GEOADD", key)
+    args += optional_keyword(existing_options, ConditionalChange, "existing_options")
+    if changed:
+        args.append(b"CH")
+    try:
+        items = members_geospatialdata.items()
+    except AttributeError:
+        message = f"members_geospatialdata must be a mapping, not {type(members_geospatialdata).__name__}"
+        raise TypeError(message) from None
+    for member, position in items:
+        need(position, GeospatialData, f"the position of {member!r}")
+        args += [*position.to_args(), encode(member, "a member")]
+    return Plan(args)
+
+
+def geodist(
+    key: Argument, member1: Argument, member2: Argument, unit: GeoUnit | None = None
+) -> Plan[float | None]:
+    """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
+    args = encode_command(b"GEODIST", key, member1, member2)
+    return Plan([*args, *optional_keyword(unit, GeoUnit, "unit")], to_optional_float)
+
+
+def geohash(key: Argument, members: list[Argument]) -> Plan[list[bytes | None]]:
+    """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
+    return Plan([b"GEOHASH", encode(key, "key"), *encode_each(members, "members")])
+
+
+def geopos(key: Argument, members: list[Argument]) -> Plan[list[list[float] | None]]:
+    """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
+    return Plan([b"GEOPOS", encode(key, "key"), *encode_each(members, "members")], to_positions)
+
+
+def geosearch(
+    key: Argument,
+    search_from: Argument | GeospatialData,
+    search_by: GeoSearchByRadius | GeoSearchByBox,
+    order_by: OrderBy | None = None,
+    count: GeoSearchCount | None = None,
+    with_coord: bool = False,
+    with_dist: bool = False,
+    with_hash: bool = False,
+) -> Plan[list[Any]]:
+    """The members within an area around a member or a position (`GEOSEARCH`).
+
+    With any of the last three each is `[member, [distance, hash, [longitude, latitude]]]`, of these what was asked for.
+    """
+    args = [b"GEOSEARCH", encode(key, "key"), *_area(search_from, search_by)]
+    args += optional_keyword(order_by, OrderBy, "order_by")
+    args += _count(count)
+    wanted = ((with_coord, b"WITHCOORD"), (with_dist, b"WITHDIST"), (with_hash, b"WITHHASH"))
+    extras = [word for wants, word in wanted if wants]
+    return Plan(args + extras, to_found_places if extras else None)
+
+
+def geosearchstore(
+    destination: Argument,
+    source: Argument,
+    search_from: Argument | GeospatialData,
+    search_by: GeoSearchByRadius | GeoSearchByBox,
+    count: GeoSearchCount | None = None,
+    store_dist: bool = False,
+) -> Plan[int]:
+    """As `geosearch`, into a sorted set of positions, or of distances (`GEOSEARCHSTORE`); how many were stored."""
+    args = [*encode_command(b"GEOSEARCHSTORE", destination, source), *_area(search_from, search_by)]
+    return Plan([*args, *_count(count), *([b"STOREDIST"] if store_dist else [])])
+
+
+def _area(
+    search_from: Argument | GeospatialData, search_by: GeoSearchByRadius | GeoSearchByBox
+) -> list[bytes]:
+    need(search_by, (GeoSearchByRadius, GeoSearchByBox), "search_by")
+    if isinstance(search_from, GeospatialData):
+        return [b"FROMLONLAT", *search_from.to_args(), *search_by.to_args()]
+    return [b"FROMMEMBER", encode(search_from, "search_from"), *search_by.to_args()]
+
+
+def _count(count: GeoSearchCount | None) -> list[bytes]:
+    if count is None:
+        return []
+    need(count, GeoSearchCount, "count")
+    return count.to_args()

@@ -1,0 +1,94 @@
+"""Plans of the commands that a standalone server's client has alone, or with other arguments than a cluster's."""
+
+from __future__ import annotations
+
+from glidecache.commands.keys import migration, scan_options
+from glidecache.commands.options.checks import keyword
+from glidecache.commands.options.server import MigrateOptions, ObjectType
+from glidecache.decoding import to_function_stats, to_optional_status, to_status
+from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    from glidecache.encoding import Argument
+
+
+def scan(
+    cursor: Argument, match: Argument | None = None, count: int | None = None, type: ObjectType | None = None
+) -> Plan[list[Any]]:
+    """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
+    args = [b"SCAN", encode(cursor, "cursor"), *scan_options(match, count)]
+    if type is not None:
+        args += [b"TYPE", keyword(type, ObjectType, "type")]
+    return Plan(args)
+
+
+def migrate(
+    host: str,
+    port: int,
+    keys: Argument | list[Argument],
+    destination_db: int,
+    timeout: int,
+    options: MigrateOptions | None = None,
+) -> Plan[Literal["OK"] | bytes]:
+    """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds.
+
+    `"OK"`, or `b"NOKEY"` where there is none of them. Raises `ValueError` for an empty list.
+    """
+    if not isinstance(keys, list):
+        return Plan(migration(host, port, keys, destination_db, timeout, options), to_optional_status)
+    if not keys:
+        message = "keys must not be empty"
+        raise ValueError(message)
+    args = migration(host, port, b"", destination_db, timeout, options)
+    return Plan([*args, b"KEYS", *encode_each(keys, "keys")], to_optional_status)
+
+
+def function_stats() -> Plan[dict[bytes, dict[bytes, Any]]]:
+    """What is running, and what each engine has (`FUNCTION STATS`): `{b"primary": …}`.
+
+    The daemon asks the primary alone, and a client that names its upstream does not know the address.
+    """
+    return Plan([b"FUNCTION", b"STATS"], lambda reply: {b"primary": to_function_stats(reply)})
+
+
+def failover(
+    host: Argument | None = None,
+    port: int | None = None,
+    force: bool = False,
+    abort: bool = False,
+    timeout_ms: int | None = None,
+) -> Plan[Literal["OK"]]:
+    """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); with `abort` end a running one.
+
+    Raises `ValueError` for half an address, and for `force` without one.
+    """
+    if (host is None) != (port is None):
+        message = "host and port go together"
+        raise ValueError(message)
+    if force and host is None:
+        message = "force needs host and port: the replica that takes over whether it is up to date or not"
+        raise ValueError(message)
+    args = [b"FAILOVER"]
+    if abort:
+        return Plan([*args, b"ABORT"], to_status)
+    if host is not None and port is not None:
+        args += encode_command(b"TO", host, port)
+        if force:
+            args.append(b"FORCE")
+    if timeout_ms is not None:
+        args += encode_command(b"TIMEOUT", timeout_ms)
+    return Plan(args, to_status)
+
+
+def replicaof(host: Argument, port: int) -> Plan[Literal["OK"]]:
+    """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
+    return Plan(encode_command(b"REPLICAOF", host, port), to_status)
+
+
+def replicaof_no_one() -> Plan[Literal["OK"]]:
+    """Make the server a primary again (`REPLICAOF NO ONE`)."""
+    return Plan([b"REPLICAOF", b"NO", b"ONE"], to_status)

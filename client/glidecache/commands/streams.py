@@ -1,0 +1,121 @@
+"""Plans of the stream commands: writing, reading, and a stream's own state; groups are in `stream_groups`."""
+
+from __future__ import annotations
+
+from glidecache.commands.options.checks import need
+from glidecache.commands.options.streams import (
+    StreamAddOptions,
+    StreamRangeBound,
+    StreamReadOptions,
+    StreamTrimOptions,
+)
+from glidecache.decoding import optional, to_entries, to_map, to_streams, to_whole_stream
+from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from glidecache.encoding import Argument
+
+
+def xadd(
+    key: Argument, values: list[tuple[Argument, Argument]], options: StreamAddOptions | None = None
+) -> Plan[bytes | None]:
+    """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
+    args = encode_command(b"XADD", key)
+    if options is None:
+        args.append(b"*")
+    else:
+        need(options, StreamAddOptions, "options")
+        args += options.to_args()
+    for index, pair in enumerate(values):
+        fields = encode_each(pair, f"values[{index}]")
+        if len(fields) != 2:  # noqa: PLR2004 - a pair
+            message = f"values[{index}] must be a field and a value, not {len(fields)} items"
+            raise ValueError(message)
+        args += fields
+    return Plan(args)
+
+
+def xdel(key: Argument, ids: list[Argument]) -> Plan[int]:
+    """Delete entries (`XDEL`); how many there were."""
+    return Plan([b"XDEL", encode(key, "key"), *encode_each(ids, "ids")])
+
+
+def xtrim(key: Argument, options: StreamTrimOptions) -> Plan[int]:
+    """Remove old entries (`XTRIM`); how many."""
+    need(options, StreamTrimOptions, "options")
+    return Plan([*encode_command(b"XTRIM", key), *options.to_args()])
+
+
+def xlen(key: Argument) -> Plan[int]:
+    """How many entries the stream has (`XLEN`)."""
+    return Plan(encode_command(b"XLEN", key))
+
+
+def xrange(
+    key: Argument, start: StreamRangeBound, end: StreamRangeBound, count: int | None = None
+) -> Plan[dict[bytes, list[list[bytes]]] | None]:
+    """The entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
+    return _range(b"XRANGE", key, bound(start, "start"), bound(end, "end"), count)
+
+
+def xrevrange(
+    key: Argument, end: StreamRangeBound, start: StreamRangeBound, count: int | None = None
+) -> Plan[dict[bytes, list[list[bytes]]] | None]:
+    """As `xrange`, newest first (`XREVRANGE`); the higher bound comes first, too."""
+    return _range(b"XREVRANGE", key, bound(end, "end"), bound(start, "start"), count)
+
+
+def xread(
+    keys_and_ids: Mapping[Argument, Argument], options: StreamReadOptions | None = None
+) -> Plan[dict[bytes, dict[bytes, list[list[bytes]]]] | None]:
+    """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
+    args = [b"XREAD"]
+    if options is not None:
+        need(options, StreamReadOptions, "options")
+        args += options.to_args()
+    return Plan(args + streams(keys_and_ids), optional(to_streams))
+
+
+def xinfo_stream(key: Argument) -> Plan[dict[bytes, Any]]:
+    """What the server knows of a stream (`XINFO STREAM`)."""
+    return Plan(encode_command(b"XINFO", b"STREAM", key), to_map)
+
+
+def xinfo_stream_full(key: Argument, count: int | None = None) -> Plan[dict[bytes, Any]]:
+    """As `xinfo_stream`, with entries, groups and consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
+    args = encode_command(b"XINFO", b"STREAM", key, b"FULL")
+    return Plan(args if count is None else [*args, b"COUNT", encode(count, "count")], to_whole_stream)
+
+
+def streams(keys_and_ids: Mapping[Argument, Argument]) -> list[bytes]:
+    """The streams to read from: their keys first, then the IDs in the same order. Raises `TypeError`."""
+    try:
+        keys, ids = list(keys_and_ids.keys()), list(keys_and_ids.values())
+    except AttributeError:
+        message = f"keys_and_ids must be a mapping, not {type(keys_and_ids).__name__}"
+        raise TypeError(message) from None
+    return [
+        b"STREAMS",
+        *encode_each(keys, "a key of keys_and_ids"),
+        *encode_each(ids, "an id of keys_and_ids"),
+    ]
+
+
+def _range(
+    name: bytes, key: Argument, first: bytes, last: bytes, count: int | None
+) -> Plan[dict[bytes, list[list[bytes]]] | None]:
+    args = encode_command(name, key, first, last)
+    if count is not None:
+        args += encode_command(b"COUNT", count)
+    return Plan(args, optional(to_entries))
+
+
+def bound(end: StreamRangeBound, name: str) -> bytes:
+    """The argument for one end of a range. Raises `TypeError`."""
+    need(end, StreamRangeBound, name)
+    return encode(end.to_arg(), name)

@@ -1,0 +1,65 @@
+"""What GLIDE's clients have and these do not: each name says why, and what to use instead."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Never
+
+
+class _NotOffered:
+    """An attribute that is not there, with a reason."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Never:
+        message = f"{owner.__name__}.{self._name} is not offered: {self._reason}"
+        raise AttributeError(message)
+
+
+_SUBSCRIBING = "the daemon's connections are shared by all clients; subscribe through a client of your own"
+_OWN_CONNECTION = "the daemon's connections are shared by all clients"
+_CREDENTIALS = "each password is one upstream; create a client with the new one"
+_COPYING = "replies come as bytes objects of their own"
+
+
+class NotOffered:
+    """The names; to `hasattr` they are not there."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+        subscribe = _NotOffered(_SUBSCRIBING)
+        subscribe_lazy = _NotOffered(_SUBSCRIBING)
+        psubscribe = _NotOffered(_SUBSCRIBING)
+        psubscribe_lazy = _NotOffered(_SUBSCRIBING)
+        ssubscribe = _NotOffered(_SUBSCRIBING)
+        ssubscribe_lazy = _NotOffered(_SUBSCRIBING)
+        unsubscribe = _NotOffered(_SUBSCRIBING)
+        unsubscribe_lazy = _NotOffered(_SUBSCRIBING)
+        punsubscribe = _NotOffered(_SUBSCRIBING)
+        punsubscribe_lazy = _NotOffered(_SUBSCRIBING)
+        sunsubscribe = _NotOffered(_SUBSCRIBING)
+        sunsubscribe_lazy = _NotOffered(_SUBSCRIBING)
+        get_pubsub_message = _NotOffered(_SUBSCRIBING)
+        try_get_pubsub_message = _NotOffered(_SUBSCRIBING)
+        get_subscriptions = _NotOffered(_SUBSCRIBING)
+        client_tracking_info = _NotOffered("the cache is TTL-only, no connection tracks keys")
+        reset = _NotOffered(f"{_OWN_CONNECTION}; close the client instead")
+        select = _NotOffered(f"{_OWN_CONNECTION}; give database_id in the client's configuration")
+        scoped_connection = _NotOffered(f"{_OWN_CONNECTION}; send a transaction whole, as an atomic batch")
+        update_connection_password = _NotOffered(_CREDENTIALS)
+        refresh_iam_token = _NotOffered(_CREDENTIALS)
+        get_statistics = _NotOffered("the connections are the daemon's; `glidecache stats` tells of them")
+        append_command = _NotOffered("use custom_command")
+        register_rdma_region = _NotOffered(_COPYING)
+        rdma_available = _NotOffered(_COPYING)
+        rdma_checksum = _NotOffered(_COPYING)
+        rdma_get = _NotOffered(_COPYING)
+        rdma_set = _NotOffered(_COPYING)
+        rdma_usable = _NotOffered(_COPYING)

@@ -1,0 +1,39 @@
+"""Where a scan over a cluster stands."""
+
+from __future__ import annotations
+
+_START = "0"
+_FINISHED = "finished"
+
+
+class ClusterScanCursor:
+    """Where a scan over all keys of a cluster stands: a new one begins, each `scan` returns the next.
+
+    Immutable, and nothing but its text, which `get_cursor` gives: it may be kept, or go on in another process. Raises
+    `TypeError` for anything but text.
+    """
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, new_cursor: str | None = None) -> None:
+        if not isinstance(new_cursor, (str, type(None))):
+            message = f"new_cursor must be a str, not {type(new_cursor).__name__}"
+            raise TypeError(message)
+        self._cursor = new_cursor or _START
+
+    def get_cursor(self) -> str:
+        """The cursor as text."""
+        return self._cursor
+
+    def is_finished(self) -> bool:
+        """Whether the scan is over."""
+        return self._cursor == _FINISHED
+
+    def is_start(self) -> bool:
+        """Whether the scan has not begun."""
+        return self._cursor == _START
+
+    @classmethod
+    def finished(cls) -> ClusterScanCursor:
+        """The cursor of a scan that is over."""
+        return cls(_FINISHED)
