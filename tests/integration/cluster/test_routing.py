@@ -246,6 +246,24 @@ def test_blocking_commands_block_nobody_else(connect: Connector, cluster: Cluste
     assert results[:3] == [[key.encode(), b"x"] for key in keys]
 
 
+def test_watched_keys_are_watched_where_they_are(connect: Connector, cluster: Cluster) -> None:
+    client = connect()
+    for key in cluster.keys_of_each():
+        for expected in (["OK"], None):
+            client.call("watch", [key, f"{{{key}}}"])
+            if expected is None:
+                GET.write(cluster, key, 2)
+            batch = client.batch(atomic=True)
+            batch.set(key, "3")
+            assert client.call("exec", batch, raise_on_error=True) == expected
+        assert cluster.owner(key).admin.get(key) == b"v2"
+
+
+def test_keys_of_several_slots_cannot_be_watched(connect: Connector, cluster: Cluster) -> None:
+    with pytest.raises(RequestError, match="CROSSSLOT"):
+        connect().call("watch", cluster.keys_of_each())
+
+
 def test_statistics_show_the_cluster(connect: Connector, daemon: Daemon, wire: WireClient) -> None:
     connect().get("k")
     wire.hello()
