@@ -48,8 +48,14 @@ class Link(Protocol):
     """A server's multiplexed connection, as `standalone.StandaloneUpstream`."""
 
     sessions: int
-    address: Address
-    connections_made: int
+
+    @property
+    def address(self) -> Address:
+        """Where it leads."""
+
+    @property
+    def connections_made(self) -> int:
+        """How often it was made."""
 
     @property
     def connected(self) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT
 from glidecached.upstream.cluster.refresh import Refresh, in_any_order
+from glidecached.upstream.cluster.replica_reads import ShardReads
 from glidecached.upstream.cluster.topology import read_redirection
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class JourneysOfCluster:
         self._nodes = nodes
         self._seeds = seeds
         self._known = known
+        self._shard_reads = ShardReads(nodes)
         self._waiting: set[Leg] = set()
         self._closed_reason: str | None = None
         self.refresh = Refresh(loop, nodes, options, self._learn, unknown)
@@ -73,7 +75,12 @@ class JourneysOfCluster:
     def send(self, leg: Leg) -> None:
         """Send a leg to where it belongs now."""
         node = self._node_for(leg)
-        if node is not None:
+        if node is None:
+            return
+        replicas = self._replicas_for(leg)
+        if replicas and leg.freshness is not None:
+            node.send_read(leg, self._shard_reads.of(node, replicas), leg.freshness)
+        else:
             node.send(leg)
 
     def send_in_convoys(self, legs: list[CommandLeg]) -> None:
@@ -112,6 +119,7 @@ class JourneysOfCluster:
             return True
         leg.where = slot
         leg.replica = False
+        leg.freshness = None
         if self.topology is not None and self.topology.primary(slot) != address:
             # Where the map was right, the command is one whose keys are not known here.
             self.topology.move(slot, address)
@@ -136,6 +144,7 @@ class JourneysOfCluster:
                 return
         # Where a replica is lost, the primary still has everything.
         leg.sent = leg.asking = leg.replica = False
+        leg.freshness = None
         self._wait(leg, code, message)
 
     def ended(self) -> None:
@@ -179,6 +188,11 @@ class JourneysOfCluster:
             return None
         return self._nodes.at(address)
 
+    def _replicas_for(self, leg: Leg) -> tuple[Address, ...]:
+        if leg.freshness is None or self.topology is None or not isinstance(leg.where, int):
+            return ()
+        return self.topology.replicas(leg.where)
+
     def _wait(self, leg: Leg, code: int, message: str) -> None:
         """Send it again in a moment; not so if nobody would live to see the answer."""
         delay_ms = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(leg.waits, 8))
@@ -202,6 +216,7 @@ class JourneysOfCluster:
     def _learn(self, topology: Topology) -> None:
         self.topology = topology
         self._nodes.keep_only(topology)
+        self._shard_reads.forget()
         self._known()
 
     def _candidates(self) -> list[Address]:

@@ -7,7 +7,7 @@ its sink hears once how it ended.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from libvalkey import pack_command
 
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from glidecached.upstream.cluster.routing import Part
 
 _ASKING = pack_command((b"ASKING",))
-_READONLY = pack_command((b"READONLY",))
+READONLY = pack_command((b"READONLY",))
+
+
+class Freshness(NamedTuple):
+    """What a replica must have to answer a read: all that was sent up to `floor`. `primary_too`: they take turns."""
+
+    floor: int
+    primary_too: bool
 
 
 class Sink(Protocol):
@@ -60,6 +67,7 @@ class Leg(SingleCall):
         "_to_skip",
         "asking",
         "blocking",
+        "freshness",
         "losses",
         "node",
         "redirections",
@@ -81,6 +89,8 @@ class Leg(SingleCall):
         self.resendable = resendable
         self.blocking = blocking
         self.asking = False
+        self.freshness: Freshness | None = None
+        """That a replica may answer, and what it must know."""
         self.node: Node | None = None
         self.sent = False
         """Whether it was written to a connection, and may have run there."""
@@ -92,7 +102,7 @@ class Leg(SingleCall):
         self._to_skip = self.asking or self.replica
         if not self._to_skip:
             return self._pack()
-        return (_ASKING if self.asking else _READONLY) + self._pack()
+        return (_ASKING if self.asking else READONLY) + self._pack()
 
     def receive(self, reply: Any) -> bool:
         """`Call`: take the reply, unless it belongs to what stood before the command."""

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from glidecached.loop import Loop
     from glidecached.upstream.base import UpstreamOptions
-    from glidecached.upstream.cluster.leg import CommandLeg, Leg
+    from glidecached.upstream.cluster.leg import CommandLeg, Freshness, Leg
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Address
+    from glidecached.upstream.replicas import ReplicaReads
 
 
 class Node:
@@ -41,10 +42,14 @@ class Node:
         if leg.blocking:
             self.link.submit_blocking(leg)
             return
-        if not self._open:
-            self._heard_ns = time.monotonic_ns()
-        self._open += 1
+        self._expect_answer()
         self.link.submit(leg)
+
+    def send_read(self, leg: Leg, replicas: ReplicaReads, freshness: Freshness) -> None:
+        """Send a leg to one of this primary's replicas that is able to answer, or here."""
+        leg.node = self
+        self._expect_answer()
+        replicas.submit(leg, freshness.floor, primary_too=freshness.primary_too)
 
     def send_in_convoy(self, legs: Sequence[CommandLeg]) -> None:
         """Send legs one behind the other on a connection of their own."""
@@ -57,6 +62,11 @@ class Node:
         if not leg.blocking:
             self._open -= 1
             self._heard_ns = time.monotonic_ns()
+
+    def _expect_answer(self) -> None:
+        if not self._open:
+            self._heard_ns = time.monotonic_ns()
+        self._open += 1
 
     def silent_ms(self, now_ns: int) -> float:
         """For how long it has not answered, although it was asked."""

@@ -11,7 +11,7 @@ from glidecache_shared.commands import is_known_read
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
-from glidecached.upstream.cluster.leg import CommandLeg, TransactionLeg
+from glidecached.upstream.cluster.leg import CommandLeg, Freshness, TransactionLeg
 from glidecached.upstream.cluster.node import Nodes
 from glidecached.upstream.cluster.routing import Part, RoutingError, one_slot, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
@@ -53,7 +53,7 @@ class ClusterUpstream:
         self._journeys = JourneysOfCluster(
             loop, self._nodes, target.addresses, options, self._topology_known, self._topology_unknown
         )
-        self._early: deque[tuple[ClientCall, bool]] = deque()
+        self._early: deque[tuple[ClientCall, bool, Freshness | None]] = deque()
         self._closed_reason: str | None = None
         self._submitted = 0
         self._refused = 0
@@ -85,9 +85,8 @@ class ClusterUpstream:
         self._begin(call, blocking=False)
 
     def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
-        """As `submit`: the primaries answer, unless the call's route says otherwise."""
-        del floor, primary_too
-        self.submit(call)
+        """As `submit`; a replica of the primary concerned may answer that has all that was sent up to `floor`."""
+        self._begin(call, blocking=False, freshness=Freshness(floor, primary_too))
 
     def submit_batch(self, call: BatchCall) -> None:
         """Send a transaction whole to one node, a pipeline's commands each to their own, in one write per node."""
@@ -148,7 +147,7 @@ class ClusterUpstream:
             "refreshes": self._journeys.refresh.count,
         }
 
-    def _begin(self, call: ClientCall, *, blocking: bool) -> None:
+    def _begin(self, call: ClientCall, *, blocking: bool, freshness: Freshness | None = None) -> None:
         self._submitted += 1
         topology = self._journeys.topology
         if self._closed_reason is not None:
@@ -157,12 +156,14 @@ class ClusterUpstream:
             bound = self._options.max_waiting_requests
             self._refuse(call, ERROR_BUSY, f"{bound} requests already wait for this cluster")
         elif topology is None:
-            self._early.append((call, blocking))
+            self._early.append((call, blocking, freshness))
             self._journeys.look_again()
         else:
-            self._set_out(call, topology, blocking=blocking)
+            self._set_out(call, topology, blocking=blocking, freshness=freshness)
 
-    def _set_out(self, call: ClientCall, topology: Topology, *, blocking: bool) -> None:
+    def _set_out(
+        self, call: ClientCall, topology: Topology, *, blocking: bool, freshness: Freshness | None
+    ) -> None:
         try:
             if isinstance(call, SingleCall):
                 legs = self._legs_of(call.arguments, topology, call, Whole(call), 0, blocking=blocking)
@@ -179,6 +180,7 @@ class ClusterUpstream:
             self._journeys.send_in_convoys(legs)
         else:
             for leg in legs:
+                leg.freshness = None if call.route is not None else freshness
                 self._journeys.send(leg)
 
     def _legs_of(
@@ -243,9 +245,9 @@ class ClusterUpstream:
         self.last_error = None
         self._refreshed_ns = time.monotonic_ns()
         early, self._early = self._early, deque()
-        for call, blocking in early:
+        for call, blocking, freshness in early:
             if call.is_wanted(self._refreshed_ns):
-                self._set_out(call, topology, blocking=blocking)
+                self._set_out(call, topology, blocking=blocking, freshness=freshness)
             else:
                 call.abandon()
 
@@ -257,7 +259,7 @@ class ClusterUpstream:
 
     def _fail_early(self, reason: str) -> None:
         early, self._early = self._early, deque()
-        for call, _ in early:
+        for call, *_ in early:
             self._refuse(call, ERROR_CONNECTION, reason)
 
     def _watch_nodes(self) -> None:
