@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from support.caches import new_cache
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.clients import AnyClient
     from support.cluster import Cluster, ClusterNode
     from support.connector import Connector
@@ -51,14 +54,41 @@ def test_replicas_answer_reads(
         assert asked == (of_primaries, 8 - of_primaries)
 
 
+@contextlib.contextmanager
+def cut_off(replica: ClusterNode, primary: ClusterNode) -> Iterator[None]:
+    """Let a replica answer readers, and hear nothing of its primary: that one refuses it."""
+    replica.admin.config_set("primaryauth", "wrong")
+    replica.admin.config_set("primaryuser", "nobody")
+    primary.ask("CLIENT", "KILL", "TYPE", "REPLICA")
+    wait_until(lambda: replica.ask("ROLE")[3] != b"connected", "the replica is cut off")
+    try:
+        yield
+    finally:
+        replica.admin.config_set("primaryuser", "")
+        replica.admin.config_set("primaryauth", "")
+
+
 def test_c23_a_client_sees_its_own_writes(connect: Connector, cluster: Cluster) -> None:
-    client = connect(read_from=ReadFrom.PREFER_REPLICA)
-    keys = cluster.keys_of_each()
-    read_until_replicas_answer(client, cluster, keys)
-    for number in range(1, 100):
-        for key in keys:
-            client.call("append", key, "x")
-            assert client.call("strlen", key) == number
+    writer, reader = (connect(read_from=ReadFrom.PREFER_REPLICA) for _ in range(2))
+    key = cluster.keys_of_each()[0]
+    primary = cluster.owner(key)
+    replica = replica_of(cluster, primary)
+    for client in (writer, reader):
+        read_until_replicas_answer(client, cluster, [key])
+        replica.admin.config_resetstat()
+    with cut_off(replica, primary):
+        for number in range(1, 30):
+            writer.call("append", key, "x")
+            assert writer.call("strlen", key) == number
+        assert reader.call("strlen", key) == 0, "who has written nothing is answered by what there is"
+    asked = replica.calls("strlen")
+
+    def replica_answers() -> bool:
+        assert writer.call("strlen", key) == 29
+        return replica.calls("strlen") > asked
+
+    wait_until(replica_answers, "the replica has come as far, and is asked again")
+    cluster.wait_until_healthy()
 
 
 def test_c22_the_cache_is_filled_from_primaries(connect: Connector, cluster: Cluster) -> None:
