@@ -18,7 +18,7 @@ from support.clients import KINDS
 from support.cluster import Cluster
 from support.connector import Connector
 from support.daemon import Daemon
-from support.valkey_server import HOST, ValkeyServer
+from support.valkey_server import HOST, LIMITED_CLIENT_COMMANDS, ValkeyServer
 from support.wire import WireClient
 
 if TYPE_CHECKING:
@@ -37,6 +37,15 @@ def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valk
 
 
 @pytest.fixture(scope="session")
+def restricted_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """A server that offers no more of `CLIENT` than the smallest of the managed ones (contract C16)."""
+    server = ValkeyServer(tmp_path_factory.mktemp("restricted"), LIMITED_CLIENT_COMMANDS)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def cluster_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
@@ -47,23 +56,36 @@ def cluster_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The tests of the contract that use the common upstream and daemon run with a server and with a cluster."""
+    """The tests of the contract that use the common upstream and daemon run with each kind of upstream."""
     of_contract = metafunc.definition.path.name.startswith("test_contract_")
-    if of_contract and "mode" in metafunc.fixturenames and "start_daemon" not in metafunc.fixturenames:
-        metafunc.parametrize("mode", ["standalone", "cluster"])
+    if (
+        of_contract
+        and "upstream_kind" in metafunc.fixturenames
+        and "start_daemon" not in metafunc.fixturenames
+    ):
+        metafunc.parametrize("upstream_kind", ["standalone", "restricted", "cluster"])
 
 
 @pytest.fixture
-def mode() -> str:
-    """What the common upstream is, and the clients made by `connect` are for."""
+def upstream_kind() -> str:
+    """What the common upstream is."""
     return "standalone"
 
 
 @pytest.fixture
-def valkey(mode: str, request: pytest.FixtureRequest) -> ValkeyServer | Cluster:
+def mode(upstream_kind: str) -> str:
+    """What the clients made by `connect` are for."""
+    return "cluster" if upstream_kind == "cluster" else "standalone"
+
+
+@pytest.fixture
+def valkey(mode: str, upstream_kind: str, request: pytest.FixtureRequest) -> ValkeyServer | Cluster:
     """The common server or cluster, empty, its command counts at 0."""
+    fixture = {"standalone": "valkey_of_session", "restricted": "restricted_of_session"}.get(
+        upstream_kind, ""
+    )
     upstream: ValkeyServer | Cluster = request.getfixturevalue(
-        "cluster_of_session" if mode == "cluster" else "valkey_of_session"
+        "cluster_of_session" if mode == "cluster" else fixture
     )
     upstream.reset()
     return upstream
@@ -110,7 +132,7 @@ def common_tables(mode: str, port: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def daemons_of_session() -> Iterator[dict[str, DaemonOfSession]]:
-    """The common daemons by mode; each is started when it is first needed."""
+    """The common daemons by what is behind them; each is started when it is first needed."""
     holders: dict[str, DaemonOfSession] = {}
     yield holders
     for holder in holders.values():
@@ -125,10 +147,11 @@ def daemon(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Daemon]:
     """The common daemon, in front of the common server; it must live through every test, without a traceback."""
-    if mode not in daemons_of_session:
+    behind = f"{mode}-{valkey.port}"
+    if behind not in daemons_of_session:
         directory = tmp_path_factory.mktemp(f"daemon-{mode}")
-        daemons_of_session[mode] = DaemonOfSession(directory, common_tables(mode, valkey.port))
-    daemon = daemons_of_session[mode].running()
+        daemons_of_session[behind] = DaemonOfSession(directory, common_tables(mode, valkey.port))
+    daemon = daemons_of_session[behind].running()
     seen = len(daemon.log_text())
     yield daemon
     log = daemon.log_text()[seen:]
