@@ -13,8 +13,8 @@ from glidecached.access import Access, find_gid, find_uid
 from glidecached.config.resolved import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, UpstreamSettings
 from glidecached.pools.settings import PoolSettings
-from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.identity import Credentials, Target, TlsMaterial
+from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.tls import TlsMaterialError, check
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from glidecached.access import Access
 from glidecached.config.schema import DaemonSettings
-from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.options import UpstreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

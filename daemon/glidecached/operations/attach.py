@@ -16,10 +16,10 @@ from glidecached.config.resolved import DEFAULT_REQUEST_TIMEOUT_MS
 from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
 from glidecached.pools.registry import CacheRefusedError
-from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.directory import TooManyUpstreamsError
+from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.tls import TlsMaterialError, check
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -11,18 +10,6 @@ if TYPE_CHECKING:
     from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.call import BatchCall, SingleCall
     from glidecached.upstream.identity import Target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamOptions:
-    """How an upstream's connections behave. Bounds and times; nothing that a pool's identity depends on."""
-
-    connect_timeout_ms: int = 2_000
-    reconnect_initial_ms: int = 50
-    reconnect_max_ms: int = 1_000
-    stall_timeout_ms: int = 15_000
-    max_waiting_requests: int = 65_536
-    max_blocking_connections: int = 64
 
 
 class Upstream(Protocol):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.loop import Loop, Timer
-    from glidecached.upstream.base import UpstreamOptions
     from glidecached.upstream.identity import Target
+    from glidecached.upstream.options import UpstreamOptions
 
 _IDLE_MS = 30_000
 _MARK = pack_command((b"PUBLISH", b"glidecached:wait", b""))

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glidecached.loop import Loop
-    from glidecached.upstream.base import Upstream, UpstreamOptions
+    from glidecached.upstream.base import Upstream
     from glidecached.upstream.identity import Target
+    from glidecached.upstream.options import UpstreamOptions
 
 _SWEEP_MS = 10_000
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecached.loop import Loop, Timer
-    from glidecached.upstream.base import UpstreamOptions
     from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.call import BatchCall, Call
     from glidecached.upstream.identity import Address, Target
+    from glidecached.upstream.options import UpstreamOptions
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.pools.registry import PoolRegistry
-    from glidecached.upstream.base import UpstreamOptions
+    from glidecached.upstream.options import UpstreamOptions
 
 UID = 1000
 CACHE = {"id": "u", "settings": {"max_cache_kb": 64, "entry_ttl_ms": 0, "enable_metrics": True}}

@@ -11,11 +11,11 @@ import pytest
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT
 from glidecached.loop import Loop
 from glidecached.upstream import blocking
-from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.blocking import BlockingConnections, Reserved
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.connector import Channel, ConnectError
 from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.options import UpstreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

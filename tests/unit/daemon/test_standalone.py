@@ -11,10 +11,10 @@ import pytest
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
 from glidecached.loop import Loop
 from glidecached.upstream import standalone
-from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.connector import Channel, ConnectError
 from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.standalone import StandaloneUpstream
 
 if TYPE_CHECKING:

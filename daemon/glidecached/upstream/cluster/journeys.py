@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.loop import Loop
-    from glidecached.upstream.base import UpstreamOptions
     from glidecached.upstream.cluster.leg import CommandLeg, Leg
     from glidecached.upstream.cluster.node import Node, Nodes
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Address
+    from glidecached.upstream.options import UpstreamOptions
 
 logger = logging.getLogger(__name__)
 

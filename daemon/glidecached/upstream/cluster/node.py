@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from glidecached.loop import Loop
-    from glidecached.upstream.base import UpstreamOptions
     from glidecached.upstream.cluster.leg import CommandLeg, Freshness, Leg
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Address
+    from glidecached.upstream.options import UpstreamOptions
     from glidecached.upstream.replicas import ReplicaReads
 
 

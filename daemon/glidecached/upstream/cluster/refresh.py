@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.loop import Loop, Timer
-    from glidecached.upstream.base import UpstreamOptions
     from glidecached.upstream.cluster.node import Nodes
     from glidecached.upstream.identity import Address
+    from glidecached.upstream.options import UpstreamOptions
 
 _CLUSTER_SLOTS = (b"CLUSTER", b"SLOTS")
 _INTERVAL_MS = 100

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecached.loop import Loop
-    from glidecached.upstream.base import UpstreamOptions
     from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.cluster.leg import Sink
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Target
+    from glidecached.upstream.options import UpstreamOptions
 
     ClientCall = SingleCall | BatchCall
 

@@ -15,12 +15,12 @@ from glidecache_shared.protocol import (
     ERROR_TIMEOUT,
     ReplyError,
 )
-from glidecached.upstream.base import UpstreamOptions
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster import node as node_module
 from glidecached.upstream.cluster.route import SlotRoute, Spread
 from glidecached.upstream.cluster.upstream import ClusterUpstream
 from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.options import UpstreamOptions
 
 if TYPE_CHECKING:
     from glidecached.upstream.call import Call
