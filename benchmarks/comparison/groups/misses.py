@@ -12,6 +12,7 @@ import valkey
 
 from comparison import data
 from comparison.peers import own
+from comparison.plain_relay import PlainClient, plain_relay
 from comparison.relay import RelayClient, relay
 from comparison.rows import OWN, Group, Target, row
 from comparison.stand import put_many
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 DIRECT = "valkey-py, direct"
 RELAY = "a bare ZeroMQ relay"
+PLAIN_RELAY = "a bare relay on plain sockets"
 MANY = 100
 NEVER_KB = 1
 """A cache in which nothing that is read here fits: each read is a miss, and stores nothing."""
@@ -42,11 +44,14 @@ def measure(stand: Stand, scale: Scale) -> Group:
         stack.callback(direct.close)
         bare = RelayClient(stack.enter_context(relay(stand.memory_directory, stand.address)))
         stack.callback(bare.close)
+        plain = PlainClient(stack.enter_context(plain_relay(stand.memory_directory, stand.address)))
+        stack.callback(plain.close)
         new, same = counted_keys(), counted_keys()
         singles = {
             OWN: lambda: client.get(next(new)),
             DIRECT: lambda: direct.get(next(same)),
             RELAY: lambda: bare.ask((b"GET", data.many_key(1))),
+            PLAIN_RELAY: lambda: plain.ask((b"GET", data.many_key(1))),
         }
         fresh = counted_keys(b"many:")
         many = {
