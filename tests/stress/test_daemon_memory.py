@@ -27,6 +27,7 @@ PIPELINED = 190
 SINGLE = 10
 KEYS = 500
 PARTS = 10
+REQUEST_TIMEOUT_MS = 10_000
 SLACK_BYTES = 3 << 20
 """What the allocator may differ by between two looks."""
 
@@ -57,7 +58,10 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 def test_mixed_commands_leave_no_memory_behind(server: ValkeyServer, daemon: Daemon) -> None:
     process = psutil.Process(daemon.pid)
-    client = open_client("blocking", **at(daemon, server, client_side_cache=new_cache(64, entry_ttl_ms=50)))
+    cache = new_cache(64, entry_ttl_ms=50)
+    client = open_client(
+        "blocking", **at(daemon, server, client_side_cache=cache, request_timeout=REQUEST_TIMEOUT_MS)
+    )
     try:
         rounds = COMMANDS // (PIPELINED + SINGLE)
         private_bytes = []
