@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 KEYS = 60
 HITS = 300_000
+KILLS = 20
 
 
 @pytest.mark.parametrize("policy", ["LRU", "LFU"])
@@ -91,16 +92,17 @@ def test_c13_processes_killed_anywhere_lose_no_count_but_that_of_their_last_call
         pool_path=store.pool_path,
         board_path=store.board_path,
         seconds=stress_seconds,
+        at_least=KILLS,
         keys=KEYS,
         children=3,
         seed=5,
     )
-    give_up = time.monotonic() + stress_seconds + 30
+    give_up = time.monotonic() + stress_seconds + 60
     churned = churn(
         store, keys=KEYS, ttl_ms=0, seed=6, going_on=lambda: graveyard.running and time.monotonic() < give_up
     )
     result = graveyard.result()
     assert result["strange"] == []
-    assert result["kills"] > 10 * stress_seconds
-    assert result["recorded"] > 1_000 * stress_seconds
+    assert result["kills"] >= KILLS
+    assert result["recorded"] > 100 * KILLS
     assert 0 <= store.metrics().hits - churned.hits - result["recorded"] <= result["kills"]

@@ -149,9 +149,12 @@ def fork_and_count(
 
 
 def die_reading(
-    *, pool_path: str, board_path: str, seconds: float, keys: int, children: int, seed: int
+    *, pool_path: str, board_path: str, seconds: float, at_least: int, keys: int, children: int, seed: int
 ) -> dict[str, Any]:
-    """Children look up as fast as they can, and are killed at any instant; each has written down the hits it had."""
+    """Children look up as fast as they can, and are killed at any instant; each has written down the hits it had.
+
+    For so many seconds, and on a busy machine until so many have been killed.
+    """
     reader = PoolReader(pool_path, board_path)
     chance = random.Random(seed)
     # Stored by one instruction, so that a kill finds a number before or after it, never in the middle.
@@ -160,7 +163,7 @@ def die_reading(
     kills, strange = 0, []
     deadline = time.monotonic() + seconds
     try:
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or kills < at_least:
             for slot in set(range(children)) - set(pids.values()):
                 child_seed = chance.getrandbits(32)
                 pid = os.fork()
