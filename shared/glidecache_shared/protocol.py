@@ -5,6 +5,8 @@ Nothing here imports msgpack before the first message is packed: `import glideca
 
 from __future__ import annotations
 
+import struct
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +53,10 @@ EXT_SET = 1
 EXT_ERROR = 2
 EXT_BIG_INTEGER = 3
 
+_EMPTY_BYTES = b"\xc4\x00"
+_BIN_32 = 0xC6
+_BYTES_HEADER = struct.Struct(">BI")
+
 DEFAULT_MAX_MESSAGE_BYTES = 545_259_520
 """512 MiB, the server's own limit for one string, and 8 MiB for what stands around it."""
 
@@ -64,6 +70,12 @@ def pack(message: Sequence[Any]) -> bytes:
     import msgpack
 
     return msgpack.packb(message, use_bin_type=True, default=_pack_extension)  # type: ignore[no-any-return]
+
+
+def pack_around(message: Sequence[Any], last: bytes) -> tuple[bytes, bytes]:
+    """`pack` of the message with `last` behind its other elements, in two parts: the second is `last`, not a copy."""
+    around = pack((*message, b""))
+    return around[: -len(_EMPTY_BYTES)] + _BYTES_HEADER.pack(_BIN_32, len(last)), last
 
 
 def unpack(frame: bytes | memoryview, max_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> Any:

@@ -86,16 +86,17 @@ class PeerConnection:
             self._stream.answers.clear()
         return message
 
-    def queue(self, message: bytes) -> bool:
+    def queue(self, *parts: bytes) -> bool:
         """Have one message sent by the next `flush`; False when the peer reads too little for that."""
         if len(self._unsent) >= self._max_unsent:
             return False
-        header = message_header(len(message))
-        if len(message) < _JOIN_BELOW_BYTES:
-            self._unsent.append(header + message)
+        size_bytes = sum(map(len, parts))
+        header = message_header(size_bytes)
+        if size_bytes < _JOIN_BELOW_BYTES:
+            self._unsent.append(b"".join((header, *parts)))
         else:
             self._unsent.append(header)
-            self._unsent.append(message)
+            self._unsent.extend(parts)
         return True
 
     def flush(self) -> bool:

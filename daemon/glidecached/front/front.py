@@ -86,9 +86,9 @@ class Front:
             self._take(identity, peer, frame, now_ns)
         return not taken
 
-    def answer(self, identity: bytes, message: bytes) -> None:
+    def answer(self, identity: bytes, *parts: bytes) -> None:
         """`request.Answering`: send, or count what cannot be sent."""
-        if not self._socket.send(identity, message):
+        if not self._socket.send(identity, *parts):
             self.refused["unroutable_answer"] += 1
 
     def finished(self, request: Request) -> None:

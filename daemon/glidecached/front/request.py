@@ -11,11 +11,15 @@ from glidecache_shared.protocol import (
     STATUS_OK,
     ReplyError,
     pack,
+    pack_around,
 )
 
 if TYPE_CHECKING:
     from glidecached.front.peers import Peer
 
+
+_LARGE_BYTES = 64 * 1024
+"""From here on a string is handed to the kernel as it came, without a copy in between."""
 
 _NO_REPLY = (ERROR_TIMEOUT, "no reply from the server in time")
 
@@ -23,8 +27,8 @@ _NO_REPLY = (ERROR_TIMEOUT, "no reply from the server in time")
 class Answering(Protocol):
     """Where answers go."""
 
-    def answer(self, identity: bytes, message: bytes) -> None:
-        """Send one packed reply."""
+    def answer(self, identity: bytes, *parts: bytes) -> None:
+        """Send one packed reply, the parts of which make one message."""
 
     def finished(self, request: Request) -> None:
         """The request has had its answer."""
@@ -54,6 +58,9 @@ class Request:
         if isinstance(value, ReplyError):
             self.fail(ERROR_REQUEST, str(value))
             return
+        if type(value) is bytes and len(value) >= _LARGE_BYTES:
+            self._finish(*pack_around((self.request_id, STATUS_OK), value))
+            return
         try:
             message = pack((self.request_id, STATUS_OK, value))
         except (TypeError, ValueError, OverflowError) as error:
@@ -71,9 +78,9 @@ class Request:
         """The deadline has passed without an answer: fail with `expiry`, a code and a message."""
         self.fail(*self.expiry)
 
-    def _finish(self, message: bytes) -> None:
+    def _finish(self, *parts: bytes) -> None:
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)
-        self._front.answer(self.identity, message)
+        self._front.answer(self.identity, *parts)
         self._front.finished(self)

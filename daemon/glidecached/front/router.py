@@ -122,10 +122,10 @@ class RouterSocket:
                 else:
                     del self._backlog[identity]
 
-    def send(self, identity: bytes, message: bytes) -> bool:
+    def send(self, identity: bytes, *parts: bytes) -> bool:
         """Have one message sent at the end of the turn; False when the peer is gone or does not read."""
         connection = self._by_identity.get(identity)
-        if connection is None or not connection.queue(message):
+        if connection is None or not connection.queue(*parts):
             return False
         self._answered[identity] = connection
         if len(self._answered) == 1:

@@ -97,9 +97,9 @@ class Answers:
         self.by_id: dict[int, tuple[int, Any]] = {}
         self.finished_ids: list[int] = []
 
-    def answer(self, identity: bytes, message: bytes) -> None:
+    def answer(self, identity: bytes, *parts: bytes) -> None:
         del identity
-        request_id, status, body = protocol.unpack(message)
+        request_id, status, body = protocol.unpack(b"".join(parts))
         assert request_id not in self.by_id, "answered twice"
         self.by_id[request_id] = (status, body)
 

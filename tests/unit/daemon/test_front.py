@@ -42,9 +42,9 @@ class Socket:
         taken, self._incoming = self._incoming[:max_messages], self._incoming[max_messages:]
         return taken
 
-    def send(self, identity: bytes, message: bytes) -> bool:
+    def send(self, identity: bytes, *parts: bytes) -> bool:
         if self.reachable:
-            self.sent.append((identity, protocol.unpack(message)))
+            self.sent.append((identity, protocol.unpack(b"".join(parts))))
         return self.reachable
 
 
@@ -84,6 +84,14 @@ class Desk:
 @pytest.fixture
 def desk(loop: Any) -> Desk:
     return Desk(loop)
+
+
+@pytest.mark.parametrize("length", [0, 1, 65_535, 65_536, 1_000_000])
+def test_strings_of_all_lengths_are_answered_whole(desk: Desk, length: int) -> None:
+    desk.ask([protocol.COMMAND, 5, INSTANCE, FAR_NS])
+    (request,) = desk.requests
+    request.reply(b"x" * length)
+    assert desk.socket.sent == [(b"peer", [5, protocol.STATUS_OK, b"x" * length])]
 
 
 def test_an_accepted_request_is_answered_once(desk: Desk) -> None:
