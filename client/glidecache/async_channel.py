@@ -49,7 +49,9 @@ class AsyncChannel(Channel):
         return _LoopTurn(self._turns, deadline_ns)
 
     def shut(self) -> None:
-        """Close, and fail what still waits for a reply. For the loop's thread."""
+        """Close, and fail what still waits for a reply or a connection. For the loop's thread."""
+        if self._up is not None:
+            _settle(self._up, False)
         self._fail(ClosingError("the client was closed"))
         self.drop()
 

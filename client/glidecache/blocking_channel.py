@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 _MS = 1_000_000
+_OUTCOMES = (NotSentError, DaemonLostError, NoReplyError)
 _LONGEST_WAIT_MS = 50
 """A signal handler's call may take the reply that is waited for, and with it the sign that it came: look again."""
 
@@ -38,13 +39,15 @@ def run_blocking(coroutine: Coroutine[Any, Any, Result]) -> Result:
 class BlockingChannel(Channel):
     """One thread's channel. A call inside a call, from a signal handler or a finaliser, is safe."""
 
-    __slots__ = ("_lock", "_open_ids", "_replies")
+    __slots__ = ("_lock", "_open_ids", "_replies", "busy")
 
     def __init__(self, runtime_dir: str, made_after_forks: int, lock: threading.RLock) -> None:
         super().__init__(runtime_dir, made_after_forks)
         self._lock = lock
         self._open_ids: set[int] = set()
         self._replies: dict[int, tuple[int, Any]] = {}
+        self.busy = False
+        """Whether a call is at work on the link, which a call inside it must leave alone."""
 
     def turn(self, deadline_ns: int) -> _ThreadTurn:
         """The right to attach, among the client's threads."""
@@ -65,31 +68,52 @@ class BlockingChannel(Channel):
     async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
         # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
         self._open_ids.add(request_id)
+        self.busy = True
         try:
-            try:
-                link.send(frame)
-            except NotSentError:
-                self._let_go(link)
-                raise
+            self._send(link, frame)
             until_ns = reply_deadline_ns(deadline_ns)
             while request_id not in self._replies:
                 if not link.has_arrived and not link.ended:
-                    remaining_ns = until_ns - time.monotonic_ns()
-                    if remaining_ns <= 0:
-                        raise NoReplyError
-                    link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
-                    if request_id in self._replies:
-                        break
-                events = link.events()
-                if events & READABLE:
-                    self._take_reply(link)
-                elif not events & WRITABLE:
-                    self._let_go(link)
-                    raise DaemonLostError
+                    self._wait(link, until_ns)
+                if request_id not in self._replies:
+                    self._take_what_came(link)
             return self._replies[request_id]
+        except _OUTCOMES:
+            raise
+        except BaseException:
+            # Interrupted, between any two steps: what was half sent or half read must not become part of a message.
+            self._let_go(link)
+            raise
         finally:
+            self.busy = False
             self._open_ids.discard(request_id)
             self._replies.pop(request_id, None)
+
+    def _send(self, link: Link, frame: bytes) -> None:
+        try:
+            link.send(frame)
+        except NotSentError:
+            self._let_go(link)
+            raise
+
+    def _wait(self, link: Link, until_ns: int) -> None:
+        """Wait for a while, leaving the link to calls inside this one. Raises `NoReplyError` when the time is over."""
+        remaining_ns = until_ns - time.monotonic_ns()
+        if remaining_ns <= 0:
+            raise NoReplyError
+        self.busy = False
+        link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
+        self.busy = True
+        if link.unsent:
+            link.flush()
+
+    def _take_what_came(self, link: Link) -> None:
+        events = link.events()
+        if events & READABLE:
+            self._take_reply(link)
+        elif not events & WRITABLE:
+            self._let_go(link)
+            raise DaemonLostError
 
     def _take_reply(self, link: Link) -> None:
         frame = link.receive()
@@ -116,13 +140,16 @@ class ThreadChannels:
         self._locks: dict[int, threading.RLock] = {}
 
     def current(self) -> BlockingChannel:
-        """The calling thread's channel."""
+        """The calling thread's channel; one for this call alone, if it comes inside another that is at work on it."""
         channel = self.existing()
+        if channel is not None and not channel.busy:
+            return channel
+        # A lock of this process: one that was held during a fork stays so in the child.
+        lock = self._locks.setdefault(forks(), threading.RLock())
+        new = BlockingChannel(self._runtime_dir, forks(), lock)
         if channel is None:
-            # A lock of this process: one that was held during a fork stays so in the child.
-            lock = self._locks.setdefault(forks(), threading.RLock())
-            channel = self._of_thread.channel = BlockingChannel(self._runtime_dir, forks(), lock)
-        return channel
+            self._of_thread.channel = new
+        return new
 
     def existing(self) -> BlockingChannel | None:
         """The calling thread's channel, if it has been made since the last fork."""

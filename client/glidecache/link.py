@@ -58,12 +58,24 @@ class Link:
     Raises `OSError` when nobody listens at `path`, `BlockingIOError` when too many wait there already.
     """
 
-    __slots__ = ("__weakref__", "_arrived", "_ended", "_socket", "_stream", "_unsent", "descriptor")
+    __slots__ = (
+        "__weakref__",
+        "_arrived",
+        "_ended",
+        "_socket",
+        "_stream",
+        "_taken_bytes",
+        "_unsent",
+        "_writable",
+        "descriptor",
+    )
 
     def __init__(self, path: str) -> None:
         self._stream = Stream(b"DEALER", _NO_LIMIT)
         self._unsent: deque[memoryview] = deque()
+        self._taken_bytes = 0
         self._arrived: memoryview | None = None
+        self._writable = True
         self._ended = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -87,7 +99,7 @@ class Link:
 
     @property
     def ended(self) -> bool:
-        """Whether it has been closed, by whichever side, and will not come up any more."""
+        """Whether it has been closed, by whichever side: nothing comes any more, and nothing can be sent."""
         return self._ended
 
     @property
@@ -104,15 +116,18 @@ class Link:
         """`READABLE` when a message has come, `WRITABLE` while the connection stands."""
         if self._arrived is None:
             self._arrived = self._take()
-            if self._arrived is None and not self._ended:
-                self._receive()
+            while self._arrived is None and not self._ended and self._receive():
                 self._arrived = self._take()
         readable = READABLE if self._arrived is not None else 0
-        return readable | (WRITABLE if self._stream.ready and not self._ended else 0)
+        up = self._stream.ready and self._writable and not self._ended
+        return readable | (WRITABLE if up else 0)
 
     def send(self, *frames: bytes) -> None:
-        """Hand messages over, together. Raises `NotSentError` when the connection does not stand: none was taken."""
-        if self._ended or not self._stream.ready:
+        """Hand messages over, together. Raises `NotSentError` when the connection does not stand: none was taken.
+
+        When it breaks behind the first byte, nobody knows: that is found out by whoever waits for the replies.
+        """
+        if self._ended or not self._writable or not self._stream.ready:
             raise NotSentError
         parts: list[bytes] = []
         small: list[bytes] = []
@@ -123,8 +138,11 @@ class Link:
             else:
                 parts += (b"".join(small), frame)
                 small = []
-        self._send(*parts, b"".join(small))
-        if self._ended:
+        if small:
+            parts.append(b"".join(small))
+        taken_bytes = self._taken_bytes
+        self._send(*parts)
+        if not self._writable and self._taken_bytes == taken_bytes:
             raise NotSentError
 
     def receive(self) -> memoryview | None:
@@ -139,29 +157,31 @@ class Link:
         unsent = self._unsent
         try:
             while unsent:
-                part = unsent.popleft()
-                rest = part[self._socket.send(part) :]
-                if rest:
-                    unsent.appendleft(rest)
+                part = unsent[0]
+                sent_bytes = self._socket.send(part)
+                self._taken_bytes += sent_bytes
+                if sent_bytes < len(part):
+                    unsent[0] = part[sent_bytes:]
                     return
+                unsent.popleft()
         except BlockingIOError:
-            unsent.appendleft(part)
+            pass
         except OSError:
-            self._ended = True
+            # Only writing has come to an end: what the daemon has said can still be read, up to its last byte.
+            self._writable = False
+            unsent.clear()
 
     def wait(self, milliseconds: float) -> bool:
-        """Block until something has changed; False when the time is over."""
+        """Block until something has changed, which `events` and `flush` then look at; False when the time is over."""
         # One object per wait: a signal handler may wait for this link too, and a poll object serves one at a time.
         poll = select.poll()
         poll.register(self.descriptor, select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN)
-        happened = bool(poll.poll(milliseconds))
-        if self._unsent:
-            self.flush()
-        return happened
+        return bool(poll.poll(milliseconds))
 
     def close(self) -> None:
         """Close, dropping what has not been sent. Idempotent."""
         self._ended = True
+        self._unsent.clear()
         self._socket.close()
 
     def _send(self, *parts: bytes) -> None:
@@ -170,17 +190,19 @@ class Link:
         if not waits:
             self.flush()
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Read once; whether anything came."""
         try:
             data = self._socket.recv(min(max(self._stream.missing_bytes, _RECEIVE_BYTES), _MOST_BYTES))
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if data:
             self._stream.feed(data)
         else:
             self._ended = True
+        return bool(data)
 
     def _take(self) -> memoryview | None:
         try:

@@ -175,6 +175,7 @@ class Session:
     ) -> Any:
         refusals = 0
         while True:
+            self.check_open()
             channel = self._channels.current()
             try:
                 attachment = await self._ready(channel, deadline_ns)

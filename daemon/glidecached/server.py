@@ -16,7 +16,7 @@ from glidecache_shared import protocol
 from glidecached.deadlines import Deadlines
 from glidecached.front.front import Front
 from glidecached.front.router import RouterSocket
-from glidecached.loop import Loop
+from glidecached.loop import READABLE, Loop
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
 from glidecached.operations.data import DataOperations
@@ -188,10 +188,12 @@ class Server:
         while not self._front.receive() and time.monotonic_ns() < until_ns:
             pass
         self._loop.remove_intake(self._socket.descriptor)
+        self._socket.stop_receiving()
+        self._loop.watch(self._socket.descriptor, READABLE, lambda _events: self._socket.write())
         self._drain(until_ns)
 
     def _drain(self, until_ns: int) -> None:
-        if not self._front.open_requests:
+        if not self._front.open_requests and not self._socket.unsent:
             self._loop.stop()
         elif time.monotonic_ns() >= until_ns:
             logger.warning(

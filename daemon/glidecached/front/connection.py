@@ -7,7 +7,7 @@ import socket
 import struct
 from collections import deque
 
-from glidecache_shared.zmtp import Stream, message_header
+from glidecache_shared.zmtp import Stream, ZmtpError, message_header
 from glidecached.front.peers import Peer
 
 _CREDENTIALS = struct.Struct("3i")
@@ -23,10 +23,12 @@ class PeerConnection:
     """A connected Unix socket whose peer is a DEALER. For the loop's thread."""
 
     __slots__ = (
+        "_max_message_bytes",
         "_max_unsent",
         "_socket",
         "_stream",
         "_unsent",
+        "_unsent_bytes",
         "accepted_ns",
         "descriptor",
         "ended",
@@ -49,8 +51,11 @@ class PeerConnection:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._socket = connected
         self._stream = Stream(b"ROUTER", max_message_bytes)
+        self._max_message_bytes = max_message_bytes
         self._max_unsent = max_unsent
-        self._unsent: deque[bytes | memoryview] = deque((self._stream.opening,))
+        self._unsent: deque[bytes | memoryview] = deque()
+        self._unsent_bytes = 0
+        self._append(self._stream.opening)
         self.identity = identity
         self.peer = _peer_of(connected)
         self.accepted_ns = now_ns
@@ -82,21 +87,28 @@ class PeerConnection:
         """The next message, or None: `Stream.take`. Raises `ZmtpError`; the connection is of no use then."""
         message = self._stream.take()
         if self._stream.answers:
-            self._unsent.extend(self._stream.answers)
+            if self._is_full:
+                reason = "heartbeats by one who does not read the answers"
+                raise ZmtpError(reason)
+            self._append(*self._stream.answers)
             self._stream.answers.clear()
         return message
 
+    @property
+    def unsent(self) -> bool:
+        """Whether something is queued."""
+        return bool(self._unsent)
+
     def queue(self, *parts: bytes) -> bool:
         """Have one message sent by the next `flush`; False when the peer reads too little for that."""
-        if len(self._unsent) >= self._max_unsent:
+        if self._is_full:
             return False
         size_bytes = sum(map(len, parts))
         header = message_header(size_bytes)
         if size_bytes < _JOIN_BELOW_BYTES:
-            self._unsent.append(b"".join((header, *parts)))
+            self._append(b"".join((header, *parts)))
         else:
-            self._unsent.append(header)
-            self._unsent.extend(parts)
+            self._append(header, *parts)
         return True
 
     def flush(self) -> bool:
@@ -110,12 +122,23 @@ class PeerConnection:
             except OSError:
                 # The peer has gone. What it sent before is still to be read; the end comes behind that.
                 unsent.clear()
+                self._unsent_bytes = 0
                 return True
+            self._unsent_bytes -= sent_bytes
             while unsent and sent_bytes >= len(unsent[0]):
                 sent_bytes -= len(unsent.popleft())
             if sent_bytes:
                 unsent[0] = memoryview(unsent[0])[sent_bytes:]
         return True
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether as much is queued as one peer may leave unread: by number, or by the bytes of a longest message."""
+        return len(self._unsent) >= self._max_unsent or self._unsent_bytes >= self._max_message_bytes
+
+    def _append(self, *parts: bytes) -> None:
+        self._unsent.extend(parts)
+        self._unsent_bytes += sum(map(len, parts))
 
     def close(self) -> None:
         """Close the socket, dropping what has not been sent."""

@@ -33,6 +33,8 @@ _BACKLOG = 1_024
 _LINGER_SECONDS = 1.0
 _MORE_UNSENT = 1_000
 _HANDSHAKE_NS = 30_000_000_000
+_WARNING_INTERVAL_NS = 10_000_000_000
+_MESSAGES_IN_TURN = 64
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
@@ -65,6 +67,8 @@ class RouterSocket:
         self._backlog: dict[bytes, PeerConnection] = {}
         self._answered: dict[bytes, PeerConnection] = {}
         self._accepted = 0
+        self._interest = select.EPOLLIN
+        self._warned_ns = 0
         self._poller = select.epoll()
         self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -107,14 +111,20 @@ class RouterSocket:
                 continue
             if events & select.EPOLLOUT:
                 self._flush(connection)
-            if events & ~select.EPOLLOUT:
+            # Who still has messages here is read from again when they are taken: the kernel holds the rest back.
+            if events & ~select.EPOLLOUT and connection.identity not in self._backlog:
                 connection.receive()
                 self._backlog[connection.identity] = connection
         while self._backlog and max_messages > 0:
             identity, connection = next(iter(self._backlog.items()))
-            while max_messages > 0 and identity in self._backlog:
+            self._backlog[identity] = self._backlog.pop(
+                identity
+            )  # to the end: the others have their turns first
+            share = min(max_messages, _MESSAGES_IN_TURN)
+            while share > 0 and identity in self._backlog:
                 message = self._next(connection)
                 if message is not None:
+                    share -= 1
                     max_messages -= 1
                     yield identity, connection.peer, message
                 elif connection.ended:
@@ -127,10 +137,29 @@ class RouterSocket:
         connection = self._by_identity.get(identity)
         if connection is None or not connection.queue(*parts):
             return False
-        self._answered[identity] = connection
-        if len(self._answered) == 1:
-            self._defer(self._flush_answered)
+        self._flush_later(connection)
         return True
+
+    @property
+    def unsent(self) -> bool:
+        """Whether answers wait until the kernel has room for them."""
+        return any(connection.unsent for connection in self._by_identity.values())
+
+    def stop_receiving(self) -> None:
+        """Take no more messages, and no more connections; `write` when `descriptor` is readable."""
+        self._interest = 0
+        self._poller.unregister(self._listener.fileno())
+        for connection in self._by_identity.values():
+            self._watch(connection)
+
+    def write(self) -> None:
+        """Go on with the answers that wait."""
+        for descriptor, events in self._poller.poll(0):
+            connection = self._by_descriptor.get(descriptor)
+            if connection is not None and events & select.EPOLLOUT:
+                self._flush(connection)
+            elif connection is not None:
+                self._drop(connection)
 
     def hide(self) -> None:
         """Let nobody find the socket any more. Who is connected stays connected, and gets answers."""
@@ -139,9 +168,14 @@ class RouterSocket:
     def close(self) -> None:
         """Send what is queued, for at most a second, and close. Idempotent."""
         until = time.monotonic() + _LINGER_SECONDS
+        waiting = [connection for connection in self._by_identity.values() if not connection.flush()]
+        while waiting and time.monotonic() < until:
+            poll = select.poll()
+            for connection in waiting:
+                poll.register(connection.descriptor, select.POLLOUT)
+            poll.poll(max(0.0, until - time.monotonic()) * 1_000)
+            waiting = [connection for connection in waiting if not connection.flush()]
         for connection in list(self._by_identity.values()):
-            while not connection.flush() and time.monotonic() < until:
-                select.select([], [connection.descriptor], [], max(0.0, until - time.monotonic()))
             self._drop(connection)
         self._close_descriptors()
         self.hide()
@@ -152,6 +186,8 @@ class RouterSocket:
         except ZmtpError as error:
             self._drop(connection)
             return error
+        if connection.unsent and not connection.watches_room:
+            self._flush_later(connection)  # the answer to a heartbeat
         if connection.ready:
             self._introducing.pop(connection.identity, None)
         return ZmtpError("more than one frame") if message is SEVERAL_FRAMES else message
@@ -185,19 +221,30 @@ class RouterSocket:
             max_message_bytes=self._max_message_bytes,
             max_unsent=self._max_unsent,
         )
+        self._poller.register(connection.descriptor, select.EPOLLIN)
         self._by_identity[connection.identity] = connection
         self._by_descriptor[connection.descriptor] = connection
         self._introducing[connection.identity] = connection
-        self._poller.register(connection.descriptor, select.EPOLLIN)
         self._flush(connection)
 
     def _turn_away(self, error: OSError) -> None:
         """No descriptor is left for a connection: without closing it, its knocking would keep the loop awake."""
-        logger.warning("a client was turned away: %s", error.strerror)
-        os.close(self._reserve)
+        now_ns = time.monotonic_ns()
+        if now_ns - self._warned_ns >= _WARNING_INTERVAL_NS:
+            self._warned_ns = now_ns
+            logger.warning("clients are turned away: %s", error.strerror)
+        reserve, self._reserve = self._reserve, -1
+        if reserve >= 0:
+            os.close(reserve)
         with contextlib.suppress(OSError):
             self._listener.accept()[0].close()
-        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    def _flush_later(self, connection: PeerConnection) -> None:
+        self._answered[connection.identity] = connection
+        if len(self._answered) == 1:
+            self._defer(self._flush_answered)
 
     def _flush_answered(self) -> None:
         answered, self._answered = self._answered, {}
@@ -209,8 +256,11 @@ class RouterSocket:
         waits = not connection.flush()
         if waits != connection.watches_room:
             connection.watches_room = waits
-            events = select.EPOLLIN | select.EPOLLOUT if waits else select.EPOLLIN
-            self._poller.modify(connection.descriptor, events)
+            self._watch(connection)
+
+    def _watch(self, connection: PeerConnection) -> None:
+        room = select.EPOLLOUT if connection.watches_room else 0
+        self._poller.modify(connection.descriptor, self._interest | room)
 
     def _drop(self, connection: PeerConnection) -> None:
         if self._by_identity.pop(connection.identity, None) is None:

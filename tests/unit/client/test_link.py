@@ -11,7 +11,7 @@ import zmq
 
 from glidecache.link import READABLE, WRITABLE, Link
 from glidecache.outcomes import NotSentError
-from glidecache_shared.zmtp import Stream
+from glidecache_shared.zmtp import Stream, message_header
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_messages_of_all_lengths_go_and_come(link: Link, router: zmq.Socket[byte
     for length in (1, 255, 256, 16_383, 16_384, 3_000_000):
         message = os.urandom(length)
         link.send(message)
-        wait_until(lambda: not link.unsent or not link.wait(10), "the kernel took it")
+        wait_until(lambda: link.flush() or not link.unsent, "the kernel took it")
         identity, came = router.recv_multipart()
         assert came == message
         router.send_multipart([identity, message])
@@ -109,7 +109,44 @@ def test_a_dead_daemon_is_noticed_by_sending(path: Path, listener: socket.socket
     daemon.close()
     with pytest.raises(NotSentError):
         link.send(b"hello")
-    assert link.ended
+    assert not link.is_up
+
+
+def test_what_was_taken_before_the_daemon_died_may_have_run(path: Path, listener: socket.socket) -> None:
+    """A whole request that was delivered must not count as never sent: it would be sent twice."""
+    link = Link(str(path))
+    daemon, _ = listener.accept()
+    daemon.sendall(Stream(b"ROUTER", 100).opening)
+    wait_until(lambda: link.is_up, "the link is up")
+    daemon.settimeout(5)
+    request = os.urandom(3_000_000)
+    link.send(request)
+    assert link.unsent, "the case under test: the kernel has taken a part"
+    daemon.close()
+    link.flush()
+    wait_until(lambda: not link.events() & WRITABLE, "the end is noticed")
+    assert not link.unsent
+    with pytest.raises(NotSentError):
+        link.send(b"the next")
+
+
+def test_answers_that_came_before_the_end_are_taken_after_a_failed_write(
+    path: Path, listener: socket.socket
+) -> None:
+    link = Link(str(path))
+    daemon, _ = listener.accept()
+    answer = os.urandom(100_000)
+    daemon.sendall(Stream(b"ROUTER", 100).opening)
+    wait_until(lambda: link.is_up, "the link is up")
+    daemon.sendall(message_header(len(answer)) + answer)
+    daemon.recv(1_000)
+    daemon.close()
+    with pytest.raises(NotSentError):
+        link.send(b"hello")
+    assert link.events() == READABLE
+    message = link.receive()
+    assert message is not None
+    assert bytes(message) == answer
 
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(64), bytes(64)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
@@ -207,6 +208,102 @@ def test_a_heartbeat_is_answered(router: RouterSocket, stranger: socket.socket) 
     assert message == b"!"
     assert router.send(identity, b"answer")
     assert stranger.recv(1_000).endswith(b"\x04\x07\x04PONGme" + b"\x00\x06answer")
+
+
+def test_a_heartbeat_alone_is_answered(router: RouterSocket, stranger: socket.socket) -> None:
+    stranger.sendall(OPENING + b"\x04\x09\x04PING\x00\x0ame")
+    stranger.setblocking(False)
+    heard = bytearray()
+
+    def answered() -> bool:
+        assert list(router.receive(100)) == []
+        with contextlib.suppress(BlockingIOError):
+            heard.extend(stranger.recv(1_000))
+        return heard.endswith(b"\x04\x07\x04PONGme")
+
+    wait_until(answered, "the heartbeat is answered")
+
+
+def test_heartbeats_by_one_who_does_not_read_end_the_connection(
+    router: RouterSocket, stranger: socket.socket
+) -> None:
+    stranger.sendall(OPENING)
+    ping = b"\x06" + (4_000).to_bytes(8, "big") + b"\x04PING\x00\x00" + bytes(3_993)
+    stranger.setblocking(False)
+    came: list[object] = []
+
+    def ended() -> bool:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            stranger.send(ping * 10)
+        came.extend(message for _, _, message in router.receive(100))
+        return bool(came)
+
+    wait_until(ended, "the connection is ended")
+    assert isinstance(came[0], ZmtpError)
+    assert not router.connections
+
+
+def test_one_who_floods_leaves_the_others_their_turns(
+    router: RouterSocket, stranger: socket.socket, peer: Any
+) -> None:
+    stranger.setblocking(False)
+    stranger.sendall(OPENING)
+    flood = b"\x00\x01x" * 10_000
+    peer.send(b"me too")
+    taken: list[bytes] = []
+    turns = 0
+    while b"me too" not in taken:
+        with contextlib.suppress(BlockingIOError):
+            stranger.send(flood)
+        taken += [bytes(cast("memoryview", message)) for _, _, message in router.receive(100)]
+        turns += 1
+        assert turns < 1_000 or taken.count(b"x") < 100_000, "the other one has no turn"
+
+
+def test_answers_that_nobody_reads_are_bounded_by_their_bytes(router: RouterSocket, peer: Any) -> None:
+    peer.setsockopt(zmq.RCVHWM, 1)
+    peer.send(b"hello")
+    ((identity, _, _),) = take(router)
+    queued = 0
+    while router.send(identity, bytes(10_000_000)):
+        queued += 1
+        assert queued < 10
+
+
+def test_nothing_is_received_any_more_while_answers_go_out(path: Path) -> None:
+    router = open_router(path)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as peer:
+        peer.connect(f"ipc://{path}")
+        peer.send(b"hello")
+        ((identity, _, _),) = take(router)
+        answer = os.urandom(5_000_000)
+        assert router.send(identity, answer)
+        router.stop_receiving()
+        peer.send(b"too late")
+        wait_until(lambda: router.write() or not router.unsent, "the answer is written")
+        assert peer.recv() == answer
+        router.close()
+
+
+def test_closing_does_not_mind_many_descriptors(path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        router = open_router(path)
+        context = stack.enter_context(zmq.Context())
+        peer = stack.enter_context(context.socket(zmq.DEALER))
+        peer.setsockopt(zmq.RCVHWM, 1)
+        others = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_024)]
+        stack.callback(lambda: [os.close(other) for other in others])
+        peer.connect(f"ipc://{path}")
+        peer.send(b"hello")
+        ((identity, _, _),) = take(router)
+        for _ in range(3):
+            router.send(identity, bytes(5_000_000))
+        assert router.unsent
+        router.close()
+        assert not path.exists()
 
 
 def test_who_has_gone_is_forgotten_with_what_it_had_not_finished(
