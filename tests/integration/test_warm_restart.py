@@ -9,7 +9,6 @@ import pytest
 
 from support.caches import new_cache
 from support.clients import at
-from support.daemon import Daemon
 from support.valkey_server import HOST
 from support.waiting import wait_until
 from support.worker_tasks import is_genuine, stamped
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from support.clients import AnyClient
     from support.connector import Connector
+    from support.daemon import Daemon
     from support.valkey_server import ValkeyServer
 
 KEYS = [f"key-{number}" for number in range(400)]
@@ -97,7 +97,10 @@ def test_a_configured_cache_with_new_settings_begins_anew(
     }
     daemon = start_daemon(**tables)
     client = connect(
-        ClientSideCache.named("catalog"), runtime_dir=str(daemon.runtime_dir), addresses=None, upstream="default"
+        ClientSideCache.named("catalog"),
+        runtime_dir=str(daemon.runtime_dir),
+        addresses=None,
+        upstream="default",
     )
     warm(client)
     daemon.stop()
