@@ -217,7 +217,7 @@ cdef class PoolStore:
                 grace_ns)
             if fault is None:
                 fault = resume(self, eviction_policy == "LFU", now)
-        except (OSError, MemoryError) as error:
+        except (OSError, ValueError, MemoryError) as error:
             fault = f"{error or 'out of memory'}"
         if fault is not None:
             self.close()
