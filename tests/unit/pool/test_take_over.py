@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import struct
 import time
@@ -469,5 +468,3 @@ def test_a_kill_at_any_moment_leaves_a_pool_that_is_whole(pool_directory: str, s
         taken.insert(*entry(number), 1)
     taken.check_integrity()
     taken.close()
-    shutil.rmtree(pool_directory)
-    Path(pool_directory).mkdir()
