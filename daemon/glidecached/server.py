@@ -22,6 +22,7 @@ from glidecached.operations.attach import AttachOperations
 from glidecached.operations.data import DataOperations
 from glidecached.operations.watching import WatchOperations
 from glidecached.pools.directory import PoolDirectory, default_pool_dir
+from glidecached.pools.leftovers import Leftovers, remove_all
 from glidecached.pools.registry import ConfiguredCache, PoolRegistry
 from glidecached.service_manager import notify
 from glidecached.session import Sessions
@@ -43,12 +44,14 @@ _DRAIN_INTERVAL_MS = 10
 class Server:
     """One daemon: made, `run` once, then closed. Not for threads.
 
-    The runtime directory stays its maker's, and has to be released after `close`. Raises from construction
-    `DirectoryLockedError`, `PoolDirectoryError` or `OSError`, having undone what it did.
+    `warm`: pools are taken over from the daemon before, and left to the next one. The runtime directory stays its
+    maker's, and has to be released after `close`. Raises from construction `DirectoryLockedError`, `PoolDirectoryError`
+    or `OSError`, having undone what it did.
     """
 
-    def __init__(self, config: Config, directory: OwnedRuntimeDir) -> None:
+    def __init__(self, config: Config, directory: OwnedRuntimeDir, *, warm: bool) -> None:
         self._config = config
+        self._warm = warm
         self._started_ns = time.monotonic_ns()
         self._instance_id = secrets.randbits(62) + 1
         self._stopping = False
@@ -100,6 +103,8 @@ class Server:
         settings = config.daemon
         loop = self._loop
         next_number = itertools.count(1).__next__
+        if not self._warm:
+            remove_all(self._pool_directory.path)
         self._upstreams = Upstreams(loop, settings.max_upstreams)
         for upstream in config.upstreams.values():
             self._upstreams.configure(upstream.name, upstream.target, upstream.options)
@@ -110,12 +115,14 @@ class Server:
             grace_ms=settings.grace_ms,
             max_total_cache_kb=settings.max_total_cache_kb,
             next_number=next_number,
+            leftovers=Leftovers(self._pool_directory.path) if self._warm else None,
         )
         for cache in config.caches.values():
             identity = config.upstreams[cache.upstream].target.identity
             self._pools.configure(
                 ConfiguredCache(name=cache.name, identity=identity, settings=cache.settings)
             )
+        self._pools.inherit()
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
         self._front = Front(
             self._socket,

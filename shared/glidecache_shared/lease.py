@@ -91,6 +91,14 @@ def create(path: str, mode: int = 0o640) -> int:
     return descriptor
 
 
+def reopen(path: str) -> int:
+    """Open the lease that an earlier daemon made, as `create` would have: its holders go on to count.
+
+    Raises `FileNotFoundError` when there is none, and `OSError`.
+    """
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 def inode(descriptor: int) -> int:
     """The inode number that `hold` wants to see, of a lease that `create` made."""
     return os.fstat(descriptor).st_ino

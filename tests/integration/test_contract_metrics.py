@@ -95,6 +95,8 @@ def test_c13_a_fresh_generation_starts_at_zero(
         client.get("k")
     client.close()
     own_daemon.stop()
+    for path in own_daemon.pool_dir.iterdir():
+        path.unlink()
     own_daemon.start()
     assert connect(cache, **at(own_daemon, own_valkey)).metrics() == Metrics(0.0, 0.0, 0, 0, 0, 0)
 

@@ -32,7 +32,7 @@ PROGRAM = (sys.executable, "-m", "glidecached")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_stop_leaves_nothing_behind(
+def test_a_stop_leaves_nothing_behind_but_what_the_next_daemon_needs(
     connect: Connector, start_daemon: Callable[..., Daemon], valkey: ValkeyServer, number: int
 ) -> None:
     daemon = start_daemon()
@@ -73,12 +73,14 @@ def test_a_second_daemon_on_one_runtime_directory_is_refused(own_daemon: Daemon)
     assert answers(own_daemon.runtime_dir)
 
 
-def test_a_killed_daemons_leftovers_are_cleared_at_the_next_start(
+def test_a_killed_daemons_unheld_leftovers_are_cleared_at_the_next_start(
     connect: Connector, own_daemon: Daemon, own_valkey: ValkeyServer
 ) -> None:
     GET.write(own_valkey, "k", 1)
-    connect(new_cache(), **at(own_daemon, own_valkey)).get("k")
+    client = connect(new_cache(), **at(own_daemon, own_valkey))
+    client.get("k")
     own_daemon.kill()
+    client.close()
     assert own_daemon.pool_files()
     own_daemon.start()
     wait_until(lambda: not own_daemon.pool_files(), "the leftovers are gone")

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from support.wire import WireClient, answers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+POOL_SUFFIXES = ("pool", "board", "state", "lease")
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where pools live
 
 
@@ -66,10 +68,12 @@ class Daemon(ChildProcess):
         self._spawn([*command, "--runtime-dir", str(self.runtime_dir), *arguments])
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """Stop it as a service manager would, and see that it leaves nothing behind."""
+        """Stop it as a service manager would, and see that it leaves nothing behind but sealed pools."""
         status = self.terminate(number)
         assert status == 0, f"exit status {status}:\n{self.log_text()}"
-        assert self.pool_files() == [], "pool files left behind"
+        suffixes = Counter(name.rpartition(".")[2] for name in self.pool_files())
+        assert len({suffixes[suffix] for suffix in POOL_SUFFIXES}) == 1, f"left behind: {self.pool_files()}"
+        assert set(suffixes) <= set(POOL_SUFFIXES), f"left behind: {self.pool_files()}"
         assert not (self.runtime_dir / "glidecached.sock").exists(), "socket left behind"
 
     def discard(self) -> None:

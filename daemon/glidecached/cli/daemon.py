@@ -112,7 +112,8 @@ def _serve(config: Config, directory: str, *, embedded: bool) -> int:
                 valkey_server = EmbeddedServer(owned.path / "embedded")
                 stack.callback(valkey_server.stop)
                 config = _with_embedded(config, valkey_server.address)
-            server = Server(config, owned)
+            # What an embedded server had is gone with it.
+            server = Server(config, owned, warm=not embedded)
         except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
             click.echo(f"glidecached cannot start: {error}", err=True)
             return _EXIT_FAILURE

@@ -7,7 +7,7 @@ from typing import Any
 
 from glidecached.config.resolved import DEFAULT_UPSTREAM
 from glidecached.front.front import MalformedError
-from glidecached.pools.pool import PoolKey
+from glidecached.pools.origin import PoolKey
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.identity import Address, Credentials, Mode, Target, TlsMaterial, network_address
 

@@ -14,8 +14,6 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory below it is chec
 _MODE = 0o710
 """Clients open their pool's files by path: they need not see the others, nor be able to lock the directory."""
 
-_POOL_SUFFIXES = (".pool", ".board", ".lease")
-
 
 class PoolDirectoryError(Exception):
     """The directory cannot be used: `args[0]` says why, and what would be right."""
@@ -28,7 +26,7 @@ def default_pool_dir(runtime_dir: Path) -> Path:
 
 
 class PoolDirectory:
-    """The directory, locked for this daemon and empty of earlier pools, from construction until `release`.
+    """The directory, locked for this daemon, from construction until `release`. What is in it is left alone.
 
     A `disposable` one leaves with the daemon if it is empty then, as one does that was made here. Raises
     `PoolDirectoryError`, `glidecached.locks.DirectoryLockedError`, or `OSError`.
@@ -38,23 +36,16 @@ class PoolDirectory:
         self.path = path
         self._disposable = _make(path) or disposable
         self._descriptor = _lock(path)
-        self._remove_leftovers()
 
     def release(self) -> None:
         """Give it up. Idempotent."""
         if self._descriptor < 0:
             return
         if self._disposable:
-            with contextlib.suppress(OSError):  # an operator keeps something there
+            with contextlib.suppress(OSError):  # pools for the next daemon are there, or an operator's things
                 self.path.rmdir()
         os.close(self._descriptor)
         self._descriptor = -1
-
-    def _remove_leftovers(self) -> None:
-        """What a killed daemon left: its instance is gone, so no client is served from it any more."""
-        for path in self.path.iterdir():
-            if path.suffix in _POOL_SUFFIXES:
-                path.unlink(missing_ok=True)
 
 
 def _make(path: Path) -> bool:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import os
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import lease
-from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.pool.store import PoolStore, TakeOverError
 from glidecached.flights import Flights
+from glidecached.pools.leftovers import Leftover, remove_generation
+from glidecached.pools.origin import PoolOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from glidecached.pools.origin import PoolKey
     from glidecached.pools.settings import PoolSettings
     from glidecached.upstream.identity import Identity
 
@@ -24,19 +27,10 @@ logger = logging.getLogger(__name__)
 _LEASE_MODE = 0o640
 
 
-class PoolKey(NamedTuple):
-    """What clients call a pool by: a name that all share, or the id of one cache object."""
-
-    name: str | None
-    cache_id: str | None
-
-    def __str__(self) -> str:
-        return f"cache {self.name!r}" if self.name is not None else f"cache object {self.cache_id}"
-
-
 class Pool:
-    """A pool from its creation until `end`. Its three files stand in `directory`; for the loop's thread.
+    """A pool from its creation until `end` or `leave`. Its three files stand in `directory`; for the loop's thread.
 
+    It goes on with what an earlier daemon left of it, if that can be; `inheritable` says whether the next one may.
     Raises from construction what `PoolStore.create` raises, and `OSError`.
     """
 
@@ -52,6 +46,8 @@ class Pool:
         grace_ms: int,
         next_number: Callable[[], int],
         configured: bool,
+        inheritable: bool,
+        leftover: Leftover | None = None,
     ) -> None:
         self.key = key
         self.identity = identity
@@ -60,29 +56,71 @@ class Pool:
         self.ended = False
         self.handed_out_ns = time.monotonic_ns()
         self.flights = Flights(self, next_number)
-        file_id = _file_id(key)
-        self._lease_path = directory / f"{file_id}.lease"
-        self._lease_path.unlink(
-            missing_ok=True
-        )  # a dropped pool's, which its last holders may still have open
-        self._store = PoolStore.create(
-            str(directory),
-            file_id,
-            generation,
-            max_cache_kb=settings.max_cache_kb,
-            entry_ttl_ms=settings.entry_ttl_ms,
-            eviction_policy=settings.eviction_policy,
-            enable_metrics=settings.enable_metrics,
-            instance_id=instance_id,
-            grace_ms=grace_ms,
-        )
+        self._directory = directory
+        self._making: dict[str, Any] = {
+            "max_cache_kb": settings.max_cache_kb,
+            "entry_ttl_ms": settings.entry_ttl_ms,
+            "eviction_policy": settings.eviction_policy,
+            "enable_metrics": settings.enable_metrics,
+            "instance_id": instance_id,
+            "grace_ms": grace_ms,
+        }
+        self._lease_path = directory / f"{key.file_id}.lease"
+        store = None if leftover is None else self._take_over(leftover)
+        self._store = store or PoolStore.create(str(directory), key.file_id, generation, **self._making)
         try:
-            self._lease = lease.create(str(self._lease_path), _LEASE_MODE)
+            self._lease = self._make_lease() if leftover is None else leftover.lease
         except OSError:
             self._store.unlink()
             self._store.close()
             raise
+        if inheritable:
+            self._describe()
         self._lease_inode = lease.inode(self._lease)
+
+    def _take_over(self, leftover: Leftover) -> PoolStore | None:
+        """The earlier daemon's store; None, and a line in the log that says why, where a fresh generation is needed."""
+        started_ns = time.monotonic_ns()
+        foreign = leftover.origin.identity.differences(self.identity)
+        reason = f"its upstream identity is another: {'; '.join(foreign)}"
+        store = None
+        if not foreign:
+            try:
+                store = PoolStore.take_over(
+                    str(self._directory), leftover.file_id, leftover.generation, **self._making
+                )
+            except TakeOverError as error:
+                reason = str(error)
+        if store is None:
+            logger.warning("%s begins a fresh generation; of the one before: %s", self.key, reason)
+            remove_generation(self._directory, leftover.file_id, leftover.generation)
+            return None
+        recovery = store.recovery
+        how = "sealed" if recovery is None or recovery.clean else f"verified, {recovery.dropped} dropped"
+        logger.info(
+            "%s taken over: %d entries (%s) in %.0f ms",
+            self.key,
+            store.metrics().entry_count,
+            how,
+            (time.monotonic_ns() - started_ns) / 1e6,
+        )
+        return store
+
+    def _make_lease(self) -> int:
+        # A dropped pool's, which its last holders may still have open.
+        self._lease_path.unlink(missing_ok=True)
+        return lease.create(str(self._lease_path), _LEASE_MODE)
+
+    def _describe(self) -> None:
+        """Write into the lease what the next daemon needs to know. Half of it, after a kill, is as good as nothing."""
+        origin = PoolOrigin(
+            key=self.key, identity=self.identity, settings=self.settings, configured=self.configured
+        )
+        try:
+            os.ftruncate(self._lease, 0)
+            os.pwrite(self._lease, origin.encode(), 0)
+        except OSError as error:
+            logger.warning("%s will not outlive this daemon: %s", self.key, error)
 
     @property
     def label(self) -> str:
@@ -157,6 +195,17 @@ class Pool:
         self._lease_path.unlink(missing_ok=True)
         lease.Lease(self._lease).close()
 
+    def leave(self) -> None:
+        """Leave the pool to the next daemon of this directory; an unnamed one only while it is held. Idempotent."""
+        if self.ended or (self.key.name is None and self.end_if_unheld()):
+            return
+        self.ended = True
+        if not self._store.seal():
+            logger.warning(
+                "%s is left unsealed: its file system is full; the next daemon verifies it", self.key
+            )
+        lease.Lease(self._lease).close()
+
     def stats(self) -> dict[str, Any]:
         """Numbers for the operator."""
         store = self._store
@@ -182,9 +231,3 @@ class Pool:
         self._store.retire()
         self._store.unlink()
         self._store.close()
-
-
-def _file_id(key: PoolKey) -> str:
-    """A file name of our own making: what clients call their pools never becomes a path."""
-    kind = "named" if key.name is not None else "unnamed"
-    return f"{kind}-{hashlib.sha256(repr(tuple(key)).encode()).hexdigest()[:24]}"

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.store import PoolFull
-from glidecached.pools.pool import Pool, PoolKey
+from glidecached.pools.origin import PoolKey
+from glidecached.pools.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from glidecached.loop import Loop
+    from glidecached.pools.leftovers import Leftover, Leftovers
     from glidecached.pools.settings import PoolSettings
     from glidecached.upstream.identity import Identity
 
@@ -45,7 +47,11 @@ class ConfiguredCache:
 
 
 class PoolRegistry:
-    """All pools. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools."""
+    """All pools. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools.
+
+    `leftovers` are an earlier daemon's pools: `configure` goes on with those of the configuration, `inherit` with the
+    others. With them, `close` leaves the pools to the next daemon; without, all of them end.
+    """
 
     def __init__(
         self,
@@ -56,6 +62,7 @@ class PoolRegistry:
         grace_ms: int,
         max_total_cache_kb: int,
         next_number: Callable[[], int],
+        leftovers: Leftovers | None = None,
     ) -> None:
         self._loop = loop
         self._directory = directory
@@ -65,7 +72,8 @@ class PoolRegistry:
         self._next_number = next_number
         self._pools: dict[PoolKey, Pool] = {}
         self._configured: dict[str, ConfiguredCache] = {}
-        self._generations = itertools.count(1)
+        self._leftovers = leftovers
+        self._generations = itertools.count(1 if leftovers is None else leftovers.last_generation + 1)
 
     def start(self) -> None:
         """Begin to renew heartbeats, and to look for pools that nobody holds."""
@@ -79,6 +87,22 @@ class PoolRegistry:
             self._make(PoolKey(cache.name, None), cache.identity, cache.settings)
         except CacheRefusedError as error:
             logger.warning("%s", error)
+
+    def inherit(self) -> None:
+        """Go on with the earlier daemon's pools that clients had made, and remove what nobody can join any more."""
+        if self._leftovers is None:
+            return
+        for leftover in self._leftovers.unclaimed():
+            origin = leftover.origin
+            if origin.configured:
+                self._discard(self._leftovers, leftover, "it is no longer in the configuration")
+            elif origin.key.name is None and not leftover.held:
+                self._discard(self._leftovers, leftover, "nobody holds it any more")
+            else:
+                try:
+                    self._make(origin.key, origin.identity, origin.settings)
+                except CacheRefusedError as error:
+                    self._discard(self._leftovers, leftover, str(error))
 
     def join_configured(self, name: str, identity: Identity) -> Pool:
         """The configuration's cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
@@ -146,9 +170,12 @@ class PoolRegistry:
         return [pool.stats() for pool in self._pools.values()]
 
     def close(self) -> None:
-        """End all pools: readers stop trusting them at once, and their files leave."""
+        """Leave all pools to the next daemon, or end them: then readers leave at once, and the files are removed."""
         for pool in self._pools.values():
-            pool.end()
+            if self._leftovers is None:
+                pool.end()
+            else:
+                pool.leave()
         self._pools.clear()
 
     def __len__(self) -> int:
@@ -156,6 +183,7 @@ class PoolRegistry:
 
     def _make(self, key: PoolKey, identity: Identity, settings: PoolSettings) -> Pool:
         self._check_total(key, settings)
+        leftover = None if self._leftovers is None else self._leftovers.claim(key)
         try:
             pool = Pool(
                 key,
@@ -167,8 +195,12 @@ class PoolRegistry:
                 grace_ms=self._grace_ms,
                 next_number=self._next_number,
                 configured=key.name in self._configured,
+                inheritable=self._leftovers is not None,
+                leftover=leftover,
             )
         except (OSError, PoolFull, ValueError) as error:
+            if self._leftovers is not None and leftover is not None:
+                self._leftovers.discard(leftover)
             message = f"{key} cannot be made in {self._directory}: {error}"
             raise CacheRefusedError(message) from error
         self._pools[key] = pool
@@ -185,6 +217,10 @@ class PoolRegistry:
                 f"max_total_cache_kb={self._max_total_cache_kb} are in use: ask for less, drop a cache, or raise it"
             )
             raise CacheRefusedError(message)
+
+    def _discard(self, leftovers: Leftovers, leftover: Leftover, reason: str) -> None:
+        leftovers.discard(leftover)
+        logger.info("%s of the daemon before is removed: %s", leftover.origin.key, reason)
 
     def _total_kb(self) -> int:
         return sum(pool.settings.max_cache_kb for pool in self._pools.values())

@@ -11,6 +11,7 @@ cdef struct Hole:
     uint64_t first_page
     uint64_t end_page
     uint64_t set_aside_ns
+    bint backed
     bint punched
 
 
@@ -25,6 +26,9 @@ cdef class Arena:
     @staticmethod
     cdef Arena over(gc_view *view, Region region)
 
+    @staticmethod
+    cdef Arena resume(gc_view *view, Region region)
+    cdef bint collect(self, uint64_t now_ns) noexcept
     cdef bint reserve(self, uint64_t granules) noexcept
     cdef uint32_t allocate(self, uint64_t bytes) noexcept
     cdef void release(self, uint32_t granule) noexcept
@@ -32,5 +36,7 @@ cdef class Arena:
     cdef void punch(self, uint64_t before_ns) noexcept
     cdef uint64_t hole_granules(self) noexcept
 
+    cdef bint _hole_in(self, uint32_t start, uint32_t end, uint64_t max_pages, uint64_t now_ns, Hole *hole) noexcept
+    cdef bint _add_hole(self, Hole hole) noexcept
     cdef bint _grow(self, uint64_t granules) noexcept
     cdef bint _fill(self) noexcept

@@ -53,6 +53,42 @@ cdef class Arena:
         self.hole_room = 0
         return self
 
+    @staticmethod
+    cdef Arena resume(gc_view *view, Region region):
+        """The arena of a file that another daemon wrote. Who knows what is used marks it in `runs`, then calls `collect`."""
+        cdef Arena self = Arena.over(view, region)
+        self.runs = FreeRuns.resume(view, view.header.granule_count)
+        return self
+
+    cdef bint collect(self, uint64_t now_ns) noexcept:
+        """Find what is free. False when the file system refuses memory that the arena has to have, or there is none for lists.
+
+        Nobody remembers which pages the earlier daemon had punched. So each long free run is set aside: its pages are
+        given back a while later, and get their memory back before they are used, whatever they are now.
+        """
+        cdef uint32_t granules = 0
+        cdef uint32_t start = self.runs.next_run(1, &granules)
+        cdef uint64_t end = <uint64_t>self.runs.granule_count * GC_GRANULE_BYTES
+        cdef uint64_t backed_to = 0
+        cdef Hole hole
+        while start != 0:
+            if not self._hole_in(start, start + granules, MAX_HOLE_PAGES, now_ns, &hole):
+                start = self.runs.next_run(start + granules, &granules)
+                continue
+            hole.backed = False
+            if not self._add_hole(hole) or not self.region.restore(
+                backed_to, max(hole.first_page * PAGE_BYTES, backed_to + 1) - backed_to
+            ):
+                return False
+            self.runs._mark(hole.granule, hole.granules, True)
+            backed_to = hole.end_page * PAGE_BYTES
+            start = self.runs.next_run(hole.granule + hole.granules, &granules)
+        if backed_to < end and not self.region.restore(backed_to, end - backed_to):
+            return False
+        self.region.bytes = min((end + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES, self.region.max_bytes)
+        self.runs.collect()
+        return True
+
     cdef bint reserve(self, uint64_t granules) noexcept:
         """Make sure that `granules` are free in total. False: the file system refuses memory, or the bound is reached."""
         while self.hole_count != 0 and self.runs.free_granules < granules:
@@ -115,33 +151,46 @@ cdef class Arena:
 
         A run keeps its first and last granule, where its list links and its length stand.
         """
-        cdef uint32_t start, end, room
+        cdef uint32_t start
         cdef uint64_t wanted
         cdef Hole hole
-        cdef Hole *grown
         while self.runs.free_granules > keep_granules:
             start = self.runs.longest_list()
-            end = start + self.runs.length(start)
-            hole.first_page = ((<uint64_t>start + 1) * GC_GRANULE_BYTES + PAGE_BYTES - 1) // PAGE_BYTES
-            hole.end_page = (<uint64_t>end - 1) * GC_GRANULE_BYTES // PAGE_BYTES
             wanted = (self.runs.free_granules - keep_granules) * GC_GRANULE_BYTES // PAGE_BYTES + 1
-            if wanted < MIN_HOLE_PAGES or hole.end_page < hole.first_page + MIN_HOLE_PAGES:
+            if wanted < MIN_HOLE_PAGES or not self._hole_in(
+                start, start + self.runs.length(start), min(wanted, <uint64_t>MAX_HOLE_PAGES), now_ns, &hole
+            ) or not self._add_hole(hole):
                 return
-            hole.end_page = min(hole.end_page, hole.first_page + min(wanted, <uint64_t>MAX_HOLE_PAGES))
-            hole.granule = <uint32_t>(hole.first_page * PAGE_BYTES // GC_GRANULE_BYTES)
-            hole.granules = <uint32_t>((hole.end_page * PAGE_BYTES + GC_GRANULE_BYTES - 1) // GC_GRANULE_BYTES) - hole.granule
-            hole.punched = False
-            hole.set_aside_ns = now_ns
-            if self.hole_count == self.hole_room:
-                room = self.hole_room * 2 + 16
-                grown = <Hole *>realloc(self.holes, room * sizeof(Hole))
-                if grown == NULL:
-                    return
-                self.holes = grown
-                self.hole_room = room
             self.runs.take(start, hole.granule, hole.granules)
-            self.holes[self.hole_count] = hole
-            self.hole_count += 1
+
+    cdef bint _hole_in(self, uint32_t start, uint32_t end, uint64_t max_pages, uint64_t now_ns, Hole *hole) noexcept:
+        """Describe a hole of at most `max_pages` in the free run from `start` to before `end`; False when it is too short."""
+        hole.first_page = ((<uint64_t>start + 1) * GC_GRANULE_BYTES + PAGE_BYTES - 1) // PAGE_BYTES
+        hole.end_page = (<uint64_t>end - 1) * GC_GRANULE_BYTES // PAGE_BYTES
+        if hole.end_page < hole.first_page + MIN_HOLE_PAGES:
+            return False
+        hole.end_page = min(hole.end_page, hole.first_page + max_pages)
+        hole.granule = <uint32_t>(hole.first_page * PAGE_BYTES // GC_GRANULE_BYTES)
+        hole.granules = <uint32_t>((hole.end_page * PAGE_BYTES + GC_GRANULE_BYTES - 1) // GC_GRANULE_BYTES) - hole.granule
+        hole.backed = True
+        hole.punched = False
+        hole.set_aside_ns = now_ns
+        return True
+
+    cdef bint _add_hole(self, Hole hole) noexcept:
+        """Remember a hole. False without memory."""
+        cdef uint32_t room
+        cdef Hole *grown
+        if self.hole_count == self.hole_room:
+            room = self.hole_room * 2 + 16
+            grown = <Hole *>realloc(self.holes, room * sizeof(Hole))
+            if grown == NULL:
+                return False
+            self.holes = grown
+            self.hole_room = room
+        self.holes[self.hole_count] = hole
+        self.hole_count += 1
+        return True
 
     cdef void punch(self, uint64_t before_ns) noexcept:
         """Give memory that was set aside before that time back to the file system, one hole in a call."""
@@ -152,6 +201,7 @@ cdef class Arena:
             if not hole.punched and hole.set_aside_ns < before_ns:
                 hole.punched = self.region.punch(
                     hole.first_page * PAGE_BYTES, (hole.end_page - hole.first_page) * PAGE_BYTES)
+                hole.backed = hole.backed and not hole.punched
                 return
 
     cdef bint _fill(self) noexcept:
@@ -161,7 +211,7 @@ cdef class Arena:
         cdef uint32_t granule
         if hole.end_page - hole.first_page < FILL_PAGES + MIN_HOLE_PAGES:
             first = hole.first_page
-        if hole.punched and not self.region.restore(first * PAGE_BYTES, (hole.end_page - first) * PAGE_BYTES):
+        if not hole.backed and not self.region.restore(first * PAGE_BYTES, (hole.end_page - first) * PAGE_BYTES):
             return False
         granule = hole.granule
         if first > hole.first_page:

@@ -20,6 +20,9 @@ cdef inline bint before(Priority left, Priority right) noexcept nogil:
     return left.last_access_ns < right.last_access_ns
 
 
+cdef bint guarded(void (*work)(void *) noexcept nogil, void *argument) noexcept
+
+
 cdef class Board:
     cdef MappedFile file
     cdef Region region
@@ -31,6 +34,8 @@ cdef class Board:
 
     @staticmethod
     cdef Board over(MappedFile file, uint32_t max_records, bint counts)
+    cdef bint resume(self, uint32_t records) noexcept
+    cdef uint64_t read(self, uint32_t record) noexcept
     cdef bint cover(self, uint32_t records) noexcept
     cdef void reset(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept
     cdef void touch(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept

@@ -62,6 +62,11 @@ cdef struct HitsWork:
     uint64_t total
 
 
+cdef bint guarded(void (*work)(void *) noexcept nogil, void *argument) noexcept:
+    """Run `work(argument)`; false when it touched memory that its file does not have. Once there is a `Board`."""
+    return gc_guarded(work, argument)
+
+
 cdef void do_reset(void *argument) noexcept nogil:
     # The tag first: a late reader of the record's last owner then no longer finds its own.
     cdef RecordWork *work = <RecordWork *>argument
@@ -121,6 +126,22 @@ cdef class Board:
         self.counts = counts
         self.faults = 0
         return self
+
+    cdef bint resume(self, uint32_t records) noexcept:
+        """Take the first `records` records of an earlier daemon over; false when the file system refuses what they lack."""
+        if not self.region.resume(<uint64_t>records * GC_RECORD_BYTES):
+            return False
+        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
+        return True
+
+    cdef uint64_t read(self, uint32_t record) noexcept:
+        """A record's tag and count, as they stand in one word."""
+        cdef RecordWork work
+        work.record = &self.records[gc_place(record)]
+        if not gc_guarded(do_read, &work):
+            self.faults += 1
+            return 0
+        return work.tag_count
 
     cdef bint cover(self, uint32_t records) noexcept:
         """Put memory behind the first `records` records; False when the file system refuses, or the bound."""

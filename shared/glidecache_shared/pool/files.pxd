@@ -4,6 +4,9 @@ from glidecache_shared.pool.layout cimport gc_header, gc_view
 from glidecache_shared.pool.mapping cimport MappedFile, Region
 
 
+cdef object retire_at(str path)
+
+
 cdef class PoolFiles:
     cdef readonly MappedFile pool
     cdef readonly MappedFile board
@@ -12,3 +15,6 @@ cdef class PoolFiles:
     cdef Region primary
     cdef Region overflow
     cdef Region arena
+
+    cdef uint64_t unseal(self) noexcept
+    cdef uint64_t next_seal(self) noexcept

@@ -4,7 +4,7 @@
 import os
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from glidecache_shared.pool.layout cimport (
     GC_BOARD_HEADER_BYTES,
@@ -15,12 +15,17 @@ from glidecache_shared.pool.layout cimport (
     GC_LAYOUT_VERSION,
     GC_MAGIC,
     GC_MIN_CHARGE,
+    GC_POLICY_LFU,
+    GC_POLICY_LRU,
     GC_RECORD_BYTES,
     GC_STATE_ACTIVE,
+    GC_STATE_RETIRED,
     gc_bucket,
     gc_header,
+    gc_store_relaxed_u64,
     gc_store_release_u32,
     gc_store_release_u64,
+    gc_xxh64,
 )
 from glidecache_shared.pool.mapping cimport MappedFile, Region
 
@@ -28,10 +33,51 @@ from glidecache_shared.pool import host
 
 cdef enum:
     PAGE_BYTES = 4096
+    GEOMETRY_BYTES = 64  # line 1 of the header
+
+POLICY_NAMES = {GC_POLICY_LRU: "LRU", GC_POLICY_LFU: "LFU"}
 
 
 cdef inline uint64_t whole_pages(uint64_t length) noexcept nogil:
     return (length + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
+
+
+cdef gc_header geometry_for(uint64_t max_bytes) noexcept:
+    """Line 1 of a header: what a pool of that bound has places for."""
+    cdef gc_header header
+    memset(&header, 0, sizeof(gc_header))
+    header.max_bytes = max_bytes
+    header.max_records = max(max_bytes // GC_MIN_CHARGE, <uint64_t>1)
+    header.max_buckets = header.max_records // GC_ENTRIES_PER_BUCKET + 2
+    header.max_overflow = header.max_records // 3 + 8  # more than chains of any shape can use
+    header.max_granules = max_bytes // GC_GRANULE_BYTES + 2  # and granule 0, which is never given out
+    header.overflow_offset = GC_HEADER_BYTES + whole_pages(header.max_buckets * GC_BUCKET_BYTES)
+    header.arena_offset = header.overflow_offset + whole_pages(header.max_overflow * GC_BUCKET_BYTES)
+    header.file_bytes = header.arena_offset + whole_pages(header.max_granules * GC_GRANULE_BYTES)
+    return header
+
+
+cdef uint64_t board_bytes_for(uint64_t max_records) noexcept:
+    return GC_BOARD_HEADER_BYTES + whole_pages(max_records * GC_RECORD_BYTES)
+
+
+cdef uint64_t sum_of(gc_header *header) noexcept:
+    """A checksum of all of the header that stands before its seal; never 0."""
+    return gc_xxh64(<const uint8_t *>header, <uint8_t *>&header.seal - <uint8_t *>header, 0) | 1
+
+
+cdef object retire_at(str path):
+    """Tell readers to leave, where there is a pool file of this layout; nothing is wrong where there is none."""
+    cdef MappedFile file
+    cdef gc_header *header
+    try:
+        file = MappedFile.take(path)
+    except (OSError, ValueError):
+        return
+    header = <gc_header *>file.base
+    if file.bytes >= GC_HEADER_BYTES and header.magic == GC_MAGIC and header.layout_version == GC_LAYOUT_VERSION:
+        gc_store_release_u32(&header.state, GC_STATE_RETIRED)
+    file.unmap()
 
 
 cdef class PoolFiles:
@@ -43,32 +89,80 @@ cdef class PoolFiles:
 
         Readers refuse the file until `publish`. Raises `OSError`; then nothing is left behind.
         """
-        cdef uint64_t max_records = max(max_bytes // GC_MIN_CHARGE, <uint64_t>1)
-        cdef uint64_t max_buckets = max_records // GC_ENTRIES_PER_BUCKET + 2
-        cdef uint64_t max_overflow = max_records // 3 + 8  # more than chains of any shape can use
-        cdef uint64_t max_granules = max_bytes // GC_GRANULE_BYTES + 2  # and granule 0, which is never given out
-        cdef uint64_t overflow_offset = GC_HEADER_BYTES + whole_pages(max_buckets * GC_BUCKET_BYTES)
-        cdef uint64_t arena_offset = overflow_offset + whole_pages(max_overflow * GC_BUCKET_BYTES)
-        cdef uint64_t length = arena_offset + whole_pages(max_granules * GC_GRANULE_BYTES)
-        cdef uint64_t board_length = GC_BOARD_HEADER_BYTES + whole_pages(max_records * GC_RECORD_BYTES)
+        cdef gc_header geometry = geometry_for(max_bytes)
         cdef PoolFiles self = PoolFiles.__new__(PoolFiles)
-        self.pool = MappedFile.create(f"{stem}.pool", length, pool_mode, GC_HEADER_BYTES)
+        self.pool = MappedFile.create(f"{stem}.pool", geometry.file_bytes, pool_mode, GC_HEADER_BYTES)
         try:
-            self.board = MappedFile.create(f"{stem}.board", board_length, board_mode, GC_BOARD_HEADER_BYTES)
+            self.board = MappedFile.create(
+                f"{stem}.board", board_bytes_for(geometry.max_records), board_mode, GC_BOARD_HEADER_BYTES)
         except BaseException:
             self.unlink()
             raise
         self.header = <gc_header *>self.pool.base
-        self.header.max_bytes = max_bytes
-        self.header.max_buckets = max_buckets
-        self.header.overflow_offset = overflow_offset
-        self.header.max_overflow = max_overflow
-        self.header.arena_offset = arena_offset
-        self.header.max_granules = max_granules
-        self.header.max_records = max_records
-        self.header.file_bytes = length
+        memcpy(&self.header.max_bytes, &geometry.max_bytes, GEOMETRY_BYTES)
         self._reach()
         return self
+
+    @staticmethod
+    def take(str stem):
+        """Map the files of an earlier daemon; nothing in them has been looked at. Raises `OSError`, `ValueError`."""
+        cdef PoolFiles self = PoolFiles.__new__(PoolFiles)
+        self.pool = MappedFile.take(f"{stem}.pool")
+        if self.pool.bytes < GC_HEADER_BYTES:
+            raise ValueError(f"the file of {self.pool.bytes} bytes is too short for a header")
+        self.header = <gc_header *>self.pool.base
+        self.board = MappedFile.take(f"{stem}.board")
+        return self
+
+    def fault(
+        self, uint64_t max_bytes, uint64_t generation, uint32_t policy, uint64_t ttl_ns, bint metrics, uint64_t grace_ns,
+    ):
+        """Why files that were `take`n cannot be gone on with under these settings; None when they can, and are reached."""
+        cdef gc_header *header = self.header
+        cdef gc_header geometry = geometry_for(max_bytes)
+        cdef bytes boot_id = host.boot_id()
+        if header.magic != GC_MAGIC:
+            return "it is not a pool file, or was never finished"
+        if header.layout_version != GC_LAYOUT_VERSION:
+            return f"its layout has version {header.layout_version}, this daemon's {GC_LAYOUT_VERSION}"
+        if memcmp(header.boot_id, <const char *>boot_id, 16) != 0:
+            return "it is of another boot, so its times mean nothing now"
+        if header.time_namespace != host.time_namespace():
+            return "it is of another time namespace, so its times mean nothing here"
+        if header.state != GC_STATE_ACTIVE:
+            return "its generation has ended"
+        for name, found, wanted in (
+            ("max_cache_kb", header.max_bytes // 1024, max_bytes // 1024),
+            ("eviction_policy", POLICY_NAMES.get(header.policy), POLICY_NAMES[policy]),
+            ("entry_ttl_ms", header.ttl_ns // 1_000_000, ttl_ns // 1_000_000),
+            ("enable_metrics", bool(header.metrics), bool(metrics)),
+            ("grace_ms", header.grace_ns // 1_000_000, grace_ns // 1_000_000),
+        ):
+            if found != wanted:
+                return f"its {name} is {found}, not {wanted}"
+        if memcmp(&header.max_bytes, &geometry.max_bytes, GEOMETRY_BYTES) != 0 or header.generation != generation:
+            return "its header is damaged: the geometry is not that of its bound"
+        if self.pool.bytes != geometry.file_bytes or self.board.bytes > board_bytes_for(geometry.max_records):
+            return f"the files of {self.pool.bytes} and {self.board.bytes} bytes have not the length that the header says"
+        if not (
+            0 < header.bucket_count <= header.max_buckets and header.overflow_count <= header.max_overflow
+            and 0 < header.granule_count <= header.max_granules and header.record_count <= header.max_records
+        ):
+            return "its header is damaged: it counts more than there is room for"
+        if self.board.bytes < board_bytes_for(geometry.max_records):
+            self.board = self.board.lengthened(board_bytes_for(geometry.max_records))
+        self._reach()
+        return None
+
+    cdef uint64_t unseal(self) noexcept:
+        """Break the seal; what it was if it was whole, so that an earlier daemon stopped in order, else 0."""
+        cdef uint64_t seal = self.header.seal
+        gc_store_relaxed_u64(&self.header.seal, 0)
+        return seal if seal == sum_of(self.header) else 0
+
+    cdef uint64_t next_seal(self) noexcept:
+        """The seal for the header as it is now: to be set when all else is written."""
+        return sum_of(self.header)
 
     def _reach(self):
         """The view and the regions, by the geometry in the header."""

@@ -44,6 +44,10 @@ cdef class FreeRuns:
 
     @staticmethod
     cdef FreeRuns over(gc_view *view)
+    @staticmethod
+    cdef FreeRuns resume(gc_view *view, uint32_t granule_count)
+    cdef uint32_t next_run(self, uint32_t granule, uint32_t *granules) noexcept
+    cdef void collect(self) noexcept
     cdef bint extend(self, uint32_t granule_count) noexcept
     cdef uint32_t length(self, uint32_t granule) noexcept
     cdef uint32_t longest_list(self) noexcept

@@ -42,6 +42,37 @@ cdef class FreeRuns:
         self._mark(0, 1, True)
         return self
 
+    @staticmethod
+    cdef FreeRuns resume(gc_view *view, uint32_t granule_count):
+        """The granules of an arena that another daemon wrote. Who knows what is used sets its bits, then calls `collect`."""
+        cdef FreeRuns self = FreeRuns.over(view)
+        if not self.cover(granule_count):
+            raise MemoryError
+        self.granule_count = granule_count
+        return self
+
+    cdef uint32_t next_run(self, uint32_t granule, uint32_t *granules) noexcept:
+        """The first maximal run of granules without a bit from `granule` on, with its length; 0 when there is none."""
+        cdef uint32_t start
+        while granule < self.granule_count and self.is_used(granule):
+            granule += 8 if not granule & 7 and self.used[granule >> 3] == 0xFF else 1
+        if granule >= self.granule_count:
+            return 0
+        start = granule
+        while granule < self.granule_count and not self.is_used(granule):
+            granule += 8 if not granule & 7 and self.used[granule >> 3] == 0 else 1
+        granules[0] = min(granule, self.granule_count) - start
+        return start
+
+    cdef void collect(self) noexcept:
+        """Make lists of all granules that have no bit; there is memory behind them."""
+        cdef uint32_t granules = 0
+        cdef uint32_t granule = self.next_run(1, &granules)
+        while granule != 0:
+            self.free_granules += granules
+            self._link(granule, granules)
+            granule = self.next_run(granule + granules, &granules)
+
     cdef bint extend(self, uint32_t granule_count) noexcept:
         """The arena has grown to `granule_count`: the new ones are free. False without memory for their bits."""
         cdef uint32_t old = self.granule_count

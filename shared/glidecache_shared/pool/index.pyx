@@ -7,7 +7,7 @@ after Boehm, "Can seqlocks get along with programming language memory models?", 
 hash, enough to move entries at a split without reading them.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from glidecache_shared.pool.layout cimport (
     GC_BUCKET_BYTES,
@@ -18,11 +18,9 @@ from glidecache_shared.pool.layout cimport (
     gc_cursor,
     gc_cursor_enter,
     gc_entry,
-    gc_fence_release,
     gc_store_relaxed_u32,
     gc_store_relaxed_u64,
     gc_store_release_u32,
-    gc_store_release_u64,
     gc_view,
 )
 from glidecache_shared.pool.mapping cimport Region
@@ -30,25 +28,6 @@ from glidecache_shared.pool.numbers cimport FreeNumbers
 
 cdef enum:
     SPLIT_SLOTS = 512  # a chain that is longer is not split: keyed hashing makes even 50 a wonder
-
-
-cdef inline void begin_change(gc_bucket *primary) noexcept nogil:
-    """Make the chain's version odd, before anything in the chain changes."""
-    gc_store_relaxed_u64(&primary.version, primary.version + 1)
-    gc_fence_release()  # pairs with the reader's acquire fence: who sees a change below sees the odd version too
-
-
-cdef inline void end_change(gc_bucket *primary) noexcept nogil:
-    # Pairs with the reader's acquire load: who sees this version sees all that was changed before it.
-    gc_store_release_u64(&primary.version, primary.version + 1)
-
-
-cdef void empty(gc_bucket *bucket) noexcept nogil:
-    """Clear a bucket's slots and its link, within a change."""
-    cdef int i
-    for i in range(GC_BUCKET_SLOTS):
-        gc_store_relaxed_u64(&bucket.slots[i], 0)
-    gc_store_relaxed_u32(&bucket.overflow, 0)
 
 
 cdef int collect_slots(gc_view *view, gc_bucket *bucket, uint64_t *slots, int count) noexcept nogil:
@@ -77,13 +56,34 @@ cdef class Index:
         self.primary = primary
         self.overflow = overflow
         self.overflow_numbers = FreeNumbers()
-        self.next_version = 0
         self.entry_count = 0
         if not primary.ensure(GC_BUCKET_BYTES):
             return None
         self.bucket_count = 1
         gc_store_release_u32(&view.header.bucket_count, 1)
         return self
+
+    @staticmethod
+    cdef Index resume(gc_view *view, Region primary, Region overflow):
+        """The index that stands in a file which another daemon wrote: `count_overflow` and `entry_count` follow."""
+        cdef Index self = Index.__new__(Index)
+        self.view = view
+        self.primary = primary
+        self.overflow = overflow
+        self.overflow_numbers = FreeNumbers()
+        self.bucket_count = view.header.bucket_count
+        self.entry_count = 0
+        return self
+
+    cdef bint count_overflow(self, const uint8_t *linked) noexcept:
+        """Take over which overflow buckets are in use: a byte for each that the header counts. False without memory."""
+        cdef uint32_t number
+        if not self.overflow_numbers.resume(self.view.header.overflow_count):
+            return False
+        for number in range(self.overflow_numbers.count):
+            if not linked[number]:
+                self.overflow_numbers.give_back(number)
+        return True
 
     cdef gc_bucket *bucket_for(self, uint32_t hash) noexcept:
         """The primary bucket of a hash."""
@@ -186,6 +186,7 @@ cdef class Index:
         if self.overflow_numbers.free_count == 0:
             if not self.overflow.ensure((<uint64_t>count + 1) * GC_BUCKET_BYTES) or not self.overflow_numbers.extend():
                 return 0
+            empty(&self.view.overflow[count])  # a daemon may have been killed while it filled this place
             gc_store_release_u32(&self.view.header.overflow_count, count + 1)
         return self.overflow_numbers.take_lowest() + 1
 
@@ -217,9 +218,11 @@ cdef class Index:
         count = collect_slots(self.view, old, slots, 0)
         if count < 0:
             return
-        new.version = max(new.version, self.next_version)  # a place that comes back goes on counting
+        # A place that comes back goes on counting, and may be as a daemon left it that was killed in here.
+        new.version = (max(new.version, self.view.header.next_version) + 1) & ~<uint64_t>1
         begin_change(old)
         begin_change(new)
+        empty(new)
         while old.overflow != 0:
             self._shorten(old)
         empty(old)
@@ -253,6 +256,9 @@ cdef class Index:
             self.overflow_numbers.give_back(spare - 1)
         if more < 0 or spare == 0:
             return False
+        # Before the place is given up: a daemon that is killed meanwhile leaves no version that could come again.
+        gc_store_relaxed_u64(
+            &self.view.header.next_version, max(self.view.header.next_version, last.version + 2))
         begin_change(target)
         begin_change(last)
         gc_store_release_u32(&self.view.header.bucket_count, number)
@@ -266,7 +272,6 @@ cdef class Index:
         self._distribute(slots, more)
         end_change(last)
         end_change(target)
-        self.next_version = max(self.next_version, last.version)
         return True
 
     cdef bint lower_overflow(self) noexcept:

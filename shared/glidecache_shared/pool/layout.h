@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #define GC_MAGIC UINT64_C(0x6c6f6f5063643147) /* "G1dcPool" as little-endian bytes: also tells byte order */
-#define GC_LAYOUT_VERSION 1
+#define GC_LAYOUT_VERSION 2
 
 #define GC_HEADER_BYTES 4096
 #define GC_BUCKET_BYTES 64
@@ -62,7 +62,7 @@
 #define GC_COUNT_MASK ((UINT64_C(1) << GC_COUNT_BITS) - 1)
 
 typedef struct {
-    /* line 0: what this is; written once, before the magic */
+    /* line 0: what this is; written once, before the magic (the instance anew at each take-over) */
     uint64_t magic;
     uint32_t layout_version;
     uint32_t policy;
@@ -101,7 +101,8 @@ typedef struct {
     uint64_t misses;
     uint64_t evictions;
     uint64_t expirations;
-    uint64_t unused_4[2];
+    uint64_t next_version; /* above the version of every bucket that was ever given up */
+    uint64_t seal;         /* 0 while a daemon writes; after a clean stop the sum of all that stands before it */
 } gc_header;
 
 typedef struct {
@@ -137,6 +138,7 @@ _Static_assert(offsetof(gc_header, max_bytes) == 64, "geometry starts line 1");
 _Static_assert(offsetof(gc_header, grace_ns) == 128, "trust starts line 2");
 _Static_assert(offsetof(gc_header, state) == 192, "what lookups read starts line 3");
 _Static_assert(offsetof(gc_header, entry_count) == 256, "counters start line 4");
+_Static_assert(offsetof(gc_header, seal) == 312, "the seal is the header's last word");
 _Static_assert(sizeof(gc_bucket) == GC_BUCKET_BYTES, "a bucket is one cache line");
 _Static_assert(offsetof(gc_bucket, slots) == 16, "slots follow version and link");
 _Static_assert(sizeof(gc_entry) == 28, "an entry's header is seven words");

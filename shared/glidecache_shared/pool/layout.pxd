@@ -91,6 +91,8 @@ cdef extern from "layout.h" nogil:
         uint64_t misses
         uint64_t evictions
         uint64_t expirations
+        uint64_t next_version
+        uint64_t seal
 
     ctypedef struct gc_bucket:
         uint64_t version

@@ -19,6 +19,9 @@ cdef class Region:
     cdef readonly uint64_t refusals
 
     cdef bint ensure(self, uint64_t wanted) noexcept
+    cdef bint resume(self, uint64_t bytes) noexcept
+    cdef void fetch(self, uint64_t length) noexcept
+    cdef void punch_rest(self) noexcept
     cdef bint restore(self, uint64_t start, uint64_t length) noexcept
     cdef bint punch(self, uint64_t start, uint64_t length) noexcept
     cdef void shrink(self, uint64_t bytes) noexcept

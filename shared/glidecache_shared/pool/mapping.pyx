@@ -21,6 +21,23 @@ cdef extern from "<fcntl.h>" nogil:
     const int FALLOC_FL_KEEP_SIZE
     const int FALLOC_FL_PUNCH_HOLE
 
+cdef extern from *:
+    """
+    #ifndef MADV_POPULATE_READ
+    #define MADV_POPULATE_READ 22
+    #endif
+    """
+    const int GC_MADV_POPULATE_READ "MADV_POPULATE_READ"
+
+cdef extern from "<sys/mman.h>" nogil:
+    int madvise(void *address, size_t length, int advice)
+
+cdef extern from "<unistd.h>" nogil:
+    ctypedef long off_t
+    off_t lseek(int descriptor, off_t offset, int whence)
+    const int SEEK_DATA
+    const int SEEK_HOLE
+
 cdef enum:
     PAGE_BYTES = 4096
     MAX_STEP_BYTES = 256 * 1024
@@ -74,20 +91,39 @@ cdef class MappedFile:
         """Map an existing file whole, without keeping a descriptor. Raises `OSError`; `ValueError` for what cannot be mapped."""
         cdef MappedFile self = MappedFile.__new__(MappedFile)
         self.path = path
-        # Without waiting: a pipe that somebody put in the file's place would block here until it had a writer.
-        self.descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            status = os.fstat(self.descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError(f"{path}: not a regular file")
-            self.bytes = status.st_size
-            if self.bytes == 0:
-                raise ValueError(f"{path}: the file is empty")
-            self._map(PROT_READ | PROT_WRITE if writable else PROT_READ)
+            self._open(writable)
         finally:
-            os.close(self.descriptor)
-            self.descriptor = -1
+            if self.descriptor >= 0:
+                os.close(self.descriptor)
+                self.descriptor = -1
         return self
+
+    @staticmethod
+    def take(str path):
+        """Map an existing file whole as `create` would have, its descriptor kept. Raises `OSError`; `ValueError` as `open`."""
+        cdef MappedFile self = MappedFile.__new__(MappedFile)
+        self.path = path
+        self._open(True)
+        return self
+
+    def lengthened(self, uint64_t length):
+        """The file that was `take`n, given this length and mapped anew in place of this mapping. Raises `OSError`."""
+        os.ftruncate(self.descriptor, length)
+        self.unmap()
+        return MappedFile.take(self.path)
+
+    def _open(self, bint writable):
+        # Without waiting: a pipe that somebody put in the file's place would block here until it had a writer.
+        self.descriptor = os.open(
+            self.path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        status = os.fstat(self.descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{self.path}: not a regular file")
+        self.bytes = status.st_size
+        if self.bytes == 0:
+            raise ValueError(f"{self.path}: the file is empty")
+        self._map(PROT_READ | PROT_WRITE if writable else PROT_READ)
 
     cdef int _map(self, int protection) except -1:
         cdef void *base = mmap(NULL, self.bytes, protection, MAP_SHARED, self.descriptor, 0)
@@ -128,6 +164,37 @@ cdef class Region:
             return False
         self.bytes = target
         return True
+
+    cdef bint resume(self, uint64_t bytes) noexcept:
+        """Take the first `bytes` over from whoever wrote the file; False when the file system refuses what is missing there."""
+        bytes = min((bytes + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES, self.max_bytes)
+        if bytes != 0 and not self.restore(0, bytes):
+            return False
+        self.bytes = bytes
+        return True
+
+    cdef void fetch(self, uint64_t length) noexcept:
+        """Map what there is of the first `length` bytes, all at once: many times cheaper than a fault a page.
+
+        Only advice: a kernel before Linux 5.14 does not take it. Holes are left alone, because a look would fill them.
+        """
+        cdef off_t data = self.offset
+        cdef off_t hole
+        cdef off_t end = self.offset + length
+        while data < end:
+            data = lseek(self.file.descriptor, data, SEEK_DATA)
+            if data < 0 or data >= end:
+                return
+            hole = min(lseek(self.file.descriptor, data, SEEK_HOLE), end)
+            if hole <= data:
+                return
+            madvise(self.file.base + data // PAGE_BYTES * PAGE_BYTES, hole - data // PAGE_BYTES * PAGE_BYTES, GC_MADV_POPULATE_READ)
+            data = hole
+
+    cdef void punch_rest(self) noexcept:
+        """Give back what an earlier owner may have left beyond the region's present end."""
+        if self.bytes < self.max_bytes:
+            self.punch(self.bytes, self.max_bytes - self.bytes)
 
     cdef bint restore(self, uint64_t start, uint64_t length) noexcept:
         """Put memory behind a part, zeros where there was none; False, counted, when the file system refuses."""

@@ -12,8 +12,10 @@ cdef class FreeNumbers:
     cdef readonly uint32_t free_count
 
     cdef bint extend(self) noexcept
+    cdef bint resume(self, uint32_t count) noexcept
     cdef uint32_t take_lowest(self) noexcept
     cdef void give_back(self, uint32_t number) noexcept
     cdef bint is_free(self, uint32_t number) noexcept
     cdef void drop_free_end(self) noexcept
+    cdef bint _make_room(self, uint64_t count) noexcept
     cdef void _take(self, uint32_t number) noexcept

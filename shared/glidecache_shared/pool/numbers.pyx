@@ -29,25 +29,37 @@ cdef class FreeNumbers:
 
     cdef bint extend(self) noexcept:
         """Add one number, free. False without memory."""
-        cdef uint32_t room
-        cdef uint64_t *words
-        cdef uint64_t *summary
-        if self.count == self.word_room * 64:
-            room = self.word_room + self.word_room // 8 + 64
-            room = (room + 63) // 64 * 64
-            words = <uint64_t *>realloc(self.words, room * sizeof(uint64_t))
-            if words == NULL:
-                return False
-            self.words = words
-            summary = <uint64_t *>realloc(self.summary, room // 64 * sizeof(uint64_t))
-            if summary == NULL:
-                return False
-            self.summary = summary
-            memset(self.words + self.word_room, 0, (room - self.word_room) * sizeof(uint64_t))
-            memset(self.summary + self.word_room // 64, 0, (room - self.word_room) // 64 * sizeof(uint64_t))
-            self.word_room = room
+        if not self._make_room(<uint64_t>self.count + 1):
+            return False
         self.count += 1
         self.give_back(self.count - 1)
+        return True
+
+    cdef bint resume(self, uint32_t count) noexcept:
+        """Begin with `count` numbers, all in use. False without memory."""
+        if not self._make_room(count):
+            return False
+        self.count = count
+        return True
+
+    cdef bint _make_room(self, uint64_t count) noexcept:
+        cdef uint64_t room = (count + 63) // 64
+        cdef uint64_t *words
+        cdef uint64_t *summary
+        if room <= self.word_room:
+            return True
+        room = (room + room // 8 + 64) // 64 * 64
+        words = <uint64_t *>realloc(self.words, room * sizeof(uint64_t))
+        if words == NULL:
+            return False
+        self.words = words
+        summary = <uint64_t *>realloc(self.summary, room // 64 * sizeof(uint64_t))
+        if summary == NULL:
+            return False
+        self.summary = summary
+        memset(self.words + self.word_room, 0, (room - self.word_room) * sizeof(uint64_t))
+        memset(self.summary + self.word_room // 64, 0, (room - self.word_room) // 64 * sizeof(uint64_t))
+        self.word_room = <uint32_t>room
         return True
 
     cdef uint32_t take_lowest(self) noexcept:

@@ -25,6 +25,9 @@ cdef class Records:
 
     @staticmethod
     cdef Records over(gc_header *header, Board board)
+    @staticmethod
+    cdef Records resume(gc_header *header, Board board)
+    cdef bint settle(self) noexcept
     cdef uint32_t take(self) noexcept
     cdef void give_back(self, uint32_t record) noexcept
     cdef void drop_free_end(self) noexcept

@@ -4,11 +4,11 @@
 Private to the daemon, so no worker can lead it astray: the board says *when* an entry was used, never *where* it is.
 """
 
-from libc.stdint cimport uint32_t
-from libc.stdlib cimport free, realloc
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
 
 from glidecache_shared.pool.board cimport Board
-from glidecache_shared.pool.layout cimport GC_TAG_MASK, gc_header, gc_store_release_u32
+from glidecache_shared.pool.layout cimport GC_COUNT_BITS, GC_TAG_MASK, gc_header, gc_store_release_u32
 from glidecache_shared.pool.numbers cimport NO_NUMBER, FreeNumbers
 
 
@@ -34,6 +34,36 @@ cdef class Records:
         self.count = 0
         self.room = 0
         return self
+
+    @staticmethod
+    cdef Records resume(gc_header *header, Board board):
+        """The records of a pool that another daemon wrote, none with an entry yet: `settle` follows."""
+        cdef Records self = Records.over(header, board)
+        self.notes = <EntryNote *>calloc(<size_t>header.record_count + 1, sizeof(EntryNote))
+        if self.notes == NULL:
+            raise MemoryError
+        self.count = header.record_count
+        self.room = header.record_count + 1
+        return self
+
+    cdef bint settle(self) noexcept:
+        """Once the notes of all entries are there: which records are free, and that the board agrees. False without memory.
+
+        Where an entry and its record have different tags (a daemon was killed between the two, or a worker wrote
+        nonsense), the entry's counts. A free record goes on counting from the tag that it has.
+        """
+        cdef uint32_t record
+        cdef uint64_t tag
+        if not self.numbers.resume(self.count):
+            return False
+        for record in range(self.count):
+            tag = self.board.read(record) >> GC_COUNT_BITS
+            if self.notes[record].granule == 0:
+                self.notes[record].tag = <uint32_t>tag
+                self.numbers.give_back(record)
+            elif self.notes[record].tag != tag:
+                self.board.move(record, record, self.notes[record].tag)
+        return True
 
     cdef uint32_t take(self) noexcept:
         """The lowest free record, under a tag that its last owner did not have; `NO_RECORD` when memory is refused."""

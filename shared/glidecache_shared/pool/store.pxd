@@ -22,6 +22,8 @@ cdef class PoolStore:
     cdef Trimmer trimmer
     cdef bint counting
     cdef uint64_t faults_mended
+    cdef readonly object recovery
+
 
     cdef bint _store(
         self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,

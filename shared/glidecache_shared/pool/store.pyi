@@ -1,7 +1,7 @@
 """Typing of the compiled store; the implementation is in `store.pyx`."""
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import NamedTuple, Self
 
 from glidecache_shared.pool.metrics import PoolMetrics
 
@@ -9,6 +9,15 @@ Value = bytes | Mapping[bytes, bytes] | Iterable[bytes]
 
 class PoolFull(Exception):
     """The pool's file system has no room for even an empty pool."""
+
+class TakeOverError(Exception):
+    """An earlier daemon's files cannot be gone on with: `args[0]` says why. Their readers have been told to leave."""
+
+class Recovery(NamedTuple):
+    """How a store came to its entries: at once after a stop in order, else by verifying each, and dropping some."""
+
+    clean: bool
+    dropped: int
 
 class PoolStore:
     """The only writer of one pool generation: index, entries, policy, bound, counters.
@@ -38,6 +47,29 @@ class PoolStore:
 
         `eviction_policy` is `"LRU"` or `"LFU"`; `secret` (16 bytes; random when None) keys the hash.
         Raises `ValueError`, `OSError`, or `PoolFull`.
+        """
+
+    @classmethod
+    def take_over(
+        cls,
+        directory: str,
+        pool_id: str,
+        generation: int,
+        *,
+        max_cache_kb: int,
+        entry_ttl_ms: int,
+        eviction_policy: str,
+        enable_metrics: bool,
+        instance_id: int,
+        grace_ms: int,
+        now_ns: int = ...,
+    ) -> Self:
+        """Go on with the files of a daemon that is gone (architecture 14): entries, recency, counters, readers stay.
+
+        If that daemon called `seal`, at once; if it was killed, by verifying each entry, which takes about a second
+        per million. Entries count as stored by flight 0. Raises `TakeOverError` when the files are of another layout,
+        other settings, another boot or time namespace, or damaged; `ValueError` as `create`. The earlier daemon must be
+        gone.
         """
 
     def lookup(self, key: bytes, kind: int, after_flight: int = 0, now_ns: int = ...) -> object:
@@ -74,6 +106,12 @@ class PoolStore:
         was vacated.
         """
 
+    def seal(self, now_ns: int = ...) -> bool:
+        """Close the store so that `take_over` need not look at its entries, which readers trust for another grace.
+
+        Returns whether that could be set down; if not (the file system is full), `take_over` verifies them.
+        """
+
     def retire(self) -> None:
         """Tell readers to stop using this generation; they attach again."""
 
@@ -107,6 +145,10 @@ class PoolStore:
         """What the two files occupy in memory."""
 
     @property
+    def recovery(self) -> Recovery | None:
+        """How `take_over` went; None for a store that was made anew."""
+
+    @property
     def file_system_full(self) -> int:
         """How many times growing failed because the file system had no room."""
 
@@ -123,3 +165,6 @@ def charge_bytes(key_bytes: int, payload_bytes: int) -> int:
 
 def payload_bytes(kind: int, value: Value) -> int:
     """The length of the flat payload that `value` is stored as."""
+
+def retire_file(path: str) -> None:
+    """Tell the readers of the pool file at `path` to leave it; nothing is done where there is none of this layout."""

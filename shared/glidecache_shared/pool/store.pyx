@@ -16,7 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from glidecache_shared.pool.arena cimport Arena
 from glidecache_shared.pool.board cimport Board
-from glidecache_shared.pool.files cimport PoolFiles
+from glidecache_shared.pool.files cimport PoolFiles, retire_at
 from glidecache_shared.pool.index cimport Index
 from glidecache_shared.pool.integrity cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
@@ -46,6 +46,7 @@ from glidecache_shared.pool.mapping cimport MappedFile
 from glidecache_shared.pool.payload cimport decode, encode
 from glidecache_shared.pool.records cimport NO_RECORD, Records
 from glidecache_shared.pool.selection cimport VictimSelection
+from glidecache_shared.pool.takeover cimport resume, seal
 from glidecache_shared.pool.trim cimport Trimmer
 
 from glidecache_shared.pool.metrics import PoolMetrics
@@ -56,6 +57,10 @@ POLICIES = {"LRU": GC_POLICY_LRU, "LFU": GC_POLICY_LFU}
 
 class PoolFull(Exception):
     """The pool's file system has no room for even an empty pool."""
+
+
+class TakeOverError(Exception):
+    """An earlier daemon's files cannot be gone on with; says why. Readers have been told to leave them."""
 
 
 def charge_bytes(key_bytes: int, payload_bytes: int) -> int:
@@ -90,6 +95,25 @@ def raise_full(error, directory):
     raise error
 
 
+def retire_file(path: str) -> None:
+    """Tell the readers of a pool file to leave it, where it is one."""
+    retire_at(path)
+
+
+def check_settings(max_cache_kb, entry_ttl_ms, eviction_policy, grace_ms):
+    """Raise `ValueError` for what no pool can have."""
+    if max_cache_kb <= 0:
+        raise ValueError(f"max_cache_kb must be positive, not {max_cache_kb}")
+    if entry_ttl_ms < 0:
+        raise ValueError("entry_ttl_ms must be non-negative (0 = no expiration)")
+    if eviction_policy not in POLICIES:
+        raise ValueError(f"eviction_policy must be LRU or LFU, not {eviction_policy!r}")
+    if max_cache_kb * 1024 // GC_GRANULE_BYTES + 2 > GC_MAX_GRANULES:
+        raise ValueError(f"max_cache_kb must be at most {GC_MAX_GRANULES * GC_GRANULE_BYTES // 1024}")
+    if entry_ttl_ms * 1_000_000 > NEVER_REACHED_NS or grace_ms * 1_000_000 > NEVER_REACHED_NS // 2:
+        raise ValueError("entry_ttl_ms and grace_ms must fit into 64 bits as nanoseconds")
+
+
 cdef str path_of(MappedFile file):
     if file is None:
         raise ValueError("the pool store was never made: use PoolStore.create")
@@ -117,16 +141,7 @@ cdef class PoolStore:
         secret=None,
         now_ns=None,
     ):
-        if max_cache_kb <= 0:
-            raise ValueError(f"max_cache_kb must be positive, not {max_cache_kb}")
-        if entry_ttl_ms < 0:
-            raise ValueError("entry_ttl_ms must be non-negative (0 = no expiration)")
-        if eviction_policy not in POLICIES:
-            raise ValueError(f"eviction_policy must be LRU or LFU, not {eviction_policy!r}")
-        if max_cache_kb * 1024 // GC_GRANULE_BYTES + 2 > GC_MAX_GRANULES:
-            raise ValueError(f"max_cache_kb must be at most {GC_MAX_GRANULES * GC_GRANULE_BYTES // 1024}")
-        if entry_ttl_ms * 1_000_000 > NEVER_REACHED_NS or grace_ms * 1_000_000 > NEVER_REACHED_NS // 2:
-            raise ValueError("entry_ttl_ms and grace_ms must fit into 64 bits as nanoseconds")
+        check_settings(max_cache_kb, entry_ttl_ms, eviction_policy, grace_ms)
         if not 0 <= instance_id <= NEVER_REACHED_NS or not 0 <= generation <= NEVER_REACHED_NS:
             raise ValueError("instance_id and generation must be unsigned 64-bit numbers")
         if secret is None:
@@ -159,12 +174,67 @@ cdef class PoolStore:
         self.arena = Arena.over(self.view, self.files.arena)
         self.board = Board.over(self.files.board, self.view.max_records, counts)
         self.records = Records.over(self.header, self.board)
-        self.selection = VictimSelection.over(self.board, self.records)
         self.index = Index.over(self.view, self.files.primary, self.files.overflow)
         if self.index is None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._complete(grace_ns)
+
+    def _complete(self, uint64_t grace_ns):
+        self.selection = VictimSelection.over(self.board, self.records)
         self.trimmer = Trimmer.over(
             self.files, self.arena, self.index, self.board, self.records, self.selection, grace_ns)
+
+    # ---- warm restart
+
+    @classmethod
+    def take_over(
+        cls,
+        directory,
+        pool_id,
+        generation,
+        *,
+        max_cache_kb,
+        entry_ttl_ms,
+        eviction_policy,
+        enable_metrics,
+        instance_id,
+        grace_ms,
+        now_ns=None,
+    ):
+        check_settings(max_cache_kb, entry_ttl_ms, eviction_policy, grace_ms)
+        cdef PoolStore self = cls.__new__(cls)
+        cdef uint64_t grace_ns = grace_ms * 1_000_000
+        cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
+        cdef str stem = os.path.join(directory, f"{pool_id}.{generation}")
+        try:
+            self.files = PoolFiles.take(stem)
+        except (OSError, ValueError) as error:
+            retire_at(f"{stem}.pool")
+            raise TakeOverError(f"{error}") from error
+        try:
+            fault = self.files.fault(
+                max_cache_kb * 1024, generation, POLICIES[eviction_policy], entry_ttl_ms * 1_000_000, enable_metrics,
+                grace_ns)
+            if fault is None:
+                fault = resume(self, eviction_policy == "LFU", now)
+        except (OSError, ValueError, MemoryError) as error:
+            fault = f"{error or 'out of memory'}"
+        if fault is not None:
+            self.close()
+            retire_at(f"{stem}.pool")
+            raise TakeOverError(fault)
+        self._complete(grace_ns)
+        self.trimmer.inherit(now)
+        self.counting = enable_metrics
+        gc_store_relaxed_u64(&self.header.instance_id, instance_id)
+        gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
+        return self
+
+    def seal(self, now_ns=None) -> bool:
+        self._check_open()
+        sealed = seal(self, monotonic_ns() if now_ns is None else now_ns)
+        self.close()
+        return sealed
 
     # ---- lookups and entries
 

@@ -23,11 +23,13 @@ cdef class Trimmer:
     cdef uint32_t safe_buckets
     cdef uint32_t safe_overflow
     cdef uint32_t safe_records
+    cdef bint inherited
 
     @staticmethod
     cdef Trimmer over(
         PoolFiles files, Arena arena, Index index, Board board, Records records, VictimSelection selection, uint64_t wait_ns,
     )
+    cdef void inherit(self, uint64_t now_ns) noexcept
     cdef void run(self, uint64_t now_ns) noexcept
 
     cdef void _vacate(self, uint64_t now_ns) noexcept

@@ -21,6 +21,7 @@ from glidecache_shared.pool.arena cimport Arena
 from glidecache_shared.pool.board cimport Board
 from glidecache_shared.pool.files cimport PoolFiles
 from glidecache_shared.pool.index cimport Index
+from glidecache_shared.pool.mapping cimport Region
 from glidecache_shared.pool.records cimport NO_RECORD, Records
 from glidecache_shared.pool.selection cimport VictimSelection
 
@@ -53,7 +54,13 @@ cdef class Trimmer:
         self.records = records
         self.selection = selection
         self.wait_ns = wait_ns
+        self.inherited = False
         return self
+
+    cdef void inherit(self, uint64_t now_ns) noexcept:
+        """The files were an earlier daemon's: what it vacated goes after a window that begins now."""
+        self.inherited = True
+        self.window_start_ns = now_ns
 
     cdef void run(self, uint64_t now_ns) noexcept:
         """Give back what has been vacant for a whole window of `wait_ns`, then vacate more."""
@@ -81,6 +88,11 @@ cdef class Trimmer:
         self.board.shrink(max(self.safe_records, self.peak_records))
         if now_ns > self.wait_ns:
             self.arena.punch(now_ns - self.wait_ns)
+        if self.inherited and self.safe_buckets != 0:
+            # A window has passed, so nobody uses what an earlier daemon vacated and had no time to give back.
+            self.inherited = False
+            for region in (self.files.primary, self.files.overflow, self.files.arena, self.board.region):
+                (<Region>region).punch_rest()
 
     cdef void _vacate(self, uint64_t now_ns) noexcept:
         cdef uint64_t used = self.arena.runs.granule_count - self.arena.runs.free_granules - self.arena.hole_granules()

@@ -16,7 +16,7 @@ from glidecache_shared.protocol import (
 )
 from glidecached.cli.report import report
 from glidecached.operations.admin import AdminOperations
-from glidecached.pools.pool import PoolKey
+from glidecached.pools.origin import PoolKey
 from glidecached.pools.settings import PoolSettings
 
 if TYPE_CHECKING:

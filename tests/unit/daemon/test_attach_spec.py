@@ -8,7 +8,7 @@ import pytest
 
 from glidecached.front.front import MalformedError
 from glidecached.operations.attach_spec import SpecError, read_spec
-from glidecached.pools.pool import PoolKey
+from glidecached.pools.origin import PoolKey
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.identity import Address
 

@@ -11,7 +11,7 @@ from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, ReplyError
 from glidecached.front.front import MalformedError
 from glidecached.operations.data import DataOperations
-from glidecached.pools.pool import PoolKey
+from glidecached.pools.origin import PoolKey
 from glidecached.pools.settings import PoolSettings
 from glidecached.session import Session, Sessions
 

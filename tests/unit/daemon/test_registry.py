@@ -9,7 +9,7 @@ import pytest
 
 from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
-from glidecached.pools.pool import Pool, PoolKey
+from glidecached.pools.origin import PoolKey
 from glidecached.pools.registry import (
     CacheRefusedError,
     ConfiguredCache,
@@ -21,6 +21,8 @@ from glidecached.upstream.identity import Address, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from glidecached.pools.pool import Pool
 
 HANDOUT_MS = 3_000
 PROBE_MS = 1_000

@@ -1,0 +1,121 @@
+"""What the daemon before this one left in the pool directory: pools to go on with, and what is to be removed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glidecache_shared import lease
+from glidecache_shared.pool.store import retire_file
+from glidecached.pools.origin import PoolKey, PoolOrigin, decode_origin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+_SUFFIXES = (".pool", ".board", ".state", ".lease")
+_GENERATION_FILE = re.compile(r"((?:un)?named-[0-9a-f]{24})\.([1-9][0-9]{0,18})\.(?:pool|board|state)")
+_MAX_ORIGIN_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An earlier daemon's pool: the last generation, and its lease, open for this daemon."""
+
+    file_id: str
+    generation: int
+    lease: int
+    origin: PoolOrigin
+
+    @property
+    def held(self) -> bool:
+        """Whether any process holds the pool."""
+        return lease.has_holders(self.lease)
+
+
+class Leftovers:
+    """The pools that were found at the start, each until it is claimed or discarded; other pool files are removed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.last_generation = 0
+        """The highest number of any generation here: new ones go on from it."""
+        self._by_file_id: dict[str, Leftover] = {}
+        for file_id, generation in self._find_generations().items():
+            leftover = self._open(file_id, generation)
+            if leftover is not None:
+                self._by_file_id[file_id] = leftover
+        self._sweep()
+
+    def claim(self, key: PoolKey) -> Leftover | None:
+        """The pool of that key, if there is one: it is the caller's now."""
+        return self._by_file_id.pop(key.file_id, None)
+
+    def unclaimed(self) -> list[Leftover]:
+        """What nobody has claimed yet, named pools first: they outlive their holders."""
+        return sorted(self._by_file_id.values(), key=lambda leftover: leftover.origin.key.name is None)
+
+    def discard(self, leftover: Leftover) -> None:
+        """Tell the readers of a pool to leave it, and remove it."""
+        self._by_file_id.pop(leftover.file_id, None)
+        lease.Lease(leftover.lease).close()
+        remove_generation(self._directory, leftover.file_id, leftover.generation)
+        (self._directory / f"{leftover.file_id}.lease").unlink(missing_ok=True)
+
+    def _find_generations(self) -> dict[str, int]:
+        """The last generation of each pool; earlier ones were being replaced, and are removed."""
+        last: dict[str, int] = {}
+        for path in self._directory.iterdir():
+            match = _GENERATION_FILE.fullmatch(path.name)
+            if match:
+                file_id, generation = match[1], int(match[2])
+                last[file_id] = max(last.get(file_id, 0), generation)
+        self.last_generation = max(last.values(), default=0)
+        return last
+
+    def _open(self, file_id: str, generation: int) -> Leftover | None:
+        path = self._directory / f"{file_id}.lease"
+        try:
+            descriptor = lease.reopen(str(path))
+        except OSError:
+            return None
+        origin = decode_origin(os.pread(descriptor, _MAX_ORIGIN_BYTES, 0))
+        if origin is None or origin.key.file_id != file_id:
+            lease.Lease(descriptor).close()
+            return None
+        return Leftover(file_id, generation, descriptor, origin)
+
+    def _sweep(self) -> None:
+        """Remove the files of pools that are not in question: half made, of an earlier generation, without a lease."""
+        kept = {f"{leftover.file_id}.lease" for leftover in self._by_file_id.values()} | {
+            f"{leftover.file_id}.{leftover.generation}{suffix}"
+            for leftover in self._by_file_id.values()
+            for suffix in (".pool", ".board", ".state")
+        }
+        for path in self._directory.iterdir():
+            if path.suffix in _SUFFIXES and path.name not in kept:
+                if path.suffix == ".pool":
+                    retire_file(str(path))
+                logger.info("%s removed: no pool of an earlier daemon that can be gone on with", path.name)
+                path.unlink(missing_ok=True)
+
+
+def remove_generation(directory: Path, file_id: str, generation: int) -> None:
+    """Tell the readers of a generation to leave it, and remove its files."""
+    stem = f"{file_id}.{generation}"
+    retire_file(str(directory / f"{stem}.pool"))
+    for suffix in (".pool", ".board", ".state"):
+        (directory / f"{stem}{suffix}").unlink(missing_ok=True)
+
+
+def remove_all(directory: Path) -> None:
+    """Remove every pool: for a daemon that neither takes over nor leaves any."""
+    for path in directory.iterdir():
+        if path.suffix in _SUFFIXES:
+            if path.suffix == ".pool":
+                retire_file(str(path))
+            path.unlink(missing_ok=True)

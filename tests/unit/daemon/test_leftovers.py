@@ -1,0 +1,243 @@
+"""What a daemon makes of its predecessor's pools: which it goes on with, which it removes, and what it says."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared import lease
+from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.reader import PoolReader
+from glidecached.pools.leftovers import Leftovers, remove_all
+from glidecached.pools.origin import PoolKey, PoolOrigin, decode_origin
+from glidecached.pools.registry import ConfiguredCache, PoolRegistry
+from glidecached.pools.settings import PoolSettings
+from glidecached.upstream.identity import Address, Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glidecached.pools.pool import Pool
+
+NAMED = PoolKey("catalog", None)
+UNNAMED = PoolKey(None, "u-1")
+
+
+def identity(database: int = 0) -> Identity:
+    return Identity(addresses=frozenset({Address("h", 1)}), tls="off", database=database, user="default")
+
+
+def settings(**changed: Any) -> PoolSettings:
+    return PoolSettings(**({"max_cache_kb": 64, "entry_ttl_ms": 0} | changed))
+
+
+def configured(**changed: Any) -> ConfiguredCache:
+    return ConfiguredCache(name="catalog", identity=identity(), settings=settings(**changed))
+
+
+def hold(pool: Pool) -> lease.Lease:
+    handout = pool.handout()
+    held = lease.hold(handout["lease_path"], handout["lease_inode"])
+    assert held is not None
+    return held
+
+
+def reader_of(pool: Pool) -> PoolReader:
+    handout = pool.handout()
+    return PoolReader(handout["pool_path"], handout["board_path"])
+
+
+@pytest.fixture
+def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
+    """Registries of daemons that follow each other in one directory."""
+    made: list[PoolRegistry] = []
+
+    def daemon(*caches: ConfiguredCache, max_total_cache_kb: int = 10_000, warm: bool = True) -> PoolRegistry:
+        registry = PoolRegistry(
+            loop,
+            tmp_path,
+            instance_id=len(made) + 1,
+            grace_ms=5_000,
+            max_total_cache_kb=max_total_cache_kb,
+            next_number=itertools.count(1).__next__,
+            leftovers=Leftovers(tmp_path) if warm else None,
+        )
+        made.append(registry)
+        for cache in caches:
+            registry.configure(cache)
+        registry.inherit()
+        return registry
+
+    yield daemon
+    for registry in made:
+        registry.close()
+
+
+def test_c20_a_named_pool_outlives_its_daemon(start: Callable[..., PoolRegistry], tmp_path: Path) -> None:
+    first = start()
+    pool = first.join(NAMED, identity(), settings())
+    pool.store(b"k", STRING, b"v", 1)
+    reader, inode = reader_of(pool), pool.handout()["lease_inode"]
+    first.close()
+    assert any(path.suffix == ".state" for path in tmp_path.iterdir())
+    second = start()
+    taken = second.find("catalog")
+    assert reader.get(b"k") == b"v"
+    assert reader.instance_id == 2
+    assert taken.handout()["lease_inode"] == inode
+    assert second.join(NAMED, identity(), settings()) is taken
+    assert taken.lookup(b"k", STRING, 0) == b"v"
+
+
+def test_c20_an_unnamed_pool_outlives_its_daemon_only_while_it_is_held(
+    start: Callable[..., PoolRegistry], tmp_path: Path
+) -> None:
+    first = start()
+    pool = first.join(UNNAMED, identity(), settings())
+    first.join(PoolKey(None, "nobody's"), identity(), settings())
+    with hold(pool):
+        first.close()
+        second = start()
+        assert len(second) == 1
+        assert second.find("u-1").held()
+        second.close()
+    third = start()
+    assert len(third) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_c19_a_name_with_other_settings_is_made_anew_and_that_is_said(
+    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = start(configured())
+    pool = first.find("catalog")
+    pool.store(b"k", STRING, b"v", 1)
+    reader = reader_of(pool)
+    first.close()
+    second = start(configured(entry_ttl_ms=5))
+    assert second.find("catalog").lookup(b"k", STRING, 0) is None
+    assert reader.retired
+    assert "fresh generation; of the one before: its entry_ttl_ms is 0, not 5" in caplog.text
+    assert second.find("catalog").stats()["generation"] == 2
+
+
+def test_c18_another_identity_never_sees_the_values_of_before(
+    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = start(configured())
+    first.find("catalog").store(b"k", STRING, b"v", 1)
+    first.close()
+    other = ConfiguredCache(name="catalog", identity=identity(database=1), settings=settings())
+    second = start(other)
+    assert second.find("catalog").lookup(b"k", STRING, 0) is None
+    assert "upstream identity is another: database 0, not 1" in caplog.text
+
+
+def test_what_the_configuration_no_longer_has_is_removed(
+    start: Callable[..., PoolRegistry], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first = start(configured())
+    reader = reader_of(first.find("catalog"))
+    first.close()
+    assert len(start()) == 0
+    assert reader.retired
+    assert list(tmp_path.iterdir()) == []
+    assert "no longer in the configuration" in caplog.text
+
+
+def test_c19_pools_of_before_count_against_the_limit(
+    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first = start()
+    first.join(NAMED, identity(), settings())
+    first.join(PoolKey("other", None), identity(), settings())
+    first.close()
+    assert len(start(max_total_cache_kb=100)) == 1
+    assert "max_total_cache_kb=100" in caplog.text
+
+
+def test_a_killed_daemons_pools_are_gone_on_with(
+    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    pool = start().join(NAMED, identity(), settings())
+    pool.store(b"k", STRING, b"v", 9)
+    second = start()  # the first one just never came to an end
+    assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
+    assert "taken over: 1 entries (verified, 0 dropped)" in caplog.text
+    pool._store.close()
+    pool.ended = True
+
+
+def test_a_damaged_pool_is_made_anew_for_those_who_hold_it(
+    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = start()
+    pool = first.join(UNNAMED, identity(), settings())
+    path = Path(pool.handout()["pool_path"])
+    with hold(pool):
+        first.close()
+        path.write_bytes(b"no pool" * 1_000)
+        second = start()
+        assert second.find("u-1").held()
+        assert "not a pool file" in caplog.text
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"\xff", b'{"form": 1, "key": ["catalog", null]'])
+def test_a_lease_that_tells_nothing_whole_leads_to_no_pool(
+    start: Callable[..., PoolRegistry], tmp_path: Path, text: bytes
+) -> None:
+    first = start()
+    first.join(NAMED, identity(), settings())
+    first.close()
+    next(tmp_path.glob("*.lease")).write_bytes(text)
+    (tmp_path / "note").touch()
+    assert len(start()) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["note"]
+
+
+def test_only_the_last_generation_counts(start: Callable[..., PoolRegistry], tmp_path: Path) -> None:
+    first = start()
+    first.join(NAMED, identity(), settings()).store(b"k", STRING, b"v", 1)
+    first.close()
+    for path in list(tmp_path.glob("*.1.*")):
+        (tmp_path / path.name.replace(".1.", ".0.")).touch()
+        (tmp_path / path.name.replace(".1.", ".7.")).touch()
+    second = start()
+    assert second.find("catalog").stats()["generation"] == 8
+    assert sorted(path.name.partition(".")[2] for path in tmp_path.iterdir()) == [
+        "8.board",
+        "8.pool",
+        "lease",
+    ]
+
+
+def test_a_daemon_that_is_not_warm_leaves_and_takes_nothing(
+    start: Callable[..., PoolRegistry], tmp_path: Path
+) -> None:
+    first = start()
+    pool = first.join(NAMED, identity(), settings())
+    reader = reader_of(pool)
+    first.close()
+    remove_all(tmp_path)
+    assert reader.retired
+    assert list(tmp_path.iterdir()) == []
+    second = start(warm=False)
+    second.join(NAMED, identity(), settings())
+    second.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_origin_survives_its_text() -> None:
+    origin = PoolOrigin(
+        key=NAMED, identity=identity(3), settings=settings(enable_metrics=True), configured=True
+    )
+    assert decode_origin(origin.encode()) == origin
+    assert decode_origin(origin.encode().replace(b'"form": 1', b'"form": 2')) is None
