@@ -6,7 +6,7 @@ When all tests are done no unnamed pool may be left: it ends with its last holde
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    StartServer = Callable[[Callable[[Path], Sequence[str]]], Server]
+    class StartServer(Protocol):
+        """Starts a server: `command` makes its arguments from the path of its socket."""
+
+        def __call__(self, command: Callable[[Path], Sequence[str]], **environment: str) -> Server: ...
+
 
 CATALOG = "catalog"
 """The named cache of the applications."""
@@ -74,12 +78,12 @@ def daemon(daemon_of_session: Daemon, valkey: ValkeyServer) -> Iterator[Daemon]:
 
 @pytest.fixture
 def start_server(daemon: Daemon, tmp_path: Path) -> Iterator[StartServer]:
-    """Start a server; `command` makes what stands after `python -m` from the socket's path."""
+    """Start servers, and end them with the test."""
     servers: list[Server] = []
 
-    def start(command: Callable[[Path], Sequence[str]]) -> Server:
+    def start(command: Callable[[Path], Sequence[str]], **environment: str) -> Server:
         servers.append(Server(tmp_path / f"server-{uuid.uuid4().hex[:8]}", daemon, command))
-        servers[-1].start()
+        servers[-1].start(**environment)
         return servers[-1]
 
     yield start

@@ -49,14 +49,15 @@ class Server(ChildProcess):
     def start(self, **environment: str) -> None:
         self._spawn(
             self._command(self._socket),
-            GLIDECACHED_RUNTIME_DIR=str(self._daemon.runtime_dir),
+            **{"GLIDECACHED_RUNTIME_DIR": str(self._daemon.runtime_dir), **environment},
             PYTHONUNBUFFERED="1",
             PYTHONWARNINGS="default",
-            **environment,
         )
 
-    def wait_for_workers(self, number: int, instead_of: Collection[int] = ()) -> set[int]:
-        """Wait until so many workers, none of them of those before, serve; their process ids."""
+    def wait_for_workers(
+        self, number: int, instead_of: Collection[int] = (), path: str = "/ping"
+    ) -> set[int]:
+        """Wait until so many workers, none of them of those before, have each answered `path`; their process ids."""
 
         def complete() -> bool:
             assert self.running, self.log_text()
@@ -64,11 +65,18 @@ class Server(ChildProcess):
             return len(workers) == number and workers.isdisjoint(instead_of)
 
         wait_until(complete, f"there are {number} workers", START_PATIENCE_S)
-        wait_until(self._listens, "the server listens", START_PATIENCE_S)
+        self.wait_until_listening()
         workers = self.workers()
         for pid in workers:
-            self.get_from(pid, "/ping")
+            with self.only(pid):
+                self.text(path)
         return workers
+
+    def wait_until_listening(self) -> None:
+        wait_until(
+            lambda: not self.running or self._listens(), "the server listens or has ended", START_PATIENCE_S
+        )
+        assert self.running, self.log_text()
 
     def workers(self) -> set[int]:
         """The server's children, but for those that help the interpreter."""
@@ -82,14 +90,18 @@ class Server(ChildProcess):
 
     def get(self, path: str) -> dict[str, Any]:
         """The answer of whichever worker takes the request."""
+        answer: dict[str, Any] = json.loads(self.text(path))
+        return answer
+
+    def text(self, path: str) -> str:
+        """The body of an answer, as it came."""
         connection = _Connection(self._socket)
         try:
             connection.request("GET", path, headers={"Connection": "close"})
             response = connection.getresponse()
-            body = response.read()
+            body = response.read().decode()
             assert response.status == http.HTTPStatus.OK, (response.status, body, self.log_text())
-            answer: dict[str, Any] = json.loads(body)
-            return answer
+            return body
         finally:
             connection.close()
 
