@@ -86,7 +86,9 @@ def work(library: str, port: str, runtime_dir: str, bound_mb: str, number: str) 
     for _ in range(2):  # the second time round all are hits
         for key in range(int(number)):
             assert len(client.get(f"key:{key}")) == VALUE_BYTES
-    assert client.get_cache_entry_count() == int(number), f"the cache holds {client.get_cache_entry_count()} of {number} values"
+    assert client.get_cache_entry_count() == int(number), (
+        f"the cache holds {client.get_cache_entry_count()} of {number} values"
+    )
     print("full", flush=True)
     sys.stdin.readline()
 
