@@ -437,6 +437,8 @@ cdef class PoolStore:
         self.header = NULL
         if self.files is not None:
             self.files.close()
+        # Whoever still refers to the store of a pool that has ended keeps none of what it needed.
+        self.arena = self.board = self.records = self.selection = self.index = self.trimmer = None
 
     cdef int _check_open(self) except -1:
         if self.header == NULL:

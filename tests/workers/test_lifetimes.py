@@ -1,0 +1,49 @@
+"""C20 over a day of workers, compressed in time. `GLIDECACHE_STRESS=long` has 10,000 of them come and go."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from glidecache import GlideClientConfiguration
+from glidecache.sync import GlideClient
+from support.process import child_environment
+from support.waiting import wait_until
+from workers.holding import Footprint, unnamed_pools
+
+if TYPE_CHECKING:
+    from support.daemon import Daemon
+    from support.valkey_server import ValkeyServer
+
+LONG = os.environ.get("GLIDECACHE_STRESS") == "long"
+CYCLES = 10_000 if LONG else 100
+PATIENCE_S = 1_800 if LONG else 60
+
+
+@pytest.mark.timeout(2 * PATIENCE_S)
+def test_c20_nothing_is_left_of_workers_that_came_and_went(daemon: Daemon, valkey: ValkeyServer) -> None:
+    valkey.admin.set("k", "v")
+    wait_until(lambda: not unnamed_pools(daemon), "the pools of tests before have ended")
+    with GlideClient.create(GlideClientConfiguration(runtime_dir=str(daemon.runtime_dir))) as client:
+        client.get("k")  # the daemon connects to its upstream, and stays so
+    before = Footprint.of(daemon.pid).descriptors
+    ended = subprocess.run(
+        [sys.executable, "-m", "workers.mortal", str(CYCLES)],
+        env=child_environment(GLIDECACHED_RUNTIME_DIR=str(daemon.runtime_dir)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, str(CYCLES), "")
+    assert unnamed_pools(daemon), "a pool that was handed out just now is not looked at yet"
+    wait_until(lambda: daemon.pool_files() == [], "pools, boards and leases are gone", 20)
+    wait_until(
+        lambda: Footprint.of(daemon.pid).descriptors <= before,
+        "the daemon has closed what it had open for them",
+    )
+    assert daemon.stats()["caches"] == []
