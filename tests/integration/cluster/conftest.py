@@ -32,8 +32,13 @@ def cluster(valkey: Cluster) -> Cluster:
 
 @pytest.fixture(scope="module")
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of this module's own, in which nodes may fail: what fails is noticed soon."""
-    cluster = Cluster(tmp_path_factory.mktemp("own-cluster"), node_timeout_ms=1_000)
+    """A cluster of this module's own, in which nodes may fail: what fails is noticed soon.
+
+    Its nodes go on while another one's slots are nobody's; by default they would all refuse until the fail-over.
+    """
+    cluster = Cluster(
+        tmp_path_factory.mktemp("own-cluster"), "cluster-require-full-coverage no", node_timeout_ms=1_000
+    )
     try:
         cluster.start()
         yield cluster

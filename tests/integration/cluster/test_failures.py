@@ -103,7 +103,7 @@ def test_a_hanging_primary_holds_up_its_own_callers_only(
         load.wait_for_rounds(20)
     assert load.lies == []
     assert only_unreachable(load)
-    assert {key for _, key, _ in load.errors} == {keys[0]}
+    assert {key for _, key, _ in load.errors} == {keys[0]}, load.errors
 
 
 def test_a_lost_node_is_missed_by_commands_to_all_nodes(connect_own: Connector, own_cluster: Cluster) -> None:
