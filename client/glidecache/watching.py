@@ -38,7 +38,8 @@ class Watching:
             message = "watch needs at least one key"
             raise RequestError(message)
         self._session.check_open()
-        channel = self._channels.current()
+        # Not one for a single call: the number must be found again by the transaction, or it would run unwatched.
+        channel = self._channels.existing() or self._channels.current()
         begins = not channel.watch
         number = channel.watch = channel.watch or int.from_bytes(os.urandom(7), "big") + 1
         try:

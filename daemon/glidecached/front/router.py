@@ -117,9 +117,8 @@ class RouterSocket:
                 self._backlog[connection.identity] = connection
         while self._backlog and max_messages > 0:
             identity, connection = next(iter(self._backlog.items()))
-            self._backlog[identity] = self._backlog.pop(
-                identity
-            )  # to the end: the others have their turns first
+            # To the end: the others have their turns first.
+            self._backlog[identity] = self._backlog.pop(identity)
             share = min(max_messages, _MESSAGES_IN_TURN)
             while share > 0 and identity in self._backlog:
                 message = self._next(connection)
