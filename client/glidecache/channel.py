@@ -171,6 +171,8 @@ class Channel:
         body = (protocol.PROTOCOL_VERSION, CLIENT_VERSION)
         status, answer = await self.request(protocol.HELLO, 0, deadline_ns, body)
         if status != protocol.STATUS_OK:
+            if answer[0] == protocol.ERROR_OVERDUE:
+                raise NoReplyError  # it hung meanwhile, and is just coming back: that is no refusal
             self.drop()
             message = f"glidecached at {self._runtime_dir} refuses this client: {answer[1]}"
             raise ConfigurationError(message)

@@ -73,6 +73,9 @@ class Direct:
 
     async def _talk(self, commands: Sequence[Command], timeout_seconds: float) -> list[Any]:
         """Send all commands on one connection; their replies, in order."""
+        # The package as a whole, first: its modules import each other in a circle, which breaks when a thread asks for
+        # one of them while another thread is half through.
+        import valkey  # noqa: F401
         from valkey.exceptions import ValkeyError
 
         deadline = time.monotonic() + timeout_seconds

@@ -43,7 +43,8 @@ _MS = 1_000_000
 _ATTACH_ATTEMPTS = 4
 _REFUSALS = 4
 _WORN_INTERVAL_NS = 1_000 * _MS
-_PROBE_INTERVAL_NS = 1_000 * _MS
+_PROBE_INTERVAL_NS = 750 * _MS
+"""Clients are back within a second of the daemon: this long, a probe, and a request."""
 _PROBE_PATIENCE_NS = 50 * _MS
 _FAREWELL_NS = 100 * _MS
 
@@ -238,6 +239,8 @@ class Session:
         for _ in range(_ATTACH_ATTEMPTS):
             status, answer = await channel.request(protocol.ATTACH, hello.instance_id, deadline_ns, (spec,))
             if status != protocol.STATUS_OK:
+                if answer[0] == protocol.ERROR_OVERDUE:
+                    raise NoReplyError  # whatever the caller wants to send has not been handed over
                 raise error_for(*answer)
             try:
                 attachment = Attachment(hello.instance_id, answer, forks())

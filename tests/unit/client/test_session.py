@@ -203,6 +203,30 @@ def test_a_daemon_of_another_protocol_is_named(
         connect()
 
 
+@pytest.mark.parametrize("late", [protocol.HELLO, protocol.ATTACH])
+def test_a_daemon_that_reads_too_late_who_comes_has_been_handed_nothing(
+    make_daemon: Callable[..., FakeDaemon], connect: Connect, monkeypatch: pytest.MonkeyPatch, late: int
+) -> None:
+    first = make_daemon(1)
+    client = connect()
+    first.stop()
+    second = make_daemon(2)
+    reply = second._reply
+
+    def overdue(operation: int, *rest: Any) -> tuple[int, Any]:
+        if operation == late:
+            return protocol.STATUS_ERROR, (protocol.ERROR_OVERDUE, "the deadline had passed")
+        in_time: tuple[int, Any] = reply(operation, *rest)
+        return in_time
+
+    monkeypatch.setattr(second, "_reply", overdue)
+    with pytest.raises(DaemonUnavailableError, match="does not answer"):
+        client.call("incr", "n")
+    assert second.operations(protocol.COMMAND) == []
+    monkeypatch.undo()
+    assert client.call("echo", "x") == b"x"
+
+
 def test_the_upstreams_time_out_is_the_clients(daemon: FakeDaemon, connect: Connect) -> None:
     daemon.request_timeout_ms = 120
     client = connect()

@@ -1,0 +1,158 @@
+"""What can go wrong: each fault begins, lasts, and is mended."""
+
+from __future__ import annotations
+
+import abc
+import signal
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import random
+
+    from chaos.stage import Stage
+
+
+class Fault(abc.ABC):
+    """One thing that goes wrong, with what it hits. Two faults of different subjects may overlap."""
+
+    subject: ClassVar[str]
+    lasts_s: ClassVar[tuple[float, float]] = (0.02, 0.6)
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @abc.abstractmethod
+    def begin(self, stage: Stage) -> None:
+        """Let it go wrong."""
+
+    @abc.abstractmethod
+    def end(self, stage: Stage) -> None:
+        """Mend what can be mended from outside; the rest heals by itself."""
+
+    def duration_s(self, chance: random.Random) -> float:
+        """How long it lasts."""
+        return chance.uniform(*self.lasts_s)
+
+
+class DaemonKilled(Fault):
+    """SIGKILL, and another daemon on the same directories."""
+
+    subject = "daemon"
+
+    def begin(self, stage: Stage) -> None:
+        stage.daemon.kill()
+
+    def end(self, stage: Stage) -> None:
+        stage.daemon.start()
+        stage.daemons_started += 1
+
+
+class DaemonUpgraded(Fault):
+    """SIGTERM, and another daemon on the same directories."""
+
+    subject = "daemon"
+
+    def begin(self, stage: Stage) -> None:
+        stage.daemon.stop(signal.SIGTERM)
+
+    def end(self, stage: Stage) -> None:
+        stage.daemon.start()
+        stage.daemons_started += 1
+
+
+class DaemonHangs(Fault):
+    """SIGSTOP, and SIGCONT before the grace is over."""
+
+    subject = "daemon"
+    lasts_s = (0.05, 0.7)
+
+    def begin(self, stage: Stage) -> None:
+        stage.pauses.begin()
+        stage.daemon.pause()
+
+    def end(self, stage: Stage) -> None:
+        stage.daemon.resume()
+        stage.pauses.end()
+
+
+class DaemonHangsPastGrace(DaemonHangs):
+    """SIGSTOP, and SIGCONT when nobody trusts the pools any more."""
+
+    lasts_s = (1.2, 1.8)
+
+
+class WorkerKilled(Fault):
+    """SIGKILL of a worker wherever it is, and another comes in its place."""
+
+    subject = "workers"
+
+    def __init__(self, chance: random.Random, places: int) -> None:
+        self._place = chance.randrange(places)
+
+    def begin(self, stage: Stage) -> None:
+        stage.team.kill(self._place)
+
+    def end(self, stage: Stage) -> None:
+        stage.team.replace(self._place)
+
+
+class ServerKilled(Fault):
+    """SIGKILL of Valkey, which comes back on its port with what it had acknowledged."""
+
+    subject = "server"
+
+    def begin(self, stage: Stage) -> None:
+        stage.server.kill()
+
+    def end(self, stage: Stage) -> None:
+        stage.server.restart()
+
+
+class ServerHangs(Fault):
+    """SIGSTOP and SIGCONT of Valkey."""
+
+    subject = "server"
+    lasts_s = (0.05, 1.0)
+
+    def begin(self, stage: Stage) -> None:
+        stage.server.pause()
+
+    def end(self, stage: Stage) -> None:
+        stage.server.resume()
+
+
+class ConnectionsCut(Fault):
+    """Valkey closes all connections, wherever in a request they are."""
+
+    subject = "server"
+    lasts_s = (0.0, 0.1)
+
+    def begin(self, stage: Stage) -> None:
+        stage.server.admin.client_kill_filter(_type="normal", skipme=True)
+
+    def end(self, stage: Stage) -> None:
+        pass  # who was cut off connects again
+
+
+OF_EVERY_KIND: tuple[type[Fault], ...] = (
+    DaemonKilled,
+    DaemonUpgraded,
+    DaemonHangs,
+    DaemonHangsPastGrace,
+    WorkerKilled,
+    ServerKilled,
+    ServerHangs,
+    ConnectionsCut,
+)
+
+
+def choose(chance: random.Random, places: int) -> list[Fault]:
+    """One fault, or now and then two of different subjects."""
+    overlap = chance.random() < 0.2
+    faults: list[Fault] = []
+    while len(faults) < 1 + overlap:
+        kind = chance.choice(OF_EVERY_KIND)
+        if all(fault.subject != kind.subject for fault in faults):
+            faults.append(WorkerKilled(chance, places) if kind is WorkerKilled else kind())
+    return faults

@@ -1,0 +1,259 @@
+"""The stage of a run: a daemon, a real Valkey, workers that call all the time, and what may be demanded of them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from chaos.journal import Account, audit_counter, audit_list, outcomes_of
+from chaos.server import DurableServer, Writer
+from chaos.tally import Count
+from chaos.team import Team, Worker, make_caches
+from chaos.values import make_keys
+from chaos.versions import Versions
+from chaos.worker import Orders
+from support.daemon import Daemon
+from support.waiting import wait_until
+from support.wire import WireClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CALL_ALLOWANCE_S = 2.0
+"""What a loaded machine may add to a call's time-outs before the call counts as hanging."""
+AGE_ALLOWANCE_S = 1.5
+"""What it may add to the age of a value: from the server's answer to the daemon, and from the lookup to the check."""
+RECOVERY_S = 60.0
+"""How long a worker may take to come back before the run is given up; how long it took is for the report to tell."""
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The sizes of a run."""
+
+    workers: int = 8
+    lanes: int = 2
+    keys: int = 300
+    ttl_ms: int = 1_000
+    max_cache_kb: int = 128
+    grace_ms: int = 1_000
+    request_timeout_ms: int = 400
+    writes_per_second: float = 150
+
+
+class Pauses:
+    """When the daemon was stopped: what lay in its socket then is as old as it was, and it cannot know."""
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[int, int]] = []
+        self._began_ns = 0
+
+    def begin(self) -> None:
+        self._began_ns = time.monotonic_ns()
+
+    def end(self) -> None:
+        self._spans.append((self._began_ns, time.monotonic_ns()))
+
+    def within_ns(self, since_ns: int, until_ns: int) -> int:
+        """How much of this time the daemon was stopped."""
+        return sum(
+            max(0, min(end_ns, until_ns) - max(began_ns, since_ns)) for began_ns, end_ns in self._spans
+        )
+
+
+class Stage:
+    """A context manager; everything that it starts ends with it."""
+
+    def __init__(self, directory: Path, setting: Setting) -> None:
+        self.setting = setting
+        self.pauses = Pauses()
+        self.daemons_started = 1
+        self.reads_of_pools: Counter[str] = Counter()
+        self._directory = directory
+        self._seen_of_pools: dict[str, dict[str, int]] = {}
+        self._ends = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as ends:
+            self._set_up(ends)
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def _set_up(self, ends: contextlib.ExitStack) -> None:
+        setting = self.setting
+        self.server = DurableServer(self._directory / "valkey")
+        ends.callback(self.server.stop)
+        self.server.start()
+        versions = Versions(self._directory / "versions", setting.keys)
+        self.writer = Writer(
+            self.server.port, make_keys(setting.keys), versions, setting.writes_per_second or 1
+        )
+        ends.callback(self.writer.stop)
+        self.writer.write_all()
+        tables = {"daemon": {"grace_ms": setting.grace_ms, "log_level": "info"}}
+        self.daemon = Daemon(self._directory / "daemon", tables)
+        ends.callback(self.daemon.discard)
+        self.daemon.start()
+        caches = make_caches("chaos", setting.max_cache_kb, setting.ttl_ms)
+        self.team = Team(self._directory, setting.workers, self._orders, caches)
+        ends.callback(self.team.discard)
+        if setting.writes_per_second:
+            self.writer.start()
+        self.wait_until_back(0)
+
+    def _orders(self, **own: Any) -> Orders:
+        setting = self.setting
+        return Orders(
+            **own,
+            ttl_ms=setting.ttl_ms,
+            port=self.server.port,
+            runtime_dir=self.daemon.runtime_dir,
+            request_timeout_ms=setting.request_timeout_ms,
+            keys=setting.keys,
+            versions=self._directory / "versions",
+            lanes=setting.lanes,
+        )
+
+    def let_pass(self, seconds: float) -> None:
+        """Go on for so long, looking for calls that hang."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.watch_calls()
+            time.sleep(min(left, 0.05))
+
+    def watch_calls(self) -> None:
+        """Raise `AssertionError` when a call has been going on beyond its limit."""
+        for worker in self.team.at_work:
+            if worker.running:
+                in_call_ns = worker.in_call_ns()
+                assert in_call_ns <= self.call_limit_ns(worker), (
+                    f"a call of {worker.name} has been hanging for {in_call_ns / _NS:.1f} s"
+                )
+
+    def call_limit_ns(self, worker: Worker) -> int:
+        """How long a call may take: its time-out, the direct request's where there is one, and the allowance."""
+        requests = 2 if worker.orders.fallback == "direct" else 1
+        return requests * self.setting.request_timeout_ms * 1_000_000 + int(CALL_ALLOWANCE_S * _NS)
+
+    def wait_until_back(self, since_ns: int) -> list[float]:
+        """Wait until the daemon has acknowledged a write of every lane that ended after `since_ns`.
+
+        How long each worker took from then to its first one, in seconds.
+        """
+        with WireClient(self.daemon.runtime_dir) as wire:
+            instance = wire.hello()["instance_id"]
+        first_ns: dict[tuple[str, int], int] = {}
+
+        def back(worker: Worker) -> bool:
+            for lane, row in enumerate(worker.tally.lanes):
+                acknowledged_ns = row[Count.ACKNOWLEDGED_NS]
+                if acknowledged_ns > since_ns and row[Count.INSTANCE] == instance:
+                    first_ns.setdefault((worker.name, lane), acknowledged_ns)
+            return sum(name == worker.name for name, _ in first_ns) == len(worker.tally.lanes)
+
+        def all_back() -> bool:
+            self.watch_calls()
+            states = [back(worker) for worker in self.team.at_work]  # each is looked at, each time
+            return all(states)
+
+        try:
+            wait_until(all_back, "all lanes write through the daemon again", RECOVERY_S)
+        except AssertionError:
+            away = [worker for worker in self.team.at_work if not back(worker)]
+            report = "\n".join(f"{worker.name}:\n{worker.log_text()[-2_000:]}" for worker in away)
+            message = f"not back within {RECOVERY_S:g} s: {report}"
+            raise AssertionError(message) from None
+        return [
+            (min(ns for (name, _), ns in first_ns.items() if name == worker.name) - since_ns) / _NS
+            for worker in self.team.at_work
+        ]
+
+    def look_at_pools(self) -> None:
+        """Take the pools' counters into account: a fresh generation's begin at 0."""
+        for cache in self.daemon.stats()["caches"]:
+            name = str(cache["name"] or cache["id"])
+            before = self._seen_of_pools.get(name, {})
+            now = {count: int(cache["metrics"][count]) for count in ("hits", "misses")}
+            fresh = any(now[count] < before.get(count, 0) for count in now)
+            for count, value in now.items():
+                self.reads_of_pools[count] += value - (0 if fresh else before.get(count, 0))
+            self._seen_of_pools[name] = now
+
+    def finish(self) -> None:
+        """Let the workers and the daemon end in order: afterwards nothing changes any more."""
+        self.look_at_pools()
+        self.writer.stop()
+        self.team.finish()
+        self.daemon.stop()
+
+    def lies(self) -> list[str]:
+        """Values and answers that were wrong, those that were too old included."""
+        found = []
+        for worker in self.team:
+            for complaint in worker.complaints():
+                wrong = self._too_old(complaint) if "stale" in complaint else str(complaint.get("lie", ""))
+                if wrong:
+                    found.append(f"{complaint['worker']}: {wrong}")
+        return found
+
+    def refusals(self) -> list[str]:
+        """Calls that failed by other errors than those of servers that are not there."""
+        return [
+            f"{complaint['worker']}: {complaint['refused']}"
+            for worker in self.team
+            for complaint in worker.complaints()
+            if "refused" in complaint
+        ]
+
+    def hangs(self) -> list[str]:
+        """Calls that took longer than they may."""
+        return [
+            f"{worker.name}: a call took {longest_ns / _NS:.2f} s"
+            for worker in self.team
+            if (longest_ns := self.longest_call_ns(worker)) > self.call_limit_ns(worker)
+        ]
+
+    def longest_call_ns(self, worker: Worker) -> int:
+        """The longest call that a worker has made."""
+        return max(row[Count.LONGEST_NS] for row in worker.tally.lanes)
+
+    def audit(self) -> tuple[Account, list[str]]:
+        """The sum of all writes, and what is wrong with them. For when the workers have ended."""
+        account, wrong = Account(), []
+        for worker in self.team:
+            orders = worker.orders
+            for lane in range(orders.lanes):
+                counted, listed = (outcomes_of(orders.journal(lane, name)) for name in ("incr", "rpush"))
+                account.add(counted)
+                account.add(listed)
+                counter, log = (orders.target(lane, name) for name in ("incr", "rpush"))
+                wrong += audit_counter(counter, counted, int(self.server.admin.get(counter) or 0))
+                wrong += audit_list(log, listed, [int(each) for each in self.server.admin.lrange(log, 0, -1)])
+        return account, wrong
+
+    def take_overs(self) -> tuple[int, int]:
+        """Pools that a new daemon went on with, and those that it began anew."""
+        log = self.daemon.log_text()
+        return log.count("taken over: "), log.count("fresh generation")
+
+    def _too_old(self, complaint: dict[str, Any]) -> str:
+        replaced_ns, read_ns = complaint["replaced_ns"], complaint["read_ns"]
+        allowed_ns = (
+            self.setting.ttl_ms * 1_000_000
+            + self.pauses.within_ns(replaced_ns, read_ns)
+            + int(AGE_ALLOWANCE_S * _NS)
+        )
+        excess_ns = read_ns - replaced_ns - allowed_ns
+        if excess_ns <= 0:
+            return ""
+        return (
+            f"{complaint['stale']} was read {(read_ns - replaced_ns) / _NS:.2f} s after it had been replaced"
+        )

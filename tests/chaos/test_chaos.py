@@ -1,0 +1,103 @@
+"""The failure model under eight workers that never stop calling: everything by chance, and its rows one by one.
+
+`GLIDECACHE_STRESS=long` has 200 rounds here too; `make chaos` gives a report of them. A seed that failed can be given
+again: `GLIDECACHE_CHAOS_SEED`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chaos.engine import run_rounds, strike
+from chaos.faults import DaemonHangs, DaemonHangsPastGrace, DaemonKilled, DaemonUpgraded, Fault
+from chaos.stage import Setting, Stage
+from chaos.tally import Count
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONG = os.environ.get("GLIDECACHE_STRESS") == "long"
+ROUNDS = 200 if LONG else 12
+SEED = int(os.environ.get("GLIDECACHE_CHAOS_SEED") or random.randrange(1_000_000))
+READS_IN_GRACE = 300
+
+STEADY = Setting(ttl_ms=0, max_cache_kb=2_048, grace_ms=60_000, writes_per_second=0)
+"""Everything that is read once stays cached, for longer than the daemon is away."""
+
+
+def must_be_right(stage: Stage) -> None:
+    """Let all end, and see that no value was wrong, no write ran twice or got lost, and no call hung."""
+    stage.finish()
+    account, wrong = stage.audit()
+    assert (stage.lies(), wrong, stage.hangs(), stage.refusals()) == ([], [], [], [])
+    assert account.done > 0
+
+
+@pytest.mark.timeout(1_800 if LONG else 180)
+def test_c21_c24_nothing_is_wrong_and_nothing_hangs_whatever_dies(tmp_path: Path) -> None:
+    with Stage(tmp_path, Setting()) as stage:
+        report = run_rounds(stage, ROUNDS, SEED)
+    assert report.fine, report.text()
+    assert report.rounds == ROUNDS
+    assert report.pools["hits"] > 0
+    assert report.writes["done"] > 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [DaemonKilled, DaemonUpgraded, DaemonHangs, DaemonHangsPastGrace],
+    ids=lambda fault: fault.__name__,
+)
+def test_c24_workers_do_not_notice_a_daemon_that_comes_back(tmp_path: Path, fault: type[Fault]) -> None:
+    """Both clients, both fallbacks, both kinds of cache: see `Team`."""
+    chance = random.Random(SEED)
+    with Stage(tmp_path, Setting()) as stage:
+        for _ in range(2):
+            strike(stage, [fault()], chance)
+            stage.let_pass(0.1)
+        must_be_right(stage)
+        warm, fresh = stage.take_overs()
+    assert fresh == 0
+    assert warm == (4 if issubclass(fault, (DaemonKilled, DaemonUpgraded)) else 0), "two pools, twice"
+
+
+@pytest.mark.parametrize(
+    "fault", [DaemonKilled, DaemonUpgraded, DaemonHangs], ids=lambda fault: fault.__name__
+)
+def test_c24_hits_go_on_throughout_the_grace(tmp_path: Path, fault: type[Fault]) -> None:
+    """And before, during and after it nobody asks the server for what is cached."""
+    with Stage(tmp_path, STEADY) as stage:
+        wait_until(lambda: is_warm(stage), "everything is cached", 30)
+        going = fault()
+        going.begin(stage)
+        asked = asked_for_cached(stage)
+        before = [row[Count.READS] for worker in stage.team.at_work for row in worker.tally.lanes]
+
+        def all_read() -> bool:
+            stage.watch_calls()
+            now = [row[Count.READS] for worker in stage.team.at_work for row in worker.tally.lanes]
+            return all(reads - was > READS_IN_GRACE for reads, was in zip(now, before, strict=True))
+
+        wait_until(all_read, "every lane goes on reading while there is no daemon", 60)
+        assert asked_for_cached(stage) == asked
+        going.end(stage)
+        stage.wait_until_back(time.monotonic_ns())
+        assert asked_for_cached(stage) == asked
+        must_be_right(stage)
+
+
+def asked_for_cached(stage: Stage) -> int:
+    """How often the server has been asked for hashes and sets: every one of them is cached."""
+    return stage.server.calls("hgetall") + stage.server.calls("smembers")
+
+
+def is_warm(stage: Stage) -> bool:
+    """Whether both pools hold all keys."""
+    caches = stage.daemon.stats()["caches"]
+    return [cache["metrics"]["entry_count"] for cache in caches] == [stage.setting.keys] * 2
