@@ -7,6 +7,7 @@
 #   make format       ruff's formatter, its safe fixes, and the coverage of the contract
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
+#   make bench-restart how long a daemon takes to go on with a million entries of the one before
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries
 #   make test-sanitize  the pool's tests on a core under AddressSanitizer and UBSan
@@ -37,7 +38,7 @@ BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench core clean
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -75,6 +76,9 @@ bench-quick: core
 bench-memory: core
 	@$(LOCKED_MAKE) $(GLIDE)
 	@PYTHONPATH=tests $(BIN)/python benchmarks/memory.py $(BENCH_ARGS)
+
+bench-restart: core
+	@PYTHONPATH=tests $(BIN)/python benchmarks/warm_restart.py $(BENCH_ARGS)
 
 bench: core
 	@$(LOCKED_MAKE) $(PEERS)

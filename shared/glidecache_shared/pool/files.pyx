@@ -146,7 +146,7 @@ cdef class PoolFiles:
             return f"the files of {self.pool.bytes} and {self.board.bytes} bytes have not the length that the header says"
         if not (
             0 < header.bucket_count <= header.max_buckets and header.overflow_count <= header.max_overflow
-            and 0 < header.granule_count <= header.max_granules and header.record_count <= header.max_records
+            and header.granule_count <= header.max_granules and header.record_count <= header.max_records
         ):
             return "its header is damaged: it counts more than there is room for"
         if self.board.bytes < board_bytes_for(geometry.max_records):

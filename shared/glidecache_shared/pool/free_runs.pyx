@@ -48,7 +48,7 @@ cdef class FreeRuns:
         cdef FreeRuns self = FreeRuns.over(view)
         if not self.cover(granule_count):
             raise MemoryError
-        self.granule_count = granule_count
+        self.granule_count = max(granule_count, self.granule_count)  # the header counts none before the arena first grows
         return self
 
     cdef uint32_t next_run(self, uint32_t granule, uint32_t *granules) noexcept:

@@ -126,7 +126,8 @@ cdef bint read_state(PoolStore store, uint64_t seal) except -1:
     if head.seal != seal or length != length_of(&head) or head.checksum != checksum_of(start, length):
         return False
     if (
-        head.record_count != store.header.record_count or head.granule_count != store.header.granule_count
+        head.record_count != store.header.record_count
+        or head.granule_count != max(store.header.granule_count, <uint32_t>1)  # as FreeRuns counts
         or head.overflow_count != store.header.overflow_count
     ):
         return False

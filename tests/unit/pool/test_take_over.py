@@ -83,6 +83,21 @@ ways = pytest.mark.parametrize("in_order", [True, False], ids=["in_order", "kill
 
 
 @ways
+def test_a_pool_without_entries_is_gone_on_with(
+    make_store: MakeStore, restart: Callable[..., PoolStore], *, in_order: bool
+) -> None:
+    store = make_store()
+    generation = store.generation
+    assert store.lookup(b"key", STRING) is None
+    taken = restart(store, in_order=in_order)
+    assert taken.recovery is not None
+    assert taken.recovery.clean == in_order
+    assert (taken.generation, taken.metrics().misses) == (generation, 1)
+    assert taken.insert(b"key", STRING, b"value")
+    assert taken.lookup(b"key", STRING) == b"value"
+
+
+@ways
 def test_c13_entries_counters_and_readers_stay(
     make_store: MakeStore, restart: Callable[..., PoolStore], clock: Clock, *, in_order: bool
 ) -> None:
