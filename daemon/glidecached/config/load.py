@@ -116,7 +116,8 @@ class _Resolver:
             eviction_policy=form.eviction_policy,
             enable_metrics=form.enable_metrics,
         )
-        return NamedCache(name=name, upstream=form.upstream, settings=settings)
+        access = self._access(f"[caches.{name}]", form)
+        return NamedCache(name=name, upstream=form.upstream, settings=settings, access=access)
 
     def _check_caches(self, config: Config) -> None:
         for cache in config.caches.values():
@@ -126,12 +127,30 @@ class _Resolver:
                     f"[caches.{cache.name}] upstream = {cache.upstream!r}",
                     f"there is no such upstream; there are {known}",
                 )
+            else:
+                self._check_narrows(cache, config.upstreams[cache.upstream])
         total_kb = sum(cache.settings.max_cache_kb for cache in config.caches.values())
         if total_kb > config.daemon.max_total_cache_kb:
             self._fault(
                 f"[daemon] max_total_cache_kb = {config.daemon.max_total_cache_kb}",
                 f"the configured caches alone ask for {total_kb} KB",
             )
+
+    def _check_narrows(self, cache: NamedCache, upstream: NamedUpstream) -> None:
+        """A pool's files carry one list: the cache's may only be a part of its upstream's."""
+        text = f"may not use the upstream {upstream.name!r}; allow it there as well, or leave it out here"
+        for uid in sorted(cache.access.uids):
+            if not upstream.access.allows_user(uid):
+                self._fault(f"[caches.{cache.name}] allow_users", f"uid {uid} {text}")
+        for gid in sorted(cache.access.gids):
+            if not upstream.access.allows_group(gid):
+                self._fault(f"[caches.{cache.name}] allow_groups", f"gid {gid} {text}")
+
+    def _access(self, section: str, form: UpstreamSettings | CacheSettings) -> Access:
+        return Access(
+            uids=frozenset(self._find(find_uid, form.allow_users, f"{section} allow_users")),
+            gids=frozenset(self._find(find_gid, form.allow_groups, f"{section} allow_groups")),
+        )
 
     def _upstream(self, name: str, form: UpstreamSettings) -> NamedUpstream:
         section = f"[upstreams.{name}]"
@@ -152,10 +171,7 @@ class _Resolver:
                 max_blocking_connections=form.max_blocking_connections,
             ),
             request_timeout_ms=form.request_timeout_ms,
-            access=Access(
-                uids=frozenset(self._find(find_uid, form.allow_users, f"{section} allow_users")),
-                gids=frozenset(self._find(find_gid, form.allow_groups, f"{section} allow_groups")),
-            ),
+            access=self._access(section, form),
         )
 
     def _password(self, section: str, form: UpstreamSettings) -> str | None:

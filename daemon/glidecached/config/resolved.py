@@ -32,11 +32,12 @@ class NamedUpstream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedCache:
-    """A cache that clients can ask for by name, and the name of its upstream."""
+    """A cache that clients can ask for by name, and the name of its upstream, whose users `access` may narrow."""
 
     name: str
     upstream: str
     settings: PoolSettings
+    access: Access = field(default_factory=Access)
 
 
 def _default_upstreams() -> Mapping[str, NamedUpstream]:

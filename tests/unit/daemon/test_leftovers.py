@@ -12,8 +12,9 @@ import pytest
 from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecached.access import Access
 from glidecached.pools.leftovers import Leftovers, remove_all
-from glidecached.pools.origin import PoolKey, PoolOrigin, decode_origin
+from glidecached.pools.origin import Admission, PoolKey, PoolOrigin, decode_origin
 from glidecached.pools.registry import ConfiguredCache, PoolRegistry
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.identity import Address, Identity
@@ -69,7 +70,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
         made.append(registry)
         for cache in caches:
             registry.configure(cache)
-        registry.inherit()
+        registry.inherit({})
         return registry
 
     yield daemon
@@ -237,7 +238,11 @@ def test_a_daemon_that_is_not_warm_leaves_and_takes_nothing(
 
 def test_an_origin_survives_its_text() -> None:
     origin = PoolOrigin(
-        key=NAMED, identity=identity(3), settings=settings(enable_metrics=True), configured=True
+        key=NAMED,
+        identity=identity(3),
+        settings=settings(enable_metrics=True),
+        configured=True,
+        admission=Admission(upstream="u", access=Access(uids=frozenset({5}), gids=frozenset({6, 7}))),
     )
     assert decode_origin(origin.encode()) == origin
-    assert decode_origin(origin.encode().replace(b'"form": 1', b'"form": 2')) is None
+    assert decode_origin(origin.encode().replace(b'"form": 2', b'"form": 1')) is None
