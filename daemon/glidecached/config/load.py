@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from glidecached.access import Access, find_gid, find_uid
+from glidecached.config.files import ExposedFileError, read_file
 from glidecached.config.resolved import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, UpstreamSettings
 from glidecached.pools.settings import PoolSettings
@@ -19,6 +19,7 @@ from glidecached.upstream.tls import TlsMaterialError, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 _SECTIONS = {"daemon": DaemonSettings, "upstreams": UpstreamSettings, "caches": CacheSettings}
 
@@ -70,6 +71,8 @@ def _describe(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{place}: this key is required"
     text = _EXPECTED.get(fault["type"]) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if key == "password_file" or "@" in str(fault["input"]):
+        return f"{place}: {text}"  # people write the password itself there, or a URL that has it
     return f"{place} = {fault['input']!r:.80}: {text}"
 
 
@@ -175,7 +178,7 @@ class _Resolver:
         )
 
     def _password(self, section: str, form: UpstreamSettings) -> str | None:
-        content = self._read(f"{section} password_file", form.password_file)
+        content = self._read(f"{section} password_file", form.password_file, secret=True)
         if content is None:
             if form.username is not None and form.password_file is None:
                 self._fault(f"{section} username = {form.username!r}", "a user needs a password_file as well")
@@ -203,7 +206,10 @@ class _Resolver:
                 f"{section} tls_cert_file, tls_key_file", "a certificate and its key are given together"
             )
             return None
-        ca, certificate, key = (self._read(f"{section} {name}", path) for name, path in files.items())
+        ca, certificate, key = (
+            self._read(f"{section} {name}", path, secret=name == "tls_key_file")
+            for name, path in files.items()
+        )
         tls = TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
         try:
             check(tls)
@@ -211,14 +217,16 @@ class _Resolver:
             self._fault(f"{section} {', '.join(name for name, path in files.items() if path)}", str(error))
         return tls
 
-    def _read(self, place: str, path: str | None) -> bytes | None:
+    def _read(self, place: str, path: str | None, *, secret: bool) -> bytes | None:
         if path is None:
             return None
         try:
-            return Path(path).read_bytes()
+            return read_file(path, secret=secret)
+        except ExposedFileError as error:
+            self._fault(f"{place} = {path!r}", str(error))
         except OSError as error:
             self._fault(f"{place} = {path!r}", f"cannot be read: {error.strerror}")
-            return None
+        return None
 
     def _find(self, find: Callable[[str], int], names: Iterable[str], place: str) -> list[int]:
         found = []

@@ -1,0 +1,61 @@
+"""A crash leaves no image of the daemon's memory behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.process import child_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CRASH = """
+import os, resource
+from glidecached.core_dumps import prevent_core_dumps
+_, hard = resource.getrlimit(resource.RLIMIT_CORE)
+resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+{}
+os.abort()
+"""
+
+
+def dumps(preparation: str, directory: Path) -> bool:
+    """Whether the kernel says that a process which crashes after `preparation` has left its memory behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CRASH.format(preparation)],
+        env=child_environment(),
+        cwd=directory,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status = os.waitpid(process.pid, 0)
+    process.returncode = status  # it has been waited for
+    assert os.WIFSIGNALED(status)
+    return os.WCOREDUMP(status)
+
+
+def test_a_crash_dumps_no_core(tmp_path: Path) -> None:
+    assert not dumps("prevent_core_dumps()", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_such_a_crash_would_dump_one(tmp_path: Path) -> None:
+    if not dumps("", tmp_path):
+        pytest.skip("this host dumps no cores at all")
+
+
+@pytest.mark.parametrize(("hard", "soft"), [(0, 0), (1, 1), (4096, 1), (-1, 1)])
+def test_the_hard_limit_stays(monkeypatch: pytest.MonkeyPatch, hard: int, soft: int) -> None:
+    import resource
+
+    from glidecached.core_dumps import prevent_core_dumps
+
+    limits = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (0, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, pair: limits.append(pair))
+    prevent_core_dumps()
+    assert limits == [(soft, hard)]
