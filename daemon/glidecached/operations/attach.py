@@ -13,6 +13,7 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.config.resolved import DEFAULT_REQUEST_TIMEOUT_MS
+from glidecached.front.shown import shown
 from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
 from glidecached.pools.origin import OPEN, Admission
@@ -108,7 +109,9 @@ class AttachOperations:
         named = self._config.upstreams.get(spec.upstream)
         if named is None:
             known = ", ".join(sorted(self._config.upstreams))
-            message = f"the daemon's configuration has no upstream {spec.upstream!r}; it has: {known}"
+            message = (
+                f"the daemon's configuration has no upstream {shown(spec.upstream, 80)}; it has: {known}"
+            )
             raise SpecError(message)
         if named.target.mode != spec.mode:
             message = (
