@@ -119,14 +119,12 @@ class Server:
             leftovers=Leftovers(self._pool_directory.path) if self._warm else None,
         )
         for cache in config.caches.values():
-            upstream = config.upstreams[cache.upstream]
-            access = cache.access if cache.access.restricts else upstream.access
             self._pools.configure(
                 ConfiguredCache(
                     name=cache.name,
-                    identity=upstream.target.identity,
+                    identity=config.upstreams[cache.upstream].target.identity,
                     settings=cache.settings,
-                    admission=Admission(upstream=upstream.name, access=access),
+                    admission=Admission(upstream=cache.upstream, access=config.access_to(cache)),
                 )
             )
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})

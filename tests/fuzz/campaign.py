@@ -165,12 +165,14 @@ class Campaign:
         steady = SteadyClient(self._daemon)
         steady.check()
         report.descriptors.append(self._process.num_fds())
-        rounds = [self._talk] * 60 + [self._break, self._flood, self._never_read]
+        rare = [self._break, self._flood, self._never_read]
+        first = list(rare)  # once each, however short the campaign is
         try:
             while report.sent.total() < self._count:
                 self._messages.instance_id = steady.instance_id
                 self._messages.sessions = [steady.new_session() for _ in range(3)]
-                self._random.choice(rounds)()
+                act = first.pop() if first else self._random.choice([self._talk] * 60 + rare)
+                act()
                 report.steady_requests += steady.check()
                 if len(report.own_bytes) < report.sent.total() * LOOKS // self._count:
                     self._look()
