@@ -76,9 +76,10 @@ def damage(state: State, path: str) -> dict[str, str | None]:
         "put a link in its directory": lambda: os.symlink(own, f"{path}.link"),  # noqa: PTH211
         "put a file in its directory": lambda: Path(f"{path}.new").touch(),
     }
-    outcomes = {name: outcome(attack) for name, attack in attacks.items()}
-    Path(own).unlink(missing_ok=True)
-    return outcomes
+    try:
+        return {name: outcome(attack) for name, attack in attacks.items()}
+    finally:
+        Path(own).unlink(missing_ok=True)
 
 
 def seize(state: State, path: str) -> str | None:

@@ -43,7 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.geteuid() == 0:
         return
     for item in items:
-        if item.path.parent == Path(__file__).parent and "start_worker" in getattr(item, "fixturenames", ()):
+        if item.path.parent == Path(__file__).parent and "reachable_checkout" in getattr(
+            item, "fixturenames", ()
+        ):
             item.add_marker(pytest.mark.skip(reason="needs root, to run processes of other users"))
 
 
