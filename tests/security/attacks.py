@@ -13,6 +13,8 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.users import User, become
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -150,6 +152,28 @@ def ask(state: State, runtime_dir: str, operation: int, body: Sequence[object]) 
             return wire.request(operation, *body)
         except ReplyRefused as refusal:
             return [refusal.code, refusal.message]
+
+
+def get_in_fork_as(state: State, user: User, key: str) -> str:
+    """Fork, be another user there, and read with the inherited client: the value, or what the error says."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(read_end)
+            become(user)
+            try:
+                answer = str(state.connected.get(key))
+            except Exception as error:  # noqa: BLE001 - whatever it was, the test wants to see it
+                answer = f"{type(error).__name__}: {error}"
+            os.write(write_end, answer.encode())
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as pipe:
+        answer = pipe.read().decode()
+    os.waitpid(child, 0)
+    return answer
 
 
 def _with_descriptor(path: str, use: Callable[[int], object]) -> None:

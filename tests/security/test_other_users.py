@@ -11,13 +11,13 @@ from glidecache import ClientSideCache, RequestError
 from glidecache_shared import protocol
 from security import attacks
 from security.conftest import LISTED, MATE, MEMBER, STRANGER, TEAM
+from support.users import User
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from security.conftest import OwnedDaemon
-    from support.users import User
     from support.valkey_server import ValkeyServer
     from support.workers import Worker
 
@@ -191,6 +191,21 @@ def test_a_session_is_its_users(daemon: OwnedDaemon, start_worker: StartWorker) 
     assert listed.run(attacks.ask, str(daemon.runtime_dir), protocol.COMMAND, command) is None
     code, _ = member.run(attacks.ask, str(daemon.runtime_dir), protocol.COMMAND, command)
     assert code == protocol.ERROR_UNKNOWN_SESSION
+
+
+def test_a_forked_child_that_changes_its_user_asks_as_the_new_one(
+    daemon: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker
+) -> None:
+    """What its parent has mapped it may read on, as with any open file; a new connection is the new user's."""
+    valkey.admin.mset({"mapped": "v", "not mapped": "v"})
+    parent = start_worker(User(0, 0))
+    connect(parent, daemon, ClientSideCache.named("team"))
+    assert parent.call("get", "mapped") == b"v"
+    assert parent.run(attacks.get_in_fork_as, MEMBER, "mapped") == "b'v'"
+    refusal = parent.run(attacks.get_in_fork_as, MEMBER, "not mapped")
+    assert refusal == f"RequestError: uid {MEMBER.uid} may not use cache 'team'"
+    assert parent.run(attacks.get_in_fork_as, MATE, "not mapped") == "b'v'"
+    assert parent.call("get", "not mapped") == b"v"
 
 
 @pytest.mark.parametrize("operation", [protocol.FLUSH, protocol.DROP])
