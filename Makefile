@@ -10,6 +10,7 @@
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries
+#   make fuzz         a million hostile messages to a real daemon (FUZZ_ARGS="--messages 50000 --seed 7")
 #   make test-sanitize  the pool's tests on a core under AddressSanitizer and UBSan
 #   make core         rebuild the compiled core only
 #   make clean        remove what the targets above made
@@ -22,6 +23,7 @@ PYTEST_ARGS ?=
 RUN_ARGS    ?=
 BENCH_JSON  ?= build/bench-quick.json
 BENCH_ARGS  ?=
+FUZZ_ARGS   ?=
 STRESS_SECONDS ?= 600
 
 CORE_SOURCES := $(shell find shared -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
@@ -38,7 +40,7 @@ BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -52,6 +54,9 @@ test: core
 stress: core
 	@GLIDECACHE_STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/stress/test_whole_values.py -k overwrites $(PYTEST_ARGS)
 	@GLIDECACHE_STRESS=long GLIDECACHE_STRESS_SECONDS=20 $(BIN)/python -m pytest tests/stress tests/unit/pool/test_large_pools.py $(PYTEST_ARGS)
+
+fuzz: core
+	@PYTHONPATH=daemon:client:shared:tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
 
 test-sanitize: core
 	@PYTHON=$(CURDIR)/$(BIN)/python scripts/test-sanitize $(PYTEST_ARGS)

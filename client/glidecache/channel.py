@@ -64,12 +64,13 @@ class Hello:
 class Channel:
     """The way to one runtime directory's daemon. Subclasses say how to wait, and for whom it may be used."""
 
-    __slots__ = ("_link", "_next_id", "_runtime_dir", "forks", "hello", "watch")
+    __slots__ = ("_link", "_next_id", "_runtime_dir", "_trusted_uid", "forks", "hello", "watch")
 
     def __init__(self, runtime_dir: str, forks: int) -> None:
         self._runtime_dir = runtime_dir
         self._link: Link | None = None
         self._next_id = 0
+        self._trusted_uid = 0
         self.hello: Hello | None = None
         """Who answers; None while no connection stands."""
         self.forks = forks
@@ -154,7 +155,7 @@ class Channel:
     def _look(self) -> str:
         """Why connecting would be in vain just now, or nothing. Raises `NoDaemonError` where waiting would not help."""
         try:
-            check_endpoint(self._runtime_dir)
+            self._trusted_uid = check_endpoint(self._runtime_dir)
         except FileNotFoundError:
             return "is not running: it has no socket there"
         except OSError as error:
@@ -163,9 +164,19 @@ class Channel:
         return ""
 
     def _make_link(self) -> Link:
+        """Begin to connect. Raises `OSError` as `Link`, and `NoDaemonError` for another daemon than was looked at."""
         from glidecache.link import Link
 
-        return Link(socket_path(self._runtime_dir))
+        link = Link(socket_path(self._runtime_dir))
+        # Who may write the directory could have put another socket there since.
+        if link.listener_uid not in (0, self._trusted_uid):
+            link.close()
+            message = (
+                f"glidecached cannot be trusted: uid {link.listener_uid} listens at the socket in {self._runtime_dir}, "
+                f"which belonged to uid {self._trusted_uid}"
+            )
+            raise NoDaemonError(message)
+        return link
 
     async def _greet(self, deadline_ns: int) -> Hello:
         body = (protocol.PROTOCOL_VERSION, CLIENT_VERSION)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
 import weakref
 from collections import deque
 
@@ -24,6 +25,8 @@ _NO_LIMIT = 1 << 62
 _RECEIVE_BYTES = 32 * 1024
 _MOST_BYTES = 256 * 1024
 _JOIN_BELOW_BYTES = 16 * 1024
+_CREDENTIALS = struct.Struct("iII")
+"""`struct ucred`: pid, uid, gid."""
 
 
 class _Process:
@@ -68,6 +71,7 @@ class Link:
         "_unsent",
         "_writable",
         "descriptor",
+        "listener_uid",
     )
 
     def __init__(self, path: str) -> None:
@@ -84,6 +88,10 @@ class Link:
         except OSError:
             self._socket.close()
             raise
+        _, self.listener_uid, _ = _CREDENTIALS.unpack(
+            self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        )
+        """Whose process listens, as the kernel saw it when it began to."""
         self.descriptor = self._socket.fileno()
         """To be watched for reading; and for writing, while `unsent`."""
         _process.links.add(self)

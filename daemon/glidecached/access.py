@@ -1,4 +1,4 @@
-"""Which users may do something: by uid, or by a group that the user is in (architecture 12)."""
+"""Which users may do something: by uid, or by a group that the user's process is in (architecture 12)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from glidecached.front.peers import Peer
+
 if TYPE_CHECKING:
-    from glidecached.front.peers import Peer
+    from collections.abc import Iterable
+
+_LARGEST_ID = 2**32 - 2
+"""The kernel's numbers have 32 bits, and the last one means nobody in particular."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,22 +24,38 @@ class Access:
     uids: frozenset[int] = frozenset()
     gids: frozenset[int] = frozenset()
 
-    def allows(self, peer: Peer) -> bool:
-        """Whether the peer's user is listed, or in a listed group.
+    @property
+    def restricts(self) -> bool:
+        """Whether anybody is kept out."""
+        return bool(self.uids or self.gids)
 
-        Groups are the user's own, from the system's database (which may ask a directory service, once per question).
+    def allows(self, peer: Peer) -> bool:
+        """Whether the peer's user is listed, or one of its groups.
+
+        Groups are those that its process had when it connected: the kernel lets it open the pools' files by the same
+        ones. Only of a process in more groups than the kernel tells are they looked up in the system's database.
         """
-        if not self.uids and not self.gids:
-            return True
-        if peer.uid == 0 or peer.uid in self.uids:
+        if not self.restricts or peer.uid == 0 or peer.uid in self.uids:
             return True
         return bool(self.gids) and not self.gids.isdisjoint(_groups(peer))
+
+    def allows_user(self, uid: int) -> bool:
+        """The same for a user who has not come yet, by the groups in the system's database."""
+        try:
+            gid = pwd.getpwuid(uid).pw_gid
+        except KeyError:
+            return not self.restricts or uid == 0 or uid in self.uids
+        return self.allows(Peer(uid, gid, 0, groups=None))
+
+    def allows_group(self, gid: int) -> bool:
+        """Whether every member of that group is allowed because of it."""
+        return not self.restricts or gid in self.gids
 
 
 def find_uid(user: str) -> int:
     """The uid of a user name, or of a number in digits. Raises `ValueError`."""
     if user.isascii() and user.isdigit():
-        return int(user)
+        return _checked_number(user)
     try:
         return pwd.getpwnam(user).pw_uid
     except KeyError:
@@ -45,7 +66,7 @@ def find_uid(user: str) -> int:
 def find_gid(group: str) -> int:
     """The gid of a group name, or of a number in digits. Raises `ValueError`."""
     if group.isascii() and group.isdigit():
-        return int(group)
+        return _checked_number(group)
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
@@ -53,9 +74,19 @@ def find_gid(group: str) -> int:
         raise ValueError(message) from None
 
 
-def _groups(peer: Peer) -> set[int]:
+def _checked_number(digits: str) -> int:
+    number = int(digits)
+    if number > _LARGEST_ID:
+        message = f"{digits} is no user's or group's number; the largest is {_LARGEST_ID}"
+        raise ValueError(message)
+    return number
+
+
+def _groups(peer: Peer) -> Iterable[int]:
+    if peer.groups is not None:
+        return (peer.gid, *peer.groups)
     try:
         user = pwd.getpwuid(peer.uid).pw_name
     except KeyError:  # a uid without an entry is in the one group that it came with
-        return {peer.gid}
-    return {peer.gid, *os.getgrouplist(user, peer.gid)}
+        return (peer.gid,)
+    return (peer.gid, *os.getgrouplist(user, peer.gid))

@@ -23,6 +23,7 @@ from glidecached.operations.data import DataOperations
 from glidecached.operations.watching import WatchOperations
 from glidecached.pools.directory import PoolDirectory, default_pool_dir
 from glidecached.pools.leftovers import Leftovers, remove_all
+from glidecached.pools.origin import Admission
 from glidecached.pools.registry import ConfiguredCache, PoolRegistry
 from glidecached.service_manager import notify
 from glidecached.session import Sessions
@@ -118,11 +119,15 @@ class Server:
             leftovers=Leftovers(self._pool_directory.path) if self._warm else None,
         )
         for cache in config.caches.values():
-            identity = config.upstreams[cache.upstream].target.identity
             self._pools.configure(
-                ConfiguredCache(name=cache.name, identity=identity, settings=cache.settings)
+                ConfiguredCache(
+                    name=cache.name,
+                    identity=config.upstreams[cache.upstream].target.identity,
+                    settings=cache.settings,
+                    admission=Admission(upstream=cache.upstream, access=config.access_to(cache)),
+                )
             )
-        self._pools.inherit()
+        self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
         self._front = Front(
             self._socket,

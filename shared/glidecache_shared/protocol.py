@@ -9,7 +9,7 @@ import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 PROTOCOL_VERSION = 1
@@ -84,23 +84,27 @@ def unpack(frame: bytes | memoryview, max_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     `max_bytes` raises msgpack's own limits for strings and containers to what the transport let through.
     Raises `ValueError` for anything that is not exactly one well-formed msgpack object.
     """
-    import msgpack
-
     try:
-        return msgpack.unpackb(
-            frame,
-            raw=False,
-            strict_map_key=False,
-            ext_hook=_unpack_extension,
-            max_str_len=max_bytes,
-            max_bin_len=max_bytes,
-            max_ext_len=max_bytes,
-        )
+        return _unpack(frame, max_bytes, _unpack_extension)
     except ValueError:
         raise
     except Exception as error:  # msgpack's own errors and those of nested extensions share no base
         message = f"not a msgpack message: {type(error).__name__}: {error}"
         raise ValueError(message) from error
+
+
+def _unpack(frame: bytes | memoryview, max_bytes: int, ext_hook: Callable[[int, bytes], Any]) -> Any:
+    import msgpack
+
+    return msgpack.unpackb(
+        frame,
+        raw=False,
+        strict_map_key=False,
+        ext_hook=ext_hook,
+        max_str_len=max_bytes,
+        max_bin_len=max_bytes,
+        max_ext_len=max_bytes,
+    )
 
 
 def _pack_extension(value: Any) -> Any:
@@ -118,7 +122,12 @@ def _pack_extension(value: Any) -> Any:
 
 def _unpack_extension(code: int, data: bytes) -> Any:
     if code == EXT_SET:
-        return set(unpack(data, len(data)))
+        return set(_unpack(data, len(data), _unpack_member))
+    return _unpack_member(code, data)
+
+
+def _unpack_member(code: int, data: bytes) -> Any:
+    """An extension within a set: no other set, because none is hashable, and to decode one takes 40 KB of the stack."""
     if code == EXT_ERROR:
         return ReplyError(data.decode("utf-8", "surrogateescape"))
     if code == EXT_BIG_INTEGER:

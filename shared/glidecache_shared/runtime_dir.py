@@ -55,8 +55,8 @@ def endpoint(runtime_dir: str) -> str:
     return f"ipc://{socket_path(runtime_dir)}"
 
 
-def check_endpoint(runtime_dir: str) -> None:
-    """Return if the socket in `runtime_dir` belongs to someone whom a client may trust with its data.
+def check_endpoint(runtime_dir: str) -> int:
+    """The owner's uid of the socket in `runtime_dir`, if it is someone whom a client may trust with its data.
 
     That is root, the caller's own uid, or the owner of a runtime directory that nobody else can write. The private
     fallback is the exception: its place under the temporary directory is anybody's to take, so it must be the
@@ -74,10 +74,10 @@ def check_endpoint(runtime_dir: str) -> None:
         raise FileNotFoundError(message)
     own_uid = os.geteuid()
     if found.st_uid in (0, own_uid):
-        return
+        return found.st_uid
     closed = not directory.st_mode & _WRITABLE_BY_OTHERS
     if closed and found.st_uid == directory.st_uid and runtime_dir != _private_fallback():
-        return
+        return found.st_uid
     message = (
         f"the socket {path} belongs to uid {found.st_uid}, in a directory of uid {directory.st_uid} with mode "
         f"{stat.S_IMODE(directory.st_mode):04o}; it must belong to root, to this process's uid {own_uid}, or to "

@@ -8,8 +8,12 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.users import command_as
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from support.users import User
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE_ROOTS = [ROOT / "daemon", ROOT / "client", ROOT / "shared", ROOT / "tests"]
@@ -28,6 +32,8 @@ class ChildProcess:
 
     def __init__(self, log_path: Path) -> None:
         self.log_path = log_path
+        self.user: User | None = None
+        """Who it is to run as; None: as the test itself."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -76,7 +82,7 @@ class ChildProcess:
     def _spawn(self, command: Sequence[str | Path], **environment: str) -> None:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(part) for part in command],
+                command_as(self.user, command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -6,7 +6,7 @@ import os
 import pickle
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from support.clients import AnyClient, Call, Metrics, open_client
@@ -20,6 +20,8 @@ class State:
     """What a worker keeps between two tasks."""
 
     client: AnyClient | None = None
+    kept: list[int] = field(default_factory=list)
+    """Descriptors."""
 
     @property
     def connected(self) -> AnyClient:

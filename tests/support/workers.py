@@ -8,12 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from support.process import ChildProcess, child_environment
+from support.users import command_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from support.clients import Metrics
+    from support.users import User
 
 
 class Worker(ChildProcess):
@@ -23,11 +25,11 @@ class Worker(ChildProcess):
     keeps for the next one stands in the worker's `State`.
     """
 
-    def __init__(self, log_path: Path) -> None:
+    def __init__(self, log_path: Path, user: User | None = None) -> None:
         super().__init__(log_path)
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from support.worker_tasks import serve; serve()"],
+                command_as(user, [sys.executable, "-c", "from support.worker_tasks import serve; serve()"]),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

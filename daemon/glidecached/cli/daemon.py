@@ -94,6 +94,7 @@ def _load(path: Path | None) -> Config:
 def _serve(config: Config, directory: str, *, embedded: bool) -> int:
     """Run the daemon; the exit status."""
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
+    from glidecached.core_dumps import prevent_core_dumps
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.locks import DirectoryLockedError
     from glidecached.memory import keep_freed_memory
@@ -102,6 +103,7 @@ def _serve(config: Config, directory: str, *, embedded: bool) -> int:
     from glidecached.server import Server
 
     keep_freed_memory()
+    prevent_core_dumps()
     # Until the loop takes the signals over, either of them undoes what was done so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:

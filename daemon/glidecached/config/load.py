@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from glidecached.access import Access, find_gid, find_uid
+from glidecached.config.files import ExposedFileError, read_file
 from glidecached.config.resolved import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, UpstreamSettings
 from glidecached.pools.settings import PoolSettings
@@ -19,6 +19,7 @@ from glidecached.upstream.tls import TlsMaterialError, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 _SECTIONS = {"daemon": DaemonSettings, "upstreams": UpstreamSettings, "caches": CacheSettings}
 
@@ -70,6 +71,8 @@ def _describe(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{place}: this key is required"
     text = _EXPECTED.get(fault["type"]) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if key == "password_file" or "@" in str(fault["input"]):
+        return f"{place}: {text}"  # people write the password itself there, or a URL that has it
     return f"{place} = {fault['input']!r:.80}: {text}"
 
 
@@ -116,7 +119,8 @@ class _Resolver:
             eviction_policy=form.eviction_policy,
             enable_metrics=form.enable_metrics,
         )
-        return NamedCache(name=name, upstream=form.upstream, settings=settings)
+        access = self._access(f"[caches.{name}]", form)
+        return NamedCache(name=name, upstream=form.upstream, settings=settings, access=access)
 
     def _check_caches(self, config: Config) -> None:
         for cache in config.caches.values():
@@ -126,12 +130,30 @@ class _Resolver:
                     f"[caches.{cache.name}] upstream = {cache.upstream!r}",
                     f"there is no such upstream; there are {known}",
                 )
+            else:
+                self._check_narrows(cache, config.upstreams[cache.upstream])
         total_kb = sum(cache.settings.max_cache_kb for cache in config.caches.values())
         if total_kb > config.daemon.max_total_cache_kb:
             self._fault(
                 f"[daemon] max_total_cache_kb = {config.daemon.max_total_cache_kb}",
                 f"the configured caches alone ask for {total_kb} KB",
             )
+
+    def _check_narrows(self, cache: NamedCache, upstream: NamedUpstream) -> None:
+        """A pool's files carry one list: the cache's may only be a part of its upstream's."""
+        text = f"may not use the upstream {upstream.name!r}; allow it there as well, or leave it out here"
+        for uid in sorted(cache.access.uids):
+            if not upstream.access.allows_user(uid):
+                self._fault(f"[caches.{cache.name}] allow_users", f"uid {uid} {text}")
+        for gid in sorted(cache.access.gids):
+            if not upstream.access.allows_group(gid):
+                self._fault(f"[caches.{cache.name}] allow_groups", f"gid {gid} {text}")
+
+    def _access(self, section: str, form: UpstreamSettings | CacheSettings) -> Access:
+        return Access(
+            uids=frozenset(self._find(find_uid, form.allow_users, f"{section} allow_users")),
+            gids=frozenset(self._find(find_gid, form.allow_groups, f"{section} allow_groups")),
+        )
 
     def _upstream(self, name: str, form: UpstreamSettings) -> NamedUpstream:
         section = f"[upstreams.{name}]"
@@ -152,14 +174,11 @@ class _Resolver:
                 max_blocking_connections=form.max_blocking_connections,
             ),
             request_timeout_ms=form.request_timeout_ms,
-            access=Access(
-                uids=frozenset(self._find(find_uid, form.allow_users, f"{section} allow_users")),
-                gids=frozenset(self._find(find_gid, form.allow_groups, f"{section} allow_groups")),
-            ),
+            access=self._access(section, form),
         )
 
     def _password(self, section: str, form: UpstreamSettings) -> str | None:
-        content = self._read(f"{section} password_file", form.password_file)
+        content = self._read(f"{section} password_file", form.password_file, secret=True)
         if content is None:
             if form.username is not None and form.password_file is None:
                 self._fault(f"{section} username = {form.username!r}", "a user needs a password_file as well")
@@ -187,7 +206,10 @@ class _Resolver:
                 f"{section} tls_cert_file, tls_key_file", "a certificate and its key are given together"
             )
             return None
-        ca, certificate, key = (self._read(f"{section} {name}", path) for name, path in files.items())
+        ca, certificate, key = (
+            self._read(f"{section} {name}", path, secret=name == "tls_key_file")
+            for name, path in files.items()
+        )
         tls = TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
         try:
             check(tls)
@@ -195,14 +217,16 @@ class _Resolver:
             self._fault(f"{section} {', '.join(name for name, path in files.items() if path)}", str(error))
         return tls
 
-    def _read(self, place: str, path: str | None) -> bytes | None:
+    def _read(self, place: str, path: str | None, *, secret: bool) -> bytes | None:
         if path is None:
             return None
         try:
-            return Path(path).read_bytes()
+            return read_file(path, secret=secret)
+        except ExposedFileError as error:
+            self._fault(f"{place} = {path!r}", str(error))
         except OSError as error:
             self._fault(f"{place} = {path!r}", f"cannot be read: {error.strerror}")
-            return None
+        return None
 
     def _find(self, find: Callable[[str], int], names: Iterable[str], place: str) -> list[int]:
         found = []

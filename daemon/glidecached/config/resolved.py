@@ -32,11 +32,12 @@ class NamedUpstream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedCache:
-    """A cache that clients can ask for by name, and the name of its upstream."""
+    """A cache that clients can ask for by name, and the name of its upstream, whose users `access` may narrow."""
 
     name: str
     upstream: str
     settings: PoolSettings
+    access: Access = field(default_factory=Access)
 
 
 def _default_upstreams() -> Mapping[str, NamedUpstream]:
@@ -52,3 +53,7 @@ class Config:
     upstreams: Mapping[str, NamedUpstream] = field(default_factory=_default_upstreams)
     caches: Mapping[str, NamedCache] = field(default_factory=dict)
     admin_uids: frozenset[int] = frozenset()
+
+    def access_to(self, cache: NamedCache) -> Access:
+        """Who may use the cache and open its files: its own list, which is a part of its upstream's, or that one."""
+        return cache.access if cache.access.restricts else self.upstreams[cache.upstream].access

@@ -108,6 +108,8 @@ class CacheSettings:
     entry_ttl_ms: Annotated[Integer, Field(ge=0, le=MAX_TTL_MS)]
     eviction_policy: EvictionPolicy = "LRU"
     enable_metrics: Boolean = False
+    allow_users: Names = ()
+    allow_groups: Names = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_FORM)

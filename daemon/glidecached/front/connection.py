@@ -10,7 +10,11 @@ from collections import deque
 from glidecache_shared.zmtp import Stream, ZmtpError, message_header
 from glidecached.front.peers import Peer
 
-_CREDENTIALS = struct.Struct("3i")
+_CREDENTIALS = struct.Struct("iII")
+_SO_PEERGROUPS = 59
+"""Linux' number on all processors but SPARC and PA-RISC; Python has no name for it."""
+_MOST_GROUP_BYTES = 1_024
+"""Python takes no more from `getsockopt`: 256 groups."""
 _RECEIVE_BYTES = 64 * 1024
 _MOST_BYTES = 256 * 1024
 _SEND_BUFFER_BYTES = 1024 * 1024
@@ -149,4 +153,13 @@ def _peer_of(connected: socket.socket) -> Peer:
     """The process that connected, by the kernel: a peer cannot pretend."""
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, gid = _CREDENTIALS.unpack(credentials)
-    return Peer(uid, gid, pid)
+    return Peer(uid, gid, pid, _groups_of(connected))
+
+
+def _groups_of(connected: socket.socket) -> tuple[int, ...] | None:
+    """Its supplementary groups; None where the kernel cannot say, or has more to say than can be heard."""
+    try:
+        groups = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUP_BYTES)
+    except OSError:
+        return None
+    return struct.unpack(f"{len(groups) // 4}I", groups)

@@ -11,6 +11,7 @@ from glidecache_shared import protocol
 from glidecache_shared.zmtp import TooLongError, ZmtpError
 from glidecached.front.peers import OpenRequests
 from glidecached.front.request import Request
+from glidecached.front.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,7 +130,7 @@ class Front:
         if type(operation) is not int or operation not in self._operations:
             return (
                 protocol.ERROR_PROTOCOL,
-                f"unknown operation {operation!r:.40}; this is protocol {protocol.PROTOCOL_VERSION}",
+                f"unknown operation {shown(operation)}; this is protocol {protocol.PROTOCOL_VERSION}",
             )
         if not _is_number(deadline_ns):
             return protocol.ERROR_PROTOCOL, "the deadline is not a positive 64-bit integer"

@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 
 class Peer(NamedTuple):
-    """The process that connected, as the kernel saw it."""
+    """The process that connected, as the kernel saw it at that moment.
+
+    `groups` are its supplementary groups; None when it has more than can be asked for.
+    """
 
     uid: int
     gid: int
     pid: int
+    groups: tuple[int, ...] | None = ()
 
 
 class OpenRequests:

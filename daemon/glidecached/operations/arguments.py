@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.kinds import KIND_NAMES
 from glidecached.front.front import MalformedError
+from glidecached.front.shown import shown
 from glidecached.operations.routes import read_route
 
 if TYPE_CHECKING:
@@ -53,5 +54,5 @@ def need_all_bytes(values: list[Any], name: str) -> None:
 def need_kind(value: Any) -> None:
     """One of the kinds of entry."""
     if type(value) is not int or value not in KIND_NAMES:
-        message = f"kind {value!r:.40} is unknown; expected one of {sorted(KIND_NAMES)}"
+        message = f"kind {shown(value)} is unknown; expected one of {sorted(KIND_NAMES)}"
         raise MalformedError(message)

@@ -13,8 +13,10 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.config.resolved import DEFAULT_REQUEST_TIMEOUT_MS
+from glidecached.front.shown import shown
 from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
+from glidecached.pools.origin import OPEN, Admission
 from glidecached.pools.registry import CacheRefusedError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
@@ -107,7 +109,9 @@ class AttachOperations:
         named = self._config.upstreams.get(spec.upstream)
         if named is None:
             known = ", ".join(sorted(self._config.upstreams))
-            message = f"the daemon's configuration has no upstream {spec.upstream!r}; it has: {known}"
+            message = (
+                f"the daemon's configuration has no upstream {shown(spec.upstream, 80)}; it has: {known}"
+            )
             raise SpecError(message)
         if named.target.mode != spec.mode:
             message = (
@@ -121,9 +125,12 @@ class AttachOperations:
     ) -> None:
         awaits_proof = spec.has_cache and named is None and not upstream.proved
         try:
-            pool = None if awaits_proof else self._join(spec, upstream.target)
+            pool = None if awaits_proof else self._join(spec, named, upstream.target)
         except CacheRefusedError as error:
             request.fail(ERROR_CONFIGURATION, str(error))
+            return
+        if pool is not None and not pool.admission.access.allows(request.peer):
+            request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use {pool.key}")
             return
         session = self._sessions.open(
             request.peer.uid, upstream, pool, awaits_proof=awaits_proof, read_from=spec.read_from
@@ -140,11 +147,12 @@ class AttachOperations:
             }
         )
 
-    def _join(self, spec: AttachSpec, target: Target) -> Pool | None:
+    def _join(self, spec: AttachSpec, named: NamedUpstream | None, target: Target) -> Pool | None:
         if spec.configured_cache is not None:
             return self._pools.join_configured(spec.configured_cache, target.identity)
         if spec.pool_key is not None and spec.pool_settings is not None:
-            return self._pools.join(spec.pool_key, target.identity, spec.pool_settings)
+            admission = OPEN if named is None else Admission(upstream=named.name, access=named.access)
+            return self._pools.join(spec.pool_key, target.identity, spec.pool_settings, admission)
         return None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from glidecached.config.resolved import DEFAULT_UPSTREAM
 from glidecached.front.front import MalformedError
+from glidecached.front.shown import shown
 from glidecached.pools.origin import PoolKey
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.identity import Address, Credentials, Mode, Target, TlsMaterial, network_address
@@ -133,7 +134,7 @@ def _read_address(value: Any) -> Address:
         or type(value[0]) is not str
         or type(value[1]) is not int
     ):
-        message = f"address {value!r:.80} is not [host, port]"
+        message = f"address {shown(value, 80)} is not [host, port]"
         raise MalformedError(message)
     try:
         return network_address(value[0], value[1])
@@ -196,7 +197,7 @@ def _read_map(value: Any, fields: dict[str, tuple[type, ...]], name: str) -> dic
     for field, content in value.items():
         types = fields.get(field) if type(field) is str else None
         if types is None:
-            message = f"{name} has an unknown key {field!r:.80}; known are {', '.join(fields)}"
+            message = f"{name} has an unknown key {shown(field, 80)}; known are {', '.join(fields)}"
             raise MalformedError(message)
         if type(content) not in types:
             expected = " or ".join("nil" if each is type(None) else each.__name__ for each in types)
@@ -207,6 +208,6 @@ def _read_map(value: Any, fields: dict[str, tuple[type, ...]], name: str) -> dic
 
 def _one_of(value: Any, allowed: tuple[Any, ...], name: str) -> Any:
     if value not in allowed:
-        message = f"{name} is {value!r:.80}; expected one of {', '.join(allowed)}"
+        message = f"{name} is {shown(value, 80)}; expected one of {', '.join(allowed)}"
         raise MalformedError(message)
     return value

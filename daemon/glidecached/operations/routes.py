@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glidecached.front.front import MalformedError
+from glidecached.front.shown import shown
 from glidecached.upstream.cluster.route import SlotRoute, Spread
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.identity import network_address
@@ -37,5 +38,5 @@ def read_route(value: Any) -> Route | None:
             except ValueError as error:
                 message = f"route: {error}"
                 raise MalformedError(message) from error
-    message = f"route {value!r:.120} is none; expected {_FORMS}"
+    message = f"route {shown(value, 120)} is none; expected {_FORMS}"
     raise MalformedError(message)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
+from glidecached.access import Access
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.identity import Address, Identity
 
-_FORM = 1
+_FORM = 2
 
 
 class PoolKey(NamedTuple):
@@ -30,6 +31,18 @@ class PoolKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """The way that a pool's clients come: a configured upstream by its name, or none; and who may open its files."""
+
+    upstream: str | None = None
+    access: Access = field(default_factory=Access)
+
+
+OPEN = Admission()
+"""Of clients that bring their own addresses, and prove their own credentials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolOrigin:
     """All that must be known of a pool to go on with it. Holds no secret."""
 
@@ -37,6 +50,7 @@ class PoolOrigin:
     identity: Identity
     settings: PoolSettings
     configured: bool
+    admission: Admission = OPEN
 
     def encode(self) -> bytes:
         """As a line of JSON."""
@@ -46,6 +60,9 @@ class PoolOrigin:
             "configured": self.configured,
             "identity": {**asdict(self.identity), "addresses": sorted(self.identity.addresses)},
             "settings": asdict(self.settings),
+            "upstream": self.admission.upstream,
+            "uids": sorted(self.admission.access.uids),
+            "gids": sorted(self.admission.access.gids),
         }
         return json.dumps(described).encode() + b"\n"
 
@@ -63,6 +80,10 @@ def decode_origin(text: bytes) -> PoolOrigin | None:
             identity=Identity(**{**identity, "addresses": addresses}),
             settings=PoolSettings(**described["settings"]),
             configured=described["configured"],
+            admission=Admission(
+                upstream=described["upstream"],
+                access=Access(uids=frozenset(described["uids"]), gids=frozenset(described["gids"])),
+            ),
         )
     except (ValueError, TypeError, KeyError):
         return None

@@ -12,26 +12,25 @@ from glidecache_shared import lease
 from glidecache_shared.pool.store import PoolStore, TakeOverError
 from glidecached.flights import Flights
 from glidecached.pools.leftovers import Leftover, remove_generation
-from glidecached.pools.origin import PoolOrigin
+from glidecached.pools.origin import OPEN, PoolOrigin
+from glidecached.pools.permissions import PRIVATE_MODE, PermissionsError, permit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from glidecached.pools.origin import PoolKey
+    from glidecached.pools.origin import Admission, PoolKey
     from glidecached.pools.settings import PoolSettings
     from glidecached.upstream.identity import Identity
 
 logger = logging.getLogger(__name__)
-
-_LEASE_MODE = 0o640
 
 
 class Pool:
     """A pool from its creation until `end` or `leave`. Its three files stand in `directory`; for the loop's thread.
 
     It goes on with what an earlier daemon left of it, if that can be; `inheritable` says whether the next one may.
-    Raises from construction what `PoolStore.create` raises, and `OSError`.
+    Raises from construction what `PoolStore.create` raises, `PermissionsError`, and `OSError`.
     """
 
     def __init__(
@@ -47,11 +46,13 @@ class Pool:
         next_number: Callable[[], int],
         configured: bool,
         inheritable: bool,
+        admission: Admission = OPEN,
         leftover: Leftover | None = None,
     ) -> None:
         self.key = key
         self.identity = identity
         self.settings = settings
+        self.admission = admission
         self.configured = configured
         self.ended = False
         self.handed_out_ns = time.monotonic_ns()
@@ -67,10 +68,18 @@ class Pool:
         }
         self._lease_path = directory / f"{key.file_id}.lease"
         store = None if leftover is None else self._take_over(leftover)
-        self._store = store or PoolStore.create(str(directory), key.file_id, generation, **self._making)
+        self._store = store or PoolStore.create(
+            str(directory),
+            key.file_id,
+            generation,
+            pool_mode=PRIVATE_MODE,
+            board_mode=PRIVATE_MODE,
+            **self._making,
+        )
         try:
+            self._permit()
             self._lease = self._make_lease() if leftover is None else leftover.lease
-        except OSError:
+        except (OSError, PermissionsError):
             self._store.unlink()
             self._store.close()
             raise
@@ -83,6 +92,9 @@ class Pool:
         started_ns = time.monotonic_ns()
         foreign = leftover.origin.identity.differences(self.identity)
         reason = f"its upstream identity is another: {'; '.join(foreign)}"
+        if not foreign and leftover.origin.admission.access != self.admission.access:
+            # Who has mapped the old files would go on reading what comes.
+            foreign = [reason := "other users may use it now"]
         store = None
         if not foreign:
             try:
@@ -109,12 +121,27 @@ class Pool:
     def _make_lease(self) -> int:
         # A dropped pool's, which its last holders may still have open.
         self._lease_path.unlink(missing_ok=True)
-        return lease.create(str(self._lease_path), _LEASE_MODE)
+        made = lease.create(str(self._lease_path), PRIVATE_MODE)
+        try:
+            permit(str(self._lease_path), self.admission.access, writable=False)
+        except (OSError, PermissionsError):
+            lease.end(str(self._lease_path), made)
+            raise
+        return made
+
+    def _permit(self) -> None:
+        """Let those map the pool whom the admission allows. Raises `PermissionsError`, `OSError`."""
+        permit(self._store.pool_path, self.admission.access, writable=False)
+        permit(self._store.board_path, self.admission.access, writable=True)
 
     def _describe(self) -> None:
         """Write into the lease what the next daemon needs to know. Half of it, after a kill, is as good as nothing."""
         origin = PoolOrigin(
-            key=self.key, identity=self.identity, settings=self.settings, configured=self.configured
+            key=self.key,
+            identity=self.identity,
+            settings=self.settings,
+            configured=self.configured,
+            admission=self.admission,
         )
         try:
             os.ftruncate(self._lease, 0)

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.store import PoolFull
-from glidecached.pools.origin import PoolKey
+from glidecached.pools.origin import OPEN, Admission, PoolKey
+from glidecached.pools.permissions import PermissionsError
 from glidecached.pools.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from glidecached.access import Access
     from glidecached.loop import Loop
     from glidecached.pools.leftovers import Leftover, Leftovers
     from glidecached.pools.settings import PoolSettings
@@ -44,6 +46,7 @@ class ConfiguredCache:
     name: str
     identity: Identity
     settings: PoolSettings
+    admission: Admission = OPEN
 
 
 class PoolRegistry:
@@ -84,12 +87,15 @@ class PoolRegistry:
         """Make a cache of the configuration. Where its files find no room now, the next client to join tries again."""
         self._configured[cache.name] = cache
         try:
-            self._make(PoolKey(cache.name, None), cache.identity, cache.settings)
+            self._make_configured(cache)
         except CacheRefusedError as error:
             logger.warning("%s", error)
 
-    def inherit(self) -> None:
-        """Go on with the earlier daemon's pools that clients had made, and remove what nobody can join any more."""
+    def inherit(self, accesses: Mapping[str, Access]) -> None:
+        """Go on with the earlier daemon's pools that clients had made, and remove what nobody can join any more.
+
+        `accesses` are the configured upstreams' by their names: pools are their users', whoever these are now.
+        """
         if self._leftovers is None:
             return
         for leftover in self._leftovers.unclaimed():
@@ -98,9 +104,16 @@ class PoolRegistry:
                 self._discard(self._leftovers, leftover, "it is no longer in the configuration")
             elif origin.key.name is None and not leftover.held:
                 self._discard(self._leftovers, leftover, "nobody holds it any more")
+            elif (upstream := origin.admission.upstream) is not None and upstream not in accesses:
+                self._discard(
+                    self._leftovers, leftover, f"its upstream {upstream!r} is no longer in the configuration"
+                )
             else:
+                admission = (
+                    OPEN if upstream is None else Admission(upstream=upstream, access=accesses[upstream])
+                )
                 try:
-                    self._make(origin.key, origin.identity, origin.settings)
+                    self._make(origin.key, origin.identity, origin.settings, admission)
                 except CacheRefusedError as error:
                     self._discard(self._leftovers, leftover, str(error))
 
@@ -117,9 +130,11 @@ class PoolRegistry:
                 f"{key} belongs to another upstream identity: {_list(cache.identity.differences(identity))}"
             )
             raise CacheRefusedError(message)
-        return self._pools.get(key) or self._make(key, cache.identity, cache.settings)
+        return self._pools.get(key) or self._make_configured(cache)
 
-    def join(self, key: PoolKey, identity: Identity, settings: PoolSettings) -> Pool:
+    def join(
+        self, key: PoolKey, identity: Identity, settings: PoolSettings, admission: Admission = OPEN
+    ) -> Pool:
         """The pool of that key with that identity and these settings, made if there is none.
 
         A pool that is different is replaced if nobody holds it (contract C19); a client that was told of it and has not
@@ -132,9 +147,12 @@ class PoolRegistry:
             raise CacheRefusedError(message)
         pool = self._pools.get(key)
         if pool is None:
-            return self._make(key, identity, settings)
+            return self._make(key, identity, settings, admission)
         foreign = pool.identity.differences(identity)
         differing = pool.settings.differences(settings)
+        if pool.admission.access != admission.access:
+            # One list stands on the files: what one client's users may read, another's must not bring or see.
+            differing.append(f"{_name(pool.admission)} and its users, not {_name(admission)} and its users")
         if not foreign and not differing:
             return pool
         if not pool.end_if_unheld():
@@ -146,7 +164,7 @@ class PoolRegistry:
             message = f"{key} is in use with {reason}"
             raise CacheRefusedError(message)
         del self._pools[key]
-        return self._make(key, identity, settings)
+        return self._make(key, identity, settings, admission)
 
     def find(self, label: str) -> Pool:
         """The pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
@@ -181,7 +199,10 @@ class PoolRegistry:
     def __len__(self) -> int:
         return len(self._pools)
 
-    def _make(self, key: PoolKey, identity: Identity, settings: PoolSettings) -> Pool:
+    def _make_configured(self, cache: ConfiguredCache) -> Pool:
+        return self._make(PoolKey(cache.name, None), cache.identity, cache.settings, cache.admission)
+
+    def _make(self, key: PoolKey, identity: Identity, settings: PoolSettings, admission: Admission) -> Pool:
         self._check_total(key, settings)
         leftover = None if self._leftovers is None else self._leftovers.claim(key)
         try:
@@ -196,9 +217,10 @@ class PoolRegistry:
                 next_number=self._next_number,
                 configured=key.name in self._configured,
                 inheritable=self._leftovers is not None,
+                admission=admission,
                 leftover=leftover,
             )
-        except (OSError, PoolFull, ValueError) as error:
+        except (OSError, PermissionsError, PoolFull, ValueError) as error:
             if self._leftovers is not None and leftover is not None:
                 self._leftovers.discard(leftover)
             message = f"{key} cannot be made in {self._directory}: {error}"
@@ -241,6 +263,10 @@ class PoolRegistry:
         self._loop.call_later(min(_BEAT_MS, self._grace_ms / 4), self._beat)
         for pool in self._pools.values():
             pool.beat()
+
+
+def _name(admission: Admission) -> str:
+    return "clients' own addresses" if admission.upstream is None else f"the upstream {admission.upstream!r}"
 
 
 def _list(differences: list[str]) -> str:

@@ -98,6 +98,12 @@ class Target:
 
 def parse_address(text: str) -> Address:
     """Read `host:port`, `[v6]:port` or `unix:/path`. Raises `ValueError` that says what is right."""
+    if "@" in text:  # not shown: what stands before it is a password, in the URLs that people know
+        message = (
+            "an address with an @; write host:port, [IPv6]:port or unix:/path, and the user and the password in "
+            "username and password_file"
+        )
+        raise ValueError(message)
     if text.startswith("unix:"):
         path = text.removeprefix("unix:").removeprefix("//")
         if not path.startswith("/"):

@@ -224,7 +224,14 @@ def test_access_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
 
     access = Access(gids=frozenset({77}))
     assert access.allows(Peer(0, 0, 1))
-    assert access.allows(Peer(uid=2**31, gid=77, pid=1))  # a uid without an entry has its one group
-    assert not access.allows(Peer(uid=2**31, gid=78, pid=1))
+    for groups in ((), None):
+        assert access.allows(Peer(2**31, 77, 1, groups))
+        assert not access.allows(Peer(2**31, 78, 1, groups))  # a uid without an entry has its one group
+    assert access.allows(Peer(2**31, 78, 1, groups=(76, 77)))
+    # Groups that the process gave up do not count, whatever the database says. It is asked where the kernel is silent.
     monkeypatch.setattr(os, "getgrouplist", lambda _user, gid: [gid, 77])
-    assert access.allows(Peer(uid=os.getuid() or 1, gid=1, pid=1))
+    uid = os.getuid() or 1
+    assert not access.allows(Peer(uid, 1, 1, groups=()))
+    assert access.allows(Peer(uid, 1, 1, groups=None))
+    assert access.allows_user(uid)
+    assert not access.allows_user(2**31)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +17,6 @@ from glidecached.upstream.identity import Address
 from support.process import ROOT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from glidecached.config.resolved import Config
 
 EXAMPLE = ROOT / "glidecached.toml.example"
@@ -179,3 +179,80 @@ def test_the_example_documents_every_key_with_its_default(section: str) -> None:
         is_scalar = isinstance(field.default, (bool, int))
         if line[1] and is_scalar:
             assert shown == str(field.default).lower(), f"{field.name}: the example shows another default"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[upstreams.default]\naddresses = ['valkey://app:hunter2@h:1']",
+        "[upstreams.default]\naddresses = 'valkey://app:hunter2@h:1'",
+        UPSTREAM + "password_file = 'hunter2'",
+        UPSTREAM + "password = 'hunter2'",
+        UPSTREAM + "username = 'app'\npassword = 'hunter2'",
+    ],
+)
+def test_a_password_that_stands_in_the_file_itself_is_not_shown(file: Path, text: str) -> None:
+    assert "hunter2" not in "".join(faults(file, text))
+
+
+@pytest.mark.parametrize("name", ["password_file", "tls_key_file"])
+@pytest.mark.parametrize(
+    ("mode", "fault"), [(0o644, "can read it (mode 0644)"), (0o642, "can write it (mode 0642)"), (0o640, "")]
+)
+def test_secrets_that_others_can_reach_are_refused(file: Path, name: str, mode: int, fault: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="glidecached-config-") as place:
+        secret = Path(place) / "secret"
+        secret.write_text("hunter2")
+        secret.chmod(mode)
+        text = f"{UPSTREAM}{name} = '{secret}'\n"
+        if name == "tls_key_file":
+            text += f"use_tls = true\ntls_cert_file = '{secret}'\n"
+        Path(place).chmod(0o755)
+        if not fault and name == "password_file":
+            assert loaded(file, text).upstreams["default"].target.credentials.password == "hunter2"
+            return
+        found = "".join(faults(file, text))
+        assert (f"[upstreams.default] {name} = '{secret}': other users {fault}" in found) == bool(fault)
+        assert "hunter2" not in found
+        # In a directory that is closed to others the file is closed too: services' credentials stand there.
+        Path(place).chmod(0o750)
+        assert "other users" not in "".join(_faults_or_nothing(file, text))
+
+
+def test_authorities_that_others_can_change_are_refused(file: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="glidecached-config-") as place:
+        Path(place).chmod(0o755)
+        authority = Path(place) / "ca.pem"
+        authority.write_bytes(trustme.CA().cert_pem.bytes())
+        text = f"{UPSTREAM}use_tls = true\ntls_ca_file = '{authority}'"
+        authority.chmod(0o644)
+        loaded(file, text)
+        authority.chmod(0o666)
+        (fault,) = faults(file, text)
+        assert "other users can write it (mode 0666)" in fault
+
+
+def _faults_or_nothing(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    try:
+        load(file)
+    except ConfigError as error:
+        return error.faults
+    return []
+
+
+@pytest.mark.parametrize("key", ["allow_users", "allow_groups"])
+def test_a_caches_list_is_a_part_of_its_upstreams(file: Path, key: str) -> None:
+    cache = "[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = 0\n"
+    config = loaded(file, f"{UPSTREAM}{key} = ['61001', '61002']\n{cache}{key} = ['61002']")
+    access = config.caches["c"].access
+    assert {"allow_users": access.uids, "allow_groups": access.gids}[key] == {61002}
+    (fault,) = faults(file, f"{UPSTREAM}{key} = ['61001']\n{cache}{key} = ['61001', '61003']")
+    assert f"[caches.c] {key}: {'uid' if key == 'allow_users' else 'gid'} 61003 may not use" in fault
+    loaded(file, f"{UPSTREAM}{cache}{key} = ['61003']")  # everybody may use the upstream
+
+
+@pytest.mark.parametrize("key", ["allow_users", "allow_groups"])
+def test_numbers_that_no_user_can_have(file: Path, key: str) -> None:
+    (fault,) = faults(file, f"{UPSTREAM}{key} = ['4294967295']")
+    assert "the largest is 4294967294" in fault

@@ -224,3 +224,25 @@ def test_open_requests_forget_peers_without_any() -> None:
     assert not requests.enter(b"a")
     requests.leave(b"a")
     assert (requests.total, requests._counts) == (0, {})
+
+
+@pytest.mark.parametrize("depth", [3, 900, 1_020])
+def test_what_is_shown_of_a_message_is_bounded(desk: Desk, depth: int) -> None:
+    """`repr` of what is nested so deeply fails; of what is long it costs what the message may cost."""
+    nested: Any = []
+    for _ in range(depth):
+        nested = [nested]
+    [[_, status, (code, text)]] = desk.ask([nested, 5, INSTANCE, FAR_NS])
+    assert (status, code) == (protocol.STATUS_ERROR, protocol.ERROR_PROTOCOL)
+    assert text.startswith("unknown operation [[[...]]]")
+
+
+@pytest.mark.parametrize("depth", [2, 2_000])
+def test_sets_within_sets_are_not_decoded(depth: int) -> None:
+    """None could be made, and a message of 1.4 KB with 200 of them would take all of the stack there is."""
+    frame = b"\x90"
+    for _ in range(depth):
+        frame = b"\x91\xc9" + len(frame).to_bytes(4) + b"\x01" + frame
+    with pytest.raises(ValueError, match="unknown msgpack extension 1"):
+        protocol.unpack(frame)
+    assert protocol.unpack(protocol.pack([{2**70, b"x"}])) == [{2**70, b"x"}]

@@ -12,8 +12,9 @@ import pytest
 from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecached.access import Access
 from glidecached.pools.leftovers import Leftovers, remove_all
-from glidecached.pools.origin import PoolKey, PoolOrigin, decode_origin
+from glidecached.pools.origin import Admission, PoolKey, PoolOrigin, decode_origin
 from glidecached.pools.registry import ConfiguredCache, PoolRegistry
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.identity import Address, Identity
@@ -56,7 +57,12 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
     """Registries of daemons that follow each other in one directory."""
     made: list[PoolRegistry] = []
 
-    def daemon(*caches: ConfiguredCache, max_total_cache_kb: int = 10_000, warm: bool = True) -> PoolRegistry:
+    def daemon(
+        *caches: ConfiguredCache,
+        max_total_cache_kb: int = 10_000,
+        warm: bool = True,
+        accesses: dict[str, Access] | None = None,
+    ) -> PoolRegistry:
         registry = PoolRegistry(
             loop,
             tmp_path,
@@ -69,7 +75,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
         made.append(registry)
         for cache in caches:
             registry.configure(cache)
-        registry.inherit()
+        registry.inherit(accesses or {})
         return registry
 
     yield daemon
@@ -237,7 +243,47 @@ def test_a_daemon_that_is_not_warm_leaves_and_takes_nothing(
 
 def test_an_origin_survives_its_text() -> None:
     origin = PoolOrigin(
-        key=NAMED, identity=identity(3), settings=settings(enable_metrics=True), configured=True
+        key=NAMED,
+        identity=identity(3),
+        settings=settings(enable_metrics=True),
+        configured=True,
+        admission=Admission(upstream="u", access=Access(uids=frozenset({5}), gids=frozenset({6, 7}))),
     )
     assert decode_origin(origin.encode()) == origin
-    assert decode_origin(origin.encode().replace(b'"form": 1', b'"form": 2')) is None
+    assert decode_origin(origin.encode().replace(b'"form": 2', b'"form": 1')) is None
+
+
+def test_c19_a_pool_whose_list_has_changed_begins_anew(
+    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who has mapped the old files would go on reading what comes."""
+    caplog.set_level(logging.INFO)
+    both, one = (Access(uids=frozenset(uids)) for uids in ((5, 6), (5,)))
+    first = start()
+    pool = first.join(NAMED, identity(), settings(), Admission(upstream="u", access=both))
+    pool.store(b"k", STRING, b"v", 1)
+    reader = reader_of(pool)
+    first.close()
+    second = start(accesses={"u": one})
+    new = second.join(NAMED, identity(), settings(), Admission(upstream="u", access=one))
+    assert new.lookup(b"k", STRING, 0) is None
+    assert not reader.trusted
+    assert "other users may use it now" in caplog.text
+    second.close()
+    third = start(accesses={"u": one})
+    assert (
+        third.join(NAMED, identity(), settings(), Admission(upstream="u", access=one)).admission.access == one
+    )
+    assert caplog.text.count("other users may use it now") == 1
+
+
+def test_a_pool_whose_upstream_is_gone_is_removed(
+    start: Callable[..., PoolRegistry], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    first = start()
+    first.join(NAMED, identity(), settings(), Admission(upstream="u"))
+    first.close()
+    start(accesses={"other": Access()})
+    assert "its upstream 'u' is no longer in the configuration" in caplog.text
+    assert list(tmp_path.iterdir()) == []

@@ -95,7 +95,7 @@ def test_messages_come_with_what_the_kernel_says_of_their_sender(router: RouterS
     peer.send(b"hello")
     ((identity, sender, message),) = take(router)
     assert message == b"hello"
-    assert sender == Peer(os.getuid(), os.getgid(), os.getpid())
+    assert sender == Peer(os.getuid(), os.getgid(), os.getpid(), tuple(os.getgroups()))
     assert router.send(identity, b"answer")
     assert receive(router, peer) == b"answer"
 

@@ -1,0 +1,31 @@
+"""Files that the configuration names: read once, and refused where other users could read a secret or change them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+class ExposedFileError(Exception):
+    """Others have a right to the file that they must not have: `args[0]` says which, and what would be right."""
+
+
+def read_file(path: str, *, secret: bool) -> bytes:
+    """What is in the file. Raises `ExposedFileError` and `OSError`.
+
+    Nobody but its owner and its group may be able to write it; nor, of a `secret`, to read it. What stands in a
+    directory that is closed to others is closed to them, whatever its own mode: so do services' credentials.
+    """
+    with Path(path).open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        exposed = mode & (stat.S_IROTH | stat.S_IWOTH if secret else stat.S_IWOTH)
+        if exposed and _is_reachable_by_others(path):
+            verb = "read" if exposed & stat.S_IROTH else "write"
+            message = f"other users can {verb} it (mode {stat.S_IMODE(mode):04o}); chmod o= {path}"
+            raise ExposedFileError(message)
+        return file.read()
+
+
+def _is_reachable_by_others(path: str) -> bool:
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in Path(path).resolve().parents)
