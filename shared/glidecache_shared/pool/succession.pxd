@@ -19,7 +19,7 @@ cdef class Succession:
     cdef bint weeded
 
     cdef bint _narrow(self, uint32_t count, uint64_t now) noexcept
-    cdef bint _weed(self, uint32_t count) noexcept
+    cdef bint _weed(self, uint32_t count, uint64_t now) noexcept
     cdef int _make_room(self) except -1
     cdef int _copy(self, uint32_t record) except -1
     cdef int _reconcile(self) except -1

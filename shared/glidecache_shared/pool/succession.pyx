@@ -27,6 +27,7 @@ from glidecache_shared.pool.layout cimport (
     gc_cursor_enter,
     gc_cursor_write,
     gc_entry,
+    gc_entry_expires_ns,
     gc_entry_open,
     gc_granules,
     gc_load_relaxed_u64,
@@ -115,7 +116,7 @@ cdef class Succession:
 
     cdef bint _narrow(self, uint32_t count, uint64_t now) noexcept:
         """Bring the old generation below the new bound, by at most `count` evictions; whether it is."""
-        if not self.weeded and not self._weed(count):
+        if not self.weeded and not self._weed(count, now):
             return False
         while self.old.header.charged_bytes > self.wanted_bytes:
             if count == 0 or not self.old._evict(now):
@@ -124,17 +125,21 @@ cdef class Succession:
         self.old.bound_bytes = self.wanted_bytes
         return True
 
-    cdef bint _weed(self, uint32_t count) noexcept:
+    cdef bint _weed(self, uint32_t count, uint64_t now) noexcept:
         """Evict what alone is over the new bound, before anything that is not has to make room; whether that is done."""
         cdef gc_entry entry
         cdef gc_cursor cursor
+        cdef uint64_t expires
         cdef uint32_t end = min(<uint64_t>self.at + count, <uint64_t>self.old.records.count)
         while self.at < end:
             if self.old.records.notes[self.at].granule != 0:
                 gc_entry_open(self.old.view, self.old.records.notes[self.at].granule, &entry, &cursor)
                 if gc_charge(entry.key_bytes, entry.payload_bytes) > self.wanted_bytes:
+                    expires = gc_entry_expires_ns(&entry)
                     self.old._remove(self.at)
-                    self.old._count(&self.old.header.evictions)
+                    self.old._count(
+                        &self.old.header.expirations if expires != 0 and now >= expires
+                        else &self.old.header.evictions)
             self.at += 1
         if self.at < self.old.records.count:
             return False
