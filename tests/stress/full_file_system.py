@@ -133,8 +133,5 @@ def _mount(directory: str, size_kb: int) -> None:
 
 
 if __name__ == "__main__":
-    print(
-        json.dumps(
-            {"fill": fill, "refill": refill, "succeed": succeed}[sys.argv[1]](**json.loads(sys.argv[2]))
-        )
-    )  # noqa: T201  # the answer to the test
+    tasks = {"fill": fill, "refill": refill, "succeed": succeed}
+    print(json.dumps(tasks[sys.argv[1]](**json.loads(sys.argv[2]))))  # noqa: T201  # the answer to the test
