@@ -65,8 +65,8 @@ SECTIONS = {
     "upstreams": (
         "[upstreams.NAME]",
         (
-            "One table per upstream: clients ask for it by its name, and for `default` when they say nothing. Without any "
-            "table, `default` is `127.0.0.1:6379`. A name has 1 to 200 printable characters."
+            "One table per upstream: clients ask for it by its name, and for `default` when they say nothing. Without "
+            "any table, `default` is `127.0.0.1:6379`. A name has 1 to 200 printable characters."
         ),
     ),
     "caches": (
