@@ -10,17 +10,15 @@ import pytest
 
 from glidecache import ClientSideCache, ConfigurationError, RequestError, ServerCredentials
 from support.clients import AnyClient, at
-from support.daemon import to_toml
-from support.valkey_server import HOST
+from support.daemon import Daemon, to_toml
+from support.valkey_server import HOST, ValkeyServer
 from support.waiting import wait_until
 from support.worker_tasks import is_genuine, stamped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from support.connector import Connector
-    from support.daemon import Daemon
-    from support.valkey_server import ValkeyServer
 
 KEYS = [f"key-{number}" for number in range(300)]
 PATIENCE_S = 60
@@ -67,14 +65,48 @@ class Reloadable:
         return found
 
 
-@pytest.fixture
-def reloadable(start_daemon: Callable[..., Daemon], own_valkey: ValkeyServer) -> Reloadable:
-    tables: dict[str, Any] = {
-        "upstreams": {"default": {"addresses": [f"{HOST}:{own_valkey.port}"]}},
+def base_tables(server: ValkeyServer) -> dict[str, Any]:
+    return {
+        "upstreams": {"default": {"addresses": [f"{HOST}:{server.port}"]}},
         "caches": {"catalog": {"max_cache_kb": 1024, "entry_ttl_ms": 0, "enable_metrics": True}},
     }
+
+
+@pytest.fixture(scope="module")
+def own_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """One for all tests here: they begin with the same keys."""
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def common(tmp_path_factory: pytest.TempPathFactory, own_valkey: ValkeyServer) -> Iterator[Reloadable]:
+    """A daemon for all tests here, which therefore also goes through all their reloads one after the other."""
+    tables = base_tables(own_valkey)
+    daemon = Daemon(tmp_path_factory.mktemp("reloaded"), tables)
+    daemon.start()
+    yield Reloadable(daemon, tables)
+    try:
+        assert "Traceback" not in daemon.log_text()
+    finally:
+        daemon.discard()
+
+
+@pytest.fixture
+def reloadable(common: Reloadable, own_valkey: ValkeyServer) -> Reloadable:
+    """The daemon with the usual tables and an empty cache."""
+    own_valkey.reset()
     own_valkey.admin.mset({key: stamped(key, number) for number, key in enumerate(KEYS)})
-    return Reloadable(start_daemon(**tables), tables)
+    if not common.daemon.running:
+        common.daemon.start()
+    common.tables.clear()
+    common.tables.update(base_tables(own_valkey), caches={})
+    common.reload()
+    common.tables.update(base_tables(own_valkey))
+    common.reload()
+    return common
 
 
 def attach(connect: Connector, reloadable: Reloadable, **configuration: Any) -> AnyClient:
@@ -266,11 +298,11 @@ def test_c18_a_new_password_is_used_for_new_connections_and_the_pool_stays(
     password = tmp_path / "password"
     password.write_text("one")
     own_valkey.admin.acl_setuser("app", enabled=True, passwords=["+one"], categories=["+@all"], keys=["*"])
-    reloadable.tables["upstreams"]["default"] |= {"username": "app", "password_file": str(password)}
-    reloadable.daemon.stop()
-    reloadable.write()
-    reloadable.daemon.start()
-    client = attach(connect, reloadable)
+    user = {"username": "app", "password_file": str(password)}
+    reloadable.tables["upstreams"]["app"] = {**reloadable.tables["upstreams"]["default"], **user}
+    reloadable.tables["caches"]["catalog"]["upstream"] = "app"
+    reloadable.reload()
+    client = attach(connect, reloadable, upstream="app")
     own = connect(
         ClientSideCache.create(64, 0),
         **at(reloadable.daemon, own_valkey, credentials=ServerCredentials(username="app", password="one")),
