@@ -4,7 +4,7 @@
 #   make test         the whole test suite (PYTEST_ARGS="-k c10" for a part of it)
 #   make demo         four worker processes on one pool, with live numbers
 #   make lint         ruff, mypy --strict
-#   make format       ruff's formatter, its safe fixes, and the coverage of the contract
+#   make format       ruff's formatter, its safe fixes, the coverage of the contract, the configuration's reference
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
@@ -73,6 +73,7 @@ format: core
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 	@$(BIN)/python scripts/contract_coverage.py
+	@$(BIN)/python tools/generate_configuration.py
 
 bench-quick: core
 	@$(LOCKED_MAKE) $(GLIDE)

@@ -21,10 +21,11 @@ from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
 from glidecached.operations.data import DataOperations
 from glidecached.operations.watching import WatchOperations
+from glidecached.pools.configured import configured_caches
 from glidecached.pools.directory import PoolDirectory, default_pool_dir
 from glidecached.pools.leftovers import Leftovers, remove_all
-from glidecached.pools.origin import Admission
-from glidecached.pools.registry import ConfiguredCache, PoolRegistry
+from glidecached.pools.registry import PoolRegistry
+from glidecached.reload.reloading import Parts, Reloading
 from glidecached.service_manager import notify
 from glidecached.session import Sessions
 from glidecached.upstream.directory import Upstreams
@@ -34,24 +35,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.config.resolved import Config
+    from glidecached.reload.source import Source
     from glidecached.runtime import OwnedRuntimeDir
 
 logger = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _DRAIN_INTERVAL_MS = 10
 
 
 class Server:
     """One daemon: made, `run` once, then closed. Not for threads.
 
-    `warm`: pools are taken over from the daemon before, and left to the next one. The runtime directory stays its
-    maker's, and has to be released after `close`. Raises from construction `DirectoryLockedError`, `PoolDirectoryError`
-    or `OSError`, having undone what it did.
+    `source`: the configuration's file, which SIGHUP has read again. `warm`: pools are taken over from the daemon
+    before, and left to the next one. The runtime directory stays its maker's, and has to be released after `close`.
+    Raises from construction `DirectoryLockedError`, `PoolDirectoryError` or `OSError`, having undone what it did.
     """
 
-    def __init__(self, config: Config, directory: OwnedRuntimeDir, *, warm: bool) -> None:
+    def __init__(
+        self, config: Config, directory: OwnedRuntimeDir, *, warm: bool, source: Source | None = None
+    ) -> None:
         self._config = config
+        self._source = source
         self._warm = warm
         self._started_ns = time.monotonic_ns()
         self._instance_id = secrets.randbits(62) + 1
@@ -78,8 +83,12 @@ class Server:
         return self._pool_directory.path
 
     def run(self, ready: Callable[[], object]) -> None:
-        """Serve until SIGTERM or SIGINT; `ready` is called once clients can come."""
-        with self._loop.signals(_SIGNALS, self._stop):
+        """Serve until SIGTERM or SIGINT; `ready` is called once clients can come. A SIGHUP held back counts now."""
+        with (
+            self._loop.signals(_SIGNALS, self._stop),
+            self._loop.signals((signal.SIGHUP,), lambda _number: self._reloading.request()),
+        ):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
             self._loop.set_intake(self._socket.descriptor, self._front)
             self._pools.start()
             notify("READY=1")
@@ -118,15 +127,8 @@ class Server:
             next_number=next_number,
             leftovers=Leftovers(self._pool_directory.path) if self._warm else None,
         )
-        for cache in config.caches.values():
-            self._pools.configure(
-                ConfiguredCache(
-                    name=cache.name,
-                    identity=config.upstreams[cache.upstream].target.identity,
-                    settings=cache.settings,
-                    admission=Admission(upstream=cache.upstream, access=config.access_to(cache)),
-                )
-            )
+        for cache in configured_caches(config):
+            self._pools.configure(cache)
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
         self._front = Front(
@@ -140,6 +142,22 @@ class Server:
         data = DataOperations(self._sessions, next_number)
         watching = WatchOperations(loop, self._sessions, next_number)
         admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
+        self._reloading = Reloading(
+            loop,
+            config,
+            self._source,
+            Parts(
+                socket=self._socket,
+                front=self._front,
+                sessions=self._sessions,
+                upstreams=self._upstreams,
+                pools=self._pools,
+                attach=attach,
+                admin=admin,
+                begun=lambda: notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1_000}"),
+                done=lambda: notify("READY=1"),
+            ),
+        )
         self._front.serve(
             {
                 protocol.HELLO: admin.hello,
@@ -179,7 +197,7 @@ class Server:
                 "accepted_requests": self._front.accepted,
                 "open_requests": self._front.open_requests,
                 "refused": dict(self._front.refused),
-                "max_total_cache_kb": self._config.daemon.max_total_cache_kb,
+                "max_total_cache_kb": self._pools.max_total_cache_kb,
             },
             "upstreams": self._upstreams.stats(),
             "caches": self._pools.stats(),
@@ -194,7 +212,8 @@ class Server:
         self._stopping = True
         logger.info("%s: stopping", signal.Signals(number).name)
         notify("STOPPING=1")
-        until_ns = time.monotonic_ns() + self._config.daemon.stop_timeout_ms * 1_000_000
+        self._reloading.stop()
+        until_ns = time.monotonic_ns() + self._reloading.config.daemon.stop_timeout_ms * 1_000_000
         self._socket.hide()
         # What has already arrived counts as accepted: its senders cannot know better.
         while not self._front.receive() and time.monotonic_ns() < until_ns:

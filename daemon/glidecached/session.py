@@ -28,8 +28,9 @@ class Session:
     """One client's upstream, its pool if it has one, and the order of its commands.
 
     `floor` is the number of its last command that is not a known read, in the daemon's one count of what is sent: only
-    flights above it may answer the client's reads (contract C7a, C22). `watches` has what its
-    threads and event loops watch, each by its number. A session belongs to one uid; forks share it.
+    flights above it may answer the client's reads (contract C7a, C22). `upstream_name` is None where the client brought
+    its own. `watches` has what its threads and event loops watch, each by its number. A session belongs to one uid;
+    forks share it.
     """
 
     __slots__ = (
@@ -41,6 +42,7 @@ class Session:
         "session_id",
         "uid",
         "upstream",
+        "upstream_name",
         "used_ns",
         "watches",
     )
@@ -54,10 +56,12 @@ class Session:
         *,
         awaits_proof: bool,
         read_from: str = PRIMARY,
+        upstream_name: str | None = None,
     ) -> None:
         self.session_id = session_id
         self.uid = uid
         self.upstream = upstream
+        self.upstream_name = upstream_name
         self.pool = pool
         self.awaits_proof = awaits_proof
         self.read_from = read_from
@@ -92,9 +96,10 @@ class Sessions:
     """
 
     def __init__(self, loop: Loop, max_sessions: int, idle_seconds: int) -> None:
+        """Both bounds may be set anew at any time."""
         self._loop = loop
-        self._max_sessions = max_sessions
-        self._idle_ns = idle_seconds * 1_000_000_000
+        self.max_sessions = max_sessions
+        self.idle_seconds = idle_seconds
         self._by_id: OrderedDict[int, Session] = OrderedDict()
         self._ids = itertools.count(1)
         loop.call_later(_SWEEP_MS, self._forget_idle)
@@ -103,13 +108,26 @@ class Sessions:
         return len(self._by_id)
 
     def open(
-        self, uid: int, upstream: Upstream, pool: Pool | None, *, awaits_proof: bool, read_from: str = PRIMARY
+        self,
+        uid: int,
+        upstream: Upstream,
+        pool: Pool | None,
+        *,
+        awaits_proof: bool,
+        read_from: str = PRIMARY,
+        upstream_name: str | None = None,
     ) -> Session:
         """Make a session."""
-        if len(self._by_id) >= self._max_sessions:
+        while len(self._by_id) >= self.max_sessions:
             self._forget(next(iter(self._by_id)))
         session = Session(
-            next(self._ids), uid, upstream, pool, awaits_proof=awaits_proof, read_from=read_from
+            next(self._ids),
+            uid,
+            upstream,
+            pool,
+            awaits_proof=awaits_proof,
+            read_from=read_from,
+            upstream_name=upstream_name,
         )
         self._by_id[session.session_id] = session
         upstream.sessions += 1
@@ -133,6 +151,13 @@ class Sessions:
         if session is not None and session.uid == uid:
             self._forget(session_id)
 
+    def end(self, concerned: Callable[[Session], bool]) -> int:
+        """Forget those that are concerned, so that their clients attach again; how many there were."""
+        found = [session.session_id for session in self._by_id.values() if concerned(session)]
+        for session_id in found:
+            self._forget(session_id)
+        return len(found)
+
     def _forget(self, session_id: int) -> None:
         session = self._by_id.pop(session_id)
         session.upstream.sessions -= 1
@@ -141,7 +166,7 @@ class Sessions:
 
     def _forget_idle(self) -> None:
         self._loop.call_later(_SWEEP_MS, self._forget_idle)
-        oldest_ns = time.monotonic_ns() - self._idle_ns
+        oldest_ns = time.monotonic_ns() - self.idle_seconds * 1_000_000_000
         while self._by_id:
             session_id, session = next(iter(self._by_id.items()))
             if session.used_ns > oldest_ns:

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.pool.succession import Succession
 from support.pool_model import NS_PER_MS, PoolModel, as_model_value, longest_payload, numbered_value
 
 BOOT_NS = 1_000_000_000_000
@@ -167,6 +168,43 @@ class PoolMachine(RuleBasedStateMachine):
     @rule()
     def flush(self) -> None:
         assert self.store.flush() == self.model.flush()
+
+    @rule(
+        max_cache_kb=st.sampled_from([1, 2, 3, 5, 8, 16, 64, 256]),
+        entry_ttl_ms=st.sampled_from([None, 0, 1, 1000]),
+        step=st.sampled_from([1, 7, 256]),
+    )
+    def change_bound_and_ttl(self, max_cache_kb: int, entry_ttl_ms: int | None, step: int) -> None:
+        """As a reload does: the next generation has what fits of this one, in the order in which it would leave."""
+        if entry_ttl_ms is not None:
+            self.store.set_ttl(entry_ttl_ms)
+            self.model.set_ttl(entry_ttl_ms)
+            self.ttl_ns = entry_ttl_ms * NS_PER_MS
+        now = self.tick()
+        self.model.set_bound(max_cache_kb * 1024, now)
+        succession = Succession(
+            self.store,
+            self.directory,
+            os.path.basename(self.store.pool_path).split(".")[0],  # noqa: PTH119 - a name, not a place
+            self.store.generation + 1,
+            max_cache_kb=max_cache_kb,
+            entry_ttl_ms=self.ttl_ns // NS_PER_MS,
+            eviction_policy=self.policy,
+            enable_metrics=True,
+            instance_id=1,
+            grace_ms=GRACE_MS,
+            pool_mode=0o640,
+            board_mode=0o660,
+            now_ns=now,
+        )
+        while not succession.step(step, now):
+            assert not self.readers[0].retired
+        old, self.store = self.store, succession.finish(now)
+        assert all(reader.retired for reader in self.readers)
+        old.unlink()
+        old.close()
+        self.readers = [self.open_reader(), self.open_reader()]
+        assert self.store.max_bytes == self.model.max_bytes
 
     @rule(which=st.integers(0, 1))
     def reopen_a_reader(self, which: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolFull, PoolStore
+from glidecache_shared.pool.succession import Succession
 
 SETTINGS: dict[str, Any] = {
     "max_cache_kb": 64 * 1024,
@@ -92,9 +93,45 @@ def refill(*, directory: str, size_kb: int) -> dict[str, Any]:
     }
 
 
+def succeed(*, directory: str, size_kb: int) -> dict[str, Any]:
+    """Change the bound of a pool beside which there is no room for another; up, and down."""
+    _mount(directory, size_kb)
+    store = PoolStore.create(directory, "full", 1, **(SETTINGS | {"max_cache_kb": size_kb * 2 // 3}))
+    reader = PoolReader(store.pool_path, store.board_path)
+    for number in range(10_000):
+        store.insert(b"%d" % number, STRING, b"v" * 1_000, number + 1)
+    outcomes: list[dict[str, Any]] = []
+    for generation, bound_kb in ((2, size_kb), (3, size_kb * 3 // 5)):
+        before = store.metrics().entry_count
+        modes = {"pool_mode": 0o600, "board_mode": 0o600}
+        settings = SETTINGS | {"max_cache_kb": bound_kb}
+        succession = Succession(store, directory, "full", generation, **settings, **modes)
+        refused = ""
+        try:
+            while not succession.step(100):
+                pass
+        except PoolFull as error:
+            refused = str(error)
+        succession.abandon()
+        store.check_integrity()
+        outcomes.append(
+            {
+                "refused": refused,
+                "before": before,
+                "count": store.metrics().entry_count,
+                "found": sum(reader.get(key) == b"v" * 1_000 for key, _ in store.entries()),
+                "bound_kb": store.max_bytes // 1024,
+                "within": store.charged_bytes <= store.max_bytes,
+                "files": sorted(path.name for path in Path(directory).iterdir()),
+            }
+        )
+    return {"larger": outcomes[0], "smaller": outcomes[1]}
+
+
 def _mount(directory: str, size_kb: int) -> None:
     subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={size_kb}k", "tmpfs", directory], check=True)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"fill": fill, "refill": refill}[sys.argv[1]](**json.loads(sys.argv[2]))))  # noqa: T201  # the answer to the test
+    tasks = {"fill": fill, "refill": refill, "succeed": succeed}
+    print(json.dumps(tasks[sys.argv[1]](**json.loads(sys.argv[2]))))  # noqa: T201  # the answer to the test

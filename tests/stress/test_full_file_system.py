@@ -66,6 +66,28 @@ def test_c8_memory_that_was_given_back_and_that_others_took_is_not_touched_again
     assert outcome["found"] == outcome["count"] > 0
 
 
+def test_c8_a_pool_whose_bound_changes_without_room_for_both_goes_on_within_the_smaller_bound(
+    start_worker: StartWorker, pool_directory: str
+) -> None:
+    size_kb = 4_096
+    outcome = start_worker(
+        "succeed",
+        module="stress.full_file_system",
+        launcher=OWN_MOUNTS,
+        directory=pool_directory,
+        size_kb=size_kb,
+    ).result()
+    for change in outcome.values():
+        assert "no room for a second generation" in change["refused"]
+        assert change["within"]
+        assert change["found"] == change["count"] > 1_000
+        assert change["files"] == ["full.1.board", "full.1.pool"]
+    assert outcome["larger"]["bound_kb"] == size_kb * 2 // 3
+    assert outcome["larger"]["count"] == outcome["larger"]["before"]
+    assert outcome["smaller"]["bound_kb"] == size_kb * 3 // 5
+    assert outcome["smaller"]["count"] < outcome["smaller"]["before"]
+
+
 @pytest.mark.parametrize("size_kb", [4, 8, 16])
 def test_a_file_system_without_room_for_an_empty_pool_is_said_to_be_full(
     start_worker: StartWorker, pool_directory: str, size_kb: int

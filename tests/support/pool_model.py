@@ -98,6 +98,18 @@ class PoolModel:
         self.charged_bytes += charge
         return True
 
+    def set_ttl(self, entry_ttl_ms: int) -> None:
+        """Another TTL, for entries stored from now on (C6)."""
+        self._ttl_ns = entry_ttl_ms * NS_PER_MS
+
+    def set_bound(self, max_bytes: int, now_ns: int) -> None:
+        """Another bound: what alone is over it leaves first, then victims in order, until the rest fits (C8 to C12)."""
+        self.max_bytes = max_bytes
+        for key in [key for key, entry in self.live.items() if entry.charge > max_bytes]:
+            self._leave(key, now_ns)
+        while self.charged_bytes > max_bytes:
+            self._evict(now_ns)
+
     def flush(self) -> int:
         """Remove everything, counting neither evictions nor expirations (C13)."""
         removed = len(self.live)
@@ -118,7 +130,9 @@ class PoolModel:
         return sorted(self.live, key=self._priority)
 
     def _evict(self, now_ns: int) -> None:
-        victim = min(self.live, key=self._priority)
+        self._leave(min(self.live, key=self._priority), now_ns)
+
+    def _leave(self, victim: bytes, now_ns: int) -> None:
         if self.live[victim].expired(now_ns):
             self._expirations += 1
         else:

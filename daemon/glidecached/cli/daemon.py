@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
-from glidecached.config.load import ConfigError, load
+from glidecached.config.load import ConfigError
 from glidecached.config.resolved import DEFAULT_UPSTREAM, Config, NamedUpstream
+from glidecached.reload.source import Source
 from glidecached.upstream.identity import Target, parse_address
 from glidecached.version import version
 
@@ -61,37 +62,37 @@ def main(
     log_level: str | None,
 ) -> None:
     """One shared-memory cache in front of Valkey for all the worker processes of this host."""
-    config = _load(config_path)
+    source = _source(config_path, log_level)
+    config = _load(source)
     if check_config:
-        click.echo(
-            f"{config_path or SYSTEM_CONFIG}: correct"
-            if _has_file(config_path)
-            else "no file: the defaults are correct"
-        )
+        click.echo(f"{source.path}: correct" if source is not None else "no file: the defaults are correct")
         return
     logging.basicConfig(
         level=(log_level or config.daemon.log_level).upper(),
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
-    sys.exit(_serve(config, find_runtime_dir(runtime_dir or config.daemon.runtime_dir), embedded=embedded))
+    directory = find_runtime_dir(runtime_dir or config.daemon.runtime_dir)
+    sys.exit(_serve(config, source, directory, embedded=embedded))
 
 
-def _has_file(path: Path | None) -> bool:
-    return path is not None or SYSTEM_CONFIG.exists()
+def _source(path: Path | None, log_level: str | None) -> Source | None:
+    if path is None and not SYSTEM_CONFIG.exists():
+        return None
+    return Source(path or SYSTEM_CONFIG, log_level=log_level)
 
 
-def _load(path: Path | None) -> Config:
-    if not _has_file(path):
+def _load(source: Source | None) -> Config:
+    if source is None:
         return Config()
     try:
-        return load(path or SYSTEM_CONFIG)
+        return source.load()
     except ConfigError as error:
         for fault in error.faults:
             click.echo(fault, err=True)
         sys.exit(EXIT_CONFIGURATION)
 
 
-def _serve(config: Config, directory: str, *, embedded: bool) -> int:
+def _serve(config: Config, source: Source | None, directory: str, *, embedded: bool) -> int:
     """Run the daemon; the exit status."""
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.core_dumps import prevent_core_dumps
@@ -107,6 +108,9 @@ def _serve(config: Config, directory: str, *, embedded: bool) -> int:
     # Until the loop takes the signals over, either of them undoes what was done so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
+        # A reload that is asked for now is held back until the daemon can do it: taking pools over may take its time.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         try:
             owned = OwnedRuntimeDir(directory)
             stack.callback(owned.release)
@@ -115,7 +119,7 @@ def _serve(config: Config, directory: str, *, embedded: bool) -> int:
                 stack.callback(valkey_server.stop)
                 config = _with_embedded(config, valkey_server.address)
             # What an embedded server had is gone with it.
-            server = Server(config, owned, warm=not embedded)
+            server = Server(config, owned, warm=not embedded, source=None if embedded else source)
         except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
             click.echo(f"glidecached cannot start: {error}", err=True)
             return _EXIT_FAILURE

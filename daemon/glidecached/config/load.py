@@ -42,6 +42,11 @@ class ConfigError(Exception):
 
 def load(path: Path) -> Config:
     """Read and check the file, and the files that it names. Raises `ConfigError`."""
+    return resolve(path, read(path))
+
+
+def read(path: Path) -> File:
+    """What the file says, each value by itself right. Raises `ConfigError`."""
     try:
         with path.open("rb") as file:
             content = tomllib.load(file)
@@ -50,9 +55,13 @@ def load(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: not a TOML file: {error}"]) from error
     try:
-        form = TypeAdapter(File).validate_python(content)
+        return TypeAdapter(File).validate_python(content)
     except ValidationError as error:
         raise ConfigError([f"{path}: {_describe(fault)}" for fault in error.errors()]) from error
+
+
+def resolve(path: Path, form: File) -> Config:
+    """What a file that says `form` stands for; reads the files that it names. Raises `ConfigError`."""
     resolver = _Resolver(path)
     config = resolver.resolve(form)
     if resolver.faults:
@@ -102,6 +111,7 @@ class _Resolver:
             daemon=form.daemon,
             caches={name: self._cache(name, cache) for name, cache in form.caches.items()},
             admin_uids=frozenset(self._find(find_uid, form.daemon.admin_users, "[daemon] admin_users")),
+            form=form,
         )
         if form.upstreams:
             upstreams = {name: self._upstream(name, upstream) for name, upstream in form.upstreams.items()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from glidecached.access import Access
-from glidecached.config.schema import DaemonSettings
+from glidecached.config.schema import DaemonSettings, File
 from glidecached.upstream.identity import Address, Target
 from glidecached.upstream.options import UpstreamOptions
 
@@ -47,12 +47,16 @@ def _default_upstreams() -> Mapping[str, NamedUpstream]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that the daemon is told at its start. What is not given has the documented defaults."""
+    """Everything that the daemon is told at its start. What is not given has the documented defaults.
+
+    `form` is the file that it came from, for a reload to compare with.
+    """
 
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
     upstreams: Mapping[str, NamedUpstream] = field(default_factory=_default_upstreams)
     caches: Mapping[str, NamedCache] = field(default_factory=dict)
     admin_uids: frozenset[int] = frozenset()
+    form: File = field(default_factory=File)
 
     def access_to(self, cache: NamedCache) -> Access:
         """Who may use the cache and open its files: its own list, which is a part of its upstream's, or that one."""

@@ -28,7 +28,6 @@ class PeerConnection:
 
     __slots__ = (
         "_max_message_bytes",
-        "_max_unsent",
         "_socket",
         "_stream",
         "_unsent",
@@ -37,6 +36,7 @@ class PeerConnection:
         "descriptor",
         "ended",
         "identity",
+        "max_unsent",
         "peer",
         "watches_room",
     )
@@ -56,7 +56,7 @@ class PeerConnection:
         self._socket = connected
         self._stream = Stream(b"ROUTER", max_message_bytes)
         self._max_message_bytes = max_message_bytes
-        self._max_unsent = max_unsent
+        self.max_unsent = max_unsent
         self._unsent: deque[bytes | memoryview] = deque()
         self._unsent_bytes = 0
         self._append(self._stream.opening)
@@ -138,7 +138,7 @@ class PeerConnection:
     @property
     def _is_full(self) -> bool:
         """Whether as much is queued as one peer may leave unread: by number, or by the bytes of a longest message."""
-        return len(self._unsent) >= self._max_unsent or self._unsent_bytes >= self._max_message_bytes
+        return len(self._unsent) >= self.max_unsent or self._unsent_bytes >= self._max_message_bytes
 
     def _append(self, *parts: bytes) -> None:
         self._unsent.extend(parts)

@@ -64,6 +64,10 @@ class Front:
         self.refused: collections.Counter[str] = collections.Counter()
         """Messages and answers that went nowhere, by cause."""
 
+    def limit_requests(self, max_requests_per_peer: int) -> None:
+        """How many requests a connection may have open from now on; what is open already stays."""
+        self._max_requests_per_peer = self._open.max_per_peer = max_requests_per_peer
+
     def serve(self, operations: Mapping[int, Operation]) -> None:
         """Set the operations, by the protocol's numbers."""
         self._operations = operations

@@ -20,17 +20,17 @@ class Peer(NamedTuple):
 class OpenRequests:
     """How many requests each connection has open, up to a bound (architecture, failure model: "a client floods")."""
 
-    __slots__ = ("_counts", "_max_per_peer", "total")
+    __slots__ = ("_counts", "max_per_peer", "total")
 
     def __init__(self, max_per_peer: int) -> None:
-        self._max_per_peer = max_per_peer
+        self.max_per_peer = max_per_peer
         self._counts: dict[bytes, int] = {}
         self.total = 0
 
     def enter(self, identity: bytes) -> bool:
         """Count one more; False, and nothing counted, when there are too many."""
         count = self._counts.get(identity, 0)
-        if count >= self._max_per_peer:
+        if count >= self.max_per_peer:
             return False
         self._counts[identity] = count + 1
         self.total += 1

@@ -59,7 +59,7 @@ class RouterSocket:
         """
         self._path = Path(path)
         self._max_message_bytes = max_message_bytes
-        self._max_unsent = 2 * max_requests + _MORE_UNSENT
+        self._max_unsent = _unsent_for(max_requests)
         self._defer = defer
         self._by_identity: dict[bytes, PeerConnection] = {}
         self._by_descriptor: dict[int, PeerConnection] = {}
@@ -98,6 +98,12 @@ class RouterSocket:
     def settled(self) -> bool:
         """Whether everything that was read from the connections has been taken."""
         return not self._backlog
+
+    def limit_requests(self, max_requests: int) -> None:
+        """How many requests one peer may have open from now on, as at the start."""
+        self._max_unsent = _unsent_for(max_requests)
+        for connection in self._by_descriptor.values():
+            connection.max_unsent = self._max_unsent
 
     def receive(self, max_messages: int) -> Iterator[tuple[bytes, Peer, memoryview | ZmtpError]]:
         """Take what came, at most `max_messages`: the connection's identity, who it is, and the message.
@@ -276,3 +282,7 @@ class RouterSocket:
         reserve, self._reserve = self._reserve, -1
         if reserve >= 0:
             os.close(reserve)
+
+
+def _unsent_for(max_requests: int) -> int:
+    return 2 * max_requests + _MORE_UNSENT

@@ -37,7 +37,7 @@ class AdminOperations:
         self._about = about
         self._stats = stats
         self._pools = pools
-        self._admin_uids = admin_uids | {0, os.geteuid()}
+        self.admin_uids = admin_uids
 
     def hello(self, request: Request, body: list[Any]) -> None:
         """HELLO: agree on the protocol's version."""
@@ -88,7 +88,7 @@ class AdminOperations:
         need_fields(body, "cache_name")
         label = body[0]
         need(label, str, "cache_name")
-        if request.peer.uid not in self._admin_uids:
+        if request.peer.uid not in self.admin_uids | {0, os.geteuid()}:
             request.fail(ERROR_FORBIDDEN, "only root, the daemon's own user and admin_users may do this")
             return None
         return str(label)

@@ -46,13 +46,15 @@ class AttachOperations:
     name, or the servers have accepted them. A client that connects lazily while its servers cannot be reached gets a
     session without a pool; when its credentials have proved valid, that session is forgotten, and the client attaches
     again.
+
+    `config` may be set anew: clients whose attaching is under way begin again then.
     """
 
     def __init__(
         self, loop: Loop, config: Config, upstreams: Upstreams, pools: PoolRegistry, sessions: Sessions
     ) -> None:
         self._loop = loop
-        self._config = config
+        self.config = config
         self._upstreams = upstreams
         self._pools = pools
         self._sessions = sessions
@@ -62,6 +64,13 @@ class AttachOperations:
         need_fields(body, "spec")
         try:
             spec = read_spec(body[0])
+        except SpecError as error:
+            request.fail(ERROR_CONFIGURATION, str(error))
+        else:
+            self._begin(request, spec)
+
+    def _begin(self, request: Request, spec: AttachSpec) -> None:
+        try:
             named = self._find_named(spec)
             target = spec.target if named is None else named.target
             if target.credentials.tls is not None:
@@ -77,7 +86,7 @@ class AttachOperations:
         except TooManyUpstreamsError as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return
-        finish = functools.partial(self._finish, request, spec, named, upstream)
+        finish = functools.partial(self._finish, request, spec, self.config, named, upstream)
         request.expiry = (ERROR_CLOSING, f"the upstream {_names(target)} did not answer in time")
         if not spec.lazy_connect:
             upstream.submit(_CheckCall(request, finish))
@@ -98,17 +107,17 @@ class AttachOperations:
 
     def _find_named(self, spec: AttachSpec) -> NamedUpstream | None:
         if spec.upstream is None:
-            if not self._config.daemon.allow_adhoc_upstreams:
-                known = ", ".join(sorted(self._config.upstreams))
+            if not self.config.daemon.allow_adhoc_upstreams:
+                known = ", ".join(sorted(self.config.upstreams))
                 message = (
                     "the daemon's configuration does not let clients bring their own addresses "
                     f"(allow_adhoc_upstreams = false); ask for an upstream by its name: {known}"
                 )
                 raise SpecError(message)
             return None
-        named = self._config.upstreams.get(spec.upstream)
+        named = self.config.upstreams.get(spec.upstream)
         if named is None:
-            known = ", ".join(sorted(self._config.upstreams))
+            known = ", ".join(sorted(self.config.upstreams))
             message = (
                 f"the daemon's configuration has no upstream {shown(spec.upstream, 80)}; it has: {known}"
             )
@@ -121,8 +130,16 @@ class AttachOperations:
         return named
 
     def _finish(
-        self, request: Request, spec: AttachSpec, named: NamedUpstream | None, upstream: Upstream
+        self,
+        request: Request,
+        spec: AttachSpec,
+        config: Config,
+        named: NamedUpstream | None,
+        upstream: Upstream,
     ) -> None:
+        if config is not self.config:  # reloaded meanwhile: what was allowed by the old one may not be now
+            self._begin(request, spec)
+            return
         awaits_proof = spec.has_cache and named is None and not upstream.proved
         try:
             pool = None if awaits_proof else self._join(spec, named, upstream.target)
@@ -133,7 +150,12 @@ class AttachOperations:
             request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use {pool.key}")
             return
         session = self._sessions.open(
-            request.peer.uid, upstream, pool, awaits_proof=awaits_proof, read_from=spec.read_from
+            request.peer.uid,
+            upstream,
+            pool,
+            awaits_proof=awaits_proof,
+            read_from=spec.read_from,
+            upstream_name=None if named is None else named.name,
         )
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 _SUFFIXES = (".pool", ".board", ".state", ".lease")
 _GENERATION_FILE = re.compile(r"((?:un)?named-[0-9a-f]{24})\.([1-9][0-9]{0,18})\.(?:pool|board|state)")
 _MAX_ORIGIN_BYTES = 1 << 20
+_MAGIC_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,16 @@ class Leftovers:
         (self._directory / f"{leftover.file_id}.lease").unlink(missing_ok=True)
 
     def _find_generations(self) -> dict[str, int]:
-        """The last generation of each pool; earlier ones were being replaced, and are removed."""
+        """The last generation of each pool; those that were being replaced, or filled, are removed."""
         last: dict[str, int] = {}
         for path in self._directory.iterdir():
             match = _GENERATION_FILE.fullmatch(path.name)
             if match:
                 file_id, generation = match[1], int(match[2])
-                last[file_id] = max(last.get(file_id, 0), generation)
-        self.last_generation = max(last.values(), default=0)
+                self.last_generation = max(self.last_generation, generation)
+                pool_file = self._directory / f"{file_id}.{generation}.pool"
+                if generation > last.get(file_id, 0) and not _was_being_filled(pool_file):
+                    last[file_id] = generation
         return last
 
     def _open(self, file_id: str, generation: int) -> Leftover | None:
@@ -102,6 +105,15 @@ class Leftovers:
                     retire_file(str(path))
                 logger.info("%s removed: no pool of an earlier daemon that can be gone on with", path.name)
                 path.unlink(missing_ok=True)
+
+
+def _was_being_filled(path: Path) -> bool:
+    """Whether nobody was ever let in to a pool file: what it begins with is written last."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAGIC_BYTES) == bytes(_MAGIC_BYTES)
+    except OSError:
+        return False
 
 
 def remove_generation(directory: Path, file_id: str, generation: int) -> None:

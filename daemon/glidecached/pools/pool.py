@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import lease
-from glidecache_shared.pool.store import PoolStore, TakeOverError
+from glidecache_shared.pool.store import PoolFull, PoolStore, TakeOverError
 from glidecached.flights import Flights
 from glidecached.pools.leftovers import Leftover, remove_generation
 from glidecached.pools.origin import OPEN, PoolOrigin
 from glidecached.pools.permissions import PRIVATE_MODE, PermissionsError, permit
+from glidecached.pools.renewal import Renewal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,14 +59,13 @@ class Pool:
         self.handed_out_ns = time.monotonic_ns()
         self.flights = Flights(self, next_number)
         self._directory = directory
-        self._making: dict[str, Any] = {
-            "max_cache_kb": settings.max_cache_kb,
-            "entry_ttl_ms": settings.entry_ttl_ms,
-            "eviction_policy": settings.eviction_policy,
-            "enable_metrics": settings.enable_metrics,
-            "instance_id": instance_id,
-            "grace_ms": grace_ms,
-        }
+        self._instance_id = instance_id
+        self._grace_ms = grace_ms
+        self._inheritable = inheritable
+        self._renewal: Renewal | None = None
+        self._coming = settings
+        self.readmitting = False
+        """Whether what is under way keeps users out who have mapped the files."""
         self._lease_path = directory / f"{key.file_id}.lease"
         store = None if leftover is None else self._take_over(leftover)
         self._store = store or PoolStore.create(
@@ -74,7 +74,7 @@ class Pool:
             generation,
             pool_mode=PRIVATE_MODE,
             board_mode=PRIVATE_MODE,
-            **self._making,
+            **self._making(settings),
         )
         try:
             self._permit()
@@ -83,9 +83,11 @@ class Pool:
             self._store.unlink()
             self._store.close()
             raise
-        if inheritable:
-            self._describe()
+        self._describe()
         self._lease_inode = lease.inode(self._lease)
+
+    def _making(self, settings: PoolSettings) -> dict[str, Any]:
+        return {**asdict(settings), "instance_id": self._instance_id, "grace_ms": self._grace_ms}
 
     def _take_over(self, leftover: Leftover) -> PoolStore | None:
         """The earlier daemon's store; None, and a line in the log that says why, where a fresh generation is needed."""
@@ -99,7 +101,7 @@ class Pool:
         if not foreign:
             try:
                 store = PoolStore.take_over(
-                    str(self._directory), leftover.file_id, leftover.generation, **self._making
+                    str(self._directory), leftover.file_id, leftover.generation, **self._making(self.settings)
                 )
             except TakeOverError as error:
                 reason = str(error)
@@ -136,6 +138,8 @@ class Pool:
 
     def _describe(self) -> None:
         """Write into the lease what the next daemon needs to know. Half of it, after a kill, is as good as nothing."""
+        if not self._inheritable:
+            return
         origin = PoolOrigin(
             key=self.key,
             identity=self.identity,
@@ -153,6 +157,72 @@ class Pool:
     def label(self) -> str:
         """The name, or the cache object's id."""
         return self.key.name or self.key.cache_id or ""
+
+    @property
+    def claimed_kb(self) -> int:
+        """What it may grow to: its bound, or the larger one that it is about to have."""
+        return max(self.settings.max_cache_kb, self._coming.max_cache_kb)
+
+    @property
+    def is_renewing(self) -> bool:
+        """Whether `go_on` has something to do."""
+        return self._renewal is not None
+
+    def renew(self, settings: PoolSettings, admission: Admission, generation: int) -> None:
+        """Change the settings and who may use it, keeping the entries. Another TTL is in force at once.
+
+        What readers looked at when they mapped the files needs new files: these are made now, and filled by `go_on`.
+        Raises what construction raises; the pool then goes on with its old bound, policy and metrics, but with
+        the new admission, so that it must be ended where that is another.
+        """
+        self._store.set_ttl(settings.entry_ttl_ms)
+        self.settings = replace(self.settings, entry_ttl_ms=settings.entry_ttl_ms)
+        readmitted = admission != self.admission
+        self.readmitting = readmitted
+        if readmitted:
+            self.admission = admission
+            permit(str(self._lease_path), admission.access, writable=False)
+            self._permit()
+        self._describe()
+        if readmitted or settings != self.settings:
+            self._renewal = Renewal(
+                self._store,
+                self._directory,
+                self.key.file_id,
+                generation,
+                making=self._making(settings),
+                access=admission.access,
+            )
+            self._coming = settings
+
+    def go_on(self, until_ns: int | None) -> bool:
+        """Work at what `renew` has begun, until that time or to the end; whether it is done.
+
+        Where both generations do not fit into memory nothing is under way any more, and the pool stays
+        as it is, with the smaller bound if that had been reached.
+        """
+        renewal = self._renewal
+        if renewal is None:
+            return True
+        try:
+            store = renewal.go_on(until_ns)
+        except (PoolFull, MemoryError) as error:
+            self._stop_renewing()
+            self.settings = replace(self.settings, max_cache_kb=self._store.max_bytes // 1024)
+            self._coming = self.settings
+            logger.warning("%s keeps its files and %d KB: %s", self.key, self.settings.max_cache_kb, error)
+            return False
+        if store is None:
+            return False
+        self._store, self._renewal, self.readmitting = store, None, False
+        self.settings = self._coming
+        self._describe()
+        return True
+
+    def _stop_renewing(self) -> None:
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None:
+            renewal.abandon()
 
     def lookup(self, key: bytes, kind: int, floor: int) -> Any:
         """The daemon's own lookup (contract C7a): a value, or None."""
@@ -226,6 +296,7 @@ class Pool:
         """Leave the pool to the next daemon of this directory; an unnamed one only while it is held. Idempotent."""
         if self.ended or (self.key.name is None and self.end_if_unheld()):
             return
+        self.go_on(None)
         self.ended = True
         if not self._store.seal():
             logger.warning(
@@ -255,6 +326,7 @@ class Pool:
 
     def _end_store(self) -> None:
         self.ended = True
+        self._stop_renewing()
         self._store.retire()
         self._store.unlink()
         self._store.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.store import PoolFull
 from glidecached.pools.origin import OPEN, Admission, PoolKey
 from glidecached.pools.permissions import PermissionsError
 from glidecached.pools.pool import Pool
+from glidecached.pools.renewals import Renewals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,8 +53,9 @@ class ConfiguredCache:
 class PoolRegistry:
     """All pools. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools.
 
-    `leftovers` are an earlier daemon's pools: `configure` goes on with those of the configuration, `inherit` with the
-    others. With them, `close` leaves the pools to the next daemon; without, all of them end.
+    `max_total_cache_kb` may be set anew at any time. `leftovers` are an earlier daemon's pools: `configure` goes on
+    with those of the configuration, `inherit` with the others. With them, `close` leaves the pools to the next daemon;
+    without, all of them end.
     """
 
     def __init__(
@@ -71,9 +73,10 @@ class PoolRegistry:
         self._directory = directory
         self._instance_id = instance_id
         self._grace_ms = grace_ms
-        self._max_total_cache_kb = max_total_cache_kb
+        self.max_total_cache_kb = max_total_cache_kb
         self._next_number = next_number
         self._pools: dict[PoolKey, Pool] = {}
+        self._renewals = Renewals(loop, self._renewal_failed)
         self._configured: dict[str, ConfiguredCache] = {}
         self._leftovers = leftovers
         self._generations = itertools.count(1 if leftovers is None else leftovers.last_generation + 1)
@@ -90,6 +93,45 @@ class PoolRegistry:
             self._make_configured(cache)
         except CacheRefusedError as error:
             logger.warning("%s", error)
+
+    def reconfigure(self, cache: ConfiguredCache) -> None:
+        """Make or change a cache of the configuration. Its entries stay, unless they are another identity's.
+
+        Where there is no room for the change, the cache stays as it is; the log says so.
+        """
+        before = self._configured.get(cache.name)
+        pool = self._pools.get(PoolKey(cache.name, None))
+        if before is None or before.identity != cache.identity:
+            # One that clients have made by this name ends as well: the name is the configuration's now.
+            self._end(PoolKey(cache.name, None), "the configuration defines the name anew")
+            self.configure(cache)
+            return
+        self._configured[cache.name] = cache
+        if pool is not None and (pool.settings, pool.admission) != (cache.settings, cache.admission):
+            self._renew(pool, cache.settings, cache.admission)
+
+    def unconfigure(self, name: str) -> None:
+        """The configuration has that cache no more: it ends, and whoever uses it is told so at his next request."""
+        del self._configured[name]
+        self._end(PoolKey(name, None), "it is no longer in the configuration")
+
+    def readmit(self, accesses: Mapping[str, Access]) -> None:
+        """Give the pools that clients have made by way of a configured upstream to its users, whoever these are now.
+
+        `accesses` as for `inherit`: pools of an upstream that is not there any more end.
+        """
+        for pool in list(self._pools.values()):
+            name = pool.admission.upstream
+            if pool.configured or name is None:
+                continue
+            if name not in accesses:
+                self._end(pool.key, f"its upstream {name!r} is no longer in the configuration")
+            elif pool.admission.access != accesses[name]:
+                self._renew(pool, pool.settings, Admission(upstream=name, access=accesses[name]))
+
+    def when_settled(self, callback: Callable[[], object]) -> None:
+        """Call once all pools have what `reconfigure` and `readmit` were told."""
+        self._renewals.when_settled(callback)
 
     def inherit(self, accesses: Mapping[str, Access]) -> None:
         """Go on with the earlier daemon's pools that clients had made, and remove what nobody can join any more.
@@ -230,22 +272,64 @@ class PoolRegistry:
         return pool
 
     def _check_total(self, key: PoolKey, settings: PoolSettings) -> None:
-        if self._total_kb() + settings.max_cache_kb > self._max_total_cache_kb:
+        if self._total_kb() + settings.max_cache_kb > self.max_total_cache_kb:
             self._end_unheld(handed_out_before_ns=time.monotonic_ns())
         total_kb = self._total_kb()
-        if total_kb + settings.max_cache_kb > self._max_total_cache_kb:
+        if total_kb + settings.max_cache_kb > self.max_total_cache_kb:
             message = (
                 f"{key} asks for max_cache_kb={settings.max_cache_kb}, and {total_kb} KB of the daemon's "
-                f"max_total_cache_kb={self._max_total_cache_kb} are in use: ask for less, drop a cache, or raise it"
+                f"max_total_cache_kb={self.max_total_cache_kb} are in use: ask for less, drop a cache, or raise it"
             )
             raise CacheRefusedError(message)
+
+    def _renew(self, pool: Pool, settings: PoolSettings, admission: Admission) -> None:
+        others_kb = self._total_kb() - pool.claimed_kb
+        if settings.max_cache_kb > pool.settings.max_cache_kb and (
+            others_kb + settings.max_cache_kb > self.max_total_cache_kb
+        ):
+            logger.warning(
+                "%s keeps %d KB: max_cache_kb=%d, and %d KB of max_total_cache_kb=%d are in use by others",
+                pool.key,
+                pool.settings.max_cache_kb,
+                settings.max_cache_kb,
+                others_kb,
+                self.max_total_cache_kb,
+            )
+            settings = replace(settings, max_cache_kb=pool.settings.max_cache_kb)
+        readmitted = admission != pool.admission
+        try:
+            pool.renew(settings, admission, next(self._generations))
+        except (OSError, PermissionsError, PoolFull, ValueError) as error:
+            logger.warning("%s cannot be changed now: %s", pool.key, error)
+            if readmitted:
+                self._begin_anew(pool)
+            return
+        if pool.is_renewing:
+            self._renewals.add(pool)
+
+    def _renewal_failed(self, pool: Pool) -> None:
+        if pool.readmitting:
+            self._begin_anew(pool)
+
+    def _begin_anew(self, pool: Pool) -> None:
+        """Without its entries, because users who may not read them any more have the files mapped."""
+        self._end(pool.key, "other users may use it now, and there is no room to keep the entries")
+        cache = self._configured.get(pool.key.name or "")
+        if cache is not None:
+            self.configure(cache)
+
+    def _end(self, key: PoolKey, reason: str) -> None:
+        pool = self._pools.pop(key, None)
+        if pool is not None:
+            pool.end()
+            logger.info("%s ended: %s", key, reason)
 
     def _discard(self, leftovers: Leftovers, leftover: Leftover, reason: str) -> None:
         leftovers.discard(leftover)
         logger.info("%s of the daemon before is removed: %s", leftover.origin.key, reason)
 
     def _total_kb(self) -> int:
-        return sum(pool.settings.max_cache_kb for pool in self._pools.values())
+        return sum(pool.claimed_kb for pool in self._pools.values())
 
     def _end_unheld(self, *, handed_out_before_ns: int) -> None:
         """End the unnamed pools that no process holds any more (contract C20)."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.call import BatchCall, SingleCall
     from glidecached.upstream.identity import Target
+    from glidecached.upstream.options import UpstreamOptions
 
 
 class Upstream(Protocol):
@@ -48,6 +49,12 @@ class Upstream(Protocol):
 
     def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
         """A connection of one's own to the server that has these keys; or why there is none."""
+
+    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+        """Make connections with these from now on; those that stand go on. Addresses, mode and database are the same.
+
+        Other credentials are proved anew, by a connection that is made for that alone where one stands.
+        """
 
     def close(self, reason: str) -> None:
         """Close all connections; calls that are still open fail with `reason`. Idempotent."""

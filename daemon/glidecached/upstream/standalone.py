@@ -54,6 +54,7 @@ class StandaloneUpstream:
         self.address: Address = target.addresses[0]
         self._connected_ns = 0
         self._attempt: Attempt | None = None
+        self._rehearsal: Attempt | None = None
         self._retry: Timer | None = None
         self._retry_ns = 0
         self._failures = 0
@@ -62,6 +63,7 @@ class StandaloneUpstream:
         self._watch: Timer | None = None
         self._blocking = BlockingConnections(loop, target, options)
         self._replicas: ReplicaReads | None = None
+        self._links: list[StandaloneUpstream] = []
         self._submitted = 0
         self._failed = 0
         self.connections_made = 0
@@ -95,7 +97,8 @@ class StandaloneUpstream:
             self.submit(call)
             return
         if self._replicas is None:
-            self._replicas = ReplicaReads(self, self._links())
+            self._links = self._make_links()
+            self._replicas = ReplicaReads(self, self._links)
         self._replicas.submit(call, floor, primary_too=primary_too)
 
     def submit_batch(self, call: BatchCall) -> None:
@@ -115,6 +118,16 @@ class StandaloneUpstream:
         del keys
         return self._blocking.reserve(holder) if self._closed_reason is None else self._closed_reason
 
+    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+        """Use these for connections from now on. Other credentials are tried out at once."""
+        renewed = target.credentials != self.target.credentials
+        self.target = self._blocking.target = target
+        self._options = self._blocking.options = options
+        for link in self._links:
+            link.adjust(replace(target, addresses=link.target.addresses), options)
+        if renewed:
+            self._prove_again()
+
     def close(self, reason: str) -> None:
         """Close everything; what is open fails."""
         if self._closed_reason is not None:
@@ -123,8 +136,9 @@ class StandaloneUpstream:
         for timer in (self._retry, self._watch):
             if timer is not None:
                 timer.cancel()
-        if self._attempt is not None:
-            self._attempt.abandon()
+        for attempt in (self._attempt, self._rehearsal):
+            if attempt is not None:
+                attempt.abandon()
         if self._connection is not None:
             self._connection.close()
             self._queue.extendleft(reversed(self._connection.waiting))
@@ -183,7 +197,7 @@ class StandaloneUpstream:
             # It took the connection and dropped it: as good as no server. What waits fails with the next attempt.
             self._back_off()
 
-    def _links(self) -> list[StandaloneUpstream]:
+    def _make_links(self) -> list[StandaloneUpstream]:
         """One connection for each address: any of them may be a replica, now or later."""
         return [
             StandaloneUpstream(self._loop, replace(self.target, addresses=(address,)), self._options)
@@ -260,6 +274,31 @@ class StandaloneUpstream:
         self.last_error = str(error)
         self._fail_queue(self.last_error)
         self._back_off()
+
+    def _prove_again(self) -> None:
+        """The credentials are others: what the server thinks of them must be known before they are needed."""
+        self.proved = False
+        if self._connection is not None:
+            if self._rehearsal is not None:
+                self._rehearsal.abandon()
+            self._rehearsal = Attempt(
+                self._loop, self.target, self._options.connect_timeout_ms, self._rehearsed
+            )
+        elif self._attempt is not None or self._retry is not None:
+            if self._attempt is not None:
+                self._attempt.abandon()
+            if self._retry is not None:
+                self._retry.cancel()
+            self._connect()
+
+    def _rehearsed(self, result: Channel | ConnectError) -> None:
+        self._rehearsal = None
+        if isinstance(result, Channel):
+            result.close()
+            self.proved = True
+            logger.info("upstream %s accepts the new credentials", result.address)
+        else:
+            logger.warning("no connection with the new credentials, those that stand go on: %s", result)
 
     def _back_off(self) -> None:
         """Plan the next attempt, if anybody could want it: half of the delay is fixed, half is chance."""

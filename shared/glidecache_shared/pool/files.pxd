@@ -15,6 +15,10 @@ cdef class PoolFiles:
     cdef Region primary
     cdef Region overflow
     cdef Region arena
+    cdef bint lends_board
 
+    cdef void open(self) noexcept
+    cdef bytes secret(self)
+    cdef void lend_board(self) noexcept
     cdef uint64_t unseal(self) noexcept
     cdef uint64_t next_seal(self) noexcept

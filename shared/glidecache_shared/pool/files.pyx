@@ -185,7 +185,7 @@ cdef class PoolFiles:
         self, uint64_t generation, uint64_t instance_id, bytes secret, uint32_t policy, uint64_t ttl_ns, bint metrics,
         uint64_t grace_ns,
     ):
-        """Fill in the rest of the header and let readers in."""
+        """Fill in the rest of the header: all that readers look at before they trust it. `open` lets them in."""
         cdef gc_header *header = self.header
         cdef bytes boot_id = host.boot_id()
         header.layout_version = GC_LAYOUT_VERSION
@@ -199,7 +199,18 @@ cdef class PoolFiles:
         header.time_namespace = host.time_namespace()
         memcpy(header.boot_id, <const char *>boot_id, 16)
         gc_store_release_u32(&header.state, GC_STATE_ACTIVE)
-        gc_store_release_u64(&header.magic, GC_MAGIC)  # last: a reader that maps the file earlier refuses it
+
+    cdef void open(self) noexcept:
+        """Let readers in. Last, because one that maps the file earlier refuses it, and so does the next daemon."""
+        gc_store_release_u64(&self.header.magic, GC_MAGIC)
+
+    cdef bytes secret(self):
+        """The key of the pool's hash."""
+        return (<const char *>self.header.secret)[:16]
+
+    cdef void lend_board(self) noexcept:
+        """Leave the board mapped at `close`: until nobody refers to it any more."""
+        self.lends_board = True
 
     def resident_bytes(self) -> int:
         return self.pool.resident_bytes() + self.board.resident_bytes()
@@ -216,6 +227,7 @@ cdef class PoolFiles:
     def close(self) -> None:
         """Unmap. What pointed into the files must not be used any more."""
         self.header = NULL
-        for file in (self.pool, self.board):
-            if file is not None:
-                (<MappedFile>file).unmap()
+        if self.pool is not None:
+            self.pool.unmap()
+        if self.board is not None and not self.lends_board:
+            self.board.unmap()

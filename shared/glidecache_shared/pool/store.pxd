@@ -10,6 +10,9 @@ from glidecache_shared.pool.selection cimport VictimSelection
 from glidecache_shared.pool.trim cimport Trimmer
 
 
+cdef uint64_t monotonic_ns() noexcept nogil
+
+
 cdef class PoolStore:
     cdef PoolFiles files
     cdef gc_view *view
@@ -22,6 +25,13 @@ cdef class PoolStore:
     cdef Trimmer trimmer
     cdef bint counting
     cdef uint64_t faults_mended
+    # The bound in force, which a succession may have lowered below the files' own; what alone is larger is not stored.
+    cdef uint64_t bound_bytes
+    cdef uint64_t largest_bytes
+    # The board of the generation before, and its hits that have been counted, for as long as a reader may be late.
+    cdef Board late_board
+    cdef uint64_t late_hits
+    cdef uint64_t late_until_ns
     cdef readonly object recovery
 
 
@@ -36,4 +46,6 @@ cdef class PoolStore:
     cdef bytes _payload(self, gc_found *found)
     cdef void _count(self, uint64_t *counter) noexcept
     cdef void _mend_board(self) noexcept
+    cdef void inherit_hits(self, PoolStore before) noexcept
+    cdef void _count_late_hits(self, uint64_t now) noexcept
     cdef int _check_open(self) except -1

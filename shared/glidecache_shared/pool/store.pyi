@@ -42,10 +42,12 @@ class PoolStore:
         board_mode: int = 0o660,
         secret: bytes | None = None,
         now_ns: int = ...,
+        opened: bool = True,
     ) -> Self:
         """Make `<pool_id>.<generation>.pool` and `.board` in `directory`.
 
         `eviction_policy` is `"LRU"` or `"LFU"`; `secret` (16 bytes; random when None) keys the hash.
+        Readers refuse a pool that is not `opened`: one that a `Succession` fills.
         Raises `ValueError`, `OSError`, or `PoolFull`.
         """
 
@@ -111,6 +113,9 @@ class PoolStore:
 
         Returns whether that could be set down; if not (the file system is full), `take_over` verifies them.
         """
+
+    def set_ttl(self, entry_ttl_ms: int) -> None:
+        """Entries stored from now on have this TTL (0: they do not expire); those that are there keep theirs."""
 
     def retire(self) -> None:
         """Tell readers to stop using this generation; they attach again."""

@@ -75,7 +75,7 @@ def payload_bytes(kind: int, value) -> int:
     return PyBytes_GET_SIZE(encode(kind, value))
 
 
-cdef inline uint64_t monotonic_ns() noexcept nogil:
+cdef uint64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <uint64_t>now.tv_sec * 1_000_000_000 + now.tv_nsec
@@ -140,6 +140,7 @@ cdef class PoolStore:
         board_mode=0o660,
         secret=None,
         now_ns=None,
+        opened=True,
     ):
         check_settings(max_cache_kb, entry_ttl_ms, eviction_policy, grace_ms)
         if not 0 <= instance_id <= NEVER_REACHED_NS or not 0 <= generation <= NEVER_REACHED_NS:
@@ -165,6 +166,8 @@ cdef class PoolStore:
         self.files.publish(
             generation, instance_id, secret, POLICIES[eviction_policy], entry_ttl_ms * 1_000_000, enable_metrics,
             grace_ms * 1_000_000)
+        if opened:
+            self.files.open()
         return self
 
     def _build(self, bint counts, uint64_t grace_ns):
@@ -180,6 +183,7 @@ cdef class PoolStore:
         self._complete(grace_ns)
 
     def _complete(self, uint64_t grace_ns):
+        self.bound_bytes = self.largest_bytes = self.header.max_bytes
         self.selection = VictimSelection.over(self.board, self.records)
         self.trimmer = Trimmer.over(
             self.files, self.arena, self.index, self.board, self.records, self.selection, grace_ns)
@@ -280,13 +284,13 @@ cdef class PoolStore:
         cdef uint64_t charge = gc_charge(key_bytes, length)
         cdef uint32_t record
         cdef gc_found found
-        if charge > self.header.max_bytes or key_bytes + length > 0xFFFFFFFF:
+        if charge > self.largest_bytes or key_bytes + length > 0xFFFFFFFF:
             return False
         if self._find(key, &found):
             if self.records.notes[found.entry.record].flight > flight:
                 return False
             self._remove(found.entry.record)
-        while self.header.charged_bytes + charge > self.header.max_bytes:
+        while self.header.charged_bytes + charge > self.bound_bytes:
             if not self._evict(now):
                 return False
         # Memory that the file system refuses is made up for by what is there: victims, in the policy's order.
@@ -411,9 +415,33 @@ cdef class PoolStore:
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
         self.trimmer.run(now)
-
+        if self.late_board is not None:
+            self._count_late_hits(now)
         if self.board.faults != self.faults_mended or self.board.is_short():
             self._mend_board()
+
+    def set_ttl(self, entry_ttl_ms) -> None:
+        self._check_open()
+        check_settings(1, entry_ttl_ms, "LRU", 0)
+        gc_store_relaxed_u64(&self.header.ttl_ns, entry_ttl_ms * 1_000_000)
+
+    cdef void inherit_hits(self, PoolStore before) noexcept:
+        """Go on with the hits of the generation before, whose readers may still be in the lookup that they were in."""
+        if before.late_board is not None:
+            before._count_late_hits(self.header.heartbeat_ns)
+        self.late_hits = before.board.hits()
+        self.header.daemon_hits = before.header.daemon_hits + self.late_hits
+        self.late_board = before.board
+        self.late_until_ns = self.header.heartbeat_ns + self.header.grace_ns
+        before.files.lend_board()
+
+    cdef void _count_late_hits(self, uint64_t now) noexcept:
+        cdef uint64_t hits = self.late_board.hits()
+        if self.counting and hits > self.late_hits:
+            gc_store_relaxed_u64(&self.header.daemon_hits, self.header.daemon_hits + hits - self.late_hits)
+            self.late_hits = hits
+        if now >= self.late_until_ns:
+            self.late_board = None
 
     cdef void _mend_board(self) noexcept:
         """A worker truncated the board: make it whole again, so that recency and counts start anew instead of staying lost."""
@@ -439,6 +467,7 @@ cdef class PoolStore:
             self.files.close()
         # Whoever still refers to the store of a pool that has ended keeps none of what it needed.
         self.arena = self.board = self.records = self.selection = self.index = self.trimmer = None
+        self.late_board = None
 
     cdef int _check_open(self) except -1:
         if self.header == NULL:
@@ -488,7 +517,7 @@ cdef class PoolStore:
     @property
     def max_bytes(self) -> int:
         self._check_open()
-        return self.header.max_bytes
+        return self.bound_bytes
 
     @property
     def charged_bytes(self) -> int:

@@ -225,6 +225,25 @@ def test_only_the_last_generation_counts(start: Callable[..., PoolRegistry], tmp
     ]
 
 
+def test_a_generation_that_was_being_filled_does_not_count(
+    start: Callable[..., PoolRegistry], tmp_path: Path
+) -> None:
+    """A daemon that is killed while a pool changes its size leaves two; the first one was in use."""
+    first = start()
+    pool = first.join(NAMED, identity(), settings())
+    pool.store(b"k", STRING, b"v", 1)
+    pool.renew(settings(max_cache_kb=2048), pool.admission, 5)
+    assert len(list(tmp_path.glob("*.pool"))) == 2
+    second = start()  # as if the first had been killed
+    assert second.find("catalog").stats()["generation"] == 1
+    assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
+    assert sorted(path.name.partition(".")[2] for path in tmp_path.iterdir()) == [
+        "1.board",
+        "1.pool",
+        "lease",
+    ]
+
+
 def test_a_daemon_that_is_not_warm_leaves_and_takes_nothing(
     start: Callable[..., PoolRegistry], tmp_path: Path
 ) -> None:

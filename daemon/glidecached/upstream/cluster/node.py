@@ -141,6 +141,14 @@ class Nodes:
                 del self._by_address[node.address]
                 node.link.close(f"{node.address} is not in the cluster any more")
 
+    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+        """Use these for connections from now on, to nodes that are known and to those that come."""
+        self._target = target
+        self._options = replace(options, max_waiting_requests=sys.maxsize)
+        for node in self:
+            credentials = replace(node.link.target, credentials=target.credentials)
+            node.link.adjust(credentials, self._options)
+
     def close(self, reason: str) -> None:
         """Close all of them."""
         for node in self:

@@ -41,7 +41,7 @@ class Refresh:
     ) -> None:
         self._loop = loop
         self._nodes = nodes
-        self._patience_ms = options.connect_timeout_ms
+        self.patience_ms = options.connect_timeout_ms
         self._known = known
         self._unknown = unknown
         self._left: list[Address] = []
@@ -110,12 +110,12 @@ class Refresh:
             self._timer.cancel()
         if not self._left:
             # All have been asked; whoever still has not answered gets the time that making a connection may take.
-            self._timer = self._loop.call_later(self._patience_ms, self._give_up)
+            self._timer = self._loop.call_later(self.patience_ms, self._give_up)
             return
         address = self._left.pop(0)
         self._asked += 1
         self._timer = self._loop.call_later(_PATIENCE_MS, self._ask_next)
-        self._nodes.at(address).link.submit(_Question(self, self._round, address, self._patience_ms))
+        self._nodes.at(address).link.submit(_Question(self, self._round, address, self.patience_ms))
 
     def _failed(self, reason: str) -> None:
         self._reasons.append(reason)

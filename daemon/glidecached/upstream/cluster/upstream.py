@@ -113,6 +113,13 @@ class ClusterUpstream:
             return f"CLUSTERDOWN no node serves slot {slot}"
         return self._nodes.at(primary).link.reserve(keys, holder)
 
+    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+        """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""
+        self.target = target
+        self._options = options
+        self._nodes.adjust(target, options)
+        self._journeys.refresh.patience_ms = options.connect_timeout_ms
+
     def close(self, reason: str) -> None:
         """Close everything; what is open fails."""
         if self._closed_reason is not None:

@@ -1,0 +1,221 @@
+"""SIGHUP: the configuration file is read again, and what can change does, while the daemon serves.
+
+The order in which things change: first what is smaller or stricter, then what others refer to, last what refers to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glidecached.config.load import ConfigError
+from glidecached.pools.configured import configured_caches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.config.resolved import Config
+    from glidecached.front.front import Front
+    from glidecached.front.router import RouterSocket
+    from glidecached.loop import Loop
+    from glidecached.operations.admin import AdminOperations
+    from glidecached.operations.attach import AttachOperations
+    from glidecached.pools.registry import PoolRegistry
+    from glidecached.reload.plan import Plan
+    from glidecached.reload.source import Source
+    from glidecached.session import Session, Sessions
+    from glidecached.upstream.directory import Upstreams
+    from glidecached.upstream.identity import Target
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What of the daemon a configuration reaches; and who is told that a reload begins, and that it is over."""
+
+    socket: RouterSocket
+    front: Front
+    sessions: Sessions
+    upstreams: Upstreams
+    pools: PoolRegistry
+    attach: AttachOperations
+    admin: AdminOperations
+    begun: Callable[[], object]
+    done: Callable[[], object]
+
+
+class Reloading:
+    """Reloads, one at a time. For the loop's thread.
+
+    `config` is the configuration in force. The file is read in a thread of its own, because names and files may take
+    their time. If anything in it is wrong, nothing changes. The service manager is told when all is done,
+    pools that take a new size included.
+    """
+
+    def __init__(self, loop: Loop, config: Config, source: Source | None, parts: Parts) -> None:
+        """`source`: the file; None where the daemon was started without one, or with a server of its own."""
+        self.config = config
+        self._loop = loop
+        self._source = source
+        self._parts = parts
+        self._busy = False
+        self._wanted = False
+        self._stopped = False
+
+    def request(self) -> None:
+        """Reload; once more after the reload that is under way, which may have read the file before its last change."""
+        if self._stopped:
+            logger.info("not reloaded: the daemon is stopping")
+        elif self._source is None:
+            logger.info("there is nothing to reload: the daemon was started without a configuration file")
+        elif self._busy:
+            self._wanted = True
+        else:
+            self._busy = True
+            self._parts.begun()
+            threading.Thread(
+                target=self._prepare, args=(self._source, self.config), name="glidecached-reload", daemon=True
+            ).start()
+
+    def stop(self) -> None:
+        """Reload no more, also what has been read already."""
+        self._stopped = True
+
+    def _prepare(self, source: Source, config: Config) -> None:
+        """In the helper thread."""
+        outcome: tuple[Plan, Config] | list[str]
+        try:
+            outcome = source.prepare(config)
+        except ConfigError as error:
+            outcome = error.faults
+        except Exception as error:
+            logger.exception("the configuration could not be read")
+            outcome = [f"{source.path}: {type(error).__name__}: {error}"]
+        self._loop.call_from_thread(self._prepared, source, outcome)
+
+    def _prepared(self, source: Source, outcome: tuple[Plan, Config] | list[str]) -> None:
+        if self._stopped:
+            return
+        if isinstance(outcome, list):
+            for fault in outcome:
+                logger.error("not reloaded: %s", fault)
+            logger.error(
+                "not reloaded: %d faults in %s; the configuration of before stays in force",
+                len(outcome),
+                source.path,
+            )
+        else:
+            plan, config = outcome
+            levels = [_level(each) for each in (self.config, config)]
+            try:
+                self._apply(config)
+            finally:
+                self.config = config
+            # What has changed is told if either level lets it through.
+            logging.getLogger().setLevel(min(levels))
+            _tell(source, plan)
+            logging.getLogger().setLevel(levels[1])
+        self._parts.pools.when_settled(self._finish)
+
+    def _finish(self) -> None:
+        if self._stopped:
+            return
+        self._busy = False
+        logger.debug("the reload is over")
+        self._parts.done()
+        if self._wanted:
+            self._wanted = False
+            self.request()
+
+    def _apply(self, config: Config) -> None:
+        parts, settings = self._parts, config.daemon
+        parts.socket.limit_requests(settings.max_requests_per_client)
+        parts.front.limit_requests(settings.max_requests_per_client)
+        parts.sessions.max_sessions = settings.max_sessions
+        parts.sessions.idle_seconds = settings.session_idle_seconds
+        parts.upstreams.max_upstreams = settings.max_upstreams
+        parts.pools.max_total_cache_kb = settings.max_total_cache_kb
+        parts.admin.admin_uids = config.admin_uids
+        parts.attach.config = config
+        changed = self._apply_upstreams(config)
+        self._end_sessions(config, changed)
+        self._apply_caches(config)
+
+    def _apply_upstreams(self, config: Config) -> set[Target]:
+        """The targets, of before and from now on, of the upstreams whose credentials are others."""
+        upstreams, before = self._parts.upstreams, self.config.upstreams
+        changed: set[Target] = set()
+        for name, upstream in config.upstreams.items():
+            if name not in before:
+                upstreams.configure(name, upstream.target, upstream.options)
+                continue
+            old = before[name]
+            if (old.target, old.options) != (upstream.target, upstream.options):
+                upstreams.reconfigure(name, old.target, upstream.target, upstream.options)
+            if old.target != upstream.target:
+                changed |= {old.target, upstream.target}
+        for name, upstream in before.items():
+            if name not in config.upstreams:
+                upstreams.unconfigure(name, upstream.target)
+        return changed
+
+    def _end_sessions(self, config: Config, changed: set[Target]) -> None:
+        """Have those attach again who might be refused now: they are then asked for all that a new client is.
+
+        Whoever came with his own addresses and credentials, and so shares a configured upstream, has to prove them
+        again when the upstream's are others from now on.
+        """
+        before = self.config
+        judged = {
+            name
+            for name, upstream in before.upstreams.items()
+            if name not in config.upstreams or upstream.access != config.upstreams[name].access
+        }
+        pools = {
+            name
+            for name, cache in before.caches.items()
+            if name not in config.caches or before.access_to(cache) != config.access_to(config.caches[name])
+        }
+        closed = before.daemon.allow_adhoc_upstreams and not config.daemon.allow_adhoc_upstreams
+
+        def concerned(session: Session) -> bool:
+            if session.upstream_name in judged:
+                return True
+            if session.pool is not None and session.pool.configured and session.pool.key.name in pools:
+                return True
+            return session.upstream_name is None and (closed or session.upstream.target in changed)
+
+        ended = self._parts.sessions.end(concerned)
+        if ended:
+            logger.info("%d clients have to attach again, because who may do so has changed", ended)
+
+    def _apply_caches(self, config: Config) -> None:
+        """Smaller ones first: what they give back may be needed by others."""
+        pools = self._parts.pools
+        for name in self.config.caches:
+            if name not in config.caches:
+                pools.unconfigure(name)
+        pools.readmit({name: upstream.access for name, upstream in config.upstreams.items()})
+        sizes = {name: cache.settings.max_cache_kb for name, cache in self.config.caches.items()}
+        caches = configured_caches(config)
+        for cache in sorted(caches, key=lambda each: each.settings.max_cache_kb - sizes.get(each.name, 0)):
+            pools.reconfigure(cache)
+
+
+def _level(config: Config) -> int:
+    return logging.getLevelNamesMapping()[config.daemon.log_level.upper()]
+
+
+def _tell(source: Source, plan: Plan) -> None:
+    """One line for what has changed, one for what has not; the values of keys, never what is in files."""
+    if plan.empty:
+        logger.info("reloaded: %s says what it said before", source.path)
+        return
+    changed = [*map(str, plan.changed), *plan.reread]
+    changed += [f"[{name}] added" for name in plan.added] + [f"[{name}] removed" for name in plan.removed]
+    logger.info("reloaded: %s; changed: %s", source.path, "; ".join(changed) or "nothing")
+    if plan.kept:
+        logger.warning("kept until the daemon is restarted: %s", "; ".join(map(str, plan.kept)))

@@ -1,0 +1,27 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from glidecache_shared.pool.store cimport PoolStore
+
+
+cdef struct Copied:
+    # Where an entry of the old generation, by its record there, stands in the new one: until it has left the old one.
+    uint32_t tag
+    uint32_t record  # NO_RECORD: it was not copied
+
+
+cdef class Succession:
+    cdef PoolStore old
+    cdef PoolStore new
+    cdef Copied *copied
+    cdef uint32_t room
+    cdef uint32_t at
+    cdef uint64_t wanted_bytes
+    cdef bint weeded
+
+    cdef bint _narrow(self, uint32_t count, uint64_t now) noexcept
+    cdef bint _weed(self, uint32_t count, uint64_t now) noexcept
+    cdef int _make_room(self) except -1
+    cdef int _copy(self, uint32_t record) except -1
+    cdef int _reconcile(self) except -1
+    cdef void _carry_accesses(self) noexcept
+    cdef int _check_open(self) except -1
