@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
+from glidecached.attached import AttachedProcesses
 from glidecached.deadlines import Deadlines
 from glidecached.front.front import Front
 from glidecached.front.router import RouterSocket
@@ -53,6 +54,7 @@ class Server:
         self._config = config
         self._warm = warm
         self._started_ns = time.monotonic_ns()
+        self._started_at = time.time()
         self._instance_id = secrets.randbits(62) + 1
         self._stopping = False
         with contextlib.ExitStack() as undo:
@@ -131,6 +133,7 @@ class Server:
             max_requests_per_peer=settings.max_requests_per_client,
             max_message_bytes=settings.max_message_bytes,
         )
+        self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
         attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions)
         data = DataOperations(self._sessions, next_number)
         watching = WatchOperations(loop, self._sessions, next_number)
@@ -169,6 +172,7 @@ class Server:
             "daemon": {
                 "version": version(),
                 "pid": os.getpid(),
+                "started_at": self._started_at,
                 "uptime_seconds": (time.monotonic_ns() - self._started_ns) / 1e9,
                 "sessions": len(self._sessions),
                 "accepted_requests": self._front.accepted,
@@ -177,7 +181,7 @@ class Server:
                 "max_total_cache_kb": self._config.daemon.max_total_cache_kb,
             },
             "upstreams": self._upstreams.stats(),
-            "caches": self._pools.stats(),
+            "caches": self._pools.stats(self._attached.by_pool()),
         }
 
     def _stop(self, number: int) -> None:

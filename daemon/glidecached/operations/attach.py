@@ -128,6 +128,7 @@ class AttachOperations:
         session = self._sessions.open(
             request.peer.uid, upstream, pool, awaits_proof=awaits_proof, read_from=spec.read_from
         )
+        session.processes.add(request.peer.pid)
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
         )

@@ -15,7 +15,7 @@ from glidecached.pools.leftovers import Leftover, remove_generation
 from glidecached.pools.origin import PoolOrigin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from glidecached.pools.origin import PoolKey
@@ -206,10 +206,17 @@ class Pool:
             )
         lease.Lease(self._lease).close()
 
-    def stats(self) -> dict[str, Any]:
-        """Numbers for the operator."""
+    @property
+    def lease_file(self) -> tuple[int, int]:
+        """The device of the lease, its numbers as 12 and 20 bits, and its inode."""
+        status = os.fstat(self._lease)
+        return os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino
+
+    def stats(self, processes: Collection[int] = ()) -> dict[str, Any]:
+        """Numbers for the operator. `processes`: those that are known to use the pool."""
         store = self._store
         metrics = store.metrics()
+        held = self.held()
         return {
             "name": self.key.name,
             "id": self.key.cache_id,
@@ -218,12 +225,15 @@ class Pool:
             "generation": store.generation,
             "settings": asdict(self.settings),
             "metrics": {**metrics._asdict(), "hit_rate": metrics.hit_rate},
+            "misses_by_cause": store.misses_by_cause(),
             "charged_bytes": store.charged_bytes,
             "max_bytes": store.max_bytes,
             "resident_bytes": store.resident_bytes,
             "file_system_full": store.file_system_full,
             "flights": len(self.flights),
-            "held": self.held(),
+            "held": held,
+            # Who cannot be seen from here, as in another container, still holds it.
+            "attached_processes": max(len(processes), int(held)),
         }
 
     def _end_store(self) -> None:

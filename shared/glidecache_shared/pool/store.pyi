@@ -122,6 +122,12 @@ class PoolStore:
         """Unmap. Idempotent; every other method raises `ValueError` afterwards."""
 
     def metrics(self) -> PoolMetrics: ...
+    def misses_by_cause(self) -> dict[str, int]:
+        """All misses by what was found: `absent`, `expired`, `other_kind`, or `own_write`: something older than that.
+
+        What had expired and left for a victim's place is absent.
+        """
+
     def check_integrity(self) -> None:
         """Walk the whole pool; raises `AssertionError` naming the first contradiction. For tests and `doctor`."""
 

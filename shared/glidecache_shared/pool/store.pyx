@@ -247,9 +247,12 @@ cdef class PoolStore:
             if is_expired(&found.entry, now):
                 self._remove(found.entry.record)
                 self._count(&self.header.expirations)
-            elif found.entry.tag_kind & 0xFF == kind and (
-                after_flight == 0 or self.records.notes[found.entry.record].flight > after_flight
-            ):
+                self._count(&self.header.misses_expired)
+            elif found.entry.tag_kind & 0xFF != kind:
+                self._count(&self.header.misses_other_kind)
+            elif after_flight != 0 and self.records.notes[found.entry.record].flight <= after_flight:
+                self._count(&self.header.misses_own_write)
+            else:
                 value = decode(kind, <const uint8_t *>PyBytes_AS_STRING(self._payload(&found)), found.entry.payload_bytes)
         if value is None:
             self._count(&self.header.misses)
@@ -456,6 +459,15 @@ cdef class PoolStore:
             self.header.evictions,
             self.header.expirations,
         )
+
+    def misses_by_cause(self) -> dict:
+        self._check_open()
+        causes = {
+            "expired": self.header.misses_expired,
+            "other_kind": self.header.misses_other_kind,
+            "own_write": self.header.misses_own_write,
+        }
+        return {"absent": self.header.misses - sum(causes.values()), **causes}
 
     def entries(self) -> list:
         self._check_open()

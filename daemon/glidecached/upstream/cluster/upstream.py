@@ -15,6 +15,7 @@ from glidecached.upstream.cluster.leg import CommandLeg, Freshness, TransactionL
 from glidecached.upstream.cluster.node import Nodes
 from glidecached.upstream.cluster.routing import Part, RoutingError, one_slot, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
+from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,8 @@ class ClusterUpstream:
         self._loop = loop
         self._options = options
         self._sessions = 0
-        self._nodes = Nodes(loop, target, options)
+        self._tally = Tally()
+        self._nodes = Nodes(loop, target, options, self._tally)
         self._journeys = JourneysOfCluster(
             loop, self._nodes, target.addresses, options, self._topology_known, self._topology_unknown
         )
@@ -145,6 +147,7 @@ class ClusterUpstream:
             "nodes": [] if topology is None else self._describe_nodes(topology),
             "redirections": dict(self._journeys.counts),
             "refreshes": self._journeys.refresh.count,
+            **self._tally.stats(),
         }
 
     def _begin(self, call: ClientCall, *, blocking: bool, freshness: Freshness | None = None) -> None:
