@@ -18,6 +18,7 @@ from glidecached.deadlines import Deadlines
 from glidecached.front.front import Front
 from glidecached.front.router import RouterSocket
 from glidecached.loop import READABLE, Loop
+from glidecached.metrics.listener import MetricsListener
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
 from glidecached.operations.data import DataOperations
@@ -71,6 +72,8 @@ class Server:
             self._assemble()
             undo.callback(self._pools.close)
             undo.callback(self._upstreams.close, "glidecached is stopping")
+            self._metrics.start(config.metrics)
+            undo.callback(self._metrics.stop)
             self._undo = undo.pop_all()
 
     @property
@@ -137,6 +140,7 @@ class Server:
         attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions)
         data = DataOperations(self._sessions, next_number)
         watching = WatchOperations(loop, self._sessions, next_number)
+        self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
         admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
         self._front.serve(
             {

@@ -145,6 +145,7 @@ class StandaloneUpstream:
             "mode": "standalone",
             "identity": str(self.target.identity),
             "addresses": [str(address) for address in self.target.addresses],
+            "database": self.target.database,
             "connected_to": str(self.address) if self.connected else None,
             "last_error": self.last_error,
             "sessions": self.sessions,

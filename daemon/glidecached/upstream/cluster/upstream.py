@@ -134,6 +134,7 @@ class ClusterUpstream:
             "mode": "cluster",
             "identity": str(self.target.identity),
             "addresses": [str(address) for address in self.target.addresses],
+            "database": self.target.database,
             "connected_to": ", ".join(connected) or None,
             "last_error": self.last_error,
             "sessions": self._sessions,
