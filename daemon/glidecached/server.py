@@ -149,6 +149,7 @@ class Server:
                 protocol.STATS: admin.stats,
                 protocol.FLUSH: admin.flush,
                 protocol.DROP: admin.drop,
+                protocol.HOTTEST: admin.hottest,
                 protocol.ATTACH: attach.attach,
                 protocol.DETACH: attach.detach,
                 protocol.COMMAND: data.command,

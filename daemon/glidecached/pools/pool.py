@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from glidecache_shared.pool.store import HotEntry
     from glidecached.pools.origin import PoolKey
     from glidecached.pools.settings import PoolSettings
     from glidecached.upstream.identity import Identity
@@ -163,6 +164,10 @@ class Pool:
     def flush(self) -> int:
         """Remove all entries; how many there were."""
         return self._store.flush()
+
+    def hottest(self, count: int, most_key_bytes: int) -> list[HotEntry]:
+        """The entries that would leave last, the hottest first."""
+        return self._store.hottest(count, most_key_bytes)
 
     def held(self) -> bool:
         """Whether any process holds the lease now."""

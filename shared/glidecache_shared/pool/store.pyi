@@ -19,6 +19,16 @@ class Recovery(NamedTuple):
     clean: bool
     dropped: int
 
+class HotEntry(NamedTuple):
+    """One of the entries that would leave last; `accesses` is None under LRU, which does not count them."""
+
+    key: bytes
+    key_bytes: int
+    kind: int
+    payload_bytes: int
+    accesses: int | None
+    idle_ns: int
+
 class PoolStore:
     """The only writer of one pool generation: index, entries, policy, bound, counters.
 
@@ -133,6 +143,13 @@ class PoolStore:
 
     def entries(self) -> list[tuple[bytes, int]]:
         """Every entry's (key, kind), in no order."""
+
+    def hottest(self, count: int, most_key_bytes: int = 256, now_ns: int = ...) -> list[HotEntry]:
+        """At most `count` entries, the hottest first: by accesses under LFU, by the last access under LRU.
+
+        Of a longer key the first `most_key_bytes` are given. Looks through all access records once, some 2 ms for a
+        million.
+        """
 
     @property
     def pool_path(self) -> str: ...

@@ -17,6 +17,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from glidecache_shared.pool.arena cimport Arena
 from glidecache_shared.pool.board cimport Board
 from glidecache_shared.pool.files cimport PoolFiles, retire_at
+from glidecache_shared.pool.hottest cimport hottest_of
 from glidecache_shared.pool.index cimport Index
 from glidecache_shared.pool.integrity cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
@@ -479,6 +480,10 @@ cdef class PoolStore:
                 key, kind, _ = read_entry(self.view, self.records.notes[record].granule, &found)
                 result.append((key, kind))
         return result
+
+    def hottest(self, uint32_t count, uint32_t most_key_bytes=256, now_ns=None) -> list:
+        self._check_open()
+        return hottest_of(self, count, most_key_bytes, monotonic_ns() if now_ns is None else now_ns)
 
     def check_integrity(self) -> None:
         self._check_open()
