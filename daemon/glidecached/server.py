@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
+from glidecached.attached import AttachedProcesses
 from glidecached.deadlines import Deadlines
 from glidecached.front.front import Front
 from glidecached.front.router import RouterSocket
 from glidecached.loop import READABLE, Loop
+from glidecached.metrics.listener import MetricsListener
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
 from glidecached.operations.data import DataOperations
@@ -59,6 +61,7 @@ class Server:
         self._source = source
         self._warm = warm
         self._started_ns = time.monotonic_ns()
+        self._started_at = time.time()
         self._instance_id = secrets.randbits(62) + 1
         self._stopping = False
         with contextlib.ExitStack() as undo:
@@ -75,6 +78,8 @@ class Server:
             self._assemble()
             undo.callback(self._pools.close)
             undo.callback(self._upstreams.close, "glidecached is stopping")
+            self._metrics.start(config.metrics)
+            undo.callback(self._metrics.stop)
             self._undo = undo.pop_all()
 
     @property
@@ -138,9 +143,11 @@ class Server:
             max_requests_per_peer=settings.max_requests_per_client,
             max_message_bytes=settings.max_message_bytes,
         )
+        self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
         attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions)
         data = DataOperations(self._sessions, next_number)
         watching = WatchOperations(loop, self._sessions, next_number)
+        self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
         admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
         self._reloading = Reloading(
             loop,
@@ -165,6 +172,7 @@ class Server:
                 protocol.STATS: admin.stats,
                 protocol.FLUSH: admin.flush,
                 protocol.DROP: admin.drop,
+                protocol.HOTTEST: admin.hottest,
                 protocol.ATTACH: attach.attach,
                 protocol.DETACH: attach.detach,
                 protocol.COMMAND: data.command,
@@ -192,6 +200,7 @@ class Server:
             "daemon": {
                 "version": version(),
                 "pid": os.getpid(),
+                "started_at": self._started_at,
                 "uptime_seconds": (time.monotonic_ns() - self._started_ns) / 1e9,
                 "sessions": len(self._sessions),
                 "accepted_requests": self._front.accepted,
@@ -200,7 +209,7 @@ class Server:
                 "max_total_cache_kb": self._pools.max_total_cache_kb,
             },
             "upstreams": self._upstreams.stats(),
-            "caches": self._pools.stats(),
+            "caches": self._pools.stats(self._attached.by_pool()),
         }
 
     def _stop(self, number: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from glidecached.upstream.replicas import any_server_may_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from glidecached.loop import Loop
     from glidecached.pools.pool import Pool
@@ -38,6 +38,7 @@ class Session:
         "awaits_proof",
         "floor",
         "pool",
+        "processes",
         "read_from",
         "session_id",
         "uid",
@@ -69,6 +70,8 @@ class Session:
         self.floor = 0
         self.used_ns = time.monotonic_ns()
         self.watches: dict[int, Watch] = {}
+        self.processes: set[int] = set()
+        """Ids of processes that have used it: the one that made it, and its forks."""
 
     def submit_read(self, call: SingleCall, next_number: Callable[[], int]) -> None:
         """Send a known read to where the client wants its reads answered."""
@@ -106,6 +109,9 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._by_id.values())
 
     def open(
         self,

@@ -29,6 +29,7 @@ DROP = 10
 WATCH = 11
 UNWATCH = 12
 EXEC = 13
+HOTTEST = 14
 
 # Reply statuses
 STATUS_OK = 0

@@ -71,7 +71,7 @@ def test_flush_empties_a_named_cache(
     GET.write(valkey, "k", 1)
     client = connect(new_cache(name=unique_name))
     client.get("k")
-    flushed = glidecache(daemon.runtime_dir, "flush", unique_name)
+    flushed = glidecache(daemon.runtime_dir, "flush", unique_name, "--yes")
     assert flushed.returncode == 0, flushed.stderr
     assert client.metrics().entry_count == 0
     assert not is_cached(client, valkey, "k")
@@ -84,7 +84,7 @@ def test_drop_ends_a_named_cache(
     GET.write(valkey, "k", 1)
     client = connect(new_cache(name=unique_name))
     client.get("k")
-    dropped = glidecache(daemon.runtime_dir, "drop", unique_name)
+    dropped = glidecache(daemon.runtime_dir, "drop", unique_name, "--yes")
     assert dropped.returncode == 0, dropped.stderr
     assert unique_name not in glidecache(daemon.runtime_dir, "stats").stdout
     assert client.get("k") == b"v1"
@@ -92,7 +92,7 @@ def test_drop_ends_a_named_cache(
 
 @pytest.mark.parametrize("command", ["flush", "drop"])
 def test_names_that_are_not_there_are_named(daemon: Daemon, command: str) -> None:
-    failed = glidecache(daemon.runtime_dir, command, "no-such-cache")
+    failed = glidecache(daemon.runtime_dir, command, "no-such-cache", "--yes")
     assert failed.returncode != 0
     assert "no-such-cache" in failed.stderr
     assert "Traceback" not in failed.stderr

@@ -4,45 +4,116 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glidecached.cli import units
+from glidecached.cli.latencies import percentile_us
+from glidecached.cli.table import table
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DAEMON = """\
-glidecached {version}, pid {pid}, up {uptime_seconds:.0f} s
-  {sessions} sessions, {accepted_requests} requests accepted, {open_requests} open; refused: {refused_text}"""
+_NAME_CHARACTERS = 40
 
-_UPSTREAM = """\
-  {name_text}: {identity}
-    {state}; {sessions} sessions, {requests} requests, {failed} failed, {in_flight} in flight, {queued} queued"""
+_UPSTREAM_HEADINGS = (
+    "upstream",
+    "requests",
+    "failed",
+    "p50",
+    "p95",
+    "p99",
+    "in flight",
+    "queued",
+    "sessions",
+)
+_CACHE_HEADINGS = (
+    "cache",
+    "hit rate",
+    "lookups",
+    "entries",
+    "memory",
+    "of bound",
+    "evicted",
+    "expired",
+    "policy",
+    "TTL",
+    "processes",
+)
 
-_CACHE = """\
-  {label}: {settings[eviction_policy]}, TTL {settings[entry_ttl_ms]} ms, {held_text}
-    {metrics[entry_count]} entries, {charged_kb:.0f} of {settings[max_cache_kb]} KB, {resident_kb:.0f} KB of memory
-    {metrics[hits]} hits, {metrics[misses]} misses ({metrics[hit_rate]:.1%})
-    {metrics[evictions]} evictions, {metrics[expirations]} expirations"""
 
-
-def report(numbers: dict[str, Any]) -> Iterator[str]:
-    """The lines of `glidecache stats`."""
-    daemon = numbers["daemon"]
-    refused = ", ".join(f"{count} {cause}" for cause, count in sorted(daemon["refused"].items()))
-    yield _DAEMON.format(refused_text=refused or "none", **daemon)
+def report(numbers: dict[str, Any], width: int | None = None) -> Iterator[str]:
+    """The lines of `glidecache stats`, `width` columns wide, or as wide as needed."""
+    yield from _daemon(numbers["daemon"])
     yield "\nupstreams"
+    yield from table(_UPSTREAM_HEADINGS, [_upstream(each) for each in numbers["upstreams"]], width)
     for upstream in numbers["upstreams"]:
-        name_text = upstream["name"] or "(a client's own)"
-        yield _UPSTREAM.format(name_text=name_text, state=_state(upstream), **upstream)
-    yield "\ncaches" if numbers["caches"] else "\nno caches"
-    for cache in numbers["caches"]:
-        yield _CACHE.format(
-            label=cache["name"] or cache["id"],
-            held_text="held" if cache["held"] else "not held",
-            charged_kb=cache["charged_bytes"] / 1024,
-            resident_kb=cache["resident_bytes"] / 1024,
-            **cache,
-        )
+        yield f"  {upstream_label(upstream)}: {upstream_state(upstream)}"
+    if not numbers["caches"]:
+        yield "\nno caches"
+        return
+    yield "\ncaches"
+    yield from table(_CACHE_HEADINGS, [_cache(each) for each in numbers["caches"]], width)
 
 
-def _state(upstream: dict[str, Any]) -> str:
+def upstream_label(upstream: dict[str, Any]) -> str:
+    """What an upstream is called: its name, or for a client's own where it is."""
+    label = upstream["name"] or ", ".join(upstream.get("addresses", ())) or upstream["identity"]
+    return units.printable(label, _NAME_CHARACTERS)
+
+
+def upstream_state(upstream: dict[str, Any]) -> str:
+    """Whether there is a connection, and if not, why."""
     if upstream["connected_to"]:
         return f"connected to {upstream['connected_to']}"
     return f"not connected: {upstream['last_error']}" if upstream["last_error"] else "not used yet"
+
+
+def cache_label(cache: dict[str, Any]) -> str:
+    """What a cache is called: its name, or its object's id."""
+    return units.printable(cache["name"] or cache["id"], _NAME_CHARACTERS)
+
+
+def _daemon(daemon: dict[str, Any]) -> Iterator[str]:
+    refused = ", ".join(f"{number:,} {cause}" for cause, number in sorted(daemon["refused"].items()))
+    yield (
+        f"glidecached {daemon['version']}, pid {daemon['pid']}, up {units.duration(daemon['uptime_seconds'])}"
+    )
+    yield (
+        f"  {daemon['sessions']:,} sessions, {daemon['accepted_requests']:,} requests accepted, "
+        f"{daemon['open_requests']:,} open; refused: {refused or 'none'}"
+    )
+
+
+def _upstream(upstream: dict[str, Any]) -> list[str]:
+    latency = upstream.get("latency")  # a daemon of another version may not tell
+    percentiles = [
+        None if latency is None else percentile_us(latency["bounds_us"], latency["counts"], fraction)
+        for fraction in (0.5, 0.95, 0.99)
+    ]
+    return [
+        upstream_label(upstream),
+        units.count(upstream["requests"]),
+        units.count(upstream["failed"]),
+        *map(units.latency, percentiles),
+        units.count(upstream["in_flight"]),
+        units.count(upstream["queued"]),
+        units.count(upstream["sessions"]),
+    ]
+
+
+def _cache(cache: dict[str, Any]) -> list[str]:
+    metrics, settings = cache["metrics"], cache["settings"]
+    counted = settings["enable_metrics"]
+    lookups = metrics["hits"] + metrics["misses"]
+    attached = cache.get("attached_processes")
+    return [
+        cache_label(cache),
+        units.share(metrics["hit_rate"] if counted and lookups else None),
+        units.count(lookups if counted else None),
+        units.count(metrics["entry_count"]),
+        units.byte_size(cache["charged_bytes"]),
+        f"{units.share(cache['charged_bytes'] / cache['max_bytes'])} of {units.byte_size(cache['max_bytes'])}",
+        units.count(metrics["evictions"] if counted else None),
+        units.count(metrics["expirations"] if counted else None),
+        settings["eviction_policy"],
+        units.ttl(settings["entry_ttl_ms"]),
+        ("held" if cache["held"] else "none") if attached is None else units.count(attached),
+    ]

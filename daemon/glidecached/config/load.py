@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from glidecached.access import Access, find_gid, find_uid
 from glidecached.config.files import ExposedFileError, read_file
 from glidecached.config.resolved import Config, NamedCache, NamedUpstream
-from glidecached.config.schema import CacheSettings, DaemonSettings, File, UpstreamSettings
+from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.identity import Credentials, Target, TlsMaterial
 from glidecached.upstream.options import UpstreamOptions
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-_SECTIONS = {"daemon": DaemonSettings, "upstreams": UpstreamSettings, "caches": CacheSettings}
+_SECTIONS = {
+    "daemon": DaemonSettings,
+    "metrics": MetricsSettings,
+    "upstreams": UpstreamSettings,
+    "caches": CacheSettings,
+}
+_SINGLE = ("daemon", "metrics")
+"""Sections that are one table; of the others there is one a name."""
 
 
 _EXPECTED = {
@@ -86,7 +93,7 @@ def _describe(fault: Any) -> str:
 
 
 def _split(location: list[str]) -> tuple[list[str], str]:
-    depth = 1 if location[0] == "daemon" else 2
+    depth = 1 if location[0] in _SINGLE else 2
     if location[0] not in _SECTIONS or len(location) <= depth:
         return [], ".".join(location)
     key, *items = location[depth:]
@@ -109,6 +116,7 @@ class _Resolver:
         """What the file means; to be used only if there are no faults."""
         config = Config(
             daemon=form.daemon,
+            metrics=form.metrics,
             caches={name: self._cache(name, cache) for name, cache in form.caches.items()},
             admin_uids=frozenset(self._find(find_uid, form.daemon.admin_users, "[daemon] admin_users")),
             form=form,

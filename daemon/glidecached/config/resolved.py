@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from glidecached.access import Access
-from glidecached.config.schema import DaemonSettings, File
+from glidecached.config.schema import DaemonSettings, File, MetricsSettings
 from glidecached.upstream.identity import Address, Target
 from glidecached.upstream.options import UpstreamOptions
 
@@ -53,6 +53,7 @@ class Config:
     """
 
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     upstreams: Mapping[str, NamedUpstream] = field(default_factory=_default_upstreams)
     caches: Mapping[str, NamedCache] = field(default_factory=dict)
     admin_uids: frozenset[int] = frozenset()

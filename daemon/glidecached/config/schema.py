@@ -48,6 +48,13 @@ def _not_empty(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     return addresses
 
 
+def _network_address(text: object) -> Address:
+    if not isinstance(text, str) or text.startswith("unix:"):
+        message = "must be a string, host:port or [IPv6]:port"
+        raise ValueError(message)
+    return parse_address(text)
+
+
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Name = Annotated[str, AfterValidator(_cache_or_upstream_name)]
 Names = tuple[str, ...]
@@ -113,9 +120,18 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_FORM)
+class MetricsSettings:
+    """`[metrics]`."""
+
+    listen: Annotated[Address | None, BeforeValidator(_network_address)] = None
+    allowed_hosts: Names = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_FORM)
 class File:
     """The whole file."""
 
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     upstreams: dict[Name, UpstreamSettings] = field(default_factory=dict)
     caches: dict[Name, CacheSettings] = field(default_factory=dict)

@@ -94,6 +94,10 @@ class RouterSocket:
         """How many there are."""
         return len(self._by_identity)
 
+    def connected_processes(self) -> set[int]:
+        """Whose connections these are, as the kernel sees them from here; 0 for who cannot be seen."""
+        return {connection.peer.pid for connection in self._by_identity.values()}
+
     @property
     def settled(self) -> bool:
         """Whether everything that was read from the connections has been taken."""

@@ -1,4 +1,4 @@
-"""HELLO, PING, STATS, FLUSH and DROP: about the daemon itself, and for its operators."""
+"""HELLO, PING, STATS, FLUSH, DROP and HOTTEST: about the daemon itself, and for its operators."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from glidecache_shared.protocol import (
     ERROR_PROTOCOL,
     PROTOCOL_VERSION,
 )
+from glidecached.front.front import MalformedError
 from glidecached.operations.arguments import need, need_fields
 from glidecached.pools.registry import UnknownCacheError
 
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from glidecached.front.request import Request
     from glidecached.pools.registry import PoolRegistry
 
+_MOST_HOT_ENTRIES = 100
+_MOST_KEY_BYTES = 256
+
 
 class AdminOperations:
     """For the loop's thread. `about` is what HELLO and PING tell; `stats` makes STATS' map.
 
-    Only root, the daemon's own user and `admin_uids` may flush and drop (architecture 12).
+    Only root, the daemon's own user and `admin_uids` may flush, drop, and see keys (architecture 12).
     """
 
     def __init__(
@@ -66,7 +70,8 @@ class AdminOperations:
 
     def flush(self, request: Request, body: list[Any]) -> None:
         """FLUSH: remove all entries of one cache; how many there were."""
-        label = self._admitted_label(request, body)
+        need_fields(body, "cache_name")
+        label = self._admitted_label(request, body[0])
         if label is not None:
             try:
                 request.reply(self._pools.find(label).flush())
@@ -75,7 +80,8 @@ class AdminOperations:
 
     def drop(self, request: Request, body: list[Any]) -> None:
         """DROP: end one cache; clients that use it attach again."""
-        label = self._admitted_label(request, body)
+        need_fields(body, "cache_name")
+        label = self._admitted_label(request, body[0])
         if label is not None:
             try:
                 self._pools.drop(label)
@@ -84,9 +90,24 @@ class AdminOperations:
             else:
                 request.reply(None)
 
-    def _admitted_label(self, request: Request, body: list[Any]) -> str | None:
-        need_fields(body, "cache_name")
-        label = body[0]
+    def hottest(self, request: Request, body: list[Any]) -> None:
+        """HOTTEST: the entries of one cache that would leave last; of long keys the beginning."""
+        need_fields(body, "cache_name", "count")
+        need(body[1], int, "count")
+        if not 1 <= body[1] <= _MOST_HOT_ENTRIES:
+            message = f"count is {body[1]}; expected 1 to {_MOST_HOT_ENTRIES}"
+            raise MalformedError(message)
+        label = self._admitted_label(request, body[0])
+        if label is not None:
+            try:
+                pool = self._pools.find(label)
+            except UnknownCacheError as error:
+                request.fail(ERROR_CONFIGURATION, str(error))
+            else:
+                entries = [entry._asdict() for entry in pool.hottest(body[1], _MOST_KEY_BYTES)]
+                request.reply({"eviction_policy": pool.settings.eviction_policy, "entries": entries})
+
+    def _admitted_label(self, request: Request, label: Any) -> str | None:
         need(label, str, "cache_name")
         if request.peer.uid not in self.admin_uids | {0, os.geteuid()}:
             request.fail(ERROR_FORBIDDEN, "only root, the daemon's own user and admin_users may do this")

@@ -157,6 +157,7 @@ class AttachOperations:
             read_from=spec.read_from,
             upstream_name=None if named is None else named.name,
         )
+        session.processes.add(request.peer.pid)
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
         )

@@ -148,6 +148,8 @@ class DataOperations:
         session = self._sessions.find(session_id, request.peer.uid, time.monotonic_ns())
         if session is None:
             request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
+        else:
+            session.processes.add(request.peer.pid)
         return session
 
     def _advance(self, session: Session) -> None:

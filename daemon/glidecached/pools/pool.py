@@ -17,9 +17,10 @@ from glidecached.pools.permissions import PRIVATE_MODE, PermissionsError, permit
 from glidecached.pools.renewal import Renewal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from glidecache_shared.pool.store import HotEntry
     from glidecached.pools.origin import Admission, PoolKey
     from glidecached.pools.settings import PoolSettings
     from glidecached.upstream.identity import Identity
@@ -261,6 +262,10 @@ class Pool:
         """Remove all entries; how many there were."""
         return self._store.flush()
 
+    def hottest(self, count: int, most_key_bytes: int) -> list[HotEntry]:
+        """The entries that would leave last, the hottest first."""
+        return self._store.hottest(count, most_key_bytes)
+
     def held(self) -> bool:
         """Whether any process holds the lease now."""
         return lease.has_holders(self._lease)
@@ -304,10 +309,17 @@ class Pool:
             )
         lease.Lease(self._lease).close()
 
-    def stats(self) -> dict[str, Any]:
-        """Numbers for the operator."""
+    @property
+    def lease_file(self) -> tuple[int, int]:
+        """The device of the lease, its numbers as 12 and 20 bits, and its inode."""
+        status = os.fstat(self._lease)
+        return os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino
+
+    def stats(self, processes: Collection[int] = ()) -> dict[str, Any]:
+        """Numbers for the operator. `processes`: those that are known to use the pool."""
         store = self._store
         metrics = store.metrics()
+        held = self.held()
         return {
             "name": self.key.name,
             "id": self.key.cache_id,
@@ -316,12 +328,15 @@ class Pool:
             "generation": store.generation,
             "settings": asdict(self.settings),
             "metrics": {**metrics._asdict(), "hit_rate": metrics.hit_rate},
+            "misses_by_cause": store.misses_by_cause(),
             "charged_bytes": store.charged_bytes,
             "max_bytes": store.max_bytes,
             "resident_bytes": store.resident_bytes,
             "file_system_full": store.file_system_full,
             "flights": len(self.flights),
-            "held": self.held(),
+            "held": held,
+            # Who cannot be seen from here, as in another container, still holds it.
+            "attached_processes": max(len(processes), int(held)),
         }
 
     def _end_store(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.store import PoolFull
+from glidecached.attached import lease_takers
 from glidecached.pools.origin import OPEN, Admission, PoolKey
 from glidecached.pools.permissions import PermissionsError
 from glidecached.pools.pool import Pool
@@ -225,9 +226,13 @@ class PoolRegistry:
         pool.end()
         logger.info("cache %s dropped", label)
 
-    def stats(self) -> list[dict[str, Any]]:
-        """One map per pool."""
-        return [pool.stats() for pool in self._pools.values()]
+    def stats(self, connected: Mapping[Pool, set[int]] | None = None) -> list[dict[str, Any]]:
+        """One map per pool. `connected`: the processes that are known to use it, besides those that took its lease."""
+        takers = lease_takers()
+        return [
+            pool.stats((connected or {}).get(pool, set()) | takers.get(pool.lease_file, set()))
+            for pool in self._pools.values()
+        ]
 
     def close(self) -> None:
         """Leave all pools to the next daemon, or end them: then readers leave at once, and the files are removed."""

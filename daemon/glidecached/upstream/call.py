@@ -26,13 +26,15 @@ class Call(ABC):
     its keys are.
     """
 
-    __slots__ = ("attempts", "deadline_ns", "repeatable", "route")
+    __slots__ = ("attempts", "deadline_ns", "repeatable", "route", "submitted_ns")
 
     def __init__(self, deadline_ns: int, *, repeatable: bool) -> None:
         self.deadline_ns = deadline_ns
         self.repeatable = repeatable
         self.route: Route | None = None
         self.attempts = 0
+        self.submitted_ns = 0
+        """When it was submitted; 0 as long as it was not, and for what is not counted."""
 
     @abstractmethod
     def pack(self) -> bytes:

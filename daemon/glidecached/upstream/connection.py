@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from glidecached.loop import Loop
     from glidecached.upstream.call import Call
     from glidecached.upstream.connector import Channel
+    from glidecached.upstream.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,10 @@ class Owner(Protocol):
 
 
 class Connection:
-    """A channel and the calls that were sent on it and wait for their replies. Belongs to the loop's thread."""
+    """A channel and the calls that were sent on it and wait for their replies. Belongs to the loop's thread.
+
+    `tally` hears how long replies took, where there is one.
+    """
 
     __slots__ = (
         "_channel",
@@ -50,16 +54,18 @@ class Connection:
         "_owner",
         "_reader",
         "_socket",
+        "_tally",
         "_unwritten",
         "last_received_ns",
         "waiting",
     )
 
-    def __init__(self, loop: Loop, channel: Channel, owner: Owner) -> None:
+    def __init__(self, loop: Loop, channel: Channel, owner: Owner, tally: Tally | None = None) -> None:
         self._loop = loop
         self._channel: Channel | None = channel
         self._socket = channel.socket
         self._owner = owner
+        self._tally = tally
         self._reader = libvalkey.Reader(replyError=ReplyError, notEnoughData=_NOT_YET)
         self._unwritten: memoryview | None = None
         self._events = READABLE
@@ -152,6 +158,7 @@ class Connection:
     def _settle(self) -> None:
         waiting = self.waiting
         take = self._reader.gets
+        tally = self._tally
         # A call may close the connection: what comes behind its reply is nobody's then.
         while self._channel is not None:
             try:
@@ -166,9 +173,12 @@ class Connection:
                 self._lose("the server sent a reply that nobody asked for")
                 return
             call = waiting.popleft()
+            submitted_ns = call.submitted_ns  # a redirected call is submitted anew by what it receives
             try:
                 if not call.receive(reply):
                     waiting.appendleft(call)
+                elif tally is not None and submitted_ns:
+                    tally.replied(self.last_received_ns - submitted_ns)
             except Exception:
                 logger.exception("a reply could not be handed on")
 

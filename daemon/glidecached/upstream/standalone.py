@@ -16,6 +16,7 @@ from glidecached.upstream.call import SingleCall
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
 from glidecached.upstream.replicas import ReplicaReads, RoleCall, is_replica
+from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +40,12 @@ class StandaloneUpstream:
     Without a connection, calls wait for the attempt that is under way. When it fails they fail with its reason, and so
     do new ones that cannot live to see the next attempt; attempts go on, with exponential back-off and jitter, while
     there are sessions. When a connection is lost, what was sent may have run: known reads are sent again, up to three
-    times, everything else fails.
+    times, everything else fails. `tally` is the one of the upstream that it is a part of.
     """
 
-    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
+    def __init__(
+        self, loop: Loop, target: Target, options: UpstreamOptions, tally: Tally | None = None
+    ) -> None:
         self.target = target
         self.sessions = 0
         self.proved = False
@@ -64,6 +67,7 @@ class StandaloneUpstream:
         self._blocking = BlockingConnections(loop, target, options)
         self._replicas: ReplicaReads | None = None
         self._links: list[StandaloneUpstream] = []
+        self._tally = tally or Tally()
         self._submitted = 0
         self._failed = 0
         self.connections_made = 0
@@ -155,6 +159,7 @@ class StandaloneUpstream:
             "mode": "standalone",
             "identity": str(self.target.identity),
             "addresses": [str(address) for address in self.target.addresses],
+            "database": self.target.database,
             "connected_to": str(self.address) if self.connected else None,
             "last_error": self.last_error,
             "sessions": self.sessions,
@@ -165,6 +170,7 @@ class StandaloneUpstream:
             "connections_made": self.connections_made,
             "blocking_connections": self._blocking.count,
             "replicas": [] if self._replicas is None else self._replicas.stats(),
+            **self._tally.stats(),
         }
 
     def connection_drained(self) -> None:
@@ -200,7 +206,9 @@ class StandaloneUpstream:
     def _make_links(self) -> list[StandaloneUpstream]:
         """One connection for each address: any of them may be a replica, now or later."""
         return [
-            StandaloneUpstream(self._loop, replace(self.target, addresses=(address,)), self._options)
+            StandaloneUpstream(
+                self._loop, replace(self.target, addresses=(address,)), self._options, self._tally
+            )
             for address in self.target.addresses
         ]
 
@@ -209,6 +217,7 @@ class StandaloneUpstream:
         if self._closed_reason is not None:
             self._refuse(call, ERROR_CONNECTION, self._closed_reason)
             return
+        call.submitted_ns = time.monotonic_ns()
         connection = self._connection
         if connection is None:
             self._enqueue_unconnected(call)
@@ -258,8 +267,9 @@ class StandaloneUpstream:
         self.last_error = None
         self.address = result.address
         self._connected_ns = time.monotonic_ns()
+        self._tally.reconnects += self.connections_made > 0
         self.connections_made += 1
-        self._connection = Connection(self._loop, result, self)
+        self._connection = Connection(self._loop, result, self, self._tally)
         self._queue.appendleft(_NameConnection())
         self._loop.defer(self._flush)
         if self._watch is None:

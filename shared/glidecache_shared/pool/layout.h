@@ -80,11 +80,14 @@ typedef struct {
     uint64_t max_granules;
     uint64_t max_records;
     uint64_t file_bytes;
-    /* line 2: trust; written once */
+    /* line 2: trust, written once, which readers look at once; behind it more of the daemon's counters */
     uint64_t grace_ns;
     uint64_t time_namespace; /* inode of /proc/self/ns/time, 0 where there is none */
     uint8_t boot_id[16];
-    uint64_t unused_2[4];
+    uint64_t misses_expired; /* of all misses: there was an entry, and it had expired */
+    uint64_t misses_other_kind; /* it was of another kind */
+    uint64_t misses_own_write; /* it was stored before what the asking client had written */
+    uint64_t unused_2;
     /* line 3: what every lookup reads; changes with growth and once a heartbeat */
     uint32_t state;
     uint32_t bucket_count;   /* primary buckets in use */

@@ -79,6 +79,9 @@ cdef extern from "layout.h" nogil:
         uint64_t grace_ns
         uint64_t time_namespace
         uint8_t boot_id[16]
+        uint64_t misses_expired
+        uint64_t misses_other_kind
+        uint64_t misses_own_write
         uint32_t state
         uint32_t bucket_count
         uint32_t overflow_count

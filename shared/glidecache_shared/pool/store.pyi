@@ -19,6 +19,16 @@ class Recovery(NamedTuple):
     clean: bool
     dropped: int
 
+class HotEntry(NamedTuple):
+    """One of the entries that would leave last; `accesses` is None under LRU, which does not count them."""
+
+    key: bytes
+    key_bytes: int
+    kind: int
+    payload_bytes: int
+    accesses: int | None
+    idle_ns: int
+
 class PoolStore:
     """The only writer of one pool generation: index, entries, policy, bound, counters.
 
@@ -127,11 +137,24 @@ class PoolStore:
         """Unmap. Idempotent; every other method raises `ValueError` afterwards."""
 
     def metrics(self) -> PoolMetrics: ...
+    def misses_by_cause(self) -> dict[str, int]:
+        """All misses by what was found: `absent`, `expired`, `other_kind`, or `own_write`: something older than that.
+
+        What had expired and left for a victim's place is absent.
+        """
+
     def check_integrity(self) -> None:
         """Walk the whole pool; raises `AssertionError` naming the first contradiction. For tests and `doctor`."""
 
     def entries(self) -> list[tuple[bytes, int]]:
         """Every entry's (key, kind), in no order."""
+
+    def hottest(self, count: int, most_key_bytes: int = 256, now_ns: int = ...) -> list[HotEntry]:
+        """At most `count` entries, the hottest first: by accesses under LFU, by the last access under LRU.
+
+        Of a longer key the first `most_key_bytes` are given. Looks through all access records once, some 2 ms for a
+        million.
+        """
 
     @property
     def pool_path(self) -> str: ...

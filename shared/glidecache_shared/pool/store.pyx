@@ -17,6 +17,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from glidecache_shared.pool.arena cimport Arena
 from glidecache_shared.pool.board cimport Board
 from glidecache_shared.pool.files cimport PoolFiles, retire_at
+from glidecache_shared.pool.hottest cimport hottest_of
 from glidecache_shared.pool.index cimport Index
 from glidecache_shared.pool.integrity cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
@@ -251,9 +252,12 @@ cdef class PoolStore:
             if is_expired(&found.entry, now):
                 self._remove(found.entry.record)
                 self._count(&self.header.expirations)
-            elif found.entry.tag_kind & 0xFF == kind and (
-                after_flight == 0 or self.records.notes[found.entry.record].flight > after_flight
-            ):
+                self._count(&self.header.misses_expired)
+            elif found.entry.tag_kind & 0xFF != kind:
+                self._count(&self.header.misses_other_kind)
+            elif after_flight != 0 and self.records.notes[found.entry.record].flight <= after_flight:
+                self._count(&self.header.misses_own_write)
+            else:
                 value = decode(kind, <const uint8_t *>PyBytes_AS_STRING(self._payload(&found)), found.entry.payload_bytes)
         if value is None:
             self._count(&self.header.misses)
@@ -486,6 +490,15 @@ cdef class PoolStore:
             self.header.expirations,
         )
 
+    def misses_by_cause(self) -> dict:
+        self._check_open()
+        causes = {
+            "expired": self.header.misses_expired,
+            "other_kind": self.header.misses_other_kind,
+            "own_write": self.header.misses_own_write,
+        }
+        return {"absent": self.header.misses - sum(causes.values()), **causes}
+
     def entries(self) -> list:
         self._check_open()
         cdef uint32_t record
@@ -496,6 +509,10 @@ cdef class PoolStore:
                 key, kind, _ = read_entry(self.view, self.records.notes[record].granule, &found)
                 result.append((key, kind))
         return result
+
+    def hottest(self, uint32_t count, uint32_t most_key_bytes=256, now_ns=None) -> list:
+        self._check_open()
+        return hottest_of(self, count, most_key_bytes, monotonic_ns() if now_ns is None else now_ns)
 
     def check_integrity(self) -> None:
         self._check_open()

@@ -15,6 +15,7 @@ from glidecache_shared.protocol import (
     PROTOCOL_VERSION,
 )
 from glidecached.cli.report import report
+from glidecached.front.front import MalformedError
 from glidecached.operations.admin import AdminOperations
 from glidecached.pools.origin import PoolKey
 from glidecached.pools.settings import PoolSettings
@@ -65,9 +66,9 @@ def test_others_do_not(admin: AdminOperations, registry: PoolRegistry, requests:
 
 
 def test_unknown_caches_are_named(admin: AdminOperations, requests: Any) -> None:
-    for operation in (admin.flush, admin.drop):
+    for operation, *more in ((admin.flush,), (admin.drop,), (admin.hottest, 5)):
         request = requests(uid=0)
-        operation(request, ["nobody's"])
+        operation(request, ["nobody's", *more])
         code, message = requests.error(request)
         assert code == ERROR_CONFIGURATION
         assert "catalog" in message
@@ -104,8 +105,28 @@ def test_the_report_shows_every_cache_and_upstream(registry: PoolRegistry) -> No
         "h:1",
         "not connected: refused",
         "catalog",
-        "1 entries",
-        "of 64 KB",
-        "not held",
+        "of 64.0 KB",
+        "none",
     ):
         assert part in text
+
+
+def test_admins_see_the_hottest_keys_and_others_do_not(
+    admin: AdminOperations, registry: PoolRegistry, requests: Any
+) -> None:
+    registry.find("catalog").store(b"K" * 300, STRING, b"v", 2)
+    allowed, refused = requests(uid=ADMIN_UID), requests(uid=STRANGER_UID)
+    admin.hottest(allowed, ["catalog", 10])
+    told = requests.value(allowed)
+    assert told["eviction_policy"] == "LRU"
+    assert [(entry["key"], entry["key_bytes"]) for entry in told["entries"]] == [(b"K" * 256, 300), (b"k", 1)]
+    admin.hottest(refused, ["catalog", 10])
+    assert requests.error(refused)[0] == ERROR_FORBIDDEN
+
+
+@pytest.mark.parametrize("count", [0, 101, "5", True])
+def test_a_number_of_hottest_keys_that_is_none_is_refused(
+    admin: AdminOperations, requests: Any, count: object
+) -> None:
+    with pytest.raises(MalformedError, match="count is"):
+        admin.hottest(requests(uid=0), ["catalog", count])

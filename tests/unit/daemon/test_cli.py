@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from glidecached.cli import daemon, operator
+from glidecached.cli.exit_status import ExitStatus
 from glidecached.embedded import EmbeddedServer, EmbeddedServerError
 
 if TYPE_CHECKING:
@@ -54,5 +55,5 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("command", [["ping"], ["stats"], ["flush", "c"], ["drop", "c"]])
 def test_without_a_daemon_every_command_says_so(tmp_path: Path, command: list[str]) -> None:
     result = CliRunner().invoke(operator.main, [*command, "--runtime-dir", str(tmp_path)])
-    assert result.exit_code == 2
+    assert result.exit_code == ExitStatus.UNREACHABLE
     assert f"no daemon in {tmp_path}" in result.output

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from glidecached.config.load import ConfigError, load
-from glidecached.config.schema import CacheSettings, DaemonSettings, UpstreamSettings
+from glidecached.config.schema import CacheSettings, DaemonSettings, MetricsSettings, UpstreamSettings
 from glidecached.upstream.identity import Address
 from support.process import ROOT
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 EXAMPLE = ROOT / "glidecached.toml.example"
 SYSTEMD_EXAMPLE = ROOT / "systemd" / "glidecached.toml"
-SECTIONS = {"daemon": DaemonSettings, "upstreams.default": UpstreamSettings, "caches.catalog": CacheSettings}
+SECTIONS = {
+    "daemon": DaemonSettings,
+    "metrics": MetricsSettings,
+    "upstreams.default": UpstreamSettings,
+    "caches.catalog": CacheSettings,
+}
 
 
 @pytest.fixture
@@ -58,8 +63,15 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
         ("[daemon]\nruntime_dir = 'run'", r"runtime_dir = 'run': must be an absolute path"),
         ("[daemon]\ngrace = 1", r"\[daemon\] grace: unknown key; allowed are runtime_dir, pool_dir, "),
         ("daemon = 1", r"daemon = 1: should be a table"),
+        ("[metrics]\nlisten = 9464", r"\[metrics\] listen = 9464: must be a string, host:port"),
+        ("[metrics]\nlisten = ':9464'", r"\[metrics\] listen = ':9464': '' is not a host name"),
+        (
+            "[metrics]\nlisten = 'unix:/run/m'",
+            r"\[metrics\] listen = 'unix:/run/m': must be a string, host:port",
+        ),
+        ("[metrics]\nport = 1", r"\[metrics\] port: unknown key; allowed are listen, allowed_hosts"),
         ("[caches]\nx = 1", r"\[caches\.x\]|caches\.x = 1: should be a table"),
-        ("[demon]\nx = 1", r"demon: unknown key; allowed are daemon, upstreams, caches"),
+        ("[demon]\nx = 1", r"demon: unknown key; allowed are daemon, metrics, upstreams, caches"),
         ("[upstreams.a]", r"\[upstreams\.a\] addresses: this key is required"),
         ("[upstreams.a]\naddresses = []", r"addresses = \[\]: at least one address"),
         ("[upstreams.a]\naddresses = ['h']", r"addresses\[0\] = 'h': 'h' is not an address; write host:port"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.identity import Address
     from glidecached.upstream.options import UpstreamOptions
     from glidecached.upstream.replicas import ReplicaReads
+    from glidecached.upstream.tally import Tally
 
 
 class Node:
@@ -81,12 +82,13 @@ class Node:
 class Nodes:
     """All nodes in use, by address. Belongs to the loop's thread."""
 
-    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
+    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions, tally: Tally) -> None:
         self._loop = loop
         self._target = target
         # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
         self._options = replace(options, max_waiting_requests=sys.maxsize)
         self._by_address: dict[Address, Node] = {}
+        self._tally = tally
         self._sessions = 0
 
     def __iter__(self) -> Iterator[Node]:
@@ -114,7 +116,7 @@ class Nodes:
                 credentials=self._target.credentials,
             )
             node = self._by_address[address] = Node(
-                address, StandaloneUpstream(self._loop, target, self._options)
+                address, StandaloneUpstream(self._loop, target, self._options, self._tally)
             )
             node.link.sessions = self._sessions
         return node

@@ -15,6 +15,7 @@ from glidecached.upstream.cluster.leg import CommandLeg, Freshness, TransactionL
 from glidecached.upstream.cluster.node import Nodes
 from glidecached.upstream.cluster.routing import Part, RoutingError, one_slot, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
+from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,8 @@ class ClusterUpstream:
         self._loop = loop
         self._options = options
         self._sessions = 0
-        self._nodes = Nodes(loop, target, options)
+        self._tally = Tally()
+        self._nodes = Nodes(loop, target, options, self._tally)
         self._journeys = JourneysOfCluster(
             loop, self._nodes, target.addresses, options, self._topology_known, self._topology_unknown
         )
@@ -139,6 +141,7 @@ class ClusterUpstream:
             "mode": "cluster",
             "identity": str(self.target.identity),
             "addresses": [str(address) for address in self.target.addresses],
+            "database": self.target.database,
             "connected_to": ", ".join(connected) or None,
             "last_error": self.last_error,
             "sessions": self._sessions,
@@ -152,6 +155,7 @@ class ClusterUpstream:
             "nodes": [] if topology is None else self._describe_nodes(topology),
             "redirections": dict(self._journeys.counts),
             "refreshes": self._journeys.refresh.count,
+            **self._tally.stats(),
         }
 
     def _begin(self, call: ClientCall, *, blocking: bool, freshness: Freshness | None = None) -> None:

@@ -67,7 +67,7 @@ class FakeLink:
 
     by_port: dict[int, FakeLink]
 
-    def __init__(self, _loop: object, target: Target, _options: object) -> None:
+    def __init__(self, _loop: object, target: Target, _options: object, _tally: object) -> None:
         self.connected = True
         self.last_error = None
         self.proved = True

@@ -1,0 +1,95 @@
+"""One operator's way to the daemon: requests and answers over the runtime directory's socket."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from glidecache_shared import protocol
+from glidecache_shared.runtime_dir import check_endpoint, endpoint
+from glidecached.version import version
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+TIMEOUT_MS = 3_000
+_SLICE_MS = 50
+"""How long `abandon` may have to wait."""
+
+
+class DaemonUnreachableError(Exception):
+    """No daemon answers: `args[0]` says where, and what was found there."""
+
+
+class RefusedError(Exception):
+    """The daemon said no: `args[0]` is its reason, `code` the protocol's number for it."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Link:
+    """A connection to the daemon of one runtime directory, which has introduced itself: `about` is what it said.
+
+    A context manager, for one thread at a time; only `abandon` may come from another. Raises from construction and
+    from `request` `DaemonUnreachableError` or `RefusedError`; after the first of them a new link is needed, because
+    the answer may still come.
+    """
+
+    def __init__(self, directory: str, *, timeout_ms: int = TIMEOUT_MS) -> None:
+        import zmq
+
+        try:
+            check_endpoint(directory)
+        except (OSError, ValueError) as error:
+            message = f"no daemon in {directory}: {error}"
+            raise DaemonUnreachableError(message) from error
+        self._endpoint = endpoint(directory)
+        self._timeout_ms = timeout_ms
+        self._numbers = itertools.count(1)
+        self._abandoned = threading.Event()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._instance_id = 0
+        try:
+            self._socket.connect(self._endpoint)
+            self.about = self.request(protocol.HELLO, protocol.PROTOCOL_VERSION, version())
+        except BaseException:
+            self.close()
+            raise
+        self._instance_id = self.about["instance_id"]
+
+    def request(self, operation: int, *body: Any) -> Any:
+        """One request and its answer."""
+        until_ns = time.monotonic_ns() + self._timeout_ms * 1_000_000
+        number = next(self._numbers)
+        self._socket.send(protocol.pack([operation, number, self._instance_id, until_ns, *body]))
+        while not self._socket.poll(_SLICE_MS):
+            if self._abandoned.is_set() or time.monotonic_ns() >= until_ns:
+                message = f"the daemon at {self._endpoint} did not answer within {self._timeout_ms} ms"
+                raise DaemonUnreachableError(message)
+        _, status, result = protocol.unpack(self._socket.recv())
+        if status != protocol.STATUS_OK:
+            raise RefusedError(*result)
+        return result
+
+    def abandon(self) -> None:
+        """Have a `request` that waits in another thread give up now."""
+        self._abandoned.set()
+
+    def close(self) -> None:
+        """Leave the daemon. Idempotent."""
+        self._socket.close()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

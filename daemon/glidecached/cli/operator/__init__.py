@@ -1,0 +1,23 @@
+"""`glidecache`: ask the running daemon, and tell it what to forget. One module a command."""
+
+from __future__ import annotations
+
+import click
+
+from glidecached.cli.operator.forget import drop, flush
+from glidecached.cli.operator.ping import ping
+from glidecached.cli.operator.stats import stats
+from glidecached.version import version
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version(), message="glidecache %(version)s")
+def main() -> None:
+    """Ask a running glidecached.
+
+    Exit status: 0 done, 1 refused, 2 wrong usage, 3 no daemon answers, 4 not confirmed.
+    """
+
+
+for _command in (ping, stats, flush, drop):
+    main.add_command(_command)

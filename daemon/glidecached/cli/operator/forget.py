@@ -1,0 +1,54 @@
+"""`glidecache flush` and `glidecache drop`: what cannot be undone is asked for first."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from glidecache_shared import protocol
+from glidecached.cli import units
+from glidecached.cli.exit_status import ExitStatus
+from glidecached.cli.operator.asking import fail, linked, runtime_dir_option
+
+_yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do not ask.")
+
+
+@click.command()
+@click.argument("cache")
+@_yes_option
+@runtime_dir_option
+def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
+    """Remove all entries of CACHE, a name or a cache object's id."""
+    with linked(runtime_dir) as link:
+        if not confirmed:
+            _confirm(f"Remove all entries of {units.printable(cache)}?")
+            # Perhaps the answer took longer than that daemon lived.
+            link.request(protocol.PING)
+        removed = link.request(protocol.FLUSH, cache)
+    click.echo(f"{removed:,} entries removed")
+
+
+@click.command()
+@click.argument("cache")
+@_yes_option
+@runtime_dir_option
+def drop(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
+    """End CACHE, a name or a cache object's id; clients that use it get a fresh one."""
+    with linked(runtime_dir) as link:
+        if not confirmed:
+            _confirm(f"End {units.printable(cache)}, and with it all its entries and counters?")
+        link.request(protocol.DROP, cache)
+    click.echo("dropped")
+
+
+def _confirm(question: str) -> None:
+    """Return if the user says yes; the process ends otherwise."""
+    if not sys.stdin.isatty():
+        fail(ExitStatus.NOT_CONFIRMED, f"{question} There is no terminal to ask on: say --yes if you mean it")
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:  # Ctrl-C, or the terminal went away
+        agreed = False
+    if not agreed:
+        fail(ExitStatus.NOT_CONFIRMED, "nothing was done")

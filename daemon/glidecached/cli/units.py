@@ -1,0 +1,83 @@
+"""Numbers as people read them: each function gives a short text, `–` for what is not known."""
+
+from __future__ import annotations
+
+NOT_KNOWN = "–"
+
+_BYTE_UNITS = ("B", "KB", "MB", "GB", "TB")
+_KILO = 1024
+_SECONDS_PER = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_FINE_BELOW = 10
+_WHOLE_FROM = 100
+
+
+def count(number: int | None) -> str:
+    """`1,234,567`."""
+    return NOT_KNOWN if number is None else f"{number:,}"
+
+
+def per_second(rate: float | None) -> str:
+    """`1,234`, and with one decimal where that is most of it: `0.4`."""
+    if rate is None:
+        return NOT_KNOWN
+    return f"{rate:.1f}" if 0 < rate < _FINE_BELOW else f"{rate:,.0f}"
+
+
+def share(part: float | None) -> str:
+    """`97.3 %` of a fraction."""
+    return NOT_KNOWN if part is None else f"{part:.1%}".replace("%", " %")
+
+
+def byte_size(number: float) -> str:
+    """`12.3 MB`; a KB is 1024 bytes, as in `max_cache_kb`."""
+    unit = 0
+    while number >= _KILO and unit < len(_BYTE_UNITS) - 1:
+        number /= _KILO
+        unit += 1
+    text = f"{number:.0f}" if unit == 0 or number >= _WHOLE_FROM else f"{number:.1f}"
+    return f"{text} {_BYTE_UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """`3 d 4 h`, `12 min 5 s`, `7 s`: the two largest units."""
+    rest = int(seconds)
+    parts: list[str] = []
+    for unit, length in _SECONDS_PER:
+        number, rest = divmod(rest, length)
+        if number or (unit == "s" and not parts):
+            parts.append(f"{number} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def latency(microseconds: float | None) -> str:
+    """`0.35 ms`, `12 ms`, `1.2 s`."""
+    if microseconds is None:
+        return NOT_KNOWN
+    milliseconds = microseconds / 1_000
+    if milliseconds >= 1_000:  # noqa: PLR2004 - a second
+        return f"{milliseconds / 1_000:.1f} s"
+    return f"{milliseconds:.2f} ms" if milliseconds < _FINE_BELOW else f"{milliseconds:.0f} ms"
+
+
+def ttl(milliseconds: int) -> str:
+    """A time to live: `60 s`, `1.5 s`, `250 ms`, `for ever`."""
+    if milliseconds == 0:
+        return "for ever"
+    if milliseconds < 1_000:  # noqa: PLR2004 - a second
+        return f"{milliseconds} ms"
+    if milliseconds % 1_000:
+        return f"{milliseconds / 1_000:.1f} s"
+    return duration(milliseconds / 1_000)
+
+
+def printable(text: bytes | str, most: int = 0) -> str:
+    r"""A name or key that cannot harm a terminal: control characters and what is no UTF-8 as `\x1b`.
+
+    With `most`, cut to so many characters, the last of them `…`.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return text if not most or len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,140 @@
+"""What is at which path, as a WSGI application: figures, health, and the status page."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from glidecached.metrics.exposition import Exposition
+from glidecached.metrics.snapshots import LoopSilentError, Snapshot
+from glidecached.metrics.summary import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from glidecached.metrics.health import Health
+    from glidecached.metrics.history import History
+    from glidecached.metrics.hosts import Hosts
+    from glidecached.metrics.snapshots import Snapshots
+
+_TEXT = "text/plain; charset=utf-8"
+
+_HEADERS = (
+    (
+        "Content-Security-Policy",
+        (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+    ("Server", "glidecached"),
+)
+
+_FILES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/status.css": ("status.css", "text/css; charset=utf-8"),
+    "/status.js": ("status.js", "text/javascript; charset=utf-8"),
+    "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: str
+    content: bytes
+    content_type: str = _TEXT
+
+
+def _refusal(status: str, text: str) -> _Answer:
+    return _Answer(status, f"{text}\n".encode())
+
+
+class Application:
+    """Answers GET and HEAD; for any number of threads."""
+
+    def __init__(self, snapshots: Snapshots, history: History, health: Health, hosts: Hosts) -> None:
+        self._snapshots = snapshots
+        self._history = history
+        self._health = health
+        self._hosts = hosts
+        directory = resources.files("glidecached.metrics") / "page"
+        self._files = {
+            path: _Answer("200 OK", (directory / name).read_bytes(), content_type)
+            for path, (name, content_type) in _FILES.items()
+        }
+        self._exposition = Exposition()
+        self._rendering = threading.Lock()
+        self._rendered: dict[str, tuple[Snapshot, _Answer]] = {}
+        self._routes: dict[str, Callable[[dict[str, Any]], _Answer]] = {
+            "/metrics": self._metrics,
+            "/healthz": self._healthz,
+            "/stats.json": self._stats,
+        }
+
+    def __call__(
+        self, environment: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]
+    ) -> Iterable[bytes]:
+        """WSGI."""
+        answer = self._answer(environment)
+        headers = [
+            *_HEADERS,
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.content))),
+        ]
+        if answer.status.startswith("405"):
+            headers.append(("Allow", "GET, HEAD"))
+        start_response(answer.status, headers)
+        return [] if environment["REQUEST_METHOD"] == "HEAD" else [answer.content]
+
+    def _answer(self, environment: dict[str, Any]) -> _Answer:
+        if environment["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            return _refusal("405 Method Not Allowed", "only GET and HEAD: nothing can be changed here")
+        if not self._hosts.admits(environment.get("HTTP_HOST")):
+            return _refusal(
+                "403 Forbidden",
+                "this listener has another name: use its address, or add the name to allowed_hosts in [metrics]",
+            )
+        path = environment["PATH_INFO"]
+        if path in self._files:
+            return self._files[path]
+        route = self._routes.get(path)
+        if route is None:
+            return _refusal("404 Not Found", f"there are: {', '.join(('/', *self._routes))}")
+        try:
+            return route(environment)
+        except LoopSilentError as error:
+            return _refusal("503 Service Unavailable", str(error))
+
+    def _metrics(self, environment: dict[str, Any]) -> _Answer:
+        snapshot = self._snapshots.get()
+        accept = environment.get("HTTP_ACCEPT", "")
+        kind = "openmetrics" if "application/openmetrics-text" in accept else "text"
+        # However many scrapers there are, each snapshot is rendered once in each form.
+        with self._rendering:
+            rendered = self._rendered.get(kind)
+            if rendered is None or rendered[0] is not snapshot:
+                content, content_type = self._exposition.render(snapshot, accept)
+                rendered = self._rendered[kind] = (snapshot, _Answer("200 OK", content, content_type))
+            return rendered[1]
+
+    def _healthz(self, _environment: dict[str, Any]) -> _Answer:
+        well, text = self._health.check()
+        return _Answer("200 OK" if well else "503 Service Unavailable", text.encode())
+
+    def _stats(self, environment: dict[str, Any]) -> _Answer:
+        (after,) = parse_qs(environment.get("QUERY_STRING", "")).get("after", ["0"])[:1]
+        if not after.isascii() or not after.isdecimal():
+            return _refusal(
+                "400 Bad Request", "after is the number of the last sample that you have: 0, 1, 2, …"
+            )
+        content = summary(self._snapshots.get(), self._history.since(int(after[:20])))
+        return _Answer("200 OK", content, "application/json")

@@ -1,0 +1,197 @@
+"""The daemon's numbers as Prometheus reads them. docs/monitoring.md says what each means."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from glidecached.metrics.labels import cache_label, upstreams_by_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client.core import Metric
+
+    from glidecached.metrics.snapshots import Snapshot
+
+    _Rows = tuple[tuple[str, str, Callable[[dict[str, Any]], float]], ...]
+
+_CACHE_LABELS = ("cache", "named")
+
+_CACHE_GAUGES: _Rows = (
+    ("entries", "Entries in the cache.", lambda cache: cache["metrics"]["entry_count"]),
+    (
+        "bytes",
+        "What the entries are charged, which the bound is about.",
+        lambda cache: cache["charged_bytes"],
+    ),
+    ("max_bytes", "The bound.", lambda cache: cache["max_bytes"]),
+    ("resident_bytes", "Memory that the cache's files occupy.", lambda cache: cache["resident_bytes"]),
+    (
+        "attached_processes",
+        "Processes known to use the cache.",
+        lambda cache: cache["attached_processes"],
+    ),
+    ("flights", "Misses that are being asked for upstream now.", lambda cache: cache["flights"]),
+)
+_CACHE_COUNTERS: _Rows = (
+    (
+        "lookups",
+        "Questions for one key.",
+        lambda cache: cache["metrics"]["hits"] + cache["metrics"]["misses"],
+    ),
+    ("hits", "Lookups that were answered from the cache.", lambda cache: cache["metrics"]["hits"]),
+    (
+        "evictions",
+        "Entries that left for others' sake before their time.",
+        lambda cache: cache["metrics"]["evictions"],
+    ),
+    (
+        "expirations",
+        "Entries that were found expired and removed.",
+        lambda cache: cache["metrics"]["expirations"],
+    ),
+)
+"""What is counted only with `enable_metrics`: else there is no figure, rather than a 0 that nobody counted."""
+
+_UPSTREAM_GAUGES: _Rows = (
+    ("connected", "1 while there is a connection to it.", lambda up: int(up["connected_to"] is not None)),
+    ("in_flight", "Requests that were sent and have no reply yet.", lambda up: up["in_flight"]),
+    ("queued", "Requests that wait to be sent.", lambda up: up["queued"]),
+    ("sessions", "Clients that use it.", lambda up: up["sessions"]),
+    (
+        "blocking_connections",
+        "Connections for blocking commands and watches.",
+        lambda up: up["blocking_connections"],
+    ),
+)
+_UPSTREAM_COUNTERS: _Rows = (
+    ("requests", "Requests given to it.", lambda up: up["requests"]),
+    ("failures", "Requests that got no reply from it.", lambda up: up["failed"]),
+    ("reconnects", "Connections made in the place of one that was lost.", lambda up: up["reconnects"]),
+)
+
+
+def families(numbers: dict[str, Any]) -> Iterator[Metric]:
+    """All metric families of one snapshot's numbers."""
+    yield from _daemon_families(numbers["daemon"])
+    yield from _cache_families(numbers["caches"])
+    yield from _upstream_families(numbers["upstreams"])
+
+
+def _daemon_families(daemon: dict[str, Any]) -> Iterator[Metric]:
+    yield InfoMetricFamily("glidecached_build", "The daemon's version.", {"version": daemon["version"]})
+    yield GaugeMetricFamily(
+        "glidecached_start_time_seconds", "When it started, since the epoch.", daemon["started_at"]
+    )
+    yield GaugeMetricFamily("glidecached_sessions", "Clients that are attached.", daemon["sessions"])
+    yield GaugeMetricFamily(
+        "glidecached_open_requests", "Clients' requests without an answer yet.", daemon["open_requests"]
+    )
+    yield CounterMetricFamily(
+        "glidecached_accepted_requests", "Clients' requests that were accepted.", daemon["accepted_requests"]
+    )
+    yield GaugeMetricFamily(
+        "glidecached_max_total_bytes", "The bound over all caches.", daemon["max_total_cache_kb"] * 1024
+    )
+    refused = CounterMetricFamily(
+        "glidecached_refused_messages", "Messages and answers that went nowhere, by cause.", labels=("cause",)
+    )
+    for cause, count in daemon["refused"].items():
+        refused.add_metric((cause,), count)
+    yield refused
+
+
+def _cache_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
+    counting = [cache for cache in caches if cache["settings"]["enable_metrics"]]
+    for name, text, value in _CACHE_GAUGES:
+        gauge = GaugeMetricFamily(f"glidecached_cache_{name}", text, labels=_CACHE_LABELS)
+        for cache in caches:
+            gauge.add_metric(cache_label(cache), value(cache))
+        yield gauge
+    for name, text, value in _CACHE_COUNTERS:
+        counter = CounterMetricFamily(f"glidecached_cache_{name}", text, labels=_CACHE_LABELS)
+        for cache in counting:
+            counter.add_metric(cache_label(cache), value(cache))
+        yield counter
+    misses = CounterMetricFamily(
+        "glidecached_cache_misses",
+        "Lookups that were not, by what was found.",
+        labels=(*_CACHE_LABELS, "cause"),
+    )
+    for cache in counting:
+        for cause, count in cache["misses_by_cause"].items():
+            misses.add_metric((*cache_label(cache), cause), count)
+    yield misses
+    full = CounterMetricFamily(
+        "glidecached_cache_file_system_full",
+        "Times that the file system had no room for the cache to grow.",
+        labels=_CACHE_LABELS,
+    )
+    for cache in caches:
+        full.add_metric(cache_label(cache), cache["file_system_full"])
+    yield full
+
+
+def _upstream_families(upstreams: list[dict[str, Any]]) -> Iterator[Metric]:
+    grouped = upstreams_by_label(upstreams)
+    kinds: tuple[tuple[Any, Any], ...] = (
+        (GaugeMetricFamily, _UPSTREAM_GAUGES),
+        (CounterMetricFamily, _UPSTREAM_COUNTERS),
+    )
+    for kind, rows in kinds:
+        for name, text, value in rows:
+            family = kind(f"glidecached_upstream_{name}", text, labels=("upstream",))
+            for label, group in grouped.items():
+                family.add_metric((label,), sum(map(value, group)))
+            yield family
+    durations = HistogramMetricFamily(
+        "glidecached_upstream_request_duration_seconds",
+        "From a request's submission to its reply; without what blocks.",
+        labels=("upstream",),
+    )
+    for label, group in grouped.items():
+        latencies = [upstream["latency"] for upstream in group]
+        counts = [sum(column) for column in zip(*(each["counts"] for each in latencies), strict=True)]
+        bounds = [f"{bound_us / 1e6:g}" for bound_us in latencies[0]["bounds_us"]] + ["+Inf"]
+        durations.add_metric(
+            (label,),
+            list(zip(bounds, accumulate(counts), strict=True)),
+            sum(each["sum_us"] for each in latencies) / 1e6,
+        )
+    yield durations
+
+
+class Exposition(Collector):
+    """Snapshots as text, in the form that the scraper asks for. `render` is for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, Any] | None = None
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def describe(self) -> list[Metric]:
+        """`Collector`: nothing before the first snapshot."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """`Collector`: the families of the snapshot that is being rendered."""
+        if self._numbers is not None:
+            yield from families(self._numbers)
+
+    def render(self, snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
+        """The text and its content type."""
+        encode, content_type = choose_encoder(accept)
+        self._numbers = snapshot.numbers
+        return encode(self._registry), content_type

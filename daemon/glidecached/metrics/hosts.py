@@ -1,0 +1,33 @@
+"""Which names in a request's `Host` are ours: a page of somebody else's must not read ours by a name that it controls.
+
+A browser that was led here by DNS rebinding says the attacker's name. IP addresses cannot be rebound: any will do.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+_OWN = frozenset(("localhost",))
+
+
+class Hosts:
+    """The names that requests may say: localhost, every IP address, `own`, and `allowed`."""
+
+    def __init__(self, own: str, allowed: tuple[str, ...]) -> None:
+        self._names = _OWN | {own.lower(), *(name.lower() for name in allowed)}
+
+    def admits(self, header: str | None) -> bool:
+        """Whether this value of `Host` is one of ours. Without one the client is no browser."""
+        if header is None:
+            return True
+        name = header.strip().lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        return name.removesuffix(".") in self._names or _is_ip_address(name)
+
+
+def _is_ip_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

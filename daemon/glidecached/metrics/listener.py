@@ -1,0 +1,75 @@
+"""The metrics listener as a whole: what it consists of, and its start and end."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from glidecached.metrics.application import Application
+from glidecached.metrics.health import Health
+from glidecached.metrics.history import History
+from glidecached.metrics.hosts import Hosts
+from glidecached.metrics.http_server import HttpServer
+from glidecached.metrics.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.config.schema import MetricsSettings
+    from glidecached.loop import Loop
+    from glidecached.upstream.identity import Address
+
+logger = logging.getLogger(__name__)
+
+
+class MetricsListener:
+    """Serves `/metrics`, `/healthz` and the status page between `start` and `stop`; for the loop's thread.
+
+    `stats` makes STATS' map. While it does not listen it costs nothing.
+    """
+
+    def __init__(self, loop: Loop, stats: Callable[[], dict[str, Any]], *, grace_ms: int) -> None:
+        self._snapshots = Snapshots(loop, stats)
+        self._history = History(loop, self._snapshots)
+        self._health = Health(self._snapshots, grace_ms)
+        self._server: HttpServer | None = None
+        self._address: Address | None = None
+
+    def start(self, settings: MetricsSettings) -> None:
+        """Listen as `[metrics]` says, if it does; what was listened at before is given up only once that is had.
+
+        Raises `OSError` that says which address cannot be had, and why; what there was then goes on.
+        """
+        if settings.listen is None:
+            self.stop()
+            return
+        host, port = settings.listen
+        application = Application(
+            self._snapshots, self._history, self._health, Hosts(host, settings.allowed_hosts)
+        )
+        if self._server is not None and self._address == settings.listen:
+            self._server.serve(application)
+            return
+        try:
+            server = HttpServer(host, port, application)
+        except OSError as error:
+            message = (
+                f'[metrics] listen = "{settings.listen}": {error.strerror or error}; give another, or none'
+            )
+            raise OSError(error.errno, message) from error
+        if self._server is None:
+            self._snapshots.start()
+            self._history.start()
+        else:
+            self._server.close()
+        self._server = server
+        self._address = settings.listen
+        logger.info("metrics, health and the status page at http://%s/", settings.listen)
+
+    def stop(self) -> None:
+        """Give the address back and forget the past. Idempotent."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._history.stop()
+            self._snapshots.stop()
