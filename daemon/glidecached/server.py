@@ -24,7 +24,8 @@ from glidecached.operations.watching import WatchOperations
 from glidecached.pools.directory import PoolDirectory, default_pool_dir
 from glidecached.pools.leftovers import Leftovers, remove_all
 from glidecached.pools.registry import ConfiguredCache, PoolRegistry
-from glidecached.service_manager import notify
+from glidecached.service_manager.manager import ServiceManager
+from glidecached.service_manager.supervision import Supervision, allow_for_take_over
 from glidecached.session import Sessions
 from glidecached.upstream.directory import Upstreams
 from glidecached.version import version
@@ -49,8 +50,16 @@ class Server:
     or `OSError`, having undone what it did.
     """
 
-    def __init__(self, config: Config, directory: OwnedRuntimeDir, *, warm: bool) -> None:
+    def __init__(
+        self,
+        config: Config,
+        directory: OwnedRuntimeDir,
+        *,
+        warm: bool,
+        service_manager: ServiceManager | None = None,
+    ) -> None:
         self._config = config
+        self._manager = service_manager or ServiceManager()
         self._warm = warm
         self._started_ns = time.monotonic_ns()
         self._instance_id = secrets.randbits(62) + 1
@@ -81,7 +90,7 @@ class Server:
         with self._loop.signals(_SIGNALS, self._stop):
             self._loop.set_intake(self._socket.descriptor, self._front)
             self._pools.start()
-            notify("READY=1")
+            self._supervision.start()
             ready()
             self._loop.run()
 
@@ -105,6 +114,7 @@ class Server:
         next_number = itertools.count(1).__next__
         if not self._warm:
             remove_all(self._pool_directory.path)
+        allow_for_take_over(self._manager, self._pool_directory.path)
         self._upstreams = Upstreams(loop, settings.max_upstreams)
         for upstream in config.upstreams.values():
             self._upstreams.configure(upstream.name, upstream.target, upstream.options)
@@ -124,6 +134,7 @@ class Server:
             )
         self._pools.inherit()
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
+        self._supervision = Supervision(self._manager, loop, self._upstreams, self._status)
         self._front = Front(
             self._socket,
             Deadlines(loop),
@@ -180,6 +191,14 @@ class Server:
             "caches": self._pools.stats(),
         }
 
+    def _status(self) -> str:
+        upstreams = self._upstreams.stats()
+        connected = sum(upstream["connected_to"] is not None for upstream in upstreams)
+        return (
+            f"{len(self._pools)} caches, {connected} of {len(upstreams)} upstreams connected, "
+            f"{len(self._sessions)} sessions"
+        )
+
     def _stop(self, number: int) -> None:
         """Take no new requests, answer the accepted ones, and leave the rest to `close`: so nothing is lost."""
         if self._stopping:
@@ -188,7 +207,7 @@ class Server:
             return
         self._stopping = True
         logger.info("%s: stopping", signal.Signals(number).name)
-        notify("STOPPING=1")
+        self._supervision.stop()
         until_ns = time.monotonic_ns() + self._config.daemon.stop_timeout_ms * 1_000_000
         self._socket.hide()
         # What has already arrived counts as accepted: its senders cannot know better.

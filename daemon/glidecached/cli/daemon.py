@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -100,7 +101,9 @@ def _serve(config: Config, directory: str, *, embedded: bool) -> int:
     from glidecached.pools.directory import PoolDirectoryError
     from glidecached.runtime import OwnedRuntimeDir
     from glidecached.server import Server
+    from glidecached.service_manager.manager import ServiceManager
 
+    service_manager = ServiceManager.from_environment(os.environ)
     keep_freed_memory()
     # Until the loop takes the signals over, either of them undoes what was done so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -113,7 +116,7 @@ def _serve(config: Config, directory: str, *, embedded: bool) -> int:
                 stack.callback(valkey_server.stop)
                 config = _with_embedded(config, valkey_server.address)
             # What an embedded server had is gone with it.
-            server = Server(config, owned, warm=not embedded)
+            server = Server(config, owned, warm=not embedded, service_manager=service_manager)
         except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
             click.echo(f"glidecached cannot start: {error}", err=True)
             return _EXIT_FAILURE
