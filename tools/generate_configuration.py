@@ -62,6 +62,10 @@ is told in [design decision 13](design/0013-resizing.md), who is trusted with wh
 """
 SECTIONS = {
     "daemon": ("[daemon]", "The daemon itself."),
+    "metrics": (
+        "[metrics]",
+        "Figures for Prometheus, health, and a status page, over HTTP: see docs/monitoring.md.",
+    ),
     "upstreams": (
         "[upstreams.NAME]",
         (
@@ -177,7 +181,9 @@ def manual() -> str:
 def _values(told: dict[str, Any]) -> str:
     """A key's type and range, in the words of TOML."""
     if "anyOf" in told:
-        told = next(each for each in told["anyOf"] if each["type"] != "null")
+        told = next(each for each in told["anyOf"] if each.get("type") != "null")
+    if "$ref" in told:
+        return "text"  # an address
     if "enum" in told:
         return ", ".join(f"`{value}`" for value in told["enum"])
     if told["type"] == "integer":

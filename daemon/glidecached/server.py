@@ -28,7 +28,8 @@ from glidecached.pools.directory import PoolDirectory, default_pool_dir
 from glidecached.pools.leftovers import Leftovers, remove_all
 from glidecached.pools.registry import PoolRegistry
 from glidecached.reload.reloading import Parts, Reloading
-from glidecached.service_manager import notify
+from glidecached.service_manager.manager import ServiceManager
+from glidecached.service_manager.supervision import Supervision, allow_for_take_over
 from glidecached.session import Sessions
 from glidecached.upstream.directory import Upstreams
 from glidecached.version import version
@@ -55,10 +56,17 @@ class Server:
     """
 
     def __init__(
-        self, config: Config, directory: OwnedRuntimeDir, *, warm: bool, source: Source | None = None
+        self,
+        config: Config,
+        directory: OwnedRuntimeDir,
+        *,
+        warm: bool,
+        source: Source | None = None,
+        service_manager: ServiceManager | None = None,
     ) -> None:
         self._config = config
         self._source = source
+        self._manager = service_manager or ServiceManager()
         self._warm = warm
         self._started_ns = time.monotonic_ns()
         self._started_at = time.time()
@@ -96,7 +104,7 @@ class Server:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
             self._loop.set_intake(self._socket.descriptor, self._front)
             self._pools.start()
-            notify("READY=1")
+            self._supervision.start()
             ready()
             self._loop.run()
 
@@ -120,6 +128,7 @@ class Server:
         next_number = itertools.count(1).__next__
         if not self._warm:
             remove_all(self._pool_directory.path)
+        allow_for_take_over(self._manager, self._pool_directory.path)
         self._upstreams = Upstreams(loop, settings.max_upstreams)
         for upstream in config.upstreams.values():
             self._upstreams.configure(upstream.name, upstream.target, upstream.options)
@@ -136,6 +145,7 @@ class Server:
             self._pools.configure(cache)
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
+        self._supervision = Supervision(self._manager, loop, self._upstreams, self._status)
         self._front = Front(
             self._socket,
             Deadlines(loop),
@@ -161,8 +171,9 @@ class Server:
                 pools=self._pools,
                 attach=attach,
                 admin=admin,
-                begun=lambda: notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1_000}"),
-                done=lambda: notify("READY=1"),
+                metrics=self._metrics,
+                begun=self._manager.reloading,
+                done=self._manager.ready,
             ),
         )
         self._front.serve(
@@ -212,6 +223,14 @@ class Server:
             "caches": self._pools.stats(self._attached.by_pool()),
         }
 
+    def _status(self) -> str:
+        upstreams = self._upstreams.stats()
+        connected = sum(upstream["connected_to"] is not None for upstream in upstreams)
+        return (
+            f"{len(self._pools)} caches, {connected} of {len(upstreams)} upstreams connected, "
+            f"{len(self._sessions)} sessions"
+        )
+
     def _stop(self, number: int) -> None:
         """Take no new requests, answer the accepted ones, and leave the rest to `close`: so nothing is lost."""
         if self._stopping:
@@ -220,7 +239,7 @@ class Server:
             return
         self._stopping = True
         logger.info("%s: stopping", signal.Signals(number).name)
-        notify("STOPPING=1")
+        self._supervision.stop()
         self._reloading.stop()
         until_ns = time.monotonic_ns() + self._reloading.config.daemon.stop_timeout_ms * 1_000_000
         self._socket.hide()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -102,7 +103,9 @@ def _serve(config: Config, source: Source | None, directory: str, *, embedded: b
     from glidecached.pools.directory import PoolDirectoryError
     from glidecached.runtime import OwnedRuntimeDir
     from glidecached.server import Server
+    from glidecached.service_manager.manager import ServiceManager
 
+    service_manager = ServiceManager.from_environment(os.environ)
     keep_freed_memory()
     prevent_core_dumps()
     # Until the loop takes the signals over, either of them undoes what was done so far.
@@ -119,7 +122,13 @@ def _serve(config: Config, source: Source | None, directory: str, *, embedded: b
                 stack.callback(valkey_server.stop)
                 config = _with_embedded(config, valkey_server.address)
             # What an embedded server had is gone with it.
-            server = Server(config, owned, warm=not embedded, source=None if embedded else source)
+            server = Server(
+                config,
+                owned,
+                warm=not embedded,
+                source=None if embedded else source,
+                service_manager=service_manager,
+            )
         except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
             click.echo(f"glidecached cannot start: {error}", err=True)
             return _EXIT_FAILURE

@@ -100,6 +100,21 @@ _DAEMON = {
 _IDENTITY = _RESTART + "; pools belong to it"
 _NEW_CONNECTIONS = "for connections made from then on"
 
+_METRICS = {
+    "listen": Key(
+        "Where `/metrics`, `/healthz` and the status page are served: `host:port` or `[IPv6]:port`. Whoever reaches it "
+        "can read all figures, though no keys and no values.",
+        reloads=True,
+        note="an address that cannot be had is told in the log, and the one before stays",
+        default="nowhere",
+    ),
+    "allowed_hosts": Key(
+        "Host names by which browsers and scrapers may ask for it, besides that of `listen`, localhost, and all IP "
+        "addresses.",
+        reloads=True,
+    ),
+}
+
 _UPSTREAMS = {
     "mode": Key("What the servers are.", reloads=False, note=_RESTART),
     "addresses": Key(
@@ -223,5 +238,10 @@ _CACHES = {
     ),
 }
 
-KEYS: Mapping[str, Mapping[str, Key]] = {"daemon": _DAEMON, "upstreams": _UPSTREAMS, "caches": _CACHES}
+KEYS: Mapping[str, Mapping[str, Key]] = {
+    "daemon": _DAEMON,
+    "metrics": _METRICS,
+    "upstreams": _UPSTREAMS,
+    "caches": _CACHES,
+}
 """By section and name, as in `glidecached.config.schema.File`."""

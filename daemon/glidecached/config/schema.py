@@ -48,7 +48,9 @@ def _not_empty(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     return addresses
 
 
-def _network_address(text: object) -> Address:
+def _network_address(text: object) -> object:
+    if text is None or isinstance(text, Address):
+        return text
     if not isinstance(text, str) or text.startswith("unix:"):
         message = "must be a string, host:port or [IPv6]:port"
         raise ValueError(message)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glidecached.front.front import Front
     from glidecached.front.router import RouterSocket
     from glidecached.loop import Loop
+    from glidecached.metrics.listener import MetricsListener
     from glidecached.operations.admin import AdminOperations
     from glidecached.operations.attach import AttachOperations
     from glidecached.pools.registry import PoolRegistry
@@ -43,6 +44,7 @@ class Parts:
     pools: PoolRegistry
     attach: AttachOperations
     admin: AdminOperations
+    metrics: MetricsListener
     begun: Callable[[], object]
     done: Callable[[], object]
 
@@ -143,6 +145,10 @@ class Reloading:
         changed = self._apply_upstreams(config)
         self._end_sessions(config, changed)
         self._apply_caches(config)
+        try:
+            parts.metrics.start(config.metrics)
+        except OSError as error:
+            logger.error("not reloaded: %s", error)  # noqa: TRY400 - no fault of the program
 
     def _apply_upstreams(self, config: Config) -> set[Target]:
         """The targets, of before and from now on, of the upstreams whose credentials are others."""

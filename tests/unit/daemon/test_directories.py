@@ -12,7 +12,6 @@ import pytest
 from glidecached.locks import LOCK_NAME, DirectoryLock, DirectoryLockedError
 from glidecached.pools.directory import PoolDirectory, PoolDirectoryError, default_pool_dir
 from glidecached.runtime import OwnedRuntimeDir
-from glidecached.service_manager import notify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,22 +132,3 @@ def test_daemons_of_different_runtime_directories_have_different_pool_directorie
     one, other = default_pool_dir(tmp_path / "one"), default_pool_dir(tmp_path / "other")
     assert one != other
     assert one == default_pool_dir(tmp_path / "one")
-
-
-def test_the_service_manager_is_told_when_it_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    notify("READY=1")
-    for address in (str(tmp_path / "notify"), f"\0glidecached-test-{os.getpid()}"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.bind(address)
-            manager.settimeout(5)
-            monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
-            notify("READY=1")
-            assert manager.recv(100) == b"READY=1"
-
-
-def test_a_service_manager_that_is_gone_stops_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
-    notify("READY=1")

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from glidecached.config.keys import KEYS
-from glidecached.config.schema import CacheSettings, DaemonSettings, File, UpstreamSettings
+from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
 from glidecached.reload.plan import compare
 
 BASE: dict[str, Any] = {
@@ -17,12 +17,18 @@ BASE: dict[str, Any] = {
     "upstreams": {"main": {"addresses": ["a:1"]}},
     "caches": {"catalog": {"upstream": "main", "max_cache_kb": 64, "entry_ttl_ms": 0}},
 }
-TABLES = {"daemon": "daemon", "upstreams": "upstreams.main", "caches": "caches.catalog"}
-FORMS = {"daemon": DaemonSettings, "upstreams": UpstreamSettings, "caches": CacheSettings}
+TABLES = {"daemon": "daemon", "metrics": "metrics", "upstreams": "upstreams.main", "caches": "caches.catalog"}
+FORMS = {
+    "daemon": DaemonSettings,
+    "metrics": MetricsSettings,
+    "upstreams": UpstreamSettings,
+    "caches": CacheSettings,
+}
 OTHER: dict[type, Any] = {int: 4_097, str: "/other", bool: None, tuple: ["b"]}
 OTHER_BY_NAME: dict[str, Any] = {
     "mode": "cluster",
     "addresses": ["b:2"],
+    "listen": "127.0.0.1:1",
     "log_level": "debug",
     "eviction_policy": "LFU",
     "max_message_bytes": 100_000,
@@ -40,8 +46,8 @@ def table(form: File, section: str) -> Any:
 
 def with_key(section: str, key: str, value: object) -> File:
     content = {name: dict(tables) for name, tables in BASE.items()}
-    if section == "daemon":
-        content["daemon"] = {key: value}
+    if section in {"daemon", "metrics"}:
+        content[section] = {key: value}
     else:
         ((name, keys),) = BASE[section].items()
         content[section] = {name: {**keys, key: value}}

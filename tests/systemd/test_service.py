@@ -1,0 +1,126 @@
+"""`glidecached.service` under a real systemd: started, used, killed, hung, stopped, misconfigured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.service import CONFIGURATION, CONNECT, DROP_IN, GLIDECACHE, READ, SOCKET, TABLES, UNIT
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from support.machine import Machine
+    from support.service import Valkey
+
+RETURN_SECONDS = 60
+WARNING = 4
+
+
+@pytest.fixture
+def started(service: Machine) -> Machine:
+    """The service, active."""
+    service.run("systemctl", "start", UNIT)
+    return service
+
+
+def main_pid(machine: Machine) -> str:
+    return machine.property(UNIT, "MainPID")
+
+
+def wait_for_return(machine: Machine, before: str) -> None:
+    """Wait until the service is active again with another main process."""
+    wait_until(
+        lambda: main_pid(machine) not in {before, "0"} and machine.ok("systemctl", "is-active", "-q", UNIT),
+        "the service is back with another main process",
+        RETURN_SECONDS,
+    )
+
+
+def test_active_means_that_it_answers_and_knows_its_upstreams(started: Machine) -> None:
+    assert "answers" in started.run(GLIDECACHE, "ping")
+    assert started.property(UNIT, "StatusText") == "1 caches, 1 of 1 upstreams connected, 0 sessions"
+
+
+def test_the_first_attempt_may_fail(service: Machine) -> None:
+    unreachable = '[upstreams.default]\naddresses = ["127.0.0.1:1"]\n'
+    service.write(CONFIGURATION, unreachable)
+    service.run("systemctl", "start", UNIT)
+    assert service.property(UNIT, "StatusText") == "0 caches, 0 of 1 upstreams connected, 0 sessions"
+
+
+def test_a_member_of_the_group_gets_hits(started: Machine, valkey: Valkey) -> None:
+    valkey.command("SET", "greeting", "hello")
+    first = started.python(READ, "greeting", "greeting", user="insider")
+    assert first == {"values": ["hello", "hello"], "hits": 1}
+    gets = valkey.gets()
+    assert started.python(READ, "greeting", user="insider") == {"values": ["hello"], "hits": 1}
+    assert valkey.gets() == gets, "another process's hit asks nobody"
+
+
+def test_others_can_neither_connect_nor_open_pools(started: Machine, valkey: Valkey) -> None:
+    valkey.command("SET", "secret", "value")
+    started.python(READ, "secret", user="insider")
+    assert "Permission denied" in started.python(CONNECT, user="outsider")
+    pool = started.run("sh", "-c", "ls /dev/shm/glidecached-main/*.pool").strip()
+    for path in (pool, SOCKET):
+        assert started.ok("stat", path, user="insider"), "the path is right"
+        assert not started.ok("stat", path, user="outsider")
+    assert started.ok("head", "-c1", pool, user="insider")
+    assert not started.ok("sh", "-c", f"echo spoilt >>{pool}", user="insider"), "members only read"
+
+
+def test_killed_it_comes_back_warm(started: Machine, valkey: Valkey) -> None:
+    keys = [f"key-{number}" for number in range(20)]
+    for key in keys:
+        valkey.command("SET", key, key)
+    assert started.python(READ, *keys, user="insider")["values"] == keys
+    gets, before = valkey.gets(), main_pid(started)
+    started.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", UNIT)
+    wait_for_return(started, before)
+    assert started.python(READ, *keys, user="insider") == {"values": keys, "hits": len(keys)}
+    assert valkey.gets() == gets
+    assert started.property(UNIT, "NRestarts") == "1"
+
+
+def test_stopped_and_started_it_is_warm_too(started: Machine, valkey: Valkey) -> None:
+    valkey.command("SET", "lasting", "value")
+    started.python(READ, "lasting", user="insider")
+    gets = valkey.gets()
+    started.run("systemctl", "stop", UNIT)
+    assert not started.ok("test", "-e", "/run/glidecached"), "the runtime directory goes with the service"
+    started.run("systemctl", "start", UNIT)
+    assert started.python(READ, "lasting", user="insider") == {"values": ["value"], "hits": 1}
+    assert valkey.gets() == gets
+
+
+def test_hung_it_is_ended_by_the_watchdog(service: Machine) -> None:
+    service.write(DROP_IN, "[Service]\nWatchdogSec=1s\n")
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "start", UNIT)
+    before, since = main_pid(service), service.now()
+    service.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
+    wait_for_return(service, before)
+    messages = [entry["MESSAGE"] for entry in service.journal(UNIT, since) if entry.get("_PID") == "1"]
+    assert any("Watchdog timeout" in message for message in messages)
+    assert any("Failed with result 'watchdog'" in message for message in messages)
+
+
+def test_a_stop_leaves_a_clean_journal(service: Machine) -> None:
+    since = service.now()
+    service.run("systemctl", "start", UNIT)
+    service.python(READ, "anything", user="insider")
+    service.run("systemctl", "stop", UNIT)
+    entries = service.journal(UNIT, since=since)
+    assert entries
+    assert [entry["MESSAGE"] for entry in entries if int(entry["PRIORITY"]) <= WARNING] == []
+    assert service.property(UNIT, "Result") == "success"
+
+
+def test_a_wrong_configuration_is_not_tried_again(service: Machine) -> None:
+    service.write(CONFIGURATION, TABLES.replace("6379", "no-port"))
+    since = service.now()
+    assert not service.ok("systemctl", "start", UNIT)
+    found = service.properties(UNIT, "ActiveState", "ExecMainStatus", "NRestarts")
+    assert found == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
+    assert any("no-port" in entry["MESSAGE"] for entry in service.journal(UNIT, since))
