@@ -10,6 +10,7 @@
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries
 #   make test-sanitize  the pool's tests on a core under AddressSanitizer and UBSan
+#   make screenshots  the pictures of the status page in docs/images, by a headless Chromium
 #   make core         rebuild the compiled core only
 #   make clean        remove what the targets above made
 
@@ -37,7 +38,7 @@ BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench core clean
+.PHONY: help run test demo screenshots stress test-sanitize lint format bench-quick bench-memory bench core clean
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -54,6 +55,9 @@ stress: core
 
 test-sanitize: core
 	@PYTHON=$(CURDIR)/$(BIN)/python scripts/test-sanitize $(PYTEST_ARGS)
+
+screenshots: core
+	@PYTHONPATH=tests $(BIN)/python scripts/screenshot.py
 
 demo: core
 	@$(BIN)/python scripts/demo.py
