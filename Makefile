@@ -12,6 +12,7 @@
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries
 #   make fuzz         a million hostile messages to a real daemon (FUZZ_ARGS="--messages 50000 --seed 7")
 #   make test-sanitize  the pool's tests on a core under AddressSanitizer and UBSan
+#   make screenshots  the pictures of the status page in docs/images, by a headless Chromium
 #   make core         rebuild the compiled core only
 #   make clean        remove what the targets above made
 
@@ -40,7 +41,7 @@ BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -60,6 +61,9 @@ fuzz: core
 
 test-sanitize: core
 	@PYTHON=$(CURDIR)/$(BIN)/python scripts/test-sanitize $(PYTEST_ARGS)
+
+screenshots: core
+	@PYTHONPATH=tests $(BIN)/python scripts/screenshot.py
 
 demo: core
 	@$(BIN)/python scripts/demo.py

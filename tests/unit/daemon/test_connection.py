@@ -15,6 +15,7 @@ from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Channel
 from glidecached.upstream.identity import Address
+from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,7 +74,8 @@ class Wire:
         channel = Channel(end, Address("h", 1), 3, Closer(end))
         self.lost: list[str] = []
         self.drained = 0
-        self.connection = Connection(self.loop, channel, self)
+        self.tally = Tally()
+        self.connection = Connection(self.loop, channel, self, self.tally)
 
     def connection_drained(self) -> None:
         self.drained += 1
@@ -217,3 +219,28 @@ def test_what_comes_behind_a_reply_that_closed_the_connection_is_nobodys(wire: W
     wire.reply(b"+a\r\n+b\r\n", lambda: wire.connection.closed)
     assert second.result is None
     assert list(wire.connection.waiting) == [second]
+
+
+def test_replies_are_timed_from_their_calls_submission(wire: Wire) -> None:
+    uncounted, counted = Single(b"A"), Single(b"B")
+    counted.submitted_ns = time.monotonic_ns() - 3_000_000_000
+    wire.send(uncounted, counted)
+    wire.reply(b"+a\r\n+b\r\n", lambda: counted.result)
+    latency = wire.tally.stats()["latency"]
+    assert latency["counts"][-1] == sum(latency["counts"]) == 1
+    assert latency["sum_us"] >= 3_000_000
+
+
+def test_a_call_that_its_reply_sends_elsewhere_is_timed_up_to_here(wire: Wire) -> None:
+    class Redirected(Single):
+        def receive(self, reply: Any) -> bool:
+            self.submitted_ns = 2**62  # as if submitted anew, later than everything here
+            return super().receive(reply)
+
+    call = Redirected(b"A")
+    call.submitted_ns = time.monotonic_ns()
+    wire.send(call)
+    wire.reply(b"-MOVED 1 h:2\r\n", lambda: call.result)
+    latency = wire.tally.stats()["latency"]
+    assert sum(latency["counts"]) == 1
+    assert latency["sum_us"] >= 0

@@ -16,17 +16,17 @@ function svgElement(name, attributes) {
   return made;
 }
 
-// The next of 1, 2, 5, 10, 20, … at or above `value`.
+// The next round number at or above `value`: few of them, so that the scale seldom changes.
 export function roundUp(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 2, 5, 10].find((each) => each * power >= value * 0.999999);
+  const step = [1, 1.5, 2, 3, 4, 6, 8, 10].find((each) => each * power >= value * 0.999999);
   return step * power;
 }
 
-// Minutes that are shown: as many as there are, in whole steps, so that the scale seldom changes.
+// Minutes that are shown: as many as there are, ten at most.
 export function span(times) {
   const minutes = times.length ? (times.at(-1) - times[0]) / 60 : 0;
-  return [1, 2, 5, 10].find((each) => minutes <= each) ?? 10;
+  return Math.min(10, Math.max(1, Math.ceil(minutes)));
 }
 
 // Runs of points without a gap: a line through nothing would be a lie.
@@ -55,21 +55,25 @@ function path(points) {
 
 // One chart: `show(times, series, top, topText)`. The text alternative is made from what is shown.
 export class Chart {
-  constructor(name, { format, second = null }) {
+  constructor(name, { format, scale = true }) {
     this.name = name;
     this.format = format;
-    this.second = second;
+    this.scale = scale; // whether the top has to be told: a bound or a hundred per cent go without saying
     this.value = element("span", { className: "value" });
     this.svg = svgElement("svg", {
       class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
     });
     this.from = element("span");
-    this.top = element("span");
+    this.top = element("span", { className: "top", ariaHidden: "true" });
     this.figure = element(
       "figure", {},
-      element("figcaption", {}, element("span", { className: "name", textContent: name }), this.value),
+      element(
+        "figcaption", {},
+        element("span", { className: "name", textContent: name }),
+        element("div", { className: "latest" }, this.value, this.top),
+      ),
       this.svg,
-      element("div", { className: "scale", ariaHidden: "true" }, this.from, this.top),
+      element("div", { className: "scale", ariaHidden: "true" }, this.from, element("span", { textContent: "now" })),
     );
   }
 
@@ -96,8 +100,8 @@ export class Chart {
       }
     });
     this.svg.replaceChildren(...shapes);
-    this.from.textContent = `${minutes} min`;
-    this.top.textContent = `top ${this.format(top)}`;
+    this.from.textContent = `${minutes} min ago`;
+    this.top.textContent = this.scale ? this.format(top) : "";
     this.svg.setAttribute("aria-label", this.describe(series, minutes));
   }
 

@@ -16,8 +16,8 @@ const upstreams = new Map();
 // ---- figures as text
 
 function number(value) {
-  if (value >= 999_950) return `${(value / 1e6).toFixed(value >= 99.95e6 ? 0 : 1)} M`;
-  if (value >= 9_999.5) return `${(value / 1e3).toFixed(value >= 99_950 ? 0 : 1)} k`;
+  if (value >= 999_950) return `${Number((value / 1e6).toFixed(value >= 99.95e6 ? 0 : 1))} M`;
+  if (value >= 9_999.5) return `${Number((value / 1e3).toFixed(value >= 99_950 ? 0 : 1))} k`;
   if (value >= 99.95 || Number.isInteger(value)) return Math.round(value).toLocaleString("en-GB");
   return value.toFixed(value >= 9.995 ? 1 : 2);
 }
@@ -36,7 +36,8 @@ function duration(seconds) {
   const [unit, size] = parts[first];
   const rest = parts[first + 1];
   const whole = `${Math.floor(seconds / size)} ${unit}`;
-  return rest ? `${whole} ${Math.floor((seconds % size) / rest[1])} ${rest[0]}` : whole;
+  const more = rest ? Math.floor((seconds % size) / rest[1]) : 0;
+  return more ? `${whole} ${more} ${rest[0]}` : whole;
 }
 
 const percent = (rate) => `${(rate * 100).toFixed(rate > 0.9995 || rate === 0 ? 0 : 1)} %`;
@@ -58,9 +59,9 @@ class CacheView {
   constructor(cache) {
     this.name = element("h3", { textContent: cache.label });
     this.facts = element("p", { className: "muted" });
-    this.hitRate = new Chart("Hit rate", { format: percent });
+    this.hitRate = new Chart("Hit rate", { format: percent, scale: false });
     this.lookups = new Chart("Lookups", { format: perSecond });
-    this.memory = new Chart("Memory", { format: bytes });
+    this.memory = new Chart("Memory", { format: bytes, scale: false });
     this.evictions = new Chart("Evictions", { format: perSecond });
     this.table = new PastTable(`${cache.label}: means of each minute`, [
       { name: "Hit rate", place: 0, format: percent },

@@ -1,0 +1,172 @@
+"""What holds without a daemon around it: a loop that hangs, slow clients, too many of them, another address."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecached.config.schema import MetricsSettings
+from glidecached.loop import Loop
+from glidecached.metrics import http_server
+from glidecached.metrics import snapshots as snapshots_module
+from glidecached.metrics.listener import MetricsListener
+from support.pages import ask
+from support.valkey_server import HOST, free_port
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAEMON = {
+    "version": "1",
+    "pid": 1,
+    "started_at": 1.0,
+    "uptime_seconds": 1.0,
+    "sessions": 0,
+    "open_requests": 0,
+    "accepted_requests": 0,
+    "max_total_cache_kb": 1,
+    "refused": {},
+}
+
+
+NUMBERS: dict[str, Any] = {"daemon": DAEMON, "caches": [], "upstreams": []}
+
+
+class Running:
+    """A loop in a thread, with a listener; `stats` counts how often it was asked."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.loop = Loop()
+        self.asked = 0
+        self.listener = MetricsListener(self.loop, self.stats, grace_ms=100)
+        self.port = free_port()
+        self.listener.start(MetricsSettings(listen=f"{HOST}:{self.port}", **settings))
+        self._thread = threading.Thread(target=self.loop.run)
+        self._thread.start()
+
+    def stats(self) -> dict[str, Any]:
+        self.asked += 1
+        return NUMBERS
+
+    def end(self) -> None:
+        self.loop.call_from_thread(self.loop.stop)
+        self._thread.join()
+        self.listener.stop()
+        self.loop.close()
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    made = Running(allowed_hosts=["cache.internal"])
+    yield made
+    made.end()
+
+
+def test_health_is_told_while_the_loop_hangs(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots_module, "_PATIENCE_SECONDS", 0.05)
+    assert ask(running.port, "/healthz").status == 200
+    go_on = threading.Event()
+    running.loop.call_from_thread(go_on.wait)
+    try:
+        wait_until(lambda: ask(running.port, "/healthz").status == 503, "the silence is noticed", 20)
+        page = ask(running.port, "/healthz")
+        assert page.text.startswith("unwell: the loop has not turned for ")
+        wait_until(lambda: ask(running.port, "/metrics").status == 503, "the last snapshot is old", 20)
+        assert "loop has not turned" in ask(running.port, "/stats.json").text
+    finally:
+        go_on.set()
+    wait_until(lambda: ask(running.port, "/healthz").status == 200, "it is well again", 20)
+    assert ask(running.port, "/metrics").status == 200
+
+
+def test_many_scrapers_are_one_question_to_the_loop(running: Running) -> None:
+    ask(running.port, "/metrics")
+    threads = [threading.Thread(target=ask, args=(running.port, "/metrics")) for _ in range(10)]
+    before = running.asked
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # One each second at most, and the history's own.
+    assert running.asked - before < len(threads)
+
+
+def test_a_name_of_the_configuration_is_admitted(running: Running) -> None:
+    assert ask(running.port, "/healthz", Host="cache.internal:9464").status == 200
+    assert ask(running.port, "/healthz", Host="other.internal").status == 403
+
+
+def test_slow_clients_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "_CONNECTION_SECONDS", 0.3)
+    running = Running()
+    try:
+        with socket.create_connection((HOST, running.port), timeout=20) as slow:
+            slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+            assert slow.recv(100) == b""
+    finally:
+        running.end()
+
+
+def test_connections_beyond_the_bound_are_told_so(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 2)
+    held = [socket.create_connection((HOST, running.port), timeout=20) for _ in range(2)]
+    try:
+        with socket.create_connection((HOST, running.port), timeout=20) as third:
+            assert third.recv(1_000).startswith(b"HTTP/1.0 503 ")
+    finally:
+        for connection in held:
+            connection.close()
+
+    def answered() -> bool:
+        try:
+            return ask(running.port, "/healthz").status == 200
+        except ConnectionError:
+            return False
+
+    wait_until(answered, "there is room again", 20)
+
+
+def test_lines_without_end_are_refused(running: Running) -> None:
+    with socket.create_connection((HOST, running.port), timeout=20) as endless:
+        endless.sendall(b"GET /" + b"a" * 9_000)
+        assert endless.recv(1_000).startswith(b"HTTP/1.0 414 ")
+
+
+def test_the_address_can_change_and_go(running: Running) -> None:
+    """As a reload does it: what cannot be had leaves the old one."""
+    other = free_port()
+    with socket.create_server((HOST, 0)) as taken:
+        settings = MetricsSettings(listen=f"{HOST}:{taken.getsockname()[1]}")
+        with pytest.raises(OSError, match="Address already in use"):
+            running.listener.start(settings)
+    assert ask(running.port, "/healthz").status == 200
+    running.listener.start(MetricsSettings(listen=f"{HOST}:{other}"))
+    assert ask(other, "/healthz").status == 200
+    with pytest.raises(ConnectionRefusedError):
+        ask(running.port, "/healthz")
+    running.listener.start(MetricsSettings(listen=f"{HOST}:{other}", allowed_hosts=["new.internal"]))
+    assert ask(other, "/healthz", Host="new.internal").status == 200
+    running.listener.start(MetricsSettings())
+    with pytest.raises(ConnectionRefusedError):
+        ask(other, "/healthz")
+
+
+def test_ipv6_addresses_are_listened_at() -> None:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as probe:
+            port = probe.getsockname()[1]
+    except OSError:
+        pytest.skip("this host has no IPv6")
+    listener = MetricsListener(loop := Loop(), lambda: NUMBERS, grace_ms=5_000)
+    listener.start(MetricsSettings(listen=f"[::1]:{port}"))
+    try:
+        with socket.create_connection(("::1", port), timeout=20) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: [::1]\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.0 200 ")
+    finally:
+        listener.stop()
+        loop.close()

@@ -1,0 +1,157 @@
+"""The status page in a real browser, under real traffic."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache import ClientSideCache
+from support.browser import Browser
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from support.connector import Connector
+    from support.pages import SeenDaemon
+    from support.valkey_server import ValkeyServer
+
+CATALOG = "Array.from(document.querySelectorAll('#cache-list article')).find(a => a.innerText.startsWith('catalog'))"
+CHART = f"Array.from({CATALOG}.querySelectorAll('figure')).find(f => f.innerText.startsWith('%s'))"
+LUMINANCE = """
+const parts = getComputedStyle(document.documentElement)[arguments[0]].match(/\\d+/g).map(Number);
+return parts[0] + parts[1] + parts[2];
+"""
+
+
+@pytest.fixture
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    made = Browser(tmp_path_factory.mktemp("chromium"))
+    yield made
+    made.close()
+
+
+def chart(browser: Browser, name: str) -> str:
+    """What stands over one of the cache's charts."""
+    return str(browser.evaluate(f"return {CHART % name}.querySelector('.value').innerText"))
+
+
+def curve(browser: Browser, name: str) -> str:
+    """The line of one of the cache's charts."""
+    return str(browser.evaluate(f"return {CHART % name}.querySelector('.curve')?.getAttribute('d') ?? ''"))
+
+
+def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
+    start_seen: Callable[..., SeenDaemon],
+    start_valkey: Callable[..., ValkeyServer],
+    connect: Connector,
+    browser: Browser,
+) -> None:
+    """One test, because a browser's start costs more than all of it."""
+    server = start_valkey()
+    server.admin.mset({f"k{number}": "v" for number in range(50)})
+    seen = start_seen(server)
+    client = connect(
+        ClientSideCache.named("catalog"), runtime_dir=str(seen.daemon.runtime_dir), upstream="default"
+    )
+
+    def under_traffic(found: Callable[[], bool]) -> bool:
+        for number in range(50):
+            client.get(f"k{number}")
+        return found()
+
+    browser.driver.get(f"http://127.0.0.1:{seen.port}/")
+    wait_until(lambda: under_traffic(lambda: "%" in chart(browser, "Hit rate")), "a hit rate is shown", 40)
+    wait_until(
+        lambda: under_traffic(lambda: curve(browser, "Lookups").count("L") > 0), "a curve is drawn", 40
+    )
+    assert browser.text("#state") == "Live"
+    before = chart(browser, "Lookups"), curve(browser, "Lookups")
+    wait_until(
+        lambda: under_traffic(
+            lambda: chart(browser, "Lookups") != before[0] and curve(browser, "Lookups") != before[1]
+        ),
+        "the figures change",
+        40,
+    )
+    check_names_are_text(browser)
+    check_text_alternatives(browser)
+    check_colours(browser)
+    check_narrow_windows(browser)
+    check_keyboard(browser)
+    assert browser.console() == []
+    seen.daemon.stop()
+    wait_until(lambda: "cannot be reached" in browser.text("#unreachable"), "the page says so", 40)
+    assert browser.text("#state") == "Unreachable"
+    assert "%" in chart(browser, "Hit rate"), "the last figures are gone"
+    seen.daemon.start()
+    wait_until(lambda: browser.text("#state") == "Live", "the page goes on by itself", 40)
+    assert browser.evaluate("return document.getElementById('unreachable').hidden")
+
+
+def check_names_are_text(browser: Browser) -> None:
+    """A cache's name is never markup."""
+    names = browser.evaluate(
+        "return Array.from(document.querySelectorAll('h3')).map(each => each.textContent)"
+    )
+    assert "<b>bold</b>" in names
+    assert browser.evaluate("return document.querySelectorAll('main b').length") == 0
+    uncounted = browser.evaluate("return document.querySelector('#cache-list').innerText")
+    assert "lookups are not counted" in uncounted
+
+
+def check_text_alternatives(browser: Browser) -> None:
+    """Each chart has a name that tells its figures, in the accessibility tree."""
+    tree = browser.command("Accessibility.getFullAXTree")["nodes"]
+    images = [node for node in tree if node["role"]["value"] == "image" and not node.get("ignored")]
+    names = [node["name"]["value"] for node in images]
+    assert len(names) == len(browser.evaluate("return Array.from(document.querySelectorAll('svg.chart'))"))
+    assert any("Lookups, last 1 min: from " in name for name in names), names
+    headings = [node["name"]["value"] for node in tree if node["role"]["value"] == "heading"]
+    assert headings[:3] == ["glidecached", "Daemon", "Caches"]
+
+
+def check_colours(browser: Browser) -> None:
+    """Light and dark follow the reader's wish, and differ the right way round."""
+    for scheme in ("light", "dark"):
+        browser.prefer(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+        ground, ink = (
+            browser.driver.execute_script(LUMINANCE, each) for each in ("backgroundColor", "color")
+        )
+        assert (ground > ink) == (scheme == "light")
+        assert abs(ground - ink) > 400
+    assert (
+        browser.evaluate("return getComputedStyle(document.querySelector('main')).transitionDuration") == "0s"
+    )
+
+
+def check_narrow_windows(browser: Browser) -> None:
+    """Nothing stands out of a telephone's screen."""
+    size: dict[str, Any] = {"height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.command("Emulation.setDeviceMetricsOverride", width=360, **size)
+    assert browser.evaluate("return document.documentElement.scrollWidth") <= 360
+    browser.command("Emulation.clearDeviceMetricsOverride")
+
+
+def check_keyboard(browser: Browser) -> None:
+    """The tables open by the keyboard alone, and have the minutes' figures."""
+    for _ in range(10):
+        press(browser, "Tab", 9)
+        if browser.evaluate("return document.activeElement.tagName") == "SUMMARY":
+            break
+    assert browser.evaluate("return getComputedStyle(document.activeElement).outlineStyle") != "none"
+    press(browser, "Enter", 13, text="\r")
+    until = time.monotonic() + 20
+    while not (rows := browser.evaluate("return document.querySelectorAll('details[open] tbody tr').length")):
+        assert time.monotonic() < until, "the table stays empty"
+    assert rows >= 1
+    head = browser.evaluate("return document.querySelector('details[open] thead').innerText")
+    assert " ".join(head.split()) == "Minute Hit rate Lookups Memory Evictions Expirations"
+
+
+def press(browser: Browser, key: str, code: int, **more: str) -> None:
+    """One key, as a keyboard sends it."""
+    for kind in ("keyDown", "keyUp"):
+        browser.command("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)

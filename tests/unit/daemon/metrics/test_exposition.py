@@ -1,0 +1,200 @@
+"""What Prometheus reads: one series a label, nothing that was not counted; the page and the dashboard know it all."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from glidecached.metrics.exposition import Exposition, families
+from glidecached.metrics.snapshots import Snapshot
+from glidecached.upstream.tally import Tally
+from support.process import ROOT
+
+PAGE = ROOT / "docs" / "monitoring.md"
+DASHBOARD = ROOT / "docs" / "grafana" / "glidecached.json"
+HISTOGRAM_SUFFIXES = ("_bucket", "_sum", "_count")
+
+
+def cache(name: str | None, cache_id: str | None = None, *, counted: bool = True) -> dict[str, Any]:
+    return {
+        "name": name,
+        "id": cache_id,
+        "settings": {"enable_metrics": counted},
+        "metrics": {"hits": 6, "misses": 4, "entry_count": 3, "evictions": 2, "expirations": 1},
+        "misses_by_cause": {"absent": 3, "expired": 1, "other_kind": 0, "own_write": 0},
+        "charged_bytes": 10,
+        "max_bytes": 20,
+        "resident_bytes": 30,
+        "attached_processes": 1,
+        "flights": 0,
+        "file_system_full": 0,
+    }
+
+
+def upstream(name: str | None, *durations_ns: int, connected: bool = True) -> dict[str, Any]:
+    tally = Tally()
+    for duration_ns in durations_ns:
+        tally.replied(duration_ns)
+    return {
+        "name": name,
+        "addresses": ["h:1"],
+        "database": 3,
+        "connected_to": "h:1" if connected else None,
+        "requests": 5,
+        "failed": 1,
+        "in_flight": 2,
+        "queued": 1,
+        "sessions": 1,
+        "blocking_connections": 0,
+        **tally.stats(),
+    }
+
+
+def numbers(caches: list[dict[str, Any]], upstreams: list[dict[str, Any]]) -> dict[str, Any]:
+    daemon = {
+        "version": "1.2",
+        "started_at": 1e9,
+        "sessions": 1,
+        "open_requests": 0,
+        "accepted_requests": 9,
+        "max_total_cache_kb": 1,
+        "refused": {"malformed": 2},
+    }
+    return {"daemon": daemon, "caches": caches, "upstreams": upstreams}
+
+
+def series(
+    caches: list[dict[str, Any]], upstreams: list[dict[str, Any]]
+) -> dict[tuple[str, frozenset[Any]], float]:
+    """Every series of the text, by its name and labels; the parser refuses what Prometheus would."""
+    text, _ = Exposition().render(Snapshot(numbers(caches, upstreams), 0, 0.0), "")
+    found: dict[tuple[str, frozenset[Any]], float] = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            key = sample.name, frozenset(sample.labels.items())
+            assert key not in found, f"{key} stands there twice"
+            found[key] = sample.value
+    return found
+
+
+def labels(**values: str) -> frozenset[Any]:
+    return frozenset(values.items())
+
+
+def test_misses_by_cause_add_up_to_what_lookups_lack() -> None:
+    found = series([cache("a")], [])
+    of_cache = {"cache": "a", "named": "yes"}
+    misses = sum(
+        value
+        for (name, having), value in found.items()
+        if name == "glidecached_cache_misses_total" and set(of_cache.items()) <= having
+    )
+    assert found["glidecached_cache_lookups_total", labels(**of_cache)] == 10
+    assert found["glidecached_cache_hits_total", labels(**of_cache)] + misses == 10
+
+
+def test_a_name_and_an_id_that_are_alike_are_two_series() -> None:
+    found = series([cache("same"), cache(None, "same")], [])
+    for named in ("yes", "no"):
+        assert found["glidecached_cache_entries", labels(cache="same", named=named)] == 3
+
+
+def test_what_nobody_counted_has_no_series() -> None:
+    found = {name for name, having in series([cache("a", counted=False)], []) if labels(cache="a") <= having}
+    assert "glidecached_cache_bytes" in found
+    assert not [name for name in found if re.search("hits|misses|lookups|evictions|expirations", name)]
+
+
+def test_upstreams_of_one_label_are_one_series() -> None:
+    found = series([], [upstream(None, 90_000), upstream(None, 120_000, 2_000_000_000, connected=False)])
+    label = labels(upstream="h:1/3")
+    assert found["glidecached_upstream_requests_total", label] == 10
+    assert found["glidecached_upstream_connected", label] == 1
+    duration = "glidecached_upstream_request_duration_seconds"
+    buckets = [
+        (float(dict(having)["le"]), value)
+        for (name, having), value in found.items()
+        if name == f"{duration}_bucket"
+    ]
+    buckets.sort()
+    assert buckets[0] == (0.0001, 1)
+    assert buckets[1] == (0.00025, 2)
+    assert buckets[-1] == (float("inf"), 3)
+    assert all(lower <= upper for (_, lower), (_, upper) in pairwise(buckets))
+    assert found[f"{duration}_count", label] == 3
+    assert found[f"{duration}_sum", label] == pytest.approx(2.00021)
+
+
+def test_labels_cannot_break_out_of_their_quotes() -> None:
+    name = 'a"} 1\nglidecached_forged{x="\\'
+    assert ("glidecached_cache_entries", labels(cache=name, named="yes")) in series([cache(name)], [])
+    assert not [key for key, _ in series([cache(name)], []) if key == "glidecached_forged"]
+
+
+def own_metrics() -> set[str]:
+    """The names of all metrics of the daemon, as PromQL knows them, histograms by their stem."""
+    names = set()
+    for family in families(numbers([cache("a")], [upstream("u")])):
+        stem = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+        names.add(stem)
+    return names
+
+
+def test_the_page_explains_every_metric_and_no_other() -> None:
+    explained = set(re.findall(r"^\| `(glidecached_\w+)", PAGE.read_text(), re.MULTILINE))
+    assert explained == own_metrics()
+
+
+def test_the_page_s_alerts_are_about_metrics_that_there_are() -> None:
+    used = set(re.findall(r"\bglidecached_\w+", PAGE.read_text())) - {"glidecached_forged"}
+    assert {stem(name) for name in used} <= own_metrics()
+
+
+def stem(name: str) -> str:
+    """A histogram's name without what one of its series ends in."""
+    for suffix in HISTOGRAM_SUFFIXES:
+        if name.removesuffix(suffix) in own_metrics():
+            return name.removesuffix(suffix)
+    return name
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    assert len(expressions) > 10
+    used = set(re.findall(r"\b(?:glidecached|process)_\w+", " ".join(expressions)))
+    assert {stem(name) for name in used if name.startswith("glidecached_")} <= own_metrics()
+    text, _ = Exposition().render(Snapshot(numbers([], []), 0, 0.0), "")
+    for name in used:
+        assert name.startswith("glidecached_") or f"\n{name} " in text.decode(), name
+
+
+def test_the_dashboard_is_one_that_grafana_can_import() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert dashboard["schemaVersion"] >= 36
+    assert dashboard["uid"]
+    (source, *others) = dashboard["templating"]["list"]
+    assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
+    assert {each["name"] for each in others} >= {"instance", "cache"}
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids)
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, f"{panel['title']} overlaps another"
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}, panel["title"]
+            assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+            assert panel["description"], panel["title"]
