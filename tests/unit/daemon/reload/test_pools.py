@@ -1,0 +1,236 @@
+"""Pools that a reload changes: what stays, what begins anew, and what happens where there is no room."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.store import PoolFull
+from glidecached.access import Access
+from glidecached.pools.leftovers import Leftovers
+from glidecached.pools.origin import Admission, PoolKey
+from glidecached.pools.registry import CacheRefusedError, ConfiguredCache, PoolRegistry
+from glidecached.pools.renewal import Renewal
+from unit.daemon.test_registry import identity, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KEY = PoolKey("catalog", None)
+ENTRIES = 700  # several slices' worth of steps
+
+
+def catalog(database: int = 0, access: Access | None = None, **changed: Any) -> ConfiguredCache:
+    return ConfiguredCache(
+        name="catalog",
+        identity=identity(database),
+        settings=settings(**{"max_cache_kb": 1024, **changed}),
+        admission=Admission(upstream="default", access=access or Access()),
+    )
+
+
+@pytest.fixture
+def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
+    made = make_registry()
+    made.configure(catalog())
+    pool = made.find("catalog")
+    for number in range(ENTRIES):
+        pool.store(b"%d" % number, STRING, b"v", number + 1)
+    return made
+
+
+def settle(registry: PoolRegistry, loop: Any) -> None:
+    """Run what is deferred, until no pool is on its way."""
+    settled: list[bool] = []
+    registry.when_settled(lambda: settled.append(True))
+    for _ in range(10_000):
+        if settled:
+            return
+        deferred, loop.deferred = loop.deferred, []
+        for callback in deferred:
+            callback()
+    pytest.fail("never settled")
+
+
+def count(registry: PoolRegistry) -> int:
+    entries: int = registry.find("catalog").stats()["metrics"]["entry_count"]
+    return entries
+
+
+def test_the_entries_stay_and_nobody_waits(registry: PoolRegistry, loop: Any) -> None:
+    pool = registry.find("catalog")
+    before = pool.handout()["pool_path"]
+    registry.reconfigure(catalog(max_cache_kb=2048, enable_metrics=True))
+    assert pool.is_renewing
+    assert pool.handout()["pool_path"] == before
+    pool.store(b"meanwhile", STRING, b"v", ENTRIES + 1)
+    settle(registry, loop)
+    assert registry.find("catalog") is pool
+    assert pool.handout()["pool_path"] != before
+    assert pool.handout()["enable_metrics"]
+    assert count(registry) == ENTRIES + 1
+    assert pool.lookup(b"meanwhile", STRING, 0) == b"v"
+
+
+def test_another_ttl_is_in_force_at_once_and_needs_no_files(registry: PoolRegistry) -> None:
+    path = registry.find("catalog").handout()["pool_path"]
+    registry.reconfigure(catalog(entry_ttl_ms=5))
+    assert not registry.find("catalog").is_renewing
+    assert registry.find("catalog").handout()["pool_path"] == path
+    assert registry.find("catalog").settings == settings(max_cache_kb=1024, entry_ttl_ms=5)
+
+
+def test_c18_another_identity_begins_anew(registry: PoolRegistry) -> None:
+    old = registry.find("catalog")
+    registry.reconfigure(catalog(database=1))
+    assert old.ended
+    assert count(registry) == 0
+    with pytest.raises(CacheRefusedError, match="another upstream identity"):
+        registry.join_configured("catalog", identity())
+
+
+def test_a_cache_that_is_no_longer_configured_ends(registry: PoolRegistry) -> None:
+    old = registry.find("catalog")
+    registry.unconfigure("catalog")
+    assert old.ended
+    with pytest.raises(CacheRefusedError, match="has no cache 'catalog'; it has: none"):
+        registry.join_configured("catalog", identity())
+
+
+def test_c19_a_name_that_clients_had_is_the_configurations_now(make_registry: Any) -> None:
+    registry = make_registry()
+    old = registry.join(KEY, identity(), settings())
+    registry.reconfigure(catalog())
+    assert old.ended
+    assert registry.find("catalog").configured
+
+
+def test_c19_a_growing_pool_claims_its_room_at_once(registry: PoolRegistry, loop: Any) -> None:
+    registry.max_total_cache_kb = 4096
+    registry.reconfigure(catalog(max_cache_kb=4000))
+    with pytest.raises(CacheRefusedError, match="4000 KB of the daemon's"):
+        registry.join(PoolKey("other", None), identity(), settings(max_cache_kb=97))
+    settle(registry, loop)
+    registry.join(PoolKey("other", None), identity(), settings(max_cache_kb=96))
+
+
+def test_c19_a_pool_that_would_outgrow_the_total_keeps_its_bound(
+    registry: PoolRegistry, loop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.max_total_cache_kb = 2000
+    registry.reconfigure(catalog(max_cache_kb=2001, eviction_policy="LFU"))
+    settle(registry, loop)
+    assert registry.find("catalog").settings == settings(max_cache_kb=1024, eviction_policy="LFU")
+    assert "keeps 1024 KB: max_cache_kb=2001, and 0 KB of max_total_cache_kb=2000" in caplog.text
+
+
+class Full(Renewal):
+    """A file system that is full after some entries."""
+
+    def go_on(self, until_ns: int | None) -> Any:
+        del until_ns
+        self._succession.step(300)
+        raise PoolFull
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glidecached.pools.pool.Renewal", Full)
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize(("wanted_kb", "kept_kb"), [(2048, 1024), (512, 512)])
+def test_c8_without_room_for_both_the_pool_stays_with_the_smaller_bound(
+    registry: PoolRegistry, loop: Any, tmp_path: Path, wanted_kb: int, kept_kb: int
+) -> None:
+    files = sorted(tmp_path.iterdir())
+    registry.reconfigure(catalog(max_cache_kb=wanted_kb))
+    settle(registry, loop)
+    assert registry.find("catalog").settings.max_cache_kb == kept_kb
+    assert registry.find("catalog").claimed_kb == kept_kb
+    assert sorted(tmp_path.iterdir()) == files
+    assert count(registry) == ENTRIES
+
+
+@pytest.mark.usefixtures("full")
+def test_without_room_for_both_a_cache_whose_users_change_begins_anew(
+    registry: PoolRegistry, loop: Any
+) -> None:
+    old = registry.find("catalog")
+    registry.reconfigure(catalog(access=Access(uids=frozenset({1}))))
+    settle(registry, loop)
+    assert old.ended
+    assert count(registry) == 0
+    assert registry.find("catalog").admission.access == Access(uids=frozenset({1}))
+
+
+def test_a_pool_that_ends_on_its_way_leaves_no_files(
+    registry: PoolRegistry, loop: Any, tmp_path: Path
+) -> None:
+    registry.reconfigure(catalog(max_cache_kb=2048))
+    registry.drop("catalog")
+    settle(registry, loop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_c20_a_pool_that_is_left_on_its_way_arrives_first(loop: Any, tmp_path: Path) -> None:
+    def daemon() -> PoolRegistry:
+        return PoolRegistry(
+            loop,
+            tmp_path,
+            instance_id=7,
+            grace_ms=5_000,
+            max_total_cache_kb=10_000,
+            next_number=itertools.count(1).__next__,
+            leftovers=Leftovers(tmp_path),
+        )
+
+    first = daemon()
+    first.configure(catalog())
+    first.find("catalog").store(b"k", STRING, b"v", 1)
+    first.reconfigure(catalog(max_cache_kb=2048))
+    first.close()
+    second = daemon()
+    second.configure(catalog(max_cache_kb=2048))
+    assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
+    second.drop("catalog")
+
+
+def test_pools_of_an_upstreams_clients_follow_its_users(make_registry: Any, loop: Any) -> None:
+    registry = make_registry()
+    new = Access(uids=frozenset({5}))
+    pools = {
+        name: registry.join(PoolKey(name, None), identity(), settings(), Admission(upstream=upstream))
+        for name, upstream in (("theirs", "default"), ("gone", "other"), ("own", None))
+    }
+    pools["theirs"].store(b"k", STRING, b"v", 1)
+    registry.readmit({"default": new})
+    settle(registry, loop)
+    assert pools["gone"].ended
+    assert not pools["own"].ended
+    assert pools["theirs"].admission == Admission(upstream="default", access=new)
+    assert pools["theirs"].lookup(b"k", STRING, 0) == b"v"
+
+
+def test_one_pool_that_fails_does_not_stop_the_others(
+    make_registry: Any, loop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = make_registry()
+    for name in ("a", "b"):
+        registry.configure(ConfiguredCache(name=name, identity=identity(), settings=settings()))
+    for name in ("a", "b"):
+        registry.reconfigure(ConfiguredCache(name=name, identity=identity(), settings=settings(128)))
+
+    def fail(_until_ns: int | None) -> bool:
+        raise RuntimeError
+
+    monkeypatch.setattr(registry.find("a"), "go_on", fail)
+    (turn,), loop.deferred = loop.deferred, []
+    with pytest.raises(RuntimeError):
+        turn()
+    settle(registry, loop)
+    assert registry.find("b").settings.max_cache_kb == 128
