@@ -12,7 +12,7 @@ from support.process import ROOT
 
 __all__ = ["embedded_daemon"]
 
-GUIDES = ("choosing-size-and-ttl", "staleness")
+GUIDES = ("getting-started", "choosing-size-and-ttl", "staleness")
 
 
 def page(name: str) -> str:
