@@ -58,8 +58,9 @@ class BlockingChannel(Channel):
             if link.ended:
                 return False
             remaining_ns = deadline_ns - time.monotonic_ns()
-            if remaining_ns <= 0 or not link.wait(remaining_ns / _MS):
-                return link.is_up
+            if remaining_ns <= 0:
+                return False
+            link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
         return True
 
     async def _pause(self, nanoseconds: int) -> None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _MAX_IDLE = 16
 _SHORTEST_SECONDS = 0.001
+_LONGEST_SECONDS = 86_400.0
+"""A socket takes no time-out of a year, which is what a command has that may block for ever."""
 
 
 class Direct:
@@ -281,7 +283,7 @@ def _need_allowed(args: Command) -> None:
 
 
 def _seconds_until(deadline: float) -> float:
-    return max(deadline - time.monotonic(), _SHORTEST_SECONDS)
+    return min(max(deadline - time.monotonic(), _SHORTEST_SECONDS), _LONGEST_SECONDS)
 
 
 def _plain(reply: Any) -> Any:

@@ -178,8 +178,10 @@ class Session:
         while True:
             self.check_open()
             channel = self._channels.current()
+            # However long the server may let a command wait: a daemon is not waited for any longer than for others.
+            ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
             try:
-                attachment = await self._ready(channel, deadline_ns)
+                attachment = await self._ready(channel, ready_ns)
             except (DaemonLostError, NotSentError):
                 continue  # the daemon went while we attached; the next one is waited for until the deadline
             except NoReplyError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import tempfile
 from pathlib import Path
 
 from chaos.engine import run_rounds
@@ -20,10 +19,7 @@ def main() -> int:
     options.add_argument("--json", type=Path, default=Path("build/chaos.json"))
     given = options.parse_args()
     _say(f"{given.rounds} rounds, seed {given.seed}")
-    with (
-        tempfile.TemporaryDirectory(prefix="glidecached-chaos-") as directory,
-        Stage(Path(directory), Setting()) as stage,
-    ):
+    with Stage(Setting()) as stage:
         report = run_rounds(stage, given.rounds, given.seed, _say)
         if not report.fine:
             _say(f"the daemon's log ends with\n{stage.daemon.log_text()[-4_000:]}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from glidecache import NodeAddress
+from support.clients import KINDS, close_all, open_client
 from support.daemon import Daemon
 from support.process import child_environment
 from support.valkey_server import HOST, ValkeyServer
@@ -34,6 +36,24 @@ def daemon(tmp_path: Path, server: ValkeyServer) -> Iterator[Daemon]:
     daemon.start()
     yield daemon
     daemon.discard()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_that_may_block_for_ever_goes_directly_too(
+    server: ValkeyServer, tmp_path: Path, kind: str
+) -> None:
+    server.admin.rpush("list", "x")
+    client = open_client(
+        kind,
+        addresses=[NodeAddress(HOST, server.port)],
+        request_timeout=300,
+        runtime_dir=str(tmp_path / "run"),
+        lazy_connect=True,
+    )
+    try:
+        assert client.call("custom_command", ["BLPOP", "list", "0"]) == [b"list", b"x"]
+    finally:
+        close_all([client])
 
 
 @pytest.mark.parametrize("hanging", [False, True], ids=["daemon-runs", "daemon-hangs"])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 READS_PER_WRITE = 12
 MISSING_PER_READ = 0.05
-PAUSE_S = 0.004
+RETRY_S = 0.01
 NOTED_EXCESS_NS = 500_000_000
 """A value that is so much older than the TTL allows is written down; whether it may be is for the stage to say."""
 _MOST_COMPLAINTS = 200
@@ -55,6 +55,7 @@ class Orders:
     keys: int
     versions: Path
     lanes: int
+    pause_s: float
 
     @property
     def tally(self) -> Path:
@@ -134,6 +135,7 @@ class Lane:
         self._random = random.Random(orders.number * 1_000 + lane)
         self._journals = {name: Journal(orders.journal(lane, name)) for name in ("incr", "rpush")}
         self._targets = {name: orders.target(lane, name) for name in self._journals}
+        self._pause_s = orders.pause_s
         self._last_count = 0
 
     async def run(self, stop: threading.Event) -> None:
@@ -143,7 +145,7 @@ class Lane:
                 await self._read()
             await self._write("incr")
             await self._write("rpush")
-            await self._way.pause(PAUSE_S)
+            await self._way.pause(self._pause_s)
 
     async def _read(self) -> None:
         key = self._random.choice(self._keys)
@@ -266,7 +268,7 @@ def _run_threads(orders: Orders, tally: Tally, complaints: Complaints, stop: thr
         try:
             client = glidecache.sync.GlideClient.create(_configuration(orders))
         except (RequestError, ClosingError):  # a worker may be started while there is no daemon
-            if stop.wait(PAUSE_S):
+            if stop.wait(RETRY_S):
                 return
     way = BlockingWay(client)
     lanes = [Lane(orders, lane, row, way, complaints) for lane, row in enumerate(tally.lanes)]
@@ -281,7 +283,7 @@ async def _run_tasks(orders: Orders, tally: Tally, complaints: Complaints, stop:
         try:
             client = await glidecache.GlideClient.create(_configuration(orders))
         except (RequestError, ClosingError):
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(RETRY_S)
             if stop.is_set():
                 return
     way = AsyncioWay(client)

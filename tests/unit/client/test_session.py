@@ -8,6 +8,7 @@ import gc
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -587,3 +588,20 @@ def test_a_configuration_of_the_other_mode(connect: Connect) -> None:
         TypeError, match=r"GlideClient\.create needs a GlideClientConfiguration, not NoneType"
     ):
         BlockingGlideClient.create(None)  # type: ignore[arg-type]
+
+
+def test_without_a_daemon_a_blocking_command_fails_as_soon_as_any_other(
+    daemon: FakeDaemon, connect: Connect
+) -> None:
+    client = connect(request_timeout=200)
+    daemon.stop()
+    with pytest.raises(DaemonUnavailableError, match="is not running"):
+        client.call("custom_command", ["BLPOP", "k", "0"])
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_blocking_command_may_be_a_threads_first(runtime_dir: Path) -> None:
+    config = GlideClientConfiguration(runtime_dir=str(runtime_dir))
+    with BlockingGlideClient.create(config) as client, ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(client.custom_command, ["BLPOP", "k", "0"])
+        assert answer.result() == b"0"
