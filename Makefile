@@ -11,6 +11,8 @@
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries
 #   make fuzz         a million hostile messages to a real daemon (FUZZ_ARGS="--messages 50000 --seed 7")
+#   make chaos        200 rounds of faults under eight workers, and a report (CHAOS_ARGS="--rounds 20 --seed 7")
+#   make soak         half an hour of traffic, churn and faults, looking for growth (SOAK_SECONDS=600 for less)
 #   make test-sanitize  the pool's tests on a core under AddressSanitizer and UBSan
 #   make screenshots  the pictures of the status page in docs/images, by a headless Chromium
 #   make core         rebuild the compiled core only
@@ -26,6 +28,8 @@ BENCH_JSON  ?= build/bench-quick.json
 BENCH_ARGS  ?=
 FUZZ_ARGS   ?=
 STRESS_SECONDS ?= 600
+CHAOS_ARGS  ?=
+SOAK_SECONDS ?= 1800
 
 CORE_SOURCES := $(shell find shared -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
@@ -41,7 +45,7 @@ BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -58,6 +62,12 @@ stress: core
 
 fuzz: core
 	@PYTHONPATH=daemon:client:shared:tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
+
+chaos: core
+	@PYTHONPATH=tests $(BIN)/python -m chaos.run $(CHAOS_ARGS)
+
+soak: core
+	@PYTHONPATH=tests $(BIN)/python -m chaos.soak --seconds $(SOAK_SECONDS)
 
 test-sanitize: core
 	@PYTHON=$(CURDIR)/$(BIN)/python scripts/test-sanitize $(PYTEST_ARGS)
