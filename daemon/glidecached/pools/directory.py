@@ -19,10 +19,13 @@ class PoolDirectoryError(Exception):
     """The directory cannot be used: `args[0]` says why, and what would be right."""
 
 
-def default_pool_dir(runtime_dir: Path) -> Path:
-    """The directory that belongs to the daemon of this runtime directory, so that two daemons never share one."""
+def default_pool_dir(runtime_dir: Path, uid: int | None = None) -> Path:
+    """The directory that belongs to the daemon of this runtime directory, so that two daemons never share one.
+
+    `uid` is the daemon's; the caller's own when None.
+    """
     digest = hashlib.sha256(bytes(runtime_dir.resolve())).hexdigest()[:12]
-    return _SHARED_MEMORY / f"glidecached-{os.geteuid()}-{digest}"
+    return _SHARED_MEMORY / f"glidecached-{os.geteuid() if uid is None else uid}-{digest}"
 
 
 class PoolDirectory:

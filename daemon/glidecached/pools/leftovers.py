@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = (".pool", ".board", ".state", ".lease")
+POOL_SUFFIXES = (".pool", ".board", ".state", ".lease")
 _GENERATION_FILE = re.compile(r"((?:un)?named-[0-9a-f]{24})\.([1-9][0-9]{0,18})\.(?:pool|board|state)")
 _MAX_ORIGIN_BYTES = 1 << 20
 _MAGIC_BYTES = 8
@@ -100,7 +100,7 @@ class Leftovers:
             for suffix in (".pool", ".board", ".state")
         }
         for path in self._directory.iterdir():
-            if path.suffix in _SUFFIXES and path.name not in kept:
+            if path.suffix in POOL_SUFFIXES and path.name not in kept:
                 if path.suffix == ".pool":
                     retire_file(str(path))
                 logger.info("%s removed: no pool of an earlier daemon that can be gone on with", path.name)
@@ -127,7 +127,7 @@ def remove_generation(directory: Path, file_id: str, generation: int) -> None:
 def remove_all(directory: Path) -> None:
     """Remove every pool: for a daemon that neither takes over nor leaves any."""
     for path in directory.iterdir():
-        if path.suffix in _SUFFIXES:
+        if path.suffix in POOL_SUFFIXES:
             if path.suffix == ".pool":
                 retire_file(str(path))
             path.unlink(missing_ok=True)

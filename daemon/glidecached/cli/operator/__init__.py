@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from glidecached.cli.operator.doctor import doctor
 from glidecached.cli.operator.forget import drop, flush
 from glidecached.cli.operator.ping import ping
 from glidecached.cli.operator.stats import stats
@@ -19,5 +20,5 @@ def main() -> None:
     """
 
 
-for _command in (ping, stats, flush, drop):
+for _command in (ping, stats, flush, drop, doctor):
     main.add_command(_command)

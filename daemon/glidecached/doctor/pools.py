@@ -1,0 +1,131 @@
+"""The pools' files: their modes, what no pool owns, and whether what is in them is sound."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING, Any
+
+from glidecached.cli.units import printable
+from glidecached.doctor.finding import fail, ok, skipped, warn
+from glidecached.pools.leftovers import POOL_SUFFIXES
+from glidecached.pools.origin import PoolKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glidecached.doctor.finding import Finding
+    from glidecached.doctor.patient import Patient
+
+_MOST_NAMES = 5
+_AS_WHO = "run doctor as root or as the daemon's user"
+
+
+def check_permissions(patient: Patient) -> Iterator[Finding]:
+    """Nobody but the daemon writes a pool; nobody outside its group counts on a board."""
+    caches, process = patient.contact.stats.get("caches", ()), patient.contact.process
+    wrong = []
+    for cache in caches:
+        for suffix, forbidden in (
+            (".pool", stat.S_IWGRP | stat.S_IWOTH),
+            (".board", stat.S_IWOTH),
+            (".state", stat.S_IWGRP | stat.S_IWOTH),
+        ):
+            path = patient.pool_dir / f"{_stem(cache)}{suffix}"
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                continue  # a pool that ended or grew into its next generation since it was listed
+            if found.st_mode & forbidden:
+                wrong.append(f"{path.name}: mode {stat.S_IMODE(found.st_mode):04o}")
+            elif process is not None and found.st_uid != process.uid:
+                wrong.append(f"{path.name}: owner uid {found.st_uid}")
+    if wrong:
+        advice = "glidecache drop the cache: who can write a pool can change what workers read"
+        yield fail("pool permissions", _some(wrong), advice)
+    elif caches:
+        yield ok("pool permissions", f"the files of {len(caches)} caches are only the daemon's to write")
+    else:
+        yield skipped("pool permissions", "no cache is in use")
+
+
+def check_orphans(patient: Patient) -> Iterator[Finding]:
+    """Files of the pool directory that belong to no pool: they hold memory that nobody uses."""
+    contact = patient.contact
+    if contact.pool_files is None:
+        if patient.pool_dir.exists():
+            yield skipped(
+                "orphaned files",
+                f"{patient.pool_dir} cannot be listed",
+                _AS_WHO,
+            )
+        else:
+            yield ok("orphaned files", f"{patient.pool_dir} does not exist")
+        return
+    found = [name for name in contact.pool_files if name.endswith(POOL_SUFFIXES)]
+    if not contact.stats:
+        yield skipped(
+            "orphaned files", f"{len(found)} pool files wait for the next daemon, which keeps or removes them"
+        )
+        return
+    owned = {f"{_stem(cache)}{suffix}" for cache in contact.stats["caches"] for suffix in POOL_SUFFIXES}
+    owned |= {f"{_file_id(cache)}.lease" for cache in contact.stats["caches"]}
+    # What is gone by now was being replaced.
+    orphans = [name for name in found if name not in owned and (patient.pool_dir / name).exists()]
+    if orphans:
+        advice = "restart the daemon, which removes them; or rm them if they are yours"
+        yield warn("orphaned files", f"{patient.pool_dir}: {_some(orphans)}", advice)
+    else:
+        yield ok("orphaned files", f"none among {len(found)} pool files")
+
+
+def check_entries(patient: Patient) -> Iterator[Finding]:
+    """Every entry's checksum, beside the daemon that goes on writing."""
+    try:
+        from glidecache_shared.pool.reader import PoolFormatError, PoolReader
+        from glidecache_shared.pool.verify import verify_entries
+    except ImportError:
+        yield skipped("entries", "the compiled core cannot be loaded")
+        return
+    caches = patient.contact.stats.get("caches", ())
+    if not caches:
+        yield skipped("entries", "no cache is in use")
+    for cache in caches:
+        label = f"cache {printable(cache['name'] or cache['id'])}"
+        stem = str(patient.pool_dir / _stem(cache))
+        try:
+            found = verify_entries(PoolReader(f"{stem}.pool", f"{stem}.board"))
+        except FileNotFoundError:
+            yield skipped("entries", f"{label}: it ended meanwhile")
+        except OSError as error:
+            yield skipped("entries", f"{label}: {error.strerror}", _AS_WHO)
+        except PoolFormatError as error:
+            yield fail(
+                "entries",
+                f"{label}: {error}",
+                "use the same version of glidecached for command and daemon, in one time namespace",
+            )
+        else:
+            unsettled = f"; {found.unsettled} chains were changing all the while" if found.unsettled else ""
+            if found.damaged:
+                seen = f"{label}: {found.damaged} entries are damaged, {found.sound} are sound{unsettled}"
+                name = printable(cache["name"] or cache["id"])
+                yield fail(
+                    "entries",
+                    seen,
+                    f"glidecache flush {name}; then look for bad memory, or who can write the pool",
+                )
+            else:
+                yield ok("entries", f"{label}: {found.sound} are sound{unsettled}")
+
+
+def _file_id(cache: dict[str, Any]) -> str:
+    return PoolKey(cache["name"], cache["id"]).file_id
+
+
+def _stem(cache: dict[str, Any]) -> str:
+    return f"{_file_id(cache)}.{cache['generation']}"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(map(printable, names[:_MOST_NAMES])) + more

@@ -1,0 +1,317 @@
+"""`glidecache doctor`: each fault is really made, and found; where there is none, nothing fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecached.doctor.process import memory_limit_bytes
+from glidecached.doctor.service import judge_unit
+from support.caches import new_cache
+from support.process import child_environment
+from support.valkey_server import HOST, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.connector import Connector
+    from support.daemon import Daemon
+    from support.valkey_server import ValkeyServer
+
+PROGRAM = "import sys; from glidecached.cli.operator import main; sys.exit(main())"
+SETTINGS = {"max_cache_kb": 1024, "entry_ttl_ms": 0}
+
+Findings = dict[str, list[dict[str, str]]]
+
+
+def run(*arguments: object, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """The command as a shell would run it."""
+    return subprocess.run(
+        [*before, sys.executable, "-c", PROGRAM, "doctor", *map(str, arguments)],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def examine(*arguments: object, before: tuple[str, ...] = ()) -> Findings:
+    """The findings by their checks; the exit status must be the one that they ask for."""
+    ended = run(*arguments, "--json", before=before)
+    assert ended.stderr == ""
+    findings: Findings = {}
+    for finding in json.loads(ended.stdout):
+        findings.setdefault(finding["check"], []).append(finding)
+        assert finding["seen"]
+        assert finding["advice"] or finding["status"] in ("ok", "skipped")
+    assert ended.returncode == int("fail" in statuses(findings)), ended.stdout
+    return findings
+
+
+def statuses(findings: Findings) -> set[str]:
+    return {finding["status"] for several in findings.values() for finding in several}
+
+
+def only(findings: Findings, check: str) -> dict[str, str]:
+    (finding,) = findings[check]
+    return finding
+
+
+@pytest.fixture
+def used_daemon(own_daemon: Daemon, own_valkey: ValkeyServer, connect: Connector) -> Daemon:
+    """A daemon of the test's own, with a cache of three entries that is in use."""
+    client = connect(new_cache(name="catalog"), runtime_dir=str(own_daemon.runtime_dir))
+    for number in range(3):
+        own_valkey.admin.set(f"k{number}", f"distinct value {number}")
+        client.get(f"k{number}")
+    return own_daemon
+
+
+@pytest.fixture
+def kind() -> str:
+    """Which client fills the cache does not matter here."""
+    return "blocking"
+
+
+def test_nothing_fails_where_all_is_well(used_daemon: Daemon) -> None:
+    findings = examine("--runtime-dir", used_daemon.runtime_dir)
+    assert "fail" not in statuses(findings), findings
+    for check in ("configuration", "runtime directory", "socket", "daemon", "pool directory", "file system"):
+        assert only(findings, check)["status"] == "ok", findings[check]
+    for check in ("clock", "pool permissions", "orphaned files", "upstream"):
+        assert only(findings, check)["status"] == "ok", findings[check]
+    assert str(used_daemon.configuration) in only(findings, "configuration")["seen"]
+    assert only(findings, "entries")["seen"] == "cache catalog: 3 are sound"
+
+
+def test_people_read_what_was_seen_and_what_to_do(tmp_path: Path) -> None:
+    ended = run("--runtime-dir", tmp_path)
+    assert ended.returncode == 1
+    assert f"fail     socket: there is none in {tmp_path}\n         → start the daemon" in ended.stdout
+    assert " fail, " in ended.stdout.splitlines()[-1]
+
+
+def test_a_wrong_configuration_is_told_fault_by_fault(tmp_path: Path) -> None:
+    configuration = tmp_path / "wrong.toml"
+    configuration.write_text("[daemon]\ngrace_ms = 1\nnonsense = 2\n")
+    found = examine("--runtime-dir", tmp_path, "--config", configuration)["configuration"]
+    assert [finding["status"] for finding in found] == ["fail", "fail"]
+    assert "grace_ms" in found[0]["seen"] + found[1]["seen"]
+    assert "nonsense" in found[0]["seen"] + found[1]["seen"]
+
+
+def test_a_password_that_others_can_read_fails(tmp_path: Path) -> None:
+    # pytest's own directories are closed to others, and with them what they hold.
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    password = tmp_path / "password"
+    password.write_text("secret")
+    configuration = tmp_path / "glidecached.toml"
+    configuration.write_text(f'[upstreams.default]\naddresses = ["{HOST}:1"]\npassword_file = "{password}"\n')
+    for mode, status in ((0o604, "fail"), (0o600, "ok"), (0o640, "ok")):
+        password.chmod(mode)
+        finding = only(examine("--runtime-dir", tmp_path, "--config", configuration), "secrets")
+        assert (finding["status"], f"{mode:04o}" in finding["seen"]) == (status, True), finding
+
+
+def test_directories_that_others_can_write_fail(used_daemon: Daemon) -> None:
+    for check, directory in (
+        ("runtime directory", used_daemon.runtime_dir),
+        ("pool directory", used_daemon.pool_dir),
+    ):
+        mode = directory.stat().st_mode
+        directory.chmod(0o777)
+        finding = only(examine("--runtime-dir", used_daemon.runtime_dir), check)
+        directory.chmod(mode)
+        assert (finding["status"], "0777" in finding["seen"]) == ("fail", True), finding
+
+
+def test_a_socket_without_a_daemon_is_stale(own_daemon: Daemon) -> None:
+    own_daemon.kill()
+    findings = examine("--runtime-dir", own_daemon.runtime_dir, "--config", own_daemon.configuration)
+    assert only(findings, "socket")["status"] == "fail"
+    assert "stale" in only(findings, "socket")["seen"]
+    assert only(findings, "daemon")["status"] == "skipped"
+
+
+def test_a_stopped_daemon_is_told_from_a_dead_one(own_daemon: Daemon) -> None:
+    own_daemon.pause()
+    findings = examine("--runtime-dir", own_daemon.runtime_dir)
+    own_daemon.resume()
+    assert only(findings, "socket")["status"] == "ok"
+    finding = only(findings, "daemon")
+    assert finding["status"] == "fail"
+    assert finding["seen"].startswith(f"pid {own_daemon.pid} is stopped")
+    assert finding["advice"].startswith(f"kill -CONT {own_daemon.pid}")
+
+
+def test_a_listener_that_is_silent_fails_in_bounded_time(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "glidecached.sock"))
+        silent.listen()
+        finding = only(examine("--runtime-dir", tmp_path), "daemon")
+    assert finding["status"] == "fail"
+    assert "did not answer" in finding["seen"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_user_who_may_not_connect_learns_how(
+    own_daemon: Daemon, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed: scripts/system-deps installs it")
+    directory = own_daemon.runtime_dir
+    for parent in (directory.parent, *directory.parent.parents):
+        if parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            parent.chmod(0o755)
+    (directory / "glidecached.sock").chmod(0o600)
+    directory.chmod(0o755)
+    stranger = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    finding = only(examine("--runtime-dir", directory, before=stranger), "socket")
+    assert finding["status"] == "fail"
+    assert "uid 65534 may not connect" in finding["seen"]
+    directory.chmod(0o700)
+    finding = only(examine("--runtime-dir", directory, before=stranger), "socket")
+    assert finding["seen"] == f"uid 65534 may not enter {directory}"
+
+
+def test_files_of_no_pool_are_named(used_daemon: Daemon) -> None:
+    orphan = used_daemon.pool_dir / f"named-{'0' * 24}.7.pool"
+    orphan.write_bytes(bytes(4096))
+    finding = only(examine("--runtime-dir", used_daemon.runtime_dir), "orphaned files")
+    orphan.unlink()
+    assert finding["status"] == "warn"
+    assert finding["seen"].endswith(f": {orphan.name}")
+
+
+def test_a_pool_that_others_can_write_fails(used_daemon: Daemon) -> None:
+    (pool,) = used_daemon.pool_dir.glob("*.pool")
+    pool.chmod(0o666)
+    finding = only(examine("--runtime-dir", used_daemon.runtime_dir), "pool permissions")
+    assert finding["status"] == "fail"
+    assert f"{pool.name}: mode 0666" in finding["seen"]
+
+
+def test_a_damaged_entry_is_found_among_sound_ones(used_daemon: Daemon) -> None:
+    (pool,) = used_daemon.pool_dir.glob("*.pool")
+    at = pool.read_bytes().index(b"distinct value 1")
+    with pool.open("r+b") as file:
+        file.seek(at)
+        file.write(b"D")
+    finding = only(examine("--runtime-dir", used_daemon.runtime_dir), "entries")
+    assert finding["status"] == "fail"
+    assert finding["seen"] == "cache catalog: 1 entries are damaged, 2 are sound"
+    assert finding["advice"].startswith("glidecache flush catalog")
+
+
+def test_an_upstream_that_is_down_fails(used_daemon: Daemon, own_valkey: ValkeyServer) -> None:
+    own_valkey.stop()
+    finding = only(examine("--runtime-dir", used_daemon.runtime_dir), "upstream")
+    assert finding["status"] == "fail"
+    assert str(own_valkey.port) in finding["seen"]
+
+
+def test_an_upstream_that_never_was_there_fails(start_daemon: Callable[..., Daemon]) -> None:
+    port = free_port()
+    daemon = start_daemon(upstreams={"default": {"addresses": [f"{HOST}:{port}"]}})
+    finding = only(examine("--runtime-dir", daemon.runtime_dir), "upstream")
+    assert (finding["status"], str(port) in finding["seen"]) == ("fail", True), finding
+
+
+def test_a_file_system_on_disk_is_warned_of(tmp_path: Path) -> None:
+    configuration = tmp_path / "glidecached.toml"
+    configuration.write_text('[daemon]\npool_dir = "/proc/pools"\n')
+    finding = only(examine("--runtime-dir", tmp_path, "--config", configuration), "file system")
+    assert (finding["status"], "/proc is on proc" in finding["seen"]) == ("warn", True), finding
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+def test_caches_that_cannot_fit_fail(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    configuration = tmp_path / "glidecached.toml"
+    script = f'mount -t tmpfs -o size=512k tmpfs {small} && exec "$0" "$@"'
+    own_mounts = ("unshare", "--mount", "sh", "-c", script)
+    if subprocess.run([*own_mounts, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this container may not mount")
+    for most, caches, status in (
+        (512, {}, "ok"),
+        (1024, {}, "warn"),
+        (2048, SETTINGS, "fail"),
+    ):
+        table = "".join(f"{key} = {value}\n" for key, value in caches.items())
+        configuration.write_text(
+            f'[daemon]\npool_dir = "{small}/pools"\nmax_total_cache_kb = {most}\n'
+            + (f"[caches.large]\n{table}" if table else "")
+        )
+        arguments = ("--runtime-dir", tmp_path, "--config", configuration)
+        finding = only(examine(*arguments, before=own_mounts), "room")
+        assert (finding["status"], "512 KB" in finding["seen"]) == (status, True), finding
+
+
+def test_few_open_files_are_warned_of(start_daemon: Callable[..., Daemon]) -> None:
+    daemon = start_daemon(upstreams={"default": {"addresses": [f"{HOST}:{free_port()}"]}})
+    subprocess.run(["prlimit", f"--pid={daemon.pid}", "--nofile=200:"], check=True)
+    finding = only(examine("--runtime-dir", daemon.runtime_dir), "limits")
+    assert (finding["status"], "200 allowed" in finding["seen"]) == ("warn", True), finding
+
+
+def test_a_pool_longer_than_files_may_be_fails(start_daemon: Callable[..., Daemon]) -> None:
+    daemon = start_daemon(caches={"large": SETTINGS})
+    subprocess.run(["prlimit", f"--pid={daemon.pid}", "--fsize=65536:"], check=True)
+    finding = only(examine("--runtime-dir", daemon.runtime_dir), "limits")
+    daemon.process.send_signal(signal.SIGKILL)
+    assert finding["status"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "limit"),
+    [
+        ("0::/a/b\n", {"a/memory.max": "5000", "a/b/memory.max": "max"}, 5000),
+        ("0::/a\n", {"a/memory.max": "max"}, None),
+        ("4:cpu,memory:/a\n0::/\n", {"memory/a/memory.limit_in_bytes": "7000"}, 7000),
+        ("4:memory:/a\n", {"memory/a/memory.limit_in_bytes": "9223372036854771712"}, None),
+        ("1:cpu:/a\n", {"a/memory.max": "5000"}, None),
+    ],
+)
+def test_the_tightest_control_group_counts(
+    membership: str, files: dict[str, str], limit: int | None, tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert memory_limit_bytes(membership, tmp_path) == limit
+
+
+@pytest.mark.parametrize(
+    ("changed", "advised"),
+    [
+        ({}, ""),
+        ({"Restart": "no"}, "Restart="),
+        ({"WatchdogUSec": "0"}, "WatchdogSec="),
+        ({"Type": "simple"}, "Type=notify"),
+        ({"RuntimeDirectoryPreserve": "no"}, "RuntimeDirectoryPreserve=restart"),
+        ({"PrivateIPC": "yes"}, "PrivateIPC=no"),
+    ],
+)
+def test_a_units_settings_are_judged(changed: dict[str, Any], advised: str) -> None:
+    good = {
+        "Type": "notify-reload",
+        "Restart": "on-failure",
+        "WatchdogUSec": "30s",
+        "RuntimeDirectoryPreserve": "restart",
+        "PrivateIPC": "no",
+    }
+    (finding,) = judge_unit("glidecached.service", good | changed)
+    assert advised in finding.advice
+    assert finding.status == ("warn" if advised else "ok")
