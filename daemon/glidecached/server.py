@@ -95,6 +95,15 @@ class Server:
         """Where the pool files stand."""
         return self._pool_directory.path
 
+    def call_regularly(self, interval_ms: float, callback: Callable[[], object]) -> None:
+        """Call back every `interval_ms` while the daemon serves."""
+
+        def call() -> None:
+            self._loop.call_later(interval_ms, call)
+            callback()
+
+        self._loop.call_later(interval_ms, call)
+
     def run(self, ready: Callable[[], object]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called once clients can come. A SIGHUP held back counts now."""
         with (

@@ -63,7 +63,7 @@ def test_c9_an_entry_over_the_bound_is_skipped_and_evicts_nothing(
     assert client.metrics().entry_count == 3
     assert client.metrics().evictions == 0
     assert all(is_cached(client, valkey, key) for key in keys)
-    assert "DEBUG" in daemon.log_text()[log:], "a debug line tells what was skipped"
+    assert "level=debug" in daemon.log_text()[log:], "a debug line tells what was skipped"
 
 
 @by_policy

@@ -124,9 +124,10 @@ class Machine(ChildProcess):
         """Whether the command succeeds."""
         return self._run(command, user).returncode == 0
 
-    def python(self, program: str, *arguments: str, user: str) -> Any:
-        """Run a program in the project's environment, with `from glidecache import …` of its own; its JSON output."""
-        return json.loads(self.run(PYTHON, "-c", program, *arguments, user=user))
+    def python(self, program: str, *arguments: str, user: str, runtime_dir: str = "/run/glidecached") -> Any:
+        """Run a program that uses the daemon of that runtime directory; the JSON that it printed."""
+        variable = f"GLIDECACHED_RUNTIME_DIR={runtime_dir}"
+        return json.loads(self.run("env", variable, PYTHON, "-c", program, *arguments, user=user))
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Make a file in the machine."""

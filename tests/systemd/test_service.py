@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from support.service import Valkey
 
 RETURN_SECONDS = 60
-WARNING = 4
+ERROR, WARNING, INFORMATION = 3, 4, 6
 
 
 @pytest.fixture
@@ -45,8 +45,18 @@ def test_active_means_that_it_answers_and_knows_its_upstreams(started: Machine) 
 def test_the_first_attempt_may_fail(service: Machine) -> None:
     unreachable = '[upstreams.default]\naddresses = ["127.0.0.1:1"]\n'
     service.write(CONFIGURATION, unreachable)
+    since = service.now()
     service.run("systemctl", "start", UNIT)
     assert service.property(UNIT, "StatusText") == "0 caches, 0 of 1 upstreams connected, 0 sessions"
+    told = [
+        (int(entry["PRIORITY"]), entry["MESSAGE"])
+        for entry in service.journal(UNIT, since)
+        if entry["_PID"] == main_pid(service)
+    ]
+    assert [priority for priority, _ in told] == [INFORMATION, WARNING]
+    (_, start), (_, complaint) = told
+    assert start.startswith("level=info logger=glidecached.cli.daemon event=started version=")
+    assert "127.0.0.1:1" in complaint
 
 
 def test_a_member_of_the_group_gets_hits(started: Machine, valkey: Valkey) -> None:
@@ -123,4 +133,19 @@ def test_a_wrong_configuration_is_not_tried_again(service: Machine) -> None:
     assert not service.ok("systemctl", "start", UNIT)
     found = service.properties(UNIT, "ActiveState", "ExecMainStatus", "NRestarts")
     assert found == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
-    assert any("no-port" in entry["MESSAGE"] for entry in service.journal(UNIT, since))
+    (fault,) = [entry for entry in service.journal(UNIT, since) if "no-port" in entry["MESSAGE"]]
+    assert int(fault["PRIORITY"]) == ERROR
+
+
+def test_a_password_comes_by_credential(service: Machine, valkey: Valkey) -> None:
+    valkey.command("ACL", "SETUSER", "app", "on", ">correct-horse", "allkeys", "allcommands")
+    service.write("/etc/glidecached/password", "correct-horse\n", mode=0o600)
+    service.write(DROP_IN, "[Service]\nLoadCredential=password:/etc/glidecached/password\n")
+    service.run("systemctl", "daemon-reload")
+    credential = 'username = "app"\npassword_file = "/run/credentials/glidecached.service/password"\n'
+    service.write(CONFIGURATION, TABLES.replace("[caches.", f"{credential}[caches.", 1))
+    since = service.now()
+    service.run("systemctl", "start", UNIT)
+    assert service.property(UNIT, "StatusText") == "1 caches, 1 of 1 upstreams connected, 0 sessions"
+    assert "user=app" in valkey.command("CLIENT", "LIST")
+    assert not any("correct-horse" in str(entry) for entry in service.journal(UNIT, since))

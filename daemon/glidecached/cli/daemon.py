@@ -16,12 +16,15 @@ import click
 from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
 from glidecached.config.load import ConfigError
 from glidecached.config.resolved import DEFAULT_UPSTREAM, Config, NamedUpstream
+from glidecached.logs.handler import TELL_INTERVAL_MS, LogHandler
 from glidecached.reload.source import Source
 from glidecached.upstream.identity import Target, parse_address
 from glidecached.version import version
 
 if TYPE_CHECKING:
     from glidecached.server import Server
+
+logger = logging.getLogger(__name__)
 
 SYSTEM_CONFIG = Path("/etc/glidecached/glidecached.toml")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -63,17 +66,16 @@ def main(
     log_level: str | None,
 ) -> None:
     """One shared-memory cache in front of Valkey for all the worker processes of this host."""
+    log = LogHandler(sys.stderr, os.environ)
+    logging.getLogger().addHandler(log)
     source = _source(config_path, log_level)
-    config = _load(source)
+    config = _load(source, log)
     if check_config:
         click.echo(f"{source.path}: correct" if source is not None else "no file: the defaults are correct")
         return
-    logging.basicConfig(
-        level=(log_level or config.daemon.log_level).upper(),
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-    )
+    logging.getLogger().setLevel((log_level or config.daemon.log_level).upper())
     directory = find_runtime_dir(runtime_dir or config.daemon.runtime_dir)
-    sys.exit(_serve(config, source, directory, embedded=embedded))
+    sys.exit(_serve(config, source, directory, log, embedded=embedded))
 
 
 def _source(path: Path | None, log_level: str | None) -> Source | None:
@@ -82,18 +84,26 @@ def _source(path: Path | None, log_level: str | None) -> Source | None:
     return Source(path or SYSTEM_CONFIG, log_level=log_level)
 
 
-def _load(source: Source | None) -> Config:
+def _complain(text: str, log: LogHandler) -> None:
+    """Say why the daemon does not start: to the journal as an error, to people in plain words."""
+    if log.in_journal:
+        logger.error("%s", text)
+    else:
+        click.echo(text, err=True)
+
+
+def _load(source: Source | None, log: LogHandler) -> Config:
     if source is None:
         return Config()
     try:
         return source.load()
     except ConfigError as error:
         for fault in error.faults:
-            click.echo(fault, err=True)
+            _complain(fault, log)
         sys.exit(EXIT_CONFIGURATION)
 
 
-def _serve(config: Config, source: Source | None, directory: str, *, embedded: bool) -> int:
+def _serve(config: Config, source: Source | None, directory: str, log: LogHandler, *, embedded: bool) -> int:
     """Run the daemon; the exit status."""
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.core_dumps import prevent_core_dumps
@@ -130,10 +140,12 @@ def _serve(config: Config, source: Source | None, directory: str, *, embedded: b
                 service_manager=service_manager,
             )
         except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
-            click.echo(f"glidecached cannot start: {error}", err=True)
+            _complain(f"glidecached cannot start: {error}", log)
             return _EXIT_FAILURE
         stack.callback(server.close)
-        server.run(lambda: _announce(config, directory, server, embedded=embedded))
+        server.call_regularly(TELL_INTERVAL_MS, log.tell_repeats)
+        announce = _log_start if log.in_journal else _announce
+        server.run(lambda: announce(config, directory, server, embedded=embedded))
     return 0
 
 
@@ -141,6 +153,21 @@ def _with_embedded(config: Config, address: str) -> Config:
     target = Target(mode="standalone", addresses=(parse_address(address),))
     upstream = NamedUpstream(name=DEFAULT_UPSTREAM, target=target)
     return dataclasses.replace(config, upstreams={**config.upstreams, DEFAULT_UPSTREAM: upstream})
+
+
+def _log_start(config: Config, directory: str, server: Server, *, embedded: bool) -> None:
+    """For the journal, what `_announce` tells people."""
+    logger.info(
+        "started",
+        extra={
+            "version": version(),
+            "endpoint": endpoint(directory),
+            "pool_dir": server.pool_dir,
+            "upstreams": ",".join(config.upstreams),
+            "caches": ",".join(config.caches),
+            "embedded": embedded,
+        },
+    )
 
 
 def _announce(config: Config, directory: str, server: Server, *, embedded: bool) -> None:

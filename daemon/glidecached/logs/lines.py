@@ -1,0 +1,49 @@
+"""One record as one line of `key=value` pairs, whatever text a client or a server put into it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+
+_BARE = re.compile(r"[A-Za-z0-9_./:@%+,\-]+")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON leaves as it is, and a terminal or a reader of lines does not."""
+
+_RECORDS_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+"""syslog's numbers, which the journal reads at the beginning of a line (sd-daemon(3))."""
+
+
+class LineFormatter(logging.Formatter):
+    """`time=… level=… logger=… event="…"`, then what the call gave as `extra`, then `exception` with its traceback.
+
+    For the journal, which has a clock and priorities of its own, `<6>` takes the place of `time`.
+    """
+
+    def __init__(self, *, for_journal: bool) -> None:
+        super().__init__()
+        self._for_journal = for_journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without an end."""
+        pairs = {
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **{name: str(value) for name, value in record.__dict__.items() if name not in _RECORDS_OWN},
+        }
+        if record.exc_info:
+            pairs["exception"] = self.formatException(record.exc_info)
+        line = " ".join(f"{name}={_quoted(value)}" for name, value in pairs.items())
+        if self._for_journal:
+            return f"<{_PRIORITIES.get(record.levelno, 5)}>{line}"
+        return f"time={datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}Z {line}"
+
+
+def _quoted(value: str) -> str:
+    if _BARE.fullmatch(value):
+        return value
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

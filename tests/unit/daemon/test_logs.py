@@ -1,0 +1,134 @@
+"""The daemon's log: one line an event, whatever is in it, and no flood of one event."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from glidecached.logs import handler as handler_module
+from glidecached.logs.handler import LogHandler
+from glidecached.logs.repeats import BURST, MAX_KINDS, WINDOW_SECONDS, Repeats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Log:
+    """A logger of the test's own with the daemon's handler, and a clock by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.stream = io.StringIO()
+        self.handler = LogHandler(self.stream, {})
+        self.logger = logging.Logger("glidecached.test", logging.DEBUG)  # noqa: LOG001 - no other test's
+        self.logger.addHandler(self.handler)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stream.getvalue().splitlines()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    log = Log()
+    monkeypatch.setattr(handler_module.time, "monotonic", lambda: log.now)
+    yield log
+    log.handler.close()
+
+
+def test_a_line_is_pairs_of_keys_and_values(log: Log) -> None:
+    log.logger.warning("upstream %s is slow", "10.0.0.1:6379", extra={"ms": 250, "cache": "a b"})
+    (line,) = log.lines
+    assert re.fullmatch(
+        r"time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z level=warning logger=glidecached\.test "
+        r'event="upstream 10\.0\.0\.1:6379 is slow" ms=250 cache="a b"',
+        line,
+    )
+
+
+def test_no_text_makes_a_second_line_or_another_key(log: Log) -> None:
+    log.logger.info("%s", 'x" level=error\nforged\r\x1b[31m \x9b31m \u2028 \udcff', extra={"empty": ""})
+    (line,) = log.lines
+    assert line.endswith(r'event="x\" level=error\nforged\r\u001b[31m \u009b31m \u2028 \udcff" empty=""')
+
+
+def test_an_exception_stays_in_its_line(log: Log) -> None:
+    try:
+        int("broken\nin two")
+    except ValueError:
+        log.logger.exception("it failed")
+    (line,) = log.lines
+    assert 'exception="Traceback (most recent call last):\\n' in line
+    assert line.endswith(r"base 10: 'broken\\nin two'" '"')
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [(logging.DEBUG, 7), (logging.INFO, 6), (logging.WARNING, 4), (logging.ERROR, 3), (logging.CRITICAL, 2)],
+)
+def test_the_journal_gets_priorities_and_no_time(tmp_path: Path, level: int, priority: int) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        status = os.fstat(stream.fileno())
+        handler = LogHandler(stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"})
+        handler.handle(logging.LogRecord("glidecached", level, "", 0, "started", (), None))
+        stream.seek(0)
+        name = logging.getLevelName(level).lower()
+        assert stream.read() == f"<{priority}>level={name} logger=glidecached event=started\n"
+
+
+def test_another_process_journal_is_none() -> None:
+    assert not LogHandler(sys.__stderr__ or sys.stderr, {"JOURNAL_STREAM": "1:1"}).in_journal
+    assert not LogHandler(io.StringIO(), {}).in_journal
+
+
+def test_repeats_are_left_out_and_counted(log: Log) -> None:
+    for number in range(BURST + 5):
+        log.logger.warning("client %d is turned away", number)
+    log.logger.warning("something else")
+    assert len(log.lines) == BURST + 1
+    log.now += WINDOW_SECONDS
+    log.handler.tell_repeats()
+    assert log.lines[-1].endswith('event="client 14 is turned away" left_out=5')
+    log.logger.warning("client %d is turned away", 99)
+    assert log.lines[-1].endswith('event="client 99 is turned away"')
+
+
+def test_the_next_event_tells_too_and_so_does_the_end(log: Log) -> None:
+    for _ in range(BURST + 1):
+        log.logger.info("one")
+    log.now += WINDOW_SECONDS
+    log.logger.info("two")
+    assert [line.partition("event=")[2] for line in log.lines[BURST:]] == ["one left_out=1", "two"]
+    for _ in range(BURST + 2):
+        log.logger.info("three")
+    log.handler.close()
+    assert log.lines[-1].endswith("event=three left_out=2")
+
+
+def test_debug_lines_all_pass(log: Log) -> None:
+    for _ in range(10 * BURST):
+        log.logger.debug("request")
+    assert len(log.lines) == 10 * BURST
+
+
+def test_memory_is_bounded_and_nothing_is_lost_by_that() -> None:
+    repeats = Repeats()
+
+    def record(number: int) -> logging.LogRecord:
+        return logging.LogRecord("logger", logging.INFO, "", 0, f"kind {number}", (), None)
+
+    for _ in range(BURST + 3):
+        repeats.admit(record(0), 0.0)
+    told = []
+    for number in range(1, 10 * MAX_KINDS):
+        repeats.admit(record(number), 0.0)
+        told += list(repeats.ended(0.0))
+    assert [(summary.getMessage(), summary.__dict__["left_out"]) for summary in told] == [("kind 0", 3)]
+    assert len(repeats) == MAX_KINDS
