@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_MS = 3_000
 _SLICE_MS = 50
-"""How long `abandon` may have to wait."""
+"""How long whoever sets `give_up` may have to wait."""
 
 
 class DaemonUnreachableError(Exception):
@@ -34,12 +34,14 @@ class RefusedError(Exception):
 class Link:
     """A connection to the daemon of one runtime directory, which has introduced itself: `about` is what it said.
 
-    A context manager, for one thread at a time; only `abandon` may come from another. Raises from construction and
-    from `request` `DaemonUnreachableError` or `RefusedError`; after the first of them a new link is needed, because
-    the answer may still come.
+    A context manager, for one thread at a time. An event `give_up` that another thread sets ends all waiting as if the
+    time were over. Construction and `request` raise `DaemonUnreachableError` or `RefusedError`; after the first of
+    them a new link is needed, because the answer may still come.
     """
 
-    def __init__(self, directory: str, *, timeout_ms: int = TIMEOUT_MS) -> None:
+    def __init__(
+        self, directory: str, *, timeout_ms: int = TIMEOUT_MS, give_up: threading.Event | None = None
+    ) -> None:
         import zmq
 
         try:
@@ -50,7 +52,7 @@ class Link:
         self._endpoint = endpoint(directory)
         self._timeout_ms = timeout_ms
         self._numbers = itertools.count(1)
-        self._abandoned = threading.Event()
+        self._give_up = give_up or threading.Event()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -69,17 +71,13 @@ class Link:
         number = next(self._numbers)
         self._socket.send(protocol.pack([operation, number, self._instance_id, until_ns, *body]))
         while not self._socket.poll(_SLICE_MS):
-            if self._abandoned.is_set() or time.monotonic_ns() >= until_ns:
+            if self._give_up.is_set() or time.monotonic_ns() >= until_ns:
                 message = f"the daemon at {self._endpoint} did not answer within {self._timeout_ms} ms"
                 raise DaemonUnreachableError(message)
         _, status, result = protocol.unpack(self._socket.recv())
         if status != protocol.STATUS_OK:
             raise RefusedError(*result)
         return result
-
-    def abandon(self) -> None:
-        """Have a `request` that waits in another thread give up now."""
-        self._abandoned.set()
 
     def close(self) -> None:
         """Leave the daemon. Idempotent."""

@@ -8,6 +8,7 @@ from glidecached.cli.operator.doctor import doctor
 from glidecached.cli.operator.forget import drop, flush
 from glidecached.cli.operator.ping import ping
 from glidecached.cli.operator.stats import stats
+from glidecached.cli.operator.top import top
 from glidecached.version import version
 
 
@@ -20,5 +21,5 @@ def main() -> None:
     """
 
 
-for _command in (ping, stats, flush, drop, doctor):
+for _command in (ping, stats, top, flush, drop, doctor):
     main.add_command(_command)

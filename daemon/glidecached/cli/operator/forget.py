@@ -23,8 +23,6 @@ def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
     with linked(runtime_dir) as link:
         if not confirmed:
             _confirm(f"Remove all entries of {units.printable(cache)}?")
-            # Perhaps the answer took longer than that daemon lived.
-            link.request(protocol.PING)
         removed = link.request(protocol.FLUSH, cache)
     click.echo(f"{removed:,} entries removed")
 
