@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     options.add_argument("--json", type=Path, default=Path("build/chaos.json"))
     given = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
     _say(f"{given.rounds} rounds, seed {given.seed}")
     with Stage(Setting()) as stage:
         report = run_rounds(stage, given.rounds, given.seed, _say)

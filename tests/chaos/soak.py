@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -42,6 +43,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     options.add_argument("--json", type=Path, default=Path("build/soak.json"))
     given = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
     _say(f"{given.seconds:.0f} s, seed {given.seed}")
     with Stage(GENTLE) as stage:
         watch = Watch(stage)

@@ -12,6 +12,7 @@ import libvalkey
 
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
 from glidecached.loop import READABLE, WRITABLE
+from glidecached.upstream.leaking_sets import AGGREGATES, SETS_LEAK, release
 
 if TYPE_CHECKING:
     from glidecached.loop import Loop
@@ -169,6 +170,8 @@ class Connection:
                 return
             if reply is _NOT_YET:
                 return
+            if SETS_LEAK and type(reply) in AGGREGATES:
+                release(reply)
             if not waiting:
                 self._lose("the server sent a reply that nobody asked for")
                 return

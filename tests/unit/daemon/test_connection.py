@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FAR_NS = 2**62
 MEBIBYTE = 2**20
+SET_REPLY = b"~1\r\n$6\r\nmember\r\n"
 
 
 class Outcome:
@@ -244,3 +246,13 @@ def test_a_call_that_its_reply_sends_elsewhere_is_timed_up_to_here(wire: Wire) -
     latency = wire.tally.stats()["latency"]
     assert sum(latency["counts"]) == 1
     assert latency["sum_us"] >= 0
+
+
+def test_the_parser_keeps_nothing_of_a_set(wire: Wire) -> None:
+    call = Single(b"SMEMBERS", b"k")
+    wire.send(call)
+    wire.reply(SET_REPLY, lambda: call.result)
+    (member,) = call.result[1]
+    call.result = None
+    (other,) = {bytes(bytearray(6))}
+    assert sys.getrefcount(member) == sys.getrefcount(other)
