@@ -72,7 +72,9 @@ class Reloading:
         if self._stopped:
             logger.info("not reloaded: the daemon is stopping")
         elif self._source is None:
+            self._parts.begun()
             logger.info("there is nothing to reload: the daemon was started without a configuration file")
+            self._parts.done()
         elif self._busy:
             self._wanted = True
         else:
@@ -101,26 +103,25 @@ class Reloading:
     def _prepared(self, source: Source, outcome: tuple[Plan, Config] | list[str]) -> None:
         if self._stopped:
             return
-        if isinstance(outcome, list):
-            for fault in outcome:
-                logger.error("not reloaded: %s", fault)
-            logger.error(
-                "not reloaded: %d faults in %s; the configuration of before stays in force",
-                len(outcome),
-                source.path,
-            )
-        else:
-            plan, config = outcome
-            levels = [_level(each) for each in (self.config, config)]
-            try:
-                self._apply(config)
-            finally:
-                self.config = config
-            # What has changed is told if either level lets it through.
-            logging.getLogger().setLevel(min(levels))
-            _tell(source, plan)
-            logging.getLogger().setLevel(levels[1])
-        self._parts.pools.when_settled(self._finish)
+        try:
+            if isinstance(outcome, list):
+                _refuse(source, outcome)
+            else:
+                self._change(source, *outcome)
+        finally:
+            # Whatever came of it: the service manager waits for the end, and the next reload as well.
+            self._parts.pools.when_settled(self._finish)
+
+    def _change(self, source: Source, plan: Plan, config: Config) -> None:
+        levels = [_level(each) for each in (self.config, config)]
+        try:
+            self._apply(config)
+        finally:
+            self.config = config
+        # What has changed is told if either level lets it through.
+        logging.getLogger().setLevel(min(levels))
+        _tell(source, plan)
+        logging.getLogger().setLevel(levels[1])
 
     def _finish(self) -> None:
         if self._stopped:
@@ -213,6 +214,14 @@ class Reloading:
 
 def _level(config: Config) -> int:
     return logging.getLevelNamesMapping()[config.daemon.log_level.upper()]
+
+
+def _refuse(source: Source, faults: list[str]) -> None:
+    for fault in faults:
+        logger.error("not reloaded: %s", fault)
+    logger.error(
+        "not reloaded: %d faults in %s; the configuration of before stays in force", len(faults), source.path
+    )
 
 
 def _tell(source: Source, plan: Plan) -> None:

@@ -1,0 +1,114 @@
+"""Reloads one at a time; whoever asked for one hears of its end, whatever came of it."""
+
+from __future__ import annotations
+
+import queue
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from glidecached.config.load import ConfigError
+from glidecached.config.resolved import Config
+from glidecached.config.schema import File
+from glidecached.reload.plan import Plan
+from glidecached.reload.reloading import Reloading
+
+PATIENCE_S = 30
+
+
+class Source:
+    """A file that is read as the test says."""
+
+    path = "/etc/f.toml"
+
+    def __init__(self, outcome: Any = None) -> None:
+        self.outcome = outcome or (Plan(form=File()), Config())
+        self.reads = 0
+
+    def prepare(self, _current: Config) -> Any:
+        self.reads += 1
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+class Desk:
+    """The loop, the daemon's parts, and what the service manager hears."""
+
+    def __init__(self, source: Source | None) -> None:
+        self.heard: list[str] = []
+        self.settled: list[Any] = []
+        self.came: queue.Queue[Any] = queue.Queue()
+        self.source = source
+        parts = SimpleNamespace(
+            pools=SimpleNamespace(when_settled=self.settled.append),
+            begun=lambda: self.heard.append("reloading"),
+            done=lambda: self.heard.append("ready"),
+        )
+        loop: Any = SimpleNamespace(call_from_thread=lambda *call: self.came.put(call))
+        self.reloading = Reloading(loop, Config(), source, parts)  # type: ignore[arg-type]
+
+    def come_back(self) -> None:
+        """The helper thread is done."""
+        callback, *arguments = self.came.get(timeout=PATIENCE_S)
+        callback(*arguments)
+
+    def settle(self) -> None:
+        self.settled.pop()()
+
+
+def test_without_a_file_the_end_is_told_at_once() -> None:
+    desk = Desk(None)
+    desk.reloading.request()
+    assert desk.heard == ["reloading", "ready"]
+
+
+@pytest.mark.parametrize("fault", [ConfigError(["f: wrong"]), RuntimeError("strange")])
+def test_a_file_that_cannot_be_used_ends_the_reload_as_well(
+    fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(Source(fault))
+    desk.reloading.request()
+    desk.come_back()
+    desk.settle()
+    assert desk.heard == ["reloading", "ready"]
+    assert (
+        f"not reloaded: {'f: wrong' if isinstance(fault, ConfigError) else '/etc/f.toml: RuntimeError'}"
+        in (caplog.text)
+    )
+
+
+def test_a_change_that_fails_half_way_ends_the_reload_as_well() -> None:
+    desk = Desk(Source())
+    desk.reloading.request()
+    with pytest.raises(AttributeError):  # the parts here cannot be changed
+        desk.come_back()
+    desk.settle()
+    assert desk.heard == ["reloading", "ready"]
+
+
+def test_requests_during_a_reload_are_one_more_reload() -> None:
+    source = Source(ConfigError(["f: wrong"]))
+    desk = Desk(source)
+    for _ in range(4):
+        desk.reloading.request()
+    desk.come_back()
+    assert source.reads == 1
+    desk.settle()
+    desk.come_back()
+    desk.settle()
+    assert source.reads == 2
+    assert desk.heard == ["reloading", "ready"] * 2
+
+
+def test_a_daemon_that_stops_reloads_no_more() -> None:
+    source = Source(ConfigError(["f: wrong"]))
+    desk = Desk(source)
+    desk.reloading.request()
+    desk.reloading.stop()
+    desk.come_back()
+    desk.reloading.request()
+    assert desk.settled == []
+    assert source.reads == 1
+    assert desk.heard == ["reloading"]
