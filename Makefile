@@ -15,6 +15,9 @@
 #   make soak         half an hour of traffic, churn and faults, looking for growth (SOAK_SECONDS=600 for less)
 #   make test-sanitize  the pool's tests on a core under AddressSanitizer and UBSan
 #   make screenshots  the pictures of the status page in docs/images, by a headless Chromium
+#   make wheel        the distribution as build/wheel/*.whl
+#   make install      the daemon, its units, man pages and completions for this host (PREFIX, DESTDIR, PIP_ARGS)
+#   make uninstall    all of that away; a configuration that was changed stays
 #   make core         rebuild the compiled core only
 #   make clean        remove what the targets above made
 
@@ -31,6 +34,11 @@ STRESS_SECONDS ?= 600
 CHAOS_ARGS  ?=
 SOAK_SECONDS ?= 1800
 
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+PIP_ARGS  ?=
+WHEEL_DIR ?= build/wheel
+
 CORE_SOURCES := $(shell find shared -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
 INSTALLED := $(VENV)/.installed
@@ -45,7 +53,7 @@ BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak wheel install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -103,6 +111,19 @@ bench-restart: core
 bench: core
 	@$(LOCKED_MAKE) $(PEERS)
 	@$(BIN)/python benchmarks/bench.py --output build/bench.json $(BENCH_ARGS)
+
+# What the last build left is removed first, or a module that is gone would be in the wheel; the compiled core stays.
+wheel: core
+	@mkdir -p build && flock build/.setup.lock sh -c "find build/lib* -type f ! -name '*.so' -delete 2>/dev/null; \
+	    rm -rf '$(WHEEL_DIR)'; $(BIN)/python -m pip wheel --quiet --disable-pip-version-check \
+	    --no-build-isolation --no-deps --wheel-dir '$(WHEEL_DIR)' ."
+
+install: wheel
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PIP_ARGS="$(PIP_ARGS)" \
+	    scripts/install $(WHEEL_DIR)/*.whl $(BIN)/python
+
+uninstall:
+	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install --uninstall
 
 core:
 	@$(LOCKED_MAKE) $(CORE)

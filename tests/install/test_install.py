@@ -1,0 +1,169 @@
+"""`make install` into a prefix of its own, what it leaves there, and that `make uninstall` leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from support.process import ROOT
+
+PREFIX = "/opt/glidecache-test"
+PACKAGES = sysconfig.get_path("purelib")
+MAKE_SECONDS = 300.0
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def make(target: str, destdir: Path, wheel_dir: Path, prefix: str = PREFIX) -> str:
+    """Run a target as somebody would who makes a package: with the core as it is, and without fetching anything.
+
+    What the project depends on comes from the tests' own environment.
+    """
+    command = ["make", "--silent", "--old-file=core", f"BIN={Path(sys.executable).parent}", target]
+    settings = [f"DESTDIR={destdir}", f"PREFIX={prefix}", f"WHEEL_DIR={wheel_dir}", "PIP_ARGS=--no-deps"]
+    done = subprocess.run(
+        [*command, *settings],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": PACKAGES},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=MAKE_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def files(directory: Path) -> list[str]:
+    """Everything below that is no directory."""
+    return sorted(
+        f"/{path.relative_to(directory)}"
+        for path in directory.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("wheel") / "wheels"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, wheel_dir: Path) -> Path:
+    """A directory that stands for a host's root, with everything installed."""
+    destdir = tmp_path_factory.mktemp("installed")
+    make("install", destdir, wheel_dir)
+    return destdir
+
+
+def run(installed: Path, command: str, *arguments: str) -> str:
+    """Run an installed command from where it lies now; its modules are the installed ones."""
+    home = installed / PREFIX[1:] / "lib" / "glidecached"
+    return subprocess.run(
+        [home / "bin" / "python", home / "bin" / command, *arguments],
+        env={"PYTHONPATH": PACKAGES, "PATH": os.environ["PATH"]},
+        cwd=installed,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+def test_the_commands_run(installed: Path) -> None:
+    assert re.fullmatch(r"glidecached \d+\.\d+\.\d+\n", run(installed, "glidecached", "--version"))
+    assert "ping" in run(installed, "glidecache", "--help")
+    checked = run(installed, "glidecached", "--check-config", "--config", "etc/glidecached/glidecached.toml")
+    assert checked == "etc/glidecached/glidecached.toml: correct\n"
+
+
+def test_the_commands_are_found_by_name_and_lead_to_the_installed_interpreter(installed: Path) -> None:
+    for command in ("glidecached", "glidecache"):
+        link = installed / PREFIX[1:] / "bin" / command
+        assert link.is_symlink()
+        assert link.read_text().startswith(f"#!{PREFIX}/lib/glidecached/bin/python\n")
+
+
+def test_the_units_start_what_was_installed(installed: Path) -> None:
+    for unit in ("glidecached.service", "glidecached@.service"):
+        text = (installed / "etc/systemd/system" / unit).read_text()
+        assert f"ExecStart={PREFIX}/bin/glidecached --config /etc/glidecached/" in text
+
+
+def test_everything_has_its_place(installed: Path) -> None:
+    outside = {path for path in files(installed) if not path.startswith(f"{PREFIX}/lib/")}
+    assert outside == {
+        "/etc/glidecached/glidecached.toml",
+        "/etc/systemd/system/glidecached.service",
+        "/etc/systemd/system/glidecached@.service",
+        "/etc/sysusers.d/glidecached.conf",
+        "/etc/tmpfiles.d/glidecached.conf",
+        *(f"{PREFIX}/bin/{command}" for command in ("glidecache", "glidecached")),
+        f"{PREFIX}/share/doc/glidecached/glidecached.toml.example",
+        *(f"{PREFIX}/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").iterdir()),
+        *(
+            f"{PREFIX}/share/{place}"
+            for command in ("glidecache", "glidecached")
+            for place in (
+                f"bash-completion/completions/{command}",
+                f"zsh/site-functions/_{command}",
+                f"fish/vendor_completions.d/{command}.fish",
+            )
+        ),
+    }
+
+
+def test_nothing_tells_of_the_directory_that_it_was_laid_into(installed: Path) -> None:
+    telling = [path for path in files(installed) if holds(installed / path[1:], str(installed))]
+    assert telling == []
+
+
+def holds(path: Path, text: str) -> bool:
+    return path.is_file() and not path.is_symlink() and text.encode() in path.read_bytes()
+
+
+def test_completions_complete(installed: Path) -> None:
+    script = installed / PREFIX[1:] / "share/bash-completion/completions/glidecached"
+    subprocess.run(["bash", "-n", script], check=True)
+    assert "complete" in script.read_text()
+
+
+def test_a_changed_configuration_is_kept_by_both(installed: Path, wheel_dir: Path, tmp_path: Path) -> None:
+    destdir = tmp_path / "root"
+    shutil.copytree(installed, destdir, symlinks=True)
+    configuration = destdir / "etc/glidecached/glidecached.toml"
+    configuration.write_text("# mine\n")
+    make("install", destdir, wheel_dir)
+    assert configuration.read_text() == "# mine\n"
+    assert files(destdir) == files(installed), "installed twice is installed once"
+    assert "was changed, and stays" in make("uninstall", destdir, wheel_dir)
+    assert files(destdir) == ["/etc/glidecached/glidecached.toml"]
+
+
+def test_nothing_is_left(installed: Path, wheel_dir: Path, tmp_path: Path) -> None:
+    destdir = tmp_path / "root"
+    shutil.copytree(installed, destdir, symlinks=True)
+    others = destdir / PREFIX[1:] / "bin" / "another-program"
+    others.touch()
+    make("uninstall", destdir, wheel_dir)
+    assert files(destdir) == [f"{PREFIX}/bin/another-program"]
+    assert not (destdir / "etc/glidecached").exists()
+
+
+def test_a_relative_prefix_is_refused() -> None:
+    done = subprocess.run(
+        ["make", "--silent", "uninstall", "PREFIX=relative"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "must be absolute paths, and relative is not" in done.stderr
