@@ -1,4 +1,4 @@
-"""The `glidecache` command: ping, stats, flush, drop."""
+"""The `glidecache` command: ping, stats, flush, drop; and HOTTEST, which `top` asks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from glidecache_shared import protocol
+from glidecached.cli.exit_status import ExitStatus
 from support.cacheable import GET
 from support.caches import is_cached, new_cache
 from support.process import child_environment
+from support.terminal import Terminal
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,15 +23,18 @@ if TYPE_CHECKING:
     from support.connector import Connector
     from support.daemon import Daemon
     from support.valkey_server import ValkeyServer
+    from support.wire import WireClient
+
+PROGRAM = "import sys; from glidecached.cli.operator import main; sys.exit(main())"
 
 
 def glidecache(runtime_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a shell would."""
-    program = "import sys; from glidecached.cli.operator import main; sys.exit(main())"
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments, "--runtime-dir", str(runtime_dir)],
+        [sys.executable, "-c", PROGRAM, *arguments, "--runtime-dir", str(runtime_dir)],
         env=child_environment(),
         capture_output=True,
+        stdin=subprocess.DEVNULL,
         text=True,
         timeout=20,
         check=False,
@@ -96,3 +103,62 @@ def test_names_that_are_not_there_are_named(daemon: Daemon, command: str) -> Non
     assert failed.returncode != 0
     assert "no-such-cache" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("command", ["flush", "drop"])
+def test_without_anybody_to_ask_nothing_is_done(
+    connect: Connector, daemon: Daemon, valkey: ValkeyServer, unique_name: str, command: str
+) -> None:
+    GET.write(valkey, "k", 1)
+    client = connect(new_cache(name=unique_name))
+    client.get("k")
+    asked = glidecache(daemon.runtime_dir, command, unique_name)
+    assert asked.returncode == ExitStatus.NOT_CONFIRMED
+    assert "--yes" in asked.stderr
+    assert client.metrics().entry_count == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "left"),
+    [
+        (b"y\n", ExitStatus.DONE, 0),
+        (b"n\n", ExitStatus.NOT_CONFIRMED, 1),
+        (b"\x03", ExitStatus.NOT_CONFIRMED, 1),
+    ],
+    ids=["yes", "no", "ctrl-c"],
+)
+def test_flush_does_what_is_answered(
+    connect: Connector,
+    daemon: Daemon,
+    valkey: ValkeyServer,
+    unique_name: str,
+    answer: bytes,
+    status: int,
+    left: int,
+) -> None:
+    GET.write(valkey, "k", 1)
+    client = connect(new_cache(name=unique_name))
+    client.get("k")
+    terminal = Terminal(PROGRAM, "flush", unique_name, "--runtime-dir", str(daemon.runtime_dir))
+    try:
+        wait_until(lambda: "[y/N]" in terminal.text(), "the question", 60)
+        assert unique_name in terminal.text()
+        terminal.type(answer)
+        assert terminal.exit_status(60) == status
+    finally:
+        terminal.discard()
+    assert client.metrics().entry_count == left
+
+
+def test_the_hottest_entries_are_told_over_the_socket(
+    connect: Connector, valkey: ValkeyServer, unique_name: str, wire: WireClient
+) -> None:
+    for key in ("cold", "warm"):
+        GET.write(valkey, key, 1)
+    client = connect(new_cache(name=unique_name))
+    for key in ("warm", "cold", "warm"):
+        client.get(key)
+    wire.hello()
+    answer = wire.request(protocol.HOTTEST, unique_name, 10)
+    assert answer["eviction_policy"] == "LRU"
+    assert [entry["key"] for entry in answer["entries"]] == [b"warm", b"cold"]

@@ -120,7 +120,7 @@ async def test_the_screen_shows_what_traffic_does(
             await until(pilot, lambda: "steady" in column(top, "hottest", "kind"), "the hottest key")
             bars = str(top.query_one("#trends", Trends).render())
             assert "▁" in bars or "█" in bars
-            assert top.query_one("#hottest-box").border_title == unique_name
+            assert top.query_one("#hottest-box").border_title == f"hottest keys of {unique_name}"
             # The cursor stays on its cache when others come and go around it.
             connect(new_cache(name="before-all"))
             await until(pilot, lambda: "before-all" in column(top, "caches", "entries"), "a new cache")

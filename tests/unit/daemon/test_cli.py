@@ -52,7 +52,7 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [["ping"], ["stats"], ["flush", "c"], ["drop", "c"]])
+@pytest.mark.parametrize("command", [["ping"], ["stats"], ["top"], ["flush", "c"], ["drop", "c"]])
 def test_without_a_daemon_every_command_says_so(tmp_path: Path, command: list[str]) -> None:
     result = CliRunner().invoke(operator.main, [*command, "--runtime-dir", str(tmp_path)])
     assert result.exit_code == ExitStatus.UNREACHABLE

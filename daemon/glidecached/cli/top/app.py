@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.css.query import NoMatches
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
@@ -45,7 +47,7 @@ _UPSTREAM_COLUMNS = (
     Column("state", 13, spare=1),
 )
 _HOTTEST_COLUMNS = (
-    Column("hottest keys", 0),
+    Column("key", 0),
     Column("kind", 6, spare=2),
     Column("size", 8, spare=1),
     Column("accesses", 9),
@@ -63,12 +65,12 @@ class Top(App[None]):
     #daemon { height: 1; padding: 0 1; }
     #daemon.away { color: $text-error; text-style: bold; }
     Vertical { border: round $surface-lighten-2; border-title-color: $text-muted; height: auto; }
-    DataTable { height: auto; background: $background; }
+    DataTable { height: auto; background: $background; scrollbar-size-vertical: 1; }
     DataTable > .datatable--header { background: $background; color: $text-muted; text-style: none; }
     #caches-box { max-height: 40%; }
     #upstreams-box { max-height: 25%; }
     #hottest-box { height: 1fr; min-height: 4; }
-    #trends { height: 3; padding: 0 1; color: $text-accent; }
+    #trends { height: 3; padding: 0 1; color: $text-primary; }
     .note { height: auto; padding: 0 1; color: $text-muted; display: none; }
     #keys { height: 1; padding: 0 1; color: $text-muted; }
     #upstream-error { color: $text-error; }
@@ -128,17 +130,19 @@ class Top(App[None]):
     def on_top_looked(self, message: Looked) -> None:
         """Show what the watcher saw."""
         look = message.look
-        if isinstance(look, Numbers):
-            self._show_numbers(look)
-        elif isinstance(look, Hottest):
-            self._show_hottest(look)
-        else:
-            self._show_absence(look)
+        with suppress(NoMatches):  # the screen is being taken down, its widgets first
+            if isinstance(look, Numbers):
+                self._show_numbers(look)
+            elif isinstance(look, Hottest):
+                self._show_hottest(look)
+            else:
+                self._show_absence(look)
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Follow the cursor."""
-        if event.data_table.id == "caches":
-            self._follow_selection()
+        with suppress(NoMatches):  # as above
+            if event.data_table.id == "caches":
+                self._follow_selection()
 
     def _show_numbers(self, look: Numbers) -> None:
         figures = compare(self._before, look)
@@ -208,7 +212,9 @@ class Top(App[None]):
         self._selected = selected
         title = units.printable(selected, 40) if selected else "no caches"
         self.query_one("#trends-box").border_title = title
-        self.query_one("#hottest-box").border_title = title
+        self.query_one("#hottest-box").border_title = (
+            f"hottest keys of {title}" if selected else "hottest keys"
+        )
         self.query_one("#hottest", Listing).show([])
         self._watcher.select(selected)
         self._show_trends()
