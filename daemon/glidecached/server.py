@@ -221,6 +221,7 @@ class Server:
                 "version": version(),
                 "pid": os.getpid(),
                 "started_at": self._started_at,
+                "pool_dir": str(self.pool_dir),
                 "uptime_seconds": (time.monotonic_ns() - self._started_ns) / 1e9,
                 "sessions": len(self._sessions),
                 "accepted_requests": self._front.accepted,

@@ -10,7 +10,7 @@ class ExitStatus(IntEnum):
 
     DONE = 0
     FAILED = 1
-    """The daemon refused."""
+    """The daemon refused, or `doctor` found something that fails."""
     USAGE = 2
     """Options or arguments are wrong."""
     UNREACHABLE = 3

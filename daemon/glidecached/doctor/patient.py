@@ -92,11 +92,12 @@ def gather(runtime_dir: str | None, config_path: Path | None) -> Patient:
     if config_path is None and process is not None:
         started_with = _config_of(process.pid)
         configuration = configuration if started_with is None else read_configuration(started_with)
-    pool_dir = _pool_dir(configuration, directory, process)
+    pool_dir = _expected_pool_dir(configuration, directory, process)
     if process is None:
         contact = Contact(distrust=distrust, refusal=refusal, pool_files=_names(pool_dir))
     else:
         contact = _ask(directory, process, pool_dir)
+        pool_dir = _told_pool_dir(contact.stats, pool_dir)
     return Patient(configuration=configuration, runtime_dir=directory, pool_dir=pool_dir, contact=contact)
 
 
@@ -150,7 +151,8 @@ def _connect(directory: str) -> tuple[Process | None, OSError | None]:
     return Process(pid=pid, uid=uid), None
 
 
-def _pool_dir(configuration: Configuration, directory: str, process: Process | None) -> Path:
+def _expected_pool_dir(configuration: Configuration, directory: str, process: Process | None) -> Path:
+    """What the daemon would choose, where it does not answer."""
     config = configuration.config
     if config is not None and config.daemon.pool_dir is not None:
         return Path(config.daemon.pool_dir)
@@ -165,12 +167,16 @@ def _ask(directory: str, process: Process, pool_dir: Path) -> Contact:
             about = link.request(protocol.PING)
             answer_us = (time.perf_counter_ns() - asked_ns) / 1_000
             # In this order a pool that is made meanwhile cannot look like an orphan.
-            names = _names(pool_dir)
+            names = _names(_told_pool_dir(link.request(protocol.STATS), pool_dir))
             stats = link.request(protocol.STATS)
     except (DaemonUnreachableError, RefusedError) as error:
         refused = isinstance(error, RefusedError)
         return Contact(process=process, silence=str(error), refused=refused, pool_files=_names(pool_dir))
     return Contact(process=process, about=about, answer_us=answer_us, stats=stats, pool_files=names)
+
+
+def _told_pool_dir(stats: dict[str, Any], expected: Path) -> Path:
+    return Path(stats.get("daemon", {}).get("pool_dir", expected))
 
 
 def _names(directory: Path) -> tuple[str, ...] | None:

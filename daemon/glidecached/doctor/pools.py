@@ -43,7 +43,7 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
         advice = "glidecache drop the cache: who can write a pool can change what workers read"
         yield fail("pool permissions", _some(wrong), advice)
     elif caches:
-        yield ok("pool permissions", f"the files of {len(caches)} caches are only the daemon's to write")
+        yield ok("pool permissions", f"only the daemon can write the files of its caches ({len(caches)})")
     else:
         yield skipped("pool permissions", "no cache is in use")
 
@@ -107,7 +107,7 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
         else:
             unsettled = f"; {found.unsettled} chains were changing all the while" if found.unsettled else ""
             if found.damaged:
-                seen = f"{label}: {found.damaged} entries are damaged, {found.sound} are sound{unsettled}"
+                seen = f"{label}: {found.damaged} damaged, {found.sound} sound{unsettled}"
                 name = printable(cache["name"] or cache["id"])
                 yield fail(
                     "entries",
@@ -115,7 +115,7 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
                     f"glidecache flush {name}; then look for bad memory, or who can write the pool",
                 )
             else:
-                yield ok("entries", f"{label}: {found.sound} are sound{unsettled}")
+                yield ok("entries", f"{label}: {found.sound} sound{unsettled}")
 
 
 def _file_id(cache: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ def check_pool_dir(patient: Patient) -> Iterator[Finding]:
         if process is None:
             yield ok("pool directory", f"{path} does not exist yet; the daemon makes it")
         else:
-            advice = "give --config if it was started with another file; else restart it: workers cannot open its pools"
+            advice = "restart the daemon: workers cannot open its pools"
             yield fail("pool directory", f"{path} does not exist, and the daemon runs", advice)
         return
     seen = f"{path}: owner uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"

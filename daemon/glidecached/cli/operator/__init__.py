@@ -17,7 +17,7 @@ from glidecached.version import version
 def main() -> None:
     """Ask a running glidecached.
 
-    Exit status: 0 done, 1 refused, 2 wrong usage, 3 no daemon answers, 4 not confirmed.
+    Exit status: 0 done, 1 refused (doctor: something fails), 2 wrong usage, 3 no daemon answers, 4 not confirmed.
     """
 
 

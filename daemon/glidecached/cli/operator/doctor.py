@@ -15,9 +15,7 @@ import click
 from glidecached.cli import units
 from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.operator.asking import runtime_dir_option
-from glidecached.doctor.examination import examine
 from glidecached.doctor.finding import Status
-from glidecached.doctor.patient import gather
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,6 +41,10 @@ def doctor(runtime_dir: str | None, config_path: Path | None, as_json: bool) -> 
 
     Exit status: 0 nothing fails, 1 something does.
     """
+    # Imported now: the configuration's form is made at import, which `glidecache ping` does without.
+    from glidecached.doctor.examination import examine
+    from glidecached.doctor.patient import gather
+
     findings = list(examine(gather(runtime_dir, config_path)))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
