@@ -43,7 +43,7 @@ WAVE_S = 45.0
 def main() -> int:
     """Make the pictures; the exit status."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--seconds", type=float, default=150.0, help="how long the traffic lasts (150)")
+    options.add_argument("--seconds", type=float, default=175.0, help="how long the traffic lasts (175)")
     options.add_argument("--directory", type=Path, default=IMAGES, help="where the pictures go")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="glidecached-pictures-") as name:

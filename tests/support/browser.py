@@ -75,8 +75,9 @@ class Browser:
         return self.driver.execute_script(script)
 
     def text(self, selector: str) -> str:
-        """What is shown of the first element; nothing where there is none."""
-        return str(self.evaluate(f"return document.querySelector({selector!r})?.innerText ?? ''"))
+        """What is shown of the first element; nothing where there is none, or it is hidden."""
+        found = f"document.querySelector({selector!r})"
+        return str(self.evaluate(f"return {found}?.checkVisibility() ? {found}.innerText : ''"))
 
     def console(self) -> list[str]:
         """What the page said in the console since the last time."""
