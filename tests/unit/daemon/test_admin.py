@@ -106,9 +106,10 @@ def test_the_report_shows_every_cache_and_upstream(registry: PoolRegistry) -> No
         "not connected: refused",
         "catalog",
         "of 64.0 KB",
-        "none",
     ):
         assert part in text
+    (row,) = (line for line in text.splitlines() if "catalog" in line)
+    assert row.split()[-1] == "0", "no process is attached"
 
 
 def test_admins_see_the_hottest_keys_and_others_do_not(
