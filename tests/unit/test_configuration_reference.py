@@ -6,17 +6,22 @@ import re
 import shutil
 import subprocess
 import sys
+import typing
 
 import pytest
 
 from glidecached.config.keys import KEYS
-from glidecached.config.schema import CacheSettings, DaemonSettings, UpstreamSettings
+from glidecached.config.schema import File
 from support.process import ROOT
 
 PAGE = ROOT / "docs" / "configuration.md"
 MANUAL = ROOT / "man" / "glidecached.toml.5"
 EXAMPLE = ROOT / "glidecached.toml.example"
-FORMS = {"daemon": DaemonSettings, "upstreams": UpstreamSettings, "caches": CacheSettings}
+FORMS = {
+    # A table of tables says what is in it by its last argument.
+    section: (typing.get_args(form) or (form,))[-1]
+    for section, form in typing.get_type_hints(File).items()
+}
 EACH_KEY = [(section, key) for section, keys in KEYS.items() for key in keys]
 
 
