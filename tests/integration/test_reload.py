@@ -163,6 +163,13 @@ def test_a_wrong_file_changes_nothing_and_each_fault_is_told(
     assert read(client, own_valkey) == len(KEYS)
 
 
+def test_each_of_many_faults_is_told(reloadable: Reloadable) -> None:
+    unknown = [f"unknown_{number}" for number in range(25)]
+    reloadable.tables["daemon"] = dict.fromkeys(unknown, 1)
+    told = reloadable.reload()
+    assert [key for key in unknown if f"[daemon] {key}: unknown key" not in told] == []
+
+
 def test_what_cannot_change_is_told_and_kept(reloadable: Reloadable) -> None:
     reloadable.tables["daemon"] = {"grace_ms": 7_000, "max_sessions": 9}
     told = reloadable.reload()

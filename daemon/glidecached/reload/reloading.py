@@ -218,7 +218,7 @@ def _level(config: Config) -> int:
 
 def _refuse(source: Source, faults: list[str]) -> None:
     for fault in faults:
-        logger.error("not reloaded: %s", fault)
+        _say(logging.ERROR, f"not reloaded: {fault}")
     logger.error(
         "not reloaded: %d faults in %s; the configuration of before stays in force", len(faults), source.path
     )
@@ -227,10 +227,15 @@ def _refuse(source: Source, faults: list[str]) -> None:
 def _tell(source: Source, plan: Plan) -> None:
     """One line for what has changed, one for what has not; the values of keys, never what is in files."""
     if plan.empty:
-        logger.info("reloaded: %s says what it said before", source.path)
+        _say(logging.INFO, f"reloaded: {source.path} says what it said before")
         return
     changed = [*map(str, plan.changed), *plan.reread]
     changed += [f"[{name}] added" for name in plan.added] + [f"[{name}] removed" for name in plan.removed]
-    logger.info("reloaded: %s; changed: %s", source.path, "; ".join(changed) or "nothing")
+    _say(logging.INFO, f"reloaded: {source.path}; changed: {'; '.join(changed) or 'nothing'}")
     if plan.kept:
-        logger.warning("kept until the daemon is restarted: %s", "; ".join(map(str, plan.kept)))
+        _say(logging.WARNING, f"kept until the daemon is restarted: {'; '.join(map(str, plan.kept))}")
+
+
+def _say(level: int, text: str) -> None:
+    """Log what an operator has asked for: each text is an event of its own, so that none is left out as a repeat."""
+    logger.log(level, text)
