@@ -218,6 +218,9 @@ cdef class Succession:
         self._carry_accesses()  # once more: of what readers touched in between
         if old.counting:
             new.header.misses = old.header.misses
+            new.header.misses_expired = old.header.misses_expired
+            new.header.misses_other_kind = old.header.misses_other_kind
+            new.header.misses_own_write = old.header.misses_own_write
             new.header.evictions = old.header.evictions
             new.header.expirations = old.header.expirations
             new.inherit_hits(old)

@@ -141,9 +141,12 @@ def test_c13_counters_go_on(make_store: MakeStore, begin: Callable[..., Successi
     clock.tick(2_000_000)
     store.lookup(b"8", STRING, 0, clock.now_ns)
     before = store.metrics()
+    causes = store.misses_by_cause()
     assert min(before) > 0
+    assert causes["expired"] > 0
     new = finish(begin(store), clock)
     assert new.metrics() == before
+    assert new.misses_by_cause() == causes
     assert reader(new).metrics() == before
     new.close()
 
