@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +115,42 @@ def test_hung_it_is_ended_by_the_watchdog(service: Machine) -> None:
     messages = [entry["MESSAGE"] for entry in service.journal(UNIT, since) if entry.get("_PID") == "1"]
     assert any("Watchdog timeout" in message for message in messages)
     assert any("Failed with result 'watchdog'" in message for message in messages)
+
+
+def test_a_reload_is_begun_and_ended_in_systemds_eyes(started: Machine) -> None:
+    before, since = main_pid(started), started.now()
+    started.write(CONFIGURATION, TABLES.replace("max_cache_kb = 1024", "max_cache_kb = 2048"))
+    started.run("systemctl", "log-level", "debug")
+    try:
+        started.run("systemctl", "reload", UNIT)
+        wait_until(lambda: told(started, since)[-1:] == ["READY=1"], "the reload is over", RETURN_SECONDS)
+    finally:
+        started.run("systemctl", "log-level", "info")
+    assert told(started, since) == ["RELOADING=1", "READY=1"]
+    assert started.property(UNIT, "ActiveState") == "active"
+    assert main_pid(started) == before
+    daemons = [entry["MESSAGE"] for entry in started.journal(UNIT, since) if entry["_PID"] == before]
+    assert any('event="reloaded:' in message and "2048" in message for message in daemons)
+
+
+def told(machine: Machine, since: str) -> list[str]:
+    """What the daemon told of its state, as systemd at its log level "debug" says."""
+    messages = [entry["MESSAGE"] for entry in machine.journal(UNIT, since) if entry["_PID"] == "1"]
+    states = re.compile(r"notification message.*\b(READY=1|RELOADING=1|STOPPING=1)")
+    return [found[1] for found in map(states.search, messages) if found]
+
+
+def test_a_wrong_reload_changes_nothing(started: Machine) -> None:
+    before, since = main_pid(started), started.now()
+    started.write(CONFIGURATION, TABLES.replace("6379", "no-port"))
+    started.run("systemctl", "reload", UNIT)
+    wait_until(
+        lambda: [entry for entry in started.journal(UNIT, since) if "no-port" in entry["MESSAGE"]],
+        "the journal has the fault",
+        RETURN_SECONDS,
+    )
+    assert main_pid(started) == before
+    assert "answers" in started.run(GLIDECACHE, "ping")
 
 
 def test_a_stop_leaves_a_clean_journal(service: Machine) -> None:

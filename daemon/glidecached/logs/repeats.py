@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BURST = 10
+BURST = 20
 WINDOW_SECONDS = 10.0
 MAX_KINDS = 256
+_ANSWERS = ("glidecached.cli.", "glidecached.reload.")
+"""Loggers that tell an operator what came of his own doing: as often as he does it, and each fault of a file."""
+
 _MAX_EVENT_CHARACTERS = 500
 
 
@@ -26,8 +29,8 @@ class _Window:
 class Repeats:
     """Lets the first `BURST` events of a kind pass in each `WINDOW_SECONDS`; a kind is a logging call's text, unfilled.
 
-    Bounded in memory: of more than `MAX_KINDS` kinds the oldest window ends early. Debug lines all pass: whoever asked
-    for them wants them. `now` is any clock in seconds that does not go back.
+    Bounded in memory: of more than `MAX_KINDS` kinds the oldest window ends early. Debug lines all pass, for whoever
+    asked for them wants them, and so do answers to an operator. `now` is any clock in seconds that does not go back.
     """
 
     def __init__(self) -> None:
@@ -39,7 +42,7 @@ class Repeats:
 
     def admit(self, record: logging.LogRecord, now: float) -> bool:
         """Whether the event passes."""
-        if record.levelno <= logging.DEBUG:
+        if record.levelno <= logging.DEBUG or record.name.startswith(_ANSWERS):
             return True
         window = self._windows.setdefault(_kind(record), _Window(now + WINDOW_SECONDS))
         window.seen += 1

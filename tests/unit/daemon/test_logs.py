@@ -95,7 +95,7 @@ def test_repeats_are_left_out_and_counted(log: Log) -> None:
     assert len(log.lines) == BURST + 1
     log.now += WINDOW_SECONDS
     log.handler.tell_repeats()
-    assert log.lines[-1].endswith('event="client 14 is turned away" left_out=5')
+    assert log.lines[-1].endswith('event="client 24 is turned away" left_out=5')
     log.logger.warning("client %d is turned away", 99)
     assert log.lines[-1].endswith('event="client 99 is turned away"')
 
@@ -116,6 +116,13 @@ def test_debug_lines_all_pass(log: Log) -> None:
     for _ in range(10 * BURST):
         log.logger.debug("request")
     assert len(log.lines) == 10 * BURST
+
+
+def test_an_operator_is_always_answered(log: Log) -> None:
+    log.logger.name = "glidecached.reload.reloading"
+    for number in range(BURST + 5):
+        log.logger.error("not reloaded: fault %d", number)
+    assert len(log.lines) == BURST + 5
 
 
 def test_memory_is_bounded_and_nothing_is_lost_by_that() -> None:
