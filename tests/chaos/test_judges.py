@@ -1,0 +1,84 @@
+"""What looks for faults finds them: the judges of values, ages and writes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chaos.journal import DONE, NOT_RUN, UNKNOWN, audit_counter, audit_list
+from chaos.stage import Pauses
+from chaos.values import LieError, make_keys, make_value, version_of
+from chaos.versions import HISTORY, Versions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEYS = make_keys(6)
+OUTCOMES = bytes([DONE, UNKNOWN, NOT_RUN, DONE])
+
+
+@pytest.mark.parametrize("key", KEYS[:3], ids=lambda key: key.kind)
+def test_a_value_proves_itself_and_nothing_else_does(key: Any) -> None:
+    value: Any = make_value(key, 7)
+    assert version_of(key, value) == 7
+    torn = {
+        "string": lambda: value[:-1] + b"!",
+        "hash": lambda: {**value, next(iter(value)): b"!"},
+        "set": lambda: set(list(value)[1:]),
+    }[key.kind]()
+    foreign = make_value(KEYS[key.number + 3], 7)
+    for lie in (torn, foreign, None, type(value)()):
+        with pytest.raises(LieError):
+            version_of(key, lie)
+
+
+def test_versions_tell_when_a_value_was_replaced(tmp_path: Path) -> None:
+    written = Versions(tmp_path / "versions", 2)
+    read = Versions(tmp_path / "versions", 2)
+    for version in range(1, HISTORY + 3):
+        written.begin(1, version)
+        assert read.newest(1) == version
+        assert read.replaced_ns(1, version) == 0, "it is the newest"
+        before_ns = time.monotonic_ns()
+        assert read.replaced_ns(1, version - 1) < before_ns, "not acknowledged yet"
+        written.finish(1, version)
+        assert read.replaced_ns(1, version - 1) >= before_ns
+    assert 0 < read.replaced_ns(1, 1) < before_ns, "so long ago that nobody knows when"
+    assert read.newest(0) == 0
+
+
+@pytest.mark.parametrize(("value", "right"), [(1, False), (2, True), (3, True), (4, False)])
+def test_a_counter_lies_between_the_acknowledged_and_the_possible(value: int, *, right: bool) -> None:
+    assert (audit_counter("n", OUTCOMES, value) == []) is right
+
+
+@pytest.mark.parametrize(
+    ("numbers", "problem"),
+    [
+        ([0, 3], ""),
+        ([0, 1, 3], ""),
+        ([1, 0, 3], ""),
+        ([0, 0, 3], "twice"),
+        ([0, 1, 1, 3], "twice"),
+        ([0, 1], "lost"),
+        ([0, 2, 3], "told otherwise"),
+        ([0, 3, 4], "never written"),
+        ([3, 0], "order"),
+    ],
+)
+def test_a_list_has_each_write_once_and_in_order(numbers: list[int], problem: str) -> None:
+    wrong = audit_list("l", OUTCOMES, numbers)
+    assert len(wrong) == bool(problem)
+    assert all(problem in each for each in wrong)
+
+
+def test_pauses_count_as_far_as_they_fall_into_a_span() -> None:
+    pauses = Pauses()
+    began_ns = time.monotonic_ns()
+    pauses.begin()
+    pauses.end()
+    ended_ns = time.monotonic_ns()
+    assert 0 < pauses.within_ns(began_ns, ended_ns) <= ended_ns - began_ns
+    assert pauses.within_ns(ended_ns, ended_ns + 1_000) == 0
