@@ -294,6 +294,7 @@ def test_closing_does_not_mind_many_descriptors(path: Path) -> None:
         context = stack.enter_context(zmq.Context())
         peer = stack.enter_context(context.socket(zmq.DEALER))
         peer.setsockopt(zmq.RCVHWM, 1)
+        peer.setsockopt(zmq.LINGER, 0)
         others = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_024)]
         stack.callback(lambda: [os.close(other) for other in others])
         peer.connect(f"ipc://{path}")
