@@ -321,7 +321,7 @@ def test_the_tightest_control_group_counts(
         ({"WatchdogUSec": "0"}, "WatchdogSec="),
         ({"Type": "simple"}, "Type=notify"),
         ({"RuntimeDirectoryPreserve": "no"}, "RuntimeDirectoryPreserve=restart"),
-        ({"PrivateIPC": "yes"}, "PrivateIPC=no"),
+        ({"RemoveIPC": "yes"}, "RemoveIPC=no"),
     ],
 )
 def test_a_units_settings_are_judged(changed: dict[str, Any], advised: str) -> None:
@@ -330,7 +330,7 @@ def test_a_units_settings_are_judged(changed: dict[str, Any], advised: str) -> N
         "Restart": "on-failure",
         "WatchdogUSec": "30s",
         "RuntimeDirectoryPreserve": "restart",
-        "PrivateIPC": "no",
+        "RemoveIPC": "no",
     }
     (finding,) = judge_unit("glidecached.service", good | changed)
     assert advised in finding.advice

@@ -60,6 +60,13 @@ def test_the_first_attempt_may_fail(service: Machine) -> None:
     assert "127.0.0.1:1" in complaint
 
 
+def test_the_doctor_finds_the_unit_and_the_host_well(started: Machine) -> None:
+    report = started.run(GLIDECACHE, "doctor", "--config", CONFIGURATION, check=False)
+    complaints = [line for line in report.splitlines() if line.startswith(("warn", "fail"))]
+    assert complaints == []
+    assert "ok       systemd unit: glidecached.service: Type=notify" in report
+
+
 def test_a_member_of_the_group_gets_hits(started: Machine, valkey: Valkey) -> None:
     valkey.command("SET", "greeting", "hello")
     first = started.python(READ, "greeting", "greeting", user="insider")

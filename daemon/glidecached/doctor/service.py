@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BOOTED = Path("/run/systemd/system")
 _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
-_PROPERTIES = ("Type", "Restart", "WatchdogUSec", "RuntimeDirectoryPreserve", "PrivateIPC")
+_PROPERTIES = ("Type", "Restart", "WatchdogUSec", "RuntimeDirectoryPreserve", "RemoveIPC")
 _FIRST_LOGIN_UID = 1_000
 """logind leaves the files of system users alone, who are below."""
 _TIMEOUT_SECONDS = 10
@@ -55,8 +55,8 @@ def judge_unit(unit: str, properties: Mapping[str, str]) -> Iterator[Finding]:
         advice.append("WatchdogSec=30s, so that it is restarted when it hangs")
     if properties.get("RuntimeDirectoryPreserve") == "no":
         advice.append("RuntimeDirectoryPreserve=restart, so that clients find the directory during a restart")
-    if properties.get("PrivateIPC") == "yes":
-        advice.append("PrivateIPC=no, or workers cannot see /dev/shm as the daemon does")
+    if properties.get("RemoveIPC") == "yes":
+        advice.append("RemoveIPC=no, or a stop removes the pools, which are files of its user in /dev/shm")
     if advice:
         yield warn("systemd unit", seen, f"systemctl edit {unit}: " + "; ".join(advice))
     else:
