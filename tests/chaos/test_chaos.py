@@ -58,17 +58,21 @@ def test_c24_workers_do_not_notice_a_daemon_that_comes_back() -> None:
 
 
 def test_c24_hits_go_on_throughout_the_grace() -> None:
-    """And before, during and after it nobody asks the server for what is cached."""
+    """While the daemon is away nobody asks the server for what is cached; when it is back, hardly anybody.
+
+    Hardly: who looks at an entry in the very moment in which a new daemon verifies it asks for it.
+    """
     with Stage(STEADY) as stage:
         wait_until(lambda: is_warm(stage), "everything is cached", 30)
-        asked = asked_for_cached(stage)
         for fault in (DaemonKilled(), DaemonUpgraded(), DaemonHangs()):
+            wait_until_all_have_read(stage)  # what they were asking for has been answered
+            asked = asked_for_cached(stage)
             fault.begin(stage)
             wait_until_all_have_read(stage)
             assert asked_for_cached(stage) == asked, fault.name
             fault.end(stage)
             stage.wait_until_back(time.monotonic_ns())
-            assert asked_for_cached(stage) == asked, fault.name
+            assert asked_for_cached(stage) - asked < stage.setting.keys / 10, fault.name
         must_be_right(stage)
 
 
