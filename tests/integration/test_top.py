@@ -17,6 +17,7 @@ from glidecached.cli.top.app import Top
 from glidecached.cli.top.listing import Listing
 from glidecached.cli.top.trends import Trends
 from support.caches import new_cache
+from support.clients import at
 from support.terminal import Terminal
 from support.waiting import wait_until
 
@@ -170,17 +171,23 @@ async def test_who_is_no_administrator_is_told_so(daemon: Daemon, monkeypatch: p
 
 
 @pytest.fixture
-def terminal(daemon: Daemon) -> Iterator[Terminal]:
-    started = Terminal(PROGRAM, "top", "--interval", "0.1", "--runtime-dir", str(daemon.runtime_dir))
+def terminal(own_daemon: Daemon) -> Iterator[Terminal]:
+    # The common daemon holds more caches, after many other tests, than a screen has lines.
+    started = Terminal(PROGRAM, "top", "--interval", "0.1", "--runtime-dir", str(own_daemon.runtime_dir))
     yield started
     started.discard()
 
 
 @pytest.mark.parametrize("key", [b"q", b"\x03"], ids=["q", "ctrl-c"])
 def test_a_real_terminal_is_filled_resized_and_given_back(
-    connect: Connector, terminal: Terminal, unique_name: str, key: bytes
+    connect: Connector,
+    terminal: Terminal,
+    own_daemon: Daemon,
+    own_valkey: ValkeyServer,
+    unique_name: str,
+    key: bytes,
 ) -> None:
-    connect(new_cache(name=unique_name))
+    connect(new_cache(name=unique_name), **at(own_daemon, own_valkey))
     wait_until(lambda: unique_name in terminal.text(), "the cache on the screen", PATIENCE_S)
     assert "processes" in terminal.text()
     terminal.resize(24, 70)

@@ -58,7 +58,7 @@ def test_c16_restricted_servers_are_served_in_silence(
     assert client.metrics().hit_rate > 0
     about_it = [line for line in daemon.log_text()[seen:].splitlines() if str(server.port) in line]
     assert any("connected" in line for line in about_it)
-    assert not [line for line in about_it if not re.search(r" (DEBUG|INFO) ", line)]
+    assert not [line for line in about_it if not re.search(r" level=(debug|info) ", line)]
 
 
 def test_a_users_rights_are_the_servers_business(
