@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 LOG_TAIL_CHARACTERS = 6_000
+
+
+def pytest_configure() -> None:
+    """Let processes that tests start hear Ctrl-C, also where the suite itself was started so as not to (`nohup`)."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
