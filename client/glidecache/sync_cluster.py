@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glidecache._generated.sync_cluster_commands import SyncClusterCommands
-from glidecache.sync import BlockingClient
+from glidecache.blocking_client import BlockingClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,18 +7,28 @@ cleans its connection, and a transaction that names a watch which is no longer t
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from glidecached.loop import READABLE
 
 if TYPE_CHECKING:
     from glidecached.loop import Loop, Timer
-    from glidecached.session import Session
+    from glidecached.upstream.base import Upstream
     from glidecached.upstream.blocking import Reserved
     from glidecached.upstream.call import Call
 
 IDLE_MS = 60_000
 """How long a watch stands without a request of its own. Others may be waiting for its connection."""
+
+
+class Watcher(Protocol):
+    """The part of a session that its watches need."""
+
+    watches: dict[int, Watch]
+
+    @property
+    def upstream(self) -> Upstream:
+        """Whose servers are asked."""
 
 
 class Watch:
@@ -27,7 +37,7 @@ class Watch:
     Ends with its transaction, its `unwatch`, its session, its connection, its client's process, or for want of use.
     """
 
-    def __init__(self, loop: Loop, session: Session, number: int, pid: int) -> None:
+    def __init__(self, loop: Loop, session: Watcher, number: int, pid: int) -> None:
         """`pid`: the process that watches, as the kernel told; 0 or one that cannot be seen does no harm."""
         self._loop = loop
         self._session = session

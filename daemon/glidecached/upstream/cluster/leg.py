@@ -16,8 +16,8 @@ from glidecached.upstream.call import SingleCall
 
 if TYPE_CHECKING:
     from glidecached.upstream.call import BatchCall
-    from glidecached.upstream.cluster.node import Node
     from glidecached.upstream.cluster.routing import Part
+    from glidecached.upstream.identity import Address
 
 _ASKING = pack_command((b"ASKING",))
 READONLY = pack_command((b"READONLY",))
@@ -44,6 +44,17 @@ class Sink(Protocol):
 
     def fail(self, place: int, code: int, message: str) -> None:
         """The leg of that place will have no reply."""
+
+
+class Station(Protocol):
+    """Where a leg is sent: a node, as far as a leg knows it."""
+
+    @property
+    def address(self) -> Address:
+        """Where that is."""
+
+    def left(self, leg: Leg) -> None:
+        """The leg has ended or goes elsewhere."""
 
 
 class Journeys(Protocol):
@@ -91,7 +102,7 @@ class Leg(SingleCall):
         self.asking = False
         self.freshness: Freshness | None = None
         """That a replica may answer, and what it must know."""
-        self.node: Node | None = None
+        self.node: Station | None = None
         self.sent = False
         """Whether it was written to a connection, and may have run there."""
         self.redirections = self.losses = self.waits = 0
