@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,44 +11,14 @@ from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUE
 from glidecached.loop import Loop
 from glidecached.upstream import blocking
 from glidecached.upstream.blocking import BlockingConnections, Reserved
-from glidecached.upstream.call import SingleCall
-from glidecached.upstream.connector import Channel, ConnectError
-from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.connector import ConnectError
+from glidecached.upstream.identity import Target
 from glidecached.upstream.options import UpstreamOptions
+from support.upstream_calls import ADDRESS, Recorded, open_channel
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
-
-ADDRESS = Address("h", 1)
-
-
-class Recorded(SingleCall):
-    """A call that keeps its outcome."""
-
-    def __init__(self, *arguments: bytes, timeout_ms: float = 60_000) -> None:
-        super().__init__(arguments, time.monotonic_ns() + int(timeout_ms * 1e6), repeatable=False)
-        self.outcome: Any = None
-
-    def abandon(self) -> None:
-        self.outcome = "abandoned"
-
-    def succeed(self, reply: Any) -> None:
-        assert self.outcome is None
-        self.outcome = reply
-
-    def fail(self, code: int, message: str) -> None:
-        assert self.outcome is None
-        self.outcome = (code, message)
-
-
-class Closer:
-    """What valkey-py's connection is to a channel."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-
-    def disconnect(self) -> None:
-        self._end.close()
 
 
 class Servers:
@@ -67,11 +36,9 @@ class Servers:
         if self.down is not None:
             loop.call_later(0, done, ConnectError(self.down))
             return self
-        end, server = socket.socketpair()
-        end.setblocking(False)
-        server.settimeout(5)
+        channel, server = open_channel()
         self.ends.append(server)
-        loop.call_later(0, done, Channel(end, ADDRESS, 3, Closer(end)))
+        loop.call_later(0, done, channel)
         return self
 
     def abandon(self) -> None:

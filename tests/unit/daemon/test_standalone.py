@@ -11,48 +11,18 @@ import pytest
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
 from glidecached.loop import Loop
 from glidecached.upstream import standalone
-from glidecached.upstream.call import SingleCall
 from glidecached.upstream.connector import Channel, ConnectError
-from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.identity import Target
 from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.standalone import StandaloneUpstream
+from support.upstream_calls import ADDRESS, Recorded, open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ADDRESS = Address("h", 1)
 OPTIONS = UpstreamOptions(
     reconnect_initial_ms=20, reconnect_max_ms=40, stall_timeout_ms=100, max_waiting_requests=10
 )
-
-
-class Recorded(SingleCall):
-    """A call that keeps its outcome."""
-
-    def __init__(self, name: bytes, *, repeatable: bool = False, timeout_ms: float = 60_000) -> None:
-        super().__init__((name,), time.monotonic_ns() + int(timeout_ms * 1e6), repeatable=repeatable)
-        self.outcome: Any = None
-
-    def abandon(self) -> None:
-        self.outcome = "abandoned"
-
-    def succeed(self, reply: Any) -> None:
-        assert self.outcome is None
-        self.outcome = reply
-
-    def fail(self, code: int, message: str) -> None:
-        assert self.outcome is None
-        self.outcome = (code, message)
-
-
-class Closer:
-    """What valkey-py's connection is to a channel."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-
-    def disconnect(self) -> None:
-        self._end.close()
 
 
 class Network:
@@ -79,10 +49,8 @@ class Network:
 
     def accept(self) -> None:
         """The server answers: what it gets and sends is `server`'s."""
-        end, self.server = socket.socketpair()
-        end.setblocking(False)
-        self.server.settimeout(5)
-        self.open.pop()(Channel(end, ADDRESS, 3, Closer(end)))
+        channel, self.server = open_channel()
+        self.open.pop()(channel)
         self.turns()
         assert b"SETNAME" in self.server.recv(1000, socket.MSG_PEEK)
 
