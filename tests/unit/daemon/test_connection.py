@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import time
 from collections import deque
@@ -14,9 +13,8 @@ from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
 from glidecached.loop import Loop
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.connection import Connection
-from glidecached.upstream.connector import Channel
-from glidecached.upstream.identity import Address
 from glidecached.upstream.tally import Tally
+from support.upstream_calls import open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,25 +53,13 @@ class Batch(Outcome, BatchCall):
         BatchCall.__init__(self, commands, FAR_NS, atomic=atomic, repeatable=False)
 
 
-class Closer:
-    """What valkey-py's connection is to a channel."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._end = end
-
-    def disconnect(self) -> None:
-        self._end.close()
-
-
 class Wire:
     """A connection whose other end is in the test's hands, and the loop that it runs in."""
 
     def __init__(self) -> None:
         self.loop = Loop()
-        end, self.server = socket.socketpair()
-        end.setblocking(False)
+        channel, self.server = open_channel()
         self.server.setblocking(False)
-        channel = Channel(end, Address("h", 1), 3, Closer(end))
         self.lost: list[str] = []
         self.drained = 0
         self.tally = Tally()
