@@ -15,13 +15,17 @@ cdef class Succession:
     cdef Copied *copied
     cdef uint32_t room
     cdef uint32_t at
+    cdef uint32_t behind
+    cdef uint32_t passes
     cdef uint64_t wanted_bytes
     cdef bint weeded
 
     cdef bint _narrow(self, uint32_t count, uint64_t now) noexcept
     cdef bint _weed(self, uint32_t count, uint64_t now) noexcept
     cdef int _make_room(self) except -1
-    cdef int _copy(self, uint32_t record) except -1
-    cdef int _reconcile(self) except -1
+    cdef bint _follow(self, uint32_t record) except -1
+    cdef bint _forget(self, uint32_t record) noexcept
+    cdef bint _copy(self, uint32_t record) noexcept
     cdef void _carry_accesses(self) noexcept
+    cdef void _carry_counters(self) noexcept
     cdef int _check_open(self) except -1

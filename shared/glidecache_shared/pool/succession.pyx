@@ -4,8 +4,9 @@
 In steps, between which the old generation is used as ever, by its readers and by the daemon, and knows nothing of this:
 
 1. *narrow*: where the new bound is smaller, victims leave the old one in the policy's order until the rest fits;
-2. *copy*: each entry with its expiry, its flight and its accesses, in the order of their records;
-3. *finish*, whole: what has come or gone since it was passed is copied or removed, the new generation is opened,
+2. *follow*: each entry is copied with its expiry and its flight, in the order of their records; then all records are passed again,
+   and again, as long as much has come or gone since they were passed, which is copied or removed;
+3. *finish*, whole: the same for the little that is left, then accesses and counters are carried over, the new generation is opened, and
    the old one retired; then the accesses are carried over once more, because readers went on until now.
 
 An entry is the same as when it was copied if its record has the same tag: a record that changes hands gets another one.
@@ -30,6 +31,7 @@ from glidecache_shared.pool.layout cimport (
     gc_entry_expires_ns,
     gc_entry_open,
     gc_granules,
+    gc_header,
     gc_load_relaxed_u64,
     gc_place,
     gc_record,
@@ -40,6 +42,12 @@ from glidecache_shared.pool.records cimport NO_RECORD, EntryNote
 from glidecache_shared.pool.store cimport PoolStore, monotonic_ns
 
 from glidecache_shared.pool.store import PoolFull
+
+cdef enum:
+    # What `finish` may find undone in one piece: some 0.1 ms. Whoever changes more than that while all records are passed is
+    # followed so many times.
+    LITTLE = 256
+    MOST_PASSES = 8
 
 cdef struct Accesses:
     # What `carry` needs: both boards, whose entries are where, and whether the new policy counts.
@@ -107,12 +115,16 @@ cdef class Succession:
         if self.old.bound_bytes > self.wanted_bytes and not self._narrow(count, monotonic_ns() if now_ns is None else now_ns):
             return False
         self._make_room()
-        end = min(<uint64_t>self.at + count, <uint64_t>self.old.records.count)
+        end = min(<uint64_t>self.at + count, <uint64_t>self.room)
         while self.at < end:
-            if self.old.records.notes[self.at].granule != 0:
-                self._copy(self.at)
+            self.behind += self._follow(self.at)
             self.at += 1
-        return self.at >= self.old.records.count
+        if self.at < self.room:
+            return False
+        self.passes += 1
+        followed = self.behind <= LITTLE or self.passes == MOST_PASSES
+        self.at = self.behind = 0
+        return followed
 
     cdef bint _narrow(self, uint32_t count, uint64_t now) noexcept:
         """Bring the old generation below the new bound, by at most `count` evictions; whether it is."""
@@ -161,8 +173,35 @@ cdef class Succession:
                 self.room += 1
         return 0
 
-    cdef int _copy(self, uint32_t record) except -1:
-        """Copy the entry of one record. Raises `PoolFull`, having copied none of it."""
+    cdef bint _follow(self, uint32_t record) except -1:
+        """Have the new generation as the old one in what a record stands for; whether it was not. Raises `PoolFull`."""
+        cdef bint left = self._forget(record)
+        cdef uint32_t other
+        if record >= self.old.records.count or self.old.records.notes[record].granule == 0 or (
+            self.copied[record].record != NO_RECORD
+        ):
+            return left
+        if not self._copy(record):
+            # Entries that have left the old generation since they were copied may have the place: without them all fit.
+            for other in range(self.room):
+                self._forget(other)
+            if not self._copy(record):
+                raise PoolFull(f"no room for a second generation beside the first: {os.strerror(errno.ENOSPC)}")
+        return True
+
+    cdef bint _forget(self, uint32_t record) noexcept:
+        """Remove from the new generation what a record stood for, if that has left the old one; whether it had."""
+        cdef EntryNote *note = &self.old.records.notes[record]
+        if self.copied[record].record == NO_RECORD or (
+            record < self.old.records.count and note.granule != 0 and note.tag == self.copied[record].tag
+        ):
+            return False
+        self.new._remove(self.copied[record].record)
+        self.copied[record].record = NO_RECORD
+        return True
+
+    cdef bint _copy(self, uint32_t record) noexcept:
+        """Copy the entry of one record. False when there is no room for it."""
         cdef PoolStore old = self.old
         cdef PoolStore new = self.new
         cdef EntryNote *note = &old.records.notes[record]
@@ -173,10 +212,10 @@ cdef class Succession:
         gc_entry_open(old.view, note.granule, &entry, &source)
         length = <uint64_t>entry.key_bytes + entry.payload_bytes
         if not new.arena.reserve(gc_granules(entry.key_bytes, entry.payload_bytes)):
-            raise_full()
+            return False
         number = new.records.take()
         if number == NO_RECORD:
-            raise_full()
+            return False
         granule = new.arena.allocate(sizeof(gc_entry) + length)
         entry.record = number
         entry.tag_kind = new.records.notes[number].tag << 8 | entry.tag_kind & 0xFF
@@ -193,7 +232,7 @@ cdef class Succession:
         if not new.index.insert(note.hash, granule):
             new.arena.release(granule)
             new.records.give_back(number)
-            raise_full()
+            return False
         new.records.notes[number].granule = granule
         new.records.notes[number].hash = note.hash
         new.records.notes[number].flight = note.flight
@@ -201,48 +240,42 @@ cdef class Succession:
         new.header.entry_count = new.index.entry_count
         self.copied[record].tag = note.tag
         self.copied[record].record = number
-        return 0
+        return True
 
     def finish(self, now_ns=None) -> PoolStore:
         cdef PoolStore old = self.old
         cdef PoolStore new = self.new
+        cdef uint32_t record
         self._check_open()
         if old.bound_bytes > self.wanted_bytes:
             raise ValueError("the pool is still over the new bound: step() has not returned True")
-        self._reconcile()
+        self._make_room()
+        for record in range(self.room):
+            self._follow(record)
         self._carry_accesses()
         new.beat(now_ns)
+        self._carry_counters()
         # From here on a daemon that is killed leaves the new generation: readers have been told of neither, or leave the old.
         new.files.open()
         gc_store_release_u32(&old.header.state, GC_STATE_RETIRED)
-        self._carry_accesses()  # once more: of what readers touched in between
-        if old.counting:
-            new.header.misses = old.header.misses
-            new.header.misses_expired = old.header.misses_expired
-            new.header.misses_other_kind = old.header.misses_other_kind
-            new.header.misses_own_write = old.header.misses_own_write
-            new.header.evictions = old.header.evictions
-            new.header.expirations = old.header.expirations
-            new.inherit_hits(old)
+        # Once more: what readers touched and counted in between.
+        self._carry_accesses()
+        self._carry_counters()
         self.old = self.new = None
         return new
 
-    cdef int _reconcile(self) except -1:
-        """Remove from the new generation what has left the old one, then copy what has come. Raises `PoolFull`."""
-        cdef uint32_t record
-        cdef EntryNote *note
-        self._make_room()
-        for record in range(self.room):
-            if self.copied[record].record == NO_RECORD:
-                continue
-            note = &self.old.records.notes[record]
-            if record >= self.old.records.count or note.granule == 0 or note.tag != self.copied[record].tag:
-                self.new._remove(self.copied[record].record)
-                self.copied[record].record = NO_RECORD
-        for record in range(self.old.records.count):
-            if self.old.records.notes[record].granule != 0 and self.copied[record].record == NO_RECORD:
-                self._copy(record)
-        return 0
+    cdef void _carry_counters(self) noexcept:
+        cdef gc_header *before = self.old.header
+        cdef gc_header *now = self.new.header
+        if not self.old.counting:
+            return
+        now.misses = before.misses
+        now.misses_expired = before.misses_expired
+        now.misses_other_kind = before.misses_other_kind
+        now.misses_own_write = before.misses_own_write
+        now.evictions = before.evictions
+        now.expirations = before.expirations
+        self.new.inherit_hits(self.old)
 
     cdef void _carry_accesses(self) noexcept:
         cdef Accesses work
@@ -270,7 +303,3 @@ cdef class Succession:
             raise ValueError("the succession has ended")
         self.old._check_open()
         return 0
-
-
-cdef int raise_full() except -1:
-    raise PoolFull(f"no room for a second generation beside the first: {os.strerror(errno.ENOSPC)}")

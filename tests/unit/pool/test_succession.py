@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import mmap
+import os
 import random
 import struct
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -355,3 +358,99 @@ def test_misuse_is_refused(make_store: MakeStore, begin: Callable[..., Successio
     store.close()
     with pytest.raises(ValueError, match="closed"):
         succession.step(1)
+
+
+SIZES = (100, 60_000)
+
+
+def test_c10_a_full_pool_whose_entries_come_and_go_fits_beside_itself(
+    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+) -> None:
+    """What has left since it was copied must not take the place of what is there now."""
+    for seed in range(ROUNDS):
+        chance = random.Random(seed)
+        store = make_store(max_cache_kb=1024)
+        numbers = itertools.count()
+
+        def fill(
+            wanted_bytes: int, size: int, store: PoolStore = store, numbers: itertools.count[int] = numbers
+        ) -> None:
+            stored = 0
+            while stored < wanted_bytes:
+                store.insert(b"%d" % next(numbers), STRING, b"v" * size, 1, clock.tick())
+                stored += charge_bytes(6, size)
+
+        for size in SIZES:
+            fill(1024 * 1024, size)
+        succession = begin(store, max_cache_kb=1024)
+        while not succession.step(64, clock.now_ns):
+            fill(60_000, chance.choice(SIZES))
+        new = succession.finish(clock.now_ns)
+        new.check_integrity()
+        assert sorted(new.entries()) == sorted(store.entries())
+        new.close()
+        store.close()
+
+
+def test_what_has_changed_meanwhile_is_followed_before_the_end(
+    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+) -> None:
+    """Nobody is served while `finish` works: it must not be left with all the entries that a flush took."""
+    entries, count = 1_000, 100
+    store = make_store(max_cache_kb=1024)
+    for number in range(entries):
+        store.insert(b"%d" % number, STRING, b"v", 1, clock.tick())
+    succession = begin(store, max_cache_kb=1024)
+    assert not succession.step(entries, clock.now_ns)
+    store.flush()
+    steps = 1
+    while not succession.step(count, clock.now_ns):
+        steps += 1
+    assert steps == 2 * entries // count, "once over all of them, and once more, when there was nothing to do"
+    assert succession.finish(clock.now_ns).metrics().entry_count == 0
+
+
+def test_one_who_cannot_be_caught_up_with_is_not_followed_for_ever(
+    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+) -> None:
+    store = make_store(max_cache_kb=1024)
+    succession = begin(store, max_cache_kb=1024)
+    steps = 0
+    done = False
+    while not done:
+        for number in range(1_000):
+            store.insert(b"%d" % number, STRING, b"%d" % steps, 1, clock.tick())
+        done = succession.step(1_000, clock.now_ns)
+        steps += 1
+        assert steps < 20
+    new = succession.finish(clock.now_ns)
+    assert new.lookup(b"999", STRING, 0, clock.tick()) == b"%d" % (steps - 1)
+    new.close()
+
+
+def test_c13_a_generation_that_is_open_has_all_counters(
+    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+) -> None:
+    """The daemon may be killed at once then, and the next one goes on with this generation."""
+    store = make_store(max_cache_kb=16 * 1024)
+    for number in range(100_000):
+        store.insert(b"%d" % number, STRING, b"v", 1, clock.now_ns)
+    store.lookup(b"0", STRING, 0, clock.now_ns)
+    store.lookup(b"none", STRING, 0, clock.now_ns)
+    succession = begin(store, max_cache_kb=16 * 1024)
+    while not succession.step(100_000, clock.now_ns):
+        pass
+    watcher = os.fork()
+    if not watcher:
+        with (
+            Path(succession.paths[0]).open("rb") as file,
+            mmap.mmap(file.fileno(), 4096, prot=mmap.PROT_READ) as header,
+        ):
+            until_ns = time.monotonic_ns() + 30_000_000_000
+            while header[:8] == bytes(8) and time.monotonic_ns() < until_ns:
+                pass
+            hits, misses = struct.unpack_from("<QQ", header, 64 * 4 + 16)
+        os._exit(0 if (hits, misses) == (1, 1) else 1)
+    new = succession.finish(clock.now_ns)
+    assert os.waitpid(watcher, 0)[1] == 0
+    new.close()
