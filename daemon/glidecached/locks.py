@@ -32,7 +32,9 @@ class DirectoryLock:
     def release(self) -> None:
         """Give the directory up, and remove the lock file while it is still ours. Idempotent."""
         if self._descriptor >= 0:
-            self.path.unlink(missing_ok=True)
+            # Where somebody has tidied up, the file there may be the next owner's by now.
+            if self._still_leads_to(self._descriptor):
+                self.path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = -1
 

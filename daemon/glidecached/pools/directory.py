@@ -70,8 +70,12 @@ def _make(path: Path) -> bool:
         if found.st_uid != os.geteuid():
             message = f"pool_dir {path} belongs to uid {found.st_uid}; it must belong to this daemon's, {os.geteuid()}"
             raise PoolDirectoryError(message) from None
-        if found.st_mode & stat.S_IWOTH:
-            message = f"pool_dir {path} can be written by everybody; set its mode to 0710"
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            # Whoever can put files there could leave a pool of his own making for the next daemon to go on with.
+            message = (
+                f"pool_dir {path} can be written by others than its owner (mode "
+                f"{stat.S_IMODE(found.st_mode):04o}); set its mode to 0710"
+            )
             raise PoolDirectoryError(message) from None
         return False
     path.chmod(_MODE)

@@ -112,12 +112,14 @@ def test_pool_directories_that_are_refused(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "file").touch()
     (tmp_path / "target").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o777)
+    for name, mode in (("open", 0o777), ("shared", 0o770)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
     refused = {
         "file": "not a directory",
         "link": "not a directory",
-        "open": "written by everybody",
+        "open": "written by others than its owner .mode 0777.; set its mode to 0710",
+        "shared": "written by others than its owner .mode 0770.",
         "no/parent": "does not exist",
     }
     for name, reason in refused.items():
@@ -132,3 +134,15 @@ def test_daemons_of_different_runtime_directories_have_different_pool_directorie
     one, other = default_pool_dir(tmp_path / "one"), default_pool_dir(tmp_path / "other")
     assert one != other
     assert one == default_pool_dir(tmp_path / "one")
+
+
+def test_a_lock_file_that_is_the_next_owners_stays(tmp_path: Path) -> None:
+    """Somebody tidied up the directory of a daemon that runs, and another one has begun there."""
+    first = DirectoryLock(tmp_path)
+    (tmp_path / LOCK_NAME).unlink()
+    second = DirectoryLock(tmp_path)
+    first.release()
+    with pytest.raises(DirectoryLockedError):
+        DirectoryLock(tmp_path)
+    second.release()
+    assert list(tmp_path.iterdir()) == []
