@@ -29,6 +29,12 @@ class Access:
         """Whether anybody is kept out."""
         return bool(self.uids or self.gids)
 
+    def covers(self, other: Access) -> bool:
+        """Whether everybody whom `other` allows is allowed because of it: nobody loses by the change."""
+        if not self.restricts:
+            return True
+        return other.restricts and self.uids >= other.uids and self.gids >= other.gids
+
     def allows(self, peer: Peer) -> bool:
         """Whether the peer's user is listed, or one of its groups.
 

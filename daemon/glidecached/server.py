@@ -151,7 +151,7 @@ class Server:
             leftovers=Leftovers(self._pool_directory.path) if self._warm else None,
         )
         for cache in configured_caches(config):
-            self._pools.configure(cache)
+            self._pools.changes.configure(cache)
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
         self._supervision = Supervision(self._manager, loop, self._upstreams, self._status)

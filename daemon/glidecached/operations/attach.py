@@ -17,7 +17,7 @@ from glidecached.front.shown import shown
 from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
 from glidecached.pools.origin import OPEN, Admission
-from glidecached.pools.registry import CacheRefusedError
+from glidecached.pools.stock import CacheRefusedError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.directory import TooManyUpstreamsError

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glidecached.pools.origin import Admission
-from glidecached.pools.registry import ConfiguredCache
+from glidecached.pools.origin import OPEN, Admission, PoolKey
 
 if TYPE_CHECKING:
     from glidecached.config.resolved import Config
+    from glidecached.pools.settings import PoolSettings
+    from glidecached.upstream.identity import Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguredCache:
+    """A cache of the configuration: clients join it by its name alone."""
+
+    name: str
+    identity: Identity
+    settings: PoolSettings
+    admission: Admission = OPEN
+
+    @property
+    def key(self) -> PoolKey:
+        """What its pool is called."""
+        return PoolKey(self.name, None)
 
 
 def configured_caches(config: Config) -> list[ConfiguredCache]:

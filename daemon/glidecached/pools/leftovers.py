@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glidecache_shared import lease
-from glidecache_shared.pool.store import retire_file
+from glidecache_shared.pool.store import PoolStore, TakeOverError, retire_file
 from glidecached.pools.origin import PoolKey, PoolOrigin, decode_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ class Leftovers:
                 file_id, generation = match[1], int(match[2])
                 self.last_generation = max(self.last_generation, generation)
                 pool_file = self._directory / f"{file_id}.{generation}.pool"
-                if generation > last.get(file_id, 0) and not _was_being_filled(pool_file):
+                if generation > last.get(file_id, 0) and _was_opened(pool_file):
                     last[file_id] = generation
         return last
 
@@ -107,13 +109,58 @@ class Leftovers:
                 path.unlink(missing_ok=True)
 
 
-def _was_being_filled(path: Path) -> bool:
-    """Whether nobody was ever let in to a pool file: what it begins with is written last."""
+def take_over(
+    leftover: Leftover, wanted: PoolOrigin, directory: Path, making: dict[str, Any]
+) -> PoolStore | None:
+    """The earlier daemon's store, for a pool as `wanted`; None where a fresh generation is needed, and nothing is left.
+
+    `making` is what `PoolStore.take_over` is given. The log says what came of it.
+    """
+    started_ns = time.monotonic_ns()
+    store = None
+    reason = _difference(leftover.origin, wanted)
+    if reason is None:
+        try:
+            store = PoolStore.take_over(str(directory), leftover.file_id, leftover.generation, **making)
+        except TakeOverError as error:
+            reason = str(error)
+    if store is None:
+        logger.warning("%s begins a fresh generation; of the one before: %s", wanted.key, reason)
+        remove_generation(directory, leftover.file_id, leftover.generation)
+        return None
+    recovery = store.recovery
+    logger.info(
+        "%s taken over: %d entries (%s) in %.0f ms",
+        wanted.key,
+        store.metrics().entry_count,
+        "sealed" if recovery is None or recovery.clean else f"verified, {recovery.dropped} dropped",
+        (time.monotonic_ns() - started_ns) / 1e6,
+    )
+    return store
+
+
+def _difference(before: PoolOrigin, wanted: PoolOrigin) -> str | None:
+    foreign = before.identity.differences(wanted.identity)
+    if foreign:
+        return f"its upstream identity is another: {'; '.join(foreign)}"
+    if not wanted.admission.access.covers(before.admission.access):
+        # Who has mapped the old files would go on reading what comes.
+        return "other users may use it now"
+    return None
+
+
+def _was_opened(path: Path) -> bool:
+    """Whether readers were ever let in to a pool file, if there is one: what it begins with is written last.
+
+    A generation that was being filled may have files without the pool's own, if a daemon was killed as it removed them.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(_MAGIC_BYTES) == bytes(_MAGIC_BYTES)
-    except OSError:
+            return file.read(_MAGIC_BYTES) != bytes(_MAGIC_BYTES)
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True  # it cannot be gone on with, and that is told where it is tried
 
 
 def remove_generation(directory: Path, file_id: str, generation: int) -> None:

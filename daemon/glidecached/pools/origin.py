@@ -68,9 +68,12 @@ class PoolOrigin:
 
 
 def decode_origin(text: bytes) -> PoolOrigin | None:
-    """What `PoolOrigin.encode` wrote; None for anything else, such as half of it."""
+    """What `PoolOrigin.encode` wrote; None for anything else, such as half of it.
+
+    Only the first line counts: behind it the end of a longer one may stand that it has replaced.
+    """
     try:
-        described = json.loads(text)
+        described = json.loads(text.partition(b"\n")[0])
         if described["form"] != _FORM:
             return None
         identity = described["identity"]

@@ -42,23 +42,28 @@ class PermissionsError(Exception):
 def permit(path: str, access: Access, *, writable: bool) -> None:
     """Let those read the file, and write it if `writable`, whom `access` allows; its group where that keeps nobody out.
 
-    For a file of this process's own. Raises `PermissionsError`, leaving the file to its owner alone, and `OSError`.
+    For a file of this process's own, which others may be about to open: at no moment are those kept out who are
+    allowed before and after. Raises `PermissionsError`, leaving the file to its owner alone, and `OSError`.
     """
     allowed = _READ | _WRITE if writable else _READ
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        # The old list goes first: with one, a mode's middle digit is its mask, and names stay in it.
-        os.fchmod(descriptor, PRIVATE_MODE)
-        _remove_list(descriptor)
         if not access.restricts:
+            # With a list, a mode's middle digit is its mask: it stays as it was when the names leave.
+            _remove_list(descriptor)
             os.fchmod(descriptor, _OWNER_MODE | allowed << 3)
             return
         try:
-            os.setxattr(descriptor, _ATTRIBUTE, _encode(access, allowed))
+            os.setxattr(
+                descriptor, _ATTRIBUTE, _encode(access, allowed)
+            )  # in the place of another one, if any
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
             _give_to_group(descriptor, path, access, allowed)
+    except BaseException:
+        os.fchmod(descriptor, PRIVATE_MODE)  # a list's names stay, and its mask lets none of them in
+        raise
     finally:
         os.close(descriptor)
 

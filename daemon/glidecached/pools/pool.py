@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared import lease
-from glidecache_shared.pool.store import PoolFull, PoolStore, TakeOverError
+from glidecache_shared.pool.store import PoolFull, PoolStore
 from glidecached.flights import Flights
-from glidecached.pools.leftovers import Leftover, remove_generation
+from glidecached.pools.lease import PoolLease
+from glidecached.pools.leftovers import take_over
 from glidecached.pools.origin import OPEN, PoolOrigin
 from glidecached.pools.permissions import PRIVATE_MODE, PermissionsError, permit
 from glidecached.pools.renewal import Renewal
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from glidecache_shared.pool.store import HotEntry
+    from glidecached.pools.leftovers import Leftover
     from glidecached.pools.origin import Admission, PoolKey
     from glidecached.pools.settings import PoolSettings
     from glidecached.upstream.identity import Identity
@@ -65,72 +65,41 @@ class Pool:
         self._inheritable = inheritable
         self._renewal: Renewal | None = None
         self._coming = settings
-        self.readmitting = False
-        """Whether what is under way keeps users out who have mapped the files."""
-        self._lease_path = directory / f"{key.file_id}.lease"
-        store = None if leftover is None else self._take_over(leftover)
+        self._files_are_for = admission
+        """Who may have mapped the files in use."""
+        self._file_id = key.file_id if leftover is None else leftover.file_id
+        making = self._making(settings)
+        store = None if leftover is None else take_over(leftover, self._origin(), directory, making)
         self._store = store or PoolStore.create(
             str(directory),
-            key.file_id,
+            self._file_id,
             generation,
             pool_mode=PRIVATE_MODE,
             board_mode=PRIVATE_MODE,
-            **self._making(settings),
+            **making,
         )
         try:
             self._permit()
-            self._lease = self._make_lease() if leftover is None else leftover.lease
+            self._lease = PoolLease(
+                directory, self._file_id, admission.access, None if leftover is None else leftover.lease
+            )
         except (OSError, PermissionsError):
             self._store.unlink()
             self._store.close()
             raise
         self._describe()
-        self._lease_inode = lease.inode(self._lease)
 
     def _making(self, settings: PoolSettings) -> dict[str, Any]:
         return {**asdict(settings), "instance_id": self._instance_id, "grace_ms": self._grace_ms}
 
-    def _take_over(self, leftover: Leftover) -> PoolStore | None:
-        """The earlier daemon's store; None, and a line in the log that says why, where a fresh generation is needed."""
-        started_ns = time.monotonic_ns()
-        foreign = leftover.origin.identity.differences(self.identity)
-        reason = f"its upstream identity is another: {'; '.join(foreign)}"
-        if not foreign and leftover.origin.admission.access != self.admission.access:
-            # Who has mapped the old files would go on reading what comes.
-            foreign = [reason := "other users may use it now"]
-        store = None
-        if not foreign:
-            try:
-                store = PoolStore.take_over(
-                    str(self._directory), leftover.file_id, leftover.generation, **self._making(self.settings)
-                )
-            except TakeOverError as error:
-                reason = str(error)
-        if store is None:
-            logger.warning("%s begins a fresh generation; of the one before: %s", self.key, reason)
-            remove_generation(self._directory, leftover.file_id, leftover.generation)
-            return None
-        recovery = store.recovery
-        how = "sealed" if recovery is None or recovery.clean else f"verified, {recovery.dropped} dropped"
-        logger.info(
-            "%s taken over: %d entries (%s) in %.0f ms",
-            self.key,
-            store.metrics().entry_count,
-            how,
-            (time.monotonic_ns() - started_ns) / 1e6,
+    def _origin(self) -> PoolOrigin:
+        return PoolOrigin(
+            key=self.key,
+            identity=self.identity,
+            settings=self.settings,
+            configured=self.configured,
+            admission=self._files_are_for,
         )
-        return store
-
-    def _make_lease(self) -> int:
-        # A dropped pool's, which its last holders may still have open.
-        self._lease_path.unlink(missing_ok=True)
-        made = lease.create(str(self._lease_path), PRIVATE_MODE)
-        try:
-            permit(str(self._lease_path), self.admission.access, writable=False)
-        except (OSError, PermissionsError):
-            lease.end(str(self._lease_path), made)
-            raise
-        return made
 
     def _permit(self) -> None:
         """Let those map the pool whom the admission allows. Raises `PermissionsError`, `OSError`."""
@@ -138,19 +107,11 @@ class Pool:
         permit(self._store.board_path, self.admission.access, writable=True)
 
     def _describe(self) -> None:
-        """Write into the lease what the next daemon needs to know. Half of it, after a kill, is as good as nothing."""
+        """Tell the next daemon what the files in use were made with, and for whom."""
         if not self._inheritable:
             return
-        origin = PoolOrigin(
-            key=self.key,
-            identity=self.identity,
-            settings=self.settings,
-            configured=self.configured,
-            admission=self.admission,
-        )
         try:
-            os.ftruncate(self._lease, 0)
-            os.pwrite(self._lease, origin.encode(), 0)
+            self._lease.describe(self._origin())
         except OSError as error:
             logger.warning("%s will not outlive this daemon: %s", self.key, error)
 
@@ -165,34 +126,52 @@ class Pool:
         return max(self.settings.max_cache_kb, self._coming.max_cache_kb)
 
     @property
+    def coming_kb(self) -> int:
+        """Its bound once what is under way is done."""
+        return self._coming.max_cache_kb
+
+    @property
     def is_renewing(self) -> bool:
         """Whether `go_on` has something to do."""
         return self._renewal is not None
 
-    def renew(self, settings: PoolSettings, admission: Admission, generation: int) -> None:
-        """Change the settings and who may use it, keeping the entries. Another TTL is in force at once.
+    def admit(self, admission: Admission) -> None:
+        """Change who may use it. Where that shuts somebody out, `renew` is to follow, for files that he has not mapped.
+
+        Raises `PermissionsError` and `OSError`; then nobody may open the files any more, and the pool is to be ended.
+        """
+        self.admission = admission
+        self._lease.permit(admission.access)
+        self._permit()
+        if not self.shuts_out:
+            self._files_are_for = admission
+        self._describe()
+
+    @property
+    def shuts_out(self) -> bool:
+        """Whether somebody has mapped the files who may not read what comes.
+
+        As long as that is so, the lease tells of the users of before: no daemon goes on with these files then.
+        """
+        return not self.admission.access.covers(self._files_are_for.access)
+
+    def renew(self, settings: PoolSettings, generation: int) -> None:
+        """Change the settings, keeping the entries. Another TTL is in force at once.
 
         What readers looked at when they mapped the files needs new files: these are made now, and filled by `go_on`.
-        Raises what construction raises; the pool then goes on with its old bound, policy and metrics, but with
-        the new admission, so that it must be ended where that is another.
+        Raises what construction raises; the pool then goes on with its old bound, policy and metrics.
         """
         self._store.set_ttl(settings.entry_ttl_ms)
         self.settings = replace(self.settings, entry_ttl_ms=settings.entry_ttl_ms)
-        readmitted = admission != self.admission
-        self.readmitting = readmitted
-        if readmitted:
-            self.admission = admission
-            permit(str(self._lease_path), admission.access, writable=False)
-            self._permit()
         self._describe()
-        if readmitted or settings != self.settings:
+        if self.shuts_out or settings != self.settings:
             self._renewal = Renewal(
                 self._store,
                 self._directory,
-                self.key.file_id,
+                self._file_id,
                 generation,
                 making=self._making(settings),
-                access=admission.access,
+                access=self.admission.access,
             )
             self._coming = settings
 
@@ -200,7 +179,7 @@ class Pool:
         """Work at what `renew` has begun, until that time or to the end; whether it is done.
 
         Where both generations do not fit into memory nothing is under way any more, and the pool stays
-        as it is, with the smaller bound if that had been reached.
+        as it is, with the smaller bound if that had been reached. So it does when an unexpected exception is raised.
         """
         renewal = self._renewal
         if renewal is None:
@@ -208,17 +187,23 @@ class Pool:
         try:
             store = renewal.go_on(until_ns)
         except (PoolFull, MemoryError) as error:
-            self._stop_renewing()
-            self.settings = replace(self.settings, max_cache_kb=self._store.max_bytes // 1024)
-            self._coming = self.settings
+            self._give_up_renewing()
             logger.warning("%s keeps its files and %d KB: %s", self.key, self.settings.max_cache_kb, error)
             return False
+        except BaseException:
+            self._give_up_renewing()
+            raise
         if store is None:
             return False
-        self._store, self._renewal, self.readmitting = store, None, False
-        self.settings = self._coming
+        self._store, self._renewal = store, None
+        self.settings, self._files_are_for = self._coming, self.admission
         self._describe()
         return True
+
+    def _give_up_renewing(self) -> None:
+        self._stop_renewing()
+        self.settings = replace(self.settings, max_cache_kb=self._store.max_bytes // 1024)
+        self._coming = self.settings
 
     def _stop_renewing(self) -> None:
         renewal, self._renewal = self._renewal, None
@@ -268,7 +253,7 @@ class Pool:
 
     def held(self) -> bool:
         """Whether any process holds the lease now."""
-        return lease.has_holders(self._lease)
+        return self._lease.held
 
     def handout(self) -> dict[str, Any]:
         """What a client needs to map the files (docs/protocol.md, `ATTACH`)."""
@@ -276,26 +261,24 @@ class Pool:
         return {
             "pool_path": self._store.pool_path,
             "board_path": self._store.board_path,
-            "lease_path": str(self._lease_path),
-            "lease_inode": self._lease_inode,
+            "lease_path": str(self._lease.path),
+            "lease_inode": self._lease.inode,
             "enable_metrics": self.settings.enable_metrics,
         }
 
     def end_if_unheld(self) -> bool:
         """End the pool unless a process holds it; whether it ended."""
         if not self.ended:
-            if not lease.end(str(self._lease_path), self._lease):
+            if not self._lease.end_if_unheld():
                 return False
             self._end_store()
         return True
 
     def end(self) -> None:
         """End the pool whoever holds it: readers are told, and attach again if they can. Idempotent."""
-        if self.end_if_unheld():
-            return
-        self._end_store()
-        self._lease_path.unlink(missing_ok=True)
-        lease.Lease(self._lease).close()
+        if not self.ended:
+            self._lease.end()
+            self._end_store()
 
     def leave(self) -> None:
         """Leave the pool to the next daemon of this directory; an unnamed one only while it is held. Idempotent."""
@@ -307,13 +290,12 @@ class Pool:
             logger.warning(
                 "%s is left unsealed: its file system is full; the next daemon verifies it", self.key
             )
-        lease.Lease(self._lease).close()
+        self._lease.close()
 
     @property
     def lease_file(self) -> tuple[int, int]:
-        """The device of the lease, its numbers as 12 and 20 bits, and its inode."""
-        status = os.fstat(self._lease)
-        return os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino
+        """The lease's device, as the kernel numbers it in its list of locks, and its inode."""
+        return self._lease.file
 
     def stats(self, processes: Collection[int] = ()) -> dict[str, Any]:
         """Numbers for the operator. `processes`: those that are known to use the pool."""

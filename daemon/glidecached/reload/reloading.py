@@ -5,6 +5,7 @@ The order in which things change: first what is smaller or stricter, then what o
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from glidecached.config.load import ConfigError
 from glidecached.pools.configured import configured_caches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from glidecached.config.resolved import Config
     from glidecached.front.front import Front
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from glidecached.reload.source import Source
     from glidecached.session import Session, Sessions
     from glidecached.upstream.directory import Upstreams
-    from glidecached.upstream.identity import Target
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +80,13 @@ class Reloading:
         else:
             self._busy = True
             self._parts.begun()
-            threading.Thread(
+            helper = threading.Thread(
                 target=self._prepare, args=(self._source, self.config), name="glidecached-reload", daemon=True
-            ).start()
+            )
+            try:
+                helper.start()
+            except RuntimeError as error:  # there may be no more threads; later there may be
+                self._prepared(self._source, [f"the file cannot be read now: {error}"])
 
     def stop(self) -> None:
         """Reload no more, also what has been read already."""
@@ -110,17 +114,24 @@ class Reloading:
                 self._change(source, *outcome)
         finally:
             # Whatever came of it: the service manager waits for the end, and the next reload as well.
-            self._parts.pools.when_settled(self._finish)
+            self._parts.pools.changes.when_settled(self._finish)
 
     def _change(self, source: Source, plan: Plan, config: Config) -> None:
         levels = [_level(each) for each in (self.config, config)]
-        try:
-            self._apply(config)
-        finally:
-            self.config = config
+        failed = 0
+        for change in self._changes(config):
+            try:
+                change()
+            except Exception:
+                # Half a reload would be worse: what is stricter now may be among the rest.
+                failed += 1
+                logger.exception("a part of the reload failed, and the others go on")
+        self.config = config
         # What has changed is told if either level lets it through.
         logging.getLogger().setLevel(min(levels))
         _tell(source, plan)
+        if failed:
+            logger.error("not reloaded: %d parts, as told above; restart the daemon to have them", failed)
         logging.getLogger().setLevel(levels[1])
 
     def _finish(self) -> None:
@@ -133,49 +144,59 @@ class Reloading:
             self._wanted = False
             self.request()
 
-    def _apply(self, config: Config) -> None:
+    def _changes(self, config: Config) -> Iterator[Callable[[], object]]:
+        """All that is to be done, in order; each of them stands without the others."""
+        yield functools.partial(self._apply_bounds, config)
+        for name in config.upstreams:
+            yield functools.partial(self._apply_upstream, config, name)
+        yield functools.partial(self._remove_upstreams, config)
+        yield functools.partial(self._end_sessions, config)
+        yield from self._changes_of_caches(config)
+        yield functools.partial(self._apply_metrics, config)
+
+    def _apply_bounds(self, config: Config) -> None:
         parts, settings = self._parts, config.daemon
+        parts.attach.config = config
+        parts.admin.admin_uids = config.admin_uids
         parts.socket.limit_requests(settings.max_requests_per_client)
         parts.front.limit_requests(settings.max_requests_per_client)
         parts.sessions.max_sessions = settings.max_sessions
         parts.sessions.idle_seconds = settings.session_idle_seconds
         parts.upstreams.max_upstreams = settings.max_upstreams
         parts.pools.max_total_cache_kb = settings.max_total_cache_kb
-        parts.admin.admin_uids = config.admin_uids
-        parts.attach.config = config
-        changed = self._apply_upstreams(config)
-        self._end_sessions(config, changed)
-        self._apply_caches(config)
+
+    def _apply_metrics(self, config: Config) -> None:
         try:
-            parts.metrics.start(config.metrics)
+            self._parts.metrics.start(config.metrics)
         except OSError as error:
             logger.error("not reloaded: %s", error)  # noqa: TRY400 - no fault of the program
 
-    def _apply_upstreams(self, config: Config) -> set[Target]:
-        """The targets, of before and from now on, of the upstreams whose credentials are others."""
-        upstreams, before = self._parts.upstreams, self.config.upstreams
-        changed: set[Target] = set()
-        for name, upstream in config.upstreams.items():
-            if name not in before:
-                upstreams.configure(name, upstream.target, upstream.options)
-                continue
-            old = before[name]
-            if (old.target, old.options) != (upstream.target, upstream.options):
-                upstreams.reconfigure(name, old.target, upstream.target, upstream.options)
-            if old.target != upstream.target:
-                changed |= {old.target, upstream.target}
-        for name, upstream in before.items():
-            if name not in config.upstreams:
-                upstreams.unconfigure(name, upstream.target)
-        return changed
+    def _apply_upstream(self, config: Config, name: str) -> None:
+        upstreams, upstream = self._parts.upstreams, config.upstreams[name]
+        old = self.config.upstreams.get(name)
+        if old is None:
+            upstreams.configure(name, upstream.target, upstream.options)
+        elif (old.target, old.options) != (upstream.target, upstream.options):
+            upstreams.reconfigure(name, old.target, upstream.target, upstream.options)
 
-    def _end_sessions(self, config: Config, changed: set[Target]) -> None:
+    def _remove_upstreams(self, config: Config) -> None:
+        for name, upstream in self.config.upstreams.items():
+            if name not in config.upstreams:
+                self._parts.upstreams.unconfigure(name, upstream.target)
+
+    def _end_sessions(self, config: Config) -> None:
         """Have those attach again who might be refused now: they are then asked for all that a new client is.
 
         Whoever came with his own addresses and credentials, and so shares a configured upstream, has to prove them
         again when the upstream's are others from now on.
         """
         before = self.config
+        changed = {
+            target
+            for name, upstream in config.upstreams.items()
+            if name in before.upstreams and before.upstreams[name].target != upstream.target
+            for target in (before.upstreams[name].target, upstream.target)
+        }
         judged = {
             name
             for name, upstream in before.upstreams.items()
@@ -199,17 +220,17 @@ class Reloading:
         if ended:
             logger.info("%d clients have to attach again, because who may do so has changed", ended)
 
-    def _apply_caches(self, config: Config) -> None:
+    def _changes_of_caches(self, config: Config) -> Iterator[Callable[[], object]]:
         """Smaller ones first: what they give back may be needed by others."""
-        pools = self._parts.pools
-        for name in self.config.caches:
+        pools, before = self._parts.pools.changes, self.config.caches
+        for name in before:
             if name not in config.caches:
-                pools.unconfigure(name)
-        pools.readmit({name: upstream.access for name, upstream in config.upstreams.items()})
-        sizes = {name: cache.settings.max_cache_kb for name, cache in self.config.caches.items()}
+                yield functools.partial(pools.unconfigure, name)
+        yield lambda: pools.readmit({name: each.access for name, each in config.upstreams.items()})
+        sizes = {name: cache.settings.max_cache_kb for name, cache in before.items()}
         caches = configured_caches(config)
         for cache in sorted(caches, key=lambda each: each.settings.max_cache_kb - sizes.get(each.name, 0)):
-            pools.reconfigure(cache)
+            yield functools.partial(pools.reconfigure, cache)
 
 
 def _level(config: Config) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,10 @@ from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
+from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.leftovers import Leftovers, remove_all
 from glidecached.pools.origin import Admission, PoolKey, PoolOrigin, decode_origin
-from glidecached.pools.registry import ConfiguredCache, PoolRegistry
+from glidecached.pools.registry import PoolRegistry
 from glidecached.pools.settings import PoolSettings
 from glidecached.upstream.identity import Address, Identity
 
@@ -74,7 +76,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
         )
         made.append(registry)
         for cache in caches:
-            registry.configure(cache)
+            registry.changes.configure(cache)
         registry.inherit(accesses or {})
         return registry
 
@@ -232,7 +234,7 @@ def test_a_generation_that_was_being_filled_does_not_count(
     first = start()
     pool = first.join(NAMED, identity(), settings())
     pool.store(b"k", STRING, b"v", 1)
-    pool.renew(settings(max_cache_kb=2048), pool.admission, 5)
+    pool.renew(settings(max_cache_kb=2048), 5)
     assert len(list(tmp_path.glob("*.pool"))) == 2
     second = start()  # as if the first had been killed
     assert second.find("catalog").stats()["generation"] == 1
@@ -306,3 +308,91 @@ def test_a_pool_whose_upstream_is_gone_is_removed(
     start(accesses={"other": Access()})
     assert "its upstream 'u' is no longer in the configuration" in caplog.text
     assert list(tmp_path.iterdir()) == []
+
+
+ACL = "system.posix_acl_access"
+ONE = Access(uids=frozenset({5}))
+BOTH = Access(uids=frozenset({5, 6}))
+
+
+def join_of(registry: PoolRegistry, access: Access) -> Pool:
+    return registry.join(NAMED, identity(), settings(), Admission(upstream="u", access=access))
+
+
+def test_who_is_listed_since_the_last_daemon_may_take_the_lease(
+    start: Callable[..., PoolRegistry], tmp_path: Path
+) -> None:
+    first = start()
+    join_of(first, ONE)
+    first.close()
+    for access in (Access(uids=frozenset({6})), BOTH):
+        daemon = start(accesses={"u": access})
+        pool, taken = (next(tmp_path.glob(f"*.{suffix}")) for suffix in ("pool", "lease"))
+        assert os.getxattr(taken, ACL) == os.getxattr(pool, ACL)
+        daemon.close()
+    start(accesses={"u": Access()})
+    assert os.listxattr(next(tmp_path.glob("*.lease"))) == []
+
+
+def test_a_pool_that_more_may_use_is_gone_on_with(start: Callable[..., PoolRegistry]) -> None:
+    first = start()
+    join_of(first, ONE).store(b"k", STRING, b"v", 1)
+    first.close()
+    for access in (BOTH, Access()):
+        daemon = start(accesses={"u": access})
+        assert join_of(daemon, access).lookup(b"k", STRING, 0) == b"v"
+        daemon.close()
+
+
+def test_a_daemon_killed_while_it_shuts_users_out_leaves_them_nothing_that_comes(
+    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They have the files mapped that were in use at that moment: no daemon may go on with these."""
+    first = start(accesses={"u": BOTH})
+    pool = join_of(first, BOTH)
+    pool.store(b"k", STRING, b"v", 1)
+    shut_out = reader_of(pool)
+    first.changes.readmit({"u": ONE})
+    assert pool.is_renewing
+    second = start(accesses={"u": ONE})  # as if the first had been killed
+    assert not shut_out.trusted
+    assert join_of(second, ONE).lookup(b"k", STRING, 0) is None
+    assert "other users may use it now" in caplog.text
+
+
+def test_a_kill_while_the_next_generation_was_removed_costs_nothing(
+    start: Callable[..., PoolRegistry], tmp_path: Path
+) -> None:
+    """The pool's file goes first, so the board may be all that is left of it."""
+    first = start()
+    pool = first.join(NAMED, identity(), settings())
+    pool.store(b"k", STRING, b"v", 1)
+    board = Path(pool.handout()["board_path"])
+    board.with_name(board.name.replace(".1.", ".2.")).touch()
+    second = start()
+    assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
+    assert not list(tmp_path.glob("*.2.*"))
+
+
+def test_one_pool_that_cannot_be_left_does_not_keep_the_others(
+    start: Callable[..., PoolRegistry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start()
+    pools = [first.join(PoolKey(name, None), identity(), settings()) for name in ("a", "b")]
+    for pool in pools:
+        pool.store(b"k", STRING, b"v", 1)
+
+    def fail() -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pools[0], "leave", fail)
+        first.close()
+    second = start()
+    assert second.find("b").lookup(b"k", STRING, 0) == b"v"
+    pools[0].leave()
+
+
+def test_the_rest_of_a_longer_description_does_not_count() -> None:
+    origin = PoolOrigin(key=NAMED, identity=identity(), settings=settings(), configured=True)
+    assert decode_origin(origin.encode() + b'"left over"}\n') == origin

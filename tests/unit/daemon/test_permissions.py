@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached.access import Access
+from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.origin import Admission, PoolKey
 from glidecached.pools.permissions import PermissionsError, permit
-from glidecached.pools.registry import CacheRefusedError, ConfiguredCache
 from glidecached.pools.settings import PoolSettings
+from glidecached.pools.stock import CacheRefusedError
 from glidecached.upstream.identity import Address, Identity
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def test_a_pool_that_cannot_be_kept_from_others_is_not_made(
     make_registry: Callable[..., PoolRegistry], tmp_path: Path
 ) -> None:
     registry = make_registry()
-    registry.configure(  # a warning: the daemon starts all the same
+    registry.changes.configure(  # a warning: the daemon starts all the same
         ConfiguredCache(
             name="c", identity=IDENTITY, settings=SETTINGS, admission=Admission(upstream="u", access=USERS)
         )
@@ -151,3 +152,41 @@ def test_c19_a_name_has_one_list(make_registry: Callable[..., PoolRegistry]) -> 
     renewed = registry.join(key, IDENTITY, SETTINGS)  # once nobody holds it, as with other settings
     assert pool.ended
     assert not renewed.admission.access.restricts
+
+
+def test_who_may_before_and_after_is_kept_out_at_no_moment(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that attaches while a reload changes the list opens the file in between."""
+    permit(str(file), Access(), writable=False)
+    modes: list[int] = []
+
+    def watched(real: Callable[..., None]) -> Callable[..., None]:
+        def change(descriptor: int, *rest: Any) -> None:
+            real(descriptor, *rest)
+            modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+
+        return change
+
+    for name in ("fchmod", "setxattr", "removexattr"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    for access in (Access(), USERS, Access(uids=USERS.uids | {5}), Access()):
+        permit(str(file), access, writable=False)
+    assert modes
+    assert set(modes) == {0o640}, "the middle digit is the mask of a list"
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "covers"),
+    [
+        (Access(), USERS, True),
+        (USERS, Access(), False),
+        (USERS, USERS, True),
+        (Access(uids=USERS.uids | {5}), USERS, True),
+        (Access(uids=USERS.uids, gids=frozenset({7})), USERS, True),
+        (Access(uids=frozenset({5})), USERS, False),
+        (Access(gids=frozenset({7})), USERS, False),
+    ],
+)
+def test_who_loses_nothing_by_another_list(now: Access, before: Access, *, covers: bool) -> None:
+    assert now.covers(before) == covers

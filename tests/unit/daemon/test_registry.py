@@ -9,14 +9,11 @@ import pytest
 
 from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
+from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.origin import PoolKey
-from glidecached.pools.registry import (
-    CacheRefusedError,
-    ConfiguredCache,
-    PoolRegistry,
-    UnknownCacheError,
-)
+from glidecached.pools.registry import PoolRegistry, UnknownCacheError
 from glidecached.pools.settings import PoolSettings
+from glidecached.pools.stock import CacheRefusedError
 from glidecached.upstream.identity import Address, Identity
 
 if TYPE_CHECKING:
@@ -148,7 +145,7 @@ def test_c19_unheld_pools_make_room_before_a_client_is_refused(
 
 
 def test_c19_a_cache_of_the_configuration_is_joined_by_its_name_alone(registry: PoolRegistry) -> None:
-    registry.configure(ConfiguredCache(name="catalog", identity=identity(), settings=settings()))
+    registry.changes.configure(ConfiguredCache(name="catalog", identity=identity(), settings=settings()))
     pool = registry.join_configured("catalog", identity())
     assert registry.join_configured("catalog", identity()) is pool
     with pytest.raises(CacheRefusedError, match="database 0, not 3"):
@@ -170,7 +167,7 @@ def test_a_dropped_cache_ends_though_it_is_held_and_can_be_made_again(registry: 
 
 
 def test_a_dropped_cache_of_the_configuration_comes_back(registry: PoolRegistry) -> None:
-    registry.configure(ConfiguredCache(name="catalog", identity=identity(), settings=settings()))
+    registry.changes.configure(ConfiguredCache(name="catalog", identity=identity(), settings=settings()))
     registry.drop("catalog")
     assert not registry.join_configured("catalog", identity()).ended
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,15 +13,16 @@ import pytest
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.store import PoolFull
 from glidecached.access import Access
+from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.leftovers import Leftovers
 from glidecached.pools.origin import Admission, PoolKey
-from glidecached.pools.registry import CacheRefusedError, ConfiguredCache, PoolRegistry
+from glidecached.pools.registry import PoolRegistry
 from glidecached.pools.renewal import Renewal
+from glidecached.pools.stock import CacheRefusedError
 from unit.daemon.test_registry import identity, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 KEY = PoolKey("catalog", None)
 ENTRIES = 700  # several slices' worth of steps
@@ -36,7 +40,7 @@ def catalog(database: int = 0, access: Access | None = None, **changed: Any) -> 
 @pytest.fixture
 def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
     made = make_registry()
-    made.configure(catalog())
+    made.changes.configure(catalog())
     pool = made.find("catalog")
     for number in range(ENTRIES):
         pool.store(b"%d" % number, STRING, b"v", number + 1)
@@ -46,7 +50,7 @@ def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
 def settle(registry: PoolRegistry, loop: Any) -> None:
     """Run what is deferred, until no pool is on its way."""
     settled: list[bool] = []
-    registry.when_settled(lambda: settled.append(True))
+    registry.changes.when_settled(lambda: settled.append(True))
     for _ in range(10_000):
         if settled:
             return
@@ -64,7 +68,7 @@ def count(registry: PoolRegistry) -> int:
 def test_the_entries_stay_and_nobody_waits(registry: PoolRegistry, loop: Any) -> None:
     pool = registry.find("catalog")
     before = pool.handout()["pool_path"]
-    registry.reconfigure(catalog(max_cache_kb=2048, enable_metrics=True))
+    registry.changes.reconfigure(catalog(max_cache_kb=2048, enable_metrics=True))
     assert pool.is_renewing
     assert pool.handout()["pool_path"] == before
     pool.store(b"meanwhile", STRING, b"v", ENTRIES + 1)
@@ -78,7 +82,7 @@ def test_the_entries_stay_and_nobody_waits(registry: PoolRegistry, loop: Any) ->
 
 def test_another_ttl_is_in_force_at_once_and_needs_no_files(registry: PoolRegistry) -> None:
     path = registry.find("catalog").handout()["pool_path"]
-    registry.reconfigure(catalog(entry_ttl_ms=5))
+    registry.changes.reconfigure(catalog(entry_ttl_ms=5))
     assert not registry.find("catalog").is_renewing
     assert registry.find("catalog").handout()["pool_path"] == path
     assert registry.find("catalog").settings == settings(max_cache_kb=1024, entry_ttl_ms=5)
@@ -86,7 +90,7 @@ def test_another_ttl_is_in_force_at_once_and_needs_no_files(registry: PoolRegist
 
 def test_c18_another_identity_begins_anew(registry: PoolRegistry) -> None:
     old = registry.find("catalog")
-    registry.reconfigure(catalog(database=1))
+    registry.changes.reconfigure(catalog(database=1))
     assert old.ended
     assert count(registry) == 0
     with pytest.raises(CacheRefusedError, match="another upstream identity"):
@@ -95,7 +99,7 @@ def test_c18_another_identity_begins_anew(registry: PoolRegistry) -> None:
 
 def test_a_cache_that_is_no_longer_configured_ends(registry: PoolRegistry) -> None:
     old = registry.find("catalog")
-    registry.unconfigure("catalog")
+    registry.changes.unconfigure("catalog")
     assert old.ended
     with pytest.raises(CacheRefusedError, match="has no cache 'catalog'; it has: none"):
         registry.join_configured("catalog", identity())
@@ -104,14 +108,14 @@ def test_a_cache_that_is_no_longer_configured_ends(registry: PoolRegistry) -> No
 def test_c19_a_name_that_clients_had_is_the_configurations_now(make_registry: Any) -> None:
     registry = make_registry()
     old = registry.join(KEY, identity(), settings())
-    registry.reconfigure(catalog())
+    registry.changes.reconfigure(catalog())
     assert old.ended
     assert registry.find("catalog").configured
 
 
 def test_c19_a_growing_pool_claims_its_room_at_once(registry: PoolRegistry, loop: Any) -> None:
     registry.max_total_cache_kb = 4096
-    registry.reconfigure(catalog(max_cache_kb=4000))
+    registry.changes.reconfigure(catalog(max_cache_kb=4000))
     with pytest.raises(CacheRefusedError, match="4000 KB of the daemon's"):
         registry.join(PoolKey("other", None), identity(), settings(max_cache_kb=97))
     settle(registry, loop)
@@ -122,7 +126,7 @@ def test_c19_a_pool_that_would_outgrow_the_total_keeps_its_bound(
     registry: PoolRegistry, loop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.max_total_cache_kb = 2000
-    registry.reconfigure(catalog(max_cache_kb=2001, eviction_policy="LFU"))
+    registry.changes.reconfigure(catalog(max_cache_kb=2001, eviction_policy="LFU"))
     settle(registry, loop)
     assert registry.find("catalog").settings == settings(max_cache_kb=1024, eviction_policy="LFU")
     assert "keeps 1024 KB: max_cache_kb=2001, and 0 KB of max_total_cache_kb=2000" in caplog.text
@@ -148,7 +152,7 @@ def test_c8_without_room_for_both_the_pool_stays_with_the_smaller_bound(
     registry: PoolRegistry, loop: Any, tmp_path: Path, wanted_kb: int, kept_kb: int
 ) -> None:
     files = sorted(tmp_path.iterdir())
-    registry.reconfigure(catalog(max_cache_kb=wanted_kb))
+    registry.changes.reconfigure(catalog(max_cache_kb=wanted_kb))
     settle(registry, loop)
     assert registry.find("catalog").settings.max_cache_kb == kept_kb
     assert registry.find("catalog").claimed_kb == kept_kb
@@ -161,7 +165,7 @@ def test_without_room_for_both_a_cache_whose_users_change_begins_anew(
     registry: PoolRegistry, loop: Any
 ) -> None:
     old = registry.find("catalog")
-    registry.reconfigure(catalog(access=Access(uids=frozenset({1}))))
+    registry.changes.reconfigure(catalog(access=Access(uids=frozenset({1}))))
     settle(registry, loop)
     assert old.ended
     assert count(registry) == 0
@@ -171,7 +175,7 @@ def test_without_room_for_both_a_cache_whose_users_change_begins_anew(
 def test_a_pool_that_ends_on_its_way_leaves_no_files(
     registry: PoolRegistry, loop: Any, tmp_path: Path
 ) -> None:
-    registry.reconfigure(catalog(max_cache_kb=2048))
+    registry.changes.reconfigure(catalog(max_cache_kb=2048))
     registry.drop("catalog")
     settle(registry, loop)
     assert list(tmp_path.iterdir()) == []
@@ -190,12 +194,12 @@ def test_c20_a_pool_that_is_left_on_its_way_arrives_first(loop: Any, tmp_path: P
         )
 
     first = daemon()
-    first.configure(catalog())
+    first.changes.configure(catalog())
     first.find("catalog").store(b"k", STRING, b"v", 1)
-    first.reconfigure(catalog(max_cache_kb=2048))
+    first.changes.reconfigure(catalog(max_cache_kb=2048))
     first.close()
     second = daemon()
-    second.configure(catalog(max_cache_kb=2048))
+    second.changes.configure(catalog(max_cache_kb=2048))
     assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
     second.drop("catalog")
 
@@ -208,7 +212,7 @@ def test_pools_of_an_upstreams_clients_follow_its_users(make_registry: Any, loop
         for name, upstream in (("theirs", "default"), ("gone", "other"), ("own", None))
     }
     pools["theirs"].store(b"k", STRING, b"v", 1)
-    registry.readmit({"default": new})
+    registry.changes.readmit({"default": new})
     settle(registry, loop)
     assert pools["gone"].ended
     assert not pools["own"].ended
@@ -221,9 +225,9 @@ def test_one_pool_that_fails_does_not_stop_the_others(
 ) -> None:
     registry = make_registry()
     for name in ("a", "b"):
-        registry.configure(ConfiguredCache(name=name, identity=identity(), settings=settings()))
+        registry.changes.configure(ConfiguredCache(name=name, identity=identity(), settings=settings()))
     for name in ("a", "b"):
-        registry.reconfigure(ConfiguredCache(name=name, identity=identity(), settings=settings(128)))
+        registry.changes.reconfigure(ConfiguredCache(name=name, identity=identity(), settings=settings(128)))
 
     def fail(_until_ns: int | None) -> bool:
         raise RuntimeError
@@ -234,3 +238,91 @@ def test_one_pool_that_fails_does_not_stop_the_others(
         turn()
     settle(registry, loop)
     assert registry.find("b").settings.max_cache_kb == 128
+
+
+def other(**changed: Any) -> ConfiguredCache:
+    return ConfiguredCache(name="other", identity=identity(), settings=settings(**changed))
+
+
+def test_c19_what_one_cache_gives_back_another_may_have_in_the_same_reload(
+    registry: PoolRegistry, loop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.max_total_cache_kb = 1024 + 64
+    registry.changes.configure(other())
+    over: list[bool] = []
+    registry.changes.reconfigure(catalog(max_cache_kb=512))
+    registry.changes.reconfigure(other(max_cache_kb=500))
+    registry.changes.reconfigure(ConfiguredCache(name="new", identity=identity(), settings=settings(76)))
+    registry.changes.when_settled(lambda: over.append(True))
+    assert registry.find("other").claimed_kb == 64, "it is not there yet"
+    settle(registry, loop)
+    assert over == [True], "the reload is over when the last of them is done"
+    assert [registry.find(name).settings.max_cache_kb for name in ("catalog", "other", "new")] == [
+        512,
+        500,
+        76,
+    ]
+    assert caplog.text == ""
+
+
+def test_a_cache_that_more_may_use_keeps_its_files(registry: PoolRegistry) -> None:
+    one, both = (Access(uids=frozenset(uids)) for uids in ((1,), (1, 2)))
+    registry.changes.configure(other())
+    pool = registry.find("other")
+    path = Path(pool.handout()["pool_path"])
+    registry.changes.reconfigure(replace(other(), admission=Admission(access=one)))
+    assert pool.is_renewing
+    pool.go_on(None)
+    path = Path(pool.handout()["pool_path"])
+    for access in (both, Access()):
+        registry.changes.reconfigure(replace(other(), admission=Admission(access=access)))
+        assert not pool.is_renewing
+        assert pool.admission.access == access
+        assert Path(pool.handout()["pool_path"]) == path
+    assert os.listxattr(path) == []
+    assert os.listxattr(pool.handout()["lease_path"]) == []
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(renewal: Renewal, _until_ns: int | None) -> None:
+        renewal._succession.step(300)
+        raise RuntimeError
+
+    monkeypatch.setattr(Renewal, "go_on", fail)
+
+
+def turn(loop: Any) -> None:
+    (deferred,), loop.deferred = loop.deferred, []
+    deferred()
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_fault_leaves_nothing_of_the_next_generation(
+    registry: PoolRegistry, loop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted(tmp_path.iterdir())
+    registry.changes.reconfigure(catalog(max_cache_kb=2048))
+    with pytest.raises(RuntimeError):
+        turn(loop)
+    pool = registry.find("catalog")
+    assert sorted(tmp_path.iterdir()) == files
+    assert (pool.is_renewing, pool.claimed_kb) == (False, 1024)
+    monkeypatch.undo()
+    registry.changes.reconfigure(catalog(max_cache_kb=2048))
+    settle(registry, loop)
+    assert pool.settings.max_cache_kb == 2048
+    assert count(registry) == ENTRIES
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_fault_while_users_are_shut_out_costs_the_entries_and_shows_them_nothing(
+    registry: PoolRegistry, loop: Any
+) -> None:
+    old = registry.find("catalog")
+    registry.changes.reconfigure(catalog(access=Access(uids=frozenset({1}))))
+    with pytest.raises(RuntimeError):
+        turn(loop)
+    assert old.ended
+    assert count(registry) == 0
+    assert registry.find("catalog").admission.access == Access(uids=frozenset({1}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,13 +42,13 @@ class Desk:
         self.settled: list[Any] = []
         self.came: queue.Queue[Any] = queue.Queue()
         self.source = source
-        parts = SimpleNamespace(
-            pools=SimpleNamespace(when_settled=self.settled.append),
+        self.parts = SimpleNamespace(
+            pools=SimpleNamespace(changes=SimpleNamespace(when_settled=self.settled.append)),
             begun=lambda: self.heard.append("reloading"),
             done=lambda: self.heard.append("ready"),
         )
         loop: Any = SimpleNamespace(call_from_thread=lambda *call: self.came.put(call))
-        self.reloading = Reloading(loop, Config(), source, parts)  # type: ignore[arg-type]
+        self.reloading = Reloading(loop, Config(), source, self.parts)  # type: ignore[arg-type]
 
     def come_back(self) -> None:
         """The helper thread is done."""
@@ -79,13 +80,39 @@ def test_a_file_that_cannot_be_used_ends_the_reload_as_well(
     )
 
 
-def test_a_change_that_fails_half_way_ends_the_reload_as_well() -> None:
+def test_a_part_that_fails_keeps_no_other_from_changing(caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk(Source())
+    done: list[str] = []
+    desk.parts.sessions = SimpleNamespace(end=lambda _concerned: done.append("sessions"))
+    desk.parts.metrics = SimpleNamespace(start=lambda _settings: done.append("metrics"))
     desk.reloading.request()
-    with pytest.raises(AttributeError):  # the parts here cannot be changed
-        desk.come_back()
+    desk.come_back()  # the other parts here cannot be changed
     desk.settle()
+    assert done == ["sessions", "metrics"]
     assert desk.heard == ["reloading", "ready"]
+    assert "a part of the reload failed, and the others go on" in caplog.text
+    assert "not reloaded: 3 parts, as told above; restart the daemon to have them" in caplog.text
+
+
+def test_without_a_thread_to_read_the_file_in_nothing_changes_and_the_next_one_may(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    source = Source(ConfigError(["f: wrong"]))
+    desk = Desk(source)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        desk.reloading.request()
+    desk.settle()
+    assert "not reloaded: the file cannot be read now: can't start new thread" in caplog.text
+    desk.reloading.request()
+    desk.come_back()
+    desk.settle()
+    assert source.reads == 1
+    assert desk.heard == ["reloading", "ready"] * 2
 
 
 def test_requests_during_a_reload_are_one_more_reload() -> None:

@@ -1,0 +1,77 @@
+"""A pool's lease as the daemon has it: who may take it, who has it, and what it tells the next daemon."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from glidecache_shared import lease
+from glidecached.pools.permissions import PRIVATE_MODE, PermissionsError, permit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from glidecached.access import Access
+    from glidecached.pools.origin import PoolOrigin
+
+
+class PoolLease:
+    """Made, or the earlier daemon's, `inherited` as an open descriptor; until `end_if_unheld`, `end` or `close`.
+
+    `access` is who may take it. Raises from construction `PermissionsError` and `OSError`; a lease that was made is
+    gone then, an inherited one stays the caller's.
+    """
+
+    def __init__(self, directory: Path, file_id: str, access: Access, inherited: int | None = None) -> None:
+        self.path = directory / f"{file_id}.lease"
+        if inherited is None:
+            # A dropped pool's, which its last holders may still have open.
+            self.path.unlink(missing_ok=True)
+            self._descriptor = lease.create(str(self.path), PRIVATE_MODE)
+        else:
+            self._descriptor = inherited
+        try:
+            self.permit(access)
+        except (OSError, PermissionsError):
+            if inherited is None:
+                lease.end(str(self.path), self._descriptor)
+            raise
+        self.inode = lease.inode(self._descriptor)
+
+    def permit(self, access: Access) -> None:
+        """Let others take it from now on. Raises `PermissionsError`, `OSError`."""
+        permit(str(self.path), access, writable=False)
+
+    def describe(self, origin: PoolOrigin) -> None:
+        """Write down what the next daemon needs to know. Raises `OSError`.
+
+        The new text stands there before what is left of a longer one goes: a kill between the two loses nothing.
+        """
+        text = origin.encode()
+        os.pwrite(self._descriptor, text, 0)
+        os.ftruncate(self._descriptor, len(text))
+
+    @property
+    def held(self) -> bool:
+        """Whether any process holds it now."""
+        return lease.has_holders(self._descriptor)
+
+    @property
+    def file(self) -> tuple[int, int]:
+        """The device of its file, the numbers as 12 and 20 bits, and its inode."""
+        status = os.fstat(self._descriptor)
+        return os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino
+
+    def end_if_unheld(self) -> bool:
+        """Remove it unless a process holds it; whether it is gone."""
+        return lease.end(str(self.path), self._descriptor)
+
+    def end(self) -> None:
+        """Remove it, whoever holds it."""
+        if not self.end_if_unheld():
+            self.path.unlink(missing_ok=True)
+            self.close()
+
+    def close(self) -> None:
+        """Leave it to the next daemon."""
+        lease.Lease(self._descriptor).close()
