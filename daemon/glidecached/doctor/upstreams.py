@@ -1,4 +1,4 @@
-"""Whether the daemon has its upstreams, by what it tells; of one not used yet, whether it takes connections."""
+"""Whether the daemon has its upstreams, and which; of one not used yet, whether it takes connections."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.cli.report import upstream_label, upstream_state
 from glidecached.cli.units import printable
-from glidecached.doctor.finding import fail, ok, skipped
+from glidecached.doctor.finding import fail, ok, skipped, warn
 from glidecached.upstream.identity import parse_address
+from glidecached.upstream.software import Software
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ def check_upstreams(patient: Patient) -> Iterator[Finding]:
     for upstream in patient.contact.stats["upstreams"]:
         label, state = upstream_label(upstream), printable(upstream_state(upstream))
         if upstream["connected_to"]:
-            yield ok("upstream", f"{label}: {state}")
+            yield _judge_software(f"{label}: {state}", upstream)
             continue
         fault = state if upstream["last_error"] else _fault(upstream)
         if fault is None:
@@ -35,6 +36,22 @@ def check_upstreams(patient: Patient) -> Iterator[Finding]:
         else:
             advice = "see that the server runs, that address, password and TLS settings are right, and what is between"
             yield fail("upstream", f"{label}: {fault}", advice)
+
+
+def _judge_software(state: str, upstream: dict[str, Any]) -> Finding:
+    """What its servers are, and whether one of them is too old."""
+    # A daemon of another version may not tell.
+    found = [Software(**each) for each in upstream.get("software", ())]
+    names = ", ".join(printable(f"{software.name} {software.version}") for software in found)
+    seen = f"{state}, {names or 'whose version was not told'}"
+    needed = [
+        f"{software.name} {oldest}" for software in found if (oldest := software.oldest_supported) is not None
+    ]
+    if not needed:
+        return ok("upstream", seen)
+    return warn(
+        "upstream", seen, f"upgrade to {', '.join(needed)} or later: nothing is tried with older servers"
+    )
 
 
 def _fault(upstream: dict[str, Any]) -> str | None:

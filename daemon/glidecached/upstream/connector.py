@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from valkey.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from valkey.exceptions import AuthenticationError, ResponseError, ValkeyError
 
+from glidecached.upstream.software import Software, from_hello, from_info
 from glidecached.upstream.tls import connection_options
 
 if TYPE_CHECKING:
@@ -40,12 +41,16 @@ class ConnectError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A connected, authenticated, non-blocking socket, whose database is selected. `close` it exactly once."""
+    """A connected, authenticated, non-blocking socket, whose database is selected. `close` it exactly once.
+
+    `software` is what the server said that it is, if it did.
+    """
 
     socket: socket.socket
     address: Address
     resp_version: int
     _owner: Any
+    software: Software | None = None
 
     def close(self) -> None:
         """Close the socket. Never raises."""
@@ -139,10 +144,10 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
     # Any: valkey-py's connections are partly untyped.
     kind: Any
     if address.is_unix:
-        kind = UnixDomainSocketConnection
+        kind = _UnixConnection
         options["path"] = address.host
     else:
-        kind = Connection if credentials.tls is None else SSLConnection
+        kind = _TcpConnection if credentials.tls is None else _TlsConnection
         options |= {
             "host": address.host,
             "port": address.port,
@@ -152,7 +157,42 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
     with connection_options(credentials.tls) as tls_options:
         connection = kind(**options, **tls_options)
         connection.connect()
-    return Channel(connection._sock, address, resp_version, connection)
+    software = connection.software if resp_version == _RESP3 else _ask_for_software(connection)
+    return Channel(connection._sock, address, resp_version, connection, software)
+
+
+class _Greeted:
+    """Keeps what the server says of itself in the handshake, which valkey-py reads and forgets."""
+
+    software: Software | None = None
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        parent: Any = super()
+        response = parent.read_response(*arguments, **options)
+        if self.software is None:
+            self.software = from_hello(response)
+        return response
+
+
+class _TcpConnection(_Greeted, Connection):
+    pass
+
+
+class _TlsConnection(_Greeted, SSLConnection):
+    pass
+
+
+class _UnixConnection(_Greeted, UnixDomainSocketConnection):
+    pass
+
+
+def _ask_for_software(connection: Any) -> Software | None:
+    """Without HELLO, where the server allows the question."""
+    connection.send_command("INFO", "server")
+    try:
+        return from_info(connection.read_response())
+    except ResponseError:
+        return None
 
 
 def _is_primary(channel: Channel) -> bool:

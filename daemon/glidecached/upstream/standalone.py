@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.call import BatchCall, Call
     from glidecached.upstream.identity import Address, Target
     from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.software import Software
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class StandaloneUpstream:
         self._replicas: ReplicaReads | None = None
         self._links: list[StandaloneUpstream] = []
         self._tally = tally or Tally()
+        self._software: Software | None = None
         self._submitted = 0
         self._failed = 0
         self.connections_made = 0
@@ -76,6 +78,12 @@ class StandaloneUpstream:
     def connected(self) -> bool:
         """Whether the multiplexed connection stands."""
         return self._connection is not None
+
+    @property
+    def software(self) -> list[Software]:
+        """What its servers said that they are, when they were last connected to; each but once."""
+        found = [self._software, *(link._software for link in self._links)]
+        return list(dict.fromkeys(software for software in found if software is not None))
 
     @property
     def silent_ms(self) -> float:
@@ -161,6 +169,7 @@ class StandaloneUpstream:
             "addresses": [str(address) for address in self.target.addresses],
             "database": self.target.database,
             "connected_to": str(self.address) if self.connected else None,
+            "software": [software._asdict() for software in self.software],
             "last_error": self.last_error,
             "sessions": self.sessions,
             "requests": self._submitted,
@@ -266,6 +275,7 @@ class StandaloneUpstream:
         self.proved = True
         self.last_error = None
         self.address = result.address
+        self._software = result.software
         self._connected_ns = time.monotonic_ns()
         self._tally.reconnects += self.connections_made > 0
         self.connections_made += 1

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache import Batch, ClosingError, RequestError, ServerCredentials
+from glidecache_shared import protocol
 from support.caches import new_cache
 from support.clients import at
 from support.valkey_server import HOST, LIMITED_CLIENT_COMMANDS
+from support.wire import WireClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from support.valkey_server import ValkeyServer
 
 ONLY_RESP2 = 'rename-command HELLO ""'
+SILENT = "neither HELLO nor INFO"
 
 RESTRICTIONS = {
     "an access list": [LIMITED_CLIENT_COMMANDS],
@@ -29,8 +32,18 @@ RESTRICTIONS = {
         "user default on nopass ~* &* -@all +hello +get +set +hgetall +hset +smembers +sadd +mget +multi +exec +blpop"
     ],
     "commands that are missing": [ONLY_RESP2, 'rename-command CLIENT ""', 'rename-command ROLE ""'],
+    SILENT: [ONLY_RESP2, "user default on nopass ~* &* +@all -info"],
     "commands with other names": ["rename-command CLIENT secret-client", "rename-command ROLE secret-role"],
 }
+
+
+def software_of(daemon: Daemon, server: ValkeyServer) -> list[tuple[str, str]]:
+    """What the daemon knows of a server, as names and versions."""
+    with WireClient(daemon.runtime_dir) as wire:
+        wire.hello()
+        upstreams = wire.request(protocol.STATS)["upstreams"]
+    (upstream,) = [each for each in upstreams if each["addresses"] == [f"{HOST}:{server.port}"]]
+    return [(each["name"], each["version"]) for each in upstream["software"]]
 
 
 @pytest.mark.parametrize("restriction", RESTRICTIONS)
@@ -56,6 +69,8 @@ def test_c16_restricted_servers_are_served_in_silence(
     assert client.call("exec", batch, raise_on_error=True) == [b"v"]
     assert client.call("custom_command", ["BLPOP", "nothing", "0.01"]) is None
     assert client.metrics().hit_rate > 0
+    told = {name for name, _ in software_of(daemon, server)}
+    assert told == (set() if restriction == SILENT else {"valkey"})
     about_it = [line for line in daemon.log_text()[seen:].splitlines() if str(server.port) in line]
     assert any("connected" in line for line in about_it)
     assert not [line for line in about_it if not re.search(r" level=(debug|info) ", line)]

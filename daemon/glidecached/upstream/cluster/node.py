@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.identity import Address
     from glidecached.upstream.options import UpstreamOptions
     from glidecached.upstream.replicas import ReplicaReads
+    from glidecached.upstream.software import Software
     from glidecached.upstream.tally import Tally
 
 
@@ -98,6 +99,11 @@ class Nodes:
     def proved(self) -> bool:
         """Whether a node has accepted the target's credentials, and not refused them since."""
         return any(node.link.proved for node in self)
+
+    @property
+    def software(self) -> list[Software]:
+        """What the nodes said that they are; each but once."""
+        return list(dict.fromkeys(software for node in self for software in node.link.software))
 
     def keep_connected(self, sessions: int) -> None:
         """Nodes that were lost are connected to again as long as there are sessions."""

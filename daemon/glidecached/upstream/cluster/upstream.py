@@ -143,6 +143,7 @@ class ClusterUpstream:
             "addresses": [str(address) for address in self.target.addresses],
             "database": self.target.database,
             "connected_to": ", ".join(connected) or None,
+            "software": [software._asdict() for software in self._nodes.software],
             "last_error": self.last_error,
             "sessions": self._sessions,
             "requests": self._submitted,
