@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from glidecached.cli.operator import main
+from glidecached.doctor.finding import Status
+from glidecached.doctor.patient import Configuration, Contact, Patient
+from glidecached.doctor.pools import check_entries, check_orphans, check_permissions
 from glidecached.doctor.process import memory_limit_bytes
 from glidecached.doctor.service import judge_unit
 from support.caches import new_cache
@@ -123,6 +127,7 @@ def test_nothing_fails_where_all_is_well(used_daemon: Daemon, unique_name: str) 
     for check in ("clock", "pool permissions", "orphaned files"):
         assert only(findings, check)["status"] == "ok", findings[check]
     assert {finding["status"] for finding in findings["upstream"]} == {"ok"}
+    assert any(re.search(r"connected to .*, valkey \d+\.\d+", one["seen"]) for one in findings["upstream"])
     assert str(used_daemon.configuration) in only(findings, "configuration")["seen"]
     assert f"cache {unique_name}: 3 sound" in [finding["seen"] for finding in findings["entries"]]
 
@@ -150,6 +155,17 @@ def test_a_password_that_others_can_read_fails(open_directory: Path, tmp_path: P
     configuration.write_text(f'[upstreams.default]\naddresses = ["{HOST}:1"]\npassword_file = "{password}"\n')
     for mode, status in ((0o604, "fail"), (0o600, "ok"), (0o640, "ok")):
         password.chmod(mode)
+        finding = only(examine("--runtime-dir", tmp_path, "--config", configuration), "secrets")
+        assert (finding["status"], f"{mode:04o}" in finding["seen"]) == (status, True), finding
+
+
+def test_a_certificate_that_others_can_replace_fails(open_directory: Path, tmp_path: Path) -> None:
+    authority = open_directory / "ca.pem"
+    authority.touch()
+    configuration = tmp_path / "glidecached.toml"
+    configuration.write_text(f'[upstreams.default]\naddresses = ["{HOST}:1"]\ntls_ca_file = "{authority}"\n')
+    for mode, status in ((0o646, "fail"), (0o644, "ok")):
+        authority.chmod(mode)
         finding = only(examine("--runtime-dir", tmp_path, "--config", configuration), "secrets")
         assert (finding["status"], f"{mode:04o}" in finding["seen"]) == (status, True), finding
 
@@ -217,6 +233,32 @@ def test_files_of_no_pool_are_named(used_daemon: Daemon) -> None:
     orphan.unlink()
     assert finding["status"] == "warn"
     assert finding["seen"].endswith(f": {orphan.name}")
+
+
+def test_a_generation_that_is_being_filled_is_no_orphan_and_one_of_before_is(used_daemon: Daemon) -> None:
+    file_id, generation, _ = next(used_daemon.pool_dir.glob("*.pool")).name.split(".")
+    for number, status in ((int(generation) + 10_000, "ok"), (0, "warn")):
+        path = used_daemon.pool_dir / f"{file_id}.{number}.board"
+        path.write_bytes(bytes(4096))
+        finding = only(examine("--runtime-dir", used_daemon.runtime_dir), "orphaned files")
+        path.unlink()
+        assert finding["status"] == status, finding
+
+
+def test_who_is_not_told_the_files_names_skips_them() -> None:
+    cache = {"name": "catalog", "id": None, "generation": 1}
+    patient = Patient(
+        configuration=Configuration(path=None, config=None),
+        runtime_dir="/nowhere",
+        pool_dir=Path("/nowhere"),
+        contact=Contact(stats={"caches": [cache]}, pool_files=("named-1.1.pool",)),
+    )
+    for check in (check_permissions, check_orphans, check_entries):
+        (finding,) = check(patient)
+        assert (finding.status, finding.advice) == (
+            Status.SKIPPED,
+            "run doctor as root or as the daemon's user",
+        )
 
 
 def test_a_pool_that_others_can_write_fails(used_daemon: Daemon) -> None:

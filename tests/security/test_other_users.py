@@ -12,6 +12,7 @@ from glidecache_shared import protocol
 from security import attacks
 from security.conftest import LISTED, MATE, MEMBER, STRANGER, TEAM
 from support.users import User
+from support.wire import WireClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +35,10 @@ def connect(worker: Worker, daemon: OwnedDaemon, cache: ClientSideCache | None =
 
 def files_of(daemon: OwnedDaemon, name: str) -> dict[str, Path]:
     """The pool's files of one cache, by their suffixes."""
-    from glidecached.pools.origin import PoolKey
-
-    file_id = PoolKey(name, None).file_id
+    with WireClient(daemon.runtime_dir) as wire:
+        wire.hello()
+        caches = wire.request(protocol.STATS)["caches"]
+    (file_id,) = [cache["file_id"] for cache in caches if cache["name"] == name]
     return {path.suffix[1:]: path for path in daemon.pool_dir.glob(f"{file_id}.*")}
 
 

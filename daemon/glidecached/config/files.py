@@ -6,6 +6,12 @@ import os
 import stat
 from pathlib import Path
 
+SECRET_KEYS = ("password_file", "tls_key_file")
+"""The keys of an upstream that name a secret's file."""
+
+PUBLIC_KEYS = ("tls_ca_file", "tls_cert_file")
+"""Those that name a file that others may read."""
+
 
 class ExposedFileError(Exception):
     """Others have a right to the file that they must not have: `args[0]` says which, and what would be right."""
@@ -19,12 +25,19 @@ def read_file(path: str, *, secret: bool) -> bytes:
     """
     with Path(path).open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
-        exposed = mode & (stat.S_IROTH | stat.S_IWOTH if secret else stat.S_IWOTH)
-        if exposed and _is_reachable_by_others(path):
-            verb = "read" if exposed & stat.S_IROTH else "write"
+        verb = exposure(path, mode, secret=secret)
+        if verb is not None:
             message = f"other users can {verb} it (mode {stat.S_IMODE(mode):04o}); chmod o= {path}"
             raise ExposedFileError(message)
         return file.read()
+
+
+def exposure(path: str, mode: int, *, secret: bool) -> str | None:
+    """What others can do with a file of that mode, and must not: `"read"` or `"write"` it; None where all is well."""
+    exposed = mode & (stat.S_IROTH | stat.S_IWOTH if secret else stat.S_IWOTH)
+    if not exposed or not _is_reachable_by_others(path):
+        return None
+    return "read" if exposed & stat.S_IROTH else "write"
 
 
 def _is_reachable_by_others(path: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from glidecached.access import Access, find_gid, find_uid
-from glidecached.config.files import ExposedFileError, read_file
+from glidecached.config.files import SECRET_KEYS, ExposedFileError, read_file
 from glidecached.config.resolved import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
 from glidecached.pools.settings import PoolSettings
@@ -225,8 +225,7 @@ class _Resolver:
             )
             return None
         ca, certificate, key = (
-            self._read(f"{section} {name}", path, secret=name == "tls_key_file")
-            for name, path in files.items()
+            self._read(f"{section} {name}", path, secret=name in SECRET_KEYS) for name, path in files.items()
         )
         tls = TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
         try:

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glidecached.config.files import PUBLIC_KEYS, SECRET_KEYS, exposure
 from glidecached.doctor.finding import fail, ok, skipped
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from glidecached.doctor.finding import Finding
     from glidecached.doctor.patient import Patient
 
-_SECRETS = ("password_file", "tls_key_file")
 _DENIED = os.strerror(13)
+_AS_WHO = "run doctor as root or as the daemon's user"
 
 
 def check_configuration(patient: Patient) -> Iterator[Finding]:
@@ -29,7 +30,7 @@ def check_configuration(patient: Patient) -> Iterator[Finding]:
         yield ok("configuration", f"{path}: correct")
     elif os.geteuid() != 0 and all(_DENIED in fault for fault in faults):
         # What the daemon's user may read, another one need not.
-        yield skipped("configuration", "; ".join(faults), "run doctor as root or as the daemon's user")
+        yield skipped("configuration", "; ".join(faults), _AS_WHO)
     else:
         for fault in faults:
             yield fail(
@@ -38,20 +39,26 @@ def check_configuration(patient: Patient) -> Iterator[Finding]:
 
 
 def check_secrets(patient: Patient) -> Iterator[Finding]:
-    """Passwords and keys are nobody's but the daemon's."""
-    for place, path in _secrets(patient.configuration.path):
-        mode = path.stat().st_mode
+    """Passwords and keys are nobody's but the daemon's, and nobody else says who a server must be."""
+    for key, place, path in _files(patient.configuration.path):
+        try:
+            mode = path.stat().st_mode
+            verb = exposure(str(path), mode, secret=key in SECRET_KEYS)
+        except FileNotFoundError:
+            continue  # `check_configuration` tells
+        except OSError as error:
+            yield skipped("secrets", f"{place} {path}: {error.strerror}", _AS_WHO)
+            continue
         seen = f"{place} {path}: mode {stat.S_IMODE(mode):04o}"
-        if mode & (stat.S_IROTH | stat.S_IWOTH) and _is_reachable_by_others(path):
-            yield fail(
-                "secrets", f"{seen}, other users can reach it", f"chmod o= {path}, and change the secret"
-            )
-        else:
+        if verb is None:
             yield ok("secrets", seen)
+        else:
+            change = ", and change the secret" if key in SECRET_KEYS else ""
+            yield fail("secrets", f"{seen}, other users can {verb} it", f"chmod o= {path}{change}")
 
 
-def _secrets(path: Path | None) -> Iterator[tuple[str, Path]]:
-    """What the file names, even where the rest of it is wrong."""
+def _files(path: Path | None) -> Iterator[tuple[str, str, Path]]:
+    """What the file names, even where the rest of it is wrong: each with its key, and where that stands."""
     if path is None:
         return
     try:
@@ -60,11 +67,7 @@ def _secrets(path: Path | None) -> Iterator[tuple[str, Path]]:
         return  # `check_configuration` tells
     tables = upstreams.items() if isinstance(upstreams, dict) else ()
     for name, table in tables:
-        for key in _SECRETS:
+        for key in (*SECRET_KEYS, *PUBLIC_KEYS):
             given = table.get(key) if isinstance(table, dict) else None
-            if isinstance(given, str) and Path(given).exists():
-                yield f"[upstreams.{name}] {key}", Path(given)
-
-
-def _is_reachable_by_others(path: Path) -> bool:
-    return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)
+            if isinstance(given, str):
+                yield key, f"[upstreams.{name}] {key}", Path(given)

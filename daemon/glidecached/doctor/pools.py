@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from glidecached.cli.units import printable
 from glidecached.doctor.finding import fail, ok, skipped, warn
 from glidecached.pools.leftovers import POOL_SUFFIXES
-from glidecached.pools.origin import PoolKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,12 +17,16 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 5
 _AS_WHO = "run doctor as root or as the daemon's user"
+_NOT_TOLD = "the daemon tells root, its own user and admin_users what the files are called"
 
 
 def check_permissions(patient: Patient) -> Iterator[Finding]:
     """Nobody but the daemon writes a pool; nobody outside its group counts on a board."""
     caches, process = patient.contact.stats.get("caches", ()), patient.contact.process
     wrong = []
+    if not _names_are_told(patient):
+        yield skipped("pool permissions", _NOT_TOLD, _AS_WHO)
+        return
     for cache in caches:
         for suffix, forbidden in (
             (".pool", stat.S_IWGRP | stat.S_IWOTH),
@@ -67,10 +70,14 @@ def check_orphans(patient: Patient) -> Iterator[Finding]:
             "orphaned files", f"{len(found)} pool files wait for the next daemon, which keeps or removes them"
         )
         return
-    owned = {f"{_stem(cache)}{suffix}" for cache in contact.stats["caches"] for suffix in POOL_SUFFIXES}
-    owned |= {f"{_file_id(cache)}.lease" for cache in contact.stats["caches"]}
+    if not _names_are_told(patient):
+        yield skipped("orphaned files", _NOT_TOLD, _AS_WHO)
+        return
+    generations = {cache["file_id"]: cache["generation"] for cache in contact.stats["caches"]}
     # What is gone by now was being replaced.
-    orphans = [name for name in found if name not in owned and (patient.pool_dir / name).exists()]
+    orphans = [
+        name for name in found if not _is_owned(name, generations) and (patient.pool_dir / name).exists()
+    ]
     if orphans:
         advice = "restart the daemon, which removes them; or rm them if they are yours"
         yield warn("orphaned files", f"{patient.pool_dir}: {_some(orphans)}", advice)
@@ -89,6 +96,9 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
     caches = patient.contact.stats.get("caches", ())
     if not caches:
         yield skipped("entries", "no cache is in use")
+    elif not _names_are_told(patient):
+        yield skipped("entries", _NOT_TOLD, _AS_WHO)
+        return
     for cache in caches:
         label = f"cache {printable(cache['name'] or cache['id'])}"
         stem = str(patient.pool_dir / _stem(cache))
@@ -118,12 +128,21 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
                 yield ok("entries", f"{label}: {found.sound} sound{unsettled}")
 
 
-def _file_id(cache: dict[str, Any]) -> str:
-    return PoolKey(cache["name"], cache["id"]).file_id
+def _names_are_told(patient: Patient) -> bool:
+    """Whether the daemon has told what the files of its pools are called: it tells those who may see keys."""
+    return all("file_id" in cache for cache in patient.contact.stats.get("caches", ()))
 
 
 def _stem(cache: dict[str, Any]) -> str:
-    return f"{_file_id(cache)}.{cache['generation']}"
+    return f"{cache['file_id']}.{cache['generation']}"
+
+
+def _is_owned(name: str, generations: dict[str, int]) -> bool:
+    """Whether a pool's file is of the generation in use, or of the next one, which may be being filled."""
+    file_id, *number, _suffix = name.split(".")
+    if file_id not in generations:
+        return False
+    return not number or (number[0].isdigit() and int(number[0]) >= generations[file_id])
 
 
 def _some(names: list[str]) -> str:

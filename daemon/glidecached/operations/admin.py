@@ -13,6 +13,7 @@ from glidecache_shared.protocol import (
 )
 from glidecached.front.front import MalformedError
 from glidecached.operations.arguments import need, need_fields
+from glidecached.pools.origin import PoolKey
 from glidecached.pools.registry import UnknownCacheError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _MOST_KEY_BYTES = 256
 class AdminOperations:
     """For the loop's thread. `about` is what HELLO and PING tell; `stats` makes STATS' map.
 
-    Only root, the daemon's own user and `admin_uids` may flush, drop, and see keys (architecture 12).
+    Only root, the daemon's own user and `admin_uids` may flush, drop, and see keys and files' names (architecture 12).
     """
 
     def __init__(
@@ -64,9 +65,14 @@ class AdminOperations:
         request.reply(self._about)
 
     def stats(self, request: Request, body: list[Any]) -> None:
-        """STATS: all numbers at once."""
+        """STATS: all numbers at once; and to those who may see keys, what the pools' files are called."""
         need_fields(body)
-        request.reply(self._stats())
+        numbers = self._stats()
+        if self._administers(request):
+            file_ids = self._pools.file_ids()
+            for cache in numbers["caches"]:
+                cache["file_id"] = file_ids[PoolKey(cache["name"], cache["id"])]
+        request.reply(numbers)
 
     def flush(self, request: Request, body: list[Any]) -> None:
         """FLUSH: remove all entries of one cache; how many there were."""
@@ -107,9 +113,12 @@ class AdminOperations:
                 entries = [entry._asdict() for entry in pool.hottest(body[1], _MOST_KEY_BYTES)]
                 request.reply({"eviction_policy": pool.settings.eviction_policy, "entries": entries})
 
+    def _administers(self, request: Request) -> bool:
+        return request.peer.uid in self.admin_uids | {0, os.geteuid()}
+
     def _admitted_label(self, request: Request, label: Any) -> str | None:
         need(label, str, "cache_name")
-        if request.peer.uid not in self.admin_uids | {0, os.geteuid()}:
+        if not self._administers(request):
             request.fail(ERROR_FORBIDDEN, "only root, the daemon's own user and admin_users may do this")
             return None
         return str(label)

@@ -24,12 +24,7 @@ class PoolLease:
 
     def __init__(self, directory: Path, file_id: str, access: Access, inherited: int | None = None) -> None:
         self.path = directory / f"{file_id}.lease"
-        if inherited is None:
-            # A dropped pool's, which its last holders may still have open.
-            self.path.unlink(missing_ok=True)
-            self._descriptor = lease.create(str(self.path), PRIVATE_MODE)
-        else:
-            self._descriptor = inherited
+        self._descriptor = lease.create(str(self.path), PRIVATE_MODE) if inherited is None else inherited
         try:
             self.permit(access)
         except (OSError, PermissionsError):

@@ -47,24 +47,28 @@ class Leftovers:
         self._directory = directory
         self.last_generation = 0
         """The highest number of any generation here: new ones go on from it."""
-        self._by_file_id: dict[str, Leftover] = {}
-        for file_id, generation in self._find_generations().items():
+        self._by_key: dict[PoolKey, Leftover] = {}
+        # Of two with one key, which no daemon leaves, the later one counts.
+        for file_id, generation in sorted(self._find_generations().items(), key=lambda found: found[1]):
             leftover = self._open(file_id, generation)
             if leftover is not None:
-                self._by_file_id[file_id] = leftover
+                earlier = self._by_key.pop(leftover.origin.key, None)
+                if earlier is not None:
+                    lease.Lease(earlier.lease).close()
+                self._by_key[leftover.origin.key] = leftover
         self._sweep()
 
     def claim(self, key: PoolKey) -> Leftover | None:
         """The pool of that key, if there is one: it is the caller's now."""
-        return self._by_file_id.pop(key.file_id, None)
+        return self._by_key.pop(key, None)
 
     def unclaimed(self) -> list[Leftover]:
         """What nobody has claimed yet, named pools first: they outlive their holders."""
-        return sorted(self._by_file_id.values(), key=lambda leftover: leftover.origin.key.name is None)
+        return sorted(self._by_key.values(), key=lambda leftover: leftover.origin.key.name is None)
 
     def discard(self, leftover: Leftover) -> None:
         """Tell the readers of a pool to leave it, and remove it."""
-        self._by_file_id.pop(leftover.file_id, None)
+        self._by_key.pop(leftover.origin.key, None)
         lease.Lease(leftover.lease).close()
         remove_generation(self._directory, leftover.file_id, leftover.generation)
         (self._directory / f"{leftover.file_id}.lease").unlink(missing_ok=True)
@@ -89,16 +93,16 @@ class Leftovers:
         except OSError:
             return None
         origin = decode_origin(os.pread(descriptor, _MAX_ORIGIN_BYTES, 0))
-        if origin is None or origin.key.file_id != file_id:
+        if origin is None:
             lease.Lease(descriptor).close()
             return None
         return Leftover(file_id, generation, descriptor, origin)
 
     def _sweep(self) -> None:
         """Remove the files of pools that are not in question: half made, of an earlier generation, without a lease."""
-        kept = {f"{leftover.file_id}.lease" for leftover in self._by_file_id.values()} | {
+        kept = {f"{leftover.file_id}.lease" for leftover in self._by_key.values()} | {
             f"{leftover.file_id}.{leftover.generation}{suffix}"
-            for leftover in self._by_file_id.values()
+            for leftover in self._by_key.values()
             for suffix in (".pool", ".board", ".state")
         }
         for path in self._directory.iterdir():

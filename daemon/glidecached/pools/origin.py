@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import secrets
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
@@ -23,11 +23,14 @@ class PoolKey(NamedTuple):
     def __str__(self) -> str:
         return f"cache {self.name!r}" if self.name is not None else f"cache object {self.cache_id}"
 
-    @property
-    def file_id(self) -> str:
-        """A file name of our own making: what clients call their pools never becomes a path."""
+    def new_file_id(self) -> str:
+        """A name for the files of a pool of this key, of our own making: what clients call it never becomes a path.
+
+        Nobody can guess it. Files without a list are readable for the daemon's group, but by name alone, and names are
+        told to those who may join.
+        """
         kind = "named" if self.name is not None else "unnamed"
-        return f"{kind}-{hashlib.sha256(repr(tuple(self)).encode()).hexdigest()[:24]}"
+        return f"{kind}-{secrets.token_hex(12)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

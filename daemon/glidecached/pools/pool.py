@@ -67,12 +67,12 @@ class Pool:
         self._coming = settings
         self._files_are_for = admission
         """Who may have mapped the files in use."""
-        self._file_id = key.file_id if leftover is None else leftover.file_id
+        self.file_id = key.new_file_id() if leftover is None else leftover.file_id
         making = self._making(settings)
         store = None if leftover is None else take_over(leftover, self._origin(), directory, making)
         self._store = store or PoolStore.create(
             str(directory),
-            self._file_id,
+            self.file_id,
             generation,
             pool_mode=PRIVATE_MODE,
             board_mode=PRIVATE_MODE,
@@ -81,7 +81,7 @@ class Pool:
         try:
             self._permit()
             self._lease = PoolLease(
-                directory, self._file_id, admission.access, None if leftover is None else leftover.lease
+                directory, self.file_id, admission.access, None if leftover is None else leftover.lease
             )
         except (OSError, PermissionsError):
             self._store.unlink()
@@ -168,7 +168,7 @@ class Pool:
             self._renewal = Renewal(
                 self._store,
                 self._directory,
-                self._file_id,
+                self.file_id,
                 generation,
                 making=self._making(settings),
                 access=self.admission.access,

@@ -176,6 +176,10 @@ class PoolRegistry:
             for pool in self._stock
         ]
 
+    def file_ids(self) -> dict[PoolKey, str]:
+        """What the files of all pools are called: for those alone who may open any of them."""
+        return {pool.key: pool.file_id for pool in self._stock}
+
     def close(self) -> None:
         """Leave all pools to the next daemon, or end them: then readers leave at once, and the files are removed."""
         self._stock.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from glidecached.config.files import PUBLIC_KEYS, SECRET_KEYS
 from glidecached.config.load import read, resolve
 from glidecached.reload.plan import Difference, Plan, compare
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from glidecached.config.resolved import Config, NamedUpstream
     from glidecached.config.schema import File
 
-_SECRET_FILES = ("password_file", "tls_ca_file", "tls_cert_file", "tls_key_file")
+_FILES = (*SECRET_KEYS, *PUBLIC_KEYS)
 
 
 class Source:
@@ -58,10 +59,10 @@ def _settle(plan: Plan, before: NamedUpstream, upstream: NamedUpstream) -> Named
     keeps = before.target.mode == upstream.target.mode and before.target.identity == upstream.target.identity
     told = {each.key for each in (*plan.changed, *plan.kept) if each.table == table}
     if keeps:
-        if not told.intersection(_SECRET_FILES):
+        if not told.intersection(_FILES):
             plan.reread.append(f"[{table}] the files of its credentials have new contents")
         return upstream
-    moved = [each for each in plan.changed if each.table == table and each.key in _SECRET_FILES]
+    moved = [each for each in plan.changed if each.table == table and each.key in _FILES]
     plan.changed = [each for each in plan.changed if each not in moved]
     plan.kept += moved or [Difference(table, "identity", before.target.identity, upstream.target.identity)]
     form = plan.form.upstreams.get(upstream.name)

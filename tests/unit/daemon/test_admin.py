@@ -22,6 +22,7 @@ from glidecached.pools.settings import PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from glidecached.pools.registry import PoolRegistry
 
@@ -123,6 +124,19 @@ def test_admins_see_the_hottest_keys_and_others_do_not(
     assert [(entry["key"], entry["key_bytes"]) for entry in told["entries"]] == [(b"K" * 256, 300), (b"k", 1)]
     admin.hottest(refused, ["catalog", 10])
     assert requests.error(refused)[0] == ERROR_FORBIDDEN
+
+
+def test_admins_learn_what_files_are_called_and_others_do_not(
+    registry: PoolRegistry, requests: Any, tmp_path: Path
+) -> None:
+    """A file without a list can be opened by the daemon's whole group: by those who know its name."""
+    admin = AdminOperations(ABOUT, lambda: {"caches": registry.stats()}, registry, frozenset({ADMIN_UID}))
+    told, untold = requests(uid=ADMIN_UID), requests(uid=STRANGER_UID)
+    admin.stats(told, [])
+    admin.stats(untold, [])
+    (cache,) = requests.value(told)["caches"]
+    assert (tmp_path / f"{cache['file_id']}.{cache['generation']}.pool").exists()
+    assert cache["file_id"] not in repr(requests.value(untold))
 
 
 @pytest.mark.parametrize("count", [0, 101, "5", True])

@@ -396,3 +396,33 @@ def test_one_pool_that_cannot_be_left_does_not_keep_the_others(
 def test_the_rest_of_a_longer_description_does_not_count() -> None:
     origin = PoolOrigin(key=NAMED, identity=identity(), settings=settings(), configured=True)
     assert decode_origin(origin.encode() + b'"left over"}\n') == origin
+
+
+def test_the_name_of_a_pools_files_cannot_be_guessed_and_is_found_again(
+    start: Callable[..., PoolRegistry], tmp_path: Path
+) -> None:
+    first = start()
+    first.join(NAMED, identity(), settings())
+    names = {next(tmp_path.glob("*.lease")).name}
+    first.close()
+    second = start()
+    assert {path.name for path in tmp_path.glob("*.lease")} == names
+    for _ in range(3):
+        second.drop("catalog")
+        second.join(NAMED, identity(), settings())
+        names |= {path.name for path in tmp_path.glob("*.lease")}
+    assert len(names) == 4
+
+
+def test_of_two_leftovers_with_one_key_the_later_counts(
+    start: Callable[..., PoolRegistry], tmp_path: Path
+) -> None:
+    first = start()
+    first.join(NAMED, identity(), settings()).store(b"k", STRING, b"old", 1)
+    first.close()
+    for path in list(tmp_path.iterdir()):
+        name = path.name.replace(path.name.partition(".")[0], f"named-{'0' * 24}")
+        (tmp_path / name).write_bytes(path.read_bytes())
+    second = start()
+    second.drop("catalog")
+    assert list(tmp_path.iterdir()) == []
