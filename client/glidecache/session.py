@@ -218,7 +218,13 @@ class Session:
                 self.check_open()
                 self._next_worn_ns = time.monotonic_ns() + _WORN_INTERVAL_NS
                 # Whether the upstream is there shows with the command: hits must come back without it (contract C24).
-                await self._attach(channel, hello, deadline_ns, {**self._settings.spec, "lazy_connect": True})
+                spec = {**self._settings.spec, "lazy_connect": True}
+                before = self._attachment
+                if before is not None and before.instance_id == hello.instance_id:
+                    spec["follows"] = (
+                        before.session_id
+                    )  # what this client has written there counts (contract C22)
+                await self._attach(channel, hello, deadline_ns, spec)
                 attachment = self._attachment
                 if attachment is None:
                     self.check_open()

@@ -163,7 +163,7 @@ class Server:
             max_message_bytes=settings.max_message_bytes,
         )
         self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
-        attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions)
+        attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions, next_number)
         data = DataOperations(self._sessions, next_number)
         watching = WatchOperations(loop, self._sessions, next_number)
         self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)

@@ -37,6 +37,7 @@ class Session:
         "_first_read",
         "awaits_proof",
         "floor",
+        "pid",
         "pool",
         "processes",
         "read_from",
@@ -68,6 +69,8 @@ class Session:
         self.read_from = read_from
         self._first_read = 0
         self.floor = 0
+        self.pid = 0
+        """The process that made it; forks go on with it."""
         self.used_ns = time.monotonic_ns()
         self.watches: dict[int, Watch] = {}
         self.processes: set[int] = set()
@@ -83,6 +86,13 @@ class Session:
             self._first_read = next_number()
         floor = max(self.floor, self._first_read)
         self.upstream.submit_read(call, floor, primary_too=self.read_from == ALL_NODES)
+
+    def is_for(
+        self, upstream: Upstream, pool: Pool | None, upstream_name: str | None, read_from: str
+    ) -> bool:
+        """Whether a new session with these would be the same."""
+        mine = (self.upstream, self.pool, self.upstream_name, self.read_from)
+        return not self.outdated and mine == (upstream, pool, upstream_name, read_from)
 
     @property
     def outdated(self) -> bool:
@@ -150,6 +160,11 @@ class Sessions:
         session.used_ns = now_ns
         self._by_id.move_to_end(session_id)
         return session
+
+    def known(self, session_id: int, uid: int) -> Session | None:
+        """The session, if there is one and it is that user's, also where its client has to attach again."""
+        session = self._by_id.get(session_id)
+        return session if session is not None and session.uid == uid else None
 
     def close(self, session_id: int, uid: int) -> None:
         """Forget the session, if it is that user's; one that is not known is closed already."""

@@ -25,12 +25,14 @@ from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.tls import TlsMaterialError, check
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from glidecached.config.resolved import Config, NamedUpstream
     from glidecached.front.request import Request
     from glidecached.loop import Loop
     from glidecached.pools.pool import Pool
     from glidecached.pools.registry import PoolRegistry
-    from glidecached.session import Sessions
+    from glidecached.session import Session, Sessions
     from glidecached.upstream.base import Upstream
     from glidecached.upstream.directory import Upstreams
     from glidecached.upstream.identity import Target
@@ -47,13 +49,23 @@ class AttachOperations:
     session without a pool; when its credentials have proved valid, that session is forgotten, and the client attaches
     again.
 
+    A client that attaches again, because its pool's generation or its session has ended, goes on with the session that
+    it had, or with what that knew of its writes: no flight that was sent before them may answer it (contract C22).
+
     `config` may be set anew: clients whose attaching is under way begin again then.
     """
 
     def __init__(
-        self, loop: Loop, config: Config, upstreams: Upstreams, pools: PoolRegistry, sessions: Sessions
+        self,
+        loop: Loop,
+        config: Config,
+        upstreams: Upstreams,
+        pools: PoolRegistry,
+        sessions: Sessions,
+        next_number: Callable[[], int],
     ) -> None:
         self._loop = loop
+        self._next_number = next_number
         self.config = config
         self._upstreams = upstreams
         self._pools = pools
@@ -149,14 +161,8 @@ class AttachOperations:
         if pool is not None and not pool.admission.access.allows(request.peer):
             request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use {pool.key}")
             return
-        session = self._sessions.open(
-            request.peer.uid,
-            upstream,
-            pool,
-            awaits_proof=awaits_proof,
-            read_from=spec.read_from,
-            upstream_name=None if named is None else named.name,
-        )
+        name = None if named is None else named.name
+        session = self._open(request, spec, upstream, pool, name, awaits_proof=awaits_proof)
         session.processes.add(request.peer.pid)
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
@@ -169,6 +175,40 @@ class AttachOperations:
                 "pool": None if pool is None else pool.handout(),
             }
         )
+
+    def _open(
+        self,
+        request: Request,
+        spec: AttachSpec,
+        upstream: Upstream,
+        pool: Pool | None,
+        upstream_name: str | None,
+        *,
+        awaits_proof: bool,
+    ) -> Session:
+        """The session that the client had, if it is as good as a new one; else a new one, which knows what it wrote."""
+        peer, sessions = request.peer, self._sessions
+        before = None if spec.follows is None else sessions.known(spec.follows, peer.uid)
+        if before is not None and before.pid == peer.pid:
+            if before.is_for(upstream, pool, upstream_name, spec.read_from):
+                return before
+            sessions.close(before.session_id, peer.uid)
+        session = sessions.open(
+            peer.uid,
+            upstream,
+            pool,
+            awaits_proof=awaits_proof,
+            read_from=spec.read_from,
+            upstream_name=upstream_name,
+        )
+        session.pid = peer.pid
+        if before is not None:
+            session.floor = before.floor
+        elif spec.follows is not None:
+            session.floor = (
+                self._next_number()
+            )  # whatever it wrote in the session that is forgotten was before this
+        return session
 
     def _join(self, spec: AttachSpec, named: NamedUpstream | None, target: Target) -> Pool | None:
         if spec.configured_cache is not None:

@@ -34,6 +34,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "read_from": (str,),
     "request_timeout_ms": _OPTIONAL_NUMBER,
     "lazy_connect": (bool,),
+    "follows": _OPTIONAL_NUMBER,
     "cache": (dict, type(None)),
 }
 _TLS_FIELDS: dict[str, tuple[type, ...]] = {
@@ -59,7 +60,8 @@ class SpecError(Exception):
 class AttachSpec:
     """What a client asks for. `upstream` is a configured name, or None when it brings its own `target`.
 
-    At most one of `configured_cache` and `pool_key`, which comes with `pool_settings`, is set.
+    `follows` is the session that the client had with this daemon until now, if it had one. At most one of
+    `configured_cache` and `pool_key`, which comes with `pool_settings`, is set.
     """
 
     mode: Mode
@@ -68,6 +70,7 @@ class AttachSpec:
     read_from: str
     request_timeout_ms: int | None
     lazy_connect: bool
+    follows: int | None
     configured_cache: str | None
     pool_key: PoolKey | None
     pool_settings: PoolSettings | None
@@ -101,6 +104,7 @@ def read_spec(value: Any) -> AttachSpec:
         read_from=read_from,
         request_timeout_ms=_read_timeout(spec.get("request_timeout_ms")),
         lazy_connect=spec.get("lazy_connect", False),
+        follows=spec.get("follows"),
         configured_cache=cache[0],
         pool_key=cache[1],
         pool_settings=cache[2],

@@ -48,6 +48,7 @@ def test_a_later_daemon_is_attached_to_unseen(
     second = make_daemon(2)
     assert client.call("echo", "y") == b"y"
     assert [operation for operation, _ in second.operations(*ATTEMPTS)] == list(ATTEMPTS)
+    assert "follows" not in second.operations(protocol.ATTACH)[0][1][0]
 
 
 @pytest.mark.parametrize("code", [protocol.ERROR_UNKNOWN_SESSION, protocol.ERROR_STALE_INSTANCE])
@@ -60,6 +61,7 @@ def test_what_was_not_run_is_attached_for_and_sent_again(
     assert [body[0] for _, body in daemon.operations(protocol.COMMAND)] == [1, 2]
     again = daemon.operations(protocol.ATTACH)[1][1][0]
     assert again["lazy_connect"] is True
+    assert again["follows"] == 1
 
 
 def test_a_daemon_that_never_knows_the_session_is_not_asked_for_ever(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from glidecache_shared.protocol import (
 from glidecached.access import Access
 from glidecached.config.resolved import Config, NamedUpstream
 from glidecached.config.schema import DaemonSettings
+from glidecached.front.peers import Peer
 from glidecached.operations.attach import AttachOperations
 from glidecached.session import Sessions
 from glidecached.upstream.directory import TooManyUpstreamsError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.pools.registry import PoolRegistry
+    from glidecached.session import Session
     from glidecached.upstream.options import UpstreamOptions
 
 UID = 1000
@@ -68,11 +71,16 @@ class Reception:
         }
         config = Config(daemon=DaemonSettings(**daemon), upstreams=named)
         directory: Any = self.directory
-        self.operations = AttachOperations(loop, config, directory, registry, self.sessions)
+        self.registry = registry
+        self.numbers = itertools.count(100)
+        self.operations = AttachOperations(
+            loop, config, directory, registry, self.sessions, self.numbers.__next__
+        )
 
-    def ask(self, **spec: Any) -> Any:
+    def ask(self, *, uid: int = UID, pid: int = 1, **spec: Any) -> Any:
         """ATTACH; the open request."""
-        request = self.requests(uid=UID)
+        request = self.requests(uid=uid)
+        request.peer = Peer(uid, uid, pid)
         self.operations.attach(request, [{"mode": "standalone", **spec}])
         return request
 
@@ -235,3 +243,57 @@ def test_access_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
     assert access.allows(Peer(uid, 1, 1, groups=None))
     assert access.allows_user(uid)
     assert not access.allows_user(2**31)
+
+
+def session_of(reception: Reception, request: Any) -> Session:
+    session = reception.sessions.known(reception.requests.value(request)["session_id"], UID)
+    assert session is not None
+    return session
+
+
+def test_c22_who_attaches_again_goes_on_with_his_session(reception: Reception) -> None:
+    session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True))
+    session.floor = 7
+    again = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, follows=session.session_id))
+    assert again is session
+    assert len(reception.sessions) == 1
+
+
+def test_c22_a_new_session_knows_what_the_one_before_has_written(reception: Reception) -> None:
+    """Of a pool that has ended, and of one that is read from elsewhere: the one before is not used any more then."""
+    before = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True))
+    for floor, changed in ((7, {}), (8, {"read_from": "prefer_replica"})):
+        before.floor = floor
+        if not changed:
+            reception.registry.drop("u")
+        after = session_of(
+            reception, reception.ask(cache=CACHE, lazy_connect=True, follows=before.session_id, **changed)
+        )
+        assert after is not before
+        assert after.floor == floor
+        assert len(reception.sessions) == 1
+        before = after
+
+
+def test_c22_a_fork_gets_a_session_of_its_own_that_knows_what_both_have_written(reception: Reception) -> None:
+    parents = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, pid=1))
+    parents.floor = 7
+    request = reception.ask(cache=CACHE, lazy_connect=True, pid=2, follows=parents.session_id)
+    assert session_of(reception, request) is not parents
+    assert session_of(reception, request).floor == 7
+    assert len(reception.sessions) == 2
+
+
+def test_c22_after_a_session_that_is_forgotten_no_flight_of_before_answers(reception: Reception) -> None:
+    session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, follows=4_711))
+    assert session.floor == 100
+    assert session_of(reception, reception.ask(cache=CACHE, lazy_connect=True)).floor == 0
+
+
+def test_another_users_session_cannot_be_followed(reception: Reception) -> None:
+    session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True))
+    request = reception.ask(uid=UID + 1, cache=CACHE, lazy_connect=True, follows=session.session_id)
+    assert reception.requests.value(request)["session_id"] != session.session_id
+    assert session_of(
+        reception, reception.ask(cache=CACHE, lazy_connect=True, follows=session.session_id)
+    ) is (session)
