@@ -1,4 +1,4 @@
-"""What all tests share: what a missing system program means, and the logs of a failed test's processes."""
+"""What all tests share: a server, what a missing system program means, and the logs of a failed test's processes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.process import ChildProcess
+from support.valkey_server import ValkeyServer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 LOG_TAIL_CHARACTERS = 6_000
 
@@ -33,6 +34,22 @@ def strace() -> str:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture(scope="session")
+def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
+    """One Valkey for all tests that share a server."""
+    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def valkey(valkey_of_session: ValkeyServer) -> ValkeyServer:
+    """It, empty, its command counts at 0."""
+    valkey_of_session.reset()
+    return valkey_of_session
 
 
 @pytest.hookimpl(wrapper=True)

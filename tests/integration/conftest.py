@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
 def restricted_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
     """A server that offers no more of `CLIENT` than the smallest of the managed ones (contract C16)."""
     server = ValkeyServer(tmp_path_factory.mktemp("restricted"), LIMITED_CLIENT_COMMANDS)

@@ -75,21 +75,6 @@ def open_place() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture(scope="session")
-def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def valkey(valkey_of_session: ValkeyServer) -> ValkeyServer:
-    """The server, empty."""
-    valkey_of_session.reset()
-    return valkey_of_session
-
-
 class OwnedDaemon(Daemon):
     """A daemon of the user `OWNER`, its directories as a service manager makes them."""
 

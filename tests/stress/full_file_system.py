@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
-from glidecache_shared.pool.store import PoolFull, PoolStore
+from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.pool.succession import Succession
 
 SETTINGS: dict[str, Any] = {

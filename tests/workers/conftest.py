@@ -33,21 +33,6 @@ CATALOG = "catalog"
 
 
 @pytest.fixture(scope="session")
-def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    server = ValkeyServer(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def valkey(valkey_of_session: ValkeyServer) -> ValkeyServer:
-    """The server, empty, its command counts at 0."""
-    valkey_of_session.reset()
-    return valkey_of_session
-
-
-@pytest.fixture(scope="session")
 def daemon_of_session(
     valkey_of_session: ValkeyServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Daemon]:

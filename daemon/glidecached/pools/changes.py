@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.store import PoolFull
+from glidecache_shared.pool.errors import PoolFull
 from glidecached.pools.origin import Admission, PoolKey
 from glidecached.pools.permissions import PermissionsError
 from glidecached.pools.renewals import Renewals

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glidecache_shared import lease
-from glidecache_shared.pool.store import PoolStore, TakeOverError, retire_file
+from glidecache_shared.pool.errors import TakeOverError
+from glidecache_shared.pool.store import PoolStore, retire_file
 from glidecached.pools.origin import PoolKey, PoolOrigin, decode_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
+
+    from glidecache_shared.pool.settings import StoreSettings
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +116,7 @@ class Leftovers:
 
 
 def take_over(
-    leftover: Leftover, wanted: PoolOrigin, directory: Path, making: dict[str, Any]
+    leftover: Leftover, wanted: PoolOrigin, directory: Path, making: StoreSettings
 ) -> PoolStore | None:
     """The earlier daemon's store, for a pool as `wanted`; None where a fresh generation is needed, and nothing is left.
 

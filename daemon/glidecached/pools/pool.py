@@ -7,7 +7,8 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.store import PoolFull, PoolStore
+from glidecache_shared.pool.errors import PoolFull
+from glidecache_shared.pool.store import PoolStore
 from glidecached.flights import Flights
 from glidecached.pools.lease import PoolLease
 from glidecached.pools.leftovers import take_over
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from glidecache_shared.pool.settings import StoreSettings
     from glidecache_shared.pool.store import HotEntry
     from glidecached.pools.leftovers import Leftover
     from glidecached.pools.origin import Admission, PoolKey
@@ -89,8 +91,15 @@ class Pool:
             raise
         self._describe()
 
-    def _making(self, settings: PoolSettings) -> dict[str, Any]:
-        return {**asdict(settings), "instance_id": self._instance_id, "grace_ms": self._grace_ms}
+    def _making(self, settings: PoolSettings) -> StoreSettings:
+        return {
+            "max_cache_kb": settings.max_cache_kb,
+            "entry_ttl_ms": settings.entry_ttl_ms,
+            "eviction_policy": settings.eviction_policy,
+            "enable_metrics": settings.enable_metrics,
+            "instance_id": self._instance_id,
+            "grace_ms": self._grace_ms,
+        }
 
     def _origin(self) -> PoolOrigin:
         return PoolOrigin(

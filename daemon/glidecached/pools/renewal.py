@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glidecache_shared.pool.succession import Succession
 from glidecached.pools.permissions import PRIVATE_MODE, permit
@@ -12,6 +12,7 @@ from glidecached.pools.permissions import PRIVATE_MODE, permit
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from glidecache_shared.pool.settings import StoreSettings
     from glidecache_shared.pool.store import PoolStore
     from glidecached.access import Access
 
@@ -35,7 +36,7 @@ class Renewal:
         file_id: str,
         generation: int,
         *,
-        making: dict[str, Any],
+        making: StoreSettings,
         access: Access,
     ) -> None:
         """`making`: what `PoolStore.create` is given. `access`: who may open the new files."""

@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.store import PoolFull
+from glidecache_shared.pool.errors import PoolFull
 from glidecached.pools.permissions import PermissionsError
 from glidecached.pools.pool import Pool
 

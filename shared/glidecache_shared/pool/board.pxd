@@ -20,6 +20,9 @@ cdef inline bint before(Priority left, Priority right) noexcept nogil:
     return left.last_access_ns < right.last_access_ns
 
 
+cdef int lower_first(const void *left, const void *right) noexcept nogil
+
+
 cdef bint guarded(void (*work)(void *) noexcept nogil, void *argument) noexcept
 
 

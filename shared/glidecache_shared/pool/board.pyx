@@ -41,6 +41,14 @@ cdef extern from "<unistd.h>" nogil:
 cdef enum:
     PAGE_BYTES = 4096
 
+
+cdef int lower_first(const void *left, const void *right) noexcept nogil:
+    """Two priorities, for `qsort`."""
+    cdef Priority *a = <Priority *>left
+    cdef Priority *b = <Priority *>right
+    return -1 if before(a[0], b[0]) else (1 if before(b[0], a[0]) else 0)
+
+
 cdef struct RecordWork:
     gc_record *record
     uint64_t last_access_ns

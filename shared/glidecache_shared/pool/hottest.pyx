@@ -14,7 +14,7 @@ from libc.string cimport memset
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
-from glidecache_shared.pool.board cimport Board, Candidate, Priority, before, guarded
+from glidecache_shared.pool.board cimport Board, Candidate, Priority, before, guarded, lower_first
 from glidecache_shared.pool.layout cimport (
     GC_BLOCK_RECORDS,
     GC_COUNT_MASK,
@@ -25,7 +25,7 @@ from glidecache_shared.pool.layout cimport (
     gc_place,
     gc_record,
 )
-from glidecache_shared.pool.records cimport EntryNote, Records
+from glidecache_shared.pool.records cimport EntryNote, Records, any_number
 from glidecache_shared.pool.store cimport PoolStore
 
 cdef enum:
@@ -102,10 +102,7 @@ cdef Priority sampled_threshold(Board board, Records records, uint32_t wanted) n
     if records.count < LEAST_RECORDS or records.count // LEAST_RECORDS_PER_WANTED < wanted:
         return none
     for attempts in range(4 * SAMPLES):
-        random ^= random << 13
-        random ^= random >> 7
-        random ^= random << 17
-        record = <uint32_t>((random >> 32) * records.count >> 32)
+        record = any_number(&random, records.count)
         if records.notes[record].granule == 0:
             continue
         samples[taken] = board.priority(record)
@@ -162,12 +159,6 @@ cdef void keep(Pass *scan, Candidate candidate) noexcept nogil:
         scan.heap[at] = scan.heap[child]
         at = child
     scan.heap[at] = candidate
-
-
-cdef int lower_first(const void *left, const void *right) noexcept nogil:
-    cdef Priority *a = <Priority *>left
-    cdef Priority *b = <Priority *>right
-    return -1 if before(a[0], b[0]) else (1 if before(b[0], a[0]) else 0)
 
 
 cdef int hotter_first(const void *left, const void *right) noexcept nogil:

@@ -15,6 +15,14 @@ cdef struct EntryNote:
     uint32_t tag
 
 
+cdef inline uint32_t any_number(uint64_t *random, uint32_t count) noexcept nogil:
+    """One of `count` by chance, and the state of the chance that is not 0 (xorshift64, Marsaglia 2003) moved on."""
+    random[0] ^= random[0] << 13
+    random[0] ^= random[0] >> 7
+    random[0] ^= random[0] << 17
+    return <uint32_t>((random[0] >> 32) * count >> 32)
+
+
 cdef class Records:
     cdef gc_header *header
     cdef Board board

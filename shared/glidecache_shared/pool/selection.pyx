@@ -14,9 +14,9 @@ costs some 64 records read in sequence. Choosing it *after* or *during* the scan
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 
-from glidecache_shared.pool.board cimport Board, Candidate, Priority, before
+from glidecache_shared.pool.board cimport Board, Candidate, Priority, before, lower_first
 from glidecache_shared.pool.layout cimport GC_BLOCK_RECORDS, gc_prefetch
-from glidecache_shared.pool.records cimport NO_RECORD, Records
+from glidecache_shared.pool.records cimport NO_RECORD, Records, any_number
 
 cdef enum:
     QUANTILE = 64
@@ -30,12 +30,6 @@ cdef enum:
     # After so many candidates in a row that were touched since the scan, the others probably were too: a new scan reads
     # memory in sequence, looking at each of them does not.
     MAX_STALE = 512
-
-
-cdef int compare(const void *left, const void *right) noexcept nogil:
-    cdef Priority *a = <Priority *>left
-    cdef Priority *b = <Priority *>right
-    return -1 if before(a[0], b[0]) else (1 if before(b[0], a[0]) else 0)
 
 
 cdef inline bint same(Priority left, Priority right) noexcept nogil:
@@ -127,10 +121,7 @@ cdef class VictimSelection:
         if live <= QUANTILE:
             return
         for attempts in range(8 * wanted):
-            self.random ^= self.random << 13
-            self.random ^= self.random >> 7
-            self.random ^= self.random << 17
-            record = <uint32_t>((self.random >> 32) * self.records.count >> 32)
+            record = any_number(&self.random, self.records.count)
             if self.records.notes[record].granule == 0:
                 continue
             samples[taken] = self.board.priority(record)
@@ -139,7 +130,7 @@ cdef class VictimSelection:
                 break
         if taken < MIN_SAMPLES:
             return  # hardly any record is in use: keep them all
-        qsort(samples, taken, sizeof(Priority), compare)
+        qsort(samples, taken, sizeof(Priority), lower_first)
         self.threshold = samples[taken // QUANTILE]
 
     cdef uint32_t _scan(self, uint64_t live) noexcept:

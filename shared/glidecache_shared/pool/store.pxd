@@ -4,13 +4,11 @@ from glidecache_shared.pool.arena cimport Arena
 from glidecache_shared.pool.board cimport Board
 from glidecache_shared.pool.files cimport PoolFiles
 from glidecache_shared.pool.index cimport Index
+from glidecache_shared.pool.late_hits cimport LateHits
 from glidecache_shared.pool.layout cimport gc_found, gc_header, gc_view
 from glidecache_shared.pool.records cimport Records
 from glidecache_shared.pool.selection cimport VictimSelection
 from glidecache_shared.pool.trim cimport Trimmer
-
-
-cdef uint64_t monotonic_ns() noexcept nogil
 
 
 cdef class PoolStore:
@@ -28,12 +26,9 @@ cdef class PoolStore:
     # The bound in force, which a succession may have lowered below the files' own; what alone is larger is not stored.
     cdef uint64_t bound_bytes
     cdef uint64_t largest_bytes
-    # The board of the generation before, and its hits that have been counted, for as long as a reader may be late.
-    cdef Board late_board
-    cdef uint64_t late_hits
-    cdef uint64_t late_until_ns
+    # Of the generation before, for as long as one of its readers may be late.
+    cdef LateHits late_hits
     cdef readonly object recovery
-
 
     cdef bint _store(
         self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
@@ -46,6 +41,6 @@ cdef class PoolStore:
     cdef bytes _payload(self, gc_found *found)
     cdef void _count(self, uint64_t *counter) noexcept
     cdef void _mend_board(self) noexcept
-    cdef void inherit_hits(self, PoolStore before) noexcept
+    cdef int inherit_hits(self, PoolStore before) except -1
     cdef void _count_late_hits(self, uint64_t now) noexcept
     cdef int _check_open(self) except -1

@@ -1,17 +1,12 @@
 """Typing of the compiled store; the implementation is in `store.pyx`."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, Unpack
 
 from glidecache_shared.pool.metrics import PoolMetrics
+from glidecache_shared.pool.settings import StoreSettings
 
 Value = bytes | Mapping[bytes, bytes] | Iterable[bytes]
-
-class PoolFull(Exception):
-    """The pool's file system has no room for even an empty pool."""
-
-class TakeOverError(Exception):
-    """An earlier daemon's files cannot be gone on with: `args[0]` says why. Their readers have been told to leave."""
 
 class Recovery(NamedTuple):
     """How a store came to its entries: at once after a stop in order, else by verifying each, and dropping some."""
@@ -42,21 +37,16 @@ class PoolStore:
         pool_id: str,
         generation: int,
         *,
-        max_cache_kb: int,
-        entry_ttl_ms: int,
-        eviction_policy: str,
-        enable_metrics: bool,
-        instance_id: int,
-        grace_ms: int,
         pool_mode: int = 0o640,
         board_mode: int = 0o660,
         secret: bytes | None = None,
         now_ns: int = ...,
         opened: bool = True,
+        **settings: Unpack[StoreSettings],
     ) -> Self:
         """Make `<pool_id>.<generation>.pool` and `.board` in `directory`.
 
-        `eviction_policy` is `"LRU"` or `"LFU"`; `secret` (16 bytes; random when None) keys the hash.
+        `secret` (16 bytes; random when None) keys the hash.
         Readers refuse a pool that is not `opened`: one that a `Succession` fills.
         Raises `ValueError`, `OSError`, or `PoolFull`.
         """
@@ -68,13 +58,8 @@ class PoolStore:
         pool_id: str,
         generation: int,
         *,
-        max_cache_kb: int,
-        entry_ttl_ms: int,
-        eviction_policy: str,
-        enable_metrics: bool,
-        instance_id: int,
-        grace_ms: int,
         now_ns: int = ...,
+        **settings: Unpack[StoreSettings],
     ) -> Self:
         """Go on with the files of a daemon that is gone (architecture 14): entries, recency, counters, readers stay.
 

@@ -10,21 +10,18 @@ import errno
 import os
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.arena cimport Arena
 from glidecache_shared.pool.board cimport Board
+from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns, never_reached_ns
 from glidecache_shared.pool.files cimport PoolFiles, retire_at
 from glidecache_shared.pool.hottest cimport hottest_of
 from glidecache_shared.pool.index cimport Index
 from glidecache_shared.pool.integrity cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
     GC_GRANULE_BYTES,
-    GC_MAX_GRANULES,
-    GC_POLICY_LFU,
-    GC_POLICY_LRU,
     GC_STATE_RETIRED,
     gc_charge,
     gc_cursor,
@@ -33,7 +30,6 @@ from glidecache_shared.pool.layout cimport (
     gc_cursor_write,
     gc_entry,
     gc_entry_checksum,
-    gc_entry_expires_ns,
     gc_entry_open,
     gc_find,
     gc_found,
@@ -43,6 +39,7 @@ from glidecache_shared.pool.layout cimport (
     gc_store_relaxed_u64,
     gc_store_release_u32,
 )
+from glidecache_shared.pool.late_hits cimport LateHits
 from glidecache_shared.pool.mapping cimport MappedFile
 from glidecache_shared.pool.payload cimport decode, encode
 from glidecache_shared.pool.records cimport NO_RECORD, Records
@@ -50,18 +47,9 @@ from glidecache_shared.pool.selection cimport VictimSelection
 from glidecache_shared.pool.takeover cimport resume, seal
 from glidecache_shared.pool.trim cimport Trimmer
 
+from glidecache_shared.pool.errors import TakeOverError, raise_full
 from glidecache_shared.pool.metrics import PoolMetrics
-
-cdef uint64_t NEVER_REACHED_NS = <uint64_t>-1
-
-POLICIES = {"LRU": GC_POLICY_LRU, "LFU": GC_POLICY_LFU}
-
-class PoolFull(Exception):
-    """The pool's file system has no room for even an empty pool."""
-
-
-class TakeOverError(Exception):
-    """An earlier daemon's files cannot be gone on with; says why. Readers have been told to leave them."""
+from glidecache_shared.pool.settings import POLICIES, check_settings, check_ttl
 
 
 def charge_bytes(key_bytes: int, payload_bytes: int) -> int:
@@ -76,43 +64,9 @@ def payload_bytes(kind: int, value) -> int:
     return PyBytes_GET_SIZE(encode(kind, value))
 
 
-cdef uint64_t monotonic_ns() noexcept nogil:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return <uint64_t>now.tv_sec * 1_000_000_000 + now.tv_nsec
-
-
-cdef inline uint64_t expiry(uint64_t now, uint64_t ttl_ns) noexcept nogil:
-    """When an entry stored now is expired; 0 is never, and so is what the clock cannot reach."""
-    if ttl_ns == 0:
-        return 0
-    return now + ttl_ns if ttl_ns < NEVER_REACHED_NS - now else NEVER_REACHED_NS
-
-
-def raise_full(error, directory):
-    """Raise `error`, as `PoolFull` when the file system said that it is."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        raise PoolFull(f"no room for a new pool in {directory}: {error.strerror}") from error
-    raise error
-
-
 def retire_file(path: str) -> None:
     """Tell the readers of a pool file to leave it, where it is one."""
     retire_at(path)
-
-
-def check_settings(max_cache_kb, entry_ttl_ms, eviction_policy, grace_ms):
-    """Raise `ValueError` for what no pool can have."""
-    if max_cache_kb <= 0:
-        raise ValueError(f"max_cache_kb must be positive, not {max_cache_kb}")
-    if entry_ttl_ms < 0:
-        raise ValueError("entry_ttl_ms must be non-negative (0 = no expiration)")
-    if eviction_policy not in POLICIES:
-        raise ValueError(f"eviction_policy must be LRU or LFU, not {eviction_policy!r}")
-    if max_cache_kb * 1024 // GC_GRANULE_BYTES + 2 > GC_MAX_GRANULES:
-        raise ValueError(f"max_cache_kb must be at most {GC_MAX_GRANULES * GC_GRANULE_BYTES // 1024}")
-    if entry_ttl_ms * 1_000_000 > NEVER_REACHED_NS or grace_ms * 1_000_000 > NEVER_REACHED_NS // 2:
-        raise ValueError("entry_ttl_ms and grace_ms must fit into 64 bits as nanoseconds")
 
 
 cdef str path_of(MappedFile file):
@@ -131,42 +85,39 @@ cdef class PoolStore:
         pool_id,
         generation,
         *,
-        max_cache_kb,
-        entry_ttl_ms,
-        eviction_policy,
-        enable_metrics,
-        instance_id,
-        grace_ms,
         pool_mode=0o640,
         board_mode=0o660,
         secret=None,
         now_ns=None,
         opened=True,
+        **settings,
     ):
-        check_settings(max_cache_kb, entry_ttl_ms, eviction_policy, grace_ms)
-        if not 0 <= instance_id <= NEVER_REACHED_NS or not 0 <= generation <= NEVER_REACHED_NS:
-            raise ValueError("instance_id and generation must be unsigned 64-bit numbers")
+        check_settings(**settings)
+        if not 0 <= generation <= never_reached_ns():
+            raise ValueError("generation must be an unsigned 64-bit number")
         if secret is None:
             secret = os.urandom(16)
         if not isinstance(secret, bytes) or len(secret) != 16:
             raise ValueError("secret must be 16 bytes")
         cdef PoolStore self = cls.__new__(cls)
+        cdef uint64_t max_bytes = settings["max_cache_kb"] * 1024
+        cdef uint64_t grace_ns = settings["grace_ms"] * 1_000_000
         try:
             self.files = PoolFiles.create(
-                os.path.join(directory, f"{pool_id}.{generation}"), max_cache_kb * 1024, pool_mode, board_mode)
+                os.path.join(directory, f"{pool_id}.{generation}"), max_bytes, pool_mode, board_mode)
         except OSError as error:
             raise_full(error, directory)
         try:
-            self._build(eviction_policy == "LFU", grace_ms * 1_000_000)
+            self._build(settings["eviction_policy"] == "LFU", grace_ns)
         except BaseException as error:
             self.files.unlink()
             self.close()
             raise_full(error, directory)
-        self.counting = enable_metrics
+        self.counting = settings["enable_metrics"]
         self.beat(now_ns)
         self.files.publish(
-            generation, instance_id, secret, POLICIES[eviction_policy], entry_ttl_ms * 1_000_000, enable_metrics,
-            grace_ms * 1_000_000)
+            generation, settings["instance_id"], secret, POLICIES[settings["eviction_policy"]],
+            settings["entry_ttl_ms"] * 1_000_000, self.counting, grace_ns)
         if opened:
             self.files.open()
         return self
@@ -192,23 +143,10 @@ cdef class PoolStore:
     # ---- warm restart
 
     @classmethod
-    def take_over(
-        cls,
-        directory,
-        pool_id,
-        generation,
-        *,
-        max_cache_kb,
-        entry_ttl_ms,
-        eviction_policy,
-        enable_metrics,
-        instance_id,
-        grace_ms,
-        now_ns=None,
-    ):
-        check_settings(max_cache_kb, entry_ttl_ms, eviction_policy, grace_ms)
+    def take_over(cls, directory, pool_id, generation, *, now_ns=None, **settings):
+        check_settings(**settings)
         cdef PoolStore self = cls.__new__(cls)
-        cdef uint64_t grace_ns = grace_ms * 1_000_000
+        cdef uint64_t grace_ns = settings["grace_ms"] * 1_000_000
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         cdef str stem = os.path.join(directory, f"{pool_id}.{generation}")
         try:
@@ -218,10 +156,10 @@ cdef class PoolStore:
             raise TakeOverError(f"{error}") from error
         try:
             fault = self.files.fault(
-                max_cache_kb * 1024, generation, POLICIES[eviction_policy], entry_ttl_ms * 1_000_000, enable_metrics,
-                grace_ns)
+                settings["max_cache_kb"] * 1024, generation, POLICIES[settings["eviction_policy"]],
+                settings["entry_ttl_ms"] * 1_000_000, settings["enable_metrics"], grace_ns)
             if fault is None:
-                fault = resume(self, eviction_policy == "LFU", now)
+                fault = resume(self, settings["eviction_policy"] == "LFU", now)
         except (OSError, ValueError, MemoryError) as error:
             fault = f"{error or 'out of memory'}"
         if fault is not None:
@@ -230,8 +168,8 @@ cdef class PoolStore:
             raise TakeOverError(fault)
         self._complete(grace_ns)
         self.trimmer.inherit(now)
-        self.counting = enable_metrics
-        gc_store_relaxed_u64(&self.header.instance_id, instance_id)
+        self.counting = settings["enable_metrics"]
+        gc_store_relaxed_u64(&self.header.instance_id, settings["instance_id"])
         gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
         return self
 
@@ -419,33 +357,31 @@ cdef class PoolStore:
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
         self.trimmer.run(now)
-        if self.late_board is not None:
+        if self.late_hits is not None:
             self._count_late_hits(now)
         if self.board.faults != self.faults_mended or self.board.is_short():
             self._mend_board()
 
     def set_ttl(self, entry_ttl_ms) -> None:
         self._check_open()
-        check_settings(1, entry_ttl_ms, "LRU", 0)
+        check_ttl(entry_ttl_ms)
         gc_store_relaxed_u64(&self.header.ttl_ns, entry_ttl_ms * 1_000_000)
 
-    cdef void inherit_hits(self, PoolStore before) noexcept:
+    cdef int inherit_hits(self, PoolStore before) except -1:
         """Go on with the hits of the generation before, whose readers may still be in the lookup that they were in."""
-        if before.late_board is not None:
+        if before.late_hits is not None:
             before._count_late_hits(self.header.heartbeat_ns)
-        self.late_hits = before.board.hits()
-        self.header.daemon_hits = before.header.daemon_hits + self.late_hits
-        self.late_board = before.board
-        self.late_until_ns = self.header.heartbeat_ns + self.header.grace_ns
+        self.late_hits = LateHits.of(before.board, self.header.heartbeat_ns + self.header.grace_ns)
+        self.header.daemon_hits = before.header.daemon_hits + self.late_hits.counted
         before.files.lend_board()
+        return 0
 
     cdef void _count_late_hits(self, uint64_t now) noexcept:
-        cdef uint64_t hits = self.late_board.hits()
-        if self.counting and hits > self.late_hits:
-            gc_store_relaxed_u64(&self.header.daemon_hits, self.header.daemon_hits + hits - self.late_hits)
-            self.late_hits = hits
-        if now >= self.late_until_ns:
-            self.late_board = None
+        cdef uint64_t late = self.late_hits.take()
+        if self.counting and late != 0:
+            gc_store_relaxed_u64(&self.header.daemon_hits, self.header.daemon_hits + late)
+        if now >= self.late_hits.until_ns:
+            self.late_hits = None
 
     cdef void _mend_board(self) noexcept:
         """A worker truncated the board: make it whole again, so that recency and counts start anew instead of staying lost."""
@@ -471,7 +407,7 @@ cdef class PoolStore:
             self.files.close()
         # Whoever still refers to the store of a pool that has ended keeps none of what it needed.
         self.arena = self.board = self.records = self.selection = self.index = self.trimmer = None
-        self.late_board = None
+        self.late_hits = None
 
     cdef int _check_open(self) except -1:
         if self.header == NULL:
@@ -564,8 +500,3 @@ cdef class PoolStore:
         """How often victims were scanned for, and how many candidates went back because they had been touched."""
         self._check_open()
         return self.selection.scans, self.selection.push_backs
-
-
-cdef inline bint is_expired(const gc_entry *entry, uint64_t now) noexcept nogil:
-    cdef uint64_t expires = gc_entry_expires_ns(entry)
-    return expires != 0 and now >= expires

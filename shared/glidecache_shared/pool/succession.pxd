@@ -27,5 +27,5 @@ cdef class Succession:
     cdef bint _forget(self, uint32_t record) noexcept
     cdef bint _copy(self, uint32_t record) noexcept
     cdef void _carry_accesses(self) noexcept
-    cdef void _carry_counters(self) noexcept
+    cdef int _carry_counters(self) except -1
     cdef int _check_open(self) except -1

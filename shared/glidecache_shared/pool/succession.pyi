@@ -1,5 +1,8 @@
 """Typing of the compiled succession; the implementation is in `succession.pyx`."""
 
+from typing import Unpack
+
+from glidecache_shared.pool.settings import StoreSettings
 from glidecache_shared.pool.store import PoolStore
 
 class Succession:
@@ -16,15 +19,10 @@ class Succession:
         pool_id: str,
         generation: int,
         *,
-        max_cache_kb: int,
-        entry_ttl_ms: int,
-        eviction_policy: str,
-        enable_metrics: bool,
-        instance_id: int,
-        grace_ms: int,
         pool_mode: int,
         board_mode: int,
         now_ns: int = ...,
+        **settings: Unpack[StoreSettings],
     ) -> None:
         """Make the new generation's files, which nobody can read yet. Raises what `PoolStore.create` raises.
 

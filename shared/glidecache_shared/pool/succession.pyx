@@ -19,6 +19,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 
 from glidecache_shared.pool.board cimport guarded
+from glidecache_shared.pool.clock cimport is_expired, monotonic_ns
 from glidecache_shared.pool.layout cimport (
     GC_COUNT_BITS,
     GC_COUNT_MASK,
@@ -28,7 +29,6 @@ from glidecache_shared.pool.layout cimport (
     gc_cursor_enter,
     gc_cursor_write,
     gc_entry,
-    gc_entry_expires_ns,
     gc_entry_open,
     gc_granules,
     gc_header,
@@ -39,9 +39,9 @@ from glidecache_shared.pool.layout cimport (
     gc_store_release_u32,
 )
 from glidecache_shared.pool.records cimport NO_RECORD, EntryNote
-from glidecache_shared.pool.store cimport PoolStore, monotonic_ns
+from glidecache_shared.pool.store cimport PoolStore
 
-from glidecache_shared.pool.store import PoolFull
+from glidecache_shared.pool.errors import PoolFull
 
 cdef enum:
     # What `finish` may find undone in one piece: some 0.1 ms. Whoever changes more than that while all records are passed is
@@ -91,15 +91,13 @@ cdef class Succession:
 
     def __init__(
         self, PoolStore store not None, str directory not None, str pool_id not None, uint64_t generation, *,
-        max_cache_kb, entry_ttl_ms, eviction_policy, enable_metrics, instance_id, grace_ms, pool_mode, board_mode,
-        now_ns=None,
+        pool_mode, board_mode, now_ns=None, **settings,
     ):
         store._check_open()
         self.old = store
         self.new = PoolStore.create(
-            directory, pool_id, generation, max_cache_kb=max_cache_kb, entry_ttl_ms=entry_ttl_ms,
-            eviction_policy=eviction_policy, enable_metrics=enable_metrics, instance_id=instance_id, grace_ms=grace_ms,
-            pool_mode=pool_mode, board_mode=board_mode, secret=store.files.secret(), now_ns=now_ns, opened=False)
+            directory, pool_id, generation, pool_mode=pool_mode, board_mode=board_mode, secret=store.files.secret(),
+            now_ns=now_ns, opened=False, **settings)
         self.wanted_bytes = self.new.header.max_bytes
         self.weeded = self.wanted_bytes >= store.header.charged_bytes
         # What would not fit must not come any more, nor push out what does.
@@ -141,17 +139,14 @@ cdef class Succession:
         """Evict what alone is over the new bound, before anything that is not has to make room; whether that is done."""
         cdef gc_entry entry
         cdef gc_cursor cursor
-        cdef uint64_t expires
         cdef uint32_t end = min(<uint64_t>self.at + count, <uint64_t>self.old.records.count)
         while self.at < end:
             if self.old.records.notes[self.at].granule != 0:
                 gc_entry_open(self.old.view, self.old.records.notes[self.at].granule, &entry, &cursor)
                 if gc_charge(entry.key_bytes, entry.payload_bytes) > self.wanted_bytes:
-                    expires = gc_entry_expires_ns(&entry)
                     self.old._remove(self.at)
                     self.old._count(
-                        &self.old.header.expirations if expires != 0 and now >= expires
-                        else &self.old.header.evictions)
+                        &self.old.header.expirations if is_expired(&entry, now) else &self.old.header.evictions)
             self.at += 1
         if self.at < self.old.records.count:
             return False
@@ -260,15 +255,16 @@ cdef class Succession:
         gc_store_release_u32(&old.header.state, GC_STATE_RETIRED)
         # Once more: what readers touched and counted in between.
         self._carry_accesses()
-        self._carry_counters()
+        if new.late_hits is not None:
+            new._count_late_hits(new.header.heartbeat_ns)
         self.old = self.new = None
         return new
 
-    cdef void _carry_counters(self) noexcept:
+    cdef int _carry_counters(self) except -1:
         cdef gc_header *before = self.old.header
         cdef gc_header *now = self.new.header
         if not self.old.counting:
-            return
+            return 0
         now.misses = before.misses
         now.misses_expired = before.misses_expired
         now.misses_other_kind = before.misses_other_kind
@@ -276,6 +272,7 @@ cdef class Succession:
         now.evictions = before.evictions
         now.expirations = before.expirations
         self.new.inherit_hits(self.old)
+        return 0
 
     cdef void _carry_accesses(self) noexcept:
         cdef Accesses work

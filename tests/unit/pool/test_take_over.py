@@ -14,8 +14,9 @@ import pytest
 
 from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool import host
+from glidecache_shared.pool.errors import TakeOverError
 from glidecache_shared.pool.reader import PoolReader
-from glidecache_shared.pool.store import PoolStore, TakeOverError
+from glidecache_shared.pool.store import PoolStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.kinds import STRING
-from glidecache_shared.pool.store import PoolFull
+from glidecache_shared.pool.errors import PoolFull
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.leftovers import Leftovers

@@ -1,0 +1,27 @@
+"""The clock of those who write pools, CLOCK_MONOTONIC in ns, and what it says of an entry."""
+
+from libc.stdint cimport uint64_t
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+from glidecache_shared.pool.layout cimport gc_entry, gc_entry_expires_ns
+
+cdef inline uint64_t never_reached_ns() noexcept nogil:
+    return <uint64_t>-1
+
+
+cdef inline uint64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <uint64_t>now.tv_sec * 1_000_000_000 + now.tv_nsec
+
+
+cdef inline uint64_t expiry(uint64_t now, uint64_t ttl_ns) noexcept nogil:
+    """When an entry stored now is expired; 0 is never, and so is what the clock cannot reach."""
+    if ttl_ns == 0:
+        return 0
+    return now + ttl_ns if ttl_ns < never_reached_ns() - now else never_reached_ns()
+
+
+cdef inline bint is_expired(const gc_entry *entry, uint64_t now) noexcept nogil:
+    cdef uint64_t expires = gc_entry_expires_ns(entry)
+    return expires != 0 and now >= expires

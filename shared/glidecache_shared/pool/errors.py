@@ -1,0 +1,21 @@
+"""What making a pool, or going on with one, can come to."""
+
+from __future__ import annotations
+
+import errno
+
+
+class PoolFull(Exception):  # noqa: N818 - it says what is the case, as `queue.Full`
+    """The pool's file system has no room: for even an empty pool, or for a second generation beside the first."""
+
+
+class TakeOverError(Exception):
+    """An earlier daemon's files cannot be gone on with: `args[0]` says why. Their readers have been told to leave."""
+
+
+def raise_full(error: BaseException, directory: str) -> None:
+    """Raise `error`, as `PoolFull` when the file system said that it is."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        message = f"no room for a new pool in {directory}: {error.strerror}"
+        raise PoolFull(message) from error
+    raise error
