@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import logging
 import os
 import selectors
@@ -27,9 +28,15 @@ _CONNECTION_SECONDS = 10.0
 """How long one request may take altogether, however slowly its client writes or reads."""
 
 _SILENCE_SECONDS = 5.0
+_LINGER_SECONDS = 1.0
 _JOIN_SECONDS = 1.0
 _MAX_LINE_BYTES = 8_192
-_NO_DESCRIPTOR_SECONDS = 0.1
+_MAX_HEAD_BYTES = 16_384
+"""Of all header lines together: sixteen connections are not to cost more memory than that of a few pages."""
+
+_MAX_UNREAD_BYTES = 262_144
+_SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_SCARCITY_SECONDS = 0.1
 _TOO_MANY = b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\ntoo many connections\n"
 
 
@@ -47,6 +54,9 @@ class _Handler(WSGIRequestHandler):
     timeout = _SILENCE_SECONDS
     server_version = "glidecached"
     sys_version = ""
+    default_request_version = "HTTP/1.0"  # or what is no request would be answered without a head
+    error_content_type = "text/plain; charset=utf-8"
+    error_message_format = "%(message)s: %(explain)s\n"
 
     def handle(self) -> None:
         """One request; then the connection ends."""
@@ -54,10 +64,28 @@ class _Handler(WSGIRequestHandler):
         self.raw_requestline = self.rfile.readline(_MAX_LINE_BYTES + 1)
         if len(self.raw_requestline) > _MAX_LINE_BYTES:
             self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
-        elif self.parse_request():
+            return
+        head = self._read_head()
+        if head is None:
+            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            return
+        self.rfile.close()
+        self.rfile = head
+        if self.parse_request():
             stdin, stdout = cast("IO[bytes]", self.rfile), cast("IO[bytes]", self.wfile)
             gateway = _Gateway(stdin, stdout, self.get_stderr(), self.get_environ())
             gateway.run(cast("_Server", self.server).answering)
+
+    def _read_head(self) -> io.BytesIO | None:
+        """The header lines with the empty one that ends them; None where they are too many or too long."""
+        head = io.BytesIO()
+        while head.tell() <= _MAX_HEAD_BYTES:
+            line = self.rfile.readline(_MAX_HEAD_BYTES + 1)
+            head.write(line)
+            if line in {b"\r\n", b"\n", b""}:
+                head.seek(0)
+                return head
+        return None
 
     def log_message(self, format: str, *args: Any) -> None:
         logger.debug("%s " + format, self.client_address[0], *args)  # noqa: G003 - wsgiref's own format
@@ -89,9 +117,9 @@ class _Server(WSGIServer):
         try:
             return super().get_request()
         except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE}:
+            if error.errno in _SCARCE:
                 # Who knocks stays in the kernel's queue, and would keep this thread busy.
-                time.sleep(_NO_DESCRIPTOR_SECONDS)
+                time.sleep(_SCARCITY_SECONDS)
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -105,9 +133,13 @@ class _Server(WSGIServer):
                 request.send(_TOO_MANY)
             self.shutdown_request(request)
             return
-        threading.Thread(
-            target=self._serve, args=(request, client_address), name="glidecached-http", daemon=True
-        ).start()
+        try:
+            threading.Thread(
+                target=self._serve, args=(request, client_address), name="glidecached-http", daemon=True
+            ).start()
+        except RuntimeError:  # no thread to be had: the caller tells it, and closes the connection
+            self._forget(request)
+            raise
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         del request
@@ -141,9 +173,23 @@ class _Server(WSGIServer):
         except Exception:  # noqa: BLE001 - whatever it was, it is told and the next request is answered
             self.handle_error(request, client_address)
         finally:
-            with self._lock:
-                del self._deadlines[request]
+            _linger(request)
+            self._forget(request)
             self.shutdown_request(request)
+
+    def _forget(self, request: socket.socket) -> None:
+        with self._lock:
+            del self._deadlines[request]
+
+
+def _linger(connection: socket.socket) -> None:
+    """Let the client have the whole answer: to close with something of its own unread would reset the connection."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(_LINGER_SECONDS)
+        room = _MAX_UNREAD_BYTES
+        while room > 0 and (received := connection.recv(room)):
+            room -= len(received)
 
 
 class HttpServer:

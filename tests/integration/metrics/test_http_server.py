@@ -141,6 +141,84 @@ def test_lines_without_end_are_refused(running: Running) -> None:
         assert endless.recv(1_000).startswith(b"HTTP/1.0 414 ")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"X-Long: " + b"a" * 60_000 + b"\r\n", b"X-Many: a\r\n" * 3_000, b" folded\r\n" * 3_000],
+    ids=["one long", "many", "folded"],
+)
+def test_what_a_request_may_cost_in_memory_is_bounded(running: Running, header: bytes) -> None:
+    with socket.create_connection((HOST, running.port), timeout=20) as hostile:
+        hostile.sendall(b"GET /healthz HTTP/1.1\r\n" + header)
+        assert received(hostile).startswith(b"HTTP/1.0 431 ")
+
+
+def test_a_client_that_sends_more_than_it_is_asked_for_gets_its_answer_whole(running: Running) -> None:
+    """A connection that is closed with something unread is reset, which may take the answer with it."""
+    with socket.create_connection((HOST, running.port), timeout=20) as talkative:
+        talkative.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 40000\r\n\r\n")
+        answer = received(talkative)
+        for _ in range(4):
+            talkative.sendall(b"x" * 10_000)
+    assert answer.startswith(b"HTTP/1.0 405 ")
+    assert answer.endswith(b"nothing can be changed here\n")
+
+
+def test_a_second_request_on_a_connection_is_not_answered(running: Running) -> None:
+    with socket.create_connection((HOST, running.port), timeout=20) as pipelining:
+        pipelining.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
+        assert received(pipelining).count(b"HTTP/1.0 200 ") == 1
+
+
+def test_a_client_that_has_said_all_is_answered(running: Running) -> None:
+    with socket.create_connection((HOST, running.port), timeout=20) as half_closed:
+        half_closed.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        half_closed.shutdown(socket.SHUT_WR)
+        assert b"\r\n\r\nok: the loop turned" in received(half_closed)
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"\x16\x03\x01\x02\x00\x01", b"GET", b"GET / HTTP/9.9", b"GET / FTP/1.0", b"<b> / HTTP/1.1"],
+    ids=["TLS", "one word", "version", "protocol", "method"],
+)
+def test_what_is_no_request_is_refused_in_plain_text(running: Running, request_line: bytes) -> None:
+    with socket.create_connection((HOST, running.port), timeout=20) as odd:
+        odd.sendall(request_line + b"\r\n\r\n")
+        head, _, content = received(odd).partition(b"\r\n\r\n")
+    assert head.partition(b" ")[2][:1] in {b"4", b"5"}
+    assert b"Content-Type: text/plain; charset=utf-8" in head
+    assert b"<html" not in content.lower()
+
+
+def test_where_no_thread_can_be_had_the_connection_is_closed_and_its_place_free(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(_thread: threading.Thread) -> None:
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    with monkeypatch.context() as scarce:
+        scarce.setattr(http_server.threading.Thread, "start", start)
+        for _ in range(2 * http_server._MAX_CONNECTIONS):
+            with socket.create_connection((HOST, running.port), timeout=20) as refused:
+                assert received(refused) == b""
+    assert ask(running.port, "/healthz").status == 200
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text;version=nonsense", "a;q=;", "x" * 5_000])
+def test_no_wish_makes_an_error(running: Running, accept: str) -> None:
+    page = ask(running.port, "/metrics", Accept=accept)
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+
+
+def received(connection: socket.socket) -> bytes:
+    """All that comes until the server closes, which must not be by a reset."""
+    content = b""
+    while part := connection.recv(65_536):
+        content += part
+    return content
+
+
 def test_the_address_can_change_and_go(running: Running) -> None:
     """As a reload does it: what cannot be had leaves the old one."""
     other = free_port()
