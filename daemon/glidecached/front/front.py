@@ -179,6 +179,9 @@ _CAUSES = {
     protocol.ERROR_BUSY: "busy",
 }
 
+REFUSAL_CAUSES = (*_CAUSES.values(), "unreadable", "too_long", "unroutable_answer")
+"""All keys that `Front.refused` can have."""
+
 
 def _is_number(value: Any) -> bool:
     return type(value) is int and 0 < value <= _MAX_NUMBER

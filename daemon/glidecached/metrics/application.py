@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from glidecached.metrics.exposition import Exposition
-from glidecached.metrics.snapshots import LoopSilentError, Snapshot
-from glidecached.metrics.summary import summary
+from glidecached.metrics.negotiation import preferred
+from glidecached.metrics.snapshots import LoopSilentError
+from glidecached.metrics.summary import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,8 +73,9 @@ class Application:
             for path, (name, content_type) in _FILES.items()
         }
         self._exposition = Exposition()
+        self._summary = Summary()
+        # However many ask, one thread makes answers at a time: more of them would keep the loop from the interpreter.
         self._rendering = threading.Lock()
-        self._rendered: dict[str, tuple[Snapshot, _Answer]] = {}
         self._routes: dict[str, Callable[[dict[str, Any]], _Answer]] = {
             "/metrics": self._metrics,
             "/healthz": self._healthz,
@@ -115,16 +117,10 @@ class Application:
             return _refusal("503 Service Unavailable", str(error))
 
     def _metrics(self, environment: dict[str, Any]) -> _Answer:
+        form = preferred(environment.get("HTTP_ACCEPT", ""))
         snapshot = self._snapshots.get()
-        accept = environment.get("HTTP_ACCEPT", "")
-        kind = "openmetrics" if "application/openmetrics-text" in accept else "text"
-        # However many scrapers there are, each snapshot is rendered once in each form.
         with self._rendering:
-            rendered = self._rendered.get(kind)
-            if rendered is None or rendered[0] is not snapshot:
-                content, content_type = self._exposition.render(snapshot, accept)
-                rendered = self._rendered[kind] = (snapshot, _Answer("200 OK", content, content_type))
-            return rendered[1]
+            return _Answer("200 OK", self._exposition.render(snapshot, form), form.content_type)
 
     def _healthz(self, _environment: dict[str, Any]) -> _Answer:
         well, text = self._health.check()
@@ -136,5 +132,7 @@ class Application:
             return _refusal(
                 "400 Bad Request", "after is the number of the last sample that you have: 0, 1, 2, …"
             )
-        content = summary(self._snapshots.get(), self._history.since(int(after[:20])))
+        snapshot = self._snapshots.get()
+        with self._rendering:
+            content = self._summary.render(snapshot, self._history.since(int(after[:20])))
         return _Answer("200 OK", content, "application/json")

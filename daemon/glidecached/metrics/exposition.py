@@ -12,16 +12,18 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     InfoMetricFamily,
 )
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from glidecached.front.front import REFUSAL_CAUSES
 from glidecached.metrics.labels import cache_label, upstreams_by_label
+from glidecached.metrics.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from prometheus_client.core import Metric
 
+    from glidecached.metrics.negotiation import Form
     from glidecached.metrics.snapshots import Snapshot
 
     _Rows = tuple[tuple[str, str, Callable[[dict[str, Any]], float]], ...]
@@ -82,11 +84,11 @@ _UPSTREAM_COUNTERS: _Rows = (
 )
 
 
-def families(numbers: dict[str, Any]) -> Iterator[Metric]:
-    """All metric families of one snapshot's numbers."""
+def families(numbers: dict[str, Any], totals: Totals) -> Iterator[Metric]:
+    """All metric families of one snapshot's numbers, which are later than those that `totals` has seen."""
     yield from _daemon_families(numbers["daemon"])
     yield from _cache_families(numbers["caches"])
-    yield from _upstream_families(numbers["upstreams"])
+    yield from _upstream_families(numbers["upstreams"], totals)
 
 
 def _daemon_families(daemon: dict[str, Any]) -> Iterator[Metric]:
@@ -107,7 +109,8 @@ def _daemon_families(daemon: dict[str, Any]) -> Iterator[Metric]:
     refused = CounterMetricFamily(
         "glidecached_refused_messages", "Messages and answers that went nowhere, by cause.", labels=("cause",)
     )
-    for cause, count in daemon["refused"].items():
+    # Those that never happened too: the first one would be no increase otherwise.
+    for cause, count in {**dict.fromkeys(REFUSAL_CAUSES, 0), **daemon["refused"]}.items():
         refused.add_metric((cause,), count)
     yield refused
 
@@ -143,40 +146,56 @@ def _cache_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
     yield full
 
 
-def _upstream_families(upstreams: list[dict[str, Any]]) -> Iterator[Metric]:
+def _upstream_families(upstreams: list[dict[str, Any]], totals: Totals) -> Iterator[Metric]:
     grouped = upstreams_by_label(upstreams)
-    kinds: tuple[tuple[Any, Any], ...] = (
-        (GaugeMetricFamily, _UPSTREAM_GAUGES),
-        (CounterMetricFamily, _UPSTREAM_COUNTERS),
-    )
-    for kind, rows in kinds:
-        for name, text, value in rows:
-            family = kind(f"glidecached_upstream_{name}", text, labels=("upstream",))
-            for label, group in grouped.items():
-                family.add_metric((label,), sum(map(value, group)))
-            yield family
+    for name, text, value in _UPSTREAM_GAUGES:
+        gauge = GaugeMetricFamily(f"glidecached_upstream_{name}", text, labels=("upstream",))
+        for label, group in grouped.items():
+            gauge.add_metric((label,), sum(map(value, group)))
+        yield gauge
+    counted = totals.advance({label: _counts(group) for label, group in grouped.items()})
+    for place, (name, text, _) in enumerate(_UPSTREAM_COUNTERS):
+        counter = CounterMetricFamily(f"glidecached_upstream_{name}", text, labels=("upstream",))
+        for label, counts in counted.items():
+            counter.add_metric((label,), counts[place])
+        yield counter
+    yield _durations(grouped, counted)
+
+
+def _counts(group: list[dict[str, Any]]) -> list[float]:
+    """All that the upstreams of one label have counted: the counters, the sum of the durations, their histogram."""
+    latencies = [upstream["latency"] for upstream in group]
+    return [
+        *(sum(map(value, group)) for _, _, value in _UPSTREAM_COUNTERS),
+        sum(each["sum_us"] for each in latencies),
+        *(sum(column) for column in zip(*(each["counts"] for each in latencies), strict=True)),
+    ]
+
+
+def _durations(
+    grouped: Mapping[str, list[dict[str, Any]]], counted: Mapping[str, Sequence[float]]
+) -> HistogramMetricFamily:
     durations = HistogramMetricFamily(
         "glidecached_upstream_request_duration_seconds",
         "From a request's submission to its reply; without what blocks.",
         labels=("upstream",),
     )
-    for label, group in grouped.items():
-        latencies = [upstream["latency"] for upstream in group]
-        counts = [sum(column) for column in zip(*(each["counts"] for each in latencies), strict=True)]
-        bounds = [f"{bound_us / 1e6:g}" for bound_us in latencies[0]["bounds_us"]] + ["+Inf"]
-        durations.add_metric(
-            (label,),
-            list(zip(bounds, accumulate(counts), strict=True)),
-            sum(each["sum_us"] for each in latencies) / 1e6,
-        )
-    yield durations
+    for label, counts in counted.items():
+        sum_us, *places = counts[len(_UPSTREAM_COUNTERS) :]
+        bounds_us = grouped[label][0]["latency"]["bounds_us"]
+        bounds = [*(f"{bound_us / 1e6:g}" for bound_us in bounds_us), "+Inf"]
+        durations.add_metric((label,), list(zip(bounds, accumulate(places), strict=True)), sum_us / 1e6)
+    return durations
 
 
 class Exposition(Collector):
-    """Snapshots as text, in the form that the scraper asks for. `render` is for one thread at a time."""
+    """The newest snapshot as text, in one form or the other. `render` is for one thread at a time."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, Any] | None = None
+        self._newest: Snapshot | None = None
+        self._families: list[Metric] = []
+        self._totals = Totals()
+        self._rendered: dict[Form, bytes] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -185,13 +204,16 @@ class Exposition(Collector):
         """`Collector`: nothing before the first snapshot."""
         return []
 
-    def collect(self) -> Iterator[Metric]:
-        """`Collector`: the families of the snapshot that is being rendered."""
-        if self._numbers is not None:
-            yield from families(self._numbers)
+    def collect(self) -> list[Metric]:
+        """`Collector`: the families of the newest snapshot."""
+        return self._families
 
-    def render(self, snapshot: Snapshot, accept: str) -> tuple[bytes, str]:
-        """The text and its content type."""
-        encode, content_type = choose_encoder(accept)
-        self._numbers = snapshot.numbers
-        return encode(self._registry), content_type
+    def render(self, snapshot: Snapshot, form: Form) -> bytes:
+        """The text: of this snapshot, or of a newer one where another thread was faster. Made once for all who ask."""
+        if self._newest is None or snapshot.taken_ns > self._newest.taken_ns:
+            self._newest = snapshot
+            self._families = list(families(snapshot.numbers, self._totals))
+            self._rendered = {}
+        if form not in self._rendered:
+            self._rendered[form] = form.encode(self._registry)
+        return self._rendered[form]

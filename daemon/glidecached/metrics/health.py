@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from glidecached.cli.units import printable
 from glidecached.metrics.labels import upstream_label
 
 if TYPE_CHECKING:
@@ -45,4 +46,4 @@ class Health:
                 state = f"not connected: {upstream['last_error']}"
             else:
                 state = "not used yet"
-            yield f"upstream {upstream_label(upstream)}: {state}"
+            yield f"upstream {printable(upstream_label(upstream))}: {printable(state)}"

@@ -19,7 +19,7 @@ INTERVAL_MS = 2_000
 LENGTH = 300
 MAX_CACHES = 32
 MAX_UPSTREAMS = 16
-"""So many have a past; where there are more, it is the largest caches, those with names first."""
+"""So many are on the page and have a past: those with names first, then the largest caches, the busiest upstreams."""
 
 
 class CachePoint(NamedTuple):
@@ -100,17 +100,26 @@ def sample_between(before: Snapshot, now: Snapshot, number: int) -> Sample:
         },
         {
             label: _upstream_point(old_upstreams[label], group, seconds)
-            for label, group in itertools.islice(
-                upstreams_by_label(now.numbers["upstreams"]).items(), MAX_UPSTREAMS
-            )
+            for label, group in foremost_upstreams(now.numbers["upstreams"]).items()
             if label in old_upstreams
         },
     )
 
 
 def foremost(caches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The caches that have a past: those with names first, then the largest."""
+    """The caches that are on the page: those with names first, then the largest."""
     return sorted(caches, key=lambda cache: (cache["name"] is None, -cache["charged_bytes"]))[:MAX_CACHES]
+
+
+def foremost_upstreams(upstreams: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The upstreams that are on the page, by label: those of the configuration as they stand, then the busiest."""
+    ordered = sorted(
+        upstreams_by_label(upstreams).items(),
+        key=lambda pair: (
+            (0, 0) if pair[1][0]["name"] is not None else (1, -sum(each["requests"] for each in pair[1]))
+        ),
+    )
+    return dict(ordered[:MAX_UPSTREAMS])
 
 
 def _cache_point(before: dict[str, Any] | None, now: dict[str, Any], seconds: float) -> CachePoint:

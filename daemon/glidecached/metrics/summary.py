@@ -5,19 +5,50 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from glidecached.metrics.history import INTERVAL_MS, LENGTH, foremost
+from glidecached.metrics.history import INTERVAL_MS, LENGTH, foremost, foremost_upstreams
 from glidecached.metrics.labels import cache_label, upstreams_by_label
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glidecached.metrics.history import Sample
     from glidecached.metrics.snapshots import Snapshot
 
 
-def summary(snapshot: Snapshot, samples: list[Sample]) -> bytes:
-    """The object, encoded."""
+class Summary:
+    """Makes the object, each part of it once however many ask. For one thread at a time, and one history."""
+
+    def __init__(self) -> None:
+        self._snapshot: Snapshot | None = None
+        self._present = b""
+        self._samples: dict[int, bytes] = {}
+
+    def render(self, snapshot: Snapshot, samples: Sequence[Sample]) -> bytes:
+        """The object, encoded."""
+        if snapshot is not self._snapshot:
+            self._snapshot = snapshot
+            self._present = _encoded(_present(snapshot))
+        past = b",".join(map(self._sample, samples))
+        return b'%s,"samples":[%s]}' % (self._present.removesuffix(b"}"), past)
+
+    def _sample(self, sample: Sample) -> bytes:
+        encoded = self._samples.get(sample.number)
+        if encoded is None:
+            encoded = self._samples[sample.number] = _encoded(_shown(sample))
+            if len(self._samples) > LENGTH:
+                del self._samples[next(iter(self._samples))]
+        return encoded
+
+
+def _encoded(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _present(snapshot: Snapshot) -> dict[str, Any]:
     numbers = snapshot.numbers
     daemon = numbers["daemon"]
-    shown = {
+    caches, upstreams = foremost(numbers["caches"]), foremost_upstreams(numbers["upstreams"])
+    return {
         "daemon": {
             "version": daemon["version"],
             "pid": daemon["pid"],
@@ -30,14 +61,11 @@ def summary(snapshot: Snapshot, samples: list[Sample]) -> bytes:
         "taken_at": snapshot.taken_at,
         "interval_seconds": INTERVAL_MS / 1e3,
         "history_length": LENGTH,
-        "caches": [_cache(cache) for cache in foremost(numbers["caches"])],
-        "caches_not_shown": len(numbers["caches"]) - len(foremost(numbers["caches"])),
-        "upstreams": [
-            _upstream(label, group) for label, group in upstreams_by_label(numbers["upstreams"]).items()
-        ],
-        "samples": [_sample(sample) for sample in samples],
+        "caches": [_cache(cache) for cache in caches],
+        "caches_not_shown": len(numbers["caches"]) - len(caches),
+        "upstreams": [_upstream(label, group) for label, group in upstreams.items()],
+        "upstreams_not_shown": len(upstreams_by_label(numbers["upstreams"])) - len(upstreams),
     }
-    return json.dumps(shown, separators=(",", ":")).encode()
 
 
 def _cache(cache: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +100,7 @@ def _upstream(label: str, group: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _sample(sample: Sample) -> dict[str, Any]:
+def _shown(sample: Sample) -> dict[str, Any]:
     return {
         "number": sample.number,
         "at": round(sample.at, 3),

@@ -198,8 +198,13 @@ function show(status) {
   showList(byId("cache-list"), caches, status.caches, CacheView);
   showList(byId("upstream-list"), upstreams, status.upstreams, UpstreamView);
   byId("no-caches").hidden = status.caches.length > 0;
-  byId("more-caches").hidden = status.caches_not_shown === 0;
-  byId("more-caches").textContent = `${plural(status.caches_not_shown, "smaller cache is", "smaller caches are")} not shown.`;
+  showRest(byId("more-caches"), status.caches_not_shown, "smaller cache is", "smaller caches are");
+  showRest(byId("more-upstreams"), status.upstreams_not_shown, "quieter upstream is", "quieter upstreams are");
+}
+
+function showRest(note, count, one, many) {
+  note.hidden = count === 0;
+  note.textContent = `${plural(count, one, many)} not shown.`;
 }
 
 function setState(kind, text) {

@@ -8,10 +8,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from glidecached.front.front import REFUSAL_CAUSES
 from glidecached.metrics.exposition import Exposition, families
+from glidecached.metrics.negotiation import OPENMETRICS, TEXT
 from glidecached.metrics.snapshots import Snapshot
+from glidecached.metrics.totals import Totals
 from glidecached.upstream.tally import Tally
 from support.process import ROOT
 
@@ -72,9 +76,13 @@ def series(
     caches: list[dict[str, Any]], upstreams: list[dict[str, Any]]
 ) -> dict[tuple[str, frozenset[Any]], float]:
     """Every series of the text, by its name and labels; the parser refuses what Prometheus would."""
-    text, _ = Exposition().render(Snapshot(numbers(caches, upstreams), 0, 0.0), "")
+    return read(Exposition().render(Snapshot(numbers(caches, upstreams), 0, 0.0), TEXT))
+
+
+def read(text: bytes, parse: Any = text_string_to_metric_families) -> dict[tuple[str, frozenset[Any]], float]:
+    """The same of a text."""
     found: dict[tuple[str, frozenset[Any]], float] = {}
-    for family in text_string_to_metric_families(text.decode()):
+    for family in parse(text.decode()):
         for sample in family.samples:
             key = sample.name, frozenset(sample.labels.items())
             assert key not in found, f"{key} stands there twice"
@@ -130,6 +138,72 @@ def test_upstreams_of_one_label_are_one_series() -> None:
     assert found[f"{duration}_sum", label] == pytest.approx(2.00021)
 
 
+def test_both_forms_say_the_same_and_both_are_read() -> None:
+    exposition = Exposition()
+    seen = Snapshot(numbers([cache('"odd" näme\n')], [upstream("u", 90_000)]), 0, 0.0)
+    text = read(exposition.render(seen, TEXT))
+    openmetrics = read(
+        exposition.render(seen, OPENMETRICS), openmetrics_parser.text_string_to_metric_families
+    )
+    own = {key: value for key, value in text.items() if key[0].startswith("glidecached_")}
+    assert len(own) > 30
+    assert own == {key: value for key, value in openmetrics.items() if key[0].startswith("glidecached_")}
+
+
+def test_each_form_of_a_snapshot_is_made_once() -> None:
+    exposition = Exposition()
+    seen = Snapshot(numbers([], []), 1, 0.0)
+    assert exposition.render(seen, TEXT) is exposition.render(seen, TEXT)
+    newer = exposition.render(Snapshot(numbers([cache("a")], []), 2, 0.0), TEXT)
+    assert b'cache="a"' in newer
+    assert exposition.render(seen, TEXT) is newer, "a thread that was late does not go back in time"
+
+
+def test_no_counter_falls_when_one_of_several_upstreams_ends() -> None:
+    """Two users at one server are one label; a counter that falls would be read as one that began again."""
+    exposition = Exposition()
+    both = [upstream(None, 90_000, 90_000), upstream(None, 120_000)]
+    steps = [both, both[1:], [upstream(None, 120_000, 120_000)], []]
+    seen = [
+        read(exposition.render(Snapshot(numbers([], upstreams), number, 0.0), TEXT))
+        for number, upstreams in enumerate(steps)
+    ]
+    duration = "glidecached_upstream_request_duration_seconds"
+    names = [
+        ("glidecached_upstream_requests_total", labels(upstream="h:1/3")),
+        (f"{duration}_count", labels(upstream="h:1/3")),
+        (f"{duration}_bucket", labels(upstream="h:1/3", le="0.0001")),
+        (f"{duration}_bucket", labels(upstream="h:1/3", le="0.00025")),
+        (f"{duration}_sum", labels(upstream="h:1/3")),
+    ]
+    assert [seen[0][name] for name in names] == [10, 3, 2, 3, pytest.approx(0.0003)]
+    assert [seen[1][name] for name in names] == [10, 3, 2, 3, pytest.approx(0.0003)]
+    assert [seen[2][name] for name in names] == [10, 4, 2, 4, pytest.approx(0.00042)]
+    assert names[0] not in seen[3], "who is gone has no series"
+
+
+def test_a_label_that_was_gone_begins_anew() -> None:
+    totals = Totals()
+    assert totals.advance({"a": [5], "b": [7]}) == {"a": [5], "b": [7]}
+    assert totals.advance({"a": [2]}) == {"a": [5]}
+    assert totals.advance({"a": [3], "b": [1]}) == {"a": [6], "b": [1]}
+    assert totals.advance({}) == {}
+    assert totals.advance({"a": [1]}) == {"a": [1]}
+
+
+def test_every_cause_of_a_refusal_has_a_series_before_it_happens() -> None:
+    """Or the first refusal would be no increase."""
+    found = series([], [])
+    refused = {
+        dict(having)["cause"]: value
+        for (name, having), value in found.items()
+        if name == "glidecached_refused_messages_total"
+    }
+    assert refused == {**dict.fromkeys(REFUSAL_CAUSES, 0), "malformed": 2}
+    explained = PAGE.read_text().partition("`glidecached_refused_messages_total`")[2].partition("\n")[0]
+    assert set(re.findall(r"`(\w+)`", explained)) - {"cause"} == set(REFUSAL_CAUSES)
+
+
 def test_labels_cannot_break_out_of_their_quotes() -> None:
     name = 'a"} 1\nglidecached_forged{x="\\'
     assert ("glidecached_cache_entries", labels(cache=name, named="yes")) in series([cache(name)], [])
@@ -139,7 +213,7 @@ def test_labels_cannot_break_out_of_their_quotes() -> None:
 def own_metrics() -> set[str]:
     """The names of all metrics of the daemon, as PromQL knows them, histograms by their stem."""
     names = set()
-    for family in families(numbers([cache("a")], [upstream("u")])):
+    for family in families(numbers([cache("a")], [upstream("u")]), Totals()):
         stem = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
         names.add(stem)
     return names
@@ -169,9 +243,33 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     assert len(expressions) > 10
     used = set(re.findall(r"\b(?:glidecached|process)_\w+", " ".join(expressions)))
     assert {stem(name) for name in used if name.startswith("glidecached_")} <= own_metrics()
-    text, _ = Exposition().render(Snapshot(numbers([], []), 0, 0.0), "")
+    text = Exposition().render(Snapshot(numbers([], []), 0, 0.0), TEXT).decode()
     for name in used:
-        assert name.startswith("glidecached_") or f"\n{name} " in text.decode(), name
+        assert name.startswith("glidecached_") or f"\n{name} " in text, name
+
+
+def test_the_dashboard_and_the_alerts_ask_for_labels_that_there_are() -> None:
+    """What Prometheus itself adds is `instance` and `job`; a bucket has its bound besides."""
+    having: dict[str, set[str]] = {
+        "up": {"instance", "job"},
+        "process_cpu_seconds_total": {"instance", "job"},
+    }
+    for name, found in series([cache("a")], [upstream("u")]):
+        having.setdefault(name, {"instance", "job"}).update(label for label, _ in found)
+    dashboard = json.loads(DASHBOARD.read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    expressions += re.findall(r"expr: (?:>\n)?((?:.*\n)+?)\s+for:", PAGE.read_text())
+    asked = [each for expression in expressions for each in re.findall(r"(\w+)\{([^}]*)\}", expression)]
+    assert len(asked) > 20
+    for name, matchers in asked:
+        assert set(re.findall(r"(\w+)\s*=", matchers)) <= having[name], name
+    for expression in expressions:
+        names = set(re.findall(r"\b(?:glidecached|process)_\w+", expression))
+        for grouping in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
+            for name in names & set(having):
+                assert set(grouping.split(", ")) <= having[name], expression
+        if "histogram_quantile" in expression:
+            assert re.search(r"sum by \(le, \w+\) \(rate\(\w+_bucket\{", expression), expression
 
 
 def test_the_dashboard_is_one_that_grafana_can_import() -> None:

@@ -1,0 +1,31 @@
+"""Counters of upstreams under their labels, which only grow: several upstreams may stand under one, and one may end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Totals:
+    """Sums by label that never become smaller while the label is there.
+
+    Prometheus takes a counter that falls for one that began again at 0, and adds all that is left to the rate. So what
+    an upstream had counted stays in the sum of its label when it ends. A label that is gone is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._past: dict[str, tuple[Sequence[float], list[float]]] = {}
+
+    def advance(self, sums: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+        """The totals now that these are the sums of those that are left; for later sums than the last time's."""
+        past = {}
+        totals = {}
+        for label, now in sums.items():
+            before, ended = self._past.get(label, (now, [0.0] * len(now)))
+            ended = [lost + max(0, old - new) for lost, old, new in zip(ended, before, now, strict=True)]
+            past[label] = now, ended
+            totals[label] = [new + lost for new, lost in zip(now, ended, strict=True)]
+        self._past = past
+        return totals

@@ -1,0 +1,119 @@
+"""The status page's figures: bounded, each part made once, and the same as if it were made anew."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from glidecached.metrics import history, summary
+from glidecached.metrics.history import MAX_CACHES, MAX_UPSTREAMS, CachePoint, Sample, UpstreamPoint
+from glidecached.metrics.snapshots import Snapshot
+from glidecached.metrics.summary import Summary
+
+if TYPE_CHECKING:
+    import pytest
+
+DAEMON = {
+    "version": "1",
+    "pid": 1,
+    "started_at": 1.0,
+    "uptime_seconds": 1.0,
+    "sessions": 0,
+    "open_requests": 0,
+    "refused": {"busy": 2, "overdue": 3},
+}
+
+
+def cache(name: str | None, size: int = 0) -> dict[str, Any]:
+    return {
+        "name": name,
+        "id": None if name else f"id-{size}",
+        "settings": {"eviction_policy": "LRU", "entry_ttl_ms": 0, "enable_metrics": True},
+        "metrics": {"entry_count": 1},
+        "charged_bytes": size,
+        "max_bytes": 100,
+        "resident_bytes": 100,
+        "attached_processes": 1,
+    }
+
+
+def upstream(name: str | None, host: str = "h", requests: int = 0) -> dict[str, Any]:
+    return {
+        "name": name,
+        "addresses": [f"{host}:1"],
+        "database": 0,
+        "mode": "standalone",
+        "connected_to": None,
+        "last_error": None,
+        "requests": requests,
+        "in_flight": 0,
+        "queued": 0,
+        "reconnects": 0,
+    }
+
+
+def snapshot(
+    caches: list[dict[str, Any]] | None = None, upstreams: list[dict[str, Any]] | None = None
+) -> Snapshot:
+    return Snapshot({"daemon": DAEMON, "caches": caches or [], "upstreams": upstreams or []}, 0, 5.0)
+
+
+def sample(number: int) -> Sample:
+    return Sample(
+        number,
+        float(number),
+        {("catalog", "yes"): CachePoint(0.123456, 1.0, 7, None, 0.0)},
+        {"default": UpstreamPoint(1.0, 0.0, None, 2.5)},
+    )
+
+
+def test_what_is_told() -> None:
+    told = json.loads(Summary().render(snapshot([cache("catalog")], [upstream("default")]), [sample(3)]))
+    assert told["daemon"]["refused"] == 5
+    assert [each["key"] for each in told["caches"]] == ["yes:catalog"]
+    assert [each["key"] for each in told["upstreams"]] == ["default"]
+    assert told["samples"] == [
+        {
+            "number": 3,
+            "at": 3.0,
+            "caches": {"yes:catalog": [0.1235, 1.0, 7, None, 0.0]},
+            "upstreams": {"default": [1.0, 0.0, None, 2.5]},
+        }
+    ]
+
+
+def test_many_who_ask_cost_little_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    encoded = summary._encoded
+
+    def counted(value: dict[str, Any]) -> bytes:
+        made.append(value)
+        return encoded(value)
+
+    monkeypatch.setattr(summary, "_encoded", counted)
+    page, seen = Summary(), snapshot()
+    first = page.render(seen, [sample(1), sample(2)])
+    assert page.render(seen, [sample(1), sample(2)]) == first
+    assert len(made) == 3
+    assert json.loads(page.render(snapshot(), [sample(2), sample(3)]))["samples"][1]["number"] == 3
+    assert len(made) == 5
+
+
+def test_the_past_that_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary, "LENGTH", 3)
+    page = Summary()
+    for number in range(1, 20):
+        page.render(snapshot(), [sample(number)])
+    assert len(page._samples) == 3
+
+
+def test_of_many_the_foremost_are_told_and_how_many_are_not() -> None:
+    caches = [cache(None, size) for size in range(MAX_CACHES + 5)] + [cache("small")]
+    upstreams = [upstream(None, f"h{number}", requests=number) for number in range(MAX_UPSTREAMS + 3)]
+    # As after a reload that changed it: the configuration's own stands last.
+    told = json.loads(Summary().render(snapshot(caches, [*upstreams, upstream("default")]), []))
+    assert (len(told["caches"]), told["caches_not_shown"]) == (MAX_CACHES, 6)
+    assert [each["label"] for each in told["caches"][:2]] == ["small", f"id-{MAX_CACHES + 4}"]
+    assert (len(told["upstreams"]), told["upstreams_not_shown"]) == (MAX_UPSTREAMS, 4)
+    assert [each["label"] for each in told["upstreams"][:2]] == ["default", f"h{MAX_UPSTREAMS + 2}:1/0"]
+    assert told["history_length"] == history.LENGTH
