@@ -75,7 +75,12 @@ def main(
         return
     logging.getLogger().setLevel((log_level or config.daemon.log_level).upper())
     directory = find_runtime_dir(runtime_dir or config.daemon.runtime_dir)
-    sys.exit(_serve(config, source, directory, log, embedded=embedded))
+    try:
+        status = _serve(config, source, directory, log, embedded=embedded)
+    except Exception as error:
+        logger.critical("glidecached ends: %s", error, exc_info=error)
+        status = _EXIT_FAILURE
+    sys.exit(status)
 
 
 def _source(path: Path | None, log_level: str | None) -> Source | None:
@@ -142,6 +147,9 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
         except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
             _complain(f"glidecached cannot start: {error}", log)
             return _EXIT_FAILURE
+        except KeyboardInterrupt:
+            logger.info("asked to stop before the start was done")
+            return 0
         stack.callback(server.close)
         server.call_regularly(TELL_INTERVAL_MS, log.tell_repeats)
         announce = _log_start if log.in_journal else _announce

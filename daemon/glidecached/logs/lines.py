@@ -13,6 +13,12 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _RECORDS_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
+_MOST_CHARACTERS = (8_000, 1_000)
+"""Of a value, and of each where that makes too long a line."""
+
+_MOST_BYTES = 45_000
+"""Of a line: the journal cuts at 48 KB (journald.conf(5), LineMax=), and what follows would be a line of its own."""
+
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """syslog's numbers, which the journal reads at the beginning of a line (sd-daemon(3))."""
 
@@ -20,7 +26,8 @@ _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ER
 class LineFormatter(logging.Formatter):
     """`time=… level=… logger=… event="…"`, then what the call gave as `extra`, then `exception` with its traceback.
 
-    For the journal, which has a clock and priorities of its own, `<6>` takes the place of `time`.
+    Bounded in length: of a long value the beginning and the end are shown. For the journal, which has a clock and
+    priorities of its own, `<6>` takes the place of `time`.
     """
 
     def __init__(self, *, for_journal: bool) -> None:
@@ -37,10 +44,20 @@ class LineFormatter(logging.Formatter):
         }
         if record.exc_info:
             pairs["exception"] = self.formatException(record.exc_info)
-        line = " ".join(f"{name}={_quoted(value)}" for name, value in pairs.items())
+        for most in _MOST_CHARACTERS:
+            line = " ".join(f"{name}={_quoted(_shortened(value, most))}" for name, value in pairs.items())
+            if len(line.encode()) <= _MOST_BYTES:
+                break
         if self._for_journal:
             return f"<{_PRIORITIES.get(record.levelno, 5)}>{line}"
         return f"time={datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}Z {line}"
+
+
+def _shortened(value: str, most: int) -> str:
+    if len(value) <= most:
+        return value
+    half = most // 2
+    return f"{value[:half]} … {len(value) - 2 * half} characters … {value[-half:]}"
 
 
 def _quoted(value: str) -> str:

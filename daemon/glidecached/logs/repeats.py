@@ -68,7 +68,7 @@ class Repeats:
 
 
 def _kind(record: logging.LogRecord) -> tuple[str, int, str]:
-    return record.name, record.levelno, str(record.msg)
+    return record.name, record.levelno, str(record.msg)[:_MAX_EVENT_CHARACTERS]
 
 
 def _summary(kind: tuple[str, int, str], window: _Window) -> logging.LogRecord:

@@ -59,6 +59,24 @@ def test_no_text_makes_a_second_line_or_another_key(log: Log) -> None:
     assert line.endswith(r'event="x\" level=error\nforged\r\u001b[31m \u009b31m \u2028 \udcff" empty=""')
 
 
+@pytest.mark.parametrize(
+    "filler", ["x", "\x00", "\U0001f600", "\n"], ids=["bare", "escaped", "wide", "newline"]
+)
+def test_no_line_is_so_long_that_the_journal_cuts_it_in_two(log: Log, filler: str) -> None:
+    """What followed the cut would be a line that somebody else has written."""
+    long = filler * 40_000
+    try:
+        raise ValueError(long)  # noqa: TRY301 - that is the case
+    except ValueError:
+        log.logger.exception("first %s last", long, extra={"name_of_it": long})
+    (line,) = log.lines
+    assert len(line.encode()) < 48 * 1024
+    assert 'event="first ' in line
+    assert ' last" name_of_it=' in line
+    assert "ValueError: " in line or "characters" in line
+    assert re.search(r" … \d+ characters … ", line)
+
+
 def test_an_exception_stays_in_its_line(log: Log) -> None:
     try:
         int("broken\nin two")
@@ -139,3 +157,5 @@ def test_memory_is_bounded_and_nothing_is_lost_by_that() -> None:
         told += list(repeats.ended(0.0))
     assert [(summary.getMessage(), summary.__dict__["left_out"]) for summary in told] == [("kind 0", 3)]
     assert len(repeats) == MAX_KINDS
+    repeats.admit(logging.LogRecord("logger", logging.INFO, "", 0, "x" * 100_000, (), None), 0.0)
+    assert max(len(text) for _, _, text in repeats._windows) < 1_000
