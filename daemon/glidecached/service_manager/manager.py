@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SEND_SECONDS = 1.0
-"""How long the manager may take to make room for a datagram: the daemon must not hang with it."""
+"""How long the manager may take to make room for what it has to hear: the daemon must not hang with it."""
 
 
 class ServiceManager:
@@ -32,6 +32,11 @@ class ServiceManager:
     def from_environment(cls, environment: MutableMapping[str, str]) -> ServiceManager:
         """What the variables say, which are taken out: a child process must not speak for the daemon."""
         address = environment.pop("NOTIFY_SOCKET", None)
+        if address and not address.startswith(("/", "@")):
+            logger.warning(
+                "NOTIFY_SOCKET is %s, no path and no abstract name: no service manager is told", address
+            )
+            address = None
         watchdog_us = environment.pop("WATCHDOG_USEC", "")
         watched_pid = environment.pop("WATCHDOG_PID", str(os.getpid()))
         watched = watchdog_us.isdecimal() and int(watchdog_us) > 0 and watched_pid == str(os.getpid())
@@ -55,24 +60,26 @@ class ServiceManager:
         self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """The watchdog's sign of life."""
-        self._send("WATCHDOG=1")
+        """The watchdog's sign of life. Where the manager has no room for it, the next one will do."""
+        self._send("WATCHDOG=1", wait_seconds=0.0)
 
-    def show(self, status: str) -> None:
-        """One line for `systemctl status`."""
-        self._send(f"STATUS={status}")
+    def show(self, status: str) -> bool:
+        """One line for `systemctl status`; False where the manager has no room for it now."""
+        return self._send(f"STATUS={status}", wait_seconds=0.0)
 
     def allow(self, seconds: float) -> None:
         """The start, or the stop, that goes on may take so much longer from now on."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, wait_seconds: float = _SEND_SECONDS) -> bool:
         if not self._address:
-            return
+            return False
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                sender.settimeout(_SEND_SECONDS)
+                sender.settimeout(wait_seconds)
                 sender.connect(self._address)
                 sender.sendall(message.encode())
         except OSError as error:
             logger.warning("the service manager could not be told %s: %s", message.partition("\n")[0], error)
+            return False
+        return True

@@ -90,9 +90,8 @@ class Supervision:
         if self._silent:
             return
         status = self._status()
-        if status != self._shown:
+        if status != self._shown and self._manager.show(status):
             self._shown = status
-            self._manager.show(status)
         self._loop.call_later(_STATUS_INTERVAL_MS, self._show_status)
 
     def _beat(self, interval_ms: float) -> None:

@@ -83,6 +83,41 @@ def test_it_is_told_by_path_and_by_abstract_name(listener: Listener) -> None:
     abstract.close()
 
 
+def test_an_address_of_another_kind_is_said_once_and_not_tried(caplog: pytest.LogCaptureFixture) -> None:
+    manager = ServiceManager.from_environment({"NOTIFY_SOCKET": "vsock:2:1234", "WATCHDOG_USEC": "1000000"})
+    manager.ready()
+    assert not manager.listens
+    assert manager.watchdog_ms is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "NOTIFY_SOCKET is vsock:2:1234, no path and no abstract name: no service manager is told"
+    ]
+
+
+def test_a_manager_that_does_not_listen_holds_no_sign_of_life_up(
+    listener: Listener, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop sends these: it must not stand still until systemd has time."""
+    manager = ServiceManager(listener.address)
+    for _ in range(10_000):
+        if not manager.show("fine"):
+            break
+    else:
+        pytest.fail("the queue takes everything")
+    waits: list[float | None] = []
+    settimeout = socket.socket.settimeout
+
+    def noted(self: socket.socket, seconds: float | None) -> None:
+        waits.append(seconds)
+        settimeout(self, seconds)
+
+    monkeypatch.setattr(socket.socket, "settimeout", noted)
+    manager.alive()
+    assert waits == [0.0]
+    assert "could not be told WATCHDOG=1" in caplog.text
+    listener.heard()
+    assert manager.show("fine")
+
+
 def test_a_reload_says_when_it_began(listener: Listener) -> None:
     before_us = time.monotonic_ns() // 1_000
     ServiceManager(listener.address).reloading()
@@ -164,6 +199,20 @@ def test_the_status_is_told_when_it_changes(
     supervise(status=lambda: next(states))
     loop.pass_time(12_000)
     assert [message for message in listener.heard() if "STATUS" in message] == ["STATUS=one", "STATUS=two"]
+
+
+def test_a_status_that_could_not_be_told_is_told_later(
+    supervise: Callable[..., Supervision], loop: Any, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervise(status=lambda: "one")
+    assert "STATUS=one" in listener.heard()
+    states = iter(["two", "two"])
+    with monkeypatch.context() as full:
+        full.setattr(ServiceManager, "show", lambda _self, _status: False)
+        supervise(status=lambda: next(states, "two"))
+    assert "STATUS=two" not in listener.heard()
+    loop.pass_time(3_000)
+    assert "STATUS=two" in listener.heard()
 
 
 def test_after_stopping_only_signs_of_life(
