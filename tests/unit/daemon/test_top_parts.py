@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,11 +10,18 @@ import pytest
 from glidecached.cli.top.figures import compare
 from glidecached.cli.top.history import LENGTH, History, sparkline
 from glidecached.cli.top.listing import Column, fitting
+from glidecached.cli.top.order import Order, ordered
 from glidecached.cli.top.watcher import Numbers
 
 
 def numbers(
-    at_s: float, *, hits: int = 0, misses: int = 0, pid: int = 1, requests: int = 0, counted: bool = True
+    at_s: float,
+    *,
+    hits: int = 0,
+    misses: int = 0,
+    started_at: int = 1,
+    requests: int = 0,
+    counted: bool = True,
 ) -> Numbers:
     """STATS with one cache and one upstream, all of whose replies took 100 to 200 µs."""
     cache: dict[str, Any] = {
@@ -35,7 +43,9 @@ def numbers(
         "connected_to": "h:1",
         "last_error": None,
     }
-    return Numbers(numbers={"daemon": {"pid": pid}, "caches": [cache], "upstreams": [upstream]}, at_s=at_s)
+    return Numbers(
+        numbers={"daemon": {"started_at": started_at}, "caches": [cache], "upstreams": [upstream]}, at_s=at_s
+    )
 
 
 def test_rates_are_those_of_the_time_between() -> None:
@@ -54,7 +64,7 @@ def test_rates_are_those_of_the_time_between() -> None:
     ("before", "after"),
     [
         (None, numbers(2, hits=5)),
-        (numbers(1, hits=5, pid=1), numbers(2, hits=9, pid=2)),
+        (numbers(1, hits=5, started_at=1), numbers(2, hits=9, started_at=2)),
         (numbers(1, hits=5), numbers(2, hits=4)),
         (numbers(1, hits=5, counted=False), numbers(2, hits=9, counted=False)),
     ],
@@ -97,3 +107,48 @@ def test_the_sparest_columns_go_first_and_the_first_stays() -> None:
     assert fitting(columns, 45) == [0, 2, 3]
     assert fitting(columns, 30) == [0, 2]
     assert fitting(columns, 5) == [0]
+
+
+def look(hits: dict[str, int], at_s: float) -> Numbers:
+    """STATS with these caches, each as large as its name is long."""
+    found = numbers(at_s)
+    (cache,) = found.numbers["caches"]
+    found.numbers["caches"] = [
+        {
+            **cache,
+            "name": name,
+            "metrics": {**cache["metrics"], "hits": number},
+            "charged_bytes": len(name),
+        }
+        for name, number in hits.items()
+    ]
+    return found
+
+
+def test_the_caches_that_are_used_most_stand_first() -> None:
+    history = History()
+    looks = [
+        look({"idle": 0, "b": 10 * at_s, "a": 10 * at_s, "longest-name": 50 * at_s}, at_s)
+        for at_s in range(1, 5)
+    ]
+    for before, after in pairwise(looks):
+        caches = compare(before, after).caches
+        history.add(caches)
+    by = {order: [cache.label for cache in ordered(caches, history, order)] for order in Order}
+    assert by[Order.BUSIEST] == ["longest-name", "a", "b", "idle"]
+    assert by[Order.LARGEST] == ["longest-name", "idle", "a", "b"]
+    assert by[Order.NAME] == ["a", "b", "idle", "longest-name"]
+
+
+def test_one_quiet_moment_makes_no_cache_the_last() -> None:
+    history = History()
+    looks = [look({"busy": min(at_s, 8) * 100, "slow": at_s}, at_s) for at_s in range(10)]
+    for before, after in pairwise(looks):
+        caches = compare(before, after).caches
+        history.add(caches)
+    assert caches[0].lookups_per_s == 0
+    assert [cache.label for cache in ordered(caches, history, Order.BUSIEST)] == ["busy", "slow"]
+
+
+def test_the_orders_come_round() -> None:
+    assert [order.following for order in Order] == [Order.LARGEST, Order.NAME, Order.BUSIEST]

@@ -19,6 +19,7 @@ from glidecached.cli import units
 from glidecached.cli.top.figures import CacheFigures, Figures, UpstreamFigures, compare
 from glidecached.cli.top.history import History
 from glidecached.cli.top.listing import Column, Listing
+from glidecached.cli.top.order import Order, ordered
 from glidecached.cli.top.trends import Trends
 from glidecached.cli.top.watcher import Away, Hottest, Look, Numbers, Watcher
 
@@ -78,6 +79,7 @@ class Top(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", show=False, priority=True),
         Binding("ctrl+c", "quit", show=False, priority=True),
+        Binding("o", "reorder", show=False, priority=True),
     ]
 
     class Looked(Message):
@@ -93,6 +95,8 @@ class Top(App[None]):
         self._interval_s = interval_s
         self._history = History()
         self._before: Numbers | None = None
+        self._caches: list[CacheFigures] = []
+        self._order = Order.BUSIEST
         self._selected: str | None = None
 
     def compose(self) -> ComposeResult:
@@ -108,16 +112,16 @@ class Top(App[None]):
         with Vertical(id="hottest-box"):
             yield Listing(_HOTTEST_COLUMNS, id="hottest")
             yield Static("", id="hottest-note", classes="note", markup=False)
-        yield Static("↑ ↓ choose a cache   q quit", id="keys", markup=False)
+        yield Static("↑ ↓ choose a cache   o another order   q quit", id="keys", markup=False)
 
     def on_mount(self) -> None:
         """Begin to watch, and leave the terminal as it was however the end comes."""
         loop = asyncio.get_running_loop()
         for number in _STOPPING_SIGNALS:
             loop.add_signal_handler(number, self.exit)
-        self.query_one("#caches-box").border_title = "caches"
         self.query_one("#upstreams-box").border_title = "upstreams"
         self.query_one("#caches", Listing).focus()
+        self._show_caches()
         self._watcher.start()
 
     async def on_unmount(self) -> None:
@@ -138,6 +142,11 @@ class Top(App[None]):
             else:
                 self._show_absence(look)
 
+    def action_reorder(self) -> None:
+        """List the caches in the next order."""
+        self._order = self._order.following
+        self._show_caches()
+
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Follow the cursor."""
         with suppress(NoMatches):  # as above
@@ -148,20 +157,18 @@ class Top(App[None]):
         figures = compare(self._before, look)
         self._before = look
         self._history.add(figures.caches)
+        self._caches = figures.caches
         self._show_daemon(figures)
-        self.query_one("#caches", Listing).show(
-            [(cache.asked_as, _cache_cells(cache)) for cache in figures.caches]
-        )
+        self._show_caches()
         self.query_one("#upstreams", Listing).show(
             [(upstream.identity, _upstream_cells(upstream)) for upstream in figures.upstreams]
         )
         errors = [
-            f"{upstream.label}: {upstream.last_error}"
+            f"{upstream.label}: {units.printable(upstream.last_error)}"
             for upstream in figures.upstreams
             if not upstream.connected and upstream.last_error
         ]
         self._note("#upstream-error", "\n".join(errors))
-        self._follow_selection()
         self._show_trends()
 
     def _show_daemon(self, figures: Figures) -> None:
@@ -174,10 +181,20 @@ class Top(App[None]):
             f"{refused:,} refused · every {self._interval_s:g} s · up {units.duration(daemon['uptime_seconds'])}"
         )
 
+    def _show_caches(self) -> None:
+        self.query_one("#caches-box").border_title = f"caches, {self._order.value}"
+        self.query_one("#caches", Listing).show(
+            [
+                (cache.asked_as, _cache_cells(cache))
+                for cache in ordered(self._caches, self._history, self._order)
+            ]
+        )
+        self._follow_selection()
+
     def _show_absence(self, look: Away) -> None:
         line = self.query_one("#daemon", Static)
         line.add_class("away")
-        line.update(f"the daemon is away: {look.reason}")
+        line.update(units.printable(f"the daemon is away: {look.reason}"))
         # The numbers before stand: they are the last that is known. What comes after is no rate of this gap.
         self._before = None
         self._history.add_gap()
@@ -186,7 +203,7 @@ class Top(App[None]):
     def _show_hottest(self, look: Hottest) -> None:
         if look.label != self._selected:
             return  # the cursor has moved on since it was asked
-        self._note("#hottest-note", look.refusal or "")
+        self._note("#hottest-note", units.printable(look.refusal or ""))
         table = self.query_one("#hottest", Listing)
         table.display = look.refusal is None
         table.show(

@@ -32,7 +32,7 @@ class CacheFigures:
     entries: int
     charged_bytes: int
     max_bytes: int
-    processes: int | None
+    processes: int
 
     @property
     def fill(self) -> float:
@@ -66,7 +66,7 @@ class Figures:
 def compare(before: Numbers | None, after: Numbers) -> Figures:
     """The figures of `after`; their rates since `before`, if that is the same daemon's."""
     daemon = after.numbers["daemon"]
-    if before is not None and before.numbers["daemon"]["pid"] != daemon["pid"]:
+    if before is not None and before.numbers["daemon"]["started_at"] != daemon["started_at"]:
         before = None
     old_caches: dict[str, Any] = {}
     old_upstreams: dict[str, Any] = {}
@@ -109,16 +109,16 @@ def _cache(old: dict[str, Any] | None, new: dict[str, Any], passed_s: float) -> 
         entries=new["metrics"]["entry_count"],
         charged_bytes=new["charged_bytes"],
         max_bytes=new["max_bytes"],
-        processes=new.get("attached_processes"),
+        processes=new["attached_processes"],
     )
 
 
 def _upstream(old: dict[str, Any] | None, new: dict[str, Any], passed_s: float) -> UpstreamFigures:
-    latency = new.get("latency")  # a daemon of another version may not tell
-    if old is None or latency is None:
+    if old is None:
         latencies: tuple[float | None, ...] = (None,) * len(PERCENTILES)
     else:
-        counts = since(old.get("latency"), latency)
+        latency = new["latency"]
+        counts = since(old["latency"], latency)
         latencies = tuple(percentile_us(latency["bounds_us"], counts, part) for part in PERCENTILES)
     return UpstreamFigures(
         identity=_identity(new),

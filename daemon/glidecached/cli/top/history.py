@@ -51,7 +51,7 @@ class History:
 
     def of(self, cache: str) -> Sequence[Moment]:
         """The moments of one cache, the oldest first."""
-        return self._moments.get(cache, ())
+        return list(self._moments.get(cache, ()))
 
 
 def sparkline(values: Iterable[float | None], width: int, top: float | None = None) -> str:

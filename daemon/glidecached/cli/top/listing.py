@@ -46,7 +46,10 @@ def fitting(columns: Sequence[Column], width: int) -> list[int]:
 
 
 class Listing(DataTable[Text]):
-    """Rows under `columns`. `selected` is the identity of the row under the cursor, which follows its row."""
+    """Rows under `columns`. `selected` is the identity of the row under the cursor.
+
+    Once somebody has moved the cursor it follows its row; until then it stays on the first.
+    """
 
     def __init__(self, columns: Sequence[Column], *, id: str, selectable: bool = False) -> None:
         super().__init__(
@@ -58,6 +61,7 @@ class Listing(DataTable[Text]):
         self._room = 0
         self._rows_shown: list[Row] = []
         self._keys_laid_out: list[str] = []
+        self._chosen = False
 
     @property
     def selected(self) -> str | None:
@@ -71,14 +75,19 @@ class Listing(DataTable[Text]):
         self._rows_shown = list(rows)
         if not self._places:
             return  # no size is known yet: the first resize lays it out
-        if [key for key, _ in rows] != self._keys_laid_out:
+        if len(rows) != len(self._keys_laid_out):
             self._lay_out_rows()
             return
+        self._reorder()
         for number, (_, cells) in enumerate(rows):
             for column, place in enumerate(self._places):
                 text = self._cell(place, cells[place])
                 if self.get_cell_at((number, column)) != text:  # type: ignore[arg-type]  # a NamedTuple of two ints
                     self.update_cell_at((number, column), text)  # type: ignore[arg-type]
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Somebody has moved the cursor: what moves it here sends no message."""
+        self._chosen = True
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the columns again."""
@@ -101,10 +110,16 @@ class Listing(DataTable[Text]):
         selected = selected or self.selected
         with self.prevent(DataTable.RowHighlighted):
             self.clear()
-            self._keys_laid_out = [key for key, _ in self._rows_shown]
-            for key, cells in self._rows_shown:
-                self.add_row(*(self._cell(place, cells[place]) for place in self._places), key=key)
-            if selected in self._keys_laid_out:
+            for _, cells in self._rows_shown:
+                self.add_row(*(self._cell(place, cells[place]) for place in self._places))
+        self._reorder(selected)
+
+    def _reorder(self, selected: str | None = None) -> None:
+        """The rows are others, or in another order: the cursor goes where it belongs."""
+        selected = selected or self.selected
+        self._keys_laid_out = [key for key, _ in self._rows_shown]
+        if self._chosen and selected in self._keys_laid_out:
+            with self.prevent(DataTable.RowHighlighted):
                 self.move_cursor(row=self._keys_laid_out.index(selected))
 
     def _cell(self, place: int, text: str) -> Text:

@@ -28,7 +28,7 @@ class Trends(Static):
 
     def show(self, moments: Sequence[Moment]) -> None:
         """Draw these moments, the oldest first."""
-        self._moments = list(moments)
+        self._moments = moments
         self._draw()
 
     def on_resize(self) -> None:
