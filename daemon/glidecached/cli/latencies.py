@@ -27,10 +27,10 @@ def percentile_us(bounds_us: Sequence[int], counts: Sequence[int], fraction: flo
     return float(lower)
 
 
-def since(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[int]:
+def since(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[int]:
     """The counts of `after` that came since `before`; all of them where that is another histogram's."""
     counts: list[int] = list(after["counts"])
-    if before is None or before["bounds_us"] != after["bounds_us"]:
+    if before["bounds_us"] != after["bounds_us"]:
         return counts
     differences = [new - old for new, old in zip(counts, before["counts"], strict=True)]
     return counts if min(differences) < 0 else differences

@@ -55,15 +55,16 @@ def report(numbers: dict[str, Any], width: int | None = None) -> Iterator[str]:
 
 def upstream_label(upstream: dict[str, Any]) -> str:
     """What an upstream is called: its name, or for a client's own where it is."""
-    label = upstream["name"] or ", ".join(upstream.get("addresses", ())) or upstream["identity"]
+    label = upstream["name"] or ", ".join(upstream["addresses"])
     return units.printable(label, _NAME_CHARACTERS)
 
 
 def upstream_state(upstream: dict[str, Any]) -> str:
     """Whether there is a connection, and if not, why."""
     if upstream["connected_to"]:
-        return f"connected to {upstream['connected_to']}"
-    return f"not connected: {upstream['last_error']}" if upstream["last_error"] else "not used yet"
+        return units.printable(f"connected to {upstream['connected_to']}")
+    error = upstream["last_error"]
+    return units.printable(f"not connected: {error}") if error else "not used yet"
 
 
 def cache_label(cache: dict[str, Any]) -> str:
@@ -83,10 +84,9 @@ def _daemon(daemon: dict[str, Any]) -> Iterator[str]:
 
 
 def _upstream(upstream: dict[str, Any]) -> list[str]:
-    latency = upstream.get("latency")  # a daemon of another version may not tell
+    latency = upstream["latency"]
     percentiles = [
-        None if latency is None else percentile_us(latency["bounds_us"], latency["counts"], fraction)
-        for fraction in (0.5, 0.95, 0.99)
+        percentile_us(latency["bounds_us"], latency["counts"], fraction) for fraction in (0.5, 0.95, 0.99)
     ]
     return [
         upstream_label(upstream),
@@ -103,7 +103,6 @@ def _cache(cache: dict[str, Any]) -> list[str]:
     metrics, settings = cache["metrics"], cache["settings"]
     counted = settings["enable_metrics"]
     lookups = metrics["hits"] + metrics["misses"]
-    attached = cache.get("attached_processes")
     return [
         cache_label(cache),
         units.share(metrics["hit_rate"] if counted and lookups else None),
@@ -115,5 +114,5 @@ def _cache(cache: dict[str, Any]) -> list[str]:
         units.count(metrics["expirations"] if counted else None),
         settings["eviction_policy"],
         units.ttl(settings["entry_ttl_ms"]),
-        ("held" if cache["held"] else "none") if attached is None else units.count(attached),
+        units.count(cache["attached_processes"]),
     ]

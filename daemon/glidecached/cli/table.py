@@ -36,4 +36,10 @@ def _one_below_the_other(headings: Sequence[str], rows: Sequence[Sequence[str]])
 
 def _width(text: str) -> int:
     """How many columns of a terminal the text takes."""
-    return sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text)
+    return sum(_columns(each) for each in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

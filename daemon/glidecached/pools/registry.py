@@ -30,6 +30,9 @@ _BEAT_MS = 1_000
 _HANDOUT_NS = 3_000_000_000
 """A client that was just told of a pool has not taken its lease yet."""
 
+_MOST_NAMES = 20
+"""So many caches are named to whoever asks for one that there is not."""
+
 
 class UnknownCacheError(Exception):
     """No pool is called so: `args[0]` says which there are."""
@@ -157,8 +160,11 @@ class PoolRegistry:
             pool = self._stock.get(key)
             if pool is not None:
                 return pool
-        known = ", ".join(sorted(pool.label for pool in self._stock)) or "none"
-        message = f"there is no cache {label!r}; there are: {known}"
+        known = sorted(pool.label for pool in self._stock)
+        more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+        message = (
+            f"there is no cache {label[:200]!r}; there are: {', '.join(known[:_MOST_NAMES]) or 'none'}{more}"
+        )
         raise UnknownCacheError(message)
 
     def drop(self, label: str) -> None:

@@ -89,9 +89,10 @@ def test_another_protocol_is_told_both_versions(admin: AdminOperations, requests
 def test_the_report_shows_every_cache_and_upstream(registry: PoolRegistry) -> None:
     upstream = {
         "name": None,
-        "identity": "h:1",
+        "addresses": ["h:1"],
         "connected_to": None,
         "last_error": "refused",
+        "latency": {"bounds_us": [100], "counts": [0, 0], "sum_us": 0},
         **dict.fromkeys(("sessions", "requests", "failed", "in_flight", "queued"), 3),
     }
     daemon = {

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from glidecached.cli import daemon, operator
 from glidecached.cli.exit_status import ExitStatus
+from glidecached.cli.link import RefusedError
+from glidecached.cli.operator import asking
+from glidecached.cli.report import report
+from glidecached.cli.table import table
+from glidecached.doctor.finding import ok
 from glidecached.embedded import EmbeddedServer, EmbeddedServerError
+from support.process import ROOT, child_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,3 +65,136 @@ def test_without_a_daemon_every_command_says_so(tmp_path: Path, command: list[st
     result = CliRunner().invoke(operator.main, [*command, "--runtime-dir", str(tmp_path)])
     assert result.exit_code == ExitStatus.UNREACHABLE
     assert f"no daemon in {tmp_path}" in result.output
+
+
+def start(program: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """`glidecached`, after `program` has changed something of it; without the journal, logging all."""
+    script = f"{program}\nfrom glidecached.cli.daemon import main\nmain()"
+    return subprocess.run(
+        [sys.executable, "-c", script, "--runtime-dir", str(tmp_path / "run"), "--log-level", "debug"],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_stop_that_comes_before_the_start_is_done_is_a_stop(tmp_path: Path) -> None:
+    """As systemd stops a service that still verifies its pools: that is no failure."""
+    done = start(
+        "import os, signal, time\n"
+        "import glidecached.server as module\n"
+        "class Server:\n"
+        "    def __init__(self, *_, **__):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(60)\n"
+        "module.Server = Server",
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'event="asked to stop before the start was done"' in done.stderr
+    assert not (tmp_path / "run" / "glidecached.sock").exists()
+
+
+def test_a_fault_that_ends_the_daemon_is_one_line_of_its_log(tmp_path: Path) -> None:
+    done = start(
+        "import glidecached.server as module\n"
+        "def run(self, ready):\n"
+        "    raise RuntimeError('in\\ntwo lines')\n"
+        "module.Server.run = run",
+        tmp_path,
+    )
+    assert done.returncode == 1
+    (line,) = [line for line in done.stderr.splitlines() if "glidecached ends" in line]
+    assert "level=critical" in line
+    assert r'event="glidecached ends: in\ntwo lines" exception="Traceback' in line
+    assert all(line.startswith("time=") for line in done.stderr.splitlines()), done.stderr
+
+
+NUMBERS: dict[str, Any] = {
+    "daemon": {
+        "version": "1",
+        "pid": 1,
+        "uptime_seconds": 1,
+        "sessions": 0,
+        "accepted_requests": 0,
+        "open_requests": 0,
+        "refused": {},
+    },
+    "upstreams": [
+        {
+            "name": None,
+            "identity": "h:1, database 0, user default",
+            "addresses": ["h:1"],
+            "connected_to": None,
+            "last_error": "-NOAUTH \x1b]0;owned\x07\n\x9b2J",
+            "requests": 0,
+            "failed": 0,
+            "in_flight": 0,
+            "queued": 0,
+            "sessions": 0,
+            "latency": {"bounds_us": [100], "counts": [0, 0], "sum_us": 0},
+        }
+    ],
+    "caches": [],
+}
+
+
+def test_what_a_server_says_cannot_steer_the_terminal() -> None:
+    lines = "\n".join(report(NUMBERS))
+    assert r"not connected: -NOAUTH \x1b]0;owned\x07\n\x9b2J" in lines
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", lines)
+
+
+def test_what_clients_call_their_caches_cannot_steer_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon's refusal names the caches that there are."""
+
+    class Refusing:
+        def __init__(self, _directory: str) -> None:
+            message = "there is no cache 'a'; there are: \x1b[2J\x1b[31mall is well"
+            raise RefusedError(5, message)
+
+    monkeypatch.setattr(asking, "Link", Refusing)
+    result = CliRunner().invoke(operator.main, ["flush", "a", "--yes", "--runtime-dir", str(tmp_path)])
+    assert result.exit_code == ExitStatus.FAILED
+    assert r"there are: \x1b[2J\x1b[31mall is well" in result.output
+    assert "\x1b" not in result.output
+
+
+def test_columns_stand_below_each_other_whatever_the_names() -> None:
+    names = ["plain", "日本語", "e\u0301te\u0301", "क\u094dष"]
+    ends = {
+        sum(0 if each in "\u0301\u094d" else 2 if each in "日本語" else 1 for each in line)
+        for line in table(("name", "n"), [(name, "1") for name in names], None)
+    }
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize("command", ["ping", "stats", "top", "flush", "drop", "doctor"])
+def test_wrong_options_have_a_status_of_their_own(command: str) -> None:
+    assert CliRunner().invoke(operator.main, [command, "--what"]).exit_code == ExitStatus.USAGE
+    assert CliRunner().invoke(operator.main, []).exit_code == ExitStatus.USAGE
+
+
+def test_the_statuses_in_the_manuals_are_those_that_there_are() -> None:
+    table_rows = re.findall(r"^\| (\d) \|", (ROOT / "docs" / "operator.md").read_text(), re.MULTILINE)
+    manual = (ROOT / "man" / "glidecache.1").read_text().partition(".SH EXIT STATUS")[2].partition(".SH")[0]
+    own_help = CliRunner().invoke(operator.main, ["--help"]).output.partition("Options:")[0]
+    for found in (table_rows, re.findall(r"^\.B (\d)$", manual, re.MULTILINE)):
+        assert [int(each) for each in found] == [int(status) for status in ExitStatus]
+    assert [int(each) for each in re.findall(r"\b(\d) [a-z]", own_help.partition("Exit status:")[2])] == list(
+        ExitStatus
+    )
+
+
+def test_colours_are_not_for_those_who_want_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = ok("clock", "right")
+    monkeypatch.setattr("glidecached.doctor.patient.gather", lambda *_: None)
+    monkeypatch.setattr("glidecached.doctor.examination.examine", lambda _: [finding])
+    coloured = CliRunner().invoke(operator.main, ["doctor"], color=True)
+    assert "\x1b[" in coloured.output
+    plain = CliRunner(env={"NO_COLOR": "1"}).invoke(operator.main, ["doctor"], color=True)
+    assert plain.output == "ok       clock: right\n1 ok, 0 warn, 0 fail, 0 skipped\n"

@@ -191,6 +191,17 @@ def test_unknown_caches_are_named(registry: PoolRegistry) -> None:
             ask("x")
 
 
+def test_of_very_many_caches_some_are_named(registry: PoolRegistry) -> None:
+    for number in range(25):
+        registry.join(named(f"cache-{number:02}"), identity(), settings(max_cache_kb=1))
+    with pytest.raises(UnknownCacheError) as refused:
+        registry.find("x" * 100_000)
+    message = str(refused.value)
+    assert "cache-19 and 5 more" in message
+    assert "cache-20" not in message
+    assert len(message) < 1_000
+
+
 def test_a_reply_that_comes_after_the_pools_end_is_not_stored(registry: PoolRegistry) -> None:
     pool = registry.join(named(), identity(), settings())
     registry.drop("catalog")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glidecache_shared.runtime_dir import find_runtime_dir
+from glidecached.cli import units
 from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.link import DaemonUnreachableError, Link, RefusedError
 
@@ -34,6 +35,6 @@ def linked(runtime_dir: str | None) -> Iterator[Link]:
 
 
 def fail(status: ExitStatus, message: str) -> None:
-    """End the process with a message for its user."""
-    click.echo(message, err=True)
+    """End the process with a message for its user, in which there may be names that others have chosen."""
+    click.echo(units.printable(message), err=True)
     sys.exit(status)

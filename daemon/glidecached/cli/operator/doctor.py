@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -51,7 +52,7 @@ def doctor(runtime_dir: str | None, config_path: Path | None, as_json: bool) -> 
     else:
         # Whoever reads a pipe can scroll.
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo("\n".join(lines(findings, width)))
+        click.echo("\n".join(lines(findings, width)), color=False if os.environ.get("NO_COLOR") else None)
     failed = any(finding.status is Status.FAIL for finding in findings)
     sys.exit(ExitStatus.FAILED if failed else ExitStatus.DONE)
 
