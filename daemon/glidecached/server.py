@@ -249,9 +249,10 @@ class Server:
             return
         self._stopping = True
         logger.info("%s: stopping", signal.Signals(number).name)
-        self._supervision.stop()
+        drain_ms = self._reloading.config.daemon.stop_timeout_ms
+        self._supervision.stop(drain_ms / 1e3)
         self._reloading.stop()
-        until_ns = time.monotonic_ns() + self._reloading.config.daemon.stop_timeout_ms * 1_000_000
+        until_ns = time.monotonic_ns() + drain_ms * 1_000_000
         self._socket.hide()
         # What has already arrived counts as accepted: its senders cannot know better.
         while not self._front.receive() and time.monotonic_ns() < until_ns:

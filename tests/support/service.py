@@ -65,6 +65,17 @@ except DaemonUnavailableError as error:
 """Whether this user can reach the daemon, or why not, as JSON."""
 
 
+WAIT_FOR_AN_ELEMENT = """
+import json
+from glidecache import GlideClientConfiguration
+from glidecache.sync import GlideClient
+
+client = GlideClient.create(GlideClientConfiguration(request_timeout=30_000, fallback="error"))
+print(json.dumps(client.blpop(["nobody-pushes"], 4)))
+"""
+"""A request that takes four seconds; its answer, as JSON."""
+
+
 class Valkey:
     """A real Valkey at 127.0.0.1:6379 of the machine."""
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.service import CONFIGURATION, CONNECT, DROP_IN, GLIDECACHE, READ, SOCKET, TABLES, UNIT
+from support.service import (
+    CONFIGURATION,
+    CONNECT,
+    DROP_IN,
+    GLIDECACHE,
+    READ,
+    SOCKET,
+    TABLES,
+    UNIT,
+    WAIT_FOR_AN_ELEMENT,
+)
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -110,6 +122,25 @@ def test_stopped_and_started_it_is_warm_too(started: Machine, valkey: Valkey) ->
     started.run("systemctl", "start", UNIT)
     assert started.python(READ, "lasting", user="insider") == {"values": ["value"], "hits": 1}
     assert valkey.gets() == gets
+
+
+def test_a_stop_may_take_as_long_as_the_configuration_says(service: Machine) -> None:
+    """Else systemd would end the daemon before it has answered, and the next one would have to verify its pools."""
+    service.write(DROP_IN, "[Service]\nTimeoutStopSec=1s\n")
+    service.write(CONFIGURATION, TABLES.replace("[daemon]", "[daemon]\nstop_timeout_ms = 20_000"))
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "start", UNIT)
+
+    def waits() -> bool:
+        (upstream,) = json.loads(service.run(GLIDECACHE, "stats", "--json"))["upstreams"]
+        return bool(upstream["blocking_connections"])
+
+    with ThreadPoolExecutor(1) as worker:
+        answer = worker.submit(service.python, WAIT_FOR_AN_ELEMENT, user="insider")
+        wait_until(waits, "the request is upstream", RETURN_SECONDS)
+        service.run("systemctl", "stop", UNIT)
+        assert answer.result(RETURN_SECONDS) is None
+    assert service.property(UNIT, "Result") == "success"
 
 
 def test_hung_it_is_ended_by_the_watchdog(service: Machine) -> None:

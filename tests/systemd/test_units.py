@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,21 @@ def test_little_is_exposed(machine: Machine, unit: str) -> None:
     path = f"/etc/systemd/system/{unit.replace('orders', '')}"
     assert machine.ok(*security, f"--threshold={MOST_EXPOSED * 10:.0f}", path)
     assert not machine.ok(*security, "--threshold=5", path), "the threshold is what decides"
+
+
+def test_what_is_left_out_has_its_reason_in_the_unit(machine: Machine) -> None:
+    found = json.loads(
+        machine.run(
+            *("systemd-analyze", "security", "--offline=true", "--no-pager", "--json=short"),
+            "/etc/systemd/system/glidecached.service",
+        )
+    )
+    left_out = [entry["name"] for entry in found if entry["set"] is False]
+    assert len(left_out) > 5
+    reasons = (ROOT / "systemd" / "glidecached.service").read_text().partition("# Left out on purpose")[2]
+    for name in left_out:
+        for directive in re.findall(r"(\w+)=", name):
+            assert f"{directive}=" in reasons, name
 
 
 def test_what_is_shipped_starts(machine: Machine) -> None:

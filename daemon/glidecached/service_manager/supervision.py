@@ -21,6 +21,9 @@ _FIRST_ATTEMPTS_MS = 5_000
 _STATUS_INTERVAL_MS = 3_000
 _BEATS_PER_WATCHDOG = 3
 
+_STOP_SECONDS = 10.0
+"""What the end takes at most besides the requests that are waited for."""
+
 _TAKE_OVER_SECONDS = 30.0
 _TAKE_OVER_BYTES_PER_SECOND = 50e6
 """What verifying reaches where pools were swapped out to a slow disk; in memory it does some twenty times that."""
@@ -69,10 +72,11 @@ class Supervision:
         self._loop.call_later(_FIRST_ATTEMPTS_MS, self._ready)
         self._attempted()
 
-    def stop(self) -> None:
-        """Say that the daemon stops; from now on only signs of life."""
+    def stop(self, drain_seconds: float) -> None:
+        """Say that the daemon stops, and waits so long for open requests; from now on only signs of life."""
         self._silent = True
         self._manager.stopping()
+        self._manager.allow(drain_seconds + _STOP_SECONDS)
 
     def _attempted(self) -> None:
         self._undecided -= 1

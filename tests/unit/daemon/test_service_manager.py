@@ -135,7 +135,7 @@ def test_a_manager_that_is_gone_stops_nothing(tmp_path: Path, caplog: pytest.Log
 def test_nothing_happens_without_a_manager(loop: Any, upstream: Any) -> None:
     supervision = Supervision(ServiceManager(), loop, [upstream], lambda: "fine")
     supervision.start()
-    supervision.stop()
+    supervision.stop(3.0)
     assert not upstream.calls, "upstreams connect when they are first used"
 
 
@@ -215,15 +215,15 @@ def test_a_status_that_could_not_be_told_is_told_later(
     assert "STATUS=two" in listener.heard()
 
 
-def test_after_stopping_only_signs_of_life(
+def test_after_stopping_and_asking_for_time_only_signs_of_life(
     supervise: Callable[..., Supervision], upstream: Any, loop: Any, listener: Listener
 ) -> None:
     supervision = supervise(upstream)
     listener.heard()
-    supervision.stop()
+    supervision.stop(60.0)
     upstream.calls[0].fail(1, "glidecached is stopping")
     loop.pass_time(9_000)
-    assert listener.heard() == ["STOPPING=1"] + ["WATCHDOG=1"] * 3
+    assert listener.heard() == ["STOPPING=1", "EXTEND_TIMEOUT_USEC=70000000"] + ["WATCHDOG=1"] * 3
 
 
 def test_time_to_start_is_asked_for_by_the_size_of_the_pools(listener: Listener, tmp_path: Path) -> None:
