@@ -14,6 +14,7 @@ from glidecached.cli.exit_status import ExitStatus
 from support.cacheable import GET
 from support.caches import is_cached, new_cache
 from support.process import child_environment
+from support.stats_keys import keys, promised
 from support.terminal import Terminal
 from support.waiting import wait_until
 
@@ -70,6 +71,17 @@ def test_stats_tell_about_every_cache(
     assert cache["metrics"]["entry_count"] == 1
     assert answer["daemon"]["pid"] == daemon.pid
     assert answer["upstreams"]
+
+
+def test_the_page_has_every_key_of_stats(connect: Connector, daemon: Daemon, unique_name: str) -> None:
+    connect(new_cache(name=unique_name))
+    answer = json.loads(glidecache(daemon.runtime_dir, "stats", "--json").stdout)
+    # What an upstream has for each of its replicas, another test's may have.
+    found = {key for key in keys(answer) if not key.startswith("upstreams[].replicas")}
+    missing = found - promised()
+    assert not missing
+    here = {key for key in promised(only_of_a_cluster=False) if not key.startswith("upstreams[].replicas")}
+    assert here <= found
 
 
 def test_flush_empties_a_named_cache(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from support.stats_keys import keys, promised
+
 if TYPE_CHECKING:
     from glidecache import ClientSideCache
     from support.cluster import Cluster
@@ -30,3 +32,12 @@ def test_replies_of_all_nodes_are_in_one_histogram(
     assert len(after["counts"]) == len(after["bounds_us"]) + 1
     assert sum(after["counts"]) - sum(before["counts"]) >= len(keys)
     assert after["sum_us"] > before["sum_us"]
+
+
+def test_the_page_has_every_key_of_a_cluster(
+    connect: Connector, cache: ClientSideCache, daemon: Daemon
+) -> None:
+    connect(cache, addresses=None, upstream="default").call("set", "k", "v")
+    found = set(keys({"upstreams": [figures(daemon)]}))
+    assert found <= promised()
+    assert promised(only_of_a_cluster=True) <= found
