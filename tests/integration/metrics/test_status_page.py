@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,10 @@ def check_text_alternatives(browser: Browser) -> None:
     names = [node["name"]["value"] for node in images]
     assert len(names) == len(browser.evaluate("return Array.from(document.querySelectorAll('svg.chart'))"))
     assert any("Lookups, last 1 min: from " in name for name in names), names
+    latency = (
+        r"Time to reply, .* min: median from .* ms to .* ms, now .* ms; 99 % from .* ms to .* ms, now .* ms"
+    )
+    assert any(re.fullmatch(latency, name) for name in names), names
     headings = [node["name"]["value"] for node in tree if node["role"]["value"] == "heading"]
     assert headings[:3] == ["glidecached", "Daemon", "Caches"]
 

@@ -55,8 +55,9 @@ function path(points) {
 
 // One chart: `show(times, series, top, topText)`. The text alternative is made from what is shown.
 export class Chart {
-  constructor(name, { format, scale = true }) {
+  constructor(name, { format, scale = true, names = [] }) {
     this.name = name;
+    this.names = names; // of the series, where there are several
     this.format = format;
     this.scale = scale; // whether the top has to be told: a bound or a hundred per cent go without saying
     this.value = element("span", { className: "value" });
@@ -106,11 +107,14 @@ export class Chart {
   }
 
   describe(series, minutes) {
-    const known = series[0].filter((value) => value !== null && value !== undefined);
-    const past = `${this.name}, last ${minutes} min`;
-    if (!known.length) return `${past}: no figures`;
-    const ends = `from ${this.format(Math.min(...known))} to ${this.format(Math.max(...known))}`;
-    return `${past}: ${ends}, now ${this.format(known.at(-1))}`;
+    const told = series.flatMap((values, place) => {
+      const known = values.filter((value) => value !== null && value !== undefined);
+      if (!known.length) return [];
+      const name = this.names[place] ? `${this.names[place]} ` : "";
+      const ends = `from ${this.format(Math.min(...known))} to ${this.format(Math.max(...known))}`;
+      return [`${name}${ends}, now ${this.format(known.at(-1))}`];
+    });
+    return `${this.name}, last ${minutes} min: ${told.join("; ") || "no figures"}`;
   }
 }
 

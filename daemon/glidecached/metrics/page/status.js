@@ -112,7 +112,7 @@ class UpstreamView {
     this.state = element("p", { className: "muted" });
     this.problem = element("p", { className: "problem", hidden: true });
     this.requests = new Chart("Requests", { format: perSecond });
-    this.latency = new Chart("Time to reply, median and 99 %", { format: milliseconds });
+    this.latency = new Chart("Time to reply, median and 99 %", { format: milliseconds, names: ["median", "99 %"] });
     this.failures = new Chart("Failures", { format: perSecond });
     this.table = new PastTable(`${upstream.label}: means of each minute`, [
       { name: "Requests", place: 0, format: perSecond },
