@@ -129,10 +129,32 @@ def holds(path: Path, text: str) -> bool:
     return path.is_file() and not path.is_symlink() and text.encode() in path.read_bytes()
 
 
-def test_completions_complete(installed: Path) -> None:
-    script = installed / PREFIX[1:] / "share/bash-completion/completions/glidecached"
-    subprocess.run(["bash", "-n", script], check=True)
-    assert "complete" in script.read_text()
+@pytest.mark.parametrize("command", ["glidecached", "glidecache"])
+def test_completions_complete(installed: Path, command: str) -> None:
+    """Bash asks the command itself, which has to be found under its name."""
+    share = installed / PREFIX[1:] / "share"
+    program = installed.with_name(f"{installed.name}-{command}") / command
+    program.parent.mkdir()
+    module = "daemon" if command == "glidecached" else "operator"
+    program.write_text(f"#!{sys.executable}\nfrom glidecached.cli.{module} import main\nmain()\n")
+    program.chmod(0o755)
+    asked = (
+        f'source "{share}/bash-completion/completions/{command}"; '
+        f'COMP_WORDS=({command} --ver); COMP_CWORD=1; _{command}_completion {command}; echo "${{COMPREPLY[@]}}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", asked],
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": f"{program.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "--version", done.stderr
+    assert (share / "zsh" / "site-functions" / f"_{command}").read_text().startswith(f"#compdef {command}\n")
+    assert (
+        f"--command {command} " in (share / "fish" / "vendor_completions.d" / f"{command}.fish").read_text()
+    )
 
 
 def test_a_changed_configuration_is_kept_by_both(installed: Path, wheel_dir: Path, tmp_path: Path) -> None:
@@ -157,13 +179,21 @@ def test_nothing_is_left(installed: Path, wheel_dir: Path, tmp_path: Path) -> No
     assert not (destdir / "etc/glidecached").exists()
 
 
-def test_a_relative_prefix_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("prefix", "fault"),
+    [
+        ("relative", "must be absolute paths, and relative is not"),
+        ("/opt/with space", "'/opt/with space' has others"),
+        ("/opt/a&b", "'/opt/a&b' has others"),
+    ],
+)
+def test_a_prefix_that_cannot_work_is_refused(prefix: str, fault: str) -> None:
     done = subprocess.run(
-        ["make", "--silent", "uninstall", "PREFIX=relative"],
+        ["make", "--silent", "uninstall", f"PREFIX={prefix}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode != 0
-    assert "must be absolute paths, and relative is not" in done.stderr
+    assert fault in done.stderr
