@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import socket
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from glidecache_shared import protocol
-from glidecache_shared.runtime_dir import check_endpoint, endpoint
+from glidecache_shared.runtime_dir import check_endpoint, endpoint, socket_path
 from glidecached.version import version
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ class Link:
         except (OSError, ValueError) as error:
             message = f"no daemon in {directory}: {error}"
             raise DaemonUnreachableError(message) from error
+        _knock(directory)
         self._endpoint = endpoint(directory)
         self._timeout_ms = timeout_ms
         self._numbers = itertools.count(1)
@@ -91,3 +95,21 @@ class Link:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _knock(directory: str) -> None:
+    """Find out now what ZeroMQ, which tries again and again, would only tell by its silence."""
+    path = socket_path(directory)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.setblocking(False)
+            knocking.connect(path)
+    except (ConnectionRefusedError, FileNotFoundError) as error:
+        message = f"no daemon in {directory}: nobody listens on {path} any more"
+        raise DaemonUnreachableError(message) from error
+    except PermissionError as error:
+        group = Path(path).stat().st_gid
+        message = f"uid {os.geteuid()} may not connect to {path}: its group is gid {group}, whose members may"
+        raise DaemonUnreachableError(message) from error
+    except BlockingIOError:
+        pass  # many knock at once: ZeroMQ has the patience
