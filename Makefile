@@ -49,11 +49,14 @@ PEERS     := $(VENV)/.peers
 PIP_INSTALL        := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 
+# What builds the wheel has nothing of what tests need, and is of the very interpreter that the service will run on.
+BUILDER   := build/builders/$(subst /,_,$(PYTHON))
+
 # Two of these targets may start at once in one clone: the second waits, and looks again at what is out of date.
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak wheel install uninstall
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak builder wheel install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -113,17 +116,25 @@ bench: core
 	@$(BIN)/python benchmarks/bench.py --output build/bench.json $(BENCH_ARGS)
 
 # What the last build left is removed first, or a module that is gone would be in the wheel; the compiled core stays.
-wheel: core
+wheel: builder
 	@mkdir -p build && flock build/.setup.lock sh -c "find build/lib* -type f ! -name '*.so' -delete 2>/dev/null; \
-	    rm -rf '$(WHEEL_DIR)'; $(BIN)/python -m pip wheel --quiet --disable-pip-version-check \
+	    rm -rf '$(WHEEL_DIR)'; $(BUILDER)/bin/python -m pip wheel --quiet --disable-pip-version-check \
 	    --no-build-isolation --no-deps --wheel-dir '$(WHEEL_DIR)' ."
 
 install: wheel
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PIP_ARGS="$(PIP_ARGS)" \
-	    scripts/install $(WHEEL_DIR)/*.whl $(BIN)/python
+	    scripts/install $(WHEEL_DIR)/*.whl $(BUILDER)/bin/python
 
 uninstall:
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install --uninstall
+
+builder:
+	@$(LOCKED_MAKE) $(BUILDER)/.installed
+
+$(BUILDER)/.installed:
+	@$(PYTHON) -m venv --clear $(BUILDER)
+	@$(BUILDER)/bin/python -m pip install --quiet --disable-pip-version-check $(BUILD_REQUIREMENTS)
+	@touch $@
 
 core:
 	@$(LOCKED_MAKE) $(CORE)
@@ -133,7 +144,7 @@ core:
 # builds use: an isolated build would compile everything twice.
 $(INSTALLED): pyproject.toml setup.py
 	@echo "setting up $(VENV) (a minute or two) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) $(BUILD_REQUIREMENTS)
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@

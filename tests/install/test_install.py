@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.process import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PREFIX = "/opt/glidecache-test"
 PACKAGES = sysconfig.get_path("purelib")
@@ -22,11 +25,11 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def make(target: str, destdir: Path, wheel_dir: Path, prefix: str = PREFIX) -> str:
-    """Run a target as somebody would who makes a package: with the core as it is, and without fetching anything.
+    """Run a target as somebody would who makes a package, only without fetching anything.
 
-    What the project depends on comes from the tests' own environment.
+    What builds it, and what it depends on, comes from the tests' own environment.
     """
-    command = ["make", "--silent", "--old-file=core", f"BIN={Path(sys.executable).parent}", target]
+    command = ["make", "--silent", "--old-file=builder", f"BUILDER={sys.prefix}", target]
     settings = [f"DESTDIR={destdir}", f"PREFIX={prefix}", f"WHEEL_DIR={wheel_dir}", "PIP_ARGS=--no-deps"]
     done = subprocess.run(
         [*command, *settings],
