@@ -159,7 +159,9 @@ class Channel:
         except FileNotFoundError:
             return "is not running: it has no socket there"
         except OSError as error:
-            message = f"glidecached cannot be trusted: {error}"
+            # With a number it is the kernel's word: this process may not look who is there.
+            problem = "trusted" if error.errno is None else "reached"
+            message = f"glidecached cannot be {problem}: {error}"
             raise NoDaemonError(message) from None
         return ""
 

@@ -60,8 +60,8 @@ def check_endpoint(runtime_dir: str) -> int:
 
     That is root, the caller's own uid, or the owner of a runtime directory that nobody else can write. The private
     fallback is the exception: its place under the temporary directory is anybody's to take, so it must be the
-    caller's own. Raises `FileNotFoundError` when there is no socket, `PermissionError` when it is someone else's,
-    `ValueError` as `socket_path`.
+    caller's own. Raises `FileNotFoundError` when there is no socket, `PermissionError` when it is someone else's, and
+    with an `errno` when the caller may not look, `ValueError` as `socket_path`.
     """
     path = socket_path(runtime_dir)
     try:
@@ -69,6 +69,8 @@ def check_endpoint(runtime_dir: str) -> int:
         directory = os.stat(runtime_dir)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(error.errno, "no glidecached socket", path) from error
+    except PermissionError as error:
+        raise PermissionError(error.errno, _kept_out(runtime_dir)) from error
     if not stat.S_ISSOCK(found.st_mode):
         message = f"{path} is not a socket; glidecached's would be one"
         raise FileNotFoundError(message)
@@ -109,10 +111,35 @@ def ensure_runtime_dir(path: str) -> None:
     accepted = (own_uid,) if private else (0, own_uid)
     if found.st_uid not in accepted:
         right = f"uid {own_uid}" if private else f"uid {own_uid} or root"
-        message = f"the runtime directory {path} belongs to uid {found.st_uid}; it must belong to {right}"
+        message = (
+            f"the runtime directory {path} belongs to uid {found.st_uid}; it must belong to {right}: "
+            f"choose another one by --runtime-dir or ${ENVIRONMENT_VARIABLE}"
+        )
         raise PermissionError(message)
     if private and stat.S_IMODE(found.st_mode) != PRIVATE_MODE:
         os.chmod(path, PRIVATE_MODE)
+
+
+def _kept_out(runtime_dir: str) -> str:
+    """What to tell a user whom the directory's mode keeps out: under systemd mostly one who is not in its group yet."""
+    text = f"Permission denied: uid {os.geteuid()} may not enter {runtime_dir}"
+    try:
+        found = os.stat(runtime_dir)
+    except OSError:  # what is closed is a directory above it
+        return text
+    if not found.st_mode & stat.S_IXGRP:
+        return f"{text}; only its owner, uid {found.st_uid}, may"
+    group = _group_name(found.st_gid)
+    return f"{text}; members of the group {group} may (usermod -aG {group} USER, which counts from USER's next login)"
+
+
+def _group_name(gid: int) -> str:
+    import grp  # for a message alone
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def _private_fallback() -> str:

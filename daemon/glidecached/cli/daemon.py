@@ -41,7 +41,7 @@ _EXIT_FAILURE = 1
     "config_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"Configuration; {SYSTEM_CONFIG} if that exists.",
+    help=f"Configuration; without it {SYSTEM_CONFIG} if that exists, but not with --embedded.",
 )
 @click.option(
     "--embedded",
@@ -68,7 +68,8 @@ def main(
     """One shared-memory cache in front of Valkey for all the worker processes of this host."""
     log = LogHandler(sys.stderr, os.environ)
     logging.getLogger().addHandler(log)
-    source = _source(config_path, log_level)
+    # Who tries it out on a host whose service has a file does not mean that file, and may not even read it.
+    source = None if embedded and config_path is None else _source(config_path, log_level)
     config = _load(source, log)
     if check_config:
         click.echo(f"{source.path}: correct" if source is not None else "no file: the defaults are correct")

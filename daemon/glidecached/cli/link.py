@@ -50,7 +50,8 @@ class Link:
         try:
             check_endpoint(directory)
         except (OSError, ValueError) as error:
-            message = f"no daemon in {directory}: {error}"
+            found = "no daemon" if isinstance(error, FileNotFoundError) else "no way to the daemon"
+            message = f"{found} in {directory}: {error}"
             raise DaemonUnreachableError(message) from error
         _knock(directory)
         self._endpoint = endpoint(directory)

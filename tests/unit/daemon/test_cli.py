@@ -46,6 +46,17 @@ def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in output
 
 
+def test_the_hosts_configuration_is_not_that_of_an_embedded_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "glidecached.toml"
+    file.write_text("[daemon]\nwhat = 1\n")
+    monkeypatch.setattr(daemon, "SYSTEM_CONFIG", file)
+    assert run("--check-config")[0] == daemon.EXIT_CONFIGURATION
+    assert run("--check-config", "--embedded") == (0, "no file: the defaults are correct\n")
+    assert run("--check-config", "--embedded", "--config", str(file))[0] == daemon.EXIT_CONFIGURATION
+
+
 def test_a_runtime_directory_that_is_too_long_is_refused(tmp_path: Path) -> None:
     status, output = run("--runtime-dir", str(tmp_path / ("x" * 120)))
     assert status == 1
