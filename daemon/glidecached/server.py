@@ -154,7 +154,7 @@ class Server:
             self._pools.changes.configure(cache)
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
-        self._supervision = Supervision(self._manager, loop, self._upstreams, self._status)
+        self._supervision = Supervision(self._manager, loop, self._upstreams.configured, self._status)
         self._front = Front(
             self._socket,
             Deadlines(loop),

@@ -84,10 +84,10 @@ class Valkey:
 
         packages = Path(sysconfig.get_path("purelib"))
         self._machine = machine
-        self._binary = PACKAGES / Path(get_binary_path()).relative_to(packages)
+        self.binary = PACKAGES / Path(get_binary_path()).relative_to(packages)
         machine.run(
             *("systemd-run", "--quiet", "--unit=valkey", "--property=User=insider"),
-            *(self._binary, "--port", "6379", "--save", ""),
+            *(self.binary, "--port", "6379", "--save", ""),
         )
         wait_until(
             lambda: machine.ok("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/6379"),

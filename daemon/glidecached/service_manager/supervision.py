@@ -19,6 +19,8 @@ _FIRST_ATTEMPTS_MS = 5_000
 """How long the first attempts to reach the upstreams keep `READY=1` back at most; the daemon serves meanwhile."""
 
 _STATUS_INTERVAL_MS = 3_000
+_TRY_INTERVAL_MS = 3_000
+"""How often upstreams that are not reached and that nobody uses are tried."""
 _BEATS_PER_WATCHDOG = 3
 
 _STOP_SECONDS = 10.0
@@ -40,6 +42,8 @@ class Supervision:
     """Speaks to the manager at the right times, from the loop's own thread: a loop that hangs is silent.
 
     `status` gives the line for `systemctl status`; it is asked every few seconds, and told on when it has changed.
+    `upstreams` gives those of the configuration. They are tried at the start, and again until they are reached where no
+    client has them come back: what an operator sees is then how they are, and not how they were when last used.
     Without a manager that listens nothing happens, and upstreams connect when they are first used.
     """
 
@@ -47,7 +51,7 @@ class Supervision:
         self,
         manager: ServiceManager,
         loop: Loop,
-        upstreams: Iterable[Upstream],
+        upstreams: Callable[[], Iterable[Upstream]],
         status: Callable[[], str],
     ) -> None:
         self._manager = manager
@@ -66,10 +70,11 @@ class Supervision:
         if self._manager.watchdog_ms is not None:
             self._beat(self._manager.watchdog_ms / _BEATS_PER_WATCHDOG)
         self._undecided = 1  # this loop over the upstreams: an attempt may be decided at once
-        for upstream in self._upstreams:
+        for upstream in self._upstreams():
             self._undecided += 1
-            upstream.submit(_FirstAttempt(self._attempted))
+            upstream.submit(_Attempt(self._attempted))
         self._loop.call_later(_FIRST_ATTEMPTS_MS, self._ready)
+        self._loop.call_later(_TRY_INTERVAL_MS, self._try_unused)
         self._attempted()
 
     def stop(self, drain_seconds: float) -> None:
@@ -98,12 +103,20 @@ class Supervision:
             self._shown = status
         self._loop.call_later(_STATUS_INTERVAL_MS, self._show_status)
 
+    def _try_unused(self) -> None:
+        if self._silent:
+            return
+        for upstream in self._upstreams():
+            if not upstream.sessions and not upstream.busy and upstream.stats()["connected_to"] is None:
+                upstream.submit(_Attempt(lambda: None))
+        self._loop.call_later(_TRY_INTERVAL_MS, self._try_unused)
+
     def _beat(self, interval_ms: float) -> None:
         self._manager.alive()
         self._loop.call_later(interval_ms, self._beat, interval_ms)
 
 
-class _FirstAttempt(SingleCall):
+class _Attempt(SingleCall):
     """Asks an upstream for a sign of life. Whatever comes of it, the attempt is decided."""
 
     __slots__ = ("_decided",)

@@ -60,4 +60,4 @@ class Upstream(Protocol):
         """Close all connections; calls that are still open fail with `reason`. Idempotent."""
 
     def stats(self) -> dict[str, Any]:
-        """Numbers for the operator, by name."""
+        """Numbers for the operator, by name; `connected_to` is None while there is no connection."""

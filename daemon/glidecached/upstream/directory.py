@@ -80,6 +80,10 @@ class Upstreams:
             upstream = self._by_target[target] = self._make(target, options)
         return upstream
 
+    def configured(self) -> list[Upstream]:
+        """Those of the configuration."""
+        return [self._by_target[target] for target in self._permanent]
+
     def stats(self) -> list[dict[str, Any]]:
         """One map per upstream."""
         return [{"name": self._permanent.get(each.target), **each.stats()} for each in self]

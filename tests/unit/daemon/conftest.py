@@ -72,6 +72,7 @@ class ListeningUpstream:
         self.sessions = 0
         self.proved = proved
         self.busy = False
+        self.connected_to: str | None = None
         self.calls: list[Any] = []
         self.blocking: list[Any] = []
 
@@ -83,6 +84,9 @@ class ListeningUpstream:
 
     def submit_blocking(self, call: Call) -> None:
         self.blocking.append(call)
+
+    def stats(self) -> dict[str, Any]:
+        return {"connected_to": self.connected_to}
 
     @property
     def sent(self) -> list[tuple[bytes, ...]]:

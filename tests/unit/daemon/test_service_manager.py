@@ -133,7 +133,7 @@ def test_a_manager_that_is_gone_stops_nothing(tmp_path: Path, caplog: pytest.Log
 
 
 def test_nothing_happens_without_a_manager(loop: Any, upstream: Any) -> None:
-    supervision = Supervision(ServiceManager(), loop, [upstream], lambda: "fine")
+    supervision = Supervision(ServiceManager(), loop, lambda: [upstream], lambda: "fine")
     supervision.start()
     supervision.stop(3.0)
     assert not upstream.calls, "upstreams connect when they are first used"
@@ -145,7 +145,7 @@ def supervise(loop: Any, listener: Listener) -> Callable[..., Supervision]:
 
     def supervise(*upstreams: Any, status: Callable[[], str] = lambda: "fine") -> Supervision:
         supervision = Supervision(
-            ServiceManager(listener.address, watchdog_ms=9_000), loop, upstreams, status
+            ServiceManager(listener.address, watchdog_ms=9_000), loop, lambda: upstreams, status
         )
         supervision.start()
         return supervision
@@ -181,6 +181,24 @@ def test_a_silent_upstream_keeps_ready_back_for_a_time_only(
     assert "READY=1" in listener.heard()
     upstream.calls[0].abandon()
     assert "READY=1" not in listener.heard(), "ready is said once"
+
+
+def test_an_unreachable_upstream_that_nobody_uses_is_tried_again_until_it_is_there(
+    supervise: Callable[..., Supervision], upstream: Any, loop: Any
+) -> None:
+    supervise(upstream)
+    upstream.calls[0].fail(1, "connection refused")
+    loop.pass_time(3_000)
+    assert upstream.sent == [(b"PING",)] * 2
+    upstream.busy = True
+    loop.pass_time(3_000)
+    assert len(upstream.calls) == 2, "one attempt at a time"
+    upstream.busy, upstream.connected_to = False, "127.0.0.1:6379"
+    loop.pass_time(3_000)
+    assert len(upstream.calls) == 2, "it has come"
+    upstream.connected_to, upstream.sessions = None, 1
+    loop.pass_time(3_000)
+    assert len(upstream.calls) == 2, "whoever uses it has it come back"
 
 
 def test_signs_of_life_come_three_times_per_watchdog(
