@@ -72,11 +72,40 @@ def test_the_first_attempt_may_fail(service: Machine) -> None:
     assert "127.0.0.1:1" in complaint
 
 
+def test_an_upstream_that_comes_later_is_found_without_a_client(service: Machine, valkey: Valkey) -> None:
+    service.write(CONFIGURATION, TABLES.replace("6379", "6380"))
+    service.run("systemctl", "start", UNIT)
+    assert "0 of 1 upstreams" in service.property(UNIT, "StatusText")
+    service.run("systemd-run", "--quiet", "--unit=late", valkey.binary, "--port", "6380", "--save", "")
+    try:
+        wait_until(
+            lambda: "1 of 1 upstreams" in service.property(UNIT, "StatusText"), "it is found", RETURN_SECONDS
+        )
+    finally:
+        service.run("systemctl", "stop", "late")
+
+
 def test_the_doctor_finds_the_unit_and_the_host_well(started: Machine) -> None:
     report = started.run(GLIDECACHE, "doctor", "--config", CONFIGURATION, check=False)
     complaints = [line for line in report.splitlines() if line.startswith(("warn", "fail"))]
     assert complaints == []
     assert "ok       systemd unit: glidecached.service: Type=notify" in report
+
+
+def test_the_doctor_finds_what_a_proc_of_its_own_hides_from_the_service(started: Machine) -> None:
+    """As in a container of systemd-nspawn, whose boot_id is laid over the kernel's."""
+    boot_id = "/proc/sys/kernel/random/boot_id"
+    started.write("/run/another-boot", "01234567-89ab-cdef-0123-456789abcdef\n")
+    started.run("mount", "--bind", "/run/another-boot", boot_id)
+    try:
+        report = started.run(GLIDECACHE, "doctor", check=False)
+    finally:
+        started.run("umount", boot_id)
+    (clock,) = [line for line in report.splitlines() if " clock: " in line]
+    assert (
+        clock == "fail     clock: the daemon sees another boot_id than this process: workers refuse its pools"
+    )
+    assert "ProtectProc=default" in report
 
 
 def test_a_member_of_the_group_gets_hits(started: Machine, valkey: Valkey) -> None:
@@ -91,7 +120,13 @@ def test_a_member_of_the_group_gets_hits(started: Machine, valkey: Valkey) -> No
 def test_others_can_neither_connect_nor_open_pools(started: Machine, valkey: Valkey) -> None:
     valkey.command("SET", "secret", "value")
     started.python(READ, "secret", user="insider")
-    assert "Permission denied" in started.python(CONNECT, user="outsider")
+    refusal = started.python(CONNECT, user="outsider")
+    assert "Permission denied" in refusal
+    assert "members of the group glidecached may" in refusal
+    asked = started.run("sh", "-c", f"{GLIDECACHE} ping 2>&1; echo $?", user="outsider")
+    assert asked.startswith("no way to the daemon in /run/glidecached: ")
+    assert "members of the group glidecached may" in asked
+    assert asked.splitlines()[-1] == "3"
     pool = started.run("sh", "-c", "ls /dev/shm/glidecached-main/*.pool").strip()
     for path in (pool, SOCKET):
         assert started.ok("stat", path, user="insider"), "the path is right"

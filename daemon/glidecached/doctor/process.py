@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.host import time_namespace
+from glidecache_shared.pool.host import BOOT_ID, time_namespace
 from glidecached.cli.units import byte_size
 from glidecached.doctor.finding import fail, ok, skipped, warn
 
@@ -75,7 +75,7 @@ def check_memory(patient: Patient) -> Iterator[Finding]:
 
 
 def check_clock(patient: Patient) -> Iterator[Finding]:
-    """Workers judge an entry's age by their own monotonic clock: it must be the daemon's."""
+    """Workers judge an entry's age by their own monotonic clock: it must be the daemon's, of the same boot."""
     pid = _pid(patient)
     if not pid:
         yield skipped("clock", "the daemon's process cannot be seen from here")
@@ -88,11 +88,27 @@ def check_clock(patient: Patient) -> Iterator[Finding]:
         yield skipped("clock", "the daemon's time namespace is not this user's to see", "run doctor as root")
         return
     own = time_namespace()
-    if theirs == own:
+    if theirs == own and _sees_another_boot(pid):
+        advice = (
+            "the service's own /proc hides the container's boot_id: in a container of systemd-nspawn, systemctl edit "
+            "glidecached: ProtectProc=default, ProtectKernelTunables=no, ProtectControlGroups=no"
+        )
+        yield fail(
+            "clock", "the daemon sees another boot_id than this process: workers refuse its pools", advice
+        )
+    elif theirs == own:
         yield ok("clock", "this process and the daemon share boot and time namespace")
     else:
         advice = "run workers and daemon in one time namespace: workers in another cannot use its pools"
         yield fail("clock", f"the daemon's time namespace is {theirs}, this process's {own}", advice)
+
+
+def _sees_another_boot(pid: int) -> bool:
+    """Whether it does, as far as this user may look: what is under /proc depends on who mounted it for whom."""
+    try:
+        return Path(f"/proc/{pid}/root{BOOT_ID}").read_bytes() != Path(BOOT_ID).read_bytes()
+    except OSError:
+        return False
 
 
 def memory_limit_bytes(membership: str, root: Path) -> int | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
 
 def boot_id() -> bytes:
     """This boot of the machine, as 16 bytes; zeros where the kernel does not say."""
     try:
-        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+        with open(BOOT_ID, "rb") as file:
             return bytes.fromhex(file.read().strip().replace(b"-", b"").decode())
     except (OSError, ValueError):
         return bytes(16)
