@@ -31,6 +31,8 @@ _SINGLE = ("daemon", "metrics")
 """Sections that are one table; of the others there is one a name."""
 
 
+_SERVICES_CREDENTIALS = "/run/credentials/"
+
 _EXPECTED = {
     "tuple_type": "should be an array",
     "dict_type": "should be a table",
@@ -103,6 +105,14 @@ def _split(location: list[str]) -> tuple[list[str], str]:
 def _allowed_keys(section: list[str]) -> str:
     form = _SECTIONS[section[0]] if section else File
     return ", ".join(each.name for each in dataclasses.fields(form))
+
+
+def _who_brings(path: str) -> str:
+    """What to do about a file that is not there, where it is not the operator who puts it there."""
+    if not path.startswith(_SERVICES_CREDENTIALS):
+        return ""
+    name = path.rpartition("/")[2]
+    return f"; systemd puts it there while a service runs whose unit has LoadCredential={name}:FILE (systemctl edit)"
 
 
 class _Resolver:
@@ -242,7 +252,7 @@ class _Resolver:
         except ExposedFileError as error:
             self._fault(f"{place} = {path!r}", str(error))
         except OSError as error:
-            self._fault(f"{place} = {path!r}", f"cannot be read: {error.strerror}")
+            self._fault(f"{place} = {path!r}", f"cannot be read: {error.strerror}{_who_brings(path)}")
         return None
 
     def _find(self, find: Callable[[str], int], names: Iterable[str], place: str) -> list[int]:

@@ -56,7 +56,7 @@ class MetricsListener:
             message = (
                 f'[metrics] listen = "{settings.listen}": {error.strerror or error}; give another, or none'
             )
-            raise OSError(error.errno, message) from error
+            raise OSError(message) from error
         if self._server is None:
             self._snapshots.start()
             self._history.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from glidecached.front.request import Request
     from glidecached.pools.registry import PoolRegistry
+
+logger = logging.getLogger(__name__)
 
 _MOST_HOT_ENTRIES = 100
 _MOST_KEY_BYTES = 256
@@ -80,9 +83,12 @@ class AdminOperations:
         label = self._admitted_label(request, body[0])
         if label is not None:
             try:
-                request.reply(self._pools.find(label).flush())
+                removed = self._pools.find(label).flush()
             except UnknownCacheError as error:
                 request.fail(ERROR_CONFIGURATION, str(error))
+            else:
+                logger.info("uid %d flushed cache %s: %d entries", request.peer.uid, label, removed)
+                request.reply(removed)
 
     def drop(self, request: Request, body: list[Any]) -> None:
         """DROP: end one cache; clients that use it attach again."""
@@ -94,6 +100,7 @@ class AdminOperations:
             except UnknownCacheError as error:
                 request.fail(ERROR_CONFIGURATION, str(error))
             else:
+                logger.info("uid %d dropped cache %s", request.peer.uid, label)
                 request.reply(None)
 
     def hottest(self, request: Request, body: list[Any]) -> None:

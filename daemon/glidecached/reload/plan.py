@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from glidecached.config.keys import KEYS
+from glidecached.upstream.identity import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,6 +99,6 @@ def _shown(value: object) -> str:
         return "(not given)"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not isinstance(value, Address):
         return f"[{', '.join(str(each) for each in value)}]"
     return str(value)

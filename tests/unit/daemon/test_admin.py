@@ -48,14 +48,21 @@ def admin(registry: PoolRegistry) -> AdminOperations:
 
 @pytest.mark.parametrize("uid", [0, os.geteuid(), ADMIN_UID])
 def test_admins_flush_and_drop(
-    admin: AdminOperations, registry: PoolRegistry, requests: Any, uid: int
+    admin: AdminOperations,
+    registry: PoolRegistry,
+    requests: Any,
+    uid: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO")
     flush, drop = requests(uid=uid), requests(uid=uid)
     admin.flush(flush, ["catalog"])
     assert requests.value(flush) == 1
     admin.drop(drop, ["catalog"])
     assert requests.value(drop) is None
     assert len(registry) == 0
+    assert f"uid {uid} flushed cache catalog: 1 entries" in caplog.messages
+    assert f"uid {uid} dropped cache catalog" in caplog.messages
 
 
 def test_others_do_not(admin: AdminOperations, registry: PoolRegistry, requests: Any) -> None:

@@ -125,6 +125,13 @@ def test_a_file_that_is_not_there(file: Path) -> None:
         load(file)
 
 
+def test_a_services_credential_that_is_not_there_yet(file: Path) -> None:
+    path = "/run/credentials/glidecached-test.service/secret"
+    (fault,) = faults(file, UPSTREAM + f"password_file = '{path}'")
+    assert "cannot be read: No such file" in fault
+    assert "while a service runs whose unit has LoadCredential=secret:FILE" in fault
+
+
 def test_without_upstreams_there_is_the_default_one(file: Path) -> None:
     config = loaded(file, "")
     assert config.upstreams["default"].target.addresses == (Address("127.0.0.1", 6379),)

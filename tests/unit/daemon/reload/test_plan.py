@@ -87,6 +87,19 @@ def test_a_key_changes_or_is_kept_as_its_classification_says(section: str, key: 
     assert plan.form == (new if KEYS[section][key].reloads else old)
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "told"),
+    [
+        ("metrics", "listen", "[metrics] listen (not given) → 127.0.0.1:1"),
+        ("upstreams", "addresses", "[upstreams.main] addresses [a:1] → [b:2]"),
+        ("caches", "eviction_policy", "[caches.catalog] eviction_policy LRU → LFU"),
+    ],
+)
+def test_a_difference_is_told_in_the_files_own_words(section: str, key: str, told: str) -> None:
+    plan = compare(file(BASE), with_key(section, key, another(section, key)))
+    assert list(map(str, (*plan.changed, *plan.kept))) == [told]
+
+
 def test_tables_come_and_go() -> None:
     new = file({**BASE, "caches": {"other": {"upstream": "main", "max_cache_kb": 1, "entry_ttl_ms": 1}}})
     plan = compare(file(BASE), new)
