@@ -1,4 +1,4 @@
-# Everything from a fresh clone: each target makes the virtual environment and the compiled core first.
+# Everything from a fresh clone: each target makes the virtual environment, with what it needs, and the compiled core first.
 #
 #   make run          the daemon in the foreground, on an embedded Valkey
 #   make test         the whole test suite (PYTEST_ARGS="-k c10" for a part of it)
@@ -43,6 +43,7 @@ CORE_SOURCES := $(shell find shared -name '*.pyx' -o -name '*.pxd' -o -name '*.h
 
 INSTALLED := $(VENV)/.installed
 CORE      := $(VENV)/.core
+TOOLS     := $(VENV)/.tools
 GLIDE     := $(VENV)/.glide
 PEERS     := $(VENV)/.peers
 
@@ -56,7 +57,7 @@ BUILDER   := build/builders/$(subst /,_,$(PYTHON))
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak builder wheel install uninstall
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -64,54 +65,54 @@ help:
 run: core
 	@exec $(BIN)/glidecached --embedded $(RUN_ARGS)
 
-test: core
+test: tools
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-stress: core
+stress: tools
 	@GLIDECACHE_STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/stress/test_whole_values.py -k overwrites $(PYTEST_ARGS)
 	@GLIDECACHE_STRESS=long GLIDECACHE_STRESS_SECONDS=20 $(BIN)/python -m pytest tests/stress tests/unit/pool/test_large_pools.py $(PYTEST_ARGS)
 
-fuzz: core
+fuzz: tools
 	@PYTHONPATH=daemon:client:shared:tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
 
-chaos: core
+chaos: tools
 	@PYTHONPATH=tests $(BIN)/python -m chaos.run $(CHAOS_ARGS)
 
-soak: core
+soak: tools
 	@PYTHONPATH=tests $(BIN)/python -m chaos.soak --seconds $(SOAK_SECONDS)
 
-test-sanitize: core
+test-sanitize: tools
 	@PYTHON=$(CURDIR)/$(BIN)/python scripts/test-sanitize $(PYTEST_ARGS)
 
-screenshots: core
+screenshots: tools
 	@PYTHONPATH=tests $(BIN)/python scripts/screenshot.py
 
 demo: core
 	@$(BIN)/python scripts/demo.py
 
-lint: core
+lint: tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: core
+format: tools
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 	@$(BIN)/python scripts/contract_coverage.py
 	@$(BIN)/python tools/generate_configuration.py
 
-bench-quick: core
+bench-quick: tools
 	@$(LOCKED_MAKE) $(GLIDE)
 	@PYTHONPATH=tests $(BIN)/python benchmarks/quick.py --json $(BENCH_JSON)
 
-bench-memory: core
+bench-memory: tools
 	@$(LOCKED_MAKE) $(GLIDE)
 	@PYTHONPATH=tests $(BIN)/python benchmarks/memory.py $(BENCH_ARGS)
 
-bench-restart: core
+bench-restart: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/warm_restart.py $(BENCH_ARGS)
 
-bench: core
+bench: tools
 	@$(LOCKED_MAKE) $(PEERS)
 	@$(BIN)/python benchmarks/bench.py --output build/bench.json $(BENCH_ARGS)
 
@@ -139,13 +140,22 @@ $(BUILDER)/.installed:
 core:
 	@$(LOCKED_MAKE) $(CORE)
 
+tools:
+	@$(LOCKED_MAKE) $(TOOLS) $(CORE)
+
 # pip runs again only when what it reads has changed; the stamp is written last, so that an interrupted
 # installation is repeated. The core is built in the virtual environment itself, with the Cython that later
 # builds use: an isolated build would compile everything twice.
 $(INSTALLED): pyproject.toml setup.py
-	@echo "setting up $(VENV) (a minute or two) ..."
+	@echo "setting up $(VENV) (a minute) ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) $(BUILD_REQUIREMENTS)
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[embedded]'
+	@touch $@
+
+# What tests and checks need besides is several times as much, and of no use to who only runs it.
+$(TOOLS): $(INSTALLED)
+	@echo "installing what tests and checks need (a minute or two) ..."
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
 	@touch $@
 
@@ -155,7 +165,7 @@ $(CORE): $(INSTALLED) $(CORE_SOURCES)
 	@$(BIN)/python setup.py --quiet build_ext --inplace >build/core.log 2>&1 || { cat build/core.log >&2; exit 1; }
 	@touch $@
 
-$(GLIDE): $(INSTALLED)
+$(GLIDE): $(TOOLS)
 	@echo "installing GLIDE to measure against ..."
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev,bench]'
 	@touch $@
