@@ -52,7 +52,7 @@ _DAEMON = {
     "grace_ms": Key(
         "How long clients go on answering hits when the daemon's heartbeat has stopped, in ms.",
         reloads=False,
-        note=_RESTART + "; clients know it from the pools' files",
+        note=_RESTART + ", which begins with empty caches; clients know it from the pools' files",
     ),
     "max_total_cache_kb": Key(
         "Bound over all pools together, in KB: clients that ask for more are refused.",
@@ -71,7 +71,7 @@ _DAEMON = {
         note="with false, clients that brought theirs are refused at their next request",
     ),
     "admin_users": Key(
-        "Users, by name or uid, who may flush and drop caches, besides root and the daemon's own user.",
+        "Users, by name or uid, who may flush and drop caches and see keys, besides root and the daemon's own user.",
         reloads=True,
     ),
     "max_requests_per_client": Key(

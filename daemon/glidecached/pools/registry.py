@@ -172,7 +172,6 @@ class PoolRegistry:
         pool = self.find(label)
         self._stock.remove(pool.key)
         pool.end()
-        logger.info("cache %s dropped", label)
 
     def stats(self, connected: Mapping[Pool, set[int]] | None = None) -> list[dict[str, Any]]:
         """One map per pool. `connected`: the processes that are known to use it, besides those that took its lease."""
