@@ -1,6 +1,7 @@
 """How long a daemon takes to go on with the pool of the one before: after a stop in order, and after a kill.
 
-Two measures. *The pool alone*: one pool in shared memory is filled and taken over again and again. *The whole daemon*:
+Two measures. *The pool alone*: one pool in shared memory is filled and taken over again and again, and then verified as
+`glidecache doctor` does it, beside its store. *The whole daemon*:
 from the start of a process until it answers a ping, with such a pool and with an empty one; then entries are read
 through a client, with no upstream that could answer. docs/design/0012-warm-restart.md says what happens meanwhile.
 """
@@ -20,7 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore, charge_bytes
+from glidecache_shared.pool.verify import verify_entries
 from support.daemon import Daemon
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ def the_pool_alone(settings: dict[str, Any], options: argparse.Namespace) -> Non
                 f"pool alone, {name}: {options.entries} entries",
                 [take_over(directory, making, options.entries, sealed=sealed) for _ in range(options.rounds)],
             )
+        verified = [verify(directory, making, options.entries) for _ in range(options.rounds)]
+        show(f"pool alone, verified from outside: {options.entries} entries", verified)
     finally:
         shutil.rmtree(directory)
 
@@ -171,6 +176,18 @@ def take_over(directory: str, settings: dict[str, Any], entries: int, *, sealed:
     assert store.recovery is not None
     assert store.recovery.clean == sealed
     assert store.metrics().entry_count == entries
+    store.close()
+    return elapsed_ms
+
+
+def verify(directory: str, settings: dict[str, Any], entries: int) -> float:
+    """Check every entry from outside, as `doctor` does, while the pool has a store; milliseconds."""
+    store = PoolStore.take_over(directory, "pool", 1, **settings)
+    start_ns = time.perf_counter_ns()
+    found = verify_entries(PoolReader(store.pool_path, store.board_path))
+    elapsed_ms = (time.perf_counter_ns() - start_ns) / 1e6
+    assert (found.sound, found.damaged, found.unsettled) == (entries, 0, 0)
+    assert store.seal()
     store.close()
     return elapsed_ms
 

@@ -17,6 +17,6 @@ class Verification(NamedTuple):
 def verify_entries(reader: PoolReader) -> Verification:
     """Read every entry of the reader's pool and check its checksum, beside a daemon that goes on writing.
 
-    Nothing is written. Takes about a second per million small entries. Raises `MemoryError` where an entry is larger
-    than what this process can have.
+    Nothing is written. Takes about a second per million small entries (`make bench-restart`). Raises `MemoryError`
+    where an entry is larger than what this process can have.
     """
