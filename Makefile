@@ -147,7 +147,7 @@ tools:
 # installation is repeated. The core is built in the virtual environment itself, with the Cython that later
 # builds use: an isolated build would compile everything twice.
 $(INSTALLED): pyproject.toml setup.py
-	@echo "setting up $(VENV) (a minute) ..."
+	@echo "setting up $(VENV) (a minute or two) ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) $(BUILD_REQUIREMENTS)
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[embedded]'
