@@ -34,6 +34,7 @@ class Pool:
     """A pool from its creation until `end` or `leave`. Its three files stand in `directory`; for the loop's thread.
 
     It goes on with what an earlier daemon left of it, if that can be; `inheritable` says whether the next one may.
+    `dispose` is given each store that is retired, to remove its files and close it.
     Raises from construction what `PoolStore.create` raises, `PermissionsError`, and `OSError`.
     """
 
@@ -48,6 +49,7 @@ class Pool:
         instance_id: int,
         grace_ms: int,
         next_number: Callable[[], int],
+        dispose: Callable[[PoolStore], object],
         configured: bool,
         inheritable: bool,
         admission: Admission = OPEN,
@@ -64,6 +66,7 @@ class Pool:
         self._directory = directory
         self._instance_id = instance_id
         self._grace_ms = grace_ms
+        self._dispose = dispose
         self._inheritable = inheritable
         self._renewal: Renewal | None = None
         self._coming = settings
@@ -204,9 +207,10 @@ class Pool:
             raise
         if store is None:
             return False
-        self._store, self._renewal = store, None
+        before, self._store, self._renewal = self._store, store, None
         self.settings, self._files_are_for = self._coming, self.admission
         self._describe()
+        self._dispose(before)
         return True
 
     def _give_up_renewing(self) -> None:
@@ -334,5 +338,4 @@ class Pool:
         self.ended = True
         self._stop_renewing()
         self._store.retire()
-        self._store.unlink()
-        self._store.close()
+        self._dispose(self._store)

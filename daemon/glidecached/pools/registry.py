@@ -59,6 +59,7 @@ class PoolRegistry:
         self._loop = loop
         self._grace_ms = grace_ms
         self._stock = PoolStock(
+            loop,
             directory,
             instance_id=instance_id,
             grace_ms=grace_ms,

@@ -60,7 +60,7 @@ class Renewal:
             raise
 
     def go_on(self, until_ns: int | None) -> PoolStore | None:
-        """Work until that time, or to the end; the new store once it is in use: the old one's files are gone then.
+        """Work until that time, or to the end; the new store once it is in use: the old one is retired then.
 
         Raises `PoolFull` and `MemoryError`: there is no room for both, and `abandon` is to follow.
         """
@@ -78,8 +78,6 @@ class Renewal:
             (now_ns - self._started_ns) / 1e6,
             (now_ns - whole_ns) / 1e6,
         )
-        self._store.unlink()
-        self._store.close()
         return store
 
     def abandon(self) -> None:

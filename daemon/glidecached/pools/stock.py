@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from glidecache_shared.pool.errors import PoolFull
 from glidecached.pools.permissions import PermissionsError
 from glidecached.pools.pool import Pool
+from glidecached.pools.remains import Remains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from glidecached.loop import Loop
     from glidecached.pools.leftovers import Leftover, Leftovers
     from glidecached.pools.origin import Admission, PoolKey
     from glidecached.pools.settings import PoolSettings
@@ -36,6 +38,7 @@ class PoolStock:
 
     def __init__(
         self,
+        loop: Loop,
         directory: Path,
         *,
         instance_id: int,
@@ -50,6 +53,7 @@ class PoolStock:
         self.max_total_cache_kb = max_total_cache_kb
         self._next_number = next_number
         self._leftovers = leftovers
+        self._remains = Remains(loop, grace_ms)
         self._generations = itertools.count(1 if leftovers is None else leftovers.last_generation + 1)
         self._by_key: dict[PoolKey, Pool] = {}
 
@@ -90,6 +94,7 @@ class PoolStock:
                 instance_id=self._instance_id,
                 grace_ms=self._grace_ms,
                 next_number=self._next_number,
+                dispose=self._remains.add,
                 configured=configured,
                 inheritable=self._leftovers is not None,
                 admission=admission,
@@ -151,6 +156,7 @@ class PoolStock:
             except Exception:
                 logger.exception("%s could not be left in order; the others are", pool.key)
         self._by_key.clear()
+        self._remains.close()
 
     def _check_total(self, key: PoolKey, settings: PoolSettings) -> None:
         if self.claimed_kb() + settings.max_cache_kb > self.max_total_cache_kb:

@@ -118,6 +118,12 @@ class PoolStore:
     def unlink(self) -> None:
         """Remove both files from the directory; mappings stay valid."""
 
+    def give_back(self) -> bool:
+        """Give up to 16 MiB of its files' memory back to the file system; whether there was none left to give.
+
+        For a generation that is retired: nothing but `close` is to follow. Who has the files mapped finds zeros there.
+        """
+
     def close(self) -> None:
         """Unmap. Idempotent; every other method raises `ValueError` afterwards."""
 

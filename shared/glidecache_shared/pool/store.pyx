@@ -40,7 +40,7 @@ from glidecache_shared.pool.layout cimport (
     gc_store_release_u32,
 )
 from glidecache_shared.pool.late_hits cimport LateHits
-from glidecache_shared.pool.mapping cimport MappedFile
+from glidecache_shared.pool.mapping cimport MappedFile, Region
 from glidecache_shared.pool.payload cimport decode, encode
 from glidecache_shared.pool.records cimport NO_RECORD, Records
 from glidecache_shared.pool.selection cimport VictimSelection
@@ -400,6 +400,17 @@ cdef class PoolStore:
     def unlink(self) -> None:
         self._check_open()
         self.files.unlink()
+
+    def give_back(self) -> bool:
+        self._check_open()
+        cdef Region region
+        cdef uint64_t before
+        for region in (self.files.arena, self.files.primary, self.files.overflow, self.board.region):
+            before = region.bytes
+            region.shrink(0)
+            if region.bytes != before:
+                return False
+        return True
 
     def close(self) -> None:
         self.header = NULL

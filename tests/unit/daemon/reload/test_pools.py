@@ -12,6 +12,7 @@ import pytest
 
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.errors import PoolFull
+from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.leftovers import Leftovers
@@ -326,3 +327,45 @@ def test_a_fault_while_users_are_shut_out_costs_the_entries_and_shows_them_nothi
     assert old.ended
     assert count(registry) == 0
     assert registry.find("catalog").admission.access == Access(uids=frozenset({1}))
+
+
+def test_what_is_left_of_a_large_pool_goes_a_little_at_a_time(make_registry: Any, loop: Any) -> None:
+    """Freeing all of it at once would keep everybody waiting; and readers may be in the middle of a lookup."""
+    registry = make_registry(max_total_cache_kb=1 << 20)
+    registry.changes.configure(other(max_cache_kb=64 * 1024))
+    pool = registry.find("other")
+    for number in range(40):
+        pool.store(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
+    handout = pool.handout()
+    with Path(handout["pool_path"]).open("rb") as file:
+        reader = PoolReader(handout["pool_path"], handout["board_path"])
+        registry.changes.unconfigure("other")
+        assert not Path(handout["pool_path"]).exists()
+        held = [os.fstat(file.fileno()).st_blocks * 512]
+        loop.pass_time(4_999)
+        assert loop.deferred == [], "readers have a grace"
+        loop.pass_time(1)
+        while loop.deferred:
+            turn(loop)
+            held.append(os.fstat(file.fileno()).st_blocks * 512)
+        assert held[0] > 40 << 20
+        assert max(before - after for before, after in itertools.pairwise(held)) <= 16 << 20
+        assert held[-1] < 1 << 17, "the header, which says that it has ended, and what a disk needs beside"
+        assert reader.retired
+        assert reader.get(b"1") is None
+
+
+def test_a_daemon_that_stops_keeps_nothing_of_what_has_ended(make_registry: Any, loop: Any) -> None:
+    registry = make_registry(max_total_cache_kb=1 << 20)
+    registry.changes.configure(other(max_cache_kb=64 * 1024))
+    pool = registry.find("other")
+    for number in range(20):
+        pool.store(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
+    path = pool.handout()["pool_path"]
+    registry.changes.unconfigure("other")
+    assert path in Path("/proc/self/maps").read_text()
+    registry.close()
+    assert path not in Path("/proc/self/maps").read_text()
+    loop.pass_time(5_000)
+    while loop.deferred:
+        turn(loop)
