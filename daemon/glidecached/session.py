@@ -105,7 +105,8 @@ class Session:
 class Sessions:
     """All sessions, the longest unused first: those unused for long, and those beyond the bound, are forgotten.
 
-    A forgotten client attaches again by itself, so nothing is lost but a round trip.
+    A forgotten client attaches again by itself, so nothing is lost but a round trip. What it had written is remembered
+    for as many forgotten sessions as there may be sessions.
     """
 
     def __init__(self, loop: Loop, max_sessions: int, idle_seconds: int) -> None:
@@ -114,6 +115,7 @@ class Sessions:
         self.max_sessions = max_sessions
         self.idle_seconds = idle_seconds
         self._by_id: OrderedDict[int, Session] = OrderedDict()
+        self._forgotten: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self._ids = itertools.count(1)
         loop.call_later(_SWEEP_MS, self._forget_idle)
 
@@ -166,6 +168,11 @@ class Sessions:
         session = self._by_id.get(session_id)
         return session if session is not None and session.uid == uid else None
 
+    def floor_of_forgotten(self, session_id: int, uid: int) -> int | None:
+        """The floor of that user's session that was forgotten; None where that is too long ago, or never was."""
+        owner, floor = self._forgotten.get(session_id, (None, 0))
+        return floor if owner == uid else None
+
     def close(self, session_id: int, uid: int) -> None:
         """Forget the session, if it is that user's; one that is not known is closed already."""
         session = self._by_id.get(session_id)
@@ -181,6 +188,9 @@ class Sessions:
 
     def _forget(self, session_id: int) -> None:
         session = self._by_id.pop(session_id)
+        self._forgotten[session_id] = (session.uid, session.floor)
+        while len(self._forgotten) > self.max_sessions:
+            self._forgotten.popitem(last=False)
         session.upstream.sessions -= 1
         for watch in list(session.watches.values()):
             watch.end()

@@ -205,9 +205,9 @@ class AttachOperations:
         if before is not None:
             session.floor = before.floor
         elif spec.follows is not None:
-            session.floor = (
-                self._next_number()
-            )  # whatever it wrote in the session that is forgotten was before this
+            floor = sessions.floor_of_forgotten(spec.follows, peer.uid)
+            # Whatever it wrote in a session that nobody remembers was before this.
+            session.floor = self._next_number() if floor is None else floor
         return session
 
     def _join(self, spec: AttachSpec, named: NamedUpstream | None, target: Target) -> Pool | None:

@@ -284,8 +284,21 @@ def test_c22_a_fork_gets_a_session_of_its_own_that_knows_what_both_have_written(
     assert len(reception.sessions) == 2
 
 
-def test_c22_after_a_session_that_is_forgotten_no_flight_of_before_answers(reception: Reception) -> None:
-    session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, follows=4_711))
+def test_c7a_a_forgotten_session_is_followed_as_well(reception: Reception) -> None:
+    """A reload has those attach again whose rights may be others: what they may be answered by stays the same."""
+    session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True))
+    session.floor = 7
+    assert reception.sessions.end(lambda _session: True) == 1
+    again = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, follows=session.session_id))
+    assert again is not session
+    assert again.floor == 7
+
+
+def test_c22_after_a_session_that_nobody_remembers_no_flight_of_before_answers(reception: Reception) -> None:
+    first = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True))
+    for _ in range(2 * reception.sessions.max_sessions):
+        reception.ask(lazy_connect=True)
+    session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, follows=first.session_id))
     assert session.floor == 100
     assert session_of(reception, reception.ask(cache=CACHE, lazy_connect=True)).floor == 0
 
