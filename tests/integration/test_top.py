@@ -114,6 +114,7 @@ async def test_the_screen_shows_what_traffic_does(
                 "latencies are seen",
             )
             table = top.query_one("#caches", Listing)
+            await pilot.press("ctrl+home")
             while table.selected != unique_name:
                 before = table.selected
                 await pilot.press("down")

@@ -160,6 +160,9 @@ class Top(App[None]):
         self._caches = figures.caches
         self._show_daemon(figures)
         self._show_caches()
+        if any(cache.lookups_per_s for cache in self._caches):
+            # The first row was the busiest cache's: were the cursor to stay there, it would jump between two alike.
+            self.query_one("#caches", Listing).hold()
         self.query_one("#upstreams", Listing).show(
             [(upstream.identity, _upstream_cells(upstream)) for upstream in figures.upstreams]
         )

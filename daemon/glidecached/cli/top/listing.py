@@ -48,7 +48,7 @@ def fitting(columns: Sequence[Column], width: int) -> list[int]:
 class Listing(DataTable[Text]):
     """Rows under `columns`. `selected` is the identity of the row under the cursor.
 
-    Once somebody has moved the cursor it follows its row; until then it stays on the first.
+    Once somebody has moved the cursor, or `hold` was called, it follows its row; until then it stays on the first.
     """
 
     def __init__(self, columns: Sequence[Column], *, id: str, selectable: bool = False) -> None:
@@ -61,7 +61,7 @@ class Listing(DataTable[Text]):
         self._room = 0
         self._rows_shown: list[Row] = []
         self._keys_laid_out: list[str] = []
-        self._chosen = False
+        self._held = False
 
     @property
     def selected(self) -> str | None:
@@ -69,6 +69,10 @@ class Listing(DataTable[Text]):
         if not 0 <= self.cursor_row < len(self._keys_laid_out):
             return None
         return self._keys_laid_out[self.cursor_row]
+
+    def hold(self) -> None:
+        """From now on the cursor follows its row."""
+        self._held = True
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show these rows instead of those before."""
@@ -87,7 +91,7 @@ class Listing(DataTable[Text]):
 
     def on_data_table_row_highlighted(self) -> None:
         """Somebody has moved the cursor: what moves it here sends no message."""
-        self._chosen = True
+        self.hold()
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the columns again."""
@@ -118,7 +122,7 @@ class Listing(DataTable[Text]):
         """The rows are others, or in another order: the cursor goes where it belongs."""
         selected = selected or self.selected
         self._keys_laid_out = [key for key, _ in self._rows_shown]
-        if self._chosen and selected in self._keys_laid_out:
+        if self._held and selected in self._keys_laid_out:
             with self.prevent(DataTable.RowHighlighted):
                 self.move_cursor(row=self._keys_laid_out.index(selected))
 
