@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -209,3 +210,47 @@ def test_colours_are_not_for_those_who_want_none(monkeypatch: pytest.MonkeyPatch
     assert "\x1b[" in coloured.output
     plain = CliRunner(env={"NO_COLOR": "1"}).invoke(operator.main, ["doctor"], color=True)
     assert plain.output == "ok       clock: right\n1 ok, 0 warn, 0 fail, 0 skipped\n"
+
+
+@pytest.mark.parametrize("command", ["flush", "drop"])
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path, command: str) -> None:
+    result = CliRunner().invoke(operator.main, [command, "a\udcff", "--yes", "--runtime-dir", str(tmp_path)])
+    assert result.exit_code == ExitStatus.USAGE
+    assert r"a\udcff is no text in UTF-8" in result.output
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "word"),
+    [("/dev/full", ExitStatus.FAILED, "glidecache: No space left on device\n"), ("closed pipe", 1, "")],
+)
+def test_output_that_cannot_be_written_is_a_word_and_no_traceback(
+    output: str, status: int, word: str
+) -> None:
+    """`ping` writes one line; the rest of it is stood in for."""
+    script = (
+        "import contextlib, importlib\n"
+        "from glidecached.cli import operator\n"
+        "ping = importlib.import_module('glidecached.cli.operator.ping')\n"
+        "class Link:\n"
+        "    def request(self, _): return {'daemon_version': '1', 'pid': 1}\n"
+        "ping.linked = lambda _: contextlib.nullcontext(Link())\n"
+        "operator.main(['ping'])"
+    )
+    if output == "closed pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(output, os.O_WRONLY)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=child_environment(),
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (status, word)

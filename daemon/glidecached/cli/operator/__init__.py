@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+from typing import Any
+
 import click
 
+from glidecached.cli.exit_status import ExitStatus
+from glidecached.cli.operator.asking import fail
 from glidecached.cli.operator.doctor import doctor
 from glidecached.cli.operator.forget import drop, flush
 from glidecached.cli.operator.ping import ping
@@ -12,7 +17,20 @@ from glidecached.cli.operator.top import top
 from glidecached.version import version
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Says in a word that the output could not be written, as to a file system that is full."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """`click.Group`; who has closed a pipe wants no word, and gets none from click."""
+        try:
+            return super().invoke(context)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            fail(ExitStatus.FAILED, f"glidecache: {error.strerror or error}")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version(), message="glidecache %(version)s")
 def main() -> None:
     """Ask a running glidecached.

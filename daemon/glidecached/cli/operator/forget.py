@@ -14,8 +14,21 @@ from glidecached.cli.operator.asking import fail, linked, runtime_dir_option
 _yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do not ask.")
 
 
+def _named(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """CACHE, which the shell may have made of any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        message = f"{units.printable(name)} is no text in UTF-8; `glidecache stats` shows the names"
+        raise click.BadParameter(message) from error
+    return name
+
+
+_cache_argument = click.argument("cache", callback=_named)
+
+
 @click.command()
-@click.argument("cache")
+@_cache_argument
 @_yes_option
 @runtime_dir_option
 def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
@@ -28,7 +41,7 @@ def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
 
 
 @click.command()
-@click.argument("cache")
+@_cache_argument
 @_yes_option
 @runtime_dir_option
 def drop(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
