@@ -50,7 +50,10 @@ def report(numbers: dict[str, Any], width: int | None = None) -> Iterator[str]:
         yield "\nno caches"
         return
     yield "\ncaches"
-    yield from table(_CACHE_HEADINGS, [_cache(each) for each in numbers["caches"]], width)
+    by_name = sorted(
+        numbers["caches"], key=lambda cache: (cache["name"] is None, cache["name"] or cache["id"])
+    )
+    yield from table(_CACHE_HEADINGS, [_cache(each) for each in by_name], width)
 
 
 def upstream_label(upstream: dict[str, Any]) -> str:

@@ -254,3 +254,17 @@ def test_output_that_cannot_be_written_is_a_word_and_no_traceback(
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (status, word)
+
+
+def test_caches_are_listed_by_name_and_those_without_one_last() -> None:
+    cache = {
+        "settings": {"enable_metrics": False, "eviction_policy": "LRU", "entry_ttl_ms": 0},
+        "metrics": {"hits": 0, "misses": 0, "entry_count": 0, "evictions": 0, "expirations": 0},
+        "charged_bytes": 0,
+        "max_bytes": 1024,
+        "attached_processes": 0,
+    }
+    names = [(None, "0-id"), ("second", None), ("first", None), (None, "1-id")]
+    caches = [{**cache, "name": name, "id": cache_id} for name, cache_id in names]
+    rows = "\n".join(report({**NUMBERS, "caches": caches})).partition("\ncaches\n")[2].splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["first", "second", "0-id", "1-id"]
