@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HOTTEST_COUNT = 50
+_REST_PER_SEARCH = 20
+"""The daemon looks through all entries for the hottest: so many times as long it is spared the next search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,8 @@ class Watcher:
                 self._leaving.wait(self._interval_s)
 
     def _ask(self, link: Link) -> None:
-        due_s = time.monotonic()
+        due_s = search_due_s = time.monotonic()
+        searched = None
         while not self._leaving.is_set():
             if time.monotonic() >= due_s:
                 numbers = link.request(protocol.STATS)
@@ -91,8 +94,11 @@ class Watcher:
                 self._tell(Numbers(numbers=numbers, at_s=now_s))
                 due_s = max(due_s + self._interval_s, now_s)
             label = self._selected
-            if label is not None:
+            began_s = time.monotonic()
+            if label is not None and (label != searched or began_s >= search_due_s):
                 self._tell(_hottest(link, label))
+                searched, ended_s = label, time.monotonic()
+                search_due_s = ended_s + _REST_PER_SEARCH * (ended_s - began_s)
             self._wake.wait(max(0.0, due_s - time.monotonic()))
             self._wake.clear()
 
