@@ -70,14 +70,15 @@ class Link:
             raise
         self._instance_id = self.about["instance_id"]
 
-    def request(self, operation: int, *body: Any) -> Any:
-        """One request and its answer."""
-        until_ns = time.monotonic_ns() + self._timeout_ms * 1_000_000
+    def request(self, operation: int, *body: Any, timeout_ms: int | None = None) -> Any:
+        """One request and its answer, within the link's time or this one."""
+        timeout_ms = timeout_ms or self._timeout_ms
+        until_ns = time.monotonic_ns() + timeout_ms * 1_000_000
         number = next(self._numbers)
         self._socket.send(protocol.pack([operation, number, self._instance_id, until_ns, *body]))
         while not self._socket.poll(_SLICE_MS):
             if self._give_up.is_set() or time.monotonic_ns() >= until_ns:
-                message = f"the daemon at {self._endpoint} did not answer within {self._timeout_ms} ms"
+                message = f"the daemon at {self._endpoint} did not answer within {timeout_ms} ms"
                 raise DaemonUnreachableError(message)
         _, status, result = protocol.unpack(self._socket.recv())
         if status != protocol.STATUS_OK:

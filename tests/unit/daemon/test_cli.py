@@ -6,11 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zmq
 from click.testing import CliRunner
 
+from glidecache_shared import protocol
 from glidecached.cli import daemon, operator
 from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.link import RefusedError
@@ -268,3 +272,30 @@ def test_caches_are_listed_by_name_and_those_without_one_last() -> None:
     caches = [{**cache, "name": name, "id": cache_id} for name, cache_id in names]
     rows = "\n".join(report({**NUMBERS, "caches": caches})).partition("\ncaches\n")[2].splitlines()[1:]
     assert [row.split()[0] for row in rows] == ["first", "second", "0-id", "1-id"]
+
+
+def test_a_flush_of_very_many_entries_has_the_time_that_it_takes(tmp_path: Path) -> None:
+    """A daemon that needs longer than other answers may take has flushed all the same."""
+    context = zmq.Context()
+    daemon = context.socket(zmq.ROUTER)
+    daemon.bind(f"ipc://{tmp_path}/glidecached.sock")
+    allowed_ms: dict[int, float] = {}
+
+    def answer() -> None:
+        for result in ({"instance_id": 7}, 20_000_000):
+            identity, frame = daemon.recv_multipart()
+            operation, number, _, until_ns, *_ = protocol.unpack(frame)
+            allowed_ms[operation] = (until_ns - time.monotonic_ns()) / 1e6
+            daemon.send_multipart([identity, protocol.pack([number, protocol.STATUS_OK, result])])
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    try:
+        result = CliRunner().invoke(operator.main, ["flush", "big", "--yes", "--runtime-dir", str(tmp_path)])
+        answering.join(60)
+    finally:
+        daemon.close(linger=0)
+        context.term()
+    assert (result.exit_code, result.output) == (ExitStatus.DONE, "20,000,000 entries removed\n")
+    assert allowed_ms[protocol.HELLO] <= 3_000
+    assert allowed_ms[protocol.FLUSH] > 30_000

@@ -11,6 +11,9 @@ from glidecached.cli import units
 from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.operator.asking import fail, linked, runtime_dir_option
 
+_FLUSH_TIMEOUT_MS = 60_000
+"""The daemon takes about a second for a million entries, in one piece."""
+
 _yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do not ask.")
 
 
@@ -36,7 +39,7 @@ def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
     with linked(runtime_dir) as link:
         if not confirmed:
             _confirm(f"Remove all entries of {units.printable(cache)}?")
-        removed = link.request(protocol.FLUSH, cache)
+        removed = link.request(protocol.FLUSH, cache, timeout_ms=_FLUSH_TIMEOUT_MS)
     click.echo(f"{removed:,} entries removed")
 
 
