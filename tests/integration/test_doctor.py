@@ -293,6 +293,19 @@ def test_an_upstream_that_is_down_fails(own_daemon: Daemon, own_valkey: ValkeySe
     assert str(own_valkey.port) in finding["seen"]
 
 
+def test_an_upstream_by_a_unix_socket_is_tried_there(
+    start_daemon: Callable[..., Daemon], open_directory: Path
+) -> None:
+    path = open_directory / "valkey.sock"
+    daemon = start_daemon(upstreams={"default": {"addresses": [f"unix:{path}"]}})
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        finding = only(examine("--runtime-dir", daemon.runtime_dir), "upstream")
+        assert finding["status"] == "ok", finding
+    assert only(examine("--runtime-dir", daemon.runtime_dir), "upstream")["status"] == "fail"
+
+
 def test_a_file_system_on_disk_is_warned_of(tmp_path: Path) -> None:
     configuration = tmp_path / "glidecached.toml"
     configuration.write_text('[daemon]\npool_dir = "/proc/pools"\n')

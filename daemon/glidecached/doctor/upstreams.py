@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from glidecached.doctor.finding import Finding
     from glidecached.doctor.patient import Patient
+    from glidecached.upstream.identity import Address
 
 _CONNECT_SECONDS = 2.0
 
@@ -60,9 +61,18 @@ def _fault(upstream: dict[str, Any]) -> str | None:
     for text in upstream["addresses"]:
         address = parse_address(text)
         try:
-            socket.create_connection((address.host, address.port), _CONNECT_SECONDS).close()
+            _connect(address)
         except OSError as error:
             faults.append(f"{text}: {error.strerror or error}")
         else:
             return None
     return "not used yet, and takes no connections: " + "; ".join(faults)
+
+
+def _connect(address: Address) -> None:
+    if not address.is_unix:
+        socket.create_connection((address.host, address.port), _CONNECT_SECONDS).close()
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_CONNECT_SECONDS)
+        probe.connect(address.host)
