@@ -37,6 +37,15 @@ _INTERPRETER = Path("/opt/python")
 _SOURCES = Path("/opt/sources")
 
 
+_CONTROL_GROUPS = {
+    "": ("/sys/fs/cgroup/unified", "/sys/fs/cgroup"),
+    "name=systemd": ("/sys/fs/cgroup/systemd",),
+}
+"""The hierarchies in which systemd keeps services apart, and where they may be mounted."""
+
+_ENTER = 'for group; do shift; [ "$group" = -- ] && break; echo $$ >"$group/cgroup.procs"; done; exec "$@"'
+"""Into the control groups that are named before the first `--`; then the rest is the command."""
+
 _BOOT_SECONDS = 60.0
 _COMMAND_SECONDS = 60.0
 
@@ -69,6 +78,8 @@ class Machine(ChildProcess):
         self._installed = directory / "installed"
         self._units = directory / "units"
         self._init: int | None = None
+        self._name = f"glidecached-{os.getpid()}"
+        self._groups = _make_control_groups(self._name)
         _install(self._installed)
         _lay_down_units(self._units)
 
@@ -83,9 +94,9 @@ class Machine(ChildProcess):
         }
         self._spawn(
             [
-                "systemd-nspawn",
+                *("sh", "-c", _ENTER, "sh", *self._groups, "--", "systemd-nspawn"),
                 *("--directory=/", "--volatile=yes", "--register=no", "--keep-unit", "--link-journal=no"),
-                *("--private-network", "--console=pipe", "--quiet", f"--machine=glidecached-{os.getpid()}"),
+                *("--private-network", "--console=pipe", "--quiet", f"--machine={self._name}"),
                 *(f"--bind-ro={source}:{target}" for source, target in binds.items()),
                 *("--boot", "systemd.firstboot=off", "systemd.unit=basic.target"),
                 # The network is a loopback, and nothing else will ever come.
@@ -113,6 +124,12 @@ class Machine(ChildProcess):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(10)
             self.kill()
+        for group in self._groups:
+            for directory, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(
+                    OSError
+                ):  # somebody in it is still ending: an empty group harms nobody
+                    Path(directory).rmdir()
 
     def run(self, *command: str | Path, user: str | None = None, check: bool = True) -> str:
         """Run a command in the machine, as root or as `user` with all groups of theirs; what it wrote to stdout."""
@@ -186,6 +203,23 @@ class Machine(ChildProcess):
                     if _number_inside(child.pid) == "1" and child.name() == "systemd":
                         self._init = child.pid
         return self._init
+
+
+def _make_control_groups(name: str) -> list[str]:
+    """Groups of the machine's own: without them, services of two machines on one host would be in the same ones."""
+    made = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for mounted in _CONTROL_GROUPS.get(controllers, ()):
+            parent = Path(mounted) / path.lstrip("/")
+            if (parent / "cgroup.procs").exists():
+                with contextlib.suppress(
+                    OSError
+                ):  # read-only in a container: then there is only one such machine
+                    (parent / name).mkdir()
+                    made.append(str(parent / name))
+                break
+    return made
 
 
 def _number_inside(pid: int) -> str:
