@@ -150,8 +150,9 @@ def _upstream_families(upstreams: list[dict[str, Any]], totals: Totals) -> Itera
     grouped = upstreams_by_label(upstreams)
     for name, text, value in _UPSTREAM_GAUGES:
         gauge = GaugeMetricFamily(f"glidecached_upstream_{name}", text, labels=("upstream",))
+        together = max if name == "connected" else sum
         for label, group in grouped.items():
-            gauge.add_metric((label,), sum(map(value, group)))
+            gauge.add_metric((label,), together(map(value, group)))
         yield gauge
     counted = totals.advance({label: _counts(group) for label, group in grouped.items()})
     for place, (name, text, _) in enumerate(_UPSTREAM_COUNTERS):

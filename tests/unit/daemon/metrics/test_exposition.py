@@ -122,7 +122,10 @@ def test_upstreams_of_one_label_are_one_series() -> None:
     found = series([], [upstream(None, 90_000), upstream(None, 120_000, 2_000_000_000, connected=False)])
     label = labels(upstream="h:1/3")
     assert found["glidecached_upstream_requests_total", label] == 10
-    assert found["glidecached_upstream_connected", label] == 1
+    assert found["glidecached_upstream_sessions", label] == 2
+    for second in (True, False):
+        both = series([], [upstream(None), upstream(None, connected=second)])
+        assert both["glidecached_upstream_connected", label] == 1
     duration = "glidecached_upstream_request_duration_seconds"
     buckets = [
         (float(dict(having)["le"]), value)
@@ -241,6 +244,7 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
     assert len(expressions) > 10
+    expressions += [each["definition"] for each in dashboard["templating"]["list"] if "definition" in each]
     used = set(re.findall(r"\b(?:glidecached|process)_\w+", " ".join(expressions)))
     assert {stem(name) for name in used if name.startswith("glidecached_")} <= own_metrics()
     text = Exposition().render(Snapshot(numbers([], []), 0, 0.0), TEXT).decode()
