@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from glidecache import ClientSideCache, ClosingError
 from glidecached.cli.daemon import _EXIT_FAILURE
@@ -73,6 +75,53 @@ def test_figures_follow_the_traffic(
     openmetrics = seen.ask("/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert openmetrics.text.endswith("# EOF\n")
     assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
+
+
+def counters(seen: SeenDaemon) -> dict[tuple[str, str], float]:
+    """Every counter, and every place of the histograms, by name and labels; those of the process itself left out."""
+    return {
+        (sample.name, str(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(seen.ask("/metrics").text)
+        if family.type in {"counter", "histogram"} and family.name.startswith("glidecached_")
+        for sample in family.samples
+    }
+
+
+def test_no_counter_falls_when_caches_and_upstreams_are_changed(
+    start_seen: Callable[..., SeenDaemon], start_valkey: Callable[..., ValkeyServer], connect: Connector
+) -> None:
+    """Prometheus would take the rest of it for new events."""
+    server = start_valkey()
+    server.admin.set("k", "v" * 100)
+    seen = start_seen(server)
+    client = attach(connect, seen)
+    for number in range(1_000):
+        client.get("k")
+        client.get(f"nothing-{number % 50}")
+    lookups = ("glidecached_cache_lookups_total", str([("cache", "catalog"), ("named", "yes")]))
+    wait_until(lambda: counters(seen)[lookups] == 2_000, "the figures are fresh", 20)
+    before = counters(seen)
+    for kb, timeout_ms in ((256, 9_000), (16, 8_000)):
+        text = seen.daemon.configuration.read_text()
+        text = re.sub(r"max_cache_kb = \d+", f"max_cache_kb = {kb}", text)
+        text = re.sub(
+            r"(\[upstreams.default\])(\nrequest_timeout_ms = \d+)?",
+            rf"\1\nrequest_timeout_ms = {timeout_ms}",
+            text,
+        )
+        seen.daemon.configuration.write_text(text)
+        known = len(seen.daemon.log_text())
+        seen.daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda at=known: "reload is over" in seen.daemon.log_text()[at:], "the reload is over", 60)
+        client.get("k")
+        bound = f'glidecached_cache_max_bytes{{cache="catalog",named="yes"}} {kb * 1024:.1f}'
+        wait_until(lambda line=bound: line in seen.ask("/metrics").text, "the figures are fresh", 20)
+        after = counters(seen)
+        assert {
+            key: (value, after.get(key)) for key, value in before.items() if after.get(key, -1) < value
+        } == {}
+        before = after
+    assert before[lookups] == 2_002
 
 
 def test_reconnections_are_counted(
