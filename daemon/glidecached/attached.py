@@ -68,7 +68,10 @@ def lease_takers() -> dict[tuple[int, int], set[int]]:
         fields = line.split()
         if len(fields) != _FIELDS or fields[1] != "FLOCK":
             continue
-        major, minor, inode = fields[5].split(":")
-        device = int(major, 16) << 20 | int(minor, 16)
-        takers.setdefault((device, int(inode)), set()).add(int(fields[4]))
+        try:
+            major, minor, inode = fields[5].split(":")
+            place = (int(major, 16) << 20 | int(minor, 16), int(inode))
+            takers.setdefault(place, set()).add(int(fields[4]))
+        except ValueError:
+            continue  # a lock of which the kernel does not say on what it is
     return takers

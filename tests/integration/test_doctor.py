@@ -390,3 +390,11 @@ def test_a_units_settings_are_judged(changed: dict[str, Any], advised: str) -> N
     (finding,) = judge_unit("glidecached.service", good | changed)
     assert advised in finding.advice
     assert finding.status == ("warn" if advised else "ok")
+
+
+def test_a_pool_directory_that_others_can_list_is_warned_of(used_daemon: Daemon) -> None:
+    """Their names are all that keeps a group's members from files without a list."""
+    used_daemon.pool_dir.chmod(0o750)
+    finding = only(examine("--runtime-dir", used_daemon.runtime_dir), "pool directory")
+    used_daemon.pool_dir.chmod(0o710)
+    assert (finding["status"], "others can list its files" in finding["seen"]) == ("warn", True), finding

@@ -21,7 +21,7 @@ _IN_MEMORY = ("tmpfs", "ramfs")
 
 
 def check_pool_dir(patient: Patient) -> Iterator[Finding]:
-    """It is the daemon's own, and nobody else can put files there."""
+    """It is the daemon's own, and nobody else can put files there, or list them."""
     path, process = patient.pool_dir, patient.contact.process
     try:
         found = path.lstat()
@@ -40,6 +40,9 @@ def check_pool_dir(patient: Patient) -> Iterator[Finding]:
     elif process is not None and found.st_uid != process.uid:
         advice = f"chown it to uid {process.uid}, as which the daemon runs"
         yield fail("pool directory", seen, advice)
+    elif found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        advice = f"chmod 0710 {path}: who knows a file's name can open it if the cache has no list"
+        yield warn("pool directory", f"{seen}: others can list its files", advice)
     else:
         yield ok("pool directory", seen)
 

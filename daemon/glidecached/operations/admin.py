@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from typing import TYPE_CHECKING, Any
@@ -83,12 +84,9 @@ class AdminOperations:
         label = self._admitted_label(request, body[0])
         if label is not None:
             try:
-                removed = self._pools.find(label).flush()
+                self._pools.flush(label, functools.partial(_flushed, request, label))
             except UnknownCacheError as error:
                 request.fail(ERROR_CONFIGURATION, str(error))
-            else:
-                logger.info("uid %d flushed cache %s: %d entries", request.peer.uid, label, removed)
-                request.reply(removed)
 
     def drop(self, request: Request, body: list[Any]) -> None:
         """DROP: end one cache; clients that use it attach again."""
@@ -129,3 +127,8 @@ class AdminOperations:
             request.fail(ERROR_FORBIDDEN, "only root, the daemon's own user and admin_users may do this")
             return None
         return str(label)
+
+
+def _flushed(request: Request, label: str, removed: int) -> None:
+    logger.info("uid %d flushed cache %s: %d entries", request.peer.uid, label, removed)
+    request.reply(removed)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_FLUSHED_RECORDS = 512
+"""How many are looked at between two looks at the clock: some 0.2 ms."""
+
 
 class Pool:
     """A pool from its creation until `end` or `leave`. Its three files stand in `directory`; for the loop's thread.
@@ -131,6 +134,11 @@ class Pool:
     def label(self) -> str:
         """The name, or the cache object's id."""
         return self.key.name or self.key.cache_id or ""
+
+    @property
+    def generation(self) -> int:
+        """The number of the files in use."""
+        return self._store.generation
 
     @property
     def claimed_kb(self) -> int:
@@ -256,9 +264,15 @@ class Pool:
         """Renew the heartbeat that readers trust."""
         self._store.beat()
 
-    def flush(self) -> int:
-        """Remove all entries; how many there were."""
-        return self._store.flush()
+    def flush(self, below: int, until_ns: int) -> tuple[int, int]:
+        """Remove entries of records below that number, until that time; where to go on (0: done), and how many."""
+        total = 0
+        while below:
+            below, removed = self._store.flush_below(below, _FLUSHED_RECORDS)
+            total += removed
+            if time.monotonic_ns() >= until_ns:
+                break
+        return below, total
 
     def hottest(self, count: int, most_key_bytes: int) -> list[HotEntry]:
         """The entries that would leave last, the hottest first."""
@@ -320,7 +334,7 @@ class Pool:
             "id": self.key.cache_id,
             "configured": self.configured,
             "identity": str(self.identity),
-            "generation": store.generation,
+            "generation": self.generation,
             "settings": asdict(self.settings),
             "metrics": {**metrics._asdict(), "hit_rate": metrics.hit_rate},
             "misses_by_cause": store.misses_by_cause(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.attached import lease_takers
 from glidecached.pools.changes import PoolChanges
+from glidecached.pools.flush import Flush
 from glidecached.pools.origin import OPEN, Admission, PoolKey
 from glidecached.pools.stock import CacheRefusedError, PoolStock
 
@@ -167,6 +168,10 @@ class PoolRegistry:
             f"there is no cache {label[:200]!r}; there are: {', '.join(known[:_MOST_NAMES]) or 'none'}{more}"
         )
         raise UnknownCacheError(message)
+
+    def flush(self, label: str, done: Callable[[int], object]) -> None:
+        """Remove all entries of a pool, then call `done` with their number. Raises `UnknownCacheError`."""
+        Flush(self._loop, self.find(label), done)
 
     def drop(self, label: str) -> None:
         """End a pool, whoever holds it. Raises `UnknownCacheError`."""

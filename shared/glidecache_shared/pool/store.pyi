@@ -96,6 +96,13 @@ class PoolStore:
     def flush(self) -> int:
         """Remove all entries, counting neither evictions nor expirations; returns how many there were."""
 
+    def flush_below(self, above: int, count: int) -> tuple[int, int]:
+        """The same a part after the other: of up to `count` records below number `above`.
+
+        Returns below which the next part begins, 0 at the end, and how many entries there were. Downwards, because
+        entries move to lower records only: none is passed over.
+        """
+
     def beat(self, now_ns: int = ...) -> None:
         """Renew the heartbeat that readers trust (architecture 9), mend a board that a worker truncated, and trim.
 

@@ -288,12 +288,19 @@ cdef class PoolStore:
 
     def flush(self) -> int:
         self._check_open()
-        cdef uint32_t record
-        cdef uint64_t count = self.index.entry_count
-        for record in range(self.records.count):
+        return self.flush_below(self.records.count, self.records.count)[1]
+
+    def flush_below(self, uint32_t above, uint32_t count) -> tuple:
+        self._check_open()
+        cdef uint32_t record = min(above, self.records.count)
+        cdef uint32_t end = record - min(record, count)
+        cdef uint32_t removed = 0
+        while record > end:
+            record -= 1
             if self.records.notes[record].granule != 0:
                 self._remove(record)
-        return count
+                removed += 1
+        return record, removed
 
     cdef bint _evict(self, uint64_t now) noexcept:
         """Remove the policy's victim (contract C10–C12). False when the pool is empty."""

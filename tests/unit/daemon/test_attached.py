@@ -12,6 +12,8 @@ from glidecached.session import Sessions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 def key_of(path: Path) -> tuple[int, int]:
     status = path.stat()
@@ -26,6 +28,19 @@ def test_who_takes_a_lease_is_told_until_it_closes(tmp_path: Path) -> None:
         assert not held.closed
         assert lease_takers()[key_of(path)] == {os.getpid()}
     assert key_of(path) not in lease_takers()
+
+
+def test_locks_of_which_nothing_is_told_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = tmp_path / "locks"
+    locks.write_text(
+        "1: FLOCK  ADVISORY  READ 11 <none>:0 0 EOF\n"
+        "2: FLOCK  ADVISORY  READ 12 00:1b:77 0 EOF\n"
+        "2: -> FLOCK  ADVISORY  WRITE 13 00:1b:77 0 EOF\n"
+    )
+    monkeypatch.setattr("glidecached.attached._LOCKS", locks)
+    assert lease_takers() == {(0x1B, 77): {12}}
 
 
 def test_connected_processes_count_for_the_pool_of_their_session(loop: Any, upstream: Any) -> None:

@@ -196,6 +196,8 @@ def test_closing_leaves_the_files_and_what_is_in_them(make_store: MakeStore, clo
         ("insert", (b"k", STRING, b"v")),
         ("insert", (b"k", HASH, {})),
         ("flush", ()),
+        ("flush_below", (5, 5)),
+        ("give_back", ()),
         ("beat", ()),
         ("retire", ()),
         ("unlink", ()),

@@ -369,3 +369,33 @@ def test_a_daemon_that_stops_keeps_nothing_of_what_has_ended(make_registry: Any,
     loop.pass_time(5_000)
     while loop.deferred:
         turn(loop)
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "the next generation", "the end"])
+def test_c16_a_flush_takes_all_entries_and_nobody_waits_for_it(
+    registry: PoolRegistry, loop: Any, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """A slice at a time; where entries are in another file at the end, from there as well."""
+    monkeypatch.setattr("glidecached.pools.flush._SLICE_NS", 0)
+    removed: list[int] = []
+    registry.flush("catalog", removed.append)
+    assert removed == []
+    assert 0 < count(registry) < ENTRIES
+    if meanwhile == "the next generation":
+        registry.changes.reconfigure(catalog(eviction_policy="LFU"))
+        registry.find("catalog").go_on(None)
+    elif meanwhile == "the end":
+        registry.drop("catalog")
+    while loop.deferred:
+        turn_all(loop)
+    if meanwhile == "the end":
+        assert 0 < removed[0] < ENTRIES
+    else:
+        assert removed == [ENTRIES]
+        assert count(registry) == 0
+
+
+def turn_all(loop: Any) -> None:
+    deferred, loop.deferred = loop.deferred, []
+    for callback in deferred:
+        callback()
