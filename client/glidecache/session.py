@@ -221,9 +221,8 @@ class Session:
                 spec = {**self._settings.spec, "lazy_connect": True}
                 before = self._attachment
                 if before is not None and before.instance_id == hello.instance_id:
-                    spec["follows"] = (
-                        before.session_id
-                    )  # what this client has written there counts (contract C22)
+                    # What this client has written there counts (contract C22).
+                    spec["follows"] = before.session_id
                 await self._attach(channel, hello, deadline_ns, spec)
                 attachment = self._attachment
                 if attachment is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,7 +41,14 @@ class DirectoryLock:
 
     def _acquire(self) -> int:
         while True:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(self.path, flags, 0o600)
+            if not _is_own(descriptor):
+                os.close(descriptor)
+                message = (
+                    f"{self.path} is not a file of this daemon's own; look who can write there, and remove it"
+                )
+                raise DirectoryLockedError(message)
             if not lock_exclusively(descriptor):
                 holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
                 os.close(descriptor)
@@ -56,6 +64,12 @@ class DirectoryLock:
             return os.path.samestat(self.path.stat(follow_symlinks=False), os.fstat(descriptor))
         except FileNotFoundError:
             return False
+
+
+def _is_own(descriptor: int) -> bool:
+    """Whether nobody else put the file there: to hold the lock, or as a link to a file that would be overwritten."""
+    found = os.fstat(descriptor)
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink <= 1
 
 
 def lock_exclusively(descriptor: int) -> bool:

@@ -146,3 +146,18 @@ def test_a_lock_file_that_is_the_next_owners_stays(tmp_path: Path) -> None:
         DirectoryLock(tmp_path)
     second.release()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_file_that_leads_to_another_file_is_refused_and_not_overwritten(tmp_path: Path) -> None:
+    """In a directory that others can write, it may be anybody's link to a file of the daemon's."""
+    directory, precious = tmp_path / "run", tmp_path / "password"
+    directory.mkdir()
+    precious.write_text("secret")
+    (directory / LOCK_NAME).hardlink_to(precious)
+    with pytest.raises(DirectoryLockedError, match="is not a file of this daemon's own"):
+        DirectoryLock(directory)
+    assert precious.read_text() == "secret"
+    (directory / LOCK_NAME).unlink()
+    os.mkfifo(directory / LOCK_NAME)
+    with pytest.raises(DirectoryLockedError, match="is not a file of this daemon's own"):
+        DirectoryLock(directory)
