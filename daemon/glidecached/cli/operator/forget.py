@@ -12,7 +12,7 @@ from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.operator.asking import fail, linked, runtime_dir_option
 
 _FLUSH_TIMEOUT_MS = 60_000
-"""The daemon takes about a second for a million entries, in one piece."""
+"""The daemon takes about a second for a million entries, and longer beside much else."""
 
 _yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do not ask.")
 
