@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -262,6 +263,19 @@ def test_c14_metrics_may_be_switched_on_and_off(
         else:
             with pytest.raises(RequestError, match="not enabled"):
                 client.call("get_cache_hit_rate")
+
+
+def test_a_listener_that_cannot_be_had_is_not_told_as_changed(reloadable: Reloadable) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        listen = f"{HOST}:{taken.getsockname()[1]}"
+        reloadable.tables["metrics"] = {"listen": listen}
+        told = reloadable.reload()
+        assert f'not reloaded: [metrics] listen = \\"{listen}\\": Address already in use' in told
+        assert "changed: nothing" in told
+    # The file is the same, and now it can be done.
+    told = reloadable.hang_up()
+    assert f"changed: [metrics] listen (not given) → {listen}" in told
+    assert "says what it said before" in reloadable.hang_up()
 
 
 def test_caches_come_and_go(connect: Connector, reloadable: Reloadable, own_valkey: ValkeyServer) -> None:

@@ -33,7 +33,8 @@ class Difference:
 class Plan:
     """What to do: `form` is the configuration from now on, with what cannot change as it was.
 
-    `added` and `removed` name whole tables, as `"caches.catalog"`; `reread` tells of files whose contents are new.
+    `added` and `removed` name whole tables, as `"caches.catalog"`; `reread` tells of files whose contents are new, and
+    `failed` of what was to change and could not.
     """
 
     form: File
@@ -42,11 +43,17 @@ class Plan:
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     reread: list[str] = field(default_factory=list)
+    failed: list[Difference] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether the file says what it said before."""
-        return not (self.changed or self.kept or self.added or self.removed or self.reread)
+        return not (self.changed or self.kept or self.added or self.removed or self.reread or self.failed)
+
+    def fail(self, table: str) -> None:
+        """Take back what was to change in this table: it cannot be done, and whoever tried has said why."""
+        self.failed += [each for each in self.changed if each.table == table]
+        self.changed = [each for each in self.changed if each.table != table]
 
 
 def compare(old: File, new: File) -> Plan:

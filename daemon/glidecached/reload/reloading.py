@@ -5,6 +5,7 @@ The order in which things change: first what is smaller or stricter, then what o
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import threading
@@ -119,14 +120,14 @@ class Reloading:
     def _change(self, source: Source, plan: Plan, config: Config) -> None:
         levels = [_level(each) for each in (self.config, config)]
         failed = 0
-        for change in self._changes(config):
+        for change in self._changes(plan, config):
             try:
                 change()
             except Exception:
                 # Half a reload would be worse: what is stricter now may be among the rest.
                 failed += 1
                 logger.exception("a part of the reload failed, and the others go on")
-        self.config = config
+        self.config = _with_metrics_of(self.config, config) if plan.failed else config
         # What has changed is told if either level lets it through.
         logging.getLogger().setLevel(min(levels))
         _tell(source, plan)
@@ -144,7 +145,7 @@ class Reloading:
             self._wanted = False
             self.request()
 
-    def _changes(self, config: Config) -> Iterator[Callable[[], object]]:
+    def _changes(self, plan: Plan, config: Config) -> Iterator[Callable[[], object]]:
         """All that is to be done, in order; each of them stands without the others."""
         yield functools.partial(self._apply_bounds, config)
         for name in config.upstreams:
@@ -152,7 +153,7 @@ class Reloading:
         yield functools.partial(self._remove_upstreams, config)
         yield functools.partial(self._end_sessions, config)
         yield from self._changes_of_caches(config)
-        yield functools.partial(self._apply_metrics, config)
+        yield functools.partial(self._apply_metrics, plan, config)
 
     def _apply_bounds(self, config: Config) -> None:
         parts, settings = self._parts, config.daemon
@@ -165,11 +166,12 @@ class Reloading:
         parts.upstreams.max_upstreams = settings.max_upstreams
         parts.pools.max_total_cache_kb = settings.max_total_cache_kb
 
-    def _apply_metrics(self, config: Config) -> None:
+    def _apply_metrics(self, plan: Plan, config: Config) -> None:
         try:
             self._parts.metrics.start(config.metrics)
         except OSError as error:
             logger.error("not reloaded: %s", error)  # noqa: TRY400 - no fault of the program
+            plan.fail("metrics")
 
     def _apply_upstream(self, config: Config, name: str) -> None:
         upstreams, upstream = self._parts.upstreams, config.upstreams[name]
@@ -235,6 +237,12 @@ class Reloading:
 
 def _level(config: Config) -> int:
     return logging.getLevelNamesMapping()[config.daemon.log_level.upper()]
+
+
+def _with_metrics_of(before: Config, config: Config) -> Config:
+    """What is in force when the listener could not be changed: the next reload tries it again."""
+    form = dataclasses.replace(config.form, metrics=before.form.metrics)
+    return dataclasses.replace(config, metrics=before.metrics, form=form)
 
 
 def _refuse(source: Source, faults: list[str]) -> None:
