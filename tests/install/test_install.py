@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 def make(target: str, destdir: Path, wheel_dir: Path, prefix: str = PREFIX) -> str:
-    """Run a target as somebody would who makes a package, only without fetching anything.
+    """Run a target as somebody would who makes a package and is careful, only without fetching anything.
 
     What builds it, and what it depends on, comes from the tests' own environment.
     """
@@ -39,6 +39,7 @@ def make(target: str, destdir: Path, wheel_dir: Path, prefix: str = PREFIX) -> s
         text=True,
         check=False,
         timeout=MAKE_SECONDS,
+        umask=0o077,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -134,6 +135,12 @@ def test_everything_has_its_place(installed: Path) -> None:
     }
 
 
+def test_whoever_runs_it_can_read_it(installed: Path) -> None:
+    modes = {path: path.stat().st_mode for path in installed.rglob("*") if not path.is_symlink()}
+    rights_of_others = {path: (mode & 0o007, mode >> 6 & 0o005) for path, mode in modes.items()}
+    assert [str(path) for path, (have, need) in rights_of_others.items() if have != need] == []
+
+
 def test_nothing_tells_of_the_directory_that_it_was_laid_into(installed: Path) -> None:
     telling = [path for path in files(installed) if holds(installed / path[1:], str(installed))]
     assert telling == []
@@ -211,3 +218,18 @@ def test_a_prefix_that_cannot_work_is_refused(prefix: str, fault: str) -> None:
     )
     assert done.returncode != 0
     assert fault in done.stderr
+
+
+def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        ["make", "--silent", "uninstall", f"DESTDIR={tmp_path / 'file'}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    first, *_ = done.stderr.splitlines()
+    assert first.startswith(f"install: {tmp_path / 'file'} is no directory that ")
+    assert "run make as root" in first
