@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from glidecached.pools.stock import CacheRefusedError
 from unit.daemon.test_registry import identity, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 KEY = PoolKey("catalog", None)
 ENTRIES = 700  # several slices' worth of steps
@@ -329,12 +330,28 @@ def test_a_fault_while_users_are_shut_out_costs_the_entries_and_shows_them_nothi
     assert registry.find("catalog").admission.access == Access(uids=frozenset({1}))
 
 
-def test_what_is_left_of_a_large_pool_goes_a_little_at_a_time(make_registry: Any, loop: Any) -> None:
+@pytest.fixture
+def in_memory(loop: Any) -> Iterator[PoolRegistry]:
+    """A registry on a tmpfs: a disk's file system has ideas of its own about when it takes a file's room back."""
+    with tempfile.TemporaryDirectory(prefix="glidecache-unit-", dir="/dev/shm") as directory:
+        made = PoolRegistry(
+            loop,
+            Path(directory),
+            instance_id=7,
+            grace_ms=5_000,
+            max_total_cache_kb=1 << 20,
+            next_number=itertools.count(1).__next__,
+        )
+        yield made
+        made.close()
+
+
+def test_what_is_left_of_a_large_pool_goes_a_little_at_a_time(in_memory: PoolRegistry, loop: Any) -> None:
     """Freeing all of it at once would keep everybody waiting; and readers may be in the middle of a lookup."""
-    registry = make_registry(max_total_cache_kb=1 << 20)
+    registry = in_memory
     registry.changes.configure(other(max_cache_kb=64 * 1024))
     pool = registry.find("other")
-    for number in range(40):
+    for number in range(24):
         pool.store(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
     handout = pool.handout()
     with Path(handout["pool_path"]).open("rb") as file:
@@ -348,9 +365,9 @@ def test_what_is_left_of_a_large_pool_goes_a_little_at_a_time(make_registry: Any
         while loop.deferred:
             turn(loop)
             held.append(os.fstat(file.fileno()).st_blocks * 512)
-        assert held[0] > 40 << 20
+        assert held[0] > 24 << 20
         assert max(before - after for before, after in itertools.pairwise(held)) <= 16 << 20
-        assert held[-1] < 1 << 17, "the header, which says that it has ended, and what a disk needs beside"
+        assert held[-1] == 4096, "the header, which says that it has ended"
         assert reader.retired
         assert reader.get(b"1") is None
 
