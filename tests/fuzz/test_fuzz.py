@@ -41,8 +41,8 @@ def test_hostile_messages_disturb_nobody(daemon: Daemon, server: ValkeyServer) -
     assert report.sent.total() >= MESSAGES
     assert len(report.sent) == SORTS_OF_MESSAGES, report
     # Neither was everything refused before it reached an operation, nor was anything let through.
-    assert report.answered["result"] > 500, report
-    assert report.answered["error 10"] > 500, report
+    assert report.answered["result"] > 100, report
+    assert report.answered["error 10"] > 100, report
     daemon.stop()
 
 
