@@ -39,7 +39,7 @@ DESTDIR   ?=
 PIP_ARGS  ?=
 WHEEL_DIR ?= build/wheel
 
-CORE_SOURCES := $(shell find shared -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+CORE_SOURCES := $(shell find shared daemon -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
 INSTALLED := $(VENV)/.installed
 CORE      := $(VENV)/.core
@@ -180,5 +180,5 @@ $(PEERS): $(GLIDE)
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find daemon client shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
-	find shared -name '*.so' -delete
+	find shared daemon -name '*.so' -delete
 	find . -maxdepth 2 -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The compiled core: everything else about the distribution stands in pyproject.toml."""
+"""The compiled modules: everything else about the distribution stands in pyproject.toml."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+ROOTS = (Path("shared"), Path("daemon"))
 POOL = Path("shared/glidecache_shared/pool")
 DEBUG = os.environ.get("GLIDECACHED_DEBUG_BUILD") == "1"
 
@@ -21,19 +22,20 @@ compile_args += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O2", "-g0"]
 
 extensions = [
     Extension(
-        f"glidecache_shared.pool.{source.stem}",
+        ".".join(source.relative_to(root).with_suffix("").parts),
         [str(source)],
         include_dirs=[str(POOL)],
         depends=[str(header) for header in sorted(POOL.glob("*.h"))],
         extra_compile_args=compile_args,
     )
-    for source in sorted(POOL.glob("*.pyx"))
+    for root in ROOTS
+    for source in sorted(root.rglob("*.pyx"))
 ]
 
 setup(
     ext_modules=cythonize(
         extensions,
-        include_path=["shared"],
+        include_path=[str(root) for root in ROOTS],
         build_dir="build/cython",
         compiler_directives={"language_level": "3", "embedsignature": True, "binding": False},
     ),

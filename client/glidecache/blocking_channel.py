@@ -111,17 +111,14 @@ class BlockingChannel(Channel):
     def _take_what_came(self, link: Link) -> None:
         events = link.events()
         if events & READABLE:
-            self._take_reply(link)
+            frame = link.receive()
+            if frame is not None:
+                request_id, status, body = self._read(frame)
+                if request_id in self._open_ids:  # others come too late for their request
+                    self._replies[request_id] = (status, body)
         elif not events & WRITABLE:
             self._let_go(link)
             raise DaemonLostError
-
-    def _take_reply(self, link: Link) -> None:
-        frame = link.receive()
-        if frame is not None:
-            request_id, status, body = self._read(frame)
-            if request_id in self._open_ids:  # others come too late for their request
-                self._replies[request_id] = (status, body)
 
     def _let_go(self, link: Link) -> None:
         # An inner call may have replaced the link already.

@@ -15,7 +15,7 @@ from glidecache_shared.runtime_dir import check_endpoint, socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
     from types import TracebackType
     from typing import Any, Protocol
 
@@ -102,10 +102,10 @@ class Channel:
                 problem = "does not answer"
                 raise self._unavailable(problem) from None
 
-    async def request(
+    def request(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
-    ) -> tuple[int, Any]:
-        """Send one request; the reply's status and body.
+    ) -> Coroutine[Any, Any, tuple[int, Any]]:
+        """Send one request, when that is awaited; the reply's status and body.
 
         Raises `RequestError` for what is too long, `NotSentError`, `DaemonLostError` and `NoReplyError`.
         """
@@ -121,7 +121,7 @@ class Channel:
                 f"max_message_bytes of the daemon's configuration allows {hello.max_message_bytes}"
             )
             raise RequestError(message)
-        return await self._exchange(link, request_id, frame, deadline_ns)
+        return self._exchange(link, request_id, frame, deadline_ns)
 
     def drop(self) -> None:
         """Close the connection, if there is one. The next `connect` makes another."""
@@ -194,7 +194,7 @@ class Channel:
     def _unavailable(self, problem: str) -> NoDaemonError:
         return NoDaemonError(f"glidecached at {self._runtime_dir} {problem}")
 
-    def _read(self, frame: bytes | memoryview) -> tuple[int, int, Any]:
+    def _read(self, frame: bytes) -> tuple[int, int, Any]:
         """A reply's request id, status and body. Raises `DaemonLostError` for what is none, closing the connection."""
         try:
             request_id, status, body = protocol.unpack(frame, max(len(frame), 1))

@@ -53,7 +53,10 @@ def encode_each(values: Iterable[Argument], what: str) -> list[bytes]:
     except TypeError:
         message = f"{what} must be a list, not {type(values).__name__}"
         raise TypeError(message) from None
-    return [encode(value, f"{what}[{index}]") for index, value in enumerate(iterator)]
+    return [
+        value if type(value) is bytes else encode(value, f"{what}[{index}]")
+        for index, value in enumerate(iterator)
+    ]
 
 
 def encode_pairs(mapping: Mapping[Argument, Argument], what: str) -> list[bytes]:

@@ -12,14 +12,20 @@ from glidecache.errors import (
     TimeoutError,
 )
 from glidecache_shared import protocol
+from glidecache_shared.dealer import NotSentError
+
+__all__ = [
+    "DaemonLostError",
+    "NoDaemonError",
+    "NoReplyError",
+    "NotSentError",
+    "error_for",
+    "error_for_reply",
+]
 
 
 class NoDaemonError(Exception):
     """There is no daemon, or none that answers: the request was not handed over. The text says why."""
-
-
-class NotSentError(Exception):
-    """The connection was gone before the request was handed over: connect, and send it then."""
 
 
 class DaemonLostError(Exception):

@@ -178,15 +178,17 @@ class Session:
         while True:
             self.check_open()
             channel = self._channels.current()
-            # However long the server may let a command wait: a daemon is not waited for any longer than for others.
-            ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
-            try:
-                attachment = await self._ready(channel, ready_ns)
-            except (DaemonLostError, NotSentError):
-                continue  # the daemon went while we attached; the next one is waited for until the deadline
-            except NoReplyError:
-                message = "glidecached does not answer"
-                raise NoDaemonError(message) from None
+            attachment = None if channel.crowded else self._usable(channel)
+            if attachment is None:
+                # However long the server may let a command wait: a daemon is not waited for any longer than for others.
+                ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
+                try:
+                    attachment = await self._ready(channel, ready_ns)
+                except (DaemonLostError, NotSentError):
+                    continue  # the daemon went while we attached; the next one is waited for until the deadline
+                except NoReplyError:
+                    message = "glidecached does not answer"
+                    raise NoDaemonError(message) from None
             try:
                 status, reply = await channel.request(
                     operation, attachment.instance_id, deadline_ns, (attachment.session_id, *body)
@@ -207,10 +209,7 @@ class Session:
             self._unknown = attachment
 
     async def _ready(self, channel: Channel, deadline_ns: int) -> Attachment:
-        """A session with the daemon that answers now, attaching if need be."""
-        attachment = self._usable(channel)
-        if attachment is not None and not channel.crowded:
-            return attachment
+        """A session with the daemon that answers now, attaching if need be; in turn with the client's other calls."""
         async with channel.turn(deadline_ns):
             hello = await channel.connect(deadline_ns)
             attachment = self._usable(channel)

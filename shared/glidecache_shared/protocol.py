@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import struct
 
+from glidecache_shared import packing
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,6 +70,10 @@ class ReplyError(Exception):
 
 def pack(message: Sequence[Any]) -> bytes:
     """Encode one message; `set` and `ReplyError` become extensions. Raises `TypeError` for other types."""
+    try:
+        return packing.pack(message)
+    except packing.LeftToMsgpackError:
+        pass
     import msgpack
 
     return msgpack.packb(message, use_bin_type=True, default=_pack_extension)  # type: ignore[no-any-return]
@@ -85,6 +91,10 @@ def unpack(frame: bytes | memoryview, max_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     `max_bytes` raises msgpack's own limits for strings and containers to what the transport let through.
     Raises `ValueError` for anything that is not exactly one well-formed msgpack object.
     """
+    try:
+        return packing.unpack(frame)
+    except packing.LeftToMsgpackError:
+        pass
     try:
         return _unpack(frame, max_bytes, _unpack_extension)
     except ValueError:

@@ -69,9 +69,9 @@ class HostilePeer:
         self._put(data[:at])
         self._put(data[at:])
 
-    def answers(self) -> list[memoryview]:
+    def answers(self) -> list[bytes | memoryview]:
         """The answers that have come."""
-        found = []
+        found: list[bytes | memoryview] = []
         with contextlib.suppress(BlockingIOError, ConnectionError, ZmtpError):
             while True:
                 data = self._socket.recv(1 << 18, socket.MSG_DONTWAIT)

@@ -16,13 +16,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError
 from glidecached.front.connection import PeerConnection
+from glidecached.front.traffic import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from glidecached.front.peers import Peer
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +32,10 @@ _LINGER_SECONDS = 1.0
 _MORE_UNSENT = 1_000
 _HANDSHAKE_NS = 30_000_000_000
 _WARNING_INTERVAL_NS = 10_000_000_000
-_MESSAGES_IN_TURN = 64
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
-class RouterSocket:
+class RouterSocket(Traffic):
     """A bound socket and its connections. For the loop's thread; an answer to a peer that is gone is dropped.
 
     `descriptor` is readable when `receive` or writing can go on. `defer` has a callback run at the end of the
@@ -57,19 +54,12 @@ class RouterSocket:
 
         `max_requests` is how many one peer may have open: so many answers find room, and refusals beside them.
         """
+        super().__init__(defer)
         self._path = Path(path)
         self._max_message_bytes = max_message_bytes
         self._max_unsent = _unsent_for(max_requests)
-        self._defer = defer
-        self._by_identity: dict[bytes, PeerConnection] = {}
-        self._by_descriptor: dict[int, PeerConnection] = {}
-        self._introducing: dict[bytes, PeerConnection] = {}
-        self._backlog: dict[bytes, PeerConnection] = {}
-        self._answered: dict[bytes, PeerConnection] = {}
         self._accepted = 0
-        self._interest = select.EPOLLIN
         self._warned_ns = 0
-        self._poller = select.epoll()
         self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         previous = os.umask(_SOCKET_UMASK)
@@ -98,77 +88,16 @@ class RouterSocket:
         """Whose connections these are, as the kernel sees them from here; 0 for who cannot be seen."""
         return {connection.peer.pid for connection in self._by_identity.values()}
 
-    @property
-    def settled(self) -> bool:
-        """Whether everything that was read from the connections has been taken."""
-        return not self._backlog
-
     def limit_requests(self, max_requests: int) -> None:
         """How many requests one peer may have open from now on, as at the start."""
         self._max_unsent = _unsent_for(max_requests)
         for connection in self._by_descriptor.values():
             connection.max_unsent = self._max_unsent
 
-    def receive(self, max_messages: int) -> Iterator[tuple[bytes, Peer, memoryview | ZmtpError]]:
-        """Take what came, at most `max_messages`: the connection's identity, who it is, and the message.
-
-        An error stands for what was none. Whoever sent several frames may go on; any other error ends its connection.
-        """
-        for descriptor, events in self._poller.poll(0):
-            connection = self._by_descriptor.get(descriptor)
-            if connection is None:
-                self._accept()
-                continue
-            if events & select.EPOLLOUT:
-                self._flush(connection)
-            # Who still has messages here is read from again when they are taken: the kernel holds the rest back.
-            if events & ~select.EPOLLOUT and connection.identity not in self._backlog:
-                connection.receive()
-                self._backlog[connection.identity] = connection
-        while self._backlog and max_messages > 0:
-            identity, connection = next(iter(self._backlog.items()))
-            # To the end: the others have their turns first.
-            self._backlog[identity] = self._backlog.pop(identity)
-            share = min(max_messages, _MESSAGES_IN_TURN)
-            while share > 0 and identity in self._backlog:
-                message = self._next(connection)
-                if message is not None:
-                    share -= 1
-                    max_messages -= 1
-                    yield identity, connection.peer, message
-                elif connection.ended:
-                    self._drop(connection)
-                else:
-                    del self._backlog[identity]
-
-    def send(self, identity: bytes, *parts: bytes) -> bool:
-        """Have one message sent at the end of the turn; False when the peer is gone or does not read."""
-        connection = self._by_identity.get(identity)
-        if connection is None or not connection.queue(*parts):
-            return False
-        self._flush_later(connection)
-        return True
-
-    @property
-    def unsent(self) -> bool:
-        """Whether answers wait until the kernel has room for them."""
-        return any(connection.unsent for connection in self._by_identity.values())
-
     def stop_receiving(self) -> None:
         """Take no more messages, and no more connections; `write` when `descriptor` is readable."""
-        self._interest = 0
         self._poller.unregister(self._listener.fileno())
-        for connection in self._by_identity.values():
-            self._watch(connection)
-
-    def write(self) -> None:
-        """Go on with the answers that wait."""
-        for descriptor, events in self._poller.poll(0):
-            connection = self._by_descriptor.get(descriptor)
-            if connection is not None and events & select.EPOLLOUT:
-                self._flush(connection)
-            elif connection is not None:
-                self._drop(connection)
+        self._listen_no_more()
 
     def hide(self) -> None:
         """Let nobody find the socket any more. Who is connected stays connected, and gets answers."""
@@ -188,18 +117,6 @@ class RouterSocket:
             self._drop(connection)
         self._close_descriptors()
         self.hide()
-
-    def _next(self, connection: PeerConnection) -> memoryview | ZmtpError | None:
-        try:
-            message = connection.take()
-        except ZmtpError as error:
-            self._drop(connection)
-            return error
-        if connection.unsent and not connection.watches_room:
-            self._flush_later(connection)  # the answer to a heartbeat
-        if connection.ready:
-            self._introducing.pop(connection.identity, None)
-        return ZmtpError("more than one frame") if message is SEVERAL_FRAMES else message
 
     def _accept(self) -> None:
         while True:
@@ -230,11 +147,7 @@ class RouterSocket:
             max_message_bytes=self._max_message_bytes,
             max_unsent=self._max_unsent,
         )
-        self._poller.register(connection.descriptor, select.EPOLLIN)
-        self._by_identity[connection.identity] = connection
-        self._by_descriptor[connection.descriptor] = connection
-        self._introducing[connection.identity] = connection
-        self._flush(connection)
+        self._admit(connection)
 
     def _turn_away(self, error: OSError) -> None:
         """No descriptor is left for a connection: without closing it, its knocking would keep the loop awake."""
@@ -249,36 +162,6 @@ class RouterSocket:
             self._listener.accept()[0].close()
         with contextlib.suppress(OSError):
             self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-    def _flush_later(self, connection: PeerConnection) -> None:
-        self._answered[connection.identity] = connection
-        if len(self._answered) == 1:
-            self._defer(self._flush_answered)
-
-    def _flush_answered(self) -> None:
-        answered, self._answered = self._answered, {}
-        for connection in answered.values():
-            self._flush(connection)
-
-    def _flush(self, connection: PeerConnection) -> None:
-        """Send what is queued; wait for room where the kernel has none."""
-        waits = not connection.flush()
-        if waits != connection.watches_room:
-            connection.watches_room = waits
-            self._watch(connection)
-
-    def _watch(self, connection: PeerConnection) -> None:
-        room = select.EPOLLOUT if connection.watches_room else 0
-        self._poller.modify(connection.descriptor, self._interest | room)
-
-    def _drop(self, connection: PeerConnection) -> None:
-        if self._by_identity.pop(connection.identity, None) is None:
-            return
-        del self._by_descriptor[connection.descriptor]
-        for waiting in (self._introducing, self._backlog, self._answered):
-            waiting.pop(connection.identity, None)
-        self._poller.unregister(connection.descriptor)
-        connection.close()
 
     def _close_descriptors(self) -> None:
         self._listener.close()

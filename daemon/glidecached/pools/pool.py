@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glidecache_shared.pool.errors import PoolFull
 from glidecache_shared.pool.store import PoolStore
 from glidecached.flights import Flights
+from glidecached.pools.entries import PoolEntries
 from glidecached.pools.lease import PoolLease
 from glidecached.pools.leftovers import take_over
 from glidecached.pools.origin import OPEN, PoolOrigin
@@ -33,7 +34,7 @@ _FLUSHED_RECORDS = 512
 """How many are looked at between two looks at the clock: some 0.2 ms."""
 
 
-class Pool:
+class Pool(PoolEntries):
     """A pool from its creation until `end` or `leave`. Its three files stand in `directory`; for the loop's thread.
 
     It goes on with what an earlier daemon left of it, if that can be; `inheritable` says whether the next one may.
@@ -63,7 +64,6 @@ class Pool:
         self.settings = settings
         self.admission = admission
         self.configured = configured
-        self.ended = False
         self.handed_out_ns = time.monotonic_ns()
         self.flights = Flights(self, next_number)
         self._directory = directory
@@ -230,35 +230,6 @@ class Pool:
         renewal, self._renewal = self._renewal, None
         if renewal is not None:
             renewal.abandon()
-
-    def lookup(self, key: bytes, kind: int, floor: int) -> Any:
-        """The daemon's own lookup (contract C7a): a value, or None."""
-        return self._store.lookup(key, kind, floor)
-
-    def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
-        """Keep a reply, if the pool still exists. Never raises: whoever waits for the reply must get it."""
-        if self.ended:
-            return
-        try:
-            stored = self._store.insert(key, kind, value, flight)
-        except Exception:
-            logger.exception("%s could not store a reply", self.key)
-            return
-        if not stored:
-            logger.debug("%s did not store the reply for a key of %d bytes", self.key, len(key))
-
-    def lookup_many(self, keys: list[bytes], kind: int, floor: int) -> list[Any]:
-        """`lookup` of each."""
-        return self._store.lookup_many(keys, kind, floor)
-
-    def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
-        """`store` of each that is not None."""
-        if self.ended:
-            return
-        try:
-            self._store.insert_many(values, kind, flight)
-        except Exception:
-            logger.exception("%s could not store replies", self.key)
 
     def beat(self) -> None:
         """Renew the heartbeat that readers trust."""

@@ -15,6 +15,7 @@ from glidecached.upstream.blocking import BlockingConnections
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
+from glidecached.upstream.line import Line
 from glidecached.upstream.replicas import ReplicaReads, RoleCall, is_replica
 from glidecached.upstream.tally import Tally
 
@@ -35,7 +36,7 @@ _STEADY_NS = 1_000_000_000
 _WATCH_INTERVAL_MS = 1_000
 
 
-class StandaloneUpstream:
+class StandaloneUpstream(Line):
     """The upstream of one standalone target: see `glidecached.upstream.base.Upstream`.
 
     Without a connection, calls wait for the attempt that is under way. When it fails they fail with its reason, and so
@@ -47,14 +48,11 @@ class StandaloneUpstream:
     def __init__(
         self, loop: Loop, target: Target, options: UpstreamOptions, tally: Tally | None = None
     ) -> None:
+        super().__init__(loop, options)
         self.target = target
         self.sessions = 0
         self.proved = False
         self.last_error: str | None = None
-        self._loop = loop
-        self._options = options
-        self._queue: deque[Call] = deque()
-        self._connection: Connection | None = None
         self.address: Address = target.addresses[0]
         self._connected_ns = 0
         self._attempt: Attempt | None = None
@@ -62,16 +60,12 @@ class StandaloneUpstream:
         self._retry: Timer | None = None
         self._retry_ns = 0
         self._failures = 0
-        self._flushing = False
-        self._closed_reason: str | None = None
         self._watch: Timer | None = None
         self._blocking = BlockingConnections(loop, target, options)
         self._replicas: ReplicaReads | None = None
         self._links: list[StandaloneUpstream] = []
         self._tally = tally or Tally()
         self._software: Software | None = None
-        self._submitted = 0
-        self._failed = 0
         self.connections_made = 0
 
     @property
@@ -98,10 +92,6 @@ class StandaloneUpstream:
         """Whether any call is open."""
         waits = self._connection is not None and bool(self._connection.waiting)
         return waits or bool(self._queue) or bool(self._blocking.in_use)
-
-    def submit(self, call: SingleCall) -> None:
-        """Send the call on the multiplexed connection, in the order of submission."""
-        self._enqueue(call)
 
     def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
         """Send a read to a replica, if there is one that is able to answer; else as `submit`."""
@@ -182,10 +172,6 @@ class StandaloneUpstream:
             **self._tally.stats(),
         }
 
-    def connection_drained(self) -> None:
-        """`connection.Owner`: there is room for more."""
-        self._flush()
-
     def connection_lost(self, reason: str) -> None:
         """`connection.Owner`: sort what was sent into what may be sent again and what may have run."""
         connection, self._connection = self._connection, None
@@ -221,23 +207,6 @@ class StandaloneUpstream:
             for address in self.target.addresses
         ]
 
-    def _enqueue(self, call: Call) -> None:
-        self._submitted += 1
-        if self._closed_reason is not None:
-            self._refuse(call, ERROR_CONNECTION, self._closed_reason)
-            return
-        call.submitted_ns = time.monotonic_ns()
-        connection = self._connection
-        if connection is None:
-            self._enqueue_unconnected(call)
-        elif len(self._queue) + len(connection.waiting) >= self._options.max_waiting_requests:
-            self._refuse(call, ERROR_BUSY, self._too_many())
-        else:
-            self._queue.append(call)
-            if not self._flushing:
-                self._flushing = True
-                self._loop.defer(self._flush)
-
     def _enqueue_unconnected(self, call: Call) -> None:
         if self._retry is not None and call.deadline_ns <= self._retry_ns:
             self._refuse(call, ERROR_CONNECTION, self.last_error or "not connected")
@@ -248,18 +217,8 @@ class StandaloneUpstream:
             if self._attempt is None and self._retry is None:
                 self._connect()
 
-    def _flush(self) -> None:
-        """Write what waits: at the end of a turn, so that all of it leaves together."""
-        self._flushing = False
-        if self._connection is not None:
-            self._connection.send(self._queue)
-
     def _too_many(self) -> str:
         return f"{self._options.max_waiting_requests} requests already wait for {self.address}"
-
-    def _refuse(self, call: Call, code: int, message: str) -> None:
-        self._failed += 1
-        call.fail(code, message)
 
     def _connect(self) -> None:
         self._retry = None
@@ -363,7 +322,7 @@ class _NameConnection(SingleCall):
     __slots__ = ()
 
     def __init__(self) -> None:
-        super().__init__((b"CLIENT", b"SETNAME", b"glidecached"), 2**63, repeatable=False)
+        super().__init__((b"CLIENT", b"SETNAME", b"glidecached"), 2**63 - 1, repeatable=False)
 
     def abandon(self) -> None:
         """Not sent: nobody minds."""

@@ -30,6 +30,8 @@ cdef class PoolStore:
     cdef LateHits late_hits
     cdef readonly object recovery
 
+    cdef object find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now)
+    cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1
     cdef bint _store(
         self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
     ) noexcept

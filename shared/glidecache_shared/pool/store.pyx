@@ -182,10 +182,13 @@ cdef class PoolStore:
     # ---- lookups and entries
 
     def lookup(self, bytes key not None, uint32_t kind, uint64_t after_flight=0, now_ns=None):
-        self._check_open()
-        cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
+        return self.find_value(key, kind, after_flight, monotonic_ns() if now_ns is None else now_ns)
+
+    cdef object find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now):
+        """The live value of that kind whose flight was sent after the given one, or None; counted either way."""
         cdef gc_found found
         cdef object value = None
+        self._check_open()
         if self._find(key, &found):
             if is_expired(&found.entry, now):
                 self._remove(found.entry.record)
@@ -205,19 +208,26 @@ cdef class PoolStore:
         return value
 
     def lookup_many(self, list keys not None, uint32_t kind, uint64_t after_flight=0) -> list:
+        cdef uint64_t now = monotonic_ns()
+        cdef bytes key
         cdef list values = []
         for key in keys:
-            values.append(self.lookup(key, kind, after_flight))
+            values.append(self.find_value(key, kind, after_flight, now))
         return values
 
     def insert_many(self, dict entries not None, uint32_t kind, uint64_t flight=0) -> int:
         cdef int stored = 0
+        cdef bytes key
         for key, value in entries.items():
-            if value is not None and self.insert(key, kind, value, flight):
+            if value is not None and self.keep(key, kind, value, flight, None):
                 stored += 1
         return stored
 
     def insert(self, bytes key not None, uint32_t kind, value, uint64_t flight=0, now_ns=None):
+        return self.keep(key, kind, value, flight, now_ns)
+
+    cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1:
+        """`insert`."""
         self._check_open()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         cdef bytes payload = encode(kind, value)

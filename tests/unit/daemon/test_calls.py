@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import libvalkey
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
 from glidecached.flights import as_kind
-from glidecached.upstream.call import BatchCall
+from glidecached.upstream.call import BatchCall, pack_command
 
 COMMANDS = [[b"SET", b"k", b"v"], [b"INCR", b"k"]]
 
@@ -82,3 +87,14 @@ def test_replies_of_resp2_become_the_kinds_own_types() -> None:
     assert as_kind(SET, [b"a", b"b"]) == {b"a", b"b"}
     assert as_kind(HASH, {b"a": b"1"}) == {b"a": b"1"}
     assert as_kind(STRING, b"v") == b"v"
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=200), max_size=120))
+def test_commands_are_packed_as_libvalkey_packs_them(arguments: list[bytes]) -> None:
+    assert pack_command(arguments) == libvalkey.pack_command(tuple(arguments))
+
+
+def test_an_argument_that_is_not_bytes_is_refused() -> None:
+    with pytest.raises(TypeError, match="int; expected bytes"):
+        pack_command([b"GET", 1])  # type: ignore[list-item]

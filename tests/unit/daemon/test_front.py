@@ -223,7 +223,7 @@ def test_open_requests_forget_peers_without_any() -> None:
     assert requests.enter(b"a")
     assert not requests.enter(b"a")
     requests.leave(b"a")
-    assert (requests.total, requests._counts) == (0, {})
+    assert (requests.total, requests.peers) == (0, 0)
 
 
 @pytest.mark.parametrize("depth", [3, 900, 1_020])

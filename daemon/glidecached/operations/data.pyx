@@ -1,49 +1,40 @@
-"""COMMAND, READ, GET_MANY and BATCH: what clients do with their data."""
-
-from __future__ import annotations
+# cython: freethreading_compatible=True
+"""COMMAND, READ, GET_MANY and BATCH (see data.pyi)."""
 
 import functools
-import time
-from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.pool.clock cimport monotonic_ns
+from glidecached.flights cimport Flights
+from glidecached.front.request cimport Request
+from glidecached.operations.arguments cimport need, need_all_bytes, need_command, need_kind
+from glidecached.pools.entries cimport PoolEntries
+from glidecached.session cimport Session, Sessions
 
 from glidecache_shared.commands import is_blocking, is_known_read, refusal
 from glidecache_shared.kinds import STRING
 from glidecache_shared.protocol import ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
 from glidecached.front.front import MalformedError
-from glidecached.operations.arguments import (
-    need,
-    need_all_bytes,
-    need_command,
-    need_fields,
-    need_kind,
-    split_route,
-)
+from glidecached.operations.arguments import need_fields, split_route
 from glidecached.operations.calls import BatchRequestCall, CommandCall, ReadCall
 from glidecached.upstream.cluster.route import Spread
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from glidecached.front.request import Request
-    from glidecached.session import Session, Sessions
-    from glidecached.upstream.cluster.route import Route
 
 _SEVERAL = (Spread.ALL_NODES, Spread.ALL_PRIMARIES)
 
 
-class DataOperations:
-    """The four operations that end in a server's reply. For the loop's thread."""
+cdef class DataOperations:
+    cdef Sessions sessions
+    cdef object next_number
 
-    def __init__(self, sessions: Sessions, next_number: Callable[[], int]) -> None:
-        self._sessions = sessions
-        self._next_number = next_number
+    def __init__(self, Sessions sessions not None, next_number):
+        self.sessions = sessions
+        self.next_number = next_number
 
-    def command(self, request: Request, body: list[Any]) -> None:
-        """COMMAND: pass it through, whatever it is, unless it is bound to one connection."""
+    def command(self, Request request not None, list body not None):
+        cdef Session session
         (session_id, arguments), route = split_route(body, "session_id", "args")
         need_command(arguments)
-        session = self._session(request, session_id)
-        if session is None or not _may_route(request, session, route):
+        session = self.session(request, session_id)
+        if session is None or not may_route(request, session, route):
             return
         reads = is_known_read(arguments)
         if not reads:
@@ -51,63 +42,67 @@ class DataOperations:
             if refused is not None:
                 request.fail(ERROR_REQUEST, refused)
                 return
-            self._advance(session)
+            self.advance(session)
         if is_blocking(arguments):
-            settled = None if reads else functools.partial(self._advance, session)
+            settled = None if reads else functools.partial(self.advance, session)
             session.upstream.submit_blocking(
-                CommandCall(request, arguments, repeatable=False, route=route, settled=settled)
-            )
+                CommandCall(request, arguments, repeatable=False, route=route, settled=settled))
         elif reads:
-            session.submit_read(
-                CommandCall(request, arguments, repeatable=True, route=route), self._next_number
-            )
+            session.submit_read(CommandCall(request, arguments, repeatable=True, route=route), self.next_number)
         else:
             session.upstream.submit(CommandCall(request, arguments, repeatable=False, route=route))
 
-    def read(self, request: Request, body: list[Any]) -> None:
-        """READ: a lookup that did not hit in the worker (contract C7a)."""
+    def read(self, Request request not None, list body not None):
+        cdef Session session
         need_fields(body, "session_id", "kind", "key")
         session_id, kind, key = body
         need_kind(kind)
         need(key, bytes, "key")
-        session = self._session(request, session_id)
+        session = self.session(request, session_id)
         if session is None:
             return
-        pool = session.pool
+        cdef PoolEntries pool = session.pool
         if pool is None:
-            session.submit_read(ReadCall(request, kind, key), self._next_number)
+            session.submit_read(ReadCall(request, kind, key), self.next_number)
             return
         value = pool.lookup(key, kind, session.floor)
         if value is not None:
             request.reply(value)
         else:
-            pool.flights.read(request, session.upstream, session.floor, kind, key)
+            (<Flights>pool.flights).read(request, session.upstream, session.floor, kind, key)
 
-    def get_many(self, request: Request, body: list[Any]) -> None:
-        """GET_MANY: lookups of many strings, each occurrence counted; one MGET for what is missing (contract C17)."""
+    def get_many(self, Request request not None, list body not None):
+        cdef Session session
+        cdef Py_ssize_t index
         need_fields(body, "session_id", "keys")
         session_id, keys = body
         need(keys, list, "keys")
         need_all_bytes(keys, "key")
-        session = self._session(request, session_id)
+        session = self.session(request, session_id)
         if session is None:
             return
         if not keys:
             request.reply([])
             return
-        pool = session.pool
+        cdef PoolEntries pool = session.pool
         if pool is None:
-            session.submit_read(CommandCall(request, [b"MGET", *keys], repeatable=True), self._next_number)
+            session.submit_read(CommandCall(request, [b"MGET", *keys], repeatable=True), self.next_number)
             return
-        values = pool.lookup_many(keys, STRING, session.floor)
-        known = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
-        if None not in values:
+        cdef list values = pool.lookup_many(keys, STRING, session.floor)
+        cdef dict known = {}
+        cdef bint complete = True
+        for index in range(len(values)):
+            if values[index] is None:
+                complete = False
+            else:
+                known[keys[index]] = values[index]
+        if complete:
             request.reply(values)
         else:
-            pool.flights.read_many(request, session.upstream, session.floor, keys, known)
+            (<Flights>pool.flights).read_many(request, session.upstream, session.floor, keys, known)
 
-    def batch(self, request: Request, body: list[Any]) -> None:
-        """BATCH: a pipeline or a transaction, past the cache (contract C17)."""
+    def batch(self, Request request not None, list body not None):
+        cdef Session session
         (session_id, atomic, commands), route = split_route(body, "session_id", "atomic", "commands")
         need(atomic, bool, "atomic")
         need(commands, list, "commands")
@@ -116,8 +111,8 @@ class DataOperations:
         if route in _SEVERAL:
             message = f"route {route.value}: all of a batch goes to one node, and this route names several"
             raise MalformedError(message)
-        session = self._session(request, session_id)
-        if session is None or not _may_route(request, session, route):
+        session = self.session(request, session_id)
+        if session is None or not may_route(request, session, route):
             return
         for command in commands:
             refused = refusal(command)
@@ -129,10 +124,10 @@ class DataOperations:
             return
         reads = all(map(is_known_read, commands))
         if not reads:
-            self._advance(session)
+            self.advance(session)
         # In a transaction nothing blocks; in a pipeline it would hold up everybody's replies.
         if not atomic and any(map(is_blocking, commands)):
-            settled = functools.partial(self._advance, session)
+            settled = functools.partial(self.advance, session)
             session.upstream.submit_blocking(
                 BatchRequestCall(
                     request, commands, atomic=False, repeatable=False, route=route, settled=settled
@@ -143,25 +138,27 @@ class DataOperations:
                 BatchRequestCall(request, commands, atomic=atomic, repeatable=reads, route=route)
             )
 
-    def _session(self, request: Request, session_id: Any) -> Session | None:
+    cdef Session session(self, Request request, object session_id):
+        """The session that a request names; None once the request has been refused for want of one."""
+        cdef Session session
         need(session_id, int, "session_id")
-        session = self._sessions.find(session_id, request.peer.uid, time.monotonic_ns())
+        session = self.sessions.find(session_id, request.peer.uid, monotonic_ns())
         if session is None:
             request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
         else:
             session.processes.add(request.peer.pid)
         return session
 
-    def _advance(self, session: Session) -> None:
+    def advance(self, Session session not None):
         """Only flights that are sent from now on may answer the session's reads (contract C7a, C22).
 
         Called when something that may write is sent. What goes on a connection of its own may take effect later than
         what is sent after it on the shared one; there it is called once more when it is done.
         """
-        session.floor = self._next_number()
+        session.floor = self.next_number()
 
 
-def _may_route(request: Request, session: Session, route: Route | None) -> bool:
+cdef bint may_route(Request request, Session session, object route) except -1:
     """Whether the session has nodes to choose from, if the request chooses one; if not, it is refused."""
     if route is None or session.upstream.target.mode == "cluster":
         return True

@@ -1,0 +1,17 @@
+from libc.stdint cimport int64_t
+
+
+cdef class Request:
+    cdef object front
+    cdef readonly bytes identity
+    cdef public object peer
+    cdef readonly int64_t request_id
+    cdef readonly int64_t deadline_ns
+    cdef readonly bint finished
+    cdef public set slot
+    cdef public tuple expiry
+
+    cpdef int reply(self, object value) except -1
+    cpdef int fail(self, int code, str message) except -1
+    cpdef int expire(self) except -1
+    cdef int finish(self, bytes message, bytes rest=*) except -1

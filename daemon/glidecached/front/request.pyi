@@ -1,0 +1,43 @@
+"""One request of a client, from the moment it is accepted until its one answer."""
+
+from typing import Any, Protocol
+
+from glidecached.front.peers import Peer
+
+class Answering(Protocol):
+    """Where answers go."""
+
+    def answer(self, identity: bytes, *parts: bytes) -> None:
+        """Send one packed reply, the parts of which make one message."""
+
+    def finished(self, request: Request) -> None:
+        """The request has had its answer."""
+
+class Request:
+    """An accepted request. The first of `reply`, `fail` and `expire` answers it, the others then do nothing."""
+
+    peer: Peer
+    slot: set[Any] | None
+    """What it stands in until it is answered."""
+    expiry: tuple[int, str]
+    """The code and the message of the error when its deadline passes."""
+
+    def __init__(
+        self, front: Answering, identity: bytes, peer: Peer, request_id: int, deadline_ns: int
+    ) -> None: ...
+    @property
+    def identity(self) -> bytes: ...
+    @property
+    def request_id(self) -> int: ...
+    @property
+    def deadline_ns(self) -> int: ...
+    @property
+    def finished(self) -> bool: ...
+    def reply(self, value: Any) -> None:
+        """Answer with the server's reply or a result; a `ReplyError` is the server's refusal."""
+
+    def fail(self, code: int, message: str) -> None:
+        """Answer with one of the protocol's errors."""
+
+    def expire(self) -> None:
+        """The deadline has passed without an answer: fail with `expiry`, a code and a message."""

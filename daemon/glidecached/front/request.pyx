@@ -1,0 +1,71 @@
+# cython: freethreading_compatible=True
+"""One request of a client (see request.pyi)."""
+
+from libc.stdint cimport int64_t
+
+from cpython.bytes cimport PyBytes_GET_SIZE
+
+from glidecache_shared.packing cimport pack_reply
+
+from glidecache_shared.protocol import (
+    ERROR_REQUEST,
+    ERROR_TIMEOUT,
+    STATUS_ERROR,
+    STATUS_OK,
+    ReplyError,
+    pack,
+    pack_around,
+)
+
+cdef enum:
+    # From here on a string is handed to the kernel as it came, without a copy in between.
+    LARGE_BYTES = 65_536
+
+cdef tuple NO_REPLY = (ERROR_TIMEOUT, "no reply from the server in time")
+cdef int64_t OK = STATUS_OK
+
+
+cdef class Request:
+    def __init__(self, front, bytes identity not None, peer, int64_t request_id, int64_t deadline_ns):
+        self.front = front
+        self.identity = identity
+        self.peer = peer
+        self.request_id = request_id
+        self.deadline_ns = deadline_ns
+        self.expiry = NO_REPLY
+
+    cpdef int reply(self, object value) except -1:
+        if self.finished:
+            return 0
+        if type(value) is bytes and PyBytes_GET_SIZE(value) >= LARGE_BYTES:
+            around, value = pack_around((self.request_id, STATUS_OK), value)
+            return self.finish(around, value)
+        if isinstance(value, ReplyError):
+            return self.fail(ERROR_REQUEST, str(value))
+        message = pack_reply(self.request_id, OK, value)
+        if message is None:
+            try:
+                message = pack((self.request_id, STATUS_OK, value))
+            except (TypeError, ValueError, OverflowError) as error:
+                # Nested more deeply than msgpack goes: only a script's reply can be.
+                return self.fail(ERROR_REQUEST, f"the server's reply cannot be handed on: {error}")
+        return self.finish(message)
+
+    cpdef int fail(self, int code, str message) except -1:
+        if self.finished:
+            return 0
+        return self.finish(pack((self.request_id, STATUS_ERROR, (code, message))))
+
+    cpdef int expire(self) except -1:
+        return self.fail(self.expiry[0], self.expiry[1])
+
+    cdef int finish(self, bytes message, bytes rest=None) except -1:
+        self.finished = True
+        if self.slot is not None:
+            self.slot.discard(self)
+        if rest is None:
+            self.front.answer(self.identity, message)
+        else:
+            self.front.answer(self.identity, message, rest)
+        self.front.finished(self)
+        return 0

@@ -1,0 +1,23 @@
+from glidecached.front.connection cimport PeerConnection
+
+
+cdef class Traffic:
+    cdef public object _poller
+    cdef public dict _by_identity
+    cdef public dict _by_descriptor
+    cdef public dict _introducing
+    cdef int poller_descriptor
+    cdef int interest
+    cdef object defer
+    # Who has messages that were read and not taken, in the order of their turns.
+    cdef dict backlog
+    # Who gets answers at the end of the loop's turn.
+    cdef dict answered
+
+    cpdef int _admit(self, PeerConnection connection) except -1
+    cpdef int _drop(self, PeerConnection connection) except -1
+    cdef int gather(self) except -1
+    cdef object next(self, PeerConnection connection)
+    cdef int flush_later(self, PeerConnection connection) except -1
+    cdef int flush(self, PeerConnection connection) except -1
+    cdef int watch(self, PeerConnection connection) except -1

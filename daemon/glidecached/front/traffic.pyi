@@ -1,0 +1,53 @@
+"""Messages of connected peers in, answers out, in fair turns and nothing that blocks."""
+
+import select
+from collections.abc import Callable, Iterator
+
+from glidecache_shared.zmtp import ZmtpError
+from glidecached.front.connection import PeerConnection
+from glidecached.front.peers import Peer
+
+class Traffic:
+    """The connections of a ROUTER socket, with what goes over them. For the loop's thread.
+
+    Subclasses have `_accept()`, for when a descriptor is ready that belongs to none of the connections.
+    """
+
+    _poller: select.epoll
+    """Of all connections, and of what the subclass registers."""
+    _by_identity: dict[bytes, PeerConnection]
+    _by_descriptor: dict[int, PeerConnection]
+    _introducing: dict[bytes, PeerConnection]
+    """Who has connected and not said yet who he is, in the order of coming."""
+
+    def __init__(self, defer: Callable[[Callable[[], object]], object]) -> None:
+        """`defer` has a callback run at the end of the loop's turn."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that was read from the connections has been taken."""
+
+    @property
+    def unsent(self) -> bool:
+        """Whether answers wait until the kernel has room for them."""
+
+    def receive(self, max_messages: int) -> Iterator[tuple[bytes, Peer, bytes | memoryview | ZmtpError]]:
+        """Take what came, at most `max_messages`: the connection's identity, who it is, and the message.
+
+        An error stands for what was none. Whoever sent several frames may go on; any other error ends its connection.
+        """
+
+    def send(self, identity: bytes, *parts: bytes) -> bool:
+        """Have one message sent at the end of the turn; False when the peer is gone or does not read."""
+
+    def write(self) -> None:
+        """Go on with the answers that wait."""
+
+    def _admit(self, connection: PeerConnection) -> None:
+        """One more connection, which is greeted."""
+
+    def _drop(self, connection: PeerConnection) -> None:
+        """Close a connection, dropping what has not been sent. Idempotent."""
+
+    def _listen_no_more(self) -> None:
+        """Take no more messages; answers go on."""

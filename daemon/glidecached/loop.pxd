@@ -1,0 +1,28 @@
+from libc.stdint cimport int64_t
+
+
+cdef class Timer:
+    cdef object callback
+    cdef tuple arguments
+    cdef bint cancelled
+
+
+cdef class Loop:
+    cdef object poller
+    cdef int descriptor
+    cdef dict handlers
+    # A heap of (when, number, Timer).
+    cdef list timers
+    cdef int64_t timer_number
+    cdef list deferred
+    cdef object from_threads
+    cdef object intake
+    cdef bint intake_announced
+    cdef bint running
+    cdef int wake_reader
+    cdef int wake_writer
+
+    cpdef object defer(self, object callback)
+    cdef int handle_events(self) except -1
+    cdef int run_timers(self) except -1
+    cdef int wait_ms(self) except -1

@@ -1,0 +1,80 @@
+"""The daemon's event loop: one thread, epoll, timers, and a way in for signals and helper threads (architecture 11).
+
+A turn is: wait; handle what became readable or writable, and the timers that are due; take in what clients sent; write
+what was submitted meanwhile. So all requests that wait are read before anything is sent, and leave in one write.
+"""
+
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+READABLE: int
+WRITABLE: int
+
+class Intake(Protocol):
+    """Where requests come in."""
+
+    def receive(self) -> object:
+        """Take what is there, up to a fair amount."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is more than the descriptor announces."""
+
+class Timer:
+    """One callback at one time; `cancel` it as long as it has not run."""
+
+    def cancel(self) -> None:
+        """Do not run it. Idempotent, and harmless after it ran."""
+
+class Loop:
+    """Callbacks by descriptor and by time, run one after another in the thread that calls `run`.
+
+    Everything but `call_from_thread` belongs to that thread. A callback that raises is logged, and the loop goes on.
+    Times are CLOCK_MONOTONIC in ns.
+    """
+
+    def __init__(self) -> None: ...
+    def watch(self, descriptor: int, events: int, handler: Callable[[int], object]) -> None:
+        """Call `handler(events)` whenever `descriptor` is ready for one of `events`, or is in error."""
+
+    def change(self, descriptor: int, events: int) -> None:
+        """Watch for other events from now on."""
+
+    def forget(self, descriptor: int) -> None:
+        """Stop watching; to be called before the descriptor is closed."""
+
+    def set_intake(self, descriptor: int, intake: Intake) -> None:
+        """Take requests from `intake` at the end of every turn; `descriptor` wakes the loop for it."""
+
+    def remove_intake(self, descriptor: int) -> None:
+        """Take no more requests."""
+
+    def call_at(self, when_ns: int, callback: Callable[..., object], *arguments: Any) -> Timer:
+        """Run the callback once `when_ns` has come."""
+
+    def call_later(self, delay_ms: float, callback: Callable[..., object], *arguments: Any) -> Timer:
+        """Run the callback in `delay_ms`."""
+
+    def defer(self, callback: Callable[[], object]) -> None:
+        """Run the callback once, at the end of this turn, after the intake."""
+
+    def call_from_thread(self, callback: Callable[..., object], *arguments: Any) -> None:
+        """Run the callback in the loop's thread, soon. From any thread, and from signal handlers."""
+
+    def signals(
+        self, numbers: Iterable[signal.Signals], callback: Callable[[int], object]
+    ) -> AbstractContextManager[None]:
+        """While the context lasts, signals call `callback(number)` in the loop. For the main thread."""
+
+    def run(self) -> None:
+        """Run turns until `stop` is called."""
+
+    def stop(self) -> None:
+        """Let `run` return after this turn."""
+
+    def close(self) -> None:
+        """Close the loop's own descriptors. Nothing runs any more."""
+
+    def _turn(self) -> None: ...

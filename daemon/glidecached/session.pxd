@@ -1,0 +1,34 @@
+from libc.stdint cimport int64_t
+
+
+cdef class Session:
+    cdef readonly object session_id
+    cdef readonly int64_t uid
+    cdef readonly object upstream
+    cdef readonly object upstream_name
+    cdef readonly object pool
+    cdef bint awaits_proof
+    cdef readonly str read_from
+    cdef bint reads_primary
+    cdef int64_t first_read
+    cdef public int64_t floor
+    cdef public int64_t pid
+    cdef public int64_t used_ns
+    cdef public dict watches
+    cdef public set processes
+
+    cpdef object submit_read(self, object call, object next_number)
+    cdef bint is_outdated(self) except -1
+
+
+cdef class Sessions:
+    cdef object loop
+    cdef public int64_t max_sessions
+    cdef public int64_t idle_seconds
+    cdef object by_id
+    # Of each, whose it was, and its floor.
+    cdef object forgotten
+    cdef int64_t last_id
+
+    cpdef Session find(self, object session_id, int64_t uid, int64_t now_ns)
+    cdef int forget(self, object session_id) except -1

@@ -1,0 +1,135 @@
+# cython: freethreading_compatible=True
+"""Sessions (see session.pyi)."""
+
+from collections import OrderedDict
+
+from libc.stdint cimport int64_t
+
+from glidecache_shared.pool.clock cimport monotonic_ns
+
+from glidecached.upstream.replicas import any_server_may_answer
+
+cdef enum:
+    SWEEP_MS = 60_000
+
+PRIMARY = "primary"
+ALL_NODES = "all_nodes"
+
+
+cdef class Session:
+    def __init__(
+        self, session_id, int64_t uid, upstream, pool, *, bint awaits_proof, str read_from=PRIMARY, upstream_name=None
+    ):
+        self.session_id = session_id
+        self.uid = uid
+        self.upstream = upstream
+        self.upstream_name = upstream_name
+        self.pool = pool
+        self.awaits_proof = awaits_proof
+        self.read_from = read_from
+        self.reads_primary = read_from == PRIMARY
+        self.used_ns = monotonic_ns()
+        self.watches = {}
+        self.processes = set()
+
+    cpdef object submit_read(self, object call, object next_number):
+        if self.reads_primary or not any_server_may_answer(call.arguments):
+            self.upstream.submit(call)
+            return
+        if not self.first_read:
+            # The client may have had another session before, and have written in it.
+            self.first_read = next_number()
+        self.upstream.submit_read(
+            call, max(self.floor, self.first_read), primary_too=self.read_from == ALL_NODES)
+
+    def is_for(self, upstream, pool, upstream_name, read_from) -> bool:
+        mine = (self.upstream, self.pool, self.upstream_name, self.read_from)
+        return not self.is_outdated() and mine == (upstream, pool, upstream_name, read_from)
+
+    @property
+    def outdated(self) -> bool:
+        return self.is_outdated()
+
+    cdef inline bint is_outdated(self) except -1:
+        if self.pool is not None:
+            return self.pool.ended
+        return self.awaits_proof and self.upstream.proved
+
+
+cdef class Sessions:
+    def __init__(self, loop, int64_t max_sessions, int64_t idle_seconds):
+        self.loop = loop
+        self.max_sessions = max_sessions
+        self.idle_seconds = idle_seconds
+        self.by_id = OrderedDict()
+        self.forgotten = OrderedDict()
+        loop.call_later(SWEEP_MS, self._forget_idle)
+
+    def __len__(self):
+        return len(self.by_id)
+
+    def __iter__(self):
+        return iter(self.by_id.values())
+
+    def open(
+        self, int64_t uid, upstream, pool, *, bint awaits_proof, str read_from=PRIMARY, upstream_name=None
+    ):
+        while len(self.by_id) >= self.max_sessions:
+            self.forget(next(iter(self.by_id)))
+        self.last_id += 1
+        session = Session(
+            self.last_id, uid, upstream, pool,
+            awaits_proof=awaits_proof, read_from=read_from, upstream_name=upstream_name)
+        self.by_id[session.session_id] = session
+        upstream.sessions += 1
+        return session
+
+    cpdef Session find(self, object session_id, int64_t uid, int64_t now_ns):
+        cdef Session session = self.by_id.get(session_id)
+        if session is None or session.uid != uid:
+            return None
+        if session.is_outdated():
+            self.forget(session_id)
+            return None
+        session.used_ns = now_ns
+        self.by_id.move_to_end(session_id)
+        return session
+
+    def known(self, session_id, int64_t uid):
+        cdef Session session = self.by_id.get(session_id)
+        return session if session is not None and session.uid == uid else None
+
+    def floor_of_forgotten(self, session_id, int64_t uid):
+        owner, floor = self.forgotten.get(session_id, (None, 0))
+        return floor if owner == uid else None
+
+    def close(self, session_id, int64_t uid):
+        cdef Session session = self.by_id.get(session_id)
+        if session is not None and session.uid == uid:
+            self.forget(session_id)
+
+    def end(self, concerned):
+        found = [session.session_id for session in self.by_id.values() if concerned(session)]
+        for session_id in found:
+            self.forget(session_id)
+        return len(found)
+
+    cdef int forget(self, object session_id) except -1:
+        cdef Session session = self.by_id.pop(session_id)
+        self.forgotten[session_id] = (session.uid, session.floor)
+        while len(self.forgotten) > self.max_sessions:
+            self.forgotten.popitem(last=False)
+        session.upstream.sessions -= 1
+        for watch in list(session.watches.values()):
+            watch.end()
+        return 0
+
+    def _forget_idle(self):
+        cdef Session session
+        cdef int64_t oldest_ns = monotonic_ns() - self.idle_seconds * 1_000_000_000
+        self.loop.call_later(SWEEP_MS, self._forget_idle)
+        while self.by_id:
+            session = next(iter(self.by_id.values()))
+            if session.used_ns > oldest_ns:
+                return
+            self.forget(session.session_id)

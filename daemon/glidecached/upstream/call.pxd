@@ -1,0 +1,29 @@
+from libc.stdint cimport int64_t
+
+
+cdef class Call:
+    cdef public int64_t deadline_ns
+    cdef public bint repeatable
+    cdef public object route
+    cdef public int attempts
+    cdef public int64_t submitted_ns
+
+    cpdef bytes pack(self)
+    cpdef bint receive(self, object reply) except -1
+    cpdef object restart(self)
+    cpdef bint is_wanted(self, int64_t now_ns) except -1
+    cpdef object abandon(self)
+    cpdef object succeed(self, object reply)
+    cpdef object fail(self, int code, str message)
+
+
+cdef class SingleCall(Call):
+    cdef readonly object arguments
+
+
+cdef class BatchCall(Call):
+    cdef readonly object commands
+    cdef readonly bint atomic
+    cdef list replies
+
+    cdef object settle_transaction(self, list replies)

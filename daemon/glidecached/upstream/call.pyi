@@ -1,0 +1,68 @@
+"""What is handed to an upstream: one command or a batch, until when it is wanted, and what becomes of the reply."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from glidecached.upstream.cluster.route import Route
+
+class Call:
+    """Something to be sent upstream, and its one outcome: `succeed` or `fail` is called exactly once.
+
+    Not bound to a connection: an upstream may send it on any, and again on another if `repeatable`. Used by the
+    daemon's one thread only. `deadline_ns` is CLOCK_MONOTONIC. `route` says where in a cluster it goes, if not where
+    its keys are. Subclasses have to say how to `pack`, `abandon`, `succeed` and `fail`.
+    """
+
+    deadline_ns: int
+    repeatable: bool
+    route: Route | None
+    attempts: int
+    submitted_ns: int
+    """When it was submitted; 0 as long as it was not, and for what is not counted."""
+
+    def __init__(self, deadline_ns: int, *, repeatable: bool) -> None: ...
+    def pack(self) -> bytes:
+        """What is written to the server."""
+
+    def receive(self, reply: Any) -> bool:
+        """Take the next reply of the server; whether it was the last that this call waits for."""
+
+    def restart(self) -> None:
+        """Forget the replies taken so far: the call is going to be sent again."""
+
+    def is_wanted(self, now_ns: int) -> bool:
+        """Whether somebody still waits for the reply; asked just before sending. If not, `abandon` follows."""
+
+    def abandon(self) -> None:
+        """It was not sent, because nobody wants the reply any more."""
+
+    def succeed(self, reply: Any) -> None:
+        """The reply came: a value, or a `ReplyError` with the server's text."""
+
+    def fail(self, code: int, message: str) -> None:
+        """No reply will come; `code` is one of the protocol's errors."""
+
+class SingleCall(Call):
+    """One command. Subclasses say who waits for its reply."""
+
+    @property
+    def arguments(self) -> Sequence[bytes]: ...
+    def __init__(self, arguments: Sequence[bytes], deadline_ns: int, *, repeatable: bool) -> None: ...
+
+class BatchCall(Call):
+    """Several commands in one write: a pipeline, or a transaction when `atomic` (contract C17).
+
+    `succeed` gets the list of replies, with `ReplyError` for commands that failed alone; None for a transaction that
+    the server did not run because a watched key had changed.
+    """
+
+    @property
+    def commands(self) -> Sequence[Sequence[bytes]]: ...
+    @property
+    def atomic(self) -> bool: ...
+    def __init__(
+        self, commands: Sequence[Sequence[bytes]], deadline_ns: int, *, atomic: bool, repeatable: bool
+    ) -> None: ...
+
+def pack_command(arguments: Sequence[bytes]) -> bytes:
+    """One command as the server reads it (RESP): an array of bulk strings."""

@@ -1,0 +1,146 @@
+# cython: freethreading_compatible=True
+"""What is handed to an upstream (see call.pyi)."""
+
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcpy
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.sequence cimport PySequence_Fast_GET_ITEM, PySequence_Fast_GET_SIZE
+
+from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
+
+
+def pack_command(arguments):
+    return packed_command(arguments if type(arguments) is tuple or type(arguments) is list else tuple(arguments))
+
+
+cdef bytes packed_command(object arguments):
+    """The same for a list or a tuple."""
+    cdef Py_ssize_t count = PySequence_Fast_GET_SIZE(arguments)
+    cdef Py_ssize_t size = head_size(count)
+    cdef Py_ssize_t index, length
+    cdef bytes packed, argument
+    cdef uint8_t *at
+    for index in range(count):
+        each = <object>PySequence_Fast_GET_ITEM(arguments, index)
+        if type(each) is not bytes:
+            raise TypeError(f"an argument of a command is {type(each).__name__}; expected bytes")
+        length = PyBytes_GET_SIZE(each)
+        size += head_size(length) + length + 2
+    packed = PyBytes_FromStringAndSize(NULL, size)
+    at = put_head(<uint8_t *>PyBytes_AS_STRING(packed), b"*", count)
+    for index in range(count):
+        argument = <bytes>PySequence_Fast_GET_ITEM(arguments, index)
+        length = PyBytes_GET_SIZE(argument)
+        at = put_head(at, b"$", length)
+        memcpy(at, PyBytes_AS_STRING(argument), length)
+        at = put_end(at + length)
+    return packed
+
+
+cdef inline Py_ssize_t head_size(Py_ssize_t number) noexcept nogil:
+    """A mark, the digits, and the end of the line."""
+    cdef Py_ssize_t size = 4
+    while number >= 10:
+        number //= 10
+        size += 1
+    return size
+
+
+cdef inline uint8_t *put_head(uint8_t *at, char mark, Py_ssize_t number) noexcept nogil:
+    cdef Py_ssize_t place = head_size(number) - 3
+    cdef uint8_t *end = at + place + 1
+    at[0] = mark
+    while place:
+        at[place] = <uint8_t>(48 + number % 10)
+        number //= 10
+        place -= 1
+    return put_end(end)
+
+
+cdef inline uint8_t *put_end(uint8_t *at) noexcept nogil:
+    at[0] = 13
+    at[1] = 10
+    return at + 2
+
+
+cdef bytes MULTI = packed_command((b"MULTI",))
+cdef bytes EXEC = packed_command((b"EXEC",))
+
+
+cdef class Call:
+    def __init__(self, int64_t deadline_ns, *, bint repeatable):
+        self.deadline_ns = deadline_ns
+        self.repeatable = repeatable
+
+    cpdef bytes pack(self):
+        raise NotImplementedError
+
+    cpdef bint receive(self, object reply) except -1:
+        self.succeed(reply)
+        return True
+
+    cpdef object restart(self):
+        """What waits for a single reply has nothing to forget."""
+
+    cpdef bint is_wanted(self, int64_t now_ns) except -1:
+        return now_ns < self.deadline_ns
+
+    cpdef object abandon(self):
+        raise NotImplementedError
+
+    cpdef object succeed(self, object reply):
+        raise NotImplementedError
+
+    cpdef object fail(self, int code, str message):
+        raise NotImplementedError
+
+
+cdef class SingleCall(Call):
+    def __init__(self, arguments, int64_t deadline_ns, *, bint repeatable):
+        self.arguments = arguments
+        self.deadline_ns = deadline_ns
+        self.repeatable = repeatable
+
+    cpdef bytes pack(self):
+        return pack_command(self.arguments)
+
+
+cdef class BatchCall(Call):
+    def __init__(self, commands, int64_t deadline_ns, *, bint atomic, bint repeatable):
+        self.commands = commands
+        self.atomic = atomic
+        self.replies = []
+        self.deadline_ns = deadline_ns
+        self.repeatable = repeatable
+
+    cpdef bytes pack(self):
+        packed = [pack_command(command) for command in self.commands]
+        return b"".join([MULTI, *packed, EXEC] if self.atomic else packed)
+
+    cpdef bint receive(self, object reply) except -1:
+        replies = self.replies
+        replies.append(reply)
+        if len(replies) < len(self.commands) + 2 * self.atomic:
+            return False
+        if self.atomic:
+            self.settle_transaction(replies)
+        else:
+            self.succeed(replies)
+        return True
+
+    cpdef object restart(self):
+        self.replies = []
+
+    cdef object settle_transaction(self, list replies):
+        outcome = replies[-1]
+        if not isinstance(outcome, ReplyError):
+            self.succeed(outcome)
+            return
+        causes = [str(reply) for reply in replies[:-1] if isinstance(reply, ReplyError)]
+        if str(outcome).startswith("EXECABORT"):
+            cause = f" ({causes[0]})" if causes else ""
+            self.fail(ERROR_EXEC_ABORT, f"{outcome}{cause}")
+        else:
+            # MULTI itself was refused, and EXEC for want of it: the first error is the reason.
+            self.fail(ERROR_REQUEST, causes[0] if causes else str(outcome))

@@ -1,0 +1,71 @@
+# cython: freethreading_compatible=True
+"""What waits until a socket takes it: parts of messages, which leave as many together as the kernel has room for.
+
+Compiled code on both sides of the control plane uses it (`Dealer`, the daemon's `PeerConnection`); nothing else does.
+"""
+
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdint cimport uint8_t
+from libc.string cimport memset
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+cdef extern from "<sys/socket.h>" nogil:
+    int MSG_DONTWAIT
+    int MSG_NOSIGNAL
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+    ssize_t sendmsg(int descriptor, const msghdr *message, int flags)
+
+cdef enum:
+    PARTS_AT_ONCE = 64
+
+
+cdef class Outbox:
+    def __init__(self):
+        self.parts = []
+
+    cdef int append(self, bytes part) except -1:
+        self.parts.append(part)
+        self.unsent_bytes += PyBytes_GET_SIZE(part)
+        return 0
+
+    cdef void clear(self):
+        self.parts.clear()
+        self.sent_of_first = self.unsent_bytes = 0
+
+    cdef int send(self, int descriptor) except -1:
+        """Hand over as much as the kernel takes; the error's number when the other end takes nothing any more, else 0."""
+        cdef iovec pieces[PARTS_AT_ONCE]
+        cdef msghdr message
+        cdef Py_ssize_t count, index
+        cdef ssize_t sent
+        cdef bytes part
+        memset(&message, 0, sizeof(message))
+        message.msg_iov = pieces
+        while self.parts:
+            count = min(len(self.parts), PARTS_AT_ONCE)
+            for index in range(count):
+                part = self.parts[index]
+                pieces[index].iov_base = PyBytes_AS_STRING(part)
+                pieces[index].iov_len = PyBytes_GET_SIZE(part)
+            pieces[0].iov_base = <uint8_t *>pieces[0].iov_base + self.sent_of_first
+            pieces[0].iov_len -= self.sent_of_first
+            message.msg_iovlen = count
+            sent = sendmsg(descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+            if sent < 0:
+                return 0 if errno == EAGAIN or errno == EINTR else errno
+            self.unsent_bytes -= sent
+            index = 0
+            while index < count and sent >= <ssize_t>pieces[index].iov_len:
+                sent -= pieces[index].iov_len
+                index += 1
+            self.sent_of_first = sent if index else self.sent_of_first + sent
+            del self.parts[:index]
+        return 0
