@@ -25,10 +25,13 @@ class NotSentError(Exception):
 
 
 cdef class Dealer:
-    def __init__(self, int descriptor):
-        self.descriptor = descriptor
+    def __cinit__(self):
+        # Whatever is called before `__init__` has come this far finds them: another thread may fork, and close all links.
         self.stream = Stream(b"DEALER", NO_LIMIT)
         self.outbox = Outbox()
+
+    def __init__(self, int descriptor):
+        self.descriptor = descriptor
         self.writable = True
         self.outbox.append(self.stream.opening)
         self.flush()
@@ -106,7 +109,8 @@ cdef class Dealer:
         if message is SEVERAL_FRAMES:
             self.ended = True
             return None
-        if self.stream.answers:
+        # Behind the end, the descriptor's number may be another file's.
+        if self.stream.answers and not self.ended:
             for answer in self.stream.answers:
                 self.outbox.append(answer)
             self.stream.answers.clear()

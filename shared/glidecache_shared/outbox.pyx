@@ -9,6 +9,10 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+
+cdef extern from "Python.h":
+    int PyList_SetSlice(object values, Py_ssize_t start, Py_ssize_t end, PyObject *replacement) except -1
 
 cdef extern from "<sys/uio.h>" nogil:
     struct iovec:
@@ -67,5 +71,7 @@ cdef class Outbox:
                 sent -= pieces[index].iov_len
                 index += 1
             self.sent_of_first = sent if index else self.sent_of_first + sent
-            del self.parts[:index]
+            # `del` would make a slice, at which old interpreters collect garbage: a finalizer that sends would find here
+            # what has been sent already.
+            PyList_SetSlice(self.parts, 0, index, NULL)
         return 0
