@@ -23,6 +23,8 @@ cdef class Stream:
     cdef Py_ssize_t long_held
     cdef Py_ssize_t long_bytes
     cdef uint8_t long_flags
+    # Whether such a body found no memory: what comes now belongs to nothing.
+    cdef bint spoilt
     # How much has to come before it is worth looking; not positive when it may be.
     cdef Py_ssize_t missing
 

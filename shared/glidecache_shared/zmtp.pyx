@@ -107,6 +107,8 @@ cdef class Stream:
         cdef Py_ssize_t part
         while size:
             part = min(size, self.make_room(size))
+            if self.spoilt:
+                return
             memcpy(self.place(), at, part)
             self.filled(part)
             at += part
@@ -114,6 +116,8 @@ cdef class Stream:
 
     cpdef Py_ssize_t receive(self, int descriptor) except -2:
         cdef Py_ssize_t room = self.make_room(min(max(self.missing, RECEIVE_BYTES), MOST_BYTES))
+        if self.spoilt:
+            return 0
         cdef ssize_t size = recv(descriptor, self.place(), min(room, MOST_BYTES), MSG_DONTWAIT)
         cdef int fault = errno
         if size <= 0:
@@ -126,6 +130,8 @@ cdef class Stream:
         cdef uint8_t flags
         cdef bytes body
         while self.missing <= 0:
+            if self.spoilt:
+                raise ZmtpError(f"no memory for a frame of {self.long_bytes} bytes")
             if not self.greeted:
                 self.check_greeting()
                 continue
@@ -153,7 +159,13 @@ cdef class Stream:
         cdef Py_ssize_t held = self.end - self.start
         if self.fills_long_body():
             if self.long_held == Py_SIZE(<object>self.long_body):
-                _PyBytes_Resize(&self.long_body, min(self.long_held * 2, self.long_bytes))
+                try:
+                    _PyBytes_Resize(&self.long_body, min(self.long_held * 2, self.long_bytes))
+                except MemoryError:
+                    # What has come of the frame is gone: what is behind must not be taken for a beginning.
+                    self.spoilt = True
+                    self.missing = 0
+                    return 0
             return Py_SIZE(<object>self.long_body) - self.long_held
         cdef uint8_t *buffer
         if self.capacity - self.end < size:
@@ -185,9 +197,10 @@ cdef class Stream:
         self.missing -= size
 
     cdef int begin_long_body(self, Py_ssize_t size) except -1:
-        """Let the rest of a frame come straight into the object that it will be; all that is in the buffer is its beginning."""
-        cdef Py_ssize_t held = self.end - self.start
+        """Let the rest of a frame come straight into the object that it will be; what is behind the header is its beginning."""
+        cdef Py_ssize_t held = self.end - self.start - LONG_HEADER_BYTES
         cdef bytes body = PyBytes_FromStringAndSize(NULL, min(size, max(2 * held, BELIEVED_BYTES)))
+        self.start += LONG_HEADER_BYTES
         memcpy(PyBytes_AS_STRING(body), self.buffer + self.start, held)
         self.start = self.end
         self.give_back_room()
@@ -254,7 +267,6 @@ cdef class Stream:
             raise TooLongError(f"a frame of {length} bytes")
         if not self.has(header_bytes + <Py_ssize_t>length):
             if length > RECEIVE_BYTES:
-                self.start += header_bytes
                 self.long_flags = flags[0]
                 self.begin_long_body(<Py_ssize_t>length)
             return None

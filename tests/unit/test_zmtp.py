@@ -6,6 +6,8 @@ import itertools
 import os
 import resource
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,43 @@ def test_a_frame_over_the_limit_is_refused_before_it_comes() -> None:
     stream.feed(HERE + message_header(1001))
     with pytest.raises(TooLongError, match="1001"):
         stream.take()
+
+
+NO_MEMORY = """
+import resource, sys
+from glidecache_shared.zmtp import Stream, ZmtpError, message_header
+from test_zmtp import HERE, LIMIT, address_space_bytes
+
+stream = Stream(b"DEALER", LIMIT)
+stream.feed(HERE + message_header(LIMIT))
+assert stream.take() is None
+looks_like_messages = (message_header(3) + b"abc") * 20_000
+stream.feed(looks_like_messages)
+assert stream.take() is None
+resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes() + (16 << 20), resource.RLIM_INFINITY))
+while stream.missing_bytes > 0:
+    stream.feed(looks_like_messages)
+assert stream.missing_bytes == 0, stream.missing_bytes
+for _ in range(3):
+    try:
+        sys.exit(f"taken: {stream.take()}")
+    except ZmtpError as error:
+        assert str(error) == f"no memory for a frame of {LIMIT} bytes", error
+    stream.feed(looks_like_messages)
+"""
+
+
+@pytest.mark.skipif(
+    "GLIDECACHED_SANITIZED" in os.environ,
+    reason="the sanitizers take all of the address space for themselves",
+)
+def test_what_comes_of_a_frame_without_memory_is_not_taken_for_messages() -> None:
+    here = Path(__file__).parent
+    outcome = subprocess.run(
+        [sys.executable, "-c", NO_MEMORY],
+        env={**os.environ, "PYTHONPATH": f"{here}:{os.pathsep.join(sys.path)}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (outcome.returncode, outcome.stderr) == (0, "")
