@@ -69,7 +69,7 @@ cdef class PeerConnection:
         if self.is_full():
             return False
         for part in parts:
-            size_bytes += len(<bytes>part)
+            size_bytes += len(<bytes?>part)
         if len(parts) == 1 and size_bytes < JOIN_BELOW_BYTES:
             self.outbox.append(frame_of(parts[0]))
             return True

@@ -209,17 +209,15 @@ cdef class PoolStore:
 
     def lookup_many(self, list keys not None, uint32_t kind, uint64_t after_flight=0) -> list:
         cdef uint64_t now = monotonic_ns()
-        cdef bytes key
         cdef list values = []
         for key in keys:
-            values.append(self.find_value(key, kind, after_flight, now))
+            values.append(self.find_value(<bytes?>key, kind, after_flight, now))
         return values
 
     def insert_many(self, dict entries not None, uint32_t kind, uint64_t flight=0) -> int:
         cdef int stored = 0
-        cdef bytes key
         for key, value in entries.items():
-            if value is not None and self.keep(key, kind, value, flight, None):
+            if value is not None and self.keep(<bytes?>key, kind, value, flight, None):
                 stored += 1
         return stored
 
