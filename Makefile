@@ -13,7 +13,7 @@
 #   make fuzz         a million hostile messages to a real daemon (FUZZ_ARGS="--messages 50000 --seed 7")
 #   make chaos        200 rounds of faults under eight workers, and a report (CHAOS_ARGS="--rounds 20 --seed 7")
 #   make soak         half an hour of traffic, churn and faults, looking for growth (SOAK_SECONDS=600 for less)
-#   make test-sanitize  the pool's tests on a core under AddressSanitizer and UBSan
+#   make test-sanitize  the compiled modules' tests under AddressSanitizer and UBSan
 #   make screenshots  the pictures of the status page in docs/images, by a headless Chromium
 #   make wheel        the distribution as build/wheel/*.whl
 #   make install      the daemon, its units, man pages and completions for this host (PREFIX, DESTDIR, PIP_ARGS)
