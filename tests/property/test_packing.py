@@ -31,6 +31,23 @@ values = st.recursive(
     max_leaves=30,
 )
 
+rare = (
+    st.floats()
+    | st.integers(2**63, 2**64 - 1)
+    | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=20))
+    | st.builds(msgpack.Timestamp, st.integers(0, 2**34), st.integers(0, 999_999_999))
+)
+whatever_msgpack_knows = st.recursive(
+    leaves | rare,
+    lambda inner: (
+        st.lists(inner, max_size=20)
+        | st.dictionaries(keys | st.booleans() | st.none() | st.floats(), inner, max_size=20)
+    ),
+    max_leaves=30,
+)
+# Bytes with which another type, or another length, begins.
+CODES = (0x81, 0x8F, 0x91, 0x9F, 0xA1, 0xBF, 0xC1, *range(0xC4, 0xE0))
+
 
 def library_reads(frame: bytes) -> Any:
     """What msgpack makes of it, or `LeftToMsgpackError` where it refuses."""
@@ -63,6 +80,32 @@ def test_what_is_read_here_is_what_msgpack_reads(frame: bytes) -> None:
     except packing.LeftToMsgpackError:
         return
     assert value == library_reads(frame)
+
+
+@settings(max_examples=200)
+@given(whatever_msgpack_knows, st.data())
+def test_what_has_been_damaged_is_read_as_msgpack_reads_it_or_left_to_it(
+    value: Any, data: st.DataObject
+) -> None:
+    frame = bytearray(msgpack.packb(value))
+    places = st.tuples(st.integers(0, len(frame) - 1), st.sampled_from(CODES) | st.integers(0, 255))
+    for place, code in data.draw(st.lists(places, max_size=3)):
+        frame[place] = code
+    try:
+        read = packing.unpack(frame)
+    except packing.LeftToMsgpackError:
+        return
+    # By their texts: 1 is equal to True, and NaN to nothing.
+    assert repr(read) == repr(library_reads(bytes(frame)))
+
+
+@settings(max_examples=50)
+@given(whatever_msgpack_knows)
+def test_nothing_is_read_behind_the_end(value: Any) -> None:
+    frame = msgpack.packb(value)
+    for length in range(len(frame)):
+        with pytest.raises(packing.LeftToMsgpackError):
+            packing.unpack(frame[:length])
 
 
 @settings(max_examples=100)
