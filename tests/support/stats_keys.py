@@ -16,14 +16,14 @@ OPEN_MAPS = ("daemon.refused", "upstreams[].redirections")
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:
-    """Each key below, as `caches[].metrics.hits`."""
+    """Each key below, as `caches[].metrics.hits`; of a list that is empty nothing is known."""
     if isinstance(value, dict) and path not in OPEN_MAPS:
         for name, content in value.items():
             yield from keys(content, f"{path}.{name}" if path else name)
     elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
         for each in value:
             yield from keys(each, f"{path}[]")
-    else:
+    elif value != []:
         yield path
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import psutil
 
 if TYPE_CHECKING:
+    import signal
+
     from support.daemon import Daemon
 
 
@@ -31,8 +36,16 @@ class Footprint:
 
 def zombies_of(pid: int) -> list[int]:
     """The children of a process that have ended and that it has not reaped."""
-    return [
-        child.pid
-        for child in psutil.Process(pid).children(recursive=True)
-        if child.status() == psutil.STATUS_ZOMBIE
-    ]
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() == psutil.STATUS_ZOMBIE:
+                found.append(child.pid)
+    return found
+
+
+def handles(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of its own for that signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) >> number - 1 & 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.waiting import wait_until
-from workers.holding import Footprint, zombies_of
+from workers.holding import Footprint, handles, zombies_of
 from workers.serving import module
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ def test_c20_recycled_workers_leave_nothing(
     wait_until(lambda: len(server.workers()) == WORKERS, "those that went have been replaced")
     wait_until(lambda: Footprint.of(server.pid) == before, "the master has what it had")
     wait_until(lambda: not zombies_of(server.pid), "the workers that went are reaped")
+    # A worker that was forked a moment ago has its master's handlers, which forget what it is told.
+    wait_until(lambda: all(handles(pid, signal.SIGABRT) for pid in server.workers()), "workers hear signals")
     assert server.terminate() == 0
     assert server.warnings() == []
 
