@@ -10,19 +10,12 @@ import signal
 from collections import deque
 
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t
 
 from cpython.exc cimport PyErr_CheckSignals
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-
-cdef extern from "<sys/epoll.h>" nogil:
-    union epoll_data:
-        int fd
-    struct epoll_event:
-        uint32_t events
-        epoll_data data
-    int epoll_wait(int descriptor, epoll_event *events, int most, int timeout_ms)
+from glidecached.epoll cimport epoll_event, epoll_wait
 
 logger = logging.getLogger(__name__)
 

@@ -5,21 +5,11 @@ import os
 import select
 
 from libc.errno cimport EINTR, errno
-from libc.stdint cimport uint32_t
 
+from glidecached.epoll cimport EPOLLIN, EPOLLOUT, epoll_event, epoll_wait
 from glidecached.front.connection cimport PeerConnection
 
 from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError
-
-cdef extern from "<sys/epoll.h>" nogil:
-    int EPOLLIN
-    int EPOLLOUT
-    union epoll_data:
-        int fd
-    struct epoll_event:
-        uint32_t events
-        epoll_data data
-    int epoll_wait(int descriptor, epoll_event *events, int most, int timeout_ms)
 
 cdef enum:
     MESSAGES_IN_TURN = 64
