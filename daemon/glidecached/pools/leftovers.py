@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from glidecache_shared import lease
 from glidecache_shared.pool.errors import TakeOverError
-from glidecache_shared.pool.store import PoolStore, retire_file
+from glidecache_shared.pool.generation import retire_file
+from glidecache_shared.pool.store import PoolStore
 from glidecached.pools.origin import PoolKey, PoolOrigin, decode_origin
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from glidecache_shared.pool.generation import HotEntry
     from glidecache_shared.pool.settings import StoreSettings
-    from glidecache_shared.pool.store import HotEntry
     from glidecached.pools.leftovers import Leftover
     from glidecached.pools.origin import Admission, PoolKey
     from glidecached.pools.settings import PoolSettings

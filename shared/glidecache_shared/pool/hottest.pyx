@@ -26,7 +26,7 @@ from glidecache_shared.pool.layout cimport (
     gc_record,
 )
 from glidecache_shared.pool.records cimport EntryNote, Records, any_number
-from glidecache_shared.pool.store cimport PoolStore
+from glidecache_shared.pool.generation cimport PoolGeneration
 
 cdef enum:
     SAMPLES = 1024
@@ -50,7 +50,7 @@ cdef struct Pass:
     uint32_t wanted
 
 
-cdef list hottest_of(PoolStore store, uint32_t wanted, uint32_t most_key_bytes, uint64_t now_ns):
+cdef list hottest_of(PoolGeneration store, uint32_t wanted, uint32_t most_key_bytes, uint64_t now_ns):
     """At most `wanted` entries as `HotEntry`, the hottest first; empty where a worker truncated the board meanwhile."""
     cdef Candidate *heap
     cdef uint32_t found, i
@@ -165,7 +165,7 @@ cdef int hotter_first(const void *left, const void *right) noexcept nogil:
     return lower_first(&(<Candidate *>right).priority, &(<Candidate *>left).priority)
 
 
-cdef object describe(PoolStore store, Candidate candidate, uint32_t most_key_bytes, uint64_t now_ns):
+cdef object describe(PoolGeneration store, Candidate candidate, uint32_t most_key_bytes, uint64_t now_ns):
     """What an operator is told of one entry: of a long key its beginning, of the payload its length."""
     cdef gc_found found
     cdef bytes key

@@ -20,7 +20,7 @@ from glidecache_shared.pool.free_runs cimport CLASSES, CLASS_WORDS
 from glidecache_shared.pool.index cimport Index
 from glidecache_shared.pool.layout cimport gc_xxh64
 from glidecache_shared.pool.records cimport EntryNote, Records
-from glidecache_shared.pool.store cimport PoolStore
+from glidecache_shared.pool.generation cimport PoolGeneration
 
 cdef struct Head:
     uint64_t checksum  # of all that follows it
@@ -42,7 +42,7 @@ cdef struct Note:
     uint32_t tag
 
 
-cdef str path_of(PoolStore store):
+cdef str path_of(PoolGeneration store):
     return store.files.pool.path.removesuffix(".pool") + ".state"
 
 
@@ -56,7 +56,7 @@ cdef uint64_t checksum_of(uint8_t *text, uint64_t length) noexcept:
     return gc_xxh64(text + sizeof(uint64_t), length - sizeof(uint64_t), 0)
 
 
-cdef object write_state(PoolStore store, uint64_t seal):
+cdef object write_state(PoolGeneration store, uint64_t seal):
     """Set everything down beside the pool's files. Raises `OSError`, leaving no file."""
     cdef Head head
     cdef uint64_t length
@@ -104,7 +104,7 @@ cdef object write_state(PoolStore store, uint64_t seal):
         raise
 
 
-cdef bint read_state(PoolStore store, uint64_t seal) except -1:
+cdef bint read_state(PoolGeneration store, uint64_t seal) except -1:
     """Give `store` arena, records and index as a state file of this seal has them; false when there is none. It is removed."""
     cdef str path = path_of(store)
     cdef uint64_t length = 0
@@ -135,7 +135,7 @@ cdef bint read_state(PoolStore store, uint64_t seal) except -1:
     return True
 
 
-cdef object restore(PoolStore store, Head *head, uint8_t *at):
+cdef object restore(PoolGeneration store, Head *head, uint8_t *at):
     cdef Note *notes = <Note *>at
     cdef uint32_t i
     cdef Arena arena = Arena.resume(store.view, store.files.arena)

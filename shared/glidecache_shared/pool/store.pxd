@@ -1,35 +1,10 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.arena cimport Arena
-from glidecache_shared.pool.board cimport Board
-from glidecache_shared.pool.files cimport PoolFiles
-from glidecache_shared.pool.index cimport Index
-from glidecache_shared.pool.late_hits cimport LateHits
-from glidecache_shared.pool.layout cimport gc_found, gc_header, gc_view
-from glidecache_shared.pool.records cimport Records
-from glidecache_shared.pool.selection cimport VictimSelection
-from glidecache_shared.pool.trim cimport Trimmer
+from glidecache_shared.pool.generation cimport PoolGeneration
+from glidecache_shared.pool.layout cimport gc_found
 
 
-cdef class PoolStore:
-    cdef PoolFiles files
-    cdef gc_view *view
-    cdef gc_header *header
-    cdef Arena arena
-    cdef Index index
-    cdef Board board
-    cdef Records records
-    cdef VictimSelection selection
-    cdef Trimmer trimmer
-    cdef bint counting
-    cdef uint64_t faults_mended
-    # The bound in force, which a succession may have lowered below the files' own; what alone is larger is not stored.
-    cdef uint64_t bound_bytes
-    cdef uint64_t largest_bytes
-    # Of the generation before, for as long as one of its readers may be late.
-    cdef LateHits late_hits
-    cdef readonly object recovery
-
+cdef class PoolStore(PoolGeneration):
     cdef object find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now)
     cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1
     cdef bint _store(
@@ -42,7 +17,3 @@ cdef class PoolStore:
     cdef bint _find(self, bytes key, gc_found *found) noexcept
     cdef bytes _payload(self, gc_found *found)
     cdef void _count(self, uint64_t *counter) noexcept
-    cdef void _mend_board(self) noexcept
-    cdef int inherit_hits(self, PoolStore before) except -1
-    cdef void _count_late_hits(self, uint64_t now) noexcept
-    cdef int _check_open(self) except -1

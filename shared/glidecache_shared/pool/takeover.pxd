@@ -1,6 +1,6 @@
 from libc.stdint cimport uint64_t
 
-from glidecache_shared.pool.store cimport PoolStore
+from glidecache_shared.pool.generation cimport PoolGeneration
 
-cdef object resume(PoolStore store, bint counts, uint64_t now_ns)
-cdef object seal(PoolStore store, uint64_t now_ns)
+cdef object resume(PoolGeneration store, bint counts, uint64_t now_ns)
+cdef object seal(PoolGeneration store, uint64_t now_ns)

@@ -22,7 +22,7 @@ from glidecache_shared.pool.layout cimport GC_BUCKET_BYTES, GC_GRANULE_BYTES, gc
 from glidecache_shared.pool.records cimport Records
 from glidecache_shared.pool.recovery cimport Walk, walk_index
 from glidecache_shared.pool.state cimport read_state, write_state
-from glidecache_shared.pool.store cimport PoolStore
+from glidecache_shared.pool.generation cimport PoolGeneration
 
 cdef enum:
     # Two chains, as long as chains can be that are split or merged.
@@ -31,7 +31,7 @@ cdef enum:
 Recovery = namedtuple("Recovery", "clean dropped")
 
 
-cdef object resume(PoolStore store, bint counts, uint64_t now_ns):
+cdef object resume(PoolGeneration store, bint counts, uint64_t now_ns):
     """Give `store`, whose files are reached, its parts, but for those that begin empty. Why that cannot be, or None."""
     store.view = &store.files.view
     store.header = store.files.header
@@ -55,7 +55,7 @@ cdef object resume(PoolStore store, bint counts, uint64_t now_ns):
     return fault
 
 
-cdef object walk(PoolStore store):
+cdef object walk(PoolGeneration store):
     """Find the entries that are right, and with them what is in use of everything. Why that cannot be, or None."""
     cdef Walk walk
     cdef uint64_t lost
@@ -90,7 +90,7 @@ cdef object walk(PoolStore store):
     return None
 
 
-cdef object seal(PoolStore store, uint64_t now_ns):
+cdef object seal(PoolGeneration store, uint64_t now_ns):
     """Set down what the next daemon needs, and seal the header last. Without room for that, the next one walks the pool."""
     cdef uint64_t seal
     gc_store_relaxed_u64(&store.header.heartbeat_ns, now_ns)

@@ -1,0 +1,291 @@
+# cython: freethreading_compatible=True
+"""One pool generation's life: made or taken over, kept alive by its heartbeat, retired, closed (see generation.pyi).
+
+What is in it, and how entries come and go, is `PoolStore`'s.
+"""
+
+import errno
+import os
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from glidecache_shared.pool.arena cimport Arena
+from glidecache_shared.pool.board cimport Board
+from glidecache_shared.pool.clock cimport monotonic_ns, never_reached_ns
+from glidecache_shared.pool.files cimport PoolFiles, retire_at
+from glidecache_shared.pool.hottest cimport hottest_of
+from glidecache_shared.pool.index cimport Index
+from glidecache_shared.pool.late_hits cimport LateHits
+from glidecache_shared.pool.layout cimport GC_STATE_RETIRED, gc_store_relaxed_u64, gc_store_release_u32
+from glidecache_shared.pool.mapping cimport MappedFile, Region
+from glidecache_shared.pool.records cimport Records
+from glidecache_shared.pool.selection cimport VictimSelection
+from glidecache_shared.pool.takeover cimport resume, seal
+from glidecache_shared.pool.trim cimport Trimmer
+
+from glidecache_shared.pool.errors import TakeOverError, raise_full
+from glidecache_shared.pool.metrics import PoolMetrics
+from glidecache_shared.pool.settings import POLICIES, check_settings, check_ttl
+
+
+def retire_file(path: str) -> None:
+    """Tell the readers of a pool file to leave it, where it is one."""
+    retire_at(path)
+
+
+cdef str path_of(MappedFile file):
+    if file is None:
+        raise ValueError("the pool store was never made: use PoolStore.create")
+    return file.path
+
+
+cdef class PoolGeneration:
+    """The files of one generation and what manages their regions. Owned by the daemon's one thread."""
+
+    @classmethod
+    def create(
+        cls,
+        directory,
+        pool_id,
+        generation,
+        *,
+        pool_mode=0o640,
+        board_mode=0o660,
+        secret=None,
+        now_ns=None,
+        opened=True,
+        **settings,
+    ):
+        check_settings(**settings)
+        if not 0 <= generation <= never_reached_ns():
+            raise ValueError("generation must be an unsigned 64-bit number")
+        if secret is None:
+            secret = os.urandom(16)
+        if not isinstance(secret, bytes) or len(secret) != 16:
+            raise ValueError("secret must be 16 bytes")
+        cdef PoolGeneration self = cls.__new__(cls)
+        cdef uint64_t max_bytes = settings["max_cache_kb"] * 1024
+        cdef uint64_t grace_ns = settings["grace_ms"] * 1_000_000
+        try:
+            self.files = PoolFiles.create(
+                os.path.join(directory, f"{pool_id}.{generation}"), max_bytes, pool_mode, board_mode)
+        except OSError as error:
+            raise_full(error, directory)
+        try:
+            self._build(settings["eviction_policy"] == "LFU", grace_ns)
+        except BaseException as error:
+            self.files.unlink()
+            self.close()
+            raise_full(error, directory)
+        self.counting = settings["enable_metrics"]
+        self.beat(now_ns)
+        self.files.publish(
+            generation, settings["instance_id"], secret, POLICIES[settings["eviction_policy"]],
+            settings["entry_ttl_ms"] * 1_000_000, self.counting, grace_ns)
+        if opened:
+            self.files.open()
+        return self
+
+    def _build(self, bint counts, uint64_t grace_ns):
+        """The parts that write the regions of files that hold nothing yet."""
+        self.view = &self.files.view
+        self.header = self.files.header
+        self.arena = Arena.over(self.view, self.files.arena)
+        self.board = Board.over(self.files.board, self.view.max_records, counts)
+        self.records = Records.over(self.header, self.board)
+        self.index = Index.over(self.view, self.files.primary, self.files.overflow)
+        if self.index is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._complete(grace_ns)
+
+    def _complete(self, uint64_t grace_ns):
+        self.bound_bytes = self.largest_bytes = self.header.max_bytes
+        self.selection = VictimSelection.over(self.board, self.records)
+        self.trimmer = Trimmer.over(
+            self.files, self.arena, self.index, self.board, self.records, self.selection, grace_ns)
+
+    # ---- warm restart
+
+    @classmethod
+    def take_over(cls, directory, pool_id, generation, *, now_ns=None, **settings):
+        check_settings(**settings)
+        cdef PoolGeneration self = cls.__new__(cls)
+        cdef uint64_t grace_ns = settings["grace_ms"] * 1_000_000
+        cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
+        cdef str stem = os.path.join(directory, f"{pool_id}.{generation}")
+        try:
+            self.files = PoolFiles.take(stem)
+        except (OSError, ValueError) as error:
+            retire_at(f"{stem}.pool")
+            raise TakeOverError(f"{error}") from error
+        try:
+            fault = self.files.fault(
+                settings["max_cache_kb"] * 1024, generation, POLICIES[settings["eviction_policy"]],
+                settings["entry_ttl_ms"] * 1_000_000, settings["enable_metrics"], grace_ns)
+            if fault is None:
+                fault = resume(self, settings["eviction_policy"] == "LFU", now)
+        except (OSError, ValueError, MemoryError) as error:
+            fault = f"{error or 'out of memory'}"
+        if fault is not None:
+            self.close()
+            retire_at(f"{stem}.pool")
+            raise TakeOverError(fault)
+        self._complete(grace_ns)
+        self.trimmer.inherit(now)
+        self.counting = settings["enable_metrics"]
+        gc_store_relaxed_u64(&self.header.instance_id, settings["instance_id"])
+        gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
+        return self
+
+    def seal(self, now_ns=None) -> bool:
+        self._check_open()
+        sealed = seal(self, monotonic_ns() if now_ns is None else now_ns)
+        self.close()
+        return sealed
+
+    # ---- the generation
+
+    def beat(self, now_ns=None) -> None:
+        self._check_open()
+        cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
+        gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
+        self.trimmer.run(now)
+        if self.late_hits is not None:
+            self._count_late_hits(now)
+        if self.board.faults != self.faults_mended or self.board.is_short():
+            self._mend_board()
+
+    def set_ttl(self, entry_ttl_ms) -> None:
+        self._check_open()
+        check_ttl(entry_ttl_ms)
+        gc_store_relaxed_u64(&self.header.ttl_ns, entry_ttl_ms * 1_000_000)
+
+    cdef int inherit_hits(self, PoolGeneration before) except -1:
+        """Go on with the hits of the generation before, whose readers may still be in the lookup that they were in."""
+        if before.late_hits is not None:
+            before._count_late_hits(self.header.heartbeat_ns)
+        self.late_hits = LateHits.of(before.board, self.header.heartbeat_ns + self.header.grace_ns)
+        self.header.daemon_hits = before.header.daemon_hits + self.late_hits.counted
+        before.files.lend_board()
+        return 0
+
+    cdef void _count_late_hits(self, uint64_t now) noexcept:
+        cdef uint64_t late = self.late_hits.take()
+        if self.counting and late != 0:
+            gc_store_relaxed_u64(&self.header.daemon_hits, self.header.daemon_hits + late)
+        if now >= self.late_hits.until_ns:
+            self.late_hits = None
+
+    cdef void _mend_board(self) noexcept:
+        """A worker truncated the board: make it whole again, so that recency and counts start anew instead of staying lost."""
+        cdef uint32_t record
+        if not self.board.mend():
+            return  # the next heartbeat tries again
+        for record in range(self.records.count):
+            if self.records.notes[record].granule != 0:
+                self.board.reset(record, self.records.notes[record].tag, 0)
+        self.faults_mended = self.board.faults
+
+    def retire(self) -> None:
+        self._check_open()
+        gc_store_release_u32(&self.header.state, GC_STATE_RETIRED)
+
+    def unlink(self) -> None:
+        self._check_open()
+        self.files.unlink()
+
+    def give_back(self) -> bool:
+        self._check_open()
+        cdef Region region
+        cdef uint64_t before
+        for region in (self.files.arena, self.files.primary, self.files.overflow, self.board.region):
+            before = region.bytes
+            region.shrink(0)
+            if region.bytes != before:
+                return False
+        return True
+
+    def close(self) -> None:
+        self.header = NULL
+        if self.files is not None:
+            self.files.close()
+        # Whoever still refers to the store of a pool that has ended keeps none of what it needed.
+        self.arena = self.board = self.records = self.selection = self.index = self.trimmer = None
+        self.late_hits = None
+
+    cdef int _check_open(self) except -1:
+        if self.header == NULL:
+            raise ValueError("the pool store is closed")
+        return 0
+
+    # ---- seeing
+
+    def metrics(self):
+        self._check_open()
+        return PoolMetrics(
+            self.header.daemon_hits + self.board.hits(),
+            self.header.misses,
+            self.header.entry_count,
+            self.header.evictions,
+            self.header.expirations,
+        )
+
+    def misses_by_cause(self) -> dict:
+        self._check_open()
+        causes = {
+            "expired": self.header.misses_expired,
+            "other_kind": self.header.misses_other_kind,
+            "own_write": self.header.misses_own_write,
+        }
+        return {"absent": self.header.misses - sum(causes.values()), **causes}
+
+    def hottest(self, uint32_t count, uint32_t most_key_bytes=256, now_ns=None) -> list:
+        self._check_open()
+        return hottest_of(self, count, most_key_bytes, monotonic_ns() if now_ns is None else now_ns)
+
+    @property
+    def pool_path(self) -> str:
+        return path_of(None if self.files is None else self.files.pool)
+
+    @property
+    def board_path(self) -> str:
+        return path_of(None if self.files is None else self.files.board)
+
+    @property
+    def generation(self) -> int:
+        self._check_open()
+        return self.header.generation
+
+    @property
+    def max_bytes(self) -> int:
+        self._check_open()
+        return self.bound_bytes
+
+    @property
+    def charged_bytes(self) -> int:
+        self._check_open()
+        return self.header.charged_bytes
+
+    @property
+    def resident_bytes(self) -> int:
+        self._check_open()
+        return self.files.resident_bytes()
+
+    @property
+    def file_system_full(self) -> int:
+        self._check_open()
+        return (
+            self.files.primary.refusals + self.files.overflow.refusals + self.files.arena.refusals
+            + self.board.region.refusals)
+
+    @property
+    def board_faults(self) -> int:
+        """How many accesses found the board shorter than it was made."""
+        self._check_open()
+        return self.board.faults
+
+    @property
+    def selection_work(self) -> tuple:
+        """How often victims were scanned for, and how many candidates went back because they had been touched."""
+        self._check_open()
+        return self.selection.scans, self.selection.push_backs
