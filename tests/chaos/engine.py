@@ -29,11 +29,7 @@ def run_rounds(
             faults = choose(chance, stage.setting.workers)
             names = " + ".join(fault.name for fault in faults)
             times = strike(stage, faults, chance)
-            report.rounds += 1
-            for fault in faults:
-                report.faults[fault.name] = report.faults.get(fault.name, 0) + 1
-            if [fault.subject for fault in faults] == ["daemon"]:
-                report.reattach_seconds += times
+            report.struck(faults, times)
             say(f"{number + 1:>4}/{rounds}  {names}: back after {max(times):.2f} s")
             stage.let_pass(chance.uniform(*SETTLE_S))
             stage.look_at_pools()

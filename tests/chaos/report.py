@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from chaos.tally import Count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from chaos.faults import Fault
     from chaos.stage import Stage
 
 _SHOWN = 20
@@ -43,6 +45,14 @@ class Report:
     @property
     def fine(self) -> bool:
         return not (self.wrong_values or self.wrong_writes or self.hangs or self.refusals or self.failures)
+
+    def struck(self, faults: Sequence[Fault], reattach_seconds: list[float]) -> None:
+        """A round has passed. Only a daemon that was away by itself tells how soon its workers come back."""
+        self.rounds += 1
+        for fault in faults:
+            self.faults[fault.name] = self.faults.get(fault.name, 0) + 1
+        if [fault.subject for fault in faults] == ["daemon"]:
+            self.reattach_seconds += reattach_seconds
 
     def close(self, stage: Stage) -> None:
         """Take what the stage has seen, when its workers have ended."""

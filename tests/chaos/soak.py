@@ -73,10 +73,7 @@ def soak(stage: Stage, watch: Watch, seconds: float, seed: int) -> Report:
                 next_fault_s = elapsed_s + FAULT_EVERY_S
                 fault = FAULTS[report.rounds % len(FAULTS)]()
                 times = strike(stage, [fault], chance)
-                report.rounds += 1
-                report.faults[fault.name] = report.faults.get(fault.name, 0) + 1
-                if fault.subject == "daemon":
-                    report.reattach_seconds += times
+                report.struck([fault], times)
                 churned = churn(stage, churned)
                 stage.look_at_pools()
                 _say(f"{elapsed_s:>6.0f} s  {fault.name}: back after {max(times):.2f} s; {watch.text()}")

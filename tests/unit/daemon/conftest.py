@@ -13,6 +13,7 @@ from glidecache_shared import protocol
 from glidecached.front.peers import Peer
 from glidecached.front.request import Request
 from glidecached.upstream.identity import Address, Target
+from support.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,3 +182,13 @@ def make_registry(loop: HandLoop, tmp_path: Path) -> Iterator[Callable[..., Pool
     yield make
     for registry in made:
         registry.close()
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
+    network = Network(monkeypatch)
+    yield network
+    network.upstream.close("the test is over")
+    if network.server is not None:
+        network.server.close()
+    network.loop.close()

@@ -14,10 +14,10 @@ from glidecached.upstream.connector import ConnectError
 from glidecached.upstream.directory import Upstreams
 from glidecached.upstream.identity import Address, Credentials, Target
 from glidecached.upstream.options import UpstreamOptions
-from unit.daemon.test_standalone import Network, Recorded
+from support.upstream_calls import Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from support.network import Network
 
 OLD = Target(mode="standalone", addresses=(Address("h", 1),), credentials=Credentials(password="one"))
 NEW = replace(OLD, credentials=Credentials(password="two"))
@@ -96,16 +96,6 @@ def test_one_that_is_not_configured_any_more_ends_when_it_is_not_used(
     upstreams.unconfigure("main", OLD)
     loop.pass_time(SWEEP_MS)
     assert list(upstreams) == []
-
-
-@pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
-    network = Network(monkeypatch)
-    yield network
-    network.upstream.close("the test is over")
-    if network.server is not None:
-        network.server.close()
-    network.loop.close()
 
 
 def test_c18_new_credentials_are_tried_out_while_the_connection_goes_on(
