@@ -206,7 +206,9 @@ def test_a_client_that_floods_is_refused_and_others_are_served(
         wait_until(lambda: int(own_valkey.admin.get("n") or 0) >= open_at_once, "what was accepted has run")
         assert int(other.request(protocol.COMMAND, session, [b"GET", b"n"])) < FLOOD
     # Replies that wait for a reader are bounded too: not each of them must have come.
-    assert {(status, body[0]) for _, status, body in refusals} == {(protocol.STATUS_ERROR, protocol.ERROR_BUSY)}
+    assert {(status, body[0]) for _, status, body in refusals} == {
+        (protocol.STATUS_ERROR, protocol.ERROR_BUSY)
+    }
 
 
 WRONG_CONFIGURATIONS = [
