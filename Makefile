@@ -9,7 +9,7 @@
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
-#   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries
+#   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries, 6,000 random histories of a pool
 #   make fuzz         a million hostile messages to a real daemon (FUZZ_ARGS="--messages 50000 --seed 7")
 #   make chaos        200 rounds of faults under eight workers, and a report (CHAOS_ARGS="--rounds 20 --seed 7")
 #   make soak         half an hour of traffic, churn and faults, looking for growth (SOAK_SECONDS=600 for less)
@@ -71,6 +71,7 @@ test: tools
 stress: tools
 	@GLIDECACHE_STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/stress/test_whole_values.py -k overwrites $(PYTEST_ARGS)
 	@GLIDECACHE_STRESS=long GLIDECACHE_STRESS_SECONDS=20 $(BIN)/python -m pytest tests/stress tests/unit/pool/test_large_pools.py $(PYTEST_ARGS)
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/property/test_pool_machine.py $(PYTEST_ARGS)
 
 fuzz: tools
 	@PYTHONPATH=daemon:client:shared:tests $(BIN)/python -m fuzz $(FUZZ_ARGS)

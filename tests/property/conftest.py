@@ -1,4 +1,4 @@
-"""Hypothesis profiles: `suite` for every run of the tests, `long` for hunting (`HYPOTHESIS_PROFILE=long`)."""
+"""Hypothesis profiles: `suite` for every run of the tests, `long` for hunting (`make stress`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # A step is dozens of operations on small pools, but opening files takes as long as the file system likes.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 
-settings.register_profile("suite", max_examples=400, stateful_step_count=60, **_COMMON)
+settings.register_profile("suite", max_examples=200, stateful_step_count=60, **_COMMON)
 settings.register_profile("long", max_examples=3000, stateful_step_count=150, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
