@@ -1,5 +1,7 @@
 from libc.stdint cimport int64_t
 
+cpdef bytes pack_command(object arguments)
+
 
 cdef class Call:
     cdef public int64_t deadline_ns

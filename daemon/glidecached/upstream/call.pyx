@@ -10,7 +10,7 @@ from cpython.sequence cimport PySequence_Fast_GET_ITEM, PySequence_Fast_GET_SIZE
 from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
 
 
-def pack_command(arguments):
+cpdef bytes pack_command(object arguments):
     return packed_command(arguments if type(arguments) is tuple or type(arguments) is list else tuple(arguments))
 
 

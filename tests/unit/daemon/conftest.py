@@ -55,6 +55,11 @@ class HandLoop:
     def defer(self, callback: Callable[[], object]) -> None:
         self.deferred.append(callback)
 
+    def forget(self) -> None:
+        """Whoever waits for it waits no more."""
+        self.deferred.clear()
+        self._timers.clear()
+
     def pass_time(self, milliseconds: float) -> None:
         """Run what is due within the next `milliseconds`."""
         until_ns = self.now_ns + int(milliseconds * 1e6)

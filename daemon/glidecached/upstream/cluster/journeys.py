@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT
+from glidecached.upstream.cluster.leg import Journeys
 from glidecached.upstream.cluster.refresh import Refresh, in_any_order
 from glidecached.upstream.cluster.replica_reads import ShardReads
 from glidecached.upstream.cluster.topology import read_redirection
@@ -41,8 +42,8 @@ _REPLICA_UNABLE = frozenset(("MASTERDOWN", "LOADING", "CLUSTERDOWN"))
 _FINAL = frozenset((ERROR_BUSY, ERROR_TIMEOUT))
 
 
-class JourneysOfCluster:
-    """`leg.Journeys` by one cluster's topology. Belongs to the loop's thread."""
+class JourneysOfCluster(Journeys):
+    """The journeys of one cluster's legs. Belongs to the loop's thread."""
 
     def __init__(
         self,
@@ -53,27 +54,24 @@ class JourneysOfCluster:
         known: Callable[[], object],
         unknown: Callable[[str], object],
     ) -> None:
+        super().__init__(nodes)
         self._loop = loop
-        self._nodes = nodes
         self._seeds = seeds
         self._known = known
         self._shard_reads = ShardReads(nodes)
         self._waiting: set[Leg] = set()
         self._closed_reason: str | None = None
         self.refresh = Refresh(loop, nodes, options, self._learn, unknown)
-        self.topology: Topology | None = None
         self.counts: Counter[str] = Counter()
         """How often legs were redirected, by the server's word, or lost."""
-        self.open = 0
-        """How many legs are on their way."""
 
     def look_again(self) -> None:
         """The topology may have changed: ask, unless that is being done already."""
         if self._closed_reason is None:
             self.refresh.request(self._candidates)
 
-    def send(self, leg: Leg) -> None:
-        """Send a leg to where it belongs now."""
+    def send_unusual(self, leg: Leg) -> None:
+        """`Journeys`: to any node, a replica, or the first time to a primary; or wait until there is one."""
         node = self._node_for(leg)
         if node is None:
             return
@@ -94,7 +92,7 @@ class JourneysOfCluster:
             node.send_in_convoy(group)
 
     def redirected(self, leg: Leg, error: str) -> bool:
-        """`leg.Journeys`: follow MOVED and ASK; wait a moment after TRYAGAIN and its like."""
+        """`Journeys`: follow MOVED and ASK; wait a moment after TRYAGAIN and its like."""
         word = error.split(" ", 1)[0]
         if leg.replica and word in _REPLICA_UNABLE:
             self._start_again(leg, word)
@@ -131,7 +129,7 @@ class JourneysOfCluster:
         return True
 
     def lost(self, leg: Leg, code: int, message: str) -> None:
-        """`leg.Journeys`: again if it certainly did not run, or may run twice."""
+        """`Journeys`: again if it certainly did not run, or may run twice."""
         if code in _FINAL or self._closed_reason is not None:
             leg.give_up(code, message)
             return
@@ -146,10 +144,6 @@ class JourneysOfCluster:
         leg.sent = leg.asking = leg.replica = False
         leg.freshness = None
         self._wait(leg, code, message)
-
-    def ended(self) -> None:
-        """`leg.Journeys`."""
-        self.open -= 1
 
     def close(self, reason: str) -> None:
         """Legs that wait for a better moment fail; those at nodes fail with their nodes."""

@@ -65,6 +65,9 @@ _COUNTED: dict[bytes, tuple[int, int, bool]] = {
     for name in names.encode().split()
 }
 
+KEYS_ALONE = frozenset(name for name, span in _RANGES.items() if span == (1, -1, 1))
+"""Commands whose arguments are all keys: where there is one, it is the one key."""
+
 _STORE_OPTIONS = {
     b"GEORADIUS": (6, frozenset((b"STORE", b"STOREDIST"))),
     b"GEORADIUSBYMEMBER": (5, frozenset((b"STORE", b"STOREDIST"))),
@@ -142,3 +145,6 @@ _SPECIAL: dict[bytes, Callable[[bytes, Sequence[bytes]], Sequence[bytes]]] = {
     b"XREAD": _of_streams,
     b"XREADGROUP": _of_streams,
 }
+
+IRREGULAR = frozenset((*_KEYLESS, *_SPECIAL))
+"""Commands whose first argument is not, or not always, their one key."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import sys
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glidecached.upstream.cluster.convoy import Convoy
+from glidecached.upstream.cluster.leg import Station
 from glidecached.upstream.identity import Target
 from glidecached.upstream.standalone import StandaloneUpstream
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from glidecached.loop import Loop
-    from glidecached.upstream.cluster.leg import CommandLeg, Freshness, Leg
+    from glidecached.upstream.cluster.leg import CommandLeg, Leg
+    from glidecached.upstream.cluster.replica_reads import Freshness
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Address
     from glidecached.upstream.options import UpstreamOptions
@@ -25,32 +26,20 @@ if TYPE_CHECKING:
     from glidecached.upstream.tally import Tally
 
 
-class Node:
+class Node(Station):
     """One node: a multiplexed connection that is made on first use and comes back by itself."""
 
-    __slots__ = ("_heard_ns", "_open", "address", "link", "missing")
+    __slots__ = ("missing",)
 
     def __init__(self, address: Address, link: StandaloneUpstream) -> None:
-        self.address = address
-        self.link = link
+        super().__init__(address, link)
         self.missing = 0
         """In how many topologies in a row it did not stand."""
-        self._open = 0
-        self._heard_ns = 0
-
-    def send(self, leg: Leg) -> None:
-        """Send a leg, behind those sent before; one that blocks on a connection of its own."""
-        leg.node = self
-        if leg.blocking:
-            self.link.submit_blocking(leg)
-            return
-        self._expect_answer()
-        self.link.submit(leg)
 
     def send_read(self, leg: Leg, replicas: ReplicaReads, freshness: Freshness) -> None:
         """Send a leg to one of this primary's replicas that is able to answer, or here."""
         leg.node = self
-        self._expect_answer()
+        self.expect_answer()
         replicas.submit(leg, freshness.floor, primary_too=freshness.primary_too)
 
     def send_in_convoy(self, legs: Sequence[CommandLeg]) -> None:
@@ -59,20 +48,9 @@ class Node:
             leg.node = self
         self.link.submit_blocking(Convoy(legs))
 
-    def left(self, leg: Leg) -> None:
-        """The leg has ended or goes elsewhere."""
-        if not leg.blocking:
-            self._open -= 1
-            self._heard_ns = time.monotonic_ns()
-
-    def _expect_answer(self) -> None:
-        if not self._open:
-            self._heard_ns = time.monotonic_ns()
-        self._open += 1
-
     def silent_ms(self, now_ns: int) -> float:
         """For how long it has not answered, although it was asked."""
-        return (now_ns - self._heard_ns) / 1e6 if self._open else 0.0
+        return (now_ns - self.heard_ns) / 1e6 if self.open else 0.0
 
     @property
     def idle(self) -> bool:
@@ -88,12 +66,13 @@ class Nodes:
         self._target = target
         # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
         self._options = replace(options, max_waiting_requests=sys.maxsize)
-        self._by_address: dict[Address, Node] = {}
+        self.by_address: dict[Address, Node] = {}
+        """Those in use."""
         self._tally = tally
         self._sessions = 0
 
     def __iter__(self) -> Iterator[Node]:
-        return iter(list(self._by_address.values()))
+        return iter(list(self.by_address.values()))
 
     @property
     def proved(self) -> bool:
@@ -113,7 +92,7 @@ class Nodes:
 
     def at(self, address: Address) -> Node:
         """The node there, which gets the target's credentials and TLS like all others."""
-        node = self._by_address.get(address)
+        node = self.by_address.get(address)
         if node is None:
             target = Target(
                 mode="standalone",
@@ -121,7 +100,7 @@ class Nodes:
                 database=self._target.database,
                 credentials=self._target.credentials,
             )
-            node = self._by_address[address] = Node(
+            node = self.by_address[address] = Node(
                 address, StandaloneUpstream(self._loop, target, self._options, self._tally)
             )
             node.link.sessions = self._sessions
@@ -129,7 +108,7 @@ class Nodes:
 
     def any_of(self, addresses: Sequence[Address]) -> Node:
         """One of several nodes by chance: a connected one if there is one, else one that nothing is wrong with."""
-        known = [node for address in addresses if (node := self._by_address.get(address)) is not None]
+        known = [node for address in addresses if (node := self.by_address.get(address)) is not None]
         connected = [node.address for node in known if node.link.connected]
         failing = {node.address for node in known if node.link.last_error is not None}
         sound = connected or [address for address in addresses if address not in failing] or addresses
@@ -146,7 +125,7 @@ class Nodes:
                 continue
             node.missing += 1
             if node.idle or not node.link.connected or node.missing > 1:
-                del self._by_address[node.address]
+                del self.by_address[node.address]
                 node.link.close(f"{node.address} is not in the cluster any more")
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
@@ -161,4 +140,4 @@ class Nodes:
         """Close all of them."""
         for node in self:
             node.link.close(reason)
-        self._by_address.clear()
+        self.by_address.clear()

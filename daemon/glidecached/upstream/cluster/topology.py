@@ -20,10 +20,11 @@ class Topology:
 
     def __init__(self, shards: Sequence[tuple[int, int, Sequence[Address]]]) -> None:
         """`shards`: first slot, last slot, and the nodes that serve them, the primary first."""
-        self._by_slot: list[Address | None] = [None] * SLOTS
+        self.by_slot: list[Address | None] = [None] * SLOTS
+        """The primary of each slot, where one serves it; changed by `move` alone."""
         replicas: dict[Address, tuple[Address, ...]] = {}
         for first, last, nodes in shards:
-            self._by_slot[first : last + 1] = [nodes[0]] * (last - first + 1)
+            self.by_slot[first : last + 1] = [nodes[0]] * (last - first + 1)
             replicas[nodes[0]] = tuple(nodes[1:])
         self._replicas = replicas
         self.primaries: tuple[Address, ...] = tuple(replicas)
@@ -34,20 +35,20 @@ class Topology:
     @property
     def slots_covered(self) -> int:
         """How many slots some node serves."""
-        return SLOTS - self._by_slot.count(None)
+        return SLOTS - self.by_slot.count(None)
 
     def primary(self, slot: int) -> Address | None:
         """The node that serves a slot, if one does."""
-        return self._by_slot[slot]
+        return self.by_slot[slot]
 
     def replicas(self, slot: int) -> tuple[Address, ...]:
         """The replicas of the node that serves a slot."""
-        primary = self._by_slot[slot]
+        primary = self.by_slot[slot]
         return () if primary is None else self._replicas.get(primary, ())
 
     def move(self, slot: int, address: Address) -> None:
         """A node has said that another one serves the slot now."""
-        self._by_slot[slot] = address
+        self.by_slot[slot] = address
         if address not in self.nodes:
             self.nodes += (address,)
         if address not in self.primaries:
@@ -57,7 +58,7 @@ class Topology:
     def slots_by_node(self) -> dict[Address, int]:
         """How many slots each primary serves."""
         counts = dict.fromkeys(self.primaries, 0)
-        for address in self._by_slot:
+        for address in self.by_slot:
             if address is not None:
                 counts[address] += 1
         return counts

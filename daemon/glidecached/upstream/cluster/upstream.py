@@ -11,10 +11,13 @@ from glidecache_shared.commands import is_known_read
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
-from glidecached.upstream.cluster.leg import CommandLeg, Freshness, TransactionLeg
+from glidecached.upstream.cluster.leg import CommandLeg
 from glidecached.upstream.cluster.node import Nodes
+from glidecached.upstream.cluster.replica_reads import Freshness
 from glidecached.upstream.cluster.routing import Part, RoutingError, one_slot, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
+from glidecached.upstream.cluster.straight import StraightWay
+from glidecached.upstream.cluster.transaction import TransactionLeg
 from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from glidecached.loop import Loop
     from glidecached.upstream.blocking import Holder, Reserved
-    from glidecached.upstream.cluster.leg import Sink
+    from glidecached.upstream.cluster.sinks import Sink
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Target
     from glidecached.upstream.options import UpstreamOptions
@@ -36,7 +39,7 @@ _SILENT_MS = 1_000
 _REFRESH_INTERVAL_NS = 30_000_000_000
 
 
-class ClusterUpstream:
+class ClusterUpstream(StraightWay):
     """The upstream of one cluster: see `glidecached.upstream.base.Upstream`.
 
     The first call asks the target's addresses for the topology; calls wait for it, and fail with the reasons when no
@@ -45,19 +48,18 @@ class ClusterUpstream:
     """
 
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
+        tally = Tally()
+        nodes = Nodes(loop, target, options, tally)
+        journeys = JourneysOfCluster(
+            loop, nodes, target.addresses, options, self._topology_known, self._topology_unknown
+        )
+        super().__init__(options, journeys)
         self.target = target
         self.last_error: str | None = None
         self._loop = loop
-        self._options = options
         self._sessions = 0
-        self._tally = Tally()
-        self._nodes = Nodes(loop, target, options, self._tally)
-        self._journeys = JourneysOfCluster(
-            loop, self._nodes, target.addresses, options, self._topology_known, self._topology_unknown
-        )
-        self._early: deque[tuple[ClientCall, bool, Freshness | None]] = deque()
-        self._closed_reason: str | None = None
-        self._submitted = 0
+        self._tally = tally
+        self._nodes = nodes
         self._refused = 0
         self._refreshed_ns = 0
         self._watch = loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
@@ -81,10 +83,6 @@ class ClusterUpstream:
     def busy(self) -> bool:
         """Whether any call is open."""
         return bool(self._journeys.open or self._early)
-
-    def submit(self, call: SingleCall) -> None:
-        """Send the command to the node of its keys, or to where it goes without keys."""
-        self._begin(call, blocking=False)
 
     def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
         """As `submit`; a replica of the primary concerned may answer that has all that was sent up to `floor`."""
@@ -164,7 +162,7 @@ class ClusterUpstream:
         topology = self._journeys.topology
         if self._closed_reason is not None:
             self._refuse(call, ERROR_CONNECTION, self._closed_reason)
-        elif self._journeys.open + len(self._early) >= self._options.max_waiting_requests:
+        elif not self._has_room():
             bound = self._options.max_waiting_requests
             self._refuse(call, ERROR_BUSY, f"{bound} requests already wait for this cluster")
         elif topology is None:

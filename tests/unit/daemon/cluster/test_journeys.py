@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
-
 import pytest
 
 from glidecache_shared.protocol import (
@@ -15,156 +12,10 @@ from glidecache_shared.protocol import (
     ERROR_TIMEOUT,
     ReplyError,
 )
-from glidecached.upstream.call import BatchCall, SingleCall
-from glidecached.upstream.cluster import node as node_module
 from glidecached.upstream.cluster.route import SlotRoute, Spread
-from glidecached.upstream.cluster.upstream import ClusterUpstream
-from glidecached.upstream.identity import Address, Target
-from glidecached.upstream.options import UpstreamOptions
+from support.fake_cluster import AT_A, AT_B, Play, Recorded, RecordedBatch
 
-if TYPE_CHECKING:
-    from glidecached.upstream.call import Call
-
-SEED, A, B, C = (Address("10.0.0.1", port) for port in (9, 1, 2, 3))
-SLOTS = [[0, 8191, [b"10.0.0.1", 1], [b"10.0.0.1", 3]], [8192, 16383, [b"10.0.0.1", 2]]]
-AT_A, AT_B = b"bar", b"foo"
 MOVED = ReplyError("MOVED 5061 10.0.0.1:2")
-
-
-class Recorded(SingleCall):
-    """A command that keeps its outcome."""
-
-    def __init__(self, *arguments: bytes, repeatable: bool = False, timeout_ms: float = 60_000) -> None:
-        super().__init__(arguments, time.monotonic_ns() + int(timeout_ms * 1e6), repeatable=repeatable)
-        self.outcome: Any = "none yet"
-
-    def abandon(self) -> None:
-        self.outcome = "abandoned"
-
-    def succeed(self, reply: Any) -> None:
-        assert self.outcome == "none yet"
-        self.outcome = reply
-
-    def fail(self, code: int, message: str) -> None:
-        assert self.outcome == "none yet"
-        self.outcome = (code, message)
-
-
-class RecordedBatch(BatchCall):
-    """A batch that keeps its outcome."""
-
-    def __init__(self, *commands: list[bytes], atomic: bool, repeatable: bool = False) -> None:
-        super().__init__(commands, time.monotonic_ns() + 60 * 10**9, atomic=atomic, repeatable=repeatable)
-        self.outcome: Any = "none yet"
-
-    abandon = Recorded.abandon
-    succeed = Recorded.succeed
-    fail = Recorded.fail
-
-
-class FakeLink:
-    """A node's connection: the test says what comes back."""
-
-    by_port: dict[int, FakeLink]
-
-    def __init__(self, _loop: object, target: Target, _options: object, _tally: object) -> None:
-        self.connected = True
-        self.last_error = None
-        self.proved = True
-        self.sessions = 0
-        self.closed: str | None = None
-        self.calls: list[Call] = []
-        self.questions: list[Call] = []
-        self.blocking: list[Call] = []
-        self.by_port[target.addresses[0].port] = self
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.calls or self.blocking)
-
-    def submit(self, call: Call) -> None:
-        asks = getattr(call, "arguments", None) == (b"CLUSTER", b"SLOTS")
-        (self.questions if asks else self.calls).append(call)
-
-    def submit_blocking(self, call: Call) -> None:
-        self.blocking.append(call)
-
-    def answer(self, *replies: Any) -> bytes:
-        """Write the oldest call, and answer it."""
-        call = self.calls.pop(0)
-        written = call.pack()
-        for reply in replies:
-            done = call.receive(reply)
-        assert done
-        return written
-
-    def lose(self, *, sent: bool, code: int = ERROR_CONNECTION) -> None:
-        """The oldest call comes back without an answer."""
-        call = self.calls.pop(0)
-        if sent:
-            call.pack()
-        call.fail(code, "lost")
-
-    def close(self, reason: str) -> None:
-        self.closed = reason
-        while self.calls:
-            self.calls.pop(0).fail(ERROR_CONNECTION, reason)
-
-
-class Play:
-    """A cluster upstream before fake nodes, on a clock by hand."""
-
-    def __init__(self, loop: Any) -> None:
-        self.loop = loop
-        self.links: dict[int, FakeLink] = {}
-        FakeLink.by_port = self.links
-        options = UpstreamOptions(max_waiting_requests=20)
-        self.upstream = ClusterUpstream(loop, Target(mode="cluster", addresses=(SEED,)), options)
-
-    def learn(self, reply: Any = SLOTS) -> None:
-        """Answer the question for the topology, whoever was asked."""
-        self.turn(150)
-        next(link for link in self.links.values() if link.questions).questions.pop(0).succeed(reply)
-
-    def turn(self, milliseconds: float = 1) -> None:
-        deferred, self.loop.deferred = self.loop.deferred, []
-        for callback in deferred:
-            callback()
-        self.loop.pass_time(milliseconds)
-
-    def asks_for_topology(self) -> bool:
-        self.turn(150)
-        return any(link.questions for link in self.links.values())
-
-    def submit(self, *arguments: bytes, **options: Any) -> Recorded:
-        call = Recorded(*arguments, **options)
-        self.upstream.submit(call)
-        return call
-
-    @property
-    def a(self) -> FakeLink:
-        return self.links[1]
-
-    @property
-    def b(self) -> FakeLink:
-        return self.links[2]
-
-
-@pytest.fixture
-def play(loop: Any, monkeypatch: pytest.MonkeyPatch) -> Play:
-    monkeypatch.setattr(node_module, "StandaloneUpstream", FakeLink)
-    return Play(loop)
-
-
-@pytest.fixture
-def started(play: Play) -> Play:
-    """One that knows its topology, and has talked to both primaries."""
-    first = [play.submit(b"GET", key) for key in (AT_A, AT_B)]
-    play.learn()
-    for link in (play.a, play.b):
-        link.answer(b"v")
-    assert [call.outcome for call in first] == [b"v", b"v"]
-    return play
 
 
 def test_calls_wait_for_the_topology_and_keep_their_order(play: Play) -> None:

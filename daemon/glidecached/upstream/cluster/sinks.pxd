@@ -1,0 +1,24 @@
+from libc.stdint cimport int64_t
+
+from glidecached.upstream.call cimport Call
+
+
+cdef class Sink:
+    cpdef bint is_wanted(self, int64_t now_ns) except -1
+    cpdef object abandon(self)
+    cpdef object take(self, Py_ssize_t place, object reply)
+    cpdef object fail(self, Py_ssize_t place, int code, str message)
+
+
+cdef class Whole(Sink):
+    cdef Call call
+    cdef bint over
+
+
+cdef class Gathering(Sink):
+    cdef list addresses
+    cdef object combine
+    cdef Sink parent
+    cdef Py_ssize_t place
+    cdef list replies
+    cdef Py_ssize_t left

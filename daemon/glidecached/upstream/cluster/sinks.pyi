@@ -1,0 +1,39 @@
+"""Where legs' replies go: straight to a client's call, or into a collection until all of them have come."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from glidecached.upstream.call import Call
+from glidecached.upstream.cluster.combine import Combine
+from glidecached.upstream.cluster.routing import Part
+
+class Sink:
+    """Whoever waits for legs' replies; subclasses say who. For the loop's thread."""
+
+    def is_wanted(self, now_ns: int) -> bool:
+        """Whether somebody still waits."""
+
+    def abandon(self) -> None:
+        """A leg was not sent, because nobody wants the reply any more."""
+
+    def take(self, place: int, reply: Any) -> None:
+        """The reply to the leg of that place."""
+
+    def fail(self, place: int, code: int, message: str) -> None:
+        """The leg of that place will have no reply."""
+
+class Whole(Sink):
+    """A call that waits for one reply. The first outcome counts: it may be the parent of several legs."""
+
+    def __init__(self, call: Call) -> None: ...
+
+class Gathering(Sink):
+    """The parts of one command; when the last reply has come they become one, for `parent`.
+
+    A part that fails fails all of it, unless other nodes may still know the answer.
+    """
+
+    def __init__(self, parts: Sequence[Part], combine: Combine, parent: Sink, place: int) -> None: ...
+
+def in_a_list(addresses: Sequence[Any], replies: Sequence[Any]) -> Any:
+    """What a pipeline answers: all replies, errors among them."""

@@ -1,0 +1,84 @@
+# cython: freethreading_compatible=True
+"""Where legs' replies go (see sinks.pyi)."""
+
+from libc.stdint cimport int64_t
+
+from glidecached.upstream.call cimport Call
+
+from glidecache_shared.protocol import ReplyError
+from glidecached.upstream.cluster.combine import TOLERANT
+
+
+cdef class Sink:
+    cpdef bint is_wanted(self, int64_t now_ns) except -1:
+        raise NotImplementedError
+
+    cpdef object abandon(self):
+        raise NotImplementedError
+
+    cpdef object take(self, Py_ssize_t place, object reply):
+        raise NotImplementedError
+
+    cpdef object fail(self, Py_ssize_t place, int code, str message):
+        raise NotImplementedError
+
+
+cdef class Whole(Sink):
+    def __init__(self, Call call not None):
+        self.call = call
+
+    cpdef bint is_wanted(self, int64_t now_ns) except -1:
+        return not self.over and self.call.is_wanted(now_ns)
+
+    cpdef object abandon(self):
+        if not self.over:
+            self.over = True
+            self.call.abandon()
+
+    cpdef object take(self, Py_ssize_t place, object reply):
+        if not self.over:
+            self.over = True
+            self.call.succeed(reply)
+
+    cpdef object fail(self, Py_ssize_t place, int code, str message):
+        if not self.over:
+            self.over = True
+            self.call.fail(code, message)
+
+
+cdef class Gathering(Sink):
+    def __init__(self, parts, combine, Sink parent not None, Py_ssize_t place):
+        self.addresses = [None if isinstance(part.where, int) else part.where for part in parts]
+        self.combine = combine
+        self.parent = parent
+        self.place = place
+        self.replies = [None] * len(parts)
+        self.left = len(parts)
+
+    cpdef bint is_wanted(self, int64_t now_ns) except -1:
+        return self.parent.is_wanted(now_ns)
+
+    cpdef object abandon(self):
+        # Without one part there is no whole.
+        self.parent.abandon()
+
+    cpdef object take(self, Py_ssize_t place, object reply):
+        self.replies[place] = reply
+        self.left -= 1
+        if self.left:
+            return
+        try:
+            whole = self.combine(self.addresses, self.replies)
+        except (TypeError, ValueError) as error:
+            whole = ReplyError(f"ERR the nodes' replies do not go together: {error}")
+        self.parent.take(self.place, whole)
+
+    cpdef object fail(self, Py_ssize_t place, int code, str message):
+        if self.combine in TOLERANT:
+            self.take(place, ReplyError(message))
+        else:
+            self.parent.fail(self.place, code, message)
+
+
+def in_a_list(addresses, replies):
+    return list(replies)

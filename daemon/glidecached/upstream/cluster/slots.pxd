@@ -1,0 +1,1 @@
+cpdef int key_slot(bytes key) except -1

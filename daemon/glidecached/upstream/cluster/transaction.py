@@ -1,0 +1,55 @@
+"""Transactions on their way to one node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import ReplyError
+from glidecached.upstream.cluster.leg import Leg
+
+if TYPE_CHECKING:
+    from glidecached.upstream.call import BatchCall
+    from glidecached.upstream.cluster.leg import Journeys
+    from glidecached.upstream.cluster.routing import Part
+
+
+class TransactionLeg(Leg):
+    """One transaction, whole. If a redirection kept any of it from running, none of it ran, and all of it goes on."""
+
+    __slots__ = ("_call", "_replies")
+
+    def __init__(self, journeys: Journeys, part: Part, call: BatchCall) -> None:
+        super().__init__(journeys, part, call.deadline_ns, resendable=call.repeatable, blocking=False)
+        self._call = call
+        self._replies: list[Any] = []
+
+    def is_wanted(self, now_ns: int) -> bool:
+        """`Call`: as the client's call says."""
+        return self._call.is_wanted(now_ns)
+
+    def _pack(self) -> bytes:
+        self._replies = []
+        return self._call.pack()
+
+    def _receive(self, reply: Any) -> bool:
+        replies = self._replies
+        replies.append(reply)
+        if len(replies) < len(self._call.commands) + 2:
+            return False
+        if isinstance(reply, ReplyError) and self._follow(replies):
+            return True
+        self._end()
+        for each in replies:
+            self._call.receive(each)
+        return True
+
+    def _abandon(self) -> None:
+        self._call.abandon()
+
+    def _give_up(self, code: int, message: str) -> None:
+        self._call.fail(code, message)
+
+    def _follow(self, replies: list[Any]) -> bool:
+        """EXEC was refused: redirected itself, or because one of the commands was."""
+        errors = [str(reply) for reply in (replies[-1], *replies[1:-1]) if isinstance(reply, ReplyError)]
+        return any(self._journeys.redirected(self, error) for error in errors)

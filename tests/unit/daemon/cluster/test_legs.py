@@ -1,0 +1,230 @@
+"""Legs, sinks and the counts that they keep: whatever happens on the way, one outcome and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ReplyError
+from glidecached.upstream.cluster.leg import CommandLeg, Leg
+from glidecached.upstream.cluster.replica_reads import Freshness
+from glidecached.upstream.cluster.route import SlotRoute
+from glidecached.upstream.cluster.routing import Part
+from glidecached.upstream.cluster.sinks import Gathering, Sink, Whole, in_a_list
+from support.fake_cluster import AT_A, AT_B, FakeLink, Play, Recorded
+
+FAR_NS = 2**62
+
+
+class Listener(Sink):
+    """A sink of Python's: what compiled legs call reaches it."""
+
+    def __init__(self, *, wanted: bool = True) -> None:
+        self.wanted = wanted
+        self.heard: list[Any] = []
+
+    def is_wanted(self, now_ns: int) -> bool:
+        return self.wanted and now_ns < FAR_NS
+
+    def abandon(self) -> None:
+        self.heard.append("abandoned")
+
+    def take(self, place: int, reply: Any) -> None:
+        self.heard.append((place, reply))
+
+    def fail(self, place: int, code: int, message: str) -> None:
+        self.heard.append((place, code, message))
+
+
+class Failing(Recorded):
+    """A call whose reply cannot be handed on."""
+
+    def succeed(self, reply: Any) -> None:
+        super().succeed(reply)
+        message = "no room for a reply"
+        raise RuntimeError(message)
+
+
+def leg_of(play: Play, sink: Sink, *, place: int = 0, where: Any = 5061) -> CommandLeg:
+    play.upstream._journeys.open += 1
+    return CommandLeg(
+        play.upstream._journeys,
+        Part([b"GET", AT_A], where),
+        sink,
+        place,
+        FAR_NS,
+        resendable=False,
+        blocking=False,
+    )
+
+
+def open_counts(play: Play) -> list[int]:
+    return [play.upstream._journeys.open, *(node.open for node in play.upstream._nodes)]
+
+
+def test_straight_and_planned_calls_are_counted_alike(started: Play) -> None:
+    before = started.upstream._submitted
+    routed = Recorded(b"GET", AT_A)
+    routed.route = SlotRoute(5061, replica=False)
+    started.upstream.submit(routed)
+    fresh = Recorded(b"GET", AT_B)
+    started.upstream.submit_read(fresh, 1, primary_too=False)
+    calls = [started.submit(b"GET", AT_A), started.submit(b"MGET", AT_A, AT_B), routed, fresh]
+    assert started.upstream._submitted == before + 4
+    assert started.upstream._journeys.open == 5
+    assert [len(link.calls) for link in (started.a, started.b)] == [3, 2]
+    started.a.answer(b"1")
+    started.a.answer(b"2")
+    started.a.answer([b"3"])
+    started.b.answer(b"4")
+    started.b.answer([b"5"])
+    assert [call.outcome for call in calls] == [b"2", [b"3", b"5"], b"1", b"4"]
+    assert not any(open_counts(started))
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda link: link.answer(b"v"),
+        lambda link: link.answer(ReplyError("ERR wrong")),
+        lambda link: link.answer(ReplyError("MOVED 5061 10.0.0.1:2")),
+        lambda link: link.answer(ReplyError("ASK 5061 10.0.0.1:2")),
+        lambda link: link.answer(ReplyError("TRYAGAIN later")),
+        lambda link: link.lose(sent=True),
+        lambda link: link.lose(sent=False),
+        lambda link: link.calls.pop(0).abandon(),
+    ],
+    ids=["value", "error", "moved", "asked", "later", "lost", "never sent", "unwanted"],
+)
+def test_whatever_happens_all_counts_come_back(started: Play, way: Any) -> None:
+    call = started.submit(b"SET", AT_A, b"v")
+    assert open_counts(started).count(1) == 2, "one leg, at one node"
+    way(started.a)
+    started.turn(500)
+    for link in (started.a, started.b):
+        while link.calls:
+            link.answer(*[b"OK"] * (2 if getattr(link.calls[0], "asking", False) else 1))
+    assert call.outcome != "none yet"
+    assert not any(open_counts(started))
+    assert not started.upstream.busy
+
+
+def test_a_reply_that_cannot_be_handed_on_ends_its_leg(started: Play) -> None:
+    call = Failing(b"GET", AT_A)
+    started.upstream.submit(call)
+    with pytest.raises(RuntimeError, match="no room"):
+        started.a.answer(b"v")
+    assert call.outcome == b"v"
+    assert not any(open_counts(started))
+
+
+def test_legs_speak_to_sinks_of_python(started: Play) -> None:
+    wanted, unwanted = Listener(), Listener(wanted=False)
+    legs = [leg_of(started, wanted, place=place) for place in range(3)]
+    assert [leg.is_wanted(1) for leg in legs] == [True] * 3
+    assert not leg_of(started, unwanted).is_wanted(1)
+    for leg in legs:
+        started.upstream._journeys.send(leg)
+    started.a.answer(b"v")
+    started.a.lose(sent=True)
+    started.a.calls.pop(0).abandon()
+    assert wanted.heard == [(0, b"v"), (1, ERROR_CONNECTION, "lost"), "abandoned"]
+
+
+def test_a_leg_goes_where_it_is_told(started: Play) -> None:
+    sinks = [Listener() for _ in range(4)]
+    legs = [
+        leg_of(started, sink, where=where)
+        for sink, where in zip(sinks, (5061, 5061, 12182, None), strict=True)
+    ]
+    legs[1].replica = True
+    legs[2].freshness = Freshness(0, primary_too=False)
+    for leg in legs:
+        started.upstream._journeys.send(leg)
+    replica = started.links[3]
+    assert replica.answer(b"OK", b"from the replica").startswith(b"*1\r\n$8\r\nREADONLY")
+    assert sinks[1].heard == [(0, b"from the replica")]
+    assert legs[0] in started.a.calls
+    assert legs[2] in started.b.calls, "the primary answers where there is no replica"
+    assert legs[3] in (started.a.calls + started.b.calls)
+
+
+def test_the_first_outcome_counts() -> None:
+    call = Recorded(b"GET", AT_A)
+    whole = Whole(call)
+    assert whole.is_wanted(1)
+    whole.fail(0, ERROR_REQUEST, "no")
+    whole.take(1, b"v")
+    whole.abandon()
+    assert call.outcome == (ERROR_REQUEST, "no")
+    assert not whole.is_wanted(1)
+
+
+def test_parts_that_do_not_go_together_are_an_error() -> None:
+    listener = Listener()
+    parts = [Part([b"GET", AT_A], 1), Part([b"GET", AT_B], 2)]
+    gathering = Gathering(parts, lambda _addresses, replies: sum(replies), listener, 7)
+    for place, reply in enumerate((1, b"x")):
+        gathering.take(place, reply)
+    ((place, error),) = listener.heard
+    assert place == 7
+    assert isinstance(error, ReplyError)
+    assert "do not go together" in str(error)
+
+
+def test_a_place_beyond_the_parts_is_refused() -> None:
+    gathering = Gathering([Part([b"GET", AT_A], 1)], in_a_list, Listener(), 0)
+    with pytest.raises(IndexError):
+        gathering.take(1, b"v")
+
+
+@pytest.mark.parametrize("wrong", [None, "a call", object()])
+def test_wrong_types_are_refused(started: Play, wrong: Any) -> None:
+    journeys: Any = started.upstream._journeys
+    part = Part([b"GET", AT_A], 5061)
+    for make in (
+        lambda: started.upstream.submit(wrong),
+        lambda: Whole(wrong),
+        lambda: Gathering([part], in_a_list, wrong, 0),
+        lambda: Leg(wrong, part, FAR_NS, resendable=False, blocking=False),
+        lambda: CommandLeg(wrong, part, Listener(), 0, FAR_NS, resendable=False, blocking=False),
+        lambda: CommandLeg(journeys, part, wrong, 0, FAR_NS, resendable=False, blocking=False),
+        lambda: journeys.send(wrong),
+    ):
+        with pytest.raises(TypeError):
+            make()
+
+
+def test_what_subclasses_have_to_say_is_asked_for(started: Play) -> None:
+    leg = Leg(started.upstream._journeys, Part([b"GET"], None), FAR_NS, resendable=False, blocking=False)
+    for ask in (
+        leg.pack,
+        lambda: leg.receive(b"v"),
+        lambda: Sink().is_wanted(0),
+        lambda: Sink().take(0, b"v"),
+    ):
+        with pytest.raises(NotImplementedError):
+            ask()
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_nothing_keeps_calls_that_are_over_or_forgotten(started: Play, answered: bool) -> None:
+    call = started.submit(b"GET", AT_A)
+    left = weakref.ref(call)
+    if answered:
+        started.a.answer(b"v")
+        assert call.outcome == b"v"
+    else:
+        # What is open goes with its upstream, round as it is: legs know their nodes, nodes their legs.
+        upstream = weakref.ref(started.upstream)
+        FakeLink.by_port = {}
+        started.loop.forget()
+        vars(started).clear()
+        gc.collect()
+        assert upstream() is None
+    del call
+    gc.collect()
+    assert left() is None
