@@ -151,19 +151,22 @@ def _several(arguments: Sequence[bytes], nodes: Sequence[Address], policy: Combi
 
 def _split(arguments: Sequence[bytes], step: int) -> Plan:
     """One command per slot: a server takes keys of several slots in no command, not even if it serves them all."""
+    name = arguments[0]
+    commands: dict[int, list[bytes]] = {}
     places: dict[int, list[int]] = {}
     for place in range(1, len(arguments), step):
-        places.setdefault(key_slot(arguments[place]), []).append(place)
-    name = arguments[0]
-    if len(places) == 1:
-        return Plan([Part(arguments, next(iter(places)))])
+        slot = key_slot(arguments[place])
+        if slot not in commands:
+            commands[slot] = [name]
+            places[slot] = []
+        commands[slot] += arguments[place : place + step]
+        places[slot].append(place)
+    if len(commands) == 1:
+        return Plan([Part(arguments, next(iter(commands)))])
     if len(arguments) % step != 1 % step:
         message = f"ERR wrong number of arguments for '{name.decode(errors='replace').lower()}' command"
         raise RoutingError(message)
-    parts = [
-        Part([name, *(each for place in group for each in arguments[place : place + step])], slot)
-        for slot, group in places.items()
-    ]
+    parts = [Part(command, slot) for slot, command in commands.items()]
     upper = name.upper()
     if upper == b"MGET":
         return Plan(parts, _in_order(list(places.values()), len(arguments) - 1))
