@@ -56,7 +56,10 @@ class FakeLink:
     by_port: dict[int, FakeLink]
 
     def __init__(self, _loop: object, target: Target, _options: object, _tally: object) -> None:
+        self.address = target.addresses[0]
         self.connected = True
+        self.connections_made = 1
+        self.silent_ms = 0.0
         self.last_error = None
         self.proved = True
         self.sessions = 0

@@ -135,32 +135,41 @@ def test_legs_speak_to_sinks_of_python(started: Play) -> None:
 
 
 def test_a_leg_goes_where_it_is_told(started: Play) -> None:
-    sinks = [Listener() for _ in range(4)]
-    legs = [
-        leg_of(started, sink, where=where)
-        for sink, where in zip(sinks, (5061, 5061, 12182, None), strict=True)
-    ]
+    sinks = [Listener() for _ in range(5)]
+    places = (5061, 5061, 5061, 12182, None)
+    legs = [leg_of(started, sink, where=where) for sink, where in zip(sinks, places, strict=True)]
     legs[1].replica = True
-    legs[2].freshness = Freshness(0, primary_too=False)
+    legs[2].freshness = legs[3].freshness = Freshness(0, primary_too=False)
     for leg in legs:
         started.upstream._journeys.send(leg)
     replica = started.links[3]
-    assert replica.answer(b"OK", b"from the replica").startswith(b"*1\r\n$8\r\nREADONLY")
-    assert sinks[1].heard == [(0, b"from the replica")]
+    for sink in sinks[1:3]:
+        assert replica.answer(b"OK", b"from the replica").startswith(b"*1\r\n$8\r\nREADONLY")
+        assert sink.heard == [(0, b"from the replica")]
     assert legs[0] in started.a.calls
-    assert legs[2] in started.b.calls, "the primary answers where there is no replica"
-    assert legs[3] in (started.a.calls + started.b.calls)
+    assert legs[3] in started.b.calls, "the primary answers where there is no replica"
+    assert legs[4] in (started.a.calls + started.b.calls)
 
 
-def test_the_first_outcome_counts() -> None:
+@pytest.mark.parametrize(
+    ("first", "outcome"),
+    [
+        (lambda whole: whole.take(0, b"v"), b"v"),
+        (lambda whole: whole.fail(0, ERROR_REQUEST, "no"), (ERROR_REQUEST, "no")),
+        (lambda whole: whole.abandon(), "abandoned"),
+    ],
+    ids=["value", "failure", "abandoned"],
+)
+def test_the_first_outcome_counts(first: Any, outcome: Any) -> None:
     call = Recorded(b"GET", AT_A)
     whole = Whole(call)
     assert whole.is_wanted(1)
-    whole.fail(0, ERROR_REQUEST, "no")
-    whole.take(1, b"v")
-    whole.abandon()
-    assert call.outcome == (ERROR_REQUEST, "no")
+    first(whole)
     assert not whole.is_wanted(1)
+    whole.take(1, b"later")
+    whole.fail(1, ERROR_CONNECTION, "later")
+    whole.abandon()
+    assert call.outcome == outcome
 
 
 def test_parts_that_do_not_go_together_are_an_error() -> None:
