@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
 from glidecached.attached import AttachedProcesses
+from glidecached.counted import counted
 from glidecached.deadlines import Deadlines
 from glidecached.front.front import Front
 from glidecached.front.router import RouterSocket
@@ -237,8 +238,8 @@ class Server:
         upstreams = self._upstreams.stats()
         connected = sum(upstream["connected_to"] is not None for upstream in upstreams)
         return (
-            f"{len(self._pools)} caches, {connected} of {len(upstreams)} upstreams connected, "
-            f"{len(self._sessions)} sessions"
+            f"{counted(len(self._pools), 'cache')}, {connected} of {counted(len(upstreams), 'upstream')} connected, "
+            f"{counted(len(self._sessions), 'session')}"
         )
 
     def _stop(self, number: int) -> None:
@@ -267,7 +268,7 @@ class Server:
             self._loop.stop()
         elif time.monotonic_ns() >= until_ns:
             logger.warning(
-                "%d requests were still open when the time to stop had come", self._front.open_requests
+                "%s still open when the time to stop had come", counted(self._front.open_requests, "request")
             )
             self._loop.stop()
         else:

@@ -356,7 +356,7 @@ def test_clients_own_addresses_may_be_forbidden(
     named = attach(connect, reloadable)
     assert own.get(KEYS[1]) is not None
     reloadable.tables["daemon"] = {"allow_adhoc_upstreams": False}
-    assert "1 clients have to attach again" in reloadable.reload()
+    assert "1 client must attach again" in reloadable.reload()
     with pytest.raises(ConfigurationError, match="allow_adhoc_upstreams"):
         own.get(KEYS[2])
     assert named.get(KEYS[2]) is not None

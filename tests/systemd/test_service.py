@@ -52,7 +52,7 @@ def wait_for_return(machine: Machine, before: str) -> None:
 
 def test_active_means_that_it_answers_and_knows_its_upstreams(started: Machine) -> None:
     assert "answers" in started.run(GLIDECACHE, "ping")
-    assert started.property(UNIT, "StatusText") == "1 caches, 1 of 1 upstreams connected, 0 sessions"
+    assert started.property(UNIT, "StatusText") == "1 cache, 1 of 1 upstream connected, 0 sessions"
 
 
 def test_the_first_attempt_may_fail(service: Machine) -> None:
@@ -60,7 +60,7 @@ def test_the_first_attempt_may_fail(service: Machine) -> None:
     service.write(CONFIGURATION, unreachable)
     since = service.now()
     service.run("systemctl", "start", UNIT)
-    assert service.property(UNIT, "StatusText") == "0 caches, 0 of 1 upstreams connected, 0 sessions"
+    assert service.property(UNIT, "StatusText") == "0 caches, 0 of 1 upstream connected, 0 sessions"
     told = [
         (int(entry["PRIORITY"]), entry["MESSAGE"])
         for entry in service.journal(UNIT, since)
@@ -75,11 +75,11 @@ def test_the_first_attempt_may_fail(service: Machine) -> None:
 def test_an_upstream_that_comes_later_is_found_without_a_client(service: Machine, valkey: Valkey) -> None:
     service.write(CONFIGURATION, TABLES.replace("6379", "6380"))
     service.run("systemctl", "start", UNIT)
-    assert "0 of 1 upstreams" in service.property(UNIT, "StatusText")
+    assert "0 of 1 upstream " in service.property(UNIT, "StatusText")
     service.run("systemd-run", "--quiet", "--unit=late", valkey.binary, "--port", "6380", "--save", "")
     try:
         wait_until(
-            lambda: "1 of 1 upstreams" in service.property(UNIT, "StatusText"), "it is found", RETURN_SECONDS
+            lambda: "1 of 1 upstream " in service.property(UNIT, "StatusText"), "it is found", RETURN_SECONDS
         )
     finally:
         service.run("systemctl", "stop", "late")
@@ -256,6 +256,6 @@ def test_a_password_comes_by_credential(service: Machine, valkey: Valkey) -> Non
     service.write(CONFIGURATION, TABLES.replace("[caches.", f"{credential}[caches.", 1))
     since = service.now()
     service.run("systemctl", "start", UNIT)
-    assert service.property(UNIT, "StatusText") == "1 caches, 1 of 1 upstreams connected, 0 sessions"
+    assert service.property(UNIT, "StatusText") == "1 cache, 1 of 1 upstream connected, 0 sessions"
     assert "user=app" in valkey.command("CLIENT", "LIST")
     assert not any("correct-horse" in str(entry) for entry in service.journal(UNIT, since))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glidecached.cli import units
 from glidecached.cli.latencies import percentile_us
 from glidecached.cli.table import table
+from glidecached.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +82,7 @@ def _daemon(daemon: dict[str, Any]) -> Iterator[str]:
         f"glidecached {daemon['version']}, pid {daemon['pid']}, up {units.duration(daemon['uptime_seconds'])}"
     )
     yield (
-        f"  {daemon['sessions']:,} sessions, {daemon['accepted_requests']:,} requests accepted, "
+        f"  {counted(daemon['sessions'], 'session')}, {counted(daemon['accepted_requests'], 'request')} accepted, "
         f"{daemon['open_requests']:,} open; refused: {refused or 'none'}"
     )
 

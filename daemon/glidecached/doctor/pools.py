@@ -6,6 +6,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from glidecached.cli.units import printable
+from glidecached.counted import counted
 from glidecached.doctor.finding import fail, ok, skipped, warn
 from glidecached.pools.leftovers import POOL_SUFFIXES
 
@@ -82,7 +83,7 @@ def check_orphans(patient: Patient) -> Iterator[Finding]:
         advice = "restart the daemon, which removes them; or rm them if they are yours"
         yield warn("orphaned files", f"{patient.pool_dir}: {_some(orphans)}", advice)
     else:
-        yield ok("orphaned files", f"none among {len(found)} pool files")
+        yield ok("orphaned files", f"none among {counted(len(found), 'pool file')}")
 
 
 def check_entries(patient: Patient) -> Iterator[Finding]:
@@ -115,7 +116,9 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
                 "use the same version of glidecached for command and daemon, in one time namespace",
             )
         else:
-            unsettled = f"; {found.unsettled} chains were changing all the while" if found.unsettled else ""
+            unsettled = (
+                f"; changing all the while: {counted(found.unsettled, 'chain')}" if found.unsettled else ""
+            )
             if found.damaged:
                 seen = f"{label}: {found.damaged} damaged, {found.sound} sound{unsettled}"
                 name = printable(cache["name"] or cache["id"])

@@ -13,6 +13,7 @@ from glidecache_shared.protocol import (
     ERROR_PROTOCOL,
     PROTOCOL_VERSION,
 )
+from glidecached.counted import counted
 from glidecached.front.front import MalformedError
 from glidecached.operations.arguments import need, need_fields
 from glidecached.pools.origin import PoolKey
@@ -130,5 +131,5 @@ class AdminOperations:
 
 
 def _flushed(request: Request, label: str, removed: int) -> None:
-    logger.info("uid %d flushed cache %s: %d entries", request.peer.uid, label, removed)
+    logger.info("uid %d flushed cache %s: %s", request.peer.uid, label, counted(removed, "entry", "entries"))
     request.reply(removed)

@@ -13,6 +13,7 @@ from glidecache_shared import lease
 from glidecache_shared.pool.errors import TakeOverError
 from glidecache_shared.pool.generation import retire_file
 from glidecache_shared.pool.store import PoolStore
+from glidecached.counted import counted
 from glidecached.pools.origin import PoolKey, PoolOrigin, decode_origin
 
 if TYPE_CHECKING:
@@ -137,9 +138,9 @@ def take_over(
         return None
     recovery = store.recovery
     logger.info(
-        "%s taken over: %d entries (%s) in %.0f ms",
+        "%s taken over: %s (%s) in %.0f ms",
         wanted.key,
-        store.metrics().entry_count,
+        counted(store.metrics().entry_count, "entry", "entries"),
         "sealed" if recovery is None or recovery.clean else f"verified, {recovery.dropped} dropped",
         (time.monotonic_ns() - started_ns) / 1e6,
     )

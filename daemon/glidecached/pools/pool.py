@@ -186,6 +186,7 @@ class Pool(PoolEntries):
         self._describe()
         if self.shuts_out or settings != self.settings:
             self._renewal = Renewal(
+                self.key,
                 self._store,
                 self._directory,
                 self.file_id,

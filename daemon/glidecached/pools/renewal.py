@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from glidecache_shared.pool.succession import Succession
+from glidecached.counted import counted
 from glidecached.pools.permissions import PRIVATE_MODE, permit
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from glidecache_shared.pool.settings import StoreSettings
     from glidecache_shared.pool.store import PoolStore
     from glidecached.access import Access
+    from glidecached.pools.origin import PoolKey
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ class Renewal:
 
     def __init__(
         self,
+        key: PoolKey,
         store: PoolStore,
         directory: Path,
         file_id: str,
@@ -40,6 +43,7 @@ class Renewal:
         access: Access,
     ) -> None:
         """`making`: what `PoolStore.create` is given. `access`: who may open the new files."""
+        self._key = key
         self._store = store
         self._started_ns = time.monotonic_ns()
         self._succession = Succession(
@@ -71,9 +75,10 @@ class Renewal:
         store = self._succession.finish()
         now_ns = time.monotonic_ns()
         logger.info(
-            "generation %d of %d entries follows generation %d after %.0f ms, the last %.1f ms of them in one piece",
+            "%s: generation %d of %s follows generation %d after %.0f ms, the last %.1f ms of them in one piece",
+            self._key,
             store.generation,
-            store.metrics().entry_count,
+            counted(store.metrics().entry_count, "entry", "entries"),
             self._store.generation,
             (now_ns - self._started_ns) / 1e6,
             (now_ns - whole_ns) / 1e6,

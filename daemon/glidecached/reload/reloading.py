@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glidecached.config.load import ConfigError
+from glidecached.counted import counted
 from glidecached.pools.configured import configured_caches
 
 if TYPE_CHECKING:
@@ -132,7 +133,10 @@ class Reloading:
         logging.getLogger().setLevel(min(levels))
         _tell(source, plan)
         if failed:
-            logger.error("not reloaded: %d parts, as told above; restart the daemon to have them", failed)
+            logger.error(
+                "not reloaded: %s, as told above; restart the daemon to have all of it",
+                counted(failed, "part"),
+            )
         logging.getLogger().setLevel(levels[1])
 
     def _finish(self) -> None:
@@ -220,7 +224,7 @@ class Reloading:
 
         ended = self._parts.sessions.end(concerned)
         if ended:
-            logger.info("%d clients have to attach again, because who may do so has changed", ended)
+            logger.info("%s must attach again, because who may do so has changed", counted(ended, "client"))
 
     def _changes_of_caches(self, config: Config) -> Iterator[Callable[[], object]]:
         """Smaller ones first: what they give back may be needed by others."""
@@ -249,7 +253,9 @@ def _refuse(source: Source, faults: list[str]) -> None:
     for fault in faults:
         _say(logging.ERROR, f"not reloaded: {fault}")
     logger.error(
-        "not reloaded: %d faults in %s; the configuration of before stays in force", len(faults), source.path
+        "not reloaded: %s in %s; the configuration of before stays in force",
+        counted(len(faults), "fault"),
+        source.path,
     )
 
 

@@ -61,7 +61,7 @@ def test_admins_flush_and_drop(
     admin.drop(drop, ["catalog"])
     assert requests.value(drop) is None
     assert len(registry) == 0
-    assert f"uid {uid} flushed cache catalog: 1 entries" in caplog.messages
+    assert f"uid {uid} flushed cache catalog: 1 entry" in caplog.messages
     assert f"uid {uid} dropped cache catalog" in caplog.messages
 
 

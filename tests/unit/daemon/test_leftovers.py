@@ -178,7 +178,7 @@ def test_a_killed_daemons_pools_are_gone_on_with(
     pool.store(b"k", STRING, b"v", 9)
     second = start()  # the first one just never came to an end
     assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
-    assert "taken over: 1 entries (verified, 0 dropped)" in caplog.text
+    assert "taken over: 1 entry (verified, 0 dropped)" in caplog.text
     pool._store.close()
     pool.ended = True
 

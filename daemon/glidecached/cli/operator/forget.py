@@ -10,6 +10,7 @@ from glidecache_shared import protocol
 from glidecached.cli import units
 from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.operator.asking import fail, linked, runtime_dir_option
+from glidecached.counted import counted
 
 _FLUSH_TIMEOUT_MS = 60_000
 """The daemon takes about a second for a million entries, and longer beside much else."""
@@ -40,7 +41,7 @@ def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
         if not confirmed:
             _confirm(f"Remove all entries of {units.printable(cache)}?")
         removed = link.request(protocol.FLUSH, cache, timeout_ms=_FLUSH_TIMEOUT_MS)
-    click.echo(f"{removed:,} entries removed")
+    click.echo(f"{counted(removed, 'entry', 'entries')} removed")
 
 
 @click.command()

@@ -22,6 +22,7 @@ from glidecached.cli.top.listing import Column, Listing
 from glidecached.cli.top.order import Order, ordered
 from glidecached.cli.top.trends import Trends
 from glidecached.cli.top.watcher import Away, Hottest, Look, Numbers, Watcher
+from glidecached.counted import counted
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -180,7 +181,7 @@ class Top(App[None]):
         line = self.query_one("#daemon", Static)
         line.remove_class("away")
         line.update(
-            f"glidecached {daemon['version']} · pid {daemon['pid']} · {daemon['sessions']:,} sessions · "
+            f"glidecached {daemon['version']} · pid {daemon['pid']} · {counted(daemon['sessions'], 'session')} · "
             f"{refused:,} refused · every {self._interval_s:g} s · up {units.duration(daemon['uptime_seconds'])}"
         )
 

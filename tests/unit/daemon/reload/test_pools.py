@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import tempfile
 from dataclasses import replace
@@ -249,6 +250,7 @@ def other(**changed: Any) -> ConfiguredCache:
 def test_c19_what_one_cache_gives_back_another_may_have_in_the_same_reload(
     registry: PoolRegistry, loop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)
     registry.max_total_cache_kb = 1024 + 64
     registry.changes.configure(other())
     over: list[bool] = []
@@ -265,6 +267,16 @@ def test_c19_what_one_cache_gives_back_another_may_have_in_the_same_reload(
         76,
     ]
     assert caplog.text == ""
+
+
+def test_the_log_says_which_cache_has_a_new_generation(
+    registry: PoolRegistry, loop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    registry.changes.reconfigure(catalog(max_cache_kb=512))
+    settle(registry, loop)
+    (told,) = [message for message in caplog.messages if "follows generation" in message]
+    assert told.startswith("cache 'catalog': generation ")
 
 
 def test_a_cache_that_more_may_use_keeps_its_files(registry: PoolRegistry) -> None:

@@ -91,7 +91,7 @@ def test_a_part_that_fails_keeps_no_other_from_changing(caplog: pytest.LogCaptur
     assert done == ["sessions", "metrics"]
     assert desk.heard == ["reloading", "ready"]
     assert "a part of the reload failed, and the others go on" in caplog.text
-    assert "not reloaded: 3 parts, as told above; restart the daemon to have them" in caplog.text
+    assert "not reloaded: 3 parts, as told above; restart the daemon to have all of it" in caplog.text
 
 
 def test_without_a_thread_to_read_the_file_in_nothing_changes_and_the_next_one_may(
