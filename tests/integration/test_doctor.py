@@ -190,6 +190,23 @@ def test_a_socket_without_a_daemon_is_stale(own_daemon: Daemon) -> None:
     assert only(findings, "daemon")["status"] == "skipped"
 
 
+def test_what_a_stopped_service_has_not_is_no_fault_of_its_file(tmp_path: Path) -> None:
+    """A credential is there while its service runs; where its directories are the file says all the same."""
+    configuration = tmp_path / "glidecached.toml"
+    (tmp_path / "pools").mkdir(mode=0o710)
+    (tmp_path / "pools" / "named-1.1.pool").touch()
+    configuration.write_text(
+        f'[daemon]\nruntime_dir = "{tmp_path}/run"\npool_dir = "{tmp_path}/pools"\n'
+        '[upstreams.default]\naddresses = ["127.0.0.1:6379"]\nusername = "app"\n'
+        'password_file = "/run/credentials/no-such.service/password"\n'
+    )
+    findings = examine("--config", configuration)
+    finding = only(findings, "configuration")
+    assert (finding["status"], finding["advice"]) == ("skipped", "start the service, and run doctor again")
+    assert only(findings, "runtime directory")["seen"] == f"{tmp_path}/run does not exist"
+    assert only(findings, "orphaned files")["seen"].startswith("1 pool file left to the next daemon")
+
+
 def test_a_stopped_daemon_is_told_from_a_dead_one(own_daemon: Daemon) -> None:
     own_daemon.pause()
     findings = examine("--runtime-dir", own_daemon.runtime_dir)
@@ -199,6 +216,8 @@ def test_a_stopped_daemon_is_told_from_a_dead_one(own_daemon: Daemon) -> None:
     assert finding["status"] == "fail"
     assert finding["seen"].startswith(f"pid {own_daemon.pid} is stopped")
     assert finding["advice"].startswith(f"kill -CONT {own_daemon.pid}")
+    for check in ("pool permissions", "orphaned files", "entries"):
+        assert only(findings, check)["seen"] == "the daemon could not be asked"
 
 
 def test_a_listener_that_is_silent_fails_in_bounded_time(tmp_path: Path) -> None:
@@ -282,7 +301,30 @@ def test_a_damaged_entry_is_found_among_sound_ones(used_daemon: Daemon, unique_n
     (finding,) = (one for one in findings["entries"] if unique_name in one["seen"])
     assert finding["status"] == "fail"
     assert finding["seen"] == f"cache {unique_name}: 1 damaged, 2 sound"
-    assert finding["advice"].startswith(f"glidecache flush {unique_name}")
+    assert finding["advice"].startswith(f"glidecache drop {unique_name}")
+
+
+def test_the_advice_for_damage_is_sound_where_chains_lead_nowhere(
+    own_daemon: Daemon, own_valkey: ValkeyServer, connect: Connector, unique_name: str
+) -> None:
+    client = connect(new_cache(name=unique_name), runtime_dir=own_daemon.runtime_dir, upstream="default")
+    for number in range(20):
+        own_valkey.admin.set(f"k{number}", f"{unique_name} {number}".ljust(400))
+        client.get(f"k{number}")
+    (pool,) = own_daemon.pool_dir.glob("*.pool")
+    whole = pool.read_bytes()
+    first, last = whole.index(f"{unique_name} 0 ".encode()), whole.index(f"{unique_name} 19 ".encode())
+    with pool.open("r+b") as file:
+        file.seek(min(first, last))
+        file.write(b"\x7f" * abs(last - first))
+    (finding,) = examine("--runtime-dir", own_daemon.runtime_dir)["entries"]
+    assert "damaged" in finding["seen"]
+    command, name = finding["advice"].partition(";")[0].removeprefix("glidecache ").split()
+    done = CliRunner().invoke(main, [command, "--yes", "--runtime-dir", str(own_daemon.runtime_dir), name])
+    assert done.exit_code == 0, done.output
+    assert client.get("k1") == f"{unique_name} 1".ljust(400).encode()
+    assert own_daemon.running, "it neither follows what is damaged nor goes down with it"
+    assert only(examine("--runtime-dir", own_daemon.runtime_dir), "entries")["status"] == "ok"
 
 
 def test_an_upstream_that_is_down_fails(own_daemon: Daemon, own_valkey: ValkeyServer) -> None:

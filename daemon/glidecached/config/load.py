@@ -31,7 +31,8 @@ _SINGLE = ("daemon", "metrics")
 """Sections that are one table; of the others there is one a name."""
 
 
-_SERVICES_CREDENTIALS = "/run/credentials/"
+SERVICES_CREDENTIALS = "/run/credentials/"
+"""Where systemd puts what a unit's LoadCredential= names, for as long as its service runs."""
 
 _EXPECTED = {
     "tuple_type": "should be an array",
@@ -109,7 +110,7 @@ def _allowed_keys(section: list[str]) -> str:
 
 def _who_brings(path: str) -> str:
     """What to do about a file that is not there, where it is not the operator who puts it there."""
-    if not path.startswith(_SERVICES_CREDENTIALS):
+    if not path.startswith(SERVICES_CREDENTIALS):
         return ""
     name = path.rpartition("/")[2]
     return f"; systemd puts it there while a service runs whose unit has LoadCredential={name}:FILE (systemctl edit)"

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import time
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,13 @@ class Contact:
     pool_files: tuple[str, ...] | None = None
     """Names in the pool directory, read before `stats` were asked for; None where this user may not list it."""
 
+    @property
+    def nobody_is_there(self) -> bool:
+        """Whether no daemon runs: there is no socket, or one on which nobody listens any more."""
+        return isinstance(self.distrust, FileNotFoundError) or isinstance(
+            self.refusal, ConnectionRefusedError
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
@@ -85,8 +93,7 @@ class Patient:
 def gather(runtime_dir: str | None, config_path: Path | None) -> Patient:
     """Look for the daemon, ask it, and read its configuration: the given one, else the one that it was started with."""
     configuration = read_configuration(config_path or _system_config())
-    configured_dir = None if configuration.config is None else configuration.config.daemon.runtime_dir
-    directory = find_runtime_dir(runtime_dir or configured_dir)
+    directory = find_runtime_dir(runtime_dir or _directory_in(configuration, "runtime_dir"))
     distrust = _distrust(directory)
     process, refusal = (None, None) if distrust is not None else _connect(directory)
     if config_path is None and process is not None:
@@ -111,6 +118,16 @@ def read_configuration(path: Path | None) -> Configuration:
         return Configuration(path=path, config=load(path))
     except ConfigError as error:
         return Configuration(path=path, config=None, faults=tuple(error.faults))
+
+
+def _directory_in(configuration: Configuration, key: str) -> str | None:
+    """What the file says, even where the rest of it is wrong."""
+    try:
+        table = {} if configuration.path is None else tomllib.loads(configuration.path.read_text())["daemon"]
+        directory = table.get(key)
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None  # `check_configuration` tells
+    return directory if isinstance(directory, str) and directory.startswith("/") else None
 
 
 def _system_config() -> Path | None:
@@ -153,9 +170,9 @@ def _connect(directory: str) -> tuple[Process | None, OSError | None]:
 
 def _expected_pool_dir(configuration: Configuration, directory: str, process: Process | None) -> Path:
     """What the daemon would choose, where it does not answer."""
-    config = configuration.config
-    if config is not None and config.daemon.pool_dir is not None:
-        return Path(config.daemon.pool_dir)
+    configured = _directory_in(configuration, "pool_dir")
+    if configured is not None:
+        return Path(configured)
     uid = os.geteuid() if process is None else process.uid
     return default_pool_dir(Path(directory), uid)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 5
 _AS_WHO = "run doctor as root or as the daemon's user"
+_NOT_ASKED = "the daemon could not be asked"
 _NOT_TOLD = "the daemon tells root, its own user and admin_users what the files are called"
 
 
@@ -43,7 +44,9 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
                 wrong.append(f"{path.name}: mode {stat.S_IMODE(found.st_mode):04o}")
             elif process is not None and found.st_uid != process.uid:
                 wrong.append(f"{path.name}: owner uid {found.st_uid}")
-    if wrong:
+    if not patient.contact.stats:
+        yield skipped("pool permissions", _NOT_ASKED)
+    elif wrong:
         advice = "glidecache drop the cache: who can write a pool can change what workers read"
         yield fail("pool permissions", _some(wrong), advice)
     elif caches:
@@ -67,9 +70,8 @@ def check_orphans(patient: Patient) -> Iterator[Finding]:
         return
     found = [name for name in contact.pool_files if name.endswith(POOL_SUFFIXES)]
     if not contact.stats:
-        yield skipped(
-            "orphaned files", f"{len(found)} pool files wait for the next daemon, which keeps or removes them"
-        )
+        waiting = f"{counted(len(found), 'pool file')} left to the next daemon, which keeps or removes them"
+        yield skipped("orphaned files", waiting if contact.nobody_is_there else _NOT_ASKED)
         return
     if not _names_are_told(patient):
         yield skipped("orphaned files", _NOT_TOLD, _AS_WHO)
@@ -96,7 +98,7 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
         return
     caches = patient.contact.stats.get("caches", ())
     if not caches:
-        yield skipped("entries", "no cache is in use")
+        yield skipped("entries", "no cache is in use" if patient.contact.stats else _NOT_ASKED)
     elif not _names_are_told(patient):
         yield skipped("entries", _NOT_TOLD, _AS_WHO)
         return
@@ -125,7 +127,8 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
                 yield fail(
                     "entries",
                     seen,
-                    f"glidecache flush {name}; then look for bad memory, or who can write the pool",
+                    # A flush would go through what is damaged; this makes new files.
+                    f"glidecache drop {name}; then look for bad memory, or who can write the pool",
                 )
             else:
                 yield ok("entries", f"{label}: {found.sound} sound{unsettled}")
