@@ -195,6 +195,12 @@ def test_wrong_options_have_a_status_of_their_own(command: str) -> None:
     assert CliRunner().invoke(operator.main, []).exit_code == ExitStatus.USAGE
 
 
+def test_the_list_of_commands_cuts_none_of_their_descriptions() -> None:
+    commands = CliRunner().invoke(operator.main, ["--help"]).output.partition("Commands:")[2]
+    assert len(commands.split("\n")) > len(operator.main.commands)
+    assert "..." not in commands
+
+
 def test_the_statuses_in_the_manuals_are_those_that_there_are() -> None:
     table_rows = re.findall(r"^\| (\d) \|", (ROOT / "docs" / "operator.md").read_text(), re.MULTILINE)
     manual = (ROOT / "man" / "glidecache.1").read_text().partition(".SH EXIT STATUS")[2].partition(".SH")[0]

@@ -27,7 +27,7 @@ _COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Statu
 _INDENT = " " * 9
 
 
-@click.command()
+@click.command(short_help="Look for what is wrong, and say what to do.")
 @click.option(
     "--config",
     "config_path",

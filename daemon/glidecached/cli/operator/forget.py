@@ -31,7 +31,7 @@ def _named(_context: click.Context, _parameter: click.Parameter, name: str) -> s
 _cache_argument = click.argument("cache", callback=_named)
 
 
-@click.command()
+@click.command(short_help="Remove all entries of a cache.")
 @_cache_argument
 @_yes_option
 @runtime_dir_option
@@ -44,7 +44,7 @@ def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
     click.echo(f"{counted(removed, 'entry', 'entries')} removed")
 
 
-@click.command()
+@click.command(short_help="End a cache, its entries and its counters.")
 @_cache_argument
 @_yes_option
 @runtime_dir_option

@@ -10,7 +10,7 @@ from glidecache_shared.runtime_dir import find_runtime_dir
 from glidecached.cli.operator.asking import linked, runtime_dir_option
 
 
-@click.command()
+@click.command(short_help="Watch caches and upstreams live.")
 @click.option(
     "--interval",
     "interval_s",
