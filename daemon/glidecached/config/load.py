@@ -157,7 +157,7 @@ class _Resolver:
                 known = ", ".join(sorted(config.upstreams))
                 self._fault(
                     f"[caches.{cache.name}] upstream = {cache.upstream!r}",
-                    f"there is no such upstream; there are {known}",
+                    f"there is no such upstream; known: {known}",
                 )
             else:
                 self._check_narrows(cache, config.upstreams[cache.upstream])

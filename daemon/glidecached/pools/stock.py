@@ -106,7 +106,7 @@ class PoolStock:
             message = f"{key} cannot be made in {self._directory}: {error}"
             raise CacheRefusedError(message) from error
         self._by_key[key] = pool
-        logger.info("%s made: %d KB, %s", key, settings.max_cache_kb, identity)
+        logger.info("%s is served: %d KB, %s", key, settings.max_cache_kb, identity)
         return pool
 
     def remove(self, key: PoolKey) -> Pool | None:

@@ -94,7 +94,7 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
         ("[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = -1", r"entry_ttl_ms = -1: should be greater than"),
         (
             "[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = 0\nupstream = 'x'",
-            r"\[caches\.c\] upstream = 'x': there is no such upstream; there are default",
+            r"\[caches\.c\] upstream = 'x': there is no such upstream; known: default",
         ),
         (
             "[daemon]\nmax_total_cache_kb = 9\n[caches.c]\nmax_cache_kb = 10\nentry_ttl_ms = 0",
