@@ -247,6 +247,13 @@ def test_a_wrong_configuration_is_not_tried_again(service: Machine) -> None:
     assert int(fault["PRIORITY"]) == ERROR
 
 
+def test_a_crash_of_the_service_starts_no_handler_of_cores(started: Machine) -> None:
+    """With a limit of 0 the kernel starts one, with 1 it does not (core(5)); no soft limit is above the hard one."""
+    limits = started.run("cat", f"/proc/{main_pid(started)}/limits").splitlines()
+    (core,) = [line.split() for line in limits if line.startswith("Max core file size")]
+    assert core[-3:] == ["1", "1", "bytes"]
+
+
 def test_a_password_comes_by_credential(service: Machine, valkey: Valkey) -> None:
     valkey.command("ACL", "SETUSER", "app", "on", ">correct-horse", "allkeys", "allcommands")
     service.write("/etc/glidecached/password", "correct-horse\n", mode=0o600)
