@@ -110,7 +110,7 @@ def ensure_runtime_dir(path: str) -> None:
     own_uid = os.geteuid()
     accepted = (own_uid,) if private else (0, own_uid)
     if found.st_uid not in accepted:
-        right = f"uid {own_uid}" if private else f"uid {own_uid} or root"
+        right = f"uid {own_uid}" if private or own_uid == 0 else f"uid {own_uid} or root"
         message = (
             f"the runtime directory {path} belongs to uid {found.st_uid}; it must belong to {right}: "
             f"choose another one by --runtime-dir or ${ENVIRONMENT_VARIABLE}"

@@ -169,7 +169,7 @@ def test_the_private_fallback_is_no_symbolic_link(tmp_path: Path) -> None:
 def test_the_daemon_refuses_a_strangers_directory(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     os.chown(tmp_path / "run", STRANGER, -1)
-    with pytest.raises(PermissionError, match=f"uid {STRANGER}; it must belong to uid 0"):
+    with pytest.raises(PermissionError, match=f"uid {STRANGER}; it must belong to uid 0: choose"):
         ensure_runtime_dir(str(tmp_path / "run"))
 
 
