@@ -333,28 +333,35 @@ cdef object copy_and_decode(
 
 
 cdef class CachedReads:
-    """Base of the blocking clients: see reader.pyi."""
+    """Base of the blocking clients: see reader.pyi.
+
+    A lookup holds the reader itself: what runs in its middle (a key's own code, a finalizer, a signal's handler, another
+    thread) may have the client use another pool, or none, and the mapping goes with the last reference.
+    """
 
     def get(self, key):
+        cdef PoolReader reader = self._reader
         cdef object value
-        if self._reader is not None:
-            value = self._reader.read(key, GC_KIND_STRING, monotonic_ns())
+        if reader is not None:
+            value = reader.read(key, GC_KIND_STRING, monotonic_ns())
             if value is not None:
                 return value
         return self._read_miss(GC_KIND_STRING, key)
 
     def hgetall(self, key):
+        cdef PoolReader reader = self._reader
         cdef object value
-        if self._reader is not None:
-            value = self._reader.read(key, GC_KIND_HASH, monotonic_ns())
+        if reader is not None:
+            value = reader.read(key, GC_KIND_HASH, monotonic_ns())
             if value is not None:
                 return value
         return self._read_miss(GC_KIND_HASH, key)
 
     def smembers(self, key):
+        cdef PoolReader reader = self._reader
         cdef object value
-        if self._reader is not None:
-            value = self._reader.read(key, GC_KIND_SET, monotonic_ns())
+        if reader is not None:
+            value = reader.read(key, GC_KIND_SET, monotonic_ns())
             if value is not None:
                 return value
         return self._read_miss(GC_KIND_SET, key)

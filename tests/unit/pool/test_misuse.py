@@ -8,17 +8,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from glidecache_shared.kinds import HASH, SET, STRING
 
 if TYPE_CHECKING:
     from unit.pool.conftest import MakeStore
 
 PRELUDE = """
-from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.pool.reader import CachedReads, PoolReader
 from glidecache_shared.pool.store import PoolStore
+"""
+
+CLOSING_KEY = """
+class Key(int):
+    def __repr__(self):
+        client._reader = None
+        return "7"
+
+client = CachedReads()
+client._reader = PoolReader({pool_path!r}, {board_path!r})
+print(client.{method}(Key()), client._reader, {pool_path!r} in open("/proc/self/maps").read())
 """
 
 
@@ -73,6 +87,20 @@ def test_a_reader_whose_making_failed_is_an_error_and_no_crash(make_store: MakeS
     )
     assert finished.returncode == 1
     assert finished.stderr.splitlines()[-1].startswith(("ValueError: ", "TypeError: "))
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "value"),
+    [("get", STRING, b"v"), ("hgetall", HASH, {b"f": b"v"}), ("smembers", SET, {b"m"})],
+)
+def test_a_lookup_whose_key_closes_the_client_goes_on_with_the_pool_that_it_began_with(
+    make_store: MakeStore, method: str, kind: int, value: Any
+) -> None:
+    """The shortest way to it; a finalizer, a signal's handler or another thread can do the same."""
+    store = make_store(now_ns=time.monotonic_ns(), grace_ms=600_000)
+    store.insert(b"7", kind, value, 1)
+    finished = run(CLOSING_KEY.format(pool_path=store.pool_path, board_path=store.board_path, method=method))
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, f"{value} None False\n", "")
 
 
 @pytest.mark.parametrize("which", ["pool", "board"])
