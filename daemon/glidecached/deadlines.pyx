@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Requests by deadline (see deadlines.pyi)."""
 
 from libc.stdint cimport int64_t

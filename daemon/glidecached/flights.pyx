@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Single flight (see flights.pyi)."""
 
 from libc.stdint cimport int64_t

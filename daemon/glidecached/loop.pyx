@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The daemon's event loop (see loop.pyi)."""
 
 import contextlib

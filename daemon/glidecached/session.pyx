@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Sessions (see session.pyi)."""
 
 from collections import OrderedDict

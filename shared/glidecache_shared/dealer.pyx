@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """A DEALER's side of a connection that stands (see dealer.pyi)."""
 
 from cpython.bytes cimport PyBytes_GET_SIZE

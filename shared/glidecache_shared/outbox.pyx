@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """What waits until a socket takes it: parts of messages, which leave as many together as the kernel has room for.
 
 Compiled code on both sides of the control plane uses it (`Dealer`, the daemon's `PeerConnection`); nothing else does.

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """msgpack, as far as nearly every message needs it; what is rare is left to the library (see packing.pyi).
 
 A message is gone through twice: how long it will be, then its bytes, straight into the object that is returned. Only

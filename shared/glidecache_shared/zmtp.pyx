@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """ZeroMQ's wire protocol, as far as one DEALER and one ROUTER on one host need it (see zmtp.pyi).
 
 Source: https://rfc.zeromq.org/spec/23/ (ZMTP 3.0). A peer sends 64 bytes of greeting, then a READY command, then

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """One client's connection (see connection.pyi)."""
 
 import socket

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The way of a message (see front.pyi)."""
 
 import collections

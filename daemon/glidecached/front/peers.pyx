@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Who is asking, and how much (see peers.pyi)."""
 
 from collections import namedtuple

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """One request of a client (see request.pyi)."""
 
 from libc.stdint cimport int64_t

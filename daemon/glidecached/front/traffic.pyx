@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Messages of connected peers in, answers out (see traffic.pyi)."""
 
 import os

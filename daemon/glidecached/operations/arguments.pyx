@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Reading the body of a request (see arguments.pyi)."""
 
 from glidecache_shared.kinds import KIND_NAMES

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Calls made for one request (see calls.pyi)."""
 
 from libc.stdint cimport int64_t

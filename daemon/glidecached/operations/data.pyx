@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """COMMAND, READ, GET_MANY and BATCH (see data.pyi)."""
 
 import functools

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """A pool's entries, as those use them who answer requests (see entries.pyi)."""
 
 import logging

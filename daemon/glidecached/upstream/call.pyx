@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """What is handed to an upstream (see call.pyi)."""
 
 from libc.stdint cimport int64_t, uint8_t

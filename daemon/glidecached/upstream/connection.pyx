@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """One connection to a server (see connection.pyi)."""
 
 import logging

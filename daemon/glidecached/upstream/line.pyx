@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The way of calls to one multiplexed connection (see line.pyi)."""
 
 from collections import deque

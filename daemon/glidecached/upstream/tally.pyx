@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """What an upstream counts over all its connections (see tally.pyi)."""
 
 from libc.stdint cimport int64_t

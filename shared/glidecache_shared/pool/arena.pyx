@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The arena: granules given to entries as chains of extents, and memory given back.
 
 A chain takes the best free run that holds it whole; where there is none, it takes the longest runs until it is complete. As

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The access board from the daemon's side: every access is guarded, because workers could have truncated the file.
 
 A fault reads as zero and is counted; recency is then spoiled for that pool, values never are (architecture decision 12).

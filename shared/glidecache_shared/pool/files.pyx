@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """One generation's two files: made, laid out for the whole bound, removed."""
 
 import os

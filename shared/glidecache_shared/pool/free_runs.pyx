@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Which granules are free: maximal runs in segregated lists by length (as in Masmano et al., "TLSF", 2004).
 
 Lists are exact up to 32 granules, four per power of two beyond. A run's length and list links stand in the free granules

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """One pool generation's life: made or taken over, kept alive by its heartbeat, retired, closed (see generation.pyi).
 
 What is in it, and how entries come and go, is `PoolStore`'s.

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The entries that would leave last: the most accessed ones under LFU, the most recently accessed ones under LRU.
 
 One pass over the access records, in sequence, with a small heap of the best so far; its root is what the next record

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The index, written: linear hashing over buckets of one cache line (Litwin 1980), one bucket at a time.
 
 A chain is a primary bucket and its overflow buckets; its slots are filled from the front, without holes. The primary

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Walking a whole pool and checking that everything in it agrees: for tests and `doctor`.
 
 Each function raises `AssertionError` naming the first contradiction.

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Hits on the board of the generation before, which a reader counts that was in the middle of one when it was retired."""
 
 from libc.stdint cimport uint64_t

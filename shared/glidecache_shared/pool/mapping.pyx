@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Files of a pool in memory: mapped once over their whole bound, given memory piece by piece.
 
 A file has its final length from the start, as one hole; `Region.ensure` puts memory behind the next piece with

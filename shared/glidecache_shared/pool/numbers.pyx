@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Numbers 0 … count − 1, each in use or free, given out lowest first.
 
 Lowest first keeps what is in use together at the start, so that the end of a region can be given back. A bit a number, and a

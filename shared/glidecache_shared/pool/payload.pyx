@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Values as flat payloads, and back (architecture decision 6).
 
 A string is its bytes. A hash is `count`, then the 2 × count lengths of field, value, field, value …, then these

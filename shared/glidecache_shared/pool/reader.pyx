@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The reader: hits straight from shared memory, in the worker (architecture decision 2).
 
 A lookup reads the bucket's version (acquire), walks the chain, checks kind and expiry, copies the payload, fences

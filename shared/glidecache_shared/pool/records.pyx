@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Which access record belongs to which entry, and what the daemon alone needs to know of an entry: 24 bytes each.
 
 Private to the daemon, so no worker can lead it astray: the board says *when* an entry was used, never *where* it is.

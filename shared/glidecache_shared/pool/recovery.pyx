@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """What an earlier daemon left in a pool file: walking its index, keeping what is right, dropping the rest.
 
 A daemon can be killed at any instruction, and then the chain that it was changing is half changed, granules are in no

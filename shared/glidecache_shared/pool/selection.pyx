@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Victims by selection: exact LRU and LFU from records that workers update without telling anyone.
 
 Why it is exact (architecture decision 3). Priorities only grow. A scan fixes a threshold first, then keeps every record

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """What a store is made with, and which of it no pool can have."""
 
 from libc.stdint cimport uint64_t

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """What a daemon keeps for itself of a pool, set down in a file when it stops in order, so that the next need not look for it.
 
 `<id>.<generation>.state`, private to the daemon: a head, a note per access record, a bit per granule, the holes, and a byte per overflow

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The store: the only writer of one pool generation (architecture decision 1).
 
 An insert: make room by the policy, take granules, write the entry where no reader looks, hand its access record over,

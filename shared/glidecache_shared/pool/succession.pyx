@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """A new generation of a pool, filled from the one in use: with another bound, policy or metrics (docs/design/0013-resizing.md).
 
 In steps, between which the old generation is used as ever, by its readers and by the daemon, and knows nothing of this:

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """A store over files that an earlier daemon filled: what a daemon keeps for itself is read or found again (architecture decision 14).
 
 After a stop in order it stands in a state file, and no entry is looked at. Otherwise the whole pool is walked, and each

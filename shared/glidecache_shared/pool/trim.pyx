@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Giving memory back, so that a pool costs what it holds and not what it once held (contract C8).
 
 In two steps. First the ends of the regions are *vacated*: buckets merge, high-numbered overflow buckets and access records

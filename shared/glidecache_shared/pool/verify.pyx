@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Checking the entries of a pool from outside, beside its living writer: for `doctor`.
 
 A chain is walked as readers walk it: version, entries, version again; only what was seen under one even version counts. A

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Legs, and the usual way of them (see leg.pyi)."""
 
 from libc.stdint cimport int64_t

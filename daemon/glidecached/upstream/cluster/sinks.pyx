@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Where legs' replies go (see sinks.pyi)."""
 
 from libc.stdint cimport int64_t

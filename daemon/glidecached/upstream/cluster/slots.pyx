@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """Hash slots (see slots.pyi)."""
 
 from libc.stdint cimport uint8_t, uint16_t

@@ -1,4 +1,3 @@
-# cython: freethreading_compatible=True
 """The usual way of a cluster's calls (see straight.pyi)."""
 
 from collections import deque
