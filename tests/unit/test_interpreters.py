@@ -22,7 +22,7 @@ def test_each_version_of_the_metadata_has_its_row() -> None:
 
 
 def test_nothing_claims_to_do_without_the_gil() -> None:
-    """As long as it has not been run so: an interpreter switches the GIL on for modules that do not claim it."""
+    """An interpreter switches the GIL on for modules that do not claim it; these need it (docs/interpreters.md)."""
     sources = [source for root in ("shared", "daemon") for source in (ROOT / root).rglob("*.pyx")]
     assert sources
     assert [source.name for source in sources if "freethreading_compatible" in source.read_text()] == []
