@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ReplyError
 from glidecached.upstream.call import SingleCall
@@ -42,6 +42,13 @@ _OF_ONE_SERVER = frozenset(
 def any_server_may_answer(arguments: Sequence[bytes]) -> bool:
     """Whether a known read is about the data, which replicas have as well, and not about the server."""
     return arguments[0].upper() not in _OF_ONE_SERVER
+
+
+class Freshness(NamedTuple):
+    """What a replica must have to answer a read: all that was sent up to `floor`. `primary_too`: they take turns."""
+
+    floor: int
+    primary_too: bool
 
 
 class Link(Protocol):

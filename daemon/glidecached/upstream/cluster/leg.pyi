@@ -8,11 +8,11 @@ from typing import Any
 
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.node import Nodes
-from glidecached.upstream.cluster.replica_reads import Freshness
 from glidecached.upstream.cluster.routing import Part
 from glidecached.upstream.cluster.sinks import Sink
 from glidecached.upstream.cluster.topology import Topology
 from glidecached.upstream.identity import Address
+from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.standalone import StandaloneUpstream
 
 READONLY: bytes

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 
     from glidecached.loop import Loop
     from glidecached.upstream.cluster.leg import CommandLeg, Leg
-    from glidecached.upstream.cluster.replica_reads import Freshness
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Address
     from glidecached.upstream.options import UpstreamOptions
-    from glidecached.upstream.replicas import ReplicaReads
+    from glidecached.upstream.replicas import Freshness, ReplicaReads
     from glidecached.upstream.software import Software
     from glidecached.upstream.tally import Tally
 

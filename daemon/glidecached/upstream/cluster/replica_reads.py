@@ -6,7 +6,7 @@ may be lost at any time, so it is sent with each read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.leg import READONLY
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
     from glidecached.upstream.cluster.node import Node, Nodes
     from glidecached.upstream.identity import Address
     from glidecached.upstream.replicas import Link
-
-
-class Freshness(NamedTuple):
-    """What a replica must have to answer a read: all that was sent up to `floor`. `primary_too`: they take turns."""
-
-    floor: int
-    primary_too: bool
 
 
 class ShardReads:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
-from glidecached.upstream.cluster.replica_reads import Freshness
 from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.replicas import Freshness
 
 class StraightWay:
     """What lets calls in and sends the usual ones. Subclasses have `_begin`, for those that are not."""

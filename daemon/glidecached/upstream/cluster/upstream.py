@@ -13,11 +13,11 @@ from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
 from glidecached.upstream.cluster.leg import CommandLeg
 from glidecached.upstream.cluster.node import Nodes
-from glidecached.upstream.cluster.replica_reads import Freshness
 from glidecached.upstream.cluster.routing import Part, RoutingError, one_slot, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
 from glidecached.upstream.cluster.straight import StraightWay
 from glidecached.upstream.cluster.transaction import TransactionLeg
+from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import pytest
 
 from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ReplyError
 from glidecached.upstream.cluster.leg import CommandLeg, Leg
-from glidecached.upstream.cluster.replica_reads import Freshness
 from glidecached.upstream.cluster.route import SlotRoute
 from glidecached.upstream.cluster.routing import Part
 from glidecached.upstream.cluster.sinks import Gathering, Sink, Whole, in_a_list
+from glidecached.upstream.replicas import Freshness
 from support.fake_cluster import AT_A, AT_B, FakeLink, Play, Recorded
 
 FAR_NS = 2**62
