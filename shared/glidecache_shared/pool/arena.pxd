@@ -31,7 +31,7 @@ cdef class Arena:
     cdef bint collect(self, uint64_t now_ns) noexcept
     cdef bint reserve(self, uint64_t granules) noexcept
     cdef uint32_t allocate(self, uint64_t bytes) noexcept
-    cdef void release(self, uint32_t granule) noexcept
+    cdef void release(self, uint32_t granule, uint64_t bytes) noexcept
     cdef void set_aside(self, uint64_t keep_granules, uint64_t now_ns) noexcept
     cdef void punch(self, uint64_t before_ns) noexcept
     cdef uint64_t hole_granules(self) noexcept

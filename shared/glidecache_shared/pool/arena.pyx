@@ -107,7 +107,10 @@ cdef class Arena:
         return True
 
     cdef uint32_t allocate(self, uint64_t bytes) noexcept:
-        """A chain of extents that carries `bytes`, as its first granule; 0 when `reserve` was not asked or refused."""
+        """A chain of extents that carries `bytes`, as its first granule; 0 when `reserve` was not asked or refused.
+
+        0, too, where free runs are damaged; what was taken until then is lost.
+        """
         cdef uint32_t head = 0
         cdef uint32_t *link = NULL
         cdef uint32_t start, granules
@@ -118,7 +121,8 @@ cdef class Arena:
             granules = <uint32_t>gc_extent_granules(bytes)
             start = self.runs.run_for(granules)
             granules = min(granules, self.runs.length(start))
-            self.runs.take(start, start, granules)
+            if not self.runs.take(start, start, granules):
+                return 0
             extent = <uint32_t *>(self.view.arena + <uint64_t>start * GC_GRANULE_BYTES)
             if granules == 1:
                 extent[0] = GC_LINK_SINGLE
@@ -134,16 +138,32 @@ cdef class Arena:
                 return head
             bytes -= gc_extent_capacity(granules)
 
-    cdef void release(self, uint32_t granule) noexcept:
-        """Free the whole chain that starts at `granule`. No bucket may lead to it any more."""
+    cdef void release(self, uint32_t granule, uint64_t bytes) noexcept:
+        """Free the whole chain of `bytes` that starts at `granule`. No bucket may lead to it any more.
+
+        The pool is damaged where the chain leads to what is no entry's, or carries less or more than it was made for.
+        """
         cdef uint32_t *extent
         cdef uint32_t link, granules
+        cdef uint64_t carried = 0
         while granule != 0:
+            if granule >= self.runs.granule_count:
+                self.view.damaged = True
+                return
             extent = <uint32_t *>(self.view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
             link = extent[0]
-            granules = 1 if link & GC_LINK_SINGLE else extent[1]
+            granules = 1 if link & GC_LINK_SINGLE else max(extent[1], <uint32_t>2)
+            # What is freed is not used any more, so that a chain which leads back into itself ends here, too.
+            if granules > self.runs.granule_count - granule or not (
+                self.runs.is_used(granule) and self.runs.is_used(granule + granules - 1)
+            ):
+                self.view.damaged = True
+                return
             self.runs.give_back(granule, granules)
+            carried += gc_extent_capacity(granules)
             granule = link & GC_LINK_NEXT
+        if carried < bytes or carried - bytes >= GC_GRANULE_BYTES:
+            self.view.damaged = True
 
     cdef void set_aside(self, uint64_t keep_granules, uint64_t now_ns) noexcept:
         """Set whole pages of the longest free runs aside until about `keep_granules` are left free.
@@ -155,12 +175,16 @@ cdef class Arena:
         cdef Hole hole
         while self.runs.free_granules > keep_granules:
             start = self.runs.longest_list()
+            if not self.runs.sound(start):
+                return
             wanted = (self.runs.free_granules - keep_granules) * GC_GRANULE_BYTES // PAGE_BYTES + 1
             if wanted < MIN_HOLE_PAGES or not self._hole_in(
                 start, start + self.runs.length(start), min(wanted, <uint64_t>MAX_HOLE_PAGES), now_ns, &hole
             ) or not self._add_hole(hole):
                 return
-            self.runs.take(start, hole.granule, hole.granules)
+            if not self.runs.take(start, hole.granule, hole.granules):
+                self.hole_count -= 1
+                return
 
     cdef bint _hole_in(self, uint32_t start, uint32_t end, uint64_t max_pages, uint64_t now_ns, Hole *hole) noexcept:
         """Describe a hole of at most `max_pages` in the free run from `start` to before `end`; False when it is too short."""

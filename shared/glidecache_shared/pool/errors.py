@@ -13,6 +13,18 @@ class TakeOverError(Exception):
     """An earlier daemon's files cannot be gone on with: `args[0]` says why. Their readers have been told to leave."""
 
 
+class PoolDamagedError(Exception):
+    """A pool's file contradicts what its daemon knows of it: nothing in it is to be used any more.
+
+    Somebody else has written to it, or memory has failed. The store can still be retired, unlinked and closed.
+    """
+
+    def __init__(self, path: str, entries: int) -> None:
+        super().__init__(f"{path} is damaged, with {entries} entries in it")
+        self.path = path
+        self.entries = entries
+
+
 def raise_full(error: BaseException, directory: str) -> None:
     """Raise `error`, as `PoolFull` when the file system said that it is."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

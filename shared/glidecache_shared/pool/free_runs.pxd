@@ -52,10 +52,11 @@ cdef class FreeRuns:
     cdef uint32_t length(self, uint32_t granule) noexcept
     cdef uint32_t longest_list(self) noexcept
     cdef uint32_t run_for(self, uint32_t granules) noexcept
-    cdef void take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept
+    cdef bint sound(self, uint32_t granule) noexcept
+    cdef bint take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept
     cdef void give_back(self, uint32_t granule, uint32_t granules) noexcept
     cdef bint is_used(self, uint32_t granule) noexcept
     cdef bint cover(self, uint32_t granules) noexcept
     cdef void _mark(self, uint32_t granule, uint32_t granules, bint used) noexcept
     cdef void _link(self, uint32_t granule, uint32_t granules) noexcept
-    cdef void _unlink(self, uint32_t granule) noexcept
+    cdef bint _unlink(self, uint32_t granule) noexcept

@@ -2,7 +2,8 @@
 
 Lists are exact up to 32 granules, four per power of two beyond. A run's length and list links stand in the free granules
 themselves; only a bitmap (one bit a granule) is private to the daemon. A granule that is not free here is part of an
-entry, or set aside.
+entry, or set aside. Nothing that stands in the file is followed before it agrees with the bitmap and with its neighbours
+in the list; where it does not, `view.damaged` is set, and granules may be lost, but none is written outside the arena.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -85,16 +86,39 @@ cdef class FreeRuns:
         """The length of the free run that starts at `granule`."""
         return run_at(self.view, granule).granules
 
-    cdef void take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept:
-        """Take `granules` from `first` out of the free run that starts at `granule`; what is left on either side stays free."""
+    cdef bint sound(self, uint32_t granule) noexcept:
+        """Whether a free run can start at `granule`: the bitmap knows it, its length and links stay in the arena.
+
+        If not, the pool is damaged.
+        """
+        cdef FreeRun *run
+        if granule < self.granule_count and not self.is_used(granule):  # granule 0 is always used
+            run = run_at(self.view, granule)
+            if (
+                0 < run.granules <= self.granule_count - granule
+                and not self.is_used(granule + run.granules - 1)
+                and run.next < self.granule_count
+                and run.previous < self.granule_count
+            ):
+                return True
+        self.view.damaged = True
+        return False
+
+    cdef bint take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept:
+        """Take `granules` from `first` out of the free run that starts at `granule`; what is left on either side stays free.
+
+        False, and nothing is taken, where the pool is damaged.
+        """
         cdef uint32_t end = granule + run_at(self.view, granule).granules
-        self._unlink(granule)
+        if not self._unlink(granule):
+            return False
         self._mark(first, granules, True)
         self.free_granules -= granules
         if first > granule:
             self._link(granule, first - granule)
         if end > first + granules:
             self._link(first + granules, end - first - granules)
+        return True
 
     cdef uint32_t longest_list(self) noexcept:
         """The first run of the list that holds the longest runs; 0 when nothing is free."""
@@ -106,7 +130,7 @@ cdef class FreeRuns:
         return 0
 
     cdef uint32_t run_for(self, uint32_t granules) noexcept:
-        """A free run that holds `granules`, or else one of the longest; there must be one."""
+        """A free run that holds `granules`, or else one of the longest; 0 when there is none. `take` sees whether it is sound."""
         cdef uint32_t number = class_of(granules)
         cdef uint32_t granule, attempts
         cdef uint32_t word
@@ -116,6 +140,9 @@ cdef class FreeRuns:
             for attempts in range(FIT_ATTEMPTS):
                 if granule == 0:
                     break
+                if granule >= self.granule_count:
+                    self.view.damaged = True
+                    return 0
                 if run_at(self.view, granule).granules >= granules:
                     return granule
                 granule = run_at(self.view, granule).next
@@ -130,19 +157,25 @@ cdef class FreeRuns:
         return self.longest_list()
 
     cdef void give_back(self, uint32_t granule, uint32_t granules) noexcept:
-        """Free granules and join them with their free neighbours."""
-        cdef uint32_t before, after
+        """Free granules and join them with their free neighbours, unless these are damaged."""
+        cdef uint32_t before, after, joined
         self._mark(granule, granules, False)
         self.free_granules += granules
         after = granule + granules
         if after < self.granule_count and not self.is_used(after):
-            granules += run_at(self.view, after).granules
-            self._unlink(after)
+            joined = run_at(self.view, after).granules
+            if not self._unlink(after):
+                return
+            granules += joined
         if not self.is_used(granule - 1):  # granule 0 is always used
             before = run_footer(self.view, granule - 1)[0]
+            if before >= granule or run_at(self.view, granule - before).granules != before:
+                self.view.damaged = True
+                return
+            if not self._unlink(granule - before):
+                return
             granule -= before
             granules += before
-            self._unlink(granule)
         self._link(granule, granules)
 
     cdef bint is_used(self, uint32_t granule) noexcept:
@@ -194,14 +227,24 @@ cdef class FreeRuns:
         self.heads[number] = granule
         self.class_map[number >> 6] |= <uint64_t>1 << (number & 63)
 
-    cdef void _unlink(self, uint32_t granule) noexcept:
+    cdef bint _unlink(self, uint32_t granule) noexcept:
+        """Take a free run out of its list. False where it is damaged, or its neighbours there are."""
         cdef FreeRun *run = run_at(self.view, granule)
-        cdef uint32_t number = class_of(run.granules)
+        cdef uint32_t number
+        if not self.sound(granule):
+            return False
+        number = class_of(run.granules)
+        if (run.next != 0 and run_at(self.view, run.next).previous != granule) or granule != (
+            run_at(self.view, run.previous).next if run.previous != 0 else self.heads[number]
+        ):
+            self.view.damaged = True
+            return False
         if run.next != 0:
             run_at(self.view, run.next).previous = run.previous
         if run.previous != 0:
             run_at(self.view, run.previous).next = run.next
-            return
+            return True
         self.heads[number] = run.next
         if run.next == 0:
             self.class_map[number >> 6] &= ~(<uint64_t>1 << (number & 63))
+        return True

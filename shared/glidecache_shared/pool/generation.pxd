@@ -34,3 +34,5 @@ cdef class PoolGeneration:
     cdef int inherit_hits(self, PoolGeneration before) except -1
     cdef void _count_late_hits(self, uint64_t now) noexcept
     cdef int _check_open(self) except -1
+    cdef int _check_sound(self) except -1
+    cdef int _check_damage(self) except -1

@@ -22,7 +22,7 @@ from glidecache_shared.pool.selection cimport VictimSelection
 from glidecache_shared.pool.takeover cimport resume, seal
 from glidecache_shared.pool.trim cimport Trimmer
 
-from glidecache_shared.pool.errors import TakeOverError, raise_full
+from glidecache_shared.pool.errors import PoolDamagedError, TakeOverError, raise_full
 from glidecache_shared.pool.metrics import PoolMetrics
 from glidecache_shared.pool.settings import POLICIES, check_settings, check_ttl
 
@@ -148,7 +148,9 @@ cdef class PoolGeneration:
         self._check_open()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
+        self._check_sound()
         self.trimmer.run(now)
+        self._check_damage()
         if self.late_hits is not None:
             self._count_late_hits(now)
         if self.board.faults != self.faults_mended or self.board.is_short():
@@ -217,6 +219,25 @@ cdef class PoolGeneration:
             raise ValueError("the pool store is closed")
         return 0
 
+    cdef int _check_sound(self) except -1:
+        """`_check_open`, and that what the header publishes is what the daemon knows."""
+        self._check_open()
+        if (
+            self.header.bucket_count != self.index.bucket_count
+            or self.header.overflow_count != self.index.overflow_numbers.count
+            or max(self.header.granule_count, <uint32_t>1) != self.arena.runs.granule_count
+            or self.header.record_count != self.records.count
+            or self.header.entry_count != self.index.entry_count
+        ):
+            self.view.damaged = True
+        return self._check_damage()
+
+    cdef int _check_damage(self) except -1:
+        """Raise `PoolDamagedError` once anything in the file has been found to contradict what the daemon knows."""
+        if self.view.damaged:
+            raise PoolDamagedError(self.files.pool.path, self.index.entry_count)
+        return 0
+
     # ---- seeing
 
     def metrics(self):
@@ -239,8 +260,10 @@ cdef class PoolGeneration:
         return {"absent": self.header.misses - sum(causes.values()), **causes}
 
     def hottest(self, uint32_t count, uint32_t most_key_bytes=256, now_ns=None) -> list:
-        self._check_open()
-        return hottest_of(self, count, most_key_bytes, monotonic_ns() if now_ns is None else now_ns)
+        self._check_sound()
+        found = hottest_of(self, count, most_key_bytes, monotonic_ns() if now_ns is None else now_ns)
+        self._check_damage()
+        return found
 
     @property
     def pool_path(self) -> str:

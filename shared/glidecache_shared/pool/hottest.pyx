@@ -165,14 +165,17 @@ cdef int hotter_first(const void *left, const void *right) noexcept nogil:
 
 
 cdef object describe(PoolGeneration store, Candidate candidate, uint32_t most_key_bytes, uint64_t now_ns):
-    """What an operator is told of one entry: of a long key its beginning, of the payload its length."""
+    """What an operator is told of one entry: of a long key its beginning, of the payload its length. None if it is damaged."""
     cdef gc_found found
     cdef bytes key
     cdef uint32_t shown
-    gc_entry_open(store.view, store.records.notes[candidate.record].granule, &found.entry, &found.payload)
+    if not gc_entry_open(store.view, store.records.notes[candidate.record].granule, &found.entry, &found.payload):
+        store.view.damaged = True
+        return None
     shown = min(found.entry.key_bytes, most_key_bytes)
     key = PyBytes_FromStringAndSize(NULL, shown)
-    gc_cursor_copy(store.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(key), shown)
+    if not gc_cursor_copy(store.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(key), shown):
+        store.view.damaged = True
     return HotEntry(
         key,
         found.entry.key_bytes,

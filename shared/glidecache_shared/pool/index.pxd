@@ -53,6 +53,8 @@ cdef class Index:
     cdef bint lower_overflow(self) noexcept
     cdef uint32_t overflow_in_use(self) noexcept
 
+    cdef bint _sound(self, gc_bucket *bucket) noexcept
+    cdef int _collect(self, uint32_t number, uint64_t *slots, int count) noexcept
     cdef bint _append(self, gc_bucket *bucket, uint64_t slot) noexcept
     cdef void _shorten(self, gc_bucket *bucket) noexcept
     cdef uint32_t _take_overflow(self) noexcept

@@ -4,6 +4,9 @@ A chain is a primary bucket and its overflow buckets; its slots are filled from 
 bucket's version guards the whole chain: odd while it is changed, so that a reader throws away what it saw (a seqlock,
 after Boehm, "Can seqlocks get along with programming language memory models?", 2012). Slots carry 32 bits of the
 hash, enough to move entries at a split without reading them.
+
+Which overflow buckets are in use is private; no chain is changed before it has been followed once and agreed with that. Where
+it does not, `view.damaged` is set and the chain is left alone.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -27,22 +30,6 @@ from glidecache_shared.pool.numbers cimport FreeNumbers
 
 cdef enum:
     SPLIT_SLOTS = 512  # a chain that is longer is not split: keyed hashing makes even 50 a wonder
-
-
-cdef int collect_slots(gc_view *view, gc_bucket *bucket, uint64_t *slots, int count) noexcept nogil:
-    """Copy a chain's slots to behind the `count` that are there; the new count, or -1 for more than `SPLIT_SLOTS`."""
-    cdef int i
-    while True:
-        for i in range(GC_BUCKET_SLOTS):
-            if bucket.slots[i] == 0:
-                return count
-            if count == SPLIT_SLOTS:
-                return -1
-            slots[count] = bucket.slots[i]
-            count += 1
-        if bucket.overflow == 0:
-            return count
-        bucket = &view.overflow[bucket.overflow - 1]
 
 
 cdef class Index:
@@ -92,6 +79,8 @@ cdef class Index:
         """Lead readers to the entry at `granule`, whose bytes are complete. False when an overflow bucket is refused."""
         cdef gc_bucket *bucket = self.bucket_for(hash)
         cdef bint done
+        if not self._sound(bucket):
+            return False
         begin_change(bucket)
         done = self._append(bucket, <uint64_t>hash << 32 | granule)
         end_change(bucket)
@@ -109,6 +98,8 @@ cdef class Index:
         cdef gc_bucket *last
         cdef gc_bucket *holder = NULL
         cdef int i, place = 0, end
+        if not self._sound(primary):
+            return False
         while holder == NULL:
             for i in range(GC_BUCKET_SLOTS):
                 if bucket.slots[i] == slot:
@@ -148,6 +139,47 @@ cdef class Index:
         gc_store_relaxed_u32(&entry.tag_kind, tag << 8 | (entry.tag_kind & 0xFF))
         end_change(primary)
 
+    cdef bint _sound(self, gc_bucket *bucket) noexcept:
+        """Whether the chain of a primary bucket is at rest, and leads through overflow buckets in use to an end."""
+        cdef uint32_t left = self.overflow_numbers.count
+        cdef bint sound = not bucket.version & 1
+        while sound and bucket.overflow != 0:
+            sound = (
+                left != 0
+                and bucket.overflow <= self.overflow_numbers.count
+                and not self.overflow_numbers.is_free(bucket.overflow - 1)
+            )
+            if sound:
+                bucket = &self.view.overflow[bucket.overflow - 1]
+                left -= 1
+        if not sound:
+            self.view.damaged = True
+        return sound
+
+    cdef int _collect(self, uint32_t number, uint64_t *slots, int count) noexcept:
+        """Copy the slots of a primary bucket's chain to behind the `count` that are there.
+
+        Returns the new count; -1 for more than `SPLIT_SLOTS`, and where the chain is damaged or a slot does not belong there.
+        """
+        cdef gc_bucket *bucket = &self.view.primary[number]
+        cdef int i
+        if not self._sound(bucket):
+            return -1
+        while True:
+            for i in range(GC_BUCKET_SLOTS):
+                if bucket.slots[i] == 0:
+                    return count
+                if count == SPLIT_SLOTS:
+                    return -1
+                if gc_bucket_of(<uint32_t>(bucket.slots[i] >> 32), self.bucket_count) != number:
+                    self.view.damaged = True
+                    return -1
+                slots[count] = bucket.slots[i]
+                count += 1
+            if bucket.overflow == 0:
+                return count
+            bucket = &self.view.overflow[bucket.overflow - 1]
+
     cdef bint _append(self, gc_bucket *bucket, uint64_t slot) noexcept:
         """Put a slot at the end of a chain that is being changed."""
         cdef uint32_t number
@@ -177,6 +209,9 @@ cdef class Index:
             before = bucket
         gc_store_relaxed_u32(&before.overflow, 0)
         empty(bucket)
+        if self.overflow_numbers.is_free(number - 1):
+            self.view.damaged = True  # it was in two chains, and the other one is gone
+            return
         self.overflow_numbers.give_back(number - 1)
 
     cdef uint32_t _take_overflow(self) noexcept:
@@ -214,7 +249,7 @@ cdef class Index:
             return
         new = &self.view.primary[number]
         old = &self.view.primary[gc_bucket_of(number, number)]  # where `number`, as a hash, belongs until now
-        count = collect_slots(self.view, old, slots, 0)
+        count = self._collect(gc_bucket_of(number, number), slots, 0)
         if count < 0:
             return
         # A place that comes back goes on counting, and may be as a daemon left it that was killed in here.
@@ -248,8 +283,8 @@ cdef class Index:
             return False
         last = &self.view.primary[number]
         target = &self.view.primary[gc_bucket_of(number, number)]
-        count = collect_slots(self.view, target, slots, 0)
-        more = collect_slots(self.view, last, slots, count) if count >= 0 else -1
+        count = self._collect(gc_bucket_of(number, number), slots, 0)
+        more = self._collect(number, slots, count) if count >= 0 else -1
         spare = self._take_overflow()  # two chains joined may need one overflow bucket more than they had
         if spare != 0:
             self.overflow_numbers.give_back(spare - 1)
@@ -276,7 +311,7 @@ cdef class Index:
     cdef bint lower_overflow(self) noexcept:
         """Move the highest overflow bucket in use to the lowest free place, and forget free ones at the end.
 
-        False when there is nothing left to gain.
+        False when there is nothing left to gain, or no chain has that bucket: then the pool is damaged.
         """
         cdef uint32_t highest, number
         cdef gc_bucket *source
@@ -289,13 +324,18 @@ cdef class Index:
         if self.overflow_numbers.free_count == 0:
             return False
         highest = self.overflow_numbers.count - 1
-        number = self.overflow_numbers.take_lowest()
         source = &self.view.overflow[highest]
-        target = &self.view.overflow[number]
         primary = self.bucket_for(<uint32_t>(source.slots[0] >> 32))
+        if not self._sound(primary):
+            return False
         holder = primary
         while holder.overflow != highest + 1:
+            if holder.overflow == 0:
+                self.view.damaged = True
+                return False
             holder = &self.view.overflow[holder.overflow - 1]
+        number = self.overflow_numbers.take_lowest()
+        target = &self.view.overflow[number]
         begin_change(primary)
         for i in range(GC_BUCKET_SLOTS):
             gc_store_relaxed_u64(&target.slots[i], source.slots[i])

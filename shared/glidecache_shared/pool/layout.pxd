@@ -138,6 +138,7 @@ cdef extern from "lookup.h" nogil:
         uint32_t max_granules
         uint32_t max_records
         uint32_t max_chain
+        uint32_t damaged
 
     ctypedef struct gc_cursor:
         uint8_t *at

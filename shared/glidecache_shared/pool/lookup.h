@@ -24,6 +24,7 @@ typedef struct {
     uint32_t max_granules;
     uint32_t max_records;
     uint32_t max_chain; /* how many buckets of one chain are looked at: GC_READER_CHAIN, or all for the daemon */
+    uint32_t damaged;   /* the daemon's: what stands in the file contradicts what it knows (never reset) */
 } gc_view;
 
 /* A position in the bytes of an extent chain. */

@@ -15,5 +15,6 @@ cdef class PoolStore(PoolGeneration):
     cdef void _remove(self, uint32_t record) noexcept
     cdef uint32_t _hash(self, bytes key) noexcept
     cdef bint _find(self, bytes key, gc_found *found) noexcept
+    cdef bint _is_right(self, gc_found *found) noexcept
     cdef bytes _payload(self, gc_found *found)
     cdef void _count(self, uint64_t *counter) noexcept

@@ -7,7 +7,11 @@ from glidecache_shared.pool.generation import PoolGeneration
 Value = bytes | Mapping[bytes, bytes] | Iterable[bytes]
 
 class PoolStore(PoolGeneration):
-    """The only writer of one pool generation: its entries, by the policy and within the bound."""
+    """The only writer of one pool generation: its entries, by the policy and within the bound.
+
+    Lookups, inserts, flushes, `beat` and `hottest` raise `PoolDamagedError` once the file is found to contradict what
+    the store knows of it; from then on always.
+    """
 
     def lookup(self, key: bytes, kind: int, after_flight: int = 0, now_ns: int = ...) -> object:
         """The daemon's own lookup for a request that did not hit in the worker (contract C7a).

@@ -55,7 +55,7 @@ cdef class PoolStore(PoolGeneration):
         """The live value of that kind whose flight was sent after the given one, or None; counted either way."""
         cdef gc_found found
         cdef object value = None
-        self._check_open()
+        self._check_sound()
         if self._find(key, &found):
             if is_expired(&found.entry, now):
                 self._remove(found.entry.record)
@@ -67,6 +67,7 @@ cdef class PoolStore(PoolGeneration):
                 self._count(&self.header.misses_own_write)
             else:
                 value = decode(kind, <const uint8_t *>PyBytes_AS_STRING(self._payload(&found)), found.entry.payload_bytes)
+        self._check_damage()
         if value is None:
             self._count(&self.header.misses)
             return None
@@ -93,7 +94,7 @@ cdef class PoolStore(PoolGeneration):
 
     cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1:
         """`insert`."""
-        self._check_open()
+        self._check_sound()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         cdef bytes payload = encode(kind, value)
         cdef uint64_t key_bytes = PyBytes_GET_SIZE(key)
@@ -101,27 +102,35 @@ cdef class PoolStore(PoolGeneration):
         cdef uint64_t charge = gc_charge(key_bytes, length)
         cdef uint32_t record
         cdef gc_found found
+        cdef bint stored
         if charge > self.largest_bytes or key_bytes + length > 0xFFFFFFFF:
             return False
         if self._find(key, &found):
             if self.records.notes[found.entry.record].flight > flight:
                 return False
             self._remove(found.entry.record)
+        self._check_damage()
         while self.header.charged_bytes + charge > self.bound_bytes:
             if not self._evict(now):
-                return False
+                # Each entry is within the bound, so that an empty pool has room for it: there are charges without entries.
+                self.view.damaged = True
+                self._check_damage()
         # Memory that the file system refuses is made up for by what is there: victims, in the policy's order.
         while not self.arena.reserve(gc_granules(key_bytes, length)):
             if not self._evict(now):
+                self._check_damage()
                 return False
         record = self.records.take()
         while record == NO_RECORD:
             if not self._evict(now):
+                self._check_damage()
                 return False
             record = self.records.take()
         if now_ns is None:
             now = monotonic_ns()  # once more: no access of an entry that had to leave is later than this one's
-        return self._store(key, kind, payload, record, charge, flight, now)
+        stored = self._store(key, kind, payload, record, charge, flight, now)
+        self._check_damage()
+        return stored
 
     cdef bint _store(
         self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
@@ -143,6 +152,9 @@ cdef class PoolStore(PoolGeneration):
         entry.expires_high = <uint32_t>(expires >> 32)
         entry.checksum = gc_entry_checksum(kind, key_at, entry.key_bytes, payload_at, entry.payload_bytes)
         granule = self.arena.allocate(sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
+        if granule == 0:
+            self.records.give_back(record)
+            return False
         cursor.granule_count = self.arena.runs.granule_count
         gc_cursor_enter(self.view, granule, &cursor)
         gc_cursor_write(self.view, &cursor, <const uint8_t *>&entry, sizeof(gc_entry))
@@ -150,7 +162,7 @@ cdef class PoolStore(PoolGeneration):
         gc_cursor_write(self.view, &cursor, payload_at, entry.payload_bytes)
         self.board.reset(record, tag, now)
         if not self.index.insert(hash, granule):
-            self.arena.release(granule)
+            self.arena.release(granule, sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
             self.records.give_back(record)
             return False
         self.records.notes[record].granule = granule
@@ -166,7 +178,7 @@ cdef class PoolStore(PoolGeneration):
         return self.flush_below(self.records.count, self.records.count)[1]
 
     def flush_below(self, uint32_t above, uint32_t count) -> tuple:
-        self._check_open()
+        self._check_sound()
         cdef uint32_t record = min(above, self.records.count)
         cdef uint32_t end = record - min(record, count)
         cdef uint32_t removed = 0
@@ -174,18 +186,23 @@ cdef class PoolStore(PoolGeneration):
             record -= 1
             if self.records.notes[record].granule != 0:
                 self._remove(record)
+                self._check_damage()
                 removed += 1
         return record, removed
 
     cdef bint _evict(self, uint64_t now) noexcept:
-        """Remove the policy's victim (contract C10–C12). False when the pool is empty."""
+        """Remove the policy's victim (contract C10–C12). False when the pool is empty, or damaged."""
         cdef uint32_t record = self.selection.next(self.index.entry_count)
         cdef gc_entry entry
         cdef gc_cursor cursor
         if record == NO_RECORD:
             return False
-        gc_entry_open(self.view, self.records.notes[record].granule, &entry, &cursor)
+        if not gc_entry_open(self.view, self.records.notes[record].granule, &entry, &cursor):
+            self.view.damaged = True
+            return False
         self._remove(record)
+        if self.view.damaged:
+            return False
         self._count(&self.header.expirations if is_expired(&entry, now) else &self.header.evictions)
         self._prefetch_victim()
         return True
@@ -199,16 +216,25 @@ cdef class PoolStore(PoolGeneration):
             gc_prefetch(self.index.bucket_for(self.records.notes[record].hash))
 
     cdef void _remove(self, uint32_t record) noexcept:
-        """Take an entry from readers, then free what it held."""
+        """Take an entry from readers, then free what it held. One that is not what it was made as stays: the pool is damaged."""
         cdef uint32_t granule = self.records.notes[record].granule
         cdef gc_entry entry
         cdef gc_cursor cursor
-        gc_entry_open(self.view, granule, &entry, &cursor)
-        self.index.remove(self.records.notes[record].hash, granule)
-        self.arena.release(granule)
+        cdef uint64_t charge
+        if not gc_entry_open(self.view, granule, &entry, &cursor):
+            self.view.damaged = True
+            return
+        charge = gc_charge(entry.key_bytes, entry.payload_bytes)
+        if (
+            entry.record != record
+            or charge > self.header.charged_bytes
+            or not self.index.remove(self.records.notes[record].hash, granule)
+        ):
+            self.view.damaged = True
+            return
+        self.arena.release(granule, sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
         self.records.give_back(record)
-        gc_store_relaxed_u64(
-            &self.header.charged_bytes, self.header.charged_bytes - gc_charge(entry.key_bytes, entry.payload_bytes))
+        gc_store_relaxed_u64(&self.header.charged_bytes, self.header.charged_bytes - charge)
         gc_store_relaxed_u64(&self.header.entry_count, self.index.entry_count)
 
     cdef uint32_t _hash(self, bytes key) noexcept:
@@ -218,13 +244,28 @@ cdef class PoolStore(PoolGeneration):
 
     cdef bint _find(self, bytes key, gc_found *found) noexcept:
         cdef uint32_t hash = self._hash(key)
+        self.view.max_chain = self.index.overflow_numbers.count + 1  # more is a ring
         return gc_find(
             self.view, self.index.bucket_for(hash), hash,
-            <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), found)
+            <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), found) and self._is_right(found)
+
+    cdef bint _is_right(self, gc_found *found) noexcept:
+        """Whether an entry that was found is the one that its record's note tells of; if not, the pool is damaged."""
+        if (
+            found.entry.record < self.records.count
+            and self.records.notes[found.entry.record].granule == found.granule
+            and gc_charge(found.entry.key_bytes, found.entry.payload_bytes) <= self.header.charged_bytes
+        ):
+            return True
+        self.view.damaged = True
+        return False
 
     cdef bytes _payload(self, gc_found *found):
         cdef bytes payload = PyBytes_FromStringAndSize(NULL, found.entry.payload_bytes)
-        gc_cursor_copy(self.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(payload), found.entry.payload_bytes)
+        if not gc_cursor_copy(
+            self.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(payload), found.entry.payload_bytes
+        ):
+            self.view.damaged = True
         return payload
 
     cdef inline void _count(self, uint64_t *counter) noexcept:

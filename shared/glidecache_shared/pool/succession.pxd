@@ -24,6 +24,7 @@ cdef class Succession:
     cdef bint _weed(self, uint32_t count, uint64_t now) noexcept
     cdef int _make_room(self) except -1
     cdef bint _follow(self, uint32_t record) except -1
+    cdef int _check_both(self) except -1
     cdef bint _forget(self, uint32_t record) noexcept
     cdef bint _copy(self, uint32_t record) noexcept
     cdef void _carry_accesses(self) noexcept

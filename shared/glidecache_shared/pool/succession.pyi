@@ -36,7 +36,8 @@ class Succession:
     def step(self, count: int, now_ns: int = ...) -> bool:
         """Go on by up to `count` entries; True once all have been copied, and `finish` has little left to do.
 
-        Raises `PoolFull` when the file system has no room for both generations, and `MemoryError`: `abandon` then.
+        Raises `PoolFull` when the file system has no room for both generations, `PoolDamagedError` and `MemoryError`:
+        `abandon` then.
         """
 
     def finish(self, now_ns: int = ...) -> PoolStore:
@@ -44,7 +45,7 @@ class Succession:
 
         Counters go on, unless `store` did not count. A hit that a reader is in the middle of counts up to a grace
         later.
-        Raises `PoolFull`, `MemoryError` (nothing has happened then: `abandon`), and `ValueError` before `step` is done.
+        Raises as `step` (nothing has happened then: `abandon`), and `ValueError` before `step` is done.
         """
 
     def abandon(self) -> None:

@@ -109,7 +109,9 @@ cdef class Succession:
     def step(self, uint32_t count, now_ns=None) -> bool:
         cdef uint32_t end
         self._check_open()
+        self.old._check_sound()
         if self.old.bound_bytes > self.wanted_bytes and not self._narrow(count, monotonic_ns() if now_ns is None else now_ns):
+            self.old._check_damage()
             return False
         self._make_room()
         end = min(<uint64_t>self.at + count, <uint64_t>self.room)
@@ -121,6 +123,7 @@ cdef class Succession:
         self.passes += 1
         followed = self.behind <= LITTLE or self.passes == MOST_PASSES
         self.at = self.behind = 0
+        self._check_both()
         return followed
 
     cdef bint _narrow(self, uint32_t count, uint64_t now) noexcept:
@@ -141,7 +144,9 @@ cdef class Succession:
         cdef uint32_t end = min(<uint64_t>self.at + count, <uint64_t>self.old.records.count)
         while self.at < end:
             if self.old.records.notes[self.at].granule != 0:
-                gc_entry_open(self.old.view, self.old.records.notes[self.at].granule, &entry, &cursor)
+                if not gc_entry_open(self.old.view, self.old.records.notes[self.at].granule, &entry, &cursor):
+                    self.old.view.damaged = True
+                    return False
                 if gc_charge(entry.key_bytes, entry.payload_bytes) > self.wanted_bytes:
                     self.old._remove(self.at)
                     self.old._count(
@@ -176,12 +181,19 @@ cdef class Succession:
         ):
             return left
         if not self._copy(record):
+            self._check_both()
             # Entries that have left the old generation since they were copied may have the place: without them all fit.
             for other in range(self.room):
                 self._forget(other)
             if not self._copy(record):
+                self._check_both()
                 raise PoolFull(f"no room for a second generation beside the first: {os.strerror(errno.ENOSPC)}")
         return True
+
+    cdef int _check_both(self) except -1:
+        self.old._check_damage()
+        self.new._check_damage()
+        return 0
 
     cdef bint _forget(self, uint32_t record) noexcept:
         """Remove from the new generation what a record stood for, if that has left the old one; whether it had."""
@@ -195,7 +207,7 @@ cdef class Succession:
         return True
 
     cdef bint _copy(self, uint32_t record) noexcept:
-        """Copy the entry of one record. False when there is no room for it."""
+        """Copy the entry of one record. False when there is no room for it, or one of the two generations is damaged."""
         cdef PoolStore old = self.old
         cdef PoolStore new = self.new
         cdef EntryNote *note = &old.records.notes[record]
@@ -203,7 +215,13 @@ cdef class Succession:
         cdef gc_cursor source, target
         cdef uint64_t length, part
         cdef uint32_t granule, number
-        gc_entry_open(old.view, note.granule, &entry, &source)
+        if (
+            not gc_entry_open(old.view, note.granule, &entry, &source)
+            or entry.record != record
+            or gc_charge(entry.key_bytes, entry.payload_bytes) > old.header.charged_bytes
+        ):
+            old.view.damaged = True
+            return False
         length = <uint64_t>entry.key_bytes + entry.payload_bytes
         if not new.arena.reserve(gc_granules(entry.key_bytes, entry.payload_bytes)):
             return False
@@ -211,6 +229,9 @@ cdef class Succession:
         if number == NO_RECORD:
             return False
         granule = new.arena.allocate(sizeof(gc_entry) + length)
+        if granule == 0:
+            new.records.give_back(number)
+            return False
         entry.record = number
         entry.tag_kind = new.records.notes[number].tag << 8 | entry.tag_kind & 0xFF
         target.granule_count = new.arena.runs.granule_count
@@ -220,11 +241,12 @@ cdef class Succession:
             part = min(length, source.left)
             gc_cursor_write(new.view, &target, source.at, part)
             length -= part
-            if length != 0:
-                gc_cursor_enter(old.view, source.next, &source)
+            if length != 0 and not gc_cursor_enter(old.view, source.next, &source):
+                old.view.damaged = True
+                break
         new.board.reset(number, new.records.notes[number].tag, 0)
         if not new.index.insert(note.hash, granule):
-            new.arena.release(granule)
+            new.arena.release(granule, sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
             new.records.give_back(number)
             return False
         new.records.notes[number].granule = granule
@@ -243,9 +265,11 @@ cdef class Succession:
         self._check_open()
         if old.bound_bytes > self.wanted_bytes:
             raise ValueError("the pool is still over the new bound: step() has not returned True")
+        self.old._check_sound()
         self._make_room()
         for record in range(self.room):
             self._follow(record)
+        self._check_both()
         self._carry_accesses()
         new.beat(now_ns)
         self._carry_counters()
