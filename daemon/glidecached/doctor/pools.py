@@ -127,7 +127,7 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
                 yield fail(
                     "entries",
                     seen,
-                    # A flush would go through what is damaged; this makes new files.
+                    # A flush notices what is wrong in the structure, not altered bytes; this makes new files at once.
                     f"glidecache drop {name}; then look for bad memory, or who can write the pool",
                 )
             else:

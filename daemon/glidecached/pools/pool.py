@@ -7,8 +7,9 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.errors import PoolFull
+from glidecache_shared.pool.errors import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
+from glidecached.counted import counted
 from glidecached.flights import Flights
 from glidecached.pools.entries import PoolEntries
 from glidecached.pools.lease import PoolLease
@@ -32,13 +33,16 @@ logger = logging.getLogger(__name__)
 
 _FLUSHED_RECORDS = 512
 """How many are looked at between two looks at the clock: some 0.2 ms."""
+_DAMAGE_RETRY_NS = 1_000_000_000
+"""How long a damaged store that could not be replaced is left alone."""
 
 
 class Pool(PoolEntries):
     """A pool from its creation until `end` or `leave`. Its three files stand in `directory`; for the loop's thread.
 
     It goes on with what an earlier daemon left of it, if that can be; `inheritable` says whether the next one may.
-    `dispose` is given each store that is retired, to remove its files and close it.
+    `next_generation` numbers its files: damaged ones are replaced by fresh ones at any time. `dispose` is given each
+    store that is retired, to remove its files and close it.
     Raises from construction what `PoolStore.create` raises, `PermissionsError`, and `OSError`.
     """
 
@@ -49,7 +53,7 @@ class Pool(PoolEntries):
         settings: PoolSettings,
         *,
         directory: Path,
-        generation: int,
+        next_generation: Callable[[], int],
         instance_id: int,
         grace_ms: int,
         next_number: Callable[[], int],
@@ -67,27 +71,22 @@ class Pool(PoolEntries):
         self.handed_out_ns = time.monotonic_ns()
         self.flights = Flights(self, next_number)
         self._directory = directory
+        self._next_generation = next_generation
         self._instance_id = instance_id
         self._grace_ms = grace_ms
         self._dispose = dispose
         self._inheritable = inheritable
         self._renewal: Renewal | None = None
         self._coming = settings
+        self._replaceable_at_ns = 0
         self._files_are_for = admission
         """Who may have mapped the files in use."""
         self.file_id = key.new_file_id() if leftover is None else leftover.file_id
         making = self._making(settings)
         store = None if leftover is None else take_over(leftover, self._origin(), directory, making)
-        self._store = store or PoolStore.create(
-            str(directory),
-            self.file_id,
-            generation,
-            pool_mode=PRIVATE_MODE,
-            board_mode=PRIVATE_MODE,
-            **making,
-        )
+        self._store = store or self._fresh(settings)
         try:
-            self._permit()
+            self._permit(self._store)
             self._lease = PoolLease(
                 directory, self.file_id, admission.access, None if leftover is None else leftover.lease
             )
@@ -96,6 +95,16 @@ class Pool(PoolEntries):
             self._store.close()
             raise
         self._describe()
+
+    def _fresh(self, settings: PoolSettings) -> PoolStore:
+        return PoolStore.create(
+            str(self._directory),
+            self.file_id,
+            self._next_generation(),
+            pool_mode=PRIVATE_MODE,
+            board_mode=PRIVATE_MODE,
+            **self._making(settings),
+        )
 
     def _making(self, settings: PoolSettings) -> StoreSettings:
         return {
@@ -116,10 +125,10 @@ class Pool(PoolEntries):
             admission=self._files_are_for,
         )
 
-    def _permit(self) -> None:
-        """Let those map the pool whom the admission allows. Raises `PermissionsError`, `OSError`."""
-        permit(self._store.pool_path, self.admission.access, writable=False)
-        permit(self._store.board_path, self.admission.access, writable=True)
+    def _permit(self, store: PoolStore) -> None:
+        """Let those map a store whom the admission allows. Raises `PermissionsError`, `OSError`."""
+        permit(store.pool_path, self.admission.access, writable=False)
+        permit(store.board_path, self.admission.access, writable=True)
 
     def _describe(self) -> None:
         """Tell the next daemon what the files in use were made with, and for whom."""
@@ -162,7 +171,7 @@ class Pool(PoolEntries):
         """
         self.admission = admission
         self._lease.permit(admission.access)
-        self._permit()
+        self._permit(self._store)
         if not self.shuts_out:
             self._files_are_for = admission
         self._describe()
@@ -211,15 +220,59 @@ class Pool(PoolEntries):
             self._give_up_renewing()
             logger.warning("%s keeps its files and %d KB: %s", self.key, self.settings.max_cache_kb, error)
             return False
+        except PoolDamagedError as error:
+            if self.replace_damaged(error):
+                return True
+            self._give_up_renewing()
+            return False
         except BaseException:
             self._give_up_renewing()
             raise
         if store is None:
             return False
-        before, self._store, self._renewal = self._store, store, None
+        self._renewal = None
+        self._go_over_to(store)
+        return True
+
+    def _go_over_to(self, store: PoolStore) -> None:
+        """Serve a store that was made as the pool is to be; the one before is retired already."""
+        before, self._store = self._store, store
         self.settings, self._files_are_for = self._coming, self.admission
         self._describe()
         self._dispose(before)
+
+    def replace_damaged(self, error: PoolDamagedError) -> bool:
+        """Begin a fresh generation in the place of a damaged one; counters begin with it, too. Whether that was done.
+
+        Its files are made as those on the way would have been, if any were. Where there is no room for them, damaged
+        ones stay, in which readers verify what they follow; the next attempt is made a second later at the earliest.
+        """
+        now_ns = time.monotonic_ns()
+        if self.ended or now_ns < self._replaceable_at_ns:
+            return False
+        self._replaceable_at_ns = now_ns + _DAMAGE_RETRY_NS
+        try:
+            store = self._fresh(self._coming)
+            try:
+                self._permit(store)
+            except BaseException:
+                store.unlink()
+                store.close()
+                raise
+        except Exception as obstacle:  # noqa: BLE001  # whatever it is, requests are answered from upstream
+            logger.warning("%s cannot have a fresh pool now: %s; %s", self.key, obstacle, error)
+            return False
+        self._stop_renewing()
+        self._store.retire()
+        self._go_over_to(store)
+        self._replaceable_at_ns = 0
+        logger.warning(
+            "%s: its pool was damaged (%s); %s given up, generation %d is served, fresh",
+            self.key,
+            error.path,
+            counted(error.entries, "entry", "entries"),
+            store.generation,
+        )
         return True
 
     def _give_up_renewing(self) -> None:
@@ -234,13 +287,20 @@ class Pool(PoolEntries):
 
     def beat(self) -> None:
         """Renew the heartbeat that readers trust."""
-        self._store.beat()
+        try:
+            self._store.beat()
+        except PoolDamagedError as error:
+            self.replace_damaged(error)
 
     def flush(self, below: int, until_ns: int) -> tuple[int, int]:
         """Remove entries of records below that number, until that time; where to go on (0: done), and how many."""
         total = 0
         while below:
-            below, removed = self._store.flush_below(below, _FLUSHED_RECORDS)
+            try:
+                below, removed = self._store.flush_below(below, _FLUSHED_RECORDS)
+            except PoolDamagedError as error:
+                self.replace_damaged(error)
+                return 0, total + error.entries
             total += removed
             if time.monotonic_ns() >= until_ns:
                 break
@@ -248,7 +308,11 @@ class Pool(PoolEntries):
 
     def hottest(self, count: int, most_key_bytes: int) -> list[HotEntry]:
         """The entries that would leave last, the hottest first."""
-        return self._store.hottest(count, most_key_bytes)
+        try:
+            return self._store.hottest(count, most_key_bytes)
+        except PoolDamagedError as error:
+            self.replace_damaged(error)
+            return []
 
     def held(self) -> bool:
         """Whether any process holds the lease now."""

@@ -90,7 +90,7 @@ class PoolStock:
                 identity,
                 settings,
                 directory=self._directory,
-                generation=self.next_generation(),
+                next_generation=self.next_generation,
                 instance_id=self._instance_id,
                 grace_ms=self._grace_ms,
                 next_number=self._next_number,
