@@ -57,6 +57,7 @@ cdef class FreeRuns:
     cdef void give_back(self, uint32_t granule, uint32_t granules) noexcept
     cdef bint is_used(self, uint32_t granule) noexcept
     cdef bint cover(self, uint32_t granules) noexcept
+    cdef bint _is_free(self, uint32_t granule) noexcept
     cdef void _mark(self, uint32_t granule, uint32_t granules, bint used) noexcept
     cdef void _link(self, uint32_t granule, uint32_t granules) noexcept
     cdef bint _unlink(self, uint32_t granule) noexcept

@@ -87,22 +87,25 @@ cdef class FreeRuns:
         return run_at(self.view, granule).granules
 
     cdef bint sound(self, uint32_t granule) noexcept:
-        """Whether a free run can start at `granule`: the bitmap knows it, its length and links stay in the arena.
+        """Whether a free run can start at `granule`: its ends and its neighbours in the list are free by the bitmap.
 
         If not, the pool is damaged.
         """
         cdef FreeRun *run
-        if granule < self.granule_count and not self.is_used(granule):  # granule 0 is always used
+        if self._is_free(granule):
             run = run_at(self.view, granule)
             if (
                 0 < run.granules <= self.granule_count - granule
                 and not self.is_used(granule + run.granules - 1)
-                and run.next < self.granule_count
-                and run.previous < self.granule_count
+                and (run.next == 0 or self._is_free(run.next))
+                and (run.previous == 0 or self._is_free(run.previous))
             ):
                 return True
         self.view.damaged = True
         return False
+
+    cdef inline bint _is_free(self, uint32_t granule) noexcept:
+        return granule < self.granule_count and not self.is_used(granule)  # granule 0 is always used
 
     cdef bint take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept:
         """Take `granules` from `first` out of the free run that starts at `granule`; what is left on either side stays free.
@@ -140,7 +143,7 @@ cdef class FreeRuns:
             for attempts in range(FIT_ATTEMPTS):
                 if granule == 0:
                     break
-                if granule >= self.granule_count:
+                if not self._is_free(granule):
                     self.view.damaged = True
                     return 0
                 if run_at(self.view, granule).granules >= granules:
