@@ -1,0 +1,84 @@
+"""Pools that are found damaged while they change, or while there is no room for fresh ones."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.errors import PoolFull
+from unit.daemon.reload.test_pools import ENTRIES, catalog, count, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.pools.pool import Pool
+    from glidecached.pools.registry import PoolRegistry
+
+BUCKETS_AT = 196
+
+
+@pytest.fixture
+def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
+    made = make_registry()
+    made.changes.configure(catalog())
+    pool = made.find("catalog")
+    for number in range(ENTRIES):
+        pool.store(b"%d" % number, STRING, b"v", number + 1)
+    return made
+
+
+def spoil(pool: Pool) -> None:
+    """Let the header tell of other numbers of buckets than there are."""
+    with Path(pool.handout()["pool_path"]).open("r+b") as file:
+        file.seek(BUCKETS_AT)
+        file.write(b"\x7f" * 8)
+
+
+def test_a_pool_on_its_way_arrives_without_its_entries(
+    registry: PoolRegistry, loop: Any, tmp_path: Path
+) -> None:
+    pool = registry.find("catalog")
+    registry.changes.reconfigure(catalog(max_cache_kb=2048))
+    assert pool.is_renewing, "it is on its way"
+    spoil(pool)
+    settle(registry, loop)
+    assert registry.find("catalog") is pool
+    assert (pool.settings.max_cache_kb, pool.claimed_kb, count(registry)) == (2048, 2048, 0)
+    pool.store(b"0", STRING, b"w", ENTRIES + 1)
+    assert pool.lookup(b"0", STRING, 0) == b"w"
+    assert len(list(tmp_path.glob("*.pool"))) == 1
+
+
+def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
+    registry: PoolRegistry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full:
+        @staticmethod
+        def create(*_: object, **__: object) -> NoReturn:
+            message = "no room"
+            raise PoolFull(message)
+
+    pool = registry.find("catalog")
+    path = pool.handout()["pool_path"]
+    spoil(pool)
+    monkeypatch.setattr("glidecached.pools.pool.PoolStore", Full)
+    with caplog.at_level(logging.WARNING):
+        assert pool.lookup(b"0", STRING, 0) is None
+        assert pool.lookup_many([b"0", b"1"], STRING, 0) == [None, None]
+        pool.store(b"0", STRING, b"w", ENTRIES + 1)
+        pool.store_many({b"0": b"w"}, STRING, ENTRIES + 1)
+        pool.beat()
+        assert pool.hottest(5, 100) == []
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "cannot have a fresh pool now: no room" in said, "once, and not at each request"
+    assert pool.handout()["pool_path"] == path
+    monkeypatch.undo()
+    pool._replaceable_at_ns = 0  # a second has passed
+    pool.store_many({b"0": b"w"}, STRING, ENTRIES + 1)
+    assert pool.handout()["pool_path"] != path
+    pool.store(b"0", STRING, b"w", ENTRIES + 1)
+    assert pool.lookup_many([b"0", b"1"], STRING, 0) == [b"w", None]
