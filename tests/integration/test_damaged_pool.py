@@ -11,6 +11,14 @@ from click.testing import CliRunner
 from glidecached.cli.operator import main
 from support.caches import new_cache
 from support.clients import at
+from support.pool_file import (
+    ARENA_OFFSET_AT,
+    BUCKET_BYTES,
+    BUCKET_LINK_AT,
+    BUCKETS_AT,
+    GRANULE_BYTES,
+    HEADER_BYTES,
+)
 from support.waiting import wait_until
 from support.worker_tasks import stamped
 
@@ -26,25 +34,21 @@ if TYPE_CHECKING:
 KEYS = [f"key-{number}" for number in range(400)]
 VALUES = [stamped(key, number).encode() for number, key in enumerate(KEYS)]
 
-HEADER_BYTES, BUCKET_BYTES, GRANULE_BYTES = 4096, 64, 76
-COUNTS_AT, ARENA_OFFSET_AT = 196, 96
-LINK_AT = 8
-
 
 def spoil_chains(pool: Path) -> None:
     """Every chain of buckets leads nowhere."""
     head = pool.read_bytes()[:HEADER_BYTES]
-    (buckets,) = struct.unpack_from("<I", head, COUNTS_AT)
+    (buckets,) = struct.unpack_from("<I", head, BUCKETS_AT)
     with pool.open("r+b") as file:
         for number in range(buckets):
-            file.seek(HEADER_BYTES + number * BUCKET_BYTES + LINK_AT)
+            file.seek(HEADER_BYTES + number * BUCKET_BYTES + BUCKET_LINK_AT)
             file.write(b"\x7f" * 4)
 
 
 def spoil_arena(pool: Path) -> None:
     """Neither entries nor what is free between them can be recognised."""
     head = pool.read_bytes()[:HEADER_BYTES]
-    _, _, granules = struct.unpack_from("<III", head, COUNTS_AT)
+    _, _, granules = struct.unpack_from("<III", head, BUCKETS_AT)
     (arena_at,) = struct.unpack_from("<Q", head, ARENA_OFFSET_AT)
     with pool.open("r+b") as file:
         file.seek(arena_at)
@@ -54,7 +58,7 @@ def spoil_arena(pool: Path) -> None:
 def spoil_counts(pool: Path) -> None:
     """The header tells of more of everything than there is."""
     with pool.open("r+b") as file:
-        file.seek(COUNTS_AT)
+        file.seek(BUCKETS_AT)
         file.write(b"\x7f" * 16)
 
 

@@ -17,6 +17,17 @@ from typing import Any
 
 from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
+from support.pool_file import (
+    ARENA_OFFSET_AT,
+    BUCKET_BYTES,
+    BUCKET_LINK_AT,
+    BUCKETS_AT,
+    GRANULE_BYTES,
+    GRANULES_AT,
+    HEADER_BYTES,
+    OVERFLOW_BUCKETS_AT,
+    OVERFLOW_OFFSET_AT,
+)
 from support.pool_model import as_model_value, numbered_value
 
 KINDS = (STRING, HASH, SET)
@@ -28,12 +39,9 @@ MEMORY_BYTES = 1 << 30
 
 HEADER_USED_BYTES = 320
 LAYOUT_VERSION = 2
-HEADER_BYTES, BUCKET_BYTES, GRANULE_BYTES = 4096, 64, 76
 _WORD = struct.Struct("<I")
 _OFFSET = struct.Struct("<Q")
-_VERSION_AT, _OVERFLOW_AT, _ARENA_AT = 8, 80, 96
-_BUCKETS_AT, _OVERFLOW_BUCKETS_AT, _GRANULES_AT = 196, 200, 204
-_LINK_IN_BUCKET = 8
+_VERSION_AT = 8
 
 ALTERING = {"arena", "blocks"}
 """Damage that may reach the bytes of a value: no checksum is verified on a hit."""
@@ -145,11 +153,11 @@ def _flip_header(chance: random.Random, pool: bytes, board: bytes) -> tuple[byte
 
 
 def _flip_index(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes, bytes]:
-    return _flip_in(chance, pool, HEADER_BYTES, _OFFSET.unpack_from(pool, _ARENA_AT)[0]), board
+    return _flip_in(chance, pool, HEADER_BYTES, _OFFSET.unpack_from(pool, ARENA_OFFSET_AT)[0]), board
 
 
 def _flip_arena(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes, bytes]:
-    return _flip_in(chance, pool, _OFFSET.unpack_from(pool, _ARENA_AT)[0], len(pool)), board
+    return _flip_in(chance, pool, _OFFSET.unpack_from(pool, ARENA_OFFSET_AT)[0], len(pool)), board
 
 
 def _flip_board(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes, bytes]:
@@ -161,7 +169,7 @@ def _overwrite_block(chance: random.Random, pool: bytes, board: bytes) -> tuple[
     size = chance.choice([64, 512, 4_096])
     at, source = (chance.randrange(HEADER_BYTES, len(pool) - size) & ~63 for _ in range(2))
     block = chance.choice([bytes(size), b"\xff" * size, pool[source : source + size]])
-    arena = _OFFSET.unpack_from(pool, _ARENA_AT)[0]
+    arena = _OFFSET.unpack_from(pool, ARENA_OFFSET_AT)[0]
     at = min(at, arena - size) if at < arena else at
     return pool[:at] + block + pool[at + size :], board
 
@@ -169,8 +177,8 @@ def _overwrite_block(chance: random.Random, pool: bytes, board: bytes) -> tuple[
 def _inflate_lengths(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes, bytes]:
     """Some entries say that they are longer than they are; of some the extents say that they hold it, too."""
     spoilt = bytearray(pool)
-    (arena,) = _OFFSET.unpack_from(pool, _ARENA_AT)
-    arena_bytes = _WORD.unpack_from(pool, _GRANULES_AT)[0] * GRANULE_BYTES
+    (arena,) = _OFFSET.unpack_from(pool, ARENA_OFFSET_AT)
+    arena_bytes = _WORD.unpack_from(pool, GRANULES_AT)[0] * GRANULE_BYTES
     for granule in chance.sample(_granules_of_entries(pool), 5):
         extent = arena + granule * GRANULE_BYTES
         single = bool(pool[extent + 3] & 0x80)
@@ -191,9 +199,9 @@ def _inflate_lengths(chance: random.Random, pool: bytes, board: bytes) -> tuple[
 def _tie_chains(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes, bytes]:
     """Chains of buckets that lead back into themselves, or into each other."""
     spoilt = bytearray(pool)
-    (overflow,) = _OFFSET.unpack_from(pool, _OVERFLOW_AT)
+    (overflow,) = _OFFSET.unpack_from(pool, OVERFLOW_OFFSET_AT)
     (buckets,), (overflow_buckets,) = (
-        _WORD.unpack_from(pool, at) for at in (_BUCKETS_AT, _OVERFLOW_BUCKETS_AT)
+        _WORD.unpack_from(pool, at) for at in (BUCKETS_AT, OVERFLOW_BUCKETS_AT)
     )
     if not overflow_buckets:
         message = "the pool has no chains to tie"
@@ -203,13 +211,13 @@ def _tie_chains(chance: random.Random, pool: bytes, board: bytes) -> tuple[bytes
     for place in places:
         if chance.random() < 0.8:
             link = _WORD.pack(1 + chance.randrange(overflow_buckets))
-            spoilt[place + _LINK_IN_BUCKET : place + _LINK_IN_BUCKET + 4] = link
+            spoilt[place + BUCKET_LINK_AT : place + BUCKET_LINK_AT + 4] = link
     return bytes(spoilt), board
 
 
 def _granules_of_entries(pool: bytes) -> list[int]:
     """The first granule of each entry that a primary bucket leads to."""
-    (buckets,) = _WORD.unpack_from(pool, _BUCKETS_AT)
+    (buckets,) = _WORD.unpack_from(pool, BUCKETS_AT)
     slots = [
         _WORD.unpack_from(pool, HEADER_BYTES + bucket * BUCKET_BYTES + 16 + 8 * slot)[0]
         for bucket in range(buckets)

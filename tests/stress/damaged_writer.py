@@ -19,6 +19,17 @@ from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.errors import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.pool.succession import Succession
+from support.pool_file import (
+    ARENA_OFFSET_AT,
+    BUCKET_BYTES,
+    BUCKET_LINK_AT,
+    BUCKETS_AT,
+    COUNTERS_AT,
+    COUNTERS_END,
+    GRANULE_BYTES,
+    HEADER_BYTES,
+    OVERFLOW_OFFSET_AT,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +40,6 @@ SIZES = (0, 10, 44, 45, 200, 700, 3_000)
 KEYS = 400
 STEPS = 250
 
-_HEADER_BYTES, _BUCKET_BYTES, _GRANULE_BYTES = 4096, 64, 76
-_OVERFLOW_AT, _ARENA_AT = 80, 96
-_COUNTS_AT, _COUNTERS_AT, _COUNTERS_END = 196, 256, 312
 _WORD, _OFFSET = struct.Struct("<I"), struct.Struct("<Q")
 _SPOILT_WORDS = (0, 1, 2, 3, 7, 100, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF)
 
@@ -148,10 +156,12 @@ def _succeed(store: PoolStore, directory: str, number: int) -> None:
 
 def _spoil(path: Path, region: str, chance: random.Random) -> None:
     with path.open("r+b") as file:
-        head = file.read(_HEADER_BYTES)
-        buckets, overflow, granules = struct.unpack_from("<III", head, _COUNTS_AT)
-        overflow_at, arena_at = (_OFFSET.unpack_from(head, at)[0] for at in (_OVERFLOW_AT, _ARENA_AT))
-        arena_end = arena_at + granules * _GRANULE_BYTES
+        head = file.read(HEADER_BYTES)
+        buckets, overflow, granules = struct.unpack_from("<III", head, BUCKETS_AT)
+        overflow_at, arena_at = (
+            _OFFSET.unpack_from(head, at)[0] for at in (OVERFLOW_OFFSET_AT, ARENA_OFFSET_AT)
+        )
+        arena_end = arena_at + granules * GRANULE_BYTES
         for _ in range(chance.choice((1, 4, 40))):
             word = _WORD.pack(
                 chance.choice((*_SPOILT_WORDS, granules, chance.getrandbits(32), chance.randrange(granules)))
@@ -160,19 +170,19 @@ def _spoil(path: Path, region: str, chance: random.Random) -> None:
                 at = chance.randrange(0, 320, 4)
             elif region == "counts":
                 counts, counters = (
-                    range(_COUNTS_AT, _COUNTS_AT + 16, 4),
-                    range(_COUNTERS_AT, _COUNTERS_END, 4),
+                    range(BUCKETS_AT, BUCKETS_AT + 16, 4),
+                    range(COUNTERS_AT, COUNTERS_END, 4),
                 )
                 at = chance.choice((*counts, *counters))
             elif region == "buckets":
-                at = _HEADER_BYTES + chance.randrange(0, buckets * _BUCKET_BYTES, 4)
+                at = HEADER_BYTES + chance.randrange(0, buckets * BUCKET_BYTES, 4)
             elif region == "overflow":  # links to the buckets there, mostly
-                at = _HEADER_BYTES + chance.randrange(buckets) * _BUCKET_BYTES + 8
+                at = HEADER_BYTES + chance.randrange(buckets) * BUCKET_BYTES + BUCKET_LINK_AT
                 if overflow and chance.random() < 0.5:
-                    at = overflow_at + chance.randrange(overflow) * _BUCKET_BYTES + chance.choice((8, 16))
+                    at = overflow_at + chance.randrange(overflow) * BUCKET_BYTES + chance.choice((8, 16))
                 word = _WORD.pack(chance.randrange(overflow + 2))
             elif region == "links":  # what stands at the start of an extent or a free run
-                at = arena_at + chance.randrange(granules) * _GRANULE_BYTES + chance.choice((0, 4, 8, 72))
+                at = arena_at + chance.randrange(granules) * GRANULE_BYTES + chance.choice((0, 4, 8, 72))
             else:
                 at = chance.randrange(arena_at, arena_end - 800)
                 word = bytes(800) if region == "zeros" else chance.randbytes(chance.choice((1, 4, 600)))

@@ -12,9 +12,8 @@ from glidecache_shared.kinds import STRING
 from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.origin import PoolKey
 from glidecached.pools.registry import PoolRegistry, UnknownCacheError
-from glidecached.pools.settings import PoolSettings
 from glidecached.pools.stock import CacheRefusedError
-from glidecached.upstream.identity import Address, Identity
+from support.catalog import identity, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
 
 HANDOUT_MS = 3_000
 PROBE_MS = 1_000
-
-
-def identity(database: int = 0, user: str = "default") -> Identity:
-    return Identity(addresses=frozenset({Address("h", 1)}), tls="off", database=database, user=user)
-
-
-def settings(max_cache_kb: int = 64, entry_ttl_ms: int = 0, **others: Any) -> PoolSettings:
-    return PoolSettings(max_cache_kb=max_cache_kb, entry_ttl_ms=entry_ttl_ms, **others)
 
 
 def named(name: str = "catalog") -> PoolKey:

@@ -6,29 +6,16 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import pytest
-
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.errors import PoolFull
-from unit.daemon.reload.test_pools import ENTRIES, catalog, count, settle
+from support.catalog import ENTRIES, catalog, count, settle
+from support.pool_file import BUCKETS_AT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import pytest
 
     from glidecached.pools.pool import Pool
     from glidecached.pools.registry import PoolRegistry
-
-BUCKETS_AT = 196
-
-
-@pytest.fixture
-def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
-    made = make_registry()
-    made.changes.configure(catalog())
-    pool = made.find("catalog")
-    for number in range(ENTRIES):
-        pool.store(b"%d" % number, STRING, b"v", number + 1)
-    return made
 
 
 def spoil(pool: Pool) -> None:

@@ -22,50 +22,12 @@ from glidecached.pools.origin import Admission, PoolKey
 from glidecached.pools.registry import PoolRegistry
 from glidecached.pools.renewal import Renewal
 from glidecached.pools.stock import CacheRefusedError
-from unit.daemon.test_registry import identity, settings
+from support.catalog import ENTRIES, catalog, count, identity, settings, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 KEY = PoolKey("catalog", None)
-ENTRIES = 700  # several slices' worth of steps
-
-
-def catalog(database: int = 0, access: Access | None = None, **changed: Any) -> ConfiguredCache:
-    return ConfiguredCache(
-        name="catalog",
-        identity=identity(database),
-        settings=settings(**{"max_cache_kb": 1024, **changed}),
-        admission=Admission(upstream="default", access=access or Access()),
-    )
-
-
-@pytest.fixture
-def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
-    made = make_registry()
-    made.changes.configure(catalog())
-    pool = made.find("catalog")
-    for number in range(ENTRIES):
-        pool.store(b"%d" % number, STRING, b"v", number + 1)
-    return made
-
-
-def settle(registry: PoolRegistry, loop: Any) -> None:
-    """Run what is deferred, until no pool is on its way."""
-    settled: list[bool] = []
-    registry.changes.when_settled(lambda: settled.append(True))
-    for _ in range(10_000):
-        if settled:
-            return
-        deferred, loop.deferred = loop.deferred, []
-        for callback in deferred:
-            callback()
-    pytest.fail("never settled")
-
-
-def count(registry: PoolRegistry) -> int:
-    entries: int = registry.find("catalog").stats()["metrics"]["entry_count"]
-    return entries
 
 
 def test_the_entries_stay_and_nobody_waits(registry: PoolRegistry, loop: Any) -> None:

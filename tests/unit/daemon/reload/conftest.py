@@ -1,0 +1,25 @@
+"""What reloads change: a configured pool with entries in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from glidecache_shared.kinds import STRING
+from support.catalog import ENTRIES, catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.pools.registry import PoolRegistry
+
+
+@pytest.fixture
+def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
+    made = make_registry()
+    made.changes.configure(catalog())
+    pool = made.find("catalog")
+    for number in range(ENTRIES):
+        pool.store(b"%d" % number, STRING, b"v", number + 1)
+    return made
