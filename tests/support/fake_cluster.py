@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ERROR_CONNECTION
-from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.upstream import ClusterUpstream
 from glidecached.upstream.identity import Address, Target
 from glidecached.upstream.options import UpstreamOptions
+from support.upstream_calls import Recorded
 
 if TYPE_CHECKING:
     from glidecached.upstream.call import Call
@@ -17,37 +16,6 @@ if TYPE_CHECKING:
 SEED = Address("10.0.0.1", 9)
 SLOTS = [[0, 8191, [b"10.0.0.1", 1], [b"10.0.0.1", 3]], [8192, 16383, [b"10.0.0.1", 2]]]
 AT_A, AT_B = b"bar", b"foo"
-
-
-class Recorded(SingleCall):
-    """A command that keeps its outcome."""
-
-    def __init__(self, *arguments: bytes, repeatable: bool = False, timeout_ms: float = 60_000) -> None:
-        super().__init__(arguments, time.monotonic_ns() + int(timeout_ms * 1e6), repeatable=repeatable)
-        self.outcome: Any = "none yet"
-
-    def abandon(self) -> None:
-        self.outcome = "abandoned"
-
-    def succeed(self, reply: Any) -> None:
-        assert self.outcome == "none yet"
-        self.outcome = reply
-
-    def fail(self, code: int, message: str) -> None:
-        assert self.outcome == "none yet"
-        self.outcome = (code, message)
-
-
-class RecordedBatch(BatchCall):
-    """A batch that keeps its outcome."""
-
-    def __init__(self, *commands: list[bytes], atomic: bool, repeatable: bool = False) -> None:
-        super().__init__(commands, time.monotonic_ns() + 60 * 10**9, atomic=atomic, repeatable=repeatable)
-        self.outcome: Any = "none yet"
-
-    abandon = Recorded.abandon
-    succeed = Recorded.succeed
-    fail = Recorded.fail
 
 
 class FakeLink:

@@ -14,7 +14,7 @@ from glidecached.upstream.blocking import BlockingConnections, Reserved
 from glidecached.upstream.connector import ConnectError
 from glidecached.upstream.identity import Target
 from glidecached.upstream.options import UpstreamOptions
-from support.upstream_calls import ADDRESS, Recorded, open_channel
+from support.upstream_calls import ADDRESS, NONE_YET, Recorded, open_channel
 
 if TYPE_CHECKING:
     import socket
@@ -81,7 +81,7 @@ def test_a_connection_is_used_again(servers: Servers) -> None:
         assert b"BLPOP" in servers.received(0)
         assert servers.connections.in_use == 1
         servers.ends[0].sendall(b":%d\r\n" % number)
-        servers.turns(lambda call=call: call.outcome is not None)  # type: ignore[misc]
+        servers.turns(lambda call=call: call.over)  # type: ignore[misc]
         assert call.outcome == number
     assert servers.connections.count == 1
     assert servers.connections.in_use == 0
@@ -94,14 +94,14 @@ def test_calls_do_not_wait_for_each_other_and_their_number_is_bounded(servers: S
     for number in (0, 1):
         servers.received(number)
     servers.ends[1].sendall(b"+second\r\n")
-    servers.turns(lambda: second.outcome)
-    assert first.outcome is None
+    servers.turns(lambda: second.over)
+    assert first.outcome == NONE_YET
 
 
 def test_an_overdue_call_takes_its_connection_with_it(servers: Servers) -> None:
     call = servers.submit(b"BLPOP", b"q", b"0", timeout_ms=50)
     servers.received(0)
-    servers.turns(lambda: call.outcome)
+    servers.turns(lambda: call.over)
     assert call.outcome[0] == ERROR_TIMEOUT
     assert servers.ends[0].recv(10) == b""
     assert servers.connections.count == 0
@@ -111,12 +111,12 @@ def test_a_lost_connection_and_a_failed_attempt_are_told(servers: Servers) -> No
     lost = servers.submit(b"BLPOP", b"q", b"0")
     servers.received(0)
     servers.ends[0].close()
-    servers.turns(lambda: lost.outcome)
+    servers.turns(lambda: lost.over)
     assert lost.outcome[0] == ERROR_CONNECTION
     assert "may have run" in lost.outcome[1]
     servers.down = "h:1: refused"
     unreached = servers.submit(b"BLPOP", b"q", b"0")
-    servers.turns(lambda: unreached.outcome)
+    servers.turns(lambda: unreached.over)
     assert unreached.outcome == (ERROR_CONNECTION, "h:1: refused")
     assert servers.connections.count == 0
 
@@ -126,7 +126,7 @@ def test_wait_asks_about_what_other_connections_wrote(servers: Servers) -> None:
     sent = servers.received(0)
     assert sent.index(b"PUBLISH") < sent.index(b"wait")
     servers.ends[0].sendall(b":0\r\n:1\r\n")
-    servers.turns(lambda: call.outcome)
+    servers.turns(lambda: call.over)
     assert call.outcome == 1
 
 
@@ -134,7 +134,7 @@ def test_a_wait_that_would_mean_nothing_is_refused(servers: Servers) -> None:
     call = servers.submit(b"WAIT", b"1", b"0")
     servers.received(0)
     servers.ends[0].sendall(b"-NOPERM publish\r\n:1\r\n")
-    servers.turns(lambda: call.outcome)
+    servers.turns(lambda: call.over)
     assert call.outcome == (ERROR_REQUEST, "WAIT needs a PUBLISH to 'glidecached:wait' first: NOPERM publish")
     assert servers.connections.in_use == 0
 
@@ -159,7 +159,7 @@ def answer(servers: Servers, call: Recorded, reply: bytes) -> None:
     """The server's first connection answers what was sent."""
     servers.received(0)
     servers.ends[0].sendall(reply)
-    servers.turns(lambda: call.outcome is not None)
+    servers.turns(lambda: call.over)
 
 
 def test_a_reserved_connection_is_nobody_elses_until_its_last_call(servers: Servers) -> None:
@@ -209,7 +209,7 @@ def test_a_last_call_that_is_not_sent_ends_the_connection(servers: Servers) -> N
     kept.submit(watch)
     answer(servers, watch, b"+OK\r\n")
     kept.submit(last, last=True)
-    servers.turns(lambda: last.outcome)
+    servers.turns(lambda: last.over)
     assert servers.connections.count == 0
 
 
@@ -221,7 +221,7 @@ def test_a_reserved_connection_that_is_lost_is_told_once_and_what_waits_fails(se
     kept.submit(waiting)
     servers.received(0)
     servers.ends[0].close()
-    servers.turns(lambda: waiting.outcome)
+    servers.turns(lambda: waiting.over)
     assert sent.outcome[0] == waiting.outcome[0] == ERROR_CONNECTION
     kept.close()
     assert holder.ended == 1

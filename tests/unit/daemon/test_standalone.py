@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
-from support.upstream_calls import Recorded
+from support.upstream_calls import NONE_YET, Recorded
 
 if TYPE_CHECKING:
     from support.network import Network
@@ -19,7 +19,7 @@ def test_it_connects_on_first_use_and_once(network: Network) -> None:
     assert network.attempts == 1
     network.accept()
     assert network.upstream.proved
-    network.reply(b"+OK\r\n+a\r\n+b\r\n", lambda: second.outcome)
+    network.reply(b"+OK\r\n+a\r\n+b\r\n", lambda: second.over)
     assert (first.outcome, second.outcome) == (b"a", b"b")
 
 
@@ -37,10 +37,10 @@ def test_while_it_is_down_calls_wait_only_if_they_live_to_see_the_next_attempt(n
     hasty, patient = Recorded(b"B", timeout_ms=1), Recorded(b"C")
     network.submit(hasty, patient)
     assert hasty.outcome == (ERROR_CONNECTION, "down")
-    assert patient.outcome is None
+    assert patient.outcome == NONE_YET
     network.turns(lambda: network.open)
     network.accept()
-    network.reply(b"+OK\r\n+c\r\n", lambda: patient.outcome)
+    network.reply(b"+OK\r\n+c\r\n", lambda: patient.over)
     assert patient.outcome == b"c"
     assert network.upstream.last_error is None
 
@@ -72,13 +72,13 @@ def test_a_lost_connection_repeats_reads_and_fails_what_may_have_run(network: Ne
     network.submit(unsent)
     assert write.outcome[0] == ERROR_CONNECTION
     assert "may have run" in write.outcome[1]
-    assert read.outcome is None
+    assert read.outcome == NONE_YET
     network.turns(lambda: network.open)
     network.accept()
     sent = network.received()
     assert sent.index(b"READ") < sent.index(b"LATER")
     assert b"WRITE" not in sent
-    network.reply(b"+OK\r\n+r\r\n+l\r\n", lambda: unsent.outcome)
+    network.reply(b"+OK\r\n+r\r\n+l\r\n", lambda: unsent.over)
     assert (read.outcome, unsent.outcome) == (b"r", b"l")
 
 
@@ -109,7 +109,7 @@ def test_late_replies_are_dropped(network: Network) -> None:
     late.succeed = lambda _reply: None  # type: ignore[method-assign]
     network.submit(timely)
     network.turns()
-    network.reply(b"+OK\r\n+late\r\n+b\r\n", lambda: timely.outcome)
+    network.reply(b"+OK\r\n+late\r\n+b\r\n", lambda: timely.over)
     assert timely.outcome == b"b"
 
 
@@ -117,14 +117,14 @@ def test_a_connection_without_replies_is_given_up(network: Network) -> None:
     call = Recorded(b"A")
     network.submit(call)
     network.accept()
-    network.turns(lambda: call.outcome)
+    network.turns(lambda: call.over)
     assert "no reply for" in call.outcome[1]
 
 
 def test_waiting_calls_are_bounded(network: Network) -> None:
     calls = [Recorded(b"A") for _ in range(12)]
     network.submit(*calls)
-    assert [call.outcome and call.outcome[0] for call in calls] == [None] * 10 + [ERROR_BUSY] * 2
+    assert [call.over and call.outcome[0] for call in calls] == [False] * 10 + [ERROR_BUSY] * 2
 
 
 def test_refused_credentials_are_proved_no_longer(network: Network) -> None:

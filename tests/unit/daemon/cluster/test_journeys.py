@@ -13,7 +13,8 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.upstream.cluster.route import SlotRoute, Spread
-from support.fake_cluster import AT_A, AT_B, Play, Recorded, RecordedBatch
+from support.fake_cluster import AT_A, AT_B, Play
+from support.upstream_calls import NONE_YET, Recorded, RecordedBatch
 
 MOVED = ReplyError("MOVED 5061 10.0.0.1:2")
 
@@ -213,7 +214,7 @@ def test_waiting_calls_are_bounded(started: Play) -> None:
     assert [call.outcome for call in calls[-2:]] == [
         (ERROR_BUSY, "20 requests already wait for this cluster")
     ] * 2
-    assert calls[19].outcome == "none yet"
+    assert calls[19].outcome == NONE_YET
 
 
 def test_nodes_that_are_gone_are_closed_when_nobody_waits_for_them(started: Play) -> None:
@@ -223,7 +224,7 @@ def test_nodes_that_are_gone_are_closed_when_nobody_waits_for_them(started: Play
         started.upstream._journeys.look_again()
         started.learn(without_b)
         assert started.b.closed == expected
-    assert waiting.outcome == "none yet", "it was not sent: it goes on to the node that serves its slot now"
+    assert waiting.outcome == NONE_YET, "it was not sent: it goes on to the node that serves its slot now"
     started.turn(500)
     started.a.answer(b"v")
     assert waiting.outcome == b"v"

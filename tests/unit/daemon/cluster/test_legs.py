@@ -14,7 +14,8 @@ from glidecached.upstream.cluster.route import SlotRoute
 from glidecached.upstream.cluster.routing import Part
 from glidecached.upstream.cluster.sinks import Gathering, Sink, Whole, in_a_list
 from glidecached.upstream.replicas import Freshness
-from support.fake_cluster import AT_A, AT_B, FakeLink, Play, Recorded
+from support.fake_cluster import AT_A, AT_B, FakeLink, Play
+from support.upstream_calls import NONE_YET, Recorded
 
 FAR_NS = 2**62
 
@@ -107,7 +108,7 @@ def test_whatever_happens_all_counts_come_back(started: Play, way: Any) -> None:
     for link in (started.a, started.b):
         while link.calls:
             link.answer(*[b"OK"] * (2 if getattr(link.calls[0], "asking", False) else 1))
-    assert call.outcome != "none yet"
+    assert call.outcome != NONE_YET
     assert not any(open_counts(started))
     assert not started.upstream.busy
 
