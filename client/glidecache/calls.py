@@ -10,10 +10,9 @@ from glidecache.encoding import encode, encode_each
 from glidecache.errors import RequestError
 from glidecache.lazy import LazyModule
 from glidecache.outcomes import error_for_reply
-from glidecache.patience import patience_ns
 from glidecache.watching import Watching
 from glidecache_shared import protocol
-from glidecache_shared.commands import is_known_read
+from glidecache_shared.command_table import batch_timeout_ns, blocking_timeout_ns, row_of, survey
 from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
 
 TYPE_CHECKING = False
@@ -64,11 +63,12 @@ class Calls:
         if route is not None:
             routes.need_route(route)
             body = (args, route.as_wire())
-        waits_ns = patience_ns(args)
+        row = row_of(args)
+        waits_ns = blocking_timeout_ns(args) if row.blocks else 0
         reply = await self._session.call(
             protocol.COMMAND,
             body,
-            repeatable=is_known_read(args),
+            repeatable=row.reads,
             timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
             directly=lambda direct, seconds: direct.command(args, seconds),
         )
@@ -156,7 +156,7 @@ class Calls:
             replies = await self._session.call(
                 protocol.BATCH,
                 (atomic, commands) if route is None else (atomic, commands, route.as_wire()),
-                repeatable=all(map(is_known_read, commands)),
+                repeatable=survey(commands, atomic=atomic)[1],
                 timeout_ns=timeout_ns,
                 directly=lambda direct, seconds: direct.batch(commands, seconds, atomic=atomic),
             )
@@ -227,7 +227,7 @@ class Calls:
         if options is not None and options.timeout is not None:
             return options.timeout * _MS
         # In a transaction nothing blocks.
-        waits_ns = 0 if atomic else sum(map(patience_ns, commands))
+        waits_ns = 0 if atomic else batch_timeout_ns(commands)
         return self._session.timeout_ns + waits_ns if waits_ns else None
 
 

@@ -14,7 +14,7 @@ import time
 from glidecache.errors import ConnectionError, ExecAbortError, RequestError, TimeoutError
 from glidecache.link import forks
 from glidecache.outcomes import error_for_reply
-from glidecache_shared.commands import refusal
+from glidecache_shared.command_table import row_of
 from glidecache_shared.protocol import ReplyError
 
 TYPE_CHECKING = False
@@ -277,7 +277,7 @@ class AsyncDirect(Direct):
 
 
 def _need_allowed(args: Command) -> None:
-    refused = refusal(args)
+    refused = row_of(args).refusal
     if refused is not None:
         raise RequestError(refused)
 

@@ -14,8 +14,8 @@ MS_NS = 1_000_000
 FOR_EVER_NS = 365 * 86_400 * SECOND_NS
 """What the server calls 0."""
 
-_MAX_MS = 2**63 - 1
 _SPACES = b" \t\n\v\f\r"
+_SIGNS = (b"-", b"+")
 
 _AFTER_SORT_OPTION = {b"LIMIT": 2, b"GET": 1, b"BY": 1}
 _FIRST_GEORADIUS_OPTION = 5
@@ -33,15 +33,25 @@ def counted(place: int, step: int, *, stores: bool) -> Finder:
     """Return a finder of keys that the argument at `place` counts; `stores`: a destination stands first."""
 
     def find(arguments: Sequence[bytes]) -> Sequence[bytes]:
-        count = arguments[place] if len(arguments) > place else b""
-        # No server takes as many as there are in 8 digits.
-        keys = int(count) if count.isdigit() and len(count) < 8 else 0  # noqa: PLR2004
-        if not 1 <= keys <= (len(arguments) - place - 1) // step:
+        keys = _leading_number(arguments[place]) if len(arguments) > place else 0
+        if not 1 <= keys <= (len(arguments) - place + step - 2) // step:
             return ()
         found = arguments[place + 1 : place + 1 + keys * step : step]
         return [arguments[1], *found] if stores else found
 
     return find
+
+
+def _leading_number(text: bytes) -> int:
+    """Read a number as the servers do when they look for keys: what stands behind it does not matter, none is 0."""
+    text = text.lstrip(_SPACES)
+    sign = -1 if text[:1] == b"-" else 1
+    digits = text[1:] if text[:1] in _SIGNS else text
+    end = 0
+    # No server takes as many keys as there are in 10 digits.
+    while end < len(digits) and end < 10 and 48 <= digits[end] < 58:  # noqa: PLR2004
+        end += 1
+    return sign * int(digits[:end] or b"0")
 
 
 def keys_of_streams(arguments: Sequence[bytes]) -> Sequence[bytes]:
@@ -82,7 +92,7 @@ def keys_of_migrate(arguments: Sequence[bytes]) -> Sequence[bytes]:
     place = _FIRST_MIGRATE_OPTION
     while place < len(arguments):
         word = option(arguments[place])
-        if word == b"KEYS":
+        if word == b"KEYS" and place + 1 < len(arguments):
             return () if arguments[3] else arguments[place + 1 :]
         place += 1 + _AFTER_MIGRATE_OPTION.get(word, 0)
     return arguments[3:4]
@@ -119,7 +129,7 @@ def as_ns(text: bytes, unit_ns: int) -> int:
     try:
         if unit_ns == MS_NS:
             number = int(text) if text.isdigit() and len(text) < 20 else -1  # noqa: PLR2004
-            if number > _MAX_MS or str(number).encode() != text:
+            if str(number).encode() != text:
                 return 0
         elif b"_" in text or text[:1] in _SPACES or text[-1:] in _SPACES:
             return 0
@@ -131,9 +141,7 @@ def as_ns(text: bytes, unit_ns: int) -> int:
         return 0
     if number == 0:
         return FOR_EVER_NS
-    if not number > 0 or (unit_ns == SECOND_NS and number * 1_000 > _MAX_MS):
-        return 0
-    return int(min(number * unit_ns, FOR_EVER_NS))
+    return int(min(number * unit_ns, FOR_EVER_NS)) if number > 0 else 0
 
 
 FUNCTIONS: dict[str, Finder] = {

@@ -9,7 +9,7 @@ from glidecached.operations.arguments cimport need, need_all_bytes, need_command
 from glidecached.pools.entries cimport PoolEntries
 from glidecached.session cimport Session, Sessions
 
-from glidecache_shared.commands import is_blocking, is_known_read, refusal
+from glidecache_shared.command_table import DEDICATED, row_of, survey
 from glidecache_shared.kinds import STRING
 from glidecache_shared.protocol import ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
 from glidecached.front.front import MalformedError
@@ -35,14 +35,14 @@ cdef class DataOperations:
         session = self.session(request, session_id)
         if session is None or not may_route(request, session, route):
             return
-        reads = is_known_read(arguments)
+        row = row_of(arguments)
+        reads = row.reads
         if not reads:
-            refused = refusal(arguments)
-            if refused is not None:
-                request.fail(ERROR_REQUEST, refused)
+            if row.refusal is not None:
+                request.fail(ERROR_REQUEST, row.refusal)
                 return
             self.advance(session)
-        if is_blocking(arguments):
+        if row.lane == DEDICATED:
             settled = None if reads else functools.partial(self.advance, session)
             session.upstream.submit_blocking(
                 CommandCall(request, arguments, repeatable=False, route=route, settled=settled))
@@ -113,23 +113,20 @@ cdef class DataOperations:
         session = self.session(request, session_id)
         if session is None or not may_route(request, session, route):
             return
-        for command in commands:
-            refused = refusal(command)
-            if refused is not None:
-                request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
-                return
+        lane, reads, refused = survey(commands, atomic=atomic)
+        if refused is not None:
+            request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
+            return
         if not commands:
             request.reply([])
             return
-        reads = all(map(is_known_read, commands))
         if not reads:
             self.advance(session)
-        # In a transaction nothing blocks; in a pipeline it would hold up everybody's replies.
-        if not atomic and any(map(is_blocking, commands)):
+        if lane == DEDICATED:
             settled = functools.partial(self.advance, session)
             session.upstream.submit_blocking(
                 BatchRequestCall(
-                    request, commands, atomic=False, repeatable=False, route=route, settled=settled
+                    request, commands, atomic=atomic, repeatable=False, route=route, settled=settled
                 )
             )
         else:

@@ -6,7 +6,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.commands import refusal
+from glidecache_shared.command_table import survey
 from glidecache_shared.protocol import (
     ERROR_BUSY,
     ERROR_CONNECTION,
@@ -102,12 +102,11 @@ class WatchOperations:
         if watch is None:
             request.fail(ERROR_CONNECTION, _GONE)
             return
-        for command in commands:
-            refused = refusal(command)
-            if refused is not None:
-                watch.end()
-                request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
-                return
+        _, _, refused = survey(commands, atomic=True)
+        if refused is not None:
+            watch.end()
+            request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
+            return
         self._advance(session)
         advance = functools.partial(self._advance, session)
         watch.submit_last(BatchRequestCall(request, commands, atomic=True, repeatable=False, settled=advance))

@@ -18,8 +18,8 @@ class TransactionLeg(Leg):
 
     __slots__ = ("_call", "_replies")
 
-    def __init__(self, journeys: Journeys, part: Part, call: BatchCall) -> None:
-        super().__init__(journeys, part, call.deadline_ns, resendable=call.repeatable, blocking=False)
+    def __init__(self, journeys: Journeys, part: Part, call: BatchCall, *, blocking: bool = False) -> None:
+        super().__init__(journeys, part, call.deadline_ns, resendable=call.repeatable, blocking=blocking)
         self._call = call
         self._replies: list[Any] = []
 

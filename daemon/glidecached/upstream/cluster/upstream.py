@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.commands import is_known_read
+from glidecache_shared.command_table import is_known_read
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
@@ -178,7 +178,7 @@ class ClusterUpstream(StraightWay):
             if isinstance(call, SingleCall):
                 legs = self._legs_of(call.arguments, topology, call, Whole(call), 0, blocking=blocking)
             elif call.atomic:
-                self._send_transaction(call, topology)
+                self._send_transaction(call, topology, blocking=blocking)
                 return
             else:
                 legs = self._legs_of_pipeline(call, topology, blocking=blocking)
@@ -223,10 +223,10 @@ class ClusterUpstream(StraightWay):
             for leg in self._legs_of(command, topology, call, whole, place, blocking=blocking)
         ]
 
-    def _send_transaction(self, call: BatchCall, topology: Topology) -> None:
+    def _send_transaction(self, call: BatchCall, topology: Topology, *, blocking: bool) -> None:
         where, replica = plan_transaction(call.commands, call.route, topology)
         self._journeys.open += 1
-        self._journeys.send(TransactionLeg(self._journeys, Part((), where, replica), call))
+        self._journeys.send(TransactionLeg(self._journeys, Part((), where, replica), call, blocking=blocking))
 
     def _describe_nodes(self, topology: Topology) -> list[dict[str, Any]]:
         slots = topology.slots_by_node()
