@@ -64,6 +64,9 @@ class ClusterUpstream(StraightWay):
         self._refreshed_ns = 0
         self._watch = loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
 
+    fills_cache = True
+    """A cluster's nodes send readers of a demoted primary to the new one."""
+
     @property
     def sessions(self) -> int:
         """How many sessions use it; kept by the sessions."""
@@ -112,6 +115,18 @@ class ClusterUpstream(StraightWay):
         if primary is None:
             return f"CLUSTERDOWN no node serves slot {slot}"
         return self._nodes.at(primary).link.reserve(keys, holder)
+
+    def drop_unwanted(self) -> None:
+        """Drop calls that no client waits for any more: those not sent, and those with a connection of their own."""
+        now_ns = time.monotonic_ns()
+        early, self._early = self._early, deque()
+        for entry in early:
+            if entry[0].is_wanted(now_ns):
+                self._early.append(entry)
+            else:
+                entry[0].abandon()
+        for node in self._nodes:
+            node.link.drop_unwanted()
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""
@@ -190,6 +205,7 @@ class ClusterUpstream(StraightWay):
             self._journeys.send_in_convoys(legs)
         else:
             for leg in legs:
+                leg.lane = call.lane
                 leg.freshness = None if call.route is not None else freshness
                 self._journeys.send(leg)
 
