@@ -189,6 +189,11 @@ _UPSTREAMS = {
         reloads=True,
         note="connections that stand stay",
     ),
+    "allow_replica": Key(
+        "Fill caches from this server even if it says that it is a replica, as a read replica on this host. What is "
+        "cached may then be as old as the replica. Not for a server that was a primary before.",
+        reloads=True,
+    ),
     "allow_users": Key(
         "Users, by name or uid, that may use this upstream by its name, and open the files of its pools. With "
         "`allow_groups` also empty: whoever can open the socket.",

@@ -201,6 +201,7 @@ class _Resolver:
                 stall_timeout_ms=form.stall_timeout_ms,
                 max_waiting_requests=form.max_waiting_requests,
                 max_blocking_connections=form.max_blocking_connections,
+                allow_replica=form.allow_replica,
             ),
             request_timeout_ms=form.request_timeout_ms,
             access=self._access(section, form),

@@ -104,6 +104,7 @@ class UpstreamSettings:
     stall_timeout_ms: Milliseconds = 15_000
     max_waiting_requests: Annotated[Integer, Field(gt=0, le=10_000_000)] = 65_536
     max_blocking_connections: Annotated[Integer, Field(gt=0, le=10_000)] = 64
+    allow_replica: Boolean = False
     allow_users: Names = ()
     allow_groups: Names = ()
 

@@ -115,6 +115,7 @@ cdef class Front:
             return self.refuse_unreadable("not [op, request_id, instance_id, deadline_ns, …]")
         refusal = self.check(message, now_ns)
         request = Request(self, identity, peer, request_id, positive(message[3]))
+        request.frame_bytes = len(frame)
         if refusal is not None:
             return self.refuse(request, refusal[0], refusal[1])
         if not self.open.enter(identity):

@@ -1,5 +1,7 @@
 from libc.stdint cimport int64_t
 
+from glidecached.order cimport CommandOrder
+
 
 cdef class Request:
     cdef object front
@@ -10,6 +12,9 @@ cdef class Request:
     cdef readonly bint finished
     cdef public set slot
     cdef public tuple expiry
+    cdef public Py_ssize_t frame_bytes
+    # Whose order it is a part of, while it is on its way upstream.
+    cdef public CommandOrder order
 
     cpdef int reply(self, object value) except -1
     cpdef int fail(self, int code, str message) except -1

@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 from glidecached.front.peers import Peer
+from glidecached.order import CommandOrder
 
 class Answering(Protocol):
     """Where answers go."""
@@ -19,6 +20,10 @@ class Request:
     peer: Peer
     slot: set[Any] | None
     """What it stands in until it is answered."""
+    frame_bytes: int
+    """How long its message was."""
+    order: CommandOrder | None
+    """The order that it is a part of while it is on its way upstream."""
     expiry: tuple[int, str]
     """The code and the message of the error when its deadline passes."""
 

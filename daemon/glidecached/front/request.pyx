@@ -6,6 +6,8 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from glidecache_shared.packing cimport pack_reply
 
+from glidecached.order cimport CommandOrder
+
 from glidecache_shared.protocol import (
     ERROR_REQUEST,
     ERROR_TIMEOUT,
@@ -62,6 +64,8 @@ cdef class Request:
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)
+        if self.order is not None:
+            self.order.leave()
         if rest is None:
             self.front.answer(self.identity, message)
         else:

@@ -21,6 +21,7 @@ from glidecached.pools.stock import CacheRefusedError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.directory import TooManyUpstreamsError
+from glidecached.upstream.lane import PROBE
 from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.tls import TlsMaterialError, check
 
@@ -228,6 +229,7 @@ class _CheckCall(SingleCall):
         super().__init__(_PING, request.deadline_ns, repeatable=True)
         self._request = request
         self._finish = finish
+        self.lane = PROBE
         # Of a cluster, one node that answers is enough.
         self.route = Spread.RANDOM
 

@@ -25,6 +25,10 @@ class Upstream(Protocol):
     """How many sessions use it; kept by the sessions."""
 
     @property
+    def fills_cache(self) -> bool:
+        """Whether what it answers may be cached: not what comes from a replica (isolation I14)."""
+
+    @property
     def proved(self) -> bool:
         """Whether the servers have accepted the target's credentials, and not refused them since (contract C18)."""
 
@@ -49,6 +53,9 @@ class Upstream(Protocol):
 
     def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
         """A connection of one's own to the server that has these keys; or why there is none."""
+
+    def drop_unwanted(self) -> None:
+        """Drop calls that no client waits for any more (`Call.is_wanted`), and end connections that only they have."""
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Make connections with these from now on; those that stand go on. Addresses, mode and database are the same.

@@ -67,6 +67,17 @@ class BlockingConnections:
         for dedicated in list(self._all):
             dedicated.end(ERROR_CONNECTION, reason)
 
+    def drop_unwanted(self) -> None:
+        """End the connections whose calls no client waits for any more: the server forgets them (isolation I1)."""
+        now_ns = time.monotonic_ns()
+        for dedicated in list(self._all):
+            dedicated.drop_unwanted(now_ns)
+
+    def retire_idle(self) -> None:
+        """Close the connections that have no call: they may lead to a server that is no longer the primary."""
+        for dedicated in list(self._idle):
+            dedicated.retire()
+
     def released(self, dedicated: _Dedicated) -> None:
         """Its call is done; another may have it."""
         self._idle.append(dedicated)
@@ -202,6 +213,17 @@ class _Dedicated:
             call.fail(code, reason)
         if reserved is not None:
             reserved.ended(code, reason)
+
+    def drop_unwanted(self, now_ns: int) -> None:
+        """Close the connection if no client waits for its call."""
+        if self._call is not None and not self._call.is_wanted(now_ns):
+            self.end(ERROR_TIMEOUT, "no client waits for the reply")
+
+    def reply_is_long(self) -> None:
+        """`connection.Owner`: no other call waits behind it."""
+
+    def error_replied(self, text: str) -> None:
+        """`connection.Owner`."""
 
     def connection_drained(self) -> None:
         """`connection.Owner`: one call at a time, nothing more to send."""

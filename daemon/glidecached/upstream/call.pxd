@@ -8,6 +8,8 @@ cdef class Call:
     cdef public bint repeatable
     cdef public object route
     cdef public int attempts
+    cdef public int lane
+    cdef public int way
     cdef public int64_t submitted_ns
 
     cpdef bytes pack(self)
@@ -17,6 +19,11 @@ cdef class Call:
     cpdef object abandon(self)
     cpdef object succeed(self, object reply)
     cpdef object fail(self, int code, str message)
+    cpdef Py_ssize_t replies_left(self) except -1
+    cpdef bint may_move(self) except -1
+    cpdef list clients(self)
+    cpdef object travel(self, int way)
+    cpdef object divide(self, object pinned)
 
 
 cdef class SingleCall(Call):

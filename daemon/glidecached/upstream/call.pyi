@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from glidecached.order import CommandOrder
 from glidecached.upstream.cluster.route import Route
 
 class Call:
@@ -17,6 +18,10 @@ class Call:
     repeatable: bool
     route: Route | None
     attempts: int
+    lane: int
+    """Which of the connections to a server it travels on: a lane of `glidecache_shared.command_table`, or `BULK`."""
+    way: int
+    """How it travels while its lane is held: `USUAL`, `DETOUR` or `PINNED` of `detours`."""
     submitted_ns: int
     """When it was submitted; 0 as long as it was not, and for what is not counted."""
 
@@ -41,6 +46,21 @@ class Call:
 
     def fail(self, code: int, message: str) -> None:
         """No reply will come; `code` is one of the protocol's errors."""
+
+    def replies_left(self) -> int:
+        """Return how many replies of the server belong to it that it has not received yet."""
+
+    def may_move(self) -> bool:
+        """Return whether it may be sent once more on another connection to the same server: it only reads."""
+
+    def clients(self) -> list[CommandOrder]:
+        """Return the orders of the sessions whose requests it answers; none for the daemon's own calls."""
+
+    def travel(self, way: int) -> None:
+        """Note on which connection of a held lane it travels (see `detours`)."""
+
+    def divide(self, pinned: set[CommandOrder]) -> Call | None:
+        """Return a call of its own for the requests of other sessions than those, and answer them no more; or None."""
 
 class SingleCall(Call):
     """One command. Subclasses say who waits for its reply."""

@@ -94,6 +94,21 @@ cdef class Call:
     cpdef object fail(self, int code, str message):
         raise NotImplementedError
 
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return 1
+
+    cpdef bint may_move(self) except -1:
+        return self.repeatable
+
+    cpdef list clients(self):
+        return []
+
+    cpdef object travel(self, int way):
+        self.way = way
+
+    cpdef object divide(self, object pinned):
+        """Most calls answer one client."""
+
 
 cdef class SingleCall(Call):
     def __init__(self, arguments, int64_t deadline_ns, *, bint repeatable):
@@ -130,6 +145,9 @@ cdef class BatchCall(Call):
 
     cpdef object restart(self):
         self.replies = []
+
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return len(self.commands) + 2 * self.atomic - len(self.replies)
 
     cdef object settle_transaction(self, list replies):
         outcome = replies[-1]

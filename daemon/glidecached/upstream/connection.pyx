@@ -200,6 +200,8 @@ cdef class Connection:
                 return self.spoil(str(error))
             if reply is NOT_YET:
                 return 0
+            if type(reply) is ReplyError:
+                self.owner.error_replied(str(reply))
             if sets_leak and type(reply) is not bytes and type(reply) in AGGREGATES:
                 release(reply)
             if not self.waiting:

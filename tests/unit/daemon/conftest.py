@@ -78,6 +78,7 @@ class ListeningUpstream:
         self.sessions = 0
         self.proved = proved
         self.busy = False
+        self.fills_cache = True
         self.connected_to: str | None = None
         self.calls: list[Any] = []
         self.blocking: list[Any] = []

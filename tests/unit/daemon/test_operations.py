@@ -67,7 +67,7 @@ def test_the_servers_error_is_the_answer(
 ) -> None:
     request = requests()
     operations.command(request, [bare.session_id, [b"NOSUCH"]])
-    upstream.calls[0].succeed(ReplyError("ERR unknown command"))
+    upstream.blocking[0].succeed(ReplyError("ERR unknown command"))
     assert requests.error(request) == (ERROR_REQUEST, "ERR unknown command")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from glidecached import watch as watch_module
 from glidecached.loop import Loop
+from glidecached.order import CommandOrder
 from glidecached.session import Session
 from glidecached.watch import Watch
 
@@ -40,10 +41,10 @@ def connection() -> Connection:
 
 
 @pytest.fixture
-def session(make_upstream: Callable[..., Any], connection: Connection) -> Session:
+def session(loop: Any, make_upstream: Callable[..., Any], connection: Connection) -> Session:
     upstream = make_upstream()
     upstream.reserve = lambda _keys, _holder: connection
-    return Session(1, 1000, upstream, None, awaits_proof=False)
+    return Session(1, 1000, upstream, None, CommandOrder(loop), awaits_proof=False)
 
 
 def begun(loop: Any, session: Session, pid: int = 0) -> Watch:

@@ -65,6 +65,11 @@ class ClusterUpstream(StraightWay):
         self._watch = loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
 
     @property
+    def fills_cache(self) -> bool:
+        """Always: a node that is no longer the primary sends readers to the new one."""
+        return True
+
+    @property
     def sessions(self) -> int:
         """How many sessions use it; kept by the sessions."""
         return self._sessions
@@ -112,6 +117,18 @@ class ClusterUpstream(StraightWay):
         if primary is None:
             return f"CLUSTERDOWN no node serves slot {slot}"
         return self._nodes.at(primary).link.reserve(keys, holder)
+
+    def drop_unwanted(self) -> None:
+        """Drop calls that no client waits for any more: those not sent, and those with a connection of their own."""
+        now_ns = time.monotonic_ns()
+        early, self._early = self._early, deque()
+        for entry in early:
+            if entry[0].is_wanted(now_ns):
+                self._early.append(entry)
+            else:
+                entry[0].abandon()
+        for node in self._nodes:
+            node.link.drop_unwanted()
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""
@@ -190,6 +207,7 @@ class ClusterUpstream(StraightWay):
             self._journeys.send_in_convoys(legs)
         else:
             for leg in legs:
+                leg.lane = call.lane
                 leg.freshness = None if call.route is not None else freshness
                 self._journeys.send(leg)
 
@@ -226,7 +244,9 @@ class ClusterUpstream(StraightWay):
     def _send_transaction(self, call: BatchCall, topology: Topology, *, blocking: bool) -> None:
         where, replica = plan_transaction(call.commands, call.route, topology)
         self._journeys.open += 1
-        self._journeys.send(TransactionLeg(self._journeys, Part((), where, replica), call, blocking=blocking))
+        leg = TransactionLeg(self._journeys, Part((), where, replica), call, blocking=blocking)
+        leg.lane = call.lane
+        self._journeys.send(leg)
 
     def _describe_nodes(self, topology: Topology) -> list[dict[str, Any]]:
         slots = topology.slots_by_node()
