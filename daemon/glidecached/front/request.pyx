@@ -58,6 +58,15 @@ cdef class Request:
     cpdef int expire(self) except -1:
         return self.fail(self.expiry[0], self.expiry[1])
 
+    cpdef int cancel(self) except -1:
+        if self.finished:
+            return 0
+        self.finished = True
+        if self.slot is not None:
+            self.slot.discard(self)
+        self.front.finished(self)
+        return 0
+
     cdef int finish(self, bytes message, bytes rest=None) except -1:
         self.finished = True
         if self.slot is not None:

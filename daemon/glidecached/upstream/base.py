@@ -50,6 +50,12 @@ class Upstream(Protocol):
     def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
         """A connection of one's own to the server that has these keys; or why there is none."""
 
+    def drop_unwanted(self) -> None:
+        """Forget calls that are not wanted any more: unsent ones, and those that have a connection of their own.
+
+        Such a connection is closed, so that the server stops waiting for the caller's sake (isolation, I1).
+        """
+
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Make connections with these from now on; those that stand go on. Addresses, mode and database are the same.
 

@@ -120,6 +120,10 @@ class StandaloneUpstream(Line):
         del keys
         return self._blocking.reserve(holder) if self._closed_reason is None else self._closed_reason
 
+    def drop_unwanted(self) -> None:
+        """End the connections that blocking calls have whose callers no longer wait."""
+        self._blocking.drop_unwanted()
+
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on. Other credentials are tried out at once."""
         renewed = target.credentials != self.target.credentials

@@ -113,6 +113,11 @@ class ClusterUpstream(StraightWay):
             return f"CLUSTERDOWN no node serves slot {slot}"
         return self._nodes.at(primary).link.reserve(keys, holder)
 
+    def drop_unwanted(self) -> None:
+        """End the connections that blocking calls have whose callers no longer wait, at all nodes."""
+        for node in self._nodes:
+            node.link.drop_unwanted()
+
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""
         self.target = target
