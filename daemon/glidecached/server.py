@@ -22,6 +22,7 @@ from glidecached.loop import READABLE, Loop
 from glidecached.metrics.listener import MetricsListener
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
+from glidecached.operations.cancel import CancelOperation
 from glidecached.operations.data import DataOperations
 from glidecached.operations.watching import WatchOperations
 from glidecached.pools.configured import configured_caches
@@ -164,9 +165,24 @@ class Server:
             max_message_bytes=settings.max_message_bytes,
         )
         self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
-        attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions, next_number)
+        cancellations = self._front.cancellations
+        attach = AttachOperations(
+            loop,
+            config,
+            self._upstreams,
+            self._pools,
+            self._sessions,
+            next_number,
+            detached=cancellations.session_ended,
+        )
         data = DataOperations(self._sessions, next_number)
         watching = WatchOperations(loop, self._sessions, next_number)
+
+        def peer_ended(identity: bytes) -> None:
+            cancellations.peer_ended(identity)
+            watching.peer_ended(identity)
+
+        self._socket.peer_ended = peer_ended
         self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
         admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
         self._reloading = Reloading(
@@ -203,6 +219,7 @@ class Server:
                 protocol.WATCH: watching.watch,
                 protocol.UNWATCH: watching.unwatch,
                 protocol.EXEC: watching.execute,
+                protocol.CANCEL: CancelOperation(cancellations).cancel,
             }
         )
 

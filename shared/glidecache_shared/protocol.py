@@ -32,6 +32,7 @@ WATCH = 11
 UNWATCH = 12
 EXEC = 13
 HOTTEST = 14
+CANCEL = 15
 
 # Reply statuses
 STATUS_OK = 0

@@ -7,6 +7,7 @@ cdef class Request:
     cdef object front
     cdef readonly bytes identity
     cdef public object peer
+    cdef public object session
     cdef readonly int64_t request_id
     cdef readonly int64_t deadline_ns
     cdef readonly bint finished
@@ -19,4 +20,6 @@ cdef class Request:
     cpdef int reply(self, object value) except -1
     cpdef int fail(self, int code, str message) except -1
     cpdef int expire(self) except -1
+    cpdef int cancel(self) except -1
+    cdef int leave(self) except -1
     cdef int finish(self, bytes message, bytes rest=*) except -1

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from glidecached.front.peers import Peer
 from glidecached.order import CommandOrder
+from glidecached.session import Session
 
 class Answering(Protocol):
     """Where answers go."""
@@ -15,9 +16,11 @@ class Answering(Protocol):
         """The request has had its answer."""
 
 class Request:
-    """An accepted request. The first of `reply`, `fail` and `expire` answers it, the others then do nothing."""
+    """An accepted request. The first of `reply`, `fail`, `expire` and `cancel` ends it; the others then do nothing."""
 
     peer: Peer
+    session: Session | None
+    """Which session it names, once its operation has looked for it."""
     slot: set[Any] | None
     """What it stands in until it is answered."""
     frame_bytes: int
@@ -43,6 +46,9 @@ class Request:
 
     def fail(self, code: int, message: str) -> None:
         """Answer with one of the protocol's errors."""
+
+    def cancel(self) -> None:
+        """End without an answer: its caller no longer waits for one."""
 
     def expire(self) -> None:
         """The deadline has passed without an answer: fail with `expiry`, a code and a message."""

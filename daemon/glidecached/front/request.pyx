@@ -60,12 +60,24 @@ cdef class Request:
     cpdef int expire(self) except -1:
         return self.fail(self.expiry[0], self.expiry[1])
 
-    cdef int finish(self, bytes message, bytes rest=None) except -1:
+    cpdef int cancel(self) except -1:
+        if self.finished:
+            return 0
+        self.leave()
+        self.front.finished(self)
+        return 0
+
+    cdef int leave(self) except -1:
+        """It is over: nothing waits for its deadline, or for its turn, any more."""
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)
         if self.order is not None:
             self.order.leave()
+        return 0
+
+    cdef int finish(self, bytes message, bytes rest=None) except -1:
+        self.leave()
         if rest is None:
             self.front.answer(self.identity, message)
         else:

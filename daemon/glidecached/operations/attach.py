@@ -64,13 +64,16 @@ class AttachOperations:
         pools: PoolRegistry,
         sessions: Sessions,
         next_number: Callable[[], int],
+        detached: Callable[[Session, Request], object] | None = None,
     ) -> None:
+        """`detached` is told which session ended, and by which request."""
         self._loop = loop
         self._next_number = next_number
         self.config = config
         self._upstreams = upstreams
         self._pools = pools
         self._sessions = sessions
+        self._detached = detached
 
     def attach(self, request: Request, body: list[Any]) -> None:
         """ATTACH: check the upstream once, unless the client connects lazily, join the pool, and open the session."""
@@ -112,10 +115,14 @@ class AttachOperations:
             finish()
 
     def detach(self, request: Request, body: list[Any]) -> None:
-        """DETACH: forget the session."""
+        """DETACH: forget the session; what its process still has open in it fails."""
         need_fields(body, "session_id")
         need(body[0], int, "session_id")
-        self._sessions.close(body[0], request.peer.uid)
+        session = self._sessions.known(body[0], request.peer.uid)
+        if session is not None:
+            self._sessions.close(body[0], request.peer.uid)
+            if self._detached is not None:
+                self._detached(session, request)
         request.reply(None)
 
     def _find_named(self, spec: AttachSpec) -> NamedUpstream | None:

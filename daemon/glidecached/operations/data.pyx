@@ -242,6 +242,7 @@ cdef class DataOperations:
         if session is None:
             request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
         else:
+            request.session = session
             session.processes.add(request.peer.pid)
         return session
 

@@ -43,6 +43,12 @@ class WatchOperations:
         self._loop = loop
         self._sessions = sessions
         self._next_number = next_number
+        self._of_peer: dict[bytes, set[Watch]] = {}
+
+    def peer_ended(self, identity: bytes) -> None:
+        """End the watches that were named last over a connection which has ended."""
+        for watch in list(self._of_peer.get(identity, ())):
+            watch.end()
 
     def watch(self, request: Request, body: list[Any]) -> None:
         """WATCH: begin a watch, or add keys to one that stands."""
@@ -62,7 +68,7 @@ class WatchOperations:
         if begins:
             if watch is not None:
                 watch.end()
-            watch = Watch(self._loop, session, number, request.peer.pid)
+            watch = Watch(self._loop, session, number, self._ended)
             exhausted = watch.begin(keys)
             if exhausted is not None:
                 request.fail(ERROR_BUSY, exhausted)
@@ -70,6 +76,7 @@ class WatchOperations:
         elif watch is None:
             request.fail(ERROR_CONNECTION, _GONE)
             return
+        self._belong(watch, request.identity)
         advance = functools.partial(self._advance, session)
         watch.submit(_WatchCall(request, watch, [b"WATCH", *keys], settled=advance))
 
@@ -117,8 +124,22 @@ class WatchOperations:
         if session is None:
             request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
         else:
+            request.session = session
             session.processes.add(request.peer.pid)
         return session
+
+    def _belong(self, watch: Watch, identity: bytes) -> None:
+        """Tie the watch to the connection that names it; a thread that has connected again names it over the new one."""
+        self._ended(watch)
+        watch.identity = identity
+        self._of_peer.setdefault(identity, set()).add(watch)
+
+    def _ended(self, watch: Watch) -> None:
+        watches = self._of_peer.get(watch.identity)
+        if watches is not None:
+            watches.discard(watch)
+            if not watches:
+                del self._of_peer[watch.identity]
 
     def _advance(self, session: Session) -> None:
         session.floor = self._next_number()

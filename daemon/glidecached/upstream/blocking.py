@@ -62,16 +62,20 @@ class BlockingConnections:
         dedicated = self._take()
         return self._exhausted() if dedicated is None else Reserved(dedicated, holder)
 
+    def drop_unwanted(self) -> None:
+        """Close each connection that has a call, or is being made for one, whose caller no longer waits.
+
+        The server forgets the waiter when its connection closes. So the connection is never given to another call.
+        """
+        if self.in_use:
+            now_ns = time.monotonic_ns()
+            for dedicated in list(self._all):
+                dedicated.end_unless_wanted(now_ns)
+
     def close(self, reason: str) -> None:
         """Close all of them; their calls fail."""
         for dedicated in list(self._all):
             dedicated.end(ERROR_CONNECTION, reason)
-
-    def drop_unwanted(self) -> None:
-        """End the connections whose calls no client waits for any more: the server forgets them (isolation I1)."""
-        now_ns = time.monotonic_ns()
-        for dedicated in list(self._all):
-            dedicated.drop_unwanted(now_ns)
 
     def retire_idle(self) -> None:
         """Close the connections that have no call: they may lead to a server that is no longer the primary."""
@@ -199,6 +203,12 @@ class _Dedicated:
         """The call's deadline has passed: without its connection the server stops waiting for it."""
         self.end(ERROR_TIMEOUT, "no reply from the server in time")
 
+    def end_unless_wanted(self, now_ns: int) -> None:
+        """Close the connection if it has a call that is not wanted any more."""
+        if self._call is not None and not self._call.is_wanted(now_ns):
+            # A time-out is final: a cluster looks for no other node.
+            self.end(ERROR_TIMEOUT, "the caller no longer waits")
+
     def end(self, code: int, reason: str) -> None:
         """Close the connection; a call that has it fails."""
         self._cancel_timer()
@@ -213,11 +223,6 @@ class _Dedicated:
             call.fail(code, reason)
         if reserved is not None:
             reserved.ended(code, reason)
-
-    def drop_unwanted(self, now_ns: int) -> None:
-        """Close the connection if no client waits for its call."""
-        if self._call is not None and not self._call.is_wanted(now_ns):
-            self.end(ERROR_TIMEOUT, "no client waits for the reply")
 
     def reply_is_long(self) -> None:
         """`connection.Owner`: no other call waits behind it."""
