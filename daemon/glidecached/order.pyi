@@ -9,7 +9,7 @@ from glidecached.loop import Loop
 class CommandOrder:
     """What one session has under way, and what waits for that. For the loop's thread.
 
-    Compiled callers ask `may_go(lane)`, then either `enter`, and `leave` when the request is finished, or `wait`.
+    Compiled callers ask `may_go(lane)`; then the request takes its place (`Request.take_place`), or they call `wait`.
     """
 
     def __init__(self, loop: Loop) -> None: ...

@@ -15,8 +15,9 @@ cdef class Request:
     cdef public tuple expiry
     cdef public Py_ssize_t frame_bytes
     # Whose order it is a part of, while it is on its way upstream.
-    cdef public CommandOrder order
+    cdef readonly CommandOrder order
 
+    cpdef int take_place(self, CommandOrder order) except -1
     cpdef int reply(self, object value) except -1
     cpdef int fail(self, int code, str message) except -1
     cpdef int expire(self) except -1

@@ -25,8 +25,6 @@ class Request:
     """What it stands in until it is answered."""
     frame_bytes: int
     """How long its message was."""
-    order: CommandOrder | None
-    """The order that it is a part of while it is on its way upstream."""
     expiry: tuple[int, str]
     """The code and the message of the error when its deadline passes."""
 
@@ -41,6 +39,13 @@ class Request:
     def deadline_ns(self) -> int: ...
     @property
     def finished(self) -> bool: ...
+    @property
+    def order(self) -> CommandOrder | None:
+        """The order that it is a part of, once it is on its way upstream."""
+
+    def take_place(self, order: CommandOrder) -> None:
+        """Become a part of its client's order, until it ends."""
+
     def reply(self, value: Any) -> None:
         """Answer with the server's reply or a result; a `ReplyError` is the server's refusal."""
 

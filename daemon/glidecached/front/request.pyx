@@ -35,6 +35,11 @@ cdef class Request:
         self.deadline_ns = deadline_ns
         self.expiry = NO_REPLY
 
+    cpdef int take_place(self, CommandOrder order) except -1:
+        order.enter()
+        self.order = order
+        return 0
+
     cpdef int reply(self, object value) except -1:
         if self.finished:
             return 0

@@ -78,8 +78,7 @@ cdef class DataOperations:
         """Send a command whose turn has come."""
         cdef CommandCall call = CommandCall(request, arguments, repeatable=reads, route=route)
         if lane != OUT_OF_BAND_LANE:
-            session.order.enter()
-            request.order = session.order
+            request.take_place(session.order)
         call.lane = lane
         if reads:
             session.submit_read(call, self.next_number)
@@ -120,8 +119,7 @@ cdef class DataOperations:
             if value is not None:
                 request.reply(value)
                 return
-        session.order.enter()
-        request.order = session.order
+        request.take_place(session.order)
         if pool is None:
             call = ReadCall(request, kind, key)
             call.lane = lane
@@ -153,8 +151,7 @@ cdef class DataOperations:
         cdef CommandCall call
         cdef Py_ssize_t index
         if pool is None:
-            session.order.enter()
-            request.order = session.order
+            request.take_place(session.order)
             call = CommandCall(request, [b"MGET", *keys], repeatable=True)
             call.lane = lane
             session.submit_read(call, self.next_number)
@@ -170,8 +167,7 @@ cdef class DataOperations:
         if complete:
             request.reply(values)
             return
-        session.order.enter()
-        request.order = session.order
+        request.take_place(session.order)
         (<Flights>pool.flights).read_many(request, session.upstream, session.floor, keys, known, lane)
 
     def batch(self, Request request not None, list body not None):
@@ -222,8 +218,7 @@ cdef class DataOperations:
         cdef BatchRequestCall call = BatchRequestCall(
             request, commands, atomic=atomic, repeatable=reads and lane != DEDICATED_LANE, route=route)
         if lane != OUT_OF_BAND_LANE:
-            session.order.enter()
-            request.order = session.order
+            request.take_place(session.order)
         call.lane = lane
         if not reads:
             self.advance(session)

@@ -15,6 +15,7 @@ When the first connection is idle, the second takes its place. When the second i
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from glidecached.upstream.call import Call
@@ -69,6 +70,8 @@ class DetouredLane(Lane):
         hold, spare = self._hold, self._spare
         if hold is None or spare is None:
             self.main.submit(call)
+        elif hold.has_to_wait(call):
+            hold.later.append(call)
         elif hold.takes_detour(call):
             call.travel(DETOUR)
             spare.submit(call)
@@ -147,12 +150,15 @@ class DetouredLane(Lane):
         main, spare = self.main, self._spare
         if not hold.over:
             hold.look(main._connection)
+        for call in hold.take_free():
+            call.travel(PINNED)
+            main.submit(call)
         if spare is None or not hold.over:
             return
-        if not main.busy and spare.busy:
+        if not main.busy and not hold.later and spare.busy:
             self.main, self._spare = spare, main
             spare.on_demand, main.on_demand = main.on_demand, spare.on_demand
-        elif spare.busy:
+        elif spare.busy or hold.later:
             return
         self.held = False
         self._hold = None
@@ -164,6 +170,8 @@ class _Hold:
     def __init__(self, connection: Connection, head: Call, *, is_long: bool) -> None:
         self.pinned: set[CommandOrder] = set()
         self.over = False
+        self.later: list[Call] = []
+        """What has to stay on the first connection, once its client has nothing open on the second."""
         self._connection = connection
         self._head = head
         self._is_long = is_long
@@ -175,6 +183,27 @@ class _Hold:
     def is_free(self, call: Call) -> bool:
         """Return whether the call may be sent on the second connection now."""
         return call.may_move() and self.pinned.isdisjoint(call.clients())
+
+    def has_to_wait(self, call: Call) -> bool:
+        """Return whether a call would overtake what its client has open on the detour, or other calls that wait."""
+        clients = call.clients()
+        if self.later and not {client for each in self.later for client in each.clients()}.isdisjoint(
+            clients
+        ):
+            return True
+        stays = not call.may_move() and not self._is_long and self.pinned.isdisjoint(clients)
+        return stays and any(client.open > 1 for client in clients)
+
+    def take_free(self) -> list[Call]:
+        """Return the calls that have waited long enough, in their order; from now on their clients stay."""
+        waiting = Counter(client for call in self.later for client in call.clients())
+        free = [
+            call for call in self.later if all(client.open <= waiting[client] for client in call.clients())
+        ]
+        self.later = [call for call in self.later if call not in free]
+        for call in free:
+            self.pin(call)
+        return free
 
     def takes_detour(self, call: Call) -> bool:
         """Return whether a new call takes the detour; pin its clients where it has to stay."""

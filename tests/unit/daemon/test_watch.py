@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached import watch as watch_module
-from glidecached.loop import Loop
 from glidecached.order import CommandOrder
 from glidecached.session import Session
 from glidecached.watch import Watch
