@@ -207,6 +207,7 @@ class StandaloneUpstream(Lanes):
             "database": self.target.database,
             "connected_to": str(self.address) if self.connected else None,
             "is_replica": self._is_replica,
+            "fills_cache": self.fills_cache,
             "software": [software._asdict() for software in self.software],
             "last_error": self.last_error,
             "sessions": self.sessions,
