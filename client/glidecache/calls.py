@@ -189,18 +189,23 @@ class Calls:
         args: list[Argument] | None,
         route: Route | None = None,
     ) -> Any:
-        """Run a script by its hash, and as a whole where the server does not know it."""
+        """Run a script by its hash, and as a whole where the server does not know it.
+
+        A cluster's nodes all know it from then on: the next call may be for another's slots.
+        """
         by_hash = invoking.by_hash(script, keys, args)
         if route is not None:
             routes.need_route(route)
-            if not route.is_single_node:
-                # What does not know the script must not be found out by running it on those that do.
+            # What does not know the script must not be found out by running it on those that do.
+            if not route.is_single_node and not await self._load_everywhere(script):
                 await self.command(invoking.loading(script), route)
         try:
             return await self.command(by_hash, route)
         except RequestError as error:
             if not invoking.is_unknown(error):
                 raise
+        if self._is_cluster:
+            await self._load_everywhere(script)
         return await self.command(invoking.by_code(script, keys, args), route)
 
     async def scan(
@@ -215,6 +220,24 @@ class Calls:
         """One step over all keys of a cluster: `[next cursor, [key, …]]`."""
         scan = cluster_scan.ClusterScan(self.command, match, count, type)
         return await scan.step(cursor, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
+
+    async def _load_everywhere(self, script: Script) -> bool:
+        """Have all nodes know a script, as far as they answer; whether all did.
+
+        A node that does not answer costs half of a time-out, once: the script runs without it.
+        """
+        args = invoking.loading(script).args
+        try:
+            await self._session.call(
+                protocol.COMMAND,
+                (args,),
+                repeatable=True,
+                timeout_ns=self._session.timeout_ns // 2,
+                directly=lambda direct, seconds: direct.command(args, seconds),
+            )
+        except RequestError:
+            return False
+        return True
 
     def _result(self, plan: Plan[Any], reply: Any, route: Route | None = None) -> Any:
         if self._is_cluster and node_replies.is_by_node(plan.args, route):

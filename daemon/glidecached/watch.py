@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.loop import Loop, Timer
-    from glidecached.upstream.base import Upstream
-    from glidecached.upstream.blocking import Reserved
+    from glidecached.upstream.base import Reservation, Upstream
     from glidecached.upstream.call import Call
 
 IDLE_MS = 60_000
@@ -44,7 +43,7 @@ class Watch:
         self._loop = loop
         self._session = session
         self._number = number
-        self._reserved: Reserved | None = None
+        self._reserved: Reservation | None = None
         self._timer: Timer | None = None
         self._ended = ended
         self.identity = b""

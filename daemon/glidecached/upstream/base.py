@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glidecached.upstream.blocking import Holder, Reserved
-    from glidecached.upstream.call import BatchCall, SingleCall
+    from glidecached.upstream.blocking import Holder
+    from glidecached.upstream.call import BatchCall, Call, SingleCall
     from glidecached.upstream.identity import Target
     from glidecached.upstream.options import UpstreamOptions
+
+
+class Reservation(Protocol):
+    """A connection that stays one holder's between its calls, or one at each server concerned: see `blocking`."""
+
+    def submit(self, call: Call, *, last: bool = False) -> None:
+        """Send the call, behind those before it. `last`: it ends what the servers keep, and the reservation."""
+
+    def close(self) -> None:
+        """Close what is reserved; calls that are open fail. Idempotent."""
 
 
 class Upstream(Protocol):
@@ -51,7 +61,7 @@ class Upstream(Protocol):
     def submit_blocking(self, call: SingleCall | BatchCall) -> None:
         """Send on a connection of its own, whose reply may take until the call's deadline."""
 
-    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reservation | str:
         """A connection of one's own to the server that has these keys; or why there is none."""
 
     def drop_unwanted(self) -> None:

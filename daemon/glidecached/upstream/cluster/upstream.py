@@ -13,10 +13,11 @@ from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
 from glidecached.upstream.cluster.leg import CommandLeg
 from glidecached.upstream.cluster.node import Nodes
-from glidecached.upstream.cluster.routing import Part, RoutingError, one_slot, plan, plan_transaction
+from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
 from glidecached.upstream.cluster.straight import StraightWay
 from glidecached.upstream.cluster.transaction import TransactionLeg
+from glidecached.upstream.cluster.watch import ReservedOverNodes
 from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.tally import Tally
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecached.loop import Loop
-    from glidecached.upstream.blocking import Holder, Reserved
+    from glidecached.upstream.blocking import Holder
     from glidecached.upstream.cluster.sinks import Sink
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.identity import Target
@@ -101,22 +102,19 @@ class ClusterUpstream(StraightWay):
         """Send on connections of their own at the nodes concerned."""
         self._begin(call, blocking=True)
 
-    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
-        """A connection of one's own to the primary of these keys, which must share a slot; or why there is none."""
-        topology = self._journeys.topology
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> ReservedOverNodes | str:
+        """Connections of one's own to the primaries of these keys; or why there is none."""
         if self._closed_reason is not None:
             return self._closed_reason
-        if topology is None:
+        if self._journeys.topology is None:
             self._journeys.look_again()
             return "the cluster's topology is not known yet"
-        try:
-            slot = one_slot(keys)
-        except RoutingError as error:
-            return str(error)
-        primary = topology.primary(slot)
-        if primary is None:
-            return f"CLUSTERDOWN no node serves slot {slot}"
-        return self._nodes.at(primary).link.reserve(keys, holder)
+        reserved = ReservedOverNodes(self._journeys, self._nodes, holder)
+        problem = reserved.reserve(keys)
+        if problem is not None:
+            reserved.close()
+            return problem
+        return reserved
 
     def drop_unwanted(self) -> None:
         """Drop calls that no client waits for any more: those not sent, and those with a connection of their own."""
