@@ -12,6 +12,7 @@ cdef class Call:
 
     cpdef bytes pack(self)
     cpdef bint receive(self, object reply) except -1
+    cpdef Py_ssize_t replies_left(self) except -1
     cpdef object restart(self)
     cpdef bint is_wanted(self, int64_t now_ns) except -1
     cpdef object abandon(self)

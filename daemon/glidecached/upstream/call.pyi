@@ -27,11 +27,17 @@ class Call:
     def receive(self, reply: Any) -> bool:
         """Take the next reply of the server; whether it was the last that this call waits for."""
 
+    def replies_left(self) -> int:
+        """How many replies of the server it still waits for, once it was packed."""
+
     def restart(self) -> None:
         """Forget the replies taken so far: the call is going to be sent again."""
 
     def is_wanted(self, now_ns: int) -> bool:
-        """Whether somebody still waits for the reply; asked just before sending. If not, `abandon` follows."""
+        """Whether somebody still waits for the reply; asked just before sending: if not, `abandon` follows.
+
+        Asked again when the reply has come: if not, the connection makes sure whose replies the next ones are.
+        """
 
     def abandon(self) -> None:
         """It was not sent, because nobody wants the reply any more."""

@@ -79,6 +79,9 @@ cdef class Call:
         self.succeed(reply)
         return True
 
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return 1
+
     cpdef object restart(self):
         """What waits for a single reply has nothing to forget."""
 
@@ -127,6 +130,9 @@ cdef class BatchCall(Call):
         else:
             self.succeed(replies)
         return True
+
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return len(self.commands) + 2 * self.atomic - len(self.replies)
 
     cpdef object restart(self):
         self.replies = []

@@ -42,6 +42,7 @@ cdef class Reader:
     # All that came; where in it the reply that is being read begins; what its objects take.
     cdef int64_t received_bytes
     cdef int64_t begun_bytes
+    cdef int64_t last_begun_bytes
     cdef int64_t weight_bytes
     cdef int64_t most_bytes
     cdef readonly int64_t last_weight_bytes
@@ -50,6 +51,7 @@ cdef class Reader:
 
     cdef int set_input(self, const uint8_t *data, Py_ssize_t size) except -1
     cdef object next_reply(self)
+    cdef int keep_input(self) except -1
     cdef uint8_t *room(self, Py_ssize_t *size) except? NULL
     cdef int filled(self, Py_ssize_t size) except -1
     cdef int64_t progress_bytes(self) noexcept

@@ -124,6 +124,16 @@ cdef class Reader:
                 value = self.read_line(line, newline - line)
         return value
 
+    cdef int keep_input(self) except -1:
+        """Let what is not read yet stay, wherever it was."""
+        cdef bytes rest
+        if self.at != self.end and self.held is None:
+            rest = (<const char *>self.at)[:self.end - self.at]
+            self.at = <const uint8_t *>PyBytes_AS_STRING(rest)
+            self.end = self.at + PyBytes_GET_SIZE(rest)
+            self.held = rest
+        return 0
+
     cdef uint8_t *room(self, Py_ssize_t *size) except? NULL:
         """Where the rest of a long string may be received straight, and how much of it; NULL: there is none."""
         if self.bulk == NULL or self.at != self.end or self.bulk_bytes - self.bulk_filled < DIRECT_BYTES:
@@ -506,8 +516,8 @@ cdef class Reader:
         return 0
 
     cdef object complete(self, object reply):
-        cdef int64_t read_bytes = self.received_bytes - (self.end - self.at)
-        self.begun_bytes = read_bytes
+        self.last_begun_bytes = self.begun_bytes
+        self.begun_bytes = self.received_bytes - (self.end - self.at)
         self.last_weight_bytes = self.weight_bytes
         self.weight_bytes = 0
         return reply

@@ -67,6 +67,7 @@ class StandaloneUpstream(Line):
         self._tally = tally or Tally()
         self._software: Software | None = None
         self.connections_made = 0
+        self._unproved = False
 
     @property
     def connected(self) -> bool:
@@ -81,11 +82,11 @@ class StandaloneUpstream(Line):
 
     @property
     def silent_ms(self) -> float:
-        """For how long the server has sent nothing although it owes a reply."""
+        """How long the oldest reply that the server owes has been owed, whatever else it has sent."""
         connection = self._connection
         if connection is None or not connection.waiting:
             return 0.0
-        return (time.monotonic_ns() - connection.last_received_ns) / 1e6
+        return (time.monotonic_ns() - connection.oldest_sent_ns) / 1e6
 
     @property
     def busy(self) -> bool:
@@ -238,6 +239,13 @@ class StandaloneUpstream(Line):
         self._connected_ns = time.monotonic_ns()
         self._tally.reconnects += self.connections_made > 0
         self.connections_made += 1
+        if result.marker is None and not self._unproved:
+            self._unproved = True
+            logger.info(
+                "upstream %s lets its user neither ECHO nor PING: after a reply that came too late its connection is "
+                "replaced, because nothing proves whose the next ones are",
+                result.address,
+            )
         self._connection = Connection(self._loop, result, self, self._tally)
         self._queue.appendleft(_NameConnection())
         self._loop.defer(self._flush)

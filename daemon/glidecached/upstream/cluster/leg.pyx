@@ -96,6 +96,9 @@ cdef class Leg(SingleCall):
             return False
         return self._receive(reply)
 
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return 1 + self.to_skip
+
     cpdef object abandon(self):
         self._end()
         self._abandon()
