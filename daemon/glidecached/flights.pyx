@@ -1,5 +1,7 @@
 """Single flight (see flights.pyi)."""
 
+import logging
+
 from libc.stdint cimport int64_t
 
 from glidecached.front.request cimport Request
@@ -10,6 +12,8 @@ cdef enum:
 
 from glidecache_shared.kinds import COMMANDS, HASH, SET, STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
+
+logger = logging.getLogger(__name__)
 
 
 cdef class Flights:
@@ -104,9 +108,13 @@ cdef class Flight(SingleCall):
         cdef Request request
         self.land()
         if reply is not None and not isinstance(reply, ReplyError):
-            reply = as_kind(self.kind, reply)
-            if self.upstream.fills_cache:
-                self.flights.storage.store(self.key, self.kind, reply, self.number)
+            try:
+                reply = as_kind(self.kind, reply)
+                if self.upstream.fills_cache:
+                    self.flights.storage.store(self.key, self.kind, reply, self.number)
+            except (TypeError, ValueError) as error:
+                # No server answers so; what stands before one might. The caller gets what came, the pool does not.
+                logger.warning("a reply to %s is not stored: %s", self.arguments[0].decode(), error)
         for request in self.waiting:
             request.reply(reply)
 
@@ -163,12 +171,18 @@ cdef class ManyFlight(SingleCall):
         if isinstance(reply, ReplyError):
             self.fail(ERROR_REQUEST, str(reply))
             return
+        if type(reply) is not list or len(reply) != len(self.values):
+            self.fail(ERROR_REQUEST, f"MGET of {len(self.values)} keys was answered by {reply!r:.60}")
+            return
         self.land()
         values = self.values
         for key, value in zip(list(values), reply, strict=True):
             values[key] = value
-        if self.upstream.fills_cache:
-            self.flights.storage.store_many(values, STRING, self.number)
+        try:
+            if self.upstream.fills_cache:
+                self.flights.storage.store_many(values, STRING, self.number)
+        except (TypeError, ValueError) as error:
+            logger.warning("a reply to MGET is not stored: %s", error)
         for gathering in self.waiting:
             gathering.take(values)
 

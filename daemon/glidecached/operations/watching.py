@@ -90,7 +90,7 @@ class WatchOperations:
             return
         watch = session.watches.get(number)
         if watch is None:
-            request.reply(b"OK")
+            request.reply("OK")
         else:
             watch.submit_last(CommandCall(request, [b"UNWATCH"], repeatable=False))
 

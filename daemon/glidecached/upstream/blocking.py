@@ -6,10 +6,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from libvalkey import pack_command
-
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
-from glidecached.upstream.call import Call, SingleCall
+from glidecached.upstream.call import Call, SingleCall, pack_command
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
 
@@ -305,6 +303,9 @@ class _Wrapped(Call):
             return False
         self._dedicated.finished(clean=not isinstance(reply, ReplyError))
         return True
+
+    def replies_left(self) -> int:
+        return self._marks + self._call.replies_left()
 
     def is_wanted(self, now_ns: int) -> bool:
         return self._call.is_wanted(now_ns)

@@ -14,12 +14,12 @@ cdef class Call:
 
     cpdef bytes pack(self)
     cpdef bint receive(self, object reply) except -1
+    cpdef Py_ssize_t replies_left(self) except -1
     cpdef object restart(self)
     cpdef bint is_wanted(self, int64_t now_ns) except -1
     cpdef object abandon(self)
     cpdef object succeed(self, object reply)
     cpdef object fail(self, int code, str message)
-    cpdef Py_ssize_t replies_left(self) except -1
     cpdef bint may_move(self) except -1
     cpdef list clients(self)
     cpdef object travel(self, int way)

@@ -32,11 +32,17 @@ class Call:
     def receive(self, reply: Any) -> bool:
         """Take the next reply of the server; whether it was the last that this call waits for."""
 
+    def replies_left(self) -> int:
+        """How many replies of the server it still waits for, once it was packed."""
+
     def restart(self) -> None:
         """Forget the replies taken so far: the call is going to be sent again."""
 
     def is_wanted(self, now_ns: int) -> bool:
-        """Whether somebody still waits for the reply; asked just before sending. If not, `abandon` follows."""
+        """Whether somebody still waits for the reply; asked just before sending: if not, `abandon` follows.
+
+        Asked again when the reply has come: if not, the connection makes sure whose replies the next ones are.
+        """
 
     def abandon(self) -> None:
         """It was not sent, because nobody wants the reply any more."""
@@ -46,9 +52,6 @@ class Call:
 
     def fail(self, code: int, message: str) -> None:
         """No reply will come; `code` is one of the protocol's errors."""
-
-    def replies_left(self) -> int:
-        """Return how many replies of the server belong to it that it has not received yet."""
 
     def may_move(self) -> bool:
         """Return whether it may be sent once more on another connection to the same server: it only reads."""

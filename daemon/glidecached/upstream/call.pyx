@@ -79,6 +79,9 @@ cdef class Call:
         self.succeed(reply)
         return True
 
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return 1
+
     cpdef object restart(self):
         """What waits for a single reply has nothing to forget."""
 
@@ -93,9 +96,6 @@ cdef class Call:
 
     cpdef object fail(self, int code, str message):
         raise NotImplementedError
-
-    cpdef Py_ssize_t replies_left(self) except -1:
-        return 1
 
     cpdef bint may_move(self) except -1:
         return self.repeatable
@@ -143,11 +143,11 @@ cdef class BatchCall(Call):
             self.succeed(replies)
         return True
 
-    cpdef object restart(self):
-        self.replies = []
-
     cpdef Py_ssize_t replies_left(self) except -1:
         return len(self.commands) + 2 * self.atomic - len(self.replies)
+
+    cpdef object restart(self):
+        self.replies = []
 
     cdef object settle_transaction(self, list replies):
         outcome = replies[-1]

@@ -14,7 +14,7 @@ cdef class LongReplies:
         return self.count > 0 and len(arguments) > 1 and arguments[1] in self.keys
 
     cpdef object add(self, object arguments):
-        if arguments is None or len(arguments) < 2 or len(arguments[1]) > 65_536:
+        if len(arguments) < 2 or len(arguments[1]) > 65_536:
             return
         self.keys[arguments[1]] = None
         self.keys.move_to_end(arguments[1])

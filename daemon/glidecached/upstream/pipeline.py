@@ -13,6 +13,7 @@ from glidecached.upstream.call import SingleCall
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
 from glidecached.upstream.line import Line
+from glidecached.upstream.long_replies import LONG_REPLIES
 
 if TYPE_CHECKING:
     from glidecached.loop import Loop, Timer
@@ -88,6 +89,7 @@ class Pipeline(Line):
         self._failures = 0
         self._watch: Timer | None = None
         self._used_ns = 0
+        self._unproved = False
         self.on_demand = on_demand
         self.round_trip_ms = 0.0
         """How long the first reply on the present connection took."""
@@ -104,11 +106,11 @@ class Pipeline(Line):
 
     @property
     def silent_ms(self) -> float:
-        """For how long the server has sent nothing although it owes a reply."""
+        """How long the oldest reply that the server owes has been owed, whatever else it has sent."""
         connection = self._connection
         if connection is None or not connection.waiting:
             return 0.0
-        return (time.monotonic_ns() - connection.last_received_ns) / 1e6
+        return (time.monotonic_ns() - connection.oldest_sent_ns) / 1e6
 
     @property
     def in_flight(self) -> int:
@@ -188,8 +190,10 @@ class Pipeline(Line):
 
     def reply_is_long(self) -> None:
         """`connection.Owner`."""
-        if self._connection is not None:
-            self._keeper.reply_is_long(self, self._connection)
+        connection = self._connection
+        if connection is not None and connection.waiting:
+            LONG_REPLIES.add(getattr(connection.waiting[0], "arguments", ()))
+            self._keeper.reply_is_long(self, connection)
 
     def connection_lost(self, reason: str) -> None:
         """`connection.Owner`: sort what was sent into what may be sent again and what may have run."""
@@ -277,6 +281,13 @@ class Pipeline(Line):
         self._connected_ns = time.monotonic_ns()
         self._tally.reconnects += self.connections_made > 0
         self.connections_made += 1
+        if result.marker is None and not self._unproved:
+            self._unproved = True
+            logger.info(
+                "upstream %s lets its user neither ECHO nor PING: after a reply that came too late its connection is "
+                "replaced, because nothing proves whose the next ones are",
+                result.address,
+            )
         self._connection = Connection(self._loop, result, self, self._tally)
         self._queue.appendleft(_NameConnection(self))
         self._keeper.pipeline_connected(self, result)

@@ -113,7 +113,7 @@ class StandaloneUpstream(Lanes):
 
     @property
     def silent_ms(self) -> float:
-        """For how long the server has sent nothing although it owes a reply."""
+        """How long the oldest reply that the server owes has been owed, whatever else it has sent."""
         return self._pipeline.silent_ms
 
     @property
@@ -227,7 +227,7 @@ class StandaloneUpstream(Lanes):
         self.proved = True
         if pipeline is not self._pipeline:
             return
-        self._learn_role(is_replica=getattr(channel, "role", None) == b"slave")
+        self._learn_role(is_replica=channel.role == b"slave")
         if self._role_timer is None:
             self._role_timer = self._loop.call_later(_ROLE_INTERVAL_MS, self._ask_for_role)
 
@@ -342,7 +342,7 @@ class StandaloneUpstream(Lanes):
         self._rehearsal = None
         if isinstance(result, ConnectError):
             return
-        found = getattr(result, "role", None) != b"slave"
+        found = result.role != b"slave"
         result.close()
         if found and self._is_replica:
             for pipeline in self._pipelines():

@@ -96,6 +96,9 @@ cdef class Leg(SingleCall):
             return False
         return self._receive(reply)
 
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return 1 + self.to_skip
+
     cpdef object abandon(self):
         self._end()
         self._abandon()
@@ -111,9 +114,6 @@ cdef class Leg(SingleCall):
     cpdef object give_up(self, int code, str message):
         self._end()
         self._give_up(code, message)
-
-    cpdef Py_ssize_t replies_left(self) except -1:
-        return 1 + self.to_skip
 
     cpdef object leave_node(self):
         cdef Station node = self.node

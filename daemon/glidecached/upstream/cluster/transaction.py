@@ -27,6 +27,10 @@ class TransactionLeg(Leg):
         """`Call`: as the client's call says."""
         return self._call.is_wanted(now_ns)
 
+    def replies_left(self) -> int:
+        """`Call`: MULTI, the commands, EXEC."""
+        return self.to_skip + len(self._call.commands) + 2 - len(self._replies)
+
     def _pack(self) -> bytes:
         self._replies = []
         return self._call.pack()
