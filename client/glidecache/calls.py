@@ -11,6 +11,7 @@ from glidecache.errors import RequestError
 from glidecache.lazy import LazyModule
 from glidecache.outcomes import error_for_reply
 from glidecache.patience import patience_ns
+from glidecache.reply_kinds import first_error, in_glides_kinds
 from glidecache.watching import Watching
 from glidecache_shared import protocol
 from glidecache_shared.commands import is_known_read
@@ -72,7 +73,7 @@ class Calls:
             timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
             directly=lambda direct, seconds: direct.command(args, seconds),
         )
-        return self._result(plan, reply, route)  # type: ignore[no-any-return]
+        return self._result(plan, in_glides_kinds(reply), route)  # type: ignore[no-any-return]
 
     async def read(self, kind: int, key: Argument) -> Any:
         """A cacheable read that did not hit in this process (contract C4, C7a)."""
@@ -164,15 +165,10 @@ class Calls:
             return None
         # A transaction, and a batch with a route, runs on one node.
         decode = _on_one_node if atomic or route is not None else self._result
-        results = [
-            error_for_reply(str(reply)) if isinstance(reply, protocol.ReplyError) else decode(plan, reply)
+        return [
+            _decoded(decode, plan, in_glides_kinds(reply, raises=raise_on_error))
             for plan, reply in zip(plans, replies, strict=True)
         ]
-        if raise_on_error:
-            for result in results:
-                if isinstance(result, RequestError):
-                    raise result
-        return results
 
     async def watch(self, keys: list[Argument]) -> Literal["OK"]:
         """Watch keys for the next transaction of the calling thread or event loop."""
@@ -229,6 +225,19 @@ class Calls:
         # In a transaction nothing blocks.
         waits_ns = 0 if atomic else sum(map(patience_ns, commands))
         return self._session.timeout_ns + waits_ns if waits_ns else None
+
+
+def _decoded(decode: Callable[[Plan[Any], Any], Any], plan: Plan[Any], reply: Any) -> Any:
+    """Return the result of a batch's element. An error that the decoding cannot pass becomes the whole element."""
+    if isinstance(reply, RequestError):
+        return reply
+    try:
+        return decode(plan, reply)
+    except Exception:
+        error = first_error(reply)
+        if error is None:
+            raise
+        return error
 
 
 def _on_one_node(plan: Plan[Any], reply: Any) -> Any:

@@ -23,9 +23,9 @@ def to_optional_status(reply: Any) -> Any:
     return "OK" if reply == b"OK" else reply
 
 
-def to_text(reply: bytes) -> str:
+def to_text(reply: bytes | Literal["OK"]) -> str:
     """A human-readable status as text."""
-    return reply.decode("utf-8", "replace")
+    return reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
 
 
 def to_bool(reply: Any) -> bool:
