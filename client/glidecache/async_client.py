@@ -9,7 +9,7 @@ from glidecache_shared.kinds import HASH, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
@@ -106,14 +106,14 @@ class AsyncClient(NotOffered):
             return value
         return await self._calls.read(SET, key)  # type: ignore[no-any-return]
 
-    async def get_many(self, keys: list[Argument]) -> list[bytes | None]:
+    async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
 
         None for a missing key and for a value that is no string.
         """
         return await self._calls.get_many(keys)
 
-    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+    async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
 
         Keys are watched for the running event loop: its tasks share them, as they share the connection.
@@ -129,7 +129,7 @@ class AsyncClient(NotOffered):
         return await self._calls.unwatch()
 
     async def invoke_script(
-        self, script: Script, keys: list[Argument] | None = None, args: list[Argument] | None = None
+        self, script: Script, keys: Iterable[Argument] | None = None, args: Iterable[Argument] | None = None
     ) -> Any:
         """Run a Lua script; it is sent as a whole only where the server does not know it yet."""
         return await self._calls.invoke_script(script, keys, args)
@@ -191,7 +191,7 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
         need_config(config, GlideClientConfiguration, cls)
         return await cls(Settings(config, "standalone"))._open()
 
-    async def custom_command(self, command_args: list[Argument]) -> Any:
+    async def custom_command(self, command_args: Iterable[Argument]) -> Any:
         """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
 
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.

@@ -14,6 +14,7 @@ from glidecache.routes import need_route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Self
 
     from glidecache.encoding import Argument
@@ -37,7 +38,7 @@ class _Plans(NotOffered):
         """Take all commands out."""
         self.plans.clear()
 
-    def custom_command(self, command_args: list[Argument]) -> Self:
+    def custom_command(self, command_args: Iterable[Argument]) -> Self:
         """Add any command, its name first. Raises `TypeError` and `ValueError`."""
         return self._add(custom_plan(command_args))
 
@@ -107,7 +108,7 @@ def _need_plain_strategy(strategy: object) -> None:
             raise ConfigurationError(message)
 
 
-def custom_plan(command_args: list[Argument]) -> Plan[Any]:
+def custom_plan(command_args: Iterable[Argument]) -> Plan[Any]:
     """A plan for any command, its name first. Raises `TypeError`, and `ValueError` for no command at all."""
     args = encode_each(command_args, "command_args")
     if not args or not args[0]:

@@ -8,7 +8,7 @@ from glidecache_shared.pool.reader import CachedReads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
@@ -70,14 +70,14 @@ class BlockingClient(CachedReads, NotOffered):
     ) -> None:
         self.close()
 
-    def get_many(self, keys: list[Argument]) -> list[bytes | None]:
+    def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
 
         None for a missing key and for a value that is no string.
         """
         return self._finish(self._calls.get_many(keys))  # type: ignore[no-any-return]
 
-    def watch(self, keys: list[Argument]) -> Literal["OK"]:
+    def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
 
         Keys are watched for the calling thread alone.
@@ -93,7 +93,7 @@ class BlockingClient(CachedReads, NotOffered):
         return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
 
     def invoke_script(
-        self, script: Script, keys: list[Argument] | None = None, args: list[Argument] | None = None
+        self, script: Script, keys: Iterable[Argument] | None = None, args: Iterable[Argument] | None = None
     ) -> Any:
         """Run a Lua script; it is sent as a whole only where the server does not know it yet."""
         return self._finish(self._calls.invoke_script(script, keys, args))

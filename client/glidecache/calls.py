@@ -6,7 +6,7 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 from __future__ import annotations
 
 from glidecache.decoding import to_map, to_set
-from glidecache.encoding import encode, encode_each
+from glidecache.encoding import encode, encode_each, encode_optional
 from glidecache.errors import RequestError
 from glidecache.lazy import LazyModule
 from glidecache.outcomes import error_for_reply
@@ -19,7 +19,7 @@ from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Literal, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
@@ -92,7 +92,7 @@ class Calls:
         decode = _DECODERS[kind]
         return reply if decode is None else decode(reply)
 
-    async def get_many(self, keys: list[Argument]) -> list[bytes | None]:
+    async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Many strings: hits from the pool, all others in one request (contract C17)."""
         self._session.check_open()
         encoded = encode_each(keys, "keys")
@@ -114,7 +114,7 @@ class Calls:
                 values[index] = value
         return values
 
-    async def custom(self, command_args: list[Argument], route: Route | None = None) -> Any:
+    async def custom(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
         """Any command; a cacheable one with exactly its two arguments goes through the cache (contract C1).
 
         Not with a route: who says which node is to answer does not ask the cache.
@@ -170,7 +170,7 @@ class Calls:
             for plan, reply in zip(plans, replies, strict=True)
         ]
 
-    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+    async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Watch keys for the next transaction of the calling thread or event loop."""
         return await self._watching.watch(keys)
 
@@ -181,11 +181,12 @@ class Calls:
     async def invoke_script(
         self,
         script: Script,
-        keys: list[Argument] | None,
-        args: list[Argument] | None,
+        keys: Iterable[Argument] | None,
+        args: Iterable[Argument] | None,
         route: Route | None = None,
     ) -> Any:
         """Run a script by its hash, and as a whole where the server does not know it."""
+        keys, args = encode_optional(keys, "keys"), encode_optional(args, "args")
         by_hash = invoking.by_hash(script, keys, args)
         if route is not None:
             routes.need_route(route)

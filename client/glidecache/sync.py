@@ -10,6 +10,7 @@ from glidecache.blocking_client import BlockingClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Self
 
     from glidecache.batch import Batch, BatchOptions
@@ -36,7 +37,7 @@ class GlideClient(BlockingClient, SyncStandaloneCommands):
         need_config(config, GlideClientConfiguration, cls)
         return cls(Settings(config, "standalone"))._open()
 
-    def custom_command(self, command_args: list[Argument]) -> Any:
+    def custom_command(self, command_args: Iterable[Argument]) -> Any:
         """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
 
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.

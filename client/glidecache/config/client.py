@@ -19,6 +19,7 @@ from glidecache.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from os import PathLike
     from typing import Any, Literal
 
@@ -66,7 +67,7 @@ class BaseClientConfiguration:
 
     def __init__(
         self,
-        addresses: list[NodeAddress] | None,
+        addresses: Iterable[NodeAddress] | None,
         use_tls: bool,
         credentials: ServerCredentials | None,
         read_from: ReadFrom,
@@ -151,7 +152,7 @@ class GlideClientConfiguration(BaseClientConfiguration):
 
     def __init__(
         self,
-        addresses: list[NodeAddress] | None = None,
+        addresses: Iterable[NodeAddress] | None = None,
         use_tls: bool = False,
         credentials: ServerCredentials | None = None,
         read_from: ReadFrom = ReadFrom.PRIMARY,
@@ -217,7 +218,7 @@ class GlideClusterClientConfiguration(BaseClientConfiguration):
 
     def __init__(
         self,
-        addresses: list[NodeAddress] | None = None,
+        addresses: Iterable[NodeAddress] | None = None,
         use_tls: bool = False,
         credentials: ServerCredentials | None = None,
         read_from: ReadFrom = ReadFrom.PRIMARY,
@@ -279,12 +280,14 @@ class GlideClusterClientConfiguration(BaseClientConfiguration):
 
 
 def _checked_addresses(owner: str, addresses: Any) -> list[NodeAddress]:
-    if not isinstance(addresses, (list, tuple)) or not all(
-        isinstance(each, NodeAddress) for each in addresses
-    ):
+    try:
+        checked = list(addresses)
+    except TypeError:
+        checked = [None]
+    if isinstance(addresses, str) or not all(isinstance(each, NodeAddress) for each in checked):
         message = f"{owner}: addresses must be a list of NodeAddress, not {addresses!r:.100}"
         raise ConfigurationError(message)
-    if not addresses:
+    if not checked:
         message = f"{owner}: addresses must not be empty; leave it out for an upstream of the daemon's configuration"
         raise ConfigurationError(message)
-    return list(addresses)
+    return checked

@@ -1,4 +1,4 @@
-"""The kinds of a reply's parts (contract C26): generated replies, from the daemon and read from a server's own bytes."""
+"""The kinds of a reply's parts (contract C26): generated replies, from the daemon and from a server itself."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_c26_an_error_inside_a_reply_is_raised(
     daemon: FakeDaemon, connect: Callable[..., AnyClient], way: str, answer: Any
 ) -> None:
     daemon.answers[protocol.COMMAND] = lambda _body: answer
-    with pytest.raises(RequestError, match="^MY ERR$") as raised:
+    with pytest.raises(RequestError, match=r"^MY ERR$") as raised:
         WAYS[way](connect())
     assert type(raised.value) is RequestError
 
@@ -229,7 +229,7 @@ def test_c26_batches_have_the_same_kinds_and_keep_errors_in_their_place(
     expected = [result for _, result in ANSWERS] + [plainly(answer) for answer in NESTED_ERRORS]
     expected += [ExecAbortError("EXECABORT x"), "OK", b"PONG"]
     assert shown(client.call("exec", batch, False)) == shown(expected)
-    with pytest.raises(RequestError, match="^MY ERR$"):
+    with pytest.raises(RequestError, match=r"^MY ERR$"):
         client.call("exec", batch, True)
 
 
