@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncStandaloneCommands
+from glidecache.client_object import ClientObject, need_settings
 from glidecache.metrics import AwaitableFloat, AwaitableInt, read_metrics
-from glidecache.not_offered import NotOffered
 from glidecache_shared.kinds import HASH, SET, STRING
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
-    from glidecache.batch import Batch, BatchOptions
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.calls import Calls
     from glidecache.commands.options.script import Script
     from glidecache.config import GlideClientConfiguration
@@ -34,7 +34,7 @@ def _no_pool(_key: Argument) -> None:
 _CLOSED = "the client is closed"
 
 
-class AsyncClient(NotOffered):
+class AsyncClient(ClientObject):
     """What both asyncio clients have in common.
 
     A hit is answered from shared memory without suspending. Any number of tasks, of any number of event loops, may
@@ -42,6 +42,7 @@ class AsyncClient(NotOffered):
     """
 
     def __init__(self, settings: Settings) -> None:
+        need_settings(self, settings, awaited=True)
         from glidecache.async_channel import LoopChannels
         from glidecache.calls import Calls
         from glidecache.session import Session
@@ -199,12 +200,10 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
         return await self._calls.custom(command_args)
 
     async def exec(
-        self, batch: Batch, raise_on_error: bool, options: BatchOptions | None = None
+        self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; its results, in order. None for a transaction when a watched key had changed.
 
         `raise_on_error`: the first error is raised; otherwise errors stand among the results.
         """
-        from glidecache.batch import Batch
-
-        return await self._calls.execute(batch, options, expected=Batch, raise_on_error=raise_on_error)
+        return await self._calls.execute(batch, options, raise_on_error=raise_on_error)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal, Self
 
-    from glidecache.batch import ClusterBatch, ClusterBatchOptions
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.options.script import Script
     from glidecache.commands.options.server import ObjectType
     from glidecache.config import GlideClusterClientConfiguration
@@ -68,9 +68,7 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         return await self._calls.unwatch()
 
     async def exec(
-        self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None
+        self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; as `GlideClient.exec`."""
-        from glidecache.batch import ClusterBatch
-
-        return await self._calls.execute(batch, options, expected=ClusterBatch, raise_on_error=raise_on_error)
+        return await self._calls.execute(batch, options, raise_on_error=raise_on_error)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from glidecache.client_object import ClientObject, need_settings
 from glidecache.metrics import read_metrics
-from glidecache.not_offered import NotOffered
 from glidecache_shared.pool.reader import CachedReads
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CLOSED = "the client is closed"
 
 
-class BlockingClient(CachedReads, NotOffered):
+class BlockingClient(CachedReads, ClientObject):
     """What both blocking clients have in common.
 
     `get`, `hgetall` and `smembers` answer hits from compiled code, without a system call. Any number of threads may use
@@ -34,8 +34,10 @@ class BlockingClient(CachedReads, NotOffered):
     """
 
     def __init__(self, settings: Settings) -> None:
-        from glidecache.blocking_channel import ThreadChannels, run_blocking
+        need_settings(self, settings, awaited=False)
+        from glidecache.blocking_channel import ThreadChannels
         from glidecache.calls import Calls
+        from glidecache.open_requests import OpenRequests
         from glidecache.session import Session
 
         direct = None
@@ -44,7 +46,7 @@ class BlockingClient(CachedReads, NotOffered):
 
             direct = BlockingDirect(settings)
         self._settings = settings
-        self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
+        self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = OpenRequests(settings.inflight_requests).run
         channels = ThreadChannels(settings)
         self._session: Session = Session(settings, channels, direct, self)
         self._calls: Calls = Calls(
@@ -57,7 +59,9 @@ class BlockingClient(CachedReads, NotOffered):
         Calls that come later raise `ClosingError`, with `err_message` in their text. What other threads have begun is
         answered; their sockets go with them.
         """
-        self._finish(self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}"))
+        from glidecache.blocking_channel import run_blocking
+
+        run_blocking(self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}"))
 
     def __enter__(self) -> Self:
         return self

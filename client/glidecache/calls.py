@@ -133,21 +133,22 @@ class Calls:
         batch: Batch | ClusterBatch,
         options: BatchOptions | None,
         *,
-        expected: type,
         raise_on_error: bool,
     ) -> list[Any] | None:
-        """Run a batch; its results in order. None for a transaction that was not run because a watched key had changed.
+        """Run a batch of either class; its results in order.
 
+        None for a transaction that was not run because a watched key had changed.
         Errors of single commands stand among the results as `RequestError` objects, or the first of them is raised.
         """
         self._session.check_open()
-        _need_batch(batch, options, expected)
+        _need_batch(batch, options)
         plans = list(batch.plans)
         if not plans:
             return []
         atomic = batch.is_atomic
         commands = [plan.args for plan in plans]
-        route: Route | None = getattr(options, "route", None)
+        # A server alone has no routes: there GLIDE runs a batch as if it had none.
+        route: Route | None = getattr(options, "route", None) if self._is_cluster else None
         timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
         watch = self._watching.take() if atomic else 0
         if watch:
@@ -245,9 +246,9 @@ def _on_one_node(plan: Plan[Any], reply: Any) -> Any:
     return plan.result(reply)
 
 
-def _need_batch(batch: object, options: object, expected: type) -> None:
-    if not isinstance(batch, expected):
-        message = f"batch must be a {expected.__name__}, not {type(batch).__name__}"
+def _need_batch(batch: object, options: object) -> None:
+    if not isinstance(batch, (batches.Batch, batches.ClusterBatch)):
+        message = f"batch must be a Batch or a ClusterBatch, not {type(batch).__name__}"
         raise TypeError(message)
     if options is not None and not isinstance(options, batches.BatchOptions):
         message = f"options must be a BatchOptions, not {type(options).__name__}"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal, Self
 
-    from glidecache.batch import ClusterBatch, ClusterBatchOptions
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.options.script import Script
     from glidecache.commands.options.server import ObjectType
     from glidecache.config import GlideClusterClientConfiguration
@@ -67,10 +67,8 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
 
     def exec(
-        self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None
+        self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; as `GlideClient.exec`."""
-        from glidecache.batch import ClusterBatch
-
-        execution = self._calls.execute(batch, options, expected=ClusterBatch, raise_on_error=raise_on_error)
+        execution = self._calls.execute(batch, options, raise_on_error=raise_on_error)
         return self._finish(execution)  # type: ignore[no-any-return]

@@ -134,11 +134,8 @@ def restore(
 ) -> Plan[Literal["OK"]]:
     """Make a key from what `dump` returned (`RESTORE`), to live `ttl` milliseconds; 0: for ever.
 
-    With `absttl` the `ttl` is a Unix time in milliseconds. Raises `ValueError` for `idletime` with `frequency`.
+    With `absttl` the `ttl` is a Unix time in milliseconds. A server refuses `idletime` together with `frequency`.
     """
-    if idletime is not None and frequency is not None:
-        message = "idletime and frequency exclude each other: a server evicts by one of the two"
-        raise ValueError(message)
     args = encode_command(b"RESTORE", key, ttl, value)
     if replace:
         args.append(b"REPLACE")

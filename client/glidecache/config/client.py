@@ -7,7 +7,7 @@ from glidecache.config.advanced import (
     AdvancedGlideClientConfiguration,
     AdvancedGlideClusterClientConfiguration,
 )
-from glidecache.config.checks import need, need_ms, need_not_negative, refuse_unsupported
+from glidecache.config.checks import described, need, need_ms, need_not_negative, refuse_unsupported
 from glidecache.config.connection import (
     BackoffStrategy,
     NodeAddress,
@@ -54,7 +54,8 @@ class BaseClientConfiguration:
 
     addresses: the servers. Without them the client asks for `upstream`, a name of the daemon's configuration.
     request_timeout: milliseconds that a call may take; None: the upstream's, or 250.
-    inflight_requests_limit: how many calls of one asyncio client may be open at once; None: 1000.
+    inflight_requests_limit: how many calls of a client may be open at once, per event loop or in all threads;
+    None: 1000.
     lazy_connect: whether the upstream is checked only with the first command.
     client_side_cache: the cache to use; None: none.
     read_from: which of several addresses answer reads that are not cached; the cache is filled from the primary alone.
@@ -122,6 +123,10 @@ class BaseClientConfiguration:
         self.runtime_dir = runtime_dir
         self._check_upstream(owner)
         self._check_fallback(owner)
+
+    def __repr__(self) -> str:
+        """Show what is set; credentials and TLS keys show themselves without their secrets."""
+        return described(self)
 
     def _check_upstream(self, owner: str) -> None:
         if self.addresses is None:

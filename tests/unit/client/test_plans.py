@@ -216,7 +216,6 @@ def test_c5_what_a_reply_becomes(plan: Plan[Any], reply: Any, result: Any) -> No
         (lambda: strings.set("k", "v", None, 10), TypeError, "expiry must be a ExpirySet, not int"),
         (lambda: keys.delete("k"), TypeError, "keys must be a list, not str"),
         (lambda: keys.expire("k", 1, "NX"), TypeError, "option must be a ExpireOptions"),
-        (lambda: keys.restore("k", 0, b"", idletime=1, frequency=1), ValueError, "exclude each other"),
         (lambda: hashes.hset("h", ["f", "v"]), TypeError, "field_value_map must be a mapping"),
         (
             lambda: lists.lmove("a", "b", None, ListDirection.LEFT),
