@@ -41,8 +41,8 @@ class AsyncClient(ClientObject):
     use one client; one made before a fork works after it. Calls raise `GlideError` and its kin; cancelling one is safe.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        need_settings(self, settings, awaited=True)
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = need_settings(self, settings, awaited=True)
         from glidecache.async_channel import LoopChannels
         from glidecache.calls import Calls
         from glidecache.session import Session

@@ -33,8 +33,8 @@ class BlockingClient(CachedReads, ClientObject):
     one client; one made before a fork works after it. Calls raise `GlideError` and its kin.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        need_settings(self, settings, awaited=False)
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = need_settings(self, settings, awaited=False)
         from glidecache.blocking_channel import ThreadChannels
         from glidecache.calls import Calls
         from glidecache.open_requests import OpenRequests

@@ -45,11 +45,12 @@ class ClientObject(NotOffered):
         raise TypeError(message)
 
 
-def need_settings(client: object, settings: object, *, awaited: bool) -> None:
-    """Raise `TypeError` unless a client is being made by its `create`."""
+def need_settings(client: object, settings: object, *, awaited: bool) -> Settings:
+    """Return the settings that a client's `create` gives it. Raises `TypeError` for one that is made otherwise."""
     from glidecache.settings import Settings
 
     if not isinstance(settings, Settings):
         name = type(client).__name__
         message = f"use create: client = {'await ' if awaited else ''}{name}.create(config)"
         raise TypeError(message)
+    return settings

@@ -37,6 +37,23 @@ def test_type_checkers_and_the_interpreter_see_the_same_names() -> None:
     assert set(glidecache.__all__) <= set(dir(glidecache))
 
 
+def test_the_blocking_module_has_all_names_so_that_one_import_suffices() -> None:
+    import glidecache.sync as blocking
+
+    assert sorted(blocking.__all__) == sorted(glidecache.__all__)
+    assert set(blocking.__all__) <= set(dir(blocking))
+    different = {"GlideClient", "GlideClusterClient", "TGlideClient"}
+    for name in blocking.__all__:
+        assert (getattr(blocking, name) is not getattr(glidecache, name)) == (name in different), name
+    assert blocking.TGlideClient == blocking.GlideClient | blocking.GlideClusterClient
+    tree = ast.parse((ROOT / "client" / "glidecache" / "sync.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imported = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(blocking.__all__) - imported == {"GlideClient", "TGlideClient"}
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = blocking.Nonsense  # type: ignore[attr-defined]
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         _ = glidecache.Nonsense  # type: ignore[attr-defined]
