@@ -476,7 +476,7 @@ def kinds(_names: Any) -> Iterator[Call]:
         "return {redis.call('SET', KEYS[1], 'v'), redis.call('SET', KEYS[1], 'v', 'GET'), false, 1}",
     ):
         yield call("custom_command", ["EVAL", code, "1", "k"])
-    yield call("function_load", STATUS_LIBRARY)
+    yield call("function_load", STATUS_LIBRARY, True)
     yield call("fcall", "set_key", ["k"], ["v"])
     yield call("fcall", "say", None, ["OK"])
     yield call("fcall", "say", [], ["HI"])
