@@ -7,8 +7,9 @@ import time
 from contextlib import suppress
 
 from glidecache.channel import Channel, reply_deadline_ns
-from glidecache.errors import ClosingError, RequestError
+from glidecache.errors import ClosingError
 from glidecache.link import READABLE, WRITABLE, forks
+from glidecache.open_requests import too_many
 from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
 
 TYPE_CHECKING = False
@@ -71,8 +72,7 @@ class AsyncChannel(Channel):
 
     async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
         if len(self._replies) >= self._inflight_requests:
-            message = f"{len(self._replies)} requests are open: inflight_requests_limit is reached"
-            raise RequestError(message)
+            raise too_many(self._inflight_requests)
         if self._replies:
             if not self._together:
                 self._loop.call_soon(self._send_together, link)
