@@ -8,6 +8,7 @@ import os
 import stat
 from pathlib import Path
 
+from glidecache_shared.trusted_path import check_directory
 from glidecached.locks import DirectoryLockedError, lock_exclusively
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory below it is checked to be this user's own
@@ -38,6 +39,7 @@ class PoolDirectory:
     def __init__(self, path: Path, *, disposable: bool) -> None:
         self.path = path
         self._disposable = _make(path) or disposable
+        _check_path(path)
         self._descriptor = _lock(path)
 
     def release(self) -> None:
@@ -80,6 +82,15 @@ def _make(path: Path) -> bool:
         return False
     path.chmod(_MODE)
     return True
+
+
+def _check_path(path: Path) -> None:
+    """Refuse a directory in whose place somebody else can put another one (I11)."""
+    try:
+        check_directory(str(path), friend=os.geteuid())
+    except PermissionError as error:
+        message = f"pool_dir {path} cannot be trusted: {error}"
+        raise PoolDirectoryError(message) from error
 
 
 def _lock(path: Path) -> int:
