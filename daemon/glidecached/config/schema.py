@@ -73,6 +73,7 @@ class DaemonSettings:
     log_level: LogLevel = "info"
     grace_ms: Annotated[Integer, Field(ge=100, le=3_600_000)] = 5_000
     max_total_cache_kb: Annotated[Integer, Field(gt=0)] = 1_048_576
+    max_pools: Annotated[Integer, Field(gt=0, le=1_000_000)] = 4_096
     max_message_bytes: Annotated[Integer, Field(ge=65_536, le=2**40)] = DEFAULT_MAX_MESSAGE_BYTES
     allow_adhoc_upstreams: Boolean = True
     admin_users: Names = ()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
 from pathlib import Path
 
 from glidecache_shared.trusted_path import check_directory
 from glidecached.locks import DirectoryLockedError, lock_exclusively
+
+logger = logging.getLogger(__name__)
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory below it is checked to be this user's own
 _MODE = 0o710
@@ -41,6 +44,20 @@ class PoolDirectory:
         self._disposable = _make(path) or disposable
         _check_path(path)
         self._descriptor = _lock(path)
+
+    def restore(self) -> bool:
+        """Make and lock the directory again where it has vanished; whether that was so (I13).
+
+        Raises as construction does, `DirectoryLockedError` where it is another daemon's by now; then it is as it was.
+        """
+        if self._descriptor < 0 or _leads_to(self.path, self._descriptor):
+            return False
+        _make(self.path)
+        _check_path(self.path)
+        before, self._descriptor = self._descriptor, _lock(self.path)
+        os.close(before)
+        logger.warning("the pool directory %s had vanished; it is made again", self.path)
+        return True
 
     def release(self) -> None:
         """Give it up. Idempotent."""
@@ -91,6 +108,13 @@ def _check_path(path: Path) -> None:
     except PermissionError as error:
         message = f"pool_dir {path} cannot be trusted: {error}"
         raise PoolDirectoryError(message) from error
+
+
+def _leads_to(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _lock(path: Path) -> int:
