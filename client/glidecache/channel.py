@@ -65,7 +65,16 @@ class Hello:
 class Channel:
     """The way to one runtime directory's daemon. Subclasses say how to wait, and for whom it may be used."""
 
-    __slots__ = ("_daemon_uid", "_link", "_next_id", "_runtime_dir", "_trusted_uid", "forks", "hello", "watch")
+    __slots__ = (
+        "_daemon_uid",
+        "_link",
+        "_next_id",
+        "_runtime_dir",
+        "_trusted_uid",
+        "forks",
+        "hello",
+        "watch",
+    )
 
     def __init__(self, runtime_dir: str, forks: int) -> None:
         self._runtime_dir = runtime_dir

@@ -86,6 +86,7 @@ class Server:
             self._pool_directory = PoolDirectory(
                 default_pool_dir(directory.path) if pool_dir is None else Path(pool_dir),
                 disposable=pool_dir is None,
+                runtime_dir=directory.path if pool_dir is None else None,
             )
             undo.callback(self._pool_directory.release)
             self._loop = Loop()

@@ -59,27 +59,25 @@ def endpoint(runtime_dir: str) -> str:
 def check_endpoint(runtime_dir: str) -> int:
     """Return the owner's uid of the socket in `runtime_dir`, if a client may trust it with its data.
 
-    The runtime directory is trusted by its whole path (I11). The socket must belong to root, to the caller's own uid, or
-    to the owner of the runtime directory. The private fallback is the exception: its place under the temporary directory
-    is anybody's to take, so it must be the caller's own. Raises `FileNotFoundError` when there is no socket,
+    The runtime directory is trusted by its whole path (I11). The socket must belong to root, to the caller's own uid,
+    or to the owner of the runtime directory. The private fallback is the exception: its place under the temporary
+    directory is anybody's to take, so it must be the caller's own. Raises `FileNotFoundError` when there is no socket,
     `PermissionError` when the path or the socket cannot be trusted, and with an `errno` when the caller may not look,
     `OSError` for a loop of links, `ValueError` as `socket_path`.
     """
     path = socket_path(runtime_dir)
     try:
         found = os.lstat(path)
-        if not stat.S_ISSOCK(found.st_mode):
-            message = f"{path} is not a socket; glidecached's would be one"
-            raise FileNotFoundError(message)
         directory = check_directory(runtime_dir, last_owner=found.st_uid)
     except (FileNotFoundError, NotADirectoryError) as error:
-        if error.errno is None:
-            raise
         raise FileNotFoundError(error.errno, "no glidecached socket", path) from error
     except PermissionError as error:
         if error.errno is None:
             raise
         raise PermissionError(error.errno, _kept_out(runtime_dir)) from error
+    if not stat.S_ISSOCK(found.st_mode):
+        message = f"{path} is not a socket; glidecached's would be one"
+        raise FileNotFoundError(message)
     own_uid = os.geteuid()
     if found.st_uid in (0, own_uid):
         return found.st_uid
@@ -98,10 +96,10 @@ def check_endpoint(runtime_dir: str) -> int:
 def ensure_runtime_dir(path: str) -> None:
     """Make the daemon's runtime directory if it is missing, and refuse one that is not safely the daemon's.
 
-    A missing directory is made with mode 0700; its parent must exist. Who wants other users to reach the daemon makes it
-    beforehand, or lets the service manager. An existing one must be a directory that root or the caller owns, and its
-    whole path must be trusted (I11); the private fallback must be the caller's own, no symbolic link, and is set back to
-    0700. Raises `PermissionError`, `NotADirectoryError`, `FileNotFoundError`, or `ValueError` (path too long).
+    A missing directory is made with mode 0700; its parent must exist. Who wants other users to reach the daemon makes
+    it beforehand, or lets the service manager. An existing one must be a directory that root or the caller owns, and
+    its whole path must be trusted (I11); the private fallback must be the caller's own, no symbolic link, and is set
+    back to 0700. Raises `PermissionError`, `NotADirectoryError`, `FileNotFoundError`, or `ValueError` (path too long).
     """
     socket_path(path)
     private = path == _private_fallback()

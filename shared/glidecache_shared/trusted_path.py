@@ -39,6 +39,18 @@ def check_directory(path: str, *, last_owner: int | None = None, friend: int | N
         message = f"{path!r} is not an absolute path"
         raise ValueError(message)
     judge = _Judge(path, friend)
+    here, status = _walk(path, judge)
+    if last_owner is None or status.st_uid != last_owner:
+        judge.check_owner(here, status)
+    judge.check_mode(here, status)
+    if not os.path.samestat(os.stat(path), status):
+        message = f"{path} leads elsewhere than a moment ago: somebody changes directories on its way"
+        raise PermissionError(message)
+    return status
+
+
+def _walk(path: str, judge: _Judge) -> tuple[str, os.stat_result]:
+    """Go along the path, judging each directory before something is looked up in it; the last one, and its status."""
     pending = _components(path)
     here, status = "/", os.lstat("/")
     links = 0
@@ -66,13 +78,7 @@ def check_directory(path: str, *, last_owner: int | None = None, friend: int | N
             here, status = following, found
         else:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), following)
-    if last_owner is None or status.st_uid != last_owner:
-        judge.check_owner(here, status)
-    judge.check_mode(here, status)
-    if not os.path.samestat(os.stat(path), status):
-        message = f"{path} leads elsewhere than a moment ago: somebody changes directories on its way"
-        raise PermissionError(message)
-    return status
+    return here, status
 
 
 class _Judge:
@@ -105,8 +111,8 @@ class _Judge:
         who = ("g" if mode & stat.S_IWGRP else "") + ("o" if mode & stat.S_IWOTH else "")
         named = {"g": "its group", "o": "others", "go": "its group and others"}[who]
         message = (
-            f"{self._on_the_way(here)} can be written by {named} (mode {stat.S_IMODE(mode):04o}), who could replace what "
-            f"stands in it: chmod {who}-w {here}"
+            f"{self._on_the_way(here)} can be written by {named} (mode {stat.S_IMODE(mode):04o}), who could replace "
+            f"what stands in it: chmod {who}-w {here}"
         )
         raise PermissionError(message)
 
@@ -115,8 +121,8 @@ class _Judge:
         if self._is_own(following, found):
             return
         message = (
-            f"{self._on_the_way(following)} belongs to uid {found.st_uid}, in the sticky directory {here}: it must belong "
-            f"to root or to this process's uid {os.geteuid()}; choose a directory that nobody else can make"
+            f"{self._on_the_way(following)} belongs to uid {found.st_uid}, in the sticky directory {here}: it must "
+            f"belong to root or to this process's uid {os.geteuid()}; choose a directory that nobody else can make"
         )
         raise PermissionError(message)
 

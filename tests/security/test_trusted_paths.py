@@ -1,5 +1,8 @@
-"""I11: a directory is trusted by its whole path. Chains of directories with owners, modes and links by chance, judged by
-another user's process, beside a plain statement of the rule."""
+"""I11: a directory is trusted by its whole path.
+
+Chains of directories with owners, modes and links by chance are judged by another user's process, beside a plain
+statement of the rule.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def judge(user: User, questions: list[tuple[str, int | None, int | None]]) -> li
 
 
 def steps(path: Path) -> list[tuple[Path, Path | None]]:
-    """Each directory that the kernel passes through on the way, and what is looked up in it; last the directory itself."""
+    """Each directory that the kernel passes through, and what is looked up in it; last the directory itself."""
     passed: list[tuple[Path, Path | None]] = []
 
     def go(here: Path, names: list[str]) -> Path:
@@ -76,7 +79,7 @@ def steps(path: Path) -> list[tuple[Path, Path | None]]:
                 continue
             passed.append((here, here / name))
             if (here / name).is_symlink():
-                target = os.readlink(here / name)
+                target = str((here / name).readlink())
                 start = Path("/") if target.startswith("/") else here
                 here = go(start, [part for part in target.split("/") if part])
             else:
@@ -117,7 +120,9 @@ def build(place: Path, chance: random.Random, owners: list[int], number: int) ->
         path = path / here.name
         if chance.random() < 0.35:
             link = here.parent / f"link{level}"
-            target = chance.choice([here.name, str(here), f"../{here.parent.name}/{here.name}", f"./{here.name}/../{here.name}"])
+            target = chance.choice(
+                [here.name, str(here), f"../{here.parent.name}/{here.name}", f"./{here.name}/../{here.name}"]
+            )
             link.symlink_to(target)
             os.lchown(link, chance.choice(owners), -1)
             path = path.parent / link.name

@@ -60,8 +60,8 @@ _DAEMON = {
         note="pools that are there stay, also above a smaller one",
     ),
     "max_pools": Key(
-        "How many pools there may be, those of this file included. Clients' processes and users have shares of the rest. "
-        "Half of the process's open files bound it as well, three for each pool.",
+        "How many pools there may be, those of this file included. Clients' processes and users have shares of the "
+        "rest. Half of the process's open files bound it as well, three for each pool.",
         reloads=True,
         note="pools that are there stay, also above a smaller one",
     ),

@@ -127,7 +127,9 @@ class PoolRegistry:
     def _go_on_with(self, leftover: Leftover, admission: Admission) -> None:
         origin, held = leftover.origin, leftover.held
         if self._stock.shares.is_full(len(self._configured)) and not held:
-            self._stock.discard(leftover, "there is no room for so many (max_pools, or the limit of open files)")
+            self._stock.discard(
+                leftover, "there is no room for so many (max_pools, or the limit of open files)"
+            )
             return
         maker = None if origin.maker_uid is None else Maker(origin.maker_uid, 0)
         try:
@@ -173,7 +175,7 @@ class PoolRegistry:
 
         A pool that is different is replaced if nobody holds it (contract C19); a client that was told of it and has not
         taken its lease yet notices, and attaches again. Another user's pool is replaced only by a client with the same
-        upstream identity and access (I11). Raises `CacheRefusedError`, and `CacheBusyError` where others have too much.
+        upstream identity and access (I11). Raises `CacheRefusedError`, and `CacheBusyError` where there is no room.
         """
         if key.name is not None and key.name in self._configured:
             message = (

@@ -1,7 +1,7 @@
 """How many pools, and how many KB of them, each process and each user may have made (isolation I9).
 
-What counts are pools that clients made: those of the configuration are the operator's. A pool counts for its maker as long
-as it lives, whoever uses it. After a restart it counts for the maker's user only: processes have other numbers then.
+What counts are pools that clients made: those of the configuration are the operator's. A pool counts for its maker as
+long as it lives, whichever process uses it. After a restart it counts for the user only: processes have other numbers.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class PoolShares:
         full = self._count.enter(maker)
         if full is not None:
             if self._count.total < self.max_pools - configured:
-                full += f"; the limit of open files (RLIMIT_NOFILE) allows {self._count.total} caches of clients"
+                full += (
+                    f"; the limit of open files (RLIMIT_NOFILE) allows {self._count.total} caches of clients"
+                )
             return full
         self._count.leave(maker)
         reserve_kb = total_kb // _RESERVED_PART

@@ -102,7 +102,7 @@ class PoolStock:
         maker: Maker | None = None,
         inherited: bool = False,
     ) -> Pool:
-        """Make the pool of a key that has none. Raises `CacheRefusedError`, and `CacheBusyError` where others have too much.
+        """Make the pool of a key that has none. Raises `CacheRefusedError`, and `CacheBusyError` if there is no room.
 
         `maker` is whose share it counts for; `inherited`: it counts, and is not refused for that.
         """
@@ -165,9 +165,9 @@ class PoolStock:
                 logger.info("%s ended: nobody holds it any more", key)
 
     def end_idle(self, *, handed_out_before_ns: int) -> bool:
-        """End the pool with a name of clients' own that was wanted least recently, if there is one that nobody holds.
+        """End the pool with a name of clients' own that was wanted least recently, of those that no process holds.
 
-        Its entries are lost: for when there is no room for others' pools any more (isolation I9). Whether there was one.
+        Its entries are lost: for when there is no room for others any more (isolation I9). Whether there was one.
         """
         for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
             if pool.handed_out_ns >= handed_out_before_ns:
@@ -261,7 +261,9 @@ class PoolStock:
         for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
             if pool.maker == maker and pool.unused and pool.end_if_unheld():
                 self.remove(pool.key)
-                logger.info("%s ended: nobody holds it, nothing is in it, and its maker wants another", pool.key)
+                logger.info(
+                    "%s ended: nobody holds it, nothing is in it, and its maker wants another", pool.key
+                )
                 return True
         return False
 

@@ -89,7 +89,7 @@ class PoolGeneration:
         """Remove both files from the directory; mappings stay valid."""
 
     def lost_file(self) -> str | None:
-        """The path of a file that has lost its name, or stands in another one's place; None when both are where they were.
+        """The path of a file that has lost its name, or whose name leads to another; None when both are in place.
 
         Costs two looks at the file system. Raises `ValueError` once it is closed.
         """

@@ -157,7 +157,7 @@ def test_i11_whose_socket_is_trusted(
     if trusted:
         assert check_endpoint(str(directory)) == socket_owner
     else:
-        with pytest.raises(PermissionError, match="must belong to root|chmod"):
+        with pytest.raises(PermissionError, match=r"must belong to root|chmod"):
             check_endpoint(str(directory))
 
 
