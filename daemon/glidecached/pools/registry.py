@@ -197,8 +197,8 @@ class PoolRegistry:
         if belongs_to_another and (foreign or pool.admission.access != admission.access):
             owner = "another user" if pool.maker is None else f"uid {pool.maker.uid}"
             message = (
-                f"{key} is {owner}'s, with {_list(foreign or differing)}: only a client with the same upstream identity "
-                "and access may replace it; choose another name, or have it dropped (glidecache drop)"
+                f"{key} is {owner}'s, with {_list(foreign or differing)}: only a client with the same upstream "
+                "identity and access may replace it; choose another name, or have it dropped (glidecache drop)"
             )
             raise CacheRefusedError(message)
         if not pool.end_if_unheld():

@@ -56,6 +56,10 @@ class PoolShares:
         """Whether no maker at all may make another one."""
         return self._count.held >= self.room(configured)
 
+    def has_its_share(self, maker: Maker) -> bool:
+        """Whether the process has made as many as a process may beside others."""
+        return self._count.held_by(maker) >= self._count.share
+
     def refusal(self, maker: Maker, kb: int, *, configured: int, total_kb: int) -> str | None:
         """Why this maker may not make a pool of that bound; None when it may. A refused one counts as waiting."""
         self._count.total = self.room(configured)

@@ -249,21 +249,34 @@ class PoolStock:
         while full := self.shares.refusal(
             maker, settings.max_cache_kb, configured=configured, total_kb=self.max_total_cache_kb
         ):
-            if not self._end_unused(maker):
+            if not self._make_room_for(maker):
                 message = f"{key} cannot be made now: {full}"
                 raise CacheBusyError(message)
 
-    def _end_unused(self, maker: Maker) -> bool:
-        """End the maker's own pool that was wanted least recently of those that nobody holds and nothing is lost with.
+    def _make_room_for(self, maker: Maker) -> bool:
+        """End a pool that counts for the same maker, and that no process holds; whether there was one.
 
-        A client that was told of it and has not taken its lease yet notices, and attaches again.
+        First of those with which nothing is lost. A client that was told of it and has not taken its lease yet notices,
+        and attaches again. Else of those that are idle; of the user's other processes' where the maker has few itself.
         """
-        for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
-            if pool.maker == maker and pool.unused and pool.end_if_unheld():
+        by_age = sorted(self._by_key.values(), key=lambda each: each.handed_out_ns)
+        idle_since_ns = time.monotonic_ns() - HANDOUT_NS
+        own = [pool for pool in by_age if pool.maker == maker]
+        unused = [pool for pool in own if pool.unused]
+        idle = [pool for pool in own if pool.key.name is not None and pool.handed_out_ns < idle_since_ns]
+        if not self.shares.has_its_share(maker):
+            idle += [
+                pool
+                for pool in by_age
+                if pool.maker is not None
+                and pool.maker.uid == maker.uid
+                and pool.key.name is not None
+                and pool.handed_out_ns < idle_since_ns
+            ]
+        for pool in (*unused, *idle):
+            if pool.end_if_unheld():
                 self.remove(pool.key)
-                logger.info(
-                    "%s ended: nobody holds it, nothing is in it, and its maker wants another", pool.key
-                )
+                logger.info("%s ended: no process holds it, and its user wants another", pool.key)
                 return True
         return False
 
