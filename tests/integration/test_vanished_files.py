@@ -1,4 +1,4 @@
-"""I13: files, directories and the socket that somebody removes are made again; workers find the daemon and its pools."""
+"""I13: files, directories and the socket that somebody removes are made again; workers find daemon and pools."""
 
 from __future__ import annotations
 

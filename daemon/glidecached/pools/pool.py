@@ -84,6 +84,7 @@ class Pool(PoolEntries):
         self._renewal: Renewal | None = None
         self._coming = settings
         self._replaceable_at_ns = 0
+        self._refusals = 0
         self._files_are_for = admission
         """Who may have mapped the files in use."""
         self.file_id = key.new_file_id() if leftover is None else leftover.file_id
@@ -243,6 +244,7 @@ class Pool(PoolEntries):
     def _go_over_to(self, store: PoolStore) -> None:
         """Serve a store that was made as the pool is to be; the one before is retired already."""
         before, self._store = self._store, store
+        self._refusals = 0
         self.settings, self._files_are_for = self._coming, self.admission
         self._describe()
         self._dispose(before)
@@ -372,6 +374,12 @@ class Pool(PoolEntries):
     def held(self) -> bool:
         """Whether any process holds the lease now."""
         return self._lease.held
+
+    def take_refusals(self) -> int:
+        """How often the file system refused it memory since this was asked last."""
+        refusals = self._store.file_system_full
+        more, self._refusals = refusals - self._refusals, refusals
+        return max(more, 0)
 
     @property
     def unused(self) -> bool:

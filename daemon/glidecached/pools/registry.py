@@ -283,6 +283,7 @@ class PoolRegistry:
         for pool in self._stock:
             pool.beat()
         self._stock.look_after_files()
+        self._stock.look_after_room()
 
 
 def _name(admission: Admission) -> str:

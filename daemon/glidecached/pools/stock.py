@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import itertools
 import logging
 import time
@@ -12,6 +13,7 @@ from glidecache_shared.pool.errors import PoolFull
 from glidecached.pools.permissions import PermissionsError
 from glidecached.pools.pool import Pool
 from glidecached.pools.remains import Remains
+from glidecached.pools.room import Reserve, RoomWatch
 from glidecached.pools.shares import PoolShares
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class PoolStock:
         self._restore_directory = restore_directory
         self.shares = PoolShares(max_pools)
         self._unhealed: set[PoolKey] = set()
+        self._reserve = Reserve(directory)
+        self._room = RoomWatch(directory)
         self._instance_id = instance_id
         self._grace_ms = grace_ms
         self.max_total_cache_kb = max_total_cache_kb
@@ -110,23 +114,25 @@ class PoolStock:
         if maker is not None and not inherited:
             self._check_share(key, settings, maker)
         leftover = None if self._leftovers is None else self._leftovers.claim(key)
+        make = functools.partial(
+            Pool,
+            key,
+            identity,
+            settings,
+            directory=self._directory,
+            next_generation=self.next_generation,
+            instance_id=self._instance_id,
+            grace_ms=self._grace_ms,
+            next_number=self._next_number,
+            dispose=self._remains.add,
+            configured=configured,
+            inheritable=self._leftovers is not None,
+            admission=admission,
+            maker=maker,
+            leftover=leftover,
+        )
         try:
-            pool = Pool(
-                key,
-                identity,
-                settings,
-                directory=self._directory,
-                next_generation=self.next_generation,
-                instance_id=self._instance_id,
-                grace_ms=self._grace_ms,
-                next_number=self._next_number,
-                dispose=self._remains.add,
-                configured=configured,
-                inheritable=self._leftovers is not None,
-                admission=admission,
-                maker=maker,
-                leftover=leftover,
-            )
+            pool = make() if leftover is not None else self._reserve.make(make)
         except (OSError, PermissionsError, PoolFull, ValueError) as error:
             if self._leftovers is not None and leftover is not None:
                 self._leftovers.discard(leftover)
@@ -178,6 +184,11 @@ class PoolStock:
                 return True
         return False
 
+    def look_after_room(self) -> None:
+        """Tell the log of a file system that has become full, or has room again; and keep some of it for new pools."""
+        self._room.look(self)
+        self._reserve.refill()
+
     def look_after_files(self) -> None:
         """Have the pools made afresh whose files have vanished (isolation I13), as far as that can be; told once."""
         for pool in self:
@@ -194,7 +205,7 @@ class PoolStock:
         """The same for one pool. Raises `DirectoryLockedError`, `PoolDirectoryError` and what making a pool raises."""
         if pool.lost_file is not None:
             self._restore_directory()
-            pool.replace_lost()
+            self._reserve.make(pool.replace_lost)
 
     def unclaimed(self) -> list[Leftover]:
         """What is left of the earlier daemon's pools, named ones first."""
@@ -226,6 +237,7 @@ class PoolStock:
                 logger.exception("%s could not be left in order; the others are", pool.key)
         self._by_key.clear()
         self._remains.close()
+        self._reserve.close()
 
     def _check_total(self, key: PoolKey, settings: PoolSettings) -> None:
         wanted_kb = settings.max_cache_kb

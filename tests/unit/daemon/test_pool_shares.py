@@ -1,4 +1,4 @@
-"""I9: how many pools each process and each user may have made, and what is ended for others; I11: whose names are whose."""
+"""I9: how many pools each process and each user may have made, and what ends for others; I11: whose names are whose."""
 
 from __future__ import annotations
 
