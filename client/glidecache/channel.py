@@ -52,11 +52,12 @@ _RETRY_PAUSE_NS = 10 * _MS
 
 
 class Hello:
-    """What the daemon said of itself."""
+    """What the daemon said of itself, and the uid of its process, as the kernel tells it."""
 
-    __slots__ = ("instance_id", "max_message_bytes")
+    __slots__ = ("daemon_uid", "instance_id", "max_message_bytes")
 
-    def __init__(self, answer: dict[str, Any]) -> None:
+    def __init__(self, answer: dict[str, Any], daemon_uid: int) -> None:
+        self.daemon_uid = daemon_uid
         self.instance_id: int = answer["instance_id"]
         self.max_message_bytes: int = answer["max_message_bytes"]
 
@@ -64,13 +65,22 @@ class Hello:
 class Channel:
     """The way to one runtime directory's daemon. Subclasses say how to wait, and for whom it may be used."""
 
-    __slots__ = ("_link", "_next_id", "_runtime_dir", "_trusted_uid", "forks", "hello", "watch")
+    __slots__ = (
+        "_daemon_uid",
+        "_link",
+        "_next_id",
+        "_runtime_dir",
+        "_trusted_uid",
+        "forks",
+        "hello",
+        "watch",
+    )
 
     def __init__(self, runtime_dir: str, forks: int) -> None:
         self._runtime_dir = runtime_dir
         self._link: Link | None = None
         self._next_id = 0
-        self._trusted_uid = 0
+        self._trusted_uid = self._daemon_uid = 0
         self.hello: Hello | None = None
         """Who answers; None while no connection stands."""
         self.forks = forks
@@ -178,6 +188,7 @@ class Channel:
                 f"which belonged to uid {self._trusted_uid}"
             )
             raise NoDaemonError(message)
+        self._daemon_uid = link.listener_uid
         return link
 
     async def _greet(self, deadline_ns: int) -> Hello:
@@ -189,7 +200,7 @@ class Channel:
             self.drop()
             message = f"glidecached at {self._runtime_dir} refuses this client: {answer[1]}"
             raise ConfigurationError(message)
-        return Hello(answer)
+        return Hello(answer, self._daemon_uid)
 
     def _unavailable(self, problem: str) -> NoDaemonError:
         return NoDaemonError(f"glidecached at {self._runtime_dir} {problem}")

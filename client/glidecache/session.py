@@ -249,7 +249,7 @@ class Session:
                     raise NoReplyError  # whatever the caller wants to send has not been handed over
                 raise error_for(*answer)
             try:
-                attachment = Attachment(hello.instance_id, answer, forks())
+                attachment = Attachment(hello, answer, forks())
             except PoolGoneError:
                 continue
             previous, self._attachment = self._attachment, attachment

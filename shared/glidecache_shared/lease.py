@@ -104,6 +104,17 @@ def inode(descriptor: int) -> int:
     return os.fstat(descriptor).st_ino
 
 
+def is_in_place(path: str, descriptor: int) -> bool:
+    """Whether the path still leads to the lease. For the daemon; True where the file system does not say."""
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return os.path.samestat(found, os.fstat(descriptor))
+
+
 def has_holders(descriptor: int) -> bool:
     """Whether any process holds the lease now. For the daemon: the exclusive lock is taken and released at once.
 
@@ -154,7 +165,7 @@ def _lock_exclusive(descriptor: int) -> bool:
 def _inode_at(path: str) -> int:
     try:
         return os.stat(path, follow_symlinks=False).st_ino
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return -1
 
 

@@ -59,6 +59,12 @@ _DAEMON = {
         reloads=True,
         note="pools that are there stay, also above a smaller one",
     ),
+    "max_pools": Key(
+        "How many pools there may be, those of this file included. Clients' processes and users have shares of the "
+        "rest. Half of the process's open files bound it as well, three for each pool.",
+        reloads=True,
+        note="pools that are there stay, also above a smaller one",
+    ),
     "max_message_bytes": Key(
         "The longest message that a client may send, in bytes; whoever sends a longer one is disconnected.",
         reloads=False,

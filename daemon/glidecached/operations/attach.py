@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import (
+    ERROR_BUSY,
     ERROR_CLOSING,
     ERROR_CONFIGURATION,
     ERROR_FORBIDDEN,
@@ -17,7 +18,7 @@ from glidecached.front.shown import shown
 from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
 from glidecached.pools.origin import OPEN, Admission
-from glidecached.pools.stock import CacheRefusedError
+from glidecached.pools.stock import CacheBusyError, CacheRefusedError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.directory import TooManyUpstreamsError
@@ -162,7 +163,10 @@ class AttachOperations:
             return
         awaits_proof = spec.has_cache and named is None and not upstream.proved
         try:
-            pool = None if awaits_proof else self._join(spec, named, upstream.target)
+            pool = None if awaits_proof else self._join(request, spec, named, upstream.target)
+        except CacheBusyError as error:
+            request.fail(ERROR_BUSY, str(error))
+            return
         except CacheRefusedError as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return
@@ -218,12 +222,16 @@ class AttachOperations:
             session.floor = self._next_number() if floor is None else floor
         return session
 
-    def _join(self, spec: AttachSpec, named: NamedUpstream | None, target: Target) -> Pool | None:
+    def _join(
+        self, request: Request, spec: AttachSpec, named: NamedUpstream | None, target: Target
+    ) -> Pool | None:
         if spec.configured_cache is not None:
             return self._pools.join_configured(spec.configured_cache, target.identity)
         if spec.pool_key is not None and spec.pool_settings is not None:
             admission = OPEN if named is None else Admission(upstream=named.name, access=named.access)
-            return self._pools.join(spec.pool_key, target.identity, spec.pool_settings, admission)
+            return self._pools.join(
+                spec.pool_key, target.identity, spec.pool_settings, admission, request.peer
+            )
         return None
 
 
