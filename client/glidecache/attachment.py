@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from glidecache.errors import ConfigurationError
+from glidecache.channel import OWN_FAULTS, own_fault
+from glidecache.errors import ConfigurationError, ConnectionError
 from glidecache_shared import lease as leases
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
 
@@ -65,6 +66,8 @@ def _hold(pool: dict[str, Any]) -> tuple[Lease, PoolReader]:
             lease.close()
             raise
     except OSError as error:
+        if error.errno in OWN_FAULTS:
+            raise ConnectionError(own_fault(error, "cache's files")) from error
         message = (
             f"this process cannot map the cache's pool: {error}; "
             "the daemon's pool_dir must be visible and readable here"
