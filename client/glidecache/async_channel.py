@@ -91,7 +91,7 @@ class AsyncChannel(Channel):
         alarm = Alarm(
             self._loop,
             lambda: self.extended(deadline_ns),
-            lambda: _settle(up, link is self._link and link.is_up),
+            lambda: _settle(up, link.is_up),
         )
         try:
             return await up

@@ -118,6 +118,9 @@ class Channel:
         """
         raise NotImplementedError
 
+    def post(self, operation: int, instance_id: int, body: Sequence[Any]) -> None:
+        """Send a request of which no answer is waited for. Best effort: never raises, never blocks."""
+
     def _pack(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
     ) -> tuple[Link, int, bytes]:

@@ -153,6 +153,12 @@ class Session:
                 raise TimeoutError(problem + may) from None
         return await directly(self._direct, timeout_ns / 1e9)
 
+    def post(self, operation: int, body: Sequence[Any]) -> None:
+        """Send a request of which no answer is waited for, if there is a connection. Never raises."""
+        channel, attachment = self._channels.existing(), self._attachment
+        if channel is not None and attachment is not None and channel.hello is not None:
+            channel.post(operation, attachment.instance_id, (attachment.session_id, *body))
+
     async def close(self, farewell: str) -> None:
         """End the session. Idempotent; every later call raises `ClosingError` with this text."""
         if self._ended:
@@ -187,18 +193,11 @@ class Session:
             self.check_open()
             channel = self._channels.current()
             attachment = None if channel.crowded else self._usable(channel)
-            if attachment is None:
-                # However long the server may let a command wait: a daemon is not waited for any longer than for others.
-                ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
-                try:
-                    attachment, lag_ns = await channel.in_turn(ready_ns, self._ready, channel, ready_ns)
-                    deadline_ns += lag_ns
-                except (DaemonLostError, NotSentError):
-                    continue  # the daemon went while we attached; the next one is waited for until the deadline
-                except NoReplyError:
-                    message = "glidecached does not answer"
-                    raise NoDaemonError(message) from None
             try:
+                if attachment is None:
+                    attachment, lag_ns = await self._attached(channel, deadline_ns)
+                    asked_ns = time.monotonic_ns()
+                    deadline_ns += lag_ns
                 status, reply = await channel.request(
                     operation, attachment.instance_id, deadline_ns, (attachment.session_id, *body)
                 )
@@ -213,18 +212,28 @@ class Session:
                 return reply
             code, text = reply
             refusals += 1
-            if code == protocol.ERROR_OVERDUE and refusals < _REFUSALS:
-                # It was not run. Where it was this process that let it leave late, its time begins again (C28).
-                if channel.left_ns - asked_ns > _PROMPT_NS:
-                    asked_ns = time.monotonic_ns()
-                    deadline_ns = asked_ns + timeout_ns
-                    continue
+            if _left_late(code, channel, asked_ns) and refusals < _REFUSALS:
+                asked_ns = time.monotonic_ns()
+                deadline_ns = asked_ns + timeout_ns
+                continue
             if code not in _NOT_RUN or refusals == _REFUSALS:
                 raise error_for(code, text)
             self._unknown = attachment
 
+    async def _attached(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
+        """As `_ready`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
+        # However long the server may let a command wait: a daemon is not waited for any longer than for others.
+        ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
+        try:
+            return await channel.in_turn(ready_ns, self._ready, channel, ready_ns)
+        except DaemonLostError:
+            raise NotSentError from None  # it went while we attached; the next one is waited for until the deadline
+        except NoReplyError:
+            message = "glidecached does not answer"
+            raise NoDaemonError(message) from None
+
     async def _ready(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
-        """A session with the daemon that answers now, attaching if need be; in turn with the client's other calls.
+        """A session with the daemon that answers now, attaching if need be.
 
         With it, for how long the caller's own event loop did not run meanwhile, in ns.
         """
@@ -329,6 +338,11 @@ class Session:
     async def _probe(self, channel: Channel, deadline_ns: int) -> None:
         await channel.connect(deadline_ns)
         await channel.request(protocol.PING, 0, channel.extended(deadline_ns), ())
+
+
+def _left_late(code: int, channel: Channel, asked_ns: int) -> bool:
+    """Whether a request was overdue, and so not run, because this process let it leave late (contract C28)."""
+    return code == protocol.ERROR_OVERDUE and channel.left_ns - asked_ns > _PROMPT_NS
 
 
 def _logger() -> Any:

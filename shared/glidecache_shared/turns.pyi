@@ -3,7 +3,7 @@
 Python runs signal handlers between two of its own instructions. Here are none: what is taken here is given back.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 Result = TypeVar("Result")
@@ -38,4 +38,4 @@ class InTurn(Generic[Result]):
     ) -> None:
         """`late` is raised when the lock cannot be had by the deadline."""
 
-    def __await__(self) -> Iterator[Any]: ...
+    def __await__(self) -> Generator[Any, Any, Result]: ...

@@ -130,7 +130,7 @@ class WatchOperations:
         return session
 
     def _belong(self, watch: Watch, identity: bytes) -> None:
-        """Tie the watch to the connection that names it; a thread that has connected again names it over the new one."""
+        """Tie the watch to the connection that names it: a thread may have connected again."""
         self._ended(watch)
         watch.identity = identity
         self._of_peer.setdefault(identity, set()).add(watch)
