@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from glidecache.errors import ConfigurationError
+from glidecache.channel import OWN_FAULTS, own_fault
+from glidecache.errors import ConfigurationError, ConnectionError
 from glidecache_shared import lease as leases
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
 from glidecache_shared.trusted_path import check_directory
@@ -79,6 +80,8 @@ def _hold(pool: dict[str, Any], daemon_uid: int) -> tuple[Lease, PoolReader]:
             lease.close()
             raise
     except OSError as error:
+        if error.errno in OWN_FAULTS:
+            raise ConnectionError(own_fault(error, "cache's files")) from error
         message = (
             f"this process cannot map the cache's pool: {error}; "
             "the daemon's pool_dir must be visible and readable here"

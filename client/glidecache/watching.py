@@ -53,6 +53,8 @@ class Watching:
         except BaseException:
             if channel.watch == number:
                 channel.watch = 0
+                # The daemon may have begun it: what is cancelled here must not keep a connection there.
+                self._session.post(protocol.UNWATCH, (number,))
             raise
         return to_status(reply)
 
