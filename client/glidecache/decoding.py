@@ -20,12 +20,12 @@ def to_status(_reply: Any) -> Literal["OK"]:
 
 def to_optional_status(reply: Any) -> Any:
     """`"OK"`, or what else the server said: None where a condition was not met."""
-    return "OK" if reply == b"OK" else reply  # a string from servers that are asked directly
+    return "OK" if reply == b"OK" else reply
 
 
-def to_text(reply: bytes | str) -> str:
+def to_text(reply: bytes) -> str:
     """A human-readable status as text."""
-    return reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
+    return reply.decode("utf-8", "replace")
 
 
 def to_bool(reply: Any) -> bool:

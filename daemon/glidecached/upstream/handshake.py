@@ -55,7 +55,12 @@ class HandshakeParser(BaseParser):  # type: ignore[misc] # valkey-py is untyped
         except UnreadableError as error:
             message = f"the server's answer in the handshake cannot be read: {error}"
             raise ValkeyConnectionError(message) from error
-        return self.parse_error(str(reply)) if isinstance(reply, ReplyError) else reply
+        if not isinstance(reply, ReplyError):
+            return reply
+        error = self.parse_error(str(reply))
+        if isinstance(error, ValkeyConnectionError):
+            raise error  # refused credentials among them; valkey-py itself raises the others
+        return error
 
     @property
     def unread_bytes(self) -> int:

@@ -1,6 +1,6 @@
 """The servers' protocol (see resp.pyi)."""
 
-from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcpy
 
@@ -10,6 +10,16 @@ from cpython.list cimport PyList_Append, PyList_GET_SIZE, PyList_New, PyList_SET
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.set cimport PySet_Add
+
+from glidecached.upstream.resp_lines cimport (
+    LONGEST_NUMBER,
+    find_newline,
+    parse_count,
+    parse_double,
+    parse_integer,
+    shown,
+    status,
+)
 
 from glidecache_shared.protocol import ReplyError
 
@@ -31,12 +41,8 @@ cdef enum:
     LONGEST_BULK = 536_870_912
     LONGEST_SKIPPED_BULK = 4_294_967_296
     LONGEST_LINE = 536_870_912
-    SHORT_LINE = 8
     SHORTEST_STRING = 6
     SHORT_LENGTH = 7
-    # Of a number, a length, a count. A double that is written out has some 330 digits.
-    LONGEST_NUMBER = 512
-    MOST_DIGITS = 4_300
     HEAVIEST_REPLY = 1_073_741_824
     # What is made room for by an announcement alone.
     TRUSTED_BYTES = 262_144
@@ -57,9 +63,6 @@ cdef object AGAIN = object()
 globals().update(
     INCOMPLETE=INCOMPLETE, MOST_NESTED=DEEPEST, MOST_BULK_BYTES=LONGEST_BULK, MOST_REPLY_BYTES=HEAVIEST_REPLY
 )
-
-cdef str OK = "OK"
-cdef str QUEUED = "QUEUED"
 
 
 class UnreadableError(Exception):
@@ -196,7 +199,7 @@ cdef class Reader:
     cdef object read_line(self, const uint8_t *line, Py_ssize_t size):
         """What a line says, which comes without its newline."""
         cdef int mark
-        cdef int64_t number
+        cdef int64_t number = 0
         if size < 2 or line[size - 1] != 13:
             self.spoil(f"a line that does not end with CR and LF: {shown(line, size)}")
         mark = line[0]
@@ -239,9 +242,8 @@ cdef class Reader:
                 self.spoil(f"a double is {shown(line, size)}")
             return self.put(value, False, SCALAR_SIZE)
         if mark == b"(":
-            value = parse_big_number(line, size)
-            # Such integers can be chosen to have one hash: a set of them would take the square of their number.
-            return self.put(value, type(value) is int and not -INT64_MAX <= value <= INT64_MAX, BYTES_SIZE + size)
+            # Its digits: scripts may call any text a big number, and such integers can be chosen to have one hash.
+            return self.put((<const char *>line)[:size], False, BYTES_SIZE + size)
         if mark == b"=" or mark == b"!":
             if not parse_count(line, size, &number) or number < (4 if mark == b"=" else 0):
                 self.spoil(f"a string's length is {shown(line, size)}")
@@ -538,16 +540,6 @@ cdef class Reader:
         raise UnreadableError(reason)
 
 
-cdef inline const uint8_t *find_newline(const uint8_t *at, const uint8_t *end) noexcept nogil:
-    """Lines are short, mostly: a call for each would cost more than it finds."""
-    cdef const uint8_t *near_end = at + min(<Py_ssize_t>SHORT_LINE, end - at)
-    while at < near_end:
-        if at[0] == 10:
-            return at
-        at += 1
-    return <const uint8_t *>memchr(at, 10, end - at)
-
-
 cdef int in_list(Frame *frame, list values) except -1:
     """Go on with a list where the set or the dict cannot take what comes."""
     cdef PyObject *before = frame.container
@@ -557,60 +549,3 @@ cdef int in_list(Frame *frame, list values) except -1:
     frame.filled = PyList_GET_SIZE(values)
     Py_DECREF_RAW(before)
     return 0
-
-
-cdef str status(const uint8_t *text, Py_ssize_t size):
-    if size == 2 and text[0] == b"O" and text[1] == b"K":
-        return OK
-    if size == 6 and text[0] == b"Q" and text[5] == b"D":
-        value = PyUnicode_DecodeUTF8(<const char *>text, size, b"replace")
-        return QUEUED if value == QUEUED else value
-    return PyUnicode_DecodeUTF8(<const char *>text, size, b"replace")
-
-
-cdef bint parse_count(const uint8_t *digits, Py_ssize_t size, int64_t *number) noexcept nogil:
-    """A length or a count: digits, or -1."""
-    if size == 2 and digits[0] == 45 and digits[1] == 49:
-        number[0] = -1
-        return True
-    return size and digits[0] != 45 and digits[0] != 43 and parse_integer(digits, size, number)
-
-
-cdef bint parse_integer(const uint8_t *digits, Py_ssize_t size, int64_t *number) noexcept nogil:
-    cdef uint64_t sum = 0
-    cdef Py_ssize_t place = 0
-    cdef bint negative = size > 0 and digits[0] == 45
-    if size and (negative or digits[0] == 43):
-        place = 1
-    if place == size or size - place > 19:
-        return False
-    for place in range(place, size):
-        if digits[place] < 48 or digits[place] > 57:
-            return False
-        sum = sum * 10 + (digits[place] - 48)
-    if sum > <uint64_t>INT64_MAX + negative:
-        return False
-    number[0] = <int64_t>(-sum) if negative else <int64_t>sum
-    return True
-
-
-cdef object parse_double(const uint8_t *digits, Py_ssize_t size):
-    text = (<const char *>digits)[:size]
-    if not size or size > LONGEST_NUMBER or b"_" in text or text != text.strip():
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-cdef object parse_big_number(const uint8_t *digits, Py_ssize_t size):
-    """An int; or the text as it is: what scripts call so need not be a number."""
-    text = (<const char *>digits)[:size]
-    if 0 < size <= MOST_DIGITS and (text[1:] if text[0] in b"+-" else text).isdigit():
-        return int(text)
-    return text
-
-
-cdef str shown(const uint8_t *data, Py_ssize_t size):
-    return repr((<const char *>data)[:min(size, 40)])
