@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any

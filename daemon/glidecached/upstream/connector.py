@@ -199,11 +199,12 @@ class _TlsConnection(Greeted, SSLConnection):
         """Make the TLS handshake, which ends with the time-out also where the server sends byte by byte."""
         # The socket itself becomes the TLS one's; its connection can be ended through another descriptor.
         with sock.dup() as other:
-            guard = threading.Timer(self.socket_timeout, _end, (other,))
+            guard = threading.Timer(self.socket_timeout or 0.0, _end, (other,))
             guard.daemon = True
             guard.start()
             try:
-                return super()._wrap_socket_with_ssl(sock)
+                parent: Any = super()
+                return parent._wrap_socket_with_ssl(sock)
             finally:
                 guard.cancel()
                 guard.join()

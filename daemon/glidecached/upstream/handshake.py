@@ -26,7 +26,7 @@ _ROLES = {b"replica": b"slave"}
 _NOT_NOW = ("BUSY", "LOADING", "MASTERDOWN")
 
 
-class HandshakeParser(BaseParser):  # type: ignore[misc] # valkey-py is untyped
+class HandshakeParser(BaseParser):
     """Reads replies for valkey-py: no longer, from the first to the last, than one time-out, and no more than 1 MB."""
 
     def __init__(self, socket_read_size: int) -> None:
@@ -57,10 +57,12 @@ class HandshakeParser(BaseParser):  # type: ignore[misc] # valkey-py is untyped
             raise ValkeyConnectionError(message) from error
         if not isinstance(reply, ReplyError):
             return reply
-        error = self.parse_error(str(reply))
-        if isinstance(error, ValkeyConnectionError):
-            raise error  # refused credentials among them; valkey-py itself raises the others
-        return error
+        # Any: valkey-py is partly untyped.
+        parser: Any = self
+        refusal = parser.parse_error(str(reply))
+        if isinstance(refusal, ValkeyConnectionError):
+            raise refusal  # refused credentials among them; valkey-py itself raises the others
+        return refusal
 
     @property
     def unread_bytes(self) -> int:
@@ -104,7 +106,8 @@ def software_of(connection: Any) -> Software | None:
     """What the server says that it is: by HELLO, or by INFO where the server allows the question."""
     if connection.greeting is not None:
         return from_hello(connection.greeting)
-    return _ask(connection, from_info, "INFO", "server")
+    software: Software | None = _ask(connection, from_info, "INFO", "server")
+    return software
 
 
 def role_of(connection: Any) -> bytes | None:

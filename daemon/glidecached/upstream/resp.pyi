@@ -12,8 +12,9 @@
 | `%` map | `dict`; a list of `[key, value]` where a key cannot be in a dict |
 | `|` attribute, `>` push | nothing: they are no replies |
 
-What cannot be in a set, or be a key of a dict, is a container. Nesting costs no stack. A reply that is too large or too deep costs its own caller the answer, no other: it
-is read to its end without being kept, and a `ReplyError` takes its place.
+What cannot be in a set, or be a key of a dict, is a container. Nesting costs no stack. A reply that is too large or too
+deep costs its own caller the answer, and no other caller: it is read to its end without being kept, and a `ReplyError`
+takes its place.
 """
 
 from typing import Any, Final
