@@ -16,7 +16,14 @@ from valkey.connection import Connection, SSLConnection, UnixDomainSocketConnect
 from valkey.exceptions import AuthenticationError, ResponseError, ValkeyError
 from valkey.exceptions import ConnectionError as ValkeyConnectionError
 
-from glidecached.upstream.handshake import Greeted, HandshakeParser, marker_of, role_of, software_of
+from glidecached.upstream.handshake import (
+    Greeted,
+    HandshakeParser,
+    marker_of,
+    need_nothing_unread,
+    role_of,
+    software_of,
+)
 from glidecached.upstream.tls import connection_options
 
 if TYPE_CHECKING:
@@ -176,9 +183,7 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
                 marker=marker_of(connection),
                 role=role_of(connection),
             )
-            if connection._parser.unread_bytes:
-                message = "the server sent more in the handshake than it was asked for"
-                raise ValkeyConnectionError(message)
+            need_nothing_unread(connection)
         except (AttributeError, TypeError) as error:
             # valkey-py trusts that an answer is of the kind that belongs to the command.
             connection.disconnect()

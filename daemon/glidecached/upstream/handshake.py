@@ -95,6 +95,7 @@ class Greeted:
     greeting: dict[bytes, Any] | None = None
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """Return the next reply; a map is HELLO's."""
         parent: Any = super()
         response = parent.read_response(*arguments, **options)
         if self.greeting is None and isinstance(response, dict):
@@ -123,9 +124,9 @@ def marker_of(connection: Any) -> bytes | None:
     for command in (b"ECHO", b"PING"):
         connection.send_command(command, _PROBE)
         try:
-            reply = connection.read_response()
+            reply = connection.read_response(disconnect_on_error=False)
         except BusyLoadingError:
-            return command  # the server will know it when it runs commands again
+            return command  # the server will know it when it has its data
         except ResponseError as error:
             if str(error).startswith(_NOT_NOW):
                 return command
@@ -135,6 +136,13 @@ def marker_of(connection: Any) -> bytes | None:
         message = f"the server answered {command.decode()} by {reply!r:.60}: its replies are out of step"
         raise ValkeyConnectionError(message)
     return None
+
+
+def need_nothing_unread(connection: Any) -> None:
+    """Raise valkey-py's `ConnectionError` where the server has sent more than it was asked for."""
+    if connection._parser.unread_bytes:
+        message = "the server sent more in the handshake than it was asked for: its replies are out of step"
+        raise ValkeyConnectionError(message)
 
 
 def _first(reply: Any) -> Any:
