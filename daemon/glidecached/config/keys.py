@@ -183,7 +183,7 @@ _UPSTREAMS = {
     ),
     "reconnect_max_ms": Key("The longest delay between attempts to connect, in ms.", reloads=True),
     "stall_timeout_ms": Key(
-        "A connection on which no reply came for so long, in ms, while some are awaited, is given up.",
+        "A connection is given up when its oldest reply has been owed for so long, in ms, whatever else came.",
         reloads=True,
     ),
     "max_waiting_requests": Key(
