@@ -8,7 +8,7 @@ from glidecache_shared.pool.reader import CachedReads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
@@ -44,7 +44,7 @@ class BlockingClient(CachedReads, NotOffered):
 
             direct = BlockingDirect(settings)
         self._settings = settings
-        self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
+        self._finish: Callable[..., Any] = run_blocking
         channels = ThreadChannels(settings)
         self._session: Session = Session(settings, channels, direct, self)
         self._calls: Calls = Calls(
@@ -54,8 +54,8 @@ class BlockingClient(CachedReads, NotOffered):
     def close(self, err_message: str | None = None) -> None:
         """End this client; others that share its cache are unaffected. Idempotent.
 
-        Calls that come later raise `ClosingError`, with `err_message` in their text. What other threads have begun is
-        answered; their sockets go with them.
+        Calls that come later raise `ClosingError`, with `err_message` in their text. So do those that other threads
+        have begun: what the server has not run yet is not run.
         """
         self._finish(self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}"))
 

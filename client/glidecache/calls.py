@@ -148,7 +148,7 @@ class Calls:
         commands = [plan.args for plan in plans]
         route: Route | None = getattr(options, "route", None)
         timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
-        watch = self._watching.take() if atomic else 0
+        watch = self._watching.number if atomic else 0
         if watch:
             # It runs where its keys are watched.
             replies = await self._watching.execute(watch, commands, timeout_ns)

@@ -52,8 +52,8 @@ class GlideClient(BlockingClient, SyncStandaloneCommands):
         """
         from glidecache.batch import Batch
 
-        execution = self._calls.execute(batch, options, expected=Batch, raise_on_error=raise_on_error)
-        return self._finish(execution)  # type: ignore[no-any-return]
+        execute = self._calls.execute
+        return self._finish(execute, batch, options, expected=Batch, raise_on_error=raise_on_error)  # type: ignore[no-any-return]
 
 
 def __getattr__(name: str) -> object:

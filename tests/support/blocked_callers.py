@@ -216,7 +216,7 @@ def run_asyncio(given: dict[str, Any], end: str) -> Any:
 def main() -> None:
     kind, end = sys.argv[1:]
     given = json.loads(sys.stdin.readline())
-    alive = (run_asyncio if kind == "asyncio" else run_blocking)(given, end)  # type: ignore[operator]
+    alive = (run_asyncio if kind == "asyncio" else run_blocking)(given, end)
     say("ended")
     sys.stdin.read()
     del alive
