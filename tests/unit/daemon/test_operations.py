@@ -66,9 +66,9 @@ def test_the_servers_error_is_the_answer(
     operations: DataOperations, bare: Session, upstream: Any, requests: Any
 ) -> None:
     request = requests()
-    operations.command(request, [bare.session_id, [b"NOSUCH"]])
-    upstream.calls[0].succeed(ReplyError("ERR unknown command"))
-    assert requests.error(request) == (ERROR_REQUEST, "ERR unknown command")
+    operations.command(request, [bare.session_id, [b"INCR"]])
+    upstream.calls[0].succeed(ReplyError("ERR wrong number of arguments"))
+    assert requests.error(request) == (ERROR_REQUEST, "ERR wrong number of arguments")
 
 
 def test_only_known_reads_may_be_sent_again(
