@@ -71,6 +71,22 @@ def test_the_servers_error_is_the_answer(
     assert requests.error(request) == (ERROR_REQUEST, "ERR wrong number of arguments")
 
 
+@pytest.mark.parametrize("atomic", [True, False])
+def test_i3_what_is_not_known_as_safe_gets_a_connection_of_its_own(
+    operations: DataOperations, bare: Session, upstream: Any, requests: Any, atomic: bool
+) -> None:
+    for command in ([b"NOSUCH"], [b"DEBUG", b"SLEEP", b"1"], [b"COMMAND", b"DOCS"], [b"blpop", b"q", b"0"]):
+        operations.command(requests(), [bare.session_id, command])
+        operations.batch(requests(), [bare.session_id, False, [[b"GET", b"k"], command]])
+    operations.batch(requests(), [bare.session_id, atomic, [[b"GET", b"k"], [b"NOSUCH"]]])
+    assert upstream.calls == []
+    assert len(upstream.blocking) == 9
+    assert upstream.blocking[-1].atomic is atomic
+    # Nothing blocks in a transaction.
+    operations.batch(requests(), [bare.session_id, True, [[b"BLPOP", b"q", b"0"]]])
+    assert len(upstream.calls) == 1
+
+
 def test_only_known_reads_may_be_sent_again(
     operations: DataOperations, bare: Session, upstream: Any, requests: Any
 ) -> None:
