@@ -452,9 +452,9 @@ def test_i13_files_that_the_daemon_cannot_make_again_are_told(
     finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "orphaned files")
     assert finding["status"] == "ok", finding  # they are there again
     shutil.rmtree(own_daemon.pool_dir)
-    own_daemon.pool_dir.touch()
+    own_daemon.pool_dir.mkdir()
+    own_daemon.pool_dir.chmod(0o777)  # where others could put files the daemon makes none
     finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "orphaned files")
-    own_daemon.pool_dir.unlink()
     assert finding["status"] == "fail", finding
     assert ".lease" in finding["seen"]
 
