@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.locks import DirectoryLockedError
+from glidecached.locks import DirectoryLockedError, lock_exclusively
+from glidecached.pools import abandoned
 from glidecached.pools.abandoned import LINK_NAME, remove_abandoned
 from glidecached.pools.directory import PoolDirectory
 
@@ -83,6 +84,23 @@ def test_i13_one_that_was_left_half_removed_is_removed_by_the_next(shared: Path,
     path.rename(shared / f"{name(1)}.gone-{'0' * 8}")
     assert len(remove_abandoned(shared, uid=OWN)) == 1
     assert list(shared.iterdir()) == []
+
+
+def test_i13_a_runtime_directory_that_comes_meanwhile_keeps_its_pools(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon makes it after the first look, and before the pool directory is locked."""
+    path = leave(shared, tmp_path / "run", 1)
+    files = sorted(path.iterdir())
+    (tmp_path / "run").rmdir()
+
+    def lock_late(descriptor: int) -> bool:
+        (tmp_path / "run").mkdir()
+        return lock_exclusively(descriptor)
+
+    monkeypatch.setattr(abandoned, "lock_exclusively", lock_late)
+    assert remove_abandoned(shared, uid=OWN) == []
+    assert sorted(path.iterdir()) == files
 
 
 def test_i13_a_daemon_that_is_just_starting_keeps_its_directory(shared: Path, tmp_path: Path) -> None:
