@@ -199,6 +199,14 @@ class PoolRegistry:
         self._stock.remove(key)
         return self._make(key, identity, settings, admission, maker)
 
+    def identity_of(self, key: PoolKey | None, configured: str | None) -> Identity | None:
+        """Return what a pool is bound to: that of a key, or the configuration's of a name. None where there is none."""
+        if configured is not None:
+            cache = self._configured.get(configured)
+            return None if cache is None else cache.identity
+        pool = None if key is None else self._stock.get(key)
+        return None if pool is None else pool.identity
+
     def find(self, label: str) -> Pool:
         """The pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
         for key in (PoolKey(label, None), PoolKey(None, label)):
