@@ -80,7 +80,7 @@ def test_i9_a_user_alone_leaves_a_quarter_to_the_others_unless_exempt(uid: int) 
     pot = shares()
     held = sum(fill(pot, peer(pid, uid)) for pid in range(1, 9))
     assert (held > TOTAL * 3 // 4) == (uid == 0)
-    assert pot.enter(peer(50, 1001)) is None
+    assert uid == 0 or pot.enter(peer(50, 1001)) is None
 
 
 def test_i9_users_beside_each_other_get_equal_parts() -> None:
