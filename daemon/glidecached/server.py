@@ -16,6 +16,8 @@ from glidecache_shared import protocol
 from glidecached.attached import AttachedProcesses
 from glidecached.counted import counted
 from glidecached.deadlines import Deadlines
+from glidecached.descriptors import plan_descriptors
+from glidecached.front.budget import Budget
 from glidecached.front.front import Front
 from glidecached.front.router import RouterSocket
 from glidecached.loop import READABLE, Loop
@@ -32,6 +34,7 @@ from glidecached.reload.reloading import Parts, Reloading
 from glidecached.service_manager.manager import ServiceManager
 from glidecached.service_manager.supervision import Supervision, allow_for_take_over
 from glidecached.session import Sessions
+from glidecached.turns import Turns
 from glidecached.upstream.directory import Upstreams
 from glidecached.version import version
 
@@ -81,6 +84,8 @@ class Server:
             )
             undo.callback(self._pool_directory.release)
             self._loop = Loop()
+            self._turns = Turns(self._loop)
+            self._descriptors = plan_descriptors()
             undo.callback(self._loop.close)
             self._socket = self._bind(directory.socket_path)
             undo.callback(self._socket.close)
@@ -129,6 +134,10 @@ class Server:
             max_message_bytes=settings.max_message_bytes,
             max_requests=settings.max_requests_per_client,
             defer=self._loop.defer,
+            call_later=self._loop.call_later,
+            budget=Budget(settings.max_client_memory_mb),
+            max_connections=settings.max_connections,
+            descriptor_bound=self._descriptors.connections,
         )
 
     def _assemble(self) -> None:
@@ -162,6 +171,8 @@ class Server:
             instance_id=self._instance_id,
             max_requests_per_peer=settings.max_requests_per_client,
             max_message_bytes=settings.max_message_bytes,
+            turns=self._turns,
+            knows_session=lambda session_id, uid: self._sessions.known(session_id, uid) is not None,
         )
         self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
         attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions, next_number)

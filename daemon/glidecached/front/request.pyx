@@ -43,11 +43,9 @@ cdef class Request:
             return self.fail(ERROR_REQUEST, str(value))
         message = pack_reply(self.request_id, OK, value)
         if message is None:
-            try:
-                message = pack((self.request_id, STATUS_OK, value))
-            except (TypeError, ValueError, OverflowError) as error:
-                # Nested more deeply than msgpack goes: only a script's reply can be.
-                return self.fail(ERROR_REQUEST, f"the server's reply cannot be handed on: {error}")
+            # Large, or with what is rare: sets, floating-point numbers, errors.
+            self.front.pack_later(self, value)
+            return 0
         return self.finish(message)
 
     cpdef int fail(self, int code, str message) except -1:
@@ -58,10 +56,28 @@ cdef class Request:
     cpdef int expire(self) except -1:
         return self.fail(self.expiry[0], self.expiry[1])
 
+    cdef int release(self) except -1:
+        """Give back what it holds of the daemon's bounded resources."""
+        if self.account is not None:
+            self.account.give(self.cost_bytes)
+            self.account = None
+        if self.lane is not None:
+            self.lane.leave(self)
+            self.lane = None
+        if self.ballast is not None:
+            ballast, self.ballast = self.ballast, None
+            self.front.turns.release(ballast)
+        if self.on_finish is not None:
+            on_finish, self.on_finish = self.on_finish, None
+            on_finish()
+        return 0
+
     cdef int finish(self, bytes message, bytes rest=None) except -1:
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)
+        # First: the room that it had may be what its answer needs.
+        self.release()
         if rest is None:
             self.front.answer(self.identity, message)
         else:
