@@ -24,7 +24,9 @@ from glidecached.loop import READABLE, Loop
 from glidecached.metrics.listener import MetricsListener
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
+from glidecached.operations.bounded import MOST_CACHES, bounded_upstreams
 from glidecached.operations.data import DataOperations
+from glidecached.operations.dedicated import DedicatedShares
 from glidecached.operations.watching import WatchOperations
 from glidecached.pools.configured import configured_caches
 from glidecached.pools.directory import PoolDirectory, default_pool_dir
@@ -176,8 +178,9 @@ class Server:
         )
         self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
         attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions, next_number)
-        data = DataOperations(self._sessions, next_number)
-        watching = WatchOperations(loop, self._sessions, next_number)
+        dedicated = DedicatedShares()
+        data = DataOperations(self._sessions, next_number, dedicated)
+        watching = WatchOperations(loop, self._sessions, next_number, dedicated)
         self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
         admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
         self._reloading = Reloading(
@@ -228,6 +231,8 @@ class Server:
         }
 
     def _stats(self) -> dict[str, Any]:
+        upstreams, upstreams_left_out = bounded_upstreams(self._upstreams.stats())
+        caches_left_out = max(0, len(self._pools) - MOST_CACHES)
         return {
             "daemon": {
                 "version": version(),
@@ -236,13 +241,18 @@ class Server:
                 "pool_dir": str(self.pool_dir),
                 "uptime_seconds": (time.monotonic_ns() - self._started_ns) / 1e9,
                 "sessions": len(self._sessions),
+                "connections": self._socket.connections,
+                "client_memory_bytes": self._socket.budget.memory.held,
+                "client_memory_max_bytes": self._socket.budget.memory.total,
+                "caches_left_out": caches_left_out,
+                "upstreams_left_out": upstreams_left_out,
                 "accepted_requests": self._front.accepted,
                 "open_requests": self._front.open_requests,
                 "refused": dict(self._front.refused),
                 "max_total_cache_kb": self._pools.max_total_cache_kb,
             },
-            "upstreams": self._upstreams.stats(),
-            "caches": self._pools.stats(self._attached.by_pool()),
+            "upstreams": upstreams,
+            "caches": self._pools.stats(self._attached.by_pool(), most=MOST_CACHES),
         }
 
     def _status(self) -> str:

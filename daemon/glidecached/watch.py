@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from glidecached.loop import READABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from glidecached.loop import Loop, Timer
     from glidecached.upstream.base import Upstream
     from glidecached.upstream.blocking import Reserved
@@ -47,6 +49,8 @@ class Watch:
         self._process = _open_process(pid)
         if self._process is not None:
             loop.watch(self._process, READABLE, lambda _events: self.end())
+        self.released: Callable[[], object] | None = None
+        """Called once at the end: gives back what was counted for the watch."""
         session.watches[number] = self
 
     def begin(self, keys: list[bytes]) -> str | None:
@@ -85,6 +89,9 @@ class Watch:
             self._loop.forget(self._process)
             os.close(self._process)
             self._process = None
+        released, self.released = self.released, None
+        if released is not None:
+            released()
         reserved, self._reserved = self._reserved, None
         if reserved is not None:
             reserved.close()

@@ -94,6 +94,8 @@ cdef class Front:
         self.operations = {}
         self.open = OpenRequests(max_requests_per_peer)
         self.refused = collections.Counter()
+        if self.traffic is not None:
+            socket.refused = self.refused
 
     def limit_requests(self, Py_ssize_t max_requests_per_peer):
         self.open.max_per_peer = max_requests_per_peer

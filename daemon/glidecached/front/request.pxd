@@ -25,4 +25,4 @@ cdef class Request:
     cpdef int fail(self, int code, str message) except -1
     cpdef int expire(self) except -1
     cdef int release(self) except -1
-    cdef int finish(self, bytes message, bytes rest=*) except -1
+    cpdef int finish(self, bytes message, bytes rest=*) except -1

@@ -1,5 +1,6 @@
 """One request of a client, from the moment it is accepted until its one answer."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from glidecached.front.peers import Peer
@@ -13,12 +14,17 @@ class Answering(Protocol):
     def finished(self, request: Request) -> None:
         """The request has had its answer."""
 
+    def pack_later(self, request: Request, value: Any) -> None:
+        """Pack a reply that is large, or has what is rare, and `finish` the request with it."""
+
 class Request:
     """An accepted request. The first of `reply`, `fail` and `expire` answers it, the others then do nothing."""
 
     peer: Peer
     slot: set[Any] | None
     """What it stands in until it is answered."""
+    on_finish: Callable[[], object] | None
+    """Called once it is finished: gives back what was counted for it."""
     expiry: tuple[int, str]
     """The code and the message of the error when its deadline passes."""
 
@@ -38,6 +44,9 @@ class Request:
 
     def fail(self, code: int, message: str) -> None:
         """Answer with one of the protocol's errors."""
+
+    def finish(self, message: bytes, rest: bytes | None = None) -> None:
+        """Answer with a message that is packed already, in one part or two. Only while it is not `finished`."""
 
     def expire(self) -> None:
         """The deadline has passed without an answer: fail with `expiry`, a code and a message."""

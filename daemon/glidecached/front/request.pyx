@@ -72,7 +72,7 @@ cdef class Request:
             on_finish()
         return 0
 
-    cdef int finish(self, bytes message, bytes rest=None) except -1:
+    cpdef int finish(self, bytes message, bytes rest=None) except -1:
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)

@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ class RouterSocket(Traffic):
         self.connection_shares = Shares(
             min(max_connections, descriptor_bound), "connections", "[daemon] max_connections, limit on descriptors"
         )
-        self.unfinished_dropped = 0
+        self.refused: Counter[str] = Counter()
         self._turned_away = 0
         self._path = Path(path)
         self._max_message_bytes = max_message_bytes
@@ -213,7 +214,7 @@ class RouterSocket(Traffic):
                 if connection.refused is not None and now_ns - connection.accepted_ns >= _TURNED_AWAY_NS:
                     self._drop(connection)
         for peer in self.drop_unfinished() if self.unfinished else ():
-            self.unfinished_dropped += 1
+            self.refused["unfinished"] += 1
             self._warn(
                 f"dropped a connection of process {peer.pid} of uid {peer.uid}: its message did not go on "
                 f"for {self.budget.unfinished_ns / 1e9:.0f} s"

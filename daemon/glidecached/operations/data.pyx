@@ -11,10 +11,12 @@ from glidecached.session cimport Session, Sessions
 
 from glidecache_shared.commands import is_blocking, is_known_read, refusal
 from glidecache_shared.kinds import STRING
-from glidecache_shared.protocol import ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
 from glidecached.front.front import MalformedError
 from glidecached.operations.arguments import need_fields, split_route
 from glidecached.operations.calls import BatchRequestCall, CommandCall, ReadCall
+from glidecached.operations.dedicated import DedicatedShares
+from glidecached.operations.screening import Screening
 from glidecached.upstream.cluster.route import Spread
 
 _SEVERAL = (Spread.ALL_NODES, Spread.ALL_PRIMARIES)
@@ -23,10 +25,12 @@ _SEVERAL = (Spread.ALL_NODES, Spread.ALL_PRIMARIES)
 cdef class DataOperations:
     cdef Sessions sessions
     cdef object next_number
+    cdef object dedicated
 
-    def __init__(self, Sessions sessions not None, next_number):
+    def __init__(self, Sessions sessions not None, next_number, dedicated=None):
         self.sessions = sessions
         self.next_number = next_number
+        self.dedicated = dedicated or DedicatedShares()
 
     def command(self, Request request not None, list body not None):
         cdef Session session
@@ -43,6 +47,8 @@ cdef class DataOperations:
                 return
             self.advance(session)
         if is_blocking(arguments):
+            if not self.may_block(request, session):
+                return
             settled = None if reads else functools.partial(self.advance, session)
             session.upstream.submit_blocking(
                 CommandCall(request, arguments, repeatable=False, route=route, settled=settled))
@@ -105,27 +111,42 @@ cdef class DataOperations:
         (session_id, atomic, commands), route = split_route(body, "session_id", "atomic", "commands")
         need(atomic, bool, "atomic")
         need(commands, list, "commands")
-        for command in commands:
-            need_command(command)
         if route in _SEVERAL:
             message = f"route {route.value}: all of a batch goes to one node, and this route names several"
             raise MalformedError(message)
-        session = self.session(request, session_id)
+        screening = Screening(commands)
+        if screening.fits_at_once:
+            for _ in screening.steps():
+                pass
+            self.submit_batch(request, screening, session_id, atomic, commands, route)
+            return None
+        return self._batch(request, screening, session_id, atomic, commands, route)
+
+    def _batch(self, Request request, screening, session_id, bint atomic, list commands, route):
+        """A large batch: looked through in slices, then submitted whole."""
+        yield from screening.steps()
+        if not request.finished:
+            self.submit_batch(request, screening, session_id, atomic, commands, route)
+
+    cdef int submit_batch(
+        self, Request request, object screening, object session_id, bint atomic, list commands, object route
+    ) except -1:
+        cdef Session session = self.session(request, session_id)
         if session is None or not may_route(request, session, route):
-            return
-        for command in commands:
-            refused = refusal(command)
-            if refused is not None:
-                request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
-                return
+            return 0
+        if screening.refusal is not None:
+            request.fail(ERROR_REQUEST, f"{screening.refusal}; nothing of the batch was run")
+            return 0
         if not commands:
             request.reply([])
-            return
-        reads = all(map(is_known_read, commands))
+            return 0
+        reads = screening.reads
         if not reads:
             self.advance(session)
         # In a transaction nothing blocks; in a pipeline it would hold up everybody's replies.
-        if not atomic and any(map(is_blocking, commands)):
+        if not atomic and screening.blocks:
+            if not self.may_block(request, session):
+                return 0
             settled = functools.partial(self.advance, session)
             session.upstream.submit_blocking(
                 BatchRequestCall(
@@ -136,6 +157,15 @@ cdef class DataOperations:
             session.upstream.submit_batch(
                 BatchRequestCall(request, commands, atomic=atomic, repeatable=reads, route=route)
             )
+        return 0
+
+    cdef bint may_block(self, Request request, Session session) except -1:
+        """Whether there is a dedicated connection for the request, by its process's and its user's share."""
+        full = self.dedicated.enter(request, session.upstream)
+        if full is None:
+            return True
+        request.fail(ERROR_BUSY, full)
+        return False
 
     cdef Session session(self, Request request, object session_id):
         """The session that a request names; None once the request has been refused for want of one."""

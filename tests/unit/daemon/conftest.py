@@ -119,8 +119,7 @@ class Answers:
         except (TypeError, ValueError, OverflowError) as error:
             request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be handed on: {error}")
         else:
-            self.answer(b"peer", message)
-            request.expire()
+            request.finish(message)
 
     def finished(self, request: Request) -> None:
         self.finished_ids.append(request.request_id)

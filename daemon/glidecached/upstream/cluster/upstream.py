@@ -113,6 +113,11 @@ class ClusterUpstream(StraightWay):
             return f"CLUSTERDOWN no node serves slot {slot}"
         return self._nodes.at(primary).link.reserve(keys, holder)
 
+    @property
+    def max_dedicated(self) -> int:
+        """How many connections there may be for blocking calls and watches, to all nodes together."""
+        return self._options.max_blocking_connections * max(1, sum(1 for _ in self._nodes))
+
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""
         self.target = target

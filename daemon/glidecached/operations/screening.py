@@ -1,0 +1,50 @@
+"""Looking through the commands of a batch: in one go while they are few, in slices when they are many (I10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glidecache_shared.commands import is_blocking, is_known_read, refusal
+from glidecached.operations.arguments import need_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_AT_ONCE = 500
+"""Commands in one slice: a millisecond at the most."""
+
+
+class Screening:
+    """What is known of a batch once `steps` is exhausted. `steps` raises `MalformedError` for what is no command."""
+
+    def __init__(self, commands: list[list[bytes]]) -> None:
+        self._commands = commands
+        self.refusal: str | None = None
+        self.reads = True
+        self.blocks = False
+
+    def steps(self) -> Iterator[None]:
+        """Look through all commands, as far as the first one that is refused."""
+        commands = self._commands
+        for begin in range(0, len(commands), _AT_ONCE):
+            if begin:
+                yield None
+            self._look(commands[begin : begin + _AT_ONCE])
+
+    def _look(self, commands: list[list[bytes]]) -> None:
+        # All of a batch has to be commands: that is said before what one of them may not do.
+        for command in commands:
+            need_command(command)
+        if self.refusal is not None:
+            return
+        for command in commands:
+            self.refusal = refusal(command)
+            if self.refusal is not None:
+                return
+        self.reads = self.reads and all(map(is_known_read, commands))
+        self.blocks = self.blocks or any(map(is_blocking, commands))
+
+    @property
+    def fits_at_once(self) -> bool:
+        """Whether one slice is enough."""
+        return len(self._commands) <= _AT_ONCE
