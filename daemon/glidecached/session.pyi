@@ -98,7 +98,7 @@ class Sessions:
         upstream_name: str | None = None,
         pid: int = 0,
     ) -> Session:
-        """Make a session. Raises `TooManySessionsError` where others' have taken all, and none of this user's can go."""
+        """Make a session. Raises `TooManySessionsError` where others have taken all, and none of this user's can go."""
 
     def find(self, session_id: int, uid: int, now_ns: int) -> Session | None:
         """The session, if there is one, it is that user's, and its client need not attach again."""

@@ -107,4 +107,6 @@ def _is_shared(stack: list[Any]) -> bool:
     values = stack[0]
     if type(values) is not list or len(values) > _FEW:
         return False
-    return any(type(values[at]) is list and getrefcount(values[at]) > _MINE_ALONE for at in range(len(values)))
+    return any(
+        type(values[at]) is list and getrefcount(values[at]) > _MINE_ALONE for at in range(len(values))
+    )

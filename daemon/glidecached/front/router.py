@@ -74,7 +74,9 @@ class RouterSocket(Traffic):
         self.budget = budget or Budget()
         self._descriptor_bound = descriptor_bound
         self.connection_shares = Shares(
-            min(max_connections, descriptor_bound), "connections", "[daemon] max_connections, limit on descriptors"
+            min(max_connections, descriptor_bound),
+            "connections",
+            "[daemon] max_connections, limit on descriptors",
         )
         self.refused: Counter[str] = Counter()
         self._turned_away = 0

@@ -1,8 +1,8 @@
 """Large messages in slices: each step takes a few milliseconds at the most, and the loop serves others in between.
 
-A request is scanned first, without an object being made: what is wrong with it, and of how many values it consists. Then
-it is unpacked. A reply is measured, then written. Whoever holds one of these calls `step`, `measure` or `write` until it
-is done. `most` counts objects; long strings count for several.
+A request is scanned first, without an object being made: what is wrong with it, and of how many values it
+consists. Then it is unpacked. A reply is measured, then written. The caller repeats `step`, `measure` or `write` until
+it is done. `most` counts objects; long strings count for several.
 """
 
 from typing import Any

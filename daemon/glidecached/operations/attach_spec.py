@@ -154,7 +154,10 @@ def _read_address(value: Any) -> Address:
         message = f"address {shown(value, 80)} is not [host, port]"
         raise MalformedError(message)
     if len(value[0]) > _MAX_HOST_LENGTH:
-        message = f"the host {shown(value[0], 80)} has {len(value[0])} characters; at most {_MAX_HOST_LENGTH} are allowed"
+        length = len(value[0])
+        message = (
+            f"the host {shown(value[0], 80)} has {length} characters; at most {_MAX_HOST_LENGTH} are allowed"
+        )
         raise SpecError(message)
     try:
         return network_address(value[0], value[1])

@@ -118,14 +118,24 @@ class WatchOperations:
         return self._execute_large(request, screening, session_id, number, commands)
 
     def _execute_large(
-        self, request: Request, screening: Screening, session_id: Any, number: int, commands: list[list[bytes]]
+        self,
+        request: Request,
+        screening: Screening,
+        session_id: Any,
+        number: int,
+        commands: list[list[bytes]],
     ) -> Iterator[None]:
         yield from screening.steps()
         if not request.finished:
             self._execute(request, screening, session_id, number, commands)
 
     def _execute(
-        self, request: Request, screening: Screening, session_id: Any, number: int, commands: list[list[bytes]]
+        self,
+        request: Request,
+        screening: Screening,
+        session_id: Any,
+        number: int,
+        commands: list[list[bytes]],
     ) -> None:
         session = self._session(request, session_id)
         if session is None:
