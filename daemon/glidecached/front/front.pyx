@@ -31,7 +31,7 @@ cdef enum:
     HEADER_LENGTH = 4
     # How long one turn may take messages: what comes behind that comes in the next.
     TURN_NS = 5_000_000
-    LOOKS_AT_CLOCK_AFTER = 16
+    LOOKS_AT_CLOCK_AFTER = 4
     # Longer messages are decoded in slices.
     SMALL_BYTES = 32_768
     # What each value of a request costs beside its bytes.

@@ -63,7 +63,7 @@ cdef class Traffic:
                 elif connection.ended:
                     self._drop(connection)
                 else:
-                    del self.backlog[identity]
+                    self.backlog.pop(identity, None)  # it may have been held back
 
     def send(self, bytes identity not None, *parts):
         cdef PeerConnection connection = self._by_identity.get(identity)
