@@ -1,122 +1,148 @@
-"""I9 and I11 with real users: what one takes of pools and names refuses another nothing, also after a restart."""
+"""Users and processes beside each other: what one uses up, another still gets (isolation I9)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache import ClientSideCache, NodeAddress, RequestError
+from glidecache import RequestError
 from glidecache_shared import protocol
-from security import attacks
-from security.conftest import LISTED, MEMBER, OwnedDaemon
+from security.conftest import MEMBER, OWNER, OwnedDaemon
+from support import hogs
+from support.process import child_environment
+from support.users import User, command_as
 from support.valkey_server import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from support.users import User
     from support.valkey_server import ValkeyServer
     from support.workers import Worker
 
     StartWorker = Callable[[User], Worker]
 
-MAX_POOLS = 16
+MOST = 64
+"""Connections, sessions, and dedicated connections."""
+
+NUMBERS = itertools.count()
+OTHER_MEMBER = User(61_006, 61_006, (OWNER.gid,))
 
 
 @pytest.fixture
-def crowded(open_place: Path, valkey: ValkeyServer, reachable_checkout: None) -> Iterator[OwnedDaemon]:
-    """A daemon with room for few caches."""
+def small_daemon(
+    open_place: Path,
+    valkey_of_session: ValkeyServer,
+    reachable_checkout: None,
+) -> Iterator[OwnedDaemon]:
+    """One that a few clients can fill."""
     del reachable_checkout
     daemon = OwnedDaemon(
-        open_place / "crowded",
+        open_place / f"small-{next(NUMBERS)}",
         {
-            "daemon": {"max_pools": MAX_POOLS},
-            "upstreams": {"default": {"addresses": [f"{HOST}:{valkey.port}"]}},
+            "daemon": {"max_connections": MOST, "max_sessions": MOST, "max_client_memory_mb": 16},
+            "upstreams": {
+                "default": {
+                    "addresses": [f"{HOST}:{valkey_of_session.port}"],
+                    "max_blocking_connections": MOST,
+                }
+            },
         },
     )
     daemon.start()
     yield daemon
     try:
         assert "Traceback" not in daemon.log_text()
+        daemon.stop()
     finally:
         daemon.discard()
-        for path in daemon.runtime_dir.iterdir():
-            path.unlink()
-        daemon.runtime_dir.rmdir()
 
 
-def use(worker: Worker, daemon: OwnedDaemon, port: int, name: str) -> None:
-    """An ordinary client with a cache of its own, which works."""
-    worker.connect(
-        "blocking",
-        runtime_dir=str(daemon.runtime_dir),
-        addresses=[NodeAddress(HOST, port)],
-        fallback="error",
-        request_timeout=5_000,
-        client_side_cache=ClientSideCache.create(64, 0, enable_metrics=True, name=name),
-    )
-    assert worker.call("set", "k", "v") == "OK"
-    assert [worker.call("get", "k") for _ in range(2)] == [b"v"] * 2
-    assert worker.metrics().entry_count == 1
+@pytest.fixture
+def start_hog(small_daemon: OwnedDaemon) -> Iterator[Callable[..., int]]:
+    """Have a process of a user take all that it gets of something; how many it got."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(what: str, user: User) -> int:
+        command = [sys.executable, str(Path(hogs.__file__)), what, str(small_daemon.runtime_dir)]
+        process = subprocess.Popen(
+            command_as(user, command), stdout=subprocess.PIPE, env=child_environment(), text=True
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        return int(process.stdout.readline())
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        with contextlib.suppress(AttributeError):
+            process.stdout.close()  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("hold", [True, False], ids=["held", "unheld"])
-def test_i9_caches_that_one_user_takes_refuse_another_nothing(
-    crowded: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker, *, hold: bool
+def connect(worker: Worker, daemon: OwnedDaemon, **more: Any) -> None:
+    more = {"upstream": "default", "fallback": "error", "request_timeout": 5_000, **more}
+    worker.connect("blocking", runtime_dir=str(daemon.runtime_dir), **more)
+
+
+@pytest.mark.parametrize("what", hogs.HOGS)
+def test_i9_what_one_user_takes_leaves_enough_for_another(
+    small_daemon: OwnedDaemon, start_hog: Callable[..., int], start_worker: StartWorker, what: str
 ) -> None:
-    greedy, honest = [start_worker(MEMBER) for _ in range(3)], start_worker(LISTED)
-    runtime_dir, refusals = str(crowded.runtime_dir), []
-    for number, worker in enumerate(greedy):
-        names = [f"greedy-{number}-{place}" for place in range(30)]
-        answers = worker.run(attacks.take_caches, runtime_dir, valkey.port, names, hold)
-        refusals += [answer for answer in answers if answer is not None]
-    assert hold <= bool(refusals)
-    for code, text in refusals:
-        assert code == protocol.ERROR_BUSY
-        assert "caches are full for" in text
-        assert f"uid {MEMBER.uid}" in text
-    use(honest, crowded, valkey.port, "honest")
-    crowded.stop()
-    crowded.start()
-    second = start_worker(LISTED)
-    use(second, crowded, valkey.port, "honest too")
+    taken = [start_hog(what, MEMBER) for _ in range(3)]
+    if what != "sessions":
+        assert 0 < sum(taken) <= MOST * 3 // 4
+    honest = start_worker(OTHER_MEMBER)
+    connect(honest, small_daemon)
+    honest.call("set", "k", "v")
     assert honest.call("get", "k") == b"v"
-    # Names that were taken for nothing are free again.
-    left = {cache["name"] for cache in crowded.stats()["caches"]}
-    assert {"honest", "honest too"} <= left
-    assert hold == any(name.startswith("greedy") for name in left)
+    assert honest.call("blpop", ["nothing"], 0.01) is None
 
 
-def test_i9_a_client_hears_what_is_full_and_for_whom(
-    crowded: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker
+@pytest.mark.parametrize("what", hogs.HOGS)
+def test_i9_what_one_process_takes_leaves_enough_for_another_of_the_daemons_own_user(
+    small_daemon: OwnedDaemon, start_hog: Callable[..., int], start_worker: StartWorker, what: str
 ) -> None:
-    greedy = start_worker(MEMBER)
-    names = [f"name-{number}" for number in range(MAX_POOLS)]
-    greedy.run(attacks.take_caches, str(crowded.runtime_dir), valkey.port, names, True)
-    with pytest.raises(
-        RequestError, match=rf"cache 'another' cannot be made now.*uid {MEMBER.uid}.*max_pools"
-    ) as busy:
-        use(greedy, crowded, valkey.port, "another")
-    assert type(busy.value) is RequestError
+    taken = start_hog(what, OWNER)
+    if what != "sessions":
+        assert MOST // 4 <= taken <= MOST * 3 // 4
+    honest = start_worker(OWNER)
+    connect(honest, small_daemon)
+    honest.call("set", "k", "v")
+    assert honest.call("blpop", ["nothing"], 0.01) is None
 
 
-def test_i11_a_name_is_not_taken_from_another_user_by_another_upstream(
-    crowded: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker
+def test_i9_exhaustion_is_a_request_error_that_says_what_is_full_and_for_whom(
+    small_daemon: OwnedDaemon, start_hog: Callable[..., int], start_worker: StartWorker
 ) -> None:
-    owner, other = start_worker(MEMBER), start_worker(LISTED)
-    take, runtime_dir = attacks.take_caches, str(crowded.runtime_dir)
-    assert owner.run(take, runtime_dir, valkey.port, ["mine"], False) == [None]
-    [refusal] = other.run(take, runtime_dir, valkey.port, ["mine"], False, 1)
-    assert refusal is not None
-    code, text = refusal
-    assert code == protocol.ERROR_CONFIGURATION
-    assert f"uid {MEMBER.uid}'s, with another upstream identity: database 0, not 1" in text
-    crowded.stop()
-    crowded.start()
-    # The name was never used: it is free now, for whichever user comes first.
-    assert other.run(take, runtime_dir, valkey.port, ["mine"], False, 1) == [None]
-    [refusal] = owner.run(take, runtime_dir, valkey.port, ["mine"], False)
-    assert refusal is not None
-    assert other.run(take, runtime_dir, valkey.port, ["mine"], False) == [None]
+    for _ in range(3):
+        start_hog("connections", MEMBER)
+    more = start_worker(MEMBER)
+    with pytest.raises(RequestError, match=rf"connections are full for .*uid {MEMBER.uid}.*max_connections"):
+        connect(more, small_daemon)
+    assert small_daemon.stats()["daemon"]["refused"]["busy"] >= 1
+
+
+def test_i9_sessions_push_out_only_their_own_users(
+    small_daemon: OwnedDaemon, start_hog: Callable[..., int]
+) -> None:
+    with hogs.RawClient(small_daemon.runtime_dir) as first:
+        session = first.attach()
+        start_hog("sessions", MEMBER)
+        start_hog("sessions", OTHER_MEMBER)
+        assert first.request(protocol.COMMAND, session, [b"PING"]) in {b"PONG", "PONG"}
+
+
+def test_i9_nothing_is_left_over_when_the_greedy_ones_have_gone(
+    small_daemon: OwnedDaemon, start_hog: Callable[..., int]
+) -> None:
+    first = start_hog("connections", MEMBER)
+    with hogs.RawClient(small_daemon.runtime_dir):
+        assert first >= 1
+    before = small_daemon.stats()["daemon"]["connections"]
+    assert before >= first

@@ -20,6 +20,7 @@ from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
 from glidecached.operations.same_cluster import SeedsCheck, target_by_pools_seeds
 from glidecached.pools.origin import OPEN, Admission
 from glidecached.pools.stock import CacheBusyError, CacheRefusedError
+from glidecached.session import TooManySessionsError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.cluster.upstream import ClusterUpstream
@@ -106,7 +107,7 @@ class AttachOperations:
         try:
             upstream = self._upstreams.get(target, UpstreamOptions() if named is None else named.options)
         except TooManyUpstreamsError as error:
-            request.fail(ERROR_CONFIGURATION, str(error))
+            request.fail(ERROR_BUSY, str(error))
             return
         finish = functools.partial(self._finish, request, spec, self.config, named, upstream, by_own_seeds)
         request.expiry = (ERROR_CLOSING, f"the upstream {_names(target)} did not answer in time")
@@ -209,7 +210,11 @@ class AttachOperations:
             request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use {pool.key}")
             return
         name = None if named is None else named.name
-        session = self._open(request, spec, upstream, pool, name, awaits_proof=awaits_proof)
+        try:
+            session = self._open(request, spec, upstream, pool, name, awaits_proof=awaits_proof)
+        except TooManySessionsError as error:
+            request.fail(ERROR_BUSY, str(error))
+            return
         session.processes.add(request.peer.pid)
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
@@ -247,8 +252,8 @@ class AttachOperations:
             awaits_proof=awaits_proof,
             read_from=spec.read_from,
             upstream_name=upstream_name,
+            pid=peer.pid,
         )
-        session.pid = peer.pid
         if before is not None:
             session.floor = before.floor
         elif spec.follows is not None:

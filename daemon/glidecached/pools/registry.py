@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -230,12 +231,17 @@ class PoolRegistry:
         self._stock.remove(pool.key)
         pool.end()
 
-    def stats(self, connected: Mapping[Pool, set[int]] | None = None) -> list[dict[str, Any]]:
-        """One map per pool. `connected`: the processes that are known to use it, besides those that took its lease."""
+    def stats(
+        self, connected: Mapping[Pool, set[int]] | None = None, most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """One map per pool, of the `most` oldest.
+
+        `connected`: the processes that are known to use it, besides those that took its lease.
+        """
         takers = lease_takers()
         return [
             pool.stats((connected or {}).get(pool, set()) | takers.get(pool.lease_file, set()))
-            for pool in self._stock
+            for pool in itertools.islice(self._stock, most)
         ]
 
     def file_ids(self) -> dict[PoolKey, str]:

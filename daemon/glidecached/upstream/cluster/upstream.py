@@ -141,6 +141,11 @@ class ClusterUpstream(StraightWay):
         """Ask for the topology again, if that is not under way."""
         self._journeys.look_again()
 
+    @property
+    def max_dedicated(self) -> int:
+        """How many connections there may be for blocking calls and watches, to all nodes together."""
+        return self._options.max_blocking_connections * max(1, sum(1 for _ in self._nodes))
+
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""
         self.target = target
