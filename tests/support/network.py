@@ -49,9 +49,9 @@ class Network:
     def abandon(self) -> None:
         self.open.clear()
 
-    def accept(self) -> None:
+    def accept(self, *, marker: bytes | None = b"ECHO") -> None:
         """The server answers: what it gets and sends is `server`'s."""
-        channel, self.server = open_channel()
+        channel, self.server = open_channel(marker)
         self.open.pop()(channel)
         self.turns()
         assert b"SETNAME" in self.server.recv(1000, socket.MSG_PEEK)

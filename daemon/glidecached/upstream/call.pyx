@@ -15,26 +15,55 @@ cpdef bytes pack_command(object arguments):
 
 cdef bytes packed_command(object arguments):
     """The same for a list or a tuple."""
+    cdef bytes packed = PyBytes_FromStringAndSize(NULL, command_size(arguments))
+    put_command(<uint8_t *>PyBytes_AS_STRING(packed), arguments)
+    return packed
+
+
+cdef bytes packed_commands(object commands, bytes before, bytes behind):
+    """Many of them, without an object for each; `before` and `behind` are packed already."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(before) + PyBytes_GET_SIZE(behind)
+    cdef bytes packed
+    cdef uint8_t *at
+    commands = [command if type(command) is tuple or type(command) is list else tuple(command) for command in commands]
+    for command in <list>commands:
+        size += command_size(command)
+    packed = PyBytes_FromStringAndSize(NULL, size)
+    at = <uint8_t *>PyBytes_AS_STRING(packed)
+    memcpy(at, PyBytes_AS_STRING(before), PyBytes_GET_SIZE(before))
+    at += PyBytes_GET_SIZE(before)
+    for command in <list>commands:
+        at = put_command(at, command)
+    memcpy(at, PyBytes_AS_STRING(behind), PyBytes_GET_SIZE(behind))
+    return packed
+
+
+cdef Py_ssize_t command_size(object arguments) except -1:
     cdef Py_ssize_t count = PySequence_Fast_GET_SIZE(arguments)
     cdef Py_ssize_t size = head_size(count)
     cdef Py_ssize_t index, length
-    cdef bytes packed, argument
-    cdef uint8_t *at
     for index in range(count):
         each = <object>PySequence_Fast_GET_ITEM(arguments, index)
         if type(each) is not bytes:
             raise TypeError(f"an argument of a command is {type(each).__name__}; expected bytes")
         length = PyBytes_GET_SIZE(each)
         size += head_size(length) + length + 2
-    packed = PyBytes_FromStringAndSize(NULL, size)
-    at = put_head(<uint8_t *>PyBytes_AS_STRING(packed), b"*", count)
+    return size
+
+
+cdef uint8_t *put_command(uint8_t *at, object arguments) except NULL:
+    """Write what `command_size` has measured; where the next command goes. No Python code runs in between."""
+    cdef Py_ssize_t count = PySequence_Fast_GET_SIZE(arguments)
+    cdef Py_ssize_t index, length
+    cdef bytes argument
+    at = put_head(at, b"*", count)
     for index in range(count):
         argument = <bytes>PySequence_Fast_GET_ITEM(arguments, index)
         length = PyBytes_GET_SIZE(argument)
         at = put_head(at, b"$", length)
         memcpy(at, PyBytes_AS_STRING(argument), length)
         at = put_end(at + length)
-    return packed
+    return at
 
 
 cdef inline Py_ssize_t head_size(Py_ssize_t number) noexcept nogil:
@@ -129,8 +158,7 @@ cdef class BatchCall(Call):
         self.repeatable = repeatable
 
     cpdef bytes pack(self):
-        packed = [pack_command(command) for command in self.commands]
-        return b"".join([MULTI, *packed, EXEC] if self.atomic else packed)
+        return packed_commands(self.commands, MULTI if self.atomic else b"", EXEC if self.atomic else b"")
 
     cpdef bint receive(self, object reply) except -1:
         replies = self.replies

@@ -186,8 +186,8 @@ cdef class Connection:
         cdef char byte
         self.oldest_sent_ns = monotonic_ns()
         if not self.settling:
-            # A plain socket is asked whether anything is there; TLS can only be read.
-            if self.is_tls or recv(self.descriptor, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0:
+            # A plain socket is asked whether anything is there, an end or an error too; TLS can only be read.
+            if self.is_tls or recv(self.descriptor, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0 or errno != EAGAIN:
                 self.read()
         self.floor_bytes = self.reader.received_bytes
         return 0
@@ -334,6 +334,10 @@ cdef class Connection:
         self.settling = True
         try:
             return self.settle_all(began_ns)
+        except BaseException:
+            # What was not read of this input would be missing from the stream.
+            self.lose("a fault of the daemon's own")
+            raise
         finally:
             self.settling = False
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import valkey
 
 from glidecache import NodeAddress, RequestError
 from glidecache import TimeoutError as GlideTimeoutError
@@ -148,6 +149,48 @@ def test_i4_late_replies_are_nobodys_and_the_next_ones_are_proved(
     # One for each time, and one to get a connection at all.
     assert probes + 3 <= own_valkey.calls("echo") <= probes + 6
     assert len(proxy.accepted) == 1
+
+
+def test_i4_i5_a_busy_server_says_so_to_those_who_come_behind_late_replies(
+    connect: Connector, daemon: Daemon, start_valkey: Callable[..., ValkeyServer]
+) -> None:
+    server = start_valkey("busy-reply-threshold 600")
+    own = {**at(daemon, server), "fallback": "error"}
+    hasty, patient = (connect(**own, request_timeout=timeout_ms) for timeout_ms in (TIMEOUT_MS, 10_000))
+    assert patient.call("set", "k", "v") == "OK"
+    hasty.call("get", "k")
+    connections = server.calls("hello")
+    with ThreadPoolExecutor(1) as other:
+        script = other.submit(server.admin.eval, "while true do end", 0)
+        wait_until(lambda: times_out(hasty), "the script runs")
+        with pytest.raises(RequestError, match="BUSY"):
+            patient.call("get", "k")
+        for client in (hasty, patient) * 3:
+            with pytest.raises(RequestError, match="BUSY"):
+                client.call("incr", "n")
+        server.admin.script_kill()
+        with pytest.raises(valkey.ResponseError):
+            script.result()
+    wait_until(lambda: not busy(patient), "the server is not busy any more")
+    assert hasty.call("incr", "n") == 1
+    assert patient.call("get", "k") == b"v"
+    assert server.calls("hello") == connections
+
+
+def times_out(client: AnyClient) -> bool:
+    try:
+        client.call("get", "k")
+    except GlideTimeoutError:
+        return True
+    return False
+
+
+def busy(client: AnyClient) -> bool:
+    try:
+        client.call("get", "k")
+    except RequestError:
+        return True
+    return False
 
 
 def test_i6_i10_large_replies_delay_others_but_little(

@@ -334,3 +334,16 @@ def test_i4_errors_in_a_markers_place_are_no_replies_of_callers(wire: Wire) -> N
     wire.reply(bulk(nonce(wire)), lambda: second.result)
     assert second.result == ("reply", 1)
     assert not isinstance(second.result[1], ReplyError)
+
+
+def test_i4_a_fault_of_the_daemons_own_ends_the_connection(
+    wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What had come behind is lost with it: nothing may be read as if it were there."""
+    faulty, after = Single(b"A"), Single(b"B")
+    wire.send(faulty, after)
+    faulty.is_wanted = lambda _now_ns: bool(1 / 0)  # type: ignore[method-assign]
+    wire.reply(b":1\r\n:2\r\n", lambda: wire.lost)
+    assert "fault" in wire.lost[0]
+    assert after.result is None
+    assert "ZeroDivisionError" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -154,3 +155,112 @@ def test_a_call_that_its_reply_sends_elsewhere_is_timed_up_to_here(wire: Wire) -
     latency = wire.tally.stats()["latency"]
     assert sum(latency["counts"]) == 1
     assert latency["sum_us"] >= 0
+
+
+# ---- turns of the loop are bounded (rule I10)
+
+
+def test_i10_a_large_reply_is_read_in_many_turns(wire: Wire) -> None:
+    size_bytes = 32 * MEBIBYTE
+    call = Single(b"GET", b"k")
+    wire.send(call)
+    reply = memoryview(b"$%d\r\n" % size_bytes + bytes(size_bytes) + b"\r\n")
+    turns = 0
+    limit = time.monotonic() + 20
+    while call.result is None:
+        assert time.monotonic() < limit
+        # The kernel's buffers take no more than a few MB: they are filled again before each turn.
+        with contextlib.suppress(BlockingIOError):
+            while reply:
+                reply = reply[wire.server.send(reply) :]
+        wire.turns(1)
+        turns += 1
+    assert turns >= size_bytes // (2 * MEBIBYTE)
+    assert call.result == ("reply", bytes(size_bytes))
+
+
+def test_i10_many_small_replies_are_handed_on_in_many_turns_and_in_order(wire: Wire) -> None:
+    order: list[int] = []
+
+    class Slow(Single):
+        def succeed(self, reply: Any) -> None:
+            time.sleep(0.000_1)
+            order.append(reply)
+
+    count = 1_000
+    wire.send(*(Slow(b"A") for _ in range(count)))
+    wire.server.sendall(b"".join(b":%d\r\n" % number for number in range(count)))
+    handed: list[int] = []
+    limit = time.monotonic() + 20
+    while len(order) < count:
+        assert time.monotonic() < limit
+        before = len(order)
+        wire.turns(1)
+        handed.append(len(order) - before)
+    assert order == list(range(count))
+    # Some 50 of them take 5 ms; a turn may have two such portions.
+    assert max(handed) < 400, handed
+
+
+def test_i10_many_calls_leave_in_many_turns_and_in_order(wire: Wire) -> None:
+    calls = [Single(b"SET", b"k", b"%07d" % number + bytes(100_000)) for number in range(100)]
+    queue = deque(calls)
+    wire.connection.send(queue)
+    assert 80 < len(queue) < 95  # about a megabyte is packed ahead
+    sent: list[bytes] = []
+    limit = time.monotonic() + 20
+    while len(sent) < len(calls):
+        assert time.monotonic() < limit
+        sent += [command[2][:7] for command in wire.requests()]
+        drained = wire.drained
+        wire.turns(1)
+        if wire.drained > drained:
+            before = len(queue)
+            wire.connection.send(queue)
+            assert before - len(queue) < 20
+    assert sent == [b"%07d" % number for number in range(100)]
+
+
+# ---- a stall is seen by the oldest request, not by bytes that came (rule I4)
+
+
+@pytest.mark.parametrize(
+    "trickle", [b">1\r\n+push\r\n", b"|1\r\n+a\r\n+b\r\n", b"x"], ids=["pushes", "attributes", "parts"]
+)
+def test_i4_what_is_no_reply_is_no_progress(wire: Wire, trickle: bytes) -> None:
+    call = Single(b"A")
+    wire.send(call)
+    since = wire.connection.oldest_sent_ns
+    if trickle == b"x":
+        wire.server.sendall(b"$1000000\r\n")
+    for _ in range(20):
+        received = wire.connection.last_received_ns
+        wire.reply(trickle, lambda: wire.connection.last_received_ns > received)  # noqa: B023 - called at once
+    assert wire.connection.oldest_sent_ns == since
+
+
+def test_i4_replies_and_each_megabyte_of_one_are_progress(wire: Wire) -> None:
+    wire.send(Single(b"A"), Single(b"B"))
+    since = wire.connection.oldest_sent_ns
+    wire.reply(b":1\r\n", lambda: wire.connection.oldest_sent_ns > since)
+    since = wire.connection.oldest_sent_ns
+    wire.server.setblocking(True)
+    wire.server.settimeout(5)
+    wire.server.sendall(b"$%d\r\n" % (8 * MEBIBYTE))
+    wire.turns()
+    assert wire.connection.oldest_sent_ns == since
+    for _ in range(6):
+        wire.server.sendall(bytes(MEBIBYTE // 8))
+        wire.turns()
+    assert wire.connection.oldest_sent_ns == since
+    for _ in range(4):
+        wire.server.sendall(bytes(MEBIBYTE // 8))
+        wire.turns()
+    assert wire.connection.oldest_sent_ns > since
+
+
+def test_i4_an_idle_connection_is_not_stalled_by_what_it_is_asked_next(wire: Wire) -> None:
+    since = wire.connection.oldest_sent_ns
+    wire.turns()
+    wire.send(Single(b"A"))
+    assert wire.connection.oldest_sent_ns > since

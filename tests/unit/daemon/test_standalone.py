@@ -9,6 +9,8 @@ from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
 from support.upstream_calls import NONE_YET, Recorded
 
 if TYPE_CHECKING:
+    import pytest
+
     from support.network import Network
 
 
@@ -119,6 +121,34 @@ def test_a_connection_without_replies_is_given_up(network: Network) -> None:
     network.accept()
     network.turns(lambda: call.over)
     assert "no reply for" in call.outcome[1]
+
+
+def test_i4_a_connection_that_only_sends_pushes_is_given_up(network: Network) -> None:
+    call = Recorded(b"A")
+    network.submit(call)
+    network.accept()
+    network.reply(b"+OK\r\n", lambda: network.upstream.stats()["in_flight"] == 1)
+
+    def push_and_see() -> bool:
+        if network.upstream.connected and network.server is not None:
+            network.server.sendall(b">1\r\n+push\r\n")
+        return call.over
+
+    network.turns(push_and_see)
+    assert "no reply for" in call.outcome[1]
+
+
+def test_i4_where_no_marker_passes_the_log_says_so_once(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            network.submit(Recorded(b"A"))
+            network.turns(lambda: network.open)
+            network.accept(marker=None)
+            network.upstream._connected_ns -= 2_000_000_000
+            network.hang_up()
+    assert caplog.text.count("neither ECHO nor PING") == 1
 
 
 def test_waiting_calls_are_bounded(network: Network) -> None:
