@@ -110,28 +110,32 @@ class AsyncChannel(Channel):
         if len(self._replies) >= self._inflight_requests:
             message = f"{len(self._replies)} requests are open: inflight_requests_limit is reached"
             raise RequestError(message)
-        if self._replies:
-            if not self._together:
-                self._loop.call_soon(self._send_together, link)
-            self._together[request_id] = frame, deadline_ns, now_ns
-        else:
-            self._send(link, frame)
-            self.left_ns = now_ns
-        reply: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
-        self._replies[request_id] = reply
-        until_ns = reply_deadline_ns(deadline_ns, now_ns)
-        timer = self._loop.call_later(
-            seconds_until(until_ns, now_ns), self._overdue, link, request_id, reply, until_ns
-        )
+        reply: asyncio.Future[tuple[int, Any]] | None = None
+        timer: asyncio.TimerHandle | None = None
         try:
+            if self._replies:
+                if not self._together:
+                    self._loop.call_soon(self._send_together, link)
+                self._together[request_id] = frame, deadline_ns, now_ns
+            else:
+                self._send(link, frame)
+                self.left_ns = now_ns
+            reply = self._replies[request_id] = self._loop.create_future()
+            until_ns = reply_deadline_ns(deadline_ns, now_ns)
+            timer = self._loop.call_later(
+                seconds_until(until_ns, now_ns), self._overdue, link, request_id, reply, until_ns
+            )
             return await reply
         except BaseException:
-            if reply.cancelled() or not reply.done():
+            if reply is not None and reply.done() and not reply.cancelled():
+                reply.exception()  # it may have come while the call was being interrupted
+            else:
                 self._cancel(link, request_id)
             raise
         finally:
-            timer.cancel()
-            del self._replies[request_id]
+            if timer is not None:
+                timer.cancel()
+            self._replies.pop(request_id, None)
             if self._together:
                 self._together.pop(request_id, None)
             if self._late:
@@ -208,7 +212,7 @@ class AsyncChannel(Channel):
             if self._tether is not None and self._tether() is not None:
                 self._loop.remove_reader(link.descriptor)
                 self._loop.remove_writer(link.descriptor)
-            _fail([self._replies[request_id] for request_id in self._together], NotSentError())
+            _fail([self._replies[each] for each in self._together if each in self._replies], NotSentError())
         self._together.clear()
         link.close()
 
@@ -326,7 +330,9 @@ class _Tether:
         self._link = link
 
     def __del__(self) -> None:
-        self._link.close()
+        link = getattr(self, "_link", None)  # it may have been interrupted before it had one
+        if link is not None:
+            link.close()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
