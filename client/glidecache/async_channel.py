@@ -82,6 +82,14 @@ class AsyncChannel(Channel):
         self._fail(ClosingError("the client was closed"))
         self.drop()
 
+    def have_shut(self) -> None:
+        """Have its loop `shut` it, from whichever thread."""
+        link = self._link
+        if link is not None and not link.is_own:
+            return  # the loop's own descriptors were closed with it: to wake the loop would write to another's file
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self.shut)
+
     async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
         if link.is_up:
             return True
@@ -299,16 +307,15 @@ class LoopChannels:
                 continue  # the parent's: its sockets, and its loop's descriptors, are not ours to touch
             if loop is running:
                 channel.shut()
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(channel.shut)
+            else:
+                channel.have_shut()
         self._of_loop.clear()
 
     def __del__(self) -> None:
         # A client that is dropped unclosed: its loops would keep the sockets as long as they run.
-        for loop, channel in self._of_loop.items():
+        for channel in self._of_loop.values():
             if channel.forks == forks():
-                with suppress(RuntimeError):  # the loop is closed
-                    loop.call_soon_threadsafe(channel.shut)
+                channel.have_shut()
 
     def _forget_closed_loops(self) -> None:
         for loop, channel in list(self._of_loop.items()):
