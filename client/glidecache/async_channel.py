@@ -83,6 +83,14 @@ class AsyncChannel(Channel):
         self._fail(ClosingError("the client was closed"))
         self.drop()
 
+    def have_shut(self) -> None:
+        """Have its loop `shut` it, from whichever thread."""
+        link = self._link
+        if link is not None and not link.is_own:
+            return  # the loop's own descriptors were closed with it: to wake the loop would write to another's file
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self.shut)
+
     async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
         if link.is_up:
             return True
@@ -110,28 +118,32 @@ class AsyncChannel(Channel):
         now_ns = time.monotonic_ns()
         if len(self._replies) >= self._inflight_requests:
             raise too_many(self._inflight_requests)
-        if self._replies:
-            if not self._together:
-                self._loop.call_soon(self._send_together, link)
-            self._together[request_id] = frame, deadline_ns, now_ns
-        else:
-            self._send(link, frame)
-            self.left_ns = now_ns
-        reply: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
-        self._replies[request_id] = reply
-        until_ns = reply_deadline_ns(deadline_ns, now_ns)
-        timer = self._loop.call_later(
-            seconds_until(until_ns, now_ns), self._overdue, link, request_id, reply, until_ns
-        )
+        reply: asyncio.Future[tuple[int, Any]] | None = None
+        timer: asyncio.TimerHandle | None = None
         try:
+            if self._replies:
+                if not self._together:
+                    self._loop.call_soon(self._send_together, link)
+                self._together[request_id] = frame, deadline_ns, now_ns
+            else:
+                self._send(link, frame)
+                self.left_ns = now_ns
+            reply = self._replies[request_id] = self._loop.create_future()
+            until_ns = reply_deadline_ns(deadline_ns, now_ns)
+            timer = self._loop.call_later(
+                seconds_until(until_ns, now_ns), self._overdue, link, request_id, reply, until_ns
+            )
             return await reply
         except BaseException:
-            if reply.cancelled() or not reply.done():
+            if reply is not None and reply.done() and not reply.cancelled():
+                reply.exception()  # it may have come while the call was being interrupted
+            else:
                 self._cancel(link, request_id)
             raise
         finally:
-            timer.cancel()
-            del self._replies[request_id]
+            if timer is not None:
+                timer.cancel()
+            self._replies.pop(request_id, None)
             if self._together:
                 self._together.pop(request_id, None)
             if self._late:
@@ -208,7 +220,7 @@ class AsyncChannel(Channel):
             if self._tether is not None and self._tether() is not None:
                 self._loop.remove_reader(link.descriptor)
                 self._loop.remove_writer(link.descriptor)
-            _fail([self._replies[request_id] for request_id in self._together], NotSentError())
+            _fail([self._replies[each] for each in self._together if each in self._replies], NotSentError())
         self._together.clear()
         link.close()
 
@@ -295,16 +307,15 @@ class LoopChannels:
                 continue  # the parent's: its sockets, and its loop's descriptors, are not ours to touch
             if loop is running:
                 channel.shut()
-            elif not loop.is_closed():
-                loop.call_soon_threadsafe(channel.shut)
+            else:
+                channel.have_shut()
         self._of_loop.clear()
 
     def __del__(self) -> None:
         # A client that is dropped unclosed: its loops would keep the sockets as long as they run.
-        for loop, channel in self._of_loop.items():
+        for channel in self._of_loop.values():
             if channel.forks == forks():
-                with suppress(RuntimeError):  # the loop is closed
-                    loop.call_soon_threadsafe(channel.shut)
+                channel.have_shut()
 
     def _forget_closed_loops(self) -> None:
         for loop, channel in list(self._of_loop.items()):
@@ -326,7 +337,9 @@ class _Tether:
         self._link = link
 
     def __del__(self) -> None:
-        self._link.close()
+        link = getattr(self, "_link", None)  # it may have been interrupted before it had one
+        if link is not None:
+            link.close()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

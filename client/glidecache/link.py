@@ -58,6 +58,11 @@ class Link(Dealer):
         _process.links.add(self)
         super().__init__(self._file.number, self._file)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether its number still leads to its socket: an application may have closed all descriptors by number."""
+        return self._file.is_own()
+
     def wait(self, milliseconds: float) -> bool:
         """Block until something has changed, which `events` and `flush` then look at; False when the time is over."""
         # Python's own poll, which gevent and its like replace. One object per wait: a signal handler may wait for this

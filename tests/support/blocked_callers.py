@@ -8,6 +8,7 @@ not the end of the process that lets the server forget them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import signal
@@ -33,7 +34,7 @@ COMMANDS = {
 """Every command that can block, for ever, by its name in `CLIENT LIST`."""
 
 ASYNC_ENDS = ("cancel", "wait_for", "task_group", "close", "time-out", "loop closed", "dropped")
-BLOCKING_ENDS = ("exception", "close", "time-out", "alarm")
+BLOCKING_ENDS = ("exception", "close", "time-out", "alarm", "greenlet time-out")
 DEATHS = (signal.SIGKILL, signal.SIGTERM)
 WATCH_ENDS_WITH = ("close", "loop closed", "exception", "dropped")
 """The ends that leave no one who could execute what is watched."""
@@ -81,16 +82,18 @@ def say(word: str) -> None:
     sys.stdout.flush()
 
 
-def run_blocking(given: dict[str, Any], end: str) -> None:  # noqa: C901 - one way to end after the other
+def run_blocking(given: dict[str, Any], end: str) -> Any:  # noqa: C901 - one way to end after the other
     from glidecache.sync import GlideClient, GlideClusterClient
 
     cluster = given["cluster"]
+    if end == "greenlet time-out":
+        return time_out_greenlets(given)
     client: Any = (GlideClusterClient if cluster else GlideClient).create(configuration(given))
     if end == "alarm":
         say("ready")
         sys.stdin.readline()
         interrupt_each(client)
-        return
+        return client
     threads = []
 
     def call(name: str) -> None:
@@ -124,6 +127,38 @@ def run_blocking(given: dict[str, Any], end: str) -> None:  # noqa: C901 - one w
             if name != "watch" or end == "exception":
                 thread.join(10)
                 assert not thread.is_alive(), name
+    return client
+
+
+def time_out_greenlets(given: dict[str, Any]) -> Any:
+    """Each call in a greenlet of its own, ended by gevent's time limit."""
+    import gevent
+    import gevent.event
+    import gevent.monkey
+
+    gevent.monkey.patch_all()
+    from glidecache.sync import GlideClient, GlideClusterClient
+
+    client: Any = (GlideClusterClient if given["cluster"] else GlideClient).create(configuration(given))
+    go = gevent.event.Event()
+
+    def end(caller: Any) -> None:
+        go.wait()
+        caller.throw(gevent.Timeout(1))
+
+    def call(command: list[str]) -> None:
+        ending = gevent.spawn(end, gevent.getcurrent())
+        with contextlib.suppress(gevent.Timeout):
+            client.custom_command(command)
+        ending.kill()
+
+    greenlets = [gevent.spawn(call, command) for command in COMMANDS.values()]
+    gevent.sleep(0.1)
+    say("ready")
+    gevent.get_hub().threadpool.apply(sys.stdin.readline)
+    go.set()
+    gevent.joinall(greenlets, timeout=10, raise_error=True)
+    return client
 
 
 def interrupt_each(client: Any) -> None:

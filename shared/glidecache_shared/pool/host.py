@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 
+from glidecache_shared.owned import OwnedDescriptor
+
+_BOOT_ID_BYTES = 64
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def boot_id() -> bytes:
     """This boot of the machine, as 16 bytes; zeros where the kernel does not say."""
     try:
-        with open(BOOT_ID, "rb") as file:
-            return bytes.fromhex(file.read().strip().replace(b"-", b"").decode())
+        file = OwnedDescriptor.open(BOOT_ID, os.O_RDONLY)  # closes itself, whatever interrupts this (I15)
+        return bytes.fromhex(os.read(file.number, _BOOT_ID_BYTES).strip().replace(b"-", b"").decode())
     except (OSError, ValueError):
         return bytes(16)
 

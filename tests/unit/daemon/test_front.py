@@ -246,3 +246,110 @@ def test_sets_within_sets_are_not_decoded(depth: int) -> None:
     with pytest.raises(ValueError, match="unknown msgpack extension 1"):
         protocol.unpack(frame)
     assert protocol.unpack(protocol.pack([{2**70, b"x"}])) == [{2**70, b"x"}]
+
+
+class Upstream:
+    """Counts how often it is told to drop what is not wanted any more."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+
+    def drop_unwanted(self) -> None:
+        self.dropped += 1
+
+
+class SessionOf:
+    """A session, as far as requests know it."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+
+
+def opened(desk: Desk, *requests: tuple[int, str], session: Any = None) -> list[Request]:
+    """Requests that are open, by id and connection."""
+    for request_id, identity in requests:
+        desk.ask([protocol.COMMAND, request_id, INSTANCE, FAR_NS], identity=identity.encode())  # type: ignore[arg-type]
+    for request in desk.requests:
+        request.session = session
+    return desk.requests
+
+
+def end_turn(loop: Any) -> None:
+    deferred, loop.deferred = loop.deferred, []
+    for callback in deferred:
+        callback()
+
+
+def test_i1_requests_end_with_their_connection(desk: Desk, loop: Any) -> None:
+    upstream = Upstream()
+    requests = opened(desk, (1, "a"), (2, "a"), (1, "b"), session=SessionOf(upstream))
+    desk.front.cancellations.peer_ended(b"a")
+    end_turn(loop)
+    assert [request.finished for request in requests] == [True, True, False]
+    assert (upstream.dropped, desk.front.open_requests) == (1, 1)
+    assert desk.socket.sent == []
+    for request in requests:
+        request.reply(b"late")
+    assert desk.socket.sent == [(b"b", [1, protocol.STATUS_OK, b"late"])]
+    assert desk.front.open_requests == 0
+
+
+def test_i1_a_cancelled_request_is_the_named_one_alone(desk: Desk, loop: Any) -> None:
+    upstream = Upstream()
+    requests = opened(desk, (1, "a"), (2, "a"), (1, "b"), session=SessionOf(upstream))
+    desk.front.cancellations.cancel(b"a", 1)
+    desk.front.cancellations.cancel(b"a", 99)
+    desk.front.cancellations.cancel(b"nobody", 1)
+    end_turn(loop)
+    assert [request.finished for request in requests] == [True, False, False]
+    assert upstream.dropped == 1
+    assert desk.front.cancellations.cancelled == 1
+    desk.ask([protocol.COMMAND, 1, INSTANCE, FAR_NS], identity=b"a")  # type: ignore[arg-type]
+    end_turn(loop)
+    assert not desk.requests[-1].finished, "a later request of that id was ended"
+
+
+def test_i1_many_that_end_in_one_turn_are_looked_for_once(desk: Desk, loop: Any) -> None:
+    upstream = Upstream()
+    names = [f"peer {number}" for number in range(100)]
+    opened(desk, *((1, name) for name in names), session=SessionOf(upstream))
+    before = len(loop.deferred)
+    for name in names:
+        desk.front.cancellations.peer_ended(name.encode())
+    assert len(loop.deferred) == before + 1
+    end_turn(loop)
+    assert (upstream.dropped, desk.front.open_requests) == (1, 0)
+
+
+def test_i1_a_connection_without_open_requests_ends_without_a_search(desk: Desk, loop: Any) -> None:
+    (request,) = opened(desk, (1, "a"))
+    request.reply(None)
+    before = len(loop.deferred)
+    desk.front.cancellations.peer_ended(b"a")
+    assert len(loop.deferred) == before
+
+
+def test_i1_a_detached_sessions_requests_fail_and_other_sessions_stay(desk: Desk, loop: Any) -> None:
+    upstream = Upstream()
+    mine, other = SessionOf(upstream), SessionOf(upstream)
+    first, second, detach = opened(desk, (1, "a"), (2, "b"), (3, "a"), session=mine)
+    second.session = other
+    desk.front.cancellations.session_ended(mine, detach)  # type: ignore[arg-type]
+    end_turn(loop)
+    assert (first.finished, second.finished, detach.finished) == (True, False, False)
+    ((_, (request_id, status, body)),) = desk.socket.sent
+    assert (request_id, status, body[0]) == (1, protocol.STATUS_ERROR, protocol.ERROR_CLOSING)
+
+
+def test_i1_a_forked_child_keeps_its_requests_when_the_parent_detaches(desk: Desk, loop: Any) -> None:
+    session = SessionOf(Upstream())
+    childs, detach = opened(desk, (1, "child"), (2, "parent"), session=session)
+    childs.peer = Peer(uid=1000, gid=1000, pid=43)
+    desk.front.cancellations.session_ended(session, detach)  # type: ignore[arg-type]
+    end_turn(loop)
+    assert not childs.finished
+    for hidden in (childs, detach):  # of a namespace that the kernel does not show
+        hidden.peer = Peer(uid=1000, gid=1000, pid=0)
+    desk.front.cancellations.session_ended(session, detach)  # type: ignore[arg-type]
+    end_turn(loop)
+    assert not childs.finished

@@ -1,0 +1,161 @@
+"""A deadline measures the daemon and the server, not the caller's own event loop (contract C28)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import uvloop
+
+from glidecache import (
+    DaemonUnavailableError,
+    GlideClient,
+    GlideClientConfiguration,
+    NodeAddress,
+    TimeoutError,
+)
+from glidecache.sync import GlideClient as BlockingGlideClient
+from support.valkey_server import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from support.daemon import Daemon
+    from support.valkey_server import ValkeyServer
+
+LOADS = [(100, 5), (200, 2), (400, 1)]
+DEFAULT_TIMEOUT_S = 0.25
+BUSY_THREADS = 8
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    return asyncio.run if request.param == "asyncio" else uvloop.run
+
+
+@pytest.fixture
+def configuration(daemon: Daemon, valkey: ValkeyServer) -> GlideClientConfiguration:
+    """With the default time-out."""
+    return GlideClientConfiguration(
+        [NodeAddress(HOST, valkey.port)], runtime_dir=str(daemon.runtime_dir), fallback="error"
+    )
+
+
+async def after_work(milliseconds: float, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """What tasks do that compute before they ask: the loop does nothing else meanwhile."""
+    time.sleep(milliseconds / 1e3)  # noqa: ASYNC251 - a busy loop is what this is about
+    return await call()
+
+
+async def together(
+    tasks: int, milliseconds: float, call: Callable[[int], Coroutine[Any, Any, Any]]
+) -> set[Any]:
+    """The different outcomes of many tasks that each work before their call."""
+    calls = (after_work(milliseconds, lambda number=number: call(number)) for number in range(tasks))  # type: ignore[misc]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    return {repr(outcome) for outcome in outcomes}
+
+
+@pytest.mark.parametrize(("tasks", "milliseconds"), LOADS)
+@pytest.mark.parametrize("begin", ["connected", "disconnected", "unattached"])
+def test_c28_tasks_that_work_before_their_command_do_not_time_out(
+    configuration: GlideClientConfiguration,
+    run: Callable[..., Any],
+    tasks: int,
+    milliseconds: float,
+    begin: str,
+) -> None:
+    async def main() -> None:
+        client = await GlideClient.create(configuration)
+        session: Any = client._session
+        if begin == "disconnected":
+            session._channels.current().drop()
+        elif begin == "unattached":
+            session._unknown = session._attachment
+        assert await together(tasks, milliseconds, lambda number: client.set(f"k{number}", "v")) == {"'OK'"}
+        assert await together(tasks, milliseconds, lambda number: client.get(f"k{number}")) == {"b'v'"}
+        await client.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("tasks", "milliseconds"), LOADS)
+def test_c28_clients_are_created_in_a_busy_loop(
+    configuration: GlideClientConfiguration, run: Callable[..., Any], tasks: int, milliseconds: float
+) -> None:
+    async def create(_number: int) -> str:
+        async with await GlideClient.create(configuration) as client:
+            return str(await client.set("k", "v"))
+
+    async def main() -> None:
+        assert await together(tasks // 2, milliseconds, create) == {"'OK'"}
+
+    run(main())
+
+
+def test_c28_a_reply_that_has_arrived_is_a_reply(
+    configuration: GlideClientConfiguration, run: Callable[..., Any]
+) -> None:
+    """However many have arrived while the loop was busy, and whichever of timers and sockets it looks at first."""
+
+    async def main() -> None:
+        client = await GlideClient.create(configuration)
+        value = b"v" * 5_000
+        await client.set("k", value)
+        sent = [asyncio.ensure_future(client.get("k")) for _ in range(100)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(3 * DEFAULT_TIMEOUT_S)  # noqa: ASYNC251
+        assert await asyncio.gather(*sent) == [value] * len(sent)
+        await client.close()
+
+    run(main())
+
+
+def test_c28_threads_that_wait_for_the_interpreter_do_not_time_out(
+    configuration: GlideClientConfiguration,
+) -> None:
+    done = threading.Event()
+
+    def compute() -> None:
+        while not done.is_set():
+            sum(range(100_000))
+
+    computing = [threading.Thread(target=compute) for _ in range(BUSY_THREADS)]
+    with BlockingGlideClient.create(configuration) as client:
+        for thread in computing:
+            thread.start()
+        try:
+            for number in range(20):
+                assert client.set(f"k{number}", "v") == "OK"
+        finally:
+            done.set()
+            for thread in computing:
+                thread.join()
+
+
+def test_c28_a_daemon_that_hangs_is_not_waited_for_without_bound(
+    own_daemon: Daemon, own_valkey: ValkeyServer, run: Callable[..., Any]
+) -> None:
+    del own_valkey
+
+    async def main() -> None:
+        configuration = GlideClientConfiguration(runtime_dir=str(own_daemon.runtime_dir), fallback="error")
+        client = await GlideClient.create(configuration)
+        assert await client.set("k", "v") == "OK"
+        own_daemon.pause()
+        session: Any = client._session
+        for prepare in (lambda: None, session._channels.current().drop):
+            prepare()
+            async with asyncio.timeout(20):
+                outcomes = await asyncio.gather(
+                    *(after_work(5, lambda: client.set("k", "v")) for _ in range(50)), return_exceptions=True
+                )
+            assert {type(outcome) for outcome in outcomes} <= {TimeoutError, DaemonUnavailableError}
+        own_daemon.resume()
+        await client.close()
+
+    run(main())

@@ -1,0 +1,324 @@
+"""An exception from outside at any line of the client leaves it whole (isolation, I15).
+
+Signal handlers, soft time limits and interrupts raise between any two lines; cancellation, wherever a coroutine
+suspends. Each test interrupts one path at its first line, its second, and so on, until the path runs to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import sys
+import threading
+import types
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from glidecache import Batch, GlideClient, GlideClientConfiguration, NodeAddress
+from glidecache.sync import GlideClient as BlockingGlideClient
+from support.caches import new_cache
+from support.valkey_server import HOST
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator, Iterator
+
+    from support.daemon import Daemon
+    from support.valkey_server import ValkeyServer
+
+TIMEOUT_MS = 5_000
+PACKAGES = ("/glidecache/", "/glidecache_shared/")
+SPARE_DESCRIPTORS = 4
+
+
+class LimitReached(BaseException):
+    """A soft time limit."""
+
+
+class InterruptedHere(KeyboardInterrupt):
+    """An interrupt."""
+
+
+class PlainError(Exception):
+    """What a signal handler of an application raises."""
+
+
+class Interruption:
+    """Raises at the n-th line, call or return in the package's own code."""
+
+    def __init__(self, kind: type[BaseException], number: int) -> None:
+        self._kind = kind
+        self._left = number
+        self.place: tuple[str, int, str] | None = None
+
+    def trace(self, frame: types.FrameType, event: str, _argument: object) -> Any:
+        code = frame.f_code
+        if not any(package in code.co_filename for package in PACKAGES):
+            return None
+        self._left -= 1
+        if self._left == 0:
+            self.place = (code.co_name, frame.f_lineno, event)
+            sys.settrace(None)
+            raise self._kind
+        return self.trace
+
+    def interrupt(self, call: Callable[[], object]) -> BaseException | None:
+        """Make the call under interruption; the exception that came out of it."""
+        before = sys.gettrace()
+        sys.settrace(self.trace)
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - whatever comes out
+            return error
+        finally:
+            sys.settrace(before)
+        return None
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Nothing is written to stderr: no coroutine that was not awaited, nothing that a finaliser raised."""
+    noise: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: noise.append(repr(found)))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        yield noise
+        gc.collect()
+    noise += [str(warning.message) for warning in caught if issubclass(warning.category, RuntimeWarning)]
+    assert noise == []
+
+
+@pytest.fixture
+def configuration(daemon: Daemon, valkey: ValkeyServer) -> GlideClientConfiguration:
+    return GlideClientConfiguration(
+        [NodeAddress(HOST, valkey.port)],
+        client_side_cache=new_cache(),
+        request_timeout=TIMEOUT_MS,
+        runtime_dir=str(daemon.runtime_dir),
+        fallback="error",
+    )
+
+
+def descriptors() -> int:
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def connect_again(client: Any) -> None:
+    client._session._channels.existing().drop()
+
+
+def attach_again(client: Any) -> None:
+    client._session._unknown = client._session._attachment
+
+
+def transaction(client: Any) -> None:
+    client.watch(["watched"])
+    batch = Batch(is_atomic=True)
+    batch.set("watched", "1")
+    client.exec(batch, raise_on_error=True)
+
+
+def nothing(_client: Any) -> None:
+    """The path needs no preparation."""
+
+
+PATHS: dict[str, tuple[Callable[[Any], object], Callable[[Any], object]]] = {
+    "connect": (connect_again, lambda client: client.get("missing")),
+    "attach": (attach_again, lambda client: client.get("missing")),
+    "miss": (nothing, lambda client: client.get("missing")),
+    "set": (nothing, lambda client: client.set("s", "v")),
+    "blpop": (nothing, lambda client: client.blpop(["empty"], 0.01)),
+    "transaction": (nothing, transaction),
+    "get_many": (nothing, lambda client: client.get_many(["missing", "other"])),
+}
+
+
+def need_own_replies(client: Any, number: int, server: ValkeyServer) -> None:
+    """The same thread and another one get the replies to what they ask, at once."""
+    for attempt in range(2):
+        text = f"{number}-{attempt}"
+        assert client.custom_command(["ECHO", text]) == text.encode()
+    server.admin.set(f"k{number}", f"v{number}")
+    found: list[object] = []
+    other = threading.Thread(target=lambda: found.append(client.get(f"k{number}")))
+    other.start()
+    other.join(TIMEOUT_MS / 1e3)
+    assert found == [f"v{number}".encode()]
+
+
+@pytest.mark.parametrize("kind", [LimitReached, InterruptedHere, PlainError])
+@pytest.mark.parametrize("path", PATHS)
+def test_i15_an_exception_at_any_line_of_a_call(
+    configuration: GlideClientConfiguration, valkey: ValkeyServer, path: str, kind: type[BaseException]
+) -> None:
+    prepare, call = PATHS[path]
+    with BlockingGlideClient.create(configuration) as client:
+        call(client)
+        before = descriptors()
+        kept = []  # with its frames, as an application keeps errors
+        for number in range(1, 100_000):
+            prepare(client)
+            interruption = Interruption(kind, number)
+            error = interruption.interrupt(functools.partial(call, client))
+            if interruption.place is None:
+                assert error is None
+                break
+            kept.append(error)
+            need_own_replies(client, number, valkey)
+        assert number > 30, "the path has so few lines that it cannot have been interrupted"
+        kept.clear()
+        channel: Any = client._session._channels.existing()
+        assert not channel.busy
+        assert not channel._replies
+        assert descriptors() <= before + SPARE_DESCRIPTORS
+        wait_until(lambda: not watched(valkey), "no watch is left")
+
+
+def watched(server: ValkeyServer) -> list[Any]:
+    return [each for each in server.admin.client_list() if int(each["watch"]) > 0]
+
+
+@pytest.mark.parametrize("kind", [LimitReached, PlainError])
+def test_i15_an_exception_at_any_line_of_creating_and_closing(
+    configuration: GlideClientConfiguration, valkey: ValkeyServer, kind: type[BaseException]
+) -> None:
+    valkey.admin.set("k", "v")
+    BlockingGlideClient.create(configuration).close()
+    before = descriptors()
+    for number in range(1, 100_000):
+        made: list[Any] = []
+        creating = Interruption(kind, number)
+        creating.interrupt(lambda made=made: made.append(BlockingGlideClient.create(configuration)))  # type: ignore[misc]
+        client = made[0] if made else BlockingGlideClient.create(configuration)
+        assert client.custom_command(["GET", "k"]) == b"v"
+        closing = Interruption(kind, number)
+        closing.interrupt(client.close)
+        client.close()
+        if creating.place is None and closing.place is None:
+            break
+    del client, made
+    assert descriptors() <= before + SPARE_DESCRIPTORS
+
+
+@types.coroutine
+def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Generator[Any, Any, bool]:
+    """Run the coroutine, and cancel it where it suspends for the n-th time; False when it did not so often."""
+    value = None
+    for _ in range(number - 1):
+        try:
+            value = yield coroutine.send(value)
+        except StopIteration:
+            return False
+    try:
+        future = coroutine.send(value)
+    except StopIteration:
+        return False
+    if future is not None:
+        future._asyncio_future_blocking = False
+        future.cancel()
+    try:
+        coroutine.throw(asyncio.CancelledError())
+    except asyncio.CancelledError:
+        return True
+    message = "the cancellation was swallowed"
+    raise AssertionError(message)
+
+
+async def transaction_of_a_loop(client: Any) -> None:
+    await client.watch(["watched"])
+    batch = Batch(is_atomic=True)
+    batch.set("watched", "1")
+    await client.exec(batch, raise_on_error=True)
+
+
+ASYNC_PATHS: dict[str, tuple[Callable[[Any], object], Callable[[Any], Coroutine[Any, Any, Any]]]] = {
+    **{name: (prepare, call) for name, (prepare, call) in PATHS.items() if name != "transaction"},  # type: ignore[dict-item]
+    "transaction": (nothing, transaction_of_a_loop),
+}
+
+
+@pytest.mark.parametrize("company", [False, True], ids=["alone", "beside others"])
+@pytest.mark.parametrize("path", ASYNC_PATHS)
+def test_i15_cancellation_wherever_a_call_suspends(
+    configuration: GlideClientConfiguration, valkey: ValkeyServer, path: str, company: bool
+) -> None:
+    prepare, call = ASYNC_PATHS[path]
+
+    async def run() -> None:
+        client = await GlideClient.create(configuration)
+        beside = [asyncio.ensure_future(client.blpop(["never"], 0)) for _ in range(company)]
+        await asyncio.sleep(0)
+        for number in range(1, 1_000):
+            if path == "connect":
+                for other in beside:
+                    other.cancel()
+                beside.clear()
+            prepare(client)
+            cancelled = await cancelled_at(call(client), number)
+            texts = [f"{number}-{place}" for place in range(5)]
+            echoes = [client.custom_command(["ECHO", text]) for text in texts]
+            assert await asyncio.gather(*echoes) == [text.encode() for text in texts]
+            if not cancelled:
+                break
+        assert number > 1
+        channel = client._session._channels.current()
+        assert len(channel._replies) == len(beside)
+        assert not channel.crowded
+        for other in beside:
+            other.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await client.close()
+
+    asyncio.run(run())
+    wait_until(lambda: not watched(valkey), "no watch is left")
+
+
+@pytest.mark.parametrize("path", ASYNC_PATHS)
+def test_i15_an_exception_at_any_line_of_a_task(
+    configuration: GlideClientConfiguration, valkey: ValkeyServer, path: str
+) -> None:
+    prepare, call = ASYNC_PATHS[path]
+
+    async def interrupted(client: Any, interruption: Interruption) -> None:
+        coroutine = call(client)
+        value = None
+        while True:
+            # The loop's own callbacks are left alone: what they raise does not reach the caller.
+            sys.settrace(interruption.trace)
+            try:
+                future = coroutine.send(value)
+            except (StopIteration, PlainError):
+                return
+            finally:
+                sys.settrace(None)
+            if future is None:
+                await asyncio.sleep(0)
+                continue
+            future._asyncio_future_blocking = False
+            try:
+                await asyncio.wait([future])
+            except BaseException:
+                coroutine.close()
+                raise
+
+    async def run() -> None:
+        client = await GlideClient.create(configuration)
+        for number in range(1, 100_000):
+            prepare(client)
+            interruption = Interruption(PlainError, number)
+            await asyncio.ensure_future(interrupted(client, interruption))
+            texts = [f"{number}-{place}" for place in range(3)]
+            echoes = [client.custom_command(["ECHO", text]) for text in texts]
+            assert await asyncio.gather(*echoes) == [text.encode() for text in texts]
+            if interruption.place is None:
+                break
+        assert number > 30
+        await client.close()
+
+    asyncio.run(run())
+    wait_until(lambda: not watched(valkey), "no watch is left")
