@@ -42,7 +42,10 @@ class DirectoryLock:
     @property
     def lost(self) -> bool:
         """Whether the lock's file has lost its name: another daemon could own the directory by now."""
-        return self._descriptor >= 0 and not self._still_leads_to(self._descriptor)
+        try:
+            return self._descriptor >= 0 and not self._still_leads_to(self._descriptor)
+        except OSError:  # nobody can say, as when the directory was closed for a while
+            return False
 
     def _acquire(self) -> int:
         while True:

@@ -102,6 +102,12 @@ def test_i13_workers_attach_to_a_fresh_generation_when_files_have_vanished(
     wait_until(share, "the old client reads the new client's pool", WITHIN_S)
     assert own_daemon.running
     assert "Traceback" not in own_daemon.log_text()
+    # Of the generation before nothing is left but what somebody has put there.
+    (fresh,) = {path.name.partition(".")[0] for path in files_of_pools(own_daemon, (".pool",))}
+    strange = [
+        path for path in own_daemon.pool_dir.iterdir() if not path.is_dir() and "moved-" not in path.name
+    ]
+    assert {path.name.partition(".")[0] for path in strange} == {fresh}
 
 
 def test_i13_vanished_files_are_noticed_without_anybody_asking(

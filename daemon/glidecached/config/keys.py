@@ -61,7 +61,7 @@ _DAEMON = {
     ),
     "max_pools": Key(
         "How many pools there may be, those of this file included. Clients' processes and users have shares of the "
-        "rest. Half of the process's open files bound it as well, three for each pool.",
+        "rest. A quarter of the process's open files bounds it as well, three for each pool.",
         reloads=True,
         note="pools that are there stay, also above a smaller one",
     ),

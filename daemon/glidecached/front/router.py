@@ -126,7 +126,10 @@ class RouterSocket(Traffic):
 
         Who is connected stays connected. For an owner of the directory. Raises `OSError`: then it is as it was.
         """
-        if self._listener is None or _place_of(self._path) == self._place:
+        try:
+            if self._listener is None or _place_of(self._path) == self._place:
+                return False
+        except OSError:  # nobody can say, as when the directory was closed for a while
             return False
         self._path.unlink(missing_ok=True)
         listener = _listen(str(self._path))
@@ -148,8 +151,9 @@ class RouterSocket(Traffic):
 
     def hide(self) -> None:
         """Let nobody find the socket any more. Who is connected stays connected, and gets answers."""
-        if _place_of(self._path) == self._place:  # else it is another daemon's by now
-            self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if _place_of(self._path) == self._place:  # else it is another daemon's by now
+                self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Send what is queued, for at most a second, and close. Idempotent."""
@@ -283,13 +287,13 @@ def _listen(path: str) -> socket.socket:
 
 
 def _place_of(path: str | Path) -> tuple[int, ...] | None:
-    """What tells a socket in the file system from another one; None where there is none.
+    """What tells a socket in the file system from another one; None where there is none. Raises `OSError`.
 
     A bound socket's own descriptor does not tell. The time is there for file systems that give numbers again.
     """
     try:
         found = os.lstat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return (found.st_dev, found.st_ino, found.st_mtime_ns) if stat.S_ISSOCK(found.st_mode) else None
 

@@ -58,11 +58,13 @@ class PoolDirectory:
         until = time.monotonic() + _PATIENCE_SECONDS
         made = False
         while True:
-            made = _make(self.path) or made
-            _check_path(self.path)
             try:
+                made = _make(self.path) or made
+                _check_path(self.path)
                 descriptor = _lock(self.path)
             except FileNotFoundError:
+                if time.monotonic() >= until:
+                    raise
                 continue  # removed as abandoned, between two looks
             except DirectoryLockedError:
                 # A daemon that looks whether it is abandoned has it for a moment.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import asdict, replace
@@ -307,6 +308,8 @@ class Pool(PoolEntries):
                 self._lease, self.file_id = before, file_id
                 raise
             before.close()
+            with contextlib.suppress(OSError):  # nothing is there, or a directory of somebody's
+                before.path.unlink()
         else:
             self._begin_fresh()
         # Who holds the pool has to take its new lease first.

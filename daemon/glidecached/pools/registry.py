@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 _PROBE_MS = 1_000
 _BEAT_MS = 1_000
+_POOLS_A_TURN = 200
+"""The files of so many are looked at in some 2 ms."""
+
 _MOST_NAMES = 20
 """So many caches are named to whoever asks for one that there is not."""
 
@@ -79,6 +82,7 @@ class PoolRegistry:
             restore_directory=restore_directory,
         )
         self._configured: dict[str, ConfiguredCache] = {}
+        self._unseen: list[Pool] = []
         self.changes = PoolChanges(loop, self._stock, self._configured)
 
     @property
@@ -288,8 +292,17 @@ class PoolRegistry:
         self._loop.call_later(min(_BEAT_MS, self._grace_ms / 4), self._beat)
         for pool in self._stock:
             pool.beat()
-        self._stock.look_after_files()
         self._stock.look_after_room()
+        if not self._unseen:
+            self._unseen = list(self._stock)
+            self._look_after_files()
+
+    def _look_after_files(self) -> None:
+        """Look whether files have vanished, of some pools in each turn of the loop: there may be thousands."""
+        seen, self._unseen = self._unseen[:_POOLS_A_TURN], self._unseen[_POOLS_A_TURN:]
+        self._stock.look_after_files(seen)
+        if self._unseen:
+            self._loop.defer(self._look_after_files)
 
 
 def _name(admission: Admission) -> str:

@@ -6,19 +6,13 @@ long as it lives, whichever process uses it. After a restart it counts for the u
 
 from __future__ import annotations
 
-import resource
 from typing import TYPE_CHECKING, NamedTuple
 
+from glidecached.descriptors import plan_descriptors
 from glidecached.shares import Shares
 
 if TYPE_CHECKING:
     from glidecached.shares import Holder
-
-DESCRIPTORS_PER_POOL = 3
-"""The pool file's, the access board's and the lease's."""
-
-_PART_OF_DESCRIPTORS = 2
-"""Pools have at most half of the process's descriptors; the others are for connections."""
 
 _RESERVED_PART = 16
 """This part of `max_total_cache_kb` is kept for others than who has a pool already."""
@@ -46,11 +40,7 @@ class PoolShares:
 
     def room(self, configured: int) -> int:
         """How many pools clients may have made, beside so many of the configuration: descriptors count as well."""
-        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = self.max_pools
-        if soft != resource.RLIM_INFINITY:
-            most = min(most, soft // _PART_OF_DESCRIPTORS // DESCRIPTORS_PER_POOL)
-        return max(1, most - configured)
+        return max(1, min(self.max_pools, plan_descriptors().pools) - configured)
 
     def is_full(self, configured: int) -> bool:
         """Whether no maker at all may make another one."""

@@ -17,7 +17,7 @@ from glidecached.pools.room import Reserve, RoomWatch
 from glidecached.pools.shares import PoolShares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from glidecached.loop import Loop
@@ -191,9 +191,11 @@ class PoolStock:
         self._room.look(self)
         self._reserve.refill()
 
-    def look_after_files(self) -> None:
-        """Have the pools made afresh whose files have vanished (isolation I13), as far as that can be; told once."""
-        for pool in self:
+    def look_after_files(self, pools: Iterable[Pool]) -> None:
+        """Have those pools made afresh whose files have vanished (isolation I13), where that can be; told once."""
+        for pool in pools:
+            if pool.ended:
+                continue
             try:
                 self.heal(pool)
             except Exception as error:  # noqa: BLE001  # whatever it is, its holders go on

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glidecached.descriptors import plan_descriptors
 from glidecached.front.peers import Peer
 from glidecached.pools.leftovers import Leftovers
 from glidecached.pools.origin import OPEN, Admission, PoolKey, PoolOrigin, decode_origin
 from glidecached.pools.registry import PoolRegistry
-from glidecached.pools.shares import DESCRIPTORS_PER_POOL, Maker, PoolShares
+from glidecached.pools.shares import Maker, PoolShares
 from glidecached.pools.stock import CacheBusyError, CacheRefusedError
 from support.catalog import identity, settings
 from unit.daemon.test_registry import take
@@ -219,8 +220,10 @@ def test_i9_the_limit_of_open_files_counts(start: Callable[..., PoolRegistry]) -
         with pytest.raises(CacheBusyError, match="RLIMIT_NOFILE"):
             fill(registry, peer(), 100)
         pools = len(registry)
-        assert len(os.listdir("/proc/self/fd")) - before == DESCRIPTORS_PER_POOL * pools  # noqa: PTH208
-        assert pools == 150 // 2 // DESCRIPTORS_PER_POOL * 3 // 4 + 1
+        assert len(os.listdir("/proc/self/fd")) - before == 3 * pools  # noqa: PTH208
+        room = plan_descriptors(150).pools
+        assert room == 8
+        assert pools == room - room // 4
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -303,4 +306,5 @@ def test_i9_without_a_limit_of_open_files_the_key_counts(monkeypatch: pytest.Mon
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     monkeypatch.setattr(resource, "getrlimit", lambda _what: unlimited)
     assert PoolShares(77).room(7) == 70
+    assert PoolShares(1_000_000).room(0) > 10_000
     assert PoolShares(5).room(7) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,6 +101,20 @@ def test_i9_a_client_hears_what_is_full_and_for_whom(
     ) as busy:
         use(greedy, crowded, valkey.port, "another")
     assert type(busy.value) is RequestError
+
+
+def test_i13_a_runtime_directory_that_is_closed_for_a_while_ends_no_daemon(
+    crowded: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker
+) -> None:
+    honest = start_worker(LISTED)
+    use(honest, crowded, valkey.port, "honest")
+    crowded.runtime_dir.chmod(0)
+    time.sleep(2.5)  # two looks
+    assert honest.call("get", "k") == b"v"
+    crowded.runtime_dir.chmod(0o750)
+    assert crowded.running
+    use(start_worker(LISTED), crowded, valkey.port, "honest")
+    assert "vanished" not in crowded.log_text()
 
 
 def test_i11_a_name_is_not_taken_from_another_user_by_another_upstream(
