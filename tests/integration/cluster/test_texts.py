@@ -37,8 +37,8 @@ def test_transactions_over_several_slots_say_crossslot(
     client = connect()
     with pytest.raises(RequestError, match=r"^CROSSSLOT .*CrossSlot"):
         client.call("exec", batch_class(True).set("key1", "v").set("key2", "v"), True)
-    [error] = client.call("exec", batch_class(False).rename("abc", "zxy"), False)
-    assert "CrossSlot" in str(error)
+    with pytest.raises(RequestError, match=r"^CROSSSLOT .*CrossSlot"):
+        client.call("exec", batch_class(False).rename("abc", "zxy"), False)
 
 
 @pytest.mark.parametrize("batch_class", [Batch, ClusterBatch])
@@ -46,7 +46,5 @@ def test_transactions_over_several_slots_say_crossslot(
 def test_either_class_of_batch_runs_in_a_cluster(
     connect: Connector, batch_class: type[Batch | ClusterBatch], is_atomic: bool
 ) -> None:
-    batch = (
-        batch_class(is_atomic).set("k", "OK").get("k").custom_command(["EVAL", "return {ok='OK'}", "1", "k"])
-    )
-    assert connect().call("exec", batch, True) in (["OK", b"OK", "OK"], ["OK", b"OK", b"OK"])
+    batch = batch_class(is_atomic).set("k", "OK").get("k").delete(["k"])
+    assert connect().call("exec", batch, True) == ["OK", b"OK", 1]
