@@ -110,7 +110,7 @@ class AttachOperations:
             request.fail(ERROR_BUSY, str(error))
             return
         finish = functools.partial(self._finish, request, spec, self.config, named, upstream, by_own_seeds)
-        request.expiry = (ERROR_CLOSING, f"the upstream {_names(target)} did not answer in time")
+        request.expiry = (ERROR_CLOSING, f"timed out: the upstream {_names(target)} did not answer in time")
         if not spec.lazy_connect:
             upstream.submit(_CheckCall(request, finish))
         elif spec.has_cache and named is None and not upstream.proved:
@@ -292,7 +292,7 @@ class _CheckCall(SingleCall):
         return not self._request.finished and now_ns < self.deadline_ns
 
     def abandon(self) -> None:
-        self.fail(ERROR_CLOSING, "not connected in time")
+        self.fail(ERROR_CLOSING, "timed out: not connected in time")
 
     def succeed(self, reply: Any) -> None:
         if self._request.finished:

@@ -139,7 +139,10 @@ def test_an_upstream_that_cannot_be_reached_closes_with_the_reason(
 def test_an_upstream_that_says_nothing_closes_too(reception: Reception, requests: Any) -> None:
     request = reception.ask()
     request.expire()
-    assert requests.error(request) == (ERROR_CLOSING, "the upstream default:1 did not answer in time")
+    assert requests.error(request) == (
+        ERROR_CLOSING,
+        "timed out: the upstream default:1 did not answer in time",
+    )
     reception.upstream.calls[0].succeed(b"PONG")
     assert len(reception.sessions) == 0
 
