@@ -8,6 +8,7 @@
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
+#   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries, 6,000 random histories of a pool
 #   make fuzz         a million hostile messages to a real daemon (FUZZ_ARGS="--messages 50000 --seed 7")
@@ -57,7 +58,7 @@ BUILDER   := build/builders/$(subst /,_,$(PYTHON))
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
+.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -112,6 +113,9 @@ bench-memory: tools
 
 bench-restart: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/warm_restart.py $(BENCH_ARGS)
+
+bench-isolation: tools
+	@PYTHONPATH=tests $(BIN)/python benchmarks/isolation_bench.py $(BENCH_ARGS)
 
 bench: tools
 	@$(LOCKED_MAKE) $(PEERS)

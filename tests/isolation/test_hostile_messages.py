@@ -245,7 +245,12 @@ def test_i8_messages_over_the_limit_end_their_connection(
 )
 @pytest.mark.parametrize("where", ["the message", "arguments", "commands", "keys", "a spec"])
 def test_i8_megabytes_of_small_objects_stall_nobody(
-    name: str, unit: bytes, where: str, connect: Connect, server: ValkeyServer, start_daemon: Callable[..., Daemon]
+    name: str,
+    unit: bytes,
+    where: str,
+    connect: Connect,
+    server: ValkeyServer,
+    start_daemon: Callable[..., Daemon],
 ) -> None:
     """24 MB in a long run; the daemon refuses them, or decodes them in short turns."""
     if not LONG and hash_of(name, where) % 4:
@@ -258,7 +263,9 @@ def test_i8_megabytes_of_small_objects_stall_nobody(
         Watchman(Sentinel(connect("blocking", daemon=daemon)), reads_only=True) as watchman,
     ):
         peer.attach()
-        head = [pack(part) for part in (peer.new_id(), peer.instance_id, time.monotonic_ns() + int(FAR_S * 1e9))]
+        head = [
+            pack(part) for part in (peer.new_id(), peer.instance_id, time.monotonic_ns() + int(FAR_S * 1e9))
+        ]
         bodies = {
             "the message": blob,
             "arguments": raw_request([pack(3), *head, pack(peer.session_id), blob]),

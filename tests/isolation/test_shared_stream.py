@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glidecache_shared import protocol
 from support.sentinel import Sentinel, Watchman
 from support.shapes import LEFT_OUT, Shape, commands_of, lay_out, shapes_of, undo
 from support.wire import WireClient
-from glidecache_shared import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,9 @@ def sample(shapes: list[Shape], size: int, seed: int = SEED) -> list[Shape]:
         return shapes
     particular = [shape for shape in shapes[-160:] if shape.command not in {"", "echo"}]
     chance = random.Random(seed)
-    chosen = chance.sample(shapes[:-160], size // 2) + chance.sample(particular, min(size // 2, len(particular)))
+    chosen = chance.sample(shapes[:-160], size // 2) + chance.sample(
+        particular, min(size // 2, len(particular))
+    )
     chance.shuffle(chosen)
     return chosen
 

@@ -46,8 +46,10 @@ def _containers() -> Iterator[tuple[str, bytes]]:
         yield f"a list of {count} nils", struct.pack(">BI", 0xDD, count) + b"\xc0" * count
         yield f"a list of {count} lists", struct.pack(">BI", 0xDD, count) + b"\x90" * count
         yield f"a list of {count} keys", struct.pack(">BI", 0xDD, count) + b"\xc4\x01k" * count
-        yield f"a map of {count}", struct.pack(">BI", 0xDF, count) + b"".join(
-            struct.pack(">BI", 0xCE, number) + b"\xc0" for number in range(count)
+        yield (
+            f"a map of {count}",
+            struct.pack(">BI", 0xDF, count)
+            + b"".join(struct.pack(">BI", 0xCE, number) + b"\xc0" for number in range(count)),
         )
     yield "a list of numbers", pack([1, 2, 3])
     yield "a list of texts", pack(["GET", "k"])

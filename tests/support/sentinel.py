@@ -53,6 +53,11 @@ class Sentinel:
             wrong += self._asked("get", key, right=(value,))
         return wrong
 
+    def restore(self) -> None:
+        """Write the values again that others have removed."""
+        for key, value in self._values.items():
+            self._client.call("set", key, value)
+
     def _echo(self) -> list[str]:
         nonce = f"nonce {next(self._nonces)} of {id(self):x}".encode()
         return self._asked("custom_command", [b"ECHO", nonce], right=(nonce,))

@@ -254,7 +254,9 @@ def _arguments(key: str) -> Iterator[tuple[str, ...]]:
 
 
 def _pairs(reply: Any) -> list[tuple[Any, Any]]:
-    items = list(reply.items()) if isinstance(reply, dict) else list(zip(reply[::2], reply[1::2], strict=True))
+    items = (
+        list(reply.items()) if isinstance(reply, dict) else list(zip(reply[::2], reply[1::2], strict=True))
+    )
     return [(_bytes(name), value) for name, value in items]
 
 
