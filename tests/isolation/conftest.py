@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,12 +140,3 @@ def other_users() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-
-
-@pytest.fixture
-def open_place() -> Iterator[Path]:
-    """A directory that everybody may pass through: pytest's own are closed to other users."""
-    path = Path(tempfile.mkdtemp(prefix="glidecached-isolation-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)

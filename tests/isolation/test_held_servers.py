@@ -159,11 +159,12 @@ def test_i4_a_pause_of_all_shifts_no_reply(place: Place) -> None:
 
 
 @pytest.mark.parametrize("by", ["script", "function", "eval"])
-def test_i5_a_script_that_runs_for_too_long_can_be_killed(place: Place, kind: str, by: str) -> None:
+def test_i5_a_script_that_runs_for_too_long_can_be_killed(place: Place, by: str) -> None:
+    kind = "asyncio" if by == "script" else "blocking"
     runner, other, killer = (place.client(each) for each in (kind, "blocking", kind))
     busy = start_busy(runner, by)
     with busy:
-        assert_busy(place, other)
+        assert_busy(other)
         began = time.monotonic()
         while busy.is_alive() and time.monotonic() - began < AT_ONCE_S:
             with contextlib.suppress(RequestError):  # some server has nothing to kill: it is in another
@@ -186,7 +187,7 @@ def start_busy(client: AnyClient, by: str) -> Background:
     return Background(client, "invoke_script", script, ["k"])
 
 
-def assert_busy(place: Place, other: AnyClient) -> None:
+def assert_busy(other: AnyClient) -> None:
     """Others get the server's own word: not a time-out behind the script."""
 
     def busy() -> bool:
@@ -197,7 +198,6 @@ def assert_busy(place: Place, other: AnyClient) -> None:
             return True
         return False
 
-    del place
     began = time.monotonic()
     wait_until(busy, "the server says BUSY")
     assert time.monotonic() - began < AT_ONCE_S

@@ -148,7 +148,7 @@ def test_i8_every_part_of_every_operation_may_be_anything(
     with Watchman(Sentinel(connect("blocking")), reads_only=True) as watchman:
         count = len(parts_of(attacker, operation))
         for place in range(count + 1):  # one behind the last, too
-            chosen = names if LONG or place >= 4 else chance.sample(names, 12)
+            chosen = names if LONG else chance.sample(names, 60 if place >= 4 else 8)
             for name in chosen:
                 parts = parts_of(attacker, operation)
                 parts[place : place + 1] = [VALUES[name]]
@@ -164,7 +164,7 @@ def test_i8_every_key_of_attach_may_be_anything(attacker: Attacker, connect: Con
     with Watchman(Sentinel(connect("blocking")), reads_only=True) as watchman:
         for place, keys in (("spec", SPEC_KEYS), ("cache", CACHE_KEYS), ("settings", SETTINGS_KEYS)):
             for key in keys:
-                for name in names if LONG else chance.sample(names, 25):
+                for name in names if LONG else chance.sample(names, 15):
                     attacker.try_body(f"{place}.{key}: {name}", _attach(attacker, place, key, VALUES[name]))
     judged(attacker, watchman, daemon)
 
