@@ -72,7 +72,7 @@ def end_by_cancel(client: AnyClient, command: list[str], waits: Callable[[], boo
 
     async def cancel() -> None:
         call = asyncio.ensure_future(client.client.custom_command(command))
-        while not waits():
+        while not waits():  # noqa: ASYNC110 - the server is asked
             await asyncio.sleep(_POLL_S)
         call.cancel()
         with contextlib.suppress(asyncio.CancelledError):

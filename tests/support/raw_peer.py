@@ -34,16 +34,22 @@ class RawPeer:
     def __init__(self, runtime_dir: Path | str, *, opening: bytes = OPENING, greets: bool = True) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(PATIENCE_S)
-        self._socket.connect(os.path.join(runtime_dir, "glidecached.sock"))  # noqa: PTH118 - either kind
         self._stream = Stream(b"DEALER", 1 << 30)
         self._ids = itertools.count(1)
         self.instance_id = 0
         self.session_id = 0
-        if opening:
-            self._socket.sendall(opening)
-        if greets:
-            answer = self.result(protocol.HELLO, protocol.PROTOCOL_VERSION, "raw")
-            self.instance_id = answer["instance_id"]
+        self.pool: dict[str, Any] = {}
+        """Where the files of its last session's pool are."""
+        try:
+            self._socket.connect(os.path.join(runtime_dir, "glidecached.sock"))  # noqa: PTH118 - either kind
+            if opening:
+                self._socket.sendall(opening)
+            if greets:
+                answer = self.result(protocol.HELLO, protocol.PROTOCOL_VERSION, "raw")
+                self.instance_id = answer["instance_id"]
+        except BaseException:
+            self._socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +121,8 @@ class RawPeer:
         """Open a session, of the `default` upstream or of a server of one's own."""
         if port is not None:
             spec["addresses"] = [["127.0.0.1", port]]
-        self.session_id = self.result(protocol.ATTACH, {"mode": "standalone", **spec})["session_id"]
+        session = self.result(protocol.ATTACH, {"mode": "standalone", **spec})
+        self.session_id, self.pool = session["session_id"], session["pool"] or {}
 
     def lives(self, timeout_s: float = PATIENCE_S) -> bool:
         """Whether the daemon answers a ping here; False when it has closed the connection. Else raises."""
