@@ -148,7 +148,7 @@ class CallersDie(Fault):
 
     def end(self, stage: Stage) -> None:
         stage.jobs.die()
-        stage.jobs.push(self.jobs)
+        stage.afterwards.append(lambda: stage.jobs.push(self.jobs))
 
 
 class HostileMembers(Fault):
@@ -177,7 +177,7 @@ class FilesVanish(Fault):
                 (stage.daemon.pool_dir / name).unlink(missing_ok=True)
 
     def end(self, stage: Stage) -> None:
-        stage.wait_until_attachable()
+        stage.afterwards.append(stage.wait_until_attachable)
 
 
 class PoolsVanish(FilesVanish):

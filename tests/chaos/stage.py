@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from chaos.hostile import REFUSED, Jobs, Member
 from chaos.journal import Account, audit_counter, audit_list, outcomes_of
@@ -22,7 +22,10 @@ from glidecache import EvictionPolicy
 from support.daemon import SHARED_MEMORY, Daemon
 from support.raw_peer import RawPeer
 from support.waiting import wait_until
-from support.wire import WireClient
+from support.wire import WireClient, answers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CALL_ALLOWANCE_S = 10.0
 """What a loaded machine may add to a call's time-outs before the call counts as hanging; the report has the longest."""
@@ -121,6 +124,8 @@ class Stage:
         ends.callback(self.team.discard)
         self.jobs = Jobs(self.daemon.runtime_dir, self.server.port)
         ends.callback(self.jobs.die)
+        self.afterwards: list[Callable[[], object]] = []
+        """What faults leave to be done, or looked at, when server and daemon are both there again."""
         self._hostile: list[Member] = []
         ends.callback(self.turn_hostile_out)
         if setting.writes_per_second:
@@ -166,6 +171,7 @@ class Stage:
 
         How long each worker took from then to its first one, in seconds.
         """
+        wait_until(lambda: answers(self.daemon.runtime_dir), "the daemon answers", HEALED_S)
         with WireClient(self.daemon.runtime_dir) as wire:
             instance = wire.hello()["instance_id"]
         first_ns: dict[tuple[str, int], int] = {}
@@ -191,6 +197,8 @@ class Stage:
             report = "\n".join(f"{worker.name}:\n{worker.log_text()[-2_000:]}" for worker in away)
             message = f"not back within {RECOVERY_S:g} s: {report}"
             raise AssertionError(message) from None
+        while self.afterwards:
+            self.afterwards.pop()()
         return [
             (min(ns for (name, _), ns in first_ns.items() if name == worker.name) - since_ns) / _NS
             for worker in self.team.at_work
