@@ -6,12 +6,16 @@ import threading
 import time
 
 from glidecache.channel import Channel, reply_deadline_ns
+from glidecache.errors import ClosingError
 from glidecache.link import READABLE, WRITABLE, forks
 from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
+from glidecache_shared.turns import InTurn, run_blocking
+
+__all__ = ["BlockingChannel", "ThreadChannels", "run_blocking"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any, TypeVar
 
     from glidecache.link import Link
@@ -25,33 +29,37 @@ _LONGEST_WAIT_MS = 50
 """A signal handler's call may take the reply that is waited for, and with it the sign that it came: look again."""
 
 
-def run_blocking(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that does not suspend, or its exception."""
-    try:
-        coroutine.send(None)
-    except StopIteration as finished:
-        return finished.value  # type: ignore[no-any-return]
-    coroutine.close()
-    message = "a coroutine of the blocking client suspended"
-    raise RuntimeError(message)
+class _Closing:
+    """Whether a client was closed: other threads look when they wait."""
+
+    __slots__ = ("closed",)
+
+    def __init__(self) -> None:
+        self.closed = False
 
 
 class BlockingChannel(Channel):
     """One thread's channel. A call inside a call, from a signal handler or a finaliser, is safe."""
 
-    __slots__ = ("_lock", "_open_ids", "_replies", "busy")
+    __slots__ = ("_closing", "_lock", "_open_ids", "_replies", "busy")
 
-    def __init__(self, runtime_dir: str, made_after_forks: int, lock: threading.RLock) -> None:
+    def __init__(
+        self, runtime_dir: str, made_after_forks: int, lock: threading.RLock, closing: _Closing
+    ) -> None:
         super().__init__(runtime_dir, made_after_forks)
         self._lock = lock
+        self._closing = closing
         self._open_ids: set[int] = set()
         self._replies: dict[int, tuple[int, Any]] = {}
         self.busy = False
         """Whether a call is at work on the link, which a call inside it must leave alone."""
 
-    def turn(self, deadline_ns: int) -> _ThreadTurn:
-        """The right to attach, among the client's threads."""
-        return _ThreadTurn(self._lock, deadline_ns)
+    def in_turn(
+        self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
+    ) -> InTurn[Result]:
+        """Connect or attach while no other thread of the client does. A signal handler's call may do so inside."""
+        late = NoDaemonError("glidecached does not answer: another thread's call is still waiting for it")
+        return InTurn(self._lock, deadline_ns, late, function, *arguments)
 
     async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
         while not link.is_up:
@@ -66,13 +74,18 @@ class BlockingChannel(Channel):
     async def _pause(self, nanoseconds: int) -> None:
         time.sleep(nanoseconds / 1e9)  # noqa: ASYNC251 - blocking is what this channel is for
 
-    async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
-        # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
-        self._open_ids.add(request_id)
-        self.busy = True
+    async def request(
+        self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
+    ) -> tuple[int, Any]:
+        """Send one request and wait for its reply."""
+        link, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
         try:
+            # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
+            self._open_ids.add(request_id)
+            self.busy = True
             self._send(link, frame)
-            until_ns = reply_deadline_ns(deadline_ns)
+            self.left_ns = time.monotonic_ns()
+            until_ns = reply_deadline_ns(deadline_ns, self.left_ns)
             while request_id not in self._replies:
                 if not link.has_arrived and not link.ended:
                     self._wait(link, until_ns)
@@ -83,6 +96,7 @@ class BlockingChannel(Channel):
             raise
         except BaseException:
             # Interrupted, between any two steps: what was half sent or half read must not become part of a message.
+            # The daemon ends what is open on a connection that closes, so there is nothing to cancel (isolation, I1).
             self._let_go(link)
             raise
         finally:
@@ -98,12 +112,17 @@ class BlockingChannel(Channel):
             raise
 
     def _wait(self, link: Link, until_ns: int) -> None:
-        """Wait for a while, leaving the link to calls inside this one. Raises `NoReplyError` when the time is over."""
+        """Wait for a while, leaving the link to calls inside this one. Raises `NoReplyError` when the time is over.
+
+        A reply that has arrived by then counts, however late this thread was given the processor (contract C28).
+        """
         remaining_ns = until_ns - time.monotonic_ns()
-        if remaining_ns <= 0:
-            raise NoReplyError
+        if self._closing.closed:
+            message = "the client was closed"
+            raise ClosingError(message)
         self.busy = False
-        link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
+        if not link.wait(max(0.0, min(remaining_ns / _MS, _LONGEST_WAIT_MS))) and remaining_ns <= 0:
+            raise NoReplyError
         self.busy = True
         if link.unsent:
             link.flush()
@@ -136,6 +155,7 @@ class ThreadChannels:
         self._runtime_dir = settings.runtime_dir
         self._of_thread = threading.local()
         self._locks: dict[int, threading.RLock] = {}
+        self._closing = _Closing()
 
     def current(self) -> BlockingChannel:
         """The calling thread's channel; one for this call alone, if it comes inside another that is at work on it."""
@@ -144,7 +164,7 @@ class ThreadChannels:
             return channel
         # A lock of this process: one that was held during a fork stays so in the child.
         lock = self._locks.setdefault(forks(), threading.RLock())
-        new = BlockingChannel(self._runtime_dir, forks(), lock)
+        new = BlockingChannel(self._runtime_dir, forks(), lock, self._closing)
         if channel is None:
             self._of_thread.channel = new
         return new
@@ -155,25 +175,11 @@ class ThreadChannels:
         return channel if channel is not None and channel.forks == forks() else None
 
     def close(self) -> None:
-        """Close the calling thread's channel; others go with their thread, or with the client object."""
+        """Close the calling thread's channel, and have calls of other threads fail.
+
+        Their sockets close with their threads, or with the client object.
+        """
+        self._closing.closed = True
         channel = self.existing()
         if channel is not None:
             channel.drop()
-
-
-class _ThreadTurn:
-    """A lock with a deadline, in the form that coroutines use. A signal handler's call may take it again."""
-
-    __slots__ = ("_deadline_ns", "_lock")
-
-    def __init__(self, lock: threading.RLock, deadline_ns: int) -> None:
-        self._lock = lock
-        self._deadline_ns = deadline_ns
-
-    async def __aenter__(self) -> None:
-        if not self._lock.acquire(timeout=max(0.0, (self._deadline_ns - time.monotonic_ns()) / 1e9)):
-            message = "glidecached does not answer: another thread's call is still waiting for it"
-            raise NoDaemonError(message)
-
-    async def __aexit__(self, *_exception: object) -> None:
-        self._lock.release()

@@ -15,7 +15,7 @@ from glidecache_shared import protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any, Literal
 
     from glidecache.channel import Channels
@@ -31,7 +31,7 @@ class Watching:
         self._session = session
         self._channels = channels
 
-    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+    async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Watch keys, besides those watched already. After an error nothing is watched."""
         encoded = encode_each(keys, "keys")
         if not encoded:
@@ -53,6 +53,8 @@ class Watching:
         except BaseException:
             if channel.watch == number:
                 channel.watch = 0
+                # The daemon may have begun it: what is cancelled here must not keep a connection there.
+                self._session.post(protocol.UNWATCH, (number,))
             raise
         return to_status(reply)
 

@@ -15,6 +15,7 @@ from glidecached.front.request cimport Request
 
 from glidecache_shared import protocol
 from glidecache_shared.zmtp import TooLongError, ZmtpError
+from glidecached.front.cancellations import Cancellations
 from glidecached.front.shown import shown
 
 cdef extern from "Python.h":
@@ -64,6 +65,7 @@ cdef class Front:
         self.max_message_bytes = max_message_bytes
         self.operations = {}
         self.open = OpenRequests(max_requests_per_peer)
+        self.cancellations = Cancellations(deadlines, self.open)
         self.refused = collections.Counter()
 
     def limit_requests(self, Py_ssize_t max_requests_per_peer):
@@ -115,6 +117,7 @@ cdef class Front:
             return self.refuse_unreadable("not [op, request_id, instance_id, deadline_ns, …]")
         refusal = self.check(message, now_ns)
         request = Request(self, identity, peer, request_id, positive(message[3]))
+        request.frame_bytes = len(frame)
         if refusal is not None:
             return self.refuse(request, refusal[0], refusal[1])
         if not self.open.enter(identity):

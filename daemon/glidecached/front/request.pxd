@@ -1,17 +1,26 @@
 from libc.stdint cimport int64_t
 
+from glidecached.order cimport CommandOrder
+
 
 cdef class Request:
     cdef object front
     cdef readonly bytes identity
     cdef public object peer
+    cdef public object session
     cdef readonly int64_t request_id
     cdef readonly int64_t deadline_ns
     cdef readonly bint finished
     cdef public set slot
     cdef public tuple expiry
+    cdef public Py_ssize_t frame_bytes
+    # Whose order it is a part of, while it is on its way upstream.
+    cdef readonly CommandOrder order
 
+    cpdef int take_place(self, CommandOrder order) except -1
     cpdef int reply(self, object value) except -1
     cpdef int fail(self, int code, str message) except -1
     cpdef int expire(self) except -1
+    cpdef int cancel(self) except -1
+    cdef int leave(self) except -1
     cdef int finish(self, bytes message, bytes rest=*) except -1

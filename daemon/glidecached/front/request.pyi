@@ -3,6 +3,8 @@
 from typing import Any, Protocol
 
 from glidecached.front.peers import Peer
+from glidecached.order import CommandOrder
+from glidecached.session import Session
 
 class Answering(Protocol):
     """Where answers go."""
@@ -14,11 +16,15 @@ class Answering(Protocol):
         """The request has had its answer."""
 
 class Request:
-    """An accepted request. The first of `reply`, `fail` and `expire` answers it, the others then do nothing."""
+    """An accepted request. The first of `reply`, `fail`, `expire` and `cancel` ends it; the others then do nothing."""
 
     peer: Peer
+    session: Session | None
+    """Which session it names, once its operation has looked for it."""
     slot: set[Any] | None
     """What it stands in until it is answered."""
+    frame_bytes: int
+    """How long its message was."""
     expiry: tuple[int, str]
     """The code and the message of the error when its deadline passes."""
 
@@ -33,11 +39,21 @@ class Request:
     def deadline_ns(self) -> int: ...
     @property
     def finished(self) -> bool: ...
+    @property
+    def order(self) -> CommandOrder | None:
+        """The order that it is a part of, once it is on its way upstream."""
+
+    def take_place(self, order: CommandOrder) -> None:
+        """Become a part of its client's order, until it ends."""
+
     def reply(self, value: Any) -> None:
         """Answer with the server's reply or a result; a `ReplyError` is the server's refusal."""
 
     def fail(self, code: int, message: str) -> None:
         """Answer with one of the protocol's errors."""
+
+    def cancel(self) -> None:
+        """End without an answer: its caller no longer waits for one."""
 
     def expire(self) -> None:
         """The deadline has passed without an answer: fail with `expiry`, a code and a message."""

@@ -6,6 +6,8 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from glidecache_shared.packing cimport pack_reply
 
+from glidecached.order cimport CommandOrder
+
 from glidecache_shared.protocol import (
     ERROR_REQUEST,
     ERROR_TIMEOUT,
@@ -33,6 +35,11 @@ cdef class Request:
         self.deadline_ns = deadline_ns
         self.expiry = NO_REPLY
 
+    cpdef int take_place(self, CommandOrder order) except -1:
+        order.enter()
+        self.order = order
+        return 0
+
     cpdef int reply(self, object value) except -1:
         if self.finished:
             return 0
@@ -58,10 +65,24 @@ cdef class Request:
     cpdef int expire(self) except -1:
         return self.fail(self.expiry[0], self.expiry[1])
 
-    cdef int finish(self, bytes message, bytes rest=None) except -1:
+    cpdef int cancel(self) except -1:
+        if self.finished:
+            return 0
+        self.leave()
+        self.front.finished(self)
+        return 0
+
+    cdef int leave(self) except -1:
+        """It is over: nothing waits for its deadline, or for its turn, any more."""
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)
+        if self.order is not None:
+            self.order.leave()
+        return 0
+
+    cdef int finish(self, bytes message, bytes rest=None) except -1:
+        self.leave()
         if rest is None:
             self.front.answer(self.identity, message)
         else:

@@ -89,6 +89,8 @@ cdef class Traffic:
             waiting.pop(connection.identity, None)
         self._poller.unregister(connection.descriptor)
         connection.close()
+        if self.peer_ended is not None:
+            self.peer_ended(connection.identity)
         return 0
 
     def _listen_no_more(self):

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import (
+    ERROR_BUSY,
     ERROR_CLOSING,
     ERROR_CONFIGURATION,
     ERROR_FORBIDDEN,
@@ -17,10 +18,11 @@ from glidecached.front.shown import shown
 from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
 from glidecached.pools.origin import OPEN, Admission
-from glidecached.pools.stock import CacheRefusedError
+from glidecached.pools.stock import CacheBusyError, CacheRefusedError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.directory import TooManyUpstreamsError
+from glidecached.upstream.lane import PROBE
 from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.tls import TlsMaterialError, check
 
@@ -63,13 +65,16 @@ class AttachOperations:
         pools: PoolRegistry,
         sessions: Sessions,
         next_number: Callable[[], int],
+        detached: Callable[[Session, Request], object] | None = None,
     ) -> None:
+        """`detached` is told which session ended, and by which request."""
         self._loop = loop
         self._next_number = next_number
         self.config = config
         self._upstreams = upstreams
         self._pools = pools
         self._sessions = sessions
+        self._detached = detached
 
     def attach(self, request: Request, body: list[Any]) -> None:
         """ATTACH: check the upstream once, unless the client connects lazily, join the pool, and open the session."""
@@ -111,10 +116,14 @@ class AttachOperations:
             finish()
 
     def detach(self, request: Request, body: list[Any]) -> None:
-        """DETACH: forget the session."""
+        """DETACH: forget the session; what its process still has open in it fails."""
         need_fields(body, "session_id")
         need(body[0], int, "session_id")
-        self._sessions.close(body[0], request.peer.uid)
+        session = self._sessions.known(body[0], request.peer.uid)
+        if session is not None:
+            self._sessions.close(body[0], request.peer.uid)
+            if self._detached is not None:
+                self._detached(session, request)
         request.reply(None)
 
     def _find_named(self, spec: AttachSpec) -> NamedUpstream | None:
@@ -154,7 +163,10 @@ class AttachOperations:
             return
         awaits_proof = spec.has_cache and named is None and not upstream.proved
         try:
-            pool = None if awaits_proof else self._join(spec, named, upstream.target)
+            pool = None if awaits_proof else self._join(request, spec, named, upstream.target)
+        except CacheBusyError as error:
+            request.fail(ERROR_BUSY, str(error))
+            return
         except CacheRefusedError as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return
@@ -210,12 +222,16 @@ class AttachOperations:
             session.floor = self._next_number() if floor is None else floor
         return session
 
-    def _join(self, spec: AttachSpec, named: NamedUpstream | None, target: Target) -> Pool | None:
+    def _join(
+        self, request: Request, spec: AttachSpec, named: NamedUpstream | None, target: Target
+    ) -> Pool | None:
         if spec.configured_cache is not None:
             return self._pools.join_configured(spec.configured_cache, target.identity)
         if spec.pool_key is not None and spec.pool_settings is not None:
             admission = OPEN if named is None else Admission(upstream=named.name, access=named.access)
-            return self._pools.join(spec.pool_key, target.identity, spec.pool_settings, admission)
+            return self._pools.join(
+                spec.pool_key, target.identity, spec.pool_settings, admission, request.peer
+            )
         return None
 
 
@@ -228,6 +244,7 @@ class _CheckCall(SingleCall):
         super().__init__(_PING, request.deadline_ns, repeatable=True)
         self._request = request
         self._finish = finish
+        self.lane = PROBE
         # Of a cluster, one node that answers is enough.
         self.route = Spread.RANDOM
 

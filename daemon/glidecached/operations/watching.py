@@ -6,7 +6,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.commands import refusal
+from glidecache_shared.command_table import survey
 from glidecache_shared.protocol import (
     ERROR_BUSY,
     ERROR_CONNECTION,
@@ -43,6 +43,12 @@ class WatchOperations:
         self._loop = loop
         self._sessions = sessions
         self._next_number = next_number
+        self._of_peer: dict[bytes, set[Watch]] = {}
+
+    def peer_ended(self, identity: bytes) -> None:
+        """End the watches that were named last over a connection which has ended."""
+        for watch in list(self._of_peer.get(identity, ())):
+            watch.end()
 
     def watch(self, request: Request, body: list[Any]) -> None:
         """WATCH: begin a watch, or add keys to one that stands."""
@@ -62,7 +68,7 @@ class WatchOperations:
         if begins:
             if watch is not None:
                 watch.end()
-            watch = Watch(self._loop, session, number, request.peer.pid)
+            watch = Watch(self._loop, session, number, self._ended)
             exhausted = watch.begin(keys)
             if exhausted is not None:
                 request.fail(ERROR_BUSY, exhausted)
@@ -70,6 +76,7 @@ class WatchOperations:
         elif watch is None:
             request.fail(ERROR_CONNECTION, _GONE)
             return
+        self._belong(watch, request.identity)
         advance = functools.partial(self._advance, session)
         watch.submit(_WatchCall(request, watch, [b"WATCH", *keys], settled=advance))
 
@@ -83,7 +90,7 @@ class WatchOperations:
             return
         watch = session.watches.get(number)
         if watch is None:
-            request.reply(b"OK")
+            request.reply("OK")
         else:
             watch.submit_last(CommandCall(request, [b"UNWATCH"], repeatable=False))
 
@@ -102,12 +109,11 @@ class WatchOperations:
         if watch is None:
             request.fail(ERROR_CONNECTION, _GONE)
             return
-        for command in commands:
-            refused = refusal(command)
-            if refused is not None:
-                watch.end()
-                request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
-                return
+        _, _, refused = survey(commands, atomic=True)
+        if refused is not None:
+            watch.end()
+            request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
+            return
         self._advance(session)
         advance = functools.partial(self._advance, session)
         watch.submit_last(BatchRequestCall(request, commands, atomic=True, repeatable=False, settled=advance))
@@ -118,8 +124,22 @@ class WatchOperations:
         if session is None:
             request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
         else:
+            request.session = session
             session.processes.add(request.peer.pid)
         return session
+
+    def _belong(self, watch: Watch, identity: bytes) -> None:
+        """Tie the watch to the connection that names it: the latest one, where a thread has connected again."""
+        self._ended(watch)
+        watch.identity = identity
+        self._of_peer.setdefault(identity, set()).add(watch)
+
+    def _ended(self, watch: Watch) -> None:
+        watches = self._of_peer.get(watch.identity)
+        if watches is not None:
+            watches.discard(watch)
+            if not watches:
+                del self._of_peer[watch.identity]
 
     def _advance(self, session: Session) -> None:
         session.floor = self._next_number()

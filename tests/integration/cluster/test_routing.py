@@ -259,11 +259,6 @@ def test_watched_keys_are_watched_where_they_are(connect: Connector, cluster: Cl
         assert cluster.owner(key).admin.get(key) == b"v2"
 
 
-def test_keys_of_several_slots_cannot_be_watched(connect: Connector, cluster: Cluster) -> None:
-    with pytest.raises(RequestError, match="CROSSSLOT"):
-        connect().call("watch", cluster.keys_of_each())
-
-
 def test_statistics_show_the_cluster(connect: Connector, daemon: Daemon, wire: WireClient) -> None:
     connect().get("k")
     wire.hello()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 FAR_NS = 2**62
 MEBIBYTE = 2**20
-SET_REPLY = b"~1\r\n$6\r\nmember\r\n"
 
 
 class Outcome:
@@ -64,6 +62,12 @@ class Wire:
         self.drained = 0
         self.tally = Tally()
         self.connection = Connection(self.loop, channel, self, self.tally)
+
+    def error_replied(self, text: str) -> None:
+        """`connection.Owner`."""
+
+    def reply_is_long(self) -> None:
+        """`connection.Owner`."""
 
     def connection_drained(self) -> None:
         self.drained += 1
@@ -124,7 +128,7 @@ def test_a_batch_takes_all_its_replies(wire: Wire) -> None:
     wire.send(batch, after)
     wire.reply(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:2\r\n+PONG\r\n", lambda: after.result)
     assert batch.result == ("reply", [1, 2])
-    assert after.result == ("reply", b"PONG")
+    assert after.result == ("reply", "PONG")
 
 
 def test_overdue_calls_are_not_sent(wire: Wire) -> None:
@@ -156,7 +160,7 @@ def test_sets_maps_and_numbers_of_resp3(wire: Wire) -> None:
     call = Single(b"A")
     wire.send(call)
     wire.reply(b"*5\r\n~1\r\n+a\r\n%1\r\n+k\r\n:1\r\n,1.5\r\n#t\r\n_\r\n", lambda: call.result)
-    assert call.result == ("reply", [{b"a"}, {b"k": 1}, 1.5, True, None])
+    assert call.result == ("reply", [{"a"}, {"k": 1}, 1.5, True, None])
 
 
 def test_an_end_of_the_stream_is_told_once_and_leaves_the_calls(wire: Wire) -> None:
@@ -172,7 +176,7 @@ def test_an_end_of_the_stream_is_told_once_and_leaves_the_calls(wire: Wire) -> N
     assert len(wire.lost) == 1
 
 
-@pytest.mark.parametrize("spoilt", [b"?what\r\n", b"~1\r\n*1\r\n:1\r\n"], ids=["no RESP", "a set of arrays"])
+@pytest.mark.parametrize("spoilt", [b"?what\r\n", b"*1\r\n>0\r\n"], ids=["no RESP", "a push in a reply"])
 def test_an_unreadable_reply_ends_the_connection_and_blames_its_own_call(wire: Wire, spoilt: bytes) -> None:
     culprit, innocent = Single(b"A"), Single(b"B")
     wire.send(culprit, innocent)
@@ -196,7 +200,7 @@ def test_a_call_that_fails_to_take_its_reply_disturbs_nobody(
     after = Single(b"B")
     wire.send(Broken(b"A"), after)
     wire.reply(b"+x\r\n+y\r\n", lambda: after.result)
-    assert after.result == ("reply", b"y")
+    assert after.result == ("reply", "y")
     assert "could not be handed on" in caplog.text
 
 
@@ -232,13 +236,3 @@ def test_a_call_that_its_reply_sends_elsewhere_is_timed_up_to_here(wire: Wire) -
     latency = wire.tally.stats()["latency"]
     assert sum(latency["counts"]) == 1
     assert latency["sum_us"] >= 0
-
-
-def test_the_parser_keeps_nothing_of_a_set(wire: Wire) -> None:
-    call = Single(b"SMEMBERS", b"k")
-    wire.send(call)
-    wire.reply(SET_REPLY, lambda: call.result)
-    (member,) = call.result[1]
-    call.result = None
-    (other,) = {bytes(bytearray(6))}
-    assert sys.getrefcount(member) == sys.getrefcount(other)

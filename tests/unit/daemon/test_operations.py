@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,33 +9,17 @@ import pytest
 from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, ReplyError
 from glidecached.front.front import MalformedError
-from glidecached.operations.data import DataOperations
 from glidecached.pools.origin import PoolKey
 from glidecached.pools.settings import PoolSettings
-from glidecached.session import Session, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from glidecached.operations.data import DataOperations
     from glidecached.pools.registry import PoolRegistry
+    from glidecached.session import Session, Sessions
 
 UID = 1000
-
-
-@pytest.fixture
-def sessions(loop: Any) -> Sessions:
-    return Sessions(loop, max_sessions=100, idle_seconds=60)
-
-
-@pytest.fixture
-def operations(sessions: Sessions) -> DataOperations:
-    return DataOperations(sessions, itertools.count(100).__next__)
-
-
-@pytest.fixture
-def bare(sessions: Sessions, upstream: Any) -> Session:
-    """A session without a pool."""
-    return sessions.open(UID, upstream, None, awaits_proof=False)
 
 
 @pytest.fixture
@@ -67,7 +50,7 @@ def test_the_servers_error_is_the_answer(
 ) -> None:
     request = requests()
     operations.command(request, [bare.session_id, [b"NOSUCH"]])
-    upstream.calls[0].succeed(ReplyError("ERR unknown command"))
+    upstream.blocking[0].succeed(ReplyError("ERR unknown command"))
     assert requests.error(request) == (ERROR_REQUEST, "ERR unknown command")
 
 

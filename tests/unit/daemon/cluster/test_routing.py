@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from glidecache_shared.command_table import find_keys
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.cluster import combine
-from glidecached.upstream.cluster.keys import find_keys
 from glidecached.upstream.cluster.route import SlotRoute, Spread
 from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
 from glidecached.upstream.cluster.slots import key_slot
