@@ -23,17 +23,19 @@ if TYPE_CHECKING:
     StartWorker = Callable[..., Worker]
 
 DESCRIPTORS = 400
+MAX_POOLS = 40
+MAX_SESSIONS = 400
 MOST = {
     "connections": 500,
     "greeted": 500,
-    "sessions": 12_000,
-    "upstreams": 400,
-    "named_pools": 400,
-    "unnamed_pools": 400,
+    "sessions": 1_000,
+    "upstreams": 100,
+    "named_pools": 100,
+    "unnamed_pools": 100,
     "blocking_calls": 100,
     "watches": 100,
     "unfinished_bytes": 60,
-    "queued_bytes": 30,
+    "queued_bytes": 20,
 }
 """More of each than the daemon has, so that it must refuse."""
 NEVER_REFUSED = {"unfinished_bytes", "queued_bytes", "sessions"}
@@ -53,7 +55,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def start_daemon_of_owner(directory: Path, server: ValkeyServer) -> SharedDaemon:
     """One that may open few descriptors."""
     tables = {
-        "daemon": {"log_level": "info"},
+        "daemon": {"log_level": "info", "max_pools": MAX_POOLS, "max_sessions": MAX_SESSIONS},
         "upstreams": {"default": {"addresses": [f"{HOST}:{server.port}"]}},
     }
     made = SharedDaemon(directory, tables, descriptors=DESCRIPTORS)
