@@ -33,8 +33,6 @@ _MS = 1_000_000
 _PROMPT_NS = _MS
 """What leaves within this time keeps the deadline that it was given."""
 
-_CANCEL_PATIENCE_NS = 10_000 * _MS
-
 
 class AsyncChannel(Channel):
     """One event loop's channel. For that loop's thread."""
@@ -88,7 +86,8 @@ class AsyncChannel(Channel):
     async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
         if link.is_up:
             return True
-        up = self._up = self._loop.create_future()
+        up: asyncio.Future[bool] = self._loop.create_future()
+        self._up = up
         alarm = Alarm(
             self._loop,
             lambda: self.extended(deadline_ns),
@@ -169,17 +168,10 @@ class AsyncChannel(Channel):
             return
         self.post(protocol.CANCEL, self.hello.instance_id, (request_id,))
 
-    def post(self, operation: int, instance_id: int, body: Sequence[Any]) -> None:
-        """Send a request of which no answer is waited for. Best effort."""
-        with suppress(NotSentError, OSError, RuntimeError):
-            deadline_ns = time.monotonic_ns() + _CANCEL_PATIENCE_NS
-            link, _, frame = self._pack(operation, instance_id, deadline_ns, body)
-            self._send(link, frame)
-
-    def _send(self, link: Link, *frames: bytes) -> None:
+    def _send(self, link: Link, frame: bytes, *frames: bytes) -> None:
         """Hand over; what the kernel has no room for goes when it has. Raises `NotSentError`."""
         try:
-            link.send(*frames)
+            link.send(frame, *frames)
         except NotSentError:
             self._lose(link)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -54,6 +55,17 @@ class BlockingChannel(Channel):
         self.busy = False
         """Whether a call is at work on the link, which a call inside it must leave alone."""
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a call is at work on the link just now: the caller's own, further up its stack.
+
+        An exception from outside may have kept a call from leaving: then the link is dropped, with what was on it.
+        """
+        if self.busy and not self._is_in_a_call():
+            self.drop()
+            self._forget_calls()
+        return self.busy
+
     def in_turn(
         self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
     ) -> InTurn[Result]:
@@ -79,6 +91,8 @@ class BlockingChannel(Channel):
     ) -> tuple[int, Any]:
         """Send one request and wait for its reply."""
         link, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
+        if (self._open_ids or self._replies) and not self._is_in_a_call():
+            self._forget_calls()
         try:
             # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
             self._open_ids.add(request_id)
@@ -103,6 +117,21 @@ class BlockingChannel(Channel):
             self.busy = False
             self._open_ids.discard(request_id)
             self._replies.pop(request_id, None)
+
+    def _is_in_a_call(self) -> bool:
+        """Whether a request of this channel is on the caller's stack, besides one that is just beginning."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code is BlockingChannel.request.__code__ and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back  # type: ignore[assignment]
+        return False
+
+    def _forget_calls(self) -> None:
+        """Forget the calls that an exception from outside has kept from leaving."""
+        self._open_ids.clear()
+        self._replies.clear()
+        self.busy = False
 
     def _send(self, link: Link, frame: bytes) -> None:
         try:
@@ -160,7 +189,7 @@ class ThreadChannels:
     def current(self) -> BlockingChannel:
         """The calling thread's channel; one for this call alone, if it comes inside another that is at work on it."""
         channel = self.existing()
-        if channel is not None and not channel.busy:
+        if channel is not None and not channel.is_at_work:
             return channel
         # A lock of this process: one that was held during a fork stays so in the child.
         lock = self._locks.setdefault(forks(), threading.RLock())

@@ -8,7 +8,7 @@ from glidecache_shared.pool.reader import CachedReads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
@@ -37,8 +37,10 @@ class BlockingClient(CachedReads, ClientObject):
         settings = need_settings(self, settings, awaited=False)
         from glidecache.blocking_channel import ThreadChannels
         from glidecache.calls import Calls
-        from glidecache.open_requests import OpenRequests
+        from glidecache.link import forks
+        from glidecache.open_requests import too_many
         from glidecache.session import Session
+        from glidecache_shared.turns import OpenRequests
 
         direct = None
         if settings.may_go_direct:
@@ -46,7 +48,7 @@ class BlockingClient(CachedReads, ClientObject):
 
             direct = BlockingDirect(settings)
         self._settings = settings
-        self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = OpenRequests(settings.inflight_requests).run
+        self._finish: Callable[..., Any] = OpenRequests(settings.inflight_requests, forks, too_many).run
         channels = ThreadChannels(settings)
         self._session: Session = Session(settings, channels, direct, self)
         self._calls: Calls = Calls(
@@ -56,8 +58,8 @@ class BlockingClient(CachedReads, ClientObject):
     def close(self, err_message: str | None = None) -> None:
         """End this client; others that share its cache are unaffected. Idempotent.
 
-        Calls that come later raise `ClosingError`, with `err_message` in their text. What other threads have begun is
-        answered; their sockets go with them.
+        Calls that come later raise `ClosingError`, with `err_message` in their text. So do those that other threads
+        have begun: what the server has not run yet is not run.
         """
         from glidecache.blocking_channel import run_blocking
 

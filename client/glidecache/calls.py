@@ -150,7 +150,7 @@ class Calls:
         # A server alone has no routes: there GLIDE runs a batch as if it had none.
         route: Route | None = getattr(options, "route", None) if self._is_cluster else None
         timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
-        watch = self._watching.take() if atomic else 0
+        watch = self._watching.number if atomic else 0
         if watch:
             # It runs where its keys are watched.
             replies = await self._watching.execute(watch, commands, timeout_ns)

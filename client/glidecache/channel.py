@@ -40,6 +40,7 @@ CLIENT_VERSION = "0.1.0"
 
 _MS = 1_000_000
 _RETRY_PAUSE_NS = 10 * _MS
+_POST_PATIENCE_NS = 10_000 * _MS
 OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """Errors that say what this process lacks, and nothing about the daemon."""
 
@@ -131,6 +132,12 @@ class Channel:
 
     def post(self, operation: int, instance_id: int, body: Sequence[Any]) -> None:
         """Send a request of which no answer is waited for. Best effort: never raises, never blocks."""
+        try:
+            deadline_ns = time.monotonic_ns() + _POST_PATIENCE_NS
+            link, _, frame = self._pack(operation, instance_id, deadline_ns, body)
+            self._send(link, frame)
+        except (NotSentError, OSError, RuntimeError):
+            pass  # without the connection the daemon knows that there is no caller
 
     def _pack(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
@@ -242,6 +249,10 @@ class Channel:
         raise NotImplementedError
 
     async def _pause(self, nanoseconds: int) -> None:
+        raise NotImplementedError
+
+    def _send(self, link: Link, frame: bytes) -> None:
+        """Hand a message over. Raises `NotSentError`, having dropped the link."""
         raise NotImplementedError
 
     def _release(self, link: Link) -> None:

@@ -122,12 +122,14 @@ class ReplyReader:
         kind, _, parts = self._open.pop()
         if kind in _SKIPPED:
             return _SKIP
+        if kind == ord("*"):
+            return parts
+        items = parts if kind == ord("~") else list(zip(parts[::2], parts[1::2], strict=True))
         try:
-            if kind in _MAPS:
-                return dict(zip(parts[::2], parts[1::2], strict=True))
-            return set(parts) if kind == ord("~") else parts
+            return set(items) if kind == ord("~") else dict(items)
         except TypeError:
-            return parts  # Python cannot hash one of them: a list, as in RESP2
+            # Python cannot hash one of them: a list of members, or of pairs, as the daemon returns it.
+            return items if kind == ord("~") else [list(item) for item in items]
 
 
 def _scalar(kind: int, line: bytes) -> Any:
@@ -135,8 +137,10 @@ def _scalar(kind: int, line: bytes) -> Any:
         return _text(line)
     if kind == ord("-"):
         return ReplyError(_text(line))
-    if kind in b":(":
+    if kind == ord(":"):
         return int(line)
+    if kind == ord("("):
+        return line  # its digits: scripts may call any text a big number
     if kind == ord(","):
         return float(line)
     if kind == ord("#") and line in (b"t", b"f"):

@@ -298,8 +298,8 @@ class GlideClient(BlockingClient, SyncStandaloneCommands):
 
         `raise_on_error`: the first error is raised; otherwise errors stand among the results.
         """
-        execution = self._calls.execute(batch, options, raise_on_error=raise_on_error)
-        return self._finish(execution)  # type: ignore[no-any-return]
+        execute = self._calls.execute
+        return self._finish(execute, batch, options, raise_on_error=raise_on_error)  # type: ignore[no-any-return]
 
 
 def __getattr__(name: str) -> object:

@@ -58,8 +58,8 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice; one that is
         there all the time comes at least once. `allow_non_covered_slots`: go on where slots have no node.
         """
-        step = self._calls.scan(cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)
-        return self._finish(step)  # type: ignore[no-any-return]
+        scan = self._calls.scan
+        return self._finish(scan, cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
     def unwatch(self, route: Route | None = None) -> Literal["OK"]:
         """Watch nothing any more (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
@@ -70,5 +70,5 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; as `GlideClient.exec`."""
-        execution = self._calls.execute(batch, options, raise_on_error=raise_on_error)
-        return self._finish(execution)  # type: ignore[no-any-return]
+        execute = self._calls.execute
+        return self._finish(execute, batch, options, raise_on_error=raise_on_error)  # type: ignore[no-any-return]

@@ -17,6 +17,8 @@ from glidecache_shared import protocol
 from glidecached.attached import AttachedProcesses
 from glidecached.counted import counted
 from glidecached.deadlines import Deadlines
+from glidecached.descriptors import plan_descriptors
+from glidecached.front.budget import Budget
 from glidecached.front.front import Front
 from glidecached.front.router import RouterSocket
 from glidecached.locks import DirectoryLockedError
@@ -24,8 +26,10 @@ from glidecached.loop import READABLE, Loop
 from glidecached.metrics.listener import MetricsListener
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
+from glidecached.operations.bounded import MOST_CACHES, bounded_upstreams
 from glidecached.operations.cancel import CancelOperation
 from glidecached.operations.data import DataOperations
+from glidecached.operations.dedicated import DedicatedShares
 from glidecached.operations.watching import WatchOperations
 from glidecached.pools.configured import configured_caches
 from glidecached.pools.directory import PoolDirectory, default_pool_dir
@@ -35,6 +39,7 @@ from glidecached.reload.reloading import Parts, Reloading
 from glidecached.service_manager.manager import ServiceManager
 from glidecached.service_manager.supervision import Supervision, allow_for_take_over
 from glidecached.session import Sessions
+from glidecached.turns import Turns
 from glidecached.upstream.directory import Upstreams
 from glidecached.version import version
 
@@ -91,6 +96,8 @@ class Server:
             )
             undo.callback(self._pool_directory.release)
             self._loop = Loop()
+            self._turns = Turns(self._loop)
+            self._descriptors = plan_descriptors()
             undo.callback(self._loop.close)
             self._socket = self._bind(directory.socket_path)
             undo.callback(self._socket.close)
@@ -140,6 +147,10 @@ class Server:
             max_message_bytes=settings.max_message_bytes,
             max_requests=settings.max_requests_per_client,
             defer=self._loop.defer,
+            call_later=self._loop.call_later,
+            budget=Budget(settings.max_client_memory_mb),
+            max_connections=settings.max_connections,
+            descriptor_bound=self._descriptors.connections,
         )
 
     def _assemble(self) -> None:
@@ -175,6 +186,8 @@ class Server:
             instance_id=self._instance_id,
             max_requests_per_peer=settings.max_requests_per_client,
             max_message_bytes=settings.max_message_bytes,
+            turns=self._turns,
+            knows_session=lambda session_id, uid: self._sessions.known(session_id, uid) is not None,
         )
         self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
         cancellations = self._front.cancellations
@@ -187,8 +200,9 @@ class Server:
             next_number,
             detached=cancellations.session_ended,
         )
-        data = DataOperations(self._sessions, next_number)
-        watching = WatchOperations(loop, self._sessions, next_number)
+        dedicated = DedicatedShares()
+        data = DataOperations(self._sessions, next_number, dedicated)
+        watching = WatchOperations(loop, self._sessions, next_number, dedicated)
 
         def peer_ended(identity: bytes) -> None:
             cancellations.peer_ended(identity)
@@ -246,6 +260,8 @@ class Server:
         }
 
     def _stats(self) -> dict[str, Any]:
+        upstreams, upstreams_left_out = bounded_upstreams(self._upstreams.stats())
+        caches_left_out = max(0, len(self._pools) - MOST_CACHES)
         return {
             "daemon": {
                 "version": version(),
@@ -254,13 +270,18 @@ class Server:
                 "pool_dir": str(self.pool_dir),
                 "uptime_seconds": (time.monotonic_ns() - self._started_ns) / 1e9,
                 "sessions": len(self._sessions),
+                "connections": self._socket.connections,
+                "client_memory_bytes": self._socket.budget.memory.held,
+                "client_memory_max_bytes": self._socket.budget.memory.total,
+                "caches_left_out": caches_left_out,
+                "upstreams_left_out": upstreams_left_out,
                 "accepted_requests": self._front.accepted,
                 "open_requests": self._front.open_requests,
                 "refused": dict(self._front.refused),
                 "max_total_cache_kb": self._pools.max_total_cache_kb,
             },
-            "upstreams": self._upstreams.stats(),
-            "caches": self._pools.stats(self._attached.by_pool()),
+            "upstreams": upstreams,
+            "caches": self._pools.stats(self._attached.by_pool(), most=MOST_CACHES),
         }
 
     def _status(self) -> str:

@@ -6,6 +6,8 @@ from glidecached.order cimport CommandOrder
 cdef class Session:
     cdef readonly object session_id
     cdef readonly int64_t uid
+    # Whose share it counts in.
+    cdef object holder
     cdef readonly object upstream
     cdef readonly object upstream_name
     cdef readonly object pool
@@ -26,7 +28,7 @@ cdef class Session:
 
 cdef class Sessions:
     cdef object loop
-    cdef public int64_t max_sessions
+    cdef object shares
     cdef public int64_t idle_seconds
     cdef object by_id
     # Of each, whose it was, and its floor.
@@ -34,4 +36,5 @@ cdef class Sessions:
     cdef int64_t last_id
 
     cpdef Session find(self, object session_id, int64_t uid, int64_t now_ns)
+    cdef bint forget_oldest(self, int64_t uid, object pid) except -1
     cdef int forget(self, object session_id) except -1

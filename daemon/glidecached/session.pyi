@@ -12,6 +12,9 @@ from glidecached.watch import Watch
 PRIMARY: str
 ALL_NODES: str
 
+class TooManySessionsError(Exception):
+    """The user's share of sessions is full, and none of them can be forgotten: `args[0]` says so."""
+
 class Session:
     """One client's upstream, its pool if it has one, and the order of its commands. A session belongs to one uid.
 
@@ -75,7 +78,10 @@ class Session:
         """Send a known read to where the client wants its reads answered."""
 
 class Sessions:
-    """All sessions, the longest unused first: those unused for long, and those beyond the bound, are forgotten.
+    """All sessions, the longest unused first: those unused for long, and those beyond a share, are forgotten.
+
+    Each process has a share of them, and each user (I9): a new session pushes out the longest unused one of its own
+    process, or else of its own user, never another user's.
 
     A forgotten client attaches again by itself, so nothing is lost but a round trip. What it had written is remembered
     for as many forgotten sessions as there may be sessions. Both bounds may be set anew at any time.
@@ -96,8 +102,9 @@ class Sessions:
         awaits_proof: bool,
         read_from: str = ...,
         upstream_name: str | None = None,
+        pid: int = 0,
     ) -> Session:
-        """Make a session."""
+        """Make a session. Raises `TooManySessionsError` where others have taken all, and none of this user's can go."""
 
     def find(self, session_id: int, uid: int, now_ns: int) -> Session | None:
         """The session, if there is one, it is that user's, and its client need not attach again."""

@@ -1,19 +1,26 @@
 """Sessions (see session.pyi)."""
 
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 
 from libc.stdint cimport int64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.order cimport CommandOrder
 
+from glidecached.shares import Shares
 from glidecached.upstream.replicas import any_server_may_answer
 
 cdef enum:
     SWEEP_MS = 60_000
 
+Holder = namedtuple("Holder", ("uid", "pid"))
+
 PRIMARY = "primary"
 ALL_NODES = "all_nodes"
+
+
+class TooManySessionsError(Exception):
+    """The user's share of sessions is full, and none of them can be forgotten: `args[0]` says so."""
 
 
 cdef class Session:
@@ -61,9 +68,9 @@ cdef class Session:
 cdef class Sessions:
     def __init__(self, loop, int64_t max_sessions, int64_t idle_seconds):
         self.loop = loop
-        self.max_sessions = max_sessions
         self.idle_seconds = idle_seconds
         self.by_id = OrderedDict()
+        self.shares = Shares(max_sessions, "sessions", "[daemon] max_sessions")
         self.forgotten = OrderedDict()
         loop.call_later(SWEEP_MS, self._forget_idle)
 
@@ -73,15 +80,30 @@ cdef class Sessions:
     def __iter__(self):
         return iter(self.by_id.values())
 
+    @property
+    def max_sessions(self) -> int:
+        return self.shares.total
+
+    @max_sessions.setter
+    def max_sessions(self, int64_t total):
+        self.shares.total = total
+
     def open(
-        self, int64_t uid, upstream, pool, *, bint awaits_proof, str read_from=PRIMARY, upstream_name=None
+        self, int64_t uid, upstream, pool, *, bint awaits_proof, str read_from=PRIMARY, upstream_name=None, pid=0
     ):
-        while len(self.by_id) >= self.max_sessions:
-            self.forget(next(iter(self.by_id)))
+        holder = Holder(uid, pid)
+        full = self.shares.enter(holder)
+        while full is not None:
+            # Only its own user's make room, its process's first: another user's clients are not to attach again for it.
+            if not self.forget_oldest(uid, pid) and not self.forget_oldest(uid, None):
+                raise TooManySessionsError(full)
+            full = self.shares.enter(holder)
         self.last_id += 1
         session = Session(
             self.last_id, uid, upstream, pool, CommandOrder(self.loop),
             awaits_proof=awaits_proof, read_from=read_from, upstream_name=upstream_name)
+        session.holder = holder
+        session.pid = pid
         self.by_id[session.session_id] = session
         upstream.sessions += 1
         return session
@@ -116,10 +138,20 @@ cdef class Sessions:
             self.forget(session_id)
         return len(found)
 
+    cdef bint forget_oldest(self, int64_t uid, object pid) except -1:
+        """Forget the longest unused session of that process, or of that user; whether there was one."""
+        cdef Session session
+        for session in self.by_id.values():
+            if session.uid == uid and (pid is None or session.holder.pid == pid):
+                self.forget(session.session_id)
+                return True
+        return False
+
     cdef int forget(self, object session_id) except -1:
         cdef Session session = self.by_id.pop(session_id)
+        self.shares.leave(session.holder)
         self.forgotten[session_id] = (session.uid, session.floor)
-        while len(self.forgotten) > self.max_sessions:
+        while len(self.forgotten) > self.shares.total:
             self.forgotten.popitem(last=False)
         session.upstream.sessions -= 1
         for watch in list(session.watches.values()):

@@ -48,6 +48,8 @@ class Watch:
         self._ended = ended
         self.identity = b""
         """The client's connection that named it last."""
+        self.released: Callable[[], object] | None = None
+        """Called once at the end: gives back what was counted for the watch."""
         session.watches[number] = self
 
     def begin(self, keys: list[bytes]) -> str | None:
@@ -85,6 +87,9 @@ class Watch:
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(self)
+        released, self.released = self.released, None
+        if released is not None:
+            released()
         reserved, self._reserved = self._reserved, None
         if reserved is not None:
             reserved.close()

@@ -24,7 +24,7 @@ from glidecache_shared.command_options import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from glidecache_shared.command_options import Finder
 
@@ -152,19 +152,28 @@ def survey(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> tuple[int, b
     queued there. Nothing blocks in a transaction (`atomic`).
     """
     rows = _rows_of(commands)
-    lanes = {row.lane_in_transaction for row in rows} if atomic else {row.lane for row in rows}
-    lane = max(lanes, default=SHARED)
-    if lane == OUT_OF_BAND and len(lanes) > 1:
-        lane = DEDICATED
+    lane = most_demanding({row.lane_in_transaction if atomic else row.lane for row in rows})
     refused = None
     if any(row.refusal is not None for row in rows):
         refused = next(filter(None, (row_of(command).refusal for command in commands)), None)
     return lane, all(row.reads for row in rows), refused
 
 
+def most_demanding(lanes: Iterable[int]) -> int:
+    """Return the lane of what is to go whole, by the lanes of its parts: commands, or slices of a batch."""
+    different = set(lanes)
+    lane = max(different, default=SHARED)
+    return DEDICATED if lane == OUT_OF_BAND and len(different) > 1 else lane
+
+
+def any_blocks(commands: Sequence[Sequence[bytes]]) -> bool:
+    """Whether the server may keep back the reply to any of the commands, outside of a transaction."""
+    return any(row.blocks for row in _rows_of(commands))
+
+
 def batch_timeout_ns(commands: Sequence[Sequence[bytes]]) -> int:
     """Return how long the server may let the commands of a pipeline wait, one after the other."""
-    if not any(row.blocks for row in _rows_of(commands)):
+    if not any_blocks(commands):
         return 0
     return min(sum(map(blocking_timeout_ns, commands)), FOR_EVER_NS)
 

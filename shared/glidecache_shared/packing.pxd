@@ -1,7 +1,27 @@
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-# What `unpack_from` returns for a message that is msgpack's to read, or to refuse: compare by identity.
+# What `unpack_from` and `unpack_body` return for a message that is not read here: compare by identity.
 cdef object UNREADABLE
+
+cdef struct Span:
+    const uint8_t *at
+    # NULL once something was found that is not read here: no position is equal to it.
+    const uint8_t *end
+    # How many pairs a map may have.
+    uint64_t most_pairs
+    # How many objects were read.
+    Py_ssize_t objects
+
+# The first four elements of a request, where its other elements begin, and how many those are.
+cdef struct Header:
+    int64_t[4] fields
+    Py_ssize_t body_bytes
+    Py_ssize_t body_fields
 
 cdef bytes pack_reply(int64_t request_id, int64_t status, object body)
 cdef object unpack_from(const uint8_t *message, Py_ssize_t length)
+cdef bint read_header(const uint8_t *message, Py_ssize_t length, Header *header) noexcept nogil
+cdef int64_t peek_signed(const uint8_t *message, Py_ssize_t length, int64_t otherwise) noexcept nogil
+cdef int64_t reply_id(bytes message)
+cdef object unpack_body(const uint8_t *message, Py_ssize_t length, Py_ssize_t count, Py_ssize_t *objects)
+cdef object take(Span *span, int depth)

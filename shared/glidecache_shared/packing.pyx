@@ -18,11 +18,16 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) noexcept
     object PyUnicode_DecodeUTF8(const char *text, Py_ssize_t size, const char *errors)
     int64_t PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
+    Py_ssize_t PY_SSIZE_T_MAX
 
 cdef enum:
     # Deeper nesting is left to msgpack, which has a bound of its own.
     MOST_NESTED = 16
     LEFT_TO_MSGPACK = -1
+    # Of a request: the maps of an ATTACH have a few keys. Numbers with one hash make a dict slow.
+    MOST_PAIRS = 64
+    # Of a reply that is packed in one go: a millisecond at the most.
+    OBJECTS_AT_ONCE = 16_384
 
     FIX_MAP = 0x80
     FIX_ARRAY = 0x90
@@ -46,7 +51,8 @@ class LeftToMsgpackError(Exception):
 
 
 def pack(message):
-    cdef Py_ssize_t size = size_of(message, 0)
+    cdef Py_ssize_t left = PY_SSIZE_T_MAX
+    cdef Py_ssize_t size = size_of(message, 0, &left)
     if size == LEFT_TO_MSGPACK:
         raise LeftToMsgpackError
     cdef bytes packed = PyBytes_FromStringAndSize(NULL, size)
@@ -67,8 +73,9 @@ def unpack(frame):
 
 
 cdef bytes pack_reply(int64_t request_id, int64_t status, object body):
-    """`pack` of `(request_id, status, body)`, without making that tuple; None for what is left to msgpack."""
-    cdef Py_ssize_t size = size_of(body, 1)
+    """`pack` of `(request_id, status, body)`, without making that tuple; None for what takes a `Packer`."""
+    cdef Py_ssize_t left = OBJECTS_AT_ONCE
+    cdef Py_ssize_t size = size_of(body, 1, &left)
     if size == LEFT_TO_MSGPACK:
         return None
     cdef bytes packed = PyBytes_FromStringAndSize(NULL, 1 + int_size(request_id) + int_size(status) + size)
@@ -82,8 +89,105 @@ cdef object unpack_from(const uint8_t *message, Py_ssize_t length):
     cdef Span span
     span.at = message
     span.end = message + length
+    span.most_pairs = UINT32_MAX
+    span.objects = 0
     value = take(&span, 0)
     return value if span.at == span.end else UNREADABLE
+
+
+cdef bint read_header(const uint8_t *message, Py_ssize_t length, Header *header) noexcept nogil:
+    """Read an array's length and its first four elements, if these are integers of 64 signed bits.
+
+    If not, `body_fields` says how many of them are.
+    """
+    cdef Span span
+    cdef uint64_t count
+    cdef int index
+    span.at = message
+    span.end = message + length
+    header.body_fields = 0
+    if not take_array_header(&span, &count) or count < 4:
+        return False
+    for index in range(4):
+        if not take_signed(&span, &header.fields[index]):
+            return False
+        header.body_fields += 1
+    header.body_bytes = span.at - message
+    header.body_fields = <Py_ssize_t>(count - 4)
+    return True
+
+
+cdef int64_t peek_signed(const uint8_t *message, Py_ssize_t length, int64_t otherwise) noexcept nogil:
+    """The integer with which these bytes begin, or `otherwise`."""
+    cdef Span span
+    cdef int64_t number
+    span.at = message
+    span.end = message + length
+    return number if take_signed(&span, &number) else otherwise
+
+
+cdef int64_t reply_id(bytes message):
+    """The request id with which a packed reply begins."""
+    cdef Span span
+    cdef uint64_t count
+    cdef int64_t number = 0
+    span.at = <const uint8_t *>PyBytes_AS_STRING(message)
+    span.end = span.at + PyBytes_GET_SIZE(message)
+    if take_array_header(&span, &count):
+        take_signed(&span, &number)
+    return number
+
+
+cdef object unpack_body(const uint8_t *message, Py_ssize_t length, Py_ssize_t count, Py_ssize_t *objects):
+    """The so many values that these bytes are, as a list; `UNREADABLE` for what no request has.
+
+    `objects` is set to how many objects they are, itself included.
+    """
+    cdef Span span
+    span.at = message
+    span.end = message + length
+    span.most_pairs = MOST_PAIRS
+    span.objects = 0
+    values = take_array(&span, count, 0)
+    objects[0] = span.objects + 1
+    return values if span.at == span.end else UNREADABLE
+
+
+cdef inline bint take_array_header(Span *span, uint64_t *count) noexcept nogil:
+    cdef uint8_t code
+    if not has(span, 1):
+        return False
+    code = span.at[0]
+    span.at += 1
+    if FIX_ARRAY <= code < FIX_STR:
+        count[0] = code & 0x0F
+        return True
+    return ARRAY <= code < ARRAY + 2 and take_number(span, 2 << (code - ARRAY), count)
+
+
+cdef inline bint take_signed(Span *span, int64_t *number) noexcept nogil:
+    cdef uint8_t code
+    cdef uint64_t unsigned
+    cdef int unused_bits
+    if not has(span, 1):
+        return False
+    code = span.at[0]
+    span.at += 1
+    if code < FIX_MAP or code >= NEGATIVE_FIX_INT:
+        number[0] = <signed char>code
+        return True
+    if UINT <= code < UINT + 4:
+        if not take_number(span, 1 << (code - UINT), &unsigned) or unsigned >> 63:
+            return False
+        number[0] = <int64_t>unsigned
+        return True
+    if INT <= code < INT + 4:
+        if not take_number(span, 1 << (code - INT), &unsigned):
+            return False
+        unused_bits = 64 - (8 << (code - INT))
+        number[0] = <int64_t>(unsigned << unused_bits) >> unused_bits
+        return True
+    return False
 
 
 # ---- how long it will be
@@ -104,11 +208,14 @@ cdef inline Py_ssize_t int_size(int64_t number) noexcept nogil:
         5 if number >= INT32_MIN else 9)
 
 
-cdef Py_ssize_t size_of(object value, int depth) except -2:
-    """How many bytes `put` will write, or LEFT_TO_MSGPACK."""
+cdef Py_ssize_t size_of(object value, int depth, Py_ssize_t *left) except -2:
+    """How many bytes `put` will write, or LEFT_TO_MSGPACK; also for more than `left` objects."""
     cdef Py_ssize_t size, index, part
     cdef int overflow = 0
     cdef int64_t number
+    left[0] -= 1
+    if left[0] < 0:
+        return LEFT_TO_MSGPACK
     if type(value) is bytes:
         size = PyBytes_GET_SIZE(value)
         return bin_header_size(size) + size if size <= <Py_ssize_t>UINT32_MAX else LEFT_TO_MSGPACK
@@ -129,7 +236,7 @@ cdef Py_ssize_t size_of(object value, int depth) except -2:
     if type(value) is list or type(value) is tuple:
         size = container_header_size(PySequence_Fast_GET_SIZE(value))
         for index in range(PySequence_Fast_GET_SIZE(value)):
-            part = size_of(<object>PySequence_Fast_GET_ITEM(value, index), depth + 1)
+            part = size_of(<object>PySequence_Fast_GET_ITEM(value, index), depth + 1, left)
             if part == LEFT_TO_MSGPACK:
                 return LEFT_TO_MSGPACK
             size += part
@@ -137,11 +244,11 @@ cdef Py_ssize_t size_of(object value, int depth) except -2:
     if type(value) is dict:
         size = container_header_size(len(<dict>value))
         for key, member in (<dict>value).items():
-            part = size_of(key, depth + 1)
+            part = size_of(key, depth + 1, left)
             if part == LEFT_TO_MSGPACK:
                 return LEFT_TO_MSGPACK
             size += part
-            part = size_of(member, depth + 1)
+            part = size_of(member, depth + 1, left)
             if part == LEFT_TO_MSGPACK:
                 return LEFT_TO_MSGPACK
             size += part
@@ -227,10 +334,8 @@ cdef uint8_t *put(uint8_t *at, object value) except NULL:
 
 # ---- and back
 
-cdef struct Span:
-    const uint8_t *at
-    # NULL once something was found that is not read here: no position is equal to it.
-    const uint8_t *end
+# The struct `Span` is in packing.pxd: `end` is NULL once something was found that is not read here, and no position is
+# equal to it.
 
 
 cdef object give_up(Span *span):
@@ -262,6 +367,7 @@ cdef object take(Span *span, int depth):
         return give_up(span)
     code = span.at[0]
     span.at += 1
+    span.objects += 1
     if code < FIX_MAP or code >= NEGATIVE_FIX_INT:
         return <int64_t><signed char>code
     if code < FIX_ARRAY:
@@ -332,7 +438,7 @@ cdef object take_array(Span *span, uint64_t count, int depth):
 
 
 cdef object take_map(Span *span, uint64_t count, int depth):
-    if depth == MOST_NESTED or not has(span, count):
+    if depth == MOST_NESTED or not has(span, count) or count > span.most_pairs:
         return give_up(span)
     cdef dict values = {}
     cdef uint64_t index

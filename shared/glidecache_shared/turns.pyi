@@ -39,3 +39,16 @@ class InTurn(Generic[Result]):
         """`late` is raised when the lock cannot be had by the deadline."""
 
     def __await__(self) -> Generator[Any, Any, Result]: ...
+
+class OpenRequests:
+    """The requests that a client's threads wait for, which are bounded. Safe for threads and forks."""
+
+    def __init__(self, limit: int, forks: Callable[[], int], too_many: Callable[[int], Exception]) -> None:
+        """`forks` counts the forks before the present process, `too_many` makes the error for one request more."""
+
+    @property
+    def open(self) -> int:
+        """How many there are."""
+
+    def run(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        """Do as `run_blocking`, unless that were one too many."""

@@ -29,6 +29,40 @@ cdef object finish(object coroutine):
     raise RuntimeError("a coroutine of the blocking client suspended")
 
 
+cdef class OpenRequests:
+    cdef Py_ssize_t limit
+    cdef public Py_ssize_t open
+    cdef object forks
+    cdef object made_after
+    cdef object too_many
+
+    def __init__(self, Py_ssize_t limit, forks, too_many):
+        self.limit = limit
+        self.forks = forks
+        self.made_after = forks()
+        self.too_many = too_many
+
+    def run(self, function, *arguments, **named):
+        if self.open >= self.limit and not self.are_the_parents():
+            if not callable(function):
+                function.close()
+            raise self.too_many(self.limit)
+        # Compiled, so that no exception from outside comes between the counting and `try`.
+        self.open += 1
+        try:
+            return run_blocking(function, *arguments, **named)
+        finally:
+            self.open -= 1
+
+    cdef bint are_the_parents(self) except -1:
+        """Forget the requests of a parent's threads: they do not run in a forked child."""
+        if self.made_after == self.forks():
+            return False
+        self.made_after = self.forks()
+        self.open = 0
+        return True
+
+
 cdef class InTurn:
     cdef object lock
     cdef int64_t deadline_ns

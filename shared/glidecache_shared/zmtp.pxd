@@ -9,6 +9,8 @@ cdef class Stream:
     cdef readonly bytes opening
     cdef readonly bint ready
     cdef readonly list answers
+    # All bytes that have come.
+    cdef Py_ssize_t received
     cdef bytes partner
     cdef Py_ssize_t max_message_bytes
     cdef bint greeted

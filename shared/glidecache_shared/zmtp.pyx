@@ -189,6 +189,7 @@ cdef class Stream:
 
     cdef inline void filled(self, Py_ssize_t size) noexcept:
         """So many bytes have come there."""
+        self.received += size
         if self.fills_long_body():
             self.long_held += size
         else:

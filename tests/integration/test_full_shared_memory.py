@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,6 +74,11 @@ def test_i9_a_new_cache_starts_on_a_full_file_system_and_grows_when_there_is_roo
     fill(small / "others")
     old.call("get_many", keys)
     wait_until(lambda: FULL in daemon.log_text(), "the log says that it is full", PATIENCE_S)
+
+    for _ in range(3):
+        old.call("get_many", keys)
+        time.sleep(1.1)  # a heartbeat: each has refusals to tell of
+    assert daemon.log_text().count(FULL) == 1
 
     caches = [new_cache(100_000, name=name) for name in (None, "catalog", None)]
     clients = [connect(cache, **at(daemon, own_valkey)) for cache in caches]

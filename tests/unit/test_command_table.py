@@ -19,10 +19,12 @@ from glidecache_shared.command_table import (
     SCRIPTS,
     SHARED,
     all_rows,
+    any_blocks,
     batch_timeout_ns,
     blocking_timeout_ns,
     find_keys,
     is_known_read,
+    most_demanding,
     row_of,
     survey,
 )
@@ -210,6 +212,23 @@ def test_i3_a_batch_goes_whole_by_its_most_demanding_member(
     commands = [command(text) for text in texts.split("|")]
     assert survey(commands, atomic=atomic) == expected
     assert survey(commands[::-1], atomic=atomic) == expected
+
+
+def test_i3_slices_of_a_batch_go_where_the_whole_goes() -> None:
+    """Generated: what is looked through in slices has the same lane as at once."""
+    chance = random.Random(7)
+    calls = [
+        command(text)
+        for text in ("GET a", "EVAL s 0", "CLIENT UNPAUSE", "blpop q 0", "NOSUCH", "SCRIPT KILL")
+    ]
+    for _ in range(500):
+        commands = chance.choices(calls, weights=(9, 3, 3, 1, 1, 3), k=chance.randint(1, 6))
+        cut = chance.randint(1, len(commands))
+        for atomic in (False, True):
+            slices = [part for part in (commands[:cut], commands[cut:]) if part]
+            lane = most_demanding(survey(part, atomic=atomic)[0] for part in slices)
+            assert lane == survey(commands, atomic=atomic)[0]
+        assert any_blocks(commands) == (calls[3] in commands)
 
 
 def test_i3_no_batch_is_shared_and_reads() -> None:

@@ -113,6 +113,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     """Run the daemon; the exit status."""
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.core_dumps import prevent_core_dumps
+    from glidecached.descriptors import raise_limit
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.locks import DirectoryLockedError
     from glidecached.memory import keep_freed_memory
@@ -124,6 +125,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     service_manager = ServiceManager.from_environment(os.environ)
     keep_freed_memory()
     prevent_core_dumps()
+    raise_limit()
     # Until the loop takes the signals over, either of them undoes what was done so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:

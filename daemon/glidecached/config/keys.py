@@ -85,6 +85,19 @@ _DAEMON = {
         "refused.",
         reloads=True,
     ),
+    "max_connections": Key(
+        "How many connections clients may have together; one process has a quarter while others have some, one user "
+        "three quarters. The process's limit on descriptors may allow fewer.",
+        reloads=True,
+        note="connections that are open stay",
+    ),
+    "max_client_memory_mb": Key(
+        "How much clients together can make the daemon hold, in MB: messages that have not come in full, requests that "
+        "are queued or open, and answers that are not read. One process has a quarter while others hold some. One "
+        "message at a time that is larger than that goes beside it.",
+        reloads=True,
+        note="what is held stays",
+    ),
     "max_sessions": Key(
         "How many clients the daemon remembers. A forgotten client attaches again, unseen by its caller.",
         reloads=True,
@@ -183,7 +196,7 @@ _UPSTREAMS = {
     ),
     "reconnect_max_ms": Key("The longest delay between attempts to connect, in ms.", reloads=True),
     "stall_timeout_ms": Key(
-        "A connection on which no reply came for so long, in ms, while some are awaited, is given up.",
+        "A connection is given up when its oldest reply has been owed for so long, in ms, whatever else came.",
         reloads=True,
     ),
     "max_waiting_requests": Key(

@@ -88,6 +88,8 @@ class DaemonSettings:
     allow_adhoc_upstreams: Boolean = True
     admin_users: Names = ()
     max_requests_per_client: Annotated[Integer, Field(gt=0, le=1_000_000)] = 4_096
+    max_connections: Annotated[Integer, Field(gt=0, le=1_000_000)] = 16_384
+    max_client_memory_mb: Annotated[Integer, Field(ge=16, le=1_048_576)] = 256
     max_sessions: Annotated[Integer, Field(gt=0, le=10_000_000)] = 65_536
     session_idle_seconds: Annotated[Integer, Field(ge=60, le=315_360_000)] = 3_600
     max_upstreams: Annotated[Integer, Field(gt=0, le=10_000)] = 64

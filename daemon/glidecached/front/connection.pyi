@@ -2,6 +2,8 @@
 
 import socket
 
+from glidecached.front.account import Account
+from glidecached.front.budget import Budget
 from glidecached.front.peers import Peer
 
 class PeerConnection:
@@ -20,8 +22,20 @@ class PeerConnection:
         *,
         max_message_bytes: int,
         max_unsent: int,
+        budget: Budget,
     ) -> None:
         """Take over the socket. Raises `OSError` where the peer has gone already."""
+
+    refused: str | None
+    """Why all its requests are refused, and it is closed then; None for a connection that was admitted."""
+
+    @property
+    def account(self) -> Account:
+        """What it makes the daemon hold."""
+
+    @property
+    def pauses(self) -> int:
+        """Why it is not read from just now, as bits; 0 when it is."""
 
     @property
     def identity(self) -> bytes: ...
@@ -49,8 +63,11 @@ class PeerConnection:
     def take(self) -> bytes | memoryview | None:
         """The next message, or None: `Stream.take`. Raises `ZmtpError`; the connection is of no use then."""
 
-    def queue(self, *parts: bytes) -> bool:
-        """Have one message sent by the next `flush`; False when the peer reads too little for that."""
+    def queue(self, *parts: bytes) -> bool | str:
+        """Have one message sent by the next `flush`; False when the peer has too many answers unread.
+
+        A text when there is no room for it: what is full, and for whom.
+        """
 
     def flush(self) -> bool:
         """Send what is queued, as far as the kernel takes it; whether nothing is left to send."""

@@ -1,15 +1,16 @@
 """The way of a message: read, check, find the operation, answer once."""
 
 import collections
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from glidecached.deadlines import Deadlines
 from glidecached.front.cancellations import Cancellations
 from glidecached.front.request import Request
 from glidecached.front.router import RouterSocket
+from glidecached.turns import Turns
 
-Operation = Callable[[Request, list[Any]], object]
+Operation = Callable[[Request, list[Any]], Iterator[float | None] | None]
 
 REFUSAL_CAUSES: tuple[str, ...]
 """All keys that `Front.refused` can have."""
@@ -21,7 +22,7 @@ class Front:
     """Takes requests from the socket, hands accepted ones to their operation, and sends the answers.
 
     Operations get the request and the body of the message, as a list; they raise `MalformedError` for a wrong body, and
-    may answer at once or later. For the loop's thread; an `Intake` of the loop.
+    may answer at once or later. Long work is returned as steps. For the loop's thread; an `Intake` of the loop.
     """
 
     def __init__(
@@ -32,7 +33,16 @@ class Front:
         instance_id: int,
         max_requests_per_peer: int,
         max_message_bytes: int,
-    ) -> None: ...
+        turns: Turns | None = None,
+        knows_session: Callable[[int, int], bool] | None = None,
+    ) -> None:
+        """`turns` does long work in slices; without it, all is done at once.
+
+        `knows_session` says of a session's number and a uid whether there is such a session.
+        """
+
+    @property
+    def turns(self) -> Turns | None: ...
     @property
     def accepted(self) -> int:
         """How many requests were let in."""
@@ -64,6 +74,9 @@ class Front:
 
     def answer(self, identity: bytes, *parts: bytes) -> None:
         """`request.Answering`: send, or count what cannot be sent."""
+
+    def pack_later(self, request: Request, value: Any) -> None:
+        """`request.Answering`: pack a large reply in slices, then answer."""
 
     def finished(self, request: Request) -> None:
         """`request.Answering`: one place more for that peer."""

@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t
 
 from glidecached.order cimport CommandOrder
+from glidecached.front.account cimport Account
 
 
 cdef class Request:
@@ -16,6 +17,14 @@ cdef class Request:
     cdef public Py_ssize_t frame_bytes
     # Whose order it is a part of, while it is on its way upstream.
     cdef readonly CommandOrder order
+    # What it holds of its connection's account until it is finished; the lane, if it has that instead.
+    cdef Account account
+    cdef Py_ssize_t cost_bytes
+    cdef object lane
+    # A large body, which is freed in slices.
+    cdef list ballast
+    # Called when it is finished: gives back what was counted for it.
+    cdef public object on_finish
 
     cpdef int take_place(self, CommandOrder order) except -1
     cpdef int reply(self, object value) except -1
@@ -23,4 +32,5 @@ cdef class Request:
     cpdef int expire(self) except -1
     cpdef int cancel(self) except -1
     cdef int leave(self) except -1
-    cdef int finish(self, bytes message, bytes rest=*) except -1
+    cdef int release(self) except -1
+    cpdef int finish(self, bytes message, bytes rest=*) except -1

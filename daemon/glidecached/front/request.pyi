@@ -1,5 +1,6 @@
 """One request of a client, from the moment it is accepted until its one answer."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from glidecached.front.peers import Peer
@@ -15,6 +16,9 @@ class Answering(Protocol):
     def finished(self, request: Request) -> None:
         """The request has had its answer."""
 
+    def pack_later(self, request: Request, value: Any) -> None:
+        """Pack a reply that is large, or has what is rare, and `finish` the request with it."""
+
 class Request:
     """An accepted request. The first of `reply`, `fail`, `expire` and `cancel` ends it; the others then do nothing."""
 
@@ -25,6 +29,8 @@ class Request:
     """What it stands in until it is answered."""
     frame_bytes: int
     """How long its message was."""
+    on_finish: Callable[[], object] | None
+    """Called once it is finished: gives back what was counted for it."""
     expiry: tuple[int, str]
     """The code and the message of the error when its deadline passes."""
 
@@ -54,6 +60,8 @@ class Request:
 
     def cancel(self) -> None:
         """End without an answer: its caller no longer waits for one."""
+    def finish(self, message: bytes, rest: bytes | None = None) -> None:
+        """Answer with a message that is packed already, in one part or two. Only while it is not `finished`."""
 
     def expire(self) -> None:
         """The deadline has passed without an answer: fail with `expiry`, a code and a message."""

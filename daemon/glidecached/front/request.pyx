@@ -50,11 +50,9 @@ cdef class Request:
             return self.fail(ERROR_REQUEST, str(value))
         message = pack_reply(self.request_id, OK, value)
         if message is None:
-            try:
-                message = pack((self.request_id, STATUS_OK, value))
-            except (TypeError, ValueError, OverflowError) as error:
-                # Nested more deeply than msgpack goes: only a script's reply can be.
-                return self.fail(ERROR_REQUEST, f"the server's reply cannot be handed on: {error}")
+            # Large, or with what is rare: sets, floating-point numbers, errors.
+            self.front.pack_later(self, value)
+            return 0
         return self.finish(message)
 
     cpdef int fail(self, int code, str message) except -1:
@@ -73,15 +71,32 @@ cdef class Request:
         return 0
 
     cdef int leave(self) except -1:
-        """It is over: nothing waits for its deadline, or for its turn, any more."""
+        """It is over: nothing waits for its deadline, or for its turn, any more, and what it held is given back."""
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)
         if self.order is not None:
             self.order.leave()
+        return self.release()
+
+    cdef int release(self) except -1:
+        """Give back what it holds of the daemon's bounded resources."""
+        if self.account is not None:
+            self.account.give(self.cost_bytes)
+            self.account = None
+        if self.lane is not None:
+            self.lane.leave(self)
+            self.lane = None
+        if self.ballast is not None:
+            ballast, self.ballast = self.ballast, None
+            self.front.turns.release(ballast)
+        if self.on_finish is not None:
+            on_finish, self.on_finish = self.on_finish, None
+            on_finish()
         return 0
 
-    cdef int finish(self, bytes message, bytes rest=None) except -1:
+    cpdef int finish(self, bytes message, bytes rest=None) except -1:
+        # First: the room that it had may be what its answer needs.
         self.leave()
         if rest is None:
             self.front.answer(self.identity, message)

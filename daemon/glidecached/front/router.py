@@ -14,11 +14,14 @@ import select
 import socket
 import stat
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glidecached.front.budget import Budget
 from glidecached.front.connection import PeerConnection
 from glidecached.front.traffic import Traffic
+from glidecached.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +35,13 @@ _BACKLOG = 1_024
 _LINGER_SECONDS = 1.0
 _MORE_UNSENT = 1_000
 _HANDSHAKE_NS = 30_000_000_000
+_TURNED_AWAY_NS = 2_000_000_000
+_MOST_TURNED_AWAY = 32
+"""So many connections above the bound are told at once that it is reached; others are closed without a word."""
+
+_SWEEP_MS = 1_000.0
+_ROOM_MS = 20.0
+DEFAULT_MAX_CONNECTIONS = 16_384
 _WARNING_INTERVAL_NS = 10_000_000_000
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
@@ -50,14 +60,29 @@ class RouterSocket(Traffic):
         max_message_bytes: int,
         max_requests: int,
         defer: Callable[[Callable[[], object]], object],
+        call_later: Callable[[float, Callable[[], object]], object] | None = None,
+        budget: Budget | None = None,
+        max_connections: int = DEFAULT_MAX_CONNECTIONS,
+        descriptor_bound: int = 1_000_000,
     ) -> None:
         """Bind to the Unix socket at `path`, which must not exist. Raises `OSError`.
 
         `max_requests` is how many one peer may have open: so many answers find room, and refusals beside them.
+        `call_later` is the loop's; without it no message has a deadline. `budget` is what all peers may make it hold;
+        `descriptor_bound` is how many connections the process's limit on descriptors leaves room for.
         """
         super().__init__(defer)
         self._listener: socket.socket | None = None
         self._place: tuple[int, ...] | None = None
+        self.budget = budget or Budget()
+        self._descriptor_bound = descriptor_bound
+        self.connection_shares = Shares(
+            min(max_connections, descriptor_bound),
+            "connections",
+            "[daemon] max_connections, limit on descriptors",
+        )
+        self.refused: Counter[str] = Counter()
+        self._turned_away = 0
         self._path = Path(path)
         self._max_message_bytes = max_message_bytes
         self._max_unsent = _unsent_for(max_requests)
@@ -71,6 +96,10 @@ class RouterSocket(Traffic):
             raise
         self._place = _place_of(path)
         self._poller.register(self._listener.fileno(), select.EPOLLIN)
+        self._call_later = call_later
+        if call_later is not None:
+            call_later(_ROOM_MS, self._look_for_room)
+            call_later(_SWEEP_MS, self._sweep)
 
     @property
     def descriptor(self) -> int:
@@ -106,6 +135,10 @@ class RouterSocket(Traffic):
         self._listener.close()
         self._listener, self._place = listener, _place_of(self._path)
         return True
+
+    def limit_connections(self, max_connections: int) -> None:
+        """How many connections there may be from now on, as far as descriptors allow; those that are open stay."""
+        self.connection_shares.total = min(max_connections, self._descriptor_bound)
 
     def stop_receiving(self) -> None:
         """Take no more messages, and no more connections; `write` when `descriptor` is readable."""
@@ -150,10 +183,7 @@ class RouterSocket(Traffic):
 
     def _welcome(self, connected: socket.socket) -> None:
         now_ns = time.monotonic_ns()
-        for silent in list(self._introducing.values()):
-            if now_ns - silent.accepted_ns < _HANDSHAKE_NS:
-                break  # the others came later
-            self._drop(silent)
+        self._drop_silent(now_ns)
         self._accepted += 1
         connection = PeerConnection(
             connected,
@@ -161,15 +191,63 @@ class RouterSocket(Traffic):
             now_ns,
             max_message_bytes=self._max_message_bytes,
             max_unsent=self._max_unsent,
+            budget=self.budget,
         )
+        full = self.connection_shares.enter(connection.peer)
+        if full is not None:
+            # It is told so when it asks for something, and closed then.
+            if self._turned_away >= _MOST_TURNED_AWAY:
+                connection.close()
+                return
+            self._turned_away += 1
+            self._warn(full)
+            connection.refused = full
         self._admit(connection)
 
-    def _turn_away(self, error: OSError) -> None:
-        """No descriptor is left for a connection: without closing it, its knocking would keep the loop awake."""
+    def _dropped(self, connection: PeerConnection) -> None:
+        if connection.refused is None:
+            self.connection_shares.leave(connection.peer)
+        else:
+            self._turned_away -= 1
+
+    def _drop_silent(self, now_ns: int) -> None:
+        """Drop connections that do not introduce themselves, and those that were turned away and say nothing."""
+        for silent in list(self._introducing.values()):
+            patience_ns = _HANDSHAKE_NS if silent.refused is None else _TURNED_AWAY_NS
+            if now_ns - silent.accepted_ns >= patience_ns:
+                self._drop(silent)
+
+    def _look_for_room(self) -> None:
+        if self.roomless:
+            self.retry_roomless()
+        if self._call_later is not None:
+            self._call_later(_ROOM_MS, self._look_for_room)
+
+    def _sweep(self) -> None:
+        now_ns = time.monotonic_ns()
+        self._drop_silent(now_ns)
+        if self._turned_away:
+            for connection in list(self._by_identity.values()):
+                if connection.refused is not None and now_ns - connection.accepted_ns >= _TURNED_AWAY_NS:
+                    self._drop(connection)
+        for peer in self.drop_unfinished() if self.unfinished else ():
+            self.refused["unfinished"] += 1
+            self._warn(
+                f"dropped a connection of process {peer.pid} of uid {peer.uid}: its message did not go on "
+                f"for {self.budget.unfinished_ns / 1e9:.0f} s"
+            )
+        if self._call_later is not None:
+            self._call_later(_SWEEP_MS, self._sweep)
+
+    def _warn(self, text: str) -> None:
         now_ns = time.monotonic_ns()
         if now_ns - self._warned_ns >= _WARNING_INTERVAL_NS:
             self._warned_ns = now_ns
-            logger.warning("clients are turned away: %s", error.strerror)
+            logger.warning("%s", text)
+
+    def _turn_away(self, error: OSError) -> None:
+        """No descriptor is left for a connection: without closing it, its knocking would keep the loop awake."""
+        self._warn(f"clients are turned away: {error.strerror}")
         reserve, self._reserve = self._reserve, -1
         if reserve >= 0:
             os.close(reserve)

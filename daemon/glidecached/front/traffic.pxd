@@ -6,6 +6,11 @@ cdef class Traffic:
     cdef public dict _by_identity
     cdef public dict _by_descriptor
     cdef public dict _introducing
+    # Whose message was taken last.
+    cdef PeerConnection current
+    # Who has begun a message, or reads one in the lane; and whose message has no room yet.
+    cdef readonly dict unfinished
+    cdef readonly dict roomless
     cdef int poller_descriptor
     cdef int interest
     cdef object defer
@@ -19,6 +24,10 @@ cdef class Traffic:
     cpdef int _admit(self, PeerConnection connection) except -1
     cpdef int _drop(self, PeerConnection connection) except -1
     cdef int gather(self) except -1
+    cdef int hold(self, PeerConnection connection) except -1
+    cdef int resume(self, PeerConnection connection, int pause) except -1
+    cdef int quieten(self, PeerConnection connection) except -1
+    cdef int make_room(self, PeerConnection connection) except -1
     cdef object next(self, PeerConnection connection)
     cdef int flush_later(self, PeerConnection connection) except -1
     cdef int flush(self, PeerConnection connection) except -1

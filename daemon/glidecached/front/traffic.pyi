@@ -40,8 +40,25 @@ class Traffic:
         An error stands for what was none. Whoever sent several frames may go on; any other error ends its connection.
         """
 
-    def send(self, identity: bytes, *parts: bytes) -> bool:
-        """Have one message sent at the end of the turn; False when the peer is gone or does not read."""
+    def send(self, identity: bytes, *parts: bytes) -> bool | str:
+        """Have one message sent at the end of the turn; False when the peer is gone or has too many answers unread.
+
+        A text when there is no room for it: what is full, and for whom. Nothing is sent then.
+        """
+
+    def retry_roomless(self) -> bool:
+        """Let connections go on whose messages have room by now; whether some are left that wait for it."""
+
+    def drop_unfinished(self) -> list[Peer]:
+        """Drop connections whose message, or whose answer in the lane, does not go on; who they were."""
+
+    @property
+    def unfinished(self) -> dict[bytes, PeerConnection]:
+        """Connections that have begun a message, or read one in the lane; some may be done already."""
+
+    @property
+    def roomless(self) -> dict[bytes, PeerConnection]:
+        """Connections that are not read from, because the message that they have begun has no room yet."""
 
     def write(self) -> None:
         """Go on with the answers that wait."""
@@ -51,6 +68,9 @@ class Traffic:
 
     def _drop(self, connection: PeerConnection) -> None:
         """Close a connection, dropping what has not been sent. Idempotent."""
+
+    def _dropped(self, connection: PeerConnection) -> None:
+        """For subclasses: a connection has been closed."""
 
     def _listen_no_more(self) -> None:
         """Take no more messages; answers go on."""

@@ -5,13 +5,17 @@ import select
 
 from libc.errno cimport EINTR, errno
 
+from libc.stdint cimport int64_t
+
+from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.epoll cimport EPOLLIN, EPOLLOUT, epoll_event, epoll_wait
-from glidecached.front.connection cimport PeerConnection
+from glidecached.front.connection cimport IN_WORK, NO_ROOM, UNREAD_ANSWERS, PeerConnection
 
 from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError
 
 cdef enum:
     MESSAGES_IN_TURN = 64
+    EPOLL_GONE = 0x018  # EPOLLERR and EPOLLHUP
     # How many connections are looked at in one turn at the most; the kernel begins with the others in the next.
     EVENTS_PER_TURN = 256
 
@@ -26,6 +30,8 @@ cdef class Traffic:
         self._introducing = {}
         self.backlog = {}
         self.answered = {}
+        self.unfinished = {}
+        self.roomless = {}
         self.interest = EPOLLIN
 
     @property
@@ -43,6 +49,7 @@ cdef class Traffic:
         while self.backlog and max_messages > 0:
             connection = next(iter(self.backlog.values()))
             identity = connection.identity
+            self.current = connection
             if len(self.backlog) > 1:
                 # To the end: the others have their turns first.
                 self.backlog[identity] = self.backlog.pop(identity)
@@ -56,14 +63,67 @@ cdef class Traffic:
                 elif connection.ended:
                     self._drop(connection)
                 else:
-                    del self.backlog[identity]
+                    self.backlog.pop(identity, None)  # it may have been held back
 
     def send(self, bytes identity not None, *parts):
         cdef PeerConnection connection = self._by_identity.get(identity)
-        if connection is None or not connection.queue(*parts):
+        cdef int pauses
+        if connection is None:
             return False
-        self.flush_later(connection)
-        return True
+        pauses = connection.pauses
+        outcome = connection.queue_parts(parts)
+        if connection.pauses != pauses:
+            self.quieten(connection)
+        if outcome is True:
+            self.flush_later(connection)
+        return outcome
+
+    cdef int hold(self, PeerConnection connection) except -1:
+        """Take no more messages of the connection until `resume`: one is being worked on."""
+        connection.works += 1
+        connection.pauses |= IN_WORK
+        return self.quieten(connection)
+
+    cdef int resume(self, PeerConnection connection, int pause) except -1:
+        """One reason less not to read from the connection."""
+        if pause == IN_WORK:
+            connection.works -= 1
+            if connection.works > 0:
+                return 0
+        connection.pauses &= ~pause
+        if connection.pauses == 0 and connection.descriptor >= 0:
+            self.watch(connection)
+            self.backlog[connection.identity] = connection  # more may have been read already
+            self.defer(do_nothing)  # the loop must not sleep over it
+        return 0
+
+    cdef int quieten(self, PeerConnection connection) except -1:
+        if connection.descriptor >= 0:
+            self.backlog.pop(connection.identity, None)
+            self.watch(connection)
+        return 0
+
+    def retry_roomless(self):
+        """Let those go on whose messages have room by now; whether any are left."""
+        cdef PeerConnection connection
+        for connection in list(self.roomless.values()):
+            if connection.find_room():
+                del self.roomless[connection.identity]
+                self.resume(connection, NO_ROOM)
+        return len(self.roomless) > 0
+
+    def drop_unfinished(self):
+        """Drop connections whose message, or whose answer in the lane, does not go on; those that were dropped."""
+        cdef PeerConnection connection
+        cdef int64_t now_ns = monotonic_ns()
+        cdef list dropped = []
+        for connection in list(self.unfinished.values()):
+            if not connection.has_unfinished() and not connection.answer_in_lane:
+                del self.unfinished[connection.identity]
+            elif not connection.goes_on(now_ns):
+                dropped.append(connection.peer)
+                self._drop(connection)
+        return dropped
 
     def write(self):
         cdef PeerConnection connection
@@ -85,13 +145,17 @@ cdef class Traffic:
         if self._by_identity.pop(connection.identity, None) is None:
             return 0
         del self._by_descriptor[connection.descriptor]
-        for waiting in (self._introducing, self.backlog, self.answered):
+        for waiting in (self._introducing, self.backlog, self.answered, self.unfinished, self.roomless):
             waiting.pop(connection.identity, None)
         self._poller.unregister(connection.descriptor)
         connection.close()
         if self.peer_ended is not None:
             self.peer_ended(connection.identity)
+        self._dropped(connection)
         return 0
+
+    def _dropped(self, connection):
+        """Another one less."""
 
     def _listen_no_more(self):
         self.interest = 0
@@ -115,7 +179,10 @@ cdef class Traffic:
             if events[index].events & EPOLLOUT:
                 self.flush(connection)
             # Who still has messages here is read from again when they are taken: the kernel holds the rest back.
-            if events[index].events & ~EPOLLOUT and connection.identity not in self.backlog:
+            if connection.pauses:
+                if events[index].events & EPOLL_GONE:
+                    self._drop(connection)
+            elif events[index].events & ~EPOLLOUT and connection.identity not in self.backlog:
                 connection.receive()
                 self.backlog[connection.identity] = connection
         return 0
@@ -129,9 +196,25 @@ cdef class Traffic:
             return error
         if connection.outbox.parts and not connection.watches_room:
             self.flush_later(connection)  # the answer to a heartbeat
+        if message is None:
+            if connection.has_unfinished():
+                self.make_room(connection)
+            elif connection.frame_charge:
+                connection.release_frame()
         if self._introducing and connection.stream.ready:
             self._introducing.pop(connection.identity, None)
         return ZmtpError("more than one frame") if message is SEVERAL_FRAMES else message
+
+    cdef int make_room(self, PeerConnection connection) except -1:
+        """A message has begun to come: go on with it when there is room, and not for ever."""
+        if connection.identity not in self.unfinished:
+            self.unfinished[connection.identity] = connection
+            connection.mark_progress()
+        if not connection.find_room():
+            connection.pauses |= NO_ROOM
+            self.roomless[connection.identity] = connection
+            self.quieten(connection)
+        return 0
 
     cdef int flush_later(self, PeerConnection connection) except -1:
         self.answered[connection.identity] = connection
@@ -150,8 +233,22 @@ cdef class Traffic:
         if waits != connection.watches_room:
             connection.watches_room = waits
             self.watch(connection)
+        if waits:
+            if connection.answer_in_lane:
+                self.unfinished[connection.identity] = connection
+        elif connection.pauses & UNREAD_ANSWERS:
+            self.resume(connection, UNREAD_ANSWERS)
+        elif connection.refused is not None and connection.messages:
+            self._drop(connection)
         return 0
 
     cdef int watch(self, PeerConnection connection) except -1:
-        self._poller.modify(connection.descriptor, self.interest | (EPOLLOUT if connection.watches_room else 0))
+        cdef int events = 0 if connection.pauses else self.interest
+        if connection.descriptor < 0:
+            return 0
+        self._poller.modify(connection.descriptor, events | (EPOLLOUT if connection.watches_room else 0))
         return 0
+
+
+def do_nothing():
+    """Keep the loop awake for one more turn."""

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 16
+_RESERVED = 4
+"""More connections for `/healthz` alone: whatever scrapers do, a probe is answered. The oldest of them gives way."""
+
+_HEALTH = "/healthz"
+_RESERVED_SECONDS = 1.0
 _CONNECTION_SECONDS = 10.0
 """How long one request may take altogether, however slowly its client writes or reads."""
 
@@ -72,6 +77,12 @@ class _Handler(WSGIRequestHandler):
         self.rfile.close()
         self.rfile = head
         if self.parse_request():
+            if (
+                cast("_Server", self.server).is_reserved(self.connection)
+                and self.path.partition("?")[0] != _HEALTH
+            ):
+                self.wfile.write(_TOO_MANY)
+                return
             stdin, stdout = cast("IO[bytes]", self.rfile), cast("IO[bytes]", self.wfile)
             gateway = _Gateway(stdin, stdout, self.get_stderr(), self.get_environ())
             gateway.run(cast("_Server", self.server).answering)
@@ -104,6 +115,7 @@ class _Server(WSGIServer):
         self.address_family = family
         self._lock = threading.Lock()
         self._deadlines: dict[socket.socket, float] = {}
+        self._reserved: dict[socket.socket, None] = {}
         super().__init__((str(address[0]), int(address[1])), _Handler)
         self.timeout = 0
 
@@ -124,15 +136,18 @@ class _Server(WSGIServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
-            admitted = len(self._deadlines) < _MAX_CONNECTIONS
-            if admitted:
-                self._deadlines[request] = time.monotonic() + _CONNECTION_SECONDS
-        if not admitted:
-            request.setblocking(False)
-            with contextlib.suppress(OSError):
-                request.send(_TOO_MANY)
-            self.shutdown_request(request)
-            return
+            now = time.monotonic()
+            if len(self._deadlines) - len(self._reserved) < _MAX_CONNECTIONS:
+                self._deadlines[request] = now + _CONNECTION_SECONDS
+            else:
+                for oldest in list(self._reserved)[: len(self._reserved) - _RESERVED + 1]:
+                    del self._reserved[oldest]
+                    with contextlib.suppress(OSError):
+                        oldest.send(_TOO_MANY, socket.MSG_DONTWAIT)
+                    with contextlib.suppress(OSError):
+                        oldest.shutdown(socket.SHUT_RDWR)
+                self._reserved[request] = None
+                self._deadlines[request] = now + _RESERVED_SECONDS
         try:
             threading.Thread(
                 target=self._serve, args=(request, client_address), name="glidecached-http", daemon=True
@@ -149,12 +164,20 @@ class _Server(WSGIServer):
         else:
             logger.error("a request of %s could not be answered", client_address[0], exc_info=error)
 
+    def is_reserved(self, request: Any) -> bool:
+        """Whether the connection is one of those for health alone."""
+        with self._lock:
+            return request in self._reserved
+
     def cut_overdue(self) -> float | None:
         """End the connections whose time is over; in how many seconds the next one's is."""
         now = time.monotonic()
         with self._lock:
             for connection, deadline in self._deadlines.items():
                 if deadline <= now:
+                    if connection in self._reserved:
+                        with contextlib.suppress(OSError):
+                            connection.send(_TOO_MANY, socket.MSG_DONTWAIT)
                     with contextlib.suppress(OSError):
                         connection.shutdown(socket.SHUT_RDWR)
             later = [deadline for deadline in self._deadlines.values() if deadline > now]
@@ -180,6 +203,7 @@ class _Server(WSGIServer):
     def _forget(self, request: socket.socket) -> None:
         with self._lock:
             del self._deadlines[request]
+            self._reserved.pop(request, None)
 
 
 def _linger(connection: socket.socket) -> None:

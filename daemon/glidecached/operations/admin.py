@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_HOT_ENTRIES = 100
 _MOST_KEY_BYTES = 256
+_MOST_NAME_LENGTH = 200
 
 
 class AdminOperations:
@@ -124,6 +125,9 @@ class AdminOperations:
 
     def _admitted_label(self, request: Request, label: Any) -> str | None:
         need(label, str, "cache_name")
+        if len(label) > _MOST_NAME_LENGTH:
+            message = f"cache_name has {len(label)} characters; at most {_MOST_NAME_LENGTH} are allowed"
+            raise MalformedError(message)
         if not self._administers(request):
             request.fail(ERROR_FORBIDDEN, "only root, the daemon's own user and admin_users may do this")
             return None

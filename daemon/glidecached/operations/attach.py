@@ -17,10 +17,13 @@ from glidecached.config.resolved import DEFAULT_REQUEST_TIMEOUT_MS
 from glidecached.front.shown import shown
 from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
+from glidecached.operations.same_cluster import SeedsCheck, target_by_pools_seeds
 from glidecached.pools.origin import OPEN, Admission
 from glidecached.pools.stock import CacheBusyError, CacheRefusedError
+from glidecached.session import TooManySessionsError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
+from glidecached.upstream.cluster.upstream import ClusterUpstream
 from glidecached.upstream.directory import TooManyUpstreamsError
 from glidecached.upstream.lane import PROBE
 from glidecached.upstream.options import UpstreamOptions
@@ -86,7 +89,8 @@ class AttachOperations:
         else:
             self._begin(request, spec)
 
-    def _begin(self, request: Request, spec: AttachSpec) -> None:
+    def _begin(self, request: Request, spec: AttachSpec, *, by_own_seeds: bool = False) -> None:
+        """Check the upstream. by_own_seeds: the pool's cluster, if it has other seeds, is known to be another one."""
         try:
             named = self._find_named(spec)
             target = spec.target if named is None else named.target
@@ -98,12 +102,14 @@ class AttachOperations:
         if named is not None and not named.access.allows(request.peer):
             request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use the upstream {named.name!r}")
             return
+        if named is None and not by_own_seeds and self._begins_by_pools_seeds(request, spec, target):
+            return
         try:
             upstream = self._upstreams.get(target, UpstreamOptions() if named is None else named.options)
         except TooManyUpstreamsError as error:
-            request.fail(ERROR_CONFIGURATION, str(error))
+            request.fail(ERROR_BUSY, str(error))
             return
-        finish = functools.partial(self._finish, request, spec, self.config, named, upstream)
+        finish = functools.partial(self._finish, request, spec, self.config, named, upstream, by_own_seeds)
         request.expiry = (ERROR_CLOSING, f"the upstream {_names(target)} did not answer in time")
         if not spec.lazy_connect:
             upstream.submit(_CheckCall(request, finish))
@@ -114,6 +120,32 @@ class AttachOperations:
             upstream.submit(attempt)
         else:
             finish()
+
+    def _begins_by_pools_seeds(self, request: Request, spec: AttachSpec, target: Target) -> bool:
+        """Ask the pool's cluster whether it is this client's, if it might be; whether that has begun."""
+        by_pools_seeds = target_by_pools_seeds(
+            target, self._pools.identity_of(spec.pool_key, spec.configured_cache)
+        )
+        if by_pools_seeds is None:
+            return False
+        try:
+            upstream = self._upstreams.get(self._upstreams.in_known_order(by_pools_seeds), UpstreamOptions())
+        except TooManyUpstreamsError:
+            return False
+        if not isinstance(upstream, ClusterUpstream):
+            return False
+        config = self.config
+
+        def go_on(is_same: bool) -> None:
+            if is_same:
+                self._finish(request, spec, config, None, upstream, False)
+            else:
+                self._begin(request, spec, by_own_seeds=True)
+
+        check = SeedsCheck(self._loop, upstream, target.addresses, request, go_on)
+        self._loop.call_later((request.deadline_ns - time.monotonic_ns()) / 2e6, check.give_up)
+        upstream.submit(check)
+        return True
 
     def detach(self, request: Request, body: list[Any]) -> None:
         """DETACH: forget the session; what its process still has open in it fails."""
@@ -157,11 +189,15 @@ class AttachOperations:
         config: Config,
         named: NamedUpstream | None,
         upstream: Upstream,
+        by_own_seeds: bool,
     ) -> None:
         if config is not self.config:  # reloaded meanwhile: what was allowed by the old one may not be now
             self._begin(request, spec)
             return
         awaits_proof = spec.has_cache and named is None and not upstream.proved
+        may_be_the_pools = named is None and not awaits_proof and not by_own_seeds
+        if may_be_the_pools and self._begins_by_pools_seeds(request, spec, upstream.target):
+            return  # the pool was made meanwhile, by other seeds
         try:
             pool = None if awaits_proof else self._join(request, spec, named, upstream.target)
         except CacheBusyError as error:
@@ -174,7 +210,11 @@ class AttachOperations:
             request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use {pool.key}")
             return
         name = None if named is None else named.name
-        session = self._open(request, spec, upstream, pool, name, awaits_proof=awaits_proof)
+        try:
+            session = self._open(request, spec, upstream, pool, name, awaits_proof=awaits_proof)
+        except TooManySessionsError as error:
+            request.fail(ERROR_BUSY, str(error))
+            return
         session.processes.add(request.peer.pid)
         timeout_ms = spec.request_timeout_ms or (
             named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
@@ -212,8 +252,8 @@ class AttachOperations:
             awaits_proof=awaits_proof,
             read_from=spec.read_from,
             upstream_name=upstream_name,
+            pid=peer.pid,
         )
-        session.pid = peer.pid
         if before is not None:
             session.floor = before.floor
         elif spec.follows is not None:

@@ -16,6 +16,19 @@ _MODES: tuple[Mode, ...] = ("standalone", "cluster")
 _MAX_ADDRESSES = 256
 _MAX_NAME_LENGTH = 200
 _MAX_TIMEOUT_MS = 86_400_000
+_MAX_HOST_LENGTH = 255
+_MAX_SECRET_BYTES = 65_536
+_MAX_PEM_BYTES = 1_048_576
+_MAX_TEXT_BYTES = {
+    "upstream": 1_024,
+    "username": 1_024,
+    "password": _MAX_SECRET_BYTES,
+    "client_name": 1_024,
+    "ca": _MAX_PEM_BYTES,
+    "cert": _MAX_PEM_BYTES,
+    "key": _MAX_PEM_BYTES,
+}
+"""How long each text of a client's may be; those of a cache have characters counted, and bounds of their own."""
 _READ_FROM = ("primary", "prefer_replica", "all_nodes")
 _ADDRESS_LENGTH = 2
 
@@ -140,6 +153,12 @@ def _read_address(value: Any) -> Address:
     ):
         message = f"address {shown(value, 80)} is not [host, port]"
         raise MalformedError(message)
+    if len(value[0]) > _MAX_HOST_LENGTH:
+        length = len(value[0])
+        message = (
+            f"the host {shown(value[0], 80)} has {length} characters; at most {_MAX_HOST_LENGTH} are allowed"
+        )
+        raise SpecError(message)
     try:
         return network_address(value[0], value[1])
     except ValueError as error:
@@ -207,7 +226,19 @@ def _read_map(value: Any, fields: dict[str, tuple[type, ...]], name: str) -> dic
             expected = " or ".join("nil" if each is type(None) else each.__name__ for each in types)
             message = f"{name}'s {field} is {type(content).__name__}; expected {expected}"
             raise MalformedError(message)
+        _check_length(content, field)
     return value
+
+
+def _check_length(content: Any, field: str) -> None:
+    """Refuse a text that is too long. The text itself is not shown: it may be a secret."""
+    most = _MAX_TEXT_BYTES.get(field)
+    if most is None or content is None:
+        return
+    length = len(content if type(content) is bytes else content.encode("utf-8", "surrogatepass"))
+    if length > most:
+        message = f"{field} has {length} bytes; at most {most} are allowed"
+        raise SpecError(message)
 
 
 def _one_of(value: Any, allowed: tuple[Any, ...], name: str) -> Any:

@@ -11,11 +11,13 @@ from glidecached.operations.calls cimport BatchRequestCall, CommandCall, ReadCal
 from glidecached.session cimport Session, Sessions
 from glidecached.upstream.long_replies cimport LongReplies
 
-from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of, survey
+from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
 from glidecache_shared.kinds import STRING
-from glidecache_shared.protocol import ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
 from glidecached.front.front import MalformedError
 from glidecached.operations.arguments import need_fields, split_route
+from glidecached.operations.dedicated import DedicatedShares
+from glidecached.operations.screening import Screening
 from glidecached.upstream.cluster.route import Spread
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.long_replies import LONG_REPLIES
@@ -37,11 +39,13 @@ cdef class DataOperations:
     cdef Sessions sessions
     cdef object next_number
     cdef LongReplies long_replies
+    cdef object dedicated
 
-    def __init__(self, Sessions sessions not None, next_number):
+    def __init__(self, Sessions sessions not None, next_number, dedicated=None):
         self.long_replies = LONG_REPLIES
         self.sessions = sessions
         self.next_number = next_number
+        self.dedicated = dedicated or DedicatedShares()
 
     def command(self, Request request not None, list body not None):
         cdef Session session
@@ -61,6 +65,8 @@ cdef class DataOperations:
             lane = BULK_LANE
         if row.blocks:
             # Excepted from the order of a client's commands (contract C23): it may wait for the next one.
+            if not self.may_block(request, session):
+                return
             if not row.reads:
                 self.advance(session)
             settled = None if row.reads else functools.partial(self.advance, session)
@@ -80,6 +86,8 @@ cdef class DataOperations:
         if lane != OUT_OF_BAND_LANE:
             request.take_place(session.order)
         call.lane = lane
+        if lane == DEDICATED_LANE and not self.may_block(request, session):
+            return
         if reads:
             session.submit_read(call, self.next_number)
             return
@@ -175,35 +183,53 @@ cdef class DataOperations:
         (session_id, atomic, commands), route = split_route(body, "session_id", "atomic", "commands")
         need(atomic, bool, "atomic")
         need(commands, list, "commands")
-        for command in commands:
-            need_command(command)
         if route in _SEVERAL:
             message = f"route {route.value}: all of a batch goes to one node, and this route names several"
             raise MalformedError(message)
-        session = self.session(request, session_id)
+        screening = Screening(commands, atomic=atomic)
+        if screening.fits_at_once:
+            for _ in screening.steps():
+                pass
+            self.submit_batch(request, screening, session_id, atomic, commands, route)
+            return None
+        return self._batch(request, screening, session_id, atomic, commands, route)
+
+    def _batch(self, Request request, screening, session_id, bint atomic, list commands, route):
+        """A large batch: looked through in slices, then submitted whole."""
+        yield from screening.steps()
+        if not request.finished:
+            self.submit_batch(request, screening, session_id, atomic, commands, route)
+
+    cdef int submit_batch(
+        self, Request request, object screening, object session_id, bint atomic, list commands, object route
+    ) except -1:
+        cdef Session session = self.session(request, session_id)
         if session is None or not may_route(request, session, route):
-            return
-        lane, reads, refused = survey(commands, atomic=atomic)
-        if refused is not None:
-            request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
-            return
+            return 0
+        if screening.refusal is not None:
+            request.fail(ERROR_REQUEST, f"{screening.refusal}; nothing of the batch was run")
+            return 0
         if not commands:
             request.reply([])
-            return
+            return 0
+        cdef int lane = screening.lane
         if lane == SHARED_LANE and (request.frame_bytes >= LONG_BYTES or len(commands) >= MANY_COMMANDS):
             lane = BULK_LANE
-        start = functools.partial(self.send_batch, request, session, commands, atomic, reads, lane, route)
-        if lane == DEDICATED_LANE and not atomic and any(row_of(command).blocks for command in commands):
-            self.send_blocking_batch(request, session, commands, reads, route)
+        start = functools.partial(self.send_batch, request, session, commands, atomic, screening.reads, lane, route)
+        if screening.blocks:
+            self.send_blocking_batch(request, session, commands, screening.reads, route)
         elif lane == OUT_OF_BAND_LANE or session.order.may_go(lane):
             start()
         else:
             session.order.wait(lane, request, start)
+        return 0
 
     cdef int send_blocking_batch(
         self, Request request, Session session, list commands, bint reads, object route
     ) except -1:
         """Send a pipeline in which something may block: as a blocking command, it is excepted from the order."""
+        if not self.may_block(request, session):
+            return 0
         if not reads:
             self.advance(session)
         session.upstream.submit_blocking(BatchRequestCall(
@@ -220,6 +246,8 @@ cdef class DataOperations:
         if lane != OUT_OF_BAND_LANE:
             request.take_place(session.order)
         call.lane = lane
+        if lane == DEDICATED_LANE and not self.may_block(request, session):
+            return
         if not reads:
             self.advance(session)
             if lane != SHARED_LANE:
@@ -228,6 +256,14 @@ cdef class DataOperations:
             session.upstream.submit_blocking(call)
         else:
             session.upstream.submit_batch(call)
+
+    cdef bint may_block(self, Request request, Session session) except -1:
+        """Whether there is a dedicated connection for the request, by its process's and its user's share."""
+        full = self.dedicated.enter(request, session.upstream)
+        if full is None:
+            return True
+        request.fail(ERROR_BUSY, full)
+        return False
 
     cdef Session session(self, Request request, object session_id):
         """The session that a request names; None once the request has been refused for want of one."""

@@ -6,7 +6,6 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.command_table import survey
 from glidecache_shared.protocol import (
     ERROR_BUSY,
     ERROR_CONNECTION,
@@ -15,12 +14,14 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.front.front import MalformedError
-from glidecached.operations.arguments import need, need_all_bytes, need_command, need_fields
+from glidecached.operations.arguments import need, need_all_bytes, need_fields
 from glidecached.operations.calls import BatchRequestCall, CommandCall
+from glidecached.operations.dedicated import DedicatedShares
+from glidecached.operations.screening import Screening
 from glidecached.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from glidecached.front.request import Request
     from glidecached.loop import Loop
@@ -39,8 +40,15 @@ class WatchOperations:
     (contract C22).
     """
 
-    def __init__(self, loop: Loop, sessions: Sessions, next_number: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        sessions: Sessions,
+        next_number: Callable[[], int],
+        dedicated: DedicatedShares | None = None,
+    ) -> None:
         self._loop = loop
+        self._dedicated = dedicated or DedicatedShares()
         self._sessions = sessions
         self._next_number = next_number
         self._of_peer: dict[bytes, set[Watch]] = {}
@@ -68,7 +76,12 @@ class WatchOperations:
         if begins:
             if watch is not None:
                 watch.end()
+            counted = self._dedicated.keep(request, session.upstream)
+            if isinstance(counted, str):
+                request.fail(ERROR_BUSY, counted)
+                return
             watch = Watch(self._loop, session, number, self._ended)
+            watch.released = counted
             exhausted = watch.begin(keys)
             if exhausted is not None:
                 request.fail(ERROR_BUSY, exhausted)
@@ -94,14 +107,43 @@ class WatchOperations:
         else:
             watch.submit_last(CommandCall(request, [b"UNWATCH"], repeatable=False))
 
-    def execute(self, request: Request, body: list[Any]) -> None:
-        """EXEC: run a transaction where its keys are watched; nil when one of them has changed."""
+    def execute(self, request: Request, body: list[Any]) -> Iterator[None] | None:
+        """EXEC: run a transaction where its keys are watched; nil when one of them has changed.
+
+        A large one is done in steps.
+        """
         need_fields(body, "session_id", "watch", "commands")
         session_id, number, commands = body
         need(number, int, "watch")
         need(commands, list, "commands")
-        for command in commands:
-            need_command(command)
+        screening = Screening(commands, atomic=True)
+        if screening.fits_at_once:
+            for _ in screening.steps():
+                pass
+            self._execute(request, screening, session_id, number, commands)
+            return None
+        return self._execute_large(request, screening, session_id, number, commands)
+
+    def _execute_large(
+        self,
+        request: Request,
+        screening: Screening,
+        session_id: Any,
+        number: int,
+        commands: list[list[bytes]],
+    ) -> Iterator[None]:
+        yield from screening.steps()
+        if not request.finished:
+            self._execute(request, screening, session_id, number, commands)
+
+    def _execute(
+        self,
+        request: Request,
+        screening: Screening,
+        session_id: Any,
+        number: int,
+        commands: list[list[bytes]],
+    ) -> None:
         session = self._session(request, session_id)
         if session is None:
             return
@@ -109,10 +151,9 @@ class WatchOperations:
         if watch is None:
             request.fail(ERROR_CONNECTION, _GONE)
             return
-        _, _, refused = survey(commands, atomic=True)
-        if refused is not None:
+        if screening.refusal is not None:
             watch.end()
-            request.fail(ERROR_REQUEST, f"{refused}; nothing of the batch was run")
+            request.fail(ERROR_REQUEST, f"{screening.refusal}; nothing of the batch was run")
             return
         self._advance(session)
         advance = functools.partial(self._advance, session)

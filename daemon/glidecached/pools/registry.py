@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -193,24 +194,19 @@ class PoolRegistry:
             differing.append(f"{_name(pool.admission)} and its users, not {_name(admission)} and its users")
         if not foreign and not differing:
             return self._healed(pool)
-        belongs_to_another = (pool.maker and pool.maker.uid) != (maker and maker.uid)
-        if belongs_to_another and (foreign or pool.admission.access != admission.access):
-            owner = "another user" if pool.maker is None else f"uid {pool.maker.uid}"
-            message = (
-                f"{key} is {owner}'s, with {_list(foreign or differing)}: only a client with the same upstream "
-                "identity and access may replace it; choose another name, or have it dropped (glidecache drop)"
-            )
-            raise CacheRefusedError(message)
-        if not pool.end_if_unheld():
-            reason = (
-                f"another upstream identity: {_list(foreign)}"
-                if foreign
-                else f"other settings: {_list(differing)}"
-            )
-            message = f"{key} is in use with {reason}"
-            raise CacheRefusedError(message)
+        stays = self._is_kept_from(pool, maker) and bool(foreign or pool.admission.access != admission.access)
+        if pool.held() or stays or not pool.end_if_unheld():
+            raise CacheRefusedError(_refusal(pool, foreign, differing, stays=stays))
         self._stock.remove(key)
         return self._make(key, identity, settings, admission, maker)
+
+    def identity_of(self, key: PoolKey | None, configured: str | None) -> Identity | None:
+        """Return what a pool is bound to: that of a key, or the configuration's of a name. None where there is none."""
+        if configured is not None:
+            cache = self._configured.get(configured)
+            return None if cache is None else cache.identity
+        pool = None if key is None else self._stock.get(key)
+        return None if pool is None else pool.identity
 
     def find(self, label: str) -> Pool:
         """The pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
@@ -235,12 +231,17 @@ class PoolRegistry:
         self._stock.remove(pool.key)
         pool.end()
 
-    def stats(self, connected: Mapping[Pool, set[int]] | None = None) -> list[dict[str, Any]]:
-        """One map per pool. `connected`: the processes that are known to use it, besides those that took its lease."""
+    def stats(
+        self, connected: Mapping[Pool, set[int]] | None = None, most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """One map per pool, of the `most` oldest.
+
+        `connected`: the processes that are known to use it, besides those that took its lease.
+        """
         takers = lease_takers()
         return [
             pool.stats((connected or {}).get(pool, set()) | takers.get(pool.lease_file, set()))
-            for pool in self._stock
+            for pool in itertools.islice(self._stock, most)
         ]
 
     def file_ids(self) -> dict[PoolKey, str]:
@@ -263,6 +264,11 @@ class PoolRegistry:
         maker: Maker | None,
     ) -> Pool:
         return self._stock.make(key, identity, settings, admission, configured=False, maker=maker)
+
+    @staticmethod
+    def _is_kept_from(pool: Pool, maker: Maker | None) -> bool:
+        """Whether another user has made it."""
+        return (pool.maker and pool.maker.uid) != (maker and maker.uid)
 
     def _healed(self, pool: Pool) -> Pool:
         """A pool whose files are where clients look for them. Raises `CacheBusyError`."""
@@ -288,6 +294,19 @@ class PoolRegistry:
 
 def _name(admission: Admission) -> str:
     return "clients' own addresses" if admission.upstream is None else f"the upstream {admission.upstream!r}"
+
+
+def _refusal(pool: Pool, foreign: list[str], differing: list[str], *, stays: bool) -> str:
+    reason = (
+        f"another upstream identity: {_list(foreign)}" if foreign else f"other settings: {_list(differing)}"
+    )
+    if not stays or pool.held():
+        return f"{pool.key} is in use with {reason}"
+    owner = "another user's" if pool.maker is None else f"uid {pool.maker.uid}'s"
+    return (
+        f"{pool.key} is {owner}, with {reason}; only a client with the same upstream identity and access may replace "
+        "it: choose another name, or have it dropped (glidecache drop)"
+    )
 
 
 def _list(differences: list[str]) -> str:

@@ -34,6 +34,9 @@ DEFAULT_MAX_POOLS = 4_096
 HANDOUT_NS = 3_000_000_000
 """A client that was just told of a pool has not taken its lease yet."""
 
+_UNUSED_NS = 250_000_000
+"""The same for pools with which nothing is lost."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -170,15 +173,14 @@ class PoolStock:
                 self.remove(key)
                 logger.info("%s ended: nobody holds it any more", key)
 
-    def end_idle(self, *, handed_out_before_ns: int) -> bool:
+    def end_idle(self) -> bool:
         """End the pool with a name of clients' own that was wanted least recently, of those that no process holds.
 
         Its entries are lost: for when there is no room for others any more (isolation I9). Whether there was one.
         """
+        now_ns = time.monotonic_ns()
         for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
-            if pool.handed_out_ns >= handed_out_before_ns:
-                return False
-            if pool.key.name is not None and not pool.configured and pool.end_if_unheld():
+            if _is_idle(pool, now_ns) and pool.end_if_unheld():
                 self.remove(pool.key)
                 logger.warning("%s ended: nobody holds it, and others need its room", pool.key)
                 return True
@@ -245,7 +247,7 @@ class PoolStock:
             self.end_unheld(handed_out_before_ns=time.monotonic_ns())
         while (total_kb := self.claimed_kb()) + wanted_kb > self.max_total_cache_kb:
             unheld_kb = self._idle_kb()
-            if total_kb - unheld_kb + wanted_kb > self.max_total_cache_kb or not self._end_idle():
+            if total_kb - unheld_kb + wanted_kb > self.max_total_cache_kb or not self.end_idle():
                 message = (
                     f"{key} asks for max_cache_kb={wanted_kb}, and {total_kb} KB of the daemon's "
                     f"max_total_cache_kb={self.max_total_cache_kb} are in use: ask for less, drop a cache, or raise it"
@@ -257,7 +259,7 @@ class PoolStock:
         if self.shares.is_full(configured):
             self.end_unheld(handed_out_before_ns=time.monotonic_ns())
             if self.shares.is_full(configured):
-                self._end_idle()
+                self.end_idle()
         while full := self.shares.refusal(
             maker, settings.max_cache_kb, configured=configured, total_kb=self.max_total_cache_kb
         ):
@@ -294,15 +296,16 @@ class PoolStock:
 
     def _idle_kb(self) -> int:
         """What could be had of pools that `end_idle` may end."""
-        before_ns = time.monotonic_ns() - HANDOUT_NS
+        now_ns = time.monotonic_ns()
         return sum(
-            pool.claimed_kb
-            for pool in self._by_key.values()
-            if pool.key.name is not None
-            and not pool.configured
-            and pool.handed_out_ns < before_ns
-            and not pool.held()
+            pool.claimed_kb for pool in self._by_key.values() if _is_idle(pool, now_ns) and not pool.held()
         )
 
-    def _end_idle(self) -> bool:
-        return self.end_idle(handed_out_before_ns=time.monotonic_ns() - HANDOUT_NS)
+
+def _is_idle(pool: Pool, now_ns: int) -> bool:
+    """Whether it may leave for others' pools, if no process holds it: its name would be free again."""
+    if pool.key.name is None or pool.configured:
+        return False
+    # With one that was never used nothing is lost, and who was told of it attaches again.
+    at_once = pool.maker is not None and pool.unused
+    return now_ns - pool.handed_out_ns >= (_UNUSED_NS if at_once else HANDOUT_NS)

@@ -165,6 +165,8 @@ class Reloading:
         parts.admin.admin_uids = config.admin_uids
         parts.socket.limit_requests(settings.max_requests_per_client)
         parts.front.limit_requests(settings.max_requests_per_client)
+        parts.socket.limit_connections(settings.max_connections)
+        parts.socket.budget.limit(settings.max_client_memory_mb)
         parts.sessions.max_sessions = settings.max_sessions
         parts.sessions.idle_seconds = settings.session_idle_seconds
         parts.upstreams.max_upstreams = settings.max_upstreams

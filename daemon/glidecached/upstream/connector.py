@@ -16,7 +16,14 @@ from valkey.connection import Connection, SSLConnection, UnixDomainSocketConnect
 from valkey.exceptions import AuthenticationError, ResponseError, ValkeyError
 from valkey.exceptions import ConnectionError as ValkeyConnectionError
 
-from glidecached.upstream.handshake import Greeted, HandshakeParser, marker_of, role_of, software_of
+from glidecached.upstream.handshake import (
+    Greeted,
+    HandshakeParser,
+    marker_of,
+    need_nothing_unread,
+    role_of,
+    software_of,
+)
 from glidecached.upstream.tls import connection_options
 
 if TYPE_CHECKING:
@@ -176,9 +183,7 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
                 marker=marker_of(connection),
                 role=role_of(connection),
             )
-            if connection._parser.unread_bytes:
-                message = "the server sent more in the handshake than it was asked for"
-                raise ValkeyConnectionError(message)
+            need_nothing_unread(connection)
         except (AttributeError, TypeError) as error:
             # valkey-py trusts that an answer is of the kind that belongs to the command.
             connection.disconnect()
@@ -199,11 +204,12 @@ class _TlsConnection(Greeted, SSLConnection):
         """Make the TLS handshake, which ends with the time-out also where the server sends byte by byte."""
         # The socket itself becomes the TLS one's; its connection can be ended through another descriptor.
         with sock.dup() as other:
-            guard = threading.Timer(self.socket_timeout, _end, (other,))
+            guard = threading.Timer(self.socket_timeout or 0.0, _end, (other,))
             guard.daemon = True
             guard.start()
             try:
-                return super()._wrap_socket_with_ssl(sock)
+                parent: Any = super()
+                return parent._wrap_socket_with_ssl(sock)
             finally:
                 guard.cancel()
                 guard.join()

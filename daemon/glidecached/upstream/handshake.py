@@ -26,7 +26,7 @@ _ROLES = {b"replica": b"slave"}
 _NOT_NOW = ("BUSY", "LOADING", "MASTERDOWN")
 
 
-class HandshakeParser(BaseParser):  # type: ignore[misc] # valkey-py is untyped
+class HandshakeParser(BaseParser):
     """Reads replies for valkey-py: no longer, from the first to the last, than one time-out, and no more than 1 MB."""
 
     def __init__(self, socket_read_size: int) -> None:
@@ -55,7 +55,14 @@ class HandshakeParser(BaseParser):  # type: ignore[misc] # valkey-py is untyped
         except UnreadableError as error:
             message = f"the server's answer in the handshake cannot be read: {error}"
             raise ValkeyConnectionError(message) from error
-        return self.parse_error(str(reply)) if isinstance(reply, ReplyError) else reply
+        if not isinstance(reply, ReplyError):
+            return reply
+        # Any: valkey-py is partly untyped.
+        parser: Any = self
+        refusal = parser.parse_error(str(reply))
+        if isinstance(refusal, ValkeyConnectionError):
+            raise refusal  # refused credentials among them; valkey-py itself raises the others
+        return refusal
 
     @property
     def unread_bytes(self) -> int:
@@ -88,6 +95,7 @@ class Greeted:
     greeting: dict[bytes, Any] | None = None
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """Return the next reply; a map is HELLO's."""
         parent: Any = super()
         response = parent.read_response(*arguments, **options)
         if self.greeting is None and isinstance(response, dict):
@@ -99,7 +107,8 @@ def software_of(connection: Any) -> Software | None:
     """What the server says that it is: by HELLO, or by INFO where the server allows the question."""
     if connection.greeting is not None:
         return from_hello(connection.greeting)
-    return _ask(connection, from_info, "INFO", "server")
+    software: Software | None = _ask(connection, from_info, "INFO", "server")
+    return software
 
 
 def role_of(connection: Any) -> bytes | None:
@@ -115,9 +124,9 @@ def marker_of(connection: Any) -> bytes | None:
     for command in (b"ECHO", b"PING"):
         connection.send_command(command, _PROBE)
         try:
-            reply = connection.read_response()
+            reply = connection.read_response(disconnect_on_error=False)
         except BusyLoadingError:
-            return command  # the server will know it when it runs commands again
+            return command  # the server will know it when it has its data
         except ResponseError as error:
             if str(error).startswith(_NOT_NOW):
                 return command
@@ -127,6 +136,13 @@ def marker_of(connection: Any) -> bytes | None:
         message = f"the server answered {command.decode()} by {reply!r:.60}: its replies are out of step"
         raise ValkeyConnectionError(message)
     return None
+
+
+def need_nothing_unread(connection: Any) -> None:
+    """Raise valkey-py's `ConnectionError` where the server has sent more than it was asked for."""
+    if connection._parser.unread_bytes:
+        message = "the server sent more in the handshake than it was asked for: its replies are out of step"
+        raise ValkeyConnectionError(message)
 
 
 def _first(reply: Any) -> Any:

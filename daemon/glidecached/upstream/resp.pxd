@@ -2,18 +2,10 @@ from libc.stdint cimport int64_t, uint8_t
 
 from cpython.object cimport PyObject
 
-
-cdef struct Frame:
-    # A container that is being filled: owned. `key` is a map's key whose value has not come yet: owned, or NULL.
-    PyObject *container
-    PyObject *key
-    # How many values have not come, a map's keys counted too.
-    int64_t left
-    Py_ssize_t filled
-    int shape
+from glidecached.upstream.resp_assembly cimport Assembly
 
 
-cdef class Reader:
+cdef class Reader(Assembly):
     # What has come and was not read; `held` keeps it alive where it is a Python object's.
     cdef const uint8_t *at
     cdef const uint8_t *end
@@ -31,19 +23,14 @@ cdef class Reader:
     cdef int64_t bulk_filled
     cdef int64_t bulk_ignored
     cdef int bulk_end
-    # Containers, the outermost first.
-    cdef Frame *frames
-    cdef int depth
-    cdef int frames_room
     # How many values are read and dropped, and the answer in their place where they are a reply's.
     cdef int64_t skipping
     cdef object verdict
     cdef bint in_push
-    # All that came; where in it the reply that is being read begins; what its objects take.
+    # All that came; where in it the reply that is being read begins, and where the last whole one began.
     cdef int64_t received_bytes
     cdef int64_t begun_bytes
     cdef int64_t last_begun_bytes
-    cdef int64_t weight_bytes
     cdef int64_t most_bytes
     cdef readonly int64_t last_weight_bytes
     cdef readonly int64_t pushes
@@ -63,7 +50,6 @@ cdef class Reader:
     cdef object take_bulk(self)
     cdef int grow_bulk(self) except -1
     cdef object put_bulk(self, int mark, bytes value)
-    cdef int take_strings(self) except -1
     cdef object begin_container(self, int shape, int64_t count)
     cdef object begin_skipped(self, int mark, int64_t count)
     cdef object put(self, object value, bint unhashable, Py_ssize_t size)

@@ -3,18 +3,18 @@
 | sent | read as |
 |---|---|
 | `+` status | `str` |
-| `$` string, `=` verbatim string | `bytes`, without the verbatim string's format |
+| `$` string, `=` verbatim string, `(` big number | `bytes`, without the verbatim string's format |
 | `-`, `!` error | `ReplyError` |
-| `:` integer, `(` big number | `int`; a big number that is none, or has more than 4,300 digits: `bytes` |
+| `:` integer | `int` |
 | `,` double, `#` boolean, `_` null | `float`, `bool`, `None` |
 | `*` array | `list` |
 | `~` set | `set`; `list` where a member cannot be in a set |
 | `%` map | `dict`; a list of `[key, value]` where a key cannot be in a dict |
 | `|` attribute, `>` push | nothing: they are no replies |
 
-What cannot be in a set or a dict is a container, or an integer outside the 64-bit range: those can be chosen to have
-one hash. Nesting costs no stack. A reply that is too large or too deep costs its own caller the answer, no other: it
-is read to its end without being kept, and a `ReplyError` takes its place.
+What cannot be in a set, or be a key of a dict, is a container. Nesting costs no stack. A reply that is too large or too
+deep costs its own caller the answer, and no other caller: it is read to its end without being kept, and a `ReplyError`
+takes its place.
 """
 
 from typing import Any, Final

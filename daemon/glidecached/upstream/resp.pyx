@@ -1,15 +1,34 @@
 """The servers' protocol (see resp.pyi)."""
 
-from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcpy
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_SetItem
-from cpython.list cimport PyList_Append, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from cpython.set cimport PySet_Add
+
+from glidecached.upstream.resp_assembly cimport (
+    AGAIN,
+    BYTES_SIZE,
+    DICT_SIZE,
+    LIST,
+    LIST_SIZE,
+    MAP,
+    SCALAR_SIZE,
+    SET,
+    SET_SIZE,
+    Assembly,
+)
+from glidecached.upstream.resp_lines cimport (
+    LONGEST_NUMBER,
+    find_newline,
+    parse_count,
+    parse_double,
+    parse_integer,
+    shown,
+    status,
+)
 
 from glidecache_shared.protocol import ReplyError
 
@@ -20,59 +39,32 @@ cdef extern from "Python.h":
     void Py_DECREF_RAW "Py_DECREF" (PyObject *value)
 
 cdef enum:
-    # Shapes of containers. PAIRS is a map that has a key which no dict takes.
-    LIST = 1
-    SET = 2
-    MAP = 3
-    PAIRS = 4
-
     DEEPEST = 500
-    FIRST_FRAMES = 8
     LONGEST_BULK = 536_870_912
     LONGEST_SKIPPED_BULK = 4_294_967_296
     LONGEST_LINE = 536_870_912
-    SHORT_LINE = 8
-    SHORTEST_STRING = 6
-    SHORT_LENGTH = 7
-    # Of a number, a length, a count. A double that is written out has some 330 digits.
-    LONGEST_NUMBER = 512
-    MOST_DIGITS = 4_300
     HEAVIEST_REPLY = 1_073_741_824
     # What is made room for by an announcement alone.
     TRUSTED_BYTES = 262_144
-    TRUSTED_COUNT = 1_024
     # From here on a string is received without a copy in between.
     DIRECT_BYTES = 65_536
 
-    # What an object takes besides its content: CPython's sizes, and the place in its container.
-    BYTES_SIZE = 48
-    SCALAR_SIZE = 40
-    LIST_SIZE = 80
-    DICT_SIZE = 128
-    SET_SIZE = 232
-    MEMBER_SIZE = 48
-
 cdef object INCOMPLETE = object()
-cdef object AGAIN = object()
 globals().update(
     INCOMPLETE=INCOMPLETE, MOST_NESTED=DEEPEST, MOST_BULK_BYTES=LONGEST_BULK, MOST_REPLY_BYTES=HEAVIEST_REPLY
 )
-
-cdef str OK = "OK"
-cdef str QUEUED = "QUEUED"
 
 
 class UnreadableError(Exception):
     """What came is not RESP (see resp.pyi)."""
 
 
-cdef class Reader:
+cdef class Reader(Assembly):
     def __init__(self, int64_t most_bytes=HEAVIEST_REPLY):
         self.most_bytes = most_bytes
 
     def __dealloc__(self):
         self.drop()
-        free(self.frames)
         free(self.line)
 
     def feed(self, bytes data not None):
@@ -114,7 +106,7 @@ cdef class Reader:
                 value = self.take_line()
             else:
                 if self.depth and not self.skipping and self.at[0] == b"$":
-                    self.take_strings()
+                    self.at = self.take_strings(self.at, self.end, self.most_bytes)
                 line = self.at
                 newline = find_newline(line, self.end)
                 if newline == NULL:
@@ -196,7 +188,7 @@ cdef class Reader:
     cdef object read_line(self, const uint8_t *line, Py_ssize_t size):
         """What a line says, which comes without its newline."""
         cdef int mark
-        cdef int64_t number
+        cdef int64_t number = 0
         if size < 2 or line[size - 1] != 13:
             self.spoil(f"a line that does not end with CR and LF: {shown(line, size)}")
         mark = line[0]
@@ -239,9 +231,8 @@ cdef class Reader:
                 self.spoil(f"a double is {shown(line, size)}")
             return self.put(value, False, SCALAR_SIZE)
         if mark == b"(":
-            value = parse_big_number(line, size)
-            # Such integers can be chosen to have one hash: a set of them would take the square of their number.
-            return self.put(value, type(value) is int and not -INT64_MAX <= value <= INT64_MAX, BYTES_SIZE + size)
+            # Its digits: scripts may call any text a big number, and such integers can be chosen to have one hash.
+            return self.put((<const char *>line)[:size], False, BYTES_SIZE + size)
         if mark == b"=" or mark == b"!":
             if not parse_count(line, size, &number) or number < (4 if mark == b"=" else 0):
                 self.spoil(f"a string's length is {shown(line, size)}")
@@ -333,95 +324,19 @@ cdef class Reader:
             return self.put(ReplyError(value.decode("utf-8", "replace")), False, LIST_SIZE + 2 * size)
         return self.put(value, False, size)
 
-    cdef int take_strings(self) except -1:
-        """The usual content of a container, short strings that have come whole, by a short way: all but the last value.
-
-        The last may end the container. Whatever is not as expected is left to the long way.
-        """
-        cdef Frame *frame = &self.frames[self.depth - 1]
-        cdef const uint8_t *at = self.at
-        cdef const uint8_t *end = self.end
-        cdef const uint8_t *digit
-        cdef Py_ssize_t length
-        cdef bytes value
-        if frame.shape == PAIRS or self.weight_bytes >= self.most_bytes - (end - at):
-            return 0
-        # No reads past the end: what is shorter than this is no string with its length and both its ends.
-        while frame.left > 1 and end - at >= SHORTEST_STRING and at[0] == b"$":
-            digit = at + 1
-            length = 0
-            while b"0" <= digit[0] <= b"9" and digit - at <= SHORT_LENGTH:
-                length = 10 * length + (digit[0] - 48)
-                digit += 1
-                if digit == end:
-                    break
-            if digit == at + 1 or end - digit < length + 4 or digit[0] != 13 or digit[1] != 10:
-                break
-            digit += 2
-            if digit[length] != 13 or digit[length + 1] != 10:
-                break
-            value = PyBytes_FromStringAndSize(<const char *>digit, length)
-            if frame.shape == LIST:
-                if frame.filled < PyList_GET_SIZE(<list>frame.container):
-                    Py_INCREF(value)
-                    PyList_SET_ITEM(<list>frame.container, frame.filled, value)
-                else:
-                    PyList_Append(<list>frame.container, value)
-                frame.filled += 1
-            elif frame.shape == SET:
-                PySet_Add(<set>frame.container, value)
-            elif frame.key == NULL:
-                Py_INCREF(value)
-                frame.key = <PyObject *>value
-            else:
-                PyDict_SetItem(<dict>frame.container, <object>frame.key, value)
-                Py_DECREF_RAW(frame.key)
-                frame.key = NULL
-            self.weight_bytes += BYTES_SIZE + MEMBER_SIZE + length
-            frame.left -= 1
-            at = digit + length + 2
-            self.at = at
-        return 0
-
     # ---- containers
 
     cdef object begin_container(self, int shape, int64_t count):
-        cdef int64_t values = 2 * count if shape == MAP else count
-        cdef Frame *frames
-        cdef Frame *frame
         if count > <int64_t>UINT32_MAX:
             self.spoil(f"a container of {count} values is announced")
         if self.depth == DEEPEST:
             self.refuse(f"more than {DEEPEST} containers in one another")
-            return self.skipped(1 - values)
+            return self.skipped(1 - (2 * count if shape == MAP else count))
         if count == 0:
             if shape == LIST:
                 return self.put([], True, LIST_SIZE)
             return self.put(set(), True, SET_SIZE) if shape == SET else self.put({}, True, DICT_SIZE)
-        if shape == LIST:
-            value = PyList_New(min(count, TRUSTED_COUNT))
-            self.weight_bytes += LIST_SIZE
-        elif shape == SET:
-            value = set()
-            self.weight_bytes += SET_SIZE
-        else:
-            value = {}
-            self.weight_bytes += DICT_SIZE
-        if self.depth == self.frames_room:
-            frames = <Frame *>realloc(self.frames, max(FIRST_FRAMES, 2 * self.frames_room) * sizeof(Frame))
-            if frames == NULL:
-                raise MemoryError
-            self.frames = frames
-            self.frames_room = max(FIRST_FRAMES, 2 * self.frames_room)
-        frame = &self.frames[self.depth]
-        Py_INCREF(value)
-        frame.container = <PyObject *>value
-        frame.key = NULL
-        frame.left = values
-        frame.filled = 0
-        frame.shape = shape
-        self.depth += 1
-        return AGAIN
+        return self.open(shape, count)
 
     cdef object begin_skipped(self, int mark, int64_t count):
         """An attribute, a push, or a container in what is dropped."""
@@ -440,52 +355,15 @@ cdef class Reader:
 
     cdef object put(self, object value, bint unhashable, Py_ssize_t size):
         """A value is whole: put it into its container, and a container that is whole into its own, or return it."""
-        cdef Frame *frame
-        cdef list values
         if self.skipping:
             return self.skipped(1)
         self.weight_bytes += size
-        while self.depth:
-            frame = &self.frames[self.depth - 1]
-            if frame.shape == LIST:
-                values = <list>frame.container
-                if frame.filled < PyList_GET_SIZE(values):
-                    Py_INCREF(value)
-                    PyList_SET_ITEM(values, frame.filled, value)
-                else:
-                    PyList_Append(values, value)
-                frame.filled += 1
-            elif frame.shape == SET:
-                self.weight_bytes += MEMBER_SIZE
-                if unhashable:
-                    in_list(frame, [*<set>frame.container, value])
-                else:
-                    PySet_Add(<set>frame.container, value)
-            elif frame.key == NULL:
-                self.weight_bytes += MEMBER_SIZE
-                if unhashable and frame.shape == MAP:
-                    in_list(frame, [[key, held] for key, held in (<dict>frame.container).items()])
-                    frame.shape = PAIRS
-                Py_INCREF(value)
-                frame.key = <PyObject *>value
-            else:
-                if frame.shape == MAP:
-                    PyDict_SetItem(<dict>frame.container, <object>frame.key, value)
-                else:
-                    self.weight_bytes += LIST_SIZE
-                    PyList_Append(<list>frame.container, [<object>frame.key, value])
-                Py_DECREF_RAW(frame.key)
-                frame.key = NULL
-            frame.left -= 1
-            if frame.left:
-                if self.weight_bytes >= self.most_bytes:
-                    self.refuse(f"more than {self.most_bytes} bytes in memory")
-                return AGAIN
-            self.depth -= 1
-            value = <object>frame.container
-            Py_DECREF_RAW(frame.container)
-            unhashable = True
-        return self.complete(value)
+        value = self.add(value, unhashable)
+        if value is not AGAIN:
+            return self.complete(value)
+        if self.weight_bytes >= self.most_bytes:
+            self.refuse(f"more than {self.most_bytes} bytes in memory")
+        return AGAIN
 
     # ---- what is not kept
 
@@ -506,11 +384,7 @@ cdef class Reader:
 
     cdef int refuse(self, str reason) except -1:
         """Drop what came of this reply and what is still to come; an error takes its place."""
-        cdef int place
-        # A container within another is one of the other's values, and is over with the last of its own.
-        self.skipping = 1 if not self.depth else 1 - self.depth
-        for place in range(self.depth):
-            self.skipping += self.frames[place].left
+        self.skipping = self.values_left()
         self.drop()
         self.verdict = ReplyError(f"ERR the reply is too large for the cache's daemon: {reason}")
         return 0
@@ -524,10 +398,7 @@ cdef class Reader:
 
     cdef int drop(self) noexcept:
         """Forget what has come of a reply."""
-        while self.depth:
-            self.depth -= 1
-            Py_XDECREF(self.frames[self.depth].key)
-            Py_XDECREF(self.frames[self.depth].container)
+        self.drop_containers()
         Py_XDECREF(self.bulk)
         self.bulk = NULL
         return 0
@@ -536,81 +407,3 @@ cdef class Reader:
         self.fault = reason
         self.drop()
         raise UnreadableError(reason)
-
-
-cdef inline const uint8_t *find_newline(const uint8_t *at, const uint8_t *end) noexcept nogil:
-    """Lines are short, mostly: a call for each would cost more than it finds."""
-    cdef const uint8_t *near_end = at + min(<Py_ssize_t>SHORT_LINE, end - at)
-    while at < near_end:
-        if at[0] == 10:
-            return at
-        at += 1
-    return <const uint8_t *>memchr(at, 10, end - at)
-
-
-cdef int in_list(Frame *frame, list values) except -1:
-    """Go on with a list where the set or the dict cannot take what comes."""
-    cdef PyObject *before = frame.container
-    Py_INCREF(values)
-    frame.container = <PyObject *>values
-    frame.shape = LIST
-    frame.filled = PyList_GET_SIZE(values)
-    Py_DECREF_RAW(before)
-    return 0
-
-
-cdef str status(const uint8_t *text, Py_ssize_t size):
-    if size == 2 and text[0] == b"O" and text[1] == b"K":
-        return OK
-    if size == 6 and text[0] == b"Q" and text[5] == b"D":
-        value = PyUnicode_DecodeUTF8(<const char *>text, size, b"replace")
-        return QUEUED if value == QUEUED else value
-    return PyUnicode_DecodeUTF8(<const char *>text, size, b"replace")
-
-
-cdef bint parse_count(const uint8_t *digits, Py_ssize_t size, int64_t *number) noexcept nogil:
-    """A length or a count: digits, or -1."""
-    if size == 2 and digits[0] == 45 and digits[1] == 49:
-        number[0] = -1
-        return True
-    return size and digits[0] != 45 and digits[0] != 43 and parse_integer(digits, size, number)
-
-
-cdef bint parse_integer(const uint8_t *digits, Py_ssize_t size, int64_t *number) noexcept nogil:
-    cdef uint64_t sum = 0
-    cdef Py_ssize_t place = 0
-    cdef bint negative = size > 0 and digits[0] == 45
-    if size and (negative or digits[0] == 43):
-        place = 1
-    if place == size or size - place > 19:
-        return False
-    for place in range(place, size):
-        if digits[place] < 48 or digits[place] > 57:
-            return False
-        sum = sum * 10 + (digits[place] - 48)
-    if sum > <uint64_t>INT64_MAX + negative:
-        return False
-    number[0] = <int64_t>(-sum) if negative else <int64_t>sum
-    return True
-
-
-cdef object parse_double(const uint8_t *digits, Py_ssize_t size):
-    text = (<const char *>digits)[:size]
-    if not size or size > LONGEST_NUMBER or b"_" in text or text != text.strip():
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-cdef object parse_big_number(const uint8_t *digits, Py_ssize_t size):
-    """An int; or the text as it is: what scripts call so need not be a number."""
-    text = (<const char *>digits)[:size]
-    if 0 < size <= MOST_DIGITS and (text[1:] if text[0] in b"+-" else text).isdigit():
-        return int(text)
-    return text
-
-
-cdef str shown(const uint8_t *data, Py_ssize_t size):
-    return repr((<const char *>data)[:min(size, 40)])

@@ -168,6 +168,11 @@ class StandaloneUpstream(Lanes):
         for link in self._links:
             link.drop_unwanted()
 
+    @property
+    def max_dedicated(self) -> int:
+        """How many connections there may be for blocking calls and watches."""
+        return self._options.max_blocking_connections
+
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on. Other credentials are tried out at once."""
         renewed = target.credentials != self.target.credentials

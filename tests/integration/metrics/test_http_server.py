@@ -116,6 +116,25 @@ def test_slow_clients_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         running.end()
 
 
+def test_i9_health_is_answered_whatever_scrapers_do(running: Running) -> None:
+    """Silent ones, slow ones, and those that ask for figures and do not read."""
+    held = []
+    try:
+        for number in range(5 * http_server._MAX_CONNECTIONS):
+            connection = socket.create_connection((HOST, running.port), timeout=20)
+            held.append(connection)
+            if number % 3 == 1:
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: loc")
+            if number % 3 == 2:
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            if number % 10 == 0:
+                assert ask(running.port, "/healthz").status == 200
+        assert ask(running.port, "/metrics").status == 503
+    finally:
+        for connection in held:
+            connection.close()
+
+
 def test_connections_beyond_the_bound_are_told_so(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 2)
     held = [socket.create_connection((HOST, running.port), timeout=20) for _ in range(2)]

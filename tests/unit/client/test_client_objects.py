@@ -258,7 +258,7 @@ def test_open_requests_of_all_threads_are_bounded(daemon: FakeDaemon, runtime_di
         for thread in threads:
             thread.start()
         requests = client._finish.__self__  # type: ignore[attr-defined]
-        wait_until(lambda: len(requests._open) == limit, "all threads wait for replies")
+        wait_until(lambda: requests.open == limit, "all threads wait for replies")
         for do in (client.ping, lambda: client.get("k"), lambda: client.exec(Batch(False).get("k"), False)):
             with pytest.raises(
                 RequestError, match=f"Reached maximum inflight requests.*limit is {limit}"
@@ -270,15 +270,15 @@ def test_open_requests_of_all_threads_are_bounded(daemon: FakeDaemon, runtime_di
             thread.join()
         assert outcomes == [b"x"] * limit
         assert client.echo("y") == b"y"
-        assert not requests._open
+        assert not requests.open
 
 
 def test_a_client_at_its_limit_can_be_closed(daemon: FakeDaemon, runtime_dir: Any) -> None:
     config = GlideClientConfiguration(runtime_dir=str(runtime_dir), inflight_requests_limit=1)
     client = glidecache.sync.GlideClient.create(config)
-    client._finish.__self__._open.add(object())  # type: ignore[attr-defined]
+    client._finish.__self__.open += 1  # type: ignore[attr-defined]
     client.close()
-    client._finish.__self__._open.clear()  # type: ignore[attr-defined]
+    client._finish.__self__.open -= 1  # type: ignore[attr-defined]
     with pytest.raises(ClosingError, match="the client is closed"):
         client.ping()
     assert daemon.seen

@@ -78,7 +78,7 @@ def as_resp(reply: Any) -> bytes:
         case bool():
             return b"#t\r\n" if reply else b"#f\r\n"
         case int():
-            return b"(%d\r\n" % reply if abs(reply) >> 62 else b":%d\r\n" % reply
+            return b":%d\r\n" % reply
         case float():
             return b",%r\r\n" % reply
         case str():
@@ -130,7 +130,8 @@ def test_c26_the_direct_fallback_reads_the_same_kinds(reply: Any, data: st.DataO
         (b">2\r\n+message\r\n+OK\r\n:1\r\n", 1),
         (b"|1\r\n+ttl\r\n:9\r\n*1\r\n|1\r\n+ttl\r\n:9\r\n+OK\r\n", ["OK"]),
         (b"~1\r\n*1\r\n+OK\r\n", [["OK"]]),
-        (b"%1\r\n*0\r\n+OK\r\n", [[], "OK"]),
+        (b"%1\r\n*0\r\n+OK\r\n", [[[], "OK"]]),
+        (b"(123456789012345678901234567890\r\n", b"123456789012345678901234567890"),
         (b",inf\r\n", float("inf")),
         (b"+\xff\r\n", "\udcff"),
     ],

@@ -125,6 +125,14 @@ class Answers:
         assert request_id not in self.by_id, "answered twice"
         self.by_id[request_id] = (status, body)
 
+    def pack_later(self, request: Request, value: Any) -> None:
+        try:
+            message = protocol.pack((request.request_id, protocol.STATUS_OK, value))
+        except (TypeError, ValueError, OverflowError) as error:
+            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be handed on: {error}")
+        else:
+            request.finish(message)
+
     def finished(self, request: Request) -> None:
         self.finished_ids.append(request.request_id)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.protocol import (
+    ERROR_BUSY,
     ERROR_CLOSING,
     ERROR_CONFIGURATION,
     ERROR_CONNECTION,
@@ -208,7 +209,7 @@ def test_own_addresses_can_be_forbidden(make_reception: Callable[..., Reception]
 
 def test_too_many_upstreams_are_refused(reception: Reception, requests: Any) -> None:
     reception.directory.full = True
-    assert requests.error(reception.ask(**OWN)) == (ERROR_CONFIGURATION, "64 upstreams are in use already")
+    assert requests.error(reception.ask(**OWN)) == (ERROR_BUSY, "64 upstreams are in use already")
 
 
 def test_what_the_pools_rules_refuse_is_a_configuration_error(reception: Reception, requests: Any) -> None:

@@ -112,7 +112,7 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
             r"max_cache_kb = 159383552: should be less than or equal to 159383551",
         ),
         (
-            "[daemon]\nmax_pools = 1\n[caches]\na = {max_cache_kb=1, entry_ttl_ms=0}\nb = {max_cache_kb=1,entry_ttl_ms=0}",
+            "[daemon]\nmax_pools = 1\n[caches]\na={max_cache_kb=1,entry_ttl_ms=0}\nb={max_cache_kb=1,entry_ttl_ms=0}",
             r"\[daemon\] max_pools = 1: the configured caches alone are 2",
         ),
         (f"[daemon]\nruntime_dir = '/{'d' * 100}'", r"runtime_dir = '/d+.*: .*has 118 bytes.*at most 107"),

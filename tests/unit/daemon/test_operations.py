@@ -49,9 +49,28 @@ def test_the_servers_error_is_the_answer(
     operations: DataOperations, bare: Session, upstream: Any, requests: Any
 ) -> None:
     request = requests()
-    operations.command(request, [bare.session_id, [b"NOSUCH"]])
-    upstream.blocking[0].succeed(ReplyError("ERR unknown command"))
-    assert requests.error(request) == (ERROR_REQUEST, "ERR unknown command")
+    operations.command(request, [bare.session_id, [b"INCR"]])
+    upstream.calls[0].succeed(ReplyError("ERR wrong number of arguments"))
+    assert requests.error(request) == (ERROR_REQUEST, "ERR wrong number of arguments")
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_i3_what_is_not_known_as_safe_gets_a_connection_of_its_own(
+    operations: DataOperations, bare: Session, upstream: Any, requests: Any, atomic: bool
+) -> None:
+    for command in ([b"NOSUCH"], [b"DEBUG", b"SLEEP", b"1"], [b"COMMAND", b"DOCS"], [b"blpop", b"q", b"0"]):
+        operations.command(requests(), [bare.session_id, command])
+        upstream.blocking[-1].succeed("OK")  # those of one client wait for each other
+        operations.batch(requests(), [bare.session_id, False, [[b"GET", b"k"], command]])
+        upstream.blocking[-1].succeed(["OK"])
+    operations.batch(requests(), [bare.session_id, atomic, [[b"GET", b"k"], [b"NOSUCH"]]])
+    assert upstream.calls == []
+    assert len(upstream.blocking) == 9
+    assert upstream.blocking[-1].atomic is atomic
+    upstream.blocking[-1].succeed(["OK"])
+    # Nothing blocks in a transaction.
+    operations.batch(requests(), [bare.session_id, True, [[b"BLPOP", b"q", b"0"]]])
+    assert len(upstream.calls) == 1
 
 
 def test_only_known_reads_may_be_sent_again(

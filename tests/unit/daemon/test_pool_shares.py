@@ -155,6 +155,17 @@ def test_i9_room_in_kb_is_made_by_what_nobody_holds(start: Callable[..., PoolReg
     assert old.ended
 
 
+def test_i9_a_cache_that_was_made_for_nothing_keeps_no_room(start: Callable[..., PoolRegistry]) -> None:
+    """One that is as large as all may be, and that nobody has taken: the next client waits a moment at most."""
+    registry = start(max_total_cache_kb=100)
+    large = registry.join(name(0), identity(), settings(max_cache_kb=100), peer=peer())
+    with pytest.raises(CacheRefusedError):
+        registry.join(name(1), identity(), settings(), peer=peer(OTHER_USER, 2))
+    large.handed_out_ns -= 300_000_000
+    registry.join(name(1), identity(), settings(), peer=peer(OTHER_USER, 2))
+    assert large.ended
+
+
 def test_i9_a_process_with_a_cache_leaves_a_part_of_the_kb_for_others(
     start: Callable[..., PoolRegistry],
 ) -> None:
@@ -271,7 +282,10 @@ def test_i11_a_name_of_another_user_is_replaced_only_by_the_same_upstream_and_ac
 ) -> None:
     registry = start()
     pool = registry.join(name(1), identity(), settings(), peer=peer())
-    with pytest.raises(CacheRefusedError, match=rf"is uid {USER}'s, with database 0, not 1.*glidecache drop"):
+    with pytest.raises(
+        CacheRefusedError,
+        match=rf"is uid {USER}'s, with another upstream identity: database 0, not 1.*glidecache drop",
+    ):
         registry.join(name(1), identity(database=1), settings(), peer=peer(OTHER_USER, 2))
     listed = Admission(upstream="listed", access=type(OPEN.access)(uids=frozenset({OTHER_USER})))
     with pytest.raises(CacheRefusedError, match=f"is uid {USER}'s, with"):

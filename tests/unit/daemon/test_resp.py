@@ -36,10 +36,8 @@ KINDS: dict[bytes, Any] = {
     b":+5\r\n": 5,
     b":9223372036854775807\r\n": 2**63 - 1,
     b":-9223372036854775808\r\n": -(2**63),
-    b"(12\r\n": 12,
-    b"(-3492890328409238509324850943850943825024385\r\n": -3492890328409238509324850943850943825024385,
+    b"(-3492890328409238509324850943850943825024385\r\n": b"-3492890328409238509324850943850943825024385",
     b"(no number\r\n": b"no number",
-    b"(" + b"9" * 5000 + b"\r\n": b"9" * 5000,
     b",1.5\r\n": 1.5,
     b",12\r\n": 12.0,
     b",inf\r\n": math.inf,
@@ -60,7 +58,7 @@ KINDS: dict[bytes, Any] = {
     b"*2\r\n~1\r\n%0\r\n~1\r\n:1\r\n": [[{}], {1}],
     b"%2\r\n:1\r\n:2\r\n*1\r\n:3\r\n:4\r\n": [[1, 2], [[3], 4]],
     b"%1\r\n%1\r\n~0\r\n:1\r\n:2\r\n": [[[[set(), 1]], 2]],
-    b"~1\r\n(18446744073709551616\r\n": [18446744073709551616],
+    b"~1\r\n(18446744073709551616\r\n": {b"18446744073709551616"},
     # No replies at all.
     b"|1\r\n+key\r\n*1\r\n:1\r\n:5\r\n": 5,
     b"*2\r\n|1\r\n+key\r\n~0\r\n:5\r\n|0\r\n:6\r\n": [5, 6],
@@ -174,11 +172,15 @@ def test_i4_what_is_no_resp_is_refused_for_good(data: bytes) -> None:
         reader.feed(data[:cut])
         reason = NO_RESP[data]
         with pytest.raises(UnreadableError, match=reason):
-            reader.gets()
-            reader.feed(data[cut:])
-            reader.gets()
+            _feed_the_rest(reader, data[cut:])
         with pytest.raises(UnreadableError, match=reason):
             reader.gets()
+
+
+def _feed_the_rest(reader: Reader, data: bytes) -> None:
+    reader.gets()
+    reader.feed(data)
+    reader.gets()
 
 
 def test_i4_pushes_are_counted() -> None:
@@ -313,12 +315,10 @@ def test_i10_a_line_that_comes_byte_by_byte_takes_linear_time() -> None:
     assert len(str(reader.gets())) == 4 * MEBIBYTE - 1
 
 
-def test_i10_numbers_of_one_hash_are_not_put_into_sets() -> None:
-    """Each is 0 modulo 2**61 - 1, and so is its hash: a set of them would take the square of their number."""
-    numbers = [(2**61 - 1) * factor for factor in range(8, 20_008)]
-    assert len({hash(number) for number in numbers}) == 1
-    assert read(encode(SetOf(numbers))) == numbers
-    assert read(encode(MapOf([(number, 0) for number in numbers]))) == [[number, 0] for number in numbers]
+def test_i10_numbers_of_one_hash_take_linear_time() -> None:
+    """Each is 0 modulo 2**61 - 1, and so would its hash be: a set of such integers takes the square of their number."""
+    numbers = [(2**61 - 1) * factor for factor in range(8, 100_008)]
+    assert read(encode(SetOf(numbers))) == {str(number).encode() for number in numbers}
 
 
 def test_nothing_of_a_reply_is_kept() -> None:

@@ -20,7 +20,7 @@ def test_it_connects_on_first_use_and_once(network: Network) -> None:
     network.accept()
     assert network.upstream.proved
     network.reply(b"+OK\r\n+a\r\n+b\r\n", lambda: second.over)
-    assert (first.outcome, second.outcome) == (b"a", b"b")
+    assert (first.outcome, second.outcome) == ("a", "b")
 
 
 def test_what_waits_fails_with_the_attempts_reason(network: Network) -> None:
@@ -41,7 +41,7 @@ def test_while_it_is_down_calls_wait_only_if_they_live_to_see_the_next_attempt(n
     network.turns(lambda: network.open)
     network.accept()
     network.reply(b"+OK\r\n+c\r\n", lambda: patient.over)
-    assert patient.outcome == b"c"
+    assert patient.outcome == "c"
     assert network.upstream.last_error is None
 
 

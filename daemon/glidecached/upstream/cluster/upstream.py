@@ -18,6 +18,7 @@ from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
 from glidecached.upstream.cluster.straight import StraightWay
 from glidecached.upstream.cluster.transaction import TransactionLeg
 from glidecached.upstream.cluster.watch import ReservedOverNodes
+from glidecached.upstream.identity import numeric
 from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.tally import Tally
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.blocking import Holder
     from glidecached.upstream.cluster.sinks import Sink
     from glidecached.upstream.cluster.topology import Topology
-    from glidecached.upstream.identity import Target
+    from glidecached.upstream.identity import Address, Target
     from glidecached.upstream.options import UpstreamOptions
 
     ClientCall = SingleCall | BatchCall
@@ -127,6 +128,23 @@ class ClusterUpstream(StraightWay):
                 entry[0].abandon()
         for node in self._nodes:
             node.link.drop_unwanted()
+
+    def has_nodes(self, addresses: Sequence[Address]) -> bool:
+        """Whether all of these are the cluster's nodes, by what its own nodes say, or the target's addresses."""
+        topology = self._journeys.topology
+        if topology is None:
+            return False
+        known = {numeric(each) for each in (*self.target.addresses, *topology.nodes)}
+        return known.issuperset(map(numeric, addresses))
+
+    def look_again(self) -> None:
+        """Ask for the topology again, if that is not under way."""
+        self._journeys.look_again()
+
+    @property
+    def max_dedicated(self) -> int:
+        """How many connections there may be for blocking calls and watches, to all nodes together."""
+        return self._options.max_blocking_connections * max(1, sum(1 for _ in self._nodes))
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""

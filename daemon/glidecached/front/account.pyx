@@ -1,0 +1,61 @@
+"""What one connection makes the daemon hold, in bytes (see account.pyi)."""
+
+cdef enum:
+    STEP_BYTES = 16_384
+    # What is granted and not used stays at the connection up to this: small messages need no word with the shares.
+    SLACK_BYTES = 49_152
+
+
+cdef class Account:
+    def __init__(self, shares, peer):
+        self.shares = shares
+        self.peer = peer
+
+    cdef bint take(self, Py_ssize_t size) except -1:
+        """Hold so many bytes more; False, and `full` says why, when they are not granted."""
+        if self.held + size <= self.granted:
+            self.held += size
+            return True
+        return self.take_more(size)
+
+    cdef bint take_more(self, Py_ssize_t size) except -1:
+        cdef Py_ssize_t needed = self.held + size - self.granted
+        cdef Py_ssize_t rounded = (needed + STEP_BYTES - 1) // STEP_BYTES * STEP_BYTES
+        if self.shares.would_refuse(self.peer, rounded) is None:
+            needed = rounded
+        full = self.shares.enter(self.peer, needed)
+        if full is not None:
+            self.full = full
+            return False
+        self.granted += needed
+        self.held += size
+        return True
+
+    cdef int force(self, Py_ssize_t size) except -1:
+        """Hold so many bytes more, whatever is full."""
+        if self.held + size > self.granted:
+            self.shares.add(self.peer, self.held + size - self.granted)
+            self.granted = self.held + size
+        self.held += size
+        return 0
+
+    cdef int give(self, Py_ssize_t size) except -1:
+        """Hold so many bytes less."""
+        self.held -= size
+        if self.closed:
+            return self.trim(self.held)
+        if self.granted - self.held > SLACK_BYTES:
+            return self.trim((self.held + STEP_BYTES) // STEP_BYTES * STEP_BYTES)
+        return 0
+
+    cdef int trim(self, Py_ssize_t keep) except -1:
+        """Give back what was granted beyond `keep`."""
+        if self.granted > keep:
+            self.shares.leave(self.peer, self.granted - keep)
+            self.granted = keep
+        return 0
+
+    cdef int close(self) except -1:
+        """Keep nothing in hand from now on: the connection has ended. What is still held is given back later."""
+        self.closed = True
+        return self.trim(self.held)

@@ -1,0 +1,36 @@
+"""STATS within bounds: lists that clients can lengthen are cut, and what was left out is counted (isolation I8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOST_CACHES = 500
+MOST_UPSTREAMS = 500
+_MOST_ADDRESSES = 16
+_MOST_NODES = 256
+_MOST_TEXT = 1_000
+
+
+def bounded_upstreams(upstreams: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """The first upstreams with all their lists and texts in bounds, and how many others there are."""
+    every = list(upstreams)
+    return [_bounded(upstream) for upstream in every[:MOST_UPSTREAMS]], max(0, len(every) - MOST_UPSTREAMS)
+
+
+def _bounded(upstream: dict[str, Any]) -> dict[str, Any]:
+    addresses = upstream.get("addresses", [])
+    if len(addresses) > _MOST_ADDRESSES:
+        rest = len(addresses) - _MOST_ADDRESSES
+        upstream["addresses"] = [*addresses[:_MOST_ADDRESSES], f"and {rest} more"]
+    for name in ("nodes", "replicas"):
+        if len(upstream.get(name) or ()) > _MOST_NODES:
+            upstream[f"{name}_left_out"] = len(upstream[name]) - _MOST_NODES
+            upstream[name] = upstream[name][:_MOST_NODES]
+    for name in ("identity", "connected_to", "last_error"):
+        text = upstream.get(name)
+        if isinstance(text, str) and len(text) > _MOST_TEXT:
+            upstream[name] = f"{text[:_MOST_TEXT]}…"
+    return upstream

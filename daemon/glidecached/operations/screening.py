@@ -1,0 +1,56 @@
+"""Looking through the commands of a batch: in one go while they are few, in slices when they are many (I10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glidecache_shared.command_table import any_blocks, most_demanding, survey
+from glidecached.operations.arguments import need_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_AT_ONCE = 500
+"""Commands in one slice: a millisecond at the most."""
+
+
+class Screening:
+    """What is known of a batch once `steps` is exhausted. `steps` raises `MalformedError` for what is no command."""
+
+    def __init__(self, commands: list[list[bytes]], *, atomic: bool) -> None:
+        self._commands = commands
+        self._atomic = atomic
+        self._lanes: set[int] = set()
+        self.refusal: str | None = None
+        self.reads = True
+        self.blocks = False
+        """Whether the server may keep a reply back. In a transaction nothing blocks."""
+
+    @property
+    def lane(self) -> int:
+        """The lane of the most demanding member: a batch goes whole (isolation I3)."""
+        return most_demanding(self._lanes)
+
+    @property
+    def fits_at_once(self) -> bool:
+        """Whether one slice is enough."""
+        return len(self._commands) <= _AT_ONCE
+
+    def steps(self) -> Iterator[None]:
+        """Look through all commands, as far as the first one that is refused."""
+        commands = self._commands
+        for begin in range(0, len(commands), _AT_ONCE):
+            if begin:
+                yield None
+            self._look(commands[begin : begin + _AT_ONCE])
+
+    def _look(self, commands: list[list[bytes]]) -> None:
+        # All of a batch has to be commands: that is said before what one of them may not do.
+        for command in commands:
+            need_command(command)
+        if self.refusal is not None:
+            return
+        lane, reads, self.refusal = survey(commands, atomic=self._atomic)
+        self._lanes.add(lane)
+        self.reads = self.reads and reads
+        self.blocks = self.blocks or (not self._atomic and any_blocks(commands))

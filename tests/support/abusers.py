@@ -1,0 +1,260 @@
+"""Clients that make a daemon hold or compute as much as they can: each in a process of its own, by its name.
+
+`python abusers.py NAME RUNTIME_DIR SESSION_PORT` does what it says, prints "ready", and stays until it is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import struct
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from glidecache_shared import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+OPENING = GREETING + b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+_GREETED_BYTES = 64
+_FAR_S = 30
+_SETUP_S = 20.0
+MB = 1_048_576
+LONG_FRAME = 256
+
+
+class RefusedError(Exception):
+    """The daemon did not let the client in: `args[0]` is the code and the text."""
+
+
+class RawClient:
+    """The protocol on a plain socket, so that a message can be left unfinished and answers unread."""
+
+    def __init__(self, runtime_dir: str | Path, *, timeout_s: float = 3.0) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._timeout_s = timeout_s
+        self.socket.settimeout(_SETUP_S)
+        self.socket.connect(f"{runtime_dir}/glidecached.sock")
+        self._received = b""
+        self._ids = itertools.count(1)
+        self.socket.sendall(OPENING)
+        self._take(_GREETED_BYTES)
+        self.frame()
+        about = self.request(protocol.HELLO, protocol.PROTOCOL_VERSION, "abuser", instance_id=0)
+        if not isinstance(about, dict):
+            raise RefusedError(about)
+        self.instance_id = int(about["instance_id"])
+        self.socket.settimeout(timeout_s)
+
+    def attach(self, port: int, **spec: Any) -> int:
+        """Open a session with the server at that port; its number."""
+        addresses = [["127.0.0.1", port]]
+        spec = {"mode": "standalone", "addresses": addresses, **spec}
+        self.socket.settimeout(_SETUP_S)
+        session = self.request(protocol.ATTACH, spec)
+        self.socket.settimeout(self._timeout_s)
+        if not isinstance(session, dict):
+            raise RefusedError(session)
+        return int(session["session_id"])
+
+    def message(self, operation: int, *body: Any, instance_id: int | None = None) -> bytes:
+        """One request, packed."""
+        deadline_ns = time.monotonic_ns() + _FAR_S * 1_000_000_000
+        meant_for = self.instance_id if instance_id is None else instance_id
+        packed: bytes = msgpack.packb([operation, next(self._ids), meant_for, deadline_ns, *body])
+        return packed
+
+    def send(self, operation: int, *body: Any, instance_id: int | None = None) -> None:
+        """Send one request."""
+        self.socket.sendall(framed(self.message(operation, *body, instance_id=instance_id)))
+
+    def request(self, operation: int, *body: Any, instance_id: int | None = None) -> Any:
+        """Send one request and return the body of the next answer; an error as `[code, text]`."""
+        self.send(operation, *body, instance_id=instance_id)
+        return self.answer()[2]
+
+    def answer(self) -> list[Any]:
+        """The next answer."""
+        answer: list[Any] = protocol.unpack(self.frame())
+        return answer
+
+    def frame(self) -> bytes:
+        """The body of the next frame."""
+        flags, length = self._take(2)
+        if flags & 2:
+            length = int.from_bytes(bytes([length]) + self._take(7))
+        return self._take(length)
+
+    def _take(self, size: int) -> bytes:
+        while len(self._received) < size:
+            data = self.socket.recv(MB)
+            if not data:
+                raise EOFError
+            self._received += data
+        taken, self._received = self._received[:size], self._received[size:]
+        return taken
+
+
+def opened(runtime_dir: str, count: int, timeout_s: float) -> Iterator[RawClient]:
+    """So many clients, or as many as are let in."""
+    for _ in range(count):
+        try:
+            yield RawClient(runtime_dir, timeout_s=timeout_s)
+        except (OSError, EOFError, RefusedError):
+            return
+
+
+def framed(body: bytes) -> bytes:
+    """A message behind its header."""
+    if len(body) < LONG_FRAME:
+        return bytes((0, len(body))) + body
+    return b"\x02" + struct.pack(">Q", len(body)) + body
+
+
+def unfinished(runtime_dir: str, port: int) -> list[RawClient]:
+    """Six messages of 200 MB, of which 50 MB come."""
+    del port
+    clients = []
+    for client in opened(runtime_dir, 6, 0.3):
+        clients.append(client)
+        with contextlib.suppress(OSError):
+            client.socket.sendall(b"\x02" + struct.pack(">Q", 200 * MB) + bytes(50 * MB))
+    return clients
+
+
+def many_unfinished(runtime_dir: str, port: int) -> list[RawClient]:
+    """Two hundred connections, with 20 MB of 30 MB each."""
+    del port
+    clients = []
+    for client in opened(runtime_dir, 200, 0.02):
+        clients.append(client)
+        with contextlib.suppress(OSError):
+            client.socket.sendall(b"\x02" + struct.pack(">Q", 30 * MB) + bytes(20 * MB))
+    return clients
+
+
+def small_unfinished(runtime_dir: str, port: int) -> list[RawClient]:
+    """Connections with a message of 60 KB that lacks its last byte."""
+    del port
+    clients = []
+    for client in opened(runtime_dir, 300, 0.02):
+        clients.append(client)
+        with contextlib.suppress(OSError):
+            client.socket.sendall(b"\x02" + struct.pack(">Q", 60_000) + bytes(59_999))
+    return clients
+
+
+def small_objects(runtime_dir: str, port: int) -> list[RawClient]:
+    """Messages of millions of empty lists."""
+    client = RawClient(runtime_dir)
+    session = client.attach(port)
+    for _ in range(4):
+        body = client.message(protocol.GET_MANY, session, [])[:-1] + b"\xdd" + struct.pack(">I", 8_000_000)
+        client.socket.settimeout(_SETUP_S)
+        with contextlib.suppress(OSError):
+            client.socket.sendall(framed(body + b"\x90" * 8_000_000))
+    return [client]
+
+
+def large_batches(runtime_dir: str, port: int) -> list[RawClient]:
+    """Batches of 200,000 commands."""
+    client = RawClient(runtime_dir, timeout_s=20)
+    session = client.attach(port)
+    commands = [[b"SET", b"k", b"v"]] * 200_000
+    for _ in range(3):
+        with contextlib.suppress(OSError):
+            client.send(protocol.BATCH, session, False, commands)
+    return [client]
+
+
+def queued(runtime_dir: str, port: int) -> list[RawClient]:
+    """Requests of 20 MB, more than the server takes."""
+    clients = []
+    for client in opened(runtime_dir, 3, 0.3):
+        clients.append(client)
+        with contextlib.suppress(OSError, RefusedError):
+            session = client.attach(port, lazy_connect=True)
+            for _ in range(8):
+                client.send(protocol.COMMAND, session, [b"SET", b"k", bytes(20 * MB)])
+    return clients
+
+
+def queued_small(runtime_dir: str, port: int) -> list[RawClient]:
+    """Requests of 20 KB, as many as may be open, on many connections."""
+    clients = []
+    for client in opened(runtime_dir, 20, 0.3):
+        clients.append(client)
+        with contextlib.suppress(OSError, RefusedError):
+            session = client.attach(port, lazy_connect=True)
+            for _ in range(4_000):
+                client.send(protocol.COMMAND, session, [b"SET", b"k", bytes(20_000)])
+    return clients
+
+
+def unread(runtime_dir: str, port: int) -> list[RawClient]:
+    """Answers of 4 MB that nobody reads."""
+    clients = []
+    for client in opened(runtime_dir, 4, 0.3):
+        clients.append(client)
+        with contextlib.suppress(OSError, RefusedError):
+            session = client.attach(port)
+            for _ in range(60):
+                client.send(protocol.COMMAND, session, [b"GETRANGE", b"big", b"0", b"-1"])
+    return clients
+
+
+def long_texts(runtime_dir: str, port: int) -> list[RawClient]:
+    """ATTACH with texts of a megabyte and more."""
+    client = RawClient(runtime_dir, timeout_s=1)
+    with contextlib.suppress(OSError):
+        for number in range(20):
+            password = "x" * (number * 300_000)
+            spec = {"mode": "standalone", "addresses": [["127.0.0.1", port]], "password": password}
+            client.send(protocol.ATTACH, spec)
+    return [client]
+
+
+def scalars(runtime_dir: str, port: int) -> list[RawClient]:
+    """A flood of small requests whose answers nobody reads."""
+    del port
+    client = RawClient(runtime_dir, timeout_s=1)
+    with contextlib.suppress(OSError):
+        for _ in range(5_000):
+            client.send(protocol.STATS)
+    return [client]
+
+
+ABUSERS: dict[str, Callable[[str, int], list[RawClient]]] = {
+    abuser.__name__: abuser
+    for abuser in (
+        unfinished,
+        many_unfinished,
+        small_unfinished,
+        small_objects,
+        large_batches,
+        queued,
+        queued_small,
+        unread,
+        long_texts,
+        scalars,
+    )
+}
+
+
+def _main() -> None:
+    name, runtime_dir, port = sys.argv[1:]
+    held = ABUSERS[name](runtime_dir, int(port))
+    print("ready", len(held), flush=True)  # noqa: T201 - that is how the test knows
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    _main()
