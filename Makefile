@@ -8,8 +8,10 @@
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
+#   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries, 6,000 random histories of a pool
+#   make isolation  all 4,500 command shapes, and every hostile message, beside a client that must not notice
 #   make fuzz         a million hostile messages to a real daemon (FUZZ_ARGS="--messages 50000 --seed 7")
 #   make chaos        200 rounds of faults under eight workers, and a report (CHAOS_ARGS="--rounds 20 --seed 7")
 #   make soak         half an hour of traffic, churn and faults, looking for growth (SOAK_SECONDS=600 for less)
@@ -57,7 +59,7 @@ BUILDER   := build/builders/$(subst /,_,$(PYTHON))
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress test-sanitize lint format bench-quick bench-memory bench-restart bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
+.PHONY: help run test demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -72,6 +74,9 @@ stress: tools
 	@GLIDECACHE_STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/stress/test_whole_values.py -k overwrites $(PYTEST_ARGS)
 	@GLIDECACHE_STRESS=long GLIDECACHE_STRESS_SECONDS=20 $(BIN)/python -m pytest tests/stress tests/unit/pool/test_large_pools.py $(PYTEST_ARGS)
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/property/test_pool_machine.py $(PYTEST_ARGS)
+
+isolation: tools
+	@GLIDECACHE_STRESS=long $(BIN)/python -m pytest tests/isolation $(PYTEST_ARGS)
 
 fuzz: tools
 	@PYTHONPATH=daemon:client:shared:tests $(BIN)/python -m fuzz $(FUZZ_ARGS)
@@ -112,6 +117,9 @@ bench-memory: tools
 
 bench-restart: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/warm_restart.py $(BENCH_ARGS)
+
+bench-isolation: tools
+	@PYTHONPATH=tests $(BIN)/python benchmarks/isolation_bench.py $(BENCH_ARGS)
 
 bench: tools
 	@$(LOCKED_MAKE) $(PEERS)

@@ -135,6 +135,76 @@ class ConnectionsCut(Fault):
         pass  # who was cut off connects again
 
 
+class CallersDie(Fault):
+    """Callers wait for jobs, and are gone; jobs that are pushed afterwards must stay."""
+
+    subject = "callers"
+    lasts_s = (0.05, 0.4)
+    callers = 20
+    jobs = 5
+
+    def begin(self, stage: Stage) -> None:
+        stage.jobs.wait(self.callers)
+
+    def end(self, stage: Stage) -> None:
+        stage.jobs.die()
+        stage.afterwards.append(lambda: stage.jobs.push(self.jobs))
+
+
+class HostileMembers(Fault):
+    """Members of the group send raw frames, unfinished ones, floods, and do not read their answers."""
+
+    subject = "members"
+    lasts_s = (0.3, 1.0)
+
+    def begin(self, stage: Stage) -> None:
+        stage.let_hostile_in()
+
+    def end(self, stage: Stage) -> None:
+        stage.turn_hostile_out()
+
+
+class FilesVanish(Fault):
+    """Files of live pools are removed: workers that come afterwards must attach all the same."""
+
+    subject = "daemon"
+    lasts_s = (0.0, 0.3)
+    suffixes: ClassVar[tuple[str, ...]] = ("pool", "board", "lease")
+
+    def begin(self, stage: Stage) -> None:
+        for name in stage.daemon.pool_files():
+            if name.endswith(self.suffixes):
+                (stage.daemon.pool_dir / name).unlink(missing_ok=True)
+
+    def end(self, stage: Stage) -> None:
+        stage.afterwards.append(stage.wait_until_attachable)
+
+
+class PoolsVanish(FilesVanish):
+    """The pools alone."""
+
+    suffixes = ("pool",)
+
+
+class BoardsVanish(FilesVanish):
+    """The boards alone."""
+
+    suffixes = ("board",)
+
+
+class LeasesVanish(FilesVanish):
+    """The leases alone."""
+
+    suffixes = ("lease",)
+
+
+class SocketVanishes(FilesVanish):
+    """The daemon's socket."""
+
+    def begin(self, stage: Stage) -> None:
+        (stage.daemon.runtime_dir / "glidecached.sock").unlink(missing_ok=True)
+
+
 OF_EVERY_KIND: tuple[type[Fault], ...] = (
     DaemonKilled,
     DaemonUpgraded,
@@ -144,6 +214,13 @@ OF_EVERY_KIND: tuple[type[Fault], ...] = (
     ServerKilled,
     ServerHangs,
     ConnectionsCut,
+    CallersDie,
+    HostileMembers,
+    FilesVanish,
+    PoolsVanish,
+    BoardsVanish,
+    LeasesVanish,
+    SocketVanishes,
 )
 
 

@@ -18,7 +18,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from chaos.engine import strike
-from chaos.faults import ConnectionsCut, DaemonHangs, DaemonHangsPastGrace, Fault, ServerHangs, ServerKilled
+from chaos.faults import (
+    CallersDie,
+    ConnectionsCut,
+    DaemonHangs,
+    DaemonHangsPastGrace,
+    Fault,
+    FilesVanish,
+    HostileMembers,
+    ServerHangs,
+    ServerKilled,
+    SocketVanishes,
+)
 from chaos.growth import Watch
 from chaos.report import Report
 from chaos.stage import Setting, Stage
@@ -32,6 +43,10 @@ FAULTS: tuple[type[Fault], ...] = (
     ServerHangs,
     DaemonHangs,
     ServerKilled,
+    CallersDie,
+    HostileMembers,
+    SocketVanishes,
+    FilesVanish,
 )
 """In turn; the first has clients go directly, so that what they import for that is there from the beginning."""
 

@@ -8,8 +8,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from chaos.hostile import REFUSED, Jobs, Member
 from chaos.journal import Account, audit_counter, audit_list, outcomes_of
 from chaos.server import DurableServer, Writer
 from chaos.tally import Count
@@ -17,14 +18,21 @@ from chaos.team import Team, Worker, make_caches
 from chaos.values import make_keys
 from chaos.versions import Versions
 from chaos.worker import Orders
+from glidecache import EvictionPolicy
 from support.daemon import SHARED_MEMORY, Daemon
+from support.raw_peer import RawPeer
 from support.waiting import wait_until
-from support.wire import WireClient
+from support.wire import WireClient, answers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CALL_ALLOWANCE_S = 10.0
 """What a loaded machine may add to a call's time-outs before the call counts as hanging; the report has the longest."""
 AGE_ALLOWANCE_S = 5.0
 """What it may add to the age of a value: from the server's answer to the daemon, and from the lookup to the check."""
+HEALED_S = 10.0
+"""How long the daemon may take to make good what has vanished: the rule says two seconds, a loaded machine more."""
 RECOVERY_S = 60.0
 """How long a worker may take to come back before the run is given up; how long it took is for the report to tell."""
 
@@ -114,6 +122,12 @@ class Stage:
         caches = make_caches("chaos", setting.max_cache_kb, setting.ttl_ms)
         self.team = Team(self._directory, setting.workers, self._orders, caches)
         ends.callback(self.team.discard)
+        self.jobs = Jobs(self.daemon.runtime_dir, self.server.port)
+        ends.callback(self.jobs.die)
+        self.afterwards: list[Callable[[], object]] = []
+        """What faults leave to be done, or looked at, when server and daemon are both there again."""
+        self._hostile: list[Member] = []
+        ends.callback(self.turn_hostile_out)
         if setting.writes_per_second:
             self.writer.start()
         self.wait_until_back(0)
@@ -157,6 +171,7 @@ class Stage:
 
         How long each worker took from then to its first one, in seconds.
         """
+        wait_until(lambda: answers(self.daemon.runtime_dir), "the daemon answers", HEALED_S)
         with WireClient(self.daemon.runtime_dir) as wire:
             instance = wire.hello()["instance_id"]
         first_ns: dict[tuple[str, int], int] = {}
@@ -182,10 +197,48 @@ class Stage:
             report = "\n".join(f"{worker.name}:\n{worker.log_text()[-2_000:]}" for worker in away)
             message = f"not back within {RECOVERY_S:g} s: {report}"
             raise AssertionError(message) from None
+        while self.afterwards:
+            self.afterwards.pop()()
         return [
             (min(ns for (name, _), ns in first_ns.items() if name == worker.name) - since_ns) / _NS
             for worker in self.team.at_work
         ]
+
+    def let_hostile_in(self) -> None:
+        """Two members of the group that mean no good."""
+        for seed in range(2):
+            member = Member(self.daemon.runtime_dir, self.server.port, seed)
+            self._hostile.append(member)
+            member.start()
+
+    def turn_hostile_out(self) -> None:
+        """End them, and their connections."""
+        for member in self._hostile:
+            member.stop()
+        self._hostile.clear()
+
+    def wait_until_attachable(self) -> None:
+        """Wait until new workers can attach to both caches."""
+        cache, *_ = self.team.caches
+
+        def attachable() -> bool:
+            settings = {
+                "max_cache_kb": self.setting.max_cache_kb,
+                "entry_ttl_ms": self.setting.ttl_ms,
+                "eviction_policy": (cache.eviction_policy or EvictionPolicy.LRU).value,
+                "enable_metrics": True,
+            }
+            try:
+                with RawPeer(self.daemon.runtime_dir) as peer:
+                    peer.attach(
+                        self.server.port, cache={"id": "probe", "name": "chaos", "settings": settings}
+                    )
+                    pool = peer.pool
+            except REFUSED:
+                return False
+            return all(Path(pool[name]).exists() for name in ("pool_path", "board_path", "lease_path"))
+
+        wait_until(attachable, "a new worker attaches after files have vanished", HEALED_S)
 
     def look_at_pools(self) -> None:
         """Take the pools' counters into account: a fresh generation's begin at 0."""
@@ -248,7 +301,7 @@ class Stage:
                 counter, log = (orders.target(lane, name) for name in ("incr", "rpush"))
                 wrong += audit_counter(counter, counted, int(self.server.admin.get(counter) or 0))
                 wrong += audit_list(log, listed, [int(each) for each in self.server.admin.lrange(log, 0, -1)])
-        return account, wrong
+        return account, wrong + self.jobs.wrong()
 
     def take_overs(self) -> tuple[int, int]:
         """Pools that a new daemon went on with, and those that it began anew."""

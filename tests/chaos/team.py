@@ -81,7 +81,7 @@ class Team:
     ) -> None:
         self._directory = directory
         self._make_orders = make_orders
-        self._caches = caches
+        self.caches = caches
         self._numbers = itertools.count()
         self.at_work: list[Worker] = []
         self.gone: list[Worker] = []
@@ -123,7 +123,7 @@ class Team:
                 number=number,
                 kind=KINDS[place % 2],
                 fallback=FALLBACKS[place // 2 % 2],
-                cache=self._caches[place // 4 % 2],
+                cache=self.caches[place // 4 % 2],
             )
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chaos.hostile import Jobs
 from chaos.journal import DONE, NOT_RUN, UNKNOWN, audit_counter, audit_list
 from chaos.stage import Pauses
 from chaos.values import LieError, make_keys, make_value, version_of
@@ -14,6 +15,8 @@ from chaos.versions import HISTORY, Versions
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.valkey_server import ValkeyServer
 
 KEYS = make_keys(6)
 OUTCOMES = bytes([DONE, UNKNOWN, NOT_RUN, DONE])
@@ -74,6 +77,18 @@ def test_a_list_has_each_write_once_and_in_order(numbers: list[int], problem: st
     wrong = audit_list("l", OUTCOMES, numbers)
     assert len(wrong) == bool(problem)
     assert all(problem in each for each in wrong)
+
+
+def test_jobs_that_were_popped_for_nobody_are_found(valkey: ValkeyServer, tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path, valkey.port)
+    jobs.push(3)
+    assert jobs.wrong() == []
+    job = valkey.admin.lpop(Jobs.KEY)
+    assert len(jobs.wrong()) == 1
+    valkey.admin.rpush(Jobs.KEY, job, job)
+    assert len(jobs.wrong()) == 1
+    jobs.wait(2)
+    assert jobs.callers == 0, "there is no daemon"
 
 
 def test_pauses_count_as_far_as_they_fall_into_a_span() -> None:

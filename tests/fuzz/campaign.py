@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import itertools
 import random
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from fuzz.messages import Messages
 from fuzz.peers import BROKEN_FRAMES, BROKEN_OPENINGS, KEPT_FRAMES, HostilePeer
 from glidecache_shared import protocol
 from glidecache_shared.kinds import STRING
+from glidecache_shared.zmtp import message_header
 from support.waiting import wait_until
 from support.wire import ReplyRefused, WireClient
 
@@ -37,6 +39,13 @@ _FLOOD = 100
 _UNREAD = 3_000
 _MOST_DESCRIPTORS = 400
 _PATIENCE_MS = 30_000
+_WAITING = 20
+_UNFINISHED = 10
+_FAR_NS = 3_600_000_000_000
+_FORGOTTEN_S = 5.0
+"""The rule says one second after the death; a loaded machine may notice the death later."""
+JOBS = b"jobs-of-the-dead"
+CANCEL: int = getattr(protocol, "CANCEL", 15)
 
 DAEMON_TABLES: dict[str, Any] = {
     "daemon": {
@@ -94,6 +103,7 @@ class SteadyClient:
         self._values = itertools.count()
         self.attached_again = -1
         self.instance_id = 0
+        self._jobs = 0
         self._attach()
 
     def close(self) -> None:
@@ -125,6 +135,29 @@ class SteadyClient:
                 raise
             self._attach()  # it was detached by somebody of the same user
         return 4
+
+    def push_jobs(self, key: bytes, jobs: int) -> None:
+        """Push jobs as soon as nobody waits for them any more; all that were ever pushed must be there."""
+        wait_until(
+            lambda: not self._blocked(), "the server has forgotten callers that are gone", _FORGOTTEN_S
+        )
+        before = self._command(b"LLEN", key)
+        assert before == self._jobs, f"{self._jobs} jobs were pushed, {before} are left"
+        self._jobs = self._command(b"RPUSH", key, *(b"job" for _ in range(jobs)))
+        assert self._jobs == before + jobs
+
+    def _blocked(self) -> bool:
+        text = self._command(b"INFO", b"clients")
+        return b"blocked_clients:0" not in (text if isinstance(text, bytes) else str(text).encode())
+
+    def _command(self, *arguments: bytes) -> Any:
+        try:
+            return self._ask(protocol.COMMAND, self._session, list(arguments))
+        except ReplyRefused as refusal:
+            if refusal.code != protocol.ERROR_UNKNOWN_SESSION:
+                raise
+            self._attach()
+            return self._ask(protocol.COMMAND, self._session, list(arguments))
 
     def _attach(self) -> None:
         self.attached_again += 1
@@ -162,10 +195,10 @@ class Campaign:
     def run(self) -> Report:
         """Send everything. Raises `AssertionError` for what must not be."""
         report = self.report
-        steady = SteadyClient(self._daemon)
+        steady = self._steady = SteadyClient(self._daemon)
         steady.check()
         report.descriptors.append(self._process.num_fds())
-        rare = [self._break, self._flood, self._never_read]
+        rare = [self._break, self._flood, self._never_read, self._die_waiting, self._leave_unfinished]
         first = list(rare)  # once each, however short the campaign is
         try:
             while report.sent.total() < self._count:
@@ -254,6 +287,32 @@ class Campaign:
             peer.send(request)
         self.report.sent["request whose answer is not read"] += _UNREAD
         peer.close()
+
+    def _die_waiting(self) -> None:
+        """Calls that wait for jobs, of peers that are gone at once, or that cancel them: no job may be lost."""
+        peer = self._connect()
+        for number in range(1, _WAITING + 1):
+            far_ns = time.monotonic_ns() + _FAR_NS
+            session = self._messages.sessions[0]
+            instance = self._messages.instance_id
+            peer.send(
+                protocol.pack([protocol.COMMAND, number, instance, far_ns, session, [b"BLPOP", JOBS, b"0"]])
+            )
+            if number % 2:
+                peer.send(protocol.pack([CANCEL, _WAITING + number, instance, far_ns, number]))
+        self.report.sent["waiting call whose caller is gone"] += _WAITING
+        peer.close()
+        self._steady.push_jobs(JOBS, _WAITING)
+
+    def _leave_unfinished(self) -> None:
+        """Frames that lack their ends, of connections that stay for a while."""
+        peers = [self._connect() for _ in range(_UNFINISHED)]
+        for peer in peers:
+            peer.send_raw(message_header(1 << 20) + bytes(900_000), self._random)
+        self.report.sent["unfinished frame"] += len(peers)
+        self._steady.check()
+        for peer in peers:
+            peer.close()
 
     def _count_answers(self, peer: HostilePeer) -> None:
         for answer in peer.answers():

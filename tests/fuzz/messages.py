@@ -34,7 +34,8 @@ _TEXTS = (
     "../../etc/passwd",
     "\U0001f512",
 )
-_OPERATIONS = tuple(range(14))
+_CANCEL: int = getattr(protocol, "CANCEL", 15)
+_OPERATIONS = tuple(range(_CANCEL + 1))
 _SPEC_KEYS = (
     "mode", "upstream", "addresses", "use_tls", "tls", "username", "password", "database_id", "client_name",
     "read_from", "request_timeout_ms", "lazy_connect", "cache", "colour",
@@ -102,6 +103,8 @@ class Messages:
             protocol.DROP: lambda: [f"fuzz-{number}"],
             protocol.WATCH: lambda: [session, number, pick((True, False)), keys],
             protocol.UNWATCH: lambda: [session, number],
+            protocol.HOTTEST: lambda: ["steady", number],
+            _CANCEL: lambda: [pick((self._numbers, self._numbers - 1, 1, 2**63 - 1))],
             protocol.EXEC: lambda: [session, number, [self._command() for _ in keys]],
         }
         make = bodies.get(operation)

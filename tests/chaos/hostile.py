@@ -1,0 +1,154 @@
+"""Members of the group that mean no good, and callers that die while they wait, with an account of their jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+import threading
+from typing import TYPE_CHECKING, Any
+
+import valkey
+
+from glidecache_shared import protocol
+from support.hostile_values import values
+from support.raw_peer import CANCEL, PeerDroppedError, RawPeer, raw_request
+from support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REFUSED = (PeerDroppedError, OSError, TimeoutError, RuntimeError)
+"""What becomes of a peer whose daemon ends, or will have no more of it."""
+FORGOTTEN_S = 20.0
+"""How long the server may take to hear of a death; far above the rule's second, since it may be stopped itself."""
+_UNFINISHED_BYTES = 4 << 20
+_FLOOD = 300
+_REST_S = 0.01
+
+
+class Member(threading.Thread):
+    """Raw frames, unfinished ones and floods in turn, until it is stopped. Its connections end with it."""
+
+    def __init__(self, runtime_dir: Path, port: int, seed: int) -> None:
+        super().__init__(name="hostile member", daemon=True)
+        self._runtime_dir = runtime_dir
+        self._port = port
+        self._random = random.Random(seed)
+        self._values = [value for _, value in values()]
+        self._stopped = threading.Event()
+        self._kept: list[RawPeer] = []
+        self.acts = 0
+
+    def run(self) -> None:
+        """Go on; whatever the daemon refuses is tried again with another connection."""
+        acts = (self._raw_frames, self._unfinished_frame, self._flood, self._unread_answers)
+        while not self._stopped.wait(_REST_S):
+            with contextlib.suppress(*REFUSED):
+                self._random.choice(acts)()
+            self.acts += 1
+            while len(self._kept) > 20:
+                self._kept.pop(0).close()
+
+    def stop(self) -> None:
+        """End it, and close what it has."""
+        self._stopped.set()
+        self.join(60)
+        for peer in self._kept:
+            peer.close()
+
+    def _peer(self) -> RawPeer:
+        peer = RawPeer(self._runtime_dir)
+        self._kept.append(peer)
+        return peer
+
+    def _raw_frames(self) -> None:
+        peer = self._peer()
+        for _ in range(20):
+            head = [self._random.choice((b"\x03", b"\x05", b"\x06", b"\x01")), b"\x01"]
+            peer.send_body(raw_request([*head, *(self._random.choice(self._values) for _ in range(4))]))
+
+    def _unfinished_frame(self) -> None:
+        announced = b"\x02" + struct.pack(">Q", 2 * _UNFINISHED_BYTES)
+        self._peer().send_raw(announced + bytes(_UNFINISHED_BYTES), 1.0)
+
+    def _flood(self) -> None:
+        peer = self._peer()
+        peer.attach(self._port)
+        numbers = [
+            peer.send(protocol.COMMAND, peer.session_id, [b"GET", b"chaos:flood"]) for _ in range(_FLOOD)
+        ]
+        peer.answer(numbers[-1], 1.0)
+
+    def _unread_answers(self) -> None:
+        peer = self._peer()
+        for _ in range(_FLOOD):
+            peer.send(protocol.STATS)
+
+
+class Jobs:
+    """The ledger of jobs for callers that are dead: all that was pushed must be there in the end."""
+
+    KEY = b"chaos:jobs"
+
+    def __init__(self, runtime_dir: Path, port: int) -> None:
+        self._runtime_dir = runtime_dir
+        self._port = port
+        self._waiting: list[RawPeer] = []
+        self._pushed: list[bytes] = []
+        self.callers = 0
+
+    def wait(self, callers: int) -> None:
+        """So many callers wait; each third of them gives up at once, by a message of its own."""
+        for number in range(callers):
+            with contextlib.suppress(*REFUSED):
+                peer = RawPeer(self._runtime_dir)
+                self._waiting.append(peer)
+                peer.attach(self._port)
+                call = peer.send(
+                    protocol.COMMAND, peer.session_id, [b"BLPOP", self.KEY, b"0"], deadline_s=3600
+                )
+                if number % 3 == 0:
+                    peer.send(CANCEL, call)
+                self.callers += 1
+
+    def die(self) -> None:
+        """All of them are gone."""
+        for peer in self._waiting:
+            peer.close()
+        self._waiting.clear()
+
+    def push(self, jobs: int) -> None:
+        """Push jobs, as soon as the server has forgotten all callers. Raises `AssertionError` if it does not."""
+        with self._server() as server:
+            wait_until(
+                lambda: not self._blocked(server),
+                "the server has forgotten callers that are gone",
+                FORGOTTEN_S,
+            )
+            for _ in range(jobs):
+                job = b"job-%d" % len(self._pushed)
+                server.rpush(self.KEY, job)
+                self._pushed.append(job)
+
+    def wrong(self) -> list[str]:
+        """What is wrong with the list: it must have each job once."""
+        with self._server() as server:
+            kept = server.lrange(self.KEY, 0, -1)
+        lost = sorted(set(self._pushed) - set(kept))
+        found = [f"jobs {lost} were popped for callers that were gone"] if lost else []
+        if len(kept) != len(set(kept)) or set(kept) - set(self._pushed):
+            found.append(f"{self.KEY!r} has jobs that nobody pushed, or twice")
+        return found
+
+    def _server(self) -> Any:
+        return valkey.Valkey(
+            port=self._port, username="admin", password="any", socket_timeout=10, socket_connect_timeout=10
+        )
+
+    @staticmethod
+    def _blocked(server: Any) -> int:
+        try:
+            return int(server.info("clients")["blocked_clients"])
+        except (valkey.ConnectionError, valkey.TimeoutError):
+            return 1  # it is being killed or stopped; who waited there does not any more, or will not

@@ -1,0 +1,152 @@
+"""What a member of the daemon's group takes for itself, in a process of its own: functions for `support.workers`.
+
+Each takes until it is refused or has `most`, keeps what it got, and returns how much that was and the last refusal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from glidecache_shared import protocol
+from support.raw_peer import OPENING, PeerDroppedError, RawPeer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.worker_tasks import State
+
+_KEPT: list[object] = []
+"""What this process holds until it ends."""
+
+Taken = tuple[int, str]
+
+
+def connections(state: State, runtime_dir: str, most: int) -> Taken:
+    """Connections that say no more than what opens them."""
+    del state
+
+    def take() -> None:
+        peer = socket.socket(socket.AF_UNIX)
+        peer.settimeout(2)
+        peer.connect(f"{runtime_dir}/glidecached.sock")
+        _KEPT.append(peer)
+        peer.sendall(OPENING)
+        if not peer.recv(64):
+            raise PeerDroppedError
+
+    return _until_refused(take, most)
+
+
+def greeted(state: State, runtime_dir: str, most: int) -> Taken:
+    """Connections that have been answered."""
+    del state
+    return _until_refused(lambda: _KEPT.append(RawPeer(runtime_dir)), most)
+
+
+def sessions(state: State, runtime_dir: str, most: int) -> Taken:
+    """Sessions over a single connection."""
+    del state
+    peer = _kept_peer(runtime_dir)
+    return _until_refused(lambda: peer.attach(client_name="taker"), most)
+
+
+def upstreams(state: State, runtime_dir: str, most: int) -> Taken:
+    """Servers of its own, each of which costs the daemon a connection: there is nobody at most of them."""
+    del state
+    peer = _kept_peer(runtime_dir)
+    ports = iter(range(20_000, 60_000))
+    return _until_refused(lambda: peer.attach(next(ports), lazy_connect=True), most)
+
+
+def named_pools(state: State, runtime_dir: str, most: int) -> Taken:
+    """Named caches, as small as they can be: names stay."""
+    del state
+    peer = _kept_peer(runtime_dir)
+    names = iter(range(most))
+    return _until_refused(
+        lambda: peer.attach(cache={"id": "taker", "name": f"taken-{next(names)}", "settings": _SMALL}), most
+    )
+
+
+def unnamed_pools(state: State, runtime_dir: str, most: int) -> Taken:
+    """Caches without names: they stay while this process does."""
+    del state
+    peer = _kept_peer(runtime_dir)
+    numbers = iter(range(most))
+    return _until_refused(
+        lambda: peer.attach(cache={"id": f"taken-{next(numbers)}", "settings": _SMALL}), most
+    )
+
+
+def blocking_calls(state: State, runtime_dir: str, most: int) -> Taken:
+    """Calls that block for ever, a session each."""
+    del state
+
+    def take() -> None:
+        peer = _kept_peer(runtime_dir)
+        peer.attach()
+        number = peer.send(protocol.COMMAND, peer.session_id, [b"BLPOP", b"nothing", b"0"])
+        with contextlib.suppress(TimeoutError):
+            _, _, refusal = peer.answer(number, 0.05)
+            raise RuntimeError(*refusal)
+
+    return _until_refused(take, most)
+
+
+def watches(state: State, runtime_dir: str, most: int) -> Taken:
+    """Watched keys, which hold a connection each."""
+    del state
+    peer = _kept_peer(runtime_dir)
+    peer.attach()
+    numbers = iter(range(1, most + 1))
+    return _until_refused(
+        lambda: peer.result(protocol.WATCH, peer.session_id, next(numbers), True, [b"k"]), most
+    )
+
+
+def unfinished_bytes(state: State, runtime_dir: str, most: int) -> Taken:
+    """Frames of 8 MB that lack their last byte."""
+    del state
+
+    def take() -> None:
+        peer = _kept_peer(runtime_dir)
+        whole = 8 << 20
+        sent = peer.send_raw(b"\x02" + whole.to_bytes(8, "big") + bytes(whole - 1), 1.0)
+        if sent < whole:
+            raise TimeoutError
+
+    return _until_refused(take, most)
+
+
+def queued_bytes(state: State, runtime_dir: str, most: int) -> Taken:
+    """Requests of 4 MB, whose answers nobody reads."""
+    del state
+
+    def take() -> None:
+        peer = _kept_peer(runtime_dir)
+        peer.attach()
+        for _ in range(4):
+            peer.send_raw(b"")
+            peer.send(protocol.COMMAND, peer.session_id, [b"ECHO", bytes(4 << 20)])
+
+    return _until_refused(take, most)
+
+
+_SMALL = {"max_cache_kb": 1, "entry_ttl_ms": 0, "eviction_policy": "LRU", "enable_metrics": False}
+
+
+def _kept_peer(runtime_dir: str) -> RawPeer:
+    peer = RawPeer(runtime_dir)
+    _KEPT.append(peer)
+    return peer
+
+
+def _until_refused(take: Callable[[], object], most: int) -> Taken:
+    for count in range(most):
+        try:
+            take()
+        except (PeerDroppedError, OSError, RuntimeError) as refusal:
+            return count, f"{type(refusal).__name__}: {refusal}"
+    return most, ""
