@@ -77,7 +77,10 @@ class _Handler(WSGIRequestHandler):
         self.rfile.close()
         self.rfile = head
         if self.parse_request():
-            if cast("_Server", self.server).is_reserved(self.connection) and self.path.partition("?")[0] != _HEALTH:
+            if (
+                cast("_Server", self.server).is_reserved(self.connection)
+                and self.path.partition("?")[0] != _HEALTH
+            ):
                 self.wfile.write(_TOO_MANY)
                 return
             stdin, stdout = cast("IO[bytes]", self.rfile), cast("IO[bytes]", self.wfile)
