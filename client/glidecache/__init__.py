@@ -10,7 +10,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from glidecache.async_client import GlideClient
     from glidecache.async_cluster_client import GlideClusterClient
-    from glidecache.batch import Batch, BatchOptions, BatchRetryStrategy, ClusterBatch, ClusterBatchOptions
+    from glidecache.batch import (
+        Batch,
+        BatchOptions,
+        BatchRetryStrategy,
+        ClusterBatch,
+        ClusterBatchOptions,
+        ClusterTransaction,
+        Transaction,
+    )
     from glidecache.cache import ClientSideCache, EvictionPolicy
     from glidecache.commands.options import (
         AggregationType,
@@ -101,6 +109,7 @@ if TYPE_CHECKING:
         RequestError,
         TimeoutError,
     )
+    from glidecache.logger import Logger, LogLevel
     from glidecache.routes import (
         AllNodes,
         AllPrimaries,
@@ -159,6 +168,7 @@ __all__ = [
     "ClusterBatch",
     "ClusterBatchOptions",
     "ClusterScanCursor",
+    "ClusterTransaction",
     "ConditionalChange",
     "ConfigurationError",
     "ConnectionError",
@@ -193,6 +203,8 @@ __all__ = [
     "LexBoundary",
     "Limit",
     "ListDirection",
+    "LogLevel",
+    "Logger",
     "MaxId",
     "MemoryStats",
     "MemoryStatsDb",
@@ -241,6 +253,7 @@ __all__ = [
     "TXInfoStreamResponse",
     "TimeoutError",
     "TlsAdvancedConfiguration",
+    "Transaction",
     "TrimByMaxLen",
     "TrimByMinId",
     "UnsignedEncoding",
@@ -257,6 +270,8 @@ _HOMES = {
         "BatchRetryStrategy",
         "ClusterBatch",
         "ClusterBatchOptions",
+        "ClusterTransaction",
+        "Transaction",
     ),
     "glidecache.cache": ("ClientSideCache", "EvictionPolicy"),
     "glidecache.commands.results": ("LatencyEntry", "LatencyEventInfo", "MemoryStats", "MemoryStatsDb"),
@@ -282,6 +297,7 @@ _HOMES = {
         "RequestError",
         "TimeoutError",
     ),
+    "glidecache.logger": ("LogLevel", "Logger"),
     "glidecache.routes": (
         "AllNodes",
         "AllPrimaries",

@@ -1,31 +1,43 @@
-"""The asyncio client's channels: one per process and event loop."""
+"""The asyncio client's channels: one per process and event loop.
+
+A deadline measures the daemon and the servers, not the caller's own event loop (contract C28): a request's clock starts
+when the request leaves, and before a call times out, the loop reads what has arrived.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from contextlib import suppress
 
-from glidecache.channel import Channel, reply_deadline_ns
-from glidecache.errors import ClosingError, RequestError
+from glidecache.channel import Channel, reply_deadline_ns, with_deadline
+from glidecache.errors import ClosingError
 from glidecache.link import READABLE, WRITABLE, forks
-from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
+from glidecache.loop_turns import Alarm, LoopTurns, seconds_until
+from glidecache.open_requests import too_many
+from glidecache.outcomes import DaemonLostError, NoReplyError, NotSentError
+from glidecache_shared import protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from typing import Any, TypeVar
 
     from glidecache.link import Link
     from glidecache.settings import Settings
 
-_LONGEST_WAIT_SECONDS = 86_400.0
+    Result = TypeVar("Result")
+
+_MS = 1_000_000
+_PROMPT_NS = _MS
+"""What leaves within this time keeps the deadline that it was given."""
 
 
 class AsyncChannel(Channel):
     """One event loop's channel. For that loop's thread."""
 
-    __slots__ = ("_inflight_requests", "_loop", "_replies", "_together", "_turns", "_up")
+    __slots__ = ("_inflight_requests", "_late", "_loop", "_replies", "_tether", "_together", "_turns", "_up")
 
     def __init__(
         self, runtime_dir: str, made_after_forks: int, loop: asyncio.AbstractEventLoop, inflight_requests: int
@@ -34,19 +46,35 @@ class AsyncChannel(Channel):
         self._loop = loop
         self._inflight_requests = inflight_requests
         self._replies: dict[int, asyncio.Future[tuple[int, Any]]] = {}
-        self._together: dict[int, bytes] = {}
-        """Requests that leave together at the end of the loop's turn, because others are open already."""
+        self._together: dict[int, tuple[bytes, int, int]] = {}
+        """Requests that leave together at the end of the loop's turn, because others are open already.
+
+        Each with its deadline, and when it was asked for.
+        """
+        self._late: dict[int, int] = {}
+        """By how much later than asked for a request left."""
         self._up: asyncio.Future[bool] | None = None
-        self._turns = _Turns()
+        self._turns = LoopTurns(loop)
+        self._tether: weakref.ref[_Tether] | None = None
 
     @property
     def crowded(self) -> bool:
         """Whether calls of this loop have the turn or wait for it."""
-        return self._turns.waiting > 0
+        return self._turns.crowded
 
-    def turn(self, deadline_ns: int) -> _LoopTurn:
-        """The right to connect and attach, in the order of asking."""
-        return _LoopTurn(self._turns, deadline_ns)
+    async def in_turn(
+        self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
+    ) -> Result:
+        """Connect or attach, in the order of asking."""
+        await self._turns.take(deadline_ns)
+        try:
+            return await function(*arguments)
+        finally:
+            self._turns.leave()
+
+    def extended(self, deadline_ns: int) -> int:
+        """Return the deadline, later by the time that the loop has not run since its turn was asked for."""
+        return deadline_ns + self._turns.lag_ns
 
     def shut(self) -> None:
         """Close, and fail what still waits for a reply or a connection. For the loop's thread."""
@@ -58,41 +86,92 @@ class AsyncChannel(Channel):
     async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
         if link.is_up:
             return True
-        self._up = self._loop.create_future()
-        timer = self._loop.call_later(_seconds_until(deadline_ns), _settle, self._up, False)
+        up: asyncio.Future[bool] = self._loop.create_future()
+        self._up = up
+        alarm = Alarm(
+            self._loop,
+            lambda: self.extended(deadline_ns),
+            lambda: _settle(up, link.is_up),
+        )
         try:
-            return await self._up
+            return await up
         finally:
-            timer.cancel()
+            alarm.cancel()
             self._up = None
 
     async def _pause(self, nanoseconds: int) -> None:
         await asyncio.sleep(nanoseconds / 1e9)
 
-    async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
+    async def request(
+        self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
+    ) -> tuple[int, Any]:
+        """Send one request and wait for its reply."""
+        link, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
+        now_ns = time.monotonic_ns()
         if len(self._replies) >= self._inflight_requests:
-            message = f"{len(self._replies)} requests are open: inflight_requests_limit is reached"
-            raise RequestError(message)
+            raise too_many(self._inflight_requests)
         if self._replies:
             if not self._together:
                 self._loop.call_soon(self._send_together, link)
-            self._together[request_id] = frame
+            self._together[request_id] = frame, deadline_ns, now_ns
         else:
             self._send(link, frame)
+            self.left_ns = now_ns
         reply: asyncio.Future[tuple[int, Any]] = self._loop.create_future()
         self._replies[request_id] = reply
-        timer = self._loop.call_later(_seconds_until(reply_deadline_ns(deadline_ns)), _give_up, reply)
+        until_ns = reply_deadline_ns(deadline_ns, now_ns)
+        timer = self._loop.call_later(
+            seconds_until(until_ns, now_ns), self._overdue, link, request_id, reply, until_ns
+        )
         try:
             return await reply
+        except BaseException:
+            if reply.cancelled() or not reply.done():
+                self._cancel(link, request_id)
+            raise
         finally:
             timer.cancel()
             del self._replies[request_id]
-            self._together.pop(request_id, None)
+            if self._together:
+                self._together.pop(request_id, None)
+            if self._late:
+                self._late.pop(request_id, None)
 
-    def _send(self, link: Link, *frames: bytes) -> None:
+    def _overdue(
+        self, link: Link, request_id: int, reply: asyncio.Future[tuple[int, Any]], until_ns: int
+    ) -> None:
+        """Have a call time out, unless its reply has arrived, or its clock started later than it was asked for."""
+        if reply.done():
+            return
+        if link is self._link:
+            self._take_replies(link)
+        if reply.done():
+            return
+        now_ns = time.monotonic_ns()
+        if request_id in self._together:
+            # It leaves in this turn of the loop.
+            _, deadline_ns, asked_ns = self._together[request_id]
+            until_ns = reply_deadline_ns(deadline_ns + now_ns - asked_ns, now_ns)
+        else:
+            until_ns += self._late.pop(request_id, 0)
+        if until_ns > now_ns:
+            self._loop.call_later(_seconds_until(until_ns), self._overdue, link, request_id, reply, until_ns)
+        else:
+            reply.set_exception(NoReplyError())
+
+    def _cancel(self, link: Link, request_id: int) -> None:
+        """Tell the daemon that a call is no longer waited for. Best effort: without the link it knows."""
+        if self._together.pop(request_id, None) is not None or link is not self._link or self.hello is None:
+            return
+        if self._loop.is_closed():
+            self.drop()
+            return
+        self.post(protocol.CANCEL, self.hello.instance_id, (request_id,))
+
+    def _send(self, link: Link, frame: bytes, *frames: bytes) -> None:
         """Hand over; what the kernel has no room for goes when it has. Raises `NotSentError`."""
         try:
-            link.send(*frames)
+            link.send(frame, *frames)
         except NotSentError:
             self._lose(link)
             raise
@@ -102,19 +181,33 @@ class AsyncChannel(Channel):
     def _send_together(self, link: Link) -> None:
         if link is not self._link or not self._together:
             return  # it was released meanwhile, or all of them were cancelled
+        self.left_ns = now_ns = time.monotonic_ns()
+        frames = []
+        for request_id, (frame, deadline_ns, asked_ns) in self._together.items():
+            late_ns = now_ns - asked_ns
+            if late_ns > _PROMPT_NS:
+                # Its clock starts now.
+                self._late[request_id] = late_ns
+                frames.append(with_deadline(frame, deadline_ns + late_ns))
+            else:
+                frames.append(frame)
         with suppress(NotSentError):  # releasing the link has told them
-            self._send(link, *self._together.values())
+            self._send(link, *frames)
         self._together.clear()
 
     def _make_link(self) -> Link:
         link = super()._make_link()
-        self._loop.add_reader(link.descriptor, self._on_change, link)
+        tether = _Tether(link)
+        self._tether = weakref.ref(tether)
+        self._loop.add_reader(link.descriptor, self._on_change, link, tether)
         return link
 
     def _release(self, link: Link) -> None:
         if not self._loop.is_closed():
-            self._loop.remove_reader(link.descriptor)
-            self._loop.remove_writer(link.descriptor)
+            # Otherwise the number is another file's by now, and what watches it is not ours.
+            if self._tether is not None and self._tether() is not None:
+                self._loop.remove_reader(link.descriptor)
+                self._loop.remove_writer(link.descriptor)
             _fail([self._replies[request_id] for request_id in self._together], NotSentError())
         self._together.clear()
         link.close()
@@ -123,9 +216,15 @@ class AsyncChannel(Channel):
         """Hand over more of what the kernel had no room for."""
         link.flush()
         if not link.unsent:
+            self.left_ns = time.monotonic_ns()
             self._loop.remove_writer(link.descriptor)
 
-    def _on_change(self, link: Link) -> None:
+    def _take_replies(self, link: Link) -> None:
+        """Take everything that has arrived."""
+        while link is self._link and link.events() & READABLE:
+            self._take_reply(link)
+
+    def _on_change(self, link: Link, _tether: _Tether) -> None:
         """Take what came; notice whether the connection has come up or gone."""
         while link is self._link:
             events = link.events()
@@ -143,8 +242,7 @@ class AsyncChannel(Channel):
 
     def _lose(self, link: Link) -> None:
         """The daemon is gone: take what it still said, and tell the calls that wait."""
-        while link is self._link and link.events() & READABLE:
-            self._take_reply(link)
+        self._take_replies(link)
         if link is self._link:
             self.drop()
             self._fail(DaemonLostError())
@@ -178,7 +276,7 @@ class LoopChannels:
         """The running loop's channel."""
         channel = self.existing()
         if channel is None:
-            loop = asyncio.get_running_loop()
+            loop = _running_loop()
             channel = AsyncChannel(self._runtime_dir, forks(), loop, self._inflight_requests)
             self._forget_closed_loops()
             self._of_loop[loop] = channel
@@ -186,12 +284,12 @@ class LoopChannels:
 
     def existing(self) -> AsyncChannel | None:
         """The running loop's channel, if it has been made since the last fork."""
-        channel = self._of_loop.get(asyncio.get_running_loop())
+        channel = self._of_loop.get(_running_loop())
         return channel if channel is not None and channel.forks == forks() else None
 
     def close(self) -> None:
         """Close the running loop's channel now, and have the other loops close theirs."""
-        running = asyncio.get_running_loop()
+        running = _running_loop()
         for loop, channel in list(self._of_loop.items()):
             if channel.forks != forks():
                 continue  # the parent's: its sockets, and its loop's descriptors, are not ours to touch
@@ -216,46 +314,34 @@ class LoopChannels:
                     channel.drop()
 
 
-class _Turns:
-    """A lock, and how many calls have it or wait for it: a later call must not go before them (contract C23)."""
+class _Tether:
+    """Held by the event loop alone, with the link's reader: when the loop is closed, the link closes with it.
 
-    __slots__ = ("lock", "waiting")
+    A loop that is closed while calls are open tells nobody else. The daemon then ends what they have left open.
+    """
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.waiting = 0
+    __slots__ = ("__weakref__", "_link")
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def __del__(self) -> None:
+        self._link.close()
 
 
-class _LoopTurn:
-    """A lock with a deadline. Who leaves goes on at once, before whoever comes next."""
-
-    __slots__ = ("_deadline_ns", "_turns")
-
-    def __init__(self, turns: _Turns, deadline_ns: int) -> None:
-        self._turns = turns
-        self._deadline_ns = deadline_ns
-
-    async def __aenter__(self) -> None:
-        turns = self._turns
-        turns.waiting += 1
-        try:
-            async with asyncio.timeout(_seconds_until(self._deadline_ns)):
-                await turns.lock.acquire()
-        except TimeoutError:
-            turns.waiting -= 1
-            message = "glidecached does not answer: another call is still waiting for it"
-            raise NoDaemonError(message) from None
-        except BaseException:
-            turns.waiting -= 1
-            raise
-
-    async def __aexit__(self, *_exception: object) -> None:
-        self._turns.waiting -= 1
-        self._turns.lock.release()
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        message = (
+            "glidecache's asyncio client was called outside of a running asyncio event loop; it does not run under "
+            "trio or curio: there, use glidecache.sync in a thread (trio.to_thread.run_sync)"
+        )
+        raise RuntimeError(message) from None
 
 
 def _seconds_until(deadline_ns: int) -> float:
-    return min(max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9), _LONGEST_WAIT_SECONDS)
+    return seconds_until(deadline_ns, time.monotonic_ns())
 
 
 def _settle(future: asyncio.Future[bool], result: bool) -> None:
@@ -267,8 +353,3 @@ def _fail(replies: Iterable[asyncio.Future[tuple[int, Any]]], error: Exception) 
     for reply in replies:
         if not reply.done():
             reply.set_exception(error)
-
-
-def _give_up(reply: asyncio.Future[tuple[int, Any]]) -> None:
-    if not reply.done():
-        reply.set_exception(NoReplyError())

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncStandaloneCommands
+from glidecache.client_object import ClientObject, need_settings
 from glidecache.metrics import AwaitableFloat, AwaitableInt, read_metrics
-from glidecache.not_offered import NotOffered
 from glidecache_shared.kinds import HASH, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
-    from glidecache.batch import Batch, BatchOptions
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.calls import Calls
     from glidecache.commands.options.script import Script
     from glidecache.config import GlideClientConfiguration
@@ -34,14 +34,15 @@ def _no_pool(_key: Argument) -> None:
 _CLOSED = "the client is closed"
 
 
-class AsyncClient(NotOffered):
+class AsyncClient(ClientObject):
     """What both asyncio clients have in common.
 
     A hit is answered from shared memory without suspending. Any number of tasks, of any number of event loops, may
     use one client; one made before a fork works after it. Calls raise `GlideError` and its kin; cancelling one is safe.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = need_settings(self, settings, awaited=True)
         from glidecache.async_channel import LoopChannels
         from glidecache.calls import Calls
         from glidecache.session import Session
@@ -106,14 +107,14 @@ class AsyncClient(NotOffered):
             return value
         return await self._calls.read(SET, key)  # type: ignore[no-any-return]
 
-    async def get_many(self, keys: list[Argument]) -> list[bytes | None]:
+    async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
 
         None for a missing key and for a value that is no string.
         """
         return await self._calls.get_many(keys)
 
-    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+    async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
 
         Keys are watched for the running event loop: its tasks share them, as they share the connection.
@@ -129,7 +130,7 @@ class AsyncClient(NotOffered):
         return await self._calls.unwatch()
 
     async def invoke_script(
-        self, script: Script, keys: list[Argument] | None = None, args: list[Argument] | None = None
+        self, script: Script, keys: Iterable[Argument] | None = None, args: Iterable[Argument] | None = None
     ) -> Any:
         """Run a Lua script; it is sent as a whole only where the server does not know it yet."""
         return await self._calls.invoke_script(script, keys, args)
@@ -191,7 +192,7 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
         need_config(config, GlideClientConfiguration, cls)
         return await cls(Settings(config, "standalone"))._open()
 
-    async def custom_command(self, command_args: list[Argument]) -> Any:
+    async def custom_command(self, command_args: Iterable[Argument]) -> Any:
         """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
 
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
@@ -199,12 +200,10 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
         return await self._calls.custom(command_args)
 
     async def exec(
-        self, batch: Batch, raise_on_error: bool, options: BatchOptions | None = None
+        self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; its results, in order. None for a transaction when a watched key had changed.
 
         `raise_on_error`: the first error is raised; otherwise errors stand among the results.
         """
-        from glidecache.batch import Batch
-
-        return await self._calls.execute(batch, options, expected=Batch, raise_on_error=raise_on_error)
+        return await self._calls.execute(batch, options, raise_on_error=raise_on_error)

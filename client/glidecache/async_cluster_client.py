@@ -7,9 +7,10 @@ from glidecache.async_client import AsyncClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Literal, Self
 
-    from glidecache.batch import ClusterBatch, ClusterBatchOptions
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.options.script import Script
     from glidecache.commands.options.server import ObjectType
     from glidecache.config import GlideClusterClientConfiguration
@@ -30,7 +31,7 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         need_config(config, GlideClusterClientConfiguration, cls)
         return await cls(Settings(config, "cluster"))._open()
 
-    async def custom_command(self, command_args: list[Argument], route: Route | None = None) -> Any:
+    async def custom_command(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
         """Any command, its name first, to the nodes of `route`.
 
         Without a route `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
@@ -39,7 +40,7 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         return await self._calls.custom(command_args, route)
 
     async def invoke_script_route(
-        self, script: Script, args: list[Argument] | None = None, route: Route | None = None
+        self, script: Script, args: Iterable[Argument] | None = None, route: Route | None = None
     ) -> Any:
         """Run a Lua script without keys, on the nodes of `route`."""
         return await self._calls.invoke_script(script, None, args, route)
@@ -67,9 +68,7 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         return await self._calls.unwatch()
 
     async def exec(
-        self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None
+        self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; as `GlideClient.exec`."""
-        from glidecache.batch import ClusterBatch
-
-        return await self._calls.execute(batch, options, expected=ClusterBatch, raise_on_error=raise_on_error)
+        return await self._calls.execute(batch, options, raise_on_error=raise_on_error)

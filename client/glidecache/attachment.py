@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from glidecache.errors import ConfigurationError
+import os
+
+from glidecache.channel import OWN_FAULTS, own_fault
+from glidecache.errors import ConfigurationError, ConnectionError
 from glidecache_shared import lease as leases
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
+from glidecache_shared.trusted_path import check_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from glidecache.channel import Hello
     from glidecache_shared.lease import Lease
 
 
@@ -25,12 +30,12 @@ class Attachment:
 
     __slots__ = ("forks", "instance_id", "lease", "reader", "request_timeout_ms", "session_id")
 
-    def __init__(self, instance_id: int, answer: dict[str, Any], forks: int) -> None:
-        """Hold the pool that the answer to `ATTACH` names, and map it.
+    def __init__(self, hello: Hello, answer: dict[str, Any], forks: int) -> None:
+        """Hold the pool that the answer to `ATTACH` names, and map it. `hello` is what that daemon said of itself.
 
         Raises `PoolGoneError`, and `ConfigurationError` where this process can never map it.
         """
-        self.instance_id = instance_id
+        self.instance_id = hello.instance_id
         self.session_id: int = answer["session_id"]
         self.request_timeout_ms: int = answer["request_timeout_ms"]
         self.forks = forks
@@ -38,7 +43,7 @@ class Attachment:
         self.reader: PoolReader | None = None
         pool = answer["pool"]
         if pool is not None:
-            self.lease, self.reader = _hold(pool)
+            self.lease, self.reader = _hold(pool, hello.daemon_uid)
 
     @property
     def worn(self) -> bool:
@@ -51,7 +56,17 @@ class Attachment:
             self.lease.close()
 
 
-def _hold(pool: dict[str, Any]) -> tuple[Lease, PoolReader]:
+def _hold(pool: dict[str, Any], daemon_uid: int) -> tuple[Lease, PoolReader]:
+    paths = [pool["pool_path"], pool["board_path"], pool["lease_path"]]
+    try:
+        # Where somebody else could replace the files, values would be somebody else's, too (I11).
+        for directory in {os.path.dirname(path) for path in paths}:
+            check_directory(directory, friend=daemon_uid)
+    except FileNotFoundError:
+        raise PoolGoneError from None
+    except OSError as error:
+        message = f"this process cannot trust the cache's pool: {error}"
+        raise ConfigurationError(message) from error
     try:
         lease = leases.hold(pool["lease_path"], pool["lease_inode"])
         if lease is None:
@@ -65,6 +80,8 @@ def _hold(pool: dict[str, Any]) -> tuple[Lease, PoolReader]:
             lease.close()
             raise
     except OSError as error:
+        if error.errno in OWN_FAULTS:
+            raise ConnectionError(own_fault(error, "cache's files")) from error
         message = (
             f"this process cannot map the cache's pool: {error}; "
             "the daemon's pool_dir must be visible and readable here"

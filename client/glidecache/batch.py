@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glidecache._generated.batch_cluster_commands import BatchClusterCommands
 from glidecache._generated.batch_commands import BatchStandaloneCommands
-from glidecache.config.checks import need_ms
+from glidecache.config.checks import described, need_ms
 from glidecache.encoding import encode_each
 from glidecache.errors import ConfigurationError
 from glidecache.not_offered import NotOffered
@@ -14,14 +14,21 @@ from glidecache.routes import need_route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Self
 
     from glidecache.encoding import Argument
     from glidecache.routes import SingleNodeRoute
 
 
+_SHOWN = 5
+
+
 class _Plans(NotOffered):
-    """The commands of a batch, in order. Not safe for several threads at once; may be run any number of times."""
+    """The commands of a batch, in order. Not safe for several threads at once; may be run any number of times.
+
+    A batch can be copied and pickled; the copy has its own commands.
+    """
 
     def __init__(self, is_atomic: bool) -> None:
         if not isinstance(is_atomic, bool):
@@ -30,14 +37,32 @@ class _Plans(NotOffered):
         self.is_atomic = is_atomic
         self.plans: list[Plan[Any]] = []
 
+    @property
+    def commands(self) -> list[tuple[bytes, list[bytes]]]:
+        """The commands so far, each its name and its arguments as they will be sent: a list of the caller's own."""
+        return [(plan.args[0], plan.args[1:]) for plan in self.plans]
+
     def __len__(self) -> int:
         return len(self.plans)
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.is_atomic = self.is_atomic
+        copied.plans = list(self.plans)
+        return copied
+
+    def __repr__(self) -> str:
+        """Show the commands' names, never their arguments: these may be secrets."""
+        names = [plan.args[0].decode("utf-8", "replace") for plan in self.plans[:_SHOWN]]
+        more = ["…"] if len(self.plans) > _SHOWN else []
+        listed = f"{len(self.plans)} commands: {', '.join(names + more)}" if names else "no commands"
+        return f"<{type(self).__name__} is_atomic={self.is_atomic}, {listed}>"
 
     def clear(self) -> None:
         """Take all commands out."""
         self.plans.clear()
 
-    def custom_command(self, command_args: list[Argument]) -> Self:
+    def custom_command(self, command_args: Iterable[Argument]) -> Self:
         """Add any command, its name first. Raises `TypeError` and `ValueError`."""
         return self._add(custom_plan(command_args))
 
@@ -54,12 +79,31 @@ class ClusterBatch(_Plans, BatchClusterCommands):
     """Commands for a cluster, to be run by `exec`: a transaction (of one slot) if `is_atomic`, else a pipeline."""
 
 
+class Transaction(Batch):
+    """A `Batch(is_atomic=True)` under its former name; deprecated."""
+
+    def __init__(self) -> None:
+        _warn_of("Batch")
+        super().__init__(is_atomic=True)
+
+
+class ClusterTransaction(ClusterBatch):
+    """A `ClusterBatch(is_atomic=True)` under its former name; deprecated."""
+
+    def __init__(self) -> None:
+        _warn_of("ClusterBatch")
+        super().__init__(is_atomic=True)
+
+
 class BatchOptions:
     """How a batch is run: `timeout` in ms instead of the client's `request_timeout`."""
 
     def __init__(self, timeout: int | None = None) -> None:
         need_ms(type(self).__name__, "timeout", timeout)
         self.timeout = timeout
+
+    def __repr__(self) -> str:
+        return described(self)
 
 
 class BatchRetryStrategy:
@@ -71,6 +115,9 @@ class BatchRetryStrategy:
     def __init__(self, retry_server_error: bool = False, retry_connection_error: bool = False) -> None:
         self.retry_server_error = retry_server_error
         self.retry_connection_error = retry_connection_error
+
+    def __repr__(self) -> str:
+        return described(self)
 
 
 class ClusterBatchOptions(BatchOptions):
@@ -97,6 +144,12 @@ class ClusterBatchOptions(BatchOptions):
         self.retry_strategy = retry_strategy
 
 
+def _warn_of(batch: str) -> None:
+    import warnings
+
+    warnings.warn(f"Use {batch}(is_atomic=True) instead.", DeprecationWarning, stacklevel=3)
+
+
 def _need_plain_strategy(strategy: object) -> None:
     if not isinstance(strategy, BatchRetryStrategy):
         message = f"retry_strategy must be a BatchRetryStrategy, not {type(strategy).__name__}"
@@ -107,7 +160,7 @@ def _need_plain_strategy(strategy: object) -> None:
             raise ConfigurationError(message)
 
 
-def custom_plan(command_args: list[Argument]) -> Plan[Any]:
+def custom_plan(command_args: Iterable[Argument]) -> Plan[Any]:
     """A plan for any command, its name first. Raises `TypeError`, and `ValueError` for no command at all."""
     args = encode_each(command_args, "command_args")
     if not args or not args[0]:

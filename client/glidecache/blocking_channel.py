@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
 from glidecache.channel import Channel, reply_deadline_ns
+from glidecache.errors import ClosingError
 from glidecache.link import READABLE, WRITABLE, forks
 from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
+from glidecache_shared.turns import InTurn, run_blocking
+
+__all__ = ["BlockingChannel", "ThreadChannels", "run_blocking"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any, TypeVar
 
     from glidecache.link import Link
@@ -25,33 +30,48 @@ _LONGEST_WAIT_MS = 50
 """A signal handler's call may take the reply that is waited for, and with it the sign that it came: look again."""
 
 
-def run_blocking(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that does not suspend, or its exception."""
-    try:
-        coroutine.send(None)
-    except StopIteration as finished:
-        return finished.value  # type: ignore[no-any-return]
-    coroutine.close()
-    message = "a coroutine of the blocking client suspended"
-    raise RuntimeError(message)
+class _Closing:
+    """Whether a client was closed: other threads look when they wait."""
+
+    __slots__ = ("closed",)
+
+    def __init__(self) -> None:
+        self.closed = False
 
 
 class BlockingChannel(Channel):
     """One thread's channel. A call inside a call, from a signal handler or a finaliser, is safe."""
 
-    __slots__ = ("_lock", "_open_ids", "_replies", "busy")
+    __slots__ = ("_closing", "_lock", "_open_ids", "_replies", "busy")
 
-    def __init__(self, runtime_dir: str, made_after_forks: int, lock: threading.RLock) -> None:
+    def __init__(
+        self, runtime_dir: str, made_after_forks: int, lock: threading.RLock, closing: _Closing
+    ) -> None:
         super().__init__(runtime_dir, made_after_forks)
         self._lock = lock
+        self._closing = closing
         self._open_ids: set[int] = set()
         self._replies: dict[int, tuple[int, Any]] = {}
         self.busy = False
         """Whether a call is at work on the link, which a call inside it must leave alone."""
 
-    def turn(self, deadline_ns: int) -> _ThreadTurn:
-        """The right to attach, among the client's threads."""
-        return _ThreadTurn(self._lock, deadline_ns)
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a call is at work on the link just now: the caller's own, further up its stack.
+
+        An exception from outside may have kept a call from leaving: then the link is dropped, with what was on it.
+        """
+        if self.busy and not self._is_in_a_call():
+            self.drop()
+            self._forget_calls()
+        return self.busy
+
+    def in_turn(
+        self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
+    ) -> InTurn[Result]:
+        """Connect or attach while no other thread of the client does. A signal handler's call may do so inside."""
+        late = NoDaemonError("glidecached does not answer: another thread's call is still waiting for it")
+        return InTurn(self._lock, deadline_ns, late, function, *arguments)
 
     async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
         while not link.is_up:
@@ -66,13 +86,20 @@ class BlockingChannel(Channel):
     async def _pause(self, nanoseconds: int) -> None:
         time.sleep(nanoseconds / 1e9)  # noqa: ASYNC251 - blocking is what this channel is for
 
-    async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
-        # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
-        self._open_ids.add(request_id)
-        self.busy = True
+    async def request(
+        self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
+    ) -> tuple[int, Any]:
+        """Send one request and wait for its reply."""
+        link, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
+        if (self._open_ids or self._replies) and not self._is_in_a_call():
+            self._forget_calls()
         try:
+            # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
+            self._open_ids.add(request_id)
+            self.busy = True
             self._send(link, frame)
-            until_ns = reply_deadline_ns(deadline_ns)
+            self.left_ns = time.monotonic_ns()
+            until_ns = reply_deadline_ns(deadline_ns, self.left_ns)
             while request_id not in self._replies:
                 if not link.has_arrived and not link.ended:
                     self._wait(link, until_ns)
@@ -83,12 +110,28 @@ class BlockingChannel(Channel):
             raise
         except BaseException:
             # Interrupted, between any two steps: what was half sent or half read must not become part of a message.
+            # The daemon ends what is open on a connection that closes, so there is nothing to cancel (isolation, I1).
             self._let_go(link)
             raise
         finally:
             self.busy = False
             self._open_ids.discard(request_id)
             self._replies.pop(request_id, None)
+
+    def _is_in_a_call(self) -> bool:
+        """Whether a request of this channel is on the caller's stack, besides one that is just beginning."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code is BlockingChannel.request.__code__ and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back  # type: ignore[assignment]
+        return False
+
+    def _forget_calls(self) -> None:
+        """Forget the calls that an exception from outside has kept from leaving."""
+        self._open_ids.clear()
+        self._replies.clear()
+        self.busy = False
 
     def _send(self, link: Link, frame: bytes) -> None:
         try:
@@ -98,12 +141,17 @@ class BlockingChannel(Channel):
             raise
 
     def _wait(self, link: Link, until_ns: int) -> None:
-        """Wait for a while, leaving the link to calls inside this one. Raises `NoReplyError` when the time is over."""
+        """Wait for a while, leaving the link to calls inside this one. Raises `NoReplyError` when the time is over.
+
+        A reply that has arrived by then counts, however late this thread was given the processor (contract C28).
+        """
         remaining_ns = until_ns - time.monotonic_ns()
-        if remaining_ns <= 0:
-            raise NoReplyError
+        if self._closing.closed:
+            message = "the client was closed"
+            raise ClosingError(message)
         self.busy = False
-        link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
+        if not link.wait(max(0.0, min(remaining_ns / _MS, _LONGEST_WAIT_MS))) and remaining_ns <= 0:
+            raise NoReplyError
         self.busy = True
         if link.unsent:
             link.flush()
@@ -136,15 +184,16 @@ class ThreadChannels:
         self._runtime_dir = settings.runtime_dir
         self._of_thread = threading.local()
         self._locks: dict[int, threading.RLock] = {}
+        self._closing = _Closing()
 
     def current(self) -> BlockingChannel:
         """The calling thread's channel; one for this call alone, if it comes inside another that is at work on it."""
         channel = self.existing()
-        if channel is not None and not channel.busy:
+        if channel is not None and not channel.is_at_work:
             return channel
         # A lock of this process: one that was held during a fork stays so in the child.
         lock = self._locks.setdefault(forks(), threading.RLock())
-        new = BlockingChannel(self._runtime_dir, forks(), lock)
+        new = BlockingChannel(self._runtime_dir, forks(), lock, self._closing)
         if channel is None:
             self._of_thread.channel = new
         return new
@@ -155,25 +204,11 @@ class ThreadChannels:
         return channel if channel is not None and channel.forks == forks() else None
 
     def close(self) -> None:
-        """Close the calling thread's channel; others go with their thread, or with the client object."""
+        """Close the calling thread's channel, and have calls of other threads fail.
+
+        Their sockets close with their threads, or with the client object.
+        """
+        self._closing.closed = True
         channel = self.existing()
         if channel is not None:
             channel.drop()
-
-
-class _ThreadTurn:
-    """A lock with a deadline, in the form that coroutines use. A signal handler's call may take it again."""
-
-    __slots__ = ("_deadline_ns", "_lock")
-
-    def __init__(self, lock: threading.RLock, deadline_ns: int) -> None:
-        self._lock = lock
-        self._deadline_ns = deadline_ns
-
-    async def __aenter__(self) -> None:
-        if not self._lock.acquire(timeout=max(0.0, (self._deadline_ns - time.monotonic_ns()) / 1e9)):
-            message = "glidecached does not answer: another thread's call is still waiting for it"
-            raise NoDaemonError(message)
-
-    async def __aexit__(self, *_exception: object) -> None:
-        self._lock.release()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from glidecache.client_object import ClientObject, need_settings
 from glidecache.metrics import read_metrics
-from glidecache.not_offered import NotOffered
 from glidecache_shared.pool.reader import CachedReads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
@@ -26,17 +26,21 @@ if TYPE_CHECKING:
 _CLOSED = "the client is closed"
 
 
-class BlockingClient(CachedReads, NotOffered):
+class BlockingClient(CachedReads, ClientObject):
     """What both blocking clients have in common.
 
     `get`, `hgetall` and `smembers` answer hits from compiled code, without a system call. Any number of threads may use
     one client; one made before a fork works after it. Calls raise `GlideError` and its kin.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        from glidecache.blocking_channel import ThreadChannels, run_blocking
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = need_settings(self, settings, awaited=False)
+        from glidecache.blocking_channel import ThreadChannels
         from glidecache.calls import Calls
+        from glidecache.link import forks
+        from glidecache.open_requests import too_many
         from glidecache.session import Session
+        from glidecache_shared.turns import OpenRequests
 
         direct = None
         if settings.may_go_direct:
@@ -44,7 +48,7 @@ class BlockingClient(CachedReads, NotOffered):
 
             direct = BlockingDirect(settings)
         self._settings = settings
-        self._finish: Callable[[Coroutine[Any, Any, Any]], Any] = run_blocking
+        self._finish: Callable[..., Any] = OpenRequests(settings.inflight_requests, forks, too_many).run
         channels = ThreadChannels(settings)
         self._session: Session = Session(settings, channels, direct, self)
         self._calls: Calls = Calls(
@@ -54,10 +58,12 @@ class BlockingClient(CachedReads, NotOffered):
     def close(self, err_message: str | None = None) -> None:
         """End this client; others that share its cache are unaffected. Idempotent.
 
-        Calls that come later raise `ClosingError`, with `err_message` in their text. What other threads have begun is
-        answered; their sockets go with them.
+        Calls that come later raise `ClosingError`, with `err_message` in their text. So do those that other threads
+        have begun: what the server has not run yet is not run.
         """
-        self._finish(self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}"))
+        from glidecache.blocking_channel import run_blocking
+
+        run_blocking(self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}"))
 
     def __enter__(self) -> Self:
         return self
@@ -70,14 +76,14 @@ class BlockingClient(CachedReads, NotOffered):
     ) -> None:
         self.close()
 
-    def get_many(self, keys: list[Argument]) -> list[bytes | None]:
+    def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
 
         None for a missing key and for a value that is no string.
         """
         return self._finish(self._calls.get_many(keys))  # type: ignore[no-any-return]
 
-    def watch(self, keys: list[Argument]) -> Literal["OK"]:
+    def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
 
         Keys are watched for the calling thread alone.
@@ -93,7 +99,7 @@ class BlockingClient(CachedReads, NotOffered):
         return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
 
     def invoke_script(
-        self, script: Script, keys: list[Argument] | None = None, args: list[Argument] | None = None
+        self, script: Script, keys: Iterable[Argument] | None = None, args: Iterable[Argument] | None = None
     ) -> Any:
         """Run a Lua script; it is sent as a whole only where the server does not know it yet."""
         return self._finish(self._calls.invoke_script(script, keys, args))

@@ -6,19 +6,19 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 from __future__ import annotations
 
 from glidecache.decoding import to_map, to_set
-from glidecache.encoding import encode, encode_each
+from glidecache.encoding import encode, encode_each, encode_optional
 from glidecache.errors import RequestError
 from glidecache.lazy import LazyModule
 from glidecache.outcomes import error_for_reply
-from glidecache.patience import patience_ns
+from glidecache.reply_kinds import first_error, in_glides_kinds
 from glidecache.watching import Watching
 from glidecache_shared import protocol
-from glidecache_shared.commands import is_known_read
+from glidecache_shared.command_table import batch_timeout_ns, blocking_timeout_ns, row_of, survey
 from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Literal, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
@@ -64,15 +64,16 @@ class Calls:
         if route is not None:
             routes.need_route(route)
             body = (args, route.as_wire())
-        waits_ns = patience_ns(args)
+        row = row_of(args)
+        waits_ns = blocking_timeout_ns(args) if row.blocks else 0
         reply = await self._session.call(
             protocol.COMMAND,
             body,
-            repeatable=is_known_read(args),
+            repeatable=row.reads,
             timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
             directly=lambda direct, seconds: direct.command(args, seconds),
         )
-        return self._result(plan, reply, route)  # type: ignore[no-any-return]
+        return self._result(plan, in_glides_kinds(reply), route)  # type: ignore[no-any-return]
 
     async def read(self, kind: int, key: Argument) -> Any:
         """A cacheable read that did not hit in this process (contract C4, C7a)."""
@@ -91,7 +92,7 @@ class Calls:
         decode = _DECODERS[kind]
         return reply if decode is None else decode(reply)
 
-    async def get_many(self, keys: list[Argument]) -> list[bytes | None]:
+    async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Many strings: hits from the pool, all others in one request (contract C17)."""
         self._session.check_open()
         encoded = encode_each(keys, "keys")
@@ -113,7 +114,7 @@ class Calls:
                 values[index] = value
         return values
 
-    async def custom(self, command_args: list[Argument], route: Route | None = None) -> Any:
+    async def custom(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
         """Any command; a cacheable one with exactly its two arguments goes through the cache (contract C1).
 
         Not with a route: who says which node is to answer does not ask the cache.
@@ -132,23 +133,24 @@ class Calls:
         batch: Batch | ClusterBatch,
         options: BatchOptions | None,
         *,
-        expected: type,
         raise_on_error: bool,
     ) -> list[Any] | None:
-        """Run a batch; its results in order. None for a transaction that was not run because a watched key had changed.
+        """Run a batch of either class; its results in order.
 
+        None for a transaction that was not run because a watched key had changed.
         Errors of single commands stand among the results as `RequestError` objects, or the first of them is raised.
         """
         self._session.check_open()
-        _need_batch(batch, options, expected)
+        _need_batch(batch, options)
         plans = list(batch.plans)
         if not plans:
             return []
         atomic = batch.is_atomic
         commands = [plan.args for plan in plans]
-        route: Route | None = getattr(options, "route", None)
+        # A server alone has no routes: there GLIDE runs a batch as if it had none.
+        route: Route | None = getattr(options, "route", None) if self._is_cluster else None
         timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
-        watch = self._watching.take() if atomic else 0
+        watch = self._watching.number if atomic else 0
         if watch:
             # It runs where its keys are watched.
             replies = await self._watching.execute(watch, commands, timeout_ns)
@@ -156,7 +158,7 @@ class Calls:
             replies = await self._session.call(
                 protocol.BATCH,
                 (atomic, commands) if route is None else (atomic, commands, route.as_wire()),
-                repeatable=all(map(is_known_read, commands)),
+                repeatable=survey(commands, atomic=atomic)[1],
                 timeout_ns=timeout_ns,
                 directly=lambda direct, seconds: direct.batch(commands, seconds, atomic=atomic),
             )
@@ -164,17 +166,12 @@ class Calls:
             return None
         # A transaction, and a batch with a route, runs on one node.
         decode = _on_one_node if atomic or route is not None else self._result
-        results = [
-            error_for_reply(str(reply)) if isinstance(reply, protocol.ReplyError) else decode(plan, reply)
+        return [
+            _decoded(decode, plan, in_glides_kinds(reply, raises=raise_on_error))
             for plan, reply in zip(plans, replies, strict=True)
         ]
-        if raise_on_error:
-            for result in results:
-                if isinstance(result, RequestError):
-                    raise result
-        return results
 
-    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+    async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Watch keys for the next transaction of the calling thread or event loop."""
         return await self._watching.watch(keys)
 
@@ -185,22 +182,28 @@ class Calls:
     async def invoke_script(
         self,
         script: Script,
-        keys: list[Argument] | None,
-        args: list[Argument] | None,
+        keys: Iterable[Argument] | None,
+        args: Iterable[Argument] | None,
         route: Route | None = None,
     ) -> Any:
-        """Run a script by its hash, and as a whole where the server does not know it."""
+        """Run a script by its hash, and as a whole where the server does not know it.
+
+        A cluster's nodes all know it from then on: the next call may be for another's slots.
+        """
+        keys, args = encode_optional(keys, "keys"), encode_optional(args, "args")
         by_hash = invoking.by_hash(script, keys, args)
         if route is not None:
             routes.need_route(route)
-            if not route.is_single_node:
-                # What does not know the script must not be found out by running it on those that do.
+            # What does not know the script must not be found out by running it on those that do.
+            if not route.is_single_node and not await self._load_everywhere(script):
                 await self.command(invoking.loading(script), route)
         try:
             return await self.command(by_hash, route)
         except RequestError as error:
             if not invoking.is_unknown(error):
                 raise
+        if self._is_cluster:
+            await self._load_everywhere(script)
         return await self.command(invoking.by_code(script, keys, args), route)
 
     async def scan(
@@ -216,6 +219,24 @@ class Calls:
         scan = cluster_scan.ClusterScan(self.command, match, count, type)
         return await scan.step(cursor, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
+    async def _load_everywhere(self, script: Script) -> bool:
+        """Have all nodes know a script, as far as they answer; whether all did.
+
+        A node that does not answer costs half of a time-out, once: the script runs without it.
+        """
+        args = invoking.loading(script).args
+        try:
+            await self._session.call(
+                protocol.COMMAND,
+                (args,),
+                repeatable=True,
+                timeout_ns=self._session.timeout_ns // 2,
+                directly=lambda direct, seconds: direct.command(args, seconds),
+            )
+        except RequestError:
+            return False
+        return True
+
     def _result(self, plan: Plan[Any], reply: Any, route: Route | None = None) -> Any:
         if self._is_cluster and node_replies.is_by_node(plan.args, route):
             return node_replies.decode_each(plan.result, reply)
@@ -227,17 +248,30 @@ class Calls:
         if options is not None and options.timeout is not None:
             return options.timeout * _MS
         # In a transaction nothing blocks.
-        waits_ns = 0 if atomic else sum(map(patience_ns, commands))
+        waits_ns = 0 if atomic else batch_timeout_ns(commands)
         return self._session.timeout_ns + waits_ns if waits_ns else None
+
+
+def _decoded(decode: Callable[[Plan[Any], Any], Any], plan: Plan[Any], reply: Any) -> Any:
+    """Return the result of a batch's element. An error that the decoding cannot pass becomes the whole element."""
+    if isinstance(reply, RequestError):
+        return reply
+    try:
+        return decode(plan, reply)
+    except Exception:
+        error = first_error(reply)
+        if error is None:
+            raise
+        return error
 
 
 def _on_one_node(plan: Plan[Any], reply: Any) -> Any:
     return plan.result(reply)
 
 
-def _need_batch(batch: object, options: object, expected: type) -> None:
-    if not isinstance(batch, expected):
-        message = f"batch must be a {expected.__name__}, not {type(batch).__name__}"
+def _need_batch(batch: object, options: object) -> None:
+    if not isinstance(batch, (batches.Batch, batches.ClusterBatch)):
+        message = f"batch must be a Batch or a ClusterBatch, not {type(batch).__name__}"
         raise TypeError(message)
     if options is not None and not isinstance(options, batches.BatchOptions):
         message = f"options must be a BatchOptions, not {type(options).__name__}"

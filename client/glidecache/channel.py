@@ -6,6 +6,7 @@ is written once, as coroutines: those of the blocking channel never suspend, and
 
 from __future__ import annotations
 
+import errno
 import time
 
 from glidecache.errors import ConfigurationError, RequestError
@@ -15,22 +16,12 @@ from glidecache_shared.runtime_dir import check_endpoint, socket_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
-    from types import TracebackType
-    from typing import Any, Protocol
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from typing import Any, Protocol, TypeVar
 
     from glidecache.link import Link
 
-    class Turn(Protocol):
-        """Held by the one call of a client that connects and attaches; the others come after it, in their order."""
-
-        async def __aenter__(self) -> object: ...
-        async def __aexit__(
-            self,
-            kind: type[BaseException] | None,
-            error: BaseException | None,
-            traceback: TracebackType | None,
-        ) -> object: ...
+    Result = TypeVar("Result")
 
     class Channels(Protocol):
         """All channels of one client: one per process and thread, or per process and event loop."""
@@ -49,14 +40,21 @@ CLIENT_VERSION = "0.1.0"
 
 _MS = 1_000_000
 _RETRY_PAUSE_NS = 10 * _MS
+_POST_PATIENCE_NS = 10_000 * _MS
+OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+"""Errors that say what this process lacks, and nothing about the daemon."""
+
+_INTEGER_BYTES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}
+"""How long msgpack's unsigned integers are, by their first byte; smaller numbers are that byte alone."""
 
 
 class Hello:
-    """What the daemon said of itself."""
+    """What the daemon said of itself, and the uid of its process, as the kernel tells it."""
 
-    __slots__ = ("instance_id", "max_message_bytes")
+    __slots__ = ("daemon_uid", "instance_id", "max_message_bytes")
 
-    def __init__(self, answer: dict[str, Any]) -> None:
+    def __init__(self, answer: dict[str, Any], daemon_uid: int) -> None:
+        self.daemon_uid = daemon_uid
         self.instance_id: int = answer["instance_id"]
         self.max_message_bytes: int = answer["max_message_bytes"]
 
@@ -64,15 +62,27 @@ class Hello:
 class Channel:
     """The way to one runtime directory's daemon. Subclasses say how to wait, and for whom it may be used."""
 
-    __slots__ = ("_link", "_next_id", "_runtime_dir", "_trusted_uid", "forks", "hello", "watch")
+    __slots__ = (
+        "_daemon_uid",
+        "_link",
+        "_next_id",
+        "_runtime_dir",
+        "_trusted_uid",
+        "forks",
+        "hello",
+        "left_ns",
+        "watch",
+    )
 
     def __init__(self, runtime_dir: str, forks: int) -> None:
         self._runtime_dir = runtime_dir
         self._link: Link | None = None
         self._next_id = 0
-        self._trusted_uid = 0
+        self._trusted_uid = self._daemon_uid = 0
         self.hello: Hello | None = None
         """Who answers; None while no connection stands."""
+        self.left_ns = 0
+        """When a request was last handed to the kernel, whole."""
         self.forks = forks
         """When it was made, as `link.forks` counts: a channel of another process must not be touched."""
         self.watch = 0
@@ -83,9 +93,18 @@ class Channel:
         """Whether calls wait for their turn, whom another one must not overtake (contract C23)."""
         return False
 
-    def turn(self, deadline_ns: int) -> Turn:
-        """The right to connect and attach. Entering it raises `NoDaemonError` when it cannot be had in time."""
+    def in_turn(
+        self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
+    ) -> Awaitable[Result]:
+        """Run a coroutine that connects or attaches, while no other call of the client does.
+
+        Awaiting it raises `NoDaemonError` when the turn cannot be had in time.
+        """
         raise NotImplementedError
+
+    def extended(self, deadline_ns: int) -> int:
+        """Return the deadline of who has the turn, later by what its own event loop did meanwhile (contract C28)."""
+        return deadline_ns
 
     async def connect(self, deadline_ns: int) -> Hello:
         """Have a connection to a daemon that answers. Raises `NoDaemonError` when there is none at the deadline."""
@@ -102,15 +121,31 @@ class Channel:
                 problem = "does not answer"
                 raise self._unavailable(problem) from None
 
-    def request(
+    async def request(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
-    ) -> Coroutine[Any, Any, tuple[int, Any]]:
-        """Send one request, when that is awaited; the reply's status and body.
+    ) -> tuple[int, Any]:
+        """Send one request and wait for the reply; its status and body.
 
         Raises `RequestError` for what is too long, `NotSentError`, `DaemonLostError` and `NoReplyError`.
         """
+        raise NotImplementedError
+
+    def post(self, operation: int, instance_id: int, body: Sequence[Any]) -> None:
+        """Send a request of which no answer is waited for. Best effort: never raises, never blocks."""
+        try:
+            deadline_ns = time.monotonic_ns() + _POST_PATIENCE_NS
+            link, _, frame = self._pack(operation, instance_id, deadline_ns, body)
+            self._send(link, frame)
+        except (NotSentError, OSError, RuntimeError):
+            pass  # without the connection the daemon knows that there is no caller
+
+    def _pack(
+        self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
+    ) -> tuple[Link, int, bytes]:
+        """Return the link to send on, the request's id, and its message. Raises as `request`."""
         link = self._link
         if link is None:
+            self.hello = None  # what was interrupted while it closed the connection has left this behind
             raise NotSentError
         self._next_id = request_id = self._next_id + 1
         frame = protocol.pack((operation, request_id, instance_id, deadline_ns, *body))
@@ -121,12 +156,12 @@ class Channel:
                 f"max_message_bytes of the daemon's configuration allows {hello.max_message_bytes}"
             )
             raise RequestError(message)
-        return self._exchange(link, request_id, frame, deadline_ns)
+        return link, request_id, frame
 
     def drop(self) -> None:
         """Close the connection, if there is one. The next `connect` makes another."""
+        self.hello = None  # first: interrupted in between, it is connected to again
         link, self._link = self._link, None
-        self.hello = None
         if link is not None:
             self._release(link)
 
@@ -140,14 +175,16 @@ class Channel:
                     link = self._link = self._make_link()
                 except BlockingIOError:
                     problem = "is busy: too many wait for it to take their connections"
-                except OSError:
+                except OSError as error:
+                    if error.errno in OWN_FAULTS:
+                        raise NoDaemonError(own_fault(error, "connection to glidecached")) from None
                     problem = "is not running: nobody listens at its socket"
                 else:
                     if await self._wait_until_up(link, deadline_ns):
                         return
                     self.drop()
                     problem = "accepts no connections"
-            remaining_ns = deadline_ns - time.monotonic_ns()
+            remaining_ns = self.extended(deadline_ns) - time.monotonic_ns()
             if remaining_ns <= 0:
                 raise self._unavailable(problem)
             await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))
@@ -159,6 +196,8 @@ class Channel:
         except FileNotFoundError:
             return "is not running: it has no socket there"
         except OSError as error:
+            if error.errno in OWN_FAULTS:
+                raise NoDaemonError(own_fault(error, "look at glidecached's socket")) from None
             # With a number it is the kernel's word: this process may not look who is there.
             problem = "trusted" if error.errno is None else "reached"
             message = f"glidecached cannot be {problem}: {error}"
@@ -178,18 +217,19 @@ class Channel:
                 f"which belonged to uid {self._trusted_uid}"
             )
             raise NoDaemonError(message)
+        self._daemon_uid = link.listener_uid
         return link
 
     async def _greet(self, deadline_ns: int) -> Hello:
         body = (protocol.PROTOCOL_VERSION, CLIENT_VERSION)
-        status, answer = await self.request(protocol.HELLO, 0, deadline_ns, body)
+        status, answer = await self.request(protocol.HELLO, 0, self.extended(deadline_ns), body)
         if status != protocol.STATUS_OK:
             if answer[0] == protocol.ERROR_OVERDUE:
                 raise NoReplyError  # it hung meanwhile, and is just coming back: that is no refusal
             self.drop()
             message = f"glidecached at {self._runtime_dir} refuses this client: {answer[1]}"
             raise ConfigurationError(message)
-        return Hello(answer)
+        return Hello(answer, self._daemon_uid)
 
     def _unavailable(self, problem: str) -> NoDaemonError:
         return NoDaemonError(f"glidecached at {self._runtime_dir} {problem}")
@@ -211,8 +251,8 @@ class Channel:
     async def _pause(self, nanoseconds: int) -> None:
         raise NotImplementedError
 
-    async def _exchange(self, link: Link, request_id: int, frame: bytes, deadline_ns: int) -> tuple[int, Any]:
-        """Send the frame and wait for the reply with that id."""
+    def _send(self, link: Link, frame: bytes) -> None:
+        """Hand a message over. Raises `NotSentError`, having dropped the link."""
         raise NotImplementedError
 
     def _release(self, link: Link) -> None:
@@ -220,9 +260,31 @@ class Channel:
         raise NotImplementedError
 
 
-def reply_deadline_ns(deadline_ns: int) -> int:
+def reply_deadline_ns(deadline_ns: int, now_ns: int) -> int:
     """Until when to wait for the reply to a request: the daemon's own word about a deadline comes a little after it.
 
     The daemon's timers are up to 5 ms late, and up to a hundredth of longer time-outs.
     """
-    return deadline_ns + 25 * _MS + max(0, deadline_ns - time.monotonic_ns()) // 50
+    return deadline_ns + 25 * _MS + max(0, deadline_ns - now_ns) // 50
+
+
+def with_deadline(frame: bytes, deadline_ns: int) -> bytes:
+    """Return a request's message with another deadline in it."""
+    start = 2
+    for _ in ("request_id", "instance_id"):
+        start += _INTEGER_BYTES.get(frame[start], 1)
+    end = start + _INTEGER_BYTES.get(frame[start], 1)
+    return b"".join((frame[:start], protocol.pack((deadline_ns,))[1:], memoryview(frame)[end:]))
+
+
+def own_fault(error: OSError, purpose: str) -> str:
+    """Return what to report when it is this process that has nothing left: descriptors, memory (isolation, I16)."""
+    name = errno.errorcode.get(error.errno or 0, "?")
+    if error.errno == errno.EMFILE:
+        return (
+            f"this process has no free descriptor ({name}) for a {purpose}: it has as many files open as its "
+            "RLIMIT_NOFILE allows; close some, or raise the limit (ulimit -n)"
+        )
+    if error.errno == errno.ENFILE:
+        return f"this host has no free descriptor ({name}) for a {purpose}: fs.file-max is reached"
+    return f"this process has no memory ({name}) for a {purpose}: {error.strerror}"

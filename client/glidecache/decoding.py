@@ -20,12 +20,12 @@ def to_status(_reply: Any) -> Literal["OK"]:
 
 def to_optional_status(reply: Any) -> Any:
     """`"OK"`, or what else the server said: None where a condition was not met."""
-    return "OK" if reply == b"OK" else reply
+    return "OK" if reply == b"OK" else reply  # a string from servers that are asked directly
 
 
-def to_text(reply: bytes) -> str:
+def to_text(reply: bytes | Literal["OK"]) -> str:
     """A human-readable status as text."""
-    return reply.decode("utf-8", "replace")
+    return reply if isinstance(reply, str) else reply.decode("utf-8", "replace")
 
 
 def to_bool(reply: Any) -> bool:
@@ -185,4 +185,16 @@ def to_memory_figures(reply: Any) -> dict[bytes, Any]:
 
 def optional(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """`decode` for replies that may be None."""
-    return lambda reply: None if reply is None else decode(reply)
+    return _Optional(decode)
+
+
+class _Optional:
+    """A decoder that leaves None as it is. An object of a class, so that plans can be pickled."""
+
+    __slots__ = ("_decode",)
+
+    def __init__(self, decode: Callable[[Any], Any]) -> None:
+        self._decode = decode
+
+    def __call__(self, reply: Any) -> Any:
+        return None if reply is None else self._decode(reply)

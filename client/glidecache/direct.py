@@ -11,10 +11,11 @@ import os
 import select
 import time
 
+from glidecache.direct_replies import MalformedReplyError, ReplyReader
 from glidecache.errors import ConnectionError, ExecAbortError, RequestError, TimeoutError
 from glidecache.link import forks
 from glidecache.outcomes import error_for_reply
-from glidecache_shared.commands import refusal
+from glidecache_shared.command_table import row_of
 from glidecache_shared.protocol import ReplyError
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     Command = Sequence[bytes]
 
 _MAX_IDLE = 16
+_READ_BYTES = 262_144
 _SHORTEST_SECONDS = 0.001
 _LONGEST_SECONDS = 86_400.0
 """A socket takes no time-out of a year, which is what a command has that may block for ever."""
@@ -87,8 +89,7 @@ class Direct:
                 connection = await self._take()
                 if connection is None:
                     connection = await self._connect(deadline)
-                await self._send(connection, commands, deadline)
-                replies = [await self._receive(connection, deadline) for _ in commands]
+                replies = await self._exchange(connection, commands, deadline)
         except BaseException as error:
             if connection is not None:
                 await self._drop(connection)
@@ -100,6 +101,26 @@ class Direct:
             idle.append(connection)
         else:
             await self._drop(connection)
+        return replies
+
+    async def _exchange(self, connection: Any, commands: Sequence[Command], deadline: float) -> list[Any]:
+        """Send commands and read their replies. Raises `OSError` for a connection that cannot be used any more."""
+        await self._send(connection, commands, deadline)
+        reader = ReplyReader()
+        replies: list[Any] = []
+        while len(replies) < len(commands):
+            reply = reader.take()
+            if reply:
+                replies += reply
+                continue
+            data = await self._receive(connection, deadline)
+            if not data:
+                message = "the server closed the connection"
+                raise ConnectionResetError(message)
+            reader.feed(data)
+        if not reader.is_empty:
+            message = "the server answered more than it was asked"
+            raise MalformedReplyError(message)
         return replies
 
     async def _take(self) -> Any:
@@ -148,8 +169,7 @@ class Direct:
         return connection
 
     async def _is_primary(self, connection: Any, deadline: float) -> bool:
-        await self._send(connection, [(b"ROLE",)], deadline)
-        role = await self._receive(connection, deadline)
+        role = (await self._exchange(connection, [(b"ROLE",)], deadline))[0]
         # A server that does not tell is taken for the primary.
         return isinstance(role, ReplyError) or role[0] == b"master"
 
@@ -190,7 +210,8 @@ class Direct:
     async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
         raise NotImplementedError
 
-    async def _receive(self, connection: Any, deadline: float) -> Any:
+    async def _receive(self, connection: Any, deadline: float) -> bytes:
+        """What arrives next; nothing when the connection has ended."""
         raise NotImplementedError
 
     async def _drop(self, connection: Any) -> None:
@@ -222,14 +243,9 @@ class BlockingDirect(Direct):
         connection._sock.settimeout(_seconds_until(deadline))
         connection.send_packed_command(connection.pack_commands(commands), check_health=False)
 
-    async def _receive(self, connection: Any, deadline: float) -> Any:
-        from valkey.exceptions import ResponseError
-
+    async def _receive(self, connection: Any, deadline: float) -> bytes:
         connection._sock.settimeout(_seconds_until(deadline))
-        try:
-            return _plain(connection.read_response(disable_decoding=True))
-        except ResponseError as error:
-            return _plain(error)
+        return connection._sock.recv(_READ_BYTES)  # type: ignore[no-any-return]
 
     async def _drop(self, connection: Any) -> None:
         connection.disconnect()
@@ -263,38 +279,22 @@ class AsyncDirect(Direct):
         del deadline  # `_limited` holds it
         await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
 
-    async def _receive(self, connection: Any, deadline: float) -> Any:
-        from valkey.exceptions import ResponseError
-
-        try:
-            timeout = _seconds_until(deadline) + 1  # `_limited` comes first; this one is for its absence
-            return _plain(await connection.read_response(disable_decoding=True, timeout=timeout))
-        except ResponseError as error:
-            return _plain(error)
+    async def _receive(self, connection: Any, deadline: float) -> bytes:
+        del deadline  # `_limited` holds it
+        return await connection._reader.read(_READ_BYTES)  # type: ignore[no-any-return]
 
     async def _drop(self, connection: Any) -> None:
         await connection.disconnect(nowait=True)
 
 
 def _need_allowed(args: Command) -> None:
-    refused = refusal(args)
+    refused = row_of(args).refusal
     if refused is not None:
         raise RequestError(refused)
 
 
 def _seconds_until(deadline: float) -> float:
     return min(max(deadline - time.monotonic(), _SHORTEST_SECONDS), _LONGEST_SECONDS)
-
-
-def _plain(reply: Any) -> Any:
-    """A reply with valkey's errors, which may also stand in a list, as ours."""
-    from valkey.exceptions import ResponseError
-
-    if isinstance(reply, ResponseError):
-        return ReplyError(_text(reply))
-    if isinstance(reply, list):
-        return [_plain(item) for item in reply]
-    return reply
 
 
 def _text(error: Exception) -> str:

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
+    from typing import Protocol, TypeVar
 
     Argument = bytes | str | bytearray | memoryview | int | float
+
+    Item = TypeVar("Item")
+    Key_co = TypeVar("Key_co", covariant=True)
+    Value_co = TypeVar("Value_co", covariant=True)
+
+    class AnyMapping(Protocol[Key_co, Value_co]):
+        """A mapping to read from. `Mapping` itself does not take a `dict[str, str]` where keys may be bytes, too."""
+
+        def keys(self) -> Iterable[Key_co]:
+            """Return its keys."""
+
+        def values(self) -> Iterable[Value_co]:
+            """Return its values, in the same order."""
+
+        def items(self) -> AbstractSet[tuple[Key_co, Value_co]]:
+            """Return its keys with their values."""
+
 
 _EXPECTED = "bytes, bytearray, memoryview, str, int or float"
 
@@ -45,21 +64,29 @@ def encode_command(name: bytes, *arguments: Argument) -> list[bytes]:
 
 def encode_each(values: Iterable[Argument], what: str) -> list[bytes]:
     """A list of arguments. Raises `TypeError`, also for a lone string where a list is expected."""
-    if isinstance(values, (str, bytes, bytearray, memoryview)):
-        message = f"{what} must be a list, not {type(values).__name__}"
-        raise TypeError(message)
-    try:
-        iterator = iter(values)
-    except TypeError:
-        message = f"{what} must be a list, not {type(values).__name__}"
-        raise TypeError(message) from None
     return [
         value if type(value) is bytes else encode(value, f"{what}[{index}]")
-        for index, value in enumerate(iterator)
+        for index, value in enumerate(each_of(values, what))
     ]
 
 
-def encode_pairs(mapping: Mapping[Argument, Argument], what: str) -> list[bytes]:
+def encode_optional(values: Iterable[Argument] | None, what: str) -> list[bytes]:
+    """A list of arguments that may be left out. Raises as `encode_each`."""
+    return [] if values is None else encode_each(values, what)
+
+
+def each_of(values: Iterable[Item], what: str) -> Iterator[Item]:
+    """Go through what is given as a list: anything iterable, once. Raises `TypeError` for a lone string."""
+    if not isinstance(values, (str, bytes, bytearray, memoryview)):
+        try:
+            return iter(values)
+        except TypeError:
+            pass
+    message = f"{what} must be a list, not {type(values).__name__}"
+    raise TypeError(message)
+
+
+def encode_pairs(mapping: AnyMapping[Argument, Argument], what: str) -> list[bytes]:
     """A mapping, flat: key, value, key, value, … Raises `TypeError`."""
     flat: list[bytes] = []
     try:

@@ -29,8 +29,21 @@ class RequestError(GlideError):
     """A request failed; the text is the server's own where the server said so."""
 
 
+_TIMED_OUT = "timed out"
+
+
 class TimeoutError(RequestError, builtins.TimeoutError):
-    """No answer came within `request_timeout`. A command that is not a read may still have run."""
+    """No answer came within `request_timeout`. A command that is not a read may still have run.
+
+    The text begins with GLIDE's words, `timed out`, which programs look for.
+    """
+
+    def __init__(self, message: str | None = None) -> None:
+        if not message:
+            message = _TIMED_OUT
+        elif _TIMED_OUT not in message:
+            message = f"{_TIMED_OUT}: {message}"
+        super().__init__(message)
 
 
 class ExecAbortError(RequestError):

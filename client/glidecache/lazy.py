@@ -1,10 +1,56 @@
-"""Modules that are imported when something of them is first used: workers that only read hits never need them."""
+"""Modules that are imported late: workers that are forked before they use the cache need none of them.
+
+What a call needs is imported when the client attaches, not in the middle of the call: a process that has no descriptor
+left by then cannot import anything, and an exception from outside would come in the midst of an import.
+"""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+_OF_CALLS = (
+    "logging",
+    "msgpack",
+    "glidecache.batch",
+    "glidecache.cluster_scan",
+    "glidecache.commands.batched",
+    "glidecache.commands.bitmaps",
+    "glidecache.commands.cluster",
+    "glidecache.commands.diagnostics",
+    "glidecache.commands.geo",
+    "glidecache.commands.hashes",
+    "glidecache.commands.hyperloglog",
+    "glidecache.commands.invoking",
+    "glidecache.commands.keys",
+    "glidecache.commands.lists",
+    "glidecache.commands.publish",
+    "glidecache.commands.scripting",
+    "glidecache.commands.server",
+    "glidecache.commands.sets",
+    "glidecache.commands.sorted_sets",
+    "glidecache.commands.standalone",
+    "glidecache.commands.stream_groups",
+    "glidecache.commands.streams",
+    "glidecache.commands.strings",
+    "glidecache.link",
+    "glidecache.node_replies",
+    "glidecache.routes",
+)
+_imported: list[str] = []
+
+
+def import_ahead() -> None:
+    """Import what calls need, once per process."""
+    if len(_imported) == len(_OF_CALLS):
+        return
+    from importlib import import_module
+
+    for name in _OF_CALLS[len(_imported) :]:
+        import_module(name)
+        _imported.append(name)
 
 
 class LazyModule:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import os
 import select
-import socket
-import struct
 import weakref
 
 from glidecache_shared.dealer import READABLE, WRITABLE, Dealer
+from glidecache_shared.owned import OwnedDescriptor
 
 __all__ = ["READABLE", "WRITABLE", "Link", "forks"]
-
-_CREDENTIALS = struct.Struct("iII")
-"""`struct ucred`: pid, uid, gid."""
 
 
 class _Process:
@@ -49,28 +45,18 @@ def forks() -> int:
 class Link(Dealer):
     """A connection that is being made from the start. For one thread; closed after a fork, in the child.
 
-    Raises `OSError` when nobody listens at `path`, `BlockingIOError` when too many wait there already.
+    The socket closes with the object, unless its number is another file's by then (isolation, I16). Raises `OSError`
+    when there is no listener at `path`, `BlockingIOError` when too many wait there already.
     """
 
-    __slots__ = ("__weakref__", "_socket", "listener_uid")
+    __slots__ = ("__weakref__", "_file", "listener_uid")
 
     def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.setblocking(False)
-            self._socket.connect(path)
-        except OSError:
-            self._socket.close()
-            raise
-        _, self.listener_uid, _ = _CREDENTIALS.unpack(
-            self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )
+        self._file = OwnedDescriptor.connect(path)
+        self.listener_uid = self._file.peer_uid()
         """Whose process listens, as the kernel saw it when it began to."""
         _process.links.add(self)
-        super().__init__(self._socket.fileno())
-
-    def __del__(self) -> None:
-        self._socket.close()
+        super().__init__(self._file.number, self._file)
 
     def wait(self, milliseconds: float) -> bool:
         """Block until something has changed, which `events` and `flush` then look at; False when the time is over."""
@@ -83,4 +69,4 @@ class Link(Dealer):
     def close(self) -> None:
         """Close, dropping what has not been sent. Idempotent."""
         super().close()
-        self._socket.close()
+        self._file.close()

@@ -29,9 +29,14 @@ _COPYING = "replies come as bytes objects of their own"
 
 
 class NotOffered:
-    """The names; to `hasattr` they are not there."""
+    """The names; to `hasattr` and `dir` they are not there."""
 
     __slots__ = ()
+
+    def __dir__(self) -> list[str]:
+        """List what can be used."""
+        refused = {name for name, value in vars(NotOffered).items() if isinstance(value, _NotOffered)}
+        return sorted(set(super().__dir__()) - refused)
 
     if not TYPE_CHECKING:
         subscribe = _NotOffered(_SUBSCRIBING)

@@ -48,9 +48,16 @@ _ERRORS: dict[int, type[GlideError]] = {
 
 def error_for(code: int, message: str) -> GlideError:
     """The error that a caller gets for one of the protocol's codes."""
-    return _ERRORS.get(code, RequestError)(message)
+    return _ERRORS.get(code, RequestError)(_with_glides_words(message))
 
 
 def error_for_reply(text: str) -> RequestError:
     """The error for one that stands inside a reply: a batch's element."""
-    return ExecAbortError(text) if text.startswith("EXECABORT") else RequestError(text)
+    if text.startswith("EXECABORT"):
+        return ExecAbortError(text)
+    return RequestError(_with_glides_words(text))
+
+
+def _with_glides_words(text: str) -> str:
+    """The server's text, and with it what GLIDE calls the error where programs look for that."""
+    return f"{text} (CrossSlot)" if text.startswith("CROSSSLOT") else text

@@ -38,6 +38,9 @@ class Route:
         """The route as it is sent to the daemon."""
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
 
 class AllNodes(Route):
     """All primaries and replicas. Not for writes: replicas refuse them."""
@@ -104,6 +107,9 @@ class SlotKeyRoute(_SlotRoute):
         key = self.slot_key
         return ["slot_key", key if isinstance(key, bytes) else key.encode(), self._role]
 
+    def __repr__(self) -> str:
+        return f"SlotKeyRoute({self.slot_type}, {self.slot_key!r})"
+
 
 class SlotIdRoute(_SlotRoute):
     """The shard that holds this slot, 0 to 16383."""
@@ -123,6 +129,9 @@ class SlotIdRoute(_SlotRoute):
     def as_wire(self) -> Any:
         """The route as it is sent to the daemon."""
         return ["slot_id", self.slot_id, self._role]
+
+    def __repr__(self) -> str:
+        return f"SlotIdRoute({self.slot_type}, {self.slot_id})"
 
 
 class ByAddressRoute(Route):
@@ -149,6 +158,9 @@ class ByAddressRoute(Route):
     def as_wire(self) -> Any:
         """The route as it is sent to the daemon."""
         return ["address", self.host, self.port]
+
+    def __repr__(self) -> str:
+        return f"ByAddressRoute({self.host!r}, {self.port})"
 
 
 def need_route(route: object) -> None:

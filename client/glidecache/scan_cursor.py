@@ -33,6 +33,9 @@ class ClusterScanCursor:
         """Whether the scan has not begun."""
         return self._cursor == _START
 
+    def __repr__(self) -> str:
+        return f"ClusterScanCursor({self._cursor!r})"
+
     @classmethod
     def finished(cls) -> ClusterScanCursor:
         """The cursor of a scan that is over."""

@@ -18,6 +18,7 @@ from glidecache.errors import (
     GlideError,
     TimeoutError,
 )
+from glidecache.lazy import import_ahead
 from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError, error_for
 from glidecache.settings import DEFAULT_REQUEST_TIMEOUT_MS
 from glidecache_shared import protocol
@@ -47,6 +48,8 @@ _PROBE_INTERVAL_NS = 750 * _MS
 """Clients are back within a second of the daemon: this long, a probe, and a request."""
 _PROBE_PATIENCE_NS = 50 * _MS
 _FAREWELL_NS = 100 * _MS
+_PROMPT_NS = 10 * _MS
+"""What takes longer from a call to its leaving was held up by this process itself."""
 
 _NOT_RUN = (protocol.ERROR_STALE_INSTANCE, protocol.ERROR_UNKNOWN_SESSION)
 
@@ -75,6 +78,7 @@ class Session:
         self._next_worn_ns = 0
         self._unknown: Attachment | None = None
         self._farewell = ""
+        self._ended = False
 
     @property
     def reader(self) -> PoolReader | None:
@@ -103,9 +107,7 @@ class Session:
         while True:
             channel = self._channels.current()
             try:
-                async with channel.turn(connect_ns):
-                    hello = await channel.connect(connect_ns)
-                    await self._attach(channel, hello, attach_ns, self._settings.spec)
+                await channel.in_turn(connect_ns, self._open_in_turn, channel, connect_ns, attach_ns)
             except (DaemonLostError, NotSentError):
                 continue
             except NoReplyError:
@@ -113,6 +115,10 @@ class Session:
             except NoDaemonError as absent:
                 await self._open_directly(str(absent))
             return
+
+    async def _open_in_turn(self, channel: Channel, connect_ns: int, attach_ns: int) -> None:
+        hello = await channel.connect(connect_ns)
+        await self._attach(channel, hello, attach_ns, self._settings.spec)
 
     async def call(
         self,
@@ -133,9 +139,7 @@ class Session:
         if self._outage and self._direct is not None and not await self._is_back():
             return await directly(self._direct, timeout_ns / 1e9)
         try:
-            return await self._request(
-                operation, body, time.monotonic_ns() + timeout_ns, repeatable=repeatable
-            )
+            return await self._request(operation, body, timeout_ns, repeatable=repeatable)
         except NoDaemonError as absent:
             if self._direct is None:
                 raise DaemonUnavailableError(str(absent)) from None
@@ -149,12 +153,18 @@ class Session:
                 raise TimeoutError(problem + may) from None
         return await directly(self._direct, timeout_ns / 1e9)
 
+    def post(self, operation: int, body: Sequence[Any]) -> None:
+        """Send a request of which no answer is waited for, if there is a connection. Never raises."""
+        channel, attachment = self._channels.existing(), self._attachment
+        if channel is not None and attachment is not None and channel.hello is not None:
+            channel.post(operation, attachment.instance_id, (attachment.session_id, *body))
+
     async def close(self, farewell: str) -> None:
         """End the session. Idempotent; every later call raises `ClosingError` with this text."""
-        if self._farewell:
+        if self._ended:
             return
-        self._farewell = farewell
-        attachment, self._attachment = self._attachment, None
+        self._farewell = self._farewell or farewell
+        attachment = self._attachment
         self._use_pool(None)
         channel = self._channels.existing()
         if attachment is not None:
@@ -162,9 +172,11 @@ class Session:
             if channel is not None and channel.hello is not None and channel.forks == attachment.forks:
                 await self._detach(channel, attachment, time.monotonic_ns() + _FAREWELL_NS)
             attachment.release()
+            self._attachment = None
         self._channels.close()
         if self._direct is not None:
             await self._direct.close()
+        self._ended = True  # last: a close that was interrupted can be repeated
 
     def _use_pool(self, reader: PoolReader | None) -> None:
         client = self._client()
@@ -172,24 +184,20 @@ class Session:
             client._use_pool(reader)
 
     async def _request(
-        self, operation: int, body: Sequence[Any], deadline_ns: int, *, repeatable: bool
+        self, operation: int, body: Sequence[Any], timeout_ns: int, *, repeatable: bool
     ) -> Any:
         refusals = 0
+        asked_ns = time.monotonic_ns()
+        deadline_ns = asked_ns + timeout_ns
         while True:
             self.check_open()
             channel = self._channels.current()
             attachment = None if channel.crowded else self._usable(channel)
-            if attachment is None:
-                # However long the server may let a command wait: a daemon is not waited for any longer than for others.
-                ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
-                try:
-                    attachment = await self._ready(channel, ready_ns)
-                except (DaemonLostError, NotSentError):
-                    continue  # the daemon went while we attached; the next one is waited for until the deadline
-                except NoReplyError:
-                    message = "glidecached does not answer"
-                    raise NoDaemonError(message) from None
             try:
+                if attachment is None:
+                    attachment, lag_ns = await self._attached(channel, deadline_ns)
+                    asked_ns = time.monotonic_ns()
+                    deadline_ns += lag_ns
                 status, reply = await channel.request(
                     operation, attachment.instance_id, deadline_ns, (attachment.session_id, *body)
                 )
@@ -204,30 +212,48 @@ class Session:
                 return reply
             code, text = reply
             refusals += 1
+            if _left_late(code, channel, asked_ns) and refusals < _REFUSALS:
+                asked_ns = time.monotonic_ns()
+                deadline_ns = asked_ns + timeout_ns
+                continue
             if code not in _NOT_RUN or refusals == _REFUSALS:
                 raise error_for(code, text)
             self._unknown = attachment
 
-    async def _ready(self, channel: Channel, deadline_ns: int) -> Attachment:
-        """A session with the daemon that answers now, attaching if need be; in turn with the client's other calls."""
-        async with channel.turn(deadline_ns):
-            hello = await channel.connect(deadline_ns)
-            attachment = self._usable(channel)
+    async def _attached(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
+        """As `_ready`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
+        # However long the server may let a command wait: a daemon is not waited for any longer than for others.
+        ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
+        try:
+            return await channel.in_turn(ready_ns, self._ready, channel, ready_ns)
+        except DaemonLostError:
+            raise NotSentError from None  # it went while we attached; the next one is waited for until the deadline
+        except NoReplyError:
+            message = "glidecached does not answer"
+            raise NoDaemonError(message) from None
+
+    async def _ready(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
+        """A session with the daemon that answers now, attaching if need be.
+
+        With it, for how long the caller's own event loop did not run meanwhile, in ns.
+        """
+        hello = await channel.connect(deadline_ns)
+        attachment = self._usable(channel)
+        if attachment is None:
+            self.check_open()
+            self._next_worn_ns = time.monotonic_ns() + _WORN_INTERVAL_NS
+            # Whether the upstream is there shows with the command: hits must come back without it (contract C24).
+            spec = {**self._settings.spec, "lazy_connect": True}
+            before = self._attachment
+            if before is not None and before.instance_id == hello.instance_id:
+                # What this client has written there counts (contract C22).
+                spec["follows"] = before.session_id
+            await self._attach(channel, hello, deadline_ns, spec)
+            attachment = self._attachment
             if attachment is None:
                 self.check_open()
-                self._next_worn_ns = time.monotonic_ns() + _WORN_INTERVAL_NS
-                # Whether the upstream is there shows with the command: hits must come back without it (contract C24).
-                spec = {**self._settings.spec, "lazy_connect": True}
-                before = self._attachment
-                if before is not None and before.instance_id == hello.instance_id:
-                    # What this client has written there counts (contract C22).
-                    spec["follows"] = before.session_id
-                await self._attach(channel, hello, deadline_ns, spec)
-                attachment = self._attachment
-                if attachment is None:
-                    self.check_open()
-                    raise NotSentError
-            return attachment
+                raise NotSentError
+        return attachment, channel.extended(0)
 
     def _usable(self, channel: Channel) -> Attachment | None:
         attachment, hello = self._attachment, channel.hello
@@ -240,24 +266,30 @@ class Session:
         return None if again else attachment
 
     async def _attach(self, channel: Channel, hello: Hello, deadline_ns: int, spec: dict[str, Any]) -> None:
-        from glidecache.link import forks
-
+        import_ahead()
         for _ in range(_ATTACH_ATTEMPTS):
-            status, answer = await channel.request(protocol.ATTACH, hello.instance_id, deadline_ns, (spec,))
+            status, answer = await channel.request(
+                protocol.ATTACH, hello.instance_id, channel.extended(deadline_ns), (spec,)
+            )
             if status != protocol.STATUS_OK:
                 if answer[0] == protocol.ERROR_OVERDUE:
                     raise NoReplyError  # whatever the caller wants to send has not been handed over
                 raise error_for(*answer)
             try:
-                attachment = Attachment(hello.instance_id, answer, forks())
+                attachment = Attachment(hello, answer, channel.forks)
             except PoolGoneError:
                 continue
-            previous, self._attachment = self._attachment, attachment
-            if self._farewell:  # closed meanwhile
-                self._attachment = None
-                attachment.release()
-                return
-            self._use_pool(attachment.reader)
+            try:
+                previous, self._attachment = self._attachment, attachment
+                if self._farewell:  # closed meanwhile
+                    self._attachment = None
+                    attachment.release()
+                    return
+                self._use_pool(attachment.reader)
+            except BaseException:
+                # Interrupted: the client may not have the pool that belongs to its session. Attach again.
+                self._unknown = attachment
+                raise
             if previous is not None:
                 previous.release()
             return
@@ -296,14 +328,21 @@ class Session:
         channel = self._channels.current()
         deadline_ns = now_ns + _PROBE_PATIENCE_NS
         try:
-            async with channel.turn(deadline_ns):
-                await channel.connect(deadline_ns)
-                await channel.request(protocol.PING, 0, deadline_ns, ())
+            await channel.in_turn(deadline_ns, self._probe, channel, deadline_ns)
         except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, ConfigurationError):
             return False
         self._outage = False
         _logger().info("glidecached at %s answers again", self._settings.runtime_dir)
         return True
+
+    async def _probe(self, channel: Channel, deadline_ns: int) -> None:
+        await channel.connect(deadline_ns)
+        await channel.request(protocol.PING, 0, channel.extended(deadline_ns), ())
+
+
+def _left_late(code: int, channel: Channel, asked_ns: int) -> bool:
+    """Whether a request was overdue, and so not run, because this process let it leave late (contract C28)."""
+    return code == protocol.ERROR_OVERDUE and channel.left_ns - asked_ns > _PROMPT_NS
 
 
 def _logger() -> Any:

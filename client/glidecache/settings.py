@@ -29,6 +29,7 @@ class Settings:
 
     __slots__ = (
         "cache",
+        "config",
         "connection_timeout_ms",
         "inflight_requests",
         "lazy_connect",
@@ -41,6 +42,7 @@ class Settings:
     def __init__(self, config: Configuration, mode: Mode) -> None:
         """Raises `ConfigurationError` for what can only be refused when a client is created."""
         advanced = config.advanced_config
+        self.config = config
         self.cache: ClientSideCache | None = config.client_side_cache
         self.request_timeout_ms = config.request_timeout
         self.connection_timeout_ms = (
@@ -99,10 +101,9 @@ def _spec(config: Configuration, mode: Mode) -> dict[str, Any]:
     advanced = config.advanced_config
     tls = advanced.tls_config if advanced is not None else None
     if tls is not None and not config.use_tls:
-        message = (
-            "advanced_config.tls_config is set but use_tls is not: set use_tls=True, or leave tls_config out"
-        )
-        raise ConfigurationError(message)
+        # As with GLIDE an empty one is accepted, but not what would be in vain.
+        tls.need_no_tls()
+        tls = None
     addresses = config.addresses
     return {
         "mode": mode,

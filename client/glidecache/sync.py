@@ -1,6 +1,6 @@
-"""The blocking clients: the same methods as the asyncio ones, without `await`.
+"""The blocking clients, and all other names of `glidecache`: the same methods as the asyncio clients', without `await`.
 
-from glidecache.sync import GlideClient
+from glidecache.sync import GlideClient, GlideClientConfiguration, NodeAddress
 """
 
 from __future__ import annotations
@@ -10,14 +10,262 @@ from glidecache.blocking_client import BlockingClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from collections.abc import Iterable
+    from typing import Any, Self, TypeAlias
 
-    from glidecache.batch import Batch, BatchOptions
-    from glidecache.config import GlideClientConfiguration
+    from glidecache.batch import (
+        Batch,
+        BatchOptions,
+        BatchRetryStrategy,
+        ClusterBatch,
+        ClusterBatchOptions,
+        ClusterTransaction,
+        Transaction,
+    )
+    from glidecache.cache import ClientSideCache, EvictionPolicy
+    from glidecache.commands.options import (
+        AggregationType,
+        BitEncoding,
+        BitFieldGet,
+        BitFieldIncrBy,
+        BitFieldOffset,
+        BitFieldOverflow,
+        BitFieldSet,
+        BitFieldSubCommands,
+        BitmapIndexType,
+        BitOffset,
+        BitOffsetMultiplier,
+        BitOverflowControl,
+        BitwiseOperation,
+        ClientPauseMode,
+        ConditionalChange,
+        ExclusiveIdBound,
+        ExpireOptions,
+        ExpiryGetEx,
+        ExpirySet,
+        ExpiryType,
+        ExpiryTypeGetEx,
+        FlushMode,
+        FunctionRestorePolicy,
+        GeoSearchByBox,
+        GeoSearchByRadius,
+        GeoSearchCount,
+        GeospatialData,
+        GeoUnit,
+        HashFieldConditionalChange,
+        IdBound,
+        InfBound,
+        InfoSection,
+        InsertPosition,
+        LexBoundary,
+        Limit,
+        ListDirection,
+        MaxId,
+        MigrateOptions,
+        MinId,
+        ObjectType,
+        OffsetOptions,
+        OnlyIfEqual,
+        OnlyIfNotEqual,
+        OrderBy,
+        RangeByIndex,
+        RangeByLex,
+        RangeByScore,
+        ScoreBoundary,
+        ScoreFilter,
+        Script,
+        SignedEncoding,
+        StreamAddOptions,
+        StreamClaimOptions,
+        StreamGroupOptions,
+        StreamPendingOptions,
+        StreamRangeBound,
+        StreamReadGroupOptions,
+        StreamReadOptions,
+        StreamTrimOptions,
+        TrimByMaxLen,
+        TrimByMinId,
+        UnsignedEncoding,
+        UpdateOptions,
+        ValueComparison,
+    )
+    from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats, MemoryStatsDb
+    from glidecache.config import (
+        AdvancedGlideClientConfiguration,
+        AdvancedGlideClusterClientConfiguration,
+        BackoffStrategy,
+        GlideClientConfiguration,
+        GlideClusterClientConfiguration,
+        NodeAddress,
+        ProtocolVersion,
+        ReadFrom,
+        ServerCredentials,
+        TlsAdvancedConfiguration,
+    )
     from glidecache.encoding import Argument
+    from glidecache.errors import (
+        ClosingError,
+        ConfigurationError,
+        ConnectionError,
+        DaemonUnavailableError,
+        ExecAbortError,
+        GlideError,
+        RequestError,
+        TimeoutError,
+    )
+    from glidecache.logger import Logger, LogLevel
+    from glidecache.routes import (
+        AllNodes,
+        AllPrimaries,
+        ByAddressRoute,
+        RandomNode,
+        Route,
+        SlotIdRoute,
+        SlotKeyRoute,
+        SlotType,
+    )
+    from glidecache.scan_cursor import ClusterScanCursor
     from glidecache.sync_cluster import GlideClusterClient
+    from glidecache.types import (
+        OK,
+        TOK,
+        TBatch,
+        TClusterResponse,
+        TEncodable,
+        TFunctionListResponse,
+        TFunctionStatsFullResponse,
+        TFunctionStatsSingleNodeResponse,
+        TResult,
+        TSingleNodeRoute,
+        TXInfoStreamFullResponse,
+        TXInfoStreamResponse,
+    )
 
-__all__ = ["GlideClient", "GlideClusterClient"]
+    TGlideClient: TypeAlias = "GlideClient | GlideClusterClient"
+
+__all__ = [
+    "OK",
+    "TOK",
+    "AdvancedGlideClientConfiguration",
+    "AdvancedGlideClusterClientConfiguration",
+    "AggregationType",
+    "AllNodes",
+    "AllPrimaries",
+    "BackoffStrategy",
+    "Batch",
+    "BatchOptions",
+    "BatchRetryStrategy",
+    "BitEncoding",
+    "BitFieldGet",
+    "BitFieldIncrBy",
+    "BitFieldOffset",
+    "BitFieldOverflow",
+    "BitFieldSet",
+    "BitFieldSubCommands",
+    "BitOffset",
+    "BitOffsetMultiplier",
+    "BitOverflowControl",
+    "BitmapIndexType",
+    "BitwiseOperation",
+    "ByAddressRoute",
+    "ClientPauseMode",
+    "ClientSideCache",
+    "ClosingError",
+    "ClusterBatch",
+    "ClusterBatchOptions",
+    "ClusterScanCursor",
+    "ClusterTransaction",
+    "ConditionalChange",
+    "ConfigurationError",
+    "ConnectionError",
+    "DaemonUnavailableError",
+    "EvictionPolicy",
+    "ExclusiveIdBound",
+    "ExecAbortError",
+    "ExpireOptions",
+    "ExpiryGetEx",
+    "ExpirySet",
+    "ExpiryType",
+    "ExpiryTypeGetEx",
+    "FlushMode",
+    "FunctionRestorePolicy",
+    "GeoSearchByBox",
+    "GeoSearchByRadius",
+    "GeoSearchCount",
+    "GeoUnit",
+    "GeospatialData",
+    "GlideClient",
+    "GlideClientConfiguration",
+    "GlideClusterClient",
+    "GlideClusterClientConfiguration",
+    "GlideError",
+    "HashFieldConditionalChange",
+    "IdBound",
+    "InfBound",
+    "InfoSection",
+    "InsertPosition",
+    "LatencyEntry",
+    "LatencyEventInfo",
+    "LexBoundary",
+    "Limit",
+    "ListDirection",
+    "LogLevel",
+    "Logger",
+    "MaxId",
+    "MemoryStats",
+    "MemoryStatsDb",
+    "MigrateOptions",
+    "MinId",
+    "NodeAddress",
+    "ObjectType",
+    "OffsetOptions",
+    "OnlyIfEqual",
+    "OnlyIfNotEqual",
+    "OrderBy",
+    "ProtocolVersion",
+    "RandomNode",
+    "RangeByIndex",
+    "RangeByLex",
+    "RangeByScore",
+    "ReadFrom",
+    "RequestError",
+    "Route",
+    "ScoreBoundary",
+    "ScoreFilter",
+    "Script",
+    "ServerCredentials",
+    "SignedEncoding",
+    "SlotIdRoute",
+    "SlotKeyRoute",
+    "SlotType",
+    "StreamAddOptions",
+    "StreamClaimOptions",
+    "StreamGroupOptions",
+    "StreamPendingOptions",
+    "StreamRangeBound",
+    "StreamReadGroupOptions",
+    "StreamReadOptions",
+    "StreamTrimOptions",
+    "TBatch",
+    "TClusterResponse",
+    "TEncodable",
+    "TFunctionListResponse",
+    "TFunctionStatsFullResponse",
+    "TFunctionStatsSingleNodeResponse",
+    "TGlideClient",
+    "TResult",
+    "TSingleNodeRoute",
+    "TXInfoStreamFullResponse",
+    "TXInfoStreamResponse",
+    "TimeoutError",
+    "TlsAdvancedConfiguration",
+    "Transaction",
+    "TrimByMaxLen",
+    "TrimByMinId",
+    "UnsignedEncoding",
+    "UpdateOptions",
+    "ValueComparison",
+]
 
 
 class GlideClient(BlockingClient, SyncStandaloneCommands):
@@ -36,7 +284,7 @@ class GlideClient(BlockingClient, SyncStandaloneCommands):
         need_config(config, GlideClientConfiguration, cls)
         return cls(Settings(config, "standalone"))._open()
 
-    def custom_command(self, command_args: list[Argument]) -> Any:
+    def custom_command(self, command_args: Iterable[Argument]) -> Any:
         """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
 
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
@@ -44,24 +292,33 @@ class GlideClient(BlockingClient, SyncStandaloneCommands):
         return self._finish(self._calls.custom(command_args))
 
     def exec(
-        self, batch: Batch, raise_on_error: bool, options: BatchOptions | None = None
+        self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; its results, in order. None for a transaction when a watched key had changed.
 
         `raise_on_error`: the first error is raised; otherwise errors stand among the results.
         """
-        from glidecache.batch import Batch
-
-        execution = self._calls.execute(batch, options, expected=Batch, raise_on_error=raise_on_error)
-        return self._finish(execution)  # type: ignore[no-any-return]
+        execute = self._calls.execute
+        return self._finish(execute, batch, options, raise_on_error=raise_on_error)  # type: ignore[no-any-return]
 
 
 def __getattr__(name: str) -> object:
     # Who talks to one server does not load what a cluster's commands need.
-    if name != "GlideClusterClient":
+    if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    from glidecache.sync_cluster import GlideClusterClient
+    value: object
+    if name in ("GlideClusterClient", "TGlideClient"):
+        from glidecache.sync_cluster import GlideClusterClient
 
-    globals()[name] = GlideClusterClient
-    return GlideClusterClient
+        value = GlideClusterClient if name == "GlideClusterClient" else GlideClient | GlideClusterClient
+    else:
+        import glidecache
+
+        value = getattr(glidecache, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,9 +7,10 @@ from glidecache.blocking_client import BlockingClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Literal, Self
 
-    from glidecache.batch import ClusterBatch, ClusterBatchOptions
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.options.script import Script
     from glidecache.commands.options.server import ObjectType
     from glidecache.config import GlideClusterClientConfiguration
@@ -30,7 +31,7 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         need_config(config, GlideClusterClientConfiguration, cls)
         return cls(Settings(config, "cluster"))._open()
 
-    def custom_command(self, command_args: list[Argument], route: Route | None = None) -> Any:
+    def custom_command(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
         """Any command, its name first, to the nodes of `route`.
 
         Without a route `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
@@ -39,7 +40,7 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         return self._finish(self._calls.custom(command_args, route))
 
     def invoke_script_route(
-        self, script: Script, args: list[Argument] | None = None, route: Route | None = None
+        self, script: Script, args: Iterable[Argument] | None = None, route: Route | None = None
     ) -> Any:
         """Run a Lua script without keys, on the nodes of `route`."""
         return self._finish(self._calls.invoke_script(script, None, args, route))
@@ -57,8 +58,8 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice; one that is
         there all the time comes at least once. `allow_non_covered_slots`: go on where slots have no node.
         """
-        step = self._calls.scan(cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)
-        return self._finish(step)  # type: ignore[no-any-return]
+        scan = self._calls.scan
+        return self._finish(scan, cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
     def unwatch(self, route: Route | None = None) -> Literal["OK"]:
         """Watch nothing any more (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
@@ -66,10 +67,8 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
 
     def exec(
-        self, batch: ClusterBatch, raise_on_error: bool, options: ClusterBatchOptions | None = None
+        self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; as `GlideClient.exec`."""
-        from glidecache.batch import ClusterBatch
-
-        execution = self._calls.execute(batch, options, expected=ClusterBatch, raise_on_error=raise_on_error)
-        return self._finish(execution)  # type: ignore[no-any-return]
+        execute = self._calls.execute
+        return self._finish(execute, batch, options, raise_on_error=raise_on_error)  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ from glidecache_shared import protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Literal
 
     from glidecache.channel import Channels
@@ -31,7 +31,7 @@ class Watching:
         self._session = session
         self._channels = channels
 
-    async def watch(self, keys: list[Argument]) -> Literal["OK"]:
+    async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Watch keys, besides those watched already. After an error nothing is watched."""
         encoded = encode_each(keys, "keys")
         if not encoded:
@@ -50,39 +50,60 @@ class Watching:
                 timeout_ns=None,
                 directly=_refuse_to_watch,
             )
+            return to_status(reply)
         except BaseException:
             if channel.watch == number:
                 channel.watch = 0
+                # The daemon may have begun it: what is cancelled here must not keep a connection there.
+                self._session.post(protocol.UNWATCH, (number,))
             raise
-        return to_status(reply)
 
     async def unwatch(self) -> Literal["OK"]:
         """Watch nothing any more."""
         self._session.check_open()
-        number = self.take()
+        number = self.number
         if number:
-            await self._session.call(
-                protocol.UNWATCH, (number,), repeatable=True, timeout_ns=None, directly=_nothing_to_unwatch
-            )
+            await self._end(number, protocol.UNWATCH, (number,), None, _nothing_to_unwatch)
         return "OK"
 
-    def take(self) -> int:
-        """The number of what the calling thread or loop watches, or 0: from now on it watches nothing."""
+    @property
+    def number(self) -> int:
+        """The number of what the calling thread or loop watches, or 0."""
         channel = self._channels.existing()
-        if channel is None:
-            return 0
-        number, channel.watch = channel.watch, 0
-        return number
+        return 0 if channel is None else channel.watch
 
     async def execute(self, number: int, commands: Sequence[Sequence[bytes]], timeout_ns: int | None) -> Any:
-        """Run a transaction that relies on the watch of this number; its replies, or None."""
-        return await self._session.call(
-            protocol.EXEC,
-            (number, commands),
-            repeatable=False,
-            timeout_ns=timeout_ns,
-            directly=_refuse_to_execute,
-        )
+        """Run a transaction that relies on the watch of this number, and ends it; its replies, or None."""
+        return await self._end(number, protocol.EXEC, (number, commands), timeout_ns, _refuse_to_execute)
+
+    async def _end(
+        self,
+        number: int,
+        operation: int,
+        body: tuple[Any, ...],
+        timeout_ns: int | None,
+        directly: Callable[[Direct, float], Any],
+    ) -> Any:
+        try:
+            channel = self._channels.existing()
+            if channel is not None and channel.watch == number:
+                channel.watch = 0
+            return await self._session.call(
+                operation,
+                body,
+                repeatable=operation == protocol.UNWATCH,
+                timeout_ns=timeout_ns,
+                directly=directly,
+            )
+        except GlideError:
+            raise
+        except BaseException:
+            # Interrupted: it may not have reached the daemon, which keeps a connection for the watch.
+            channel = self._channels.existing()
+            if channel is not None and channel.watch == number:
+                channel.watch = 0
+            self._session.post(protocol.UNWATCH, (number,))
+            raise
 
 
 async def _refuse_to_watch(_direct: Direct, _timeout_seconds: float) -> GlideError:

@@ -12,6 +12,8 @@ cdef class Flights:
     # Apart from those: for a value of another type an MGET answers None, a GET with an error.
     cdef dict running_many
 
+    cdef Flight take_off(self, Request request, object upstream, int kind, bytes key)
+
 
 cdef class Flight(SingleCall):
     cdef Flights flights
@@ -21,6 +23,7 @@ cdef class Flight(SingleCall):
     cdef bytes key
     cdef list waiting
 
+    cdef bint may_be_joined(self, Request request) except -1
     cdef int land(self) except -1
 
 

@@ -26,11 +26,19 @@ class Flights:
 
     def __init__(self, storage: Storage, next_number: Callable[[], int]) -> None: ...
     def __len__(self) -> int: ...
-    def read(self, request: Request, upstream: Upstream, floor: int, kind: int, key: bytes) -> None:
+    def read(
+        self, request: Request, upstream: Upstream, floor: int, kind: int, key: bytes, lane: int = 0
+    ) -> None:
         """Answer the request by a running flight, or by a new one."""
 
     def read_many(
-        self, request: Request, upstream: Upstream, floor: int, keys: list[bytes], known: dict[bytes, bytes]
+        self,
+        request: Request,
+        upstream: Upstream,
+        floor: int,
+        keys: list[bytes],
+        known: dict[bytes, bytes],
+        lane: int = 0,
     ) -> None:
         """Answer `keys` in order, from `known`, from running flights, and for the rest by one MGET (contract C17)."""
 

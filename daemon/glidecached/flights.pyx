@@ -1,12 +1,19 @@
 """Single flight (see flights.pyi)."""
 
+import logging
+
 from libc.stdint cimport int64_t
 
 from glidecached.front.request cimport Request
 from glidecached.upstream.call cimport SingleCall
 
+cdef enum:
+    DETOUR = 1  # of `upstream.detours`
+
 from glidecache_shared.kinds import COMMANDS, HASH, SET, STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
+
+logger = logging.getLogger(__name__)
 
 
 cdef class Flights:
@@ -19,15 +26,26 @@ cdef class Flights:
     def __len__(self):
         return sum(map(len, self.running)) + len(self.running_many)
 
-    def read(self, Request request not None, upstream, int64_t floor, int kind, bytes key not None):
+    def read(
+        self, Request request not None, upstream, int64_t floor, int kind, bytes key not None, int lane=0
+    ):
         cdef dict running = self.running[kind]
         cdef Flight flight = running.get(key)
         # Only a flight on the client's own connections is certainly sent after what the client sent before.
-        if flight is not None and flight.number > floor and flight.upstream is upstream:
+        if (
+            flight is not None and flight.number > floor and flight.upstream is upstream
+            and (flight.way == 0 or flight.may_be_joined(request))
+        ):
             flight.waiting.append(request)
             flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
             return
-        flight = Flight.__new__(Flight)
+        flight = self.take_off(request, upstream, kind, key)
+        flight.lane = lane
+        upstream.submit(flight)
+
+    cdef Flight take_off(self, Request request, object upstream, int kind, bytes key):
+        """A new flight, which others may join from now on."""
+        cdef Flight flight = Flight.__new__(Flight)
         flight.arguments = (COMMANDS[kind], key)
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
@@ -37,10 +55,12 @@ cdef class Flights:
         flight.kind = kind
         flight.key = key
         flight.waiting = [request]
-        running[key] = flight
-        upstream.submit(flight)
+        (<dict>self.running[kind])[key] = flight
+        return flight
 
-    def read_many(self, Request request not None, upstream, int64_t floor, list keys not None, dict known not None):
+    def read_many(
+        self, Request request not None, upstream, int64_t floor, list keys not None, dict known not None, int lane=0
+    ):
         cdef Gathering gathering = Gathering.__new__(Gathering)
         cdef ManyFlight flight
         cdef dict joined = {}
@@ -50,7 +70,7 @@ cdef class Flights:
             if key in known:
                 continue
             flight = self.running_many.get(key) if self.running_many else None
-            if flight is not None and flight.number > floor and flight.upstream is upstream:
+            if flight is not None and flight.number > floor and flight.upstream is upstream and flight.way == 0:
                 joined[flight.number] = flight
             else:
                 missing[key] = None
@@ -74,7 +94,8 @@ cdef class Flights:
             flight.waiting.append(gathering)
             flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
         if missing:
-            upstream.submit(flights[-1])
+            flight.lane = lane
+            upstream.submit(flight)
 
 
 cdef class Flight(SingleCall):
@@ -87,8 +108,13 @@ cdef class Flight(SingleCall):
         cdef Request request
         self.land()
         if reply is not None and not isinstance(reply, ReplyError):
-            reply = as_kind(self.kind, reply)
-            self.flights.storage.store(self.key, self.kind, reply, self.number)
+            try:
+                reply = as_kind(self.kind, reply)
+                if self.upstream.fills_cache:
+                    self.flights.storage.store(self.key, self.kind, reply, self.number)
+            except (TypeError, ValueError) as error:
+                # No server answers so; what stands before one might. The caller gets what came, the pool does not.
+                logger.warning("a reply to %s is not stored: %s", self.arguments[0].decode(), error)
         for request in self.waiting:
             request.reply(reply)
 
@@ -103,6 +129,31 @@ cdef class Flight(SingleCall):
         self.land()
         for request in self.waiting:
             request.expire()
+
+    cpdef list clients(self):
+        cdef Request request
+        return [request.order for request in self.waiting if request.order is not None]
+
+    cpdef object divide(self, object pinned):
+        cdef Request request
+        cdef Flight other
+        cdef list free = [request for request in self.waiting if request.order not in pinned]
+        if not free or len(free) == len(self.waiting):
+            return None
+        self.waiting = [request for request in self.waiting if request.order in pinned]
+        other = self.flights.take_off(free[0], self.upstream, self.kind, self.key)
+        other.waiting = free
+        other.deadline_ns = self.deadline_ns
+        return other
+
+    cdef bint may_be_joined(self, Request request) except -1:
+        """Whether the flight is in the client's order while a lane is held (see `upstream.detours`).
+
+        On a detour it may overtake what the client has open elsewhere. One that is pinned waits for another client.
+        """
+        if self.way == DETOUR:
+            return request.order is None or request.order.open <= 1
+        return request.order in self.clients()
 
     cdef int land(self) except -1:
         """It is over; a younger one for the same key may have taken its place already."""
@@ -120,11 +171,18 @@ cdef class ManyFlight(SingleCall):
         if isinstance(reply, ReplyError):
             self.fail(ERROR_REQUEST, str(reply))
             return
+        if type(reply) is not list or len(reply) != len(self.values):
+            self.fail(ERROR_REQUEST, f"MGET of {len(self.values)} keys was answered by {reply!r:.60}")
+            return
         self.land()
         values = self.values
         for key, value in zip(list(values), reply, strict=True):
             values[key] = value
-        self.flights.storage.store_many(values, STRING, self.number)
+        try:
+            if self.upstream.fills_cache:
+                self.flights.storage.store_many(values, STRING, self.number)
+        except (TypeError, ValueError) as error:
+            logger.warning("a reply to MGET is not stored: %s", error)
         for gathering in self.waiting:
             gathering.take(values)
 
@@ -139,6 +197,10 @@ cdef class ManyFlight(SingleCall):
         self.land()
         for gathering in self.waiting:
             gathering.request.expire()
+
+    cpdef list clients(self):
+        cdef Gathering gathering
+        return [gathering.request.order for gathering in self.waiting if gathering.request.order is not None]
 
     cdef int land(self) except -1:
         cdef dict running = self.flights.running_many

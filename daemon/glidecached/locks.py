@@ -39,6 +39,11 @@ class DirectoryLock:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    @property
+    def lost(self) -> bool:
+        """Whether the lock's file has lost its name: another daemon could own the directory by now."""
+        return self._descriptor >= 0 and not self._still_leads_to(self._descriptor)
+
     def _acquire(self) -> int:
         while True:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -62,7 +67,7 @@ class DirectoryLock:
     def _still_leads_to(self, descriptor: int) -> bool:
         try:
             return os.path.samestat(self.path.stat(follow_symlinks=False), os.fstat(descriptor))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
 

@@ -24,6 +24,18 @@ class OwnedRuntimeDir:
         self._lock = DirectoryLock(self.path)
         self.socket_path.unlink(missing_ok=True)  # a killed daemon's: it would have the lock if it lived
 
+    def restore(self) -> bool:
+        """Make and lock the directory again where it, or the lock in it, has vanished; whether that was so (I13).
+
+        Raises as construction does, `DirectoryLockedError` where it is another daemon's by now; then it is as it was.
+        """
+        if not self._lock.lost:
+            return False
+        ensure_runtime_dir(str(self.path))
+        before, self._lock = self._lock, DirectoryLock(self.path)
+        before.release()
+        return True
+
     def release(self) -> None:
         """Give it up; a directory that was made here and is empty leaves too. Idempotent."""
         self._lock.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import logging
 import os
@@ -20,11 +21,13 @@ from glidecached.descriptors import plan_descriptors
 from glidecached.front.budget import Budget
 from glidecached.front.front import Front
 from glidecached.front.router import RouterSocket
+from glidecached.locks import DirectoryLockedError
 from glidecached.loop import READABLE, Loop
 from glidecached.metrics.listener import MetricsListener
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
 from glidecached.operations.bounded import MOST_CACHES, bounded_upstreams
+from glidecached.operations.cancel import CancelOperation
 from glidecached.operations.data import DataOperations
 from glidecached.operations.dedicated import DedicatedShares
 from glidecached.operations.watching import WatchOperations
@@ -51,6 +54,9 @@ logger = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _DRAIN_INTERVAL_MS = 10
+_PLACES_MS = 1_000
+_FOR_A_WHILE = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM)
+"""What keeps a socket from being bound again now, and perhaps not in a second."""
 
 
 class Server:
@@ -78,11 +84,15 @@ class Server:
         self._started_at = time.time()
         self._instance_id = secrets.randbits(62) + 1
         self._stopping = False
+        self._directory = directory
+        self.failure = ""
+        """Why the daemon ended without being asked to, once `run` has returned."""
         with contextlib.ExitStack() as undo:
             pool_dir = config.daemon.pool_dir
             self._pool_directory = PoolDirectory(
                 default_pool_dir(directory.path) if pool_dir is None else Path(pool_dir),
                 disposable=pool_dir is None,
+                runtime_dir=directory.path if pool_dir is None else None,
             )
             undo.callback(self._pool_directory.release)
             self._loop = Loop()
@@ -122,6 +132,7 @@ class Server:
             self._loop.set_intake(self._socket.descriptor, self._front)
             self._pools.start()
             self._supervision.start()
+            self.call_regularly(_PLACES_MS, self._look_after_places)
             ready()
             self._loop.run()
 
@@ -159,8 +170,10 @@ class Server:
             instance_id=self._instance_id,
             grace_ms=settings.grace_ms,
             max_total_cache_kb=settings.max_total_cache_kb,
+            max_pools=settings.max_pools,
             next_number=next_number,
             leftovers=Leftovers(self._pool_directory.path) if self._warm else None,
+            restore_directory=self._pool_directory.restore,
         )
         for cache in configured_caches(config):
             self._pools.changes.configure(cache)
@@ -177,10 +190,25 @@ class Server:
             knows_session=lambda session_id, uid: self._sessions.known(session_id, uid) is not None,
         )
         self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
-        attach = AttachOperations(loop, config, self._upstreams, self._pools, self._sessions, next_number)
+        cancellations = self._front.cancellations
+        attach = AttachOperations(
+            loop,
+            config,
+            self._upstreams,
+            self._pools,
+            self._sessions,
+            next_number,
+            detached=cancellations.session_ended,
+        )
         dedicated = DedicatedShares()
         data = DataOperations(self._sessions, next_number, dedicated)
         watching = WatchOperations(loop, self._sessions, next_number, dedicated)
+
+        def peer_ended(identity: bytes) -> None:
+            cancellations.peer_ended(identity)
+            watching.peer_ended(identity)
+
+        self._socket.peer_ended = peer_ended
         self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
         admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
         self._reloading = Reloading(
@@ -217,6 +245,7 @@ class Server:
                 protocol.WATCH: watching.watch,
                 protocol.UNWATCH: watching.unwatch,
                 protocol.EXEC: watching.execute,
+                protocol.CANCEL: CancelOperation(cancellations).cancel,
             }
         )
 
@@ -269,8 +298,11 @@ class Server:
             logger.warning("stopping at once")
             self._loop.stop()
             return
-        self._stopping = True
         logger.info("%s: stopping", signal.Signals(number).name)
+        self._begin_stopping()
+
+    def _begin_stopping(self) -> None:
+        self._stopping = True
         drain_ms = self._reloading.config.daemon.stop_timeout_ms
         self._supervision.stop(drain_ms / 1e3)
         self._reloading.stop()
@@ -283,6 +315,24 @@ class Server:
         self._socket.stop_receiving()
         self._loop.watch(self._socket.descriptor, READABLE, lambda _events: self._socket.write())
         self._drain(until_ns)
+
+    def _look_after_places(self) -> None:
+        """Clients find the daemon by its socket: it has to be there, and in a directory that is this daemon's (I13)."""
+        if self._stopping:
+            return
+        try:
+            anew = self._directory.restore()
+            bound = self._socket.restore()
+        except (DirectoryLockedError, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _FOR_A_WHILE:
+                logger.warning("the socket has vanished and cannot be bound again now: %s", error)
+                return
+            self.failure = f"the socket has vanished and cannot be bound again: {error}"
+            self._begin_stopping()
+            return
+        if anew or bound:
+            what = "the runtime directory" if anew else "the socket in"
+            logger.warning("%s %s had vanished; clients find the daemon again", what, self._directory.path)
 
     def _drain(self, until_ns: int) -> None:
         if not self._front.open_requests and not self._socket.unsent:

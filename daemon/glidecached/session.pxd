@@ -1,5 +1,7 @@
 from libc.stdint cimport int64_t
 
+from glidecached.order cimport CommandOrder
+
 
 cdef class Session:
     cdef readonly object session_id
@@ -18,6 +20,7 @@ cdef class Session:
     cdef public int64_t used_ns
     cdef public dict watches
     cdef public set processes
+    cdef readonly CommandOrder order
 
     cpdef object submit_read(self, object call, object next_number)
     cdef bint is_outdated(self) except -1

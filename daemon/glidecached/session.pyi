@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from glidecached.loop import Loop
+from glidecached.order import CommandOrder
 from glidecached.pools.pool import Pool
 from glidecached.upstream.base import Upstream
 from glidecached.upstream.call import SingleCall
@@ -40,6 +41,7 @@ class Session:
         uid: int,
         upstream: Upstream,
         pool: Pool | None,
+        order: CommandOrder,
         *,
         awaits_proof: bool,
         read_from: str = ...,
@@ -59,6 +61,10 @@ class Session:
     def pool(self) -> Pool | None: ...
     @property
     def read_from(self) -> str: ...
+    @property
+    def order(self) -> CommandOrder:
+        """What it has under way."""
+
     @property
     def outdated(self) -> bool:
         """Whether attaching again would give the client something else: its pool ended, or may now be joined."""

@@ -5,6 +5,7 @@ from collections import OrderedDict, namedtuple
 from libc.stdint cimport int64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
+from glidecached.order cimport CommandOrder
 
 from glidecached.shares import Shares
 from glidecached.upstream.replicas import any_server_may_answer
@@ -24,7 +25,8 @@ class TooManySessionsError(Exception):
 
 cdef class Session:
     def __init__(
-        self, session_id, int64_t uid, upstream, pool, *, bint awaits_proof, str read_from=PRIMARY, upstream_name=None
+        self, session_id, int64_t uid, upstream, pool, CommandOrder order not None, *,
+        bint awaits_proof, str read_from=PRIMARY, upstream_name=None
     ):
         self.session_id = session_id
         self.uid = uid
@@ -37,6 +39,7 @@ cdef class Session:
         self.used_ns = monotonic_ns()
         self.watches = {}
         self.processes = set()
+        self.order = order
 
     cpdef object submit_read(self, object call, object next_number):
         if self.reads_primary or not any_server_may_answer(call.arguments):
@@ -97,7 +100,7 @@ cdef class Sessions:
             full = self.shares.enter(holder)
         self.last_id += 1
         session = Session(
-            self.last_id, uid, upstream, pool,
+            self.last_id, uid, upstream, pool, CommandOrder(self.loop),
             awaits_proof=awaits_proof, read_from=read_from, upstream_name=upstream_name)
         session.holder = holder
         session.pid = pid

@@ -1,22 +1,19 @@
 """Watched keys: a connection of its own for one thread or event loop of a client, from WATCH to EXEC.
 
 The server forgets what a connection watches when it executes, unwatches, or ends. So whatever ends a watch ends or
-cleans its connection, and a transaction that names a watch which is no longer there is not run.
+cleans its connection, and a transaction that names a watch which is no longer there is not run. A watch ends with the
+client's connection that named it last: a process or thread that has ended leaves none behind.
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Protocol
-
-from glidecached.loop import READABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.loop import Loop, Timer
-    from glidecached.upstream.base import Upstream
-    from glidecached.upstream.blocking import Reserved
+    from glidecached.upstream.base import Reservation, Upstream
     from glidecached.upstream.call import Call
 
 IDLE_MS = 60_000
@@ -36,19 +33,21 @@ class Watcher(Protocol):
 class Watch:
     """One session's watch, by the number that the client chose. Belongs to the loop's thread.
 
-    Ends with its transaction, its `unwatch`, its session, its connection, its client's process, or for want of use.
+    Ends with its transaction, its `unwatch`, its session, its connection, its client's connection, or for want of use.
     """
 
-    def __init__(self, loop: Loop, session: Watcher, number: int, pid: int) -> None:
-        """`pid`: the process that watches, as the kernel told; 0 or one that cannot be seen does no harm."""
+    def __init__(
+        self, loop: Loop, session: Watcher, number: int, ended: Callable[[Watch], object] | None = None
+    ) -> None:
+        """`ended` is called once, when the watch ends."""
         self._loop = loop
         self._session = session
         self._number = number
-        self._reserved: Reserved | None = None
+        self._reserved: Reservation | None = None
         self._timer: Timer | None = None
-        self._process = _open_process(pid)
-        if self._process is not None:
-            loop.watch(self._process, READABLE, lambda _events: self.end())
+        self._ended = ended
+        self.identity = b""
+        """The client's connection that named it last."""
         self.released: Callable[[], object] | None = None
         """Called once at the end: gives back what was counted for the watch."""
         session.watches[number] = self
@@ -85,10 +84,9 @@ class Watch:
             del self._session.watches[self._number]
         if self._timer is not None:
             self._timer.cancel()
-        if self._process is not None:
-            self._loop.forget(self._process)
-            os.close(self._process)
-            self._process = None
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self)
         released, self.released = self.released, None
         if released is not None:
             released()
@@ -104,11 +102,3 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(IDLE_MS, self.end)
-
-
-def _open_process(pid: int) -> int | None:
-    """A descriptor that becomes readable when the process ends; None where it cannot be seen from here."""
-    try:
-        return os.pidfd_open(pid) if pid > 0 else None
-    except OSError:
-        return None

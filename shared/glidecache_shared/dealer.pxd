@@ -1,3 +1,4 @@
+from glidecache_shared.owned cimport OwnedDescriptor
 from glidecache_shared.outbox cimport Outbox
 from glidecache_shared.zmtp cimport Stream
 
@@ -10,6 +11,7 @@ cdef class Dealer:
     cdef bint writable
     cdef readonly bint ended
     cdef readonly int descriptor
+    cdef OwnedDescriptor file
 
     cpdef int events(self) except -1
     cpdef object receive(self)

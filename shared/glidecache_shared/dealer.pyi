@@ -1,5 +1,7 @@
 """A DEALER's side of a connection that stands: messages out, messages in, nothing that blocks."""
 
+from glidecache_shared.owned import OwnedDescriptor
+
 READABLE: int
 WRITABLE: int
 
@@ -12,8 +14,8 @@ class Dealer:
     It is up when the other side has greeted, not when the kernel has connected: who hangs takes nothing.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        """Greet."""
+    def __init__(self, descriptor: int, file: OwnedDescriptor | None = None) -> None:
+        """Greet. With `file`, nothing is sent once the number is another file's."""
 
     @property
     def descriptor(self) -> int:

@@ -3,6 +3,7 @@
 from cpython.bytes cimport PyBytes_GET_SIZE
 
 from glidecache_shared.outbox cimport Outbox
+from glidecache_shared.owned cimport OwnedDescriptor
 from glidecache_shared.zmtp cimport Stream, frame_of
 
 from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError, message_header
@@ -29,7 +30,8 @@ cdef class Dealer:
         self.stream = Stream(b"DEALER", NO_LIMIT)
         self.outbox = Outbox()
 
-    def __init__(self, int descriptor):
+    def __init__(self, int descriptor, OwnedDescriptor file=None):
+        self.file = file
         self.descriptor = descriptor
         self.writable = True
         self.outbox.append(self.stream.opening)
@@ -64,6 +66,9 @@ cdef class Dealer:
     def send(self, *frames):
         cdef bint waits = len(self.outbox.parts) > 0
         cdef bytes frame
+        if self.file is not None and not self.file.is_own():
+            # Closed behind our back: what has the number now is another's.
+            self.ended = True
         if self.ended or not self.writable or not self.stream.ready:
             raise NotSentError
         for frame in frames:

@@ -14,6 +14,8 @@ import fcntl
 import os
 import time
 
+from glidecache_shared.owned import OwnedDescriptor
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
@@ -28,31 +30,32 @@ class Lease:
 
     It is inherited by forks, each of which has its own descriptor: closing one leaves the others' hold. Not inherited
     by `exec`. Closing is idempotent, and safe from any one thread; an object that is garbage collected closes itself.
+    A descriptor whose number is another file's by now is left alone (isolation, I16).
     """
 
-    __slots__ = ("_descriptor",)
+    __slots__ = ("_file",)
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, file: OwnedDescriptor | int) -> None:
+        """`file`: the open lease, or its descriptor."""
+        self._file: OwnedDescriptor | None = (
+            file if isinstance(file, OwnedDescriptor) else OwnedDescriptor(file)
+        )
 
     def close(self) -> None:
         """Give up this process's hold. Never raises."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            _close(descriptor)
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called in this process."""
-        return self._descriptor < 0
+        return self._file is None or self._file.number < 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
         self.close()
 
 
@@ -66,13 +69,13 @@ def hold(path: str, inode: int) -> Lease | None:
     `OSError` when the file exists and cannot be opened (permissions).
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        file = OwnedDescriptor.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
-    lease = Lease(descriptor)
+    descriptor = file.number
     if _lock_shared(descriptor) and os.fstat(descriptor).st_ino == inode and _inode_at(path) == inode:
-        return lease
-    lease.close()
+        return Lease(file)
+    file.close()
     return None
 
 
@@ -102,6 +105,17 @@ def reopen(path: str) -> int:
 def inode(descriptor: int) -> int:
     """The inode number that `hold` wants to see, of a lease that `create` made."""
     return os.fstat(descriptor).st_ino
+
+
+def is_in_place(path: str, descriptor: int) -> bool:
+    """Whether the path still leads to the lease. For the daemon; True where the file system does not say."""
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return os.path.samestat(found, os.fstat(descriptor))
 
 
 def has_holders(descriptor: int) -> bool:
@@ -154,7 +168,7 @@ def _lock_exclusive(descriptor: int) -> bool:
 def _inode_at(path: str) -> int:
     try:
         return os.stat(path, follow_symlinks=False).st_ino
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return -1
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 # Operations
 HELLO = 0
@@ -32,6 +32,7 @@ WATCH = 11
 UNWATCH = 12
 EXEC = 13
 HOTTEST = 14
+CANCEL = 15
 
 # Reply statuses
 STATUS_OK = 0

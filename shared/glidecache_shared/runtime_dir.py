@@ -1,13 +1,15 @@
 """Where daemon and clients meet: the runtime directory, its ZeroMQ endpoint, and whom a client trusts there.
 
-One rule for both sides. Nothing here creates a thing but `ensure_runtime_dir`, which is the daemon's.
-Only `os` and `stat` are imported: the stub pays for this module at import.
+One rule for both sides (I11), which `glidecache_shared.trusted_path` has. Nothing here creates a thing but
+`ensure_runtime_dir`, which is the daemon's. The stub pays for this module at import: it imports next to nothing.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+
+from glidecache_shared.trusted_path import check_directory
 
 SOCKET_NAME = "glidecached.sock"
 ENVIRONMENT_VARIABLE = "GLIDECACHED_RUNTIME_DIR"
@@ -17,14 +19,13 @@ PRIVATE_MODE = 0o700
 _MAX_SOCKET_PATH_BYTES = 107
 """`sun_path` holds 108 bytes on Linux, the closing zero included."""
 
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-
 
 def find_runtime_dir(explicit: str | None = None) -> str:
     """The runtime directory, as an absolute path that need not exist: the first of these that is given.
 
     `explicit` (`--runtime-dir`, a client's `runtime_dir=`), `$GLIDECACHED_RUNTIME_DIR`, `/run/glidecached` if it
     exists, `$XDG_RUNTIME_DIR/glidecached`, and last the private fallback, `<temporary directory>/glidecached-<uid>`.
+    Root skips an `XDG_RUNTIME_DIR` that is not its own: `su` and `sudo -E` leave it the caller's.
     """
     given = explicit or os.environ.get(ENVIRONMENT_VARIABLE)
     if given:
@@ -32,7 +33,7 @@ def find_runtime_dir(explicit: str | None = None) -> str:
     if os.path.isdir(SYSTEM_RUNTIME_DIR):
         return SYSTEM_RUNTIME_DIR
     xdg_runtime_dir = os.environ.get("XDG_RUNTIME_DIR")
-    if xdg_runtime_dir:
+    if xdg_runtime_dir and not (os.geteuid() == 0 and _is_another_users(xdg_runtime_dir)):
         return os.path.join(os.path.abspath(xdg_runtime_dir), "glidecached")
     return _private_fallback()
 
@@ -56,20 +57,23 @@ def endpoint(runtime_dir: str) -> str:
 
 
 def check_endpoint(runtime_dir: str) -> int:
-    """The owner's uid of the socket in `runtime_dir`, if it is someone whom a client may trust with its data.
+    """Return the owner's uid of the socket in `runtime_dir`, if a client may trust it with its data.
 
-    That is root, the caller's own uid, or the owner of a runtime directory that nobody else can write. The private
-    fallback is the exception: its place under the temporary directory is anybody's to take, so it must be the
-    caller's own. Raises `FileNotFoundError` when there is no socket, `PermissionError` when it is someone else's, and
-    with an `errno` when the caller may not look, `ValueError` as `socket_path`.
+    The runtime directory is trusted by its whole path (I11). The socket must belong to root, to the caller's own uid,
+    or to the owner of the runtime directory. The private fallback is the exception: its place under the temporary
+    directory is anybody's to take, so it must be the caller's own. Raises `FileNotFoundError` when there is no socket,
+    `PermissionError` when the path or the socket cannot be trusted, and with an `errno` when the caller may not look,
+    `OSError` for a loop of links, `ValueError` as `socket_path`.
     """
     path = socket_path(runtime_dir)
     try:
         found = os.lstat(path)
-        directory = os.stat(runtime_dir)
+        directory = check_directory(runtime_dir, last_owner=found.st_uid)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(error.errno, "no glidecached socket", path) from error
     except PermissionError as error:
+        if error.errno is None:
+            raise
         raise PermissionError(error.errno, _kept_out(runtime_dir)) from error
     if not stat.S_ISSOCK(found.st_mode):
         message = f"{path} is not a socket; glidecached's would be one"
@@ -77,7 +81,8 @@ def check_endpoint(runtime_dir: str) -> int:
     own_uid = os.geteuid()
     if found.st_uid in (0, own_uid):
         return found.st_uid
-    closed = not directory.st_mode & _WRITABLE_BY_OTHERS
+    # In a sticky directory that others may write, a stranger's socket may be anybody's.
+    closed = not directory.st_mode & stat.S_ISVTX
     if closed and found.st_uid == directory.st_uid and runtime_dir != _private_fallback():
         return found.st_uid
     message = (
@@ -91,18 +96,20 @@ def check_endpoint(runtime_dir: str) -> int:
 def ensure_runtime_dir(path: str) -> None:
     """Make the daemon's runtime directory if it is missing, and refuse one that is not safely the daemon's.
 
-    A missing directory is made with mode 0700; its parent must exist. Whoever wants other users to reach the daemon
-    makes it beforehand, or lets the service manager. An existing one must be a directory that root or the caller
-    owns; the private fallback must be the caller's own, no symbolic link, and is set back to 0700. Raises
-    `PermissionError`, `NotADirectoryError`, `FileNotFoundError`, or `ValueError` (path too long).
+    A missing directory is made with mode 0700; its parent must exist. Who wants other users to reach the daemon makes
+    it beforehand, or lets the service manager. An existing one must be a directory that root or the caller owns, and
+    its whole path must be trusted (I11); the private fallback must be the caller's own, no symbolic link, and is set
+    back to 0700. Raises `PermissionError`, `NotADirectoryError`, `FileNotFoundError`, or `ValueError` (path too long).
     """
     socket_path(path)
     private = path == _private_fallback()
+    check_directory(os.path.dirname(path))
     try:
         os.mkdir(path, PRIVATE_MODE)
     except FileExistsError:
         found = os.lstat(path) if private else os.stat(path)
     else:
+        check_directory(path)
         return
     if not stat.S_ISDIR(found.st_mode):
         message = f"the runtime directory {path} is not a directory; remove it, or choose another one"
@@ -118,6 +125,7 @@ def ensure_runtime_dir(path: str) -> None:
         raise PermissionError(message)
     if private and stat.S_IMODE(found.st_mode) != PRIVATE_MODE:
         os.chmod(path, PRIVATE_MODE)
+    check_directory(path)
 
 
 def _kept_out(runtime_dir: str) -> str:
@@ -140,6 +148,13 @@ def _group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+def _is_another_users(directory: str) -> bool:
+    try:
+        return os.stat(directory).st_uid != os.geteuid()
+    except OSError:
+        return False  # it is not there: who uses it says so
 
 
 def _private_fallback() -> str:

@@ -24,6 +24,7 @@ from glidecached.doctor.pools import check_entries, check_orphans, check_permiss
 from glidecached.doctor.process import memory_limit_bytes
 from glidecached.doctor.service import judge_unit
 from support.caches import new_cache
+from support.clients import at
 from support.process import child_environment
 from support.valkey_server import HOST, free_port
 
@@ -440,3 +441,28 @@ def test_a_pool_directory_that_others_can_list_is_warned_of(used_daemon: Daemon)
     finding = only(examine("--runtime-dir", used_daemon.runtime_dir), "pool directory")
     used_daemon.pool_dir.chmod(0o710)
     assert (finding["status"], "others can list its files" in finding["seen"]) == ("warn", True), finding
+
+
+def test_i13_files_that_the_daemon_cannot_make_again_are_told(
+    own_daemon: Daemon, own_valkey: ValkeyServer, connect: Connector
+) -> None:
+    connect(new_cache(name="catalog"), **at(own_daemon, own_valkey)).get("k")
+    for path in own_daemon.pool_dir.iterdir():
+        path.unlink()
+    finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "orphaned files")
+    assert finding["status"] == "ok", finding  # they are there again
+    shutil.rmtree(own_daemon.pool_dir)
+    own_daemon.pool_dir.mkdir()
+    own_daemon.pool_dir.chmod(0o777)  # where others could put files the daemon makes none
+    finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "orphaned files")
+    assert finding["status"] == "fail", finding
+    assert ".lease" in finding["seen"]
+
+
+def test_i11_a_path_that_cannot_be_trusted_is_told_with_the_command_that_mends_it(own_daemon: Daemon) -> None:
+    above = own_daemon.runtime_dir.parent
+    above.chmod(0o775)
+    finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "runtime directory")
+    above.chmod(0o755)
+    assert finding["status"] == "fail", finding
+    assert finding["advice"] == f"chmod g-w {above}"

@@ -190,3 +190,32 @@ def _map_for_writing(descriptor: int) -> None:
 
 def _open_again(descriptor: int) -> None:
     os.close(os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR))
+
+
+def take_caches(
+    state: State,
+    runtime_dir: str,
+    port: int,
+    names: Sequence[str],
+    hold: bool,
+    database: int = 0,
+) -> list[tuple[int, str] | None]:
+    """Attach to a small cache of each name, and hold it if `hold`; of each the refusal's code and text, or None."""
+    from support.wire import ReplyRefused, WireClient
+
+    settings = {"max_cache_kb": 1, "entry_ttl_ms": 0, "eviction_policy": "LRU", "enable_metrics": True}
+    answers: list[tuple[int, str] | None] = []
+    with WireClient(Path(runtime_dir)) as wire:
+        for name in names:
+            cache = {"name": name, "settings": settings}
+            try:
+                session = wire.attach(addresses=[["127.0.0.1", port]], cache=cache, database_id=database)
+            except ReplyRefused as refused:
+                answers.append((refused.code, refused.message))
+                continue
+            answers.append(None)
+            if hold:
+                descriptor = os.open(session["pool"]["lease_path"], os.O_RDONLY | os.O_CLOEXEC)
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                state.kept.append(descriptor)
+    return answers

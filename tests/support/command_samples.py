@@ -456,10 +456,51 @@ def custom(_names: Any) -> Iterator[Call]:
     yield loosely("custom_command", ["MEMORY", "STATS"])
 
 
+STATUS_LIBRARY = """#!lua name=statuses
+server.register_function('set_key', function(keys, args) return server.call('SET', keys[1], args[1]) end)
+server.register_function('say', function(keys, args) return {server.status_reply(args[1]), args[1]} end)
+"""
+
+
+def kinds(_names: Any) -> Iterator[Call]:
+    """Statuses and strings that look alike, from scripts and functions, at several depths."""
+    for code in (
+        "return redis.call('SET', KEYS[1], 'OK')",
+        "return redis.call('GET', KEYS[1])",
+        "return {ok='OK'}",
+        "return {ok='FINE'}",
+        "return redis.status_reply('PONG')",
+        "return redis.call('PING')",
+        "return redis.call('TYPE', KEYS[1])",
+        "return {redis.status_reply('OK'), 'OK', {redis.status_reply('HI'), 'HI', {{ok='OK'}}}}",
+        "return {redis.call('SET', KEYS[1], 'v'), redis.call('SET', KEYS[1], 'v', 'GET'), false, 1}",
+    ):
+        yield call("custom_command", ["EVAL", code, "1", "k"])
+    yield call("function_load", STATUS_LIBRARY, True)
+    yield call("fcall", "set_key", ["k"], ["v"])
+    yield call("fcall", "say", None, ["OK"])
+    yield call("fcall", "say", [], ["HI"])
+    yield call("custom_command", ["FCALL", "set_key", "1", "k", "OK"])
+    for text in (
+        "GET k",
+        "GETSET k w",
+        "ECHO OK",
+        "PING",
+        "PING OK",
+        "TYPE k",
+        "SET k v",
+        "SET k OK GET",
+        "RENAME k l",
+    ):
+        yield call("custom_command", text.split())
+    yield call("echo", "OK")
+    yield call("ping", "OK")
+
+
 GROUPS = {
     group.__name__: group
     for group in (
         *(strings, bitmaps, hyperloglog, keys, hashes, lists, sets, sorted_sets, geo, streams),
-        *(scripting, server, custom),
+        *(scripting, server, custom, kinds),
     )
 }

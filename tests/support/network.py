@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecached.loop import Loop
-from glidecached.upstream import standalone
+from glidecached.upstream import pipeline, standalone
 from glidecached.upstream.connector import Channel, ConnectError
 from glidecached.upstream.identity import Target
 from glidecached.upstream.options import UpstreamOptions
@@ -34,6 +34,7 @@ class Network:
         self.open: list[Callable[[Channel | ConnectError], object]] = []
         self.attempts = 0
         self.server: socket.socket | None = None
+        monkeypatch.setattr(pipeline, "Attempt", self._attempt)
         monkeypatch.setattr(standalone, "Attempt", self._attempt)
         self.upstream = StandaloneUpstream(
             self.loop, Target(mode="standalone", addresses=(ADDRESS,)), OPTIONS

@@ -32,7 +32,21 @@ class Authority:
         return chain, issued.private_key_pem.bytes()
 
 
-class TlsServer(ValkeyServer):
+class SystemServer(ValkeyServer):
+    """A server of the system's package, `redis-server`."""
+
+    def executable(self) -> str:
+        """The system's server; without it the test is skipped, or fails where CI has to have it."""
+        path = shutil.which("redis-server")
+        if path is None:
+            message = "no redis-server here: scripts/system-deps installs it"
+            if os.environ.get("CI"):
+                pytest.fail(message)
+            pytest.skip(message)
+        return path
+
+
+class TlsServer(SystemServer):
     """A server with a TLS port beside the plain one, which stays the test's own.
 
     `client_ca`: clients have to show a certificate that this authority signed.
@@ -64,13 +78,3 @@ class TlsServer(ValkeyServer):
             f"tls-auth-clients {'no' if client_ca is None else 'yes'}",
             *directives,
         )
-
-    def executable(self) -> str:
-        """The system's server; without it the test is skipped, or fails where CI has to have it."""
-        path = shutil.which("redis-server")
-        if path is None:
-            message = "no redis-server here: scripts/system-deps installs it"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
-        return path

@@ -50,12 +50,12 @@ class RecordedBatch(BatchCall):
     fail = Recorded.fail
 
 
-def open_channel() -> tuple[Channel, socket.socket]:
+def open_channel(marker: bytes | None = b"ECHO") -> tuple[Channel, socket.socket]:
     """A channel as a connector makes it, and the server's end of it."""
     end, server = socket.socketpair()
     end.setblocking(False)
     server.settimeout(5)
-    return Channel(end, ADDRESS, 3, _Closer(end)), server
+    return Channel(end, ADDRESS, 3, _Closer(end), marker=marker), server
 
 
 class _Closer:

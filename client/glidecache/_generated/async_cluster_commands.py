@@ -8,13 +8,13 @@ from glidecache.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any, Literal
 
     from glidecache.commands.options.script import FunctionRestorePolicy
     from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection, MigrateOptions
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
     from glidecache.routes import ClusterResponse, Route
 
     from glidecache.commands import cluster as _cluster
@@ -48,7 +48,7 @@ class AsyncClusterCommands(AsyncCommands):
         return await self._run(_server.echo(message), route)
 
     async def info(
-        self, sections: list[InfoSection] | None = None, route: Route | None = None
+        self, sections: Iterable[InfoSection] | None = None, route: Route | None = None
     ) -> ClusterResponse[bytes]:
         """The server's information, as text of lines `name:value` (`INFO`)."""
         return await self._run(_server.info(sections), route)
@@ -96,13 +96,13 @@ class AsyncClusterCommands(AsyncCommands):
         return await self._run(_server.bgrewriteaof(), route)
 
     async def config_get(
-        self, parameters: list[Argument], route: Route | None = None
+        self, parameters: Iterable[Argument], route: Route | None = None
     ) -> ClusterResponse[dict[bytes, bytes]]:
         """The server's settings of these names or patterns (`CONFIG GET`)."""
         return await self._run(_server.config_get(parameters), route)
 
     async def config_set(
-        self, parameters_map: Mapping[Argument, Argument], route: Route | None = None
+        self, parameters_map: AnyMapping[Argument, Argument], route: Route | None = None
     ) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
         return await self._run(_server.config_set(parameters_map), route)
@@ -138,7 +138,7 @@ class AsyncClusterCommands(AsyncCommands):
         return await self._run(_server.wait(numreplicas, timeout), route)
 
     async def lolwut(
-        self, version: int | None = None, parameters: list[int] | None = None, route: Route | None = None
+        self, version: int | None = None, parameters: Iterable[int] | None = None, route: Route | None = None
     ) -> ClusterResponse[bytes]:
         """The server's version and a piece of art (`LOLWUT`)."""
         return await self._run(_server.lolwut(version, parameters), route)
@@ -173,7 +173,7 @@ class AsyncClusterCommands(AsyncCommands):
         """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
         return await self._run(_diagnostics.latency_reset(*events), route)
 
-    async def script_exists(self, sha1s: list[Argument], route: Route | None = None) -> list[bool]:
+    async def script_exists(self, sha1s: Iterable[Argument], route: Route | None = None) -> list[bool]:
         """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return await self._run(_scripting.script_exists(sha1s), route)
 
@@ -246,7 +246,7 @@ class AsyncClusterCommands(AsyncCommands):
         """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
         return await self._run(_cluster.pubsub_shardchannels(pattern))
 
-    async def pubsub_shardnumsub(self, channels: list[Argument] | None = None) -> dict[bytes, int]:
+    async def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
         """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
         return await self._run(_cluster.pubsub_shardnumsub(channels))
 
@@ -263,13 +263,13 @@ class AsyncClusterCommands(AsyncCommands):
         return await self._run(_cluster.migrate(host, port, key, destination_db, timeout, options))
 
     async def fcall_route(
-        self, function: Argument, arguments: list[Argument] | None = None, route: Route | None = None
+        self, function: Argument, arguments: Iterable[Argument] | None = None, route: Route | None = None
     ) -> ClusterResponse[Any]:
         """Call a function without keys, on the nodes of a route (`FCALL`)."""
         return await self._run(_cluster.fcall_route(function, arguments), route)
 
     async def fcall_ro_route(
-        self, function: Argument, arguments: list[Argument] | None = None, route: Route | None = None
+        self, function: Argument, arguments: Iterable[Argument] | None = None, route: Route | None = None
     ) -> ClusterResponse[Any]:
         """Call a function that only reads, without keys, on the nodes of a route (`FCALL_RO`)."""
         return await self._run(_cluster.fcall_ro_route(function, arguments), route)

@@ -8,7 +8,7 @@ from glidecache.lazy import LazyModule
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any, Literal, TypeVar
 
     from glidecache.commands.options.bitmaps import (
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         StreamTrimOptions,
     )
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
     from glidecache.plan import Plan
     from glidecache.routes import Route
 
@@ -146,15 +146,15 @@ class AsyncCommands:
         """The length of the value in bytes (`STRLEN`); 0 where there is none."""
         return await self._run(_strings.strlen(key))
 
-    async def mget(self, keys: list[Argument]) -> list[bytes | None]:
+    async def mget(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
         return await self._run(_strings.mget(keys))
 
-    async def mset(self, key_value_map: Mapping[Argument, Argument]) -> Literal["OK"]:
+    async def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
         """Set many keys at once (`MSET`)."""
         return await self._run(_strings.mset(key_value_map))
 
-    async def msetnx(self, key_value_map: Mapping[Argument, Argument]) -> bool:
+    async def msetnx(self, key_value_map: AnyMapping[Argument, Argument]) -> bool:
         """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
         return await self._run(_strings.msetnx(key_value_map))
 
@@ -216,43 +216,45 @@ class AsyncCommands:
         """The place of the first bit that is `bit` (`BITPOS`); -1 where there is none."""
         return await self._run(_bitmaps.bitpos(key, bit, options))
 
-    async def bitop(self, operation: BitwiseOperation, destination: Argument, keys: list[Argument]) -> int:
+    async def bitop(
+        self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]
+    ) -> int:
         """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
         return await self._run(_bitmaps.bitop(operation, destination, keys))
 
-    async def bitfield(self, key: Argument, subcommands: list[BitFieldSubCommands]) -> list[int | None]:
+    async def bitfield(self, key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> list[int | None]:
         """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
         return await self._run(_bitmaps.bitfield(key, subcommands))
 
-    async def bitfield_read_only(self, key: Argument, subcommands: list[BitFieldGet]) -> list[int]:
+    async def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> list[int]:
         """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
         return await self._run(_bitmaps.bitfield_read_only(key, subcommands))
 
-    async def pfadd(self, key: Argument, elements: list[Argument]) -> bool:
+    async def pfadd(self, key: Argument, elements: Iterable[Argument]) -> bool:
         """Count elements (`PFADD`); whether the estimate has changed."""
         return await self._run(_hyperloglog.pfadd(key, elements))
 
-    async def pfcount(self, keys: list[Argument]) -> int:
+    async def pfcount(self, keys: Iterable[Argument]) -> int:
         """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
         return await self._run(_hyperloglog.pfcount(keys))
 
-    async def pfmerge(self, destination: Argument, source_keys: list[Argument]) -> Literal["OK"]:
+    async def pfmerge(self, destination: Argument, source_keys: Iterable[Argument]) -> Literal["OK"]:
         """Count in `destination` what was counted in the others (`PFMERGE`)."""
         return await self._run(_hyperloglog.pfmerge(destination, source_keys))
 
-    async def delete(self, keys: list[Argument]) -> int:
+    async def delete(self, keys: Iterable[Argument]) -> int:
         """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
         return await self._run(_keys.delete(keys))
 
-    async def unlink(self, keys: list[Argument]) -> int:
+    async def unlink(self, keys: Iterable[Argument]) -> int:
         """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
         return await self._run(_keys.unlink(keys))
 
-    async def exists(self, keys: list[Argument]) -> int:
+    async def exists(self, keys: Iterable[Argument]) -> int:
         """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
         return await self._run(_keys.exists(keys))
 
-    async def touch(self, keys: list[Argument]) -> int:
+    async def touch(self, keys: Iterable[Argument]) -> int:
         """Mark keys as used just now on the server (`TOUCH`); how many there are."""
         return await self._run(_keys.touch(keys))
 
@@ -348,7 +350,7 @@ class AsyncCommands:
         key: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> list[bytes | None]:
@@ -360,7 +362,7 @@ class AsyncCommands:
         key: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> list[bytes | None]:
@@ -373,7 +375,7 @@ class AsyncCommands:
         destination: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> int:
@@ -382,7 +384,7 @@ class AsyncCommands:
             _keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha)
         )
 
-    async def hset(self, key: Argument, field_value_map: Mapping[Argument, Argument]) -> int:
+    async def hset(self, key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> int:
         """Set fields (`HSET`); how many of them are new."""
         return await self._run(_hashes.hset(key, field_value_map))
 
@@ -394,11 +396,11 @@ class AsyncCommands:
         """The value of a field (`HGET`); None where there is none."""
         return await self._run(_hashes.hget(key, field))
 
-    async def hmget(self, key: Argument, fields: list[Argument]) -> list[bytes | None]:
+    async def hmget(self, key: Argument, fields: Iterable[Argument]) -> list[bytes | None]:
         """The values of fields (`HMGET`); None for each that is not there."""
         return await self._run(_hashes.hmget(key, fields))
 
-    async def hdel(self, key: Argument, fields: list[Argument]) -> int:
+    async def hdel(self, key: Argument, fields: Iterable[Argument]) -> int:
         """Delete fields (`HDEL`); how many there were."""
         return await self._run(_hashes.hdel(key, fields))
 
@@ -453,12 +455,12 @@ class AsyncCommands:
         """One step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; begin with `"0"`, the end is `b"0"`."""
         return await self._run(_hashes.hscan(key, cursor, match, count, no_values))
 
-    async def hgetdel(self, key: Argument, fields: list[Argument]) -> list[bytes | None]:
+    async def hgetdel(self, key: Argument, fields: Iterable[Argument]) -> list[bytes | None]:
         """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
         return await self._run(_hashes.hgetdel(key, fields))
 
     async def hgetex(
-        self, key: Argument, fields: list[Argument], expiry: ExpiryGetEx | None = None
+        self, key: Argument, fields: Iterable[Argument], expiry: ExpiryGetEx | None = None
     ) -> list[bytes | None] | None:
         """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
         return await self._run(_hashes.hgetex(key, fields, expiry))
@@ -466,7 +468,7 @@ class AsyncCommands:
     async def hsetex(
         self,
         key: Argument,
-        field_value_map: Mapping[Argument, Argument],
+        field_value_map: AnyMapping[Argument, Argument],
         field_conditional_change: HashFieldConditionalChange | None = None,
         expiry: ExpirySet | None = None,
         key_conditional_change: ConditionalChange | None = None,
@@ -477,19 +479,27 @@ class AsyncCommands:
         )
 
     async def hexpire(
-        self, key: Argument, seconds: int, fields: list[Argument], option: ExpireOptions | None = None
+        self, key: Argument, seconds: int, fields: Iterable[Argument], option: ExpireOptions | None = None
     ) -> list[int]:
         """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9)."""
         return await self._run(_hashes.hexpire(key, seconds, fields, option))
 
     async def hexpireat(
-        self, key: Argument, unix_timestamp: int, fields: list[Argument], option: ExpireOptions | None = None
+        self,
+        key: Argument,
+        unix_timestamp: int,
+        fields: Iterable[Argument],
+        option: ExpireOptions | None = None,
     ) -> list[int]:
         """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
         return await self._run(_hashes.hexpireat(key, unix_timestamp, fields, option))
 
     async def hpexpire(
-        self, key: Argument, milliseconds: int, fields: list[Argument], option: ExpireOptions | None = None
+        self,
+        key: Argument,
+        milliseconds: int,
+        fields: Iterable[Argument],
+        option: ExpireOptions | None = None,
     ) -> list[int]:
         """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
         return await self._run(_hashes.hpexpire(key, milliseconds, fields, option))
@@ -498,37 +508,37 @@ class AsyncCommands:
         self,
         key: Argument,
         unix_timestamp_ms: int,
-        fields: list[Argument],
+        fields: Iterable[Argument],
         option: ExpireOptions | None = None,
     ) -> list[int]:
         """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
         return await self._run(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
-    async def hpersist(self, key: Argument, fields: list[Argument]) -> list[int]:
+    async def hpersist(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
         return await self._run(_hashes.hpersist(key, fields))
 
-    async def httl(self, key: Argument, fields: list[Argument]) -> list[int]:
+    async def httl(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
         return await self._run(_hashes.httl(key, fields))
 
-    async def hpttl(self, key: Argument, fields: list[Argument]) -> list[int]:
+    async def hpttl(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
         return await self._run(_hashes.hpttl(key, fields))
 
-    async def hexpiretime(self, key: Argument, fields: list[Argument]) -> list[int]:
+    async def hexpiretime(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
         return await self._run(_hashes.hexpiretime(key, fields))
 
-    async def hpexpiretime(self, key: Argument, fields: list[Argument]) -> list[int]:
+    async def hpexpiretime(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         return await self._run(_hashes.hpexpiretime(key, fields))
 
-    async def sadd(self, key: Argument, members: list[Argument]) -> int:
+    async def sadd(self, key: Argument, members: Iterable[Argument]) -> int:
         """Add members (`SADD`); how many of them are new."""
         return await self._run(_sets.sadd(key, members))
 
-    async def srem(self, key: Argument, members: list[Argument]) -> int:
+    async def srem(self, key: Argument, members: Iterable[Argument]) -> int:
         """Remove members (`SREM`); how many there were."""
         return await self._run(_sets.srem(key, members))
 
@@ -544,7 +554,7 @@ class AsyncCommands:
         """1 or 0 as `sismember`, -1 where there is no such set (`SISMEMBER … XX`; servers that know the option)."""
         return await self._run(_sets.sismember_if_exists(key, member))
 
-    async def smismember(self, key: Argument, members: list[Argument]) -> list[bool]:
+    async def smismember(self, key: Argument, members: Iterable[Argument]) -> list[bool]:
         """Whether the set has each of the members (`SMISMEMBER`)."""
         return await self._run(_sets.smismember(key, members))
 
@@ -568,31 +578,31 @@ class AsyncCommands:
         """Up to `count` different members; with a negative count that many, repeated perhaps (`SRANDMEMBER`)."""
         return await self._run(_sets.srandmember_count(key, count))
 
-    async def sdiff(self, keys: list[Argument]) -> builtins.set[bytes]:
+    async def sdiff(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
         """The members of the first set that no other has (`SDIFF`)."""
         return await self._run(_sets.sdiff(keys))
 
-    async def sdiffstore(self, destination: Argument, keys: list[Argument]) -> int:
+    async def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """As `sdiff`, into a set at `destination` (`SDIFFSTORE`); its size."""
         return await self._run(_sets.sdiffstore(destination, keys))
 
-    async def sinter(self, keys: list[Argument]) -> builtins.set[bytes]:
+    async def sinter(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
         """The members that all sets have (`SINTER`)."""
         return await self._run(_sets.sinter(keys))
 
-    async def sinterstore(self, destination: Argument, keys: list[Argument]) -> int:
+    async def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """As `sinter`, into a set at `destination` (`SINTERSTORE`); its size."""
         return await self._run(_sets.sinterstore(destination, keys))
 
-    async def sintercard(self, keys: list[Argument], limit: int | None = None) -> int:
+    async def sintercard(self, keys: Iterable[Argument], limit: int | None = None) -> int:
         """How many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         return await self._run(_sets.sintercard(keys, limit))
 
-    async def sunion(self, keys: list[Argument]) -> builtins.set[bytes]:
+    async def sunion(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
         """The members that any of the sets has (`SUNION`)."""
         return await self._run(_sets.sunion(keys))
 
-    async def sunionstore(self, destination: Argument, keys: list[Argument]) -> int:
+    async def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """As `sunion`, into a set at `destination` (`SUNIONSTORE`); its size."""
         return await self._run(_sets.sunionstore(destination, keys))
 
@@ -602,19 +612,19 @@ class AsyncCommands:
         """One step over a set (`SSCAN`): `[next cursor, [member, …]]`; begin with `"0"`, the end is `b"0"`."""
         return await self._run(_sets.sscan(key, cursor, match, count))
 
-    async def lpush(self, key: Argument, elements: list[Argument]) -> int:
+    async def lpush(self, key: Argument, elements: Iterable[Argument]) -> int:
         """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
         return await self._run(_lists.lpush(key, elements))
 
-    async def lpushx(self, key: Argument, elements: list[Argument]) -> int:
+    async def lpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
         """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
         return await self._run(_lists.lpushx(key, elements))
 
-    async def rpush(self, key: Argument, elements: list[Argument]) -> int:
+    async def rpush(self, key: Argument, elements: Iterable[Argument]) -> int:
         """Append at the right end (`RPUSH`); the length afterwards."""
         return await self._run(_lists.rpush(key, elements))
 
-    async def rpushx(self, key: Argument, elements: list[Argument]) -> int:
+    async def rpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
         """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
         return await self._run(_lists.rpushx(key, elements))
 
@@ -682,16 +692,16 @@ class AsyncCommands:
         return await self._run(_lists.lmove(source, destination, where_from, where_to))
 
     async def lmpop(
-        self, keys: list[Argument], direction: ListDirection, count: int | None = None
+        self, keys: Iterable[Argument], direction: ListDirection, count: int | None = None
     ) -> dict[bytes, list[bytes]] | None:
         """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
         return await self._run(_lists.lmpop(keys, direction, count))
 
-    async def blpop(self, keys: list[Argument], timeout: float) -> list[bytes] | None:
+    async def blpop(self, keys: Iterable[Argument], timeout: float) -> list[bytes] | None:
         """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
         return await self._run(_lists.blpop(keys, timeout))
 
-    async def brpop(self, keys: list[Argument], timeout: float) -> list[bytes] | None:
+    async def brpop(self, keys: Iterable[Argument], timeout: float) -> list[bytes] | None:
         """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
         return await self._run(_lists.brpop(keys, timeout))
 
@@ -707,7 +717,7 @@ class AsyncCommands:
         return await self._run(_lists.blmove(source, destination, where_from, where_to, timeout))
 
     async def blmpop(
-        self, keys: list[Argument], direction: ListDirection, timeout: float, count: int | None = None
+        self, keys: Iterable[Argument], direction: ListDirection, timeout: float, count: int | None = None
     ) -> dict[bytes, list[bytes]] | None:
         """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
         return await self._run(_lists.blmpop(keys, direction, timeout, count))
@@ -715,7 +725,7 @@ class AsyncCommands:
     async def zadd(
         self,
         key: Argument,
-        members_scores: Mapping[Argument, float],
+        members_scores: AnyMapping[Argument, float],
         existing_options: ConditionalChange | None = None,
         update_condition: UpdateOptions | None = None,
         changed: bool = False,
@@ -742,7 +752,7 @@ class AsyncCommands:
         """Add to a member's score (`ZINCRBY`); the score afterwards."""
         return await self._run(_sorted_sets.zincrby(key, increment, member))
 
-    async def zrem(self, key: Argument, members: list[Argument]) -> int:
+    async def zrem(self, key: Argument, members: Iterable[Argument]) -> int:
         """Remove members (`ZREM`); how many there were."""
         return await self._run(_sorted_sets.zrem(key, members))
 
@@ -782,7 +792,7 @@ class AsyncCommands:
         """A member's score (`ZSCORE`); None where there is no such member."""
         return await self._run(_sorted_sets.zscore(key, member))
 
-    async def zmscore(self, key: Argument, members: list[Argument]) -> list[float | None]:
+    async def zmscore(self, key: Argument, members: Iterable[Argument]) -> list[float | None]:
         """The scores of members (`ZMSCORE`); None for each that is not there."""
         return await self._run(_sorted_sets.zmscore(key, members))
 
@@ -832,45 +842,45 @@ class AsyncCommands:
         """The member of highest score, or `count` of them, which are removed (`ZPOPMAX`): `{member: score}`."""
         return await self._run(_sorted_sets.zpopmax(key, count))
 
-    async def bzpopmin(self, keys: list[Argument], timeout: float) -> list[bytes | float] | None:
+    async def bzpopmin(self, keys: Iterable[Argument], timeout: float) -> list[bytes | float] | None:
         """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
         return await self._run(_sorted_sets.bzpopmin(keys, timeout))
 
-    async def bzpopmax(self, keys: list[Argument], timeout: float) -> list[bytes | float] | None:
+    async def bzpopmax(self, keys: Iterable[Argument], timeout: float) -> list[bytes | float] | None:
         """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
         return await self._run(_sorted_sets.bzpopmax(keys, timeout))
 
     async def zmpop(
-        self, keys: list[Argument], filter: ScoreFilter, count: int | None = None
+        self, keys: Iterable[Argument], filter: ScoreFilter, count: int | None = None
     ) -> list[Any] | None:
         """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
         return await self._run(_sorted_sets.zmpop(keys, filter, count))
 
     async def bzmpop(
-        self, keys: list[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
+        self, keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
     ) -> list[Any] | None:
         """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
         return await self._run(_sorted_sets.bzmpop(keys, modifier, timeout, count))
 
-    async def zdiff(self, keys: list[Argument]) -> list[bytes]:
+    async def zdiff(self, keys: Iterable[Argument]) -> list[bytes]:
         """The members of the first sorted set that no other has (`ZDIFF`)."""
         return await self._run(_sorted_sets.zdiff(keys))
 
-    async def zdiff_withscores(self, keys: list[Argument]) -> dict[bytes, float]:
+    async def zdiff_withscores(self, keys: Iterable[Argument]) -> dict[bytes, float]:
         """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
         return await self._run(_sorted_sets.zdiff_withscores(keys))
 
-    async def zdiffstore(self, destination: Argument, keys: list[Argument]) -> int:
+    async def zdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
         return await self._run(_sorted_sets.zdiffstore(destination, keys))
 
-    async def zinter(self, keys: list[Argument]) -> list[bytes]:
+    async def zinter(self, keys: Iterable[Argument]) -> list[bytes]:
         """The members that all sorted sets have (`ZINTER`)."""
         return await self._run(_sorted_sets.zinter(keys))
 
     async def zinter_withscores(
         self,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> dict[bytes, float]:
         """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
@@ -879,23 +889,23 @@ class AsyncCommands:
     async def zinterstore(
         self,
         destination: Argument,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> int:
         """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
         return await self._run(_sorted_sets.zinterstore(destination, keys, aggregation_type))
 
-    async def zintercard(self, keys: list[Argument], limit: int | None = None) -> int:
+    async def zintercard(self, keys: Iterable[Argument], limit: int | None = None) -> int:
         """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
         return await self._run(_sorted_sets.zintercard(keys, limit))
 
-    async def zunion(self, keys: list[Argument]) -> list[bytes]:
+    async def zunion(self, keys: Iterable[Argument]) -> list[bytes]:
         """The members that any of the sorted sets has (`ZUNION`)."""
         return await self._run(_sorted_sets.zunion(keys))
 
     async def zunion_withscores(
         self,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> dict[bytes, float]:
         """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
@@ -904,7 +914,7 @@ class AsyncCommands:
     async def zunionstore(
         self,
         destination: Argument,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> int:
         """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
@@ -936,7 +946,7 @@ class AsyncCommands:
     async def geoadd(
         self,
         key: Argument,
-        members_geospatialdata: Mapping[Argument, GeospatialData],
+        members_geospatialdata: AnyMapping[Argument, GeospatialData],
         existing_options: ConditionalChange | None = None,
         changed: bool = False,
     ) -> int:
@@ -949,11 +959,11 @@ class AsyncCommands:
         """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
         return await self._run(_geo.geodist(key, member1, member2, unit))
 
-    async def geohash(self, key: Argument, members: list[Argument]) -> list[bytes | None]:
+    async def geohash(self, key: Argument, members: Iterable[Argument]) -> list[bytes | None]:
         """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
         return await self._run(_geo.geohash(key, members))
 
-    async def geopos(self, key: Argument, members: list[Argument]) -> list[list[float] | None]:
+    async def geopos(self, key: Argument, members: Iterable[Argument]) -> list[list[float] | None]:
         """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
         return await self._run(_geo.geopos(key, members))
 
@@ -988,12 +998,15 @@ class AsyncCommands:
         )
 
     async def xadd(
-        self, key: Argument, values: list[tuple[Argument, Argument]], options: StreamAddOptions | None = None
+        self,
+        key: Argument,
+        values: Iterable[tuple[Argument, Argument]],
+        options: StreamAddOptions | None = None,
     ) -> bytes | None:
         """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
         return await self._run(_streams.xadd(key, values, options))
 
-    async def xdel(self, key: Argument, ids: list[Argument]) -> int:
+    async def xdel(self, key: Argument, ids: Iterable[Argument]) -> int:
         """Delete entries (`XDEL`); how many there were."""
         return await self._run(_streams.xdel(key, ids))
 
@@ -1018,7 +1031,7 @@ class AsyncCommands:
         return await self._run(_streams.xrevrange(key, end, start, count))
 
     async def xread(
-        self, keys_and_ids: Mapping[Argument, Argument], options: StreamReadOptions | None = None
+        self, keys_and_ids: AnyMapping[Argument, Argument], options: StreamReadOptions | None = None
     ) -> dict[bytes, dict[bytes, list[list[bytes]]]] | None:
         """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
         return await self._run(_streams.xread(keys_and_ids, options))
@@ -1063,7 +1076,7 @@ class AsyncCommands:
 
     async def xreadgroup(
         self,
-        keys_and_ids: Mapping[Argument, Argument],
+        keys_and_ids: AnyMapping[Argument, Argument],
         group_name: Argument,
         consumer_name: Argument,
         options: StreamReadGroupOptions | None = None,
@@ -1071,7 +1084,7 @@ class AsyncCommands:
         """Read as a consumer of a group (`XREADGROUP`): with the ID `">"` what nobody has got, else what is pending."""
         return await self._run(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
-    async def xack(self, key: Argument, group_name: Argument, ids: list[Argument]) -> int:
+    async def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument]) -> int:
         """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
         return await self._run(_stream_groups.xack(key, group_name, ids))
 
@@ -1097,7 +1110,7 @@ class AsyncCommands:
         group: Argument,
         consumer: Argument,
         min_idle_time_ms: int,
-        ids: list[Argument],
+        ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
     ) -> dict[bytes, list[list[bytes]]]:
         """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
@@ -1109,7 +1122,7 @@ class AsyncCommands:
         group: Argument,
         consumer: Argument,
         min_idle_time_ms: int,
-        ids: list[Argument],
+        ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
     ) -> list[bytes]:
         """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
@@ -1161,7 +1174,7 @@ class AsyncCommands:
         """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
         return await self._run(_publish.pubsub_numpat())
 
-    async def pubsub_numsub(self, channels: list[Argument] | None = None) -> dict[bytes, int]:
+    async def pubsub_numsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
         """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
         return await self._run(_publish.pubsub_numsub(channels))
 
@@ -1170,13 +1183,19 @@ class AsyncCommands:
         return await self._run(_scripting.script_show(sha1))
 
     async def fcall(
-        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+        self,
+        function: Argument,
+        keys: Iterable[Argument] | None = None,
+        arguments: Iterable[Argument] | None = None,
     ) -> Any:
         """Call a function of a library on the server (`FCALL`)."""
         return await self._run(_scripting.fcall(function, keys, arguments))
 
     async def fcall_ro(
-        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+        self,
+        function: Argument,
+        keys: Iterable[Argument] | None = None,
+        arguments: Iterable[Argument] | None = None,
     ) -> Any:
         """Call a function that only reads (`FCALL_RO`)."""
         return await self._run(_scripting.fcall_ro(function, keys, arguments))
@@ -1209,7 +1228,7 @@ class AsyncStandaloneCommands(AsyncCommands):
         """The message, back from the server (`ECHO`)."""
         return await self._run(_server.echo(message))
 
-    async def info(self, sections: list[InfoSection] | None = None) -> bytes:
+    async def info(self, sections: Iterable[InfoSection] | None = None) -> bytes:
         """The server's information, as text of lines `name:value` (`INFO`)."""
         return await self._run(_server.info(sections))
 
@@ -1253,11 +1272,11 @@ class AsyncStandaloneCommands(AsyncCommands):
         """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
         return await self._run(_server.bgrewriteaof())
 
-    async def config_get(self, parameters: list[Argument]) -> dict[bytes, bytes]:
+    async def config_get(self, parameters: Iterable[Argument]) -> dict[bytes, bytes]:
         """The server's settings of these names or patterns (`CONFIG GET`)."""
         return await self._run(_server.config_get(parameters))
 
-    async def config_set(self, parameters_map: Mapping[Argument, Argument]) -> Literal["OK"]:
+    async def config_set(self, parameters_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
         return await self._run(_server.config_set(parameters_map))
 
@@ -1289,7 +1308,7 @@ class AsyncStandaloneCommands(AsyncCommands):
         """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
         return await self._run(_server.wait(numreplicas, timeout))
 
-    async def lolwut(self, version: int | None = None, parameters: list[int] | None = None) -> bytes:
+    async def lolwut(self, version: int | None = None, parameters: Iterable[int] | None = None) -> bytes:
         """The server's version and a piece of art (`LOLWUT`)."""
         return await self._run(_server.lolwut(version, parameters))
 
@@ -1325,7 +1344,7 @@ class AsyncStandaloneCommands(AsyncCommands):
         """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
         return await self._run(_publish.publish(message, channel))
 
-    async def script_exists(self, sha1s: list[Argument]) -> list[bool]:
+    async def script_exists(self, sha1s: Iterable[Argument]) -> list[bool]:
         """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return await self._run(_scripting.script_exists(sha1s))
 
@@ -1383,7 +1402,7 @@ class AsyncStandaloneCommands(AsyncCommands):
         self,
         host: str,
         port: int,
-        keys: Argument | list[Argument],
+        keys: Argument | Iterable[Argument],
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,

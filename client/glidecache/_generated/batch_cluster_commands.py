@@ -8,6 +8,7 @@ from glidecache.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Self
 
     from glidecache.commands.options.server import MigrateOptions
@@ -41,7 +42,7 @@ class BatchClusterCommands(BatchCommands):
         """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
         return self._add(_cluster.pubsub_shardchannels(pattern))
 
-    def pubsub_shardnumsub(self, channels: list[Argument] | None = None) -> Self:
+    def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> Self:
         """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
         return self._add(_cluster.pubsub_shardnumsub(channels))
 

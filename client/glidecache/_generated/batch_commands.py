@@ -7,7 +7,7 @@ from glidecache.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any, Self
 
     from glidecache.commands.options.bitmaps import (
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
         StreamReadOptions,
         StreamTrimOptions,
     )
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
     from glidecache.plan import Plan
 
     from glidecache.commands import batched as _batched
@@ -143,15 +143,15 @@ class BatchCommands:
         """The length of the value in bytes (`STRLEN`); 0 where there is none."""
         return self._add(_strings.strlen(key))
 
-    def mget(self, keys: list[Argument]) -> Self:
+    def mget(self, keys: Iterable[Argument]) -> Self:
         """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
         return self._add(_strings.mget(keys))
 
-    def mset(self, key_value_map: Mapping[Argument, Argument]) -> Self:
+    def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Self:
         """Set many keys at once (`MSET`)."""
         return self._add(_strings.mset(key_value_map))
 
-    def msetnx(self, key_value_map: Mapping[Argument, Argument]) -> Self:
+    def msetnx(self, key_value_map: AnyMapping[Argument, Argument]) -> Self:
         """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
         return self._add(_strings.msetnx(key_value_map))
 
@@ -213,43 +213,43 @@ class BatchCommands:
         """The place of the first bit that is `bit` (`BITPOS`); -1 where there is none."""
         return self._add(_bitmaps.bitpos(key, bit, options))
 
-    def bitop(self, operation: BitwiseOperation, destination: Argument, keys: list[Argument]) -> Self:
+    def bitop(self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]) -> Self:
         """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
         return self._add(_bitmaps.bitop(operation, destination, keys))
 
-    def bitfield(self, key: Argument, subcommands: list[BitFieldSubCommands]) -> Self:
+    def bitfield(self, key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> Self:
         """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
         return self._add(_bitmaps.bitfield(key, subcommands))
 
-    def bitfield_read_only(self, key: Argument, subcommands: list[BitFieldGet]) -> Self:
+    def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> Self:
         """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
         return self._add(_bitmaps.bitfield_read_only(key, subcommands))
 
-    def pfadd(self, key: Argument, elements: list[Argument]) -> Self:
+    def pfadd(self, key: Argument, elements: Iterable[Argument]) -> Self:
         """Count elements (`PFADD`); whether the estimate has changed."""
         return self._add(_hyperloglog.pfadd(key, elements))
 
-    def pfcount(self, keys: list[Argument]) -> Self:
+    def pfcount(self, keys: Iterable[Argument]) -> Self:
         """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
         return self._add(_hyperloglog.pfcount(keys))
 
-    def pfmerge(self, destination: Argument, source_keys: list[Argument]) -> Self:
+    def pfmerge(self, destination: Argument, source_keys: Iterable[Argument]) -> Self:
         """Count in `destination` what was counted in the others (`PFMERGE`)."""
         return self._add(_hyperloglog.pfmerge(destination, source_keys))
 
-    def delete(self, keys: list[Argument]) -> Self:
+    def delete(self, keys: Iterable[Argument]) -> Self:
         """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
         return self._add(_keys.delete(keys))
 
-    def unlink(self, keys: list[Argument]) -> Self:
+    def unlink(self, keys: Iterable[Argument]) -> Self:
         """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
         return self._add(_keys.unlink(keys))
 
-    def exists(self, keys: list[Argument]) -> Self:
+    def exists(self, keys: Iterable[Argument]) -> Self:
         """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
         return self._add(_keys.exists(keys))
 
-    def touch(self, keys: list[Argument]) -> Self:
+    def touch(self, keys: Iterable[Argument]) -> Self:
         """Mark keys as used just now on the server (`TOUCH`); how many there are."""
         return self._add(_keys.touch(keys))
 
@@ -347,7 +347,7 @@ class BatchCommands:
         key: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> Self:
@@ -359,7 +359,7 @@ class BatchCommands:
         key: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> Self:
@@ -372,14 +372,14 @@ class BatchCommands:
         destination: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> Self:
         """As `sort`, into a list at `destination` (`SORT … STORE`); its length."""
         return self._add(_keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha))
 
-    def hset(self, key: Argument, field_value_map: Mapping[Argument, Argument]) -> Self:
+    def hset(self, key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> Self:
         """Set fields (`HSET`); how many of them are new."""
         return self._add(_hashes.hset(key, field_value_map))
 
@@ -391,11 +391,11 @@ class BatchCommands:
         """The value of a field (`HGET`); None where there is none."""
         return self._add(_hashes.hget(key, field))
 
-    def hmget(self, key: Argument, fields: list[Argument]) -> Self:
+    def hmget(self, key: Argument, fields: Iterable[Argument]) -> Self:
         """The values of fields (`HMGET`); None for each that is not there."""
         return self._add(_hashes.hmget(key, fields))
 
-    def hdel(self, key: Argument, fields: list[Argument]) -> Self:
+    def hdel(self, key: Argument, fields: Iterable[Argument]) -> Self:
         """Delete fields (`HDEL`); how many there were."""
         return self._add(_hashes.hdel(key, fields))
 
@@ -450,18 +450,18 @@ class BatchCommands:
         """One step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; begin with `"0"`, the end is `b"0"`."""
         return self._add(_hashes.hscan(key, cursor, match, count, no_values))
 
-    def hgetdel(self, key: Argument, fields: list[Argument]) -> Self:
+    def hgetdel(self, key: Argument, fields: Iterable[Argument]) -> Self:
         """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
         return self._add(_hashes.hgetdel(key, fields))
 
-    def hgetex(self, key: Argument, fields: list[Argument], expiry: ExpiryGetEx | None = None) -> Self:
+    def hgetex(self, key: Argument, fields: Iterable[Argument], expiry: ExpiryGetEx | None = None) -> Self:
         """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
         return self._add(_hashes.hgetex(key, fields, expiry))
 
     def hsetex(
         self,
         key: Argument,
-        field_value_map: Mapping[Argument, Argument],
+        field_value_map: AnyMapping[Argument, Argument],
         field_conditional_change: HashFieldConditionalChange | None = None,
         expiry: ExpirySet | None = None,
         key_conditional_change: ConditionalChange | None = None,
@@ -472,19 +472,27 @@ class BatchCommands:
         )
 
     def hexpire(
-        self, key: Argument, seconds: int, fields: list[Argument], option: ExpireOptions | None = None
+        self, key: Argument, seconds: int, fields: Iterable[Argument], option: ExpireOptions | None = None
     ) -> Self:
         """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9)."""
         return self._add(_hashes.hexpire(key, seconds, fields, option))
 
     def hexpireat(
-        self, key: Argument, unix_timestamp: int, fields: list[Argument], option: ExpireOptions | None = None
+        self,
+        key: Argument,
+        unix_timestamp: int,
+        fields: Iterable[Argument],
+        option: ExpireOptions | None = None,
     ) -> Self:
         """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
         return self._add(_hashes.hexpireat(key, unix_timestamp, fields, option))
 
     def hpexpire(
-        self, key: Argument, milliseconds: int, fields: list[Argument], option: ExpireOptions | None = None
+        self,
+        key: Argument,
+        milliseconds: int,
+        fields: Iterable[Argument],
+        option: ExpireOptions | None = None,
     ) -> Self:
         """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
         return self._add(_hashes.hpexpire(key, milliseconds, fields, option))
@@ -493,37 +501,37 @@ class BatchCommands:
         self,
         key: Argument,
         unix_timestamp_ms: int,
-        fields: list[Argument],
+        fields: Iterable[Argument],
         option: ExpireOptions | None = None,
     ) -> Self:
         """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
         return self._add(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
-    def hpersist(self, key: Argument, fields: list[Argument]) -> Self:
+    def hpersist(self, key: Argument, fields: Iterable[Argument]) -> Self:
         """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
         return self._add(_hashes.hpersist(key, fields))
 
-    def httl(self, key: Argument, fields: list[Argument]) -> Self:
+    def httl(self, key: Argument, fields: Iterable[Argument]) -> Self:
         """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
         return self._add(_hashes.httl(key, fields))
 
-    def hpttl(self, key: Argument, fields: list[Argument]) -> Self:
+    def hpttl(self, key: Argument, fields: Iterable[Argument]) -> Self:
         """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
         return self._add(_hashes.hpttl(key, fields))
 
-    def hexpiretime(self, key: Argument, fields: list[Argument]) -> Self:
+    def hexpiretime(self, key: Argument, fields: Iterable[Argument]) -> Self:
         """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
         return self._add(_hashes.hexpiretime(key, fields))
 
-    def hpexpiretime(self, key: Argument, fields: list[Argument]) -> Self:
+    def hpexpiretime(self, key: Argument, fields: Iterable[Argument]) -> Self:
         """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         return self._add(_hashes.hpexpiretime(key, fields))
 
-    def sadd(self, key: Argument, members: list[Argument]) -> Self:
+    def sadd(self, key: Argument, members: Iterable[Argument]) -> Self:
         """Add members (`SADD`); how many of them are new."""
         return self._add(_sets.sadd(key, members))
 
-    def srem(self, key: Argument, members: list[Argument]) -> Self:
+    def srem(self, key: Argument, members: Iterable[Argument]) -> Self:
         """Remove members (`SREM`); how many there were."""
         return self._add(_sets.srem(key, members))
 
@@ -539,7 +547,7 @@ class BatchCommands:
         """1 or 0 as `sismember`, -1 where there is no such set (`SISMEMBER … XX`; servers that know the option)."""
         return self._add(_sets.sismember_if_exists(key, member))
 
-    def smismember(self, key: Argument, members: list[Argument]) -> Self:
+    def smismember(self, key: Argument, members: Iterable[Argument]) -> Self:
         """Whether the set has each of the members (`SMISMEMBER`)."""
         return self._add(_sets.smismember(key, members))
 
@@ -563,31 +571,31 @@ class BatchCommands:
         """Up to `count` different members; with a negative count that many, repeated perhaps (`SRANDMEMBER`)."""
         return self._add(_sets.srandmember_count(key, count))
 
-    def sdiff(self, keys: list[Argument]) -> Self:
+    def sdiff(self, keys: Iterable[Argument]) -> Self:
         """The members of the first set that no other has (`SDIFF`)."""
         return self._add(_sets.sdiff(keys))
 
-    def sdiffstore(self, destination: Argument, keys: list[Argument]) -> Self:
+    def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
         """As `sdiff`, into a set at `destination` (`SDIFFSTORE`); its size."""
         return self._add(_sets.sdiffstore(destination, keys))
 
-    def sinter(self, keys: list[Argument]) -> Self:
+    def sinter(self, keys: Iterable[Argument]) -> Self:
         """The members that all sets have (`SINTER`)."""
         return self._add(_sets.sinter(keys))
 
-    def sinterstore(self, destination: Argument, keys: list[Argument]) -> Self:
+    def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
         """As `sinter`, into a set at `destination` (`SINTERSTORE`); its size."""
         return self._add(_sets.sinterstore(destination, keys))
 
-    def sintercard(self, keys: list[Argument], limit: int | None = None) -> Self:
+    def sintercard(self, keys: Iterable[Argument], limit: int | None = None) -> Self:
         """How many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         return self._add(_sets.sintercard(keys, limit))
 
-    def sunion(self, keys: list[Argument]) -> Self:
+    def sunion(self, keys: Iterable[Argument]) -> Self:
         """The members that any of the sets has (`SUNION`)."""
         return self._add(_sets.sunion(keys))
 
-    def sunionstore(self, destination: Argument, keys: list[Argument]) -> Self:
+    def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
         """As `sunion`, into a set at `destination` (`SUNIONSTORE`); its size."""
         return self._add(_sets.sunionstore(destination, keys))
 
@@ -597,19 +605,19 @@ class BatchCommands:
         """One step over a set (`SSCAN`): `[next cursor, [member, …]]`; begin with `"0"`, the end is `b"0"`."""
         return self._add(_sets.sscan(key, cursor, match, count))
 
-    def lpush(self, key: Argument, elements: list[Argument]) -> Self:
+    def lpush(self, key: Argument, elements: Iterable[Argument]) -> Self:
         """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
         return self._add(_lists.lpush(key, elements))
 
-    def lpushx(self, key: Argument, elements: list[Argument]) -> Self:
+    def lpushx(self, key: Argument, elements: Iterable[Argument]) -> Self:
         """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
         return self._add(_lists.lpushx(key, elements))
 
-    def rpush(self, key: Argument, elements: list[Argument]) -> Self:
+    def rpush(self, key: Argument, elements: Iterable[Argument]) -> Self:
         """Append at the right end (`RPUSH`); the length afterwards."""
         return self._add(_lists.rpush(key, elements))
 
-    def rpushx(self, key: Argument, elements: list[Argument]) -> Self:
+    def rpushx(self, key: Argument, elements: Iterable[Argument]) -> Self:
         """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
         return self._add(_lists.rpushx(key, elements))
 
@@ -670,15 +678,15 @@ class BatchCommands:
         """Move an element from one end of a list to an end of another (`LMOVE`); the element, or None."""
         return self._add(_lists.lmove(source, destination, where_from, where_to))
 
-    def lmpop(self, keys: list[Argument], direction: ListDirection, count: int | None = None) -> Self:
+    def lmpop(self, keys: Iterable[Argument], direction: ListDirection, count: int | None = None) -> Self:
         """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
         return self._add(_lists.lmpop(keys, direction, count))
 
-    def blpop(self, keys: list[Argument], timeout: float) -> Self:
+    def blpop(self, keys: Iterable[Argument], timeout: float) -> Self:
         """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
         return self._add(_lists.blpop(keys, timeout))
 
-    def brpop(self, keys: list[Argument], timeout: float) -> Self:
+    def brpop(self, keys: Iterable[Argument], timeout: float) -> Self:
         """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
         return self._add(_lists.brpop(keys, timeout))
 
@@ -694,7 +702,7 @@ class BatchCommands:
         return self._add(_lists.blmove(source, destination, where_from, where_to, timeout))
 
     def blmpop(
-        self, keys: list[Argument], direction: ListDirection, timeout: float, count: int | None = None
+        self, keys: Iterable[Argument], direction: ListDirection, timeout: float, count: int | None = None
     ) -> Self:
         """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
         return self._add(_lists.blmpop(keys, direction, timeout, count))
@@ -702,7 +710,7 @@ class BatchCommands:
     def zadd(
         self,
         key: Argument,
-        members_scores: Mapping[Argument, float],
+        members_scores: AnyMapping[Argument, float],
         existing_options: ConditionalChange | None = None,
         update_condition: UpdateOptions | None = None,
         changed: bool = False,
@@ -725,7 +733,7 @@ class BatchCommands:
         """Add to a member's score (`ZINCRBY`); the score afterwards."""
         return self._add(_sorted_sets.zincrby(key, increment, member))
 
-    def zrem(self, key: Argument, members: list[Argument]) -> Self:
+    def zrem(self, key: Argument, members: Iterable[Argument]) -> Self:
         """Remove members (`ZREM`); how many there were."""
         return self._add(_sorted_sets.zrem(key, members))
 
@@ -765,7 +773,7 @@ class BatchCommands:
         """A member's score (`ZSCORE`); None where there is no such member."""
         return self._add(_sorted_sets.zscore(key, member))
 
-    def zmscore(self, key: Argument, members: list[Argument]) -> Self:
+    def zmscore(self, key: Argument, members: Iterable[Argument]) -> Self:
         """The scores of members (`ZMSCORE`); None for each that is not there."""
         return self._add(_sorted_sets.zmscore(key, members))
 
@@ -815,43 +823,43 @@ class BatchCommands:
         """The member of highest score, or `count` of them, which are removed (`ZPOPMAX`): `{member: score}`."""
         return self._add(_sorted_sets.zpopmax(key, count))
 
-    def bzpopmin(self, keys: list[Argument], timeout: float) -> Self:
+    def bzpopmin(self, keys: Iterable[Argument], timeout: float) -> Self:
         """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
         return self._add(_sorted_sets.bzpopmin(keys, timeout))
 
-    def bzpopmax(self, keys: list[Argument], timeout: float) -> Self:
+    def bzpopmax(self, keys: Iterable[Argument], timeout: float) -> Self:
         """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
         return self._add(_sorted_sets.bzpopmax(keys, timeout))
 
-    def zmpop(self, keys: list[Argument], filter: ScoreFilter, count: int | None = None) -> Self:
+    def zmpop(self, keys: Iterable[Argument], filter: ScoreFilter, count: int | None = None) -> Self:
         """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
         return self._add(_sorted_sets.zmpop(keys, filter, count))
 
     def bzmpop(
-        self, keys: list[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
+        self, keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
     ) -> Self:
         """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
         return self._add(_sorted_sets.bzmpop(keys, modifier, timeout, count))
 
-    def zdiff(self, keys: list[Argument]) -> Self:
+    def zdiff(self, keys: Iterable[Argument]) -> Self:
         """The members of the first sorted set that no other has (`ZDIFF`)."""
         return self._add(_sorted_sets.zdiff(keys))
 
-    def zdiff_withscores(self, keys: list[Argument]) -> Self:
+    def zdiff_withscores(self, keys: Iterable[Argument]) -> Self:
         """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
         return self._add(_sorted_sets.zdiff_withscores(keys))
 
-    def zdiffstore(self, destination: Argument, keys: list[Argument]) -> Self:
+    def zdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
         """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
         return self._add(_sorted_sets.zdiffstore(destination, keys))
 
-    def zinter(self, keys: list[Argument]) -> Self:
+    def zinter(self, keys: Iterable[Argument]) -> Self:
         """The members that all sorted sets have (`ZINTER`)."""
         return self._add(_sorted_sets.zinter(keys))
 
     def zinter_withscores(
         self,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> Self:
         """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
@@ -860,23 +868,23 @@ class BatchCommands:
     def zinterstore(
         self,
         destination: Argument,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> Self:
         """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
         return self._add(_sorted_sets.zinterstore(destination, keys, aggregation_type))
 
-    def zintercard(self, keys: list[Argument], limit: int | None = None) -> Self:
+    def zintercard(self, keys: Iterable[Argument], limit: int | None = None) -> Self:
         """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
         return self._add(_sorted_sets.zintercard(keys, limit))
 
-    def zunion(self, keys: list[Argument]) -> Self:
+    def zunion(self, keys: Iterable[Argument]) -> Self:
         """The members that any of the sorted sets has (`ZUNION`)."""
         return self._add(_sorted_sets.zunion(keys))
 
     def zunion_withscores(
         self,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> Self:
         """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
@@ -885,7 +893,7 @@ class BatchCommands:
     def zunionstore(
         self,
         destination: Argument,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> Self:
         """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
@@ -917,7 +925,7 @@ class BatchCommands:
     def geoadd(
         self,
         key: Argument,
-        members_geospatialdata: Mapping[Argument, GeospatialData],
+        members_geospatialdata: AnyMapping[Argument, GeospatialData],
         existing_options: ConditionalChange | None = None,
         changed: bool = False,
     ) -> Self:
@@ -930,11 +938,11 @@ class BatchCommands:
         """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
         return self._add(_geo.geodist(key, member1, member2, unit))
 
-    def geohash(self, key: Argument, members: list[Argument]) -> Self:
+    def geohash(self, key: Argument, members: Iterable[Argument]) -> Self:
         """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
         return self._add(_geo.geohash(key, members))
 
-    def geopos(self, key: Argument, members: list[Argument]) -> Self:
+    def geopos(self, key: Argument, members: Iterable[Argument]) -> Self:
         """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
         return self._add(_geo.geopos(key, members))
 
@@ -967,12 +975,15 @@ class BatchCommands:
         return self._add(_geo.geosearchstore(destination, source, search_from, search_by, count, store_dist))
 
     def xadd(
-        self, key: Argument, values: list[tuple[Argument, Argument]], options: StreamAddOptions | None = None
+        self,
+        key: Argument,
+        values: Iterable[tuple[Argument, Argument]],
+        options: StreamAddOptions | None = None,
     ) -> Self:
         """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
         return self._add(_streams.xadd(key, values, options))
 
-    def xdel(self, key: Argument, ids: list[Argument]) -> Self:
+    def xdel(self, key: Argument, ids: Iterable[Argument]) -> Self:
         """Delete entries (`XDEL`); how many there were."""
         return self._add(_streams.xdel(key, ids))
 
@@ -997,7 +1008,7 @@ class BatchCommands:
         return self._add(_streams.xrevrange(key, end, start, count))
 
     def xread(
-        self, keys_and_ids: Mapping[Argument, Argument], options: StreamReadOptions | None = None
+        self, keys_and_ids: AnyMapping[Argument, Argument], options: StreamReadOptions | None = None
     ) -> Self:
         """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
         return self._add(_streams.xread(keys_and_ids, options))
@@ -1034,7 +1045,7 @@ class BatchCommands:
 
     def xreadgroup(
         self,
-        keys_and_ids: Mapping[Argument, Argument],
+        keys_and_ids: AnyMapping[Argument, Argument],
         group_name: Argument,
         consumer_name: Argument,
         options: StreamReadGroupOptions | None = None,
@@ -1042,7 +1053,7 @@ class BatchCommands:
         """Read as a consumer of a group (`XREADGROUP`): with the ID `">"` what nobody has got, else what is pending."""
         return self._add(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
-    def xack(self, key: Argument, group_name: Argument, ids: list[Argument]) -> Self:
+    def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument]) -> Self:
         """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
         return self._add(_stream_groups.xack(key, group_name, ids))
 
@@ -1068,7 +1079,7 @@ class BatchCommands:
         group: Argument,
         consumer: Argument,
         min_idle_time_ms: int,
-        ids: list[Argument],
+        ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
     ) -> Self:
         """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
@@ -1080,7 +1091,7 @@ class BatchCommands:
         group: Argument,
         consumer: Argument,
         min_idle_time_ms: int,
-        ids: list[Argument],
+        ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
     ) -> Self:
         """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
@@ -1130,7 +1141,7 @@ class BatchCommands:
         """The message, back from the server (`ECHO`)."""
         return self._add(_server.echo(message))
 
-    def info(self, sections: list[InfoSection] | None = None) -> Self:
+    def info(self, sections: Iterable[InfoSection] | None = None) -> Self:
         """The server's information, as text of lines `name:value` (`INFO`)."""
         return self._add(_server.info(sections))
 
@@ -1174,11 +1185,11 @@ class BatchCommands:
         """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
         return self._add(_server.bgrewriteaof())
 
-    def config_get(self, parameters: list[Argument]) -> Self:
+    def config_get(self, parameters: Iterable[Argument]) -> Self:
         """The server's settings of these names or patterns (`CONFIG GET`)."""
         return self._add(_server.config_get(parameters))
 
-    def config_set(self, parameters_map: Mapping[Argument, Argument]) -> Self:
+    def config_set(self, parameters_map: AnyMapping[Argument, Argument]) -> Self:
         """Change settings of the server (`CONFIG SET`)."""
         return self._add(_server.config_set(parameters_map))
 
@@ -1210,7 +1221,7 @@ class BatchCommands:
         """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
         return self._add(_server.wait(numreplicas, timeout))
 
-    def lolwut(self, version: int | None = None, parameters: list[int] | None = None) -> Self:
+    def lolwut(self, version: int | None = None, parameters: Iterable[int] | None = None) -> Self:
         """The server's version and a piece of art (`LOLWUT`)."""
         return self._add(_server.lolwut(version, parameters))
 
@@ -1250,11 +1261,11 @@ class BatchCommands:
         """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
         return self._add(_publish.pubsub_numpat())
 
-    def pubsub_numsub(self, channels: list[Argument] | None = None) -> Self:
+    def pubsub_numsub(self, channels: Iterable[Argument] | None = None) -> Self:
         """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
         return self._add(_publish.pubsub_numsub(channels))
 
-    def script_exists(self, sha1s: list[Argument]) -> Self:
+    def script_exists(self, sha1s: Iterable[Argument]) -> Self:
         """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return self._add(_scripting.script_exists(sha1s))
 
@@ -1271,13 +1282,19 @@ class BatchCommands:
         return self._add(_scripting.script_kill())
 
     def fcall(
-        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+        self,
+        function: Argument,
+        keys: Iterable[Argument] | None = None,
+        arguments: Iterable[Argument] | None = None,
     ) -> Self:
         """Call a function of a library on the server (`FCALL`)."""
         return self._add(_scripting.fcall(function, keys, arguments))
 
     def fcall_ro(
-        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+        self,
+        function: Argument,
+        keys: Iterable[Argument] | None = None,
+        arguments: Iterable[Argument] | None = None,
     ) -> Self:
         """Call a function that only reads (`FCALL_RO`)."""
         return self._add(_scripting.fcall_ro(function, keys, arguments))
@@ -1374,7 +1391,7 @@ class BatchStandaloneCommands(BatchCommands):
         self,
         host: str,
         port: int,
-        keys: Argument | list[Argument],
+        keys: Argument | Iterable[Argument],
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,

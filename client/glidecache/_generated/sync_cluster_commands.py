@@ -8,13 +8,13 @@ from glidecache.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any, Literal
 
     from glidecache.commands.options.script import FunctionRestorePolicy
     from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection, MigrateOptions
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
     from glidecache.routes import ClusterResponse, Route
 
     from glidecache.commands import cluster as _cluster
@@ -48,7 +48,7 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_server.echo(message), route)
 
     def info(
-        self, sections: list[InfoSection] | None = None, route: Route | None = None
+        self, sections: Iterable[InfoSection] | None = None, route: Route | None = None
     ) -> ClusterResponse[bytes]:
         """The server's information, as text of lines `name:value` (`INFO`)."""
         return self._run(_server.info(sections), route)
@@ -94,13 +94,13 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_server.bgrewriteaof(), route)
 
     def config_get(
-        self, parameters: list[Argument], route: Route | None = None
+        self, parameters: Iterable[Argument], route: Route | None = None
     ) -> ClusterResponse[dict[bytes, bytes]]:
         """The server's settings of these names or patterns (`CONFIG GET`)."""
         return self._run(_server.config_get(parameters), route)
 
     def config_set(
-        self, parameters_map: Mapping[Argument, Argument], route: Route | None = None
+        self, parameters_map: AnyMapping[Argument, Argument], route: Route | None = None
     ) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
         return self._run(_server.config_set(parameters_map), route)
@@ -136,7 +136,7 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_server.wait(numreplicas, timeout), route)
 
     def lolwut(
-        self, version: int | None = None, parameters: list[int] | None = None, route: Route | None = None
+        self, version: int | None = None, parameters: Iterable[int] | None = None, route: Route | None = None
     ) -> ClusterResponse[bytes]:
         """The server's version and a piece of art (`LOLWUT`)."""
         return self._run(_server.lolwut(version, parameters), route)
@@ -171,7 +171,7 @@ class SyncClusterCommands(SyncCommands):
         """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
         return self._run(_diagnostics.latency_reset(*events), route)
 
-    def script_exists(self, sha1s: list[Argument], route: Route | None = None) -> list[bool]:
+    def script_exists(self, sha1s: Iterable[Argument], route: Route | None = None) -> list[bool]:
         """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return self._run(_scripting.script_exists(sha1s), route)
 
@@ -242,7 +242,7 @@ class SyncClusterCommands(SyncCommands):
         """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
         return self._run(_cluster.pubsub_shardchannels(pattern))
 
-    def pubsub_shardnumsub(self, channels: list[Argument] | None = None) -> dict[bytes, int]:
+    def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
         """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
         return self._run(_cluster.pubsub_shardnumsub(channels))
 
@@ -259,13 +259,13 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_cluster.migrate(host, port, key, destination_db, timeout, options))
 
     def fcall_route(
-        self, function: Argument, arguments: list[Argument] | None = None, route: Route | None = None
+        self, function: Argument, arguments: Iterable[Argument] | None = None, route: Route | None = None
     ) -> ClusterResponse[Any]:
         """Call a function without keys, on the nodes of a route (`FCALL`)."""
         return self._run(_cluster.fcall_route(function, arguments), route)
 
     def fcall_ro_route(
-        self, function: Argument, arguments: list[Argument] | None = None, route: Route | None = None
+        self, function: Argument, arguments: Iterable[Argument] | None = None, route: Route | None = None
     ) -> ClusterResponse[Any]:
         """Call a function that only reads, without keys, on the nodes of a route (`FCALL_RO`)."""
         return self._run(_cluster.fcall_ro_route(function, arguments), route)

@@ -8,7 +8,7 @@ from glidecache.lazy import LazyModule
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any, Literal, TypeVar
 
     from glidecache.commands.options.bitmaps import (
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
         StreamTrimOptions,
     )
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
     from glidecache.plan import Plan
     from glidecache.routes import Route
 
@@ -146,15 +146,15 @@ class SyncCommands:
         """The length of the value in bytes (`STRLEN`); 0 where there is none."""
         return self._run(_strings.strlen(key))
 
-    def mget(self, keys: list[Argument]) -> list[bytes | None]:
+    def mget(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
         return self._run(_strings.mget(keys))
 
-    def mset(self, key_value_map: Mapping[Argument, Argument]) -> Literal["OK"]:
+    def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
         """Set many keys at once (`MSET`)."""
         return self._run(_strings.mset(key_value_map))
 
-    def msetnx(self, key_value_map: Mapping[Argument, Argument]) -> bool:
+    def msetnx(self, key_value_map: AnyMapping[Argument, Argument]) -> bool:
         """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
         return self._run(_strings.msetnx(key_value_map))
 
@@ -216,43 +216,43 @@ class SyncCommands:
         """The place of the first bit that is `bit` (`BITPOS`); -1 where there is none."""
         return self._run(_bitmaps.bitpos(key, bit, options))
 
-    def bitop(self, operation: BitwiseOperation, destination: Argument, keys: list[Argument]) -> int:
+    def bitop(self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]) -> int:
         """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
         return self._run(_bitmaps.bitop(operation, destination, keys))
 
-    def bitfield(self, key: Argument, subcommands: list[BitFieldSubCommands]) -> list[int | None]:
+    def bitfield(self, key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> list[int | None]:
         """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
         return self._run(_bitmaps.bitfield(key, subcommands))
 
-    def bitfield_read_only(self, key: Argument, subcommands: list[BitFieldGet]) -> list[int]:
+    def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> list[int]:
         """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
         return self._run(_bitmaps.bitfield_read_only(key, subcommands))
 
-    def pfadd(self, key: Argument, elements: list[Argument]) -> bool:
+    def pfadd(self, key: Argument, elements: Iterable[Argument]) -> bool:
         """Count elements (`PFADD`); whether the estimate has changed."""
         return self._run(_hyperloglog.pfadd(key, elements))
 
-    def pfcount(self, keys: list[Argument]) -> int:
+    def pfcount(self, keys: Iterable[Argument]) -> int:
         """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
         return self._run(_hyperloglog.pfcount(keys))
 
-    def pfmerge(self, destination: Argument, source_keys: list[Argument]) -> Literal["OK"]:
+    def pfmerge(self, destination: Argument, source_keys: Iterable[Argument]) -> Literal["OK"]:
         """Count in `destination` what was counted in the others (`PFMERGE`)."""
         return self._run(_hyperloglog.pfmerge(destination, source_keys))
 
-    def delete(self, keys: list[Argument]) -> int:
+    def delete(self, keys: Iterable[Argument]) -> int:
         """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
         return self._run(_keys.delete(keys))
 
-    def unlink(self, keys: list[Argument]) -> int:
+    def unlink(self, keys: Iterable[Argument]) -> int:
         """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
         return self._run(_keys.unlink(keys))
 
-    def exists(self, keys: list[Argument]) -> int:
+    def exists(self, keys: Iterable[Argument]) -> int:
         """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
         return self._run(_keys.exists(keys))
 
-    def touch(self, keys: list[Argument]) -> int:
+    def touch(self, keys: Iterable[Argument]) -> int:
         """Mark keys as used just now on the server (`TOUCH`); how many there are."""
         return self._run(_keys.touch(keys))
 
@@ -346,7 +346,7 @@ class SyncCommands:
         key: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> list[bytes | None]:
@@ -358,7 +358,7 @@ class SyncCommands:
         key: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> list[bytes | None]:
@@ -371,14 +371,14 @@ class SyncCommands:
         destination: Argument,
         by_pattern: Argument | None = None,
         limit: Limit | None = None,
-        get_patterns: list[Argument] | None = None,
+        get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> int:
         """As `sort`, into a list at `destination` (`SORT … STORE`); its length."""
         return self._run(_keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha))
 
-    def hset(self, key: Argument, field_value_map: Mapping[Argument, Argument]) -> int:
+    def hset(self, key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> int:
         """Set fields (`HSET`); how many of them are new."""
         return self._run(_hashes.hset(key, field_value_map))
 
@@ -390,11 +390,11 @@ class SyncCommands:
         """The value of a field (`HGET`); None where there is none."""
         return self._run(_hashes.hget(key, field))
 
-    def hmget(self, key: Argument, fields: list[Argument]) -> list[bytes | None]:
+    def hmget(self, key: Argument, fields: Iterable[Argument]) -> list[bytes | None]:
         """The values of fields (`HMGET`); None for each that is not there."""
         return self._run(_hashes.hmget(key, fields))
 
-    def hdel(self, key: Argument, fields: list[Argument]) -> int:
+    def hdel(self, key: Argument, fields: Iterable[Argument]) -> int:
         """Delete fields (`HDEL`); how many there were."""
         return self._run(_hashes.hdel(key, fields))
 
@@ -449,12 +449,12 @@ class SyncCommands:
         """One step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; begin with `"0"`, the end is `b"0"`."""
         return self._run(_hashes.hscan(key, cursor, match, count, no_values))
 
-    def hgetdel(self, key: Argument, fields: list[Argument]) -> list[bytes | None]:
+    def hgetdel(self, key: Argument, fields: Iterable[Argument]) -> list[bytes | None]:
         """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
         return self._run(_hashes.hgetdel(key, fields))
 
     def hgetex(
-        self, key: Argument, fields: list[Argument], expiry: ExpiryGetEx | None = None
+        self, key: Argument, fields: Iterable[Argument], expiry: ExpiryGetEx | None = None
     ) -> list[bytes | None] | None:
         """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
         return self._run(_hashes.hgetex(key, fields, expiry))
@@ -462,7 +462,7 @@ class SyncCommands:
     def hsetex(
         self,
         key: Argument,
-        field_value_map: Mapping[Argument, Argument],
+        field_value_map: AnyMapping[Argument, Argument],
         field_conditional_change: HashFieldConditionalChange | None = None,
         expiry: ExpirySet | None = None,
         key_conditional_change: ConditionalChange | None = None,
@@ -473,19 +473,27 @@ class SyncCommands:
         )
 
     def hexpire(
-        self, key: Argument, seconds: int, fields: list[Argument], option: ExpireOptions | None = None
+        self, key: Argument, seconds: int, fields: Iterable[Argument], option: ExpireOptions | None = None
     ) -> list[int]:
         """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9)."""
         return self._run(_hashes.hexpire(key, seconds, fields, option))
 
     def hexpireat(
-        self, key: Argument, unix_timestamp: int, fields: list[Argument], option: ExpireOptions | None = None
+        self,
+        key: Argument,
+        unix_timestamp: int,
+        fields: Iterable[Argument],
+        option: ExpireOptions | None = None,
     ) -> list[int]:
         """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
         return self._run(_hashes.hexpireat(key, unix_timestamp, fields, option))
 
     def hpexpire(
-        self, key: Argument, milliseconds: int, fields: list[Argument], option: ExpireOptions | None = None
+        self,
+        key: Argument,
+        milliseconds: int,
+        fields: Iterable[Argument],
+        option: ExpireOptions | None = None,
     ) -> list[int]:
         """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
         return self._run(_hashes.hpexpire(key, milliseconds, fields, option))
@@ -494,37 +502,37 @@ class SyncCommands:
         self,
         key: Argument,
         unix_timestamp_ms: int,
-        fields: list[Argument],
+        fields: Iterable[Argument],
         option: ExpireOptions | None = None,
     ) -> list[int]:
         """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
         return self._run(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
-    def hpersist(self, key: Argument, fields: list[Argument]) -> list[int]:
+    def hpersist(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
         return self._run(_hashes.hpersist(key, fields))
 
-    def httl(self, key: Argument, fields: list[Argument]) -> list[int]:
+    def httl(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
         return self._run(_hashes.httl(key, fields))
 
-    def hpttl(self, key: Argument, fields: list[Argument]) -> list[int]:
+    def hpttl(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
         return self._run(_hashes.hpttl(key, fields))
 
-    def hexpiretime(self, key: Argument, fields: list[Argument]) -> list[int]:
+    def hexpiretime(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
         return self._run(_hashes.hexpiretime(key, fields))
 
-    def hpexpiretime(self, key: Argument, fields: list[Argument]) -> list[int]:
+    def hpexpiretime(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
         """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         return self._run(_hashes.hpexpiretime(key, fields))
 
-    def sadd(self, key: Argument, members: list[Argument]) -> int:
+    def sadd(self, key: Argument, members: Iterable[Argument]) -> int:
         """Add members (`SADD`); how many of them are new."""
         return self._run(_sets.sadd(key, members))
 
-    def srem(self, key: Argument, members: list[Argument]) -> int:
+    def srem(self, key: Argument, members: Iterable[Argument]) -> int:
         """Remove members (`SREM`); how many there were."""
         return self._run(_sets.srem(key, members))
 
@@ -540,7 +548,7 @@ class SyncCommands:
         """1 or 0 as `sismember`, -1 where there is no such set (`SISMEMBER … XX`; servers that know the option)."""
         return self._run(_sets.sismember_if_exists(key, member))
 
-    def smismember(self, key: Argument, members: list[Argument]) -> list[bool]:
+    def smismember(self, key: Argument, members: Iterable[Argument]) -> list[bool]:
         """Whether the set has each of the members (`SMISMEMBER`)."""
         return self._run(_sets.smismember(key, members))
 
@@ -564,31 +572,31 @@ class SyncCommands:
         """Up to `count` different members; with a negative count that many, repeated perhaps (`SRANDMEMBER`)."""
         return self._run(_sets.srandmember_count(key, count))
 
-    def sdiff(self, keys: list[Argument]) -> builtins.set[bytes]:
+    def sdiff(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
         """The members of the first set that no other has (`SDIFF`)."""
         return self._run(_sets.sdiff(keys))
 
-    def sdiffstore(self, destination: Argument, keys: list[Argument]) -> int:
+    def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """As `sdiff`, into a set at `destination` (`SDIFFSTORE`); its size."""
         return self._run(_sets.sdiffstore(destination, keys))
 
-    def sinter(self, keys: list[Argument]) -> builtins.set[bytes]:
+    def sinter(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
         """The members that all sets have (`SINTER`)."""
         return self._run(_sets.sinter(keys))
 
-    def sinterstore(self, destination: Argument, keys: list[Argument]) -> int:
+    def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """As `sinter`, into a set at `destination` (`SINTERSTORE`); its size."""
         return self._run(_sets.sinterstore(destination, keys))
 
-    def sintercard(self, keys: list[Argument], limit: int | None = None) -> int:
+    def sintercard(self, keys: Iterable[Argument], limit: int | None = None) -> int:
         """How many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         return self._run(_sets.sintercard(keys, limit))
 
-    def sunion(self, keys: list[Argument]) -> builtins.set[bytes]:
+    def sunion(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
         """The members that any of the sets has (`SUNION`)."""
         return self._run(_sets.sunion(keys))
 
-    def sunionstore(self, destination: Argument, keys: list[Argument]) -> int:
+    def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """As `sunion`, into a set at `destination` (`SUNIONSTORE`); its size."""
         return self._run(_sets.sunionstore(destination, keys))
 
@@ -598,19 +606,19 @@ class SyncCommands:
         """One step over a set (`SSCAN`): `[next cursor, [member, …]]`; begin with `"0"`, the end is `b"0"`."""
         return self._run(_sets.sscan(key, cursor, match, count))
 
-    def lpush(self, key: Argument, elements: list[Argument]) -> int:
+    def lpush(self, key: Argument, elements: Iterable[Argument]) -> int:
         """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
         return self._run(_lists.lpush(key, elements))
 
-    def lpushx(self, key: Argument, elements: list[Argument]) -> int:
+    def lpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
         """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
         return self._run(_lists.lpushx(key, elements))
 
-    def rpush(self, key: Argument, elements: list[Argument]) -> int:
+    def rpush(self, key: Argument, elements: Iterable[Argument]) -> int:
         """Append at the right end (`RPUSH`); the length afterwards."""
         return self._run(_lists.rpush(key, elements))
 
-    def rpushx(self, key: Argument, elements: list[Argument]) -> int:
+    def rpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
         """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
         return self._run(_lists.rpushx(key, elements))
 
@@ -676,16 +684,16 @@ class SyncCommands:
         return self._run(_lists.lmove(source, destination, where_from, where_to))
 
     def lmpop(
-        self, keys: list[Argument], direction: ListDirection, count: int | None = None
+        self, keys: Iterable[Argument], direction: ListDirection, count: int | None = None
     ) -> dict[bytes, list[bytes]] | None:
         """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
         return self._run(_lists.lmpop(keys, direction, count))
 
-    def blpop(self, keys: list[Argument], timeout: float) -> list[bytes] | None:
+    def blpop(self, keys: Iterable[Argument], timeout: float) -> list[bytes] | None:
         """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
         return self._run(_lists.blpop(keys, timeout))
 
-    def brpop(self, keys: list[Argument], timeout: float) -> list[bytes] | None:
+    def brpop(self, keys: Iterable[Argument], timeout: float) -> list[bytes] | None:
         """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
         return self._run(_lists.brpop(keys, timeout))
 
@@ -701,7 +709,7 @@ class SyncCommands:
         return self._run(_lists.blmove(source, destination, where_from, where_to, timeout))
 
     def blmpop(
-        self, keys: list[Argument], direction: ListDirection, timeout: float, count: int | None = None
+        self, keys: Iterable[Argument], direction: ListDirection, timeout: float, count: int | None = None
     ) -> dict[bytes, list[bytes]] | None:
         """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
         return self._run(_lists.blmpop(keys, direction, timeout, count))
@@ -709,7 +717,7 @@ class SyncCommands:
     def zadd(
         self,
         key: Argument,
-        members_scores: Mapping[Argument, float],
+        members_scores: AnyMapping[Argument, float],
         existing_options: ConditionalChange | None = None,
         update_condition: UpdateOptions | None = None,
         changed: bool = False,
@@ -732,7 +740,7 @@ class SyncCommands:
         """Add to a member's score (`ZINCRBY`); the score afterwards."""
         return self._run(_sorted_sets.zincrby(key, increment, member))
 
-    def zrem(self, key: Argument, members: list[Argument]) -> int:
+    def zrem(self, key: Argument, members: Iterable[Argument]) -> int:
         """Remove members (`ZREM`); how many there were."""
         return self._run(_sorted_sets.zrem(key, members))
 
@@ -772,7 +780,7 @@ class SyncCommands:
         """A member's score (`ZSCORE`); None where there is no such member."""
         return self._run(_sorted_sets.zscore(key, member))
 
-    def zmscore(self, key: Argument, members: list[Argument]) -> list[float | None]:
+    def zmscore(self, key: Argument, members: Iterable[Argument]) -> list[float | None]:
         """The scores of members (`ZMSCORE`); None for each that is not there."""
         return self._run(_sorted_sets.zmscore(key, members))
 
@@ -822,43 +830,45 @@ class SyncCommands:
         """The member of highest score, or `count` of them, which are removed (`ZPOPMAX`): `{member: score}`."""
         return self._run(_sorted_sets.zpopmax(key, count))
 
-    def bzpopmin(self, keys: list[Argument], timeout: float) -> list[bytes | float] | None:
+    def bzpopmin(self, keys: Iterable[Argument], timeout: float) -> list[bytes | float] | None:
         """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
         return self._run(_sorted_sets.bzpopmin(keys, timeout))
 
-    def bzpopmax(self, keys: list[Argument], timeout: float) -> list[bytes | float] | None:
+    def bzpopmax(self, keys: Iterable[Argument], timeout: float) -> list[bytes | float] | None:
         """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
         return self._run(_sorted_sets.bzpopmax(keys, timeout))
 
-    def zmpop(self, keys: list[Argument], filter: ScoreFilter, count: int | None = None) -> list[Any] | None:
+    def zmpop(
+        self, keys: Iterable[Argument], filter: ScoreFilter, count: int | None = None
+    ) -> list[Any] | None:
         """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
         return self._run(_sorted_sets.zmpop(keys, filter, count))
 
     def bzmpop(
-        self, keys: list[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
+        self, keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
     ) -> list[Any] | None:
         """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
         return self._run(_sorted_sets.bzmpop(keys, modifier, timeout, count))
 
-    def zdiff(self, keys: list[Argument]) -> list[bytes]:
+    def zdiff(self, keys: Iterable[Argument]) -> list[bytes]:
         """The members of the first sorted set that no other has (`ZDIFF`)."""
         return self._run(_sorted_sets.zdiff(keys))
 
-    def zdiff_withscores(self, keys: list[Argument]) -> dict[bytes, float]:
+    def zdiff_withscores(self, keys: Iterable[Argument]) -> dict[bytes, float]:
         """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
         return self._run(_sorted_sets.zdiff_withscores(keys))
 
-    def zdiffstore(self, destination: Argument, keys: list[Argument]) -> int:
+    def zdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
         return self._run(_sorted_sets.zdiffstore(destination, keys))
 
-    def zinter(self, keys: list[Argument]) -> list[bytes]:
+    def zinter(self, keys: Iterable[Argument]) -> list[bytes]:
         """The members that all sorted sets have (`ZINTER`)."""
         return self._run(_sorted_sets.zinter(keys))
 
     def zinter_withscores(
         self,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> dict[bytes, float]:
         """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
@@ -867,23 +877,23 @@ class SyncCommands:
     def zinterstore(
         self,
         destination: Argument,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> int:
         """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
         return self._run(_sorted_sets.zinterstore(destination, keys, aggregation_type))
 
-    def zintercard(self, keys: list[Argument], limit: int | None = None) -> int:
+    def zintercard(self, keys: Iterable[Argument], limit: int | None = None) -> int:
         """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
         return self._run(_sorted_sets.zintercard(keys, limit))
 
-    def zunion(self, keys: list[Argument]) -> list[bytes]:
+    def zunion(self, keys: Iterable[Argument]) -> list[bytes]:
         """The members that any of the sorted sets has (`ZUNION`)."""
         return self._run(_sorted_sets.zunion(keys))
 
     def zunion_withscores(
         self,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> dict[bytes, float]:
         """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
@@ -892,7 +902,7 @@ class SyncCommands:
     def zunionstore(
         self,
         destination: Argument,
-        keys: list[Argument] | list[tuple[Argument, float]],
+        keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> int:
         """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
@@ -924,7 +934,7 @@ class SyncCommands:
     def geoadd(
         self,
         key: Argument,
-        members_geospatialdata: Mapping[Argument, GeospatialData],
+        members_geospatialdata: AnyMapping[Argument, GeospatialData],
         existing_options: ConditionalChange | None = None,
         changed: bool = False,
     ) -> int:
@@ -937,11 +947,11 @@ class SyncCommands:
         """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
         return self._run(_geo.geodist(key, member1, member2, unit))
 
-    def geohash(self, key: Argument, members: list[Argument]) -> list[bytes | None]:
+    def geohash(self, key: Argument, members: Iterable[Argument]) -> list[bytes | None]:
         """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
         return self._run(_geo.geohash(key, members))
 
-    def geopos(self, key: Argument, members: list[Argument]) -> list[list[float] | None]:
+    def geopos(self, key: Argument, members: Iterable[Argument]) -> list[list[float] | None]:
         """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
         return self._run(_geo.geopos(key, members))
 
@@ -974,12 +984,15 @@ class SyncCommands:
         return self._run(_geo.geosearchstore(destination, source, search_from, search_by, count, store_dist))
 
     def xadd(
-        self, key: Argument, values: list[tuple[Argument, Argument]], options: StreamAddOptions | None = None
+        self,
+        key: Argument,
+        values: Iterable[tuple[Argument, Argument]],
+        options: StreamAddOptions | None = None,
     ) -> bytes | None:
         """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
         return self._run(_streams.xadd(key, values, options))
 
-    def xdel(self, key: Argument, ids: list[Argument]) -> int:
+    def xdel(self, key: Argument, ids: Iterable[Argument]) -> int:
         """Delete entries (`XDEL`); how many there were."""
         return self._run(_streams.xdel(key, ids))
 
@@ -1004,7 +1017,7 @@ class SyncCommands:
         return self._run(_streams.xrevrange(key, end, start, count))
 
     def xread(
-        self, keys_and_ids: Mapping[Argument, Argument], options: StreamReadOptions | None = None
+        self, keys_and_ids: AnyMapping[Argument, Argument], options: StreamReadOptions | None = None
     ) -> dict[bytes, dict[bytes, list[list[bytes]]]] | None:
         """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
         return self._run(_streams.xread(keys_and_ids, options))
@@ -1047,7 +1060,7 @@ class SyncCommands:
 
     def xreadgroup(
         self,
-        keys_and_ids: Mapping[Argument, Argument],
+        keys_and_ids: AnyMapping[Argument, Argument],
         group_name: Argument,
         consumer_name: Argument,
         options: StreamReadGroupOptions | None = None,
@@ -1055,7 +1068,7 @@ class SyncCommands:
         """Read as a consumer of a group (`XREADGROUP`): with the ID `">"` what nobody has got, else what is pending."""
         return self._run(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
-    def xack(self, key: Argument, group_name: Argument, ids: list[Argument]) -> int:
+    def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument]) -> int:
         """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
         return self._run(_stream_groups.xack(key, group_name, ids))
 
@@ -1081,7 +1094,7 @@ class SyncCommands:
         group: Argument,
         consumer: Argument,
         min_idle_time_ms: int,
-        ids: list[Argument],
+        ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
     ) -> dict[bytes, list[list[bytes]]]:
         """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
@@ -1093,7 +1106,7 @@ class SyncCommands:
         group: Argument,
         consumer: Argument,
         min_idle_time_ms: int,
-        ids: list[Argument],
+        ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
     ) -> list[bytes]:
         """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
@@ -1143,7 +1156,7 @@ class SyncCommands:
         """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
         return self._run(_publish.pubsub_numpat())
 
-    def pubsub_numsub(self, channels: list[Argument] | None = None) -> dict[bytes, int]:
+    def pubsub_numsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
         """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
         return self._run(_publish.pubsub_numsub(channels))
 
@@ -1152,13 +1165,19 @@ class SyncCommands:
         return self._run(_scripting.script_show(sha1))
 
     def fcall(
-        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+        self,
+        function: Argument,
+        keys: Iterable[Argument] | None = None,
+        arguments: Iterable[Argument] | None = None,
     ) -> Any:
         """Call a function of a library on the server (`FCALL`)."""
         return self._run(_scripting.fcall(function, keys, arguments))
 
     def fcall_ro(
-        self, function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+        self,
+        function: Argument,
+        keys: Iterable[Argument] | None = None,
+        arguments: Iterable[Argument] | None = None,
     ) -> Any:
         """Call a function that only reads (`FCALL_RO`)."""
         return self._run(_scripting.fcall_ro(function, keys, arguments))
@@ -1191,7 +1210,7 @@ class SyncStandaloneCommands(SyncCommands):
         """The message, back from the server (`ECHO`)."""
         return self._run(_server.echo(message))
 
-    def info(self, sections: list[InfoSection] | None = None) -> bytes:
+    def info(self, sections: Iterable[InfoSection] | None = None) -> bytes:
         """The server's information, as text of lines `name:value` (`INFO`)."""
         return self._run(_server.info(sections))
 
@@ -1235,11 +1254,11 @@ class SyncStandaloneCommands(SyncCommands):
         """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
         return self._run(_server.bgrewriteaof())
 
-    def config_get(self, parameters: list[Argument]) -> dict[bytes, bytes]:
+    def config_get(self, parameters: Iterable[Argument]) -> dict[bytes, bytes]:
         """The server's settings of these names or patterns (`CONFIG GET`)."""
         return self._run(_server.config_get(parameters))
 
-    def config_set(self, parameters_map: Mapping[Argument, Argument]) -> Literal["OK"]:
+    def config_set(self, parameters_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
         return self._run(_server.config_set(parameters_map))
 
@@ -1271,7 +1290,7 @@ class SyncStandaloneCommands(SyncCommands):
         """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
         return self._run(_server.wait(numreplicas, timeout))
 
-    def lolwut(self, version: int | None = None, parameters: list[int] | None = None) -> bytes:
+    def lolwut(self, version: int | None = None, parameters: Iterable[int] | None = None) -> bytes:
         """The server's version and a piece of art (`LOLWUT`)."""
         return self._run(_server.lolwut(version, parameters))
 
@@ -1307,7 +1326,7 @@ class SyncStandaloneCommands(SyncCommands):
         """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
         return self._run(_publish.publish(message, channel))
 
-    def script_exists(self, sha1s: list[Argument]) -> list[bool]:
+    def script_exists(self, sha1s: Iterable[Argument]) -> list[bool]:
         """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return self._run(_scripting.script_exists(sha1s))
 
@@ -1365,7 +1384,7 @@ class SyncStandaloneCommands(SyncCommands):
         self,
         host: str,
         port: int,
-        keys: Argument | list[Argument],
+        keys: Argument | Iterable[Argument],
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,

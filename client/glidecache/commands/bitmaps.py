@@ -15,6 +15,8 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from glidecache.encoding import Argument
 
 
@@ -38,18 +40,18 @@ def bitpos(key: Argument, bit: int, options: OffsetOptions | None = None) -> Pla
     return Plan([*encode_command(b"BITPOS", key, bit), *_part(options)])
 
 
-def bitop(operation: BitwiseOperation, destination: Argument, keys: list[Argument]) -> Plan[int]:
+def bitop(operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]) -> Plan[int]:
     """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
     name = keyword(operation, BitwiseOperation, "operation")
     return Plan([b"BITOP", name, encode(destination, "destination"), *encode_each(keys, "keys")])
 
 
-def bitfield(key: Argument, subcommands: list[BitFieldSubCommands]) -> Plan[list[int | None]]:
+def bitfield(key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> Plan[list[int | None]]:
     """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
     return Plan([*encode_command(b"BITFIELD", key), *bitfield_steps(subcommands, BitFieldSubCommands)])
 
 
-def bitfield_read_only(key: Argument, subcommands: list[BitFieldGet]) -> Plan[list[int]]:
+def bitfield_read_only(key: Argument, subcommands: Iterable[BitFieldGet]) -> Plan[list[int]]:
     """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
     return Plan([*encode_command(b"BITFIELD_RO", key), *bitfield_steps(subcommands, BitFieldGet)])
 

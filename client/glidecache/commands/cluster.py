@@ -5,11 +5,12 @@ from __future__ import annotations
 from glidecache.commands import keys, scripting
 from glidecache.commands import publish as standalone_publish
 from glidecache.decoding import to_map, to_optional_status
-from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.encoding import encode, encode_command, encode_optional
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Literal
 
     from glidecache.commands.options.server import MigrateOptions
@@ -62,9 +63,9 @@ def pubsub_shardchannels(pattern: Argument | None = None) -> Plan[list[bytes]]:
     return Plan(asking if pattern is None else [*asking, encode(pattern, "pattern")])
 
 
-def pubsub_shardnumsub(channels: list[Argument] | None = None) -> Plan[dict[bytes, int]]:
+def pubsub_shardnumsub(channels: Iterable[Argument] | None = None) -> Plan[dict[bytes, int]]:
     """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-    return Plan([b"PUBSUB", b"SHARDNUMSUB", *encode_each(channels or (), "channels")], to_map)
+    return Plan([b"PUBSUB", b"SHARDNUMSUB", *encode_optional(channels, "channels")], to_map)
 
 
 def migrate(
@@ -79,11 +80,11 @@ def migrate(
     return Plan(keys.migration(host, port, key, destination_db, timeout, options), to_optional_status)
 
 
-def fcall_route(function: Argument, arguments: list[Argument] | None = None) -> Plan[Any]:
+def fcall_route(function: Argument, arguments: Iterable[Argument] | None = None) -> Plan[Any]:
     """Call a function without keys, on the nodes of a route (`FCALL`)."""
     return scripting.fcall(function, None, arguments)
 
 
-def fcall_ro_route(function: Argument, arguments: list[Argument] | None = None) -> Plan[Any]:
+def fcall_ro_route(function: Argument, arguments: Iterable[Argument] | None = None) -> Plan[Any]:
     """Call a function that only reads, without keys, on the nodes of a route (`FCALL_RO`)."""
     return scripting.fcall_ro(function, None, arguments)

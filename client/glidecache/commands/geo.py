@@ -18,15 +18,15 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any
 
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
 
 
 def geoadd(
     key: Argument,
-    members_geospatialdata: Mapping[Argument, GeospatialData],
+    members_geospatialdata: AnyMapping[Argument, GeospatialData],
     existing_options: ConditionalChange | None = None,
     changed: bool = False,
 ) -> Plan[int]:
@@ -54,12 +54,12 @@ def geodist(
     return Plan([*args, *optional_keyword(unit, GeoUnit, "unit")], to_optional_float)
 
 
-def geohash(key: Argument, members: list[Argument]) -> Plan[list[bytes | None]]:
+def geohash(key: Argument, members: Iterable[Argument]) -> Plan[list[bytes | None]]:
     """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
     return Plan([b"GEOHASH", encode(key, "key"), *encode_each(members, "members")])
 
 
-def geopos(key: Argument, members: list[Argument]) -> Plan[list[list[float] | None]]:
+def geopos(key: Argument, members: Iterable[Argument]) -> Plan[list[list[float] | None]]:
     """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
     return Plan([b"GEOPOS", encode(key, "key"), *encode_each(members, "members")], to_positions)
 

@@ -12,13 +12,13 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any
 
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
 
 
-def hset(key: Argument, field_value_map: Mapping[Argument, Argument]) -> Plan[int]:
+def hset(key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> Plan[int]:
     """Set fields (`HSET`); how many of them are new."""
     return Plan([b"HSET", encode(key, "key"), *encode_pairs(field_value_map, "field_value_map")])
 
@@ -33,12 +33,12 @@ def hget(key: Argument, field: Argument) -> Plan[bytes | None]:
     return Plan(encode_command(b"HGET", key, field))
 
 
-def hmget(key: Argument, fields: list[Argument]) -> Plan[list[bytes | None]]:
+def hmget(key: Argument, fields: Iterable[Argument]) -> Plan[list[bytes | None]]:
     """The values of fields (`HMGET`); None for each that is not there."""
     return Plan([b"HMGET", encode(key, "key"), *encode_each(fields, "fields")])
 
 
-def hdel(key: Argument, fields: list[Argument]) -> Plan[int]:
+def hdel(key: Argument, fields: Iterable[Argument]) -> Plan[int]:
     """Delete fields (`HDEL`); how many there were."""
     return Plan([b"HDEL", encode(key, "key"), *encode_each(fields, "fields")])
 
@@ -107,13 +107,13 @@ def hscan(
     return Plan(args)
 
 
-def hgetdel(key: Argument, fields: list[Argument]) -> Plan[list[bytes | None]]:
+def hgetdel(key: Argument, fields: Iterable[Argument]) -> Plan[list[bytes | None]]:
     """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
     return Plan([b"HGETDEL", encode(key, "key"), *_fields(fields)])
 
 
 def hgetex(
-    key: Argument, fields: list[Argument], expiry: ExpiryGetEx | None = None
+    key: Argument, fields: Iterable[Argument], expiry: ExpiryGetEx | None = None
 ) -> Plan[list[bytes | None] | None]:
     """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
     args = encode_command(b"HGETEX", key)
@@ -125,7 +125,7 @@ def hgetex(
 
 def hsetex(
     key: Argument,
-    field_value_map: Mapping[Argument, Argument],
+    field_value_map: AnyMapping[Argument, Argument],
     field_conditional_change: HashFieldConditionalChange | None = None,
     expiry: ExpirySet | None = None,
     key_conditional_change: ConditionalChange | None = None,
@@ -142,7 +142,7 @@ def hsetex(
 
 
 def hexpire(
-    key: Argument, seconds: int, fields: list[Argument], option: ExpireOptions | None = None
+    key: Argument, seconds: int, fields: Iterable[Argument], option: ExpireOptions | None = None
 ) -> Plan[list[int]]:
     """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9).
 
@@ -152,58 +152,58 @@ def hexpire(
 
 
 def hexpireat(
-    key: Argument, unix_timestamp: int, fields: list[Argument], option: ExpireOptions | None = None
+    key: Argument, unix_timestamp: int, fields: Iterable[Argument], option: ExpireOptions | None = None
 ) -> Plan[list[int]]:
     """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
     return _expiring(b"HEXPIREAT", key, unix_timestamp, fields, option)
 
 
 def hpexpire(
-    key: Argument, milliseconds: int, fields: list[Argument], option: ExpireOptions | None = None
+    key: Argument, milliseconds: int, fields: Iterable[Argument], option: ExpireOptions | None = None
 ) -> Plan[list[int]]:
     """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
     return _expiring(b"HPEXPIRE", key, milliseconds, fields, option)
 
 
 def hpexpireat(
-    key: Argument, unix_timestamp_ms: int, fields: list[Argument], option: ExpireOptions | None = None
+    key: Argument, unix_timestamp_ms: int, fields: Iterable[Argument], option: ExpireOptions | None = None
 ) -> Plan[list[int]]:
     """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
     return _expiring(b"HPEXPIREAT", key, unix_timestamp_ms, fields, option)
 
 
-def hpersist(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+def hpersist(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
     """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
     return Plan([b"HPERSIST", encode(key, "key"), *_fields(fields)])
 
 
-def httl(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+def httl(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
     """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
     return Plan([b"HTTL", encode(key, "key"), *_fields(fields)])
 
 
-def hpttl(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+def hpttl(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
     """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
     return Plan([b"HPTTL", encode(key, "key"), *_fields(fields)])
 
 
-def hexpiretime(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+def hexpiretime(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
     """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
     return Plan([b"HEXPIRETIME", encode(key, "key"), *_fields(fields)])
 
 
-def hpexpiretime(key: Argument, fields: list[Argument]) -> Plan[list[int]]:
+def hpexpiretime(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
     """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
     return Plan([b"HPEXPIRETIME", encode(key, "key"), *_fields(fields)])
 
 
-def _fields(fields: list[Argument]) -> list[bytes]:
+def _fields(fields: Iterable[Argument]) -> list[bytes]:
     encoded = encode_each(fields, "fields")
     return [b"FIELDS", b"%d" % len(encoded), *encoded]
 
 
 def _expiring(
-    name: bytes, key: Argument, when: int, fields: list[Argument], option: ExpireOptions | None
+    name: bytes, key: Argument, when: int, fields: Iterable[Argument], option: ExpireOptions | None
 ) -> Plan[list[int]]:
     return Plan(
         [

@@ -8,22 +8,23 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Literal
 
     from glidecache.encoding import Argument
 
 
-def pfadd(key: Argument, elements: list[Argument]) -> Plan[bool]:
+def pfadd(key: Argument, elements: Iterable[Argument]) -> Plan[bool]:
     """Count elements (`PFADD`); whether the estimate has changed."""
     return Plan([b"PFADD", encode(key, "key"), *encode_each(elements, "elements")], to_bool)
 
 
-def pfcount(keys: list[Argument]) -> Plan[int]:
+def pfcount(keys: Iterable[Argument]) -> Plan[int]:
     """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
     return Plan([b"PFCOUNT", *encode_each(keys, "keys")])
 
 
-def pfmerge(destination: Argument, source_keys: list[Argument]) -> Plan[Literal["OK"]]:
+def pfmerge(destination: Argument, source_keys: Iterable[Argument]) -> Plan[Literal["OK"]]:
     """Count in `destination` what was counted in the others (`PFMERGE`)."""
     args = [b"PFMERGE", encode(destination, "destination"), *encode_each(source_keys, "source_keys")]
     return Plan(args, to_status)

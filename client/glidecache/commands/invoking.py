@@ -9,19 +9,20 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from glidecache.encoding import Argument
     from glidecache.errors import RequestError
 
 
-def by_hash(script: Script, keys: list[Argument] | None, args: list[Argument] | None) -> Plan[Any]:
+def by_hash(script: Script, keys: Iterable[Argument] | None, args: Iterable[Argument] | None) -> Plan[Any]:
     """Run a script that the server knows (`EVALSHA`)."""
     need(script, Script, "script")
     return Plan([b"EVALSHA", script.get_hash().encode(), *operands(keys, args)])
 
 
-def by_code(script: Script, keys: list[Argument] | None, args: list[Argument] | None) -> Plan[Any]:
+def by_code(script: Script, keys: Iterable[Argument] | None, args: Iterable[Argument] | None) -> Plan[Any]:
     """Run a script, and have the server that has the keys know it from then on (`EVAL`)."""
     return Plan([b"EVAL", script.code, *operands(keys, args)])
 

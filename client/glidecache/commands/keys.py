@@ -7,32 +7,33 @@ from glidecache.commands.options.expiry import ExpireOptions
 from glidecache.commands.options.placement import Limit, OrderBy
 from glidecache.commands.options.server import MigrateOptions
 from glidecache.decoding import to_bool, to_status
-from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.encoding import encode, encode_command, encode_each, encode_optional
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Literal
 
     from glidecache.encoding import Argument
 
 
-def delete(keys: list[Argument]) -> Plan[int]:
+def delete(keys: Iterable[Argument]) -> Plan[int]:
     """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
     return Plan([b"DEL", *encode_each(keys, "keys")])
 
 
-def unlink(keys: list[Argument]) -> Plan[int]:
+def unlink(keys: Iterable[Argument]) -> Plan[int]:
     """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
     return Plan([b"UNLINK", *encode_each(keys, "keys")])
 
 
-def exists(keys: list[Argument]) -> Plan[int]:
+def exists(keys: Iterable[Argument]) -> Plan[int]:
     """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
     return Plan([b"EXISTS", *encode_each(keys, "keys")])
 
 
-def touch(keys: list[Argument]) -> Plan[int]:
+def touch(keys: Iterable[Argument]) -> Plan[int]:
     """Mark keys as used just now on the server (`TOUCH`); how many there are."""
     return Plan([b"TOUCH", *encode_each(keys, "keys")])
 
@@ -133,11 +134,8 @@ def restore(
 ) -> Plan[Literal["OK"]]:
     """Make a key from what `dump` returned (`RESTORE`), to live `ttl` milliseconds; 0: for ever.
 
-    With `absttl` the `ttl` is a Unix time in milliseconds. Raises `ValueError` for `idletime` with `frequency`.
+    With `absttl` the `ttl` is a Unix time in milliseconds. A server refuses `idletime` with `frequency`.
     """
-    if idletime is not None and frequency is not None:
-        message = "idletime and frequency exclude each other: a server evicts by one of the two"
-        raise ValueError(message)
     args = encode_command(b"RESTORE", key, ttl, value)
     if replace:
         args.append(b"REPLACE")
@@ -179,7 +177,7 @@ def sort(
     key: Argument,
     by_pattern: Argument | None = None,
     limit: Limit | None = None,
-    get_patterns: list[Argument] | None = None,
+    get_patterns: Iterable[Argument] | None = None,
     order: OrderBy | None = None,
     alpha: bool | None = None,
 ) -> Plan[list[bytes | None]]:
@@ -191,7 +189,7 @@ def sort_ro(
     key: Argument,
     by_pattern: Argument | None = None,
     limit: Limit | None = None,
-    get_patterns: list[Argument] | None = None,
+    get_patterns: Iterable[Argument] | None = None,
     order: OrderBy | None = None,
     alpha: bool | None = None,
 ) -> Plan[list[bytes | None]]:
@@ -204,7 +202,7 @@ def sort_store(
     destination: Argument,
     by_pattern: Argument | None = None,
     limit: Limit | None = None,
-    get_patterns: list[Argument] | None = None,
+    get_patterns: Iterable[Argument] | None = None,
     order: OrderBy | None = None,
     alpha: bool | None = None,
 ) -> Plan[int]:
@@ -245,7 +243,7 @@ def _sorting(
     key: Argument,
     by_pattern: Argument | None,
     limit: Limit | None,
-    get_patterns: list[Argument] | None,
+    get_patterns: Iterable[Argument] | None,
     order: OrderBy | None,
     alpha: bool | None,
 ) -> list[bytes]:
@@ -255,7 +253,7 @@ def _sorting(
     if limit is not None:
         need(limit, Limit, "limit")
         args += limit.to_args()
-    for pattern in encode_each(get_patterns or (), "get_patterns"):
+    for pattern in encode_optional(get_patterns, "get_patterns"):
         args += [b"GET", pattern]
     args += optional_keyword(order, OrderBy, "order")
     if alpha:

@@ -10,27 +10,28 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Literal
 
     from glidecache.encoding import Argument
 
 
-def lpush(key: Argument, elements: list[Argument]) -> Plan[int]:
+def lpush(key: Argument, elements: Iterable[Argument]) -> Plan[int]:
     """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
     return Plan([b"LPUSH", encode(key, "key"), *encode_each(elements, "elements")])
 
 
-def lpushx(key: Argument, elements: list[Argument]) -> Plan[int]:
+def lpushx(key: Argument, elements: Iterable[Argument]) -> Plan[int]:
     """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
     return Plan([b"LPUSHX", encode(key, "key"), *encode_each(elements, "elements")])
 
 
-def rpush(key: Argument, elements: list[Argument]) -> Plan[int]:
+def rpush(key: Argument, elements: Iterable[Argument]) -> Plan[int]:
     """Append at the right end (`RPUSH`); the length afterwards."""
     return Plan([b"RPUSH", encode(key, "key"), *encode_each(elements, "elements")])
 
 
-def rpushx(key: Argument, elements: list[Argument]) -> Plan[int]:
+def rpushx(key: Argument, elements: Iterable[Argument]) -> Plan[int]:
     """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
     return Plan([b"RPUSHX", encode(key, "key"), *encode_each(elements, "elements")])
 
@@ -120,13 +121,13 @@ def lmove(
 
 
 def lmpop(
-    keys: list[Argument], direction: ListDirection, count: int | None = None
+    keys: Iterable[Argument], direction: ListDirection, count: int | None = None
 ) -> Plan[dict[bytes, list[bytes]] | None]:
     """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
     return Plan([b"LMPOP", *_popping(keys, direction, count)], to_optional_popped)
 
 
-def blpop(keys: list[Argument], timeout: float) -> Plan[list[bytes] | None]:
+def blpop(keys: Iterable[Argument], timeout: float) -> Plan[list[bytes] | None]:
     """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`).
 
     `[key, element]`, None when the time is over; 0 waits for ever.
@@ -134,7 +135,7 @@ def blpop(keys: list[Argument], timeout: float) -> Plan[list[bytes] | None]:
     return Plan([b"BLPOP", *encode_each(keys, "keys"), encode(timeout, "timeout")])
 
 
-def brpop(keys: list[Argument], timeout: float) -> Plan[list[bytes] | None]:
+def brpop(keys: Iterable[Argument], timeout: float) -> Plan[list[bytes] | None]:
     """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`).
 
     As `blpop`.
@@ -155,7 +156,7 @@ def blmove(
 
 
 def blmpop(
-    keys: list[Argument], direction: ListDirection, timeout: float, count: int | None = None
+    keys: Iterable[Argument], direction: ListDirection, timeout: float, count: int | None = None
 ) -> Plan[dict[bytes, list[bytes]] | None]:
     """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
     args = [*encode_command(b"BLMPOP", timeout), *_popping(keys, direction, count)]
@@ -166,7 +167,7 @@ def _ends(where_from: ListDirection, where_to: ListDirection) -> list[bytes]:
     return [keyword(where_from, ListDirection, "where_from"), keyword(where_to, ListDirection, "where_to")]
 
 
-def _popping(keys: list[Argument], direction: ListDirection, count: int | None) -> list[bytes]:
+def _popping(keys: Iterable[Argument], direction: ListDirection, count: int | None) -> list[bytes]:
     encoded = encode_each(keys, "keys")
     args = [b"%d" % len(encoded), *encoded, keyword(direction, ListDirection, "direction")]
     return args if count is None else [*args, *encode_command(b"COUNT", count)]

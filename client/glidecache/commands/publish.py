@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from glidecache.decoding import to_map
-from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.encoding import encode, encode_command, encode_optional
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from glidecache.encoding import Argument
 
 
@@ -27,6 +29,6 @@ def pubsub_numpat() -> Plan[int]:
     return Plan([b"PUBSUB", b"NUMPAT"])
 
 
-def pubsub_numsub(channels: list[Argument] | None = None) -> Plan[dict[bytes, int]]:
+def pubsub_numsub(channels: Iterable[Argument] | None = None) -> Plan[dict[bytes, int]]:
     """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
-    return Plan([b"PUBSUB", b"NUMSUB", *encode_each(channels or (), "channels")], to_map)
+    return Plan([b"PUBSUB", b"NUMSUB", *encode_optional(channels, "channels")], to_map)

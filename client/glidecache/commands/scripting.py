@@ -6,17 +6,18 @@ from glidecache.commands.options.checks import optional_keyword
 from glidecache.commands.options.script import FunctionRestorePolicy
 from glidecache.commands.options.server import FlushMode
 from glidecache.decoding import to_bools, to_function_stats, to_libraries, to_status
-from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.encoding import encode, encode_command, encode_each, encode_optional
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Literal
 
     from glidecache.encoding import Argument
 
 
-def script_exists(sha1s: list[Argument]) -> Plan[list[bool]]:
+def script_exists(sha1s: Iterable[Argument]) -> Plan[list[bool]]:
     """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
     return Plan([b"SCRIPT", b"EXISTS", *encode_each(sha1s, "sha1s")], to_bools)
 
@@ -37,14 +38,14 @@ def script_kill() -> Plan[Literal["OK"]]:
 
 
 def fcall(
-    function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+    function: Argument, keys: Iterable[Argument] | None = None, arguments: Iterable[Argument] | None = None
 ) -> Plan[Any]:
     """Call a function of a library on the server (`FCALL`)."""
     return Plan([*encode_command(b"FCALL", function), *operands(keys, arguments)])
 
 
 def fcall_ro(
-    function: Argument, keys: list[Argument] | None = None, arguments: list[Argument] | None = None
+    function: Argument, keys: Iterable[Argument] | None = None, arguments: Iterable[Argument] | None = None
 ) -> Plan[Any]:
     """Call a function that only reads (`FCALL_RO`)."""
     return Plan([*encode_command(b"FCALL_RO", function), *operands(keys, arguments)])
@@ -99,7 +100,7 @@ def function_restore(payload: Argument, policy: FunctionRestorePolicy | None = N
     return Plan([b"FUNCTION", b"RESTORE", encode(payload, "payload"), *options], to_status)
 
 
-def operands(keys: list[Argument] | None, arguments: list[Argument] | None) -> list[bytes]:
+def operands(keys: Iterable[Argument] | None, arguments: Iterable[Argument] | None) -> list[bytes]:
     """The number of keys, the keys, and the other arguments, as scripts and functions take them."""
-    encoded = encode_each(keys or (), "keys")
-    return [b"%d" % len(encoded), *encoded, *encode_each(arguments or (), "arguments")]
+    encoded = encode_optional(keys, "keys")
+    return [b"%d" % len(encoded), *encoded, *encode_optional(arguments, "arguments")]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from glidecache.commands.options.checks import keyword, optional_keyword
 from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection
 from glidecache.decoding import to_map, to_status
-from glidecache.encoding import encode_command, encode_each, encode_pairs
+from glidecache.encoding import each_of, encode_command, encode_each, encode_optional, encode_pairs
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
 
 
 def ping(message: Argument | None = None) -> Plan[bytes]:
@@ -26,9 +26,10 @@ def echo(message: Argument) -> Plan[bytes]:
     return Plan(encode_command(b"ECHO", message))
 
 
-def info(sections: list[InfoSection] | None = None) -> Plan[bytes]:
+def info(sections: Iterable[InfoSection] | None = None) -> Plan[bytes]:
     """The server's information, as text of lines `name:value` (`INFO`)."""
-    return Plan([b"INFO", *(keyword(section, InfoSection, "a section") for section in sections or ())])
+    wanted = () if sections is None else each_of(sections, "sections")
+    return Plan([b"INFO", *(keyword(section, InfoSection, "a section") for section in wanted)])
 
 
 def dbsize() -> Plan[int]:
@@ -81,12 +82,12 @@ def bgrewriteaof() -> Plan[bytes]:
     return Plan([b"BGREWRITEAOF"])
 
 
-def config_get(parameters: list[Argument]) -> Plan[dict[bytes, bytes]]:
+def config_get(parameters: Iterable[Argument]) -> Plan[dict[bytes, bytes]]:
     """The server's settings of these names or patterns (`CONFIG GET`)."""
     return Plan([b"CONFIG", b"GET", *encode_each(parameters, "parameters")], to_map)
 
 
-def config_set(parameters_map: Mapping[Argument, Argument]) -> Plan[Literal["OK"]]:
+def config_set(parameters_map: AnyMapping[Argument, Argument]) -> Plan[Literal["OK"]]:
     """Change settings of the server (`CONFIG SET`)."""
     return Plan([b"CONFIG", b"SET", *encode_pairs(parameters_map, "parameters_map")], to_status)
 
@@ -131,9 +132,9 @@ def wait(numreplicas: int, timeout: int) -> Plan[int]:
     return Plan(encode_command(b"WAIT", numreplicas, timeout))
 
 
-def lolwut(version: int | None = None, parameters: list[int] | None = None) -> Plan[bytes]:
+def lolwut(version: int | None = None, parameters: Iterable[int] | None = None) -> Plan[bytes]:
     """The server's version and a piece of art (`LOLWUT`)."""
     args = [b"LOLWUT"]
     if version is not None:
         args += encode_command(b"VERSION", version)
-    return Plan([*args, *encode_each(parameters or (), "parameters")])
+    return Plan([*args, *encode_optional(parameters, "parameters")])

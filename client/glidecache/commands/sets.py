@@ -9,17 +9,18 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from glidecache.encoding import Argument
 
 
-def sadd(key: Argument, members: list[Argument]) -> Plan[int]:
+def sadd(key: Argument, members: Iterable[Argument]) -> Plan[int]:
     """Add members (`SADD`); how many of them are new."""
     return Plan([b"SADD", encode(key, "key"), *encode_each(members, "members")])
 
 
-def srem(key: Argument, members: list[Argument]) -> Plan[int]:
+def srem(key: Argument, members: Iterable[Argument]) -> Plan[int]:
     """Remove members (`SREM`); how many there were."""
     return Plan([b"SREM", encode(key, "key"), *encode_each(members, "members")])
 
@@ -39,7 +40,7 @@ def sismember_if_exists(key: Argument, member: Argument) -> Plan[int]:
     return Plan(encode_command(b"SISMEMBER", key, member, b"XX"))
 
 
-def smismember(key: Argument, members: list[Argument]) -> Plan[list[bool]]:
+def smismember(key: Argument, members: Iterable[Argument]) -> Plan[list[bool]]:
     """Whether the set has each of the members (`SMISMEMBER`)."""
     return Plan([b"SMISMEMBER", encode(key, "key"), *encode_each(members, "members")], to_bools)
 
@@ -69,27 +70,27 @@ def srandmember_count(key: Argument, count: int) -> Plan[list[bytes]]:
     return Plan(encode_command(b"SRANDMEMBER", key, count))
 
 
-def sdiff(keys: list[Argument]) -> Plan[set[bytes]]:
+def sdiff(keys: Iterable[Argument]) -> Plan[set[bytes]]:
     """The members of the first set that no other has (`SDIFF`)."""
     return Plan([b"SDIFF", *encode_each(keys, "keys")], to_set)
 
 
-def sdiffstore(destination: Argument, keys: list[Argument]) -> Plan[int]:
+def sdiffstore(destination: Argument, keys: Iterable[Argument]) -> Plan[int]:
     """As `sdiff`, into a set at `destination` (`SDIFFSTORE`); its size."""
     return Plan([b"SDIFFSTORE", encode(destination, "destination"), *encode_each(keys, "keys")])
 
 
-def sinter(keys: list[Argument]) -> Plan[set[bytes]]:
+def sinter(keys: Iterable[Argument]) -> Plan[set[bytes]]:
     """The members that all sets have (`SINTER`)."""
     return Plan([b"SINTER", *encode_each(keys, "keys")], to_set)
 
 
-def sinterstore(destination: Argument, keys: list[Argument]) -> Plan[int]:
+def sinterstore(destination: Argument, keys: Iterable[Argument]) -> Plan[int]:
     """As `sinter`, into a set at `destination` (`SINTERSTORE`); its size."""
     return Plan([b"SINTERSTORE", encode(destination, "destination"), *encode_each(keys, "keys")])
 
 
-def sintercard(keys: list[Argument], limit: int | None = None) -> Plan[int]:
+def sintercard(keys: Iterable[Argument], limit: int | None = None) -> Plan[int]:
     """How many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
     encoded = encode_each(keys, "keys")
     args = [b"SINTERCARD", b"%d" % len(encoded), *encoded]
@@ -98,12 +99,12 @@ def sintercard(keys: list[Argument], limit: int | None = None) -> Plan[int]:
     return Plan(args)
 
 
-def sunion(keys: list[Argument]) -> Plan[set[bytes]]:
+def sunion(keys: Iterable[Argument]) -> Plan[set[bytes]]:
     """The members that any of the sets has (`SUNION`)."""
     return Plan([b"SUNION", *encode_each(keys, "keys")], to_set)
 
 
-def sunionstore(destination: Argument, keys: list[Argument]) -> Plan[int]:
+def sunionstore(destination: Argument, keys: Iterable[Argument]) -> Plan[int]:
     """As `sunion`, into a set at `destination` (`SUNIONSTORE`); its size."""
     return Plan([b"SUNIONSTORE", encode(destination, "destination"), *encode_each(keys, "keys")])
 

@@ -24,21 +24,21 @@ from glidecache.decoding import (
     to_score_pairs,
     to_scores,
 )
-from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.encoding import each_of, encode, encode_command, encode_each
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any
 
     from glidecache.commands.options.sorted_sets import InfBound, LexBoundary, ScoreBoundary
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
 
 
 def zadd(
     key: Argument,
-    members_scores: Mapping[Argument, float],
+    members_scores: AnyMapping[Argument, float],
     existing_options: ConditionalChange | None = None,
     update_condition: UpdateOptions | None = None,
     changed: bool = False,
@@ -79,7 +79,7 @@ def zincrby(key: Argument, increment: float, member: Argument) -> Plan[float]:
     return Plan(encode_command(b"ZINCRBY", key, increment, member), to_float)
 
 
-def zrem(key: Argument, members: list[Argument]) -> Plan[int]:
+def zrem(key: Argument, members: Iterable[Argument]) -> Plan[int]:
     """Remove members (`ZREM`); how many there were."""
     return Plan([b"ZREM", encode(key, "key"), *encode_each(members, "members")])
 
@@ -125,7 +125,7 @@ def zscore(key: Argument, member: Argument) -> Plan[float | None]:
     return Plan(encode_command(b"ZSCORE", key, member), to_optional_float)
 
 
-def zmscore(key: Argument, members: list[Argument]) -> Plan[list[float | None]]:
+def zmscore(key: Argument, members: Iterable[Argument]) -> Plan[list[float | None]]:
     """The scores of members (`ZMSCORE`); None for each that is not there."""
     return Plan([b"ZMSCORE", encode(key, "key"), *encode_each(members, "members")], to_optional_floats)
 
@@ -186,7 +186,7 @@ def zpopmax(key: Argument, count: int | None = None) -> Plan[dict[bytes, float]]
     return Plan(_popping(b"ZPOPMAX", key, count), to_scores)
 
 
-def bzpopmin(keys: list[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
+def bzpopmin(keys: Iterable[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
     """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`).
 
     `[key, member, score]`, None when the time is over; 0 waits for ever.
@@ -195,7 +195,7 @@ def bzpopmin(keys: list[Argument], timeout: float) -> Plan[list[bytes | float] |
     return Plan(args, to_optional_popped_score)
 
 
-def bzpopmax(keys: list[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
+def bzpopmax(keys: Iterable[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
     """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`).
 
     As `bzpopmin`.
@@ -204,7 +204,7 @@ def bzpopmax(keys: list[Argument], timeout: float) -> Plan[list[bytes | float] |
     return Plan(args, to_optional_popped_score)
 
 
-def zmpop(keys: list[Argument], filter: ScoreFilter, count: int | None = None) -> Plan[list[Any] | None]:
+def zmpop(keys: Iterable[Argument], filter: ScoreFilter, count: int | None = None) -> Plan[list[Any] | None]:
     """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
     args = [b"ZMPOP", *_counted(keys), keyword(filter, ScoreFilter, "filter")]
     return Plan(
@@ -213,7 +213,7 @@ def zmpop(keys: list[Argument], filter: ScoreFilter, count: int | None = None) -
 
 
 def bzmpop(
-    keys: list[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
+    keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
 ) -> Plan[list[Any] | None]:
     """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
     args = [*encode_command(b"BZMPOP", timeout), *_counted(keys), keyword(modifier, ScoreFilter, "modifier")]
@@ -222,28 +222,28 @@ def bzmpop(
     )
 
 
-def zdiff(keys: list[Argument]) -> Plan[list[bytes]]:
+def zdiff(keys: Iterable[Argument]) -> Plan[list[bytes]]:
     """The members of the first sorted set that no other has (`ZDIFF`)."""
     return Plan([b"ZDIFF", *_counted(keys)])
 
 
-def zdiff_withscores(keys: list[Argument]) -> Plan[dict[bytes, float]]:
+def zdiff_withscores(keys: Iterable[Argument]) -> Plan[dict[bytes, float]]:
     """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
     return Plan([b"ZDIFF", *_counted(keys), b"WITHSCORES"], to_scores)
 
 
-def zdiffstore(destination: Argument, keys: list[Argument]) -> Plan[int]:
+def zdiffstore(destination: Argument, keys: Iterable[Argument]) -> Plan[int]:
     """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
     return Plan([b"ZDIFFSTORE", encode(destination, "destination"), *_counted(keys)])
 
 
-def zinter(keys: list[Argument]) -> Plan[list[bytes]]:
+def zinter(keys: Iterable[Argument]) -> Plan[list[bytes]]:
     """The members that all sorted sets have (`ZINTER`)."""
     return Plan([b"ZINTER", *_counted(keys)])
 
 
 def zinter_withscores(
-    keys: list[Argument] | list[tuple[Argument, float]], aggregation_type: AggregationType | None = None
+    keys: Iterable[Argument | tuple[Argument, float]], aggregation_type: AggregationType | None = None
 ) -> Plan[dict[bytes, float]]:
     """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
     return Plan([b"ZINTER", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
@@ -251,7 +251,7 @@ def zinter_withscores(
 
 def zinterstore(
     destination: Argument,
-    keys: list[Argument] | list[tuple[Argument, float]],
+    keys: Iterable[Argument | tuple[Argument, float]],
     aggregation_type: AggregationType | None = None,
 ) -> Plan[int]:
     """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
@@ -259,19 +259,19 @@ def zinterstore(
     return Plan([b"ZINTERSTORE", encode(destination, "destination"), *combined])
 
 
-def zintercard(keys: list[Argument], limit: int | None = None) -> Plan[int]:
+def zintercard(keys: Iterable[Argument], limit: int | None = None) -> Plan[int]:
     """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
     args = [b"ZINTERCARD", *_counted(keys)]
     return Plan(args if limit is None else [*args, *encode_command(b"LIMIT", limit)])
 
 
-def zunion(keys: list[Argument]) -> Plan[list[bytes]]:
+def zunion(keys: Iterable[Argument]) -> Plan[list[bytes]]:
     """The members that any of the sorted sets has (`ZUNION`)."""
     return Plan([b"ZUNION", *_counted(keys)])
 
 
 def zunion_withscores(
-    keys: list[Argument] | list[tuple[Argument, float]], aggregation_type: AggregationType | None = None
+    keys: Iterable[Argument | tuple[Argument, float]], aggregation_type: AggregationType | None = None
 ) -> Plan[dict[bytes, float]]:
     """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
     return Plan([b"ZUNION", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
@@ -279,7 +279,7 @@ def zunion_withscores(
 
 def zunionstore(
     destination: Argument,
-    keys: list[Argument] | list[tuple[Argument, float]],
+    keys: Iterable[Argument | tuple[Argument, float]],
     aggregation_type: AggregationType | None = None,
 ) -> Plan[int]:
     """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
@@ -348,17 +348,17 @@ def _popping(name: bytes, key: Argument, count: int | None) -> list[bytes]:
     return encode_command(name, key) if count is None else encode_command(name, key, count)
 
 
-def _counted(keys: list[Argument]) -> list[bytes]:
+def _counted(keys: Iterable[Argument]) -> list[bytes]:
     encoded = encode_each(keys, "keys")
     return [b"%d" % len(encoded), *encoded]
 
 
 def _combining(
-    keys: list[Argument] | list[tuple[Argument, float]], aggregation_type: AggregationType | None
+    keys: Iterable[Argument | tuple[Argument, float]], aggregation_type: AggregationType | None
 ) -> list[bytes]:
     names: list[Any] = []
     weights: list[Any] = []
-    for item in keys:
+    for item in each_of(keys, "keys"):
         if isinstance(item, tuple):
             names.append(item[0])
             weights.append(item[1])

@@ -11,6 +11,7 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Literal
 
     from glidecache.encoding import Argument
@@ -29,7 +30,7 @@ def scan(
 def migrate(
     host: str,
     port: int,
-    keys: Argument | list[Argument],
+    keys: Argument | Iterable[Argument],
     destination_db: int,
     timeout: int,
     options: MigrateOptions | None = None,
@@ -38,13 +39,14 @@ def migrate(
 
     `"OK"`, or `b"NOKEY"` where there is none of them. Raises `ValueError` for an empty list.
     """
-    if not isinstance(keys, list):
+    if isinstance(keys, (str, bytes, bytearray, memoryview, int, float)):
         return Plan(migration(host, port, keys, destination_db, timeout, options), to_optional_status)
-    if not keys:
+    several = encode_each(keys, "keys")
+    if not several:
         message = "keys must not be empty"
         raise ValueError(message)
     args = migration(host, port, b"", destination_db, timeout, options)
-    return Plan([*args, b"KEYS", *encode_each(keys, "keys")], to_optional_status)
+    return Plan([*args, b"KEYS", *several], to_optional_status)
 
 
 def function_stats() -> Plan[dict[bytes, dict[bytes, Any]]]:
@@ -52,7 +54,7 @@ def function_stats() -> Plan[dict[bytes, dict[bytes, Any]]]:
 
     The daemon asks the primary alone, and a client that names its upstream does not know the address.
     """
-    return Plan([b"FUNCTION", b"STATS"], lambda reply: {b"primary": to_function_stats(reply)})
+    return Plan([b"FUNCTION", b"STATS"], _of_primary)
 
 
 def failover(
@@ -92,3 +94,7 @@ def replicaof(host: Argument, port: int) -> Plan[Literal["OK"]]:
 def replicaof_no_one() -> Plan[Literal["OK"]]:
     """Make the server a primary again (`REPLICAOF NO ONE`)."""
     return Plan([b"REPLICAOF", b"NO", b"ONE"], to_status)
+
+
+def _of_primary(reply: Any) -> dict[bytes, dict[bytes, Any]]:
+    return {b"primary": to_function_stats(reply)}

@@ -17,10 +17,10 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any, Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
 
 
 def xgroup_create(
@@ -60,7 +60,7 @@ def xgroup_del_consumer(key: Argument, group_name: Argument, consumer_name: Argu
 
 
 def xreadgroup(
-    keys_and_ids: Mapping[Argument, Argument],
+    keys_and_ids: AnyMapping[Argument, Argument],
     group_name: Argument,
     consumer_name: Argument,
     options: StreamReadGroupOptions | None = None,
@@ -76,7 +76,7 @@ def xreadgroup(
     return Plan(args + streams(keys_and_ids), optional(to_streams))
 
 
-def xack(key: Argument, group_name: Argument, ids: list[Argument]) -> Plan[int]:
+def xack(key: Argument, group_name: Argument, ids: Iterable[Argument]) -> Plan[int]:
     """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
     return Plan([*encode_command(b"XACK", key, group_name), *encode_each(ids, "ids")])
 
@@ -111,7 +111,7 @@ def xclaim(
     group: Argument,
     consumer: Argument,
     min_idle_time_ms: int,
-    ids: list[Argument],
+    ids: Iterable[Argument],
     options: StreamClaimOptions | None = None,
 ) -> Plan[dict[bytes, list[list[bytes]]]]:
     """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
@@ -123,7 +123,7 @@ def xclaim_just_id(
     group: Argument,
     consumer: Argument,
     min_idle_time_ms: int,
-    ids: list[Argument],
+    ids: Iterable[Argument],
     options: StreamClaimOptions | None = None,
 ) -> Plan[list[bytes]]:
     """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
@@ -172,7 +172,7 @@ def _claim(
     group: Argument,
     consumer: Argument,
     min_idle_time_ms: int,
-    ids: list[Argument],
+    ids: Iterable[Argument],
     options: StreamClaimOptions | None,
 ) -> list[bytes]:
     args = encode_command(b"XCLAIM", key, group, consumer, min_idle_time_ms)

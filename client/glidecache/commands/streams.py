@@ -10,19 +10,19 @@ from glidecache.commands.options.streams import (
     StreamTrimOptions,
 )
 from glidecache.decoding import optional, to_entries, to_map, to_streams, to_whole_stream
-from glidecache.encoding import encode, encode_command, encode_each
+from glidecache.encoding import each_of, encode, encode_command, encode_each
 from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any
 
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
 
 
 def xadd(
-    key: Argument, values: list[tuple[Argument, Argument]], options: StreamAddOptions | None = None
+    key: Argument, values: Iterable[tuple[Argument, Argument]], options: StreamAddOptions | None = None
 ) -> Plan[bytes | None]:
     """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
     args = encode_command(b"XADD", key)
@@ -31,7 +31,7 @@ def xadd(
     else:
         need(options, StreamAddOptions, "options")
         args += options.to_args()
-    for index, pair in enumerate(values):
+    for index, pair in enumerate(each_of(values, "values")):
         fields = encode_each(pair, f"values[{index}]")
         if len(fields) != 2:  # noqa: PLR2004 - a pair
             message = f"values[{index}] must be a field and a value, not {len(fields)} items"
@@ -40,7 +40,7 @@ def xadd(
     return Plan(args)
 
 
-def xdel(key: Argument, ids: list[Argument]) -> Plan[int]:
+def xdel(key: Argument, ids: Iterable[Argument]) -> Plan[int]:
     """Delete entries (`XDEL`); how many there were."""
     return Plan([b"XDEL", encode(key, "key"), *encode_each(ids, "ids")])
 
@@ -71,7 +71,7 @@ def xrevrange(
 
 
 def xread(
-    keys_and_ids: Mapping[Argument, Argument], options: StreamReadOptions | None = None
+    keys_and_ids: AnyMapping[Argument, Argument], options: StreamReadOptions | None = None
 ) -> Plan[dict[bytes, dict[bytes, list[list[bytes]]]] | None]:
     """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
     args = [b"XREAD"]
@@ -92,7 +92,7 @@ def xinfo_stream_full(key: Argument, count: int | None = None) -> Plan[dict[byte
     return Plan(args if count is None else [*args, b"COUNT", encode(count, "count")], to_whole_stream)
 
 
-def streams(keys_and_ids: Mapping[Argument, Argument]) -> list[bytes]:
+def streams(keys_and_ids: AnyMapping[Argument, Argument]) -> list[bytes]:
     """The streams to read from: their keys first, then the IDs in the same order. Raises `TypeError`."""
     try:
         keys, ids = list(keys_and_ids.keys()), list(keys_and_ids.values())

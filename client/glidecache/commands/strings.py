@@ -11,10 +11,10 @@ from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from typing import Any, Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.encoding import AnyMapping, Argument
 
 
 def set(
@@ -74,17 +74,17 @@ def strlen(key: Argument) -> Plan[int]:
     return Plan(encode_command(b"STRLEN", key))
 
 
-def mget(keys: list[Argument]) -> Plan[list[bytes | None]]:
+def mget(keys: Iterable[Argument]) -> Plan[list[bytes | None]]:
     """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
     return Plan([b"MGET", *encode_each(keys, "keys")])
 
 
-def mset(key_value_map: Mapping[Argument, Argument]) -> Plan[Literal["OK"]]:
+def mset(key_value_map: AnyMapping[Argument, Argument]) -> Plan[Literal["OK"]]:
     """Set many keys at once (`MSET`)."""
     return Plan([b"MSET", *encode_pairs(key_value_map, "key_value_map")], to_status)
 
 
-def msetnx(key_value_map: Mapping[Argument, Argument]) -> Plan[bool]:
+def msetnx(key_value_map: AnyMapping[Argument, Argument]) -> Plan[bool]:
     """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
     return Plan([b"MSETNX", *encode_pairs(key_value_map, "key_value_map")], to_bool)
 

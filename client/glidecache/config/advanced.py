@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from glidecache.config.checks import need, need_ms, refuse_unsupported
+from glidecache.config.checks import described, need, need_ms, refuse_unsupported
 from glidecache.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -65,6 +65,20 @@ class TlsAdvancedConfiguration:
         self.client_cert_path = client_cert_path
         self.client_key_path = client_key_path
 
+    def __repr__(self) -> str:
+        """Show what is set, and of certificates and keys how long they are."""
+        return described(self)
+
+    def need_no_tls(self) -> None:
+        """Raise `ConfigurationError` for settings that make no sense without TLS, as GLIDE does."""
+        if self.use_insecure_tls:
+            message = f"{_TLS}: use_insecure_tls cannot be enabled when use_tls is disabled"
+            raise ConfigurationError(message)
+        for name in ("root_pem_cacerts", "client_cert_pem", "client_cert_path"):
+            if getattr(self, name) is not None:
+                message = f"{_TLS}: {name} is given, but TLS is disabled: set use_tls=True, or leave it out"
+                raise ConfigurationError(message)
+
     def as_wire(self) -> dict[str, Any]:
         """The settings as `ATTACH` describes them. Raises `ConfigurationError` for a file that cannot be read."""
         return {
@@ -90,6 +104,9 @@ class _AdvancedConfiguration:
         refuse_unsupported(owner, unsupported, _UNSUPPORTED)
         self.connection_timeout = connection_timeout
         self.tls_config = tls_config
+
+    def __repr__(self) -> str:
+        return described(self)
 
 
 class AdvancedGlideClientConfiguration(_AdvancedConfiguration):

@@ -20,6 +20,17 @@ def refuse_unsupported(owner: str, given: Mapping[str, Any], reasons: Mapping[st
             raise ConfigurationError(message)
 
 
+def described(subject: object) -> str:
+    """Return a configuration as text: what is set, by name. Of bytes only how many: they are secrets, or long."""
+    fields = []
+    for name, value in vars(subject).items():
+        if value is None or value is False:
+            continue
+        hidden = isinstance(value, bytes)
+        fields.append(f"{name}=<{len(value)} bytes>" if hidden else f"{name}={value!r}")
+    return f"{type(subject).__name__}({', '.join(fields)})"
+
+
 def need(owner: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:
     """Raise unless `value` is None or of one of these types; a bool is no int."""
     kinds = kind if isinstance(kind, tuple) else (kind,)

@@ -7,7 +7,7 @@ from glidecache.config.advanced import (
     AdvancedGlideClientConfiguration,
     AdvancedGlideClusterClientConfiguration,
 )
-from glidecache.config.checks import need, need_ms, need_not_negative, refuse_unsupported
+from glidecache.config.checks import described, need, need_ms, need_not_negative, refuse_unsupported
 from glidecache.config.connection import (
     BackoffStrategy,
     NodeAddress,
@@ -19,6 +19,7 @@ from glidecache.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from os import PathLike
     from typing import Any, Literal
 
@@ -53,7 +54,8 @@ class BaseClientConfiguration:
 
     addresses: the servers. Without them the client asks for `upstream`, a name of the daemon's configuration.
     request_timeout: milliseconds that a call may take; None: the upstream's, or 250.
-    inflight_requests_limit: how many calls of one asyncio client may be open at once; None: 1000.
+    inflight_requests_limit: how many calls of a client may be open at once, per event loop or in all threads;
+    None: 1000.
     lazy_connect: whether the upstream is checked only with the first command.
     client_side_cache: the cache to use; None: none.
     read_from: which of several addresses answer reads that are not cached; the cache is filled from the primary alone.
@@ -66,7 +68,7 @@ class BaseClientConfiguration:
 
     def __init__(
         self,
-        addresses: list[NodeAddress] | None,
+        addresses: Iterable[NodeAddress] | None,
         use_tls: bool,
         credentials: ServerCredentials | None,
         read_from: ReadFrom,
@@ -122,6 +124,10 @@ class BaseClientConfiguration:
         self._check_upstream(owner)
         self._check_fallback(owner)
 
+    def __repr__(self) -> str:
+        """Show what is set; credentials and TLS keys show themselves without their secrets."""
+        return described(self)
+
     def _check_upstream(self, owner: str) -> None:
         if self.addresses is None:
             for name in _OF_ADDRESSES:
@@ -151,7 +157,7 @@ class GlideClientConfiguration(BaseClientConfiguration):
 
     def __init__(
         self,
-        addresses: list[NodeAddress] | None = None,
+        addresses: Iterable[NodeAddress] | None = None,
         use_tls: bool = False,
         credentials: ServerCredentials | None = None,
         read_from: ReadFrom = ReadFrom.PRIMARY,
@@ -217,7 +223,7 @@ class GlideClusterClientConfiguration(BaseClientConfiguration):
 
     def __init__(
         self,
-        addresses: list[NodeAddress] | None = None,
+        addresses: Iterable[NodeAddress] | None = None,
         use_tls: bool = False,
         credentials: ServerCredentials | None = None,
         read_from: ReadFrom = ReadFrom.PRIMARY,
@@ -279,12 +285,14 @@ class GlideClusterClientConfiguration(BaseClientConfiguration):
 
 
 def _checked_addresses(owner: str, addresses: Any) -> list[NodeAddress]:
-    if not isinstance(addresses, (list, tuple)) or not all(
-        isinstance(each, NodeAddress) for each in addresses
-    ):
+    try:
+        checked = list(addresses)
+    except TypeError:
+        checked = [None]
+    if isinstance(addresses, str) or not all(isinstance(each, NodeAddress) for each in checked):
         message = f"{owner}: addresses must be a list of NodeAddress, not {addresses!r:.100}"
         raise ConfigurationError(message)
-    if not addresses:
+    if not checked:
         message = f"{owner}: addresses must not be empty; leave it out for an upstream of the daemon's configuration"
         raise ConfigurationError(message)
-    return list(addresses)
+    return checked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from glidecache.config.checks import need, need_not_negative, refuse_unsupported
+from glidecache.config.checks import described, need, need_not_negative, refuse_unsupported
 from glidecache.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -88,6 +88,9 @@ class BackoffStrategy:
         self.factor = factor
         self.exponent_base = exponent_base
         self.jitter_percent = jitter_percent
+
+    def __repr__(self) -> str:
+        return described(self)
 
 
 class ReadFrom(Enum):

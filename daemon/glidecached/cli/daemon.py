@@ -157,6 +157,9 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
         server.call_regularly(TELL_INTERVAL_MS, log.tell_repeats)
         announce = _log_start if log.in_journal else _announce
         server.run(lambda: announce(config, directory, server, embedded=embedded))
+        if server.failure:
+            logger.critical("glidecached ends: %s", server.failure)
+            return _EXIT_FAILURE
     return 0
 
 

@@ -59,6 +59,12 @@ _DAEMON = {
         reloads=True,
         note="pools that are there stay, also above a smaller one",
     ),
+    "max_pools": Key(
+        "How many pools there may be, those of this file included. Clients' processes and users have shares of the "
+        "rest. Half of the process's open files bound it as well, three for each pool.",
+        reloads=True,
+        note="pools that are there stay, also above a smaller one",
+    ),
     "max_message_bytes": Key(
         "The longest message that a client may send, in bytes; whoever sends a longer one is disconnected.",
         reloads=False,
@@ -190,7 +196,7 @@ _UPSTREAMS = {
     ),
     "reconnect_max_ms": Key("The longest delay between attempts to connect, in ms.", reloads=True),
     "stall_timeout_ms": Key(
-        "A connection on which no reply came for so long, in ms, while some are awaited, is given up.",
+        "A connection is given up when its oldest reply has been owed for so long, in ms, whatever else came.",
         reloads=True,
     ),
     "max_waiting_requests": Key(
@@ -201,6 +207,11 @@ _UPSTREAMS = {
         "keys: each has one of its own. In a cluster: how many to each node.",
         reloads=True,
         note="connections that stand stay",
+    ),
+    "allow_replica": Key(
+        "Fill caches from this server even if it says that it is a replica, as a read replica on this host. What is "
+        "cached may then be as old as the replica. Not for a server that was a primary before.",
+        reloads=True,
     ),
     "allow_users": Key(
         "Users, by name or uid, that may use this upstream by its name, and open the files of its pools. With "

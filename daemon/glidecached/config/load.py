@@ -167,6 +167,11 @@ class _Resolver:
                 f"[daemon] max_total_cache_kb = {config.daemon.max_total_cache_kb}",
                 f"the configured caches alone ask for {total_kb} KB",
             )
+        if len(config.caches) > config.daemon.max_pools:
+            self._fault(
+                f"[daemon] max_pools = {config.daemon.max_pools}",
+                f"the configured caches alone are {len(config.caches)}",
+            )
 
     def _check_narrows(self, cache: NamedCache, upstream: NamedUpstream) -> None:
         """A pool's files carry one list: the cache's may only be a part of its upstream's."""
@@ -201,6 +206,7 @@ class _Resolver:
                 stall_timeout_ms=form.stall_timeout_ms,
                 max_waiting_requests=form.max_waiting_requests,
                 max_blocking_connections=form.max_blocking_connections,
+                allow_replica=form.allow_replica,
             ),
             request_timeout_ms=form.request_timeout_ms,
             access=self._access(section, form),

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from glidecache_shared.protocol import DEFAULT_MAX_MESSAGE_BYTES
+from glidecache_shared.runtime_dir import socket_path
 from glidecached.pools.settings import MAX_CACHE_KB, MAX_TTL_MS, EvictionPolicy
 from glidecached.upstream.identity import Address, Mode, parse_address
 
@@ -27,6 +28,14 @@ def _absolute(path: str) -> str:
     if not path.startswith("/"):
         message = "must be an absolute path"
         raise ValueError(message)
+    if "\0" in path:
+        message = "must not contain a NUL character"
+        raise ValueError(message)
+    return path
+
+
+def _short_enough(path: str) -> str:
+    socket_path(path)
     return path
 
 
@@ -58,6 +67,7 @@ def _network_address(text: object) -> object:
 
 
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+RuntimeDirectory = Annotated[AbsolutePath, AfterValidator(_short_enough)]
 Name = Annotated[str, AfterValidator(_cache_or_upstream_name)]
 Names = tuple[str, ...]
 Addresses = Annotated[tuple[Annotated[Address, BeforeValidator(_address)], ...], AfterValidator(_not_empty)]
@@ -68,11 +78,12 @@ Milliseconds = Annotated[Integer, Field(gt=0, le=86_400_000)]
 class DaemonSettings:
     """`[daemon]`."""
 
-    runtime_dir: AbsolutePath | None = None
+    runtime_dir: RuntimeDirectory | None = None
     pool_dir: AbsolutePath | None = None
     log_level: LogLevel = "info"
     grace_ms: Annotated[Integer, Field(ge=100, le=3_600_000)] = 5_000
-    max_total_cache_kb: Annotated[Integer, Field(gt=0)] = 1_048_576
+    max_total_cache_kb: Annotated[Integer, Field(gt=0, le=2**50)] = 1_048_576
+    max_pools: Annotated[Integer, Field(gt=0, le=1_000_000)] = 4_096
     max_message_bytes: Annotated[Integer, Field(ge=65_536, le=2**40)] = DEFAULT_MAX_MESSAGE_BYTES
     allow_adhoc_upstreams: Boolean = True
     admin_users: Names = ()
@@ -80,7 +91,7 @@ class DaemonSettings:
     max_connections: Annotated[Integer, Field(gt=0, le=1_000_000)] = 16_384
     max_client_memory_mb: Annotated[Integer, Field(ge=16, le=1_048_576)] = 256
     max_sessions: Annotated[Integer, Field(gt=0, le=10_000_000)] = 65_536
-    session_idle_seconds: Annotated[Integer, Field(ge=60)] = 3_600
+    session_idle_seconds: Annotated[Integer, Field(ge=60, le=315_360_000)] = 3_600
     max_upstreams: Annotated[Integer, Field(gt=0, le=10_000)] = 64
     stop_timeout_ms: Milliseconds = 3_000
 
@@ -91,7 +102,7 @@ class UpstreamSettings:
 
     mode: Mode = "standalone"
     addresses: Addresses
-    database_id: Annotated[Integer, Field(ge=0)] = 0
+    database_id: Annotated[Integer, Field(ge=0, le=2**31 - 1)] = 0
     username: str | None = None
     password_file: AbsolutePath | None = None
     use_tls: Boolean = False
@@ -106,6 +117,7 @@ class UpstreamSettings:
     stall_timeout_ms: Milliseconds = 15_000
     max_waiting_requests: Annotated[Integer, Field(gt=0, le=10_000_000)] = 65_536
     max_blocking_connections: Annotated[Integer, Field(gt=0, le=10_000)] = 64
+    allow_replica: Boolean = False
     allow_users: Names = ()
     allow_groups: Names = ()
 

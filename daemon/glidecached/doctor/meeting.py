@@ -11,6 +11,7 @@ from glidecache_shared import protocol
 from glidecache_shared.runtime_dir import socket_path
 from glidecached.cli import units
 from glidecached.doctor.finding import fail, ok, skipped, warn
+from glidecached.doctor.paths import path_fault
 from glidecached.version import version
 
 if TYPE_CHECKING:
@@ -40,9 +41,8 @@ def check_runtime_dir(patient: Patient) -> Iterator[Finding]:
         yield fail(
             "runtime directory", f"{path} is not a directory", "remove it, or give another --runtime-dir"
         )
-    elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        advice = f"chmod go-w {path}: whoever can write there can put a socket in the daemon's place"
-        yield fail("runtime directory", seen, advice)
+    elif (fault := path_fault(path, last_owner=found.st_uid)) is not None:
+        yield fail("runtime directory", f"{seen}: {fault.reason}", fault.advice)
     else:
         yield ok("runtime directory", seen)
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import stat
+import time
 from typing import TYPE_CHECKING, Any
 
+from glidecache_shared import protocol
+from glidecached.cli.link import DaemonUnreachableError, Link, RefusedError
 from glidecached.cli.units import printable
 from glidecached.counted import counted
 from glidecached.doctor.finding import fail, ok, skipped, warn
 from glidecached.pools.leftovers import POOL_SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from glidecached.doctor.finding import Finding
     from glidecached.doctor.patient import Patient
 
 _MOST_NAMES = 5
+_HEALING_SECONDS = 2.5
 _AS_WHO = "run doctor as root or as the daemon's user"
 _NOT_ASKED = "the daemon could not be asked"
 _NOT_TOLD = "the daemon tells root, its own user and admin_users what the files are called"
@@ -81,7 +85,17 @@ def check_orphans(patient: Patient) -> Iterator[Finding]:
     orphans = [
         name for name in found if not _is_owned(name, generations) and (patient.pool_dir / name).exists()
     ]
-    if orphans:
+    missing = _missing(patient, contact.stats["caches"])
+    if missing:
+        # The daemon makes them again with its next heartbeat, under another name.
+        time.sleep(_HEALING_SECONDS)
+        missing = _missing(patient, _caches_now(patient))
+    if missing:
+        advice = (
+            "see its log for what keeps the daemon from making them again; workers cannot attach meanwhile"
+        )
+        yield fail("orphaned files", f"{patient.pool_dir} lacks {_some(missing)}", advice)
+    elif orphans:
         advice = "restart the daemon, which removes them; or rm them if they are yours"
         yield warn("orphaned files", f"{patient.pool_dir}: {_some(orphans)}", advice)
     else:
@@ -149,6 +163,25 @@ def _is_owned(name: str, generations: dict[str, int]) -> bool:
     if file_id not in generations:
         return False
     return not number or (number[0].isdigit() and int(number[0]) >= generations[file_id])
+
+
+def _missing(patient: Patient, caches: Iterable[dict[str, Any]]) -> list[str]:
+    """The files that workers open to attach to these caches, and that are not there."""
+    names = (
+        name
+        for cache in caches
+        for name in (f"{_stem(cache)}.pool", f"{_stem(cache)}.board", f"{cache['file_id']}.lease")
+    )
+    return [name for name in names if not (patient.pool_dir / name).exists()]
+
+
+def _caches_now(patient: Patient) -> list[dict[str, Any]]:
+    try:
+        with Link(patient.runtime_dir) as link:
+            caches: list[dict[str, Any]] = link.request(protocol.STATS)["caches"]
+            return caches
+    except (DaemonUnreachableError, RefusedError):
+        return []
 
 
 def _some(names: list[str]) -> str:

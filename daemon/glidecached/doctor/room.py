@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from glidecached.cli.units import byte_size
 from glidecached.doctor.finding import fail, ok, skipped, warn
+from glidecached.doctor.paths import path_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,8 @@ def check_pool_dir(patient: Patient) -> Iterator[Finding]:
     elif process is not None and found.st_uid != process.uid:
         advice = f"chown it to uid {process.uid}, as which the daemon runs"
         yield fail("pool directory", seen, advice)
+    elif (fault := path_fault(str(path), friend=found.st_uid)) is not None:
+        yield fail("pool directory", f"{seen}: {fault.reason}", fault.advice)
     elif found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
         advice = f"chmod 0710 {path}: who knows a file's name can open it if the cache has no list"
         yield warn("pool directory", f"{seen}: others can list its files", advice)

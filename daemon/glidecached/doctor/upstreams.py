@@ -29,7 +29,7 @@ def check_upstreams(patient: Patient) -> Iterator[Finding]:
     for upstream in patient.contact.stats["upstreams"]:
         label, state = upstream_label(upstream), printable(upstream_state(upstream))
         if upstream["connected_to"]:
-            yield _judge_software(f"{label}: {state}", upstream)
+            yield _judge_role(label, state, upstream) or _judge_software(f"{label}: {state}", upstream)
             continue
         fault = state if upstream["last_error"] else _fault(upstream)
         if fault is None:
@@ -37,6 +37,17 @@ def check_upstreams(patient: Patient) -> Iterator[Finding]:
         else:
             advice = "see that the server runs, that address, password and TLS settings are right, and what is between"
             yield fail("upstream", f"{label}: {fault}", advice)
+
+
+def _judge_role(label: str, state: str, upstream: dict[str, Any]) -> Finding | None:
+    """Return a warning about a replica that fills no cache; None where nothing is wrong with the server's role."""
+    if not upstream.get("is_replica") or upstream.get("fills_cache"):
+        return None
+    return warn(
+        "upstream",
+        f"{label}: {state}, a replica: what it answers is not cached, and it takes no writes",
+        "let the address lead to the primary; or, for a read replica on purpose, set allow_replica = true",
+    )
 
 
 def _judge_software(state: str, upstream: dict[str, Any]) -> Finding:

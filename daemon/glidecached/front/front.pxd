@@ -19,6 +19,7 @@ cdef class Front:
     cdef Py_ssize_t max_message_bytes
     cdef dict operations
     cdef OpenRequests open
+    cdef readonly object cancellations
     cdef int64_t warned_ns
     cdef readonly Py_ssize_t accepted
     cdef readonly object refused

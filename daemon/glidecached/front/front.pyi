@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from glidecached.deadlines import Deadlines
+from glidecached.front.cancellations import Cancellations
 from glidecached.front.request import Request
 from glidecached.front.router import RouterSocket
 from glidecached.turns import Turns
@@ -53,6 +54,10 @@ class Front:
     @property
     def open_requests(self) -> int:
         """How many accepted requests have had no answer yet."""
+
+    @property
+    def cancellations(self) -> Cancellations:
+        """Ends requests whose callers no longer wait."""
 
     @property
     def pending(self) -> bool:

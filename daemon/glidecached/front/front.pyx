@@ -19,6 +19,7 @@ from glidecached.front.traffic cimport Traffic
 
 from glidecache_shared import protocol
 from glidecache_shared.zmtp import TooLongError, ZmtpError
+from glidecached.front.cancellations import Cancellations
 from glidecached.front.shown import shown
 
 cdef extern from "Python.h":
@@ -93,6 +94,7 @@ cdef class Front:
         self.max_message_bytes = max_message_bytes
         self.operations = {}
         self.open = OpenRequests(max_requests_per_peer)
+        self.cancellations = Cancellations(deadlines, self.open)
         self.refused = collections.Counter()
         if self.traffic is not None:
             socket.refused = self.refused
@@ -166,6 +168,7 @@ cdef class Front:
         if refusal is None and connection is not None and connection.refused is not None:
             refusal = (protocol.ERROR_BUSY, connection.refused)
         request = Request(self, identity, peer, header.fields[1], header.fields[3])
+        request.frame_bytes = length
         if refusal is not None:
             if length > SMALL_BYTES and connection is not None:
                 connection.release_frame()

@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t
 
+from glidecached.order cimport CommandOrder
 from glidecached.front.account cimport Account
 
 
@@ -7,11 +8,15 @@ cdef class Request:
     cdef object front
     cdef readonly bytes identity
     cdef public object peer
+    cdef public object session
     cdef readonly int64_t request_id
     cdef readonly int64_t deadline_ns
     cdef readonly bint finished
     cdef public set slot
     cdef public tuple expiry
+    cdef public Py_ssize_t frame_bytes
+    # Whose order it is a part of, while it is on its way upstream.
+    cdef readonly CommandOrder order
     # What it holds of its connection's account until it is finished; the lane, if it has that instead.
     cdef Account account
     cdef Py_ssize_t cost_bytes
@@ -21,8 +26,11 @@ cdef class Request:
     # Called when it is finished: gives back what was counted for it.
     cdef public object on_finish
 
+    cpdef int take_place(self, CommandOrder order) except -1
     cpdef int reply(self, object value) except -1
     cpdef int fail(self, int code, str message) except -1
     cpdef int expire(self) except -1
+    cpdef int cancel(self) except -1
+    cdef int leave(self) except -1
     cdef int release(self) except -1
     cpdef int finish(self, bytes message, bytes rest=*) except -1

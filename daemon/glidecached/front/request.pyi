@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from glidecached.front.peers import Peer
+from glidecached.order import CommandOrder
+from glidecached.session import Session
 
 class Answering(Protocol):
     """Where answers go."""
@@ -18,11 +20,15 @@ class Answering(Protocol):
         """Pack a reply that is large, or has what is rare, and `finish` the request with it."""
 
 class Request:
-    """An accepted request. The first of `reply`, `fail` and `expire` answers it, the others then do nothing."""
+    """An accepted request. The first of `reply`, `fail`, `expire` and `cancel` ends it; the others then do nothing."""
 
     peer: Peer
+    session: Session | None
+    """Which session it names, once its operation has looked for it."""
     slot: set[Any] | None
     """What it stands in until it is answered."""
+    frame_bytes: int
+    """How long its message was."""
     on_finish: Callable[[], object] | None
     """Called once it is finished: gives back what was counted for it."""
     expiry: tuple[int, str]
@@ -39,12 +45,21 @@ class Request:
     def deadline_ns(self) -> int: ...
     @property
     def finished(self) -> bool: ...
+    @property
+    def order(self) -> CommandOrder | None:
+        """The order that it is a part of, once it is on its way upstream."""
+
+    def take_place(self, order: CommandOrder) -> None:
+        """Become a part of its client's order, until it ends."""
+
     def reply(self, value: Any) -> None:
         """Answer with the server's reply or a result; a `ReplyError` is the server's refusal."""
 
     def fail(self, code: int, message: str) -> None:
         """Answer with one of the protocol's errors."""
 
+    def cancel(self) -> None:
+        """End without an answer: its caller no longer waits for one."""
     def finish(self, message: bytes, rest: bytes | None = None) -> None:
         """Answer with a message that is packed already, in one part or two. Only while it is not `finished`."""
 

@@ -6,6 +6,8 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from glidecache_shared.packing cimport pack_reply
 
+from glidecached.order cimport CommandOrder
+
 from glidecache_shared.protocol import (
     ERROR_REQUEST,
     ERROR_TIMEOUT,
@@ -33,6 +35,11 @@ cdef class Request:
         self.deadline_ns = deadline_ns
         self.expiry = NO_REPLY
 
+    cpdef int take_place(self, CommandOrder order) except -1:
+        order.enter()
+        self.order = order
+        return 0
+
     cpdef int reply(self, object value) except -1:
         if self.finished:
             return 0
@@ -56,6 +63,22 @@ cdef class Request:
     cpdef int expire(self) except -1:
         return self.fail(self.expiry[0], self.expiry[1])
 
+    cpdef int cancel(self) except -1:
+        if self.finished:
+            return 0
+        self.leave()
+        self.front.finished(self)
+        return 0
+
+    cdef int leave(self) except -1:
+        """It is over: nothing waits for its deadline, or for its turn, any more, and what it held is given back."""
+        self.finished = True
+        if self.slot is not None:
+            self.slot.discard(self)
+        if self.order is not None:
+            self.order.leave()
+        return self.release()
+
     cdef int release(self) except -1:
         """Give back what it holds of the daemon's bounded resources."""
         if self.account is not None:
@@ -73,11 +96,8 @@ cdef class Request:
         return 0
 
     cpdef int finish(self, bytes message, bytes rest=None) except -1:
-        self.finished = True
-        if self.slot is not None:
-            self.slot.discard(self)
         # First: the room that it had may be what its answer needs.
-        self.release()
+        self.leave()
         if rest is None:
             self.front.answer(self.identity, message)
         else:

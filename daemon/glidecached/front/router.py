@@ -12,6 +12,7 @@ import logging
 import os
 import select
 import socket
+import stat
 import time
 from collections import Counter
 from pathlib import Path
@@ -71,6 +72,8 @@ class RouterSocket(Traffic):
         `descriptor_bound` is how many connections the process's limit on descriptors leaves room for.
         """
         super().__init__(defer)
+        self._listener: socket.socket | None = None
+        self._place: tuple[int, ...] | None = None
         self.budget = budget or Budget()
         self._descriptor_bound = descriptor_bound
         self.connection_shares = Shares(
@@ -86,17 +89,12 @@ class RouterSocket(Traffic):
         self._accepted = 0
         self._warned_ns = 0
         self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        previous = os.umask(_SOCKET_UMASK)
         try:
-            self._listener.bind(path)
-            self._listener.listen(_BACKLOG)
-        except OSError as error:
+            self._listener = _listen(path)
+        except OSError:
             self._close_descriptors()
-            raise OSError(error.errno, error.strerror, path) from error
-        finally:
-            os.umask(previous)
-        self._listener.setblocking(False)
+            raise
+        self._place = _place_of(path)
         self._poller.register(self._listener.fileno(), select.EPOLLIN)
         self._call_later = call_later
         if call_later is not None:
@@ -123,18 +121,35 @@ class RouterSocket(Traffic):
         for connection in self._by_descriptor.values():
             connection.max_unsent = self._max_unsent
 
+    def restore(self) -> bool:
+        """Bind again where the socket has vanished, or something else stands in its place; whether that was so (I13).
+
+        Who is connected stays connected. For an owner of the directory. Raises `OSError`: then it is as it was.
+        """
+        if self._listener is None or _place_of(self._path) == self._place:
+            return False
+        self._path.unlink(missing_ok=True)
+        listener = _listen(str(self._path))
+        self._poller.register(listener.fileno(), select.EPOLLIN)
+        self._poller.unregister(self._listener.fileno())
+        self._listener.close()
+        self._listener, self._place = listener, _place_of(self._path)
+        return True
+
     def limit_connections(self, max_connections: int) -> None:
         """How many connections there may be from now on, as far as descriptors allow; those that are open stay."""
         self.connection_shares.total = min(max_connections, self._descriptor_bound)
 
     def stop_receiving(self) -> None:
         """Take no more messages, and no more connections; `write` when `descriptor` is readable."""
-        self._poller.unregister(self._listener.fileno())
+        if self._listener is not None:
+            self._poller.unregister(self._listener.fileno())
         self._listen_no_more()
 
     def hide(self) -> None:
         """Let nobody find the socket any more. Who is connected stays connected, and gets answers."""
-        self._path.unlink(missing_ok=True)
+        if _place_of(self._path) == self._place:  # else it is another daemon's by now
+            self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Send what is queued, for at most a second, and close. Idempotent."""
@@ -152,7 +167,7 @@ class RouterSocket(Traffic):
         self.hide()
 
     def _accept(self) -> None:
-        while True:
+        while self._listener is not None:
             try:
                 connected, _ = self._listener.accept()
             except BlockingIOError:
@@ -237,16 +252,46 @@ class RouterSocket(Traffic):
         if reserve >= 0:
             os.close(reserve)
         with contextlib.suppress(OSError):
-            self._listener.accept()[0].close()
+            if self._listener is not None:
+                self._listener.accept()[0].close()
         with contextlib.suppress(OSError):
             self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _close_descriptors(self) -> None:
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
         self._poller.close()
         reserve, self._reserve = self._reserve, -1
         if reserve >= 0:
             os.close(reserve)
+
+
+def _listen(path: str) -> socket.socket:
+    """A socket that listens at `path`, which must not exist. Raises `OSError`."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(_SOCKET_UMASK)
+    try:
+        listener.bind(path)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.umask(previous)
+    listener.setblocking(False)
+    return listener
+
+
+def _place_of(path: str | Path) -> tuple[int, ...] | None:
+    """What tells a socket in the file system from another one; None where there is none.
+
+    A bound socket's own descriptor does not tell. The time is there for file systems that give numbers again.
+    """
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_mtime_ns) if stat.S_ISSOCK(found.st_mode) else None
 
 
 def _unsent_for(max_requests: int) -> int:

@@ -14,6 +14,8 @@ cdef class Traffic:
     cdef int poller_descriptor
     cdef int interest
     cdef object defer
+    # Called with the identity of each connection that has ended.
+    cdef public object peer_ended
     # Who has messages that were read and not taken, in the order of their turns.
     cdef dict backlog
     # Who gets answers at the end of the loop's turn.

@@ -20,6 +20,9 @@ class Traffic:
     _introducing: dict[bytes, PeerConnection]
     """Who has connected and not said yet who he is, in the order of coming."""
 
+    peer_ended: Callable[[bytes], object] | None
+    """Called with the identity of each connection that has ended, after its last message was taken."""
+
     def __init__(self, defer: Callable[[Callable[[], object]], object]) -> None:
         """`defer` has a callback run at the end of the loop's turn."""
 

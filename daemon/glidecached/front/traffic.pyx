@@ -151,6 +151,8 @@ cdef class Traffic:
             waiting.pop(connection.identity, None)
         self._poller.unregister(connection.descriptor)
         connection.close()
+        if self.peer_ended is not None:
+            self.peer_ended(connection.identity)
         self._dropped(connection)
         return 0
 

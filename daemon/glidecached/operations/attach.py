@@ -17,12 +17,15 @@ from glidecached.config.resolved import DEFAULT_REQUEST_TIMEOUT_MS
 from glidecached.front.shown import shown
 from glidecached.operations.arguments import need, need_fields
 from glidecached.operations.attach_spec import AttachSpec, SpecError, read_spec
+from glidecached.operations.same_cluster import SeedsCheck, target_by_pools_seeds
 from glidecached.pools.origin import OPEN, Admission
-from glidecached.pools.stock import CacheRefusedError
+from glidecached.pools.stock import CacheBusyError, CacheRefusedError
 from glidecached.session import TooManySessionsError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.route import Spread
+from glidecached.upstream.cluster.upstream import ClusterUpstream
 from glidecached.upstream.directory import TooManyUpstreamsError
+from glidecached.upstream.lane import PROBE
 from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.tls import TlsMaterialError, check
 
@@ -65,13 +68,16 @@ class AttachOperations:
         pools: PoolRegistry,
         sessions: Sessions,
         next_number: Callable[[], int],
+        detached: Callable[[Session, Request], object] | None = None,
     ) -> None:
+        """`detached` is told which session ended, and by which request."""
         self._loop = loop
         self._next_number = next_number
         self.config = config
         self._upstreams = upstreams
         self._pools = pools
         self._sessions = sessions
+        self._detached = detached
 
     def attach(self, request: Request, body: list[Any]) -> None:
         """ATTACH: check the upstream once, unless the client connects lazily, join the pool, and open the session."""
@@ -83,7 +89,8 @@ class AttachOperations:
         else:
             self._begin(request, spec)
 
-    def _begin(self, request: Request, spec: AttachSpec) -> None:
+    def _begin(self, request: Request, spec: AttachSpec, *, by_own_seeds: bool = False) -> None:
+        """Check the upstream. by_own_seeds: the pool's cluster, if it has other seeds, is known to be another one."""
         try:
             named = self._find_named(spec)
             target = spec.target if named is None else named.target
@@ -95,12 +102,14 @@ class AttachOperations:
         if named is not None and not named.access.allows(request.peer):
             request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use the upstream {named.name!r}")
             return
+        if named is None and not by_own_seeds and self._begins_by_pools_seeds(request, spec, target):
+            return
         try:
             upstream = self._upstreams.get(target, UpstreamOptions() if named is None else named.options)
         except TooManyUpstreamsError as error:
             request.fail(ERROR_BUSY, str(error))
             return
-        finish = functools.partial(self._finish, request, spec, self.config, named, upstream)
+        finish = functools.partial(self._finish, request, spec, self.config, named, upstream, by_own_seeds)
         request.expiry = (ERROR_CLOSING, f"the upstream {_names(target)} did not answer in time")
         if not spec.lazy_connect:
             upstream.submit(_CheckCall(request, finish))
@@ -112,11 +121,41 @@ class AttachOperations:
         else:
             finish()
 
+    def _begins_by_pools_seeds(self, request: Request, spec: AttachSpec, target: Target) -> bool:
+        """Ask the pool's cluster whether it is this client's, if it might be; whether that has begun."""
+        by_pools_seeds = target_by_pools_seeds(
+            target, self._pools.identity_of(spec.pool_key, spec.configured_cache)
+        )
+        if by_pools_seeds is None:
+            return False
+        try:
+            upstream = self._upstreams.get(self._upstreams.in_known_order(by_pools_seeds), UpstreamOptions())
+        except TooManyUpstreamsError:
+            return False
+        if not isinstance(upstream, ClusterUpstream):
+            return False
+        config = self.config
+
+        def go_on(is_same: bool) -> None:
+            if is_same:
+                self._finish(request, spec, config, None, upstream, False)
+            else:
+                self._begin(request, spec, by_own_seeds=True)
+
+        check = SeedsCheck(self._loop, upstream, target.addresses, request, go_on)
+        self._loop.call_later((request.deadline_ns - time.monotonic_ns()) / 2e6, check.give_up)
+        upstream.submit(check)
+        return True
+
     def detach(self, request: Request, body: list[Any]) -> None:
-        """DETACH: forget the session."""
+        """DETACH: forget the session; what its process still has open in it fails."""
         need_fields(body, "session_id")
         need(body[0], int, "session_id")
-        self._sessions.close(body[0], request.peer.uid)
+        session = self._sessions.known(body[0], request.peer.uid)
+        if session is not None:
+            self._sessions.close(body[0], request.peer.uid)
+            if self._detached is not None:
+                self._detached(session, request)
         request.reply(None)
 
     def _find_named(self, spec: AttachSpec) -> NamedUpstream | None:
@@ -150,13 +189,20 @@ class AttachOperations:
         config: Config,
         named: NamedUpstream | None,
         upstream: Upstream,
+        by_own_seeds: bool,
     ) -> None:
         if config is not self.config:  # reloaded meanwhile: what was allowed by the old one may not be now
             self._begin(request, spec)
             return
         awaits_proof = spec.has_cache and named is None and not upstream.proved
+        may_be_the_pools = named is None and not awaits_proof and not by_own_seeds
+        if may_be_the_pools and self._begins_by_pools_seeds(request, spec, upstream.target):
+            return  # the pool was made meanwhile, by other seeds
         try:
-            pool = None if awaits_proof else self._join(spec, named, upstream.target)
+            pool = None if awaits_proof else self._join(request, spec, named, upstream.target)
+        except CacheBusyError as error:
+            request.fail(ERROR_BUSY, str(error))
+            return
         except CacheRefusedError as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return
@@ -216,12 +262,16 @@ class AttachOperations:
             session.floor = self._next_number() if floor is None else floor
         return session
 
-    def _join(self, spec: AttachSpec, named: NamedUpstream | None, target: Target) -> Pool | None:
+    def _join(
+        self, request: Request, spec: AttachSpec, named: NamedUpstream | None, target: Target
+    ) -> Pool | None:
         if spec.configured_cache is not None:
             return self._pools.join_configured(spec.configured_cache, target.identity)
         if spec.pool_key is not None and spec.pool_settings is not None:
             admission = OPEN if named is None else Admission(upstream=named.name, access=named.access)
-            return self._pools.join(spec.pool_key, target.identity, spec.pool_settings, admission)
+            return self._pools.join(
+                spec.pool_key, target.identity, spec.pool_settings, admission, request.peer
+            )
         return None
 
 
@@ -234,6 +284,7 @@ class _CheckCall(SingleCall):
         super().__init__(_PING, request.deadline_ns, repeatable=True)
         self._request = request
         self._finish = finish
+        self.lane = PROBE
         # Of a cluster, one node that answers is enough.
         self.route = Spread.RANDOM
 

@@ -34,6 +34,9 @@ cdef class CommandCall(SingleCall):
             self.settled()
         self.request.fail(code, message)
 
+    cpdef list clients(self):
+        return [] if self.request.order is None else [self.request.order]
+
 
 cdef class ReadCall(CommandCall):
     def __init__(self, Request request not None, int kind, bytes key not None):
@@ -68,3 +71,6 @@ cdef class BatchRequestCall(BatchCall):
         if self.settled is not None:
             self.settled()
         self.request.fail(code, message)
+
+    cpdef list clients(self):
+        return [] if self.request.order is None else [self.request.order]

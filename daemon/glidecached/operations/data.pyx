@@ -7,17 +7,30 @@ from glidecached.flights cimport Flights
 from glidecached.front.request cimport Request
 from glidecached.operations.arguments cimport need, need_all_bytes, need_command, need_kind
 from glidecached.pools.entries cimport PoolEntries
+from glidecached.operations.calls cimport BatchRequestCall, CommandCall, ReadCall
 from glidecached.session cimport Session, Sessions
+from glidecached.upstream.long_replies cimport LongReplies
 
-from glidecache_shared.commands import is_blocking, is_known_read, refusal
+from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
 from glidecache_shared.kinds import STRING
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
 from glidecached.front.front import MalformedError
 from glidecached.operations.arguments import need_fields, split_route
-from glidecached.operations.calls import BatchRequestCall, CommandCall, ReadCall
 from glidecached.operations.dedicated import DedicatedShares
 from glidecached.operations.screening import Screening
 from glidecached.upstream.cluster.route import Spread
+from glidecached.upstream.lane import BULK
+from glidecached.upstream.long_replies import LONG_REPLIES
+
+cdef enum:
+    # A request that takes longer to write than others should wait for it; so does packing so many commands.
+    LONG_BYTES = 262_144
+    MANY_COMMANDS = 1_000
+
+cdef int SHARED_LANE = SHARED
+cdef int OUT_OF_BAND_LANE = OUT_OF_BAND
+cdef int DEDICATED_LANE = DEDICATED
+cdef int BULK_LANE = BULK
 
 _SEVERAL = (Spread.ALL_NODES, Spread.ALL_PRIMARIES)
 
@@ -25,9 +38,11 @@ _SEVERAL = (Spread.ALL_NODES, Spread.ALL_PRIMARIES)
 cdef class DataOperations:
     cdef Sessions sessions
     cdef object next_number
+    cdef LongReplies long_replies
     cdef object dedicated
 
     def __init__(self, Sessions sessions not None, next_number, dedicated=None):
+        self.long_replies = LONG_REPLIES
         self.sessions = sessions
         self.next_number = next_number
         self.dedicated = dedicated or DedicatedShares()
@@ -39,23 +54,52 @@ cdef class DataOperations:
         session = self.session(request, session_id)
         if session is None or not may_route(request, session, route):
             return
-        reads = is_known_read(arguments)
-        if not reads:
-            refused = refusal(arguments)
-            if refused is not None:
-                request.fail(ERROR_REQUEST, refused)
-                return
-            self.advance(session)
-        if is_blocking(arguments):
+        row = row_of(arguments)
+        if row.refusal is not None:
+            request.fail(ERROR_REQUEST, row.refusal)
+            return
+        cdef int lane = row.lane
+        if lane == SHARED_LANE and (
+            request.frame_bytes >= LONG_BYTES or (self.long_replies.count and self.long_replies.has(arguments))
+        ):
+            lane = BULK_LANE
+        if row.blocks:
+            # Excepted from the order of a client's commands (contract C23): it may wait for the next one.
             if not self.may_block(request, session):
                 return
-            settled = None if reads else functools.partial(self.advance, session)
+            if not row.reads:
+                self.advance(session)
+            settled = None if row.reads else functools.partial(self.advance, session)
             session.upstream.submit_blocking(
                 CommandCall(request, arguments, repeatable=False, route=route, settled=settled))
-        elif reads:
-            session.submit_read(CommandCall(request, arguments, repeatable=True, route=route), self.next_number)
+        elif lane == OUT_OF_BAND_LANE or session.order.may_go(lane):
+            self.send_command(request, session, arguments, row.reads, lane, route)
         else:
-            session.upstream.submit(CommandCall(request, arguments, repeatable=False, route=route))
+            session.order.wait(lane, request, functools.partial(
+                self.send_command, request, session, arguments, row.reads, lane, route))
+
+    cpdef object send_command(
+        self, Request request, Session session, list arguments, bint reads, int lane, object route
+    ):
+        """Send a command whose turn has come."""
+        cdef CommandCall call = CommandCall(request, arguments, repeatable=reads, route=route)
+        if lane != OUT_OF_BAND_LANE:
+            request.take_place(session.order)
+        call.lane = lane
+        if lane == DEDICATED_LANE and not self.may_block(request, session):
+            return
+        if reads:
+            session.submit_read(call, self.next_number)
+            return
+        self.advance(session)
+        if lane == DEDICATED_LANE:
+            call.settled = functools.partial(self.advance, session)
+            session.upstream.submit_blocking(call)
+            return
+        if lane != SHARED_LANE:
+            # It takes effect between being sent and being answered: what others asked for meanwhile may be older.
+            call.settled = functools.partial(self.advance, session)
+        session.upstream.submit(call)
 
     def read(self, Request request not None, list body not None):
         cdef Session session
@@ -66,19 +110,33 @@ cdef class DataOperations:
         session = self.session(request, session_id)
         if session is None:
             return
-        cdef PoolEntries pool = session.pool
-        if pool is None:
-            session.submit_read(ReadCall(request, kind, key), self.next_number)
-            return
-        value = pool.lookup(key, kind, session.floor)
-        if value is not None:
-            request.reply(value)
+        cdef int lane = SHARED_LANE
+        if self.long_replies.count and self.long_replies.has((None, key)):
+            lane = BULK_LANE
+        if session.order.may_go(lane):
+            self.send_read(request, session, kind, key, lane)
         else:
-            (<Flights>pool.flights).read(request, session.upstream, session.floor, kind, key)
+            session.order.wait(lane, request, functools.partial(self.send_read, request, session, kind, key, lane))
+
+    cpdef object send_read(self, Request request, Session session, int kind, bytes key, int lane):
+        """Look up, and ask the server where the pool does not know."""
+        cdef PoolEntries pool = session.pool
+        cdef ReadCall call
+        if pool is not None:
+            value = pool.lookup(key, kind, session.floor)
+            if value is not None:
+                request.reply(value)
+                return
+        request.take_place(session.order)
+        if pool is None:
+            call = ReadCall(request, kind, key)
+            call.lane = lane
+            session.submit_read(call, self.next_number)
+        else:
+            (<Flights>pool.flights).read(request, session.upstream, session.floor, kind, key, lane)
 
     def get_many(self, Request request not None, list body not None):
         cdef Session session
-        cdef Py_ssize_t index
         need_fields(body, "session_id", "keys")
         session_id, keys = body
         need(keys, list, "keys")
@@ -89,9 +147,22 @@ cdef class DataOperations:
         if not keys:
             request.reply([])
             return
+        cdef int lane = BULK_LANE if request.frame_bytes >= LONG_BYTES else SHARED_LANE
+        if session.order.may_go(lane):
+            self.send_get_many(request, session, keys, lane)
+        else:
+            session.order.wait(lane, request, functools.partial(self.send_get_many, request, session, keys, lane))
+
+    cpdef object send_get_many(self, Request request, Session session, list keys, int lane):
+        """Look up many, and ask the servers for the rest."""
         cdef PoolEntries pool = session.pool
+        cdef CommandCall call
+        cdef Py_ssize_t index
         if pool is None:
-            session.submit_read(CommandCall(request, [b"MGET", *keys], repeatable=True), self.next_number)
+            request.take_place(session.order)
+            call = CommandCall(request, [b"MGET", *keys], repeatable=True)
+            call.lane = lane
+            session.submit_read(call, self.next_number)
             return
         cdef list values = pool.lookup_many(keys, STRING, session.floor)
         cdef dict known = {}
@@ -103,8 +174,9 @@ cdef class DataOperations:
                 known[keys[index]] = values[index]
         if complete:
             request.reply(values)
-        else:
-            (<Flights>pool.flights).read_many(request, session.upstream, session.floor, keys, known)
+            return
+        request.take_place(session.order)
+        (<Flights>pool.flights).read_many(request, session.upstream, session.floor, keys, known, lane)
 
     def batch(self, Request request not None, list body not None):
         cdef Session session
@@ -114,7 +186,7 @@ cdef class DataOperations:
         if route in _SEVERAL:
             message = f"route {route.value}: all of a batch goes to one node, and this route names several"
             raise MalformedError(message)
-        screening = Screening(commands)
+        screening = Screening(commands, atomic=atomic)
         if screening.fits_at_once:
             for _ in screening.steps():
                 pass
@@ -140,24 +212,50 @@ cdef class DataOperations:
         if not commands:
             request.reply([])
             return 0
-        reads = screening.reads
+        cdef int lane = screening.lane
+        if lane == SHARED_LANE and (request.frame_bytes >= LONG_BYTES or len(commands) >= MANY_COMMANDS):
+            lane = BULK_LANE
+        start = functools.partial(self.send_batch, request, session, commands, atomic, screening.reads, lane, route)
+        if screening.blocks:
+            self.send_blocking_batch(request, session, commands, screening.reads, route)
+        elif lane == OUT_OF_BAND_LANE or session.order.may_go(lane):
+            start()
+        else:
+            session.order.wait(lane, request, start)
+        return 0
+
+    cdef int send_blocking_batch(
+        self, Request request, Session session, list commands, bint reads, object route
+    ) except -1:
+        """Send a pipeline in which something may block: as a blocking command, it is excepted from the order."""
+        if not self.may_block(request, session):
+            return 0
         if not reads:
             self.advance(session)
-        # In a transaction nothing blocks; in a pipeline it would hold up everybody's replies.
-        if not atomic and screening.blocks:
-            if not self.may_block(request, session):
-                return 0
-            settled = functools.partial(self.advance, session)
-            session.upstream.submit_blocking(
-                BatchRequestCall(
-                    request, commands, atomic=False, repeatable=False, route=route, settled=settled
-                )
-            )
-        else:
-            session.upstream.submit_batch(
-                BatchRequestCall(request, commands, atomic=atomic, repeatable=reads, route=route)
-            )
+        session.upstream.submit_blocking(BatchRequestCall(
+            request, commands, atomic=False, repeatable=False, route=route,
+            settled=None if reads else functools.partial(self.advance, session)))
         return 0
+
+    cpdef object send_batch(
+        self, Request request, Session session, list commands, bint atomic, bint reads, int lane, object route
+    ):
+        """Send a batch whose turn has come, whole and on the lane of its most demanding member."""
+        cdef BatchRequestCall call = BatchRequestCall(
+            request, commands, atomic=atomic, repeatable=reads and lane != DEDICATED_LANE, route=route)
+        if lane != OUT_OF_BAND_LANE:
+            request.take_place(session.order)
+        call.lane = lane
+        if lane == DEDICATED_LANE and not self.may_block(request, session):
+            return
+        if not reads:
+            self.advance(session)
+            if lane != SHARED_LANE:
+                call.settled = functools.partial(self.advance, session)
+        if lane == DEDICATED_LANE:
+            session.upstream.submit_blocking(call)
+        else:
+            session.upstream.submit_batch(call)
 
     cdef bint may_block(self, Request request, Session session) except -1:
         """Whether there is a dedicated connection for the request, by its process's and its user's share."""
@@ -175,6 +273,7 @@ cdef class DataOperations:
         if session is None:
             request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
         else:
+            request.session = session
             session.processes.add(request.peer.pid)
         return session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glidecache_shared.commands import is_blocking, is_known_read, refusal
+from glidecache_shared.command_table import any_blocks, most_demanding, survey
 from glidecached.operations.arguments import need_command
 
 if TYPE_CHECKING:
@@ -17,11 +17,24 @@ _AT_ONCE = 500
 class Screening:
     """What is known of a batch once `steps` is exhausted. `steps` raises `MalformedError` for what is no command."""
 
-    def __init__(self, commands: list[list[bytes]]) -> None:
+    def __init__(self, commands: list[list[bytes]], *, atomic: bool) -> None:
         self._commands = commands
+        self._atomic = atomic
+        self._lanes: set[int] = set()
         self.refusal: str | None = None
         self.reads = True
         self.blocks = False
+        """Whether the server may keep a reply back. In a transaction nothing blocks."""
+
+    @property
+    def lane(self) -> int:
+        """The lane of the most demanding member: a batch goes whole (isolation I3)."""
+        return most_demanding(self._lanes)
+
+    @property
+    def fits_at_once(self) -> bool:
+        """Whether one slice is enough."""
+        return len(self._commands) <= _AT_ONCE
 
     def steps(self) -> Iterator[None]:
         """Look through all commands, as far as the first one that is refused."""
@@ -37,14 +50,7 @@ class Screening:
             need_command(command)
         if self.refusal is not None:
             return
-        for command in commands:
-            self.refusal = refusal(command)
-            if self.refusal is not None:
-                return
-        self.reads = self.reads and all(map(is_known_read, commands))
-        self.blocks = self.blocks or any(map(is_blocking, commands))
-
-    @property
-    def fits_at_once(self) -> bool:
-        """Whether one slice is enough."""
-        return len(self._commands) <= _AT_ONCE
+        lane, reads, self.refusal = survey(commands, atomic=self._atomic)
+        self._lanes.add(lane)
+        self.reads = self.reads and reads
+        self.blocks = self.blocks or (not self._atomic and any_blocks(commands))

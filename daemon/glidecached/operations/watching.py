@@ -51,6 +51,12 @@ class WatchOperations:
         self._dedicated = dedicated or DedicatedShares()
         self._sessions = sessions
         self._next_number = next_number
+        self._of_peer: dict[bytes, set[Watch]] = {}
+
+    def peer_ended(self, identity: bytes) -> None:
+        """End the watches that were named last over a connection which has ended."""
+        for watch in list(self._of_peer.get(identity, ())):
+            watch.end()
 
     def watch(self, request: Request, body: list[Any]) -> None:
         """WATCH: begin a watch, or add keys to one that stands."""
@@ -74,7 +80,7 @@ class WatchOperations:
             if isinstance(counted, str):
                 request.fail(ERROR_BUSY, counted)
                 return
-            watch = Watch(self._loop, session, number, request.peer.pid)
+            watch = Watch(self._loop, session, number, self._ended)
             watch.released = counted
             exhausted = watch.begin(keys)
             if exhausted is not None:
@@ -83,6 +89,7 @@ class WatchOperations:
         elif watch is None:
             request.fail(ERROR_CONNECTION, _GONE)
             return
+        self._belong(watch, request.identity)
         advance = functools.partial(self._advance, session)
         watch.submit(_WatchCall(request, watch, [b"WATCH", *keys], settled=advance))
 
@@ -96,7 +103,7 @@ class WatchOperations:
             return
         watch = session.watches.get(number)
         if watch is None:
-            request.reply(b"OK")
+            request.reply("OK")
         else:
             watch.submit_last(CommandCall(request, [b"UNWATCH"], repeatable=False))
 
@@ -109,7 +116,7 @@ class WatchOperations:
         session_id, number, commands = body
         need(number, int, "watch")
         need(commands, list, "commands")
-        screening = Screening(commands)
+        screening = Screening(commands, atomic=True)
         if screening.fits_at_once:
             for _ in screening.steps():
                 pass
@@ -158,8 +165,22 @@ class WatchOperations:
         if session is None:
             request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
         else:
+            request.session = session
             session.processes.add(request.peer.pid)
         return session
+
+    def _belong(self, watch: Watch, identity: bytes) -> None:
+        """Tie the watch to the connection that names it: the latest one, where a thread has connected again."""
+        self._ended(watch)
+        watch.identity = identity
+        self._of_peer.setdefault(identity, set()).add(watch)
+
+    def _ended(self, watch: Watch) -> None:
+        watches = self._of_peer.get(watch.identity)
+        if watches is not None:
+            watches.discard(watch)
+            if not watches:
+                del self._of_peer[watch.identity]
 
     def _advance(self, session: Session) -> None:
         session.floor = self._next_number()

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
+import time
 from pathlib import Path
 
+from glidecache_shared.trusted_path import check_directory
 from glidecached.locks import DirectoryLockedError, lock_exclusively
+from glidecached.pools.abandoned import mark, remove_abandoned, unmark
+
+logger = logging.getLogger(__name__)
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory below it is checked to be this user's own
 _MODE = 0o710
 """Clients open their pool's files by path: they need not see the others, nor be able to lock the directory."""
+
+_PATIENCE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.01
 
 
 class PoolDirectoryError(Exception):
@@ -35,16 +44,58 @@ class PoolDirectory:
     `PoolDirectoryError`, `glidecached.locks.DirectoryLockedError`, or `OSError`.
     """
 
-    def __init__(self, path: Path, *, disposable: bool) -> None:
+    def __init__(self, path: Path, *, disposable: bool, runtime_dir: Path | None = None) -> None:
+        """`runtime_dir`: whose default it is. It is written down there, and others' whose is gone are removed (I13)."""
         self.path = path
-        self._disposable = _make(path) or disposable
-        self._descriptor = _lock(path)
+        self._runtime_dir = runtime_dir
+        made, self._descriptor = self._take()
+        self._disposable = made or disposable
+        if runtime_dir is not None:
+            remove_abandoned(path.parent, uid=os.geteuid())
+
+    def _take(self) -> tuple[bool, int]:
+        """Make it if it is missing, and lock it: whether it was made, and its descriptor."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        made = False
+        while True:
+            made = _make(self.path) or made
+            _check_path(self.path)
+            try:
+                descriptor = _lock(self.path)
+            except FileNotFoundError:
+                continue  # removed as abandoned, between two looks
+            except DirectoryLockedError:
+                # A daemon that looks whether it is abandoned has it for a moment.
+                if self._runtime_dir is None or time.monotonic() >= until:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            if _leads_to(self.path, descriptor):
+                break
+            os.close(descriptor)
+        if self._runtime_dir is not None:
+            mark(self.path, self._runtime_dir)
+        return made, descriptor
+
+    def restore(self) -> bool:
+        """Make and lock the directory again where it has vanished; whether that was so (I13).
+
+        Raises as construction does, `DirectoryLockedError` where it is another daemon's by now; then it is as it was.
+        """
+        if self._descriptor < 0 or _leads_to(self.path, self._descriptor):
+            return False
+        before = self._descriptor
+        _, self._descriptor = self._take()
+        os.close(before)
+        logger.warning("the pool directory %s had vanished; it is made again", self.path)
+        return True
 
     def release(self) -> None:
         """Give it up. Idempotent."""
         if self._descriptor < 0:
             return
         if self._disposable:
+            unmark(self.path)
             with contextlib.suppress(OSError):  # pools for the next daemon are there, or an operator's things
                 self.path.rmdir()
         os.close(self._descriptor)
@@ -80,6 +131,22 @@ def _make(path: Path) -> bool:
         return False
     path.chmod(_MODE)
     return True
+
+
+def _check_path(path: Path) -> None:
+    """Refuse a directory in whose place somebody else can put another one (I11)."""
+    try:
+        check_directory(str(path), friend=os.geteuid())
+    except PermissionError as error:
+        message = f"pool_dir {path} cannot be trusted: {error}"
+        raise PoolDirectoryError(message) from error
+
+
+def _leads_to(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _lock(path: Path) -> int:

@@ -57,6 +57,11 @@ class PoolLease:
         status = os.fstat(self._descriptor)
         return os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino
 
+    @property
+    def lost(self) -> bool:
+        """Whether it has lost its name, or its name leads to another file: then nobody can take it any more."""
+        return not lease.is_in_place(str(self.path), self._descriptor)
+
     def end_if_unheld(self) -> bool:
         """Remove it unless a process holds it; whether it is gone."""
         return lease.end(str(self.path), self._descriptor)

@@ -54,6 +54,8 @@ class PoolOrigin:
     settings: PoolSettings
     configured: bool
     admission: Admission = OPEN
+    maker_uid: int | None = None
+    """Whose process made it; None for those of the configuration, and where it was not written down."""
 
     def encode(self) -> bytes:
         """As a line of JSON."""
@@ -66,6 +68,7 @@ class PoolOrigin:
             "upstream": self.admission.upstream,
             "uids": sorted(self.admission.access.uids),
             "gids": sorted(self.admission.access.gids),
+            "maker_uid": self.maker_uid,
         }
         return json.dumps(described).encode() + b"\n"
 
@@ -86,6 +89,7 @@ def decode_origin(text: bytes) -> PoolOrigin | None:
             identity=Identity(**{**identity, "addresses": addresses}),
             settings=PoolSettings(**described["settings"]),
             configured=described["configured"],
+            maker_uid=described.get("maker_uid"),
             admission=Admission(
                 upstream=described["upstream"],
                 access=Access(uids=frozenset(described["uids"]), gids=frozenset(described["gids"])),

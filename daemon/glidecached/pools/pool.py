@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from glidecached.pools.leftovers import Leftover
     from glidecached.pools.origin import Admission, PoolKey
     from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.shares import Maker
     from glidecached.upstream.identity import Identity
 
 logger = logging.getLogger(__name__)
@@ -61,9 +62,13 @@ class Pool(PoolEntries):
         configured: bool,
         inheritable: bool,
         admission: Admission = OPEN,
+        maker: Maker | None = None,
         leftover: Leftover | None = None,
     ) -> None:
         self.key = key
+        self.maker = maker
+        self.counted_kb = 0
+        """What it counts for its maker."""
         self.identity = identity
         self.settings = settings
         self.admission = admission
@@ -79,6 +84,7 @@ class Pool(PoolEntries):
         self._renewal: Renewal | None = None
         self._coming = settings
         self._replaceable_at_ns = 0
+        self._refusals = 0
         self._files_are_for = admission
         """Who may have mapped the files in use."""
         self.file_id = key.new_file_id() if leftover is None else leftover.file_id
@@ -123,6 +129,7 @@ class Pool(PoolEntries):
             settings=self.settings,
             configured=self.configured,
             admission=self._files_are_for,
+            maker_uid=None if self.maker is None else self.maker.uid,
         )
 
     def _permit(self, store: PoolStore) -> None:
@@ -237,6 +244,7 @@ class Pool(PoolEntries):
     def _go_over_to(self, store: PoolStore) -> None:
         """Serve a store that was made as the pool is to be; the one before is retired already."""
         before, self._store = self._store, store
+        self._refusals = 0
         self.settings, self._files_are_for = self._coming, self.admission
         self._describe()
         self._dispose(before)
@@ -252,28 +260,77 @@ class Pool(PoolEntries):
             return False
         self._replaceable_at_ns = now_ns + _DAMAGE_RETRY_NS
         try:
-            store = self._fresh(self._coming)
-            try:
-                self._permit(store)
-            except BaseException:
-                store.unlink()
-                store.close()
-                raise
+            self._begin_fresh()
         except Exception as obstacle:  # noqa: BLE001  # whatever it is, requests are answered from upstream
             logger.warning("%s cannot have a fresh pool now: %s; %s", self.key, obstacle, error)
             return False
-        self._stop_renewing()
-        self._store.retire()
-        self._go_over_to(store)
         self._replaceable_at_ns = 0
         logger.warning(
             "%s: its pool was damaged (%s); %s given up, generation %d is served, fresh",
             self.key,
             error.path,
             counted(error.entries, "entry", "entries"),
-            store.generation,
+            self.generation,
         )
         return True
+
+    @property
+    def lost_file(self) -> str | None:
+        """The path of a file of this pool that has lost its name, so that nobody can attach any more; else None."""
+        if self._lease.lost:
+            return str(self._lease.path)
+        return self._store.lost_file()
+
+    def replace_lost(self) -> None:
+        """Begin a fresh generation where `lost_file` tells of one (I13); counters begin with it, too.
+
+        Sessions stay. Clients that have the files mapped see that their generation has ended, and attach again.
+        Raises what construction raises; then the pool is as it was.
+        """
+        path = None if self.ended else self.lost_file
+        if path is None:
+            return
+        entries = self._store.metrics().entry_count
+        if self._lease.lost:
+            # Under a new name: who knows what stands at the old one now.
+            before, file_id = self._lease, self.file_id
+            self.file_id = self.key.new_file_id()
+            try:
+                self._lease = PoolLease(self._directory, self.file_id, self.admission.access)
+            except BaseException:
+                self.file_id = file_id
+                raise
+            try:
+                self._begin_fresh()
+            except BaseException:
+                self._lease.end()
+                self._lease, self.file_id = before, file_id
+                raise
+            before.close()
+        else:
+            self._begin_fresh()
+        # Who holds the pool has to take its new lease first.
+        self.handed_out_ns = time.monotonic_ns()
+        logger.warning(
+            "%s: %s has vanished; %s given up, generation %d is served, fresh",
+            self.key,
+            path,
+            counted(entries, "entry", "entries"),
+            self.generation,
+        )
+
+    def _begin_fresh(self) -> None:
+        """Serve a fresh generation, made as the one on the way would have been, if there was one."""
+        store = self._fresh(self._coming)
+        try:
+            self._permit(store)
+        except BaseException:
+            store.unlink()
+            store.close()
+            raise
+        self._stop_renewing()
+        self._store.retire()
+        self._go_over_to(store)
 
     def _give_up_renewing(self) -> None:
         self._stop_renewing()
@@ -317,6 +374,18 @@ class Pool(PoolEntries):
     def held(self) -> bool:
         """Whether any process holds the lease now."""
         return self._lease.held
+
+    def take_refusals(self) -> int:
+        """How often the file system refused it memory since this was asked last."""
+        refusals = self._store.file_system_full
+        more, self._refusals = refusals - self._refusals, refusals
+        return max(more, 0)
+
+    @property
+    def unused(self) -> bool:
+        """Whether nothing was ever looked up in it, nor stored."""
+        metrics = self._store.metrics()
+        return not (metrics.entry_count or metrics.total_lookups)
 
     def handout(self) -> dict[str, Any]:
         """What a client needs to map the files (docs/protocol.md, `ATTACH`)."""

@@ -11,7 +11,14 @@ from glidecached.attached import lease_takers
 from glidecached.pools.changes import PoolChanges
 from glidecached.pools.flush import Flush
 from glidecached.pools.origin import OPEN, Admission, PoolKey
-from glidecached.pools.stock import CacheRefusedError, PoolStock
+from glidecached.pools.shares import Maker, maker_of
+from glidecached.pools.stock import (
+    DEFAULT_MAX_POOLS,
+    HANDOUT_NS,
+    CacheBusyError,
+    CacheRefusedError,
+    PoolStock,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,18 +27,16 @@ if TYPE_CHECKING:
     from glidecached.access import Access
     from glidecached.loop import Loop
     from glidecached.pools.configured import ConfiguredCache
-    from glidecached.pools.leftovers import Leftovers
+    from glidecached.pools.leftovers import Leftover, Leftovers
     from glidecached.pools.pool import Pool
     from glidecached.pools.settings import PoolSettings
+    from glidecached.shares import Holder
     from glidecached.upstream.identity import Identity
 
 logger = logging.getLogger(__name__)
 
 _PROBE_MS = 1_000
 _BEAT_MS = 1_000
-_HANDOUT_NS = 3_000_000_000
-"""A client that was just told of a pool has not taken its lease yet."""
-
 _MOST_NAMES = 20
 """So many caches are named to whoever asks for one that there is not."""
 
@@ -57,6 +62,8 @@ class PoolRegistry:
         max_total_cache_kb: int,
         next_number: Callable[[], int],
         leftovers: Leftovers | None = None,
+        max_pools: int = DEFAULT_MAX_POOLS,
+        restore_directory: Callable[[], object] = lambda: None,
     ) -> None:
         self._loop = loop
         self._grace_ms = grace_ms
@@ -68,6 +75,8 @@ class PoolRegistry:
             max_total_cache_kb=max_total_cache_kb,
             next_number=next_number,
             leftovers=leftovers,
+            max_pools=max_pools,
+            restore_directory=restore_directory,
         )
         self._configured: dict[str, ConfiguredCache] = {}
         self.changes = PoolChanges(loop, self._stock, self._configured)
@@ -80,6 +89,15 @@ class PoolRegistry:
     @max_total_cache_kb.setter
     def max_total_cache_kb(self, total_kb: int) -> None:
         self._stock.max_total_cache_kb = total_kb
+
+    @property
+    def max_pools(self) -> int:
+        """How many pools there may be. It may be set anew at any time; pools that are there stay."""
+        return self._stock.shares.max_pools
+
+    @max_pools.setter
+    def max_pools(self, count: int) -> None:
+        self._stock.shares.max_pools = count
 
     def start(self) -> None:
         """Begin to renew heartbeats, and to look for pools that nobody holds."""
@@ -105,10 +123,32 @@ class PoolRegistry:
                 admission = (
                     OPEN if upstream is None else Admission(upstream=upstream, access=accesses[upstream])
                 )
-                try:
-                    self._make(origin.key, origin.identity, origin.settings, admission)
-                except CacheRefusedError as error:
-                    self._stock.discard(leftover, str(error))
+                self._go_on_with(leftover, admission)
+
+    def _go_on_with(self, leftover: Leftover, admission: Admission) -> None:
+        origin, held = leftover.origin, leftover.held
+        if self._stock.shares.is_full(len(self._configured)) and not held:
+            self._stock.discard(
+                leftover, "there is no room for so many (max_pools, or the limit of open files)"
+            )
+            return
+        maker = None if origin.maker_uid is None else Maker(origin.maker_uid, 0)
+        try:
+            pool = self._stock.make(
+                origin.key,
+                origin.identity,
+                origin.settings,
+                admission,
+                configured=False,
+                maker=maker,
+                inherited=True,
+            )
+        except CacheRefusedError as error:
+            self._stock.discard(leftover, str(error))
+            return
+        if maker is not None and not held and pool.unused and pool.end_if_unheld():
+            # Names that somebody took for nothing must not be in others' way after a restart, too.
+            self._stock.end(origin.key, "nothing was ever looked up in it, and nobody holds it")
 
     def join_configured(self, name: str, identity: Identity) -> Pool:
         """The configuration's cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
@@ -121,15 +161,22 @@ class PoolRegistry:
             differences = _list(cache.identity.differences(identity))
             message = f"{cache.key} belongs to another upstream identity: {differences}"
             raise CacheRefusedError(message)
-        return self._stock.get(cache.key) or self.changes.make(cache)
+        pool = self._stock.get(cache.key)
+        return self.changes.make(cache) if pool is None else self._healed(pool)
 
     def join(
-        self, key: PoolKey, identity: Identity, settings: PoolSettings, admission: Admission = OPEN
+        self,
+        key: PoolKey,
+        identity: Identity,
+        settings: PoolSettings,
+        admission: Admission = OPEN,
+        peer: Holder | None = None,
     ) -> Pool:
-        """The pool of that key with that identity and these settings, made if there is none.
+        """The pool of that key with that identity and these settings, made if there is none; `peer` asks for it.
 
         A pool that is different is replaced if nobody holds it (contract C19); a client that was told of it and has not
-        taken its lease yet notices, and attaches again. Raises `CacheRefusedError`.
+        taken its lease yet notices, and attaches again. Another user's pool is replaced only by a client with the same
+        upstream identity and access (I11). Raises `CacheRefusedError`, and `CacheBusyError` where there is no room.
         """
         if key.name is not None and key.name in self._configured:
             message = (
@@ -137,25 +184,29 @@ class PoolRegistry:
             )
             raise CacheRefusedError(message)
         pool = self._stock.get(key)
+        maker = maker_of(peer)
         if pool is None:
-            return self._make(key, identity, settings, admission)
+            return self._make(key, identity, settings, admission, maker)
         foreign = pool.identity.differences(identity)
         differing = pool.settings.differences(settings)
         if pool.admission.access != admission.access:
             # One list stands on the files: what one client's users may read, another's must not bring or see.
             differing.append(f"{_name(pool.admission)} and its users, not {_name(admission)} and its users")
         if not foreign and not differing:
-            return pool
-        if not pool.end_if_unheld():
-            reason = (
-                f"another upstream identity: {_list(foreign)}"
-                if foreign
-                else f"other settings: {_list(differing)}"
-            )
-            message = f"{key} is in use with {reason}"
-            raise CacheRefusedError(message)
+            return self._healed(pool)
+        stays = self._is_kept_from(pool, maker) and bool(foreign or pool.admission.access != admission.access)
+        if pool.held() or stays or not pool.end_if_unheld():
+            raise CacheRefusedError(_refusal(pool, foreign, differing, stays=stays))
         self._stock.remove(key)
-        return self._make(key, identity, settings, admission)
+        return self._make(key, identity, settings, admission, maker)
+
+    def identity_of(self, key: PoolKey | None, configured: str | None) -> Identity | None:
+        """Return what a pool is bound to: that of a key, or the configuration's of a name. None where there is none."""
+        if configured is not None:
+            cache = self._configured.get(configured)
+            return None if cache is None else cache.identity
+        pool = None if key is None else self._stock.get(key)
+        return None if pool is None else pool.identity
 
     def find(self, label: str) -> Pool:
         """The pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
@@ -204,22 +255,58 @@ class PoolRegistry:
     def __len__(self) -> int:
         return len(self._stock)
 
-    def _make(self, key: PoolKey, identity: Identity, settings: PoolSettings, admission: Admission) -> Pool:
-        return self._stock.make(key, identity, settings, admission, configured=False)
+    def _make(
+        self,
+        key: PoolKey,
+        identity: Identity,
+        settings: PoolSettings,
+        admission: Admission,
+        maker: Maker | None,
+    ) -> Pool:
+        return self._stock.make(key, identity, settings, admission, configured=False, maker=maker)
+
+    @staticmethod
+    def _is_kept_from(pool: Pool, maker: Maker | None) -> bool:
+        """Whether another user has made it."""
+        return (pool.maker and pool.maker.uid) != (maker and maker.uid)
+
+    def _healed(self, pool: Pool) -> Pool:
+        """A pool whose files are where clients look for them. Raises `CacheBusyError`."""
+        try:
+            self._stock.heal(pool)
+        except Exception as error:
+            message = f"{pool.key} has lost its files, which cannot be made now: {error}"
+            raise CacheBusyError(message) from error
+        return pool
 
     def _probe(self) -> None:
         self._loop.call_later(_PROBE_MS, self._probe)
-        self._stock.end_unheld(handed_out_before_ns=time.monotonic_ns() - _HANDOUT_NS)
+        self._stock.end_unheld(handed_out_before_ns=time.monotonic_ns() - HANDOUT_NS)
 
     def _beat(self) -> None:
         """Four beats within the readers' grace, at least one a second."""
         self._loop.call_later(min(_BEAT_MS, self._grace_ms / 4), self._beat)
         for pool in self._stock:
             pool.beat()
+        self._stock.look_after_files()
+        self._stock.look_after_room()
 
 
 def _name(admission: Admission) -> str:
     return "clients' own addresses" if admission.upstream is None else f"the upstream {admission.upstream!r}"
+
+
+def _refusal(pool: Pool, foreign: list[str], differing: list[str], *, stays: bool) -> str:
+    reason = (
+        f"another upstream identity: {_list(foreign)}" if foreign else f"other settings: {_list(differing)}"
+    )
+    if not stays or pool.held():
+        return f"{pool.key} is in use with {reason}"
+    owner = "another user's" if pool.maker is None else f"uid {pool.maker.uid}'s"
+    return (
+        f"{pool.key} is {owner}, with {reason}; only a client with the same upstream identity and access may replace "
+        "it: choose another name, or have it dropped (glidecache drop)"
+    )
 
 
 def _list(differences: list[str]) -> str:

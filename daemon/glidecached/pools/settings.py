@@ -8,8 +8,10 @@ from typing import Literal
 EvictionPolicy = Literal["LRU", "LFU"]
 EVICTION_POLICIES: tuple[EvictionPolicy, ...] = ("LRU", "LFU")
 
-MAX_CACHE_KB = 2**40
-MAX_TTL_MS = 2**53
+MAX_CACHE_KB = 159_383_551
+"""A pool's granules have numbers of 31 bits; this and the next are what the compiled core can make, as a test holds."""
+MAX_TTL_MS = 18_446_744_073_709
+"""As nanoseconds it fits into 64 bits: 584 years."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +26,12 @@ class PoolSettings:
     def __post_init__(self) -> None:
         """Raise `ValueError` for values that no pool can have."""
         if not 0 < self.max_cache_kb <= MAX_CACHE_KB:
-            message = f"max_cache_kb is {self.max_cache_kb}; it must be positive"
+            right = "positive" if self.max_cache_kb <= 0 else f"at most {MAX_CACHE_KB}"
+            message = f"max_cache_kb is {self.max_cache_kb}; it must be {right}"
             raise ValueError(message)
         if not 0 <= self.entry_ttl_ms <= MAX_TTL_MS:
-            message = f"entry_ttl_ms is {self.entry_ttl_ms}; it must be non-negative (0 = no expiration)"
+            right = "non-negative" if self.entry_ttl_ms < 0 else f"at most {MAX_TTL_MS}"
+            message = f"entry_ttl_ms is {self.entry_ttl_ms}; it must be {right} (0 = no expiration)"
             raise ValueError(message)
         if self.eviction_policy not in EVICTION_POLICIES:
             message = f"eviction_policy is {self.eviction_policy!r}; it must be one of {', '.join(EVICTION_POLICIES)}"

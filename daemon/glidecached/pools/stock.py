@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import itertools
 import logging
 import time
@@ -11,6 +13,8 @@ from glidecache_shared.pool.errors import PoolFull
 from glidecached.pools.permissions import PermissionsError
 from glidecached.pools.pool import Pool
 from glidecached.pools.remains import Remains
+from glidecached.pools.room import Reserve, RoomWatch
+from glidecached.pools.shares import PoolShares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,13 +24,28 @@ if TYPE_CHECKING:
     from glidecached.pools.leftovers import Leftover, Leftovers
     from glidecached.pools.origin import Admission, PoolKey
     from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.shares import Maker
     from glidecached.upstream.identity import Identity
 
 logger = logging.getLogger(__name__)
 
+DEFAULT_MAX_POOLS = 4_096
+
+HANDOUT_NS = 3_000_000_000
+"""A client that was just told of a pool has not taken its lease yet."""
+
+_UNUSED_NS = 250_000_000
+"""The same for pools with which nothing is lost."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
 
 class CacheRefusedError(Exception):
     """A pool may not be joined, or cannot be made: `args[0]` says why, and what would be right."""
+
+
+class CacheBusyError(CacheRefusedError):
+    """A pool cannot be made or handed out now, and perhaps later: `args[0]` says what is full, and for whom (I9)."""
 
 
 class PoolStock:
@@ -46,8 +65,15 @@ class PoolStock:
         max_total_cache_kb: int,
         next_number: Callable[[], int],
         leftovers: Leftovers | None,
+        max_pools: int = DEFAULT_MAX_POOLS,
+        restore_directory: Callable[[], object] = lambda: None,
     ) -> None:
         self._directory = directory
+        self._restore_directory = restore_directory
+        self.shares = PoolShares(max_pools)
+        self._unhealed: set[PoolKey] = set()
+        self._reserve = Reserve(directory)
+        self._room = RoomWatch(directory)
         self._instance_id = instance_id
         self._grace_ms = grace_ms
         self.max_total_cache_kb = max_total_cache_kb
@@ -80,38 +106,58 @@ class PoolStock:
         admission: Admission,
         *,
         configured: bool,
+        maker: Maker | None = None,
+        inherited: bool = False,
     ) -> Pool:
-        """Make the pool of a key that has none. Raises `CacheRefusedError`."""
+        """Make the pool of a key that has none. Raises `CacheRefusedError`, and `CacheBusyError` if there is no room.
+
+        `maker` is whose share it counts for; `inherited`: it counts, and is not refused for that.
+        """
         self._check_total(key, settings)
+        if maker is not None and not inherited:
+            self._check_share(key, settings, maker)
         leftover = None if self._leftovers is None else self._leftovers.claim(key)
+        make = functools.partial(
+            Pool,
+            key,
+            identity,
+            settings,
+            directory=self._directory,
+            next_generation=self.next_generation,
+            instance_id=self._instance_id,
+            grace_ms=self._grace_ms,
+            next_number=self._next_number,
+            dispose=self._remains.add,
+            configured=configured,
+            inheritable=self._leftovers is not None,
+            admission=admission,
+            maker=maker,
+            leftover=leftover,
+        )
         try:
-            pool = Pool(
-                key,
-                identity,
-                settings,
-                directory=self._directory,
-                next_generation=self.next_generation,
-                instance_id=self._instance_id,
-                grace_ms=self._grace_ms,
-                next_number=self._next_number,
-                dispose=self._remains.add,
-                configured=configured,
-                inheritable=self._leftovers is not None,
-                admission=admission,
-                leftover=leftover,
-            )
+            pool = make() if leftover is not None else self._reserve.make(make)
         except (OSError, PermissionsError, PoolFull, ValueError) as error:
             if self._leftovers is not None and leftover is not None:
                 self._leftovers.discard(leftover)
             message = f"{key} cannot be made in {self._directory}: {error}"
+            if isinstance(error, PoolFull) or (isinstance(error, OSError) and error.errno in _FULL):
+                raise CacheBusyError(message) from error
             raise CacheRefusedError(message) from error
         self._by_key[key] = pool
+        if maker is not None:
+            pool.counted_kb = settings.max_cache_kb
+            self.shares.add(maker, pool.counted_kb)
         logger.info("%s is served: %d KB, %s", key, settings.max_cache_kb, identity)
         return pool
 
     def remove(self, key: PoolKey) -> Pool | None:
         """Take a pool out, if there is one; to end it is the caller's."""
-        return self._by_key.pop(key, None)
+        pool = self._by_key.pop(key, None)
+        if pool is not None:
+            self._unhealed.discard(key)
+            if pool.maker is not None:
+                self.shares.remove(pool.maker, pool.counted_kb)
+        return pool
 
     def end(self, key: PoolKey, reason: str) -> None:
         """End a pool, if there is one, whoever holds it."""
@@ -124,8 +170,44 @@ class PoolStock:
         """End the unnamed pools that no process holds any more (contract C20)."""
         for key, pool in list(self._by_key.items()):
             if key.name is None and pool.handed_out_ns < handed_out_before_ns and pool.end_if_unheld():
-                del self._by_key[key]
+                self.remove(key)
                 logger.info("%s ended: nobody holds it any more", key)
+
+    def end_idle(self) -> bool:
+        """End the pool with a name of clients' own that was wanted least recently, of those that no process holds.
+
+        Its entries are lost: for when there is no room for others any more (isolation I9). Whether there was one.
+        """
+        now_ns = time.monotonic_ns()
+        for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
+            if _is_idle(pool, now_ns) and pool.end_if_unheld():
+                self.remove(pool.key)
+                logger.warning("%s ended: nobody holds it, and others need its room", pool.key)
+                return True
+        return False
+
+    def look_after_room(self) -> None:
+        """Tell the log of a file system that has become full, or has room again; and keep some of it for new pools."""
+        self._room.look(self)
+        self._reserve.refill()
+
+    def look_after_files(self) -> None:
+        """Have the pools made afresh whose files have vanished (isolation I13), as far as that can be; told once."""
+        for pool in self:
+            try:
+                self.heal(pool)
+            except Exception as error:  # noqa: BLE001  # whatever it is, its holders go on
+                if pool.key not in self._unhealed:
+                    self._unhealed.add(pool.key)
+                    logger.warning("%s has lost its files, which cannot be made now: %s", pool.key, error)
+            else:
+                self._unhealed.discard(pool.key)
+
+    def heal(self, pool: Pool) -> None:
+        """The same for one pool. Raises `DirectoryLockedError`, `PoolDirectoryError` and what making a pool raises."""
+        if pool.lost_file is not None:
+            self._restore_directory()
+            self._reserve.make(pool.replace_lost)
 
     def unclaimed(self) -> list[Leftover]:
         """What is left of the earlier daemon's pools, named ones first."""
@@ -157,14 +239,73 @@ class PoolStock:
                 logger.exception("%s could not be left in order; the others are", pool.key)
         self._by_key.clear()
         self._remains.close()
+        self._reserve.close()
 
     def _check_total(self, key: PoolKey, settings: PoolSettings) -> None:
-        if self.claimed_kb() + settings.max_cache_kb > self.max_total_cache_kb:
+        wanted_kb = settings.max_cache_kb
+        if self.claimed_kb() + wanted_kb > self.max_total_cache_kb:
             self.end_unheld(handed_out_before_ns=time.monotonic_ns())
-        total_kb = self.claimed_kb()
-        if total_kb + settings.max_cache_kb > self.max_total_cache_kb:
-            message = (
-                f"{key} asks for max_cache_kb={settings.max_cache_kb}, and {total_kb} KB of the daemon's "
-                f"max_total_cache_kb={self.max_total_cache_kb} are in use: ask for less, drop a cache, or raise it"
-            )
-            raise CacheRefusedError(message)
+        while (total_kb := self.claimed_kb()) + wanted_kb > self.max_total_cache_kb:
+            unheld_kb = self._idle_kb()
+            if total_kb - unheld_kb + wanted_kb > self.max_total_cache_kb or not self.end_idle():
+                message = (
+                    f"{key} asks for max_cache_kb={wanted_kb}, and {total_kb} KB of the daemon's "
+                    f"max_total_cache_kb={self.max_total_cache_kb} are in use: ask for less, drop a cache, or raise it"
+                )
+                raise CacheRefusedError(message)
+
+    def _check_share(self, key: PoolKey, settings: PoolSettings, maker: Maker) -> None:
+        configured = sum(pool.maker is None for pool in self._by_key.values())
+        if self.shares.is_full(configured):
+            self.end_unheld(handed_out_before_ns=time.monotonic_ns())
+            if self.shares.is_full(configured):
+                self.end_idle()
+        while full := self.shares.refusal(
+            maker, settings.max_cache_kb, configured=configured, total_kb=self.max_total_cache_kb
+        ):
+            if not self._make_room_for(maker):
+                message = f"{key} cannot be made now: {full}"
+                raise CacheBusyError(message)
+
+    def _make_room_for(self, maker: Maker) -> bool:
+        """End a pool that counts for the same maker, and that no process holds; whether there was one.
+
+        First of those with which nothing is lost. A client that was told of it and has not taken its lease yet notices,
+        and attaches again. Else of those that are idle; of the user's other processes' where the maker has few itself.
+        """
+        by_age = sorted(self._by_key.values(), key=lambda each: each.handed_out_ns)
+        idle_since_ns = time.monotonic_ns() - HANDOUT_NS
+        own = [pool for pool in by_age if pool.maker == maker]
+        unused = [pool for pool in own if pool.unused]
+        idle = [pool for pool in own if pool.key.name is not None and pool.handed_out_ns < idle_since_ns]
+        if not self.shares.has_its_share(maker):
+            idle += [
+                pool
+                for pool in by_age
+                if pool.maker is not None
+                and pool.maker.uid == maker.uid
+                and pool.key.name is not None
+                and pool.handed_out_ns < idle_since_ns
+            ]
+        for pool in (*unused, *idle):
+            if pool.end_if_unheld():
+                self.remove(pool.key)
+                logger.info("%s ended: no process holds it, and its user wants another", pool.key)
+                return True
+        return False
+
+    def _idle_kb(self) -> int:
+        """What could be had of pools that `end_idle` may end."""
+        now_ns = time.monotonic_ns()
+        return sum(
+            pool.claimed_kb for pool in self._by_key.values() if _is_idle(pool, now_ns) and not pool.held()
+        )
+
+
+def _is_idle(pool: Pool, now_ns: int) -> bool:
+    """Whether it may leave for others' pools, if no process holds it: its name would be free again."""
+    if pool.key.name is None or pool.configured:
+        return False
+    # With one that was never used nothing is lost, and who was told of it attaches again.
+    at_once = pool.maker is not None and pool.unused
+    return now_ns - pool.handed_out_ns >= (_UNUSED_NS if at_once else HANDOUT_NS)

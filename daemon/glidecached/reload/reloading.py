@@ -171,6 +171,7 @@ class Reloading:
         parts.sessions.idle_seconds = settings.session_idle_seconds
         parts.upstreams.max_upstreams = settings.max_upstreams
         parts.pools.max_total_cache_kb = settings.max_total_cache_kb
+        parts.pools.max_pools = settings.max_pools
 
     def _apply_metrics(self, plan: Plan, config: Config) -> None:
         try:

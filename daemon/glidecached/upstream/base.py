@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glidecached.upstream.blocking import Holder, Reserved
-    from glidecached.upstream.call import BatchCall, SingleCall
+    from glidecached.upstream.blocking import Holder
+    from glidecached.upstream.call import BatchCall, Call, SingleCall
     from glidecached.upstream.identity import Target
     from glidecached.upstream.options import UpstreamOptions
+
+
+class Reservation(Protocol):
+    """A connection that stays one holder's between its calls, or one at each server concerned: see `blocking`."""
+
+    def submit(self, call: Call, *, last: bool = False) -> None:
+        """Send the call, behind those before it. `last`: it ends what the servers keep, and the reservation."""
+
+    def close(self) -> None:
+        """Close what is reserved; calls that are open fail. Idempotent."""
 
 
 class Upstream(Protocol):
@@ -23,6 +33,10 @@ class Upstream(Protocol):
     target: Target
     sessions: int
     """How many sessions use it; kept by the sessions."""
+
+    @property
+    def fills_cache(self) -> bool:
+        """Whether what it answers may be cached: not what comes from a replica (isolation I14)."""
 
     @property
     def proved(self) -> bool:
@@ -47,8 +61,11 @@ class Upstream(Protocol):
     def submit_blocking(self, call: SingleCall | BatchCall) -> None:
         """Send on a connection of its own, whose reply may take until the call's deadline."""
 
-    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reservation | str:
         """A connection of one's own to the server that has these keys; or why there is none."""
+
+    def drop_unwanted(self) -> None:
+        """Drop calls that no client waits for any more (`Call.is_wanted`), and end connections that only they have."""
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Make connections with these from now on; those that stand go on. Addresses, mode and database are the same.

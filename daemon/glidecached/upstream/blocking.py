@@ -6,10 +6,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from libvalkey import pack_command
-
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
-from glidecached.upstream.call import Call, SingleCall
+from glidecached.upstream.call import Call, SingleCall, pack_command
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
 
@@ -62,10 +60,25 @@ class BlockingConnections:
         dedicated = self._take()
         return self._exhausted() if dedicated is None else Reserved(dedicated, holder)
 
+    def drop_unwanted(self) -> None:
+        """Close each connection that has a call, or is being made for one, whose caller no longer waits.
+
+        The server forgets the waiter when its connection closes. So the connection is never given to another call.
+        """
+        if self.in_use:
+            now_ns = time.monotonic_ns()
+            for dedicated in list(self._all):
+                dedicated.end_unless_wanted(now_ns)
+
     def close(self, reason: str) -> None:
         """Close all of them; their calls fail."""
         for dedicated in list(self._all):
             dedicated.end(ERROR_CONNECTION, reason)
+
+    def retire_idle(self) -> None:
+        """Close the connections that have no call: they may lead to a server that is no longer the primary."""
+        for dedicated in list(self._idle):
+            dedicated.retire()
 
     def released(self, dedicated: _Dedicated) -> None:
         """Its call is done; another may have it."""
@@ -188,6 +201,12 @@ class _Dedicated:
         """The call's deadline has passed: without its connection the server stops waiting for it."""
         self.end(ERROR_TIMEOUT, "no reply from the server in time")
 
+    def end_unless_wanted(self, now_ns: int) -> None:
+        """Close the connection if it has a call that is not wanted any more."""
+        if self._call is not None and not self._call.is_wanted(now_ns):
+            # A time-out is final: a cluster looks for no other node.
+            self.end(ERROR_TIMEOUT, "the caller no longer waits")
+
     def end(self, code: int, reason: str) -> None:
         """Close the connection; a call that has it fails."""
         self._cancel_timer()
@@ -202,6 +221,12 @@ class _Dedicated:
             call.fail(code, reason)
         if reserved is not None:
             reserved.ended(code, reason)
+
+    def reply_is_long(self) -> None:
+        """`connection.Owner`: no other call waits behind it."""
+
+    def error_replied(self, text: str) -> None:
+        """`connection.Owner`."""
 
     def connection_drained(self) -> None:
         """`connection.Owner`: one call at a time, nothing more to send."""
@@ -278,6 +303,9 @@ class _Wrapped(Call):
             return False
         self._dedicated.finished(clean=not isinstance(reply, ReplyError))
         return True
+
+    def replies_left(self) -> int:
+        return self._marks + self._call.replies_left()
 
     def is_wanted(self, now_ns: int) -> bool:
         return self._call.is_wanted(now_ns)

@@ -8,15 +8,22 @@ cdef class Call:
     cdef public bint repeatable
     cdef public object route
     cdef public int attempts
+    cdef public int lane
+    cdef public int way
     cdef public int64_t submitted_ns
 
     cpdef bytes pack(self)
     cpdef bint receive(self, object reply) except -1
+    cpdef Py_ssize_t replies_left(self) except -1
     cpdef object restart(self)
     cpdef bint is_wanted(self, int64_t now_ns) except -1
     cpdef object abandon(self)
     cpdef object succeed(self, object reply)
     cpdef object fail(self, int code, str message)
+    cpdef bint may_move(self) except -1
+    cpdef list clients(self)
+    cpdef object travel(self, int way)
+    cpdef object divide(self, object pinned)
 
 
 cdef class SingleCall(Call):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from glidecached.order import CommandOrder
 from glidecached.upstream.cluster.route import Route
 
 class Call:
@@ -17,6 +18,10 @@ class Call:
     repeatable: bool
     route: Route | None
     attempts: int
+    lane: int
+    """Which of the connections to a server it travels on: a lane of `glidecache_shared.command_table`, or `BULK`."""
+    way: int
+    """How it travels while its lane is held: `USUAL`, `DETOUR` or `PINNED` of `detours`."""
     submitted_ns: int
     """When it was submitted; 0 as long as it was not, and for what is not counted."""
 
@@ -27,11 +32,17 @@ class Call:
     def receive(self, reply: Any) -> bool:
         """Take the next reply of the server; whether it was the last that this call waits for."""
 
+    def replies_left(self) -> int:
+        """How many replies of the server it still waits for, once it was packed."""
+
     def restart(self) -> None:
         """Forget the replies taken so far: the call is going to be sent again."""
 
     def is_wanted(self, now_ns: int) -> bool:
-        """Whether somebody still waits for the reply; asked just before sending. If not, `abandon` follows."""
+        """Whether somebody still waits for the reply; asked just before sending: if not, `abandon` follows.
+
+        Asked again when the reply has come: if not, the connection makes sure whose replies the next ones are.
+        """
 
     def abandon(self) -> None:
         """It was not sent, because nobody wants the reply any more."""
@@ -41,6 +52,18 @@ class Call:
 
     def fail(self, code: int, message: str) -> None:
         """No reply will come; `code` is one of the protocol's errors."""
+
+    def may_move(self) -> bool:
+        """Return whether it may be sent once more on another connection to the same server: it only reads."""
+
+    def clients(self) -> list[CommandOrder]:
+        """Return the orders of the sessions whose requests it answers; none for the daemon's own calls."""
+
+    def travel(self, way: int) -> None:
+        """Note on which connection of a held lane it travels (see `detours`)."""
+
+    def divide(self, pinned: set[CommandOrder]) -> Call | None:
+        """Return a call of its own for the requests of other sessions than those, and answer them no more; or None."""
 
 class SingleCall(Call):
     """One command. Subclasses say who waits for its reply."""

@@ -79,6 +79,9 @@ cdef class Call:
         self.succeed(reply)
         return True
 
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return 1
+
     cpdef object restart(self):
         """What waits for a single reply has nothing to forget."""
 
@@ -93,6 +96,18 @@ cdef class Call:
 
     cpdef object fail(self, int code, str message):
         raise NotImplementedError
+
+    cpdef bint may_move(self) except -1:
+        return self.repeatable
+
+    cpdef list clients(self):
+        return []
+
+    cpdef object travel(self, int way):
+        self.way = way
+
+    cpdef object divide(self, object pinned):
+        """Most calls answer one client."""
 
 
 cdef class SingleCall(Call):
@@ -127,6 +142,9 @@ cdef class BatchCall(Call):
         else:
             self.succeed(replies)
         return True
+
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return len(self.commands) + 2 * self.atomic - len(self.replies)
 
     cpdef object restart(self):
         self.replies = []

@@ -1,6 +1,13 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
+from glidecached.upstream.call cimport Call
+from glidecached.upstream.resp cimport Reader
 from glidecached.upstream.tally cimport Tally
+
+
+cdef class Marker(Call):
+    cdef bytes command
+    cdef bytes nonce
 
 
 cdef class Connection:
@@ -11,21 +18,50 @@ cdef class Connection:
     cdef bint is_tls
     cdef object owner
     cdef Tally tally
-    cdef object reader
+    cdef Reader reader
     # What the socket has not taken, from `written` on; None when there is nothing.
     cdef bytes unwritten
     cdef Py_ssize_t written
     cdef int events
     cdef readonly object waiting
     cdef readonly int64_t last_received_ns
+    cdef readonly int64_t oldest_sent_ns
+    # How much of the reply at the head had come when that last counted as progress.
+    cdef int64_t progress_bytes
+    # Whatever begins before this place in the stream answers nothing that waits now.
+    cdef int64_t floor_bytes
+    # What is left for the next turn: calls to pack, replies to hand on, bytes to read.
+    cdef bint resuming
+    cdef bint paused
+    cdef bint reading_on
+    cdef bint settling
+    # Rule I4: whether replies are parked, until the proof comes behind so many of them.
+    cdef bytes marker
+    cdef readonly bint in_doubt
+    cdef Marker proof
+    cdef list parked
+    cdef int64_t parked_bytes
+    cdef Py_ssize_t parked_before_proof
 
     cpdef object send(self, object calls)
+    cpdef object doubt(self)
     cpdef object close(self)
+    cdef int begin_anew(self) except -1
+    cdef int write_more(self, bytes data) except -1
     cdef bint write(self) except -1
     cdef Py_ssize_t send_some(self) except -1
     cdef int watch(self, int events) except -1
     cdef int read(self) except -1
-    cdef Py_ssize_t receive_some(self) except -2
-    cdef int settle(self) except -1
+    cdef int read_into(self, bytearray buffer) except -1
+    cdef int read_on(self) except -1
+    cdef Py_ssize_t receive_some(self, bytearray buffer) except -2
+    cdef Py_ssize_t receive(self, uint8_t *place, Py_ssize_t room) except -2
+    cdef bint settle(self, int64_t began_ns) except -1
+    cdef bint settle_all(self, int64_t began_ns) except -1
+    cdef int hand_on(self, Call call, object reply, int64_t received_ns, Tally tally) except -1
     cdef int spoil(self, str reason) except -1
     cdef int lose(self, str reason) except -1
+    cdef int prove(self) except -1
+    cdef int park(self, object reply) except -1
+    cdef int believe(self) except -1
+    cdef int prove_later(self, str error) except -1

@@ -5,25 +5,25 @@ import os
 import ssl
 from collections import deque
 
-import libvalkey
-
 from libc.errno cimport EAGAIN, EINTR, errno
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint8_t
 
-from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.upstream.call cimport Call
+from glidecached.upstream.call cimport Call, pack_command
+from glidecached.upstream.resp cimport INCOMPLETE, Reader
 from glidecached.upstream.tally cimport Tally
 
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
 from glidecached.loop import READABLE, WRITABLE
-from glidecached.upstream.leaking_sets import AGGREGATES, SETS_LEAK, release
+from glidecached.upstream.resp import UnreadableError
 
 cdef extern from "<sys/socket.h>" nogil:
     int MSG_DONTWAIT
     int MSG_NOSIGNAL
+    int MSG_PEEK
     ssize_t recv(int descriptor, void *buffer, size_t size, int flags)
     ssize_t send(int descriptor, const void *buffer, size_t size, int flags)
 
@@ -33,17 +33,51 @@ cdef enum:
     READ_BYTES = 262_144
     # How much is packed ahead: what has not been packed yet can still be dropped when it is overdue.
     WRITE_BYTES = 1_048_576
+    # What one connection reads, writes and settles in a turn of the loop, before others have theirs.
+    TURN_BYTES = 1_048_576
+    TURN_NS = 5_000_000
+    # How many replies are handed on between two looks at the clock.
+    REPLIES_PER_LOOK = 64
+    # So much of one reply counts as progress, as a whole reply does.
+    PROGRESS_BYTES = 1_048_576
+    # What may be kept until it is proved whose it is.
+    PARKED_BYTES = 67_108_864
+    PROVE_AGAIN_MS = 20
+    NONCE_BYTES = 16
     NOTHING_YET = -1
 
 cdef int IN = READABLE
 cdef int OUT = WRITABLE
-cdef bint sets_leak = SETS_LEAK
-cdef object NOT_YET = object()
 
-# One for all connections: it is only used within one call, in one thread.
+# One for all connections, for one of them at a time: what comes into it is read before it is used again.
 cdef bytearray read_buffer = bytearray(READ_BYTES)
+cdef bint buffer_taken = False
 
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+# Answers of a server that runs nothing now: no proof, and nothing against it.
+_NOT_NOW = ("BUSY ", "LOADING ", "MASTERDOWN ")
+
+
+cdef class Marker(Call):
+    """The daemon's own command, whose reply shows by its place whose the replies around it are."""
+
+    def __init__(self, bytes command, bytes nonce):
+        self.deadline_ns = 2**63 - 1
+        self.command = command
+        self.nonce = nonce
+
+    cpdef bytes pack(self):
+        return pack_command((self.command, self.nonce))
+
+    cpdef object abandon(self):
+        """Never: it is sent at once."""
+
+    cpdef object succeed(self, object reply):
+        """The connection has seen to it."""
+
+    cpdef object fail(self, int code, str message):
+        """There is no caller that waits for it."""
 
 
 cdef class Connection:
@@ -53,17 +87,23 @@ cdef class Connection:
         self.socket = channel.socket
         self.descriptor = channel.socket.fileno()
         self.is_tls = isinstance(channel.socket, ssl.SSLSocket)
+        self.marker = channel.marker
         self.owner = owner
         self.tally = tally
-        self.reader = libvalkey.Reader(replyError=ReplyError, notEnoughData=NOT_YET)
+        self.reader = Reader()
         self.events = IN
         self.waiting = deque()
-        self.last_received_ns = monotonic_ns()
+        self.parked = []
+        self.last_received_ns = self.oldest_sent_ns = monotonic_ns()
         loop.watch(self.descriptor, IN, self._ready)
 
     @property
     def closed(self) -> bool:
         return self.channel is None
+
+    @property
+    def pushes(self):
+        return self.reader.pushes
 
     cpdef object send(self, object calls):
         cdef Call call
@@ -71,30 +111,43 @@ cdef class Connection:
         cdef Py_ssize_t size_bytes
         cdef bytes data
         cdef list packed
-        if self.channel is None or self.unwritten is not None:
+        if self.channel is None or self.unwritten is not None or self.resuming or not calls:
             return
-        while calls:
-            now_ns = monotonic_ns()
-            if not self.waiting:
-                self.last_received_ns = now_ns
-            packed = []
-            size_bytes = 0
-            while calls and size_bytes < WRITE_BYTES:
-                call = calls.popleft()
-                if not call.is_wanted(now_ns):
-                    call.abandon()
-                    continue
-                call.attempts += 1
-                data = call.pack()
-                size_bytes += PyBytes_GET_SIZE(data)
-                packed.append(data)
-                self.waiting.append(call)
-            if not packed:
+        if not self.waiting:
+            self.begin_anew()
+            if self.channel is None:
                 return
-            self.unwritten = packed[0] if len(packed) == 1 else b"".join(packed)
-            self.written = 0
-            if not self.write():
-                return
+        now_ns = monotonic_ns()
+        packed = []
+        size_bytes = 0
+        while calls and size_bytes < WRITE_BYTES:
+            call = calls.popleft()
+            if not call.is_wanted(now_ns):
+                call.abandon()
+                continue
+            call.attempts += 1
+            data = call.pack()
+            size_bytes += PyBytes_GET_SIZE(data)
+            packed.append(data)
+            self.waiting.append(call)
+        if not packed:
+            return
+        self.write_more(packed[0] if len(packed) == 1 else b"".join(packed))
+        if self.in_doubt and self.proof is None:
+            self.prove()
+        if calls and self.channel is not None and self.unwritten is None:
+            # The rest in the next turn: others have theirs first.
+            self.resuming = True
+            self.loop.defer(self._resume)
+
+    cpdef object doubt(self):
+        if self.in_doubt or self.channel is None:
+            return
+        if self.marker is None:
+            self.lose("a reply came too late, and the server refuses what would prove whose the next ones are")
+            return
+        self.in_doubt = True
+        self.prove()
 
     cpdef object close(self):
         channel, self.channel = self.channel, None
@@ -102,6 +155,10 @@ cdef class Connection:
             self.loop.forget(self.descriptor)
             self.descriptor = -1  # the number may soon be another's
             channel.close()
+            if self.proof is not None:
+                self.waiting.remove(self.proof)
+                self.proof = None
+            self.parked = []
 
     def _ready(self, int events):
         if self.unwritten is not None and events & OUT and self.write():
@@ -109,12 +166,49 @@ cdef class Connection:
         if events & ~OUT:
             self.read()
 
+    def _resume(self):
+        self.resuming = False
+        if self.channel is not None:
+            self.owner.connection_drained()
+
+    def _read_on(self):
+        self.reading_on = False
+        self.read()
+
+    def _prove_again(self):
+        if self.in_doubt and self.proof is None and self.channel is not None:
+            self.prove()
+
+    # ---- writing
+
+    cdef int begin_anew(self) except -1:
+        """No reply is owed: whatever has come or begun to come until now answers nothing that is sent from now on."""
+        cdef char byte
+        self.oldest_sent_ns = monotonic_ns()
+        if not self.settling:
+            # A plain socket is asked whether anything is there; TLS can only be read.
+            if self.is_tls or recv(self.descriptor, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0:
+                self.read()
+        self.floor_bytes = self.reader.received_bytes
+        return 0
+
+    cdef int write_more(self, bytes data) except -1:
+        """Write this behind what has not been written yet."""
+        if self.unwritten is None:
+            self.unwritten = data
+        else:
+            self.unwritten = self.unwritten[self.written:] + data
+        self.written = 0
+        self.write()
+        return 0
+
     cdef bint write(self) except -1:
-        """Write as much as the socket takes; whether that was everything."""
+        """Write as much as the socket takes in one turn; whether that was everything."""
         cdef Py_ssize_t size_bytes
+        cdef Py_ssize_t stop = self.written + TURN_BYTES
         try:
             while self.written < PyBytes_GET_SIZE(self.unwritten):
-                size_bytes = self.send_some()
+                size_bytes = self.send_some() if self.written < stop else 0
                 if size_bytes == 0:
                     self.watch(IN | OUT)
                     return False
@@ -152,11 +246,35 @@ cdef class Connection:
             self.loop.change(self.descriptor, events)
         return 0
 
+    # ---- reading
+
     cdef int read(self) except -1:
-        cdef Py_ssize_t size_bytes
+        global buffer_taken
+        cdef bytearray buffer = read_buffer
+        cdef bint nested = buffer_taken
+        if self.settling:
+            return 0
+        if nested:
+            # Another connection hands its replies on, and with that had this one send something.
+            buffer = bytearray(READ_BYTES)
+        buffer_taken = True
+        try:
+            return self.read_into(buffer)
+        finally:
+            buffer_taken = nested
+
+    cdef int read_into(self, bytearray buffer) except -1:
+        cdef Py_ssize_t size_bytes, room
+        cdef Py_ssize_t turn_bytes = 0
+        cdef int64_t began_ns = 0
+        cdef uint8_t *place
+        if self.paused and not self.settle(monotonic_ns()):
+            return 0
         while self.channel is not None:
+            place = NULL if self.is_tls else self.reader.room(&room)
             try:
-                size_bytes = self.receive_some()
+                size_bytes = self.receive_some(buffer) if place == NULL else self.receive(
+                    place, min(room, TURN_BYTES))
             except OSError as error:
                 return self.lose(str(error))
             if size_bytes == NOTHING_YET:
@@ -164,23 +282,44 @@ cdef class Connection:
             if size_bytes == 0:
                 return self.lose("closed by the server")
             self.last_received_ns = monotonic_ns()
-            self.reader.feed(read_buffer, 0, size_bytes)
-            self.settle()
+            if place == NULL:
+                self.reader.set_input(<const uint8_t *>PyByteArray_AS_STRING(buffer), size_bytes)
+            else:
+                self.reader.filled(size_bytes)
+            if not began_ns:
+                began_ns = self.last_received_ns
+            if not self.settle(began_ns):
+                return 0
+            turn_bytes += size_bytes
             # TLS may have more decrypted already than the socket will announce.
-            if size_bytes < READ_BYTES and not self.is_tls:
+            if not self.is_tls and place == NULL and size_bytes < READ_BYTES:
+                return 0
+            if turn_bytes >= TURN_BYTES or self.last_received_ns - began_ns >= TURN_NS:
+                # A plain socket announces the rest by itself.
+                if self.is_tls:
+                    self.read_on()
                 return 0
         return 0
 
-    cdef Py_ssize_t receive_some(self) except -2:
+    cdef int read_on(self) except -1:
+        """Go on in the next turn, whatever the socket announces."""
+        if not self.reading_on:
+            self.reading_on = True
+            self.loop.defer(self._read_on)
+        return 0
+
+    cdef Py_ssize_t receive_some(self, bytearray buffer) except -2:
         """How much came into the buffer; 0 at the end of the stream. Raises `OSError`."""
-        cdef ssize_t size_bytes
+        if not self.is_tls:
+            return self.receive(<uint8_t *>PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer))
+        try:
+            return self.socket.recv_into(buffer)
+        except _WOULD_BLOCK:
+            return NOTHING_YET
+
+    cdef Py_ssize_t receive(self, uint8_t *place, Py_ssize_t room) except -2:
+        cdef ssize_t size_bytes = recv(self.descriptor, place, room, MSG_DONTWAIT)
         cdef int fault
-        if self.is_tls:
-            try:
-                return self.socket.recv_into(read_buffer)
-            except _WOULD_BLOCK:
-                return NOTHING_YET
-        size_bytes = recv(self.descriptor, PyByteArray_AS_STRING(read_buffer), READ_BYTES, MSG_DONTWAIT)
         if size_bytes >= 0:
             return size_bytes
         fault = errno
@@ -188,36 +327,78 @@ cdef class Connection:
             return NOTHING_YET
         raise OSError(fault, os.strerror(fault))
 
-    cdef int settle(self) except -1:
+    # ---- replies
+
+    cdef bint settle(self, int64_t began_ns) except -1:
+        """Hand on the replies that have come whole; whether that was all of them, before the turn's time was up."""
+        self.settling = True
+        try:
+            return self.settle_all(began_ns)
+        finally:
+            self.settling = False
+
+    cdef bint settle_all(self, int64_t began_ns) except -1:
+        cdef Py_ssize_t count = 0
         cdef Call call
-        cdef int64_t submitted_ns
-        # A call may close the connection: what comes behind its reply is nobody's then.
+        self.paused = False
+        # A call may close the connection: what comes behind its reply is of no use then.
         while self.channel is not None:
             try:
-                reply = self.reader.gets()
-            except (libvalkey.ProtocolError, TypeError) as error:
-                # TypeError: a set or a map whose members are themselves collections. The parser cannot go on.
-                return self.spoil(str(error))
-            if reply is NOT_YET:
-                return 0
-            if sets_leak and type(reply) is not bytes and type(reply) in AGGREGATES:
-                release(reply)
-            if not self.waiting:
-                return self.lose("the server sent a reply that nobody asked for")
-            call = self.waiting.popleft()
-            submitted_ns = call.submitted_ns  # a redirected call is submitted anew by what it receives
-            try:
-                if not call.receive(reply):
+                reply = self.reader.next_reply()
+            except UnreadableError as error:
+                self.spoil(str(error))
+                return True
+            except MemoryError:
+                self.spoil("there is no memory for it")
+                return True
+            if reply is INCOMPLETE:
+                if self.reader.progress_bytes() - self.progress_bytes >= PROGRESS_BYTES:
+                    if not self.progress_bytes:
+                        self.owner.reply_is_long()
+                    self.progress_bytes = self.reader.progress_bytes()
+                    self.oldest_sent_ns = self.last_received_ns
+                return True
+            if not self.waiting or self.reader.last_begun_bytes < self.floor_bytes:
+                self.lose("the server sent a reply that nobody asked for")
+                return True
+            self.oldest_sent_ns = self.last_received_ns
+            self.progress_bytes = 0
+            if self.in_doubt:
+                self.park(reply)
+            else:
+                call = self.waiting.popleft()
+                if call.is_wanted(self.last_received_ns):
+                    self.hand_on(call, reply, self.last_received_ns, self.tally)
+                else:
                     self.waiting.appendleft(call)
-                elif self.tally is not None and submitted_ns:
-                    self.tally.replied(self.last_received_ns - submitted_ns)
-            except Exception:
-                logger.exception("a reply could not be handed on")
+                    self.doubt()
+                    self.park(reply)
+            if type(reply) is ReplyError:
+                self.owner.error_replied(str(reply))
+            count += 1
+            if count % REPLIES_PER_LOOK == 0 and monotonic_ns() - began_ns >= TURN_NS:
+                self.paused = True
+                self.reader.keep_input()
+                self.read_on()
+                return False
+        return True
+
+    cdef int hand_on(self, Call call, object reply, int64_t received_ns, Tally tally) except -1:
+        """Give a reply to the call that it answers, which has been taken from those that wait."""
+        cdef int64_t submitted_ns = call.submitted_ns  # a redirected call is submitted anew by what it receives
+        try:
+            if not call.receive(reply):
+                self.waiting.appendleft(call)
+            elif tally is not None and submitted_ns:
+                tally.replied(received_ns - submitted_ns)
+        except Exception:
+            logger.exception("a reply could not be handed on")
         return 0
 
     cdef int spoil(self, str reason) except -1:
         message = f"the server's reply cannot be read: {reason}"
-        if self.waiting:
+        # In doubt it is not known whose reply it was.
+        if self.waiting and not self.in_doubt:
             (<Call>self.waiting.popleft()).fail(ERROR_REQUEST, message)
         return self.lose(message)
 
@@ -225,4 +406,79 @@ cdef class Connection:
         if self.channel is not None:
             self.close()
             self.owner.connection_lost(reason)
+        return 0
+
+    # ---- proving whose replies are whose (rule I4)
+
+    cdef int prove(self) except -1:
+        """Send a marker behind everything that was sent."""
+        cdef Call call
+        cdef Py_ssize_t count = 0
+        # Those that are parked are not handed on: their calls still wait for them.
+        for call in self.waiting:
+            count += call.replies_left()
+        self.parked_before_proof = count
+        self.proof = Marker(self.marker, b"glidecached:" + os.urandom(NONCE_BYTES).hex().encode())
+        self.waiting.append(self.proof)
+        self.write_more(self.proof.pack())
+        return 0
+
+    cdef int park(self, object reply) except -1:
+        """Keep a reply until it is proved whose it is; or it is the proof, or shows that replies are out of step."""
+        cdef Py_ssize_t place = len(self.parked)
+        if self.channel is None:
+            return 0  # doubted, and there is no marker
+        if self.proof is not None and type(reply) is bytes and reply == self.proof.nonce:
+            if place == self.parked_before_proof:
+                return self.believe()
+            return self.lose(f"replies are out of step: {self.parked_before_proof - place} are missing")
+        if self.proof is not None and place == self.parked_before_proof:
+            if isinstance(reply, ReplyError):
+                return self.prove_later(str(reply))
+            return self.lose("replies are out of step: there is one too many")
+        self.parked.append((reply, self.last_received_ns))
+        self.parked_bytes += self.reader.last_weight_bytes
+        if self.parked_bytes > PARKED_BYTES:
+            return self.lose(f"more than {PARKED_BYTES} bytes came before it was proved whose they are")
+        return 0
+
+    cdef int believe(self) except -1:
+        """Replies belong to their calls: hand on those that were parked."""
+        cdef Call call
+        cdef Marker proof = self.proof
+        parked, self.parked = self.parked, []
+        self.parked_bytes = 0
+        self.proof = None
+        self.in_doubt = False
+        for reply, received_ns in parked:
+            if self.channel is None:
+                break  # a call has closed the connection
+            call = self.waiting.popleft()
+            # Late replies say nothing of how long replies take.
+            self.hand_on(call, reply, received_ns, self.tally if call.is_wanted(received_ns) else None)
+        if proof in self.waiting:
+            self.waiting.remove(proof)
+        return 0
+
+    cdef int prove_later(self, str error) except -1:
+        """The server runs no commands now: hand on what says so, which is true for any caller, and try again soon."""
+        cdef Call call
+        if not error.startswith(_NOT_NOW):
+            return self.lose(f"the server refuses what would prove whose its replies are: {error}")
+        self.waiting.remove(self.proof)
+        self.proof = None
+        while self.parked and self.channel is not None:
+            reply, received_ns = self.parked[0]
+            call = self.waiting[0]
+            if call.is_wanted(received_ns) and not (
+                isinstance(reply, ReplyError) and str(reply).startswith(_NOT_NOW)
+            ):
+                break
+            del self.parked[0]
+            self.waiting.popleft()
+            self.hand_on(call, reply, received_ns, None)
+        if not self.parked:
+            self.parked_bytes = 0
+        if self.waiting and self.channel is not None:
+            self.loop.call_later(PROVE_AGAIN_MS, self._prove_again)
         return 0

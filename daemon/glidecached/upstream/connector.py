@@ -6,6 +6,7 @@ back is a connected socket, which the loop then uses by itself.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from dataclasses import dataclass
@@ -13,8 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from valkey.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from valkey.exceptions import AuthenticationError, ResponseError, ValkeyError
+from valkey.exceptions import ConnectionError as ValkeyConnectionError
 
-from glidecached.upstream.software import Software, from_hello, from_info
+from glidecached.upstream.handshake import (
+    Greeted,
+    HandshakeParser,
+    marker_of,
+    need_nothing_unread,
+    role_of,
+    software_of,
+)
 from glidecached.upstream.tls import connection_options
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
 
     from glidecached.loop import Loop
     from glidecached.upstream.identity import Address, Target
+    from glidecached.upstream.software import Software
 
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
 _RESP3 = 3
@@ -43,7 +53,9 @@ class ConnectError(Exception):
 class Channel:
     """A connected, authenticated, non-blocking socket, whose database is selected. `close` it exactly once.
 
-    `software` is what the server said that it is, if it did.
+    `software` is what the server said that it is, if it did. `marker` is the command that returns its argument, which
+    proves whose replies are whose; None where the server refuses both that do. `role` is `b"master"`, `b"slave"` or
+    another, by the server's own account; None where it does not tell.
     """
 
     socket: socket.socket
@@ -51,6 +63,8 @@ class Channel:
     resp_version: int
     _owner: Any
     software: Software | None = None
+    marker: bytes | None = b"ECHO"
+    role: bytes | None = None
 
     def close(self) -> None:
         """Close the socket. Never raises."""
@@ -98,7 +112,8 @@ class Attempt:
 def connect(target: Target, timeout_seconds: float) -> Channel:
     """Connect to the first of the target's servers that is reachable and, of several, the primary.
 
-    Blocks up to `timeout_seconds` per address and step. Raises `ConnectError` with every address's reason.
+    Names are resolved now, whatever they were before. Blocks up to `timeout_seconds` for each of an address's
+    connection, TLS handshake and conversation. Raises `ConnectError` with every address's reason.
     """
     reasons = []
     refused = False
@@ -135,6 +150,7 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
         "username": credentials.username,
         "password": credentials.password,
         "protocol": resp_version,
+        "parser_class": HandshakeParser,
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
         # No CLIENT SETINFO: not every server has it (contract C16).
@@ -156,54 +172,61 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
         }
     with connection_options(credentials.tls) as tls_options:
         connection = kind(**options, **tls_options)
-        connection.connect()
-    software = connection.software if resp_version == _RESP3 else _ask_for_software(connection)
-    return Channel(connection._sock, address, resp_version, connection, software)
+        try:
+            connection.connect()
+            channel = Channel(
+                connection._sock,
+                address,
+                resp_version,
+                connection,
+                software=software_of(connection),
+                marker=marker_of(connection),
+                role=role_of(connection),
+            )
+            need_nothing_unread(connection)
+        except (AttributeError, TypeError) as error:
+            # valkey-py trusts that an answer is of the kind that belongs to the command.
+            connection.disconnect()
+            message = f"the server's answer in the handshake is of no use: {error}"
+            raise ValkeyConnectionError(message) from error
+        except BaseException:
+            connection.disconnect()
+            raise
+    return channel
 
 
-class _Greeted:
-    """Keeps what the server says of itself in the handshake, which valkey-py reads and forgets."""
-
-    software: Software | None = None
-
-    def read_response(self, *arguments: Any, **options: Any) -> Any:
-        parent: Any = super()
-        response = parent.read_response(*arguments, **options)
-        if self.software is None:
-            self.software = from_hello(response)
-        return response
-
-
-class _TcpConnection(_Greeted, Connection):
+class _TcpConnection(Greeted, Connection):
     pass
 
 
-class _TlsConnection(_Greeted, SSLConnection):
+class _TlsConnection(Greeted, SSLConnection):
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> Any:
+        """Make the TLS handshake, which ends with the time-out also where the server sends byte by byte."""
+        # The socket itself becomes the TLS one's; its connection can be ended through another descriptor.
+        with sock.dup() as other:
+            guard = threading.Timer(self.socket_timeout or 0.0, _end, (other,))
+            guard.daemon = True
+            guard.start()
+            try:
+                parent: Any = super()
+                return parent._wrap_socket_with_ssl(sock)
+            finally:
+                guard.cancel()
+                guard.join()
+
+
+class _UnixConnection(Greeted, UnixDomainSocketConnection):
     pass
 
 
-class _UnixConnection(_Greeted, UnixDomainSocketConnection):
-    pass
-
-
-def _ask_for_software(connection: Any) -> Software | None:
-    """Without HELLO, where the server allows the question."""
-    connection.send_command("INFO", "server")
-    try:
-        return from_info(connection.read_response())
-    except ResponseError:
-        return None
+def _end(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _is_primary(channel: Channel) -> bool:
     """Of several given servers only the primary takes writes. One that does not tell its role is taken for it."""
-    connection = channel._owner
-    connection.send_command("ROLE")
-    try:
-        role = connection.read_response()
-    except ResponseError:
-        return True
-    return bool(role[0] == b"master")
+    return channel.role in {None, b"master"}
 
 
 def _reason(address: Address, error: Exception, target: Target) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from glidecached.upstream.cluster.upstream import ClusterUpstream
@@ -79,6 +80,16 @@ class Upstreams:
                 raise TooManyUpstreamsError(message)
             upstream = self._by_target[target] = self._make(target, options)
         return upstream
+
+    def in_known_order(self, target: Target) -> Target:
+        """Return the target of an upstream that has the same addresses in another order, or the target itself."""
+        for known in self._by_target:
+            if (
+                set(known.addresses) == set(target.addresses)
+                and replace(known, addresses=target.addresses) == target
+            ):
+                return known
+        return target
 
     def configured(self) -> list[Upstream]:
         """Those of the configuration."""

@@ -128,6 +128,11 @@ def network_address(host: str, port: int) -> Address:
     return Address(host.lower(), port)
 
 
+def numeric(address: Address) -> Address:
+    """Return an address with the number of this host itself for its name: clusters announce numbers."""
+    return address._replace(host="127.0.0.1") if address.host == "localhost" else address
+
+
 def _tls_identity(tls: TlsMaterial | None) -> str:
     if tls is None:
         return "off"

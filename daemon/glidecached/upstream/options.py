@@ -15,3 +15,4 @@ class UpstreamOptions:
     stall_timeout_ms: int = 15_000
     max_waiting_requests: int = 65_536
     max_blocking_connections: int = 64
+    allow_replica: bool = False

@@ -12,6 +12,7 @@ import functools
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from glidecache_shared.command_table import row_of
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ReplyError
 from glidecached.upstream.call import SingleCall
 
@@ -30,18 +31,10 @@ _PATIENCE_NS = 1_000_000_000
 # Replies that say: this replica cannot answer now.
 _UNABLE = ("LOADING", "MASTERDOWN")
 
-# What only reads, but is about one server, or must find the server that answered before: cursors, loaded scripts.
-_OF_ONE_SERVER = frozenset(
-    b"""
-    ACL CLIENT CLUSTER CLUSTERSCAN COMMAND COMMANDLOG CONFIG DBSIZE ECHO EVALSHA_RO FUNCTION HSCAN INFO LASTSAVE
-    LATENCY LOLWUT MEMORY OBJECT PING PUBSUB RANDOMKEY ROLE SCAN SCRIPT SLOWLOG SSCAN TIME TOUCH ZSCAN
-    """.split()
-)
-
 
 def any_server_may_answer(arguments: Sequence[bytes]) -> bool:
     """Whether a known read is about the data, which replicas have as well, and not about the server."""
-    return arguments[0].upper() not in _OF_ONE_SERVER
+    return not row_of(arguments).about_server
 
 
 class Freshness(NamedTuple):

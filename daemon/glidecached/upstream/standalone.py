@@ -1,101 +1,142 @@
-"""One standalone server: a multiplexed connection that is made on first use and comes back by itself."""
+"""One standalone server, or one node of a cluster: the connections to it, by lane, and which server is the primary."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import random
 import time
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
+from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND
+from glidecache_shared.protocol import ERROR_CONNECTION
 from glidecached.upstream.blocking import BlockingConnections
-from glidecached.upstream.call import SingleCall
-from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
-from glidecached.upstream.line import Line
+from glidecached.upstream.detours import DetouredLane
+from glidecached.upstream.lane import PROBE, Lanes
+from glidecached.upstream.pipeline import Pipeline
 from glidecached.upstream.replicas import ReplicaReads, RoleCall, is_replica
 from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from glidecached.loop import Loop, Timer
     from glidecached.upstream.blocking import Holder, Reserved
-    from glidecached.upstream.call import BatchCall, Call
+    from glidecached.upstream.call import BatchCall, Call, SingleCall
+    from glidecached.upstream.connection import Connection
     from glidecached.upstream.identity import Address, Target
     from glidecached.upstream.options import UpstreamOptions
     from glidecached.upstream.software import Software
 
 logger = logging.getLogger(__name__)
 
-_MAX_ATTEMPTS = 3
-_STEADY_NS = 1_000_000_000
-_WATCH_INTERVAL_MS = 1_000
+_ROLE_INTERVAL_MS = 300
+"""Back within a second after a name points to another primary: this long, a connection, and a request."""
+_SEEK_NS = 300_000_000
+_SEEK_LATER_NS = 700_000_000
+_EAGER_NS = 60_000_000_000
+"""How often a primary is sought: in the first minute after it was lost, and later."""
+_SEEK_FIRST_PRIMARY_NS = 10_000_000_000
+"""How often where none has ever been found."""
+_IS_REPLICA = ("READONLY", "MASTERDOWN")
+"""What only a replica answers."""
 
 
-class StandaloneUpstream(Line):
+class StandaloneUpstream(Lanes):
     """The upstream of one standalone target: see `glidecached.upstream.base.Upstream`.
 
-    Without a connection, calls wait for the attempt that is under way. When it fails they fail with its reason, and so
-    do new ones that cannot live to see the next attempt; attempts go on, with exponential back-off and jitter, while
-    there are sessions. When a connection is lost, what was sent may have run: known reads are sent again, up to three
-    times, everything else fails. `tally` is the one of the upstream that it is a part of.
+    Calls travel by lane: those with one reply at once on the shared connection; scripts on one of their own; what must
+    get through a busy server out of band; long requests on a connection for them. `pipeline` says how each connection
+    is made and lost, `detours` what happens while one is held up. All of them lead to the server that is the primary.
+
+    A server that says that it is a replica fills no cache, and is left as soon as the target's addresses, resolved
+    again, lead to a primary (isolation I14). `tally` is the one of the upstream that it is a part of.
     """
 
     def __init__(
         self, loop: Loop, target: Target, options: UpstreamOptions, tally: Tally | None = None
     ) -> None:
-        super().__init__(loop, options)
+        self._loop = loop
         self.target = target
+        self._options = options
+        self._tally = tally or Tally()
         self.sessions = 0
         self.proved = False
-        self.last_error: str | None = None
-        self.address: Address = target.addresses[0]
-        self._connected_ns = 0
-        self._attempt: Attempt | None = None
-        self._rehearsal: Attempt | None = None
-        self._retry: Timer | None = None
-        self._retry_ns = 0
-        self._failures = 0
-        self._watch: Timer | None = None
+        self.fills_cache = True
+        self._main = self._make_pipeline(on_demand=False)
+        self.shared: DetouredLane = DetouredLane(loop, self._main, self._make_spare)
+        self._lanes: dict[int, DetouredLane] = {}
+        self._out_of_band: Pipeline | None = None
         self._blocking = BlockingConnections(loop, target, options)
         self._replicas: ReplicaReads | None = None
         self._links: list[StandaloneUpstream] = []
-        self._tally = tally or Tally()
-        self._software: Software | None = None
-        self.connections_made = 0
+        self._rehearsal: Attempt | None = None
+        self._is_replica = False
+        self._was_primary = False
+        self._replica_since_ns = 0
+        self._next_seek_ns = 0
+        self._role_timer: Timer | None = None
+        self._closed_reason: str | None = None
+        self._refused = 0
+
+    @property
+    def address(self) -> Address:
+        """The server that is in use, or was last."""
+        return self._pipeline.address
+
+    @property
+    def last_error(self) -> str | None:
+        """Why there is no connection; None while nothing is wrong."""
+        return self._pipeline.last_error
+
+    @property
+    def connections_made(self) -> int:
+        """How often the shared connection was made."""
+        return self._pipeline.connections_made
 
     @property
     def connected(self) -> bool:
-        """Whether the multiplexed connection stands."""
-        return self._connection is not None
+        """Whether the shared connection exists."""
+        return self._pipeline.connected
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether the server says that it is a replica."""
+        return self._is_replica
 
     @property
     def software(self) -> list[Software]:
         """What its servers said that they are, when they were last connected to; each but once."""
-        found = [self._software, *(link._software for link in self._links)]
+        found = [self._pipeline.software, *(link._pipeline.software for link in self._links)]
         return list(dict.fromkeys(software for software in found if software is not None))
 
     @property
     def silent_ms(self) -> float:
-        """For how long the server has sent nothing although it owes a reply."""
-        connection = self._connection
-        if connection is None or not connection.waiting:
-            return 0.0
-        return (time.monotonic_ns() - connection.last_received_ns) / 1e6
+        """How long the oldest reply that the server owes has been owed, whatever else it has sent."""
+        return self._pipeline.silent_ms
 
     @property
     def busy(self) -> bool:
         """Whether any call is open."""
-        waits = self._connection is not None and bool(self._connection.waiting)
-        return waits or bool(self._queue) or bool(self._blocking.in_use)
+        return bool(self._blocking.in_use) or any(pipeline.busy for pipeline in self._pipelines())
+
+    def submit_elsewhere(self, call: Call) -> None:
+        """Send a call of another lane than the shared one."""
+        if self._closed_reason is not None:
+            self._refuse(call, self._closed_reason)
+        elif call.lane == OUT_OF_BAND:
+            self._of_band().submit(call)
+        elif call.lane == PROBE:
+            (self._of_band() if self._pipeline.busy else self._pipeline).submit(call)
+        elif call.lane == DEDICATED:
+            self.submit_blocking(call)
+        else:
+            self._lane(call.lane).submit(call)
 
     def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
         """Send a read to a replica, if there is one that is able to answer; else as `submit`."""
-        if len(self.target.addresses) == 1 or self._closed_reason is not None:
+        if len(self.target.addresses) == 1 or self._closed_reason is not None or call.lane:
             self.submit(call)
             return
         if self._replicas is None:
@@ -105,20 +146,27 @@ class StandaloneUpstream(Line):
 
     def submit_batch(self, call: BatchCall) -> None:
         """Send the batch in one write: nothing comes between its commands."""
-        self._enqueue(call)
+        self.submit(call)
 
     def submit_blocking(self, call: Call) -> None:
         """Send the call on a connection of its own."""
-        self._submitted += 1
         if self._closed_reason is not None:
-            self._refuse(call, ERROR_CONNECTION, self._closed_reason)
+            self._refuse(call, self._closed_reason)
         else:
             self._blocking.submit(call)
 
     def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
-        """A connection of one's own; or why there is none. Which keys does not matter: all are here."""
+        """Return a connection of the holder's own, or why there is none. All keys are on this server."""
         del keys
         return self._blocking.reserve(holder) if self._closed_reason is None else self._closed_reason
+
+    def drop_unwanted(self) -> None:
+        """Drop calls that no client waits for any more: those not sent, and those with a connection of their own."""
+        for pipeline in self._pipelines():
+            pipeline.drop_unwanted()
+        self._blocking.drop_unwanted()
+        for link in self._links:
+            link.drop_unwanted()
 
     @property
     def max_dedicated(self) -> int:
@@ -130,81 +178,110 @@ class StandaloneUpstream(Line):
         renewed = target.credentials != self.target.credentials
         self.target = self._blocking.target = target
         self._options = self._blocking.options = options
+        if renewed:
+            self.proved = False
+        for pipeline in self._pipelines():
+            pipeline.adjust(target, options)
         for link in self._links:
             link.adjust(replace(target, addresses=link.target.addresses), options)
-        if renewed:
-            self._prove_again()
+        if renewed and self.connected:
+            self._rehearse(self._credentials_tried)
 
     def close(self, reason: str) -> None:
-        """Close everything; what is open fails."""
+        """Close everything; calls that are open fail."""
         if self._closed_reason is not None:
             return
         self._closed_reason = reason
-        for timer in (self._retry, self._watch):
-            if timer is not None:
-                timer.cancel()
-        for attempt in (self._attempt, self._rehearsal):
-            if attempt is not None:
-                attempt.abandon()
-        if self._connection is not None:
-            self._connection.close()
-            self._queue.extendleft(reversed(self._connection.waiting))
-            self._connection = None
+        if self._role_timer is not None:
+            self._role_timer.cancel()
+        if self._rehearsal is not None:
+            self._rehearsal.abandon()
+        for pipeline in self._pipelines():
+            pipeline.close(reason)
         self._blocking.close(reason)
-        self._fail_queue(reason)
         if self._replicas is not None:
             self._replicas.close(reason)
 
     def stats(self) -> dict[str, Any]:
-        """Numbers for the operator."""
-        waiting = 0 if self._connection is None else len(self._connection.waiting)
+        """Return numbers for the operator."""
+        counts = [pipeline.stats() for pipeline in self._pipelines()]
         return {
             "mode": "standalone",
             "identity": str(self.target.identity),
             "addresses": [str(address) for address in self.target.addresses],
             "database": self.target.database,
             "connected_to": str(self.address) if self.connected else None,
+            "is_replica": self._is_replica,
+            "fills_cache": self.fills_cache,
             "software": [software._asdict() for software in self.software],
             "last_error": self.last_error,
             "sessions": self.sessions,
-            "requests": self._submitted,
-            "failed": self._failed,
-            "in_flight": waiting,
-            "queued": len(self._queue),
-            "connections_made": self.connections_made,
+            **{
+                name: sum(count[name] for count in counts)
+                for name in ("requests", "in_flight", "queued", "connections_made")
+            },
+            "failed": self._refused + sum(count["failed"] for count in counts),
             "blocking_connections": self._blocking.count,
+            "held": any(lane.held for lane in (self.shared, *self._lanes.values())),
             "replicas": [] if self._replicas is None else self._replicas.stats(),
             **self._tally.stats(),
         }
 
-    def connection_lost(self, reason: str) -> None:
-        """`connection.Owner`: sort what was sent into what may be sent again and what may have run."""
-        connection, self._connection = self._connection, None
-        if connection is None:
+    def pipeline_connected(self, pipeline: Pipeline, channel: Channel) -> None:
+        """`pipeline.Keeper`: the server has accepted the credentials; it may have said what it is."""
+        self.proved = True
+        if pipeline is not self._pipeline:
             return
-        self.last_error = f"{self.address}: connection lost: {reason}"
-        logger.warning("upstream %s", self.last_error)
-        failing = []
-        again = []
-        for call in connection.waiting:
-            if call.repeatable and call.attempts < _MAX_ATTEMPTS:
-                call.restart()
-                again.append(call)
-            else:
-                failing.append(call)
-        self._queue.extendleft(reversed(again))
-        self._failed += len(failing)
-        for call in failing:
-            call.fail(ERROR_CONNECTION, f"{self.last_error}; the command may have run")
-        if time.monotonic_ns() - self._connected_ns >= _STEADY_NS:
-            self._failures = 0
-            self._connect()
-        else:
-            # It took the connection and dropped it: as good as no server. What waits fails with the next attempt.
-            self._back_off()
+        self._learn_role(is_replica=channel.role == b"slave")
+        if self._role_timer is None:
+            self._role_timer = self._loop.call_later(_ROLE_INTERVAL_MS, self._ask_for_role)
+
+    def pipeline_refused(self, pipeline: Pipeline, error: ConnectError) -> None:
+        """`pipeline.Keeper`."""
+        del pipeline
+        if error.refused:
+            self.proved = False
+
+    def reply_is_long(self, pipeline: Pipeline, connection: Connection) -> None:
+        """`pipeline.Keeper`: those behind the reply would wait for it."""
+        for lane in (self.shared, *self._lanes.values()):
+            if pipeline is lane.main:
+                lane.reply_is_long(connection)
+
+    def error_replied(self, text: str) -> None:
+        """`pipeline.Keeper`: a replica's refusal is a reason to look for the primary at once."""
+        if text.startswith(_IS_REPLICA):
+            self._learn_role(is_replica=True)
+
+    @property
+    def _pipeline(self) -> Pipeline:
+        """The shared one in use."""
+        return self.shared.main
+
+    def _pipelines(self) -> list[Pipeline]:
+        """All connections but those of blocking calls."""
+        found = [pipeline for lane in (self.shared, *self._lanes.values()) for pipeline in lane.pipelines]
+        return found if self._out_of_band is None else [*found, self._out_of_band]
+
+    def _make_pipeline(self, *, on_demand: bool) -> Pipeline:
+        return Pipeline(self._loop, self.target, self._options, self._tally, self, on_demand=on_demand)
+
+    def _make_spare(self) -> Pipeline:
+        return self._make_pipeline(on_demand=True)
+
+    def _of_band(self) -> Pipeline:
+        if self._out_of_band is None:
+            self._out_of_band = self._make_spare()
+        return self._out_of_band
+
+    def _lane(self, number: int) -> DetouredLane:
+        lane = self._lanes.get(number)
+        if lane is None:
+            lane = self._lanes[number] = DetouredLane(self._loop, self._make_spare(), self._make_spare)
+        return lane
 
     def _make_links(self) -> list[StandaloneUpstream]:
-        """One connection for each address: any of them may be a replica, now or later."""
+        """Make one upstream for each address: any of them may be a replica, now or later."""
         return [
             StandaloneUpstream(
                 self._loop, replace(self.target, addresses=(address,)), self._options, self._tally
@@ -212,128 +289,76 @@ class StandaloneUpstream(Line):
             for address in self.target.addresses
         ]
 
-    def _enqueue_unconnected(self, call: Call) -> None:
-        if self._retry is not None and call.deadline_ns <= self._retry_ns:
-            self._refuse(call, ERROR_CONNECTION, self.last_error or "not connected")
-        elif len(self._queue) >= self._options.max_waiting_requests:
-            self._refuse(call, ERROR_BUSY, self._too_many())
-        else:
-            self._queue.append(call)
-            if self._attempt is None and self._retry is None:
-                self._connect()
+    def _refuse(self, call: Call, reason: str) -> None:
+        self._refused += 1
+        call.fail(ERROR_CONNECTION, reason)
 
-    def _too_many(self) -> str:
-        return f"{self._options.max_waiting_requests} requests already wait for {self.address}"
+    def _ask_for_role(self) -> None:
+        """Notice a fail-over without a lost connection: ask what the server is, a few times a second."""
+        self._role_timer = self._loop.call_later(_ROLE_INTERVAL_MS, self._ask_for_role)
+        if self.connected and (self.sessions or self.busy):
+            asked = self._pipeline._connection
+            question = RoleCall(functools.partial(self._role_told, asked))
+            question.lane = PROBE
+            self.submit(question)
 
-    def _connect(self) -> None:
-        self._retry = None
-        self._attempt = Attempt(self._loop, self.target, self._options.connect_timeout_ms, self._attempted)
+    def _role_told(self, asked: Connection | None, role: Any) -> None:
+        if isinstance(role, list) and asked is self._pipeline._connection:
+            self._learn_role(is_replica=is_replica(role))
 
-    def _attempted(self, result: Channel | ConnectError) -> None:
-        self._attempt = None
-        if isinstance(result, ConnectError):
-            self._attempt_failed(result)
+    def _learn_role(self, *, is_replica: bool) -> None:
+        if not is_replica:
+            self._is_replica = False
+            self._was_primary = self.fills_cache = True
             return
-        if self.last_error is not None:
-            logger.info("upstream %s is reachable again", result.address)
-        self.proved = True
-        self.last_error = None
-        self.address = result.address
-        self._software = result.software
-        self._connected_ns = time.monotonic_ns()
-        self._tally.reconnects += self.connections_made > 0
-        self.connections_made += 1
-        self._connection = Connection(self._loop, result, self, self._tally)
-        self._queue.appendleft(_NameConnection())
-        self._loop.defer(self._flush)
-        if self._watch is None:
-            self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_for_stall)
-        logger.debug("upstream %s connected, RESP%d", result.address, result.resp_version)
+        now_ns = time.monotonic_ns()
+        if not self._is_replica:
+            self._is_replica = True
+            self._replica_since_ns = self._next_seek_ns = now_ns
+            self._warn_of_replica()
+        self.fills_cache = self._options.allow_replica and not self._was_primary
+        if len(self.target.addresses) > 1:
+            self._pipeline.replace_connection("it is a replica now")
+        elif now_ns >= self._next_seek_ns and not self.fills_cache and self._rehearsal is None:
+            self._next_seek_ns = now_ns + self._seek_interval_ns(now_ns)
+            self._rehearse(self._primary_sought)
 
-    def _attempt_failed(self, error: ConnectError) -> None:
-        if error.refused:
-            self.proved = False
-        if self.last_error != str(error):
-            logger.warning("upstream not reachable: %s", error)
-        self.last_error = str(error)
-        self._fail_queue(self.last_error)
-        self._back_off()
+    def _seek_interval_ns(self, now_ns: int) -> int:
+        if not self._was_primary:
+            return _SEEK_FIRST_PRIMARY_NS
+        return _SEEK_NS if now_ns - self._replica_since_ns < _EAGER_NS else _SEEK_LATER_NS
 
-    def _prove_again(self) -> None:
-        """The credentials are others: what the server thinks of them must be known before they are needed."""
-        self.proved = False
-        if self._connection is not None:
-            if self._rehearsal is not None:
-                self._rehearsal.abandon()
-            self._rehearsal = Attempt(
-                self._loop, self.target, self._options.connect_timeout_ms, self._rehearsed
+    def _warn_of_replica(self) -> None:
+        if self._was_primary:
+            logger.warning("upstream %s is a replica now; looking for the primary", self.address)
+        elif not self._options.allow_replica:
+            logger.warning(
+                "upstream %s is a replica: it is asked, and fills no cache (allow_replica = false)",
+                self.address,
             )
-        elif self._attempt is not None or self._retry is not None:
-            if self._attempt is not None:
-                self._attempt.abandon()
-            if self._retry is not None:
-                self._retry.cancel()
-            self._connect()
 
-    def _rehearsed(self, result: Channel | ConnectError) -> None:
+    def _rehearse(self, done: Callable[[Channel | ConnectError], object]) -> None:
+        """Make a connection for what it says alone, with names resolved again."""
+        if self._rehearsal is not None:
+            self._rehearsal.abandon()
+        self._rehearsal = Attempt(self._loop, self.target, self._options.connect_timeout_ms, done)
+
+    def _primary_sought(self, result: Channel | ConnectError) -> None:
+        self._rehearsal = None
+        if isinstance(result, ConnectError):
+            return
+        found = result.role != b"slave"
+        result.close()
+        if found and self._is_replica:
+            for pipeline in self._pipelines():
+                pipeline.replace_connection("it is a replica now")
+            self._blocking.retire_idle()
+
+    def _credentials_tried(self, result: Channel | ConnectError) -> None:
         self._rehearsal = None
         if isinstance(result, Channel):
             result.close()
             self.proved = True
             logger.info("upstream %s accepts the new credentials", result.address)
         else:
-            logger.warning("no connection with the new credentials, those that stand go on: %s", result)
-
-    def _back_off(self) -> None:
-        """Plan the next attempt, if anybody could want it: half of the delay is fixed, half is chance."""
-        self._failures += 1
-        if not self.sessions and not self._queue:
-            return
-        options = self._options
-        delay_ms = min(
-            options.reconnect_max_ms, options.reconnect_initial_ms * 2 ** min(self._failures - 1, 16)
-        )
-        delay_ms *= 0.5 + 0.5 * random.random()  # noqa: S311 - spreads attempts, protects nothing
-        self._retry_ns = time.monotonic_ns() + int(delay_ms * 1e6)
-        self._retry = self._loop.call_at(self._retry_ns, self._connect)
-
-    def _fail_queue(self, reason: str) -> None:
-        calls, self._queue = self._queue, deque()
-        self._failed += len(calls)
-        for call in calls:
-            call.fail(ERROR_CONNECTION, reason)
-
-    def _watch_for_stall(self) -> None:
-        """Give up a connection on which replies have stopped coming: the network may have lost it silently."""
-        self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_for_stall)
-        connection = self._connection
-        silent_ms = self.silent_ms
-        if connection is not None and silent_ms > self._options.stall_timeout_ms:
-            connection.close()
-            self.connection_lost(f"no reply for {silent_ms / 1e3:.0f} s")
-        elif connection is not None and len(self.target.addresses) > 1 and not silent_ms:
-            self._enqueue(RoleCall(functools.partial(self._check_role, connection)))
-
-    def _check_role(self, asked: Connection, role: Any) -> None:
-        """Leave a server that takes no writes any more: after a fail-over another of the addresses is the primary."""
-        if is_replica(role) and asked is self._connection:
-            asked.close()
-            self.connection_lost("it is a replica now")
-
-
-class _NameConnection(SingleCall):
-    """Names the connection for the server's operators. Whether the server allows that does not matter."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__((b"CLIENT", b"SETNAME", b"glidecached"), 2**63 - 1, repeatable=False)
-
-    def abandon(self) -> None:
-        """Not sent: nobody minds."""
-
-    def succeed(self, reply: Any) -> None:
-        """Named, or not."""
-
-    def fail(self, code: int, message: str) -> None:
-        """Not named."""
+            logger.warning("no connection with the new credentials, the present ones stay: %s", result)

@@ -47,6 +47,6 @@ cdef class Board:
     cdef void prefetch(self, uint32_t record) noexcept
     cdef Priority priority(self, uint32_t record) noexcept
     cdef uint32_t filter(self, uint32_t first, uint32_t count, Priority threshold, Candidate *found) noexcept
-    cdef bint is_short(self) noexcept
+    cdef bint keep_length(self) noexcept
     cdef bint mend(self) noexcept
     cdef uint64_t hits(self) noexcept

@@ -232,10 +232,15 @@ cdef class Board:
             found[place - first].record = gc_place(place)
         return work.end - work.first
 
-    cdef bint is_short(self) noexcept:
-        """Whether somebody truncated the file, perhaps behind the records in use: new readers refuse it then."""
+    cdef bint keep_length(self) noexcept:
+        """Cut a file that somebody lengthened, whose memory nobody uses. False when somebody truncated it, perhaps behind
+        the records in use: new readers refuse it then."""
         cdef struct_stat status
-        return fstat(self.file.descriptor, &status) == 0 and <uint64_t>status.st_size < self.file.bytes
+        if fstat(self.file.descriptor, &status) != 0:
+            return True
+        if <uint64_t>status.st_size > self.file.bytes:
+            ftruncate(self.file.descriptor, self.file.bytes)  # the next heartbeat tries again
+        return <uint64_t>status.st_size >= self.file.bytes
 
     cdef bint mend(self) noexcept:
         """Give a truncated file its length and memory back, the records as zeros. False when the file system refuses."""

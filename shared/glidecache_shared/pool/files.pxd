@@ -10,6 +10,7 @@ cdef object retire_at(str path)
 cdef class PoolFiles:
     cdef readonly MappedFile pool
     cdef readonly MappedFile board
+    cdef str stem
     cdef gc_header *header
     cdef gc_view view
     cdef Region primary

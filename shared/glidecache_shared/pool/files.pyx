@@ -104,19 +104,25 @@ cdef class PoolFiles:
 
     @staticmethod
     def take(str stem):
-        """Map the files of an earlier daemon; nothing in them has been looked at. Raises `OSError`, `ValueError`."""
+        """Map the pool file of an earlier daemon; nothing in it has been looked at. Raises `OSError`, `ValueError`.
+
+        `fault` maps the board, once it is known how long it has to be.
+        """
         cdef PoolFiles self = PoolFiles.__new__(PoolFiles)
         self.pool = MappedFile.take(f"{stem}.pool")
         if self.pool.bytes < GC_HEADER_BYTES:
             raise ValueError(f"the file of {self.pool.bytes} bytes is too short for a header")
         self.header = <gc_header *>self.pool.base
-        self.board = MappedFile.take(f"{stem}.board")
+        self.stem = stem
         return self
 
     def fault(
         self, uint64_t max_bytes, uint64_t generation, uint32_t policy, uint64_t ttl_ns, bint metrics, uint64_t grace_ns,
     ):
-        """Why files that were `take`n cannot be gone on with under these settings; None when they can, and are reached."""
+        """Why files that were `take`n cannot be gone on with under these settings; None when they can, and are reached.
+
+        Raises `OSError` and `ValueError` where the board cannot be mapped.
+        """
         cdef gc_header *header = self.header
         cdef gc_header geometry = geometry_for(max_bytes)
         cdef bytes boot_id = host.boot_id()
@@ -141,15 +147,15 @@ cdef class PoolFiles:
                 return f"its {name} is {found}, not {wanted}"
         if memcmp(&header.max_bytes, &geometry.max_bytes, GEOMETRY_BYTES) != 0 or header.generation != generation:
             return "its header is damaged: the geometry is not that of its bound"
-        if self.pool.bytes != geometry.file_bytes or self.board.bytes > board_bytes_for(geometry.max_records):
-            return f"the files of {self.pool.bytes} and {self.board.bytes} bytes have not the length that the header says"
+        if self.pool.bytes != geometry.file_bytes:
+            return f"the file of {self.pool.bytes} bytes has not the length that the header says"
         if not (
             0 < header.bucket_count <= header.max_buckets and header.overflow_count <= header.max_overflow
             and header.granule_count <= header.max_granules and header.record_count <= header.max_records
         ):
             return "its header is damaged: it counts more than there is room for"
-        if self.board.bytes < board_bytes_for(geometry.max_records):
-            self.board = self.board.lengthened(board_bytes_for(geometry.max_records))
+        # Workers may have cut it short or lengthened it, in which nothing of an entry is lost.
+        self.board = MappedFile.take(f"{self.stem}.board", board_bytes_for(geometry.max_records))
         self._reach()
         return None
 
@@ -214,14 +220,27 @@ cdef class PoolFiles:
     def resident_bytes(self) -> int:
         return self.pool.resident_bytes() + self.board.resident_bytes()
 
+    def lost_file(self):
+        """The path of a file that has lost its name, or whose name leads to another one; None when neither has."""
+        for file in (self.pool, self.board):
+            try:
+                found = os.stat(file.path, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return file.path
+            except OSError:
+                continue  # the file system does not say
+            if not os.path.samestat(found, os.fstat(file.descriptor)):
+                return file.path
+        return None
+
     def unlink(self) -> None:
         """Remove both files; mappings stay valid."""
         for file in (self.pool, self.board):
             if file is not None:
                 try:
                     os.unlink(file.path)
-                except FileNotFoundError:
-                    pass  # an operator was quicker
+                except OSError:
+                    pass  # an operator was quicker, or put something else in its place, which is left alone
 
     def close(self) -> None:
         """Unmap. What pointed into the files must not be used any more."""

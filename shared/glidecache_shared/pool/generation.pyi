@@ -88,6 +88,12 @@ class PoolGeneration:
     def unlink(self) -> None:
         """Remove both files from the directory; mappings stay valid."""
 
+    def lost_file(self) -> str | None:
+        """The path of a file that has lost its name, or whose name leads to another; None when both are in place.
+
+        Costs two looks at the file system. Raises `ValueError` once it is closed.
+        """
+
     def give_back(self) -> bool:
         """Give up to 16 MiB of its files' memory back to the file system; whether there was none left to give.
 

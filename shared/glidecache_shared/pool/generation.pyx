@@ -153,7 +153,7 @@ cdef class PoolGeneration:
         self._check_damage()
         if self.late_hits is not None:
             self._count_late_hits(now)
-        if self.board.faults != self.faults_mended or self.board.is_short():
+        if self.board.faults != self.faults_mended or not self.board.keep_length():
             self._mend_board()
 
     def set_ttl(self, entry_ttl_ms) -> None:
@@ -194,6 +194,10 @@ cdef class PoolGeneration:
     def unlink(self) -> None:
         self._check_open()
         self.files.unlink()
+
+    def lost_file(self):
+        self._check_open()
+        return self.files.lost_file()
 
     def give_back(self) -> bool:
         self._check_open()

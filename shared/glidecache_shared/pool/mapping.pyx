@@ -99,20 +99,17 @@ cdef class MappedFile:
         return self
 
     @staticmethod
-    def take(str path):
-        """Map an existing file whole as `create` would have, its descriptor kept. Raises `OSError`; `ValueError` as `open`."""
+    def take(str path, uint64_t length=0):
+        """Map an existing file whole as `create` would have, its descriptor kept. Raises `OSError`; `ValueError` as `open`.
+
+        A file of another length than `length`, where that is given, is cut or lengthened to it first.
+        """
         cdef MappedFile self = MappedFile.__new__(MappedFile)
         self.path = path
-        self._open(True)
+        self._open(True, length)
         return self
 
-    def lengthened(self, uint64_t length):
-        """The file that was `take`n, given this length and mapped anew in place of this mapping. Raises `OSError`."""
-        os.ftruncate(self.descriptor, length)
-        self.unmap()
-        return MappedFile.take(self.path)
-
-    def _open(self, bint writable):
+    def _open(self, bint writable, uint64_t length=0):
         # Without waiting: a pipe that somebody put in the file's place would block here until it had a writer.
         self.descriptor = os.open(
             self.path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -120,6 +117,9 @@ cdef class MappedFile:
         if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"{self.path}: not a regular file")
         self.bytes = status.st_size
+        if length != 0 and self.bytes != length:
+            os.ftruncate(self.descriptor, length)
+            self.bytes = length
         if self.bytes == 0:
             raise ValueError(f"{self.path}: the file is empty")
         self._map(PROT_READ | PROT_WRITE if writable else PROT_READ)

@@ -57,7 +57,13 @@ class CachedReads:
 
     _reader: PoolReader | None
 
-    def get(self, key: Key) -> bytes | None: ...
-    def hgetall(self, key: Key) -> dict[bytes, bytes]: ...
-    def smembers(self, key: Key) -> set[bytes]: ...
+    def get(self, key: Key) -> bytes | None:
+        """Return the value of `key`, from the cache where it has it (`GET`); None where there is no such key."""
+
+    def hgetall(self, key: Key) -> dict[bytes, bytes]:
+        """Return all fields and values of a hash, from the cache where it has them (`HGETALL`)."""
+
+    def smembers(self, key: Key) -> set[bytes]:
+        """Return all members of a set, from the cache where it has them (`SMEMBERS`)."""
+
     def _read_miss(self, kind: int, key: Key) -> object: ...

@@ -9,6 +9,7 @@ Attempts are bounded; a lookup that used them up is a miss, which the daemon the
 Safe for any number of threads and forks: a reader has no state of its own that changes.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -336,9 +337,13 @@ cdef class CachedReads:
 
     A lookup holds the reader itself: what runs in its middle (a key's own code, a finalizer, a signal's handler, another
     thread) may have the client use another pool, or none, and the mapping goes with the last reference.
+
+    The docstrings begin with a signature in the form that `inspect.signature` reads of compiled methods.
     """
 
+    @cython.embedsignature(False)
     def get(self, key):
+        "get($self, key)\n--\n\nReturn the value of `key`, from the cache where it has it (`GET`); None where there is no such key."
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:
@@ -347,7 +352,9 @@ cdef class CachedReads:
                 return value
         return self._read_miss(GC_KIND_STRING, key)
 
+    @cython.embedsignature(False)
     def hgetall(self, key):
+        "hgetall($self, key)\n--\n\nReturn all fields and values of a hash, from the cache where it has them (`HGETALL`)."
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:
@@ -356,7 +363,9 @@ cdef class CachedReads:
                 return value
         return self._read_miss(GC_KIND_HASH, key)
 
+    @cython.embedsignature(False)
     def smembers(self, key):
+        "smembers($self, key)\n--\n\nReturn all members of a set, from the cache where it has them (`SMEMBERS`)."
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:

@@ -25,7 +25,7 @@ def check_settings(*, max_cache_kb, entry_ttl_ms, eviction_policy, enable_metric
     if eviction_policy not in POLICIES:
         raise ValueError(f"eviction_policy must be LRU or LFU, not {eviction_policy!r}")
     if max_cache_kb * 1024 // GC_GRANULE_BYTES + 2 > GC_MAX_GRANULES:
-        raise ValueError(f"max_cache_kb must be at most {GC_MAX_GRANULES * GC_GRANULE_BYTES // 1024}")
+        raise ValueError(f"max_cache_kb must be at most {(<uint64_t>(GC_MAX_GRANULES - 1) * GC_GRANULE_BYTES - 1) // 1024}")
     check_ttl(entry_ttl_ms)
     if grace_ms * 1_000_000 > MOST_NS // 2:
         raise ValueError("grace_ms must fit into 64 bits as nanoseconds")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecache import ClosingError, NodeAddress, RequestError, ServerCredentials
+from glidecache import ClosingError, NodeAddress, RequestError, Script, ServerCredentials
 from glidecache import ConnectionError as GlideConnectionError
 from glidecache import TimeoutError as GlideTimeoutError
 from support.caches import new_cache
@@ -84,6 +84,23 @@ def test_a_fail_over_by_hand_is_not_noticed(connect_own: Connector, own_cluster:
     assert load.errors == []
     for key in keys:
         assert 2 * load.rounds[key] <= int(own_cluster.owner(key).admin.get(key)) <= 2 * load.rounds[key] + 2
+
+
+def test_i7_a_script_runs_although_a_node_that_it_does_not_need_hangs(
+    connect_own: Connector, own_cluster: Cluster
+) -> None:
+    """All nodes are to know it, but it waits for none for longer than half of a time-out, and once."""
+    client = connect_own(request_timeout=TIMEOUT_MS)
+    keys = own_cluster.keys_of_each()
+    hanging = replica_of(own_cluster, own_cluster.owner(keys[0]))
+    script = Script("return redis.call('SET', KEYS[1], ARGV[1])")
+    hanging.pause()
+    try:
+        for key in keys:
+            assert client.call("invoke_script", script, [key], ["v"]) in ("OK", b"OK")
+            assert own_cluster.owner(key).ask("SCRIPT", "EXISTS", script.get_hash()) == [1]
+    finally:
+        hanging.resume()
 
 
 def test_a_hanging_primary_holds_up_its_own_callers_only(

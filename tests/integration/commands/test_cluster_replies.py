@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.util
 import re
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,8 @@ def info_of(route: Callable[[Names], tuple[Any, ...]]) -> Callable[[Names], tupl
     return lambda names: ([names.InfoSection.CLUSTER], *route(names))
 
 
+INVOKED = "return ARGV[1]"
+INVOKED_SHA1 = hashlib.sha1(INVOKED.encode(), usedforsecurity=False).hexdigest()
 INFO = r"b'# Cluster\r\ncluster_enabled:1\r\n'"
 ROWS: list[Row] = [
     ("echo", behind("x"), "b'x'"),
@@ -111,7 +114,7 @@ ROWS: list[Row] = [
     ("script_exists", behind(["0" * 40], route=to_primaries), "[False]"),
     ("script_flush", lambda names: (names.FlushMode.SYNC,), "'OK'"),
     ("script_kill", behind(), "RequestError"),
-    ("invoke_script", lambda names: (names.Script("return ARGV[1]"), None, ["x"]), "b'x'"),
+    ("invoke_script", lambda names: (names.Script(INVOKED), None, ["x"]), "b'x'"),
     (
         "invoke_script_route",
         lambda names: (names.Script("return ARGV[1] .. '.'"), ["x"], *to_primaries(names)),
@@ -122,6 +125,10 @@ ROWS: list[Row] = [
         lambda names: (names.Script("return ARGV[1] .. '!'"), ["x"], *to_one(names)),
         "b'x!'",
     ),
+    ("script_exists", behind([INVOKED_SHA1]), "[True]"),
+    ("custom_command", behind(["SCRIPT", "EXISTS", INVOKED_SHA1], route=to_all), "[True]"),
+    ("custom_command", behind(["SCRIPT", "SHOW", INVOKED_SHA1], route=to_all), f"6 nodes: {INVOKED.encode()!r}"),
+    ("script_show", behind(INVOKED_SHA1), repr(INVOKED.encode())),
     ("publish", behind("message", "channel", True), "0"),
     ("pubsub_shardnumsub", behind(["channel"]), "{b'channel': 0}"),
     ("copy", behind("{k}missing", "{k}d", True), "False"),
@@ -130,6 +137,23 @@ ROWS: list[Row] = [
     ("custom_command", behind(["SLOWLOG", "RESET"], route=to_all), "'OK'"),
     ("custom_command", behind(["CLIENT", "UNPAUSE"]), "'OK'"),
     ("custom_command", behind(["CLIENT", "UNPAUSE"], route=to_all), "'OK'"),
+    ("set", behind("k", "1"), "'OK'"),
+    ("custom_command", behind(["EXISTS", "k"], route=to_primaries), "3"),
+    ("custom_command", behind(["EXISTS", "k"], route=to_all), "6"),
+    ("custom_command", behind(["touch", "k"], route=to_primaries), "3"),
+    ("custom_command", behind(["MGET", "k"], route=to_primaries), "[b'1', b'1', b'1']"),
+    ("custom_command", behind(["MSET", "k", "2"], route=to_primaries), "'OK'"),
+    ("custom_command", behind(["DEL", "k"], route=to_primaries), "1"),
+    ("custom_command", behind(["UNLINK", "x"], route=to_all), "0"),
+    ("custom_command", behind(["EXISTS", "k"], route=to_one), "0"),
+    ("custom_command", behind(["GET", "k"], route=to_primaries), "3 nodes: None"),
+    ("custom_command", behind(["CLIENT", "KILL", "ID", "999999"]), "0"),
+    ("custom_command", behind(["CLIENT", "KILL", "ID", "999999"], route=to_all), "0"),
+    ("custom_command", behind(["SLOWLOG", "LEN"], route=to_all), "0"),
+    ("custom_command", behind(["PUBSUB", "NUMPAT"], route=to_primaries), "0"),
+    ("custom_command", behind(["FUNCTION", "FLUSH"], route=to_primaries), "'OK'"),
+    ("custom_command", behind(["LATENCY", "RESET"], route=to_all), "0"),
+    ("custom_command", behind(["SCRIPT", "EXISTS", "x"], route=to_all), "[False]"),
     ("custom_command", behind(["COMMAND", "LIST", "FILTERBY", "PATTERN", "no"], route=to_all), "6 nodes: []"),
 ]  # fmt: skip
 

@@ -79,6 +79,8 @@ def test_a_dump_is_restored_with_its_expiry(client: AnyClient) -> None:
     with pytest.raises(RequestError, match="BUSYKEY"):
         client.call("restore", "again", 0, dump)
     assert client.call("restore", "again", 0, dump, True) == "OK"
+    with pytest.raises(RequestError, match="syntax error"):
+        client.call("restore", "again", 0, dump, True, False, 5, 6)
     assert client.call("lrange", "again", 0, -1) == [b"a", b"b"]
 
 

@@ -139,9 +139,20 @@ def test_what_is_refused_is_named(configuration_class: Any, parameters: dict[str
         (
             lambda: spec(
                 addresses=HERE,
-                advanced_config=AdvancedGlideClientConfiguration(tls_config=TlsAdvancedConfiguration()),
+                advanced_config=AdvancedGlideClientConfiguration(
+                    tls_config=TlsAdvancedConfiguration(root_pem_cacerts=b"a certificate")
+                ),
             ),
-            "set use_tls=True",
+            "root_pem_cacerts is given, but TLS is disabled: set use_tls=True",
+        ),
+        (
+            lambda: spec(
+                addresses=HERE,
+                advanced_config=AdvancedGlideClientConfiguration(
+                    tls_config=TlsAdvancedConfiguration(use_insecure_tls=True)
+                ),
+            ),
+            "use_insecure_tls cannot be enabled when use_tls is disabled",
         ),
         (
             lambda: Settings(GlideClusterClientConfiguration(HERE, fallback="direct"), "cluster"),

@@ -1,4 +1,4 @@
-"""What is known of commands by their names alone: shapes of replies, patience, reads, refusals."""
+"""What custom commands return is known by their names alone."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from glidecache.batch import Batch, custom_plan
-from glidecache.patience import FOR_EVER_NS, patience_ns
-from glidecache_shared.commands import is_known_read, refusal
 
 SHAPES = [
     ("set k v", b"OK", "OK"),
@@ -70,34 +68,3 @@ def test_a_custom_command_has_a_name(nothing: list[Any]) -> None:
         custom_plan(nothing)
     with pytest.raises(ValueError, match="begin with a command's name"):
         Batch(is_atomic=False).custom_command(nothing)
-
-
-@pytest.mark.parametrize(
-    ("command", "waits_ns"),
-    [
-        ("GET k", 0),
-        ("BLPOP a b 2.5", 2_500_000_000),
-        ("blpop a 0", FOR_EVER_NS),
-        ("BLMPOP 1 2 a b LEFT", 1_000_000_000),
-        ("WAIT 1 100", 100_000_000),
-        ("XREAD COUNT 1 BLOCK 50 STREAMS s 0", 50_000_000),
-        ("XREAD STREAMS BLOCK 50", 0),
-        ("BLPOP", 0),
-        ("BLPOP a nonsense", 0),
-        ("BLPOP a -1", 0),
-        ("BLPOP a inf", FOR_EVER_NS),
-        ("BLPOP a nan", 0),
-        ("XREAD BLOCK", 0),
-    ],
-)
-def test_how_long_a_command_may_wait(command: str, waits_ns: int) -> None:
-    assert patience_ns(command.encode().split()) == waits_ns
-
-
-def test_reads_and_refusals_by_name() -> None:
-    assert is_known_read([b"llen", b"l"])
-    assert is_known_read([b"OBJECT", b"freq", b"k"])
-    assert not is_known_read([b"EVAL", b"return 1", b"0"])
-    assert not is_known_read([b"CONFIG", b"SET"])
-    assert refusal([b"GET", b"k"]) is None
-    assert "SUBSCRIBE is bound to one connection" in str(refusal([b"subscribe", b"c"]))

@@ -37,6 +37,23 @@ def test_type_checkers_and_the_interpreter_see_the_same_names() -> None:
     assert set(glidecache.__all__) <= set(dir(glidecache))
 
 
+def test_the_blocking_module_has_all_names_so_that_one_import_suffices() -> None:
+    import glidecache.sync as blocking
+
+    assert sorted(blocking.__all__) == sorted(glidecache.__all__)
+    assert set(blocking.__all__) <= set(dir(blocking))
+    different = {"GlideClient", "GlideClusterClient", "TGlideClient"}
+    for name in blocking.__all__:
+        assert (getattr(blocking, name) is not getattr(glidecache, name)) == (name in different), name
+    assert blocking.TGlideClient == blocking.GlideClient | blocking.GlideClusterClient
+    tree = ast.parse((ROOT / "client" / "glidecache" / "sync.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imported = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(blocking.__all__) - imported == {"GlideClient", "TGlideClient"}
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = blocking.Nonsense  # type: ignore[attr-defined]
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         _ = glidecache.Nonsense  # type: ignore[attr-defined]
@@ -66,7 +83,8 @@ def test_errors_are_glides_and_the_builtins() -> None:
 def test_errors_travel_between_processes(name: str) -> None:
     error = getattr(glidecache, name)("what was wrong")
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301
-    assert (type(copied), str(copied)) == (type(error), "what was wrong")
+    text = "timed out: what was wrong" if name == "TimeoutError" else "what was wrong"
+    assert (type(copied), str(copied)) == (type(error), text)
     assert error.name() == name
 
 
@@ -80,5 +98,6 @@ def test_both_clients_and_batches_have_the_same_commands() -> None:
     assert public(sync.GlideClient) <= public(glidecache.GlideClient)
     assert public(sync.GlideClusterClient) <= public(glidecache.GlideClusterClient)
     not_in_batches = {name for name in public(sync.GlideClient) if name.startswith("get_cache_")}
-    not_in_batches |= {"close", "create", "exec", "get_many", "invoke_script", "unwatch", "watch"}
+    not_in_batches |= {"close", "config", "create", "exec", "get_many", "invoke_script", "unwatch", "watch"}
     assert public(sync.GlideClient) - public(glidecache.Batch) == not_in_batches
+    assert public(glidecache.Batch) - public(sync.GlideClient) == {"clear", "commands"}

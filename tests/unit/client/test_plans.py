@@ -69,6 +69,7 @@ SENT = [
     (keys.expire("k", 5, ExpireOptions.HasNoExpiry), "EXPIRE k 5 NX"),
     (keys.copy("a", "b", 2, True), "COPY a b DB 2 REPLACE"),
     (cluster.copy("a", "b", True, 2), "COPY a b DB 2 REPLACE"),
+    (keys.restore("k", 0, b"x", idletime=5, frequency=6), "RESTORE k 0 x IDLETIME 5 FREQ 6"),
     (keys.restore("k", 0, b"x", True, True, 5), "RESTORE k 0 x REPLACE ABSTTL IDLETIME 5"),
     (standalone.scan("0", "a*", 10, ObjectType.ZSET), "SCAN 0 MATCH a* COUNT 10 TYPE ZSet"),
     (
@@ -216,7 +217,6 @@ def test_c5_what_a_reply_becomes(plan: Plan[Any], reply: Any, result: Any) -> No
         (lambda: strings.set("k", "v", None, 10), TypeError, "expiry must be a ExpirySet, not int"),
         (lambda: keys.delete("k"), TypeError, "keys must be a list, not str"),
         (lambda: keys.expire("k", 1, "NX"), TypeError, "option must be a ExpireOptions"),
-        (lambda: keys.restore("k", 0, b"", idletime=1, frequency=1), ValueError, "exclude each other"),
         (lambda: hashes.hset("h", ["f", "v"]), TypeError, "field_value_map must be a mapping"),
         (
             lambda: lists.lmove("a", "b", None, ListDirection.LEFT),

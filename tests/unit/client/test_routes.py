@@ -123,16 +123,27 @@ def test_a_script_is_loaded_before_it_runs_on_several_nodes(client: AnyClient, d
     client.call("invoke_script_route", script, ["a"], AllPrimaries())
     digest = script.get_hash().encode()
     assert commands(daemon) == [
-        [[b"SCRIPT", b"LOAD", b"return 1"], "all_primaries"],
+        [[b"SCRIPT", b"LOAD", b"return 1"]],
         [[b"EVALSHA", digest, b"0", b"a"], "all_primaries"],
     ]
+
+
+def test_i7_where_not_all_nodes_load_a_script_those_of_the_route_have_to(
+    client: AnyClient, daemon: Any
+) -> None:
+    daemon.refusals.append((protocol.ERROR_CONNECTION, "one node is not reachable"))
+    client.call("invoke_script_route", Script("return 1"), None, AllPrimaries())
+    assert [sent[1:] for sent in commands(daemon)] == [[], ["all_primaries"], ["all_primaries"]]
+    assert [sent[0][0] for sent in commands(daemon)] == [b"SCRIPT", b"SCRIPT", b"EVALSHA"]
 
 
 def test_a_script_follows_its_route_when_the_node_does_not_know_it(client: AnyClient, daemon: Any) -> None:
     daemon.refusals.append((protocol.ERROR_REQUEST, "NOSCRIPT No matching script."))
     client.call("invoke_script_route", Script("return 1"), None, SlotIdRoute(PRIMARY, 1))
-    assert [sent[1] for sent in commands(daemon)] == [["slot_id", 1, "primary"]] * 2
-    assert commands(daemon)[1][0][:2] == [b"EVAL", b"return 1"]
+    route = ["slot_id", 1, "primary"]
+    assert [sent[1:] for sent in commands(daemon)] == [[route], [], [route]]
+    assert commands(daemon)[1][0] == [b"SCRIPT", b"LOAD", b"return 1"]
+    assert commands(daemon)[2][0][:2] == [b"EVAL", b"return 1"]
 
 
 def test_a_batch_with_a_route_is_sent_to_its_node(client: AnyClient, daemon: Any) -> None:

@@ -88,25 +88,60 @@ def test_no_socket(tmp_path: Path) -> None:
         check_endpoint(str(tmp_path))
 
 
-def test_an_own_socket_is_trusted_anywhere(tmp_path: Path, make_socket: Callable[[Path], Path]) -> None:
-    make_socket(tmp_path)
-    tmp_path.chmod(0o777)
-    check_endpoint(str(tmp_path))
+@pytest.mark.parametrize(
+    ("mode", "command"), [(0o777, "chmod go-w"), (0o775, "chmod g-w"), (0o757, "chmod o-w")]
+)
+def test_i11_a_directory_that_others_can_write_is_refused_with_the_command_that_mends_it(
+    tmp_path: Path, make_socket: Callable[[Path], Path], mode: int, command: str
+) -> None:
+    directory = tmp_path / "run"
+    make_socket(directory)
+    for closed in (directory, tmp_path):  # it itself, and one on its way
+        closed.chmod(mode)
+        for check in (check_endpoint, ensure_runtime_dir):
+            with pytest.raises(PermissionError, match=f"{command} {closed}$") as refused:
+                check(str(directory))
+            assert refused.value.errno is None
+        closed.chmod(0o755)
+        check_endpoint(str(directory))
+        ensure_runtime_dir(str(directory))
+
+
+def test_i11_a_loop_of_links_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        check_endpoint(str(tmp_path / "a" / "run"))
+
+
+@needs_root
+def test_i11_root_skips_an_xdg_runtime_dir_that_is_another_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "user").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "user"))
+    assert find_runtime_dir() == f"{tmp_path}/user/glidecached"
+    os.chown(tmp_path / "user", STRANGER, -1)
+    assert find_runtime_dir() == f"{tmp_path}/glidecached-0"
 
 
 @needs_root
 @pytest.mark.parametrize(
     ("socket_owner", "directory_owner", "mode", "trusted"),
     [
-        (0, STRANGER, 0o777, True),
+        (0, 0, 0o755, True),
+        (0, 0, 0o1777, True),
         (STRANGER, STRANGER, 0o755, True),
         (STRANGER, STRANGER, 0o775, False),
         (STRANGER, STRANGER, 0o1777, False),
+        (STRANGER, 0, 0o1777, False),
         (STRANGER, OTHER_STRANGER, 0o755, False),
         (STRANGER, 0, 0o755, False),
+        (0, STRANGER, 0o755, False),
+        (0, 0, 0o777, False),
     ],
 )
-def test_whose_socket_is_trusted(
+def test_i11_whose_socket_is_trusted(
     tmp_path: Path,
     make_socket: Callable[[Path], Path],
     socket_owner: int,
@@ -120,9 +155,9 @@ def test_whose_socket_is_trusted(
     directory.chmod(mode)
     os.chown(directory, directory_owner, -1)
     if trusted:
-        check_endpoint(str(directory))
+        assert check_endpoint(str(directory)) == socket_owner
     else:
-        with pytest.raises(PermissionError, match=f"uid {STRANGER}.*must belong to root"):
+        with pytest.raises(PermissionError, match=r"must belong to root|chmod"):
             check_endpoint(str(directory))
 
 

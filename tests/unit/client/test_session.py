@@ -250,7 +250,7 @@ def test_batches_decode_each_reply(daemon: FakeDaemon, connect: Connect) -> None
     daemon.answers[protocol.BATCH] = lambda _body: None
     assert client.call("exec", Batch(is_atomic=True).get("k"), raise_on_error=True) is None
     assert client.call("exec", Batch(is_atomic=True), raise_on_error=True) == []
-    with pytest.raises(TypeError, match="batch must be a Batch, not list"):
+    with pytest.raises(TypeError, match="batch must be a Batch or a ClusterBatch, not list"):
         client.call("exec", [], raise_on_error=True)
     assert issubclass(ExecAbortError, RequestError)
 

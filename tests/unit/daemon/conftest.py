@@ -12,6 +12,8 @@ import pytest
 from glidecache_shared import protocol
 from glidecached.front.peers import Peer
 from glidecached.front.request import Request
+from glidecached.operations.data import DataOperations
+from glidecached.session import Session, Sessions
 from glidecached.upstream.identity import Address, Target
 from support.network import Network
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from glidecached.pools.registry import PoolRegistry
     from glidecached.upstream.call import Call
+
+UID = 1000
 
 
 class HandTimer:
@@ -55,6 +59,13 @@ class HandLoop:
     def defer(self, callback: Callable[[], object]) -> None:
         self.deferred.append(callback)
 
+    def run_deferred(self) -> None:
+        """Run what waits for the end of the turn, and what that leaves to be done then."""
+        while self.deferred:
+            callbacks, self.deferred = self.deferred, []
+            for callback in callbacks:
+                callback()
+
     def forget(self) -> None:
         """Whoever waits for it waits no more."""
         self.deferred.clear()
@@ -78,6 +89,7 @@ class ListeningUpstream:
         self.sessions = 0
         self.proved = proved
         self.busy = False
+        self.fills_cache = True
         self.connected_to: str | None = None
         self.calls: list[Any] = []
         self.blocking: list[Any] = []
@@ -166,6 +178,22 @@ def make_upstream() -> Callable[..., ListeningUpstream]:
 @pytest.fixture
 def upstream() -> ListeningUpstream:
     return ListeningUpstream()
+
+
+@pytest.fixture
+def sessions(loop: Any) -> Sessions:
+    return Sessions(loop, max_sessions=100, idle_seconds=60)
+
+
+@pytest.fixture
+def operations(sessions: Sessions) -> DataOperations:
+    return DataOperations(sessions, itertools.count(100).__next__)
+
+
+@pytest.fixture
+def bare(sessions: Sessions, upstream: Any) -> Session:
+    """A session without a pool, of the peer that `requests` come from."""
+    return sessions.open(UID, upstream, None, awaits_proof=False)
 
 
 @pytest.fixture

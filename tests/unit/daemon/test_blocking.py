@@ -186,7 +186,7 @@ def test_calls_on_a_reserved_connection_run_one_after_another(servers: Servers) 
     kept.submit(last, last=True)
     for call, reply in ((first, b"+a\r\n"), (second, b"-ERR b\r\n"), (last, b"+c\r\n")):
         answer(servers, call, reply)
-    assert (first.outcome, str(second.outcome), last.outcome) == (b"a", "ERR b", b"c")
+    assert (first.outcome, str(second.outcome), last.outcome) == ("a", "ERR b", "c")
     assert servers.connections.count == 1
     assert servers.connections.in_use == 0
 

@@ -6,13 +6,16 @@ import dataclasses
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
+from glidecache_shared.kinds import STRING
+from glidecache_shared.pool.store import PoolStore
 from glidecached.config.load import ConfigError, load
 from glidecached.config.schema import CacheSettings, DaemonSettings, MetricsSettings, UpstreamSettings
+from glidecached.pools.settings import MAX_CACHE_KB, MAX_TTL_MS, PoolSettings
 from glidecached.upstream.identity import Address
 from support.process import ROOT
 
@@ -100,6 +103,26 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
             "[daemon]\nmax_total_cache_kb = 9\n[caches.c]\nmax_cache_kb = 10\nentry_ttl_ms = 0",
             r"max_total_cache_kb = 9: the configured caches alone ask for 10 KB",
         ),
+        (
+            "[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = 9007199254740992",
+            r"entry_ttl_ms = 9007199254740992: should be less than or equal to 18446744073709",
+        ),
+        (
+            "[caches.c]\nmax_cache_kb = 159383552\nentry_ttl_ms = 0",
+            r"max_cache_kb = 159383552: should be less than or equal to 159383551",
+        ),
+        (
+            "[daemon]\nmax_pools = 1\n[caches]\na={max_cache_kb=1,entry_ttl_ms=0}\nb={max_cache_kb=1,entry_ttl_ms=0}",
+            r"\[daemon\] max_pools = 1: the configured caches alone are 2",
+        ),
+        (f"[daemon]\nruntime_dir = '/{'d' * 100}'", r"runtime_dir = '/d+.*: .*has 118 bytes.*at most 107"),
+        ('[daemon]\npool_dir = "/dev/shm/a\\u0000b"', r"pool_dir = .*: must not contain a NUL"),
+        (
+            "[daemon]\nsession_idle_seconds = 9223372036855",
+            r"session_idle_seconds = 9223372036855: should be less",
+        ),
+        (f"[daemon]\nmax_total_cache_kb = {2**64}", r"max_total_cache_kb = \d+: should be less"),
+        (UPSTREAM + f"database_id = {2**31}", r"database_id = 2147483648: should be less"),
         ("[daemon", r"not a TOML file: "),
     ],
 )
@@ -275,3 +298,28 @@ def test_a_caches_list_is_a_part_of_its_upstreams(file: Path, key: str) -> None:
 def test_numbers_that_no_user_can_have(file: Path, key: str) -> None:
     (fault,) = faults(file, f"{UPSTREAM}{key} = ['4294967295']")
     assert "the largest is 4294967294" in fault
+
+
+def test_what_the_limits_allow_can_be_made(tmp_path: Path) -> None:
+    """What `--check-config` accepts must not be refused by the compiled core, and the core's own bound is the limit."""
+    making: dict[str, Any] = {"eviction_policy": "LFU", "enable_metrics": True, "instance_id": 1}
+    largest = PoolSettings(max_cache_kb=MAX_CACHE_KB, entry_ttl_ms=MAX_TTL_MS)
+    for number, grace_ms in enumerate((100, 3_600_000)):
+        store = PoolStore.create(
+            str(tmp_path),
+            "pool",
+            number,
+            max_cache_kb=largest.max_cache_kb,
+            entry_ttl_ms=largest.entry_ttl_ms,
+            grace_ms=grace_ms,
+            **making,
+        )
+        assert store.insert(b"k", STRING, b"v", 1)
+        store.unlink()
+        store.close()
+    for field, value in (("max_cache_kb", MAX_CACHE_KB + 1), ("entry_ttl_ms", MAX_TTL_MS + 1)):
+        settings: dict[str, Any] = {"max_cache_kb": 1, "entry_ttl_ms": 0, field: value}
+        with pytest.raises(ValueError, match=f"{field} is {value}; it must be at most {value - 1}"):
+            PoolSettings(**settings)
+        with pytest.raises(ValueError, match=f"{field} must"):
+            PoolStore.create(str(tmp_path), "pool", 9, grace_ms=5_000, **settings, **making)

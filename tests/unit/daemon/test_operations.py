@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,33 +9,17 @@ import pytest
 from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, ReplyError
 from glidecached.front.front import MalformedError
-from glidecached.operations.data import DataOperations
 from glidecached.pools.origin import PoolKey
 from glidecached.pools.settings import PoolSettings
-from glidecached.session import Session, Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from glidecached.operations.data import DataOperations
     from glidecached.pools.registry import PoolRegistry
+    from glidecached.session import Session, Sessions
 
 UID = 1000
-
-
-@pytest.fixture
-def sessions(loop: Any) -> Sessions:
-    return Sessions(loop, max_sessions=100, idle_seconds=60)
-
-
-@pytest.fixture
-def operations(sessions: Sessions) -> DataOperations:
-    return DataOperations(sessions, itertools.count(100).__next__)
-
-
-@pytest.fixture
-def bare(sessions: Sessions, upstream: Any) -> Session:
-    """A session without a pool."""
-    return sessions.open(UID, upstream, None, awaits_proof=False)
 
 
 @pytest.fixture
@@ -66,9 +49,28 @@ def test_the_servers_error_is_the_answer(
     operations: DataOperations, bare: Session, upstream: Any, requests: Any
 ) -> None:
     request = requests()
-    operations.command(request, [bare.session_id, [b"NOSUCH"]])
-    upstream.calls[0].succeed(ReplyError("ERR unknown command"))
-    assert requests.error(request) == (ERROR_REQUEST, "ERR unknown command")
+    operations.command(request, [bare.session_id, [b"INCR"]])
+    upstream.calls[0].succeed(ReplyError("ERR wrong number of arguments"))
+    assert requests.error(request) == (ERROR_REQUEST, "ERR wrong number of arguments")
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_i3_what_is_not_known_as_safe_gets_a_connection_of_its_own(
+    operations: DataOperations, bare: Session, upstream: Any, requests: Any, atomic: bool
+) -> None:
+    for command in ([b"NOSUCH"], [b"DEBUG", b"SLEEP", b"1"], [b"COMMAND", b"DOCS"], [b"blpop", b"q", b"0"]):
+        operations.command(requests(), [bare.session_id, command])
+        upstream.blocking[-1].succeed("OK")  # those of one client wait for each other
+        operations.batch(requests(), [bare.session_id, False, [[b"GET", b"k"], command]])
+        upstream.blocking[-1].succeed(["OK"])
+    operations.batch(requests(), [bare.session_id, atomic, [[b"GET", b"k"], [b"NOSUCH"]]])
+    assert upstream.calls == []
+    assert len(upstream.blocking) == 9
+    assert upstream.blocking[-1].atomic is atomic
+    upstream.blocking[-1].succeed(["OK"])
+    # Nothing blocks in a transaction.
+    operations.batch(requests(), [bare.session_id, True, [[b"BLPOP", b"q", b"0"]]])
+    assert len(upstream.calls) == 1
 
 
 def test_only_known_reads_may_be_sent_again(

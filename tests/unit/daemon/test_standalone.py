@@ -20,7 +20,7 @@ def test_it_connects_on_first_use_and_once(network: Network) -> None:
     network.accept()
     assert network.upstream.proved
     network.reply(b"+OK\r\n+a\r\n+b\r\n", lambda: second.over)
-    assert (first.outcome, second.outcome) == (b"a", b"b")
+    assert (first.outcome, second.outcome) == ("a", "b")
 
 
 def test_what_waits_fails_with_the_attempts_reason(network: Network) -> None:
@@ -41,7 +41,7 @@ def test_while_it_is_down_calls_wait_only_if_they_live_to_see_the_next_attempt(n
     network.turns(lambda: network.open)
     network.accept()
     network.reply(b"+OK\r\n+c\r\n", lambda: patient.over)
-    assert patient.outcome == b"c"
+    assert patient.outcome == "c"
     assert network.upstream.last_error is None
 
 
@@ -67,7 +67,7 @@ def test_a_lost_connection_repeats_reads_and_fails_what_may_have_run(network: Ne
     read, write, unsent = Recorded(b"READ", repeatable=True), Recorded(b"WRITE"), Recorded(b"LATER")
     network.submit(read, write)
     network.turns()
-    network.upstream._connected_ns -= 2_000_000_000  # it has stood for a while
+    network.upstream._main._connected_ns -= 2_000_000_000  # it has stood for a while
     network.hang_up()
     network.submit(unsent)
     assert write.outcome[0] == ERROR_CONNECTION
@@ -79,7 +79,7 @@ def test_a_lost_connection_repeats_reads_and_fails_what_may_have_run(network: Ne
     assert sent.index(b"READ") < sent.index(b"LATER")
     assert b"WRITE" not in sent
     network.reply(b"+OK\r\n+r\r\n+l\r\n", lambda: unsent.over)
-    assert (read.outcome, unsent.outcome) == (b"r", b"l")
+    assert (read.outcome, unsent.outcome) == ("r", "l")
 
 
 def test_a_read_is_not_repeated_for_ever(network: Network) -> None:
@@ -110,7 +110,7 @@ def test_late_replies_are_dropped(network: Network) -> None:
     network.submit(timely)
     network.turns()
     network.reply(b"+OK\r\n+late\r\n+b\r\n", lambda: timely.over)
-    assert timely.outcome == b"b"
+    assert timely.outcome == "b"
 
 
 def test_a_connection_without_replies_is_given_up(network: Network) -> None:
@@ -130,7 +130,7 @@ def test_waiting_calls_are_bounded(network: Network) -> None:
 def test_refused_credentials_are_proved_no_longer(network: Network) -> None:
     network.submit(Recorded(b"A"))
     network.accept()
-    network.upstream._connected_ns -= 2_000_000_000
+    network.upstream._main._connected_ns -= 2_000_000_000
     network.hang_up()
     network.turns(lambda: network.open)
     assert network.upstream.proved

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from glidecached import watch as watch_module
-from glidecached.loop import Loop
+from glidecached.order import CommandOrder
 from glidecached.session import Session
 from glidecached.watch import Watch
 
@@ -40,15 +37,15 @@ def connection() -> Connection:
 
 
 @pytest.fixture
-def session(make_upstream: Callable[..., Any], connection: Connection) -> Session:
+def session(loop: Any, make_upstream: Callable[..., Any], connection: Connection) -> Session:
     upstream = make_upstream()
     upstream.reserve = lambda _keys, _holder: connection
-    return Session(1, 1000, upstream, None, awaits_proof=False)
+    return Session(1, 1000, upstream, None, CommandOrder(loop), awaits_proof=False)
 
 
-def begun(loop: Any, session: Session, pid: int = 0) -> Watch:
+def begun(loop: Any, session: Session) -> Watch:
     """A watch that has its connection."""
-    watch = Watch(loop, session, 7, pid)
+    watch = Watch(loop, session, 7)
     assert watch.begin([b"k"]) is None
     return watch
 
@@ -86,19 +83,14 @@ def test_a_number_that_is_another_watchs_by_now_is_left_to_it(loop: Any, session
 
 def test_without_a_connection_there_is_no_watch(loop: Any, session: Session) -> None:
     session.upstream.reserve = lambda _keys, _holder: "all are in use"  # type: ignore[method-assign]
-    assert Watch(loop, session, 7, 0).begin([b"k"]) == "all are in use"
+    assert Watch(loop, session, 7).begin([b"k"]) == "all are in use"
     assert session.watches == {}
 
 
-def test_it_ends_with_its_process(session: Session, connection: Connection) -> None:
-    loop = Loop()
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        begun(loop, session, process.pid)
-        process.kill()
-    loop.call_later(5_000, loop.stop)
-    while session.watches:
-        loop._turn()
-    assert connection.closed == 1
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
-    loop.close()
+def test_its_end_is_reported_once(loop: Any, session: Session) -> None:
+    ended: list[Watch] = []
+    watch = Watch(loop, session, 7, ended.append)
+    assert watch.begin([b"k"]) is None
+    watch.end()
+    watch.connection_ended()
+    assert ended == [watch]

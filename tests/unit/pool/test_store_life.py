@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from pathlib import Path
@@ -238,3 +239,42 @@ def test_c14_without_metrics_only_entries_are_counted(make_store: MakeStore, clo
         store.insert(b"%d" % flight, STRING, b"v" * 250, flight, clock.tick())
         assert reader.lookup(b"%d" % flight, STRING, clock.tick()) is not None
     assert reader.metrics().entry_count == store.metrics().entry_count == 3
+
+
+def test_i12_a_board_that_a_worker_lengthened_is_cut_and_keeps_its_recency(
+    make_store: MakeStore, clock: Clock
+) -> None:
+    store = make_store()
+    for number in range(4):
+        store.insert(b"key-%d" % number, STRING, b"v", 1, clock.tick())
+    board = Path(store.board_path)
+    made = board.read_bytes()
+    with board.open("ab") as file:
+        file.write(b"x" * 100_000)
+    os.truncate(board, 1 << 40)
+    store.beat(clock.tick())
+    assert board.read_bytes() == made
+    assert store.board_faults == 0
+
+
+@pytest.mark.parametrize("change", ["remove", "rename", "replace", "replace_by_a_directory", "link"])
+@pytest.mark.parametrize("which", ["pool", "board"])
+def test_i13_a_file_that_lost_its_name_is_noticed(make_store: MakeStore, which: str, change: str) -> None:
+    store = make_store()
+    assert store.lost_file() is None
+    path = Path(store.pool_path if which == "pool" else store.board_path)
+    aside = path.with_name("aside")
+    path.rename(aside)
+    if change == "remove":
+        aside.unlink()
+    elif change == "replace":
+        path.write_bytes(aside.read_bytes())
+    elif change == "replace_by_a_directory":
+        path.mkdir()
+    elif change == "link":
+        path.symlink_to(aside)
+    assert store.lost_file() == str(path)
+    store.unlink()  # a directory in the place is left alone
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    aside.unlink(missing_ok=True)

@@ -294,16 +294,21 @@ def test_missing_and_shortened_files_are_refused(make_store: MakeStore) -> None:
         successor(files)
 
 
-def test_a_board_that_a_worker_truncated_costs_recency_only(
-    make_store: MakeStore, restart: Callable[..., PoolStore], clock: Clock
+@pytest.mark.parametrize("in_order", [True, False], ids=["sealed", "killed"])
+@pytest.mark.parametrize("length", [0, 1, 4096, 4097, 5_000, 1 << 20, 1 << 34, 1 << 61])
+def test_i12_a_board_of_another_length_costs_no_entry(
+    make_store: MakeStore, restart: Callable[..., PoolStore], clock: Clock, *, length: int, in_order: bool
 ) -> None:
+    """Workers may write the board, so they can cut it short, or lengthen it: recency is all that is lost."""
     store = make_store()
     for number in range(60):
         store.insert(*entry(number), 1, clock.tick())
     count = store.metrics().entry_count
-    os.truncate(store.board_path, 4096)
-    taken = restart(store, in_order=False)
+    made_bytes = Path(store.board_path).stat().st_size
+    os.truncate(store.board_path, length)
+    taken = restart(store, in_order=in_order)
     assert taken.metrics().entry_count == count
+    assert Path(taken.board_path).stat().st_size == made_bytes
     PoolReader(taken.pool_path, taken.board_path)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import Enum
 
 from glidecache.commands.options.checks import keyword, need, optional_keyword
-from glidecache.encoding import encode
+from glidecache.encoding import each_of, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 
 class BitmapIndexType(Enum):
@@ -168,11 +168,11 @@ class BitFieldOverflow(BitFieldSubCommands):
 
 
 def bitfield_steps(
-    subcommands: Sequence[BitFieldSubCommands], kind: type[BitFieldSubCommands]
+    subcommands: Iterable[BitFieldSubCommands], kind: type[BitFieldSubCommands]
 ) -> list[bytes]:
     """The arguments of all steps, which must be of one kind. Raises `TypeError`."""
     args: list[bytes] = []
-    for step in subcommands:
+    for step in each_of(subcommands, "subcommands"):
         need(step, kind, "a subcommand")
         args += [part.encode() for part in step.to_args()]
     return args

@@ -31,6 +31,9 @@ class Script:
         # The server's name for the script, not a protection.
         self._hash = hashlib.sha1(self.code, usedforsecurity=False).hexdigest()
 
+    def __repr__(self) -> str:
+        return f"<Script {self._hash}, {len(self.code)} bytes>"
+
     def get_hash(self) -> str:
         """The script's SHA-1 digest, in hexadecimal: the name that servers know it by."""
         return self._hash

@@ -32,6 +32,10 @@ class Convoy(Call):
             self._unanswered.pop()
         return not self._unanswered
 
+    def replies_left(self) -> int:
+        """`Call`: those of all legs that are not answered."""
+        return sum(leg.replies_left() for leg in self._unanswered)
+
     def is_wanted(self, now_ns: int) -> bool:
         """`Call`: they are one client's."""
         return self._legs[0].is_wanted(now_ns)

@@ -40,7 +40,7 @@ cdef class Leg(SingleCall):
     cdef public int redirections
     cdef public int losses
     cdef public int waits
-    cdef bint to_skip
+    cdef readonly bint to_skip
 
     cpdef object give_up(self, int code, str message)
     cpdef object leave_node(self)

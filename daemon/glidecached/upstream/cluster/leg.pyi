@@ -91,6 +91,10 @@ class Leg(SingleCall):
     @property
     def blocking(self) -> bool: ...
     @property
+    def to_skip(self) -> bool:
+        """Whether the reply to what goes before the command has not come."""
+
+    @property
     def _journeys(self) -> Journeys: ...
     def __init__(
         self, journeys: Journeys, part: Part, deadline_ns: int, *, resendable: bool, blocking: bool

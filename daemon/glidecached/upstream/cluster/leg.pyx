@@ -3,8 +3,8 @@
 from libc.stdint cimport int64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.upstream.call cimport SingleCall, pack_command
-from glidecached.upstream.cluster.sinks cimport Sink
+from glidecached.upstream.call cimport Call, SingleCall, pack_command
+from glidecached.upstream.cluster.sinks cimport Sink, Whole
 
 from glidecache_shared.protocol import ReplyError
 
@@ -96,6 +96,9 @@ cdef class Leg(SingleCall):
             return False
         return self._receive(reply)
 
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return 1 + self.to_skip
+
     cpdef object abandon(self):
         self._end()
         self._abandon()
@@ -157,6 +160,30 @@ cdef class CommandLeg(Leg):
         self.sink.take(self.place, reply)
         return True
 
+    cpdef bint may_move(self) except -1:
+        return self.resendable and not self.blocking and not self.asking and not self.replica
+
+    cpdef list clients(self):
+        return self.sink.clients()
+
+    cpdef object travel(self, int way):
+        self.way = way
+        self.sink.travel(way)
+
+    cpdef object divide(self, object pinned):
+        cdef CommandLeg leg
+        cdef Whole whole
+        cdef Call other = self.sink.divide(pinned)
+        if other is None:
+            return None
+        whole = Whole.__new__(Whole)
+        whole.call = other
+        leg = leg_to_slot(self._journeys, <SingleCall>other, self.where, whole)
+        self._journeys.open += 1
+        leg.node = self.node
+        (<Station>self.node).expect_answer()
+        return leg
+
     cpdef object _abandon(self):
         self.sink.abandon()
 
@@ -172,5 +199,6 @@ cdef CommandLeg leg_to_slot(Journeys journeys, SingleCall call, int slot, Sink s
     leg.deadline_ns = call.deadline_ns
     leg.where = slot
     leg.resendable = call.repeatable
+    leg.lane = call.lane
     leg.sink = sink
     return leg

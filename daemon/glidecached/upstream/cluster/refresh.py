@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.topology import Topology, TopologyError, read_topology
+from glidecached.upstream.lane import PROBE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,6 +146,7 @@ class _Question(SingleCall):
     def __init__(self, refresh: Refresh, number: int, address: Address, patience_ms: float) -> None:
         deadline_ns = time.monotonic_ns() + int(patience_ms * 1e6)
         super().__init__(_CLUSTER_SLOTS, deadline_ns, repeatable=True)
+        self.lane = PROBE
         self._refresh = refresh
         self._number = number
         self._address = address

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from glidecache_shared.command_table import (
+    ALL_NODES,
+    ALL_PRIMARIES,
+    NEEDS_ROUTE,
+    SLOT_ARGUMENT,
+    find_keys,
+    row_of,
+)
 from glidecached.upstream.cluster import combine
-from glidecached.upstream.cluster.keys import CONTAINERS, find_keys
 from glidecached.upstream.cluster.route import SlotRoute, Spread
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.identity import Address
@@ -17,6 +24,7 @@ from glidecached.upstream.identity import Address
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from glidecache_shared.command_table import Row
     from glidecached.upstream.cluster.combine import Combine
     from glidecached.upstream.cluster.route import Route
     from glidecached.upstream.cluster.topology import Topology
@@ -41,44 +49,15 @@ class Plan(NamedTuple):
     combine: Combine | None = None
 
 
-def _rows(**rows: str) -> dict[bytes, Combine]:
-    return {
-        name.replace("_", " ").encode(): getattr(combine, policy)
-        for policy, names in rows.items()
-        for name in names.split()
-    }
+_COMBINES: dict[str, Combine] = {
+    function.__name__: function
+    for function in (
+        *(combine.all_succeeded, combine.by_node, combine.everywhere, combine.first_found, combine.joined),
+        *(combine.least, combine.least_of_each, combine.one_succeeded, combine.summed_map, combine.total),
+    )
+}
+"""The response policies, by the names that the table of commands gives them."""
 
-
-# The words of one name are joined by "_".
-_ALL_NODES: dict[bytes, Combine] = _rows(
-    all_succeeded="ACL_DELUSER ACL_SAVE ACL_SETUSER CONFIG_RESETSTAT CONFIG_REWRITE CONFIG_SET SCRIPT_FLUSH "
-    "SCRIPT_LOAD SLOWLOG_RESET",
-    total="PUBSUB_NUMPAT SLOWLOG_LEN",
-    joined="PUBSUB_CHANNELS PUBSUB_SHARDCHANNELS SLOWLOG_GET",
-    summed_map="PUBSUB_NUMSUB PUBSUB_SHARDNUMSUB",
-    one_succeeded="FUNCTION_KILL SCRIPT_KILL",
-    by_node="FUNCTION_STATS",
-)
-_ALL_PRIMARIES: dict[bytes, Combine] = _rows(
-    all_succeeded="CLIENT_PAUSE CLIENT_UNPAUSE FLUSHALL FLUSHDB FUNCTION_DELETE FUNCTION_FLUSH FUNCTION_LOAD "
-    "FUNCTION_RESTORE MEMORY_PURGE PING SAVE",
-    total="DBSIZE LATENCY_RESET",
-    least="WAIT",
-    least_of_each="WAITAOF",
-    everywhere="SCRIPT_EXISTS",
-    joined="KEYS",
-    first_found="RANDOMKEY",
-    by_node="BGREWRITEAOF BGSAVE INFO LATENCY_DOCTOR LATENCY_GRAPH LATENCY_HISTOGRAM LATENCY_HISTORY LATENCY_LATEST "
-    "MEMORY_DOCTOR MEMORY_MALLOC-STATS MEMORY_STATS",
-)
-_SPLIT: dict[bytes, int] = {b"DEL": 1, b"EXISTS": 1, b"MGET": 1, b"MSET": 2, b"TOUCH": 1, b"UNLINK": 1}
-"""Commands that are split by slot, and how many arguments belong together there."""
-
-_NEED_ROUTE = frozenset(b"SCAN SHUTDOWN SLAVEOF REPLICAOF FAILOVER".split())
-_OF_SLOT = frozenset(
-    b"CLUSTER " + name
-    for name in b"ADDSLOTS COUNTKEYSINSLOT DELSLOTS DELSLOTSRANGE GETKEYSINSLOT SETSLOT".split()
-)
 _SLOT_PLACE = 2
 
 
@@ -86,23 +65,20 @@ def plan(arguments: Sequence[bytes], route: Route | None, topology: Topology) ->
     """Where to send a command, its name first. Raises `RoutingError`."""
     if route is not None:
         return _routed(arguments, route, topology)
-    keys = find_keys(arguments)
+    row = row_of(arguments)
+    keys = row.find_keys(arguments)
     if len(keys) == 1:
         return Plan([Part(arguments, key_slot(keys[0]))])
     if keys:
-        step = _SPLIT.get(arguments[0].upper())
-        if step is not None:
-            return _split(arguments, step)
-        return Plan([Part(arguments, one_slot(keys))])
-    name = _full_name(arguments)
-    if name in _ALL_NODES:
-        return _several(arguments, topology.nodes, _ALL_NODES[name])
-    if name in _ALL_PRIMARIES:
-        return _several(arguments, topology.primaries, _ALL_PRIMARIES[name])
-    if name in _NEED_ROUTE:
-        message = f"{name.decode()} concerns one node of a cluster: say which by a route"
+        return _split(arguments, row) if row.split else Plan([Part(arguments, one_slot(keys))])
+    if row.spread == ALL_NODES:
+        return _several(arguments, topology.nodes, row)
+    if row.spread == ALL_PRIMARIES:
+        return _several(arguments, topology.primaries, row)
+    if row.spread == NEEDS_ROUTE:
+        message = f"{row.name} concerns one node of a cluster: say which by a route"
         raise RoutingError(message)
-    return Plan([Part(arguments, _slot_argument(name, arguments))])
+    return Plan([Part(arguments, _slot_argument(arguments) if row.spread == SLOT_ARGUMENT else None)])
 
 
 def plan_transaction(
@@ -140,37 +116,39 @@ def _routed(arguments: Sequence[bytes], route: Route, topology: Topology) -> Pla
         return Plan([Part(arguments, route)])
     if route is Spread.RANDOM:
         return Plan([Part(arguments, None)])
-    name = _full_name(arguments)
-    policy = _ALL_NODES.get(name) or _ALL_PRIMARIES.get(name) or combine.by_node
-    return _several(arguments, topology.nodes if route is Spread.ALL_NODES else topology.primaries, policy)
+    nodes = topology.nodes if route is Spread.ALL_NODES else topology.primaries
+    return _several(arguments, nodes, row_of(arguments))
 
 
-def _several(arguments: Sequence[bytes], nodes: Sequence[Address], policy: Combine) -> Plan:
-    return Plan([Part(arguments, node) for node in nodes], policy)
+def _several(arguments: Sequence[bytes], nodes: Sequence[Address], row: Row) -> Plan:
+    return Plan([Part(arguments, node) for node in nodes], _COMBINES[row.policy])
 
 
-def _split(arguments: Sequence[bytes], step: int) -> Plan:
-    """One command per slot: a server takes keys of several slots in no command, not even if it serves them all."""
-    name = arguments[0]
+def _split(arguments: Sequence[bytes], row: Row) -> Plan:
+    """One command per slot: a server takes keys of several slots in no command, not even if it serves them all.
+
+    What stands behind the last key (the path of JSON.MGET) is every part's.
+    """
+    step = row.split
+    end = len(arguments) if row.last == -1 else len(arguments) + row.last + 1
     commands: dict[int, list[bytes]] = {}
     places: dict[int, list[int]] = {}
-    for place in range(1, len(arguments), step):
+    for place in range(1, end, step):
         slot = key_slot(arguments[place])
         if slot not in commands:
-            commands[slot] = [name]
+            commands[slot] = [arguments[0]]
             places[slot] = []
         commands[slot] += arguments[place : place + step]
         places[slot].append(place)
     if len(commands) == 1:
         return Plan([Part(arguments, next(iter(commands)))])
-    if len(arguments) % step != 1 % step:
-        message = f"ERR wrong number of arguments for '{name.decode(errors='replace').lower()}' command"
+    if (end - 1) % step:
+        message = f"ERR wrong number of arguments for '{row.name.lower()}' command"
         raise RoutingError(message)
-    parts = [Part(command, slot) for slot, command in commands.items()]
-    upper = name.upper()
-    if upper == b"MGET":
-        return Plan(parts, _in_order(list(places.values()), len(arguments) - 1))
-    return Plan(parts, combine.all_succeeded if upper == b"MSET" else combine.total)
+    parts = [Part([*command, *arguments[end:]], slot) for slot, command in commands.items()]
+    if row.policy == "joined":
+        return Plan(parts, _in_order(list(places.values()), end - 1))
+    return Plan(parts, _COMBINES[row.policy])
 
 
 def _in_order(groups: list[list[int]], count: int) -> Combine:
@@ -189,16 +167,9 @@ def _in_order(groups: list[list[int]], count: int) -> Combine:
     return put
 
 
-def _full_name(arguments: Sequence[bytes]) -> bytes:
-    name = arguments[0].upper()
-    if name in CONTAINERS and len(arguments) > 1:
-        return name + b" " + arguments[1].upper()
-    return name
-
-
-def _slot_argument(name: bytes, arguments: Sequence[bytes]) -> int | None:
+def _slot_argument(arguments: Sequence[bytes]) -> int | None:
     """The slot of a command about a slot; None, for any primary, where there is no valid one."""
-    if name not in _OF_SLOT or len(arguments) <= _SLOT_PLACE:
+    if len(arguments) <= _SLOT_PLACE:
         return None
     text = arguments[_SLOT_PLACE]
     return int(text) if text.isdigit() and len(text) < 6 and int(text) < SLOTS else None  # noqa: PLR2004

@@ -8,6 +8,9 @@ cdef class Sink:
     cpdef object abandon(self)
     cpdef object take(self, Py_ssize_t place, object reply)
     cpdef object fail(self, Py_ssize_t place, int code, str message)
+    cpdef list clients(self)
+    cpdef object travel(self, int way)
+    cpdef object divide(self, object pinned)
 
 
 cdef class Whole(Sink):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from glidecached.order import CommandOrder
 from glidecached.upstream.call import Call
 from glidecached.upstream.cluster.combine import Combine
 from glidecached.upstream.cluster.routing import Part
@@ -21,6 +22,15 @@ class Sink:
 
     def fail(self, place: int, code: int, message: str) -> None:
         """The leg of that place will have no reply."""
+
+    def clients(self) -> list[CommandOrder]:
+        """`Call`."""
+
+    def travel(self, way: int) -> None:
+        """`Call`."""
+
+    def divide(self, pinned: set[CommandOrder]) -> Call | None:
+        """`Call`."""
 
 class Whole(Sink):
     """A call that waits for one reply. The first outcome counts: it may be the parent of several legs."""

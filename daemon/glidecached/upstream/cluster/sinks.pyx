@@ -21,6 +21,15 @@ cdef class Sink:
     cpdef object fail(self, Py_ssize_t place, int code, str message):
         raise NotImplementedError
 
+    cpdef list clients(self):
+        raise NotImplementedError
+
+    cpdef object travel(self, int way):
+        """What a call in several parts answers is joined by no other client."""
+
+    cpdef object divide(self, object pinned):
+        """The same."""
+
 
 cdef class Whole(Sink):
     def __init__(self, Call call not None):
@@ -44,6 +53,15 @@ cdef class Whole(Sink):
             self.over = True
             self.call.fail(code, message)
 
+    cpdef list clients(self):
+        return self.call.clients()
+
+    cpdef object travel(self, int way):
+        self.call.travel(way)
+
+    cpdef object divide(self, object pinned):
+        return self.call.divide(pinned)
+
 
 cdef class Gathering(Sink):
     def __init__(self, parts, combine, Sink parent not None, Py_ssize_t place):
@@ -56,6 +74,9 @@ cdef class Gathering(Sink):
 
     cpdef bint is_wanted(self, int64_t now_ns) except -1:
         return self.parent.is_wanted(now_ns)
+
+    cpdef list clients(self):
+        return self.parent.clients()
 
     cpdef object abandon(self):
         # Without one part there is no whole.

@@ -7,10 +7,10 @@ from glidecached.upstream.cluster.leg cimport Journeys, leg_to_slot
 from glidecached.upstream.cluster.sinks cimport Whole
 from glidecached.upstream.cluster.slots cimport key_slot
 
-from glidecached.upstream.cluster import keys
+from glidecache_shared.command_table import irregular_names, names_of_keys_alone
 
-cdef frozenset IRREGULAR = keys.IRREGULAR
-cdef frozenset KEYS_ALONE = keys.KEYS_ALONE
+cdef frozenset IRREGULAR = irregular_names()
+cdef frozenset KEYS_ALONE = names_of_keys_alone()
 
 
 cdef class StraightWay:

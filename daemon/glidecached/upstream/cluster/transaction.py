@@ -18,14 +18,18 @@ class TransactionLeg(Leg):
 
     __slots__ = ("_call", "_replies")
 
-    def __init__(self, journeys: Journeys, part: Part, call: BatchCall) -> None:
-        super().__init__(journeys, part, call.deadline_ns, resendable=call.repeatable, blocking=False)
+    def __init__(self, journeys: Journeys, part: Part, call: BatchCall, *, blocking: bool = False) -> None:
+        super().__init__(journeys, part, call.deadline_ns, resendable=call.repeatable, blocking=blocking)
         self._call = call
         self._replies: list[Any] = []
 
     def is_wanted(self, now_ns: int) -> bool:
         """`Call`: as the client's call says."""
         return self._call.is_wanted(now_ns)
+
+    def replies_left(self) -> int:
+        """`Call`: MULTI, the commands, EXEC."""
+        return self.to_skip + len(self._call.commands) + 2 - len(self._replies)
 
     def _pack(self) -> bytes:
         self._replies = []

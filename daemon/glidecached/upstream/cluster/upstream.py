@@ -7,16 +7,18 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.commands import is_known_read
+from glidecache_shared.command_table import is_known_read
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
 from glidecached.upstream.cluster.leg import CommandLeg
 from glidecached.upstream.cluster.node import Nodes
-from glidecached.upstream.cluster.routing import Part, RoutingError, one_slot, plan, plan_transaction
+from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
 from glidecached.upstream.cluster.straight import StraightWay
 from glidecached.upstream.cluster.transaction import TransactionLeg
+from glidecached.upstream.cluster.watch import ReservedOverNodes
+from glidecached.upstream.identity import numeric
 from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.tally import Tally
 
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecached.loop import Loop
-    from glidecached.upstream.blocking import Holder, Reserved
+    from glidecached.upstream.blocking import Holder
     from glidecached.upstream.cluster.sinks import Sink
     from glidecached.upstream.cluster.topology import Topology
-    from glidecached.upstream.identity import Target
+    from glidecached.upstream.identity import Address, Target
     from glidecached.upstream.options import UpstreamOptions
 
     ClientCall = SingleCall | BatchCall
@@ -65,6 +67,11 @@ class ClusterUpstream(StraightWay):
         self._watch = loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
 
     @property
+    def fills_cache(self) -> bool:
+        """Always: a node that is no longer the primary sends readers to the new one."""
+        return True
+
+    @property
     def sessions(self) -> int:
         """How many sessions use it; kept by the sessions."""
         return self._sessions
@@ -96,22 +103,43 @@ class ClusterUpstream(StraightWay):
         """Send on connections of their own at the nodes concerned."""
         self._begin(call, blocking=True)
 
-    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
-        """A connection of one's own to the primary of these keys, which must share a slot; or why there is none."""
-        topology = self._journeys.topology
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> ReservedOverNodes | str:
+        """Connections of one's own to the primaries of these keys; or why there is none."""
         if self._closed_reason is not None:
             return self._closed_reason
-        if topology is None:
+        if self._journeys.topology is None:
             self._journeys.look_again()
             return "the cluster's topology is not known yet"
-        try:
-            slot = one_slot(keys)
-        except RoutingError as error:
-            return str(error)
-        primary = topology.primary(slot)
-        if primary is None:
-            return f"CLUSTERDOWN no node serves slot {slot}"
-        return self._nodes.at(primary).link.reserve(keys, holder)
+        reserved = ReservedOverNodes(self._journeys, self._nodes, holder)
+        problem = reserved.reserve(keys)
+        if problem is not None:
+            reserved.close()
+            return problem
+        return reserved
+
+    def drop_unwanted(self) -> None:
+        """Drop calls that no client waits for any more: those not sent, and those with a connection of their own."""
+        now_ns = time.monotonic_ns()
+        early, self._early = self._early, deque()
+        for entry in early:
+            if entry[0].is_wanted(now_ns):
+                self._early.append(entry)
+            else:
+                entry[0].abandon()
+        for node in self._nodes:
+            node.link.drop_unwanted()
+
+    def has_nodes(self, addresses: Sequence[Address]) -> bool:
+        """Whether all of these are the cluster's nodes, by what its own nodes say, or the target's addresses."""
+        topology = self._journeys.topology
+        if topology is None:
+            return False
+        known = {numeric(each) for each in (*self.target.addresses, *topology.nodes)}
+        return known.issuperset(map(numeric, addresses))
+
+    def look_again(self) -> None:
+        """Ask for the topology again, if that is not under way."""
+        self._journeys.look_again()
 
     @property
     def max_dedicated(self) -> int:
@@ -183,7 +211,7 @@ class ClusterUpstream(StraightWay):
             if isinstance(call, SingleCall):
                 legs = self._legs_of(call.arguments, topology, call, Whole(call), 0, blocking=blocking)
             elif call.atomic:
-                self._send_transaction(call, topology)
+                self._send_transaction(call, topology, blocking=blocking)
                 return
             else:
                 legs = self._legs_of_pipeline(call, topology, blocking=blocking)
@@ -195,6 +223,7 @@ class ClusterUpstream(StraightWay):
             self._journeys.send_in_convoys(legs)
         else:
             for leg in legs:
+                leg.lane = call.lane
                 leg.freshness = None if call.route is not None else freshness
                 self._journeys.send(leg)
 
@@ -228,10 +257,12 @@ class ClusterUpstream(StraightWay):
             for leg in self._legs_of(command, topology, call, whole, place, blocking=blocking)
         ]
 
-    def _send_transaction(self, call: BatchCall, topology: Topology) -> None:
+    def _send_transaction(self, call: BatchCall, topology: Topology, *, blocking: bool) -> None:
         where, replica = plan_transaction(call.commands, call.route, topology)
         self._journeys.open += 1
-        self._journeys.send(TransactionLeg(self._journeys, Part((), where, replica), call))
+        leg = TransactionLeg(self._journeys, Part((), where, replica), call, blocking=blocking)
+        leg.lane = call.lane
+        self._journeys.send(leg)
 
     def _describe_nodes(self, topology: Topology) -> list[dict[str, Any]]:
         slots = topology.slots_by_node()

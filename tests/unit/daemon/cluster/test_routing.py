@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from glidecache_shared.command_table import find_keys
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.cluster import combine
-from glidecached.upstream.cluster.keys import find_keys
 from glidecached.upstream.cluster.route import SlotRoute, Spread
 from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
 from glidecached.upstream.cluster.slots import key_slot
@@ -75,6 +75,53 @@ def test_a_split_keeps_what_belongs_together() -> None:
     assert join([None, None], [[b"1", b"3", b"4"], [b"2"]]) == [b"1", b"2", b"3", b"4"]
     assert join([None, None], [[b"1", b"3", b"4"], ERROR]) is ERROR
     assert plan(words("DEL foo {foo}x"), None, TOPOLOGY).combine is None
+
+
+def test_i3_what_stands_behind_the_last_key_is_every_parts() -> None:
+    parts, join = plan(words("JSON.MGET foo bar {foo}x $.a"), None, TOPOLOGY)
+    assert [part.arguments for part in parts] == [
+        words("JSON.MGET foo {foo}x $.a"),
+        words("JSON.MGET bar $.a"),
+    ]
+    assert join is not None
+    assert join([None, None], [[b"1", b"3"], [b"2"]]) == [b"1", b"2", b"3"]
+    parts, join = plan(words("JSON.MSET foo $ 1 bar $ 2"), None, TOPOLOGY)
+    assert [part.arguments for part in parts] == [words("JSON.MSET foo $ 1"), words("JSON.MSET bar $ 2")]
+    assert join is combine.all_succeeded
+
+
+@pytest.mark.parametrize("command", ["MSET foo 1 bar", "JSON.MSET foo $ 1 bar $"])
+def test_i3_what_cannot_be_split_is_refused(command: str) -> None:
+    with pytest.raises(RoutingError, match="wrong number of arguments"):
+        plan(words(command), None, TOPOLOGY)
+
+
+@pytest.mark.parametrize(
+    ("policy", "commands"),
+    [
+        (
+            combine.total,
+            "DEL a|EXISTS a b|touch a|UNLINK a|CLIENT KILL ID 1|DBSIZE|SLOWLOG LEN|LATENCY RESET",
+        ),
+        (combine.joined, "MGET a b|KEYS *|SLOWLOG GET|PUBSUB CHANNELS"),
+        (combine.all_succeeded, "MSET a 1|FLUSHALL|PING|CONFIG SET a b|FUNCTION LOAD x|SCRIPT LOAD x"),
+        (combine.least, "WAIT 1 1"),
+        (combine.least_of_each, "WAITAOF 1 1 1"),
+        (combine.everywhere, "SCRIPT EXISTS x"),
+        (combine.one_succeeded, "SCRIPT KILL|function kill"),
+        (combine.first_found, "RANDOMKEY"),
+        (combine.summed_map, "PUBSUB NUMSUB c"),
+        (
+            combine.by_node,
+            "GET a|INFO|FUNCTION STATS|CONFIG GET a|NOSUCH a|CLIENT NOSUCH|DEBUG SLEEP 0|MSETNX a 1",
+        ),
+    ],
+)
+def test_i3_a_route_to_several_nodes_has_the_commands_policy(policy: Any, commands: str) -> None:
+    for command in commands.split("|"):
+        for route, nodes in ((Spread.ALL_NODES, [A, B, C]), (Spread.ALL_PRIMARIES, [A, B])):
+            parts, join = plan(words(command), route, TOPOLOGY)
+            assert ([part.where for part in parts], join) == (nodes, policy), command
 
 
 def test_commands_without_keys() -> None:

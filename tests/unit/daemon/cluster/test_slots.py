@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glidecached.upstream.cluster.keys import IRREGULAR, KEYS_ALONE
+from glidecache_shared.command_table import irregular_names, names_of_keys_alone
 from glidecached.upstream.cluster.routing import Part, Plan, plan
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.cluster.straight import slot_of_one_key
 from glidecached.upstream.cluster.topology import Topology
 from glidecached.upstream.identity import Address
 
+IRREGULAR = irregular_names()
+KEYS_ALONE = names_of_keys_alone()
 TOPOLOGY = Topology([(0, SLOTS - 1, [Address("10.0.0.1", 1)])])
 KEYS = st.binary(max_size=300) | st.text("{}a", max_size=8).map(str.encode)
 NAMES = st.sampled_from(sorted({*IRREGULAR, b"GET", b"HSET", b"SORT_RO", b"MYMODULE.DO"}))

@@ -110,7 +110,7 @@ def test_c18_new_credentials_are_tried_out_while_the_connection_goes_on(
     assert upstream.connected
     assert not upstream.proved
     network.open.pop()(ConnectError("WRONGPASS", refused=True))
-    assert "no connection with the new credentials, those that stand go on: WRONGPASS" in caplog.text
+    assert "no connection with the new credentials, the present ones stay: WRONGPASS" in caplog.text
     assert not upstream.proved
     assert upstream.connected
     upstream.adjust(other, OPTIONS)

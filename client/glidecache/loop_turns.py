@@ -1,0 +1,166 @@
+"""Turns of an event loop's calls, whose deadlines the loop's own work does not use up (contract C28)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+from glidecache.outcomes import NoDaemonError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TICK_SECONDS = 0.01
+_TICK_NS = 10_000_000
+_LONGEST_WAIT_SECONDS = 86_400.0
+
+
+def seconds_until(deadline_ns: int, now_ns: int) -> float:
+    """Return how long to wait for a deadline, as event loops take it."""
+    return min(max(0.0, (deadline_ns - now_ns) / 1e9), _LONGEST_WAIT_SECONDS)
+
+
+class Alarm:
+    """A timer for a deadline that may become later while it runs; calls back once."""
+
+    __slots__ = ("_callback", "_deadline_ns", "_loop", "_timer")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deadline_ns: Callable[[], int], callback: Callable[[], object]
+    ) -> None:
+        """`deadline_ns` returns the deadline as it is at that moment."""
+        self._loop = loop
+        self._deadline_ns = deadline_ns
+        self._callback = callback
+        self._timer = self._start()
+
+    def cancel(self) -> None:
+        """Call back no more."""
+        self._timer.cancel()
+
+    def _start(self) -> asyncio.TimerHandle:
+        return self._loop.call_later(seconds_until(self._deadline_ns(), time.monotonic_ns()), self._ring)
+
+    def _ring(self) -> None:
+        if self._deadline_ns() > time.monotonic_ns():
+            self._timer = self._start()
+        else:
+            self._callback()
+
+
+class _Place:
+    """One call that has the turn or waits for it."""
+
+    __slots__ = ("before_ns", "future", "task")
+
+    def __init__(self, before_ns: int, task: asyncio.Task[object] | None) -> None:
+        self.before_ns = before_ns
+        """The lag when it began to wait."""
+        self.task = task
+        self.future: asyncio.Future[None] | None = None
+
+    @property
+    def is_left(self) -> bool:
+        """Whether its task has ended: an exception from outside has kept it from leaving."""
+        return self.task is not None and self.task.done()
+
+
+class LoopTurns:
+    """The right to connect and attach: one call of a loop has it, the others follow in their order (contract C23).
+
+    A task that ended without leaving has lost its turn. While any call is here, a timer measures how long the loop does
+    not run: so much later are their deadlines.
+    """
+
+    __slots__ = ("_due_ns", "_holder", "_lag_ns", "_loop", "_ticking", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._holder: _Place | None = None
+        self._waiting: deque[_Place] = deque()
+        self._lag_ns = 0
+        self._due_ns = 0
+        self._ticking = False
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a call has the turn or waits for it."""
+        return (self._holder is not None and not self._holder.is_left) or bool(self._waiting)
+
+    @property
+    def lag_ns(self) -> int:
+        """How long the loop has not run since the holder asked for its turn."""
+        return 0 if self._holder is None else self._total_ns() - self._holder.before_ns
+
+    async def take(self, deadline_ns: int) -> None:
+        """Wait for the turn. Raises `NoDaemonError` at the deadline."""
+        self._measure()
+        task = asyncio.current_task()
+        place = _Place(self._total_ns(), task)
+        holder = self._holder
+        if holder is None or holder.is_left or (task is not None and holder.task is task):
+            self._waiting = deque(other for other in self._waiting if not other.is_left)
+            if not self._waiting:
+                self._holder = place
+                return
+        future = place.future = self._loop.create_future()
+        self._waiting.append(place)
+        if holder is None or holder.is_left:
+            self._hand_on()
+        alarm = Alarm(
+            self._loop, lambda: deadline_ns + self._total_ns() - place.before_ns, lambda: _give_up(future)
+        )
+        try:
+            await future
+        except BaseException:
+            if self._holder is place:
+                self._hand_on()  # cancelled just as its turn came
+            elif place in self._waiting:
+                self._waiting.remove(place)
+            raise
+        finally:
+            alarm.cancel()
+
+    def leave(self) -> None:
+        """Hand the turn on to the next call."""
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        self._holder = None
+        while self._waiting:
+            place = self._waiting.popleft()
+            if place.future is not None and not place.future.done() and not place.is_left:
+                self._holder = place
+                place.future.set_result(None)
+                return
+
+    def _total_ns(self) -> int:
+        """The lag so far, with that of the turn which the loop is in."""
+        return self._lag_ns + max(0, time.monotonic_ns() - self._due_ns) if self._ticking else self._lag_ns
+
+    def _measure(self) -> None:
+        if not self._ticking:
+            self._ticking = True
+            self._start()
+
+    def _start(self) -> None:
+        self._due_ns = time.monotonic_ns() + _TICK_NS
+        self._loop.call_later(_TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._lag_ns = self._total_ns()
+        holder = self._holder
+        if holder is not None and holder.is_left:
+            self._hand_on()
+        if self._holder is None and not self._waiting:
+            self._ticking = False
+        else:
+            self._start()
+
+
+def _give_up(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        message = "glidecached does not answer: another call is still waiting for it"
+        future.set_exception(NoDaemonError(message))

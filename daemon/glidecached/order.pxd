@@ -1,0 +1,12 @@
+cdef class CommandOrder:
+    cdef object loop
+    # Requests on their way upstream, and the lane that they travel on.
+    cdef readonly Py_ssize_t open
+    cdef int lane
+    # What has to wait until they are done, as (lane, request, start); None while nothing has.
+    cdef object waiting
+
+    cdef bint may_go(self, int lane) noexcept
+    cdef int enter(self) except -1
+    cdef int leave(self) except -1
+    cdef int wait(self, int lane, object request, object start) except -1

@@ -1,0 +1,121 @@
+"""A file system that is full: what is kept back for new pools, and what the log says of it, once an episode."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import TypeVar
+
+    from glidecached.pools.pool import Pool
+
+    Made = TypeVar("Made")
+
+logger = logging.getLogger(__name__)
+
+_RESERVE_BYTES = 256 << 10
+"""For some ten pools: an empty one has 20 KB."""
+_SMALLEST_BYTES = 32 << 10
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_QUIET_LOOKS = 5
+_ROOM_BYTES = 1 << 20
+
+
+class Reserve:
+    """Some memory of the pools' file system that belongs to no pool, for those that are made when there is no other.
+
+    Pools that are there grow into whatever is left, so that a new one would find nothing at all. It has no name, so
+    nothing stays of it; where the file system has no such files, there is no reserve. For the loop's thread.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._descriptor = -1
+        self.held_bytes = 0
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self.refill()
+
+    def refill(self) -> None:
+        """Take as much of it as there is."""
+        wanted_bytes = _RESERVE_BYTES
+        while self._descriptor >= 0 and self.held_bytes < wanted_bytes >= _SMALLEST_BYTES:
+            try:
+                os.posix_fallocate(self._descriptor, 0, wanted_bytes)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    self.close()
+                wanted_bytes //= 2
+            else:
+                self.held_bytes = wanted_bytes
+
+    def make(self, make: Callable[[], Made]) -> Made:
+        """Call `make`, once more with the reserve given up where it says that the file system is full."""
+        try:
+            return make()
+        except Exception as error:
+            if not self.held_bytes or not says_full(error):
+                raise
+        os.ftruncate(self._descriptor, 0)
+        self.held_bytes = 0
+        try:
+            return make()
+        finally:
+            self.refill()
+
+    def close(self) -> None:
+        """Give it up for good. Idempotent."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor, self.held_bytes = -1, 0
+
+
+class RoomWatch:
+    """Tells the log when pools are refused memory, and when there is room again. For the loop's thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._is_full = False
+        self._quiet_looks = 0
+
+    def look(self, pools: Iterable[Pool]) -> None:
+        """Look whether pools were refused memory since the last look; called with the heartbeats."""
+        refused = [pool for pool in pools if pool.take_refusals()]
+        if refused:
+            self._quiet_looks = 0
+            if not self._is_full:
+                self._is_full = True
+                logger.warning(
+                    "the file system of %s is full: %s cannot grow; new entries replace older ones, or are skipped, "
+                    "until there is room (df, and docs/operations.md)",
+                    self._directory,
+                    ", ".join(str(pool.key) for pool in refused[:3]) + (", ..." if len(refused) > 3 else ""),  # noqa: PLR2004
+                )
+        elif self._is_full:
+            self._quiet_looks += 1
+            if self._quiet_looks >= _QUIET_LOOKS and self._free_bytes() >= _ROOM_BYTES:
+                self._is_full = False
+                logger.info("the file system of %s has room again", self._directory)
+
+    def _free_bytes(self) -> int:
+        try:
+            status = os.statvfs(self._directory)
+        except OSError:
+            return 0
+        # One without a size, such as ramfs, is never full.
+        return status.f_bavail * status.f_frsize if status.f_blocks else _ROOM_BYTES
+
+
+def says_full(error: BaseException) -> bool:
+    """Whether the error, or what it came from, is that the file system has no room."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_ROOM:
+            return True
+        cause = cause.__cause__
+    return False

@@ -1,0 +1,236 @@
+"""Watched keys of a cluster: a connection of one's own to each primary that serves some of them.
+
+The keys may be of several slots, as in GLIDE; a transaction is of one. It is run by its own slot's primary, and EXEC
+looks there at what is watched there. Before that each other primary is asked whether its watched keys are untouched,
+by an empty transaction, which GLIDE does not do. What changes there between that answer and the EXEC is not seen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
+from glidecached.upstream.call import BatchCall, SingleCall
+from glidecached.upstream.cluster.combine import first_error
+from glidecached.upstream.cluster.routing import RoutingError, plan_transaction
+from glidecached.upstream.cluster.slots import key_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from glidecached.upstream.blocking import Holder, Reserved
+    from glidecached.upstream.call import Call
+    from glidecached.upstream.cluster.leg import Journeys
+    from glidecached.upstream.cluster.node import Nodes
+    from glidecached.upstream.identity import Address
+
+_ENDED = "a connection that watched keys has ended; nothing was run"
+
+
+class ReservedOverNodes:
+    """As `blocking.Reserved`, for one holder's watched keys on any of a cluster's primaries. For the loop's thread."""
+
+    def __init__(self, journeys: Journeys, nodes: Nodes, holder: Holder) -> None:
+        self._journeys = journeys
+        self._nodes = nodes
+        self._holder = holder
+        self._reserved: dict[Address, Reserved] = {}
+        self._ended = False
+
+    def reserve(self, keys: Sequence[bytes]) -> str | None:
+        """Reserve what these keys need besides what there is; why that was not possible."""
+        for slot in dict.fromkeys(map(key_slot, keys)):
+            reserved = self._at(slot, keys)
+            if isinstance(reserved, str):
+                return reserved
+        return None
+
+    def submit(self, call: Call, *, last: bool = False) -> None:
+        """Send a WATCH where its keys are; as the `last` call UNWATCH to all, or a transaction where its keys are."""
+        if isinstance(call, BatchCall):
+            self._execute(call)
+        elif last:
+            self._unwatch(call)
+        elif isinstance(call, SingleCall):
+            self._watch(call)
+
+    def close(self) -> None:
+        """Close the connections; calls that are open fail. Idempotent."""
+        self._ended = True
+        reserved, self._reserved = self._reserved, {}
+        for each in reserved.values():
+            each.close()
+
+    def connection_ended(self) -> None:
+        """`blocking.Holder`: without one of them the watch is none."""
+        if not self._ended:
+            self.close()
+            self._holder.connection_ended()
+
+    def _at(self, slot: int, keys: Sequence[bytes]) -> Reserved | str:
+        """What is reserved at the primary of a slot, now at the latest; or why nothing is."""
+        topology = self._journeys.topology
+        address = None if topology is None else topology.primary(slot)
+        if address is None:
+            return f"CLUSTERDOWN no node serves slot {slot}"
+        known = self._reserved.get(address)
+        if known is not None:
+            return known
+        reserved = self._nodes.at(address).link.reserve(keys, self)
+        if not isinstance(reserved, str):
+            self._reserved[address] = reserved
+        return reserved
+
+    def _watch(self, call: SingleCall) -> None:
+        by_slot: dict[int, list[bytes]] = {}
+        for key in call.arguments[1:]:
+            by_slot.setdefault(key_slot(key), []).append(key)
+        whole = _Whole(call, len(by_slot), lambda replies: call.succeed(first_error(replies) or replies[0]))
+        for slot, keys in by_slot.items():
+            reserved = self._at(slot, keys)
+            if isinstance(reserved, str):
+                whole.fail(ERROR_BUSY, reserved)
+                return
+            reserved.submit(_Part((b"WATCH", *keys), whole))
+
+    def _unwatch(self, call: Call) -> None:
+        reserved, self._reserved = self._reserved, {}
+        self._ended = True
+        if not reserved:
+            call.fail(ERROR_CONNECTION, _ENDED)
+            return
+        whole = _Whole(call, len(reserved), lambda replies: call.succeed(first_error(replies) or replies[0]))
+        for each in reserved.values():
+            each.submit(_Part((b"UNWATCH",), whole), last=True)
+
+    def _execute(self, call: BatchCall) -> None:
+        """Ask those first that will not run it."""
+        runs = self._runner(call)
+        if runs is None:
+            self.close()
+            return
+        others = [each for each in self._reserved.values() if each is not runs]
+        self._reserved = {address: each for address, each in self._reserved.items() if each is runs}
+        if not others:
+            self._run(call, runs)
+            return
+
+        def checked(outcomes: list[Any]) -> None:
+            if self._ended:
+                call.fail(ERROR_CONNECTION, _ENDED)
+            elif None in outcomes:
+                self.close()
+                call.succeed(None)
+            else:
+                self._run(call, runs)
+
+        whole = _Whole(call, len(others), checked, self.close)
+        for each in others:
+            each.submit(_Check(whole), last=True)
+
+    def _runner(self, call: BatchCall) -> Reserved | None:
+        """Where a transaction runs: at its keys, or without any where something is watched. None: it has failed."""
+        topology = self._journeys.topology
+        if topology is None or self._ended:
+            call.fail(ERROR_CONNECTION, _ENDED)
+            return None
+        try:
+            slot, _ = plan_transaction(call.commands, None, topology)
+        except RoutingError as error:
+            call.fail(ERROR_REQUEST, f"{error}; nothing was run")
+            return None
+        if not isinstance(slot, int):
+            return next(iter(self._reserved.values()))
+        reserved = self._at(slot, ())
+        if isinstance(reserved, str):
+            call.fail(ERROR_BUSY, reserved)
+            return None
+        return reserved
+
+    def _run(self, call: BatchCall, runs: Reserved) -> None:
+        self._reserved = {}
+        self._ended = True
+        runs.submit(call, last=True)
+
+
+class _Whole:
+    """One call, asked in parts: it is answered when all are, and fails with the first that fails."""
+
+    def __init__(
+        self,
+        call: Call,
+        parts: int,
+        done: Callable[[list[Any]], object],
+        failed: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.call = call
+        self._parts = parts
+        self._done = done
+        self._failed = failed
+        self._replies: list[Any] = []
+        self._over = False
+
+    def take(self, reply: Any) -> None:
+        """A part is answered."""
+        self._replies.append(reply)
+        if len(self._replies) == self._parts and not self._over:
+            self._over = True
+            self._done(self._replies)
+
+    def fail(self, code: int, message: str) -> None:
+        """A part has failed."""
+        if not self._over:
+            self._over = True
+            self._failed()
+            self.call.fail(code, message)
+
+    def abandon(self) -> None:
+        """The call has come to nothing before a part was sent."""
+        if not self._over:
+            self._over = True
+            self._failed()
+            self.call.abandon()
+
+
+class _Part(SingleCall):
+    """One command of a call that is asked in parts."""
+
+    __slots__ = ("_whole",)
+
+    def __init__(self, arguments: tuple[bytes, ...], whole: _Whole) -> None:
+        super().__init__(arguments, whole.call.deadline_ns, repeatable=False)
+        self._whole = whole
+
+    def is_wanted(self, now_ns: int) -> bool:
+        return self._whole.call.is_wanted(now_ns)
+
+    def abandon(self) -> None:
+        self._whole.abandon()
+
+    def succeed(self, reply: Any) -> None:
+        self._whole.take(reply)
+
+    def fail(self, code: int, message: str) -> None:
+        self._whole.fail(code, message)
+
+
+class _Check(BatchCall):
+    """An empty transaction: its outcome is None if a key that is watched on its connection has changed."""
+
+    __slots__ = ("_whole",)
+
+    def __init__(self, whole: _Whole) -> None:
+        super().__init__([], whole.call.deadline_ns, atomic=True, repeatable=False)
+        self._whole = whole
+
+    def is_wanted(self, now_ns: int) -> bool:
+        return self._whole.call.is_wanted(now_ns)
+
+    def abandon(self) -> None:
+        self._whole.abandon()
+
+    def succeed(self, reply: Any) -> None:
+        self._whole.take(reply)
+
+    def fail(self, code: int, message: str) -> None:
+        self._whole.fail(code, message)

@@ -1,0 +1,28 @@
+"""The compiled way of a call to the pipeline that it travels on (see lane.pyi)."""
+
+from glidecached.upstream.call cimport Call
+from glidecached.upstream.line cimport Line
+
+BULK = 4
+PROBE = 5
+
+
+cdef class Lane:
+    def __init__(self, Line main not None):
+        self.main = main
+
+    cpdef object submit(self, Call call):
+        if not self.watched:
+            self.watch()
+        if self.held:
+            self.submit_while_held(call)
+        else:
+            self.main._enqueue(call)
+
+
+cdef class Lanes:
+    cpdef object submit(self, Call call):
+        if call.lane:
+            self.submit_elsewhere(call)
+        else:
+            self.shared.submit(call)

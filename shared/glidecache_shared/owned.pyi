@@ -1,0 +1,32 @@
+"""Descriptors that are closed by the object which opened them, and never once the number is another file's (I16)."""
+
+class OwnedDescriptor:
+    """An open file of this process, known by its device and inode besides its number.
+
+    An application that daemonizes closes all descriptors by number and opens files of its own, which get these numbers.
+    So the file is looked at before it is closed. Inherited by forks, not by `exec`. Closed with the object.
+    """
+
+    def __init__(self, number: int) -> None:
+        """Take over an open descriptor; -1 for none. Raises `OSError` for a number that is not open."""
+
+    @staticmethod
+    def open(path: str, flags: int) -> OwnedDescriptor:
+        """Open a file with `O_CLOEXEC` and these flags. Raises `OSError`."""
+
+    @staticmethod
+    def connect(path: str) -> OwnedDescriptor:
+        """Connect a non-blocking Unix socket to the one at `path`. Raises `OSError` as `connect(2)`."""
+
+    @property
+    def number(self) -> int:
+        """The descriptor's number; -1 once closed."""
+
+    def peer_uid(self) -> int:
+        """Return whose process listens at the other end of a connected socket, as the kernel saw it."""
+
+    def is_own(self) -> bool:
+        """Return whether the number still leads to the file that was opened."""
+
+    def close(self) -> None:
+        """Close the file if it is still this object's. Never raises. Idempotent."""

@@ -1,0 +1,168 @@
+"""Whether a directory can be trusted by its whole path: nobody else can put something in the place of any part of it.
+
+The rule (I11). Every directory on the path, links resolved one component after the other, belongs to root or to the
+process that judges. It is writable by its owner alone, or sticky; in a sticky one the next component, a link too, must
+itself be root's or one's own. The last directory may instead belong to another user, where its parents pass.
+
+A directory's access control list needs no look of its own. With a list, the mode's middle digit is the list's mask: a
+list that lets somebody write shows as writable by the group, and `chmod g-w` takes that away.
+
+Only `os` and `stat` are imported: the stub pays for this module at import.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+_MOST_LINKS = 40
+"""As many as the kernel follows."""
+
+_MOST_IDS = 2**32 - 1
+"""So many are mapped where there is no user namespace but the host's."""
+
+_OVERFLOW_UID = 65_534
+"""The kernel's default for an owner that a user namespace does not map."""
+
+
+def check_directory(path: str, *, last_owner: int | None = None, friend: int | None = None) -> os.stat_result:
+    """Return the status of the directory at `path`, an absolute path, if its whole path can be trusted.
+
+    last_owner: who else may own the directory itself, where its parents pass.
+    friend: whose directories and links count as one's own: a daemon's uid, of which it is known that it is trusted. For
+    pools, which stand in `/dev/shm`: in a user namespace that does not map the host's root, it counts as root's here.
+    Raises `PermissionError` without an `errno` for a path that cannot be trusted; it names the directory and what would
+    be right. Raises what the kernel says of a missing, closed or circular one: `OSError` with an `errno`.
+    """
+    if not path.startswith("/"):
+        message = f"{path!r} is not an absolute path"
+        raise ValueError(message)
+    judge = _Judge(path, friend)
+    here, status = _walk(path, judge)
+    if last_owner is None or status.st_uid != last_owner:
+        judge.check_owner(here, status)
+    judge.check_mode(here, status)
+    if not os.path.samestat(os.stat(path), status):
+        message = f"{path} leads elsewhere than a moment ago: somebody changes directories on its way"
+        raise PermissionError(message)
+    return status
+
+
+def _walk(path: str, judge: _Judge) -> tuple[str, os.stat_result]:
+    """Go along the path, judging each directory before something is looked up in it; the last one, and its status."""
+    pending = _components(path)
+    here, status = "/", os.lstat("/")
+    links = 0
+    while pending:
+        judge.check_owner(here, status)
+        judge.check_mode(here, status)
+        name = pending.pop()
+        if name == os.pardir:  # all links behind us are resolved, so the text tells the parent
+            here = os.path.dirname(here)
+            status = os.lstat(here)
+            continue
+        following = os.path.join(here, name)
+        found = os.lstat(following)
+        if status.st_mode & stat.S_ISVTX:
+            judge.check_in_sticky(here, following, found)
+        if stat.S_ISLNK(found.st_mode):
+            links += 1
+            if links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            target = os.readlink(following)
+            pending += _components(target)
+            if target.startswith("/"):
+                here, status = "/", os.lstat("/")
+        elif stat.S_ISDIR(found.st_mode):
+            here, status = following, found
+        else:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), following)
+    return here, status
+
+
+class _Judge:
+    """Checks the directories on the way to `path`."""
+
+    __slots__ = ("_friend", "_own_uids", "_path")
+
+    def __init__(self, path: str, friend: int | None) -> None:
+        self._path = path
+        self._friend = friend
+        self._own_uids = (0, os.geteuid(), friend)
+
+    def check_owner(self, here: str, status: os.stat_result) -> None:
+        """Refuse a directory whose owner may replace what stands in it."""
+        if self._is_own(here, status):
+            return
+        if self._friend is not None and status.st_mode & stat.S_ISVTX and _is_from_outside(status):
+            return
+        message = (
+            f"{self._on_the_way(here)} belongs to uid {status.st_uid}, who can replace what stands in it; it must "
+            f"belong to root or to this process's uid {os.geteuid()}"
+        )
+        raise PermissionError(message)
+
+    def check_mode(self, here: str, status: os.stat_result) -> None:
+        """Refuse a directory that others can write, unless what stands there is its own owner's to replace."""
+        mode = status.st_mode
+        if mode & stat.S_ISVTX or not mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return
+        who = ("g" if mode & stat.S_IWGRP else "") + ("o" if mode & stat.S_IWOTH else "")
+        named = {"g": "its group", "o": "others", "go": "its group and others"}[who]
+        message = (
+            f"{self._on_the_way(here)} can be written by {named} (mode {stat.S_IMODE(mode):04o}), who could replace "
+            f"what stands in it: chmod {who}-w {here}"
+        )
+        raise PermissionError(message)
+
+    def check_in_sticky(self, here: str, following: str, found: os.stat_result) -> None:
+        """Refuse a stranger's directory or link in a sticky directory: everybody may make one there."""
+        if self._is_own(following, found):
+            return
+        message = (
+            f"{self._on_the_way(following)} belongs to uid {found.st_uid}, in the sticky directory {here}: it must "
+            f"belong to root or to this process's uid {os.geteuid()}; choose a directory that nobody else can make"
+        )
+        raise PermissionError(message)
+
+    def _on_the_way(self, here: str) -> str:
+        return f"the directory {here}" if here == self._path else f"{here}, on the way to {self._path},"
+
+    def _is_own(self, path: str, status: os.stat_result) -> bool:
+        """Whether it is root's, this process's user's or the friend's."""
+        if status.st_uid in self._own_uids:
+            return True
+        # In a user namespace root of the host, as every user from outside of it, shows as the overflow uid.
+        return (
+            stat.S_ISDIR(status.st_mode)
+            and _is_from_outside(status)
+            and not os.access(path, os.W_OK, effective_ids=True)
+        )
+
+
+def _components(path: str) -> list[str]:
+    """The components of a path, the first one last."""
+    return [name for name in reversed(path.split("/")) if name not in ("", os.curdir)]
+
+
+def _is_from_outside(status: os.stat_result) -> bool:
+    """Whether the owner may be one whom this process's user namespace does not map."""
+    return status.st_uid == _overflow_uid() and _is_in_user_namespace()
+
+
+def _overflow_uid() -> int:
+    try:
+        with open("/proc/sys/kernel/overflowuid", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return _OVERFLOW_UID
+
+
+def _is_in_user_namespace() -> bool:
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as file:
+            lines = file.read().split("\n")
+    except OSError:
+        return False
+    return [line.split() for line in lines if line] != [["0", "0", str(_MOST_IDS)]]

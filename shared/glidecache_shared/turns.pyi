@@ -1,0 +1,54 @@
+"""Steps of a blocking client that an exception from outside must not split: a signal handler's, an interrupt's.
+
+Python runs signal handlers between two of its own instructions. Here are none: what is taken here is given back.
+"""
+
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+Result = TypeVar("Result")
+
+class Lock(Protocol):
+    """A lock of `threading`."""
+
+    def acquire(self, blocking: bool, timeout: float, /) -> bool: ...
+    def release(self) -> None: ...
+
+@overload
+def run_blocking(function: Coroutine[Any, Any, Result]) -> Result: ...
+@overload
+def run_blocking(
+    function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any, **named: Any
+) -> Result:
+    """Return the result of a coroutine that does not suspend, or raise its exception.
+
+    Takes the coroutine, or the function that makes it with its arguments.
+    """
+
+class InTurn(Generic[Result]):
+    """An awaitable that runs a coroutine, which must not suspend, while it holds a lock."""
+
+    def __init__(
+        self,
+        lock: Lock,
+        deadline_ns: int,
+        late: Exception,
+        function: Callable[..., Coroutine[Any, Any, Result]],
+        *arguments: Any,
+    ) -> None:
+        """`late` is raised when the lock cannot be had by the deadline."""
+
+    def __await__(self) -> Generator[Any, Any, Result]: ...
+
+class OpenRequests:
+    """The requests that a client's threads wait for, which are bounded. Safe for threads and forks."""
+
+    def __init__(self, limit: int, forks: Callable[[], int], too_many: Callable[[int], Exception]) -> None:
+        """`forks` counts the forks before the present process, `too_many` makes the error for one request more."""
+
+    @property
+    def open(self) -> int:
+        """How many there are."""
+
+    def run(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        """Do as `run_blocking`, unless that were one too many."""

@@ -1,0 +1,108 @@
+"""A connection whose server is the test: what was written to it can be read, and what it sends is the test's choice."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from glidecached.loop import Loop
+from glidecached.upstream.call import BatchCall, SingleCall
+from glidecached.upstream.connection import Connection
+from glidecached.upstream.resp import INCOMPLETE, Reader
+from glidecached.upstream.tally import Tally
+from support.upstream_calls import open_channel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAR_NS = 2**62
+
+
+class Outcome:
+    """What a call keeps: `None` until it ended."""
+
+    result: Any = None
+
+    def abandon(self) -> None:
+        self.result = "abandoned"
+
+    def succeed(self, reply: Any) -> None:
+        self.result = ("reply", reply)
+
+    def fail(self, code: int, message: str) -> None:
+        self.result = ("error", code, message)
+
+
+class Single(Outcome, SingleCall):
+    """One command."""
+
+    def __init__(self, *arguments: bytes, deadline_ns: int = FAR_NS) -> None:
+        SingleCall.__init__(self, arguments, deadline_ns, repeatable=False)
+
+
+class Batch(Outcome, BatchCall):
+    """Several commands."""
+
+    def __init__(self, *commands: list[bytes], atomic: bool = False) -> None:
+        BatchCall.__init__(self, commands, FAR_NS, atomic=atomic, repeatable=False)
+
+
+class Wire:
+    """A connection whose other end is in the test's hands, and the loop that it runs in."""
+
+    def __init__(self, marker: bytes | None = b"ECHO") -> None:
+        self.loop = Loop()
+        channel, self.server = open_channel(marker)
+        self._requests = Reader()
+        self.server.setblocking(False)
+        self.lost: list[str] = []
+        self.drained = 0
+        self.tally = Tally()
+        self.connection = Connection(self.loop, channel, self, self.tally)
+
+    def connection_drained(self) -> None:
+        self.drained += 1
+
+    def connection_lost(self, reason: str) -> None:
+        self.lost.append(reason)
+
+    def send(self, *calls: Any) -> deque[Any]:
+        """Send; what was not taken."""
+        queue = deque(calls)
+        self.connection.send(queue)
+        return queue
+
+    def reply(self, data: bytes, until: Callable[[], object]) -> None:
+        """The server sends; turns of the loop until the condition holds."""
+        self.server.sendall(data)
+        self.turn_until(until)
+
+    def requests(self) -> list[list[bytes]]:
+        """The commands that were written since the last time."""
+        with contextlib.suppress(BlockingIOError):
+            while data := self.server.recv(2**20):
+                self._requests.feed(data)
+        commands: list[list[bytes]] = []
+        while (command := self._requests.gets()) is not INCOMPLETE:
+            commands.append(command)
+        return commands
+
+    def turns(self, count: int = 3) -> None:
+        """Turns of the loop, with whatever there is to do."""
+        for _ in range(count):
+            self.loop.call_later(0, lambda: None)
+            self.loop._turn()
+
+    def turn_until(self, condition: Callable[[], object]) -> None:
+        limit = time.monotonic() + 5
+        while not condition():
+            assert time.monotonic() < limit
+            self.loop.call_later(1, lambda: None)
+            self.loop._turn()
+
+    def close(self) -> None:
+        self.connection.close()
+        self.server.close()
+        self.loop.close()
