@@ -15,6 +15,8 @@ from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError
 
 cdef enum:
     MESSAGES_IN_TURN = 64
+    # How much is read in one turn at the most, and one message's part beyond; the rest is read in the next turns.
+    BYTES_PER_TURN = 4_194_304
     EPOLL_GONE = 0x018  # EPOLLERR and EPOLLHUP
     # How many connections are looked at in one turn at the most; the kernel begins with the others in the next.
     EVENTS_PER_TURN = 256
@@ -167,6 +169,8 @@ cdef class Traffic:
         cdef epoll_event events[EVENTS_PER_TURN]
         cdef PeerConnection connection
         cdef int index, fault
+        cdef Py_ssize_t before
+        cdef Py_ssize_t left = BYTES_PER_TURN
         cdef int count = epoll_wait(self.poller_descriptor, events, EVENTS_PER_TURN, 0)
         fault = errno
         if count < 0 and fault != EINTR:
@@ -182,8 +186,10 @@ cdef class Traffic:
             if connection.pauses:
                 if events[index].events & EPOLL_GONE:
                     self._drop(connection)
-            elif events[index].events & ~EPOLLOUT and connection.identity not in self.backlog:
+            elif events[index].events & ~EPOLLOUT and left > 0 and connection.identity not in self.backlog:
+                before = connection.stream.received
                 connection.receive()
+                left -= connection.stream.received - before
                 self.backlog[connection.identity] = connection
         return 0
 
