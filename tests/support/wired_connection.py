@@ -62,6 +62,12 @@ class Wire:
         self.tally = Tally()
         self.connection = Connection(self.loop, channel, self, self.tally)
 
+    def error_replied(self, text: str) -> None:
+        """`connection.Owner`."""
+
+    def reply_is_long(self) -> None:
+        """`connection.Owner`."""
+
     def connection_drained(self) -> None:
         self.drained += 1
 

@@ -88,12 +88,13 @@ cdef class DataOperations:
         call.lane = lane
         if lane == DEDICATED_LANE and not self.may_block(request, session):
             return
-        if reads:
+        if reads and lane != DEDICATED_LANE:
             session.submit_read(call, self.next_number)
             return
-        self.advance(session)
+        if not reads:
+            self.advance(session)
         if lane == DEDICATED_LANE:
-            call.settled = functools.partial(self.advance, session)
+            call.settled = None if reads else functools.partial(self.advance, session)
             session.upstream.submit_blocking(call)
             return
         if lane != SHARED_LANE:

@@ -106,7 +106,7 @@ def test_the_upstream_is_checked_once(reception: Reception, requests: Any) -> No
     request = reception.ask(cache=CACHE)
     assert requests.open(request)
     assert reception.upstream.sent == [(b"PING",)]
-    reception.upstream.calls[0].succeed(b"PONG")
+    reception.upstream.calls[0].succeed("PONG")
     answer = requests.value(request)
     assert (answer["request_timeout_ms"], answer["mode"]) == (700, "standalone")
     assert answer["pool"]["enable_metrics"] is True
@@ -143,7 +143,7 @@ def test_an_upstream_that_says_nothing_closes_too(reception: Reception, requests
         ERROR_CLOSING,
         "timed out: the upstream default:1 did not answer in time",
     )
-    reception.upstream.calls[0].succeed(b"PONG")
+    reception.upstream.calls[0].succeed("PONG")
     assert len(reception.sessions) == 0
 
 
@@ -168,7 +168,7 @@ def test_c18_a_lazy_client_joins_when_its_credentials_prove_valid_now(reception:
     reception.upstream.proved = False
     request = reception.ask(lazy_connect=True, cache=CACHE, **OWN)
     reception.upstream.proved = True
-    reception.upstream.calls[0].succeed(b"PONG")
+    reception.upstream.calls[0].succeed("PONG")
     assert reception.joined(request)
 
 
@@ -190,7 +190,7 @@ def test_a_lazy_client_does_not_wait_for_a_silent_upstream(reception: Reception,
     request = reception.ask(lazy_connect=True, cache=CACHE, **OWN)
     loop.pass_time(200)
     assert not reception.joined(request)
-    reception.upstream.calls[0].succeed(b"PONG")
+    reception.upstream.calls[0].succeed("PONG")
 
 
 def test_configured_access_is_the_kernels_word(reception: Reception, requests: Any) -> None:

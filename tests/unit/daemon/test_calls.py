@@ -54,24 +54,24 @@ def test_c17_a_transaction_is_written_whole() -> None:
 
 def test_a_pipelines_replies_come_together_errors_among_them() -> None:
     wrong = ReplyError("WRONGTYPE no")
-    assert feed(Batch(atomic=False), b"OK", wrong) == [b"OK", wrong]
+    assert feed(Batch(atomic=False), "OK", wrong) == ["OK", wrong]
 
 
 def test_a_transactions_result_is_execs_reply() -> None:
-    assert feed(Batch(atomic=True), b"OK", b"QUEUED", b"QUEUED", [b"OK", 2]) == [b"OK", 2]
+    assert feed(Batch(atomic=True), "OK", "QUEUED", "QUEUED", ["OK", 2]) == ["OK", 2]
 
 
 def test_a_transaction_stopped_by_a_watched_key_is_none() -> None:
-    assert feed(Batch(atomic=True), b"OK", b"QUEUED", b"QUEUED", None) is None
+    assert feed(Batch(atomic=True), "OK", "QUEUED", "QUEUED", None) is None
 
 
 def test_an_aborted_transaction_says_which_command_was_wrong() -> None:
-    replies = (b"OK", ReplyError("ERR wrong number"), b"QUEUED", ReplyError("EXECABORT discarded"))
+    replies = ("OK", ReplyError("ERR wrong number"), "QUEUED", ReplyError("EXECABORT discarded"))
     assert feed(Batch(atomic=True), *replies) == (ERROR_EXEC_ABORT, "EXECABORT discarded (ERR wrong number)")
 
 
 def test_a_refused_multi_is_the_reason() -> None:
-    replies = (ReplyError("NOPERM multi"), b"OK", 1, ReplyError("ERR EXEC without MULTI"))
+    replies = (ReplyError("NOPERM multi"), "OK", 1, ReplyError("ERR EXEC without MULTI"))
     assert feed(Batch(atomic=True), *replies) == (ERROR_REQUEST, "NOPERM multi")
 
 

@@ -148,5 +148,6 @@ def test_i6_a_long_request_travels_apart_from_short_ones(
     request = requests()
     request.frame_bytes = 20_000_000
     operations.command(request, [bare.session_id, SET])
-    operations.batch(requests(), [bare.session_id, False, [GET] * 2_000])
+    for _slice in operations.batch(requests(), [bare.session_id, False, [GET] * 2_000]):
+        pass
     assert [call.lane for call in upstream.calls] == [BULK, BULK]

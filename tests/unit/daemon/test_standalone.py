@@ -146,7 +146,7 @@ def test_i4_where_no_marker_passes_the_log_says_so_once(
             network.submit(Recorded(b"A"))
             network.turns(lambda: network.open)
             network.accept(marker=None)
-            network.upstream._connected_ns -= 2_000_000_000
+            network.upstream._main._connected_ns -= 2_000_000_000
             network.hang_up()
     assert caplog.text.count("neither ECHO nor PING") == 1
 

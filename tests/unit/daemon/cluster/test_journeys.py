@@ -145,16 +145,16 @@ def test_a_transaction_that_was_redirected_goes_on_whole(started: Play) -> None:
     batch = RecordedBatch([b"SET", AT_A, b"1"], [b"GET", AT_A], atomic=True)
     started.upstream.submit_batch(batch)
     first = started.a.answer(b"OK", MOVED, MOVED, ReplyError("EXECABORT discarded"))
-    assert started.b.answer(b"OK", b"QUEUED", b"QUEUED", [b"OK", b"1"]) == first
-    assert batch.outcome == [b"OK", b"1"]
+    assert started.b.answer("OK", "QUEUED", "QUEUED", ["OK", b"1"]) == first
+    assert batch.outcome == ["OK", b"1"]
 
 
 def test_a_transaction_asks_with_its_first_word(started: Play) -> None:
     batch = RecordedBatch([b"SET", AT_A, b"1"], atomic=True)
     started.upstream.submit_batch(batch)
     started.a.answer(b"OK", ReplyError("ASK 5061 10.0.0.1:2"), ReplyError("EXECABORT discarded"))
-    assert b"ASKING\r\n*1\r\n$5\r\nMULTI" in started.b.answer(b"OK", b"OK", b"QUEUED", [b"OK"])
-    assert batch.outcome == [b"OK"]
+    assert b"ASKING\r\n*1\r\n$5\r\nMULTI" in started.b.answer("OK", "OK", "QUEUED", ["OK"])
+    assert batch.outcome == ["OK"]
 
 
 def test_a_transaction_that_was_wrong_is_not_repeated(started: Play) -> None:
