@@ -321,7 +321,7 @@ class Server:
         if self._stopping:
             return
         try:
-            anew = self._directory.restore()
+            made = self._directory.restore()
             bound = self._socket.restore()
         except (DirectoryLockedError, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _FOR_A_WHILE:
@@ -330,8 +330,8 @@ class Server:
             self.failure = f"the socket has vanished and cannot be bound again: {error}"
             self._begin_stopping()
             return
-        if anew or bound:
-            what = "the runtime directory" if anew else "the socket in"
+        if made or bound:
+            what = "the runtime directory" if made else "the socket in"
             logger.warning("%s %s had vanished; clients find the daemon again", what, self._directory.path)
 
     def _drain(self, until_ns: int) -> None:

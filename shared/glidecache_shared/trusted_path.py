@@ -1,4 +1,4 @@
-"""Whether a directory can be trusted by its whole path: nobody else can put something in the place of any part of it.
+"""Whether a directory can be trusted by its whole path: no other user can put something in the place of a part of it.
 
 The rule (I11). Every directory on the path, links resolved one component after the other, belongs to root or to the
 process that judges. It is writable by its owner alone, or sticky; in a sticky one the next component, a link too, must
@@ -122,7 +122,7 @@ class _Judge:
             return
         message = (
             f"{self._on_the_way(following)} belongs to uid {found.st_uid}, in the sticky directory {here}: it must "
-            f"belong to root or to this process's uid {os.geteuid()}; choose a directory that nobody else can make"
+            f"belong to root or to this process's uid {os.geteuid()}; choose a directory that no other user can make"
         )
         raise PermissionError(message)
 
@@ -147,7 +147,7 @@ def _components(path: str) -> list[str]:
 
 
 def _is_from_outside(status: os.stat_result) -> bool:
-    """Whether the owner may be one whom this process's user namespace does not map."""
+    """Whether the owner may be a user that this process's user namespace does not map."""
     return status.st_uid == _overflow_uid() and _is_in_user_namespace()
 
 

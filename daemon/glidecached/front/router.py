@@ -129,7 +129,7 @@ class RouterSocket(Traffic):
         try:
             if self._listener is None or _place_of(self._path) == self._place:
                 return False
-        except OSError:  # nobody can say, as when the directory was closed for a while
+        except OSError:  # the kernel does not say, as of a directory that is closed for a while
             return False
         self._path.unlink(missing_ok=True)
         listener = _listen(str(self._path))

@@ -50,7 +50,7 @@ def unmark(directory: Path) -> None:
 def remove_abandoned(parent: Path, *, uid: int) -> list[str]:
     """Remove the pool directories of `uid` in `parent` whose runtime directory is gone; the names of those removed.
 
-    What cannot be looked at or removed is left, without a word: it is in nobody's way.
+    What cannot be looked at or removed is left, without a word: it is in no daemon's way.
     """
     removed = []
     for name in sorted(_listed(parent)):

@@ -277,7 +277,7 @@ class Pool(PoolEntries):
 
     @property
     def lost_file(self) -> str | None:
-        """The path of a file of this pool that has lost its name, so that nobody can attach any more; else None."""
+        """The path of a file of this pool that has lost its name, so that no client can attach any more; else None."""
         if self._lease.lost:
             return str(self._lease.path)
         return self._store.lost_file()
@@ -293,7 +293,7 @@ class Pool(PoolEntries):
             return
         entries = self._store.metrics().entry_count
         if self._lease.lost:
-            # Under a new name: who knows what stands at the old one now.
+            # Under a new name: something else may be at the old one now.
             before, file_id = self._lease, self.file_id
             self.file_id = self.key.new_file_id()
             try:

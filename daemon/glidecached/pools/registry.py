@@ -96,7 +96,7 @@ class PoolRegistry:
 
     @property
     def max_pools(self) -> int:
-        """How many pools there may be. It may be set anew at any time; pools that are there stay."""
+        """How many pools there may be. It may be set at any time; pools that are there stay."""
         return self._stock.shares.max_pools
 
     @max_pools.setter

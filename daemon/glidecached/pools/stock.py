@@ -45,7 +45,7 @@ class CacheRefusedError(Exception):
 
 
 class CacheBusyError(CacheRefusedError):
-    """A pool cannot be made or handed out now, and perhaps later: `args[0]` says what is full, and for whom (I9)."""
+    """A pool cannot be made or handed out now, and perhaps later: `args[0]` says what is full, for which user (I9)."""
 
 
 class PoolStock:

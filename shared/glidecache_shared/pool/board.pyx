@@ -233,7 +233,7 @@ cdef class Board:
         return work.end - work.first
 
     cdef bint keep_length(self) noexcept:
-        """Cut a file that somebody lengthened, whose memory nobody uses. False when somebody truncated it, perhaps behind
+        """Cut a file that somebody lengthened, whose memory is of no use. False when somebody truncated it, perhaps behind
         the records in use: new readers refuse it then."""
         cdef struct_stat status
         if fstat(self.file.descriptor, &status) != 0:
