@@ -88,6 +88,9 @@ cdef class DataOperations:
         call.lane = lane
         if lane == DEDICATED_LANE and not self.may_block(request, session):
             return
+        if reads and lane == DEDICATED_LANE:
+            session.upstream.submit_blocking(call)
+            return
         if reads:
             session.submit_read(call, self.next_number)
             return
