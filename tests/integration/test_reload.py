@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ from support.clients import AnyClient, at
 from support.daemon import Daemon, to_toml
 from support.valkey_server import HOST, ValkeyServer
 from support.waiting import wait_until
+from support.wire import ReplyRefused, WireClient
 from support.worker_tasks import is_genuine, stamped
 
 if TYPE_CHECKING:
@@ -177,6 +179,18 @@ def test_what_cannot_change_is_told_and_kept(reloadable: Reloadable) -> None:
     assert "changed: [daemon] max_sessions 65536 → 9" in told
     assert "kept until the daemon is restarted: [daemon] grace_ms 5000 → 7000" in told
     assert "says what it said before" not in reloadable.hang_up(), "what is kept is told again"
+
+
+def test_i8_the_bounds_of_what_clients_can_use_up_change(reloadable: Reloadable) -> None:
+    reloadable.tables["daemon"] = {"max_client_memory_mb": 32, "max_connections": 4}
+    told = reloadable.reload()
+    assert "[daemon] max_client_memory_mb 256 → 32" in told
+    assert "[daemon] max_connections 16384 → 4" in told
+    assert reloadable.daemon.stats()["daemon"]["client_memory_max_bytes"] == 32 << 20
+    with contextlib.ExitStack() as held:
+        wires = [held.enter_context(WireClient(reloadable.daemon.runtime_dir)) for _ in range(4)]
+        with pytest.raises(ReplyRefused, match="connections are full"):
+            _ = [wire.hello() for wire in wires]
 
 
 def test_the_log_level_changes(reloadable: Reloadable) -> None:
