@@ -132,7 +132,7 @@ def test_a_lease_is_neither_inherited_by_exec_nor_writable_for_others(path: str,
     assert not os.get_inheritable(daemon)
     assert stat.S_IMODE(Path(path).stat().st_mode) == 0o640
     held = hold(path, daemon)
-    assert not os.get_inheritable(held._descriptor)
+    assert not os.get_inheritable(held._file.number)
     held.close()
 
 
