@@ -63,7 +63,7 @@ class BlockingChannel(Channel):
         """
         if self.busy and not self._is_in_a_call():
             self.drop()
-            self._forget_calls()
+            self.busy = False
         return self.busy
 
     def in_turn(
@@ -91,8 +91,6 @@ class BlockingChannel(Channel):
     ) -> tuple[int, Any]:
         """Send one request and wait for its reply."""
         link, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
-        if (self._open_ids or self._replies) and not self._is_in_a_call():
-            self._forget_calls()
         try:
             # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
             self._open_ids.add(request_id)
@@ -105,7 +103,7 @@ class BlockingChannel(Channel):
                     self._wait(link, until_ns)
                 if request_id not in self._replies:
                     self._take_what_came(link)
-            return self._replies[request_id]
+            return self._replies.pop(request_id)
         except _OUTCOMES:
             raise
         except BaseException:
@@ -119,19 +117,13 @@ class BlockingChannel(Channel):
             self._replies.pop(request_id, None)
 
     def _is_in_a_call(self) -> bool:
-        """Whether a request of this channel is on the caller's stack, besides one that is just beginning."""
+        """Whether a request of this channel is on the caller's stack."""
         frame = sys._getframe(2)
         while frame is not None:
             if frame.f_code is BlockingChannel.request.__code__ and frame.f_locals.get("self") is self:
                 return True
             frame = frame.f_back  # type: ignore[assignment]
         return False
-
-    def _forget_calls(self) -> None:
-        """Forget the calls that an exception from outside has kept from leaving."""
-        self._open_ids.clear()
-        self._replies.clear()
-        self.busy = False
 
     def _send(self, link: Link, frame: bytes) -> None:
         try:

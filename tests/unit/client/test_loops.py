@@ -41,7 +41,7 @@ def test_c28_a_message_gets_another_deadline(request_id: int, instance_id: int, 
             assert changed == [protocol.COMMAND, request_id, instance_id, later_ns, *body]
 
 
-def test_c23_turns_are_taken_in_the_order_of_asking() -> None:
+def test_turns_are_taken_in_the_order_of_asking() -> None:
     async def run() -> list[int]:
         turns = LoopTurns(asyncio.get_running_loop())
         order: list[int] = []
