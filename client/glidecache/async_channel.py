@@ -9,8 +9,7 @@ from contextlib import suppress
 from glidecache.channel import Channel, reply_deadline_ns
 from glidecache.errors import ClosingError
 from glidecache.link import READABLE, WRITABLE, forks
-from glidecache.open_requests import too_many
-from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
+from glidecache.outcomes import DaemonLostError, NoDaemonError, NoReplyError, NotSentError, too_many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,54 +2,48 @@
 
 from __future__ import annotations
 
-from glidecache.errors import RequestError
-from glidecache.link import forks
+import sys
+from threading import get_ident
+
+from glidecache.blocking_channel import run_blocking
+from glidecache.outcomes import too_many
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any, TypeVar
-
-    Result = TypeVar("Result")
-
-
-def too_many(limit: int) -> RequestError:
-    """Return the error for one request more than a client may have open."""
-    return RequestError(f"Reached maximum inflight requests: inflight_requests_limit is {limit}")
+    from typing import Any
 
 
 class OpenRequests:
-    """The requests that a client's threads wait for. A set's own methods are atomic, so there is no lock."""
+    """The threads that wait for a client's requests. A dict's own methods are atomic, so there is no lock.
 
-    __slots__ = ("_forks", "_limit", "_open")
+    A thread counts once, also for a call inside a call, from a signal handler. What an exception at an unlucky moment
+    leaves behind ends with the thread's next call, or with the thread; a forked child has none of its parent's threads.
+    """
+
+    __slots__ = ("_limit", "_open")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._forks = forks()
-        self._open: set[Coroutine[Any, Any, Any]] = set()
+        self._open: dict[int, None] = {}
 
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Return the result of a coroutine that does not suspend. Raises `RequestError` where it is one too many."""
-        requests = self._open
+    def run(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        """Return what `run_blocking` does. Raises `RequestError` where the request is one too many."""
+        threads, thread = self._open, get_ident()
         try:
-            requests.add(coroutine)
+            threads[thread] = None
             # It counts before it asks, so that of several threads at the limit none slips through.
-            if len(requests) > self._limit and not self._are_the_parents():
-                coroutine.close()
+            if len(threads) > self._limit and self._is_full():
+                if not callable(function):
+                    function.close()  # a coroutine that will not run
                 raise too_many(self._limit)
-            coroutine.send(None)
-        except StopIteration as finished:
-            return finished.value  # type: ignore[no-any-return]
+            return run_blocking(function, *arguments, **named)
         finally:
-            requests.discard(coroutine)
-        coroutine.close()
-        message = "a coroutine of the blocking client suspended"
-        raise RuntimeError(message)
+            threads.pop(thread, None)
 
-    def _are_the_parents(self) -> bool:
-        """Forget the requests of a parent's threads: they do not run in a forked child."""
-        if self._forks == forks():
-            return False
-        self._forks = forks()
-        self._open = set()
-        return True
+    def _is_full(self) -> bool:
+        """Return whether there are too many threads, without those that have ended."""
+        alive = sys._current_frames()
+        for thread in list(self._open):
+            if thread not in alive:
+                self._open.pop(thread, None)
+        return len(self._open) > self._limit

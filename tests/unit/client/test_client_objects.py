@@ -273,10 +273,21 @@ def test_open_requests_of_all_threads_are_bounded(daemon: FakeDaemon, runtime_di
         assert not requests._open
 
 
+def test_i15_what_ended_threads_left_behind_does_not_count(daemon: FakeDaemon, runtime_dir: Any) -> None:
+    """As an exception within the last step, or a fork, leaves it."""
+    config = GlideClientConfiguration(runtime_dir=str(runtime_dir), inflight_requests_limit=2)
+    with glidecache.sync.GlideClient.create(config) as client:
+        open_threads = client._finish.__self__._open  # type: ignore[attr-defined]
+        open_threads.update(dict.fromkeys(range(-10, 0)))
+        assert client.echo("x") == b"x"
+        assert not open_threads
+    assert daemon.seen
+
+
 def test_a_client_at_its_limit_can_be_closed(daemon: FakeDaemon, runtime_dir: Any) -> None:
     config = GlideClientConfiguration(runtime_dir=str(runtime_dir), inflight_requests_limit=1)
     client = glidecache.sync.GlideClient.create(config)
-    client._finish.__self__._open.add(object())  # type: ignore[attr-defined]
+    client._finish.__self__._open[-1] = None  # type: ignore[attr-defined]
     client.close()
     client._finish.__self__._open.clear()  # type: ignore[attr-defined]
     with pytest.raises(ClosingError, match="the client is closed"):
