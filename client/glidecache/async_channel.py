@@ -15,8 +15,7 @@ from glidecache.channel import Channel, reply_deadline_ns, with_deadline
 from glidecache.errors import ClosingError
 from glidecache.link import READABLE, WRITABLE, forks
 from glidecache.loop_turns import Alarm, LoopTurns, seconds_until
-from glidecache.open_requests import too_many
-from glidecache.outcomes import DaemonLostError, NoReplyError, NotSentError
+from glidecache.outcomes import DaemonLostError, NoReplyError, NotSentError, too_many
 from glidecache_shared import protocol
 
 TYPE_CHECKING = False

@@ -38,7 +38,7 @@ class BlockingClient(CachedReads, ClientObject):
         from glidecache.blocking_channel import ThreadChannels
         from glidecache.calls import Calls
         from glidecache.link import forks
-        from glidecache.open_requests import too_many
+        from glidecache.outcomes import too_many
         from glidecache.session import Session
         from glidecache_shared.turns import OpenRequests
 

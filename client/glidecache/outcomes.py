@@ -21,6 +21,7 @@ __all__ = [
     "NotSentError",
     "error_for",
     "error_for_reply",
+    "too_many",
 ]
 
 
@@ -49,6 +50,11 @@ _ERRORS: dict[int, type[GlideError]] = {
 def error_for(code: int, message: str) -> GlideError:
     """The error that a caller gets for one of the protocol's codes."""
     return _ERRORS.get(code, RequestError)(_with_glides_words(message))
+
+
+def too_many(limit: int) -> RequestError:
+    """The error for one request more than a client may have open, in GLIDE's words."""
+    return RequestError(f"Reached maximum inflight requests: inflight_requests_limit is {limit}")
 
 
 def error_for_reply(text: str) -> RequestError:
