@@ -42,6 +42,8 @@ _PATIENCE_MS = 30_000
 _WAITING = 20
 _UNFINISHED = 10
 _FAR_NS = 3_600_000_000_000
+_HEARD_S = 1.0
+"""Until then the rule allows that a call of a caller that is gone is still on its way to the server."""
 _FORGOTTEN_S = 5.0
 """The rule says one second after the death; a loaded machine may notice the death later."""
 JOBS = b"jobs-of-the-dead"
@@ -302,6 +304,7 @@ class Campaign:
                 peer.send(protocol.pack([CANCEL, _WAITING + number, instance, far_ns, number]))
         self.report.sent["waiting call whose caller is gone"] += _WAITING
         peer.close()
+        time.sleep(_HEARD_S)
         self._steady.push_jobs(JOBS, _WAITING)
 
     def _leave_unfinished(self) -> None:

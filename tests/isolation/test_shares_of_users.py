@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DESCRIPTORS = 400
 MAX_POOLS = 40
+WAITING_IS_FORGOTTEN_S = 20.0
 MAX_SESSIONS = 400
 MOST = {
     "connections": 500,
@@ -125,8 +127,8 @@ def test_i8_i9_another_user_is_served_when_one_takes_all(
 
 def assert_says_what_is_full(what: str, refusal: str) -> None:
     """BUSY, with what is full and for whom; connections can only be closed."""
-    if what in {"connections", "greeted"}:
-        return
+    if what in {"connections", "greeted", "upstreams"}:
+        return  # connections are closed; upstreams have no shares, only a total
     assert str(MEMBER.uid) in refusal or "process" in refusal or "user" in refusal, refusal
     assert "Too many open files" not in refusal
 
@@ -169,11 +171,11 @@ def test_i1_i9_what_a_dead_process_took_is_free_again(
 
 
 def _until_as_much(worker: Worker, daemon: SharedDaemon, what: str, wanted: int) -> int:
-    """What is taken at the second or third attempt, since the daemon hears of a death a moment later."""
-    most = 0
-    for _ in range(3):
-        taken: tuple[int, Any] = worker.run(getattr(taking, what), str(daemon.runtime_dir), MOST[what])
-        most = max(most, taken[0])
-        if most >= wanted:
-            break
-    return most
+    """What one gets in the end: at first there is less, for the dead one was waiting a moment ago."""
+    have = 0
+    limit = time.monotonic() + WAITING_IS_FORGOTTEN_S
+    while have < wanted * 0.9 and time.monotonic() < limit:
+        taken: tuple[int, Any] = worker.run(getattr(taking, what), str(daemon.runtime_dir), wanted - have)
+        have += taken[0]
+        time.sleep(0.5)
+    return have

@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from glidecache_shared import protocol
+from glidecache_shared.zmtp import message_header
 from support.raw_peer import OPENING, PeerDroppedError, RawPeer
 
 if TYPE_CHECKING:
@@ -128,8 +129,11 @@ def queued_bytes(state: State, runtime_dir: str, most: int) -> Taken:
         peer = _kept_peer(runtime_dir)
         peer.attach()
         for _ in range(4):
-            peer.send_raw(b"")
-            peer.send(protocol.COMMAND, peer.session_id, [b"ECHO", bytes(4 << 20)])
+            head = [protocol.COMMAND, peer.new_id(), peer.instance_id, 2**62, peer.session_id]
+            body = protocol.pack([*head, [b"ECHO", bytes(4 << 20)]])
+            whole = message_header(len(body)) + body
+            if peer.send_raw(whole, 0.5) < len(whole):
+                raise TimeoutError
 
     return _until_refused(take, most)
 
