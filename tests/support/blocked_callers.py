@@ -50,7 +50,7 @@ def make_batch(cluster: bool, command: list[str]) -> Any:
     import glidecache
 
     batch = (glidecache.ClusterBatch if cluster else glidecache.Batch)(is_atomic=False)
-    batch.custom_command(command)  # type: ignore[arg-type]
+    batch.custom_command(command)
     return batch
 
 
