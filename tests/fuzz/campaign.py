@@ -317,7 +317,7 @@ class Campaign:
         """Frames that lack their ends, of connections that stay for a while."""
         peers = [self._connect() for _ in range(_UNFINISHED)]
         for peer in peers:
-            peer.send_raw(message_header(1 << 20) + bytes(900_000), self._random)
+            peer.send_raw(message_header(1 << 20) + bytes(200_000), self._random)
         self.report.sent["unfinished frame"] += len(peers)
         self._steady.check()
         for peer in peers:
