@@ -87,26 +87,30 @@ class Member(threading.Thread):
 
 
 class Jobs:
-    """The ledger of jobs for callers that are dead: all that was pushed must be there in the end."""
+    """The ledger of jobs for callers that are dead: all that was pushed must be there in the end.
 
-    KEY = b"chaos:jobs"
+    Each generation of callers waits at a list of its own: a list with jobs in it would serve them at once.
+    """
 
     def __init__(self, runtime_dir: Path, port: int) -> None:
         self._runtime_dir = runtime_dir
         self._port = port
         self._waiting: list[RawPeer] = []
-        self._pushed: list[bytes] = []
+        self._pushed: dict[bytes, list[bytes]] = {}
+        self._key = b""
         self.callers = 0
 
     def wait(self, callers: int) -> None:
         """So many callers wait; each third of them gives up at once, by a message of its own."""
+        self._key = b"chaos:jobs:%d" % len(self._pushed)
+        self._pushed[self._key] = []
         for number in range(callers):
             with contextlib.suppress(*REFUSED):
                 peer = RawPeer(self._runtime_dir)
                 self._waiting.append(peer)
                 peer.attach(self._port)
                 call = peer.send(
-                    protocol.COMMAND, peer.session_id, [b"BLPOP", self.KEY, b"0"], deadline_s=3600
+                    protocol.COMMAND, peer.session_id, [b"BLPOP", self._key, b"0"], deadline_s=3600
                 )
                 if number % 3 == 0:
                     peer.send(CANCEL, call)
@@ -126,20 +130,19 @@ class Jobs:
                 "the server has forgotten callers that are gone",
                 FORGOTTEN_S,
             )
-            for _ in range(jobs):
-                job = b"job-%d" % len(self._pushed)
-                server.rpush(self.KEY, job)
-                self._pushed.append(job)
+            pushed = self._pushed[self._key]
+            pushed += [b"job-%d" % number for number in range(jobs)]
+            server.rpush(self._key, *pushed)
 
     def wrong(self) -> list[str]:
-        """What is wrong with the list: it must have each job once."""
+        """What is wrong with the lists: each must have its jobs, once and in order."""
         with self._server() as server:
-            kept = server.lrange(self.KEY, 0, -1)
-        lost = sorted(set(self._pushed) - set(kept))
-        found = [f"jobs {lost} were popped for callers that were gone"] if lost else []
-        if len(kept) != len(set(kept)) or set(kept) - set(self._pushed):
-            found.append(f"{self.KEY!r} has jobs that nobody pushed, or twice")
-        return found
+            kept = {key: server.lrange(key, 0, -1) for key in self._pushed}
+        return [
+            f"{key.decode()} has {kept[key]} instead of {pushed}: who waited there was gone"
+            for key, pushed in self._pushed.items()
+            if kept[key] != pushed
+        ]
 
     def _server(self) -> Any:
         return valkey.Valkey(

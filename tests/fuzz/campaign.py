@@ -105,7 +105,7 @@ class SteadyClient:
         self._values = itertools.count()
         self.attached_again = -1
         self.instance_id = 0
-        self._jobs = 0
+        self._jobs: dict[bytes, int] = {}
         self._attach()
 
     def close(self) -> None:
@@ -139,14 +139,18 @@ class SteadyClient:
         return 4
 
     def push_jobs(self, key: bytes, jobs: int) -> None:
-        """Push jobs as soon as nobody waits for them any more; all that were ever pushed must be there."""
+        """Push jobs as soon as nobody waits for them any more. All must stay: see `count_jobs`."""
         wait_until(
             lambda: not self._blocked(), "the server has forgotten callers that are gone", _FORGOTTEN_S
         )
-        before = self._command(b"LLEN", key)
-        assert before == self._jobs, f"{self._jobs} jobs were pushed, {before} are left"
-        self._jobs = self._command(b"RPUSH", key, *(b"job" for _ in range(jobs)))
-        assert self._jobs == before + jobs
+        assert self._command(b"RPUSH", key, *(b"job" for _ in range(jobs))) == jobs
+        self._jobs[key] = jobs
+        self.count_jobs()
+
+    def count_jobs(self) -> None:
+        """See that every job that was ever pushed is still there."""
+        left = {key: self._command(b"LLEN", key) for key in self._jobs}
+        assert left == self._jobs, "jobs were popped for callers that were gone"
 
     def _blocked(self) -> bool:
         text = self._command(b"INFO", b"clients")
@@ -211,6 +215,7 @@ class Campaign:
                 report.steady_requests += steady.check()
                 if len(report.own_bytes) < report.sent.total() * LOOKS // self._count:
                     self._look()
+            steady.count_jobs()
             report.steady_attached_again = steady.attached_again
             steady.drop_what_others_named()
             # Unnamed pools and connections for commands that block stay for a while; one connection to each of the
@@ -293,25 +298,26 @@ class Campaign:
     def _die_waiting(self) -> None:
         """Calls that wait for jobs, of peers that are gone at once, or that cancel them: no job may be lost."""
         peer = self._connect()
+        key = b"%s:%d" % (JOBS, self.report.connections)
         for number in range(1, _WAITING + 1):
             far_ns = time.monotonic_ns() + _FAR_NS
             session = self._messages.sessions[0]
             instance = self._messages.instance_id
             peer.send(
-                protocol.pack([protocol.COMMAND, number, instance, far_ns, session, [b"BLPOP", JOBS, b"0"]])
+                protocol.pack([protocol.COMMAND, number, instance, far_ns, session, [b"BLPOP", key, b"0"]])
             )
             if number % 2:
                 peer.send(protocol.pack([CANCEL, _WAITING + number, instance, far_ns, number]))
         self.report.sent["waiting call whose caller is gone"] += _WAITING
         peer.close()
         time.sleep(_HEARD_S)
-        self._steady.push_jobs(JOBS, _WAITING)
+        self._steady.push_jobs(key, _WAITING)
 
     def _leave_unfinished(self) -> None:
         """Frames that lack their ends, of connections that stay for a while."""
         peers = [self._connect() for _ in range(_UNFINISHED)]
         for peer in peers:
-            peer.send_raw(message_header(1 << 20) + bytes(900_000), self._random)
+            peer.send_raw(message_header(1 << 20) + bytes(200_000), self._random)
         self.report.sent["unfinished frame"] += len(peers)
         self._steady.check()
         for peer in peers:

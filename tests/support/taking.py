@@ -6,6 +6,8 @@ Each takes until it is refused or has `most`, keeps what it got, and returns how
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -66,9 +68,12 @@ def named_pools(state: State, runtime_dir: str, most: int) -> Taken:
     del state
     peer = _kept_peer(runtime_dir)
     names = iter(range(most))
-    return _until_refused(
-        lambda: peer.attach(cache={"id": "taker", "name": f"taken-{next(names)}", "settings": _SMALL}), most
-    )
+
+    def take() -> None:
+        peer.attach(cache={"id": "taker", "name": f"taken-{next(names)}", "settings": _SMALL})
+        _hold(peer)
+
+    return _until_refused(take, most)
 
 
 def unnamed_pools(state: State, runtime_dir: str, most: int) -> Taken:
@@ -76,9 +81,12 @@ def unnamed_pools(state: State, runtime_dir: str, most: int) -> Taken:
     del state
     peer = _kept_peer(runtime_dir)
     numbers = iter(range(most))
-    return _until_refused(
-        lambda: peer.attach(cache={"id": f"taken-{next(numbers)}", "settings": _SMALL}), most
-    )
+
+    def take() -> None:
+        peer.attach(cache={"id": f"taken-{next(numbers)}", "settings": _SMALL})
+        _hold(peer)
+
+    return _until_refused(take, most)
 
 
 def blocking_calls(state: State, runtime_dir: str, most: int) -> Taken:
@@ -145,6 +153,13 @@ def _kept_peer(runtime_dir: str) -> RawPeer:
     peer = RawPeer(runtime_dir)
     _KEPT.append(peer)
     return peer
+
+
+def _hold(peer: RawPeer) -> None:
+    """Hold the pool that this peer was given, as a client does: by its lease."""
+    lease = os.open(peer.pool["lease_path"], os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(lease, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    _KEPT.append(lease)
 
 
 def _until_refused(take: Callable[[], object], most: int) -> Taken:
