@@ -21,6 +21,7 @@ cdef class Call:
     cpdef object succeed(self, object reply)
     cpdef object fail(self, int code, str message)
     cpdef bint may_move(self) except -1
+    cpdef object refusal(self)
     cpdef list clients(self)
     cpdef object travel(self, int way)
     cpdef object divide(self, object pinned)
@@ -34,5 +35,6 @@ cdef class BatchCall(Call):
     cdef readonly object commands
     cdef readonly bint atomic
     cdef list replies
+    cdef public bytes packed
 
     cdef object settle_transaction(self, list replies)

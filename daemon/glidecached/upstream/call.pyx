@@ -9,6 +9,10 @@ from cpython.sequence cimport PySequence_Fast_GET_ITEM, PySequence_Fast_GET_SIZE
 from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
 
 
+cdef enum:
+    COMMANDS_IN_SLICE = 2_000
+
+
 cpdef bytes pack_command(object arguments):
     return packed_command(arguments if type(arguments) is tuple or type(arguments) is list else tuple(arguments))
 
@@ -92,6 +96,18 @@ cdef inline uint8_t *put_end(uint8_t *at) noexcept nogil:
     return at + 2
 
 
+def pack_in_slices(commands, *, bint atomic):
+    """A generator: packs some commands a step; it returns all of them in one piece."""
+    cdef list parts = [MULTI] if atomic else []
+    cdef Py_ssize_t begin
+    for begin in range(0, len(commands), COMMANDS_IN_SLICE):
+        parts.append(packed_commands(commands[begin:begin + COMMANDS_IN_SLICE], b"", b""))
+        yield None
+    if atomic:
+        parts.append(EXEC)
+    return b"".join(parts)
+
+
 cdef bytes MULTI = packed_command((b"MULTI",))
 cdef bytes EXEC = packed_command((b"EXEC",))
 
@@ -126,6 +142,9 @@ cdef class Call:
     cpdef object fail(self, int code, str message):
         raise NotImplementedError
 
+    cpdef object refusal(self):
+        """Nothing speaks against it."""
+
     cpdef bint may_move(self) except -1:
         return self.repeatable
 
@@ -158,6 +177,8 @@ cdef class BatchCall(Call):
         self.repeatable = repeatable
 
     cpdef bytes pack(self):
+        if self.packed is not None:
+            return self.packed
         return packed_commands(self.commands, MULTI if self.atomic else b"", EXEC if self.atomic else b"")
 
     cpdef bint receive(self, object reply) except -1:

@@ -17,6 +17,8 @@ cdef class Connection:
     cdef int descriptor
     cdef bint is_tls
     cdef object owner
+    # Called when a call has its last reply; None where the owner does not count them.
+    cdef public object on_reply
     cdef Tally tally
     cdef Reader reader
     # What the socket has not taken, from `written` on; None when there is nothing.

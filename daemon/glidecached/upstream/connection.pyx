@@ -35,7 +35,7 @@ cdef enum:
     WRITE_BYTES = 1_048_576
     # What one connection reads, writes and settles in a turn of the loop, before others have theirs.
     TURN_BYTES = 1_048_576
-    TURN_NS = 5_000_000
+    TURN_NS = 1_000_000
     # How many replies are handed on between two looks at the clock.
     REPLIES_PER_LOOK = 64
     # So much of one reply counts as progress, as a whole reply does.
@@ -121,6 +121,8 @@ cdef class Connection:
         packed = []
         size_bytes = 0
         while calls and size_bytes < WRITE_BYTES:
+            if len(packed) % REPLIES_PER_LOOK == REPLIES_PER_LOOK - 1 and monotonic_ns() - now_ns >= TURN_NS:
+                break
             call = calls.popleft()
             if not call.is_wanted(now_ns):
                 call.abandon()
@@ -393,8 +395,11 @@ cdef class Connection:
         try:
             if not call.receive(reply):
                 self.waiting.appendleft(call)
-            elif tally is not None and submitted_ns:
-                tally.replied(received_ns - submitted_ns)
+            else:
+                if tally is not None and submitted_ns:
+                    tally.replied(received_ns - submitted_ns)
+                if self.on_reply is not None:
+                    self.on_reply()
         except Exception:
             logger.exception("a reply could not be handed on")
         return 0

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.upstream.call import Call
 from glidecached.upstream.lane import Lane
+from glidecached.upstream.long_replies import LONG_REPLIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,7 +182,9 @@ class _Hold:
         self.pinned.update(call.clients())
 
     def is_free(self, call: Call) -> bool:
-        """Return whether the call may be sent on the second connection now."""
+        """Return whether the call may be sent on the second connection now: not if it would hold that up as well."""
+        if LONG_REPLIES.has_arguments(getattr(call, "arguments", ())):
+            return False
         return call.may_move() and self.pinned.isdisjoint(call.clients())
 
     def has_to_wait(self, call: Call) -> bool:
