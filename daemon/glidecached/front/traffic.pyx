@@ -16,7 +16,7 @@ from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError
 cdef enum:
     MESSAGES_IN_TURN = 64
     # How much is read in one turn at the most, and one message's part beyond; the rest is read in the next turns.
-    BYTES_PER_TURN = 1_048_576
+    BYTES_PER_TURN = 524_288
     EPOLL_GONE = 0x018  # EPOLLERR and EPOLLHUP
     # How many connections are looked at in one turn at the most; the kernel begins with the others in the next.
     EVENTS_PER_TURN = 256

@@ -29,6 +29,9 @@ class Call:
     def pack(self) -> bytes:
         """What is written to the server."""
 
+    def pack_pieces(self) -> list[bytes]:
+        """Return the same in pieces, without a copy of what is long."""
+
     def receive(self, reply: Any) -> bool:
         """Take the next reply of the server; whether it was the last that this call waits for."""
 

@@ -11,6 +11,7 @@ from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyErr
 
 cdef enum:
     COMMANDS_IN_SLICE = 2_000
+    PIECE_BYTES = 65_536
 
 
 cpdef bytes pack_command(object arguments):
@@ -22,6 +23,23 @@ cdef bytes packed_command(object arguments):
     cdef bytes packed = PyBytes_FromStringAndSize(NULL, command_size(arguments))
     put_command(<uint8_t *>PyBytes_AS_STRING(packed), arguments)
     return packed
+
+
+cdef list command_pieces(object arguments):
+    """A command as `pack_command` packs it, in pieces: its long arguments are not copied."""
+    cdef list pieces = []
+    cdef list short = [b"*%d\r\n" % len(arguments)]
+    for each in arguments:
+        short.append(b"$%d\r\n" % len(<bytes?>each))
+        if len(<bytes>each) >= PIECE_BYTES:
+            pieces.append(b"".join(short))
+            pieces.append(each)
+            short = [b"\r\n"]
+        else:
+            short.append(each)
+            short.append(b"\r\n")
+    pieces.append(b"".join(short))
+    return pieces
 
 
 cdef bytes packed_commands(object commands, bytes before, bytes behind):
@@ -120,6 +138,9 @@ cdef class Call:
     cpdef bytes pack(self):
         raise NotImplementedError
 
+    cpdef list pack_pieces(self):
+        return [self.pack()]
+
     cpdef bint receive(self, object reply) except -1:
         self.succeed(reply)
         return True
@@ -166,6 +187,9 @@ cdef class SingleCall(Call):
 
     cpdef bytes pack(self):
         return pack_command(self.arguments)
+
+    cpdef list pack_pieces(self):
+        return command_pieces(self.arguments)
 
 
 cdef class BatchCall(Call):

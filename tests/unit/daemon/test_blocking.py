@@ -226,3 +226,27 @@ def test_a_reserved_connection_that_is_lost_is_told_once_and_what_waits_fails(se
     kept.close()
     assert holder.ended == 1
     assert servers.connections.count == 0
+
+
+def test_i10_two_connections_are_made_at_a_time_and_none_for_a_caller_that_has_gone(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was being made for a caller that has gone serves the next one."""
+    attempts: list[Callable[[object], object]] = []
+    monkeypatch.setattr(blocking, "Attempt", lambda _loop, _target, _timeout, done: attempts.append(done))
+    servers.connections.options = UpstreamOptions(max_blocking_connections=10)
+    calls = [servers.submit(b"BLPOP", b"q%d" % number, b"0") for number in range(6)]
+    assert len(attempts) == 2
+    for call in calls[:4]:
+        call.deadline_ns = 0  # no longer wanted
+    servers.connections.drop_unwanted()
+    assert len(attempts) == 2
+    channel, server = open_channel()
+    servers.ends.append(server)
+    attempts[0](channel)
+    assert b"q4" in servers.received(0)
+    attempts[1](ConnectError("refused"))
+    assert len(attempts) == 3
+    attempts[2](ConnectError("refused"))
+    assert calls[5].outcome == (ERROR_CONNECTION, "refused")
+    assert servers.connections.count == 1
