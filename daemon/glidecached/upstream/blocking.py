@@ -7,6 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
+from glidecache_shared.command_table import DEDICATED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
 from glidecached.upstream.call import Call, SingleCall, pack_command
 from glidecached.upstream.connection import Connection
@@ -262,6 +263,9 @@ class _Dedicated:
         call, self._call = self._call, None
         if self._reserved is None:
             self.give_back()
+            if call is not None and call.lane == DEDICATED and self._connection is not None:
+                # A command that is not known as safe: the next call believes nothing before a marker has come back.
+                self._connection.doubt()
         elif call is not None:
             self._cancel_timer()
             self._reserved.finished(call, clean=clean)

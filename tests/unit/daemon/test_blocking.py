@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glidecache_shared.command_table import DEDICATED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT
 from glidecached.loop import Loop
 from glidecached.upstream import blocking
@@ -250,3 +251,22 @@ def test_i10_two_connections_are_made_at_a_time_and_none_for_a_caller_that_has_g
     attempts[2](ConnectError("refused"))
     assert calls[5].outcome == (ERROR_CONNECTION, "refused")
     assert servers.connections.count == 1
+
+
+def test_i4_after_an_unknown_command_a_connection_is_proved_before_it_is_believed_again(
+    servers: Servers,
+) -> None:
+    call = Recorded(b"NOSUCH")
+    call.lane = DEDICATED
+    servers.connections.submit(call)
+    assert b"NOSUCH" in servers.received(0)
+    # Two replies to one command: the second would have been the next one's.
+    servers.ends[0].sendall(b"+one\r\n")
+    servers.turns(lambda: call.over)
+    assert b"ECHO" in servers.received(0)
+    following = servers.submit(b"BLPOP", b"q", b"0")
+    servers.turns(lambda: True)
+    servers.ends[0].sendall(b"+two\r\n")
+    servers.turns(lambda: following.over)
+    assert following.outcome[0] == ERROR_CONNECTION
+    assert servers.connections.count == 0
