@@ -26,7 +26,7 @@ PATIENCE_S = 1_800 if LONG else 60
 
 
 UPSTREAM_CONNECTIONS = 2
-"""The shared one, and the one of its probes, which is made when a reply is late for the first time, and stays."""
+"""The shared one, and the one of its probes, which is made when the shared one is busy as a probe comes, and stays."""
 
 
 def descriptors_beside(daemon: Daemon, valkey: ValkeyServer) -> int:
