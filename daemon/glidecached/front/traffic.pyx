@@ -229,9 +229,9 @@ cdef class Traffic:
         return 0
 
     cdef int flush_later(self, PeerConnection connection) except -1:
-        self.answered[connection.identity] = connection
-        if len(self.answered) == 1:
+        if not self.answered:
             self.defer(self._flush_answered)
+        self.answered[connection.identity] = connection
         return 0
 
     def _flush_answered(self):
