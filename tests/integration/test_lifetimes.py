@@ -236,7 +236,7 @@ def test_i1_dead_callers_use_up_no_connection_of_the_living(daemon: Daemon, serv
         with WireClient(daemon.runtime_dir) as wire:
             session = attached(wire, server, mode)
             assert wire.request(protocol.COMMAND, session, [b"BLPOP", b"{q}none", b"0.01"]) is None
-            assert wire.request(protocol.WATCH, session, 7, True, [b"{q}watched"]) == b"OK"
+            assert wire.request(protocol.WATCH, session, 7, True, [b"{q}watched"]) == "OK"
     need_nothing_left(server)
 
 

@@ -41,6 +41,23 @@ SPEC_KEYS = (
     "read_from", "request_timeout_ms", "lazy_connect", "follows", "cache", "colour",
 )  # fmt: skip
 CACHE_KEYS = ("id", "name", "settings", "colour")
+UNITS = {
+    "empty lists": b"\x90",
+    "nils": b"\xc0",
+    "keys": b"\xc4\x01k",
+    "maps": b"\x80",
+    "lists of lists": b"\x91\x90",
+    "sets": b"\xd4\x01\x90",
+    "big integers": b"\xd4\x03\x31",
+}
+PLACES = ("the message", "arguments", "commands", "keys", "a spec")
+SMALL_OBJECTS = [
+    pytest.param(unit, where, id=f"{name} in {where}")
+    for number, (name, unit) in enumerate(UNITS.items())
+    for where in (PLACES if LONG else [PLACES[number % len(PLACES)]])
+]
+"""What a message may have millions of, and where: everywhere in a long run, else each at one place."""
+
 SETTINGS_KEYS = ("max_cache_kb", "entry_ttl_ms", "eviction_policy", "enable_metrics", "server_ttl", "colour")
 
 
@@ -231,21 +248,8 @@ def test_i8_messages_over_the_limit_end_their_connection(
     judged(attacker, watchman, daemon)
 
 
-@pytest.mark.parametrize(
-    ("name", "unit"),
-    [
-        ("empty lists", b"\x90"),
-        ("nils", b"\xc0"),
-        ("keys", b"\xc4\x01k"),
-        ("maps", b"\x80"),
-        ("lists of lists", b"\x91\x90"),
-        ("sets", b"\xd4\x01\x90"),
-        ("big integers", b"\xd4\x03\x31"),
-    ],
-)
-@pytest.mark.parametrize("where", ["the message", "arguments", "commands", "keys", "a spec"])
+@pytest.mark.parametrize(("unit", "where"), SMALL_OBJECTS)
 def test_i8_megabytes_of_small_objects_stall_nobody(
-    name: str,
     unit: bytes,
     where: str,
     connect: Connect,
@@ -253,8 +257,6 @@ def test_i8_megabytes_of_small_objects_stall_nobody(
     start_daemon: Callable[..., Daemon],
 ) -> None:
     """24 MB in a long run; the daemon refuses them, or decodes them in short turns."""
-    if not LONG and hash_of(name, where) % 5:
-        pytest.skip("one of five; GLIDECACHE_STRESS=long has all")
     daemon = start_daemon(upstreams={"default": {"addresses": [f"127.0.0.1:{server.port}"]}})
     many = (24 << 20) // len(unit) if LONG else (4 << 20) // len(unit)
     blob = struct.pack(">BI", 0xDD, many) + unit * many
@@ -281,8 +283,3 @@ def test_i8_megabytes_of_small_objects_stall_nobody(
     assert watchman.problems == []
     assert watchman.sentinel.slowest_s < STALL_S
     assert daemon.running
-
-
-def hash_of(*words: str) -> int:
-    """The same number in each run."""
-    return sum(sum(word.encode()) for word in words)

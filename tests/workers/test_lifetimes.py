@@ -32,7 +32,7 @@ UPSTREAM_CONNECTIONS = 2
 def descriptors_beside(daemon: Daemon, valkey: ValkeyServer) -> int:
     """How many the daemon has open beside its connections to the server."""
     connections = psutil.Process(daemon.pid).net_connections("tcp")
-    upstream = [each for each in connections if each.raddr and each.raddr.port == valkey.port]
+    upstream = [each for each in connections if each.raddr[1:] == (valkey.port,)]
     assert len(upstream) <= UPSTREAM_CONNECTIONS
     return Footprint.of(daemon.pid).descriptors - len(upstream)
 

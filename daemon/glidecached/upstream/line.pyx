@@ -4,6 +4,7 @@ from collections import deque
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.upstream.call cimport Call
+from glidecached.upstream.connection cimport Connection
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
 
@@ -37,9 +38,11 @@ cdef class Line:
         self._enqueue(call)
 
     def _flush(self):
+        # It may be lost while it sends: what is referred to by `_connection` alone would be freed under its own feet.
+        cdef Connection connection = self._connection
         self.flushing = False
-        if self._connection is not None:
-            self._connection.send(self._queue)
+        if connection is not None:
+            connection.send(self._queue)
 
     def _refuse(self, Call call not None, int code, str message not None):
         self._failed += 1
