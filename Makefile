@@ -2,6 +2,7 @@
 #
 #   make run          the daemon in the foreground, on an embedded Valkey
 #   make test         the whole test suite (PYTEST_ARGS="-k c10" for a part of it)
+#   make test-quick   its part without servers, tests/unit and tests/property, on all cores: a minute
 #   make demo         four worker processes on one pool, with live numbers
 #   make lint         ruff, mypy --strict
 #   make format       ruff's formatter, its safe fixes, the coverage of the contract, the configuration's reference
@@ -59,7 +60,7 @@ BUILDER   := build/builders/$(subst /,_,$(PYTHON))
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -69,6 +70,10 @@ run: core
 
 test: tools
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# On all cores: these tests share nothing but the machine.
+test-quick: tools
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 tests/unit tests/property $(PYTEST_ARGS)
 
 stress: tools
 	@GLIDECACHE_STRESS_SECONDS=$(STRESS_SECONDS) $(BIN)/python -m pytest tests/stress/test_whole_values.py -k overwrites $(PYTEST_ARGS)

@@ -16,6 +16,9 @@ cdef class Loop:
     cdef int64_t timer_number
     cdef list deferred
     cdef object from_threads
+    # Work for turns in which nothing else happens, and when some was last done.
+    cdef object idle
+    cdef int64_t idled_ns
     cdef object intake
     cdef bint intake_announced
     cdef bint running
@@ -23,6 +26,8 @@ cdef class Loop:
     cdef int wake_writer
 
     cpdef object defer(self, object callback)
+    cpdef object when_idle(self, object callback)
     cdef int handle_events(self) except -1
+    cdef int run_idle(self, int events) except -1
     cdef int run_timers(self) except -1
     cdef int wait_ms(self) except -1

@@ -57,6 +57,12 @@ class Loop:
     def call_later(self, delay_ms: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         """Run the callback in `delay_ms`."""
 
+    def when_idle(self, callback: Callable[[], object]) -> None:
+        """Call back in a turn in which nothing else happens, or 5 ms after the last such work: one piece a turn.
+
+        For long work in short pieces, which whatever clients wait for goes before (isolation I10).
+        """
+
     def defer(self, callback: Callable[[], object]) -> None:
         """Run the callback once, at the end of this turn, after the intake."""
 

@@ -25,6 +25,8 @@ cdef enum:
     # How many are handled in one turn at the most; the kernel begins with the others in the next.
     EVENTS_PER_TURN = 256
     LONGEST_WAIT_MS = 3_600_000
+    # How long work for idle turns waits for one at the most.
+    LONGEST_BUSY_NS = 5_000_000
 
 
 cdef class Timer:
@@ -44,6 +46,7 @@ cdef class Loop:
         self.timers = []
         self.deferred = []
         self.from_threads = deque()
+        self.idle = deque()
         self.wake_reader, self.wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.watch(self.wake_reader, READABLE, self._woken)
 
@@ -77,6 +80,9 @@ cdef class Loop:
 
     cpdef object defer(self, object callback):
         self.deferred.append(callback)
+
+    cpdef object when_idle(self, object callback):
+        self.idle.append(callback)
 
     def call_from_thread(self, callback, *arguments):
         self.from_threads.append((callback, arguments))
@@ -112,7 +118,7 @@ cdef class Loop:
         os.close(writer)
 
     def _turn(self):
-        self.handle_events()
+        events = self.handle_events()
         self.run_timers()
         if self.intake is not None and (self.intake_announced or self.intake.pending):
             self.intake_announced = False
@@ -127,6 +133,17 @@ cdef class Loop:
                     callback()
                 except Exception:
                     log_failure(callback)
+        if self.idle:
+            self.run_idle(events)
+
+    cdef int run_idle(self, int events) except -1:
+        """Do one piece of work that can wait, unless something happened just now; after a while in any case."""
+        cdef int64_t now_ns = monotonic_ns()
+        if events and now_ns - self.idled_ns < LONGEST_BUSY_NS:
+            return 0
+        run(self.idle.popleft(), ())
+        self.idled_ns = monotonic_ns()
+        return 0
 
     cdef int handle_events(self) except -1:
         cdef epoll_event events[EVENTS_PER_TURN]
@@ -148,12 +165,12 @@ cdef class Loop:
                 handler(events[index].events)
             except Exception:
                 log_failure(handler)
-        return 0
+        return max(count, 0)
 
     cdef int wait_ms(self) except -1:
         """How long nothing is due; the kernel is told whole milliseconds, rounded up."""
         cdef int64_t left_ns
-        if self.deferred or self.from_threads or (self.intake is not None and self.intake.pending):
+        if self.deferred or self.idle or self.from_threads or (self.intake is not None and self.intake.pending):
             return 0
         while self.timers and (<Timer>self.timers[0][2]).cancelled:
             heapq.heappop(self.timers)

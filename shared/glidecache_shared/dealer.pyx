@@ -92,7 +92,7 @@ cdef class Dealer:
     cdef Py_ssize_t hand_over(self) except -1:
         """How many bytes the kernel took."""
         cdef Py_ssize_t size_bytes = self.outbox.unsent_bytes
-        cdef int fault = self.outbox.send(self.descriptor)
+        cdef int fault = self.outbox.send(self.descriptor, NO_LIMIT)
         size_bytes -= self.outbox.unsent_bytes
         if fault:
             # Only writing has come to an end: what the other side has said can still be read, up to its last byte.

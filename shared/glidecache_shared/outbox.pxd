@@ -6,4 +6,4 @@ cdef class Outbox:
 
     cdef int append(self, bytes part) except -1
     cdef void clear(self)
-    cdef int send(self, int descriptor) except -1
+    cdef int send(self, int descriptor, Py_ssize_t most_bytes) except -1

@@ -43,8 +43,11 @@ cdef class Outbox:
         self.parts.clear()
         self.sent_of_first = self.unsent_bytes = 0
 
-    cdef int send(self, int descriptor) except -1:
-        """Hand over as much as the kernel takes; the error's number when the other end takes nothing any more, else 0."""
+    cdef int send(self, int descriptor, Py_ssize_t most_bytes) except -1:
+        """Hand over as much as the kernel takes, and about `most_bytes` at the most.
+
+        The error's number when the other end takes nothing any more, else 0.
+        """
         cdef iovec pieces[PARTS_AT_ONCE]
         cdef msghdr message
         cdef Py_ssize_t count, index
@@ -52,7 +55,7 @@ cdef class Outbox:
         cdef bytes part
         memset(&message, 0, sizeof(message))
         message.msg_iov = pieces
-        while self.parts:
+        while self.parts and most_bytes > 0:
             count = min(len(self.parts), PARTS_AT_ONCE)
             for index in range(count):
                 part = self.parts[index]
@@ -60,16 +63,22 @@ cdef class Outbox:
                 pieces[index].iov_len = PyBytes_GET_SIZE(part)
             pieces[0].iov_base = <uint8_t *>pieces[0].iov_base + self.sent_of_first
             pieces[0].iov_len -= self.sent_of_first
+            if pieces[0].iov_len > <size_t>most_bytes:
+                # One who reads as fast as is written would have all of a long message copied in one go.
+                pieces[0].iov_len = most_bytes
+                count = 1
             message.msg_iovlen = count
             sent = sendmsg(descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
             if sent < 0:
                 return 0 if errno == EAGAIN or errno == EINTR else errno
             self.unsent_bytes -= sent
+            most_bytes -= sent
+            sent += self.sent_of_first
             index = 0
-            while index < count and sent >= <ssize_t>pieces[index].iov_len:
-                sent -= pieces[index].iov_len
+            while index < count and sent >= PyBytes_GET_SIZE(<bytes>self.parts[index]):
+                sent -= PyBytes_GET_SIZE(<bytes>self.parts[index])
                 index += 1
-            self.sent_of_first = sent if index else self.sent_of_first + sent
+            self.sent_of_first = sent
             # `del` would make a slice, at which old interpreters collect garbage: a finalizer that sends would find here
             # what has been sent already.
             PyList_SetSlice(self.parts, 0, index, NULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,31 @@ def test_c20_everything_is_a_hit_again_and_the_counters_go_on(
     attached.call("set", "new", "v")  # the daemon's part: by its own session, made unseen
     assert attached.get("new") == b"v"
     assert ("sealed" if ending == "stop" else "verified, 0 dropped") in own_daemon.log_text()
+
+
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+@pytest.mark.parametrize("length_bytes", [1, 1 << 40], ids=["cut", "lengthened"])
+def test_i12_a_board_that_a_worker_cut_or_lengthened_costs_the_next_daemon_no_entry(
+    connect: Connector,
+    own_daemon: Daemon,
+    filled: ValkeyServer,
+    unique_name: str,
+    length_bytes: int,
+    ending: str,
+) -> None:
+    cache = new_cache(name=unique_name, entry_ttl_ms=600_000)
+    # A process of its own: the board is cut under its feet, which may end it by SIGBUS.
+    first = connect.worker(cache, **at(own_daemon, filled))
+    first.call("get_many", KEYS)
+    (board,) = own_daemon.pool_dir.glob("*.board")
+    getattr(own_daemon, ending)()
+    made_bytes = board.stat().st_size
+    os.truncate(board, length_bytes)
+    own_daemon.start()
+    late = connect(cache, **at(own_daemon, filled))
+    assert hits(late, filled) == len(KEYS)
+    (board,) = own_daemon.pool_dir.glob("*.board")
+    assert board.stat().st_size == made_bytes
 
 
 def test_c24_hits_go_on_while_the_daemon_restarts_with_its_upstream_gone(

@@ -77,7 +77,10 @@ def encode(value: Any) -> bytes:  # noqa: C901 - a case for each kind
 
 
 def decoded(value: Any) -> Any:
-    """Return what a reader makes of a value that was encoded."""
+    """Return what a reader makes of a value that was encoded.
+
+    Equal members, and equal keys, are one as long as all that came before fits into a set or a dict.
+    """
     match value:
         case list():
             return [decoded(each) for each in value]
@@ -89,7 +92,11 @@ def decoded(value: Any) -> Any:
             return set(members) if len(fitting) == len(members) else [*set(fitting), *members[len(fitting) :]]
         case MapOf():
             pairs = [[decoded(key), decoded(held)] for key, held in value.pairs]
-            return dict(map(tuple, pairs)) if all(_fits(key) for key, _ in pairs) else pairs
+            together = list(itertools.takewhile(lambda pair: _fits(pair[0]), pairs))
+            fitted = dict(map(tuple, together))
+            if len(together) == len(pairs):
+                return fitted
+            return [*map(list, fitted.items()), *pairs[len(together) :]]
         case Verbatim():
             return value.text
         case Attributed():

@@ -18,6 +18,8 @@ from glidecached.front.peers import Peer
 
 cdef enum:
     JOIN_BELOW_BYTES = 4_096
+    # How much of its answers a connection gets in one turn of the loop, before others have theirs.
+    BYTES_IN_TURN = 262_144
     # What a message costs beside its bytes.
     PART_BYTES = 64
     # Such short answers are always taken: a request that is open holds more.
@@ -32,7 +34,7 @@ _SO_PEERGROUPS = 59
 # Python takes no more from `getsockopt`: 256 groups.
 _MOST_GROUP_BYTES = 1_024
 # Asked of the kernel, which gives what it allows: large answers then need fewer wake-ups.
-_SEND_BUFFER_BYTES = 1024 * 1024
+_SEND_BUFFER_BYTES = 256 * 1024
 
 
 cdef class PeerConnection:
@@ -116,7 +118,7 @@ cdef class PeerConnection:
 
     cpdef bint flush(self) except -1:
         cdef Py_ssize_t charge
-        if self.outbox.send(self.descriptor):
+        if self.outbox.send(self.descriptor, BYTES_IN_TURN):
             # The peer has gone. What it sent before is still to be read; the end comes behind that.
             self.outbox.clear()
         if not self.outbox.parts:

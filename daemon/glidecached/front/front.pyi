@@ -75,6 +75,9 @@ class Front:
     def answer(self, identity: bytes, *parts: bytes) -> None:
         """`request.Answering`: send, or count what cannot be sent."""
 
+    def why_full(self, identity: bytes) -> str | None:
+        """`request.Answering`."""
+
     def pack_later(self, request: Request, value: Any) -> None:
         """`request.Answering`: pack a large reply in slices, then answer."""
 

@@ -31,7 +31,7 @@ cdef enum:
     MESSAGES_PER_TURN = 1_000
     HEADER_LENGTH = 4
     # How long one turn may take messages: what comes behind that comes in the next.
-    TURN_NS = 5_000_000
+    TURN_NS = 1_000_000
     LOOKS_AT_CLOCK_AFTER = 4
     # Longer messages are decoded in slices.
     SMALL_BYTES = 32_768
@@ -40,8 +40,8 @@ cdef enum:
     # As many arguments as a server takes, and the lists around them.
     MOST_OBJECTS = 1_048_704
     MOST_ATTACH_BYTES = 4_194_304
-    # Of one step in slices: about a millisecond.
-    STEP_OBJECTS = 20_000
+    # Of one step in slices: about a quarter of a millisecond.
+    STEP_OBJECTS = 4_000
     ROOM_POLL_MS = 20
     ROOM_POLLS = 50
 
@@ -137,6 +137,9 @@ cdef class Front:
         message = protocol.pack((reply_id(parts[0]), protocol.STATUS_ERROR, (protocol.ERROR_BUSY, text[:400])))
         if self.socket.send(identity, message) is not True:
             self.refused["unroutable_answer"] += 1
+
+    def why_full(self, bytes identity not None):
+        return None if self.traffic is None else self.traffic.why_full(identity)
 
     def pack_later(self, Request request not None, value):
         """Pack a large reply, in slices; then answer."""

@@ -16,6 +16,9 @@ class Answering(Protocol):
     def finished(self, request: Request) -> None:
         """The request has had its answer."""
 
+    def why_full(self, identity: bytes) -> str | None:
+        """Return why a connection takes no answers now; None where it does."""
+
     def pack_later(self, request: Request, value: Any) -> None:
         """Pack a reply that is large, or has what is rare, and `finish` the request with it."""
 
@@ -48,6 +51,9 @@ class Request:
     @property
     def order(self) -> CommandOrder | None:
         """The order that it is a part of, once it is on its way upstream."""
+
+    def refusal(self) -> str | None:
+        """Return why there is no room for its answer: earlier ones have not been read."""
 
     def take_place(self, order: CommandOrder) -> None:
         """Become a part of its client's order, until it ends."""

@@ -35,6 +35,9 @@ cdef class Request:
         self.deadline_ns = deadline_ns
         self.expiry = NO_REPLY
 
+    cpdef object refusal(self):
+        return self.front.why_full(self.identity)
+
     cpdef int take_place(self, CommandOrder order) except -1:
         order.enter()
         self.order = order

@@ -36,7 +36,7 @@ cdef enum:
 
     MOST_NESTED = 16
     # Copied in one step: a fraction of a millisecond, with the pages that the kernel has to find.
-    COPY_BYTES = 1_048_576
+    COPY_BYTES = 262_144
 
 
 cdef class Scanner:

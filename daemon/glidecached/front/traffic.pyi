@@ -40,6 +40,9 @@ class Traffic:
         An error stands for what was none. Whoever sent several frames may go on; any other error ends its connection.
         """
 
+    def why_full(self, identity: bytes) -> str | None:
+        """Return why a connection takes no answers now: it has not read those that it was sent; None where it does."""
+
     def send(self, identity: bytes, *parts: bytes) -> bool | str:
         """Have one message sent at the end of the turn; False when the peer is gone or has too many answers unread.
 

@@ -16,7 +16,7 @@ from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError
 cdef enum:
     MESSAGES_IN_TURN = 64
     # How much is read in one turn at the most, and one message's part beyond; the rest is read in the next turns.
-    BYTES_PER_TURN = 4_194_304
+    BYTES_PER_TURN = 524_288
     EPOLL_GONE = 0x018  # EPOLLERR and EPOLLHUP
     # How many connections are looked at in one turn at the most; the kernel begins with the others in the next.
     EVENTS_PER_TURN = 256
@@ -66,6 +66,12 @@ cdef class Traffic:
                     self._drop(connection)
                 else:
                     self.backlog.pop(identity, None)  # it may have been held back
+
+    def why_full(self, bytes identity not None):
+        cdef PeerConnection connection = self._by_identity.get(identity)
+        if connection is None or not connection.pauses & UNREAD_ANSWERS:
+            return None
+        return connection.account.full
 
     def send(self, bytes identity not None, *parts):
         cdef PeerConnection connection = self._by_identity.get(identity)

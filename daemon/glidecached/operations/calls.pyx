@@ -34,6 +34,9 @@ cdef class CommandCall(SingleCall):
             self.settled()
         self.request.fail(code, message)
 
+    cpdef object refusal(self):
+        return self.request.refusal()
+
     cpdef list clients(self):
         return [] if self.request.order is None else [self.request.order]
 
@@ -71,6 +74,9 @@ cdef class BatchRequestCall(BatchCall):
         if self.settled is not None:
             self.settled()
         self.request.fail(code, message)
+
+    cpdef object refusal(self):
+        return self.request.refusal()
 
     cpdef list clients(self):
         return [] if self.request.order is None else [self.request.order]

@@ -19,6 +19,7 @@ from glidecached.operations.arguments import need_fields, split_route
 from glidecached.operations.dedicated import DedicatedShares
 from glidecached.operations.screening import Screening
 from glidecached.upstream.cluster.route import Spread
+from glidecached.upstream.call import pack_in_slices
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.long_replies import LONG_REPLIES
 
@@ -198,11 +199,15 @@ cdef class DataOperations:
     def _batch(self, Request request, screening, session_id, bint atomic, list commands, route):
         """A large batch: looked through in slices, then submitted whole."""
         yield from screening.steps()
+        packed = None
+        if screening.refusal is None:
+            packed = yield from pack_in_slices(commands, atomic=atomic)
         if not request.finished:
-            self.submit_batch(request, screening, session_id, atomic, commands, route)
+            self.submit_batch(request, screening, session_id, atomic, commands, route, packed)
 
     cdef int submit_batch(
-        self, Request request, object screening, object session_id, bint atomic, list commands, object route
+        self, Request request, object screening, object session_id, bint atomic, list commands, object route,
+        bytes packed=None,
     ) except -1:
         cdef Session session = self.session(request, session_id)
         if session is None or not may_route(request, session, route):
@@ -216,7 +221,8 @@ cdef class DataOperations:
         cdef int lane = screening.lane
         if lane == SHARED_LANE and (request.frame_bytes >= LONG_BYTES or len(commands) >= MANY_COMMANDS):
             lane = BULK_LANE
-        start = functools.partial(self.send_batch, request, session, commands, atomic, screening.reads, lane, route)
+        start = functools.partial(
+            self.send_batch, request, session, commands, atomic, screening.reads, lane, route, packed)
         if screening.blocks:
             self.send_blocking_batch(request, session, commands, screening.reads, route)
         elif lane == OUT_OF_BAND_LANE or session.order.may_go(lane):
@@ -239,11 +245,13 @@ cdef class DataOperations:
         return 0
 
     cpdef object send_batch(
-        self, Request request, Session session, list commands, bint atomic, bint reads, int lane, object route
+        self, Request request, Session session, list commands, bint atomic, bint reads, int lane, object route,
+        bytes packed,
     ):
         """Send a batch whose turn has come, whole and on the lane of its most demanding member."""
         cdef BatchRequestCall call = BatchRequestCall(
             request, commands, atomic=atomic, repeatable=reads and lane != DEDICATED_LANE, route=route)
+        call.packed = packed
         if lane != OUT_OF_BAND_LANE:
             request.take_place(session.order)
         call.lane = lane

@@ -10,8 +10,8 @@ from glidecached.operations.arguments import need_command
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_AT_ONCE = 500
-"""Commands in one slice: a millisecond at the most."""
+_AT_ONCE = 200
+"""Commands in one slice: a fraction of a millisecond."""
 
 
 class Screening:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
+from glidecache_shared.command_table import DEDICATED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
 from glidecached.upstream.call import Call, SingleCall, pack_command
 from glidecached.upstream.connection import Connection
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.options import UpstreamOptions
 
 _IDLE_MS = 30_000
+_MOST_CONNECTING = 2
 _MARK = pack_command((b"PUBLISH", b"glidecached:wait", b""))
 _ABOUT_EARLIER_WRITES = frozenset((b"WAIT", b"WAITAOF"))
 
@@ -36,6 +39,8 @@ class BlockingConnections:
         self.options = options
         self._all: set[_Dedicated] = set()
         self._idle: list[_Dedicated] = []
+        self._connecting = 0
+        self._to_connect: deque[_Dedicated] = deque()
 
     @property
     def count(self) -> int:
@@ -80,6 +85,11 @@ class BlockingConnections:
         for dedicated in list(self._idle):
             dedicated.retire()
 
+    def connect(self, dedicated: _Dedicated) -> None:
+        """Have a connection made, two at a time: handshakes by the dozen would keep the loop from its work (I10)."""
+        self._to_connect.append(dedicated)
+        self._connect_next()
+
     def released(self, dedicated: _Dedicated) -> None:
         """Its call is done; another may have it."""
         self._idle.append(dedicated)
@@ -87,8 +97,26 @@ class BlockingConnections:
     def ended(self, dedicated: _Dedicated) -> None:
         """Its connection is closed."""
         self._all.discard(dedicated)
+        if dedicated in self._to_connect:
+            self._to_connect.remove(dedicated)
         if dedicated in self._idle:
             self._idle.remove(dedicated)
+
+    def _connect_next(self) -> None:
+        while self._to_connect and self._connecting < _MOST_CONNECTING:
+            self._connecting += 1
+            attempted = functools.partial(self._attempted, self._to_connect.popleft())
+            Attempt(self.loop, self.target, self.options.connect_timeout_ms, attempted)
+
+    def _attempted(self, dedicated: _Dedicated, result: Channel | ConnectError) -> None:
+        self._connecting -= 1
+        if dedicated not in self._all and isinstance(result, Channel) and self._to_connect:
+            dedicated = self._to_connect.popleft()  # its caller has gone: the connection serves the next one
+        if dedicated in self._all:
+            dedicated.attempted(result)
+        elif isinstance(result, Channel):
+            result.close()
+        self._connect_next()
 
     def _take(self) -> _Dedicated | None:
         if self._idle:
@@ -170,7 +198,6 @@ class _Dedicated:
     def __init__(self, pool: BlockingConnections) -> None:
         self._pool = pool
         self._connection: Connection | None = None
-        self._attempt: Attempt | None = None
         self._call: Call | None = None
         self._timer: Timer | None = None
         self._reserved: Reserved | None = None
@@ -191,9 +218,7 @@ class _Dedicated:
         self._call = call
         self._set_timer(call.deadline_ns, self.time_out)
         if self._connection is None:
-            self._attempt = Attempt(
-                self._pool.loop, self._pool.target, self._pool.options.connect_timeout_ms, self._attempted
-            )
+            self._pool.connect(self)
         else:
             self._send(self._connection, call)
 
@@ -210,8 +235,6 @@ class _Dedicated:
     def end(self, code: int, reason: str) -> None:
         """Close the connection; a call that has it fails."""
         self._cancel_timer()
-        if self._attempt is not None:
-            self._attempt.abandon()
         if self._connection is not None:
             self._connection.close()
         self._pool.ended(self)
@@ -240,6 +263,9 @@ class _Dedicated:
         call, self._call = self._call, None
         if self._reserved is None:
             self.give_back()
+            if call is not None and call.lane == DEDICATED and self._connection is not None:
+                # A command that is not known as safe: the next call believes nothing before a marker has come back.
+                self._connection.doubt()
         elif call is not None:
             self._cancel_timer()
             self._reserved.finished(call, clean=clean)
@@ -248,8 +274,8 @@ class _Dedicated:
         """It was idle for long."""
         self.end(ERROR_CONNECTION, "closed")
 
-    def _attempted(self, result: Channel | ConnectError) -> None:
-        self._attempt = None
+    def attempted(self, result: Channel | ConnectError) -> None:
+        """Use the connection that was made for it."""
         if isinstance(result, ConnectError):
             self.end(ERROR_CONNECTION, str(result))
             return

@@ -1,6 +1,12 @@
 from libc.stdint cimport int64_t
 
+cdef enum:
+    # Lanes beside those of the table of commands.
+    BULK_LANE = 4
+    PROBE_LANE = 5
+
 cpdef bytes pack_command(object arguments)
+cdef list command_pieces(object arguments)
 
 
 cdef class Call:
@@ -13,6 +19,7 @@ cdef class Call:
     cdef public int64_t submitted_ns
 
     cpdef bytes pack(self)
+    cpdef list pack_pieces(self)
     cpdef bint receive(self, object reply) except -1
     cpdef Py_ssize_t replies_left(self) except -1
     cpdef object restart(self)
@@ -21,6 +28,7 @@ cdef class Call:
     cpdef object succeed(self, object reply)
     cpdef object fail(self, int code, str message)
     cpdef bint may_move(self) except -1
+    cpdef object refusal(self)
     cpdef list clients(self)
     cpdef object travel(self, int way)
     cpdef object divide(self, object pinned)
@@ -34,5 +42,6 @@ cdef class BatchCall(Call):
     cdef readonly object commands
     cdef readonly bint atomic
     cdef list replies
+    cdef public bytes packed
 
     cdef object settle_transaction(self, list replies)

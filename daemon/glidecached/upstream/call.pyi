@@ -1,6 +1,6 @@
 """What is handed to an upstream: one command or a batch, until when it is wanted, and what becomes of the reply."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from glidecached.order import CommandOrder
@@ -29,6 +29,9 @@ class Call:
     def pack(self) -> bytes:
         """What is written to the server."""
 
+    def pack_pieces(self) -> list[bytes]:
+        """Return the same in pieces, without a copy of what is long."""
+
     def receive(self, reply: Any) -> bool:
         """Take the next reply of the server; whether it was the last that this call waits for."""
 
@@ -52,6 +55,9 @@ class Call:
 
     def fail(self, code: int, message: str) -> None:
         """No reply will come; `code` is one of the protocol's errors."""
+
+    def refusal(self) -> str | None:
+        """Return why it need not be sent: its client does not read its answers. Asked of long ones."""
 
     def may_move(self) -> bool:
         """Return whether it may be sent once more on another connection to the same server: it only reads."""
@@ -83,9 +89,14 @@ class BatchCall(Call):
     def commands(self) -> Sequence[Sequence[bytes]]: ...
     @property
     def atomic(self) -> bool: ...
+    packed: bytes | None
+    """What is written to the server, where that was packed ahead, in slices (`pack_in_slices`)."""
     def __init__(
         self, commands: Sequence[Sequence[bytes]], deadline_ns: int, *, atomic: bool, repeatable: bool
     ) -> None: ...
 
 def pack_command(arguments: Sequence[bytes]) -> bytes:
     """One command as the server reads it (RESP): an array of bulk strings."""
+
+def pack_in_slices(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> Generator[None, None, bytes]:
+    """Pack a batch, some commands a step; the generator returns what `BatchCall.pack` would."""

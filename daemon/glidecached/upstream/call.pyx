@@ -9,6 +9,11 @@ from cpython.sequence cimport PySequence_Fast_GET_ITEM, PySequence_Fast_GET_SIZE
 from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
 
 
+cdef enum:
+    COMMANDS_IN_SLICE = 2_000
+    PIECE_BYTES = 65_536
+
+
 cpdef bytes pack_command(object arguments):
     return packed_command(arguments if type(arguments) is tuple or type(arguments) is list else tuple(arguments))
 
@@ -18,6 +23,23 @@ cdef bytes packed_command(object arguments):
     cdef bytes packed = PyBytes_FromStringAndSize(NULL, command_size(arguments))
     put_command(<uint8_t *>PyBytes_AS_STRING(packed), arguments)
     return packed
+
+
+cdef list command_pieces(object arguments):
+    """A command as `pack_command` packs it, in pieces: its long arguments are not copied."""
+    cdef list pieces = []
+    cdef list short = [b"*%d\r\n" % len(arguments)]
+    for each in arguments:
+        short.append(b"$%d\r\n" % len(<bytes?>each))
+        if len(<bytes>each) >= PIECE_BYTES:
+            pieces.append(b"".join(short))
+            pieces.append(each)
+            short = [b"\r\n"]
+        else:
+            short.append(each)
+            short.append(b"\r\n")
+    pieces.append(b"".join(short))
+    return pieces
 
 
 cdef bytes packed_commands(object commands, bytes before, bytes behind):
@@ -92,6 +114,18 @@ cdef inline uint8_t *put_end(uint8_t *at) noexcept nogil:
     return at + 2
 
 
+def pack_in_slices(commands, *, bint atomic):
+    """A generator: packs some commands a step; it returns all of them in one piece."""
+    cdef list parts = [MULTI] if atomic else []
+    cdef Py_ssize_t begin
+    for begin in range(0, len(commands), COMMANDS_IN_SLICE):
+        parts.append(packed_commands(commands[begin:begin + COMMANDS_IN_SLICE], b"", b""))
+        yield None
+    if atomic:
+        parts.append(EXEC)
+    return b"".join(parts)
+
+
 cdef bytes MULTI = packed_command((b"MULTI",))
 cdef bytes EXEC = packed_command((b"EXEC",))
 
@@ -103,6 +137,9 @@ cdef class Call:
 
     cpdef bytes pack(self):
         raise NotImplementedError
+
+    cpdef list pack_pieces(self):
+        return [self.pack()]
 
     cpdef bint receive(self, object reply) except -1:
         self.succeed(reply)
@@ -126,6 +163,9 @@ cdef class Call:
     cpdef object fail(self, int code, str message):
         raise NotImplementedError
 
+    cpdef object refusal(self):
+        """Nothing speaks against it."""
+
     cpdef bint may_move(self) except -1:
         return self.repeatable
 
@@ -148,6 +188,9 @@ cdef class SingleCall(Call):
     cpdef bytes pack(self):
         return pack_command(self.arguments)
 
+    cpdef list pack_pieces(self):
+        return command_pieces(self.arguments)
+
 
 cdef class BatchCall(Call):
     def __init__(self, commands, int64_t deadline_ns, *, bint atomic, bint repeatable):
@@ -158,6 +201,8 @@ cdef class BatchCall(Call):
         self.repeatable = repeatable
 
     cpdef bytes pack(self):
+        if self.packed is not None:
+            return self.packed
         return packed_commands(self.commands, MULTI if self.atomic else b"", EXEC if self.atomic else b"")
 
     cpdef bint receive(self, object reply) except -1:

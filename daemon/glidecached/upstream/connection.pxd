@@ -17,10 +17,14 @@ cdef class Connection:
     cdef int descriptor
     cdef bint is_tls
     cdef object owner
+    # Called when a call has its last reply; None where the owner does not count them.
+    cdef public object on_reply
     cdef Tally tally
     cdef Reader reader
     # What the socket has not taken, from `written` on; None when there is nothing.
     cdef bytes unwritten
+    # What is to be written behind it: long pieces, which are not copied.
+    cdef object behind
     cdef Py_ssize_t written
     cdef int events
     cdef readonly object waiting
@@ -49,7 +53,8 @@ cdef class Connection:
     cdef int begin_anew(self) except -1
     cdef int write_more(self, bytes data) except -1
     cdef bint write(self) except -1
-    cdef Py_ssize_t send_some(self) except -1
+    cdef Py_ssize_t send_some(self, Py_ssize_t most_bytes) except -1
+    cdef Py_ssize_t write_pieces(self, list before, list pieces) except -1
     cdef int watch(self, int events) except -1
     cdef int read(self) except -1
     cdef int read_into(self, bytearray buffer) except -1

@@ -1,6 +1,7 @@
 """One connection to a server, multiplexed and pipelined: many calls out in one write, their replies back in order."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from glidecached.loop import Loop
@@ -51,6 +52,8 @@ class Connection:
     def pushes(self) -> int:
         """How many pushes came."""
 
+    on_reply: Callable[[], object] | None
+    """Called when a call has its last reply."""
     @property
     def closed(self) -> bool:
         """Whether it was closed or lost."""

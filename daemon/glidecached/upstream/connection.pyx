@@ -12,7 +12,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.upstream.call cimport Call, pack_command
+from glidecached.upstream.call cimport BULK_LANE, Call, pack_command
 from glidecached.upstream.resp cimport INCOMPLETE, Reader
 from glidecached.upstream.tally cimport Tally
 
@@ -34,8 +34,8 @@ cdef enum:
     # How much is packed ahead: what has not been packed yet can still be dropped when it is overdue.
     WRITE_BYTES = 1_048_576
     # What one connection reads, writes and settles in a turn of the loop, before others have theirs.
-    TURN_BYTES = 1_048_576
-    TURN_NS = 5_000_000
+    TURN_BYTES = 262_144
+    TURN_NS = 1_000_000
     # How many replies are handed on between two looks at the clock.
     REPLIES_PER_LOOK = 64
     # So much of one reply counts as progress, as a whole reply does.
@@ -93,6 +93,7 @@ cdef class Connection:
         self.reader = Reader()
         self.events = IN
         self.waiting = deque()
+        self.behind = deque()
         self.parked = []
         self.last_received_ns = self.oldest_sent_ns = monotonic_ns()
         loop.watch(self.descriptor, IN, self._ready)
@@ -121,18 +122,25 @@ cdef class Connection:
         packed = []
         size_bytes = 0
         while calls and size_bytes < WRITE_BYTES:
+            if len(packed) % REPLIES_PER_LOOK == REPLIES_PER_LOOK - 1 and monotonic_ns() - now_ns >= TURN_NS:
+                break
             call = calls.popleft()
             if not call.is_wanted(now_ns):
                 call.abandon()
                 continue
             call.attempts += 1
+            self.waiting.append(call)
+            if call.lane == BULK_LANE:
+                size_bytes += self.write_pieces(packed, call.pack_pieces())
+                packed = []
+                continue
             data = call.pack()
             size_bytes += PyBytes_GET_SIZE(data)
             packed.append(data)
-            self.waiting.append(call)
-        if not packed:
+        if packed:
+            self.write_more(packed[0] if len(packed) == 1 else b"".join(packed))
+        elif not size_bytes:
             return
-        self.write_more(packed[0] if len(packed) == 1 else b"".join(packed))
         if self.in_doubt and self.proof is None:
             self.prove()
         if calls and self.channel is not None and self.unwritten is None:
@@ -196,43 +204,61 @@ cdef class Connection:
         """Write this behind what has not been written yet."""
         if self.unwritten is None:
             self.unwritten = data
+            self.written = 0
+            self.write()
         else:
-            self.unwritten = self.unwritten[self.written:] + data
-        self.written = 0
-        self.write()
+            self.behind.append(data)
         return 0
+
+    cdef Py_ssize_t write_pieces(self, list before, list pieces) except -1:
+        """Write a long command behind short ones; how long it is."""
+        cdef Py_ssize_t size_bytes = 0
+        if before:
+            self.write_more(b"".join(before))
+        for piece in pieces:
+            size_bytes += PyBytes_GET_SIZE(<bytes?>piece)
+            if self.channel is not None:
+                self.write_more(piece)
+        return size_bytes
 
     cdef bint write(self) except -1:
         """Write as much as the socket takes in one turn; whether that was everything."""
         cdef Py_ssize_t size_bytes
-        cdef Py_ssize_t stop = self.written + TURN_BYTES
+        cdef Py_ssize_t left = TURN_BYTES
         try:
-            while self.written < PyBytes_GET_SIZE(self.unwritten):
-                size_bytes = self.send_some() if self.written < stop else 0
-                if size_bytes == 0:
-                    self.watch(IN | OUT)
-                    return False
-                self.written += size_bytes
+            while True:
+                while self.written < PyBytes_GET_SIZE(self.unwritten):
+                    size_bytes = self.send_some(left) if left > 0 else 0
+                    if size_bytes == 0:
+                        self.watch(IN | OUT)
+                        return False
+                    self.written += size_bytes
+                    left -= size_bytes
+                if not self.behind:
+                    break
+                self.unwritten = self.behind.popleft()
+                self.written = 0
         except OSError as error:
             self.unwritten = None
+            self.behind.clear()
             self.lose(str(error))
             return False
         self.unwritten = None
         self.watch(IN)
         return True
 
-    cdef Py_ssize_t send_some(self) except -1:
-        """How much the socket took; 0 when it has no room. Raises `OSError`."""
+    cdef Py_ssize_t send_some(self, Py_ssize_t most_bytes) except -1:
+        """How much of `most_bytes` the socket took; 0 when it has no room. Raises `OSError`."""
         cdef ssize_t size_bytes
         cdef int fault
         if self.is_tls:
             try:
-                return self.socket.send(memoryview(self.unwritten)[self.written:])
+                return self.socket.send(memoryview(self.unwritten)[self.written:self.written + most_bytes])
             except _WOULD_BLOCK:
                 return 0
         size_bytes = send(
             self.descriptor, PyBytes_AS_STRING(self.unwritten) + self.written,
-            PyBytes_GET_SIZE(self.unwritten) - self.written, MSG_DONTWAIT | MSG_NOSIGNAL)
+            min(PyBytes_GET_SIZE(self.unwritten) - self.written, most_bytes), MSG_DONTWAIT | MSG_NOSIGNAL)
         if size_bytes >= 0:
             return size_bytes
         fault = errno
@@ -393,8 +419,11 @@ cdef class Connection:
         try:
             if not call.receive(reply):
                 self.waiting.appendleft(call)
-            elif tally is not None and submitted_ns:
-                tally.replied(received_ns - submitted_ns)
+            else:
+                if tally is not None and submitted_ns:
+                    tally.replied(received_ns - submitted_ns)
+                if self.on_reply is not None:
+                    self.on_reply()
         except Exception:
             logger.exception("a reply could not be handed on")
         return 0

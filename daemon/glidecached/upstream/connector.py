@@ -10,6 +10,7 @@ import contextlib
 import socket
 import threading
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from valkey.connection import Connection, SSLConnection, UnixDomainSocketConnection
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.identity import Address, Target
     from glidecached.upstream.software import Software
 
+_IDLE_SECONDS = 5.0
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
 _RESP3 = 3
 _RESP2 = 2
@@ -85,8 +87,7 @@ class Attempt:
         self._target = target
         self._timeout_seconds = timeout_ms / 1000
         self._done: Callable[[Channel | ConnectError], object] | None = done
-        # A daemon thread: a host that answers nothing must not keep the process from ending.
-        threading.Thread(target=self._run, name="glidecached-connect", daemon=True).start()
+        _HELPERS.start(self._run)
 
     def abandon(self) -> None:
         """Close the connection if it comes about, and tell nobody."""
@@ -107,6 +108,46 @@ class Attempt:
             self._done(result)
         elif isinstance(result, Channel):
             result.close()
+
+
+class _HelperThreads:
+    """Threads that wait for handshakes, and are used again: to start one keeps the loop waiting for milliseconds.
+
+    They are daemon threads: a host that answers nothing must not keep the process from ending.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._work: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._idle = 0
+
+    def start(self, function: Callable[[], object]) -> None:
+        """Call the function in an idle thread, or in a new one."""
+        with self._lock:
+            if self._idle > 0:
+                self._idle -= 1
+                self._work.put(function)
+                return
+        threading.Thread(
+            target=self._serve, args=(function,), name="glidecached-connect", daemon=True
+        ).start()
+
+    def _serve(self, function: Callable[[], object]) -> None:
+        while True:
+            function()
+            with self._lock:
+                self._idle += 1
+            try:
+                function = self._work.get(timeout=_IDLE_SECONDS)
+            except Empty:
+                with self._lock:
+                    if self._idle > 0:
+                        self._idle -= 1
+                        return
+                function = self._work.get()  # it was counted on meanwhile: its work is there
+
+
+_HELPERS = _HelperThreads()
 
 
 def connect(target: Target, timeout_seconds: float) -> Channel:

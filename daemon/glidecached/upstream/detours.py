@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.upstream.call import Call
 from glidecached.upstream.lane import Lane
+from glidecached.upstream.long_replies import LONG_REPLIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +82,13 @@ class DetouredLane(Lane):
 
     def reply_is_long(self, connection: Connection) -> None:
         """Handle the beginning of a long reply, which those behind it would wait for."""
-        if not self.held and connection is self.main._connection and len(connection.waiting) >= 1:
+        if connection is not self.main._connection or not connection.waiting:
+            return
+        if self._hold is None:
             self._begin(connection, is_long=True)
+        else:
+            self._hold.go_on(connection)
+            self._let_pass(connection, self._hold)
 
     def _tick(self) -> None:
         if self.main._closed_reason is not None:
@@ -107,13 +113,20 @@ class DetouredLane(Lane):
     def _begin(self, connection: Connection, *, is_long: bool) -> None:
         if self._spare is None:
             self._spare = self._make_spare()
+        self._hold = _Hold(connection, is_long=is_long)
+        self.held = True
+        if not is_long:
+            self._hold.pin(connection.waiting[0])
+        self._let_pass(connection, self._hold)
+
+    def _let_pass(self, connection: Connection, hold: _Hold) -> None:
+        """Send again on the second connection what may be, of what waits behind the head of the first."""
+        spare = self._spare
+        if spare is None:
+            return
         waiting, queue = connection.waiting, self.main._queue
         # The head of the line is never sent again: its reply is arriving, or it is the write that is held.
         head, *others = waiting
-        hold = self._hold = _Hold(connection, head, is_long=is_long)
-        self.held = True
-        if not is_long:
-            hold.pin(head)
         for call in (*others, *queue):
             if not call.may_move():
                 hold.pin(call)
@@ -131,7 +144,7 @@ class DetouredLane(Lane):
                 queue.append(call)
         for call in moved:
             call.travel(DETOUR)
-            self._spare.submit(call)
+            spare.submit(call)
 
     def _move(self, call: Call, hold: _Hold, moved: list[Call]) -> Call:
         """Return what takes a sent call's place on the first connection; add what is sent again to `moved`."""
@@ -167,13 +180,13 @@ class DetouredLane(Lane):
 class _Hold:
     """What holds a connection up, and which sessions have to stay on it."""
 
-    def __init__(self, connection: Connection, head: Call, *, is_long: bool) -> None:
+    def __init__(self, connection: Connection, *, is_long: bool) -> None:
         self.pinned: set[CommandOrder] = set()
         self.over = False
         self.later: list[Call] = []
         """What has to stay on the first connection, once its client has nothing open on the second."""
         self._connection = connection
-        self._head = head
+        self._head = connection.waiting[0]
         self._is_long = is_long
 
     def pin(self, call: Call) -> None:
@@ -181,7 +194,9 @@ class _Hold:
         self.pinned.update(call.clients())
 
     def is_free(self, call: Call) -> bool:
-        """Return whether the call may be sent on the second connection now."""
+        """Return whether the call may be sent on the second connection now: not if it would hold that up as well."""
+        if _has_long_reply(call):
+            return False
         return call.may_move() and self.pinned.isdisjoint(call.clients())
 
     def has_to_wait(self, call: Call) -> bool:
@@ -218,13 +233,23 @@ class _Hold:
         self.pinned.update(clients)
         return False
 
+    def go_on(self, connection: Connection) -> None:
+        """Begin again: the next reply is long, too."""
+        self._connection = connection
+        self._head = connection.waiting[0]
+        self.over = False
+
     def look(self, connection: Connection | None) -> None:
         """Find out whether the call that holds the connection up has been answered, or the connection is another."""
-        self.over = (
-            connection is not self._connection
-            or not connection.waiting
-            or connection.waiting[0] is not self._head
-        )
+        if connection is None or connection is not self._connection or not connection.waiting:
+            self.over = True
+        elif connection.waiting[0] is not self._head:
+            self.over = not (self._is_long and _has_long_reply(connection.waiting[0]))
+            self._head = connection.waiting[0]
+
+
+def _has_long_reply(call: Call) -> bool:
+    return LONG_REPLIES.has_arguments(getattr(call, "arguments", ()))
 
 
 class DroppedReplies(Call):

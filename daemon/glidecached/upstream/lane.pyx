@@ -1,10 +1,10 @@
 """The compiled way of a call to the pipeline that it travels on (see lane.pyi)."""
 
-from glidecached.upstream.call cimport Call
+from glidecached.upstream.call cimport BULK_LANE, PROBE_LANE, Call
 from glidecached.upstream.line cimport Line
 
-BULK = 4
-PROBE = 5
+BULK = BULK_LANE
+PROBE = PROBE_LANE
 
 
 cdef class Lane:

@@ -13,6 +13,9 @@ class LongReplies:
     def count(self) -> int:
         """How many there are."""
 
+    def has_arguments(self, arguments: Sequence[bytes]) -> bool:
+        """Return whether the command's key is among them."""
+
     def add(self, arguments: Sequence[bytes]) -> None:
         """Remember a command whose reply was long."""
 

@@ -32,6 +32,8 @@ _IDLE_NS = 60_000_000_000
 """After so long without a call, a connection that is made on demand is closed."""
 _SECOND_ATTEMPT_MS = 500
 _MAX_PARALLEL_ATTEMPTS = 4
+_WINDOW = 4
+"""How many long calls are under way at once."""
 
 
 class Keeper(Protocol):
@@ -364,3 +366,32 @@ class _NameConnection(SingleCall):
 
     def fail(self, code: int, message: str) -> None:
         """Do nothing: the name is not needed."""
+
+
+class WindowedPipeline(Pipeline):
+    """The pipeline of long requests and replies: a few are under way at once, and the server is not asked for more.
+
+    What a client asked for that does not read its answers is refused instead of being asked for.
+    """
+
+    def _flush(self) -> None:
+        connection = self._connection
+        if connection is None:
+            super()._flush()
+            return
+        connection.on_reply = self._reply_taken
+        waiting, self._queue = self._queue, deque()
+        room = _WINDOW - len(connection.waiting)
+        while waiting and len(self._queue) < room:
+            call = waiting.popleft()
+            full = call.refusal()
+            if full is None:
+                self._queue.append(call)
+            else:
+                self._refuse(call, ERROR_BUSY, f"{full}; read the answers that were sent")
+        super()._flush()
+        self._queue.extend(waiting)
+
+    def _reply_taken(self) -> None:
+        if self._queue:
+            self._loop.defer(self._flush)

@@ -13,8 +13,8 @@ from glidecache_shared.protocol import ERROR_CONNECTION
 from glidecached.upstream.blocking import BlockingConnections
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
 from glidecached.upstream.detours import DetouredLane
-from glidecached.upstream.lane import PROBE, Lanes
-from glidecached.upstream.pipeline import Pipeline
+from glidecached.upstream.lane import BULK, PROBE, Lanes
+from glidecached.upstream.pipeline import Pipeline, WindowedPipeline
 from glidecached.upstream.replicas import ReplicaReads, RoleCall, is_replica
 from glidecached.upstream.tally import Tally
 
@@ -269,6 +269,9 @@ class StandaloneUpstream(Lanes):
     def _make_spare(self) -> Pipeline:
         return self._make_pipeline(on_demand=True)
 
+    def _make_windowed(self) -> Pipeline:
+        return WindowedPipeline(self._loop, self.target, self._options, self._tally, self, on_demand=True)
+
     def _of_band(self) -> Pipeline:
         if self._out_of_band is None:
             self._out_of_band = self._make_spare()
@@ -277,7 +280,8 @@ class StandaloneUpstream(Lanes):
     def _lane(self, number: int) -> DetouredLane:
         lane = self._lanes.get(number)
         if lane is None:
-            lane = self._lanes[number] = DetouredLane(self._loop, self._make_spare(), self._make_spare)
+            make = self._make_windowed if number == BULK else self._make_spare
+            lane = self._lanes[number] = DetouredLane(self._loop, make(), make)
         return lane
 
     def _make_links(self) -> list[StandaloneUpstream]:

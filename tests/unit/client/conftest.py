@@ -76,6 +76,7 @@ class FakeDaemon:
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.bind(f"ipc://{runtime_dir}/glidecached.sock")
         self._stopping = threading.Event()
+        self._sends_late = threading.Event()
         self._late: list[tuple[bytes, bytes]] = []
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -85,9 +86,8 @@ class FakeDaemon:
         return [(operation, body) for operation, body in self.seen if operation in wanted]
 
     def send_late(self) -> None:
-        """Answer now what was left unanswered."""
-        for identity, frame in self._late:
-            self._socket.send_multipart([identity, frame])
+        """Answer what was left unanswered, before any request that comes from now on."""
+        self._sends_late.set()
 
     def stop(self) -> None:
         """End as a killed process would: the connections break."""
@@ -117,7 +117,12 @@ class FakeDaemon:
 
     def _serve(self) -> None:
         while not self._stopping.is_set():
-            if not self._socket.poll(POLL_MS):
+            arrived = self._socket.poll(POLL_MS)
+            if self._sends_late.is_set():
+                self._sends_late.clear()
+                for identity_and_frame in self._late:
+                    self._socket.send_multipart(identity_and_frame)
+            if not arrived:
                 continue
             identity, frame = self._socket.recv_multipart()
             operation, request_id, instance_id, _, *body = protocol.unpack(frame)

@@ -153,7 +153,7 @@ def test_a_daemon_without_words_is_a_time_out(daemon: FakeDaemon, connect: Conne
 
 
 def test_a_late_reply_is_nobodys(daemon: FakeDaemon, connect: Connect) -> None:
-    client = connect(request_timeout=150)
+    client = connect(request_timeout=400)
     echo = daemon.answers.pop(protocol.COMMAND)
     with pytest.raises(TimeoutError):
         client.call("echo", "slow")

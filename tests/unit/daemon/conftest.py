@@ -59,6 +59,9 @@ class HandLoop:
     def defer(self, callback: Callable[[], object]) -> None:
         self.deferred.append(callback)
 
+    def when_idle(self, callback: Callable[[], object]) -> None:
+        self.deferred.append(callback)
+
     def run_deferred(self) -> None:
         """Run what waits for the end of the turn, and what that leaves to be done then."""
         while self.deferred:

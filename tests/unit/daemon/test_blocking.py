@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glidecache_shared.command_table import DEDICATED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT
 from glidecached.loop import Loop
 from glidecached.upstream import blocking
@@ -225,4 +226,47 @@ def test_a_reserved_connection_that_is_lost_is_told_once_and_what_waits_fails(se
     assert sent.outcome[0] == waiting.outcome[0] == ERROR_CONNECTION
     kept.close()
     assert holder.ended == 1
+    assert servers.connections.count == 0
+
+
+def test_i10_two_connections_are_made_at_a_time_and_none_for_a_caller_that_has_gone(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was being made for a caller that has gone serves the next one."""
+    attempts: list[Callable[[object], object]] = []
+    monkeypatch.setattr(blocking, "Attempt", lambda _loop, _target, _timeout, done: attempts.append(done))
+    servers.connections.options = UpstreamOptions(max_blocking_connections=10)
+    calls = [servers.submit(b"BLPOP", b"q%d" % number, b"0") for number in range(6)]
+    assert len(attempts) == 2
+    for call in calls[:4]:
+        call.deadline_ns = 0  # no longer wanted
+    servers.connections.drop_unwanted()
+    assert len(attempts) == 2
+    channel, server = open_channel()
+    servers.ends.append(server)
+    attempts[0](channel)
+    assert b"q4" in servers.received(0)
+    attempts[1](ConnectError("refused"))
+    assert len(attempts) == 3
+    attempts[2](ConnectError("refused"))
+    assert calls[5].outcome == (ERROR_CONNECTION, "refused")
+    assert servers.connections.count == 1
+
+
+def test_i4_after_an_unknown_command_a_connection_is_proved_before_it_is_believed_again(
+    servers: Servers,
+) -> None:
+    call = Recorded(b"NOSUCH")
+    call.lane = DEDICATED
+    servers.connections.submit(call)
+    assert b"NOSUCH" in servers.received(0)
+    # Two replies to one command: the second would have been the next one's.
+    servers.ends[0].sendall(b"+one\r\n")
+    servers.turns(lambda: call.over)
+    assert b"ECHO" in servers.received(0)
+    following = servers.submit(b"BLPOP", b"q", b"0")
+    servers.turns(lambda: True)
+    servers.ends[0].sendall(b"+two\r\n")
+    servers.turns(lambda: following.over)
+    assert following.outcome[0] == ERROR_CONNECTION
     assert servers.connections.count == 0

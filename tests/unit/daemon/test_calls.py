@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
 from glidecached.flights import as_kind
-from glidecached.upstream.call import BatchCall, pack_command
+from glidecached.upstream.call import BatchCall, SingleCall, pack_command, pack_in_slices
 
 COMMANDS = [[b"SET", b"k", b"v"], [b"INCR", b"k"]]
 
@@ -98,3 +98,40 @@ def test_commands_are_packed_as_libvalkey_packs_them(arguments: list[bytes]) -> 
 def test_an_argument_that_is_not_bytes_is_refused() -> None:
     with pytest.raises(TypeError, match="int; expected bytes"):
         pack_command([b"GET", 1])  # type: ignore[list-item]
+
+
+@given(
+    st.lists(
+        st.binary(max_size=20) | st.sampled_from([bytes(65_535), bytes(65_536), bytes(200_000)]), min_size=1
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_i6_a_command_in_pieces_is_the_same_and_its_long_arguments_are_not_copied(
+    arguments: list[bytes],
+) -> None:
+    call = SingleCall(arguments, 2**62, repeatable=False)
+    pieces = call.pack_pieces()
+    assert b"".join(pieces) == call.pack()
+    assert all(
+        any(piece is argument for piece in pieces) for argument in arguments if len(argument) >= 65_536
+    )
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+@pytest.mark.parametrize("count", [1, 1_999, 2_000, 4_001])
+def test_i10_a_batch_packed_in_slices_is_the_same(atomic: bool, count: int) -> None:
+    commands = [[b"SET", b"k%d" % number, b"v"] for number in range(count)]
+    slices = pack_in_slices(commands, atomic=atomic)
+    steps = 0
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            packed = done.value
+            break
+        steps += 1
+    assert steps == -(-count // 2_000)
+    call = Batch(atomic=atomic)
+    assert packed == BatchCall(commands, 2**62, atomic=atomic, repeatable=False).pack()
+    call.packed = packed
+    assert call.pack() is packed

@@ -163,3 +163,36 @@ def test_time_passes_for_real_too(real_loop: Loop) -> None:
     Deadlines(real_loop).add(waiting, time.monotonic_ns())
     real_loop.run()
     assert time.monotonic_ns() >= waiting.deadline_ns
+
+
+def test_i10_work_for_idle_turns_waits_while_something_happens_but_not_for_ever(real_loop: Loop) -> None:
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    done: list[str] = []
+
+    def happen(_events: int) -> None:
+        os.read(reader, 1)
+        done.append("event")
+        if len(done) < 400:
+            os.write(writer, b"x")
+
+    def work() -> None:
+        done.append("work")
+        if done.count("work") < 3:
+            real_loop.when_idle(work)
+
+    try:
+        real_loop.watch(reader, READABLE, happen)
+        os.write(writer, b"x")
+        real_loop.when_idle(work)
+        limit = time.monotonic() + 10
+        while done.count("work") < 3 or done.count("event") < 300:
+            assert time.monotonic() < limit
+            real_loop._turn()
+        first = done.index("work")
+        # It had waited for long when the loop began; then events go first, 5 ms long at the most.
+        again = done.index("work", first + 1)
+        assert again - first > 3
+    finally:
+        real_loop.forget(reader)
+        os.close(reader)
+        os.close(writer)

@@ -58,6 +58,13 @@ KINDS: dict[bytes, Any] = {
     b"*2\r\n~1\r\n%0\r\n~1\r\n:1\r\n": [[{}], {1}],
     b"%2\r\n:1\r\n:2\r\n*1\r\n:3\r\n:4\r\n": [[1, 2], [[3], 4]],
     b"%1\r\n%1\r\n~0\r\n:1\r\n:2\r\n": [[[[set(), 1]], 2]],
+    # Equal keys before it are one, as they are in a dict; equal keys after it are not.
+    b"%5\r\n:1\r\n+a\r\n:1\r\n+b\r\n*0\r\n+c\r\n:1\r\n+d\r\n:1\r\n+e\r\n": [
+        [1, "b"],
+        [[], "c"],
+        [1, "d"],
+        [1, "e"],
+    ],
     b"~1\r\n(18446744073709551616\r\n": {b"18446744073709551616"},
     # No replies at all.
     b"|1\r\n+key\r\n*1\r\n:1\r\n:5\r\n": 5,

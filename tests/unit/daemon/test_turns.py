@@ -42,7 +42,7 @@ def test_i10_a_turn_ends_in_time(loop: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
     def clock() -> int:
         nonlocal now_ns
-        now_ns += 1_500_000
+        now_ns += 120_000
         return now_ns
 
     monkeypatch.setattr("glidecached.turns.time.monotonic_ns", clock)

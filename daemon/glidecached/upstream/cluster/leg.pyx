@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.upstream.call cimport Call, SingleCall, pack_command
+from glidecached.upstream.call cimport Call, SingleCall, command_pieces, pack_command
 from glidecached.upstream.cluster.sinks cimport Sink, Whole
 
 from glidecache_shared.protocol import ReplyError
@@ -152,6 +152,13 @@ cdef class CommandLeg(Leg):
 
     cpdef bytes _pack(self):
         return pack_command(self.arguments)
+
+    cpdef list pack_pieces(self):
+        self.sent = True
+        self.to_skip = self.asking or self.replica
+        if not self.to_skip:
+            return command_pieces(self.arguments)
+        return [ASKING if self.asking else <bytes>READONLY, *command_pieces(self.arguments)]
 
     cpdef bint _receive(self, object reply) except -1:
         if type(reply) is ReplyError and self._journeys.redirected(self, str(reply)):

@@ -18,6 +18,12 @@ cdef class Whole(Sink):
     cdef bint over
 
 
+cdef class Replies(Sink):
+    cdef Sink parent
+    cdef list replies
+    cdef Py_ssize_t left
+
+
 cdef class Gathering(Sink):
     cdef list addresses
     cdef object combine

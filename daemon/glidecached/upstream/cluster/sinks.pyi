@@ -37,6 +37,11 @@ class Whole(Sink):
 
     def __init__(self, call: Call) -> None: ...
 
+class Replies(Sink):
+    """The replies to a pipeline's commands, in their order; errors of single commands are among them."""
+
+    def __init__(self, count: int, parent: Sink) -> None: ...
+
 class Gathering(Sink):
     """The parts of one command; when the last reply has come they become one, for `parent`.
 
@@ -44,6 +49,3 @@ class Gathering(Sink):
     """
 
     def __init__(self, parts: Sequence[Part], combine: Combine, parent: Sink, place: int) -> None: ...
-
-def in_a_list(addresses: Sequence[Any], replies: Sequence[Any]) -> Any:
-    """What a pipeline answers: all replies, errors among them."""

@@ -63,6 +63,31 @@ cdef class Whole(Sink):
         return self.call.divide(pinned)
 
 
+cdef class Replies(Sink):
+    def __init__(self, Py_ssize_t count, Sink parent not None):
+        self.parent = parent
+        self.replies = [None] * count
+        self.left = count
+
+    cpdef bint is_wanted(self, int64_t now_ns) except -1:
+        return self.parent.is_wanted(now_ns)
+
+    cpdef list clients(self):
+        return self.parent.clients()
+
+    cpdef object abandon(self):
+        self.parent.abandon()
+
+    cpdef object take(self, Py_ssize_t place, object reply):
+        self.replies[place] = reply
+        self.left -= 1
+        if not self.left:
+            self.parent.take(0, self.replies)
+
+    cpdef object fail(self, Py_ssize_t place, int code, str message):
+        self.parent.fail(0, code, message)
+
+
 cdef class Gathering(Sink):
     def __init__(self, parts, combine, Sink parent not None, Py_ssize_t place):
         self.addresses = [None if isinstance(part.where, int) else part.where for part in parts]
@@ -99,6 +124,3 @@ cdef class Gathering(Sink):
         else:
             self.parent.fail(self.place, code, message)
 
-
-def in_a_list(addresses, replies):
-    return list(replies)

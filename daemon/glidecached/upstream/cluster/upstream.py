@@ -5,25 +5,27 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from glidecache_shared.command_table import is_known_read
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.journeys import JourneysOfCluster
 from glidecached.upstream.cluster.leg import CommandLeg
+from glidecached.upstream.cluster.long_pipelines import LongPipelines
 from glidecached.upstream.cluster.node import Nodes
 from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
-from glidecached.upstream.cluster.sinks import Gathering, Whole, in_a_list
+from glidecached.upstream.cluster.sinks import Gathering, Replies, Whole
 from glidecached.upstream.cluster.straight import StraightWay
 from glidecached.upstream.cluster.transaction import TransactionLeg
 from glidecached.upstream.cluster.watch import ReservedOverNodes
 from glidecached.upstream.identity import numeric
+from glidecached.upstream.lane import BULK
 from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from glidecached.loop import Loop
     from glidecached.upstream.blocking import Holder
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 _WATCH_INTERVAL_MS = 500
 _SILENT_MS = 1_000
 _REFRESH_INTERVAL_NS = 30_000_000_000
+_LONG_PIPELINE = 1_000
+_COMMANDS_IN_STEP = 50
 
 
 class ClusterUpstream(StraightWay):
@@ -63,6 +67,7 @@ class ClusterUpstream(StraightWay):
         self._tally = tally
         self._nodes = nodes
         self._refused = 0
+        self._long_pipelines = LongPipelines(loop)
         self._refreshed_ns = 0
         self._watch = loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
 
@@ -207,6 +212,14 @@ class ClusterUpstream(StraightWay):
     def _set_out(
         self, call: ClientCall, topology: Topology, *, blocking: bool, freshness: Freshness | None
     ) -> None:
+        if call.lane == BULK and not blocking and (self._long_pipelines.busy or _is_long(call)):
+            self._long_pipelines.start(self._send_in_steps(call, topology))
+        else:
+            self._send_at_once(call, topology, blocking=blocking, freshness=freshness)
+
+    def _send_at_once(
+        self, call: ClientCall, topology: Topology, *, blocking: bool, freshness: Freshness | None
+    ) -> None:
         try:
             if isinstance(call, SingleCall):
                 legs = self._legs_of(call.arguments, topology, call, Whole(call), 0, blocking=blocking)
@@ -226,6 +239,29 @@ class ClusterUpstream(StraightWay):
                 leg.lane = call.lane
                 leg.freshness = None if call.route is not None else freshness
                 self._journeys.send(leg)
+
+    def _send_in_steps(self, call: ClientCall, topology: Topology) -> Iterator[None]:
+        """Split and send a long pipeline, some commands a step; or what comes behind one and must not overtake it."""
+        if not _is_long(call):
+            self._send_at_once(call, topology, blocking=False, freshness=None)
+            return
+        commands = call.commands
+        replies = Replies(len(commands), Whole(call))
+        legs: list[CommandLeg] = []
+        try:
+            for place, command in enumerate(commands):
+                legs += self._legs_of(command, topology, call, replies, place, blocking=False)
+                if place % _COMMANDS_IN_STEP == 0:
+                    yield None
+        except RoutingError as error:
+            self._refuse(call, ERROR_REQUEST, str(error))
+            return
+        self._journeys.open += len(legs)
+        for place, leg in enumerate(legs):
+            leg.lane = call.lane
+            self._journeys.send(leg)
+            if place % _COMMANDS_IN_STEP == 0:
+                yield None
 
     def _legs_of(
         self, arguments: Any, topology: Topology, call: ClientCall, sink: Sink, place: int, *, blocking: bool
@@ -250,7 +286,7 @@ class ClusterUpstream(StraightWay):
 
     def _legs_of_pipeline(self, call: BatchCall, topology: Topology, *, blocking: bool) -> list[CommandLeg]:
         commands = call.commands
-        whole = Gathering([Part(command, None) for command in commands], in_a_list, Whole(call), 0)
+        whole = Replies(len(commands), Whole(call))
         return [
             leg
             for place, command in enumerate(commands)
@@ -316,3 +352,7 @@ class ClusterUpstream(StraightWay):
         old = self._sessions > 0 and now_ns - self._refreshed_ns > _REFRESH_INTERVAL_NS
         if self._journeys.topology is not None and (silent or old):
             self._journeys.look_again()
+
+
+def _is_long(call: ClientCall) -> TypeGuard[BatchCall]:
+    return isinstance(call, BatchCall) and not call.atomic and len(call.commands) >= _LONG_PIPELINE

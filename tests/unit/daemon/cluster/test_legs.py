@@ -12,7 +12,7 @@ from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ReplyErr
 from glidecached.upstream.cluster.leg import CommandLeg, Leg
 from glidecached.upstream.cluster.route import SlotRoute
 from glidecached.upstream.cluster.routing import Part
-from glidecached.upstream.cluster.sinks import Gathering, Sink, Whole, in_a_list
+from glidecached.upstream.cluster.sinks import Gathering, Sink, Whole
 from glidecached.upstream.replicas import Freshness
 from support.fake_cluster import AT_A, AT_B, FakeLink, Play
 from support.upstream_calls import NONE_YET, Recorded
@@ -186,7 +186,7 @@ def test_parts_that_do_not_go_together_are_an_error() -> None:
 
 
 def test_a_place_beyond_the_parts_is_refused() -> None:
-    gathering = Gathering([Part([b"GET", AT_A], 1)], in_a_list, Listener(), 0)
+    gathering = Gathering([Part([b"GET", AT_A], 1)], lambda _addresses, replies: list(replies), Listener(), 0)
     with pytest.raises(IndexError):
         gathering.take(1, b"v")
 
@@ -198,7 +198,7 @@ def test_wrong_types_are_refused(started: Play, wrong: Any) -> None:
     for make in (
         lambda: started.upstream.submit(wrong),
         lambda: Whole(wrong),
-        lambda: Gathering([part], in_a_list, wrong, 0),
+        lambda: Gathering([part], lambda _addresses, replies: list(replies), wrong, 0),
         lambda: Leg(wrong, part, FAR_NS, resendable=False, blocking=False),
         lambda: CommandLeg(wrong, part, Listener(), 0, FAR_NS, resendable=False, blocking=False),
         lambda: CommandLeg(journeys, part, wrong, 0, FAR_NS, resendable=False, blocking=False),

@@ -1,0 +1,43 @@
+"""Pipelines of so many commands that splitting them by slot in one go would keep others waiting (isolation I10)."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glidecached.loop import Loop
+
+
+class LongPipelines:
+    """Work in steps, one pipeline after the other, in turns in which nothing else happens. For the loop's thread."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._waiting: deque[Iterator[None]] = deque()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a pipeline is being split and sent: what is to keep its order comes behind it."""
+        return bool(self._waiting)
+
+    def start(self, steps: Iterator[None]) -> None:
+        """Do the steps, behind those of earlier pipelines."""
+        self._waiting.append(steps)
+        if len(self._waiting) == 1:
+            self._loop.when_idle(self._step)
+
+    def _step(self) -> None:
+        steps = self._waiting.popleft()
+        try:
+            next(steps)
+        except StopIteration:
+            pass
+        else:
+            self._waiting.appendleft(steps)
+        finally:
+            # What a step raises is logged by the loop; the others have their turns.
+            if self._waiting:
+                self._loop.when_idle(self._step)
