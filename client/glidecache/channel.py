@@ -40,6 +40,9 @@ CLIENT_VERSION = "0.1.0"
 
 _MS = 1_000_000
 _RETRY_PAUSE_NS = 10 * _MS
+_CLOSED_AT_ONCE = 3
+"""So many connections one after another that the daemon closed at once are its word that it is full."""
+
 _POST_PATIENCE_NS = 10_000 * _MS
 OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """Errors that say what this process lacks, and nothing about the daemon."""
@@ -107,7 +110,11 @@ class Channel:
         return deadline_ns
 
     async def connect(self, deadline_ns: int) -> Hello:
-        """Have a connection to a daemon that answers. Raises `NoDaemonError` when there is none at the deadline."""
+        """Have a connection to a daemon that answers.
+
+        Raises `NoDaemonError` when there is none at the deadline, `RequestError` for a daemon that is full,
+        `ConfigurationError` for one that refuses this client for good.
+        """
         while True:
             if self.hello is not None:
                 return self.hello
@@ -115,7 +122,11 @@ class Channel:
             try:
                 self.hello = await self._greet(deadline_ns)
             except (DaemonLostError, NotSentError):
-                continue  # it ended just now; perhaps another one comes
+                remaining_ns = self.extended(deadline_ns) - time.monotonic_ns()
+                if remaining_ns <= 0:
+                    problem = "ended the connection"
+                    raise self._unavailable(problem) from None
+                await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))  # perhaps another one comes
             except NoReplyError:
                 self.drop()
                 problem = "does not answer"
@@ -166,7 +177,8 @@ class Channel:
             self._release(link)
 
     async def _open(self, deadline_ns: int) -> None:
-        """Make a link that is up. Raises `NoDaemonError`."""
+        """Make a link that is up. Raises `NoDaemonError`, and `RequestError` where the daemon closes it each time."""
+        closed = 0
         while True:
             problem = self._look()
             if not problem:
@@ -182,10 +194,17 @@ class Channel:
                 else:
                     if await self._wait_until_up(link, deadline_ns):
                         return
+                    closed += link.ended
                     self.drop()
                     problem = "accepts no connections"
+            else:
+                closed = 0
             remaining_ns = self.extended(deadline_ns) - time.monotonic_ns()
             if remaining_ns <= 0:
+                if closed >= _CLOSED_AT_ONCE:
+                    # One that ends takes its socket with it. This one is there, and has said so to others.
+                    reason = "it closes new connections; as many as it may have are open (see its log)"
+                    raise self._busy(reason)
                 raise self._unavailable(problem)
             await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))
 
@@ -227,12 +246,18 @@ class Channel:
             if answer[0] == protocol.ERROR_OVERDUE:
                 raise NoReplyError  # it hung meanwhile, and is just coming back: that is no refusal
             self.drop()
+            if answer[0] == protocol.ERROR_BUSY:
+                raise self._busy(answer[1])
             message = f"glidecached at {self._runtime_dir} refuses this client: {answer[1]}"
             raise ConfigurationError(message)
         return Hello(answer, self._daemon_uid)
 
     def _unavailable(self, problem: str) -> NoDaemonError:
         return NoDaemonError(f"glidecached at {self._runtime_dir} {problem}")
+
+    def _busy(self, reason: str) -> RequestError:
+        """Return the error for a daemon that runs and has no room for this client: no outage, and no misuse (I9)."""
+        return RequestError(f"glidecached at {self._runtime_dir} is busy: {reason}")
 
     def _read(self, frame: bytes) -> tuple[int, int, Any]:
         """A reply's request id, status and body. Raises `DaemonLostError` for what is none, closing the connection."""

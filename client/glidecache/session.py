@@ -12,10 +12,10 @@ from contextlib import suppress
 from glidecache.attachment import Attachment, PoolGoneError
 from glidecache.errors import (
     ClosingError,
-    ConfigurationError,
     ConnectionError,
     DaemonUnavailableError,
     GlideError,
+    RequestError,
     TimeoutError,
 )
 from glidecache.lazy import import_ahead
@@ -329,7 +329,7 @@ class Session:
         deadline_ns = now_ns + _PROBE_PATIENCE_NS
         try:
             await channel.in_turn(deadline_ns, self._probe, channel, deadline_ns)
-        except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, ConfigurationError):
+        except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
             return False
         self._outage = False
         _logger().info("glidecached at %s answers again", self._settings.runtime_dir)

@@ -42,6 +42,7 @@ from glidecached.service_manager.supervision import Supervision, allow_for_take_
 from glidecached.session import Sessions
 from glidecached.turns import Turns
 from glidecached.upstream.directory import Upstreams
+from glidecached.upstream.reply_room import ROOM
 from glidecached.version import version
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Server:
         config = self._config
         settings = config.daemon
         loop = self._loop
+        ROOM.use(self._socket.budget.memory)
         next_number = itertools.count(1).__next__
         if not self._warm:
             remove_all(self._pool_directory.path)

@@ -4,10 +4,13 @@ Rules, the first that applies (isolation I8 and I9):
 
 1. All together never hold more than the total.
 2. A process holds at most a quarter while other processes hold some, or were refused some a moment ago. Alone, it may
-   hold all but a quarter, so that the next one finds room.
+   hold all but a quarter of what its user may hold, so that the user's next process finds room.
 3. The last eighth is for processes that hold little: less than a sixteenth each.
 4. A user holds at most all but a quarter. While other users hold some, or were refused some a moment ago, it holds an
    equal part of the total, but not less than a quarter. Root and the daemon's own user are exempt from this rule.
+5. One process of a user does not use up what the user's others need. The last eighth of what a user alone may hold is
+   for its processes that hold little. Beside other users there is room for these above a quarter, and what one process
+   took above its share while it was alone does not count against them.
 
 Nothing is taken back: what a process holds above its share stays until it leaves it.
 """
@@ -123,33 +126,42 @@ class Shares:
             return self._text("", self.held, f"{self._show(self.total)} in total are allowed")
         process = (uid, pid)
         mine = self._by_process.get(process, 0)
+        exempt = uid in self._exempt_uids
         if _others(process, self._by_process, self._recent(self._refused_processes)):
             if mine + units > self.share:
                 allowed = f"a process may hold {self._show(self.share)} while others hold or want some"
                 return self._text(_process_text(uid, pid), mine, allowed)
-        elif mine + units > self.total - self.total // _QUARTERS:
-            most = self._show(self.total - self.total // _QUARTERS)
-            return self._text(
-                _process_text(uid, pid), mine, f"a process may hold {most}; the rest is for others"
-            )
+        else:
+            most = _all_but_a_quarter(self.total)
+            most = most if exempt else _all_but_a_quarter(most)
+            if mine + units > most:
+                allowed = f"a process may hold {self._show(most)}; the rest is for others"
+                return self._text(_process_text(uid, pid), mine, allowed)
         last = self.total // _EIGHTHS
         little = max(1, self.total // _SIXTEENTHS)
-        if last and self.held + units > self.total - last and mine + units > little:
+        has_little = mine + units <= little
+        if last and self.held + units > self.total - last and not has_little:
             allowed = (
                 f"the last {self._show(last)} are for processes that hold less than {self._show(little)}"
             )
             return self._text(_process_text(uid, pid), mine, allowed)
-        return None if uid in self._exempt_uids else self._judge_user(uid, units)
+        return None if exempt else self._judge_user(uid, units, has_little=has_little)
 
-    def _judge_user(self, uid: int, units: int) -> str | None:
+    def _judge_user(self, uid: int, units: int, *, has_little: bool) -> str | None:
         mine = self._by_uid.get(uid, 0)
-        quarter = self.total // _QUARTERS
-        most = self.total - quarter
+        most = ceiling = _all_but_a_quarter(self.total)
         others = _others(uid, self._by_uid, self._recent(self._refused_uids))
         if others:
-            most = max(1, quarter, min(most, self.total // (others + 1)))
-        if mine + units <= most:
+            most = max(1, self.total // _QUARTERS, min(ceiling, self.total // (others + 1)))
+        if mine + units <= (most if others or has_little else most - most // _EIGHTHS):
             return None
+        if others and has_little and mine + units <= ceiling:
+            # Rule 5. This is rare, and there are no more processes than units.
+            counted = sum(
+                min(held, self.share) for (owner, _), held in self._by_process.items() if owner == uid
+            )
+            if counted + units <= max(most, self.share + max(1, self.share // _QUARTERS)):
+                return None
         reason = "while other users hold or want some" if others else "the rest is for other users"
         return self._text(f" for uid {uid}", mine, f"this user may hold {self._show(most)}, {reason}")
 
@@ -176,6 +188,11 @@ class Shares:
 def megabytes(size_bytes: int) -> str:
     """Write a number of bytes in texts, in MB where that is exact enough."""
     return f"{size_bytes / _MB:.0f} MB" if size_bytes >= _MB else f"{size_bytes} bytes"
+
+
+def _all_but_a_quarter(units: int) -> int:
+    """Return so many units without a quarter, but at least without one where there are two."""
+    return max(1, units - max(1, units // _QUARTERS))
 
 
 def _process_text(uid: int, pid: int) -> str:

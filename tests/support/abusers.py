@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from glidecache_shared import protocol
+from glidecached.upstream.resp import INCOMPLETE, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,6 +188,68 @@ def queued(runtime_dir: str, port: int) -> list[RawClient]:
     return clients
 
 
+def echoed(runtime_dir: str, port: int) -> list[RawClient]:
+    """Requests of 20 MB whose answers are as long, twenty on each connection, and unread."""
+    clients = []
+    for client in opened(runtime_dir, 3, 0.3):
+        clients.append(client)
+        with contextlib.suppress(OSError, RefusedError):
+            session = client.attach(port)
+            for _ in range(20):
+                client.send(protocol.COMMAND, session, [b"ECHO", bytes(20 * MB)])
+    return clients
+
+
+def long_replies(runtime_dir: str, port: int) -> list[RawClient]:
+    """Reads of 20 MB, some on connections of their own, whose answers are not read."""
+    clients = []
+    for client in opened(runtime_dir, 24, 0.3):
+        clients.append(client)
+        with contextlib.suppress(OSError, RefusedError):
+            session = client.attach(port)
+            client.send(protocol.COMMAND, session, [b"APPEND", b"long", bytes(20 * MB if client is clients[0] else 0)])
+            for _ in range(4):
+                client.send(protocol.COMMAND, session, [b"GET", b"long"])
+                client.send(protocol.COMMAND, session, [b"LRANGE", b"long list", b"0", b"-1"])
+            client.send(protocol.COMMAND, session, [b"BLMOVE", b"long list", b"long list", b"LEFT", b"LEFT", b"1"])
+    return clients
+
+
+def half_replies(runtime_dir: str, port: int) -> list[RawClient]:
+    """A server of its own that announces replies of 400 MB, and sends 40 MB of each on 24 connections."""
+    del port
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=_answer_by_halves, args=(listener,), daemon=True).start()
+    clients = []
+    for client in opened(runtime_dir, 24, 0.3):
+        clients.append(client)
+        with contextlib.suppress(OSError, RefusedError):
+            session = client.attach(listener.getsockname()[1])
+            client.send(protocol.COMMAND, session, [b"BLPOP", b"k", b"0"])
+    time.sleep(3)
+    return clients
+
+
+def _answer_by_halves(listener: socket.socket) -> None:
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=_answer_one_by_halves, args=(connection,), daemon=True).start()
+
+
+def _answer_one_by_halves(connection: socket.socket) -> None:
+    reader = Reader()
+    while data := connection.recv(65_536):
+        reader.feed(data)
+        while (command := reader.gets()) is not INCOMPLETE:
+            name = command[0].upper()
+            if name == b"BLPOP":
+                connection.sendall(b"*2\r\n$1\r\nk\r\n$400000000\r\n" + bytes(40 * MB))
+            elif name in {b"PING", b"ECHO"}:
+                connection.sendall(b"+PONG\r\n" if name == b"PING" else b"$%d\r\n%s\r\n" % (len(command[1]), command[1]))
+            else:
+                connection.sendall(b"-ERR unknown\r\n" if name in {b"HELLO", b"ROLE"} else b"+OK\r\n")
+
+
 def queued_small(runtime_dir: str, port: int) -> list[RawClient]:
     """Requests of 20 KB, as many as may be open, on many connections."""
     clients = []
@@ -241,6 +304,9 @@ ABUSERS: dict[str, Callable[[str, int], list[RawClient]]] = {
         small_objects,
         large_batches,
         queued,
+        echoed,
+        long_replies,
+        half_replies,
         queued_small,
         unread,
         long_texts,

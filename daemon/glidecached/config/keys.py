@@ -107,7 +107,8 @@ _DAEMON = {
         reloads=True,
     ),
     "max_upstreams": Key(
-        "How many different upstreams there may be at once: those of this file, and those that clients bring.",
+        "How many different upstreams clients may bring at once; those of this file do not count. One process has a "
+        "quarter while others have some, one user three quarters.",
         reloads=True,
         note="upstreams that are in use stay",
     ),

@@ -101,7 +101,8 @@ cdef class PeerConnection:
             if self.outbox.parts:
                 self.pauses |= UNREAD_ANSWERS
             return self.account.full
-        elif self.budget.lane.enter_now(self):
+        elif not self.answer_in_lane and not self.frame_in_lane and self.budget.lane.enter_now(self):
+            # One at a time, of the same connection too: it may have the lane for another one already.
             self.answer_in_lane = True
             self.mark_progress()
         else:
@@ -163,7 +164,7 @@ cdef class PeerConnection:
         else:
             needed = 2 * self.stream.long_bytes
             if needed > self.budget.memory.share:
-                if not self.budget.lane.enter(self):
+                if self.answer_in_lane or not self.budget.lane.enter(self):
                     return False
                 self.frame_in_lane = True
                 self.mark_progress()

@@ -37,7 +37,11 @@ _MORE_UNSENT = 1_000
 _HANDSHAKE_NS = 30_000_000_000
 _TURNED_AWAY_NS = 2_000_000_000
 _MOST_TURNED_AWAY = 32
-"""So many connections above the bound are told at once that it is reached; others are closed without a word."""
+_MOST_TURNED_AWAY_OF_A_PROCESS = 4
+"""So many connections above the bound are told at once that it is reached; others are closed without a word.
+
+One process that knocks without end must not keep the word from others.
+"""
 
 _SWEEP_MS = 1_000.0
 _ROOM_MS = 20.0
@@ -82,7 +86,7 @@ class RouterSocket(Traffic):
             "[daemon] max_connections, limit on descriptors",
         )
         self.refused: Counter[str] = Counter()
-        self._turned_away = 0
+        self._turned_away: Counter[tuple[int, int]] = Counter()
         self._path = Path(path)
         self._max_message_bytes = max_message_bytes
         self._max_unsent = _unsent_for(max_requests)
@@ -200,11 +204,15 @@ class RouterSocket(Traffic):
         full = self.connection_shares.enter(connection.peer)
         if full is not None:
             # It is told so when it asks for something, and closed then.
-            if self._turned_away >= _MOST_TURNED_AWAY:
+            self._warn(full)
+            process = _process_of(connection)
+            if (
+                self._turned_away.total() >= _MOST_TURNED_AWAY
+                or self._turned_away[process] >= _MOST_TURNED_AWAY_OF_A_PROCESS
+            ):
                 connection.close()
                 return
-            self._turned_away += 1
-            self._warn(full)
+            self._turned_away[process] += 1
             connection.refused = full
         self._admit(connection)
 
@@ -212,7 +220,8 @@ class RouterSocket(Traffic):
         if connection.refused is None:
             self.connection_shares.leave(connection.peer)
         else:
-            self._turned_away -= 1
+            self._turned_away[_process_of(connection)] -= 1
+            self._turned_away += Counter()  # without those that have none left
 
     def _drop_silent(self, now_ns: int) -> None:
         """Drop connections that do not introduce themselves, and those that were turned away and say nothing."""
@@ -296,6 +305,10 @@ def _place_of(path: str | Path) -> tuple[int, ...] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return (found.st_dev, found.st_ino, found.st_mtime_ns) if stat.S_ISSOCK(found.st_mode) else None
+
+
+def _process_of(connection: PeerConnection) -> tuple[int, int]:
+    return connection.peer.uid, connection.peer.pid
 
 
 def _unsent_for(max_requests: int) -> int:

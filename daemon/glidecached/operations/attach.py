@@ -105,7 +105,8 @@ class AttachOperations:
         if named is None and not by_own_seeds and self._begins_by_pools_seeds(request, spec, target):
             return
         try:
-            upstream = self._upstreams.get(target, UpstreamOptions() if named is None else named.options)
+            options = UpstreamOptions() if named is None else named.options
+            upstream = self._upstreams.get(target, options, request.peer)
         except TooManyUpstreamsError as error:
             request.fail(ERROR_BUSY, str(error))
             return
@@ -129,7 +130,8 @@ class AttachOperations:
         if by_pools_seeds is None:
             return False
         try:
-            upstream = self._upstreams.get(self._upstreams.in_known_order(by_pools_seeds), UpstreamOptions())
+            known = self._upstreams.in_known_order(by_pools_seeds)
+            upstream = self._upstreams.get(known, UpstreamOptions(), request.peer)
         except TooManyUpstreamsError:
             return False
         if not isinstance(upstream, ClusterUpstream):

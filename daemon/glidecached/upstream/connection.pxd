@@ -38,6 +38,9 @@ cdef class Connection:
     cdef bint resuming
     cdef bint paused
     cdef bint reading_on
+    # Whether nothing is read because there is no room for the reply at the head.
+    cdef bint roomless
+    cdef str server
     cdef bint settling
     # Rule I4: whether replies are parked, until the proof comes behind so many of them.
     cdef bytes marker
@@ -56,6 +59,7 @@ cdef class Connection:
     cdef Py_ssize_t send_some(self, Py_ssize_t most_bytes) except -1
     cdef Py_ssize_t write_pieces(self, list before, list pieces) except -1
     cdef int watch(self, int events) except -1
+    cdef int find_room(self) except -1
     cdef int read(self) except -1
     cdef int read_into(self, bytearray buffer) except -1
     cdef int read_on(self) except -1

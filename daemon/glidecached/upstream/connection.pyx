@@ -18,6 +18,7 @@ from glidecached.upstream.tally cimport Tally
 
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
 from glidecached.loop import READABLE, WRITABLE
+from glidecached.upstream.reply_room import ROOM
 from glidecached.upstream.resp import UnreadableError
 
 cdef extern from "<sys/socket.h>" nogil:
@@ -43,6 +44,7 @@ cdef enum:
     # What may be kept until it is proved whose it is.
     PARKED_BYTES = 67_108_864
     PROVE_AGAIN_MS = 20
+    ROOM_MS = 20
     NONCE_BYTES = 16
     NOTHING_YET = -1
 
@@ -89,6 +91,7 @@ cdef class Connection:
         self.is_tls = isinstance(channel.socket, ssl.SSLSocket)
         self.marker = channel.marker
         self.owner = owner
+        self.server = str(channel.address)
         self.tally = tally
         self.reader = Reader()
         self.events = IN
@@ -163,6 +166,8 @@ cdef class Connection:
             self.loop.forget(self.descriptor)
             self.descriptor = -1  # the number may soon be another's
             channel.close()
+            if self.progress_bytes:
+                ROOM.leave(self, self.server)
             if self.proof is not None:
                 self.waiting.remove(self.proof)
                 self.proof = None
@@ -171,7 +176,9 @@ cdef class Connection:
     def _ready(self, int events):
         if self.unwritten is not None and events & OUT and self.write():
             self.owner.connection_drained()
-        if events & ~OUT:
+        if self.roomless and events & ~(IN | OUT):
+            self.lose("closed by the server")  # it is not read from, and would be announced without end
+        elif events & ~OUT:
             self.read()
 
     def _resume(self):
@@ -267,6 +274,8 @@ cdef class Connection:
         raise OSError(fault, os.strerror(fault))
 
     cdef int watch(self, int events) except -1:
+        if self.roomless:
+            events &= ~IN
         if events != self.events:
             self.events = events
             self.loop.change(self.descriptor, events)
@@ -278,7 +287,7 @@ cdef class Connection:
         global buffer_taken
         cdef bytearray buffer = read_buffer
         cdef bint nested = buffer_taken
-        if self.settling:
+        if self.settling or self.roomless:
             return 0
         if nested:
             # Another connection hands its replies on, and with that had this one send something.
@@ -314,7 +323,7 @@ cdef class Connection:
                 self.reader.filled(size_bytes)
             if not began_ns:
                 began_ns = self.last_received_ns
-            if not self.settle(began_ns):
+            if not self.settle(began_ns) or self.roomless:
                 return 0
             turn_bytes += size_bytes
             # TLS may have more decrypted already than the socket will announce.
@@ -355,6 +364,24 @@ cdef class Connection:
 
     # ---- replies
 
+    cdef int find_room(self) except -1:
+        """Read no more of a long reply than there is room for."""
+        cdef bint roomless = self.channel is not None and not ROOM.take(
+            self, self.owner, self.server, max(self.progress_bytes, self.reader.weight_bytes))
+        if roomless != self.roomless:
+            self.roomless = roomless
+            self.watch(IN if self.unwritten is None else IN | OUT)
+        if roomless:
+            self.loop.call_later(ROOM_MS, self._look_for_room)
+        return 0
+
+    def _look_for_room(self):
+        if self.channel is not None:
+            self.oldest_sent_ns = monotonic_ns()  # it is not the server that keeps others waiting
+            self.find_room()
+            if not self.roomless:
+                self.read_on()
+
     cdef bint settle(self, int64_t began_ns) except -1:
         """Hand on the replies that have come whole; whether that was all of them, before the turn's time was up."""
         self.settling = True
@@ -387,12 +414,15 @@ cdef class Connection:
                         self.owner.reply_is_long()
                     self.progress_bytes = self.reader.progress_bytes()
                     self.oldest_sent_ns = self.last_received_ns
+                    self.find_room()
                 return True
             if not self.waiting or self.reader.last_begun_bytes < self.floor_bytes:
                 self.lose("the server sent a reply that nobody asked for")
                 return True
             self.oldest_sent_ns = self.last_received_ns
-            self.progress_bytes = 0
+            if self.progress_bytes:
+                self.progress_bytes = 0
+                ROOM.leave(self, self.server)
             if self.in_doubt:
                 self.park(reply)
             else:

@@ -1,10 +1,15 @@
-"""All upstreams of the daemon: one per target, shared by the sessions that use it."""
+"""All upstreams of the daemon: one per target, shared by the sessions that use it.
+
+An upstream that a client brings counts for its maker until it ends, whichever process uses it (isolation I9). Those of
+the configuration are the operator's, and count for no client.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from glidecached.shares import Shares
 from glidecached.upstream.cluster.upstream import ClusterUpstream
 from glidecached.upstream.standalone import StandaloneUpstream
 
@@ -12,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from glidecached.loop import Loop
+    from glidecached.shares import Holder
     from glidecached.upstream.base import Upstream
     from glidecached.upstream.identity import Target
     from glidecached.upstream.options import UpstreamOptions
@@ -20,26 +26,46 @@ _SWEEP_MS = 10_000
 
 
 class TooManyUpstreamsError(Exception):
-    """There are as many upstreams as the configuration allows, and all are in use."""
+    """There are as many upstreams as the client may have, and all are in use: `args[0]` says for whom."""
+
+
+class _Maker(NamedTuple):
+    """The process that brought an upstream: its identity stays, however its peers come and go."""
+
+    uid: int
+    pid: int
 
 
 class Upstreams:
     """Upstreams by target. Those of the configuration stay; a client's own ends some seconds after its last session."""
 
     def __init__(self, loop: Loop, max_upstreams: int) -> None:
-        """`max_upstreams` may be set anew at any time; upstreams that are in use stay."""
+        """`max_upstreams` is how many clients may bring; upstreams that are in use stay when it becomes less."""
         self._loop = loop
-        self.max_upstreams = max_upstreams
+        self._shares = Shares(max_upstreams, "upstreams that clients bring", "[daemon] max_upstreams")
+        self._makers: dict[Upstream, _Maker] = {}
         self._by_target: dict[Target, Upstream] = {}
         self._superseded: list[Upstream] = []
         self._permanent: dict[Target, str] = {}
         loop.call_later(_SWEEP_MS, self._sweep_regularly)
 
+    @property
+    def max_upstreams(self) -> int:
+        """How many upstreams clients may bring; may be set anew at any time."""
+        return self._shares.total
+
+    @max_upstreams.setter
+    def max_upstreams(self, count: int) -> None:
+        self._shares.total = count
+
     def configure(self, name: str, target: Target, options: UpstreamOptions) -> None:
         """Add an upstream of the configuration. It connects when it is first used."""
         self._permanent.setdefault(target, name)
-        if target not in self._by_target:
+        upstream = self._by_target.get(target)
+        if upstream is None:
             self._by_target[target] = self._make(target, options)
+        elif (maker := self._makers.pop(upstream, None)) is not None:
+            self._shares.leave(maker)  # a client brought it first: it is the operator's from now on
 
     def reconfigure(self, name: str, before: Target, target: Target, options: UpstreamOptions) -> None:
         """Change the configuration's upstream of that name, which was `before`: for connections made from now on.
@@ -69,17 +95,33 @@ class Upstreams:
         if self._permanent.get(target) == name:
             del self._permanent[target]
 
-    def get(self, target: Target, options: UpstreamOptions) -> Upstream:
-        """The upstream of that target, made if there is none yet. Raises `TooManyUpstreamsError`."""
+    def get(self, target: Target, options: UpstreamOptions, peer: Holder | None = None) -> Upstream:
+        """Return the upstream of that target, made for the peer if there is none yet. Raises `TooManyUpstreamsError`.
+
+        Without a peer it is the daemon's own, and counts for no client.
+        """
         upstream = self._by_target.get(target)
         if upstream is None:
-            if len(self._by_target) >= self.max_upstreams:
-                self._sweep()
-            if len(self._by_target) >= self.max_upstreams:
-                message = f"{self.max_upstreams} upstreams are in use already (max_upstreams)"
-                raise TooManyUpstreamsError(message)
+            maker = None if peer is None else self._admit(peer)
             upstream = self._by_target[target] = self._make(target, options)
+            if maker is not None:
+                self._makers[upstream] = maker
         return upstream
+
+    def _admit(self, peer: Holder) -> _Maker:
+        maker = _Maker(peer.uid, peer.pid)
+        if self._shares.would_refuse(maker) is not None:
+            self._sweep()
+        full = self._shares.enter(maker)
+        if full is not None:
+            raise TooManyUpstreamsError(full)
+        return maker
+
+    def _end(self, upstream: Upstream) -> None:
+        maker = self._makers.pop(upstream, None)
+        if maker is not None:
+            self._shares.leave(maker)
+        upstream.close("no session uses it any more")
 
     def in_known_order(self, target: Target) -> Target:
         """Return the target of an upstream that has the same addresses in another order, or the target itself."""
@@ -118,8 +160,8 @@ class Upstreams:
     def _sweep(self) -> None:
         for upstream in [each for each in self._superseded if not each.sessions and not each.busy]:
             self._superseded.remove(upstream)
-            upstream.close("no session uses it any more")
+            self._end(upstream)
         for target, upstream in list(self._by_target.items()):
             if not upstream.sessions and target not in self._permanent and not upstream.busy:
                 del self._by_target[target]
-                upstream.close("no session uses it any more")
+                self._end(upstream)

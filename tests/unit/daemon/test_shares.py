@@ -48,6 +48,46 @@ def test_i8_a_process_alone_leaves_a_quarter_to_the_next() -> None:
     assert pot.enter(peer(2)) is None
 
 
+def test_i9_a_process_alone_leaves_a_quarter_of_its_users_part_to_the_users_next() -> None:
+    pot = shares()
+    assert fill(pot, peer(1, 1000)) == TOTAL * 9 // 16
+    assert pot.enter(peer(2, 1000)) is None
+
+
+@pytest.mark.parametrize("what", ["alone", "one other user", "many other users"])
+@pytest.mark.parametrize("uid", [0, 1000])
+@pytest.mark.parametrize("total", [3, 4, 7, 16, 64, 176, 4_096])
+def test_i9_one_process_leaves_something_for_others_of_its_user_and_for_other_users(
+    total: int, uid: int, what: str
+) -> None:
+    """Whether it takes all before the others come, or beside them."""
+    others = [peer(50 + n, 2000 + n) for n in range({"alone": 0, "one other user": 1}.get(what, 6))]
+    for takes_first in (True, False):
+        pot = shares(total)
+        for each in [] if takes_first else others[: total // 4]:
+            assert pot.enter(each) is None
+        assert fill(pot, peer(1, uid)) > 0
+        assert pot.enter(peer(2, uid)) is None, takes_first
+        if total >= 16:
+            assert pot.enter(peer(3, 3000)) is None, takes_first
+        for each in others if takes_first and total >= 64 else []:
+            assert pot.enter(each) is None
+        if total >= 64:
+            assert pot.enter(peer(4, uid)) is None, takes_first
+
+
+def test_i9_many_processes_of_a_user_that_hold_little_leave_the_rest_to_other_users() -> None:
+    for others in (0, 1, 5):
+        pot = shares(1_024)
+        for uid in range(2000, 2000 + others):
+            assert pot.enter(peer(uid, uid)) is None
+        fill(pot, peer(1, 1000))
+        for pid in range(2, 1_500):
+            pot.enter(peer(pid, 1000))
+        assert sum(pot.held_by(peer(pid, 1000)) for pid in range(1, 1_500)) <= 768
+        assert not any(pot.enter(peer(uid, uid)) for uid in range(2000, 2006))
+
+
 def test_i8_a_process_holds_a_quarter_while_others_hold_some() -> None:
     pot = shares()
     assert pot.enter(peer(2)) is None
@@ -112,7 +152,7 @@ def test_i9_the_text_names_what_is_full_and_for_whom() -> None:
     fill(pot, peer(7, 1000))
     text = pot.enter(peer(7, 1000))
     assert text is not None
-    assert text.startswith("connections are full for process 7 of uid 1000: 48 in use")
+    assert text.startswith("connections are full for process 7 of uid 1000: 36 in use")
     assert text.endswith("(max_connections)")
     many = shares()
     for pid in range(1, 9):
