@@ -184,6 +184,32 @@ def test_i8_what_is_parked_is_bounded(wire: Wire) -> None:
     assert second.result is None
 
 
+def test_i8_what_no_client_waits_for_is_not_kept_while_it_is_in_doubt(wire: Wire) -> None:
+    """A client that has gone with long replies under way costs the others neither memory nor their connection."""
+    calls = [Single(b"GONE") for _ in range(100)]
+    other = Single(b"OTHER")
+    wire.send(*calls, other)
+    wire.requests()
+    for call in calls:
+        expire(call)
+    long = bulk(bytes(MEBIBYTE))
+    wire.reply(long, lambda: wire.connection.in_doubt)
+    proof = nonce(wire)
+    for _ in range(99):
+        wire.server.setblocking(True)
+        wire.server.settimeout(0.05)
+        sent = 0
+        while sent < len(long):
+            try:
+                sent += wire.server.send(long[sent:])
+            except TimeoutError:
+                wire.turns()
+        wire.turns()
+    wire.reply(b":7\r\n" + bulk(proof), lambda: other.result)
+    assert other.result == ("reply", 7)
+    assert not wire.lost
+
+
 def test_late_replies_do_not_count_in_the_time_of_replies(wire: Wire) -> None:
     calls = [Single(b"A"), Single(b"B"), Single(b"C")]
     for call in calls:
