@@ -435,8 +435,12 @@ cdef class Connection:
                     self.park(reply)
             if type(reply) is ReplyError:
                 self.owner.error_replied(str(reply))
-            count += 1
-            if count % REPLIES_PER_LOOK == 0 and monotonic_ns() - began_ns >= TURN_NS:
+            # Long ones take longer to hand on.
+            count += 1 + (self.reader.last_weight_bytes >> 12)
+            if count >= REPLIES_PER_LOOK:
+                count = 0
+                if monotonic_ns() - began_ns < TURN_NS:
+                    continue
                 self.paused = True
                 self.reader.keep_input()
                 self.read_on()
