@@ -171,7 +171,8 @@ def test_a_replica_that_hangs_is_left_alone_after_a_moment(
     connect: Connector, daemon: Daemon, servers: list[ValkeyServer]
 ) -> None:
     _, *replicas = servers
-    client = connect(**at(daemon, *servers), read_from=ReadFrom.PREFER_REPLICA, request_timeout=400)
+    own = {**at(daemon, *servers), "fallback": "error"}  # a direct read would ask the primary
+    client = connect(**own, read_from=ReadFrom.PREFER_REPLICA, request_timeout=400)
     read_until_replicas_answer(client, replicas)
     for replica in replicas:
         replica.pause()
