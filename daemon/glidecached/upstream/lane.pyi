@@ -14,9 +14,9 @@ class Lane:
 
     main: Line
     held: bool
-    """Whether calls may take other connections: `submit_while_held` gets all calls then."""
+    """True while calls may take other connections: `submit_while_held` gets all calls then."""
     watched: bool
-    """Whether `watch` was called since the lane was idle; the subclass sets it."""
+    """True once `watch` was called, until the lane is idle; the subclass sets it."""
 
     def __init__(self, main: Line) -> None: ...
     def submit(self, call: Call) -> None:

@@ -60,7 +60,7 @@ cdef class Assembly:
         return AGAIN
 
     cdef object add(self, object value, bint unhashable):
-        """Put a value into the innermost container, and a full container into its own. Return the outermost or AGAIN."""
+        """Add a value to the innermost container, and a full container into its own; return the outermost or AGAIN."""
         cdef Frame *frame
         cdef list values
         while self.depth:

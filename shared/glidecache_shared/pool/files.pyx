@@ -221,7 +221,7 @@ cdef class PoolFiles:
         return self.pool.resident_bytes() + self.board.resident_bytes()
 
     def lost_file(self):
-        """Return the path of a file that lost its name, or whose name leads to another one; None if both are in place."""
+        """Return the path of a file that lost its name, or whose name leads to another; None if both are in place."""
         for file in (self.pool, self.board):
             try:
                 found = os.stat(file.path, follow_symlinks=False)
