@@ -54,7 +54,7 @@ class Logger:
         Logger.logger_level = LogLevel.WARN if level is None else level
         if file_name:
             logging.getLogger(_NAME).warning(
-                "Logger: file_name=%r is not heeded: give logging.getLogger(%r) a handler", file_name, _NAME
+                "Logger: file_name=%r is ignored: give logging.getLogger(%r) a handler", file_name, _NAME
             )
 
     @classmethod

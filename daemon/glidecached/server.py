@@ -323,7 +323,7 @@ class Server:
         self._drain(until_ns)
 
     def _look_after_places(self) -> None:
-        """Keep the socket, by which clients find the daemon, in place, and in a directory that this daemon owns (I13)."""
+        """Keep the socket, by which clients find the daemon, in place, in a directory that this daemon owns (I13)."""
         if self._stopping:
             return
         try:

@@ -53,8 +53,8 @@ class Holder(Protocol):
 class Shares:
     """The holders of one resource. For the loop's thread.
 
-    `total` is in units of the resource and may be set at any time; what is held stays. `what` and `key` name the resource
-    and its configuration key in texts: `"connections"`, `"max_connections"`. `show` writes a number of units.
+    `total` is in units of the resource and may be set at any time; what is held stays. Texts name the resource by
+    `what`, and its configuration key by `key`: `"connections"`, `"max_connections"`. `show` writes a number of units.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Shares:
         return self._by_process.get((peer.uid, peer.pid), 0)
 
     def enter(self, peer: Holder, units: int = 1) -> str | None:
-        """Count units for the peer. Return None if they are admitted, else the text of what is full and for whom it is."""
+        """Count units for the peer. Return None if they are admitted, else the text of what is full, for which holder."""
         full = self._judge(peer.uid, peer.pid, units)
         if full is not None:
             self._remember(peer.uid, peer.pid)

@@ -61,7 +61,7 @@ class Turns:
             except StopIteration:
                 pass
             except Exception:
-                logger.exception("work in slices failed; the loop goes on")
+                logger.exception("work in slices failed; the loop continues")
             else:
                 if pause_ms is None:
                     self._ready.append(steps)

@@ -246,7 +246,7 @@ class RouterSocket(Traffic):
         for peer in self.drop_unfinished() if self.unfinished else ():
             self.refused["unfinished"] += 1
             self._warn(
-                f"dropped a connection of process {peer.pid} of uid {peer.uid}: its message did not go on "
+                f"dropped a connection of process {peer.pid} of uid {peer.uid}: its message made no progress "
                 f"for {self.budget.unfinished_ns / 1e9:.0f} s"
             )
         if self._call_later is not None:

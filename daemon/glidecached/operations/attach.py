@@ -123,7 +123,7 @@ class AttachOperations:
             finish()
 
     def _begins_by_pools_seeds(self, request: Request, spec: AttachSpec, target: Target) -> bool:
-        """Ask the pool's cluster whether it is this client's, if that is possible. Return whether the check has begun."""
+        """Ask the pool's cluster whether it is this client's, if it could be. Return whether the check has begun."""
         by_pools_seeds = target_by_pools_seeds(
             target, self._pools.identity_of(spec.pool_key, spec.configured_cache)
         )

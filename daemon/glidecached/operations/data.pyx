@@ -24,7 +24,7 @@ from glidecached.upstream.lane import BULK
 from glidecached.upstream.long_replies import LONG_REPLIES
 
 cdef enum:
-    # A request this long goes on the bulk lane, so that others do not wait for its writing.
+    # A request this long takes the bulk lane, so that others do not wait for its writing.
     LONG_BYTES = 262_144
     MANY_COMMANDS = 1_000
 

@@ -15,7 +15,7 @@ _AT_ONCE = 200
 
 
 class Screening:
-    """The facts about a batch, once `steps` is exhausted. `steps` raises `MalformedError` for an element that is no command."""
+    """The facts about a batch, once `steps` is exhausted. `steps` raises `MalformedError` for an invalid command."""
 
     def __init__(self, commands: list[list[bytes]], *, atomic: bool) -> None:
         self._commands = commands
@@ -24,7 +24,7 @@ class Screening:
         self.refusal: str | None = None
         self.reads = True
         self.blocks = False
-        """Whether the server may keep a reply back. In a transaction nothing blocks."""
+        """True if the server may keep a reply back. In a transaction nothing blocks."""
 
     @property
     def lane(self) -> int:

@@ -45,7 +45,7 @@ class PoolDirectory:
     """
 
     def __init__(self, path: Path, *, disposable: bool, runtime_dir: Path | None = None) -> None:
-        """Use a directory. `runtime_dir`, if this is its default, is recorded in it; abandoned others are removed (I13)."""
+        """Use a directory. `runtime_dir`: record it as the owner of this default, and remove abandoned ones (I13)."""
         self.path = path
         self._runtime_dir = runtime_dir
         made, self._descriptor = self._take()

@@ -96,7 +96,7 @@ class PoolRegistry:
 
     @property
     def max_pools(self) -> int:
-        """The limit of pools. It may be set at any time; existing pools stay."""
+        """Return the limit of pools. It may be set at any time; existing pools stay."""
         return self._stock.shares.max_pools
 
     @max_pools.setter
@@ -152,7 +152,7 @@ class PoolRegistry:
             return
         if maker is not None and not held and pool.unused and pool.end_if_unheld():
             # Names that a client took and never used must not keep others from them after a restart, either.
-            self._stock.end(origin.key, "nothing was ever looked up in it, and nobody holds it")
+            self._stock.end(origin.key, "nothing was ever looked up in it, and no process holds it")
 
     def join_configured(self, name: str, identity: Identity) -> Pool:
         """The configuration's cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
@@ -178,9 +178,9 @@ class PoolRegistry:
     ) -> Pool:
         """Return the pool of that key with that identity and these settings, made if there is none; `peer` asks for it.
 
-        A pool that is different is replaced if no process holds it (contract C19). A client that just received it and has not
-        taken its lease yet notices, and attaches again. Another user's pool is replaced only by a client with the same
-        upstream identity and access (I11). Raises `CacheRefusedError`, and `CacheBusyError` where there is no room.
+        A pool that is different is replaced if no process holds it (contract C19). A client that just received it, and
+        has not taken its lease yet, notices and attaches again. Only a client with the same upstream identity and
+        access may replace another user's pool (I11). Raises `CacheRefusedError`, and `CacheBusyError` without room.
         """
         if key.name is not None and key.name in self._configured:
             message = (
@@ -205,7 +205,7 @@ class PoolRegistry:
         return self._make(key, identity, settings, admission, maker)
 
     def identity_of(self, key: PoolKey | None, configured: str | None) -> Identity | None:
-        """Return the identity to which the pool of a key, or of a configured name, is bound. None where there is none."""
+        """Return the identity to which the pool of a key, or of a configured name, is bound; None if there is none."""
         if configured is not None:
             cache = self._configured.get(configured)
             return None if cache is None else cache.identity
@@ -279,7 +279,7 @@ class PoolRegistry:
         try:
             self._stock.heal(pool)
         except Exception as error:
-            message = f"{pool.key} has lost its files, which cannot be made now: {error}"
+            message = f"{pool.key} has lost its files, and new ones cannot be made now: {error}"
             raise CacheBusyError(message) from error
         return pool
 

@@ -51,7 +51,7 @@ class PoolShares:
         return self._count.held_by(maker) >= self._count.share
 
     def refusal(self, maker: Maker, kb: int, *, configured: int, total_kb: int) -> str | None:
-        """Return why this maker may not make a pool of that size; None when it may. A refused maker counts as waiting."""
+        """Return why this maker may not make a pool of that size, or None. A refused maker counts as waiting."""
         self._count.total = self.room(configured)
         full = self._count.enter(maker)
         if full is not None:

@@ -45,7 +45,7 @@ class CacheRefusedError(Exception):
 
 
 class CacheBusyError(CacheRefusedError):
-    """A pool cannot be made or given out now, and perhaps later: `args[0]` names what is full, and for which user (I9)."""
+    """A pool cannot be made or given out now, but perhaps later: `args[0]` names what is full, for which user (I9)."""
 
 
 class PoolStock:
@@ -182,7 +182,7 @@ class PoolStock:
         for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
             if _is_idle(pool, now_ns) and pool.end_if_unheld():
                 self.remove(pool.key)
-                logger.warning("%s ended: nobody holds it, and others need its room", pool.key)
+                logger.warning("%s ended: no process holds it, and others need its room", pool.key)
                 return True
         return False
 
@@ -201,12 +201,12 @@ class PoolStock:
             except Exception as error:  # noqa: BLE001  # on any error, its holders continue
                 if pool.key not in self._unhealed:
                     self._unhealed.add(pool.key)
-                    logger.warning("%s has lost its files, which cannot be made now: %s", pool.key, error)
+                    logger.warning("%s has lost its files, and new ones cannot be made now: %s", pool.key, error)
             else:
                 self._unhealed.discard(pool.key)
 
     def heal(self, pool: Pool) -> None:
-        """Replace one pool if its files have vanished. Raises `DirectoryLockedError`, `PoolDirectoryError` or as making one."""
+        """Replace one pool if its files have vanished. Raises `DirectoryLockedError`, `PoolDirectoryError`, or as `make`."""
         if pool.lost_file is not None:
             self._restore_directory()
             self._reserve.make(pool.replace_lost)
@@ -272,8 +272,9 @@ class PoolStock:
     def _make_room_for(self, maker: Maker) -> bool:
         """End a pool that counts for the same maker, and that no process holds. Return whether there was one.
 
-        Pools whose end loses nothing come first; then idle ones, and those of the user's other processes if the maker has few
-        itself. A client that just received such a pool, and has not taken its lease yet, notices and attaches again.
+        Pools that were never used come first; their end loses nothing. A client that just received such a pool, and has
+        not taken its lease yet, notices and attaches again. Then come idle pools, also those of the user's other
+        processes if the maker has few itself.
         """
         by_age = sorted(self._by_key.values(), key=lambda each: each.handed_out_ns)
         idle_since_ns = time.monotonic_ns() - HANDOUT_NS
