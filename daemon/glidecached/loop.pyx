@@ -211,4 +211,4 @@ cdef int run(object callback, tuple arguments) except -1:
 
 
 cdef object log_failure(object callback):
-    logger.exception("%r failed; the loop goes on", callback)
+    logger.exception("%r failed; the loop continues", callback)

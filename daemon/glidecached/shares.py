@@ -95,7 +95,7 @@ class Shares:
         return self._by_process.get((peer.uid, peer.pid), 0)
 
     def enter(self, peer: Holder, units: int = 1) -> str | None:
-        """Count units for the peer. Return None if they are admitted, else the text of what is full, for which holder."""
+        """Count units for the peer. Return None if admitted, else the text of what is full, and for which holder."""
         full = self._judge(peer.uid, peer.pid, units)
         if full is not None:
             self._remember(peer.uid, peer.pid)

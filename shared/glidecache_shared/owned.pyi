@@ -20,7 +20,7 @@ class OwnedDescriptor:
 
     @property
     def number(self) -> int:
-        """The descriptor's number; -1 once closed."""
+        """Return the descriptor's number; -1 once closed."""
 
     def peer_uid(self) -> int:
         """Return the uid of the process that listens at a connected socket's other end, as the kernel reports it."""

@@ -89,14 +89,14 @@ _DAEMON = {
         "The limit of client connections. One process has a quarter while others have some, one user "
         "three quarters. The process's limit on descriptors may allow fewer.",
         reloads=True,
-        note="connections that are open stay",
+        note="open connections stay",
     ),
     "max_client_memory_mb": Key(
-        "The most memory that the daemon holds for all clients, in MB: messages that have not arrived in full, queued or "
-        "open requests, and unread answers. One process has a quarter while others hold some. One message at a time "
-        "may be larger than that; it is held in addition.",
+        "The most memory that the daemon holds for all clients, in MB: messages that have not arrived in full, "
+        "queued or open requests, and unread answers. One process has a quarter while others hold some. One "
+        "message at a time may be larger than that; it is held in addition.",
         reloads=True,
-        note="what is held stays",
+        note="memory in use stays",
     ),
     "max_sessions": Key(
         "How many clients the daemon remembers. A forgotten client attaches again, unseen by its caller.",
@@ -110,7 +110,7 @@ _DAEMON = {
         "The limit of upstreams that clients bring; those of this file do not count. One process has a "
         "quarter while others have some, one user three quarters.",
         reloads=True,
-        note="upstreams that are in use stay",
+        note="upstreams in use stay",
     ),
     "stop_timeout_ms": Key(
         "How long accepted requests may take when the daemon is stopped, in ms.", reloads=True

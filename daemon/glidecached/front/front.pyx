@@ -384,7 +384,7 @@ cdef class Front:
                     yield None
         except (TypeError, ValueError, OverflowError) as error:
             # Only a script's reply can have this form.
-            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be handed on: {error}")
+            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be passed on: {error}")
         else:
             if not request.finished:
                 request.finish(message)

@@ -119,7 +119,7 @@ class PoolRegistry:
             if origin.configured:
                 self._stock.discard(leftover, "it is no longer in the configuration")
             elif origin.key.name is None and not leftover.held:
-                self._stock.discard(leftover, "nobody holds it any more")
+                self._stock.discard(leftover, "no process holds it any more")
             elif upstream is not None and upstream not in accesses:
                 reason = f"its upstream {upstream!r} is no longer in the configuration"
                 self._stock.discard(leftover, reason)

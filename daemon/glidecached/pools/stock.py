@@ -171,7 +171,7 @@ class PoolStock:
         for key, pool in list(self._by_key.items()):
             if key.name is None and pool.handed_out_ns < handed_out_before_ns and pool.end_if_unheld():
                 self.remove(key)
-                logger.info("%s ended: nobody holds it any more", key)
+                logger.info("%s ended: no process holds it any more", key)
 
     def end_idle(self) -> bool:
         """End the least recently used pool with a client's own name, of those that no process holds.
@@ -201,12 +201,14 @@ class PoolStock:
             except Exception as error:  # noqa: BLE001  # on any error, its holders continue
                 if pool.key not in self._unhealed:
                     self._unhealed.add(pool.key)
-                    logger.warning("%s has lost its files, and new ones cannot be made now: %s", pool.key, error)
+                    logger.warning(
+                        "%s has lost its files, and new ones cannot be made now: %s", pool.key, error
+                    )
             else:
                 self._unhealed.discard(pool.key)
 
     def heal(self, pool: Pool) -> None:
-        """Replace one pool if its files have vanished. Raises `DirectoryLockedError`, `PoolDirectoryError`, or as `make`."""
+        """Replace one pool if its files vanished. Raises `DirectoryLockedError`, `PoolDirectoryError`, or as `make`."""
         if pool.lost_file is not None:
             self._restore_directory()
             self._reserve.make(pool.replace_lost)

@@ -455,7 +455,7 @@ cdef class Connection:
                 if self.on_reply is not None:
                     self.on_reply()
         except Exception:
-            logger.exception("a reply could not be handed on")
+            logger.exception("a reply could not be passed on")
         return 0
 
     cdef int spoil(self, str reason) except -1:

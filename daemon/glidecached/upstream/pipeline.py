@@ -286,8 +286,8 @@ class Pipeline(Line):
         if result.marker is None and not self._unproved:
             self._unproved = True
             logger.info(
-                "upstream %s lets its user neither ECHO nor PING: after a reply that came too late its connection is "
-                "replaced, because nothing proves whose the next ones are",
+                "upstream %s allows its user neither ECHO nor PING: after each late reply its connection is "
+                "replaced, because nothing proves the order of the next ones",
                 result.address,
             )
         self._connection = Connection(self._loop, result, self, self._tally)

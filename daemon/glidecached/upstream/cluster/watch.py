@@ -104,7 +104,7 @@ class ReservedOverNodes:
             each.submit(_Part((b"UNWATCH",), whole), last=True)
 
     def _execute(self, call: BatchCall) -> None:
-        """Ask the primaries that will not run it first."""
+        """Ask the other primaries before its own runs it."""
         runs = self._runner(call)
         if runs is None:
             self.close()
