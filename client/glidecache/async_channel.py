@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MS = 1_000_000
 _PROMPT_NS = _MS
-"""What leaves within this time keeps the deadline that it was given."""
+"""A request that leaves within this time keeps the deadline that it was given."""
 
 
 class AsyncChannel(Channel):
@@ -48,10 +48,10 @@ class AsyncChannel(Channel):
         self._together: dict[int, tuple[bytes, int, int]] = {}
         """Requests that leave together at the end of the loop's turn, because others are open already.
 
-        Each with its deadline, and when it was asked for.
+        Each with its deadline, and the time at which it was asked for.
         """
         self._late: dict[int, int] = {}
-        """By how much later than asked for a request left."""
+        """The delay between the call and the sending of each late request."""
         self._up: asyncio.Future[bool] | None = None
         self._turns = LoopTurns(loop)
         self._tether: weakref.ref[_Tether] | None = None
@@ -72,7 +72,7 @@ class AsyncChannel(Channel):
             self._turns.leave()
 
     def extended(self, deadline_ns: int) -> int:
-        """Return the deadline, later by the time that the loop has not run since its turn was asked for."""
+        """Return the deadline, extended by the time for which the loop did not run since its turn was asked for."""
         return deadline_ns + self._turns.lag_ns
 
     def shut(self) -> None:
@@ -83,10 +83,10 @@ class AsyncChannel(Channel):
         self.drop()
 
     def have_shut(self) -> None:
-        """Have its loop `shut` it, from whichever thread."""
+        """Have its loop `shut` it, from any thread."""
         link = self._link
         if link is not None and not link.is_own:
-            return  # the loop's own descriptors were closed with it: to wake the loop would write to another's file
+            return  # the loop's descriptors are closed: waking it would write to an unrelated file
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self.shut)
 
@@ -135,7 +135,7 @@ class AsyncChannel(Channel):
             return await reply
         except BaseException:
             if reply is not None and reply.done() and not reply.cancelled():
-                reply.exception()  # it may have come while the call was being interrupted
+                reply.exception()  # it may have arrived while the call was interrupted
             else:
                 self._cancel(link, request_id)
             raise
@@ -151,7 +151,7 @@ class AsyncChannel(Channel):
     def _overdue(
         self, link: Link, request_id: int, reply: asyncio.Future[tuple[int, Any]], until_ns: int
     ) -> None:
-        """Have a call time out, unless its reply has arrived, or its clock started later than it was asked for."""
+        """Time a call out, unless its reply has arrived, or its clock started later than the call."""
         if reply.done():
             return
         if link is self._link:
@@ -171,7 +171,7 @@ class AsyncChannel(Channel):
             reply.set_exception(NoReplyError())
 
     def _cancel(self, link: Link, request_id: int) -> None:
-        """Tell the daemon that a call is no longer waited for. Best effort: without the link it knows."""
+        """Cancel a call in the daemon. Best effort: without the link the daemon knows that it is over."""
         if self._together.pop(request_id, None) is not None or link is not self._link or self.hello is None:
             return
         if self._loop.is_closed():
@@ -215,7 +215,7 @@ class AsyncChannel(Channel):
 
     def _release(self, link: Link) -> None:
         if not self._loop.is_closed():
-            # Otherwise the number is another file's by now, and what watches it is not ours.
+            # Otherwise the number belongs to another file by now, and its watcher is not this one.
             if self._tether is not None and self._tether() is not None:
                 self._loop.remove_reader(link.descriptor)
                 self._loop.remove_writer(link.descriptor)
@@ -231,7 +231,7 @@ class AsyncChannel(Channel):
             self._loop.remove_writer(link.descriptor)
 
     def _take_replies(self, link: Link) -> None:
-        """Take everything that has arrived."""
+        """Take all replies that have arrived."""
         while link is self._link and link.events() & READABLE:
             self._take_reply(link)
 
@@ -325,9 +325,9 @@ class LoopChannels:
 
 
 class _Tether:
-    """Held by the event loop alone, with the link's reader: when the loop is closed, the link closes with it.
+    """Held only by the event loop, with the link's reader: when the loop is closed, the link closes with it.
 
-    A loop that is closed while calls are open tells nobody else. The daemon then ends what they have left open.
+    There is no other sign of a loop that is closed while calls are open. The daemon then ends these calls.
     """
 
     __slots__ = ("__weakref__", "_link")
@@ -336,7 +336,7 @@ class _Tether:
         self._link = link
 
     def __del__(self) -> None:
-        link = getattr(self, "_link", None)  # it may have been interrupted before it had one
+        link = getattr(self, "_link", None)  # the constructor may have been interrupted
         if link is not None:
             link.close()
 

@@ -31,9 +31,9 @@ class Attachment:
     __slots__ = ("forks", "instance_id", "lease", "reader", "request_timeout_ms", "session_id")
 
     def __init__(self, hello: Hello, answer: dict[str, Any], forks: int) -> None:
-        """Hold the pool that the answer to `ATTACH` names, and map it. `hello` is what that daemon said of itself.
+        """Hold the pool that the answer to `ATTACH` names, and map it. `hello` describes that daemon.
 
-        Raises `PoolGoneError`, and `ConfigurationError` where this process can never map it.
+        Raises `PoolGoneError`, and `ConfigurationError` if this process can never map it.
         """
         self.instance_id = hello.instance_id
         self.session_id: int = answer["session_id"]
@@ -59,7 +59,7 @@ class Attachment:
 def _hold(pool: dict[str, Any], daemon_uid: int) -> tuple[Lease, PoolReader]:
     paths = [pool["pool_path"], pool["board_path"], pool["lease_path"]]
     try:
-        # Where somebody else could replace the files, values would be somebody else's, too (I11).
+        # A user who could replace the files could also choose the values (I11).
         for directory in {os.path.dirname(path) for path in paths}:
             check_directory(directory, friend=daemon_uid)
     except FileNotFoundError:

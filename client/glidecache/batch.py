@@ -39,7 +39,7 @@ class _Plans(NotOffered):
 
     @property
     def commands(self) -> list[tuple[bytes, list[bytes]]]:
-        """The commands so far, each its name and its arguments as they will be sent: a list of the caller's own."""
+        """Return the commands so far, each with its arguments as they will be sent: a new list."""
         return [(plan.args[0], plan.args[1:]) for plan in self.plans]
 
     def __len__(self) -> int:

@@ -31,7 +31,7 @@ _LONGEST_WAIT_MS = 50
 
 
 class _Closing:
-    """Whether a client was closed: other threads look when they wait."""
+    """A flag that a client was closed: other threads check it while they wait."""
 
     __slots__ = ("closed",)
 
@@ -57,9 +57,9 @@ class BlockingChannel(Channel):
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a call is at work on the link just now: the caller's own, further up its stack.
+        """Return whether a call uses the link just now: the caller's own, further up its stack.
 
-        An exception from outside may have kept a call from leaving: then the link is dropped, with what was on it.
+        An exception from outside may have kept a call from finishing: then the link is dropped, with its open requests.
         """
         if self.busy and not self._is_in_a_call():
             self.drop()
@@ -92,7 +92,7 @@ class BlockingChannel(Channel):
         """Send one request and wait for its reply."""
         link, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
         try:
-            # Before it is sent: a call in a signal handler may take the reply at any moment from then on.
+            # Before it is sent: from then on a call in a signal handler may take the reply at any moment.
             self._open_ids.add(request_id)
             self.busy = True
             self._send(link, frame)
@@ -117,7 +117,7 @@ class BlockingChannel(Channel):
             self._replies.pop(request_id, None)
 
     def _is_in_a_call(self) -> bool:
-        """Whether a request of this channel is on the caller's stack."""
+        """Return whether a request of this channel is on the caller's stack."""
         frame = sys._getframe(2)
         while frame is not None:
             if frame.f_code is BlockingChannel.request.__code__ and frame.f_locals.get("self") is self:
@@ -135,7 +135,7 @@ class BlockingChannel(Channel):
     def _wait(self, link: Link, until_ns: int) -> None:
         """Wait for a while, leaving the link to calls inside this one. Raises `NoReplyError` when the time is over.
 
-        A reply that has arrived by then counts, however late this thread was given the processor (contract C28).
+        A reply that has arrived by then counts, however late the system ran this thread (contract C28).
         """
         remaining_ns = until_ns - time.monotonic_ns()
         if self._closing.closed:
@@ -196,7 +196,7 @@ class ThreadChannels:
         return channel if channel is not None and channel.forks == forks() else None
 
     def close(self) -> None:
-        """Close the calling thread's channel, and have calls of other threads fail.
+        """Close the calling thread's channel, and make calls of other threads fail.
 
         Their sockets close with their threads, or with the client object.
         """

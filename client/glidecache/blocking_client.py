@@ -58,8 +58,8 @@ class BlockingClient(CachedReads, ClientObject):
     def close(self, err_message: str | None = None) -> None:
         """End this client; others that share its cache are unaffected. Idempotent.
 
-        Calls that come later raise `ClosingError`, with `err_message` in their text. So do those that other threads
-        have begun: what the server has not run yet is not run.
+        Later calls raise `ClosingError`, with `err_message` in their text. So do calls that other threads have begun:
+        the server does not run what it has not started.
         """
         from glidecache.blocking_channel import run_blocking
 

@@ -135,10 +135,10 @@ class Calls:
         *,
         raise_on_error: bool,
     ) -> list[Any] | None:
-        """Run a batch of either class; its results in order.
+        """Run a batch of either class. Return its results in order.
 
-        None for a transaction that was not run because a watched key had changed.
-        Errors of single commands stand among the results as `RequestError` objects, or the first of them is raised.
+        Return None for a transaction that was not run because a watched key had changed.
+        Errors of single commands are `RequestError` objects among the results, or the first of them is raised.
         """
         self._session.check_open()
         _need_batch(batch, options)
@@ -147,7 +147,7 @@ class Calls:
             return []
         atomic = batch.is_atomic
         commands = [plan.args for plan in plans]
-        # A server alone has no routes: there GLIDE runs a batch as if it had none.
+        # A standalone server has no routes: there GLIDE runs a batch as if it had none.
         route: Route | None = getattr(options, "route", None) if self._is_cluster else None
         timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
         watch = self._watching.number if atomic else 0
@@ -186,15 +186,15 @@ class Calls:
         args: Iterable[Argument] | None,
         route: Route | None = None,
     ) -> Any:
-        """Run a script by its hash, and as a whole where the server does not know it.
+        """Run a script by its hash, or as a whole where the server does not know it.
 
-        A cluster's nodes all know it from then on: the next call may be for another's slots.
+        From then on all nodes of a cluster know it: the next call may be for another node's slots.
         """
         keys, args = encode_optional(keys, "keys"), encode_optional(args, "args")
         by_hash = invoking.by_hash(script, keys, args)
         if route is not None:
             routes.need_route(route)
-            # What does not know the script must not be found out by running it on those that do.
+            # A call must not run the script on some nodes only to find out which nodes lack it.
             if not route.is_single_node and not await self._load_everywhere(script):
                 await self.command(invoking.loading(script), route)
         try:
@@ -220,7 +220,7 @@ class Calls:
         return await scan.step(cursor, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
     async def _load_everywhere(self, script: Script) -> bool:
-        """Have all nodes know a script, as far as they answer; whether all did.
+        """Load a script into all nodes that answer. Return whether all did.
 
         A node that does not answer costs half of a time-out, once: the script runs without it.
         """

@@ -41,18 +41,18 @@ CLIENT_VERSION = "0.1.0"
 _MS = 1_000_000
 _RETRY_PAUSE_NS = 10 * _MS
 _CLOSED_AT_ONCE = 3
-"""So many connections one after another that the daemon closed at once are its word that it is full."""
+"""After so many connections in a row that the daemon closed at once, it counts as full."""
 
 _POST_PATIENCE_NS = 10_000 * _MS
 OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-"""Errors that say what this process lacks, and nothing about the daemon."""
+"""Errors that show a shortage of this process, not of the daemon."""
 
 _INTEGER_BYTES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}
-"""How long msgpack's unsigned integers are, by their first byte; smaller numbers are that byte alone."""
+"""Lengths of msgpack's unsigned integers, by their first byte; smaller numbers are that byte alone."""
 
 
 class Hello:
-    """What the daemon said of itself, and the uid of its process, as the kernel tells it."""
+    """The daemon's description of itself, and the uid of its process as the kernel reports it."""
 
     __slots__ = ("daemon_uid", "instance_id", "max_message_bytes")
 
@@ -85,7 +85,7 @@ class Channel:
         self.hello: Hello | None = None
         """Who answers; None while no connection stands."""
         self.left_ns = 0
-        """When a request was last handed to the kernel, whole."""
+        """The time at which a request was last handed to the kernel, whole."""
         self.forks = forks
         """When it was made, as `link.forks` counts: a channel of another process must not be touched."""
         self.watch = 0
@@ -101,16 +101,16 @@ class Channel:
     ) -> Awaitable[Result]:
         """Run a coroutine that connects or attaches, while no other call of the client does.
 
-        Awaiting it raises `NoDaemonError` when the turn cannot be had in time.
+        Awaiting it raises `NoDaemonError` when the turn does not come in time.
         """
         raise NotImplementedError
 
     def extended(self, deadline_ns: int) -> int:
-        """Return the deadline of who has the turn, later by what its own event loop did meanwhile (contract C28)."""
+        """Return the deadline of the call that has the turn, extended by its event loop's other work (contract C28)."""
         return deadline_ns
 
     async def connect(self, deadline_ns: int) -> Hello:
-        """Have a connection to a daemon that answers.
+        """Provide a connection to a daemon that answers.
 
         Raises `NoDaemonError` when there is none at the deadline, `RequestError` for a daemon that is full,
         `ConfigurationError` for one that refuses this client for good.
@@ -126,7 +126,7 @@ class Channel:
                 if remaining_ns <= 0:
                     problem = "ended the connection"
                     raise self._unavailable(problem) from None
-                await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))  # perhaps another one comes
+                await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))  # another daemon may start
             except NoReplyError:
                 self.drop()
                 problem = "does not answer"
@@ -135,20 +135,20 @@ class Channel:
     async def request(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
     ) -> tuple[int, Any]:
-        """Send one request and wait for the reply; its status and body.
+        """Send one request and wait for the reply. Return its status and body.
 
-        Raises `RequestError` for what is too long, `NotSentError`, `DaemonLostError` and `NoReplyError`.
+        Raises `RequestError` for a message that is too long, `NotSentError`, `DaemonLostError` and `NoReplyError`.
         """
         raise NotImplementedError
 
     def post(self, operation: int, instance_id: int, body: Sequence[Any]) -> None:
-        """Send a request of which no answer is waited for. Best effort: never raises, never blocks."""
+        """Send a request whose answer is not awaited. Best effort: never raises, never blocks."""
         try:
             deadline_ns = time.monotonic_ns() + _POST_PATIENCE_NS
             link, _, frame = self._pack(operation, instance_id, deadline_ns, body)
             self._send(link, frame)
         except (NotSentError, OSError, RuntimeError):
-            pass  # without the connection the daemon knows that there is no caller
+            pass  # without a connection the daemon knows that the caller is gone
 
     def _pack(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
@@ -156,7 +156,7 @@ class Channel:
         """Return the link to send on, the request's id, and its message. Raises as `request`."""
         link = self._link
         if link is None:
-            self.hello = None  # what was interrupted while it closed the connection has left this behind
+            self.hello = None  # left by a call that was interrupted while it closed the connection
             raise NotSentError
         self._next_id = request_id = self._next_id + 1
         frame = protocol.pack((operation, request_id, instance_id, deadline_ns, *body))
@@ -171,13 +171,13 @@ class Channel:
 
     def drop(self) -> None:
         """Close the connection, if there is one. The next `connect` makes another."""
-        self.hello = None  # first: interrupted in between, it is connected to again
+        self.hello = None  # first: after an interruption in between, the next call connects again
         link, self._link = self._link, None
         if link is not None:
             self._release(link)
 
     async def _open(self, deadline_ns: int) -> None:
-        """Make a link that is up. Raises `NoDaemonError`, and `RequestError` where the daemon closes it each time."""
+        """Make a working link. Raises `NoDaemonError`, and `RequestError` if the daemon closes it each time."""
         closed = 0
         while True:
             problem = self._look()
@@ -202,7 +202,7 @@ class Channel:
             remaining_ns = self.extended(deadline_ns) - time.monotonic_ns()
             if remaining_ns <= 0:
                 if closed >= _CLOSED_AT_ONCE:
-                    # One that ends takes its socket with it. This one is there, and has said so to others.
+                    # A daemon that ends removes its socket. This one runs, and refused other connections as full.
                     reason = "it closes new connections; as many as it may have are open (see its log)"
                     raise self._busy(reason)
                 raise self._unavailable(problem)
@@ -277,7 +277,7 @@ class Channel:
         raise NotImplementedError
 
     def _send(self, link: Link, frame: bytes) -> None:
-        """Hand a message over. Raises `NotSentError`, having dropped the link."""
+        """Send a message. Raises `NotSentError`, having dropped the link."""
         raise NotImplementedError
 
     def _release(self, link: Link) -> None:
@@ -303,7 +303,7 @@ def with_deadline(frame: bytes, deadline_ns: int) -> bytes:
 
 
 def own_fault(error: OSError, purpose: str) -> str:
-    """Return what to report when it is this process that has nothing left: descriptors, memory (isolation, I16)."""
+    """Return the text for a shortage of this process itself: descriptors, memory (isolation, I16)."""
     name = errno.errorcode.get(error.errno or 0, "?")
     if error.errno == errno.EMFILE:
         return (

@@ -1,4 +1,4 @@
-"""What all four clients are as objects: made by `create`, shown without secrets, never copied."""
+"""The common base of all four clients: made by `create`, shown without secrets, never copied."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class ClientObject(NotOffered):
 
     @property
     def config(self) -> Configuration:
-        """The configuration that the client was created with. Changing it changes nothing."""
+        """Return the configuration that the client was created with. Changing it has no effect."""
         return self._settings.config
 
     def __repr__(self) -> str:
-        """Show where the client's servers are, and its cache; never credentials."""
+        """Show the client's servers and its cache; never credentials."""
         settings = getattr(self, "_settings", None)
         name = f"{type(self).__module__}.{type(self).__qualname__}"
         if settings is None:
@@ -37,7 +37,7 @@ class ClientObject(NotOffered):
         return f"<{name} {' '.join(parts)}>"
 
     def __reduce_ex__(self, protocol: Any) -> Never:
-        """Refuse to be copied and pickled. Raises `TypeError`."""
+        """Refuse copying and pickling. Raises `TypeError`."""
         message = (
             f"a {type(self).__name__} cannot be copied or pickled: its connections belong to this process. Create "
             "another one from the same configuration; its cache object can be shared, copied and pickled"

@@ -20,7 +20,7 @@ def to_status(_reply: Any) -> Literal["OK"]:
 
 def to_optional_status(reply: Any) -> Any:
     """`"OK"`, or what else the server said: None where a condition was not met."""
-    return "OK" if reply == b"OK" else reply  # a string from servers that are asked directly
+    return "OK" if reply == b"OK" else reply  # bytes when the client asks the servers directly
 
 
 def to_text(reply: bytes | Literal["OK"]) -> str:

@@ -211,7 +211,7 @@ class Direct:
         raise NotImplementedError
 
     async def _receive(self, connection: Any, deadline: float) -> bytes:
-        """What arrives next; nothing when the connection has ended."""
+        """Return the next bytes to arrive; none when the connection has ended."""
         raise NotImplementedError
 
     async def _drop(self, connection: Any) -> None:

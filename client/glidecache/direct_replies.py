@@ -1,4 +1,4 @@
-"""What servers answer, read as the daemon reads it: status replies as text, bulk strings as bytes (contract C26).
+"""Servers' replies, read as the daemon reads them: status replies as text, bulk strings as bytes (contract C26).
 
 The libraries' parsers return both as bytes, so the direct fallback has a reader of its own, for RESP2 and RESP3.
 """
@@ -25,25 +25,25 @@ _SKIPPED = b">|"
 
 
 class MalformedReplyError(OSError):
-    """A server's answer is not RESP: nothing that follows on its connection can be understood."""
+    """A server's answer is not RESP: the data after it cannot be understood."""
 
 
 class ReplyReader:
-    """Reads replies from bytes as they arrive, however deep they are nested. For one connection's answers in order."""
+    """Reads replies from bytes as they arrive, at any depth of nesting. For one connection's answers in order."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._at = 0
         self._open: list[tuple[int, int, list[Any]]] = []
-        """Containers that are not complete: their kind, how many parts they have, and those that have arrived."""
+        """Containers that are not complete: their kind, the number of their parts, and the parts that have arrived."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left over."""
+        """Return whether no data is left over."""
         return self._at == len(self._buffer) and not self._open
 
     def feed(self, data: bytes) -> None:
-        """Add what has arrived."""
+        """Add received data."""
         del self._buffer[: self._at]
         self._at = 0
         self._buffer += data
@@ -66,7 +66,7 @@ class ReplyReader:
                 return finished
 
     def _next_part(self) -> Any:
-        """Return the next scalar, or the next container that is empty; `_UNFINISHED` until it has arrived."""
+        """Return the next scalar, or the next empty container; `_UNFINISHED` until it has arrived."""
         while True:
             end = self._buffer.find(_LINE_END, self._at)
             if end < 0:
@@ -107,7 +107,7 @@ class ReplyReader:
         return content[_VERBATIM_FORMAT:] if kind == ord("=") else content
 
     def _add(self, part: Any) -> list[Any]:
-        """Put a part where it belongs; return the reply, as a list of one, if that completes it."""
+        """Add a part to its container. Return the reply, as a list of one, if that completes it."""
         while self._open:
             if part is not _SKIP:
                 self._open[-1][2].append(part)
@@ -128,7 +128,7 @@ class ReplyReader:
         try:
             return set(items) if kind == ord("~") else dict(items)
         except TypeError:
-            # Python cannot hash one of them: a list of members, or of pairs, as the daemon returns it.
+            # Python cannot hash a member: return a list of members, or of pairs, as the daemon does.
             return items if kind == ord("~") else [list(item) for item in items]
 
 
@@ -140,7 +140,7 @@ def _scalar(kind: int, line: bytes) -> Any:
     if kind == ord(":"):
         return int(line)
     if kind == ord("("):
-        return line  # its digits: scripts may call any text a big number
+        return line  # kept as digits: scripts may call any text a big number
     if kind == ord(","):
         return float(line)
     if kind == ord("#") and line in (b"t", b"f"):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Value_co = TypeVar("Value_co", covariant=True)
 
     class AnyMapping(Protocol[Key_co, Value_co]):
-        """A mapping to read from. `Mapping` itself does not take a `dict[str, str]` where keys may be bytes, too."""
+        """A mapping to read from. `Mapping` itself does not accept a `dict[str, str]` where keys may also be bytes."""
 
         def keys(self) -> Iterable[Key_co]:
             """Return its keys."""
@@ -71,12 +71,12 @@ def encode_each(values: Iterable[Argument], what: str) -> list[bytes]:
 
 
 def encode_optional(values: Iterable[Argument] | None, what: str) -> list[bytes]:
-    """A list of arguments that may be left out. Raises as `encode_each`."""
+    """Return the encoded list of arguments that may be left out. Raises as `encode_each`."""
     return [] if values is None else encode_each(values, what)
 
 
 def each_of(values: Iterable[Item], what: str) -> Iterator[Item]:
-    """Go through what is given as a list: anything iterable, once. Raises `TypeError` for a lone string."""
+    """Iterate over an argument that must be a list or another iterable. Raises `TypeError` for a lone string."""
     if not isinstance(values, (str, bytes, bytearray, memoryview)):
         try:
             return iter(values)

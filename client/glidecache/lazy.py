@@ -1,7 +1,7 @@
 """Modules that are imported late: workers that are forked before they use the cache need none of them.
 
-What a call needs is imported when the client attaches, not in the middle of the call: a process that has no descriptor
-left by then cannot import anything, and an exception from outside would come in the midst of an import.
+What a call needs is imported when the client attaches, not during the call. A process without a free descriptor cannot
+import anything by then, and an exception from outside could interrupt an import.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _imported: list[str] = []
 
 
 def import_ahead() -> None:
-    """Import what calls need, once per process."""
+    """Import the modules that calls need, once per process."""
     if len(_imported) == len(_OF_CALLS):
         return
     from importlib import import_module

@@ -43,10 +43,10 @@ def forks() -> int:
 
 
 class Link(Dealer):
-    """A connection that is being made from the start. For one thread; closed after a fork, in the child.
+    """A connection, made with the object. For one thread; closed after a fork, in the child.
 
-    The socket closes with the object, unless its number is another file's by then (isolation, I16). Raises `OSError`
-    when there is no listener at `path`, `BlockingIOError` when too many wait there already.
+    The socket closes with the object, unless its number belongs to another file by then (isolation, I16). Raises
+    `OSError` when there is no listener at `path`, `BlockingIOError` when too many connections wait there already.
     """
 
     __slots__ = ("__weakref__", "_file", "listener_uid")
@@ -60,7 +60,7 @@ class Link(Dealer):
 
     @property
     def is_own(self) -> bool:
-        """Whether its number still leads to its socket: an application may have closed all descriptors by number."""
+        """Return whether its number still leads to its socket: an application may have closed all descriptors."""
         return self._file.is_own()
 
     def wait(self, milliseconds: float) -> bool:

@@ -14,7 +14,7 @@ _TRACE = 5
 
 
 class LogLevel(Enum):
-    """How much is logged; each level includes those before it."""
+    """The amount that is logged; each level includes those before it."""
 
     ERROR = 0
     WARN = 1
@@ -38,10 +38,10 @@ _LEVELS = {
 
 
 class Logger:
-    """The one logger of a process. What passes its level goes to `logging.getLogger("glidecache")`.
+    """The one logger of a process. Messages that pass its level go to `logging.getLogger("glidecache")`.
 
-    A level that is given becomes that logger's, too. It is WARN where none was. `file_name` is not heeded, with one
-    warning: give that logger a handler instead. Raises `TypeError` for what is no `LogLevel`.
+    A given level becomes that logger's level, too. Without one it is WARN, unless it was set before. `file_name` is
+    ignored, with one warning: give that logger a handler instead. Raises `TypeError` for a level that is no `LogLevel`.
     """
 
     _instance: ClassVar[Logger | None] = None
@@ -54,7 +54,7 @@ class Logger:
         Logger.logger_level = LogLevel.WARN if level is None else level
         if file_name:
             logging.getLogger(_NAME).warning(
-                "Logger: file_name=%r is not heeded: give logging.getLogger(%r) a handler", file_name, _NAME
+                "Logger: file_name=%r is ignored: give logging.getLogger(%r) a handler", file_name, _NAME
             )
 
     @classmethod
@@ -67,7 +67,7 @@ class Logger:
     def log(
         cls, log_level: LogLevel, log_identifier: str, message: str, err: Exception | None = None
     ) -> None:
-        """Log a message, with what it is about, and with an error's traceback."""
+        """Log a message under an identifier, with an error's traceback if there is one."""
         _need_level(log_level)
         cls.init()
         # OFF is no level of a message: in GLIDE's order it would come after all others.
@@ -77,7 +77,7 @@ class Logger:
 
     @classmethod
     def set_logger_config(cls, level: LogLevel | None = None, file_name: str | None = None) -> None:
-        """Configure the logger, whether it has been configured or not."""
+        """Configure the logger, even if it has been configured already."""
         Logger._instance = cls(level, file_name)
 
 

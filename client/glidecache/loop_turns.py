@@ -1,4 +1,4 @@
-"""Turns of an event loop's calls, whose deadlines the loop's own work does not use up (contract C28)."""
+"""The turns in which calls of one event loop connect; the loop's own work does not use up deadlines (contract C28)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_WAIT_SECONDS = 86_400.0
 
 
 def seconds_until(deadline_ns: int, now_ns: int) -> float:
-    """Return how long to wait for a deadline, as event loops take it."""
+    """Return the time until a deadline in seconds, as event loops take it."""
     return min(max(0.0, (deadline_ns - now_ns) / 1e9), _LONGEST_WAIT_SECONDS)
 
 
@@ -30,14 +30,14 @@ class Alarm:
     def __init__(
         self, loop: asyncio.AbstractEventLoop, deadline_ns: Callable[[], int], callback: Callable[[], object]
     ) -> None:
-        """`deadline_ns` returns the deadline as it is at that moment."""
+        """Start the timer. `deadline_ns` returns the deadline as it is at that moment."""
         self._loop = loop
         self._deadline_ns = deadline_ns
         self._callback = callback
         self._timer = self._start()
 
     def cancel(self) -> None:
-        """Call back no more."""
+        """Stop the timer."""
         self._timer.cancel()
 
     def _start(self) -> asyncio.TimerHandle:
@@ -63,15 +63,15 @@ class _Place:
 
     @property
     def is_left(self) -> bool:
-        """Whether its task has ended: an exception from outside has kept it from leaving."""
+        """Return whether its task has ended: an exception from outside kept it from leaving."""
         return self.task is not None and self.task.done()
 
 
 class LoopTurns:
     """The right to connect and attach: one call of a loop has it, the others follow in their order (contract C23).
 
-    A task that ended without leaving has lost its turn. While any call is here, a timer measures how long the loop does
-    not run: so much later are their deadlines.
+    A task that ended without leaving has lost its turn. While any call is here, a timer measures how long the loop
+    does not run; the deadlines are extended by that time.
     """
 
     __slots__ = ("_due_ns", "_holder", "_lag_ns", "_loop", "_ticking", "_waiting")
@@ -86,12 +86,12 @@ class LoopTurns:
 
     @property
     def crowded(self) -> bool:
-        """Whether a call has the turn or waits for it."""
+        """Return whether a call has the turn or waits for it."""
         return (self._holder is not None and not self._holder.is_left) or bool(self._waiting)
 
     @property
     def lag_ns(self) -> int:
-        """How long the loop has not run since the holder asked for its turn."""
+        """Return how long the loop has not run since the holder asked for its turn."""
         return 0 if self._holder is None else self._total_ns() - self._holder.before_ns
 
     async def take(self, deadline_ns: int) -> None:
@@ -124,7 +124,7 @@ class LoopTurns:
             alarm.cancel()
 
     def leave(self) -> None:
-        """Hand the turn on to the next call."""
+        """Pass the turn on to the next call."""
         self._hand_on()
 
     def _hand_on(self) -> None:
@@ -137,7 +137,7 @@ class LoopTurns:
                 return
 
     def _total_ns(self) -> int:
-        """The lag so far, with that of the turn which the loop is in."""
+        """Return the lag so far, including that of the loop's current turn."""
         return self._lag_ns + max(0, time.monotonic_ns() - self._due_ns) if self._ticking else self._lag_ns
 
     def _measure(self) -> None:

@@ -29,12 +29,12 @@ _COPYING = "replies come as bytes objects of their own"
 
 
 class NotOffered:
-    """The names; to `hasattr` and `dir` they are not there."""
+    """The unsupported names; `hasattr` and `dir` do not show them."""
 
     __slots__ = ()
 
     def __dir__(self) -> list[str]:
-        """List what can be used."""
+        """List the names that can be used."""
         refused = {name for name, value in vars(NotOffered).items() if isinstance(value, _NotOffered)}
         return sorted(set(super().__dir__()) - refused)
 

@@ -53,7 +53,7 @@ def error_for(code: int, message: str) -> GlideError:
 
 
 def too_many(limit: int) -> RequestError:
-    """The error for one request more than a client may have open, in GLIDE's words."""
+    """Return the error for one request more than a client may have open, in GLIDE's words."""
     return RequestError(f"Reached maximum inflight requests: inflight_requests_limit is {limit}")
 
 
@@ -65,5 +65,5 @@ def error_for_reply(text: str) -> RequestError:
 
 
 def _with_glides_words(text: str) -> str:
-    """The server's text, and with it what GLIDE calls the error where programs look for that."""
+    """Return the server's text, with GLIDE's name of the error where programs look for that."""
     return f"{text} (CrossSlot)" if text.startswith("CROSSSLOT") else text

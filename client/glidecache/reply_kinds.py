@@ -21,7 +21,7 @@ _CONTAINERS = (list, dict, set)
 
 
 def in_glides_kinds(reply: Any, *, raises: bool = True) -> Any:
-    """Return a reply with its statuses and errors in GLIDE's kinds; its containers are changed in place.
+    """Convert a reply's statuses and errors to GLIDE's kinds; its containers are changed in place.
 
     raises: raise the first error that the reply contains. Otherwise each error becomes a `RequestError` in its place.
     Replies may be nested as deep as the protocol lets them, so nothing here recurses.
@@ -53,7 +53,7 @@ def first_error(result: Any) -> RequestError | None:
 
 
 def _settled(parts: Collection[Any], errors: list[RequestError]) -> list[Any]:
-    """Return the parts in GLIDE's kinds, and all that is within them; `errors` gets what errors there were."""
+    """Return the parts in GLIDE's kinds, with all that is within them; append errors to `errors`."""
     waiting: list[Any] = []
     settled = _level(parts, waiting, errors)
     while waiting:
@@ -74,7 +74,7 @@ def _settled(parts: Collection[Any], errors: list[RequestError]) -> list[Any]:
 
 
 def _level(parts: Collection[Any], waiting: list[Any], errors: list[RequestError]) -> list[Any]:
-    """Return parts in GLIDE's kinds; the containers among them are kept, to be looked into."""
+    """Return parts in GLIDE's kinds; keep the containers among them, to be processed later."""
     level = []
     for part in parts:
         kind = type(part)

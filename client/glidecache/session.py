@@ -49,7 +49,7 @@ _PROBE_INTERVAL_NS = 750 * _MS
 _PROBE_PATIENCE_NS = 50 * _MS
 _FAREWELL_NS = 100 * _MS
 _PROMPT_NS = 10 * _MS
-"""What takes longer from a call to its leaving was held up by this process itself."""
+"""A longer time from a call to its sending means that this process itself held it up."""
 
 _NOT_RUN = (protocol.ERROR_STALE_INSTANCE, protocol.ERROR_UNKNOWN_SESSION)
 
@@ -154,7 +154,7 @@ class Session:
         return await directly(self._direct, timeout_ns / 1e9)
 
     def post(self, operation: int, body: Sequence[Any]) -> None:
-        """Send a request of which no answer is waited for, if there is a connection. Never raises."""
+        """Send a request whose answer is not awaited, if there is a connection. Never raises."""
         channel, attachment = self._channels.existing(), self._attachment
         if channel is not None and attachment is not None and channel.hello is not None:
             channel.post(operation, attachment.instance_id, (attachment.session_id, *body))
@@ -176,7 +176,7 @@ class Session:
         self._channels.close()
         if self._direct is not None:
             await self._direct.close()
-        self._ended = True  # last: a close that was interrupted can be repeated
+        self._ended = True  # last: an interrupted close can be repeated
 
     def _use_pool(self, reader: PoolReader | None) -> None:
         client = self._client()
@@ -221,32 +221,32 @@ class Session:
             self._unknown = attachment
 
     async def _attached(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
-        """As `_ready`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
-        # However long the server may let a command wait: a daemon is not waited for any longer than for others.
+        """Do as `_ready`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
+        # Even if the server may let a command wait for long, a daemon is awaited no longer than for other commands.
         ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
         try:
             return await channel.in_turn(ready_ns, self._ready, channel, ready_ns)
         except DaemonLostError:
-            raise NotSentError from None  # it went while we attached; the next one is waited for until the deadline
+            raise NotSentError from None  # the daemon ended meanwhile; the next one is awaited until the deadline
         except NoReplyError:
             message = "glidecached does not answer"
             raise NoDaemonError(message) from None
 
     async def _ready(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
-        """A session with the daemon that answers now, attaching if need be.
+        """Return a session with the daemon that answers now, attaching if need be.
 
-        With it, for how long the caller's own event loop did not run meanwhile, in ns.
+        Return with it how long the caller's own event loop did not run meanwhile, in ns.
         """
         hello = await channel.connect(deadline_ns)
         attachment = self._usable(channel)
         if attachment is None:
             self.check_open()
             self._next_worn_ns = time.monotonic_ns() + _WORN_INTERVAL_NS
-            # Whether the upstream is there shows with the command: hits must come back without it (contract C24).
+            # The first command shows whether the upstream is reachable: hits must work without it (contract C24).
             spec = {**self._settings.spec, "lazy_connect": True}
             before = self._attachment
             if before is not None and before.instance_id == hello.instance_id:
-                # What this client has written there counts (contract C22).
+                # Writes of this client there count (contract C22).
                 spec["follows"] = before.session_id
             await self._attach(channel, hello, deadline_ns, spec)
             attachment = self._attachment
@@ -287,7 +287,7 @@ class Session:
                     return
                 self._use_pool(attachment.reader)
             except BaseException:
-                # Interrupted: the client may not have the pool that belongs to its session. Attach again.
+                # Interrupted: the client may lack the pool that belongs to its session. Attach again.
                 self._unknown = attachment
                 raise
             if previous is not None:
@@ -341,7 +341,7 @@ class Session:
 
 
 def _left_late(code: int, channel: Channel, asked_ns: int) -> bool:
-    """Whether a request was overdue, and so not run, because this process let it leave late (contract C28)."""
+    """Return whether a request was overdue, and not run, because this process sent it late (contract C28)."""
     return code == protocol.ERROR_OVERDUE and channel.left_ns - asked_ns > _PROMPT_NS
 
 

@@ -101,7 +101,7 @@ def _spec(config: Configuration, mode: Mode) -> dict[str, Any]:
     advanced = config.advanced_config
     tls = advanced.tls_config if advanced is not None else None
     if tls is not None and not config.use_tls:
-        # As with GLIDE an empty one is accepted, but not what would be in vain.
+        # GLIDE accepts an empty one. One with no effect is refused.
         tls.need_no_tls()
         tls = None
     addresses = config.addresses

@@ -54,7 +54,7 @@ class Watching:
         except BaseException:
             if channel.watch == number:
                 channel.watch = 0
-                # The daemon may have begun it: what is cancelled here must not keep a connection there.
+                # The daemon may have begun the watch: a cancelled one must not keep a connection there.
                 self._session.post(protocol.UNWATCH, (number,))
             raise
 
@@ -68,12 +68,12 @@ class Watching:
 
     @property
     def number(self) -> int:
-        """The number of what the calling thread or loop watches, or 0."""
+        """Return the number of the watch of the calling thread or loop, or 0."""
         channel = self._channels.existing()
         return 0 if channel is None else channel.watch
 
     async def execute(self, number: int, commands: Sequence[Sequence[bytes]], timeout_ns: int | None) -> Any:
-        """Run a transaction that relies on the watch of this number, and ends it; its replies, or None."""
+        """Run a transaction that relies on the watch of this number, and end the watch. Return its replies, or None."""
         return await self._end(number, protocol.EXEC, (number, commands), timeout_ns, _refuse_to_execute)
 
     async def _end(

@@ -1,4 +1,4 @@
-"""How many descriptors the process may have, and what they are for: admission must never use up the last one (I9)."""
+"""The number of descriptors of the process, and their uses: admission must never use up the last one (I9)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 logger = logging.getLogger(__name__)
 
 _OWN = 48
-"""For the daemon itself: files of the interpreter, the loop, the log, names that are looked up, a reload."""
+"""For the daemon itself: files of the interpreter, the loop, the log, name resolution, a reload."""
 
 _MOST_BELIEVED = 1_048_576
 _PER_POOL = 3
-"""Of one pool: its file, its access board, its lease. Twice as many while its generation is replaced."""
+"""For one pool: its file, its access board, its lease. Twice as many while its generation is replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescriptorPlan:
-    """What the limit leaves room for: half for clients' connections, a quarter each for pools and for upstreams."""
+    """The division of the limit: half for clients' connections, a quarter each for pools and for upstreams."""
 
     limit: int
     connections: int
@@ -27,7 +27,7 @@ class DescriptorPlan:
 
 
 def raise_limit() -> int:
-    """Raise the process's soft limit on descriptors to the hard one; return the limit that holds then."""
+    """Raise the process's soft limit on descriptors to the hard one. Return the limit that then applies."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -40,7 +40,7 @@ def raise_limit() -> int:
 
 
 def plan_descriptors(limit: int | None = None) -> DescriptorPlan:
-    """Divide the descriptors that the process may have; `limit` is the current soft limit where it is not given."""
+    """Divide the process's descriptors among their uses. `limit` defaults to the current soft limit."""
     if limit is None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         limit = _MOST_BELIEVED if soft == resource.RLIM_INFINITY else min(soft, _MOST_BELIEVED)

@@ -45,7 +45,7 @@ cdef class Flights:
         upstream.submit(flight)
 
     cdef Flight take_off(self, Request request, object upstream, int kind, bytes key):
-        """A new flight, which others may join from now on."""
+        """Return a new flight, which later requests may join."""
         cdef Flight flight = Flight.__new__(Flight)
         flight.arguments = (COMMANDS[kind], key)
         flight.deadline_ns = request.deadline_ns
@@ -117,7 +117,7 @@ cdef class Flight(SingleCall):
                 if self.upstream.fills_cache:
                     self.flights.storage.store(self.key, self.kind, reply, self.number)
             except (TypeError, ValueError) as error:
-                # No server answers so; what stands before one might. The caller gets what came, the pool does not.
+                # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
                 logger.warning("a reply to %s is not stored: %s", self.arguments[0].decode(), error)
         for request in self.waiting:
             request.reply(reply)
@@ -151,9 +151,9 @@ cdef class Flight(SingleCall):
         return other
 
     cdef bint may_be_joined(self, Request request) except -1:
-        """Whether the flight is in the client's order while a lane is held (see `upstream.detours`).
+        """Return whether the request may join, by its client's order while a lane is held (see `upstream.detours`).
 
-        On a detour it may overtake what the client has open elsewhere. One that is pinned waits for another client.
+        A flight on a detour may overtake what the client has open elsewhere. A pinned one waits for another client.
         """
         if self.way == DETOUR:
             return request.order is None or request.order.open <= 1

@@ -41,10 +41,10 @@ class DirectoryLock:
 
     @property
     def lost(self) -> bool:
-        """Whether the lock's file has lost its name: another daemon could own the directory by now."""
+        """Return whether the lock's file has lost its name: another daemon could own the directory by now."""
         try:
             return self._descriptor >= 0 and not self._still_leads_to(self._descriptor)
-        except OSError:  # the kernel does not say, as of a directory that is closed for a while
+        except OSError:  # the kernel gives no answer, as for a directory that is closed for a while
             return False
 
     def _acquire(self) -> int:

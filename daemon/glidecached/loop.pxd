@@ -16,7 +16,7 @@ cdef class Loop:
     cdef int64_t timer_number
     cdef list deferred
     cdef object from_threads
-    # Work for turns in which nothing else happens, and when some was last done.
+    # Work for turns in which nothing else happens, and the time of the last such work.
     cdef object idle
     cdef int64_t idled_ns
     cdef object intake

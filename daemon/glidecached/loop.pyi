@@ -58,9 +58,9 @@ class Loop:
         """Run the callback in `delay_ms`."""
 
     def when_idle(self, callback: Callable[[], object]) -> None:
-        """Call back in a turn in which nothing else happens, or 5 ms after the last such work: one piece a turn.
+        """Call back in a turn in which nothing else happens, or 5 ms after the last such call: one callback a turn.
 
-        For long work in short pieces, which whatever clients wait for goes before (isolation I10).
+        For long work in short pieces. What clients wait for is done first (isolation I10).
         """
 
     def defer(self, callback: Callable[[], object]) -> None:

@@ -25,7 +25,7 @@ cdef enum:
     # How many are handled in one turn at the most; the kernel begins with the others in the next.
     EVENTS_PER_TURN = 256
     LONGEST_WAIT_MS = 3_600_000
-    # How long work for idle turns waits for one at the most.
+    # The longest time that work for idle turns waits for one.
     LONGEST_BUSY_NS = 5_000_000
 
 
@@ -137,7 +137,7 @@ cdef class Loop:
             self.run_idle(events)
 
     cdef int run_idle(self, int events) except -1:
-        """Do one piece of work that can wait, unless something happened just now; after a while in any case."""
+        """Do one piece of work that can wait, unless something happened just now; after a while, do it anyway."""
         cdef int64_t now_ns = monotonic_ns()
         if events and now_ns - self.idled_ns < LONGEST_BUSY_NS:
             return 0
@@ -211,4 +211,4 @@ cdef int run(object callback, tuple arguments) except -1:
 
 
 cdef object log_failure(object callback):
-    logger.exception("%r failed; the loop goes on", callback)
+    logger.exception("%r failed; the loop continues", callback)

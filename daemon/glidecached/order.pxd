@@ -1,9 +1,9 @@
 cdef class CommandOrder:
     cdef object loop
-    # Requests on their way upstream, and the lane that they travel on.
+    # Requests on their way upstream, and the lane on which they travel.
     cdef readonly Py_ssize_t open
     cdef int lane
-    # What has to wait until they are done, as (lane, request, start); None while nothing has.
+    # Requests that wait for these, as (lane, request, start); None while there are none.
     cdef object waiting
 
     cdef bint may_go(self, int lane) noexcept

@@ -41,7 +41,7 @@ cdef class CommandOrder:
         return 0
 
     def _start_waiting(self):
-        """Start what waits, up to the first that another lane's requests have to be done for."""
+        """Start waiting requests, up to the first one that has to wait for requests on another lane."""
         cdef int lane
         waiting = self.waiting
         if waiting is None:

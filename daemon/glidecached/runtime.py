@@ -25,9 +25,9 @@ class OwnedRuntimeDir:
         self.socket_path.unlink(missing_ok=True)  # a killed daemon's: it would have the lock if it lived
 
     def restore(self) -> bool:
-        """Make and lock the directory again where it, or the lock in it, has vanished; whether that was so (I13).
+        """Make and lock the directory again if it, or the lock in it, has vanished. Return whether that was so (I13).
 
-        Raises as construction does, `DirectoryLockedError` where it is another daemon's by now; then it is as it was.
+        Raises as construction does, `DirectoryLockedError` if another daemon has it by now; then nothing has changed.
         """
         if not self._lock.lost:
             return False

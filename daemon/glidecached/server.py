@@ -59,7 +59,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _DRAIN_INTERVAL_MS = 10
 _PLACES_MS = 1_000
 _FOR_A_WHILE = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM)
-"""What keeps a socket from being bound again now, and perhaps not in a second."""
+"""Errors that keep a socket from being bound now, and perhaps not in a second."""
 
 
 class Server:
@@ -89,7 +89,7 @@ class Server:
         self._stopping = False
         self._directory = directory
         self.failure = ""
-        """Why the daemon ended without being asked to, once `run` has returned."""
+        """The reason why the daemon ended without being asked to, once `run` has returned."""
         with contextlib.ExitStack() as undo:
             pool_dir = config.daemon.pool_dir
             self._pool_directory = PoolDirectory(
@@ -127,7 +127,7 @@ class Server:
 
     def run(self, ready: Callable[[], object]) -> None:
         """Serve until SIGTERM or SIGINT; `ready` is called once clients can come. A SIGHUP held back counts now."""
-        # Threads that make connections hold the interpreter so long at the most while the loop has work (I10).
+        # The longest time that threads which make connections may hold the interpreter while the loop has work (I10).
         sys.setswitchinterval(_SWITCH_SECONDS)
         with (
             self._loop.signals(_SIGNALS, self._stop),
@@ -323,7 +323,7 @@ class Server:
         self._drain(until_ns)
 
     def _look_after_places(self) -> None:
-        """Clients find the daemon by its socket: it has to be there, and in a directory that is this daemon's (I13)."""
+        """Keep the socket, by which clients find the daemon, in place, in a directory that this daemon owns (I13)."""
         if self._stopping:
             return
         try:

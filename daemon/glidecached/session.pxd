@@ -6,7 +6,7 @@ from glidecached.order cimport CommandOrder
 cdef class Session:
     cdef readonly object session_id
     cdef readonly int64_t uid
-    # Whose share it counts in.
+    # The process and user in whose share it counts.
     cdef object holder
     cdef readonly object upstream
     cdef readonly object upstream_name

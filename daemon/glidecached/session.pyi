@@ -13,7 +13,7 @@ PRIMARY: str
 ALL_NODES: str
 
 class TooManySessionsError(Exception):
-    """The user's share of sessions is full, and none of them can be forgotten: `args[0]` says so."""
+    """The user's share of sessions is full, and none of them can be forgotten: `args[0]` is the text."""
 
 class Session:
     """One client's upstream, its pool if it has one, and the order of its commands. A session belongs to one uid.
@@ -63,7 +63,7 @@ class Session:
     def read_from(self) -> str: ...
     @property
     def order(self) -> CommandOrder:
-        """What it has under way."""
+        """Return the order of its open requests."""
 
     @property
     def outdated(self) -> bool:
@@ -78,13 +78,13 @@ class Session:
         """Send a known read to where the client wants its reads answered."""
 
 class Sessions:
-    """All sessions, the longest unused first: those unused for long, and those beyond a share, are forgotten.
+    """All sessions, the least recently used first. Long unused ones, and those beyond a share, are forgotten.
 
-    Each process has a share of them, and each user (I9): a new session pushes out the longest unused one of its own
+    Each process and each user has a share of them (I9). A new session pushes out the least recently used one of its own
     process, or else of its own user, never another user's.
 
-    A forgotten client attaches again by itself, so nothing is lost but a round trip. What it had written is remembered
-    for as many forgotten sessions as there may be sessions. Both bounds may be set anew at any time.
+    A forgotten client attaches again by itself, so it loses only a round trip. What it had written is remembered,
+    for as many forgotten sessions as there may be sessions. Both bounds may be changed at any time.
     """
 
     max_sessions: int
@@ -104,7 +104,7 @@ class Sessions:
         upstream_name: str | None = None,
         pid: int = 0,
     ) -> Session:
-        """Make a session. Raises `TooManySessionsError` where others have taken all, and none of this user's can go."""
+        """Make a session. Raises `TooManySessionsError` if all are in use and none of this user's can be forgotten."""
 
     def find(self, session_id: int, uid: int, now_ns: int) -> Session | None:
         """The session, if there is one, it is that user's, and its client need not attach again."""

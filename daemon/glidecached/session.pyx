@@ -20,7 +20,7 @@ ALL_NODES = "all_nodes"
 
 
 class TooManySessionsError(Exception):
-    """The user's share of sessions is full, and none of them can be forgotten: `args[0]` says so."""
+    """The user's share of sessions is full, and none of them can be forgotten: `args[0]` is the text."""
 
 
 cdef class Session:
@@ -94,7 +94,7 @@ cdef class Sessions:
         holder = Holder(uid, pid)
         full = self.shares.enter(holder)
         while full is not None:
-            # Only its own user's make room, its process's first: another user's clients are not to attach again for it.
+            # Only sessions of the same user make room, its process's first: other users' clients need not attach again.
             if not self.forget_oldest(uid, pid) and not self.forget_oldest(uid, None):
                 raise TooManySessionsError(full)
             full = self.shares.enter(holder)
@@ -139,7 +139,7 @@ cdef class Sessions:
         return len(found)
 
     cdef bint forget_oldest(self, int64_t uid, object pid) except -1:
-        """Forget the longest unused session of that process, or of that user; whether there was one."""
+        """Forget the least recently used session of that process, or of that user. Return whether there was one."""
         cdef Session session
         for session in self.by_id.values():
             if session.uid == uid and (pid is None or session.holder.pid == pid):

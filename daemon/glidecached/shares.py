@@ -8,11 +8,11 @@ Rules, the first that applies (isolation I8 and I9):
 3. The last eighth is for processes that hold little: less than a sixteenth each.
 4. A user holds at most all but a quarter. While other users hold some, or were refused some a moment ago, it holds an
    equal part of the total, but not less than a quarter. Root and the daemon's own user are exempt from this rule.
-5. One process of a user does not use up what the user's others need. The last eighth of what a user alone may hold is
-   for its processes that hold little. Beside other users there is room for these above a quarter, and what one process
-   took above its share while it was alone does not count against them.
+5. One process of a user must not use up what the user's other processes need. The last eighth of what a user alone
+   may hold is for its processes that hold little. Beside other users, these find room above a quarter. What one
+   process took above its share while it was alone does not count against them.
 
-Nothing is taken back: what a process holds above its share stays until it leaves it.
+Nothing is taken back: a process keeps what it holds above its share until it gives it up.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 
 _RECENT_NS = 5_000_000_000
-"""For how long a refusal counts as waiting."""
+"""The time for which a refusal counts as waiting."""
 
 _MOST_REMEMBERED = 64
-"""Of so many refused processes, and users, the refusals are remembered."""
+"""The number of refused processes, and of refused users, that are remembered."""
 
 _QUARTERS = 4
 _EIGHTHS = 8
@@ -43,18 +43,18 @@ class Holder(Protocol):
 
     @property
     def uid(self) -> int:
-        """The user."""
+        """Return the user."""
 
     @property
     def pid(self) -> int:
-        """The process; 0 where the kernel cannot tell. All such processes of one user count as one."""
+        """Return the process; 0 where the kernel does not show it. All such processes of one user count as one."""
 
 
 class Shares:
     """The holders of one resource. For the loop's thread.
 
-    `total` is in units of the resource and may be set at any time; what is held stays. `what` names the resource and
-    `key` the configuration's key in texts: `"connections"`, `"max_connections"`. `show` writes a number of units.
+    `total` is in units of the resource and may be set at any time; what is held stays. Texts name the resource by
+    `what`, and its configuration key by `key`: `"connections"`, `"max_connections"`. `show` writes a number of units.
     """
 
     def __init__(
@@ -76,26 +76,26 @@ class Shares:
         self._clock = clock
         self._by_process: dict[tuple[int, int], int] = {}
         self._by_uid: dict[int, int] = {}
-        # When each was refused last, the oldest first.
+        # The time of the last refusal of each, the oldest first.
         self._refused_processes: dict[tuple[int, int], int] = {}
         self._refused_uids: dict[int, int] = {}
 
     @property
     def share(self) -> int:
-        """The most that a process may hold beside others: a quarter of the total, at least one unit."""
+        """Return the most that a process may hold beside others: a quarter of the total, at least one unit."""
         return max(1, self.total // _QUARTERS)
 
     @property
     def holders(self) -> int:
-        """How many processes hold some."""
+        """Return the number of processes that hold some."""
         return len(self._by_process)
 
     def held_by(self, peer: Holder) -> int:
-        """How much the peer's process holds."""
+        """Return how much the peer's process holds."""
         return self._by_process.get((peer.uid, peer.pid), 0)
 
     def enter(self, peer: Holder, units: int = 1) -> str | None:
-        """Count units for the peer; None when they are admitted, else the text of what is full and for whom."""
+        """Count units for the peer. Return None if admitted, else the text of what is full, and for which holder."""
         full = self._judge(peer.uid, peer.pid, units)
         if full is not None:
             self._remember(peer.uid, peer.pid)
@@ -104,11 +104,11 @@ class Shares:
         return None
 
     def would_refuse(self, peer: Holder, units: int = 1) -> str | None:
-        """What `enter` would return; nothing is counted, and no refusal is remembered."""
+        """Return what `enter` would return, without counting anything or remembering a refusal."""
         return self._judge(peer.uid, peer.pid, units)
 
     def add(self, peer: Holder, units: int = 1) -> None:
-        """Count units that must be had, whatever is full."""
+        """Count units that must be had, even beyond the shares."""
         process = (peer.uid, peer.pid)
         self.held += units
         self._by_process[process] = self._by_process.get(process, 0) + units
@@ -191,7 +191,7 @@ def megabytes(size_bytes: int) -> str:
 
 
 def _all_but_a_quarter(units: int) -> int:
-    """Return so many units without a quarter, but at least without one where there are two."""
+    """Return this many units without a quarter, but at least without one where there are two."""
     return max(1, units - max(1, units // _QUARTERS))
 
 

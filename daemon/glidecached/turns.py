@@ -1,4 +1,4 @@
-"""Long work in slices, in turns of the loop in which nothing else happens: what others wait for goes first (I10)."""
+"""Long work in slices, in turns of the loop in which nothing else happens: other requests go first (I10)."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _TURN_NS = 300_000
-"""How long all work together may take in one turn; a step that has begun is finished."""
+"""The longest time for all work together in one turn; a step that has begun is finished."""
 
 _SHARED_MS = 20.0
 _RELEASED_AT_ONCE = 5_000
 _PATIENCE_TURNS = 1_500
 _FEW = 16
 _MINE_ALONE = 2
-"""What `getrefcount` counts of a value that one container, or one variable, refers to: that, and its own argument."""
+"""The result of `getrefcount` for a value with one owner: that owner, and the call's own argument."""
 
 
 class Turns:
     """Work that is under way, each piece an iterator of steps. For the loop's thread.
 
-    A step yields None to go on in this turn or the next, or a number of milliseconds to sleep.
+    A step yields None to continue in this turn or the next, or a number of milliseconds to sleep.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -38,7 +38,7 @@ class Turns:
         self._planned = False
 
     def start(self, steps: Iterator[float | None]) -> None:
-        """Do the work. What it raises is logged."""
+        """Do the work. Its exceptions are logged."""
         self._ready.append(steps)
         self._plan()
 
@@ -61,7 +61,7 @@ class Turns:
             except StopIteration:
                 pass
             except Exception:
-                logger.exception("work in slices failed; the loop goes on")
+                logger.exception("work in slices failed; the loop continues")
             else:
                 if pause_ms is None:
                     self._ready.append(steps)
@@ -101,7 +101,7 @@ def _release(stack: list[Any]) -> Iterator[float | None]:
 
 
 def _is_shared(stack: list[Any]) -> bool:
-    """Whether others refer to the container, or to one of the few in it."""
+    """Return whether others refer to the container, or to one of the few in it."""
     if getrefcount(stack[0]) > _MINE_ALONE:
         return True
     values = stack[0]

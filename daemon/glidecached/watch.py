@@ -1,8 +1,8 @@
-"""Watched keys: a connection of its own for one thread or event loop of a client, from WATCH to EXEC.
+"""Watched keys: a connection for one thread or event loop of a client alone, from WATCH to EXEC.
 
-The server forgets what a connection watches when it executes, unwatches, or ends. So whatever ends a watch ends or
-cleans its connection, and a transaction that names a watch which is no longer there is not run. A watch ends with the
-client's connection that named it last: a process or thread that has ended leaves none behind.
+The server forgets what a connection watches when it executes, unwatches, or ends. So the end of a watch closes or
+cleans its connection, and a transaction that names an ended watch is not run. A watch ends with the client's connection
+that named it last: a process or thread that has ended leaves none behind.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Watcher(Protocol):
 class Watch:
     """One session's watch, by the number that the client chose. Belongs to the loop's thread.
 
-    Ends with its transaction, its `unwatch`, its session, its connection, its client's connection, or for want of use.
+    It ends with its transaction, its `unwatch`, its session, its connection, its client's connection, or after disuse.
     """
 
     def __init__(
         self, loop: Loop, session: Watcher, number: int, ended: Callable[[Watch], object] | None = None
     ) -> None:
-        """`ended` is called once, when the watch ends."""
+        """Hold a watch's connection. `ended` is called once, when the watch ends."""
         self._loop = loop
         self._session = session
         self._number = number

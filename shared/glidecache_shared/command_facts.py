@@ -1,8 +1,8 @@
-"""The text of the table of commands: who reads it, and what for, is in `command_table`."""
+"""The text of the table of commands: `command_table` reads it, and explains its use."""
 
 from __future__ import annotations
 
-# Each line: facts, a bar, and the commands that they are true of; a subcommand follows its container behind a colon.
+# Each line: facts, a bar, and the commands to which they apply; a subcommand follows its container behind a colon.
 # read              changes nothing on the server; all others may write
 # k=FIRST,LAST,STEP keys (LAST negative: counted from the end); k=FIRST: one key
 # n=PLACE,STEP      keys counted by the argument at PLACE; N=PLACE,STEP: and a destination before it

@@ -12,7 +12,7 @@ SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
 
 FOR_EVER_NS = 365 * 86_400 * SECOND_NS
-"""What the server calls 0."""
+"""The meaning of 0 as a time-out at the server."""
 
 _SPACES = b" \t\n\v\f\r"
 _SIGNS = (b"-", b"+")
@@ -30,7 +30,7 @@ def option(argument: bytes) -> bytes:
 
 
 def counted(place: int, step: int, *, stores: bool) -> Finder:
-    """Return a finder of keys that the argument at `place` counts; `stores`: a destination stands first."""
+    """Return a finder of keys that the argument at `place` counts; `stores`: a destination comes first."""
 
     def find(arguments: Sequence[bytes]) -> Sequence[bytes]:
         keys = _leading_number(arguments[place]) if len(arguments) > place else 0
@@ -43,19 +43,19 @@ def counted(place: int, step: int, *, stores: bool) -> Finder:
 
 
 def _leading_number(text: bytes) -> int:
-    """Read a number as the servers do when they look for keys: what stands behind it does not matter, none is 0."""
+    """Read a number as the servers do when they look for keys: text behind it is ignored, and no number is 0."""
     text = text.lstrip(_SPACES)
     sign = -1 if text[:1] == b"-" else 1
     digits = text[1:] if text[:1] in _SIGNS else text
     end = 0
-    # No server takes as many keys as there are in 10 digits.
+    # No server accepts as many keys as 10 digits can count.
     while end < len(digits) and end < 10 and 48 <= digits[end] < 58:  # noqa: PLR2004
         end += 1
     return sign * int(digits[:end] or b"0")
 
 
 def keys_of_streams(arguments: Sequence[bytes]) -> Sequence[bytes]:
-    """Find them behind STREAMS: half of it are keys, the other half ids."""
+    """Return the keys behind STREAMS: its first half; the other half are ids."""
     place = walk_streams(arguments)[0]
     count = len(arguments) - place - 1
     if place == 0 or count % 2:
@@ -64,7 +64,7 @@ def keys_of_streams(arguments: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def keys_of_sort(arguments: Sequence[bytes]) -> Sequence[bytes]:
-    """Find the source and, where the result is stored, the destination that was named last."""
+    """Return the source and, if the result is stored, the destination that was named last."""
     found = list(arguments[1:2])
     place = 2
     while place < len(arguments):
@@ -76,7 +76,7 @@ def keys_of_sort(arguments: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def keys_of_georadius(arguments: Sequence[bytes]) -> Sequence[bytes]:
-    """Find the source and the destination, as of SORT."""
+    """Return the source and the destination, as for SORT."""
     found = list(arguments[1:2])
     place = _FIRST_GEORADIUS_OPTION
     while place + 1 < len(arguments):
@@ -88,7 +88,7 @@ def keys_of_georadius(arguments: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def keys_of_migrate(arguments: Sequence[bytes]) -> Sequence[bytes]:
-    """Find one key in the third place or, if that is empty, all behind KEYS."""
+    """Return one key from the third place or, if that is empty, all behind KEYS."""
     place = _FIRST_MIGRATE_OPTION
     while place < len(arguments):
         word = option(arguments[place])
@@ -99,9 +99,9 @@ def keys_of_migrate(arguments: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def walk_streams(arguments: Sequence[bytes]) -> tuple[int, int, bool]:
-    """Return the places of STREAMS and of BLOCK's value (the last one's), each 0 for none; and if all was understood.
+    """Return the places of STREAMS and of BLOCK's (last) value, each 0 for none; and whether all was understood.
 
-    A group, a consumer, a count may be called as an option is; behind STREAMS everything is a key or an id.
+    A group, a consumer or a count may have an option's name; behind STREAMS everything is a key or an id.
     """
     place, block = 1, 0
     while place < len(arguments):
@@ -118,7 +118,7 @@ def walk_streams(arguments: Sequence[bytes]) -> tuple[int, int, bool]:
 
 
 def block_option_ns(arguments: Sequence[bytes]) -> int:
-    """Return how long XREAD or XREADGROUP may wait; 0 where it does not, or will be refused."""
+    """Return how long XREAD or XREADGROUP may wait; 0 if it does not wait, or will be refused."""
     place = walk_streams(arguments)[1]
     return as_ns(arguments[place], MS_NS) if 0 < place < len(arguments) else 0
 

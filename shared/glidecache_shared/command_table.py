@@ -1,10 +1,10 @@
-"""The one table of commands, for client and daemon: keys, what reads, what blocks, where it goes, what is refused.
+"""The one table of commands, for client and daemon: their keys, lanes, routes, refusals, and which read or block.
 
-A command may travel on a connection that clients share only if the table knows it as safe: one request, one reply, at
-once, and the connection is left as it was (isolation I3). What the table does not know counts as a command that may
-write, has its first argument as its key, and gets a connection of its own. A test holds the table against the servers.
+A command may travel on a connection that clients share only if the table lists it as safe: one request, one immediate
+reply, and an unchanged connection (isolation I3). A command that is not in the table counts as a write with its first
+argument as its key, and gets a connection of its own. A test compares the table with the servers.
 
-The table is text (`command_facts`), read when the first command is looked up: `import glidecache` does not pay for it.
+The table is text (`command_facts`), read when the first command is looked up: it does not slow `import glidecache`.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from glidecache_shared.command_options import Finder
 
 SHARED = 0
-"""The lane of what is known as safe: the connection that all clients of a target share."""
+"""The lane of safe commands: the connection that all clients of a target share."""
 SCRIPTS = 1
-"""The lane of scripts and functions, which may run for long: a second shared connection, for them alone."""
+"""The lane of scripts and functions, which may run for long: a second shared connection, only for them."""
 OUT_OF_BAND = 2
-"""The lane of what must get through while a server is busy or paused: never queued behind work."""
+"""The lane of commands that must reach a busy or paused server: never queued behind work."""
 DEDICATED = 3
 """The lane of everything else: a connection of its own, from the bounded pool."""
 
@@ -42,12 +42,12 @@ ANYWHERE = 0
 ALL_NODES = 1
 ALL_PRIMARIES = 2
 NEEDS_ROUTE = 3
-"""A command that concerns one node, and does not say which."""
+"""A command that concerns one node, without naming it."""
 SLOT_ARGUMENT = 4
 """A command whose third word is the number of the slot that it is about."""
 
 BY_NODE = "by_node"
-"""The policy that leaves several nodes' replies apart: a map from address to reply."""
+"""The policy that keeps several nodes' replies apart: a map from address to reply."""
 
 _LANES = {"scripts": SCRIPTS, "oob": OUT_OF_BAND, "dedicated": DEDICATED, "refused": DEDICATED}
 _SPREADS = {"nodes": ALL_NODES, "primaries": ALL_PRIMARIES, "route": NEEDS_ROUTE, "slot": SLOT_ARGUMENT}
@@ -56,7 +56,7 @@ _UNITS_NS = {"s": SECOND_NS, "ms": MS_NS}
 
 
 class Row:
-    """What the table says of one command, or of one subcommand, as it was called. Never changed once it is made."""
+    """The facts about one command, or one subcommand, as it was called. Never changed once it is made."""
 
     __slots__ = (
         *(
@@ -87,19 +87,19 @@ class Row:
         self.name = name
         """The command, and the subcommand behind a space, in capitals."""
         self.reads = False
-        """Whether it certainly changes nothing on the server."""
+        """True if it certainly changes nothing on the server."""
         self.blocks = False
-        """Whether the server may keep the reply back until something happens. Never in a transaction."""
+        """True if the server may keep the reply back until something happens. Never in a transaction."""
         self.refusal: str | None = None
-        """Why it cannot run on the daemon's connections, and what to use instead."""
+        """The reason why it cannot run on the daemon's connections, and what to use instead."""
         self.lane = SHARED
         self.lane_in_transaction = SHARED
         self.spread = ANYWHERE
         self.policy = BY_NODE
         self.split = 0
-        """How many arguments belong together where it is split by slot; 0: it is not split."""
+        """The number of arguments that belong together where it is split by slot; 0: it is not split."""
         self.about_server = False
-        """Whether it is about the server that answers, so that no other can answer as well."""
+        """True if it is about the server that answers, so that no other can answer as well."""
         self.first = self.last = 0
         """The place of the first key, 0 for none, and of the last, counted from the end if it is negative."""
         self.step = 1
@@ -123,7 +123,7 @@ class Row:
 
 
 def row_of(arguments: Sequence[bytes]) -> Row:
-    """Return what the table says of a command, its name first. One look-up, where options have no say in it."""
+    """Return the row of a command, its name first. One look-up, unless options matter."""
     return _PLAIN.get(arguments[0]) or _find(arguments)
 
 
@@ -148,8 +148,8 @@ def blocking_timeout_ns(arguments: Sequence[bytes]) -> int:
 def survey(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> tuple[int, bool, str | None]:
     """Return the lane of a batch, whether all of it only reads, and the first refusal in it.
 
-    A batch goes whole, by its most demanding member. Out of band it goes only if all of it does: work must not be
-    queued there. Nothing blocks in a transaction (`atomic`).
+    A batch goes whole, on the lane of its most demanding member. It goes out of band only if all of it does: work must
+    not be queued there. Nothing blocks in a transaction (`atomic`).
     """
     rows = _rows_of(commands)
     lane = most_demanding({row.lane_in_transaction if atomic else row.lane for row in rows})
@@ -160,14 +160,14 @@ def survey(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> tuple[int, b
 
 
 def most_demanding(lanes: Iterable[int]) -> int:
-    """Return the lane of what is to go whole, by the lanes of its parts: commands, or slices of a batch."""
+    """Return the lane of a whole, from the lanes of its parts: commands, or slices of a batch."""
     different = set(lanes)
     lane = max(different, default=SHARED)
     return DEDICATED if lane == OUT_OF_BAND and len(different) > 1 else lane
 
 
 def any_blocks(commands: Sequence[Sequence[bytes]]) -> bool:
-    """Whether the server may keep back the reply to any of the commands, outside of a transaction."""
+    """Return whether the server may keep back the reply to any of the commands, outside of a transaction."""
     return any(row.blocks for row in _rows_of(commands))
 
 
@@ -179,7 +179,7 @@ def batch_timeout_ns(commands: Sequence[Sequence[bytes]]) -> int:
 
 
 def is_known_read(arguments: Sequence[bytes]) -> bool:
-    """Whether the command, its name first, certainly changes nothing on the server."""
+    """Return whether the command, its name first, certainly changes nothing on the server."""
     return row_of(arguments).reads
 
 
@@ -190,7 +190,7 @@ def irregular_names() -> frozenset[bytes]:
 
 
 def names_of_keys_alone() -> frozenset[bytes]:
-    """Return the commands whose arguments are all keys: where there is one, it is the one key."""
+    """Return the commands whose arguments are all keys: a single argument is the one key."""
     _load()
     return frozenset(name for name, row in _ROWS.items() if (row.first, row.last, row.step) == (1, -1, 1))
 
@@ -205,7 +205,7 @@ def all_rows() -> dict[str, Row]:
 
 
 def _rows_of(commands: Sequence[Sequence[bytes]]) -> set[Row]:
-    """Return the different rows of many commands, at the cost of little more than one look at each."""
+    """Return the distinct rows of many commands, at little more than one lookup each."""
     _load()
     rows = set()
     special = set()
@@ -234,7 +234,7 @@ def _has_one_key(row: Row) -> bool:
 
 
 def _by_block(row: Row) -> Callable[[Sequence[bytes]], Row]:
-    """Choose between the row of a command that does not block and the one of a command that does."""
+    """Choose between the rows of a blocking and a non-blocking command."""
     blocking = _copy(row)
     blocking.blocks = True
     blocking.lane = DEDICATED
@@ -252,7 +252,7 @@ def _by_block(row: Row) -> Callable[[Sequence[bytes]], Row]:
 
 
 def _of_debug(row: Row) -> Callable[[Sequence[bytes]], Row]:
-    """Choose between what DEBUG does to a server and what it would do to the daemon's connection."""
+    """Choose between the DEBUG subcommands that act on a server and those that would act on the daemon's connection."""
     refused = _copy(row)
     refused.name = "DEBUG PROTOCOL"
     refused.refusal = _refusal_text(refused.name)
@@ -266,7 +266,7 @@ def _of_debug(row: Row) -> Callable[[Sequence[bytes]], Row]:
 _VARIANTS = {"by_block": _by_block, "of_debug": _of_debug}
 
 _PLAIN: dict[bytes, Row] = {}
-"""The rows of commands that their name alone decides, by the name in capitals and in small letters."""
+"""The rows of commands that their name alone determines, by the name in capitals and in small letters."""
 _ROWS: dict[bytes, Row] = {}
 """All commands, by the name in capitals."""
 
@@ -283,7 +283,7 @@ _UNKNOWN_SUBCOMMAND = _unknown("unknown subcommand")
 
 
 def _load() -> None:
-    """Read the table, the first time. Threads may do so at once: each makes the same, and whole."""
+    """Read the table, the first time. Several threads may do so at once: each makes the same, whole table."""
     if _ROWS:
         return
     rows: dict[bytes, Row] = {}

@@ -15,7 +15,7 @@ class Dealer:
     """
 
     def __init__(self, descriptor: int, file: OwnedDescriptor | None = None) -> None:
-        """Greet. With `file`, nothing is sent once the number is another file's."""
+        """Greet the daemon. With `file`, nothing is sent once the descriptor's number belongs to another file."""
 
     @property
     def descriptor(self) -> int:

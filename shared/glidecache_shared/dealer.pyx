@@ -67,7 +67,7 @@ cdef class Dealer:
         cdef bint waits = len(self.outbox.parts) > 0
         cdef bytes frame
         if self.file is not None and not self.file.is_own():
-            # Closed behind our back: what has the number now is another's.
+            # The application closed it: its number now belongs to another file.
             self.ended = True
         if self.ended or not self.writable or not self.stream.ready:
             raise NotSentError

@@ -28,15 +28,15 @@ _LOCK_PAUSE_SECONDS = 0.001
 class Lease:
     """A shared hold on one pool, from `hold` until `close` or the death of the last process that has it.
 
-    It is inherited by forks, each of which has its own descriptor: closing one leaves the others' hold. Not inherited
-    by `exec`. Closing is idempotent, and safe from any one thread; an object that is garbage collected closes itself.
-    A descriptor whose number is another file's by now is left alone (isolation, I16).
+    Forks inherit it, each with its own descriptor: closing one leaves the others' hold. Not inherited by `exec`.
+    Closing is idempotent, and safe from any one thread; an object that is garbage collected closes itself. A descriptor
+    whose number belongs to another file by now is left alone (isolation, I16).
     """
 
     __slots__ = ("_file",)
 
     def __init__(self, file: OwnedDescriptor | int) -> None:
-        """`file`: the open lease, or its descriptor."""
+        """Take over `file`: the open lease, or its descriptor."""
         self._file: OwnedDescriptor | None = (
             file if isinstance(file, OwnedDescriptor) else OwnedDescriptor(file)
         )
@@ -108,7 +108,7 @@ def inode(descriptor: int) -> int:
 
 
 def is_in_place(path: str, descriptor: int) -> bool:
-    """Whether the path still leads to the lease. For the daemon; True where the file system does not say."""
+    """Return whether the path still leads to the lease. For the daemon; True if the file system gives no answer."""
     try:
         found = os.stat(path, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):

@@ -44,9 +44,9 @@ cdef class Outbox:
         self.sent_of_first = self.unsent_bytes = 0
 
     cdef int send(self, int descriptor, Py_ssize_t most_bytes) except -1:
-        """Hand over as much as the kernel takes, and about `most_bytes` at the most.
+        """Send as much as the kernel takes, but about `most_bytes` at the most.
 
-        The error's number when the other end takes nothing any more, else 0.
+        Return the error's number when the peer takes nothing any more, else 0.
         """
         cdef iovec pieces[PARTS_AT_ONCE]
         cdef msghdr message
@@ -64,7 +64,7 @@ cdef class Outbox:
             pieces[0].iov_base = <uint8_t *>pieces[0].iov_base + self.sent_of_first
             pieces[0].iov_len -= self.sent_of_first
             if pieces[0].iov_len > <size_t>most_bytes:
-                # One who reads as fast as is written would have all of a long message copied in one go.
+                # A peer that reads as fast as this writes would have all of a long message copied in one go.
                 pieces[0].iov_len = most_bytes
                 count = 1
             message.msg_iovlen = count

@@ -1,10 +1,10 @@
-"""Descriptors that are closed by the object which opened them, and never once the number is another file's (I16)."""
+"""Descriptors closed by the object which opened them, and never once the number belongs to another file (I16)."""
 
 class OwnedDescriptor:
     """An open file of this process, known by its device and inode besides its number.
 
-    An application that daemonizes closes all descriptors by number and opens files of its own, which get these numbers.
-    So the file is looked at before it is closed. Inherited by forks, not by `exec`. Closed with the object.
+    An application that daemonizes closes all descriptors by number. Files that it opens later get these numbers. So the
+    file is checked before it is closed. Inherited by forks, not by `exec`. Closed with the object.
     """
 
     def __init__(self, number: int) -> None:
@@ -20,13 +20,13 @@ class OwnedDescriptor:
 
     @property
     def number(self) -> int:
-        """The descriptor's number; -1 once closed."""
+        """Return the descriptor's number; -1 once closed."""
 
     def peer_uid(self) -> int:
-        """Return whose process listens at the other end of a connected socket, as the kernel saw it."""
+        """Return the uid of the process that listens at a connected socket's other end, as the kernel reports it."""
 
     def is_own(self) -> bool:
         """Return whether the number still leads to the file that was opened."""
 
     def close(self) -> None:
-        """Close the file if it is still this object's. Never raises. Idempotent."""
+        """Close the file if the number still leads to it. Never raises. Idempotent."""

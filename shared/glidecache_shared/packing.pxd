@@ -1,18 +1,18 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
-# What `unpack_from` and `unpack_body` return for a message that is not read here: compare by identity.
+# The result of `unpack_from` and `unpack_body` for a message that they do not read: compare by identity.
 cdef object UNREADABLE
 
 cdef struct Span:
     const uint8_t *at
     # NULL once something was found that is not read here: no position is equal to it.
     const uint8_t *end
-    # How many pairs a map may have.
+    # The most pairs that a map may have.
     uint64_t most_pairs
-    # How many objects were read.
+    # The number of objects read.
     Py_ssize_t objects
 
-# The first four elements of a request, where its other elements begin, and how many those are.
+# The first four elements of a request, the position and the number of its other elements.
 cdef struct Header:
     int64_t[4] fields
     Py_ssize_t body_bytes

@@ -24,9 +24,9 @@ cdef enum:
     # Deeper nesting is left to msgpack, which has a bound of its own.
     MOST_NESTED = 16
     LEFT_TO_MSGPACK = -1
-    # Of a request: the maps of an ATTACH have a few keys. Numbers with one hash make a dict slow.
+    # The limit for a request: the maps of an ATTACH have a few keys. Numbers with one hash make a dict slow.
     MOST_PAIRS = 64
-    # Of a reply that is packed in one go: a millisecond at the most.
+    # The limit for a reply that is packed in one go: a millisecond at the most.
     OBJECTS_AT_ONCE = 16_384
 
     FIX_MAP = 0x80
@@ -73,7 +73,7 @@ def unpack(frame):
 
 
 cdef bytes pack_reply(int64_t request_id, int64_t status, object body):
-    """`pack` of `(request_id, status, body)`, without making that tuple; None for what takes a `Packer`."""
+    """Pack `(request_id, status, body)` without making that tuple; return None if it needs a `Packer`."""
     cdef Py_ssize_t left = OBJECTS_AT_ONCE
     cdef Py_ssize_t size = size_of(body, 1, &left)
     if size == LEFT_TO_MSGPACK:
@@ -118,7 +118,7 @@ cdef bint read_header(const uint8_t *message, Py_ssize_t length, Header *header)
 
 
 cdef int64_t peek_signed(const uint8_t *message, Py_ssize_t length, int64_t otherwise) noexcept nogil:
-    """The integer with which these bytes begin, or `otherwise`."""
+    """Return the integer with which these bytes begin, or `otherwise`."""
     cdef Span span
     cdef int64_t number
     span.at = message
@@ -127,7 +127,7 @@ cdef int64_t peek_signed(const uint8_t *message, Py_ssize_t length, int64_t othe
 
 
 cdef int64_t reply_id(bytes message):
-    """The request id with which a packed reply begins."""
+    """Return the request id with which a packed reply begins."""
     cdef Span span
     cdef uint64_t count
     cdef int64_t number = 0
@@ -139,9 +139,9 @@ cdef int64_t reply_id(bytes message):
 
 
 cdef object unpack_body(const uint8_t *message, Py_ssize_t length, Py_ssize_t count, Py_ssize_t *objects):
-    """The so many values that these bytes are, as a list; `UNREADABLE` for what no request has.
+    """Return this many values from the bytes, as a list; `UNREADABLE` for values that no request has.
 
-    `objects` is set to how many objects they are, itself included.
+    Set `objects` to the number of objects that they are, the list included.
     """
     cdef Span span
     span.at = message
@@ -209,7 +209,7 @@ cdef inline Py_ssize_t int_size(int64_t number) noexcept nogil:
 
 
 cdef Py_ssize_t size_of(object value, int depth, Py_ssize_t *left) except -2:
-    """How many bytes `put` will write, or LEFT_TO_MSGPACK; also for more than `left` objects."""
+    """Return how many bytes `put` will write, or LEFT_TO_MSGPACK; the latter also for more than `left` objects."""
     cdef Py_ssize_t size, index, part
     cdef int overflow = 0
     cdef int64_t number

@@ -1,7 +1,7 @@
-"""Where daemon and clients meet: the runtime directory, its ZeroMQ endpoint, and whom a client trusts there.
+"""The meeting place of daemon and clients: the runtime directory, its ZeroMQ endpoint, and its trusted owners.
 
-One rule for both sides (I11), which `glidecache_shared.trusted_path` has. Nothing here creates a thing but
-`ensure_runtime_dir`, which is the daemon's. The stub pays for this module at import: it imports next to nothing.
+Both sides use one rule (I11), from `glidecache_shared.trusted_path`. Only `ensure_runtime_dir`, which the daemon
+calls, creates anything. The stub imports this module at its own import, so this one imports very little.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MAX_SOCKET_PATH_BYTES = 107
 
 
 def find_runtime_dir(explicit: str | None = None) -> str:
-    """The runtime directory, as an absolute path that need not exist: the first of these that is given.
+    """Return the runtime directory, as an absolute path that need not exist: the first of these that is given.
 
     `explicit` (`--runtime-dir`, a client's `runtime_dir=`), `$GLIDECACHED_RUNTIME_DIR`, `/run/glidecached` if it
     exists, `$XDG_RUNTIME_DIR/glidecached`, and last the private fallback, `<temporary directory>/glidecached-<uid>`.
-    Root skips an `XDG_RUNTIME_DIR` that is not its own: `su` and `sudo -E` leave it the caller's.
+    Root skips an `XDG_RUNTIME_DIR` that is not its own: `su` and `sudo -E` keep the caller's.
     """
     given = explicit or os.environ.get(ENVIRONMENT_VARIABLE)
     if given:
@@ -60,9 +60,9 @@ def check_endpoint(runtime_dir: str) -> int:
     """Return the owner's uid of the socket in `runtime_dir`, if a client may trust it with its data.
 
     The runtime directory is trusted by its whole path (I11). The socket must belong to root, to the caller's own uid,
-    or to the owner of the runtime directory. The private fallback is the exception: its place under the temporary
-    directory is anybody's to take, so it must be the caller's own. Raises `FileNotFoundError` when there is no socket,
-    `PermissionError` when the path or the socket cannot be trusted, and with an `errno` when the caller may not look,
+    or to the owner of the runtime directory. The private fallback is the exception: any user can take its place under
+    the temporary directory, so it must be the caller's own. Raises `FileNotFoundError` when there is no socket,
+    `PermissionError` when the path or the socket cannot be trusted, and with an `errno` when the caller has no access,
     `OSError` for a loop of links, `ValueError` as `socket_path`.
     """
     path = socket_path(runtime_dir)
@@ -81,7 +81,7 @@ def check_endpoint(runtime_dir: str) -> int:
     own_uid = os.geteuid()
     if found.st_uid in (0, own_uid):
         return found.st_uid
-    # In a sticky directory that others may write, a stranger's socket may be anybody's.
+    # In a sticky directory that others may write, a socket of another uid may be any user's.
     closed = not directory.st_mode & stat.S_ISVTX
     if closed and found.st_uid == directory.st_uid and runtime_dir != _private_fallback():
         return found.st_uid
@@ -96,10 +96,11 @@ def check_endpoint(runtime_dir: str) -> int:
 def ensure_runtime_dir(path: str) -> None:
     """Make the daemon's runtime directory if it is missing, and refuse one that is not safely the daemon's.
 
-    A missing directory is made with mode 0700; its parent must exist. Who wants other users to reach the daemon makes
-    it beforehand, or lets the service manager. An existing one must be a directory that root or the caller owns, and
-    its whole path must be trusted (I11); the private fallback must be the caller's own, no symbolic link, and is set
-    back to 0700. Raises `PermissionError`, `NotADirectoryError`, `FileNotFoundError`, or `ValueError` (path too long).
+    A missing directory is made with mode 0700; its parent must exist. An operator who wants other users to reach the
+    daemon makes it beforehand, or lets the service manager do so. An existing one must be a directory that root or the
+    caller owns, and its whole path must be trusted (I11). The private fallback must be the caller's own, no symbolic
+    link, and is set back to 0700. Raises `PermissionError`, `NotADirectoryError`, `FileNotFoundError`, or `ValueError`
+    (path too long).
     """
     socket_path(path)
     private = path == _private_fallback()
@@ -154,7 +155,7 @@ def _is_another_users(directory: str) -> bool:
     try:
         return os.stat(directory).st_uid != os.geteuid()
     except OSError:
-        return False  # it is not there: who uses it says so
+        return False  # it is missing: the code that uses it reports that
 
 
 def _private_fallback() -> str:

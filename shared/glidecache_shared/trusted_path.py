@@ -1,13 +1,14 @@
-"""Whether a directory can be trusted by its whole path: no other user can put something in the place of a part of it.
+"""Trust in a directory by its whole path: no other user can replace any part of it.
 
 The rule (I11). Every directory on the path, links resolved one component after the other, belongs to root or to the
-process that judges. It is writable by its owner alone, or sticky; in a sticky one the next component, a link too, must
-itself be root's or one's own. The last directory may instead belong to another user, where its parents pass.
+user of the checking process. It is writable only by its owner, or sticky. In a sticky directory, the next component,
+even a link, must itself belong to root or to that user. The last directory may belong to another user, where its
+parents pass.
 
-A directory's access control list needs no look of its own. With a list, the mode's middle digit is the list's mask: a
-list that lets somebody write shows as writable by the group, and `chmod g-w` takes that away.
+A directory's access control list needs no check of its own. With a list, the mode's middle digit is the list's mask: a
+list that lets another user write shows as writable by the group, and `chmod g-w` takes that away.
 
-Only `os` and `stat` are imported: the stub pays for this module at import.
+Only `os` and `stat` are imported: the stub imports this module at its own import.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import os
 import stat
 
 _MOST_LINKS = 40
-"""As many as the kernel follows."""
+"""The limit of links: the kernel's own."""
 
 _MOST_IDS = 2**32 - 1
-"""So many are mapped where there is no user namespace but the host's."""
+"""The number of ids that are mapped outside of any user namespace but the host's."""
 
 _OVERFLOW_UID = 65_534
 """The kernel's default for an owner that a user namespace does not map."""
@@ -29,11 +30,11 @@ _OVERFLOW_UID = 65_534
 def check_directory(path: str, *, last_owner: int | None = None, friend: int | None = None) -> os.stat_result:
     """Return the status of the directory at `path`, an absolute path, if its whole path can be trusted.
 
-    last_owner: who else may own the directory itself, where its parents pass.
-    friend: whose directories and links count as one's own: a daemon's uid, of which it is known that it is trusted. For
-    pools, which stand in `/dev/shm`: in a user namespace that does not map the host's root, it counts as root's here.
-    Raises `PermissionError` without an `errno` for a path that cannot be trusted; it names the directory and what would
-    be right. Raises what the kernel says of a missing, closed or circular one: `OSError` with an `errno`.
+    last_owner: another user that may own the directory itself, where its parents pass.
+    friend: a user whose directories and links count as one's own: a daemon's uid that is known to be trusted. For
+    pools, which are in `/dev/shm`: in a user namespace without the host's root, that root counts as root here.
+    Raises `PermissionError` without an `errno` for a path that cannot be trusted; it names the directory and the right
+    state. Raises the kernel's error for a missing, closed or circular one: `OSError` with an `errno`.
     """
     if not path.startswith("/"):
         message = f"{path!r} is not an absolute path"
@@ -44,13 +45,13 @@ def check_directory(path: str, *, last_owner: int | None = None, friend: int | N
         judge.check_owner(here, status)
     judge.check_mode(here, status)
     if not os.path.samestat(os.stat(path), status):
-        message = f"{path} leads elsewhere than a moment ago: somebody changes directories on its way"
+        message = f"{path} leads elsewhere than a moment ago: another process changes directories on its way"
         raise PermissionError(message)
     return status
 
 
 def _walk(path: str, judge: _Judge) -> tuple[str, os.stat_result]:
-    """Go along the path, judging each directory before something is looked up in it; the last one, and its status."""
+    """Walk along the path, judging each directory before the next lookup in it. Return the last one, and its status."""
     pending = _components(path)
     here, status = "/", os.lstat("/")
     links = 0
@@ -58,7 +59,7 @@ def _walk(path: str, judge: _Judge) -> tuple[str, os.stat_result]:
         judge.check_owner(here, status)
         judge.check_mode(here, status)
         name = pending.pop()
-        if name == os.pardir:  # all links behind us are resolved, so the text tells the parent
+        if name == os.pardir:  # all links so far are resolved, so the text gives the parent
             here = os.path.dirname(here)
             status = os.lstat(here)
             continue
@@ -92,19 +93,19 @@ class _Judge:
         self._own_uids = (0, os.geteuid(), friend)
 
     def check_owner(self, here: str, status: os.stat_result) -> None:
-        """Refuse a directory whose owner may replace what stands in it."""
+        """Refuse a directory whose owner may replace its contents."""
         if self._is_own(here, status):
             return
         if self._friend is not None and status.st_mode & stat.S_ISVTX and _is_from_outside(status):
             return
         message = (
-            f"{self._on_the_way(here)} belongs to uid {status.st_uid}, who can replace what stands in it; it must "
+            f"{self._on_the_way(here)} belongs to uid {status.st_uid}, who can replace its contents; it must "
             f"belong to root or to this process's uid {os.geteuid()}"
         )
         raise PermissionError(message)
 
     def check_mode(self, here: str, status: os.stat_result) -> None:
-        """Refuse a directory that others can write, unless what stands there is its own owner's to replace."""
+        """Refuse a directory that others can write, unless only owners can replace their own files in it."""
         mode = status.st_mode
         if mode & stat.S_ISVTX or not mode & (stat.S_IWGRP | stat.S_IWOTH):
             return
@@ -112,12 +113,12 @@ class _Judge:
         named = {"g": "its group", "o": "others", "go": "its group and others"}[who]
         message = (
             f"{self._on_the_way(here)} can be written by {named} (mode {stat.S_IMODE(mode):04o}), who could replace "
-            f"what stands in it: chmod {who}-w {here}"
+            f"its contents: chmod {who}-w {here}"
         )
         raise PermissionError(message)
 
     def check_in_sticky(self, here: str, following: str, found: os.stat_result) -> None:
-        """Refuse a stranger's directory or link in a sticky directory: everybody may make one there."""
+        """Refuse another user's directory or link in a sticky directory: any user may make one there."""
         if self._is_own(following, found):
             return
         message = (
@@ -130,10 +131,10 @@ class _Judge:
         return f"the directory {here}" if here == self._path else f"{here}, on the way to {self._path},"
 
     def _is_own(self, path: str, status: os.stat_result) -> bool:
-        """Whether it is root's, this process's user's or the friend's."""
+        """Return whether it belongs to root, to this process's user or to the friend."""
         if status.st_uid in self._own_uids:
             return True
-        # In a user namespace root of the host, as every user from outside of it, shows as the overflow uid.
+        # In a user namespace, root of the host, like every user from outside of it, appears as the overflow uid.
         return (
             stat.S_ISDIR(status.st_mode)
             and _is_from_outside(status)
@@ -142,12 +143,12 @@ class _Judge:
 
 
 def _components(path: str) -> list[str]:
-    """The components of a path, the first one last."""
+    """Return the components of a path, the first one last."""
     return [name for name in reversed(path.split("/")) if name not in ("", os.curdir)]
 
 
 def _is_from_outside(status: os.stat_result) -> bool:
-    """Whether the owner may be a user that this process's user namespace does not map."""
+    """Return whether the owner may be a user that this process's user namespace does not map."""
     return status.st_uid == _overflow_uid() and _is_in_user_namespace()
 
 

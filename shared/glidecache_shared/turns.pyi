@@ -1,6 +1,6 @@
-"""Steps of a blocking client that an exception from outside must not split: a signal handler's, an interrupt's.
+"""Steps of a blocking client that an exception from outside, such as a signal handler's, must not split.
 
-Python runs signal handlers between two of its own instructions. Here are none: what is taken here is given back.
+Python runs signal handlers only between two of its own instructions. This code has none: each acquire is released.
 """
 
 from collections.abc import Callable, Coroutine, Generator
@@ -36,19 +36,19 @@ class InTurn(Generic[Result]):
         function: Callable[..., Coroutine[Any, Any, Result]],
         *arguments: Any,
     ) -> None:
-        """`late` is raised when the lock cannot be had by the deadline."""
+        """Run it in turn. `late` is raised when the lock cannot be had by the deadline."""
 
     def __await__(self) -> Generator[Any, Any, Result]: ...
 
 class OpenRequests:
-    """The requests that a client's threads wait for, which are bounded. Safe for threads and forks."""
+    """The bounded set of requests that a client's threads wait for. Safe for threads and forks."""
 
     def __init__(self, limit: int, forks: Callable[[], int], too_many: Callable[[int], Exception]) -> None:
-        """`forks` counts the forks before the present process, `too_many` makes the error for one request more."""
+        """Count requests. `forks` counts the forks before this process, `too_many` makes the error for one too many."""
 
     @property
     def open(self) -> int:
-        """How many there are."""
+        """Return the number of open requests."""
 
     def run(self, function: Any, *arguments: Any, **named: Any) -> Any:
-        """Do as `run_blocking`, unless that were one too many."""
+        """Run a function as `run_blocking` does. Raise the error of `too_many` beyond the limit."""

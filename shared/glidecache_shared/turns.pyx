@@ -14,7 +14,7 @@ cdef extern from "Python.h":
 
 
 def run_blocking(function, *arguments, **named):
-    # The coroutine is made here where it can be: between a caller's making it and awaiting it, an exception could come.
+    # The coroutine is made here if possible: an exception could come between a caller's making it and awaiting it.
     return finish(function(*arguments, **named) if callable(function) else function)
 
 
@@ -85,7 +85,7 @@ cdef class InTurn:
 
     def __next__(self):
         cdef double seconds = max(0.0, (self.deadline_ns - monotonic_ns()) / 1e9)
-        # Signal handlers run in Python's own code alone: not between the lock's return and `try`.
+        # Signal handlers run only in Python code: not between the lock's return and `try`.
         if not self.lock.acquire(True, seconds):
             raise self.late
         try:

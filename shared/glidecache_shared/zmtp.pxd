@@ -9,7 +9,7 @@ cdef class Stream:
     cdef readonly bytes opening
     cdef readonly bint ready
     cdef readonly list answers
-    # All bytes that have come.
+    # All received bytes.
     cdef Py_ssize_t received
     cdef bytes partner
     cdef Py_ssize_t max_message_bytes

@@ -66,7 +66,7 @@ class TlsAdvancedConfiguration:
         self.client_key_path = client_key_path
 
     def __repr__(self) -> str:
-        """Show what is set, and of certificates and keys how long they are."""
+        """Show the settings; of certificates and keys, only the lengths."""
         return described(self)
 
     def need_no_tls(self) -> None:

@@ -21,7 +21,7 @@ def refuse_unsupported(owner: str, given: Mapping[str, Any], reasons: Mapping[st
 
 
 def described(subject: object) -> str:
-    """Return a configuration as text: what is set, by name. Of bytes only how many: they are secrets, or long."""
+    """Return a configuration's settings by name, as text. Bytes are shown only by length: they are secret, or long."""
     fields = []
     for name, value in vars(subject).items():
         if value is None or value is False:

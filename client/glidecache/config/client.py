@@ -50,7 +50,7 @@ _OF_ADDRESSES = ("use_tls", "credentials", "database_id")
 
 
 class BaseClientConfiguration:
-    """What both configurations have in common; values are checked here, and `ConfigurationError` names what is wrong.
+    """The common part of both configurations. Values are checked here; `ConfigurationError` names the wrong one.
 
     addresses: the servers. Without them the client asks for `upstream`, a name of the daemon's configuration.
     request_timeout: milliseconds that a call may take; None: the upstream's, or 250.
@@ -125,7 +125,7 @@ class BaseClientConfiguration:
         self._check_fallback(owner)
 
     def __repr__(self) -> str:
-        """Show what is set; credentials and TLS keys show themselves without their secrets."""
+        """Show the settings; credentials and TLS keys show themselves without their secrets."""
         return described(self)
 
     def _check_upstream(self, owner: str) -> None:

@@ -60,8 +60,8 @@ _DAEMON = {
         note="pools that are there stay, also above a smaller one",
     ),
     "max_pools": Key(
-        "How many pools there may be, those of this file included. Clients' processes and users have shares of the "
-        "rest. A quarter of the process's open files bounds it as well, three for each pool.",
+        "The limit of pools, including those of this file. Clients' processes and users have shares of the rest. A "
+        "quarter of the process's open files is a limit as well, three for each pool.",
         reloads=True,
         note="pools that are there stay, also above a smaller one",
     ),
@@ -86,18 +86,17 @@ _DAEMON = {
         reloads=True,
     ),
     "max_connections": Key(
-        "How many connections clients may have together; one process has a quarter while others have some, one user "
+        "The limit of client connections. One process has a quarter while others have some, one user "
         "three quarters. The process's limit on descriptors may allow fewer.",
         reloads=True,
-        note="connections that are open stay",
+        note="open connections stay",
     ),
     "max_client_memory_mb": Key(
-        "How much clients together can make the daemon hold, in MB: messages that have not come in full, requests that "
-        "are queued or open, answers that are not read, and long replies of servers that arrive. "
-        "One process has a quarter while others hold some. One "
-        "message at a time that is larger than that goes beside it.",
+        "The most memory that the daemon holds for all clients, in MB: messages that have not arrived in full, "
+        "queued or open requests, unread answers, and long replies of servers while they arrive. One process has a "
+        "quarter while others hold some. One message at a time may be larger than that; it is held in addition.",
         reloads=True,
-        note="what is held stays",
+        note="memory in use stays",
     ),
     "max_sessions": Key(
         "How many clients the daemon remembers. A forgotten client attaches again, unseen by its caller.",
@@ -108,10 +107,10 @@ _DAEMON = {
         reloads=True,
     ),
     "max_upstreams": Key(
-        "How many different upstreams clients may bring at once; those of this file do not count. One process has a "
+        "The limit of upstreams that clients bring; those of this file do not count. One process has a "
         "quarter while others have some, one user three quarters.",
         reloads=True,
-        note="upstreams that are in use stay",
+        note="upstreams in use stay",
     ),
     "stop_timeout_ms": Key(
         "How long accepted requests may take when the daemon is stopped, in ms.", reloads=True
@@ -198,7 +197,7 @@ _UPSTREAMS = {
     ),
     "reconnect_max_ms": Key("The longest delay between attempts to connect, in ms.", reloads=True),
     "stall_timeout_ms": Key(
-        "A connection is given up when its oldest reply has been owed for so long, in ms, whatever else came.",
+        "Close a connection when its oldest reply has been outstanding for this long (ms), even if other data arrived.",
         reloads=True,
     ),
     "max_waiting_requests": Key(
@@ -211,8 +210,8 @@ _UPSTREAMS = {
         note="connections that stand stay",
     ),
     "allow_replica": Key(
-        "Fill caches from this server even if it says that it is a replica, as a read replica on this host. What is "
-        "cached may then be as old as the replica. Not for a server that was a primary before.",
+        "Fill caches from this server even if it reports itself a replica, such as a read replica on this host. Cached "
+        "values may then be as old as the replica. Not for a server that was a primary before.",
         reloads=True,
     ),
     "allow_users": Key(

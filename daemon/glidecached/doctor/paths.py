@@ -1,4 +1,4 @@
-"""Directories that are trusted by their whole path (I11), and what mends one that is not."""
+"""Directories that are trusted by their whole path (I11), and how to repair one that is not."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _COMMAND = "chmod "
 
 @dataclass(frozen=True, slots=True)
 class PathFault:
-    """Why a directory cannot be trusted, and what to do about it."""
+    """The reason why a directory cannot be trusted, and how to repair it."""
 
     reason: str
     advice: str
 
 
 def path_fault(path: str, *, last_owner: int | None = None, friend: int | None = None) -> PathFault | None:
-    """Return what is wrong on the way to the directory; None when it can be trusted, or is not there to be judged."""
+    """Return the fault on the way to the directory; None if it can be trusted, or cannot be found."""
     try:
         check_directory(path, last_owner=last_owner, friend=friend)
     except PermissionError as error:
-        if error.errno is not None:  # this user may not look
+        if error.errno is not None:  # this user may not see it
             return None
         reason, _, command = str(error).rpartition(f": {_COMMAND}")
         if reason:

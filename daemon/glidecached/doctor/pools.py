@@ -87,7 +87,7 @@ def check_orphans(patient: Patient) -> Iterator[Finding]:
     ]
     missing = _missing(patient, contact.stats["caches"])
     if missing:
-        # The daemon makes them again with its next heartbeat, under another name.
+        # The daemon makes them again at its next heartbeat, under another name.
         time.sleep(_HEALING_SECONDS)
         missing = _missing(patient, _caches_now(patient))
     if missing:
@@ -166,7 +166,7 @@ def _is_owned(name: str, generations: dict[str, int]) -> bool:
 
 
 def _missing(patient: Patient, caches: Iterable[dict[str, Any]]) -> list[str]:
-    """The files that workers open to attach to these caches, and that are not there."""
+    """Return the missing files that workers open to attach to these caches."""
     names = (
         name
         for cache in caches

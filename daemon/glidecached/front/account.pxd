@@ -1,10 +1,10 @@
 cdef class Account:
     cdef object shares
     cdef readonly object peer
-    # What is held, and what was granted for it by the shares.
+    # The bytes held, and the bytes that the shares have granted for them.
     cdef readonly Py_ssize_t held
     cdef readonly Py_ssize_t granted
-    # Why the last `take` was refused.
+    # The reason for which the last `take` was refused.
     cdef readonly str full
     cdef bint closed
 

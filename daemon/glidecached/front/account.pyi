@@ -1,23 +1,23 @@
-"""What one connection makes the daemon hold, in bytes: for compiled code."""
+"""The bytes that the daemon holds for one connection: for compiled code."""
 
 from glidecached.front.peers import Peer
 from glidecached.shares import Shares
 
 class Account:
-    """One connection's part of the budget; outlives the connection while requests of it are open.
+    """One connection's part of the budget. It outlives the connection while requests of it are open.
 
-    It has some bytes granted in advance, so that small messages need nothing but a comparison.
+    Some bytes are granted in advance, so that small messages need only a comparison.
     """
 
     def __init__(self, shares: Shares, peer: Peer) -> None: ...
     @property
     def held(self) -> int:
-        """How many bytes are held."""
+        """Return the number of bytes held."""
 
     @property
     def granted(self) -> int:
-        """How many of the budget's are this connection's."""
+        """Return the number of bytes of the budget that this connection has been granted."""
 
     @property
     def full(self) -> str | None:
-        """Why more was refused last."""
+        """Return the reason of the last refusal."""

@@ -1,8 +1,8 @@
-"""What one connection makes the daemon hold, in bytes (see account.pyi)."""
+"""The bytes that the daemon holds for one connection (see account.pyi)."""
 
 cdef enum:
     STEP_BYTES = 16_384
-    # What is granted and not used stays at the connection up to this: small messages need no word with the shares.
+    # Up to this much is granted and kept unused by a connection: small messages need no call of the shares.
     SLACK_BYTES = 49_152
 
 
@@ -12,7 +12,7 @@ cdef class Account:
         self.peer = peer
 
     cdef bint take(self, Py_ssize_t size) except -1:
-        """Hold so many bytes more; False, and `full` says why, when they are not granted."""
+        """Hold this many bytes more. Return False, with the reason in `full`, when they are not granted."""
         if self.held + size <= self.granted:
             self.held += size
             return True
@@ -32,7 +32,7 @@ cdef class Account:
         return True
 
     cdef int force(self, Py_ssize_t size) except -1:
-        """Hold so many bytes more, whatever is full."""
+        """Hold this many bytes more, even beyond the shares."""
         if self.held + size > self.granted:
             self.shares.add(self.peer, self.held + size - self.granted)
             self.granted = self.held + size
@@ -40,7 +40,7 @@ cdef class Account:
         return 0
 
     cdef int give(self, Py_ssize_t size) except -1:
-        """Hold so many bytes less."""
+        """Hold this many bytes less."""
         self.held -= size
         if self.closed:
             return self.trim(self.held)
@@ -49,13 +49,13 @@ cdef class Account:
         return 0
 
     cdef int trim(self, Py_ssize_t keep) except -1:
-        """Give back what was granted beyond `keep`."""
+        """Return what was granted beyond `keep` to the shares."""
         if self.granted > keep:
             self.shares.leave(self.peer, self.granted - keep)
             self.granted = keep
         return 0
 
     cdef int close(self) except -1:
-        """Keep nothing in hand from now on: the connection has ended. What is still held is given back later."""
+        """Keep no bytes in advance: the connection has ended. What is still held is given back later."""
         self.closed = True
         return self.trim(self.held)

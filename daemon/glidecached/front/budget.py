@@ -1,6 +1,6 @@
-"""What peers can make the daemon hold, in bytes: one budget for all of it, and how long an unfinished message may stay.
+"""The budget for all bytes that the daemon holds for its peers, and the time limit of an unfinished message.
 
-Counted are the bytes of frames that have not come in full, of requests that are queued or open, and of answers that
+It counts the bytes of frames that have not arrived in full, of requests that are queued or open, and of answers that
 their peers have not read.
 """
 
@@ -11,11 +11,11 @@ from glidecached.shares import Shares, megabytes
 
 DEFAULT_CLIENT_MEMORY_MB = 256
 UNFINISHED_NS = 10_000_000_000
-"""How long a peer may take for the next part of a message that it has begun, or to read of one in the lane."""
+"""The time in which a peer must send the next part of a message, or read some of a message in the lane."""
 
 LEAST_PROGRESS_BYTES = 65_536
 LEAST_LANE_PROGRESS_BYTES = 16_777_216
-"""What has to come, or leave, in that time at the least; or all that is missing."""
+"""The progress that a message in the lane must make in that time; or all of it, if less is left."""
 
 _MB = 1_048_576
 
@@ -31,5 +31,5 @@ class Budget:
         self.unfinished_ns = UNFINISHED_NS
 
     def limit(self, memory_mb: int) -> None:
-        """Set the total anew; what is held stays."""
+        """Set a new total; what is held stays."""
         self.memory.total = memory_mb * _MB

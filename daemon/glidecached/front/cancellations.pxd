@@ -6,7 +6,7 @@ from glidecached.front.request cimport Request
 cdef class Cancellations:
     cdef Deadlines deadlines
     cdef OpenRequests open
-    # Connections that have ended; request ids by connection; sessions that were detached, with who detached them.
+    # Connections that have ended; request ids by connection; detached sessions, with the requests that detached them.
     cdef set peers
     cdef dict named
     cdef list sessions

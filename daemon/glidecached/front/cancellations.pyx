@@ -70,12 +70,12 @@ cdef class Cancellations:
         return ids is not None and request.request_id in ids
 
     cdef Request closed_with_session(self, Request request):
-        """The DETACH that has ended the request's session, sent by the request's own process; None otherwise."""
+        """Return the DETACH that ended the request's session, if the request's own process sent it; else None."""
         cdef Request detach
         for session, detach in self.sessions:
             if session is not request.session or request is detach:
                 continue
-            # A process that the kernel does not show has the number 0, as all others that it does not show.
+            # The kernel may not show a process's number; then it is 0, as for all such processes.
             if request.identity == detach.identity or (request.peer.pid and request.peer.pid == detach.peer.pid):
                 return detach
         return None

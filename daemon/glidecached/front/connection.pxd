@@ -4,11 +4,11 @@ from glidecache_shared.outbox cimport Outbox
 from glidecache_shared.zmtp cimport Stream
 from glidecached.front.account cimport Account
 
-# Why a connection is not read from.
+# Reasons not to read from a connection.
 cdef enum:
-    IN_WORK = 1         # a message of it is being worked on in slices, and the next ones come behind that
-    NO_ROOM = 2         # the message that has begun has no room yet
-    UNREAD_ANSWERS = 4  # its answers were refused for want of room, and it has to read first
+    IN_WORK = 1         # one of its messages is being worked on in slices; later ones wait
+    NO_ROOM = 2         # there is no room yet for the message that has begun
+    UNREAD_ANSWERS = 4  # answers were refused because there is no room; the peer has to read first
 
 
 cdef class PeerConnection:
@@ -17,10 +17,10 @@ cdef class PeerConnection:
     cdef Outbox outbox
     cdef object budget
     cdef readonly Account account
-    # Of the account: for the message that has begun to come, and for answers.
+    # Accounts: for the message that has begun to arrive, and for answers.
     cdef Py_ssize_t frame_charge
     cdef Py_ssize_t answer_charge
-    # Whether the message that comes, or an answer that leaves, has the lane.
+    # True while the arriving message, or an answer that is being sent, has the lane.
     cdef bint frame_in_lane
     cdef bint answer_in_lane
     cdef public Py_ssize_t max_unsent
@@ -31,11 +31,11 @@ cdef class PeerConnection:
     cdef readonly bint ended
     cdef public bint watches_room
     cdef readonly int pauses
-    # How many pieces of work it waits for.
+    # The number of pieces of work that it waits for.
     cdef int works
-    # Why all its requests are refused, and it is closed then; None for a connection that was admitted.
+    # The reason to refuse all its requests and to close it then; None for an admitted connection.
     cdef public str refused
-    # For the judgement whether it goes on: how far it was, and when.
+    # For judging progress: the position at the last check, and its time.
     cdef Py_ssize_t messages
     cdef Py_ssize_t seen_messages
     cdef Py_ssize_t seen_bytes

@@ -27,15 +27,15 @@ class PeerConnection:
         """Take over the socket. Raises `OSError` where the peer has gone already."""
 
     refused: str | None
-    """Why all its requests are refused, and it is closed then; None for a connection that was admitted."""
+    """The reason to refuse all its requests and to close it then; None for an admitted connection."""
 
     @property
     def account(self) -> Account:
-        """What it makes the daemon hold."""
+        """Return the account of the bytes that the daemon holds for it."""
 
     @property
     def pauses(self) -> int:
-        """Why it is not read from just now, as bits; 0 when it is."""
+        """Return the reasons for which it is not read at present, as bits; 0 when it is read."""
 
     @property
     def identity(self) -> bytes: ...
@@ -64,9 +64,9 @@ class PeerConnection:
         """The next message, or None: `Stream.take`. Raises `ZmtpError`; the connection is of no use then."""
 
     def queue(self, *parts: bytes) -> bool | str:
-        """Have one message sent by the next `flush`; False when the peer has too many answers unread.
+        """Queue one message for the next `flush`. Return False when the peer has too many unread answers.
 
-        A text when there is no room for it: what is full, and for whom.
+        Return a text when there is no room for it: it names what is full, and for which process or user.
         """
 
     def flush(self) -> bool:

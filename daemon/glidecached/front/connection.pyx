@@ -18,11 +18,11 @@ from glidecached.front.peers import Peer
 
 cdef enum:
     JOIN_BELOW_BYTES = 4_096
-    # How much of its answers a connection gets in one turn of the loop, before others have theirs.
+    # The most bytes of answers that one connection is sent in a turn of the loop; then others are served.
     BYTES_IN_TURN = 262_144
-    # What a message costs beside its bytes.
+    # The memory that a message takes besides its bytes.
     PART_BYTES = 64
-    # Such short answers are always taken: a request that is open holds more.
+    # Answers this short are always accepted: an open request holds more.
     ERROR_BYTES = 512
 
 cdef Py_ssize_t LEAST_PROGRESS_BYTES = _LEAST_PROGRESS_BYTES
@@ -92,7 +92,7 @@ cdef class PeerConnection:
         if self.account.take(size_bytes + PART_BYTES):
             self.answer_charge += size_bytes + PART_BYTES
         elif size_bytes <= ERROR_BYTES:
-            # What was held for the request has just been given back, and is more.
+            # The bytes just given back for the request are more than these.
             self.account.force(size_bytes + PART_BYTES)
             self.answer_charge += size_bytes + PART_BYTES
             if self.outbox.parts:
@@ -102,7 +102,7 @@ cdef class PeerConnection:
                 self.pauses |= UNREAD_ANSWERS
             return self.account.full
         elif not self.answer_in_lane and not self.frame_in_lane and self.budget.lane.enter_now(self):
-            # One at a time, of the same connection too: it may have the lane for another one already.
+            # One at a time, also for one connection: it may already have the lane for another message.
             self.answer_in_lane = True
             self.mark_progress()
         else:
@@ -148,13 +148,13 @@ cdef class PeerConnection:
         self.account.close()
 
     cdef inline bint is_full(self) noexcept:
-        """Whether as many answers are queued as one peer may leave unread."""
+        """Return whether as many answers are queued as one peer may leave unread."""
         return len(self.outbox.parts) >= self.max_unsent
 
     cdef bint find_room(self) except -1:
-        """Whether the message that has begun to come has room: by the budget, or by the lane.
+        """Return whether there is room for the message that has begun to arrive: in the budget, or by the lane.
 
-        Twice the announced length is needed: while it is decoded, both forms are there.
+        It needs twice the announced length: while it is decoded, both forms exist.
         """
         cdef Py_ssize_t needed
         if self.stream.long_body == NULL:
@@ -177,7 +177,7 @@ cdef class PeerConnection:
         return True
 
     cdef int release_frame(self) except -1:
-        """Nothing of the message is held any more, or it is accounted for elsewhere."""
+        """Hold nothing for the message any more, or account for it elsewhere."""
         self.account.give(self.frame_charge)
         self.frame_charge = 0
         if self.frame_in_lane:
@@ -191,7 +191,7 @@ cdef class PeerConnection:
         return 0
 
     cdef inline bint has_unfinished(self) noexcept:
-        """Whether a message has begun to come."""
+        """Return whether a message has begun to arrive."""
         return self.stream.end != self.stream.start or self.stream.long_body != NULL
 
     cdef int mark_progress(self) except -1:
@@ -204,7 +204,7 @@ cdef class PeerConnection:
         return -self.outbox.unsent_bytes if self.answer_in_lane else self.stream.received
 
     cdef bint goes_on(self, int64_t now_ns) except -1:
-        """Whether its unfinished message, or its answer in the lane, is not too slow."""
+        """Return whether its unfinished message, or its answer in the lane, makes progress fast enough."""
         cdef Py_ssize_t expected = LEAST_LANE_PROGRESS_BYTES if (
             self.frame_in_lane or self.answer_in_lane) else LEAST_PROGRESS_BYTES
         if self.pauses & (IN_WORK | NO_ROOM) and not self.answer_in_lane:

@@ -19,9 +19,9 @@ class MalformedError(Exception):
     """A message that is not what the protocol says: `args[0]` says what was wrong and what would be right."""
 
 class Front:
-    """Takes requests from the socket, hands accepted ones to their operation, and sends the answers.
+    """Takes requests from the socket, passes accepted ones to their operation, and sends the answers.
 
-    Operations get the request and the body of the message, as a list; they raise `MalformedError` for a wrong body, and
+    Operations get the request and the body of the message, as a list. They raise `MalformedError` for a wrong body, and
     may answer at once or later. Long work is returned as steps. For the loop's thread; an `Intake` of the loop.
     """
 
@@ -36,9 +36,9 @@ class Front:
         turns: Turns | None = None,
         knows_session: Callable[[int, int], bool] | None = None,
     ) -> None:
-        """`turns` does long work in slices; without it, all is done at once.
+        """Serve requests. `turns` does long work in slices; without it, all is done at once.
 
-        `knows_session` says of a session's number and a uid whether there is such a session.
+        `knows_session` returns whether there is a session with this number for this uid.
         """
 
     @property
@@ -57,7 +57,7 @@ class Front:
 
     @property
     def cancellations(self) -> Cancellations:
-        """Ends requests whose callers no longer wait."""
+        """Return the object that ends requests whose callers no longer wait."""
 
     @property
     def pending(self) -> bool:

@@ -30,19 +30,19 @@ logger = logging.getLogger(__name__)
 cdef enum:
     MESSAGES_PER_TURN = 1_000
     HEADER_LENGTH = 4
-    # How long one turn may take messages: what comes behind that comes in the next.
+    # How long one turn may take messages; the next turn takes the rest.
     TURN_NS = 1_000_000
     LOOKS_AT_CLOCK_AFTER = 4
     # Longer messages are decoded in slices.
     SMALL_BYTES = 32_768
-    # What each value of a request costs beside its bytes.
+    # The memory that each value of a request takes besides its bytes.
     OBJECT_BYTES = 64
-    # What an open request costs beside its message: so the budget's shares bound how many wait for a server, too.
+    # The memory of an open request besides its message. Shares of the budget so bound waiting requests, too.
     REQUEST_BYTES = 1_024
-    # As many arguments as a server takes, and the lists around them.
+    # The most arguments that a server takes, and the lists around them.
     MOST_OBJECTS = 1_048_704
     MOST_ATTACH_BYTES = 4_194_304
-    # Of one step in slices: about a quarter of a millisecond.
+    # The size of one step of sliced work: about a quarter of a millisecond.
     STEP_OBJECTS = 4_000
     ROOM_POLL_MS = 20
     ROOM_POLLS = 50
@@ -50,7 +50,7 @@ cdef enum:
 cdef int64_t WARNING_INTERVAL_NS = 10_000_000_000
 
 _WITHOUT_INSTANCE = frozenset((protocol.HELLO, protocol.PING))
-# What may be long, and what of that begins with a session's number.
+# Operations with long messages, and those of them whose body begins with a session's number.
 _OF_SESSIONS = frozenset((
     protocol.COMMAND, protocol.READ, protocol.GET_MANY, protocol.BATCH, protocol.WATCH, protocol.EXEC))
 _LONG = _OF_SESSIONS | {protocol.ATTACH}
@@ -86,7 +86,7 @@ cdef class Front:
         Py_ssize_t max_message_bytes, turns=None, knows_session=None,
     ):
         self.socket = socket
-        # None in tests of this class alone: then there is no budget, and nothing to hold back.
+        # None only in unit tests of this class: then there is no budget, and nothing is held back.
         self.traffic = socket if isinstance(socket, Traffic) else None
         self.turns = turns
         self.knows_session = knows_session
@@ -144,7 +144,7 @@ cdef class Front:
         return None if self.traffic is None else self.traffic.why_full(identity)
 
     def pack_later(self, Request request not None, value):
-        """Pack a large reply, in slices; then answer."""
+        """Pack a large reply in slices, then answer."""
         if self.turns is None:
             for _ in self._pack(request, value):
                 pass
@@ -197,7 +197,7 @@ cdef class Front:
         return self.accept(connection, request, operation, body, now_ns)
 
     cdef int accept(self, PeerConnection connection, Request request, object operation, list body, int64_t now_ns) except -1:
-        """Have a request answered that is counted already."""
+        """Run a request that is counted already, and send its answer."""
         self.accepted += 1
         request.slot = self.deadlines.slot_for(request.deadline_ns, now_ns)
         request.slot.add(request)
@@ -207,7 +207,7 @@ cdef class Front:
         self, PeerConnection connection, bytes identity, object peer, bytes frame, int64_t request_id,
         int64_t now_ns
     ) except -1:
-        """A message without a header of four integers: refused, and answered if it is small and has a request id."""
+        """Refuse a message whose header is not four integers; answer if it is small and has a request id."""
         cdef list message
         if connection is not None and len(frame) > SMALL_BYTES:
             connection.release_frame()
@@ -225,7 +225,7 @@ cdef class Front:
         return self.refuse(request, refusal[0], refusal[1])
 
     cdef tuple judge(self, Header *header, int64_t now_ns):
-        """Why a header of four integers is refused: a code and a text, or None."""
+        """Return the code and text of the refusal of a header of four integers, or None."""
         operation = header.fields[0]
         if operation not in self.operations:
             return unknown_operation(operation)
@@ -238,7 +238,7 @@ cdef class Front:
         return None
 
     cdef tuple check(self, list message, int64_t now_ns):
-        """Why an odd header is refused: a code and a text, or None."""
+        """Return the code and text of the refusal of an odd header, or None."""
         operation = message[0]
         if type(operation) is not int or operation not in self.operations:
             return unknown_operation(operation)
@@ -249,7 +249,7 @@ cdef class Front:
         return None
 
     cdef int take_large(self, PeerConnection connection, Request request, bytes frame, Header *header) except -1:
-        """Judge a long message by what it begins with, then decode it in slices. The next ones come behind it."""
+        """Check the beginning of a long message, then decode it in slices. Later messages wait behind it."""
         cdef int64_t session_id
         refusal = None
         if header.fields[0] not in _LONG:
@@ -293,7 +293,7 @@ cdef class Front:
         cdef bint counted = True
         try:
             if operation == protocol.ATTACH:
-                # Its maps are small: what it has in bytes goes at once.
+                # Its maps are small, so all its bytes are unpacked at once.
                 body = unpack_body(
                     <const uint8_t *>PyBytes_AS_STRING(frame) + begin, length - begin, count, &objects)
                 fault = None if body is not UNREADABLE else "the body is not what ATTACH has"
@@ -349,14 +349,14 @@ cdef class Front:
                 self.traffic.resume(connection, IN_WORK)
 
     cdef bint move_charge(self, PeerConnection connection, Request request, Py_ssize_t length, Py_ssize_t more) except -1:
-        """Have the request hold what its decoded form will need; False when there is no room now."""
+        """Charge the request for its decoded form. Return False when there is no room now."""
         if connection.frame_in_lane:
             connection.frame_in_lane = False
             connection.budget.lane.leave(connection)
             connection.budget.lane.enter_now(request)
             request.lane = connection.budget.lane
             return True
-        # Twice the length was found when the message began, where its header came before it.
+        # Room for twice the length was found when the message began; its header came before it.
         if connection.frame_charge < length:
             more += length
         elif connection.frame_charge >= 2 * length:
@@ -385,8 +385,8 @@ cdef class Front:
                 if message is None:
                     yield None
         except (TypeError, ValueError, OverflowError) as error:
-            # Only a script's reply can be so.
-            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be handed on: {error}")
+            # Only a script's reply can have this form.
+            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be passed on: {error}")
         else:
             if not request.finished:
                 request.finish(message)
@@ -409,7 +409,7 @@ cdef class Front:
         return 0
 
     cdef int go_on(self, PeerConnection connection, object steps, Request request) except -1:
-        """Do work in slices; messages of the same connection come behind it."""
+        """Do work in slices; later messages of the same connection wait for it."""
         if self.turns is None:
             for _ in steps:
                 pass
@@ -461,7 +461,7 @@ cdef tuple unknown_operation(object operation):
 
 
 cdef str fault_of(bytes frame, Py_ssize_t begin, Py_ssize_t count):
-    """Why a small message cannot be read."""
+    """Return the reason why a small message cannot be read."""
     cdef Scanner scanner = Scanner(frame, begin, count, PyBytes_GET_SIZE(frame))
     while not scanner.step(PyBytes_GET_SIZE(frame)):
         pass

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 
 class Lane:
-    """Who has the lane, and who waits for it, in the order of asking. For the loop's thread."""
+    """The holder of the lane, and those that wait for it, in the order of asking. For the loop's thread."""
 
     def __init__(self) -> None:
         self.holder: object | None = None
         self._waiting: dict[object, None] = {}
 
     def enter(self, who: object) -> bool:
-        """Have the lane, or wait for it: ask again later. One that waits no longer has to `leave`."""
+        """Take the lane, or join the queue for it: ask again later. One that waits no longer must `leave`."""
         if self.holder is who:
             return True
         if self.holder is None and (not self._waiting or next(iter(self._waiting)) is who):
@@ -22,14 +22,14 @@ class Lane:
         return False
 
     def enter_now(self, who: object) -> bool:
-        """Have the lane if it is free, ahead of those that wait."""
+        """Take the lane if it is free, ahead of those that wait."""
         if self.holder is None:
             self._waiting.pop(who, None)
             self.holder = who
         return self.holder is who
 
     def leave(self, who: object) -> None:
-        """Give the lane back, or wait no longer. Idempotent."""
+        """Give the lane back, or leave the queue for it. Idempotent."""
         self._waiting.pop(who, None)
         if self.holder is who:
             self.holder = None

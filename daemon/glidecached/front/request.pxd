@@ -15,15 +15,15 @@ cdef class Request:
     cdef public set slot
     cdef public tuple expiry
     cdef public Py_ssize_t frame_bytes
-    # Whose order it is a part of, while it is on its way upstream.
+    # The client's order that it belongs to while it is on its way upstream.
     cdef readonly CommandOrder order
-    # What it holds of its connection's account until it is finished; the lane, if it has that instead.
+    # The bytes of its connection's account that it holds until it is finished; or the lane instead.
     cdef Account account
     cdef Py_ssize_t cost_bytes
     cdef object lane
     # A large body, which is freed in slices.
     cdef list ballast
-    # Called when it is finished: gives back what was counted for it.
+    # Called when it is finished: gives back the units that were counted for it.
     cdef public object on_finish
 
     cpdef object refusal(self)

@@ -17,23 +17,23 @@ class Answering(Protocol):
         """The request has had its answer."""
 
     def why_full(self, identity: bytes) -> str | None:
-        """Return why a connection takes no answers now; None where it does."""
+        """Return the reason why a connection takes no answers now, or None."""
 
     def pack_later(self, request: Request, value: Any) -> None:
-        """Pack a reply that is large, or has what is rare, and `finish` the request with it."""
+        """Pack a reply that is large or contains rare types, and `finish` the request with it."""
 
 class Request:
-    """An accepted request. The first of `reply`, `fail`, `expire` and `cancel` ends it; the others then do nothing."""
+    """An accepted request. The first call of `reply`, `fail`, `expire` or `cancel` ends it; later calls do nothing."""
 
     peer: Peer
     session: Session | None
-    """Which session it names, once its operation has looked for it."""
+    """The session that it names, once its operation has looked it up."""
     slot: set[Any] | None
     """What it stands in until it is answered."""
     frame_bytes: int
-    """How long its message was."""
+    """The length of its message."""
     on_finish: Callable[[], object] | None
-    """Called once it is finished: gives back what was counted for it."""
+    """Called once it is finished: gives back the units that were counted for it."""
     expiry: tuple[int, str]
     """The code and the message of the error when its deadline passes."""
 
@@ -50,13 +50,13 @@ class Request:
     def finished(self) -> bool: ...
     @property
     def order(self) -> CommandOrder | None:
-        """The order that it is a part of, once it is on its way upstream."""
+        """Return the order that it belongs to once it is on its way upstream."""
 
     def refusal(self) -> str | None:
-        """Return why there is no room for its answer: earlier ones have not been read."""
+        """Return the reason why there is no room for its answer: earlier answers have not been read."""
 
     def take_place(self, order: CommandOrder) -> None:
-        """Become a part of its client's order, until it ends."""
+        """Take a place in its client's order, until it ends."""
 
     def reply(self, value: Any) -> None:
         """Answer with the server's reply or a result; a `ReplyError` is the server's refusal."""
@@ -65,9 +65,9 @@ class Request:
         """Answer with one of the protocol's errors."""
 
     def cancel(self) -> None:
-        """End without an answer: its caller no longer waits for one."""
+        """End without an answer: its caller no longer waits."""
     def finish(self, message: bytes, rest: bytes | None = None) -> None:
-        """Answer with a message that is packed already, in one part or two. Only while it is not `finished`."""
+        """Answer with an already packed message, in one part or two. Only while it is not `finished`."""
 
     def expire(self) -> None:
         """The deadline has passed without an answer: fail with `expiry`, a code and a message."""

@@ -53,7 +53,7 @@ cdef class Request:
             return self.fail(ERROR_REQUEST, str(value))
         message = pack_reply(self.request_id, OK, value)
         if message is None:
-            # Large, or with what is rare: sets, floating-point numbers, errors.
+            # Large replies, and those with rare types: sets, floating-point numbers, errors.
             self.front.pack_later(self, value)
             return 0
         return self.finish(message)
@@ -74,7 +74,7 @@ cdef class Request:
         return 0
 
     cdef int leave(self) except -1:
-        """It is over: nothing waits for its deadline, or for its turn, any more, and what it held is given back."""
+        """End: leave the deadlines and the client's order, and give back what it holds."""
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)
@@ -83,7 +83,7 @@ cdef class Request:
         return self.release()
 
     cdef int release(self) except -1:
-        """Give back what it holds of the daemon's bounded resources."""
+        """Give back the bounded resources of the daemon that it holds."""
         if self.account is not None:
             self.account.give(self.cost_bytes)
             self.account = None
@@ -99,7 +99,7 @@ cdef class Request:
         return 0
 
     cpdef int finish(self, bytes message, bytes rest=None) except -1:
-        # First: the room that it had may be what its answer needs.
+        # First: its answer may need the room that it held.
         self.leave()
         if rest is None:
             self.front.answer(self.identity, message)

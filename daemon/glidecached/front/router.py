@@ -38,9 +38,9 @@ _HANDSHAKE_NS = 30_000_000_000
 _TURNED_AWAY_NS = 2_000_000_000
 _MOST_TURNED_AWAY = 32
 _MOST_TURNED_AWAY_OF_A_PROCESS = 4
-"""So many connections above the bound are told at once that it is reached; others are closed without a word.
+"""This many connections above the limit get a refusal at once; the others are closed without one.
 
-One process that knocks without end must not keep the word from others.
+One process that connects endlessly must not use up the refusals of others.
 """
 
 _SWEEP_MS = 1_000.0
@@ -71,9 +71,9 @@ class RouterSocket(Traffic):
     ) -> None:
         """Bind to the Unix socket at `path`, which must not exist. Raises `OSError`.
 
-        `max_requests` is how many one peer may have open: so many answers find room, and refusals beside them.
-        `call_later` is the loop's; without it no message has a deadline. `budget` is what all peers may make it hold;
-        `descriptor_bound` is how many connections the process's limit on descriptors leaves room for.
+        `max_requests` is the limit of open requests per peer: that many answers find room, and refusals beside them.
+        `call_later` is the loop's; without it no message has a deadline. `budget` bounds the bytes held for all peers.
+        `descriptor_bound` is the number of connections for which the process's limit on descriptors leaves room.
         """
         super().__init__(defer)
         self._listener: socket.socket | None = None
@@ -126,14 +126,14 @@ class RouterSocket(Traffic):
             connection.max_unsent = self._max_unsent
 
     def restore(self) -> bool:
-        """Bind again where the socket has vanished, or something else stands in its place; whether that was so (I13).
+        """Bind again if the socket has vanished, or another file has its place. Return whether that was so (I13).
 
-        Who is connected stays connected. For an owner of the directory. Raises `OSError`: then it is as it was.
+        Existing connections stay. For an owner of the directory. Raises `OSError`; then nothing has changed.
         """
         try:
             if self._listener is None or _place_of(self._path) == self._place:
                 return False
-        except OSError:  # the kernel does not say, as of a directory that is closed for a while
+        except OSError:  # the kernel gives no answer, as for a directory that is closed for a while
             return False
         self._path.unlink(missing_ok=True)
         listener = _listen(str(self._path))
@@ -144,7 +144,7 @@ class RouterSocket(Traffic):
         return True
 
     def limit_connections(self, max_connections: int) -> None:
-        """How many connections there may be from now on, as far as descriptors allow; those that are open stay."""
+        """Set the limit of connections, as far as descriptors allow; open connections stay."""
         self.connection_shares.total = min(max_connections, self._descriptor_bound)
 
     def stop_receiving(self) -> None:
@@ -156,7 +156,7 @@ class RouterSocket(Traffic):
     def hide(self) -> None:
         """Let nobody find the socket any more. Who is connected stays connected, and gets answers."""
         with contextlib.suppress(OSError):
-            if _place_of(self._path) == self._place:  # else it is another daemon's by now
+            if _place_of(self._path) == self._place:  # else it belongs to another daemon by now
                 self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -203,7 +203,7 @@ class RouterSocket(Traffic):
         )
         full = self.connection_shares.enter(connection.peer)
         if full is not None:
-            # It is told so when it asks for something, and closed then.
+            # The refusal is sent when the peer asks for something; then the connection is closed.
             self._warn(full)
             process = _process_of(connection)
             if (
@@ -221,10 +221,10 @@ class RouterSocket(Traffic):
             self.connection_shares.leave(connection.peer)
         else:
             self._turned_away[_process_of(connection)] -= 1
-            self._turned_away += Counter()  # without those that have none left
+            self._turned_away += Counter()  # drops the processes that have none left
 
     def _drop_silent(self, now_ns: int) -> None:
-        """Drop connections that do not introduce themselves, and those that were turned away and say nothing."""
+        """Drop connections that do not introduce themselves, and refused ones that send nothing."""
         for silent in list(self._introducing.values()):
             patience_ns = _HANDSHAKE_NS if silent.refused is None else _TURNED_AWAY_NS
             if now_ns - silent.accepted_ns >= patience_ns:
@@ -246,7 +246,7 @@ class RouterSocket(Traffic):
         for peer in self.drop_unfinished() if self.unfinished else ():
             self.refused["unfinished"] += 1
             self._warn(
-                f"dropped a connection of process {peer.pid} of uid {peer.uid}: its message did not go on "
+                f"dropped a connection of process {peer.pid} of uid {peer.uid}: its message made no progress "
                 f"for {self.budget.unfinished_ns / 1e9:.0f} s"
             )
         if self._call_later is not None:
@@ -259,7 +259,7 @@ class RouterSocket(Traffic):
             logger.warning("%s", text)
 
     def _turn_away(self, error: OSError) -> None:
-        """No descriptor is left for a connection: without closing it, its knocking would keep the loop awake."""
+        """Close a connection for which no descriptor is left: pending, it would keep the loop awake."""
         self._warn(f"clients are turned away: {error.strerror}")
         reserve, self._reserve = self._reserve, -1
         if reserve >= 0:
@@ -280,7 +280,7 @@ class RouterSocket(Traffic):
 
 
 def _listen(path: str) -> socket.socket:
-    """A socket that listens at `path`, which must not exist. Raises `OSError`."""
+    """Return a socket that listens at `path`, which must not exist. Raises `OSError`."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     previous = os.umask(_SOCKET_UMASK)
     try:
@@ -296,9 +296,9 @@ def _listen(path: str) -> socket.socket:
 
 
 def _place_of(path: str | Path) -> tuple[int, ...] | None:
-    """What tells a socket in the file system from another one; None where there is none. Raises `OSError`.
+    """Return an identity of a socket in the file system; None where there is none. Raises `OSError`.
 
-    A bound socket's own descriptor does not tell. The time is there for file systems that give numbers again.
+    A bound socket's own descriptor does not give it. The time is included for file systems that reuse inode numbers.
     """
     try:
         found = os.lstat(path)

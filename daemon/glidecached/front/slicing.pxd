@@ -10,7 +10,7 @@ cdef class Scanner:
     cdef bytes frame
     cdef Span span
     cdef Py_ssize_t most_objects
-    # How many elements of each open container are still to come; of a map, keys and values.
+    # The number of elements still to come in each open container; keys and values of a map both count.
     cdef uint64_t[DEEPEST] left
     cdef int depth
     cdef readonly Py_ssize_t objects
@@ -43,7 +43,7 @@ cdef class Unpacker:
 cdef class Packer:
     cdef object value
     cdef int64_t request_id
-    # What is gone through: of each open container, its iterator; of a set, the place of its length, too.
+    # The iterators of the open containers; for a set, also the place of its length.
     cdef list iterators
     cdef list open_sets
     cdef list set_bytes

@@ -35,7 +35,7 @@ cdef enum:
     NEGATIVE_FIX_INT = 0xE0
 
     MOST_NESTED = 16
-    # Copied in one step: a fraction of a millisecond, with the pages that the kernel has to find.
+    # Bytes copied in one step: a fraction of a millisecond, including the kernel's page faults.
     COPY_BYTES = 262_144
 
 
@@ -104,7 +104,7 @@ cdef class Scanner:
         return True
 
     cdef bint skip(self, uint64_t size) except -1:
-        """Go over so many bytes; True when the message is refused."""
+        """Skip this many bytes. Return True when the message is refused."""
         if size > <uint64_t>(self.span.end - self.span.at):
             return self.refuse("the message ends in the middle of a value")
         self.span.at += size
@@ -120,7 +120,7 @@ cdef class Scanner:
         return False
 
     cdef uint64_t number(self, int size) noexcept:
-        """A length of so many bytes; one that cannot be true where the message ends before."""
+        """Return a length of this many bytes, or an impossible one where the message ends before."""
         cdef uint64_t number = 0
         cdef int index
         if size > self.span.end - self.span.at:
@@ -190,7 +190,7 @@ cdef class Unpacker:
         return number
 
     cdef bint copy(self) except -1:
-        """Copy the next part of a long string; whether that was the last."""
+        """Copy the next part of a long string. Return whether that was the last."""
         cdef Py_ssize_t size = min(<Py_ssize_t>COPY_BYTES, PyBytes_GET_SIZE(self.long_text) - self.copied)
         memcpy(PyBytes_AS_STRING(self.long_text) + self.copied, self.span.at, size)
         self.copied += size
@@ -203,7 +203,7 @@ cdef class Unpacker:
 
     cdef int begin(self, Py_ssize_t count) except -1:
         values = PyList_New(count)
-        # It has nothing that could refer to it: the garbage collector need not look through millions of these.
+        # It contains no references to itself, so the garbage collector need not scan millions of these.
         PyObject_GC_UnTrack(values)
         if self.lists:
             self.put(values)
@@ -268,7 +268,7 @@ cdef uint8_t *put_container(uint8_t *at, uint8_t fix_code, uint8_t code, Py_ssiz
 
 
 cdef inline int fixed_extension(Py_ssize_t size) noexcept nogil:
-    """The code of an extension of exactly so many bytes; 0 where there is none."""
+    """Return the code of an extension of exactly this many bytes, or 0 if there is none."""
     return 0xD4 if size == 1 else 0xD5 if size == 2 else 0xD6 if size == 4 else 0xD7 if size == 8 else (
         0xD8 if size == 16 else 0)
 
@@ -302,7 +302,7 @@ cdef object MOST_UINT = (1 << 64) - 1
 
 
 def pairs_of(dict values):
-    """Keys and values, one after another."""
+    """Return keys and values, one after another."""
     for key, value in values.items():
         yield key
         yield value
@@ -315,7 +315,7 @@ cdef bint is_container(object value) noexcept:
 
 
 cdef bytes plain_text(object value):
-    """What stands in the extension of an error, or of a large integer."""
+    """Return the text in the extension of an error, or of a large integer."""
     if isinstance(value, BaseException):
         return str(value).encode("utf-8", "surrogateescape")
     return str(value).encode()
@@ -331,7 +331,7 @@ cdef class Packer:
         self.iterators = [iter((value,))]
 
     cpdef object measure(self, Py_ssize_t most):
-        """Find out how long it will be; whether that is known."""
+        """Measure a part of the message. Return whether its length is known."""
         cdef Py_ssize_t size
         while most > 0:
             if not self.iterators:
@@ -361,7 +361,7 @@ cdef class Packer:
         return False
 
     cpdef object write(self, Py_ssize_t most):
-        """Write a part of what was measured; the message once it is complete, else None."""
+        """Write a part of what was measured. Return the message once it is complete, else None."""
         cdef uint8_t *at
         if self.packed is None:
             if self.size_bytes > 0xFFFFFFFF:

@@ -6,9 +6,9 @@ cdef class Traffic:
     cdef public dict _by_identity
     cdef public dict _by_descriptor
     cdef public dict _introducing
-    # Whose message was taken last.
+    # The connection whose message was taken last.
     cdef PeerConnection current
-    # Who has begun a message, or reads one in the lane; and whose message has no room yet.
+    # Connections that have begun a message or read one in the lane; connections whose message has no room yet.
     cdef readonly dict unfinished
     cdef readonly dict roomless
     cdef int poller_descriptor

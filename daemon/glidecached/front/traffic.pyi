@@ -41,27 +41,27 @@ class Traffic:
         """
 
     def why_full(self, identity: bytes) -> str | None:
-        """Return why a connection takes no answers now: it has not read those that it was sent; None where it does."""
+        """Return the reason why a connection takes no answers now: it has not read earlier ones. None where it does."""
 
     def send(self, identity: bytes, *parts: bytes) -> bool | str:
-        """Have one message sent at the end of the turn; False when the peer is gone or has too many answers unread.
+        """Queue one message for the end of the turn. Return False when the peer is gone or has too many unread answers.
 
-        A text when there is no room for it: what is full, and for whom. Nothing is sent then.
+        Return a text when there is no room: it names what is full, and for which process or user. Then nothing is sent.
         """
 
     def retry_roomless(self) -> bool:
-        """Let connections go on whose messages have room by now; whether some are left that wait for it."""
+        """Resume connections whose messages have room by now. Return whether some still wait for room."""
 
     def drop_unfinished(self) -> list[Peer]:
-        """Drop connections whose message, or whose answer in the lane, does not go on; who they were."""
+        """Drop connections whose message, or whose answer in the lane, makes no progress. Return their peers."""
 
     @property
     def unfinished(self) -> dict[bytes, PeerConnection]:
-        """Connections that have begun a message, or read one in the lane; some may be done already."""
+        """Return connections that have begun a message, or read one in the lane; some may be done already."""
 
     @property
     def roomless(self) -> dict[bytes, PeerConnection]:
-        """Connections that are not read from, because the message that they have begun has no room yet."""
+        """Return connections that are not read because there is no room yet for the message that they have begun."""
 
     def write(self) -> None:
         """Go on with the answers that wait."""
@@ -73,7 +73,7 @@ class Traffic:
         """Close a connection, dropping what has not been sent. Idempotent."""
 
     def _dropped(self, connection: PeerConnection) -> None:
-        """For subclasses: a connection has been closed."""
+        """Handle a closed connection; for subclasses."""
 
     def _listen_no_more(self) -> None:
         """Take no more messages; answers go on."""

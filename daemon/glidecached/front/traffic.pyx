@@ -15,7 +15,7 @@ from glidecache_shared.zmtp import SEVERAL_FRAMES, ZmtpError
 
 cdef enum:
     MESSAGES_IN_TURN = 64
-    # How much is read in one turn at the most, and one message's part beyond; the rest is read in the next turns.
+    # The most that one turn reads, beyond a part of one message; later turns read the rest.
     BYTES_PER_TURN = 524_288
     EPOLL_GONE = 0x018  # EPOLLERR and EPOLLHUP
     # How many connections are looked at in one turn at the most; the kernel begins with the others in the next.
@@ -65,7 +65,7 @@ cdef class Traffic:
                 elif connection.ended:
                     self._drop(connection)
                 else:
-                    self.backlog.pop(identity, None)  # it may have been held back
+                    self.backlog.pop(identity, None)  # it may have been paused
 
     def why_full(self, bytes identity not None):
         cdef PeerConnection connection = self._by_identity.get(identity)
@@ -93,7 +93,7 @@ cdef class Traffic:
         return self.quieten(connection)
 
     cdef int resume(self, PeerConnection connection, int pause) except -1:
-        """One reason less not to read from the connection."""
+        """Remove one reason for not reading from the connection."""
         if pause == IN_WORK:
             connection.works -= 1
             if connection.works > 0:
@@ -112,7 +112,7 @@ cdef class Traffic:
         return 0
 
     def retry_roomless(self):
-        """Let those go on whose messages have room by now; whether any are left."""
+        """Resume connections whose messages have room by now. Return whether any still wait."""
         cdef PeerConnection connection
         for connection in list(self.roomless.values()):
             if connection.find_room():
@@ -121,7 +121,7 @@ cdef class Traffic:
         return len(self.roomless) > 0
 
     def drop_unfinished(self):
-        """Drop connections whose message, or whose answer in the lane, does not go on; those that were dropped."""
+        """Drop connections whose message, or whose answer in the lane, makes no progress. Return their peers."""
         cdef PeerConnection connection
         cdef int64_t now_ns = monotonic_ns()
         cdef list dropped = []
@@ -163,7 +163,7 @@ cdef class Traffic:
         return 0
 
     def _dropped(self, connection):
-        """Another one less."""
+        """Count one connection less."""
 
     def _listen_no_more(self):
         self.interest = 0
@@ -218,7 +218,7 @@ cdef class Traffic:
         return ZmtpError("more than one frame") if message is SEVERAL_FRAMES else message
 
     cdef int make_room(self, PeerConnection connection) except -1:
-        """A message has begun to come: go on with it when there is room, and not for ever."""
+        """Handle a message that has begun to arrive: receive it when there is room, within a time limit."""
         if connection.identity not in self.unfinished:
             self.unfinished[connection.identity] = connection
             connection.mark_progress()

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 16
 _RESERVED = 4
-"""More connections for `/healthz` alone: whatever scrapers do, a probe is answered. The oldest of them gives way."""
+"""More connections, only for `/healthz`: a probe is answered whatever scrapers do. The oldest of them gives way."""
 
 _HEALTH = "/healthz"
 _RESERVED_SECONDS = 1.0
@@ -165,7 +165,7 @@ class _Server(WSGIServer):
             logger.error("a request of %s could not be answered", client_address[0], exc_info=error)
 
     def is_reserved(self, request: Any) -> bool:
-        """Whether the connection is one of those for health alone."""
+        """Return whether the connection is one of those reserved for health probes."""
         with self._lock:
             return request in self._reserved
 

@@ -70,7 +70,7 @@ class AttachOperations:
         next_number: Callable[[], int],
         detached: Callable[[Session, Request], object] | None = None,
     ) -> None:
-        """`detached` is told which session ended, and by which request."""
+        """Handle ATTACH and DETACH. `detached` is called with the session that ended and the request that ended it."""
         self._loop = loop
         self._next_number = next_number
         self.config = config
@@ -123,7 +123,7 @@ class AttachOperations:
             finish()
 
     def _begins_by_pools_seeds(self, request: Request, spec: AttachSpec, target: Target) -> bool:
-        """Ask the pool's cluster whether it is this client's, if it might be; whether that has begun."""
+        """Ask the pool's cluster whether it is this client's, if it could be. Return whether the check has begun."""
         by_pools_seeds = target_by_pools_seeds(
             target, self._pools.identity_of(spec.pool_key, spec.configured_cache)
         )
@@ -150,7 +150,7 @@ class AttachOperations:
         return True
 
     def detach(self, request: Request, body: list[Any]) -> None:
-        """DETACH: forget the session; what its process still has open in it fails."""
+        """Handle DETACH: forget the session; the open requests of its process in it fail."""
         need_fields(body, "session_id")
         need(body[0], int, "session_id")
         session = self._sessions.known(body[0], request.peer.uid)
@@ -199,7 +199,7 @@ class AttachOperations:
         awaits_proof = spec.has_cache and named is None and not upstream.proved
         may_be_the_pools = named is None and not awaits_proof and not by_own_seeds
         if may_be_the_pools and self._begins_by_pools_seeds(request, spec, upstream.target):
-            return  # the pool was made meanwhile, by other seeds
+            return  # another client made the pool meanwhile, by other seeds
         try:
             pool = None if awaits_proof else self._join(request, spec, named, upstream.target)
         except CacheBusyError as error:

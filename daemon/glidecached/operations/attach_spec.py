@@ -28,7 +28,7 @@ _MAX_TEXT_BYTES = {
     "cert": _MAX_PEM_BYTES,
     "key": _MAX_PEM_BYTES,
 }
-"""How long each text of a client's may be; those of a cache have characters counted, and bounds of their own."""
+"""The greatest length of each text of a client; those of a cache have their own limits, in characters."""
 _READ_FROM = ("primary", "prefer_replica", "all_nodes")
 _ADDRESS_LENGTH = 2
 

@@ -1,4 +1,4 @@
-"""STATS within bounds: lists that clients can lengthen are cut, and what was left out is counted (isolation I8)."""
+"""STATS within bounds: lists that clients can lengthen are cut, and the omitted items are counted (isolation I8)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OncePerTurn:
 
 
 def bounded_upstreams(upstreams: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """The first upstreams with all their lists and texts in bounds, and how many others there are."""
+    """Return the first upstreams with bounded lists and texts, and the number of the others."""
     every = list(upstreams)
     return [_bounded(upstream) for upstream in every[:MOST_UPSTREAMS]], max(0, len(every) - MOST_UPSTREAMS)
 

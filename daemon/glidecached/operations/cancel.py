@@ -19,7 +19,7 @@ class CancelOperation:
         self._cancellations = cancellations
 
     def cancel(self, request: Request, body: list[Any]) -> None:
-        """CANCEL: end a request of the same connection; one that is not open has been answered, which is no error."""
+        """Handle CANCEL: end a request of the same connection. One that is not open was answered: no error."""
         need_fields(body, "cancelled_request_id")
         need(body[0], int, "cancelled_request_id")
         if body[0] == request.request_id:

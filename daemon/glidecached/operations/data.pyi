@@ -23,4 +23,4 @@ class DataOperations:
         """GET_MANY: lookups of many strings, each occurrence counted; one MGET for what is missing (contract C17)."""
 
     def batch(self, request: Request, body: list[Any]) -> Iterator[None] | None:
-        """BATCH: a pipeline or a transaction, past the cache (contract C17). A large one is done in steps."""
+        """Handle BATCH: a pipeline or a transaction, past the cache (contract C17). A large one is done in steps."""

@@ -24,7 +24,7 @@ from glidecached.upstream.lane import BULK
 from glidecached.upstream.long_replies import LONG_REPLIES
 
 cdef enum:
-    # A request that takes longer to write than others should wait for it; so does packing so many commands.
+    # A request this long takes the bulk lane, so that others do not wait for its writing.
     LONG_BYTES = 262_144
     MANY_COMMANDS = 1_000
     # So many keys are looked up, and asked for, at once.
@@ -68,7 +68,7 @@ cdef class DataOperations:
         ):
             lane = BULK_LANE
         if row.blocks:
-            # Excepted from the order of a client's commands (contract C23): it may wait for the next one.
+            # Exempt from the order of a client's commands (contract C23): it may wait for the next one.
             if not self.may_block(request, session):
                 return
             if not row.reads:
@@ -102,7 +102,7 @@ cdef class DataOperations:
             session.upstream.submit_blocking(call)
             return
         if lane != SHARED_LANE:
-            # It takes effect between being sent and being answered: what others asked for meanwhile may be older.
+            # It takes effect between being sent and being answered; results of requests in between may be older.
             call.settled = functools.partial(self.advance, session)
         session.upstream.submit(call)
 
@@ -124,7 +124,7 @@ cdef class DataOperations:
             session.order.wait(lane, request, functools.partial(self.send_read, request, session, kind, key, lane))
 
     cpdef object send_read(self, Request request, Session session, int kind, bytes key, int lane):
-        """Look up, and ask the server where the pool does not know."""
+        """Look the key up, and ask the server if the pool does not have it."""
         cdef PoolEntries pool = session.pool
         cdef ReadCall call
         if pool is not None:
@@ -186,7 +186,7 @@ cdef class DataOperations:
             yield None
 
     cpdef object send_get_many(self, Request request, Session session, list keys, int lane):
-        """Look up many, and ask the servers for the rest."""
+        """Look many keys up, and ask the servers for the missing ones."""
         cdef PoolEntries pool = session.pool
         cdef CommandCall call
         cdef Py_ssize_t index
@@ -227,7 +227,7 @@ cdef class DataOperations:
         return self._batch(request, screening, session_id, atomic, commands, route)
 
     def _batch(self, Request request, screening, session_id, bint atomic, list commands, route):
-        """A large batch: looked through in slices, then submitted whole."""
+        """Screen a large batch in slices, then submit it whole."""
         yield from screening.steps()
         packed = None
         if screening.refusal is None:
@@ -264,7 +264,7 @@ cdef class DataOperations:
     cdef int send_blocking_batch(
         self, Request request, Session session, list commands, bint reads, object route
     ) except -1:
-        """Send a pipeline in which something may block: as a blocking command, it is excepted from the order."""
+        """Send a pipeline that may block. Like a blocking command, it is exempt from the order."""
         if not self.may_block(request, session):
             return 0
         if not reads:
@@ -297,7 +297,7 @@ cdef class DataOperations:
             session.upstream.submit_batch(call)
 
     cdef bint may_block(self, Request request, Session session) except -1:
-        """Whether there is a dedicated connection for the request, by its process's and its user's share."""
+        """Return whether the shares of the request's process and user allow it a dedicated connection."""
         full = self.dedicated.enter(request, session.upstream)
         if full is None:
             return True

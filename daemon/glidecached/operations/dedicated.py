@@ -1,4 +1,4 @@
-"""Who has how many of an upstream's dedicated connections: shares by process and by user (isolation I9)."""
+"""The dedicated connections of an upstream: shares by process and by user (isolation I9)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DedicatedShares:
         self._by_upstream: WeakKeyDictionary[Upstream, Shares] = WeakKeyDictionary()
 
     def of(self, upstream: Upstream) -> Shares:
-        """The shares of that upstream's connections; of a cluster, of those to all nodes together."""
+        """Return the shares of that upstream's connections; for a cluster, of those to all nodes together."""
         shares = self._by_upstream.get(upstream)
         total = int(getattr(upstream, "max_dedicated", _DEFAULT))
         if shares is None:
@@ -35,7 +35,7 @@ class DedicatedShares:
         return shares
 
     def enter(self, request: Request, upstream: Upstream) -> str | None:
-        """Count one for the request, until it is finished; the text of what is full where it may not have one."""
+        """Count one for the request, until it is finished. Return the text of what is full if it may not have one."""
         shares = self.of(upstream)
         full = shares.enter(request.peer)
         if full is None:
@@ -43,7 +43,7 @@ class DedicatedShares:
         return full
 
     def keep(self, request: Request, upstream: Upstream) -> Callable[[], object] | str:
-        """Count one until the function that is returned is called; or the text of what is full."""
+        """Count one until the returned function is called; or return the text of what is full."""
         shares = self.of(upstream)
         full = shares.enter(request.peer)
         return functools.partial(shares.leave, request.peer) if full is None else full

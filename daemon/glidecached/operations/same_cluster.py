@@ -1,7 +1,7 @@
 """One cluster named by different seeds (contract C18): its pool is joined through the seeds that the pool has.
 
-A client may say whatever it likes of a cluster of its own, so what its own seeds tell counts for nothing. It is the
-pool's seeds that must accept the client's credentials, and that must know the client's seeds as nodes.
+A client could describe a cluster of its own as it likes, so the answers of its own seeds prove nothing. The pool's
+seeds must accept the client's credentials, and they must know the client's seeds as nodes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _PING = (b"PING",)
 _LOOK_MS = 20
-"""How often a topology is looked at that does not have a seed yet: the node may be new."""
+"""The interval of checking a topology that lacks a seed: the node may be new."""
 
 
 def target_by_pools_seeds(target: Target, pool: Identity | None) -> Target | None:
-    """Return a cluster client's target with the pool's seeds. None where these, or anything else, rule that out."""
+    """Return a cluster client's target with the pool's seeds; None if these, or anything else, rule that out."""
     if pool is None or target.mode != "cluster" or target.identity.addresses == pool.addresses:
         return None
     if replace(target.identity, addresses=pool.addresses) != pool:
@@ -36,7 +36,7 @@ def target_by_pools_seeds(target: Target, pool: Identity | None) -> Target | Non
 
 
 class SeedsCheck(SingleCall):
-    """Whether the pool's cluster accepts a client and has all of its seeds as nodes: one PING, and a look."""
+    """The check that the pool's cluster accepts a client and has all its seeds as nodes: one PING, and the topology."""
 
     __slots__ = ("_done", "_loop", "_request", "_seeds", "_upstream")
 
@@ -48,7 +48,7 @@ class SeedsCheck(SingleCall):
         request: Request,
         done: Callable[[bool], object],
     ) -> None:
-        """`done` is called once, unless the request has ended: with whether it is the same cluster."""
+        """Begin the check. `done` is called once, unless the request has ended: with whether it is the same cluster."""
         super().__init__(_PING, request.deadline_ns, repeatable=True)
         self.route = Spread.RANDOM
         self._loop = loop
@@ -62,7 +62,7 @@ class SeedsCheck(SingleCall):
         return self._done is not None and not self._request.finished and now_ns < self.deadline_ns
 
     def give_up(self) -> None:
-        """Take what is known by now for the answer."""
+        """Answer with what is known by now."""
         self._end(self._upstream.proved and self._upstream.has_nodes(self._seeds))
 
     def abandon(self) -> None:
@@ -70,7 +70,7 @@ class SeedsCheck(SingleCall):
         self._end(False)
 
     def succeed(self, reply: Any) -> None:
-        """Take the answer, and look for the seeds among the nodes."""
+        """Handle the answer, and look for the seeds among the nodes."""
         # A user that may not PING has proved its password all the same.
         if isinstance(reply, ReplyError) and not str(reply).startswith("NOPERM"):
             self._end(False)
@@ -81,7 +81,7 @@ class SeedsCheck(SingleCall):
             self._look()
 
     def fail(self, code: int, message: str) -> None:
-        """End without a cluster that accepts the client."""
+        """End: the cluster does not accept the client."""
         del code, message
         self._end(False)
 

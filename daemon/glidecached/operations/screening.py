@@ -1,4 +1,4 @@
-"""Looking through the commands of a batch: in one go while they are few, in slices when they are many (I10)."""
+"""Checking the commands of a batch: in one go while they are few, in slices when they are many (I10)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AT_ONCE = 200
 
 
 class Screening:
-    """What is known of a batch once `steps` is exhausted. `steps` raises `MalformedError` for what is no command."""
+    """The facts about a batch, once `steps` is exhausted. `steps` raises `MalformedError` for an invalid command."""
 
     def __init__(self, commands: list[list[bytes]], *, atomic: bool) -> None:
         self._commands = commands
@@ -24,20 +24,20 @@ class Screening:
         self.refusal: str | None = None
         self.reads = True
         self.blocks = False
-        """Whether the server may keep a reply back. In a transaction nothing blocks."""
+        """True if the server may keep a reply back. In a transaction nothing blocks."""
 
     @property
     def lane(self) -> int:
-        """The lane of the most demanding member: a batch goes whole (isolation I3)."""
+        """Return the lane of the most demanding member: a batch goes whole (isolation I3)."""
         return most_demanding(self._lanes)
 
     @property
     def fits_at_once(self) -> bool:
-        """Whether one slice is enough."""
+        """Return whether one slice is enough."""
         return len(self._commands) <= _AT_ONCE
 
     def steps(self) -> Iterator[None]:
-        """Look through all commands, as far as the first one that is refused."""
+        """Check all commands, up to the first one that is refused."""
         commands = self._commands
         for begin in range(0, len(commands), _AT_ONCE):
             if begin:
@@ -45,7 +45,7 @@ class Screening:
             self._look(commands[begin : begin + _AT_ONCE])
 
     def _look(self, commands: list[list[bytes]]) -> None:
-        # All of a batch has to be commands: that is said before what one of them may not do.
+        # All elements must be commands: that error comes before the refusal of any one of them.
         for command in commands:
             need_command(command)
         if self.refusal is not None:

@@ -54,7 +54,7 @@ class WatchOperations:
         self._of_peer: dict[bytes, set[Watch]] = {}
 
     def peer_ended(self, identity: bytes) -> None:
-        """End the watches that were named last over a connection which has ended."""
+        """End the watches that were last named over a connection which has ended."""
         for watch in list(self._of_peer.get(identity, ())):
             watch.end()
 
@@ -108,7 +108,7 @@ class WatchOperations:
             watch.submit_last(CommandCall(request, [b"UNWATCH"], repeatable=False))
 
     def execute(self, request: Request, body: list[Any]) -> Iterator[None] | None:
-        """EXEC: run a transaction where its keys are watched; nil when one of them has changed.
+        """Handle EXEC: run a transaction where its keys are watched; nil when one of them has changed.
 
         A large one is done in steps.
         """
@@ -170,7 +170,7 @@ class WatchOperations:
         return session
 
     def _belong(self, watch: Watch, identity: bytes) -> None:
-        """Tie the watch to the connection that names it: the latest one, where a thread has connected again."""
+        """Tie the watch to the connection that names it: the latest one, if a thread has connected again."""
         self._ended(watch)
         watch.identity = identity
         self._of_peer.setdefault(identity, set()).add(watch)

@@ -1,11 +1,11 @@
-"""Pool directories in shared memory whose runtime directory is gone: no daemon would ever go on with their pools (I13).
+"""Pool directories in shared memory whose runtime directory is gone: no daemon will ever use their pools again (I13).
 
-A default pool directory has a link in it that tells its runtime directory. At its start a daemon looks at those of its
-own user, and removes the ones whose runtime directory does not exist any more.
+A default pool directory contains a link to its runtime directory. At its start a daemon checks the directories of its
+own user, and removes those whose runtime directory does not exist any more.
 
-A daemon that is just starting is safe: it makes its runtime directory before it looks for its pool directory, and
-whether the runtime directory exists is looked at while the pool directory is locked. It leaves its place by one rename
-then, so that a daemon that had opened it meanwhile notices, and makes another one.
+A daemon that is just starting is safe. It makes its runtime directory before it looks for its pool directory, and the
+existence of the runtime directory is checked while the pool directory is locked. The directory is then removed by one
+rename, so that a daemon that had opened it meanwhile notices, and makes another one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME = re.compile(r"glidecached-(\d+)-[0-9a-f]{12}(?:\.gone-[0-9a-f]{8})?")
 
 
 def mark(directory: Path, runtime_dir: Path) -> None:
-    """Tell later daemons whose pool directory this is. Raises `OSError`."""
+    """Record for later daemons whose pool directory this is. Raises `OSError`."""
     link, target = directory / LINK_NAME, str(runtime_dir.resolve())
     with contextlib.suppress(OSError):
         if str(link.readlink()) == target:
@@ -41,16 +41,16 @@ def mark(directory: Path, runtime_dir: Path) -> None:
 
 
 def unmark(directory: Path) -> None:
-    """Take the mark away where nothing else is in the directory, so that it can leave."""
+    """Remove the mark if the directory contains nothing else, so that it can be removed."""
     with contextlib.suppress(OSError):
         if [path.name for path in directory.iterdir()] == [LINK_NAME]:
             (directory / LINK_NAME).unlink()
 
 
 def remove_abandoned(parent: Path, *, uid: int) -> list[str]:
-    """Remove the pool directories of `uid` in `parent` whose runtime directory is gone; the names of those removed.
+    """Remove the pool directories of `uid` in `parent` whose runtime directory is gone. Return the removed names.
 
-    What cannot be looked at or removed is left, without a word: it is in no daemon's way.
+    A directory that cannot be checked or removed stays, without a message: it does not disturb any daemon.
     """
     removed = []
     for name in sorted(_listed(parent)):
@@ -79,7 +79,7 @@ def _remove_if_abandoned(path: Path, uid: int) -> bool:
         return False
     try:
         status = os.fstat(descriptor)
-        # A daemon lives that has it, or is about to: then its runtime directory is not looked for.
+        # A living daemon has it, or is about to: then the check for its runtime directory is skipped.
         if status.st_uid != uid or not lock_exclusively(descriptor):
             return False
         if not os.path.samestat(status, path.lstat()) or not _is_abandoned(path):
@@ -96,19 +96,19 @@ def _remove_if_abandoned(path: Path, uid: int) -> bool:
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Whether it tells of a runtime directory that does not exist."""
+    """Return whether its mark names a runtime directory that does not exist."""
     try:
         runtime_dir = (path / LINK_NAME).readlink()
         os.lstat(runtime_dir)
     except FileNotFoundError:
         return os.path.lexists(path / LINK_NAME)
-    except OSError:  # no mark that can be read, or a runtime directory that may not be looked for
+    except OSError:  # no readable mark, or a runtime directory that this user may not see
         return False
     return False
 
 
 def _remove_contents(directory: Path) -> None:
-    """Remove the files; readers that still have one mapped are told to leave. The mark goes last."""
+    """Remove the files, and make readers that still have one mapped leave. The mark goes last."""
     for path in [path for path in directory.iterdir() if path.name != LINK_NAME]:
         if stat.S_ISREG(path.lstat().st_mode):
             if path.suffix == ".pool":

@@ -45,7 +45,7 @@ class PoolDirectory:
     """
 
     def __init__(self, path: Path, *, disposable: bool, runtime_dir: Path | None = None) -> None:
-        """`runtime_dir`: whose default it is. It is written down there, and others' whose is gone are removed (I13)."""
+        """Use a directory. `runtime_dir`: record it as the owner of this default, and remove abandoned ones (I13)."""
         self.path = path
         self._runtime_dir = runtime_dir
         made, self._descriptor = self._take()
@@ -54,7 +54,7 @@ class PoolDirectory:
             remove_abandoned(path.parent, uid=os.geteuid())
 
     def _take(self) -> tuple[bool, int]:
-        """Make it if it is missing, and lock it: whether it was made, and its descriptor."""
+        """Make the directory if it is missing, and lock it. Return whether it was made, and its descriptor."""
         until = time.monotonic() + _PATIENCE_SECONDS
         made = False
         while True:
@@ -65,9 +65,9 @@ class PoolDirectory:
             except FileNotFoundError:
                 if time.monotonic() >= until:
                     raise
-                continue  # removed as abandoned, between two looks
+                continue  # another daemon removed it as abandoned in between
             except DirectoryLockedError:
-                # A daemon that looks whether it is abandoned has it for a moment.
+                # A daemon that checks whether it is abandoned has it for a moment.
                 if self._runtime_dir is None or time.monotonic() >= until:
                     raise
                 time.sleep(_PAUSE_SECONDS)
@@ -80,9 +80,9 @@ class PoolDirectory:
         return made, descriptor
 
     def restore(self) -> bool:
-        """Make and lock the directory again where it has vanished; whether that was so (I13).
+        """Make and lock the directory again if it has vanished. Return whether that was so (I13).
 
-        Raises as construction does, `DirectoryLockedError` where it is another daemon's by now; then it is as it was.
+        Raises as construction does, `DirectoryLockedError` if another daemon has it by now; then nothing has changed.
         """
         if self._descriptor < 0 or _leads_to(self.path, self._descriptor):
             return False
@@ -136,7 +136,7 @@ def _make(path: Path) -> bool:
 
 
 def _check_path(path: Path) -> None:
-    """Refuse a directory in whose place somebody else can put another one (I11)."""
+    """Refuse a directory that another user can replace (I11)."""
     try:
         check_directory(str(path), friend=os.geteuid())
     except PermissionError as error:

@@ -59,7 +59,7 @@ class PoolLease:
 
     @property
     def lost(self) -> bool:
-        """Whether it has lost its name, or its name leads to another file: then no client can take it any more."""
+        """Return whether it lost its name, or its name leads to another file: then no client can take it any more."""
         return not lease.is_in_place(str(self.path), self._descriptor)
 
     def end_if_unheld(self) -> bool:

@@ -55,7 +55,7 @@ class PoolOrigin:
     configured: bool
     admission: Admission = OPEN
     maker_uid: int | None = None
-    """Whose process made it; None for those of the configuration, and where it was not written down."""
+    """The user whose process made it; None for pools of the configuration, and if it was not recorded."""
 
     def encode(self) -> bytes:
         """As a line of JSON."""

@@ -69,7 +69,7 @@ class Pool(PoolEntries):
         self.key = key
         self.maker = maker
         self.counted_kb = 0
-        """What it counts for its maker."""
+        """The KB that it counts for its maker."""
         self.identity = identity
         self.settings = settings
         self.admission = admission
@@ -277,23 +277,23 @@ class Pool(PoolEntries):
 
     @property
     def lost_file(self) -> str | None:
-        """The path of a file of this pool that has lost its name, so that no client can attach any more; else None."""
+        """Return the path of a file of this pool that has lost its name, so that no client can attach; else None."""
         if self._lease.lost:
             return str(self._lease.path)
         return self._store.lost_file()
 
     def replace_lost(self) -> None:
-        """Begin a fresh generation where `lost_file` tells of one (I13); counters begin with it, too.
+        """Begin a fresh generation if `lost_file` returns a path (I13); its counters begin with it, too.
 
         Sessions stay. Clients that have the files mapped see that their generation has ended, and attach again.
-        Raises what construction raises; then the pool is as it was.
+        Raises what construction raises; then nothing has changed.
         """
         path = None if self.ended else self.lost_file
         if path is None:
             return
         entries = self._store.metrics().entry_count
         if self._lease.lost:
-            # Under a new name: something else may be at the old one now.
+            # Under a new name: another file may have the old one now.
             before, file_id = self._lease, self.file_id
             self.file_id = self.key.new_file_id()
             try:
@@ -308,11 +308,11 @@ class Pool(PoolEntries):
                 self._lease, self.file_id = before, file_id
                 raise
             before.close()
-            with contextlib.suppress(OSError):  # nothing is there, or a directory of somebody's
+            with contextlib.suppress(OSError):  # there is no file, or it is another user's directory
                 before.path.unlink()
         else:
             self._begin_fresh()
-        # Who holds the pool has to take its new lease first.
+        # Holders of the pool have to take its new lease first.
         self.handed_out_ns = time.monotonic_ns()
         logger.warning(
             "%s: %s has vanished; %s given up, generation %d is served, fresh",
@@ -323,7 +323,7 @@ class Pool(PoolEntries):
         )
 
     def _begin_fresh(self) -> None:
-        """Serve a fresh generation, made as the one on the way would have been, if there was one."""
+        """Serve a fresh generation: the one that was being prepared, or one like it."""
         store = self._fresh(self._coming)
         try:
             self._permit(store)
@@ -379,14 +379,14 @@ class Pool(PoolEntries):
         return self._lease.held
 
     def take_refusals(self) -> int:
-        """How often the file system refused it memory since this was asked last."""
+        """Return how often the file system refused it memory since the last call."""
         refusals = self._store.file_system_full
         more, self._refusals = refusals - self._refusals, refusals
         return max(more, 0)
 
     @property
     def unused(self) -> bool:
-        """Whether nothing was ever looked up in it, nor stored."""
+        """Return whether nothing was ever looked up or stored in it."""
         metrics = self._store.metrics()
         return not (metrics.entry_count or metrics.total_lookups)
 

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 _PROBE_MS = 1_000
 _BEAT_MS = 1_000
 _POOLS_A_TURN = 200
-"""The files of so many are looked at in some 2 ms."""
+"""The number of pools whose files are checked in some 2 ms."""
 
 _MOST_NAMES = 20
 """So many caches are named to whoever asks for one that there is not."""
@@ -96,7 +96,7 @@ class PoolRegistry:
 
     @property
     def max_pools(self) -> int:
-        """How many pools there may be. It may be set at any time; pools that are there stay."""
+        """Return the limit of pools. It may be set at any time; existing pools stay."""
         return self._stock.shares.max_pools
 
     @max_pools.setter
@@ -119,7 +119,7 @@ class PoolRegistry:
             if origin.configured:
                 self._stock.discard(leftover, "it is no longer in the configuration")
             elif origin.key.name is None and not leftover.held:
-                self._stock.discard(leftover, "nobody holds it any more")
+                self._stock.discard(leftover, "no process holds it any more")
             elif upstream is not None and upstream not in accesses:
                 reason = f"its upstream {upstream!r} is no longer in the configuration"
                 self._stock.discard(leftover, reason)
@@ -151,8 +151,8 @@ class PoolRegistry:
             self._stock.discard(leftover, str(error))
             return
         if maker is not None and not held and pool.unused and pool.end_if_unheld():
-            # Names that somebody took for nothing must not be in others' way after a restart, too.
-            self._stock.end(origin.key, "nothing was ever looked up in it, and nobody holds it")
+            # Names that a client took and never used must not keep others from them after a restart, either.
+            self._stock.end(origin.key, "nothing was ever looked up in it, and no process holds it")
 
     def join_configured(self, name: str, identity: Identity) -> Pool:
         """The configuration's cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
@@ -176,11 +176,11 @@ class PoolRegistry:
         admission: Admission = OPEN,
         peer: Holder | None = None,
     ) -> Pool:
-        """The pool of that key with that identity and these settings, made if there is none; `peer` asks for it.
+        """Return the pool of that key with that identity and these settings, made if there is none; `peer` asks for it.
 
-        A pool that is different is replaced if nobody holds it (contract C19); a client that was told of it and has not
-        taken its lease yet notices, and attaches again. Another user's pool is replaced only by a client with the same
-        upstream identity and access (I11). Raises `CacheRefusedError`, and `CacheBusyError` where there is no room.
+        A pool that is different is replaced if no process holds it (contract C19). A client that just received it, and
+        has not taken its lease yet, notices and attaches again. Only a client with the same upstream identity and
+        access may replace another user's pool (I11). Raises `CacheRefusedError`, and `CacheBusyError` without room.
         """
         if key.name is not None and key.name in self._configured:
             message = (
@@ -205,7 +205,7 @@ class PoolRegistry:
         return self._make(key, identity, settings, admission, maker)
 
     def identity_of(self, key: PoolKey | None, configured: str | None) -> Identity | None:
-        """Return what a pool is bound to: that of a key, or the configuration's of a name. None where there is none."""
+        """Return the identity to which the pool of a key, or of a configured name, is bound; None if there is none."""
         if configured is not None:
             cache = self._configured.get(configured)
             return None if cache is None else cache.identity
@@ -238,7 +238,7 @@ class PoolRegistry:
     def stats(
         self, connected: Mapping[Pool, set[int]] | None = None, most: int | None = None
     ) -> list[dict[str, Any]]:
-        """One map per pool, of the `most` oldest.
+        """Return one map per pool, of the `most` oldest.
 
         `connected`: the processes that are known to use it, besides those that took its lease.
         """
@@ -271,15 +271,15 @@ class PoolRegistry:
 
     @staticmethod
     def _is_kept_from(pool: Pool, maker: Maker | None) -> bool:
-        """Whether another user has made it."""
+        """Return whether another user has made it."""
         return (pool.maker and pool.maker.uid) != (maker and maker.uid)
 
     def _healed(self, pool: Pool) -> Pool:
-        """A pool whose files are where clients look for them. Raises `CacheBusyError`."""
+        """Return a pool whose files are where clients look for them. Raises `CacheBusyError`."""
         try:
             self._stock.heal(pool)
         except Exception as error:
-            message = f"{pool.key} has lost its files, which cannot be made now: {error}"
+            message = f"{pool.key} has lost its files, and new ones cannot be made now: {error}"
             raise CacheBusyError(message) from error
         return pool
 
@@ -298,7 +298,7 @@ class PoolRegistry:
             self._look_after_files()
 
     def _look_after_files(self) -> None:
-        """Look whether files have vanished, of some pools in each turn of the loop: there may be thousands."""
+        """Check for vanished files, of some pools in each turn of the loop: there may be thousands."""
         seen, self._unseen = self._unseen[:_POOLS_A_TURN], self._unseen[_POOLS_A_TURN:]
         self._stock.look_after_files(seen)
         if self._unseen:

@@ -1,4 +1,4 @@
-"""A file system that is full: what is kept back for new pools, and what the log says of it, once an episode."""
+"""A full file system: the reserve for new pools, and one log message per episode."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _ROOM_BYTES = 1 << 20
 
 
 class Reserve:
-    """Some memory of the pools' file system that belongs to no pool, for those that are made when there is no other.
+    """Some memory of the pools' file system that belongs to no pool, for new pools when there is no other memory.
 
-    Pools that are there grow into whatever is left, so that a new one would find nothing at all. It has no name, so
-    nothing stays of it; where the file system has no such files, there is no reserve. For the loop's thread.
+    Existing pools grow into all that is left, so that a new one would find no memory at all. The reserve's file has no
+    name, so it leaves nothing behind. On a file system without such files there is no reserve. For the loop's thread.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -55,7 +55,7 @@ class Reserve:
                 self.held_bytes = wanted_bytes
 
     def make(self, make: Callable[[], Made]) -> Made:
-        """Call `make`, once more with the reserve given up where it says that the file system is full."""
+        """Call `make`. If it reports a full file system, give the reserve up and call it once more."""
         try:
             return make()
         except Exception as error:
@@ -69,14 +69,14 @@ class Reserve:
             self.refill()
 
     def close(self) -> None:
-        """Give it up for good. Idempotent."""
+        """Give the reserve up for good. Idempotent."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor, self.held_bytes = -1, 0
 
 
 class RoomWatch:
-    """Tells the log when pools are refused memory, and when there is room again. For the loop's thread."""
+    """Logs that pools are refused memory, and that there is room again. For the loop's thread."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -84,7 +84,7 @@ class RoomWatch:
         self._quiet_looks = 0
 
     def look(self, pools: Iterable[Pool]) -> None:
-        """Look whether pools were refused memory since the last look; called with the heartbeats."""
+        """Check whether pools were refused memory since the last check; called with the heartbeats."""
         refused = [pool for pool in pools if pool.take_refusals()]
         if refused:
             self._quiet_looks = 0
@@ -107,12 +107,12 @@ class RoomWatch:
             status = os.statvfs(self._directory)
         except OSError:
             return 0
-        # One without a size, such as ramfs, is never full.
+        # A file system without a size, such as ramfs, is never full.
         return status.f_bavail * status.f_frsize if status.f_blocks else _ROOM_BYTES
 
 
 def says_full(error: BaseException) -> bool:
-    """Whether the error, or what it came from, is that the file system has no room."""
+    """Return whether the error, or its cause, is that the file system has no room."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _NO_ROOM:

@@ -9,7 +9,7 @@ EvictionPolicy = Literal["LRU", "LFU"]
 EVICTION_POLICIES: tuple[EvictionPolicy, ...] = ("LRU", "LFU")
 
 MAX_CACHE_KB = 159_383_551
-"""A pool's granules have numbers of 31 bits; this and the next are what the compiled core can make, as a test holds."""
+"""A pool's granules have numbers of 31 bits. This and the next are the compiled core's limits, as a test checks."""
 MAX_TTL_MS = 18_446_744_073_709
 """As nanoseconds it fits into 64 bits: 584 years."""
 

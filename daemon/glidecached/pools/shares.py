@@ -1,7 +1,7 @@
-"""How many pools, and how many KB of them, each process and each user may have made (isolation I9).
+"""Limits of the number and the KB of pools that each process and each user may have made (isolation I9).
 
-What counts are pools that clients made: those of the configuration are the operator's. A pool counts for its maker as
-long as it lives, whichever process uses it. After a restart it counts for the user only: processes have other numbers.
+Only pools that clients made count: those of the configuration are the operator's. A pool counts for its maker as long
+as it lives, whichever process uses it. After a restart it counts only for the user: processes have other numbers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from glidecached.shares import Holder
 
 _RESERVED_PART = 16
-"""This part of `max_total_cache_kb` is kept for others than who has a pool already."""
+"""This part of `max_total_cache_kb` is reserved for processes and users that have no pool yet."""
 
 
 class Maker(NamedTuple):
-    """Who made a pool: a user, and the process while that is known, else 0."""
+    """The maker of a pool: a user, and the process while that is known, else 0."""
 
     uid: int
     pid: int
@@ -35,23 +35,23 @@ class PoolShares:
 
     @property
     def held(self) -> int:
-        """How many pools clients have made that are there."""
+        """Return the number of existing pools that clients have made."""
         return self._count.held
 
     def room(self, configured: int) -> int:
-        """How many pools clients may have made, beside so many of the configuration: descriptors count as well."""
+        """Return how many pools clients may make beside `configured` ones; descriptors count as well."""
         return max(1, min(self.max_pools, plan_descriptors().pools) - configured)
 
     def is_full(self, configured: int) -> bool:
-        """Whether no maker at all may make another one."""
+        """Return whether no maker at all may make another one."""
         return self._count.held >= self.room(configured)
 
     def has_its_share(self, maker: Maker) -> bool:
-        """Whether the process has made as many as a process may beside others."""
+        """Return whether the process has made as many as it may while others want some."""
         return self._count.held_by(maker) >= self._count.share
 
     def refusal(self, maker: Maker, kb: int, *, configured: int, total_kb: int) -> str | None:
-        """Why this maker may not make a pool of that bound; None when it may. A refused one counts as waiting."""
+        """Return why this maker may not make a pool of that size, or None. A refused maker counts as waiting."""
         self._count.total = self.room(configured)
         full = self._count.enter(maker)
         if full is not None:
@@ -86,5 +86,5 @@ class PoolShares:
 
 
 def maker_of(peer: Holder | None) -> Maker | None:
-    """Who makes what this peer asks for."""
+    """Return the maker of pools that this peer asks for."""
     return None if peer is None else Maker(peer.uid, peer.pid)

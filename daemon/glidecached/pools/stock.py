@@ -32,10 +32,10 @@ logger = logging.getLogger(__name__)
 DEFAULT_MAX_POOLS = 4_096
 
 HANDOUT_NS = 3_000_000_000
-"""A client that was just told of a pool has not taken its lease yet."""
+"""A client that just received a pool may take this long to take its lease."""
 
 _UNUSED_NS = 250_000_000
-"""The same for pools with which nothing is lost."""
+"""The same for pools whose end loses nothing."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -45,7 +45,7 @@ class CacheRefusedError(Exception):
 
 
 class CacheBusyError(CacheRefusedError):
-    """A pool cannot be made or handed out now, and perhaps later: `args[0]` says what is full, for which user (I9)."""
+    """A pool cannot be made or given out now, but perhaps later: `args[0]` names what is full, for which user (I9)."""
 
 
 class PoolStock:
@@ -111,7 +111,7 @@ class PoolStock:
     ) -> Pool:
         """Make the pool of a key that has none. Raises `CacheRefusedError`, and `CacheBusyError` if there is no room.
 
-        `maker` is whose share it counts for; `inherited`: it counts, and is not refused for that.
+        `maker` is the one in whose share it counts; an `inherited` pool counts, and is never refused for that.
         """
         self._check_total(key, settings)
         if maker is not None and not inherited:
@@ -171,42 +171,44 @@ class PoolStock:
         for key, pool in list(self._by_key.items()):
             if key.name is None and pool.handed_out_ns < handed_out_before_ns and pool.end_if_unheld():
                 self.remove(key)
-                logger.info("%s ended: nobody holds it any more", key)
+                logger.info("%s ended: no process holds it any more", key)
 
     def end_idle(self) -> bool:
-        """End the pool with a name of clients' own that was wanted least recently, of those that no process holds.
+        """End the least recently used pool with a client's own name, of those that no process holds.
 
-        Its entries are lost: for when there is no room for others any more (isolation I9). Whether there was one.
+        Its entries are lost: only for when there is no other room (isolation I9). Return whether there was one.
         """
         now_ns = time.monotonic_ns()
         for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
             if _is_idle(pool, now_ns) and pool.end_if_unheld():
                 self.remove(pool.key)
-                logger.warning("%s ended: nobody holds it, and others need its room", pool.key)
+                logger.warning("%s ended: no process holds it, and others need its room", pool.key)
                 return True
         return False
 
     def look_after_room(self) -> None:
-        """Tell the log of a file system that has become full, or has room again; and keep some of it for new pools."""
+        """Log that a file system has become full, or has room again; and keep some of it for new pools."""
         self._room.look(self)
         self._reserve.refill()
 
     def look_after_files(self, pools: Iterable[Pool]) -> None:
-        """Have those pools made afresh whose files have vanished (isolation I13), where that can be; told once."""
+        """Replace those pools whose files have vanished (isolation I13), if possible; log it once."""
         for pool in pools:
             if pool.ended:
                 continue
             try:
                 self.heal(pool)
-            except Exception as error:  # noqa: BLE001  # whatever it is, its holders go on
+            except Exception as error:  # noqa: BLE001  # on any error, its holders continue
                 if pool.key not in self._unhealed:
                     self._unhealed.add(pool.key)
-                    logger.warning("%s has lost its files, which cannot be made now: %s", pool.key, error)
+                    logger.warning(
+                        "%s has lost its files, and new ones cannot be made now: %s", pool.key, error
+                    )
             else:
                 self._unhealed.discard(pool.key)
 
     def heal(self, pool: Pool) -> None:
-        """The same for one pool. Raises `DirectoryLockedError`, `PoolDirectoryError` and what making a pool raises."""
+        """Replace one pool if its files vanished. Raises `DirectoryLockedError`, `PoolDirectoryError`, or as `make`."""
         if pool.lost_file is not None:
             self._restore_directory()
             self._reserve.make(pool.replace_lost)
@@ -270,10 +272,11 @@ class PoolStock:
                 raise CacheBusyError(message)
 
     def _make_room_for(self, maker: Maker) -> bool:
-        """End a pool that counts for the same maker, and that no process holds; whether there was one.
+        """End a pool that counts for the same maker, and that no process holds. Return whether there was one.
 
-        First of those with which nothing is lost. A client that was told of it and has not taken its lease yet notices,
-        and attaches again. Else of those that are idle; of the user's other processes' where the maker has few itself.
+        Pools that were never used come first; their end loses nothing. A client that just received such a pool, and has
+        not taken its lease yet, notices and attaches again. Then come idle pools, also those of the user's other
+        processes if the maker has few itself.
         """
         by_age = sorted(self._by_key.values(), key=lambda each: each.handed_out_ns)
         idle_since_ns = time.monotonic_ns() - HANDOUT_NS
@@ -297,7 +300,7 @@ class PoolStock:
         return False
 
     def _idle_kb(self) -> int:
-        """What could be had of pools that `end_idle` may end."""
+        """Return the KB of the pools that `end_idle` may end."""
         now_ns = time.monotonic_ns()
         return sum(
             pool.claimed_kb for pool in self._by_key.values() if _is_idle(pool, now_ns) and not pool.held()
@@ -305,9 +308,9 @@ class PoolStock:
 
 
 def _is_idle(pool: Pool, now_ns: int) -> bool:
-    """Whether it may leave for others' pools, if no process holds it: its name would be free again."""
+    """Return whether it may end to make room for others' pools, if no process holds it; its name is then free."""
     if pool.key.name is None or pool.configured:
         return False
-    # With one that was never used nothing is lost, and who was told of it attaches again.
+    # The end of an unused pool loses nothing; a client that just received it attaches again.
     at_once = pool.maker is not None and pool.unused
     return now_ns - pool.handed_out_ns >= (_UNUSED_NS if at_once else HANDOUT_NS)

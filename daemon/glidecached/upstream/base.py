@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Reservation(Protocol):
-    """A connection that stays one holder's between its calls, or one at each server concerned: see `blocking`."""
+    """A connection that one holder keeps between its calls, or one at each server concerned: see `blocking`."""
 
     def submit(self, call: Call, *, last: bool = False) -> None:
         """Send the call, behind those before it. `last`: it ends what the servers keep, and the reservation."""
 
     def close(self) -> None:
-        """Close what is reserved; calls that are open fail. Idempotent."""
+        """Close what is reserved; open calls fail. Idempotent."""
 
 
 class Upstream(Protocol):
@@ -36,7 +36,7 @@ class Upstream(Protocol):
 
     @property
     def fills_cache(self) -> bool:
-        """Whether what it answers may be cached: not what comes from a replica (isolation I14)."""
+        """Return whether its replies may be cached: not those of a replica (isolation I14)."""
 
     @property
     def proved(self) -> bool:
@@ -65,7 +65,7 @@ class Upstream(Protocol):
         """A connection of one's own to the server that has these keys; or why there is none."""
 
     def drop_unwanted(self) -> None:
-        """Drop calls that no client waits for any more (`Call.is_wanted`), and end connections that only they have."""
+        """Drop calls that no client waits for any more (`Call.is_wanted`), and end connections that only they use."""
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
         """Make connections with these from now on; those that stand go on. Addresses, mode and database are the same.

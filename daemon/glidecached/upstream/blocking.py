@@ -86,7 +86,7 @@ class BlockingConnections:
             dedicated.retire()
 
     def connect(self, dedicated: _Dedicated) -> None:
-        """Have a connection made, two at a time: handshakes by the dozen would keep the loop from its work (I10)."""
+        """Have a connection made, two at a time: many handshakes at once would keep the loop from its work (I10)."""
         self._to_connect.append(dedicated)
         self._connect_next()
 
@@ -111,7 +111,7 @@ class BlockingConnections:
     def _attempted(self, dedicated: _Dedicated, result: Channel | ConnectError) -> None:
         self._connecting -= 1
         if dedicated not in self._all and isinstance(result, Channel) and self._to_connect:
-            dedicated = self._to_connect.popleft()  # its caller has gone: the connection serves the next one
+            dedicated = self._to_connect.popleft()  # its caller has left: the connection serves the next one
         if dedicated in self._all:
             dedicated.attempted(result)
         elif isinstance(result, Channel):
@@ -229,7 +229,7 @@ class _Dedicated:
     def end_unless_wanted(self, now_ns: int) -> None:
         """Close the connection if it has a call that is not wanted any more."""
         if self._call is not None and not self._call.is_wanted(now_ns):
-            # A time-out is final: a cluster looks for no other node.
+            # A time-out is final: a cluster tries no other node.
             self.end(ERROR_TIMEOUT, "the caller no longer waits")
 
     def end(self, code: int, reason: str) -> None:
@@ -264,7 +264,7 @@ class _Dedicated:
         if self._reserved is None:
             self.give_back()
             if call is not None and call.lane == DEDICATED and self._connection is not None:
-                # A command that is not known as safe: the next call believes nothing before a marker has come back.
+                # A command not known as safe: the next call believes no reply before a marker has come back.
                 self._connection.doubt()
         elif call is not None:
             self._cancel_timer()

@@ -19,9 +19,9 @@ class Call:
     route: Route | None
     attempts: int
     lane: int
-    """Which of the connections to a server it travels on: a lane of `glidecache_shared.command_table`, or `BULK`."""
+    """The connection on which it travels: a lane of `glidecache_shared.command_table`, or `BULK`."""
     way: int
-    """How it travels while its lane is held: `USUAL`, `DETOUR` or `PINNED` of `detours`."""
+    """The way that it travels while its lane is held: `USUAL`, `DETOUR` or `PINNED` of `detours`."""
     submitted_ns: int
     """When it was submitted; 0 as long as it was not, and for what is not counted."""
 
@@ -30,21 +30,21 @@ class Call:
         """What is written to the server."""
 
     def pack_pieces(self) -> list[bytes]:
-        """Return the same in pieces, without a copy of what is long."""
+        """Return the packed command in pieces, without copying long arguments."""
 
     def receive(self, reply: Any) -> bool:
         """Take the next reply of the server; whether it was the last that this call waits for."""
 
     def replies_left(self) -> int:
-        """How many replies of the server it still waits for, once it was packed."""
+        """Return the number of server replies that it still waits for, once it was packed."""
 
     def restart(self) -> None:
         """Forget the replies taken so far: the call is going to be sent again."""
 
     def is_wanted(self, now_ns: int) -> bool:
-        """Whether somebody still waits for the reply; asked just before sending: if not, `abandon` follows.
+        """Return whether a client still waits for the reply. Asked just before sending: if not, `abandon` follows.
 
-        Asked again when the reply has come: if not, the connection makes sure whose replies the next ones are.
+        Asked again when the reply has come: if not, the connection proves to which calls the next replies belong.
         """
 
     def abandon(self) -> None:
@@ -57,7 +57,7 @@ class Call:
         """No reply will come; `code` is one of the protocol's errors."""
 
     def refusal(self) -> str | None:
-        """Return why it need not be sent: its client does not read its answers. Asked of long ones."""
+        """Return why it need not be sent: its client does not read its answers. Asked only of long calls."""
 
     def may_move(self) -> bool:
         """Return whether it may be sent once more on another connection to the same server: it only reads."""
@@ -66,10 +66,10 @@ class Call:
         """Return the orders of the sessions whose requests it answers; none for the daemon's own calls."""
 
     def travel(self, way: int) -> None:
-        """Note on which connection of a held lane it travels (see `detours`)."""
+        """Record the connection of a held lane on which it travels (see `detours`)."""
 
     def divide(self, pinned: set[CommandOrder]) -> Call | None:
-        """Return a call of its own for the requests of other sessions than those, and answer them no more; or None."""
+        """Split off and return a call for the requests of sessions not in `pinned`, or return None."""
 
 class SingleCall(Call):
     """One command. Subclasses say who waits for its reply."""
@@ -90,7 +90,7 @@ class BatchCall(Call):
     @property
     def atomic(self) -> bool: ...
     packed: bytes | None
-    """What is written to the server, where that was packed ahead, in slices (`pack_in_slices`)."""
+    """The bytes for the server, if they were packed ahead, in slices (`pack_in_slices`)."""
     def __init__(
         self, commands: Sequence[Sequence[bytes]], deadline_ns: int, *, atomic: bool, repeatable: bool
     ) -> None: ...
@@ -99,4 +99,4 @@ def pack_command(arguments: Sequence[bytes]) -> bytes:
     """One command as the server reads it (RESP): an array of bulk strings."""
 
 def pack_in_slices(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> Generator[None, None, bytes]:
-    """Pack a batch, some commands a step; the generator returns what `BatchCall.pack` would."""
+    """Pack a batch, some commands a step. The generator returns what `BatchCall.pack` would."""

@@ -26,7 +26,7 @@ cdef bytes packed_command(object arguments):
 
 
 cdef list command_pieces(object arguments):
-    """A command as `pack_command` packs it, in pieces: its long arguments are not copied."""
+    """Pack a command like `pack_command`, in pieces: long arguments are not copied."""
     cdef list pieces = []
     cdef list short = [b"*%d\r\n" % len(arguments)]
     for each in arguments:
@@ -43,7 +43,7 @@ cdef list command_pieces(object arguments):
 
 
 cdef bytes packed_commands(object commands, bytes before, bytes behind):
-    """Many of them, without an object for each; `before` and `behind` are packed already."""
+    """Pack many commands without an object for each; `before` and `behind` are packed already."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(before) + PyBytes_GET_SIZE(behind)
     cdef bytes packed
     cdef uint8_t *at
@@ -74,7 +74,7 @@ cdef Py_ssize_t command_size(object arguments) except -1:
 
 
 cdef uint8_t *put_command(uint8_t *at, object arguments) except NULL:
-    """Write what `command_size` has measured; where the next command goes. No Python code runs in between."""
+    """Write what `command_size` has measured. Return the end of it. No Python code runs in between."""
     cdef Py_ssize_t count = PySequence_Fast_GET_SIZE(arguments)
     cdef Py_ssize_t index, length
     cdef bytes argument
@@ -115,7 +115,7 @@ cdef inline uint8_t *put_end(uint8_t *at) noexcept nogil:
 
 
 def pack_in_slices(commands, *, bint atomic):
-    """A generator: packs some commands a step; it returns all of them in one piece."""
+    """Pack some commands a step; the generator returns all of them in one piece."""
     cdef list parts = [MULTI] if atomic else []
     cdef Py_ssize_t begin
     for begin in range(0, len(commands), COMMANDS_IN_SLICE):
@@ -164,7 +164,7 @@ cdef class Call:
         raise NotImplementedError
 
     cpdef object refusal(self):
-        """Nothing speaks against it."""
+        """Return None: a call is refused only by subclasses."""
 
     cpdef bint may_move(self) except -1:
         return self.repeatable
@@ -176,7 +176,7 @@ cdef class Call:
         self.way = way
 
     cpdef object divide(self, object pinned):
-        """Most calls answer one client."""
+        """Return None: most calls answer one client."""
 
 
 cdef class SingleCall(Call):

@@ -23,26 +23,26 @@ cdef class Connection:
     cdef Reader reader
     # What the socket has not taken, from `written` on; None when there is nothing.
     cdef bytes unwritten
-    # What is to be written behind it: long pieces, which are not copied.
+    # Bytes to be written behind it: long pieces, which are not copied.
     cdef object behind
     cdef Py_ssize_t written
     cdef int events
     cdef readonly object waiting
     cdef readonly int64_t last_received_ns
     cdef readonly int64_t oldest_sent_ns
-    # How much of the reply at the head had come when that last counted as progress.
+    # How much of the reply at the head had arrived when it last counted as progress.
     cdef int64_t progress_bytes
-    # Whatever begins before this place in the stream answers nothing that waits now.
+    # Data before this place in the stream answers no call that waits now.
     cdef int64_t floor_bytes
-    # What is left for the next turn: calls to pack, replies to hand on, bytes to read.
+    # Work left for the next turn: calls to pack, replies to pass on, bytes to read.
     cdef bint resuming
     cdef bint paused
     cdef bint reading_on
-    # Whether nothing is read because there is no room for the reply at the head.
+    # True while it does not read because there is no room for the reply at the head.
     cdef bint roomless
     cdef str server
     cdef bint settling
-    # Rule I4: whether replies are parked, until the proof comes behind so many of them.
+    # Rule I4: True while replies are parked; how many of them come before the proof.
     cdef bytes marker
     cdef readonly bint in_doubt
     cdef Marker proof

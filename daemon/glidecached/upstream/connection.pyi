@@ -21,13 +21,13 @@ class Owner(Protocol):
 class Connection:
     """A channel and the calls that were sent on it and wait for their replies. Belongs to the loop's thread.
 
-    Replies belong to calls by their order alone. When a reply comes for a call that is not wanted any more, or `doubt`
-    is called, that order is proved before another reply is believed (rule I4): a marker, a command that returns its
-    argument, is sent behind everything; replies are parked until its own comes, and handed on if that is at its place.
-    Where it is not, or where the server lets no marker pass, the connection ends. Pushes are no replies.
+    Replies belong to calls by their order alone. That order is proved (rule I4) when a reply comes for a call that is
+    not wanted any more, or when `doubt` is called. Then the connection sends a marker behind everything: a command
+    that returns its argument. Replies are parked until the marker's own reply comes. If it comes at its place, they are
+    passed on. If not, or if the server refuses every marker, the connection ends. Pushes are no replies.
 
-    In one turn of the loop it reads about 1 MB, packs and writes as much, and hands replies on for some 5 ms.
-    `tally` hears how long replies took, where there is one; those that came too late are not among them.
+    In one turn of the loop it reads about 1 MB, packs and writes as much, and passes replies on for some 5 ms.
+    `tally`, if given, records how long replies took, except those that came too late.
     """
 
     def __init__(self, loop: Loop, channel: Channel, owner: Owner, tally: Tally | None = None) -> None: ...
@@ -35,22 +35,22 @@ class Connection:
     def waiting(self) -> deque[Call]: ...
     @property
     def last_received_ns(self) -> int:
-        """When anything came."""
+        """Return the time at which data last arrived."""
 
     @property
     def oldest_sent_ns(self) -> int:
-        """Since when the reply at the head has been owed: its call was written, or the reply before it came.
+        """Return the time since which the reply at the head is owed: its call was written, or the reply before it came.
 
-        Pushes do not count, nor does a part of a reply, but each MB of one.
+        Pushes do not count. A part of a reply does not count either, but each MB of one does.
         """
 
     @property
     def in_doubt(self) -> bool:
-        """Whether replies are parked until a marker's reply proves whose they are."""
+        """Return whether replies are parked until a marker's reply proves to which calls they belong."""
 
     @property
     def pushes(self) -> int:
-        """How many pushes came."""
+        """Return the number of pushes received."""
 
     on_reply: Callable[[], object] | None
     """Called when a call has its last reply."""
@@ -62,7 +62,7 @@ class Connection:
         """Take calls from the left and write them, as far as the socket takes it; what nobody wants is dropped."""
 
     def doubt(self) -> None:
-        """Have it proved whose the next replies are. Idempotent while that is under way."""
+        """Prove to which calls the next replies belong. Idempotent while that is under way."""
 
     def close(self) -> None:
         """Close the socket; the owner is not told. Idempotent."""

@@ -34,14 +34,14 @@ cdef enum:
     READ_BYTES = 262_144
     # How much is packed ahead: what has not been packed yet can still be dropped when it is overdue.
     WRITE_BYTES = 1_048_576
-    # What one connection reads, writes and settles in a turn of the loop, before others have theirs.
+    # The most that one connection reads, writes and settles in a turn of the loop; then others are served.
     TURN_BYTES = 262_144
     TURN_NS = 1_000_000
-    # How many replies are handed on between two looks at the clock.
+    # The number of replies passed on between two looks at the clock.
     REPLIES_PER_LOOK = 64
-    # So much of one reply counts as progress, as a whole reply does.
+    # This much of one reply counts as progress, like a whole reply.
     PROGRESS_BYTES = 1_048_576
-    # What may be kept until it is proved whose it is.
+    # The most bytes that are parked while their order is not proved.
     PARKED_BYTES = 67_108_864
     PROVE_AGAIN_MS = 20
     ROOM_MS = 20
@@ -51,18 +51,18 @@ cdef enum:
 cdef int IN = READABLE
 cdef int OUT = WRITABLE
 
-# One for all connections, for one of them at a time: what comes into it is read before it is used again.
+# One for all connections, used by one of them at a time: its content is read before it is used again.
 cdef bytearray read_buffer = bytearray(READ_BYTES)
 cdef bint buffer_taken = False
 
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-# Answers of a server that runs nothing now: no proof, and nothing against it.
+# Errors of a server that runs no commands now: they prove nothing, either way.
 _NOT_NOW = ("BUSY ", "LOADING ", "MASTERDOWN ")
 
 
 cdef class Marker(Call):
-    """The daemon's own command, whose reply shows by its place whose the replies around it are."""
+    """The daemon's own command. The place of its reply shows to which calls the replies around it belong."""
 
     def __init__(self, bytes command, bytes nonce):
         self.deadline_ns = 2**63 - 1
@@ -73,13 +73,13 @@ cdef class Marker(Call):
         return pack_command((self.command, self.nonce))
 
     cpdef object abandon(self):
-        """Never: it is sent at once."""
+        """Do nothing: it is sent at once, so it is never abandoned."""
 
     cpdef object succeed(self, object reply):
-        """The connection has seen to it."""
+        """Do nothing: the connection has handled it."""
 
     cpdef object fail(self, int code, str message):
-        """There is no caller that waits for it."""
+        """Do nothing: no caller waits for it."""
 
 
 cdef class Connection:
@@ -147,7 +147,7 @@ cdef class Connection:
         if self.in_doubt and self.proof is None:
             self.prove()
         if calls and self.channel is not None and self.unwritten is None:
-            # The rest in the next turn: others have theirs first.
+            # The rest follows in the next turn: others are served first.
             self.resuming = True
             self.loop.defer(self._resume)
 
@@ -155,7 +155,7 @@ cdef class Connection:
         if self.in_doubt or self.channel is None:
             return
         if self.marker is None:
-            self.lose("a reply came too late, and the server refuses what would prove whose the next ones are")
+            self.lose("a reply came too late, and the server refuses the commands that prove the order of replies")
             return
         self.in_doubt = True
         self.prove()
@@ -177,7 +177,7 @@ cdef class Connection:
         if self.unwritten is not None and events & OUT and self.write():
             self.owner.connection_drained()
         if self.roomless and events & ~(IN | OUT):
-            self.lose("closed by the server")  # it is not read from, and would be announced without end
+            self.lose("closed by the server")  # it is not read, so the kernel would announce it endlessly
         elif events & ~OUT:
             self.read()
 
@@ -197,18 +197,18 @@ cdef class Connection:
     # ---- writing
 
     cdef int begin_anew(self) except -1:
-        """No reply is owed: whatever has come or begun to come until now answers nothing that is sent from now on."""
+        """Start with no reply owed: data that has arrived until now answers no call that is sent from now on."""
         cdef char byte
         self.oldest_sent_ns = monotonic_ns()
         if not self.settling:
-            # A plain socket is asked whether anything is there, an end or an error too; TLS can only be read.
+            # A plain socket is asked whether anything has arrived, an end or an error too; TLS can only be read.
             if self.is_tls or recv(self.descriptor, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0 or errno != EAGAIN:
                 self.read()
         self.floor_bytes = self.reader.received_bytes
         return 0
 
     cdef int write_more(self, bytes data) except -1:
-        """Write this behind what has not been written yet."""
+        """Write this behind the data that is still unwritten."""
         if self.unwritten is None:
             self.unwritten = data
             self.written = 0
@@ -218,7 +218,7 @@ cdef class Connection:
         return 0
 
     cdef Py_ssize_t write_pieces(self, list before, list pieces) except -1:
-        """Write a long command behind short ones; how long it is."""
+        """Write a long command behind short ones. Return its length."""
         cdef Py_ssize_t size_bytes = 0
         if before:
             self.write_more(b"".join(before))
@@ -229,7 +229,7 @@ cdef class Connection:
         return size_bytes
 
     cdef bint write(self) except -1:
-        """Write as much as the socket takes in one turn; whether that was everything."""
+        """Write as much as the socket takes in one turn. Return whether that was everything."""
         cdef Py_ssize_t size_bytes
         cdef Py_ssize_t left = TURN_BYTES
         try:
@@ -255,7 +255,7 @@ cdef class Connection:
         return True
 
     cdef Py_ssize_t send_some(self, Py_ssize_t most_bytes) except -1:
-        """How much of `most_bytes` the socket took; 0 when it has no room. Raises `OSError`."""
+        """Return how much of `most_bytes` the socket took; 0 when it has no room. Raises `OSError`."""
         cdef ssize_t size_bytes
         cdef int fault
         if self.is_tls:
@@ -290,7 +290,7 @@ cdef class Connection:
         if self.settling or self.roomless:
             return 0
         if nested:
-            # Another connection hands its replies on, and with that had this one send something.
+            # Another connection passes its replies on, and made this one send something.
             buffer = bytearray(READ_BYTES)
         buffer_taken = True
         try:
@@ -330,14 +330,14 @@ cdef class Connection:
             if not self.is_tls and place == NULL and size_bytes < READ_BYTES:
                 return 0
             if turn_bytes >= TURN_BYTES or self.last_received_ns - began_ns >= TURN_NS:
-                # A plain socket announces the rest by itself.
+                # The kernel announces the rest of a plain socket's data by itself.
                 if self.is_tls:
                     self.read_on()
                 return 0
         return 0
 
     cdef int read_on(self) except -1:
-        """Go on in the next turn, whatever the socket announces."""
+        """Continue reading in the next turn, even if the kernel does not announce the socket."""
         if not self.reading_on:
             self.reading_on = True
             self.loop.defer(self._read_on)
@@ -377,18 +377,18 @@ cdef class Connection:
 
     def _look_for_room(self):
         if self.channel is not None:
-            self.oldest_sent_ns = monotonic_ns()  # it is not the server that keeps others waiting
+            self.oldest_sent_ns = monotonic_ns()  # the server is not the one that delays others
             self.find_room()
             if not self.roomless:
                 self.read_on()
 
     cdef bint settle(self, int64_t began_ns) except -1:
-        """Hand on the replies that have come whole; whether that was all of them, before the turn's time was up."""
+        """Pass on the complete replies. Return whether that was all of them before the turn's time was up."""
         self.settling = True
         try:
             return self.settle_all(began_ns)
         except BaseException:
-            # What was not read of this input would be missing from the stream.
+            # The unread rest of this input would be missing from the stream.
             self.lose("a fault of the daemon's own")
             raise
         finally:
@@ -398,7 +398,7 @@ cdef class Connection:
         cdef Py_ssize_t count = 0
         cdef Call call
         self.paused = False
-        # A call may close the connection: what comes behind its reply is of no use then.
+        # A call may close the connection; then the data behind its reply is useless.
         while self.channel is not None:
             try:
                 reply = self.reader.next_reply()
@@ -417,7 +417,7 @@ cdef class Connection:
                     self.find_room()
                 return True
             if not self.waiting or self.reader.last_begun_bytes < self.floor_bytes:
-                self.lose("the server sent a reply that nobody asked for")
+                self.lose("the server sent a reply to no request")
                 return True
             self.oldest_sent_ns = self.last_received_ns
             if self.progress_bytes:
@@ -448,8 +448,8 @@ cdef class Connection:
         return True
 
     cdef int hand_on(self, Call call, object reply, int64_t received_ns, Tally tally) except -1:
-        """Give a reply to the call that it answers, which has been taken from those that wait."""
-        cdef int64_t submitted_ns = call.submitted_ns  # a redirected call is submitted anew by what it receives
+        """Give a reply to the call that it answers, which has been taken from the waiting calls."""
+        cdef int64_t submitted_ns = call.submitted_ns  # a redirected call is submitted again when it receives its reply
         try:
             if not call.receive(reply):
                 self.waiting.appendleft(call)
@@ -459,12 +459,12 @@ cdef class Connection:
                 if self.on_reply is not None:
                     self.on_reply()
         except Exception:
-            logger.exception("a reply could not be handed on")
+            logger.exception("a reply could not be passed on")
         return 0
 
     cdef int spoil(self, str reason) except -1:
         message = f"the server's reply cannot be read: {reason}"
-        # In doubt it is not known whose reply it was.
+        # In doubt the daemon does not know to which call the reply belonged.
         if self.waiting and not self.in_doubt:
             (<Call>self.waiting.popleft()).fail(ERROR_REQUEST, message)
         return self.lose(message)
@@ -475,13 +475,13 @@ cdef class Connection:
             self.owner.connection_lost(reason)
         return 0
 
-    # ---- proving whose replies are whose (rule I4)
+    # ---- proving to which calls replies belong (rule I4)
 
     cdef int prove(self) except -1:
         """Send a marker behind everything that was sent."""
         cdef Call call
         cdef Py_ssize_t count = 0
-        # Those that are parked are not handed on: their calls still wait for them.
+        # Parked replies are not passed on: their calls still wait for them.
         for call in self.waiting:
             count += call.replies_left()
         self.parked_before_proof = count
@@ -491,7 +491,7 @@ cdef class Connection:
         return 0
 
     cdef int park(self, object reply) except -1:
-        """Keep a reply until it is proved whose it is; or it is the proof, or shows that replies are out of step."""
+        """Park a reply until its call is proved, or recognize it as the proof, or as a sign of lost order."""
         cdef Py_ssize_t place = len(self.parked)
         if self.channel is None:
             return 0  # doubted, and there is no marker
@@ -510,7 +510,7 @@ cdef class Connection:
             self.parked_bytes += self.reader.last_weight_bytes
         self.parked.append((reply, self.last_received_ns))
         if self.parked_bytes > PARKED_BYTES:
-            return self.lose(f"more than {PARKED_BYTES} bytes came before it was proved whose they are")
+            return self.lose(f"more than {PARKED_BYTES} bytes arrived before their order was proved")
         return 0
 
     cdef bint is_parked_for_none(self) except -1:
@@ -541,7 +541,7 @@ cdef class Connection:
         return 0
 
     cdef int believe(self) except -1:
-        """Replies belong to their calls: hand on those that were parked."""
+        """Pass on the parked replies: they belong to their calls."""
         cdef Call call
         cdef Marker proof = self.proof
         parked, self.parked = self.parked, []
@@ -552,17 +552,17 @@ cdef class Connection:
             if self.channel is None:
                 break  # a call has closed the connection
             call = self.waiting.popleft()
-            # Late replies say nothing of how long replies take.
+            # Late replies do not show how long replies take.
             self.hand_on(call, reply, received_ns, self.tally if call.is_wanted(received_ns) else None)
         if proof in self.waiting:
             self.waiting.remove(proof)
         return 0
 
     cdef int prove_later(self, str error) except -1:
-        """The server runs no commands now: hand on what says so, which is true for any caller, and try again soon."""
+        """Handle a server that runs no commands now: pass its errors on, true for any caller, and try again soon."""
         cdef Call call
         if not error.startswith(_NOT_NOW):
-            return self.lose(f"the server refuses what would prove whose its replies are: {error}")
+            return self.lose(f"the server refuses the command that proves the order of its replies: {error}")
         self.waiting.remove(self.proof)
         self.proof = None
         while self.parked and self.channel is not None:

@@ -55,9 +55,9 @@ class ConnectError(Exception):
 class Channel:
     """A connected, authenticated, non-blocking socket, whose database is selected. `close` it exactly once.
 
-    `software` is what the server said that it is, if it did. `marker` is the command that returns its argument, which
-    proves whose replies are whose; None where the server refuses both that do. `role` is `b"master"`, `b"slave"` or
-    another, by the server's own account; None where it does not tell.
+    `software` is the server's description of itself, if it gave one. `marker` is the command that returns its argument,
+    which proves to which calls replies belong; None where the server refuses both such commands. `role` is `b"master"`,
+    `b"slave"` or another, as the server reports it; None where it does not.
     """
 
     socket: socket.socket
@@ -111,9 +111,9 @@ class Attempt:
 
 
 class _HelperThreads:
-    """Threads that wait for handshakes, and are used again: to start one keeps the loop waiting for milliseconds.
+    """Threads that wait for handshakes, and are used again: starting one delays the loop by milliseconds.
 
-    They are daemon threads: a host that answers nothing must not keep the process from ending.
+    They are daemon threads: a host that never answers must not keep the process from ending.
     """
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ class _HelperThreads:
                     if self._idle > 0:
                         self._idle -= 1
                         return
-                function = self._work.get()  # it was counted on meanwhile: its work is there
+                function = self._work.get()  # a caller counted on it meanwhile: its work is there
 
 
 _HELPERS = _HelperThreads()
@@ -153,7 +153,7 @@ _HELPERS = _HelperThreads()
 def connect(target: Target, timeout_seconds: float) -> Channel:
     """Connect to the first of the target's servers that is reachable and, of several, the primary.
 
-    Names are resolved now, whatever they were before. Blocks up to `timeout_seconds` for each of an address's
+    Names are resolved now, whatever they were before. Blocks up to `timeout_seconds` for each step of an address:
     connection, TLS handshake and conversation. Raises `ConnectError` with every address's reason.
     """
     reasons = []
@@ -226,9 +226,9 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
             )
             need_nothing_unread(connection)
         except (AttributeError, TypeError) as error:
-            # valkey-py trusts that an answer is of the kind that belongs to the command.
+            # valkey-py assumes that an answer has the type that belongs to the command.
             connection.disconnect()
-            message = f"the server's answer in the handshake is of no use: {error}"
+            message = f"the server's answer in the handshake is unusable: {error}"
             raise ValkeyConnectionError(message) from error
         except BaseException:
             connection.disconnect()
@@ -242,8 +242,8 @@ class _TcpConnection(Greeted, Connection):
 
 class _TlsConnection(Greeted, SSLConnection):
     def _wrap_socket_with_ssl(self, sock: socket.socket) -> Any:
-        """Make the TLS handshake, which ends with the time-out also where the server sends byte by byte."""
-        # The socket itself becomes the TLS one's; its connection can be ended through another descriptor.
+        """Make the TLS handshake. The time-out ends it even if the server sends byte by byte."""
+        # The TLS socket takes this one's place; its connection can be ended through another descriptor.
         with sock.dup() as other:
             guard = threading.Timer(self.socket_timeout or 0.0, _end, (other,))
             guard.daemon = True

@@ -1,14 +1,14 @@
 """Detours: a second connection for other clients while one client's call holds a connection up (isolation I6).
 
-A server can keep the reply to a write back (`CLIENT PAUSE … WRITE`, a fail-over), and a long reply keeps those behind
-it waiting while it arrives. Both hold up every later call on the same connection. Then:
+A server can delay the reply to a write (`CLIENT PAUSE … WRITE`, a fail-over), and a long reply delays those behind it
+while it arrives. Both hold up every later call on the same connection. Then:
 
-- Reads of other clients that were sent already are sent again on a second connection; what the first one answers to
-  them is dropped.
-- New reads of other clients take the second connection. Their writes do so behind a long reply; behind a held write
-  they would be held as well, and stay.
-- A client with a call on the first connection that cannot be sent again stays there with all its calls: the order of
-  its commands is kept (contract C23).
+- Reads of other clients that were sent already are sent again on a second connection. The first one's answers to them
+  are dropped.
+- New reads of other clients take the second connection. Their writes do so behind a long reply. Behind a held write
+  they would be held as well, so they stay.
+- A client with a call on the first connection that cannot be sent again stays there with all its calls: that keeps
+  the order of its commands (contract C23).
 
 When the first connection is idle, the second takes its place. When the second is idle first, all return.
 """
@@ -42,7 +42,7 @@ _ROUND_TRIPS = 4
 """A write without a reply for 10 ms, and for 4 round trips, counts as held."""
 
 USUAL, DETOUR, PINNED = 0, 1, 2
-"""How a call travels (`Call.travel`): as always, on the second connection, or behind its own client's held call."""
+"""The ways of a call (`Call.travel`): as always, on the second connection, or behind its own client's held call."""
 
 
 class DetouredLane(Lane):
@@ -61,11 +61,11 @@ class DetouredLane(Lane):
 
     @property
     def pipelines(self) -> list[Pipeline]:
-        """All connections of the lane, the usual one first."""
+        """Return all connections of the lane, the usual one first."""
         return [self.main] if self._spare is None else [self.main, self._spare]
 
     def watch(self) -> None:
-        """Look at the connection every 10 ms, until the lane has been idle for a while."""
+        """Check the connection every 10 ms, until the lane has been idle for a while."""
         self.watched = True
         self._idle_ticks = 0
         self._loop.call_later(_TICK_MS, self._tick)
@@ -85,7 +85,7 @@ class DetouredLane(Lane):
             self.main.submit(call)
 
     def reply_is_long(self, connection: Connection) -> None:
-        """Handle the beginning of a long reply, which those behind it would wait for."""
+        """Handle the beginning of a long reply, for which later replies would wait."""
         if connection is not self.main._connection or not connection.waiting:
             return
         if self._hold is None:
@@ -121,7 +121,7 @@ class DetouredLane(Lane):
         self._spare.connect()
 
     def _holds_up(self, connection: Connection) -> bool:
-        """Return whether a write waits for its reply so long that the server may be holding it back."""
+        """Return whether a write has waited for its reply so long that the server may be holding it back."""
         if not connection.waiting or connection.waiting[0].may_move():
             return False
         return self.main.silent_ms > max(_HELD_MS, _ROUND_TRIPS * self.main.round_trip_ms)
@@ -136,12 +136,12 @@ class DetouredLane(Lane):
         self._let_pass(connection, self._hold)
 
     def _let_pass(self, connection: Connection, hold: _Hold) -> None:
-        """Send again on the second connection what may be, of what waits behind the head of the first."""
+        """Send again on the second connection those calls behind the head of the first that may be."""
         spare = self._spare
         if spare is None:
             return
         waiting, queue = connection.waiting, self.main._queue
-        # The head of the line is never sent again: its reply is arriving, or it is the write that is held.
+        # The head is never sent again: its reply is arriving, or it is the write that is held.
         head, *others = waiting
         for call in (*others, *queue):
             if not call.may_move():
@@ -163,7 +163,7 @@ class DetouredLane(Lane):
             spare.submit(call)
 
     def _move(self, call: Call, hold: _Hold, moved: list[Call]) -> Call:
-        """Return what takes a sent call's place on the first connection; add what is sent again to `moved`."""
+        """Return the call that takes a sent call's place on the first connection; add those sent again to `moved`."""
         if hold.is_free(call):
             dropped = DroppedReplies(call.replies_left())
             call.restart()
@@ -194,13 +194,13 @@ class DetouredLane(Lane):
 
 
 class _Hold:
-    """What holds a connection up, and which sessions have to stay on it."""
+    """The call that holds a connection up, and the sessions that have to stay on it."""
 
     def __init__(self, connection: Connection, *, is_long: bool) -> None:
         self.pinned: set[CommandOrder] = set()
         self.over = False
         self.later: list[Call] = []
-        """What has to stay on the first connection, once its client has nothing open on the second."""
+        """Calls for the first connection, once their clients have nothing open on the second."""
         self._connection = connection
         self._head = connection.waiting[0]
         self._is_long = is_long
@@ -216,7 +216,7 @@ class _Hold:
         return call.may_move() and self.pinned.isdisjoint(call.clients())
 
     def has_to_wait(self, call: Call) -> bool:
-        """Return whether a call would overtake what its client has open on the detour, or other calls that wait."""
+        """Return whether a call would overtake its client's open calls on the detour, or other calls that wait."""
         clients = call.clients()
         if self.later and not {client for each in self.later for client in each.clients()}.isdisjoint(
             clients
@@ -237,7 +237,7 @@ class _Hold:
         return free
 
     def takes_detour(self, call: Call) -> bool:
-        """Return whether a new call takes the detour; pin its clients where it has to stay."""
+        """Return whether a new call takes the detour; pin its clients if it has to stay."""
         clients = call.clients()
         if not self.pinned.isdisjoint(clients):
             return False
@@ -250,13 +250,13 @@ class _Hold:
         return False
 
     def go_on(self, connection: Connection) -> None:
-        """Begin again: the next reply is long, too."""
+        """Start again: the next reply is long, too."""
         self._connection = connection
         self._head = connection.waiting[0]
         self.over = False
 
     def look(self, connection: Connection | None) -> None:
-        """Find out whether the call that holds the connection up has been answered, or the connection is another."""
+        """Check whether the call that holds the connection up has been answered, or the connection is another."""
         if connection is None or connection is not self._connection or not connection.waiting:
             self.over = True
         elif connection.waiting[0] is not self._head:
@@ -284,7 +284,7 @@ class DroppedReplies(Call):
         return self._left <= 0
 
     def is_wanted(self, now_ns: int) -> bool:
-        """`Call`: the replies behind it are proved to be at their places."""
+        """`Call`: return False, so that the order of the replies behind it is proved."""
         del now_ns
         return False
 

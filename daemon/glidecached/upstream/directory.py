@@ -26,11 +26,11 @@ _SWEEP_MS = 10_000
 
 
 class TooManyUpstreamsError(Exception):
-    """There are as many upstreams as the client may have, and all are in use: `args[0]` says for whom."""
+    """The client has its share of upstreams, and all are in use: `args[0]` names the process or user."""
 
 
 class _Maker(NamedTuple):
-    """The process that brought an upstream: its identity stays, however its peers come and go."""
+    """The process that brought an upstream: its identity stays while its peers come and go."""
 
     uid: int
     pid: int
@@ -40,7 +40,7 @@ class Upstreams:
     """Upstreams by target. Those of the configuration stay; a client's own ends some seconds after its last session."""
 
     def __init__(self, loop: Loop, max_upstreams: int) -> None:
-        """`max_upstreams` is how many clients may bring; upstreams that are in use stay when it becomes less."""
+        """Hold all upstreams. `max_upstreams` limits those of clients; when it becomes less, upstreams in use stay."""
         self._loop = loop
         self._shares = Shares(max_upstreams, "upstreams that clients bring", "[daemon] max_upstreams")
         self._makers: dict[Upstream, _Maker] = {}
@@ -51,7 +51,7 @@ class Upstreams:
 
     @property
     def max_upstreams(self) -> int:
-        """How many upstreams clients may bring; may be set anew at any time."""
+        """Return the limit of upstreams that clients bring; may be changed at any time."""
         return self._shares.total
 
     @max_upstreams.setter
@@ -65,7 +65,7 @@ class Upstreams:
         if upstream is None:
             self._by_target[target] = self._make(target, options)
         elif (maker := self._makers.pop(upstream, None)) is not None:
-            self._shares.leave(maker)  # a client brought it first: it is the operator's from now on
+            self._shares.leave(maker)  # a client brought it first: from now on it is the operator's
 
     def reconfigure(self, name: str, before: Target, target: Target, options: UpstreamOptions) -> None:
         """Change the configuration's upstream of that name, which was `before`: for connections made from now on.

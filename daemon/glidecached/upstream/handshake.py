@@ -1,4 +1,4 @@
-"""What is said on a connection before the loop has it: read within bounds, and what the server says of itself."""
+"""The conversation on a connection before the loop has it: read within bounds, with the server's self-description."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MOST_BYTES = 1_048_576
-"""What a server may send in a handshake; INFO's section is some 2 KB."""
+"""The most that a server may send in a handshake; INFO's section is some 2 KB."""
 
 _READ_BYTES = 16_384
 _PROBE = b"glidecached:marker"
@@ -27,7 +27,7 @@ _NOT_NOW = ("BUSY", "LOADING", "MASTERDOWN")
 
 
 class HandshakeParser(BaseParser):
-    """Reads replies for valkey-py: no longer, from the first to the last, than one time-out, and no more than 1 MB."""
+    """Reads replies for valkey-py, all within one time-out, and no more than 1 MB."""
 
     def __init__(self, socket_read_size: int) -> None:
         del socket_read_size
@@ -61,12 +61,12 @@ class HandshakeParser(BaseParser):
         parser: Any = self
         refusal = parser.parse_error(str(reply))
         if isinstance(refusal, ValkeyConnectionError):
-            raise refusal  # refused credentials among them; valkey-py itself raises the others
+            raise refusal  # including refused credentials; valkey-py itself raises the others
         return refusal
 
     @property
     def unread_bytes(self) -> int:
-        """How much has come that no command asked for."""
+        """Return the number of received bytes that answer no command."""
         return self._reader.unread_bytes
 
     def _receive(self) -> bytes:
@@ -104,7 +104,7 @@ class Greeted:
 
 
 def software_of(connection: Any) -> Software | None:
-    """What the server says that it is: by HELLO, or by INFO where the server allows the question."""
+    """Return the server's software: from HELLO, or from INFO where the server allows that."""
     if connection.greeting is not None:
         return from_hello(connection.greeting)
     software: Software | None = _ask(connection, from_info, "INFO", "server")
@@ -112,7 +112,7 @@ def software_of(connection: Any) -> Software | None:
 
 
 def role_of(connection: Any) -> bytes | None:
-    """`b"master"`, `b"slave"` or another role, by HELLO or by ROLE; None where the server does not tell."""
+    """Return `b"master"`, `b"slave"` or another role, by HELLO or by ROLE; None where the server reports none."""
     role = None if connection.greeting is None else connection.greeting.get(b"role")
     if role is None:
         role = _ask(connection, _first, "ROLE")
@@ -120,13 +120,13 @@ def role_of(connection: Any) -> bytes | None:
 
 
 def marker_of(connection: Any) -> bytes | None:
-    """The command that returns its argument, by which the order of replies can be proved; None: neither may be used."""
+    """Return the command whose reply repeats its argument, to prove the order of replies; None if none is allowed."""
     for command in (b"ECHO", b"PING"):
         connection.send_command(command, _PROBE)
         try:
             reply = connection.read_response(disconnect_on_error=False)
         except BusyLoadingError:
-            return command  # the server will know it when it has its data
+            return command  # the server will allow it when it has loaded its data
         except ResponseError as error:
             if str(error).startswith(_NOT_NOW):
                 return command
@@ -139,7 +139,7 @@ def marker_of(connection: Any) -> bytes | None:
 
 
 def need_nothing_unread(connection: Any) -> None:
-    """Raise valkey-py's `ConnectionError` where the server has sent more than it was asked for."""
+    """Raise valkey-py's `ConnectionError` if the server has sent more than it was asked for."""
     if connection._parser.unread_bytes:
         message = "the server sent more in the handshake than it was asked for: its replies are out of step"
         raise ValkeyConnectionError(message)

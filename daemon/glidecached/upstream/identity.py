@@ -129,7 +129,7 @@ def network_address(host: str, port: int) -> Address:
 
 
 def numeric(address: Address) -> Address:
-    """Return an address with the number of this host itself for its name: clusters announce numbers."""
+    """Return an address with the number of this host in place of `localhost`: clusters announce numbers."""
     return address._replace(host="127.0.0.1") if address.host == "localhost" else address
 
 

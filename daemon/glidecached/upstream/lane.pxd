@@ -4,7 +4,7 @@ from glidecached.upstream.line cimport Line
 
 cdef class Lane:
     cdef public Line main
-    # While calls take a detour; looked at by every call.
+    # True while calls take a detour; checked by every call.
     cdef public bint held
     cdef public bint watched
 

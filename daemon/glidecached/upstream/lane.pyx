@@ -1,4 +1,4 @@
-"""The compiled way of a call to the pipeline that it travels on (see lane.pyi)."""
+"""The compiled path of a call to its pipeline (see lane.pyi)."""
 
 from glidecached.upstream.call cimport BULK_LANE, PROBE_LANE, Call
 from glidecached.upstream.line cimport Line

@@ -38,7 +38,7 @@ cdef class Line:
         self._enqueue(call)
 
     def _flush(self):
-        # It may be lost while it sends: what is referred to by `_connection` alone would be freed under its own feet.
+        # It may be lost while it sends: without this reference it would be freed while it runs.
         cdef Connection connection = self._connection
         self.flushing = False
         if connection is not None:

@@ -1,20 +1,20 @@
-"""Keys to which a server gave a long reply lately: what asks for them again travels apart from short calls.
+"""Keys for which a server lately sent a long reply: later requests for them travel apart from short calls.
 
-The length of a reply is known only when it arrives, and then those behind it wait already. So the first one causes a
-detour (see `detours`), and the later ones are kept apart. A key that is listed by mistake costs nothing but that.
+The length of a reply is known only when it arrives; by then, other replies already wait behind it. So the first one
+causes a detour (see `detours`), and later ones are kept apart. A key that is listed by mistake costs no more than that.
 """
 
 from collections.abc import Sequence
 
 class LongReplies:
-    """Up to 1,024 first arguments of commands, of all upstreams; the one longest unused leaves first."""
+    """Up to 1,024 first arguments of commands, of all upstreams; the least recently used one leaves first."""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Return the number of arguments listed."""
 
     def has_arguments(self, arguments: Sequence[bytes]) -> bool:
-        """Return whether the command's key is among them."""
+        """Return whether the command's key is listed."""
 
     def add(self, arguments: Sequence[bytes]) -> None:
         """Remember a command whose reply was long."""

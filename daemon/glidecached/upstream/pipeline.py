@@ -29,11 +29,11 @@ _MAX_ATTEMPTS = 3
 _STEADY_NS = 1_000_000_000
 _WATCH_INTERVAL_MS = 1_000
 _IDLE_NS = 60_000_000_000
-"""After so long without a call, a connection that is made on demand is closed."""
+"""A connection that is made on demand is closed after this long without a call."""
 _SECOND_ATTEMPT_MS = 500
 _MAX_PARALLEL_ATTEMPTS = 4
 _WINDOW = 4
-"""How many long calls are under way at once."""
+"""The number of long calls that are under way at once."""
 
 
 class Keeper(Protocol):
@@ -48,7 +48,7 @@ class Keeper(Protocol):
         """Handle an attempt that failed."""
 
     def reply_is_long(self, pipeline: Pipeline, connection: Connection) -> None:
-        """Handle a reply that is so long that those behind it would wait for it."""
+        """Handle a reply so long that those behind it would wait for it."""
 
     def error_replied(self, text: str) -> None:
         """Handle an error in a server's reply, whatever call it belongs to."""
@@ -57,12 +57,12 @@ class Keeper(Protocol):
 class Pipeline(Line):
     """A queue of calls and the connection that they travel on.
 
-    Without a connection, calls wait for the attempt that is under way. When it fails they fail with its reason, and so
-    do new ones whose deadline comes before the next attempt; attempts continue, with exponential back-off and jitter,
-    while there are sessions. When a connection is lost, what was sent may have run: known reads are sent again, up to
-    three times, everything else fails.
+    Without a connection, calls wait for the attempt that is under way. If it fails, they fail with its reason, and so
+    do new ones whose deadline comes before the next attempt. Attempts continue, with exponential back-off and jitter,
+    while there are sessions. When a connection is lost, sent calls may have run: known reads are sent again, up to
+    three times, and everything else fails.
 
-    `on_demand`: it is connected only while there are calls, and closed when it was idle for a minute.
+    `on_demand`: it is connected only while there are calls, and closed after a minute without any.
     """
 
     def __init__(
@@ -94,21 +94,21 @@ class Pipeline(Line):
         self._unproved = False
         self.on_demand = on_demand
         self.round_trip_ms = 0.0
-        """How long the first reply on the present connection took."""
+        """The time that the first reply on the present connection took."""
 
     @property
     def connected(self) -> bool:
-        """Whether the connection exists."""
+        """Return whether the connection exists."""
         return self._connection is not None
 
     @property
     def connecting(self) -> bool:
-        """Whether an attempt to connect is under way."""
+        """Return whether an attempt to connect is under way."""
         return bool(self._attempts)
 
     @property
     def silent_ms(self) -> float:
-        """How long the oldest reply that the server owes has been owed, whatever else it has sent."""
+        """Return how long the oldest reply that the server owes has been owed, whatever else it has sent."""
         connection = self._connection
         if connection is None or not connection.waiting:
             return 0.0
@@ -116,21 +116,21 @@ class Pipeline(Line):
 
     @property
     def in_flight(self) -> int:
-        """How many calls were sent and wait for a reply."""
+        """Return the number of calls that were sent and wait for a reply."""
         return 0 if self._connection is None else len(self._connection.waiting)
 
     @property
     def queued(self) -> int:
-        """How many calls were not sent yet."""
+        """Return the number of calls that were not sent yet."""
         return len(self._queue)
 
     @property
     def busy(self) -> bool:
-        """Whether any call is open."""
+        """Return whether any call is open."""
         return bool(self._queue) or bool(self.in_flight)
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
-        """Use these for connections from now on. With other credentials, an attempt under way begins again."""
+        """Use these for connections from now on. With other credentials, start an attempt under way again."""
         renewed = target.credentials != self.target.credentials
         self.target = target
         self._options = options
@@ -151,7 +151,7 @@ class Pipeline(Line):
             self._connect()
 
     def drop_unwanted(self) -> None:
-        """Drop the calls that were not sent and that no client waits for any more."""
+        """Drop unsent calls that no client waits for any more."""
         if not self._queue:
             return
         now_ns = time.monotonic_ns()
@@ -164,7 +164,7 @@ class Pipeline(Line):
                 call.abandon()
 
     def close(self, reason: str) -> None:
-        """Close the connection; calls that are open fail. Idempotent."""
+        """Close the connection; open calls fail. Idempotent."""
         if self._closed_reason is not None:
             return
         self._closed_reason = reason
@@ -208,7 +208,7 @@ class Pipeline(Line):
             self._keeper.reply_is_long(self, connection)
 
     def connection_lost(self, reason: str) -> None:
-        """`connection.Owner`: sort what was sent into what may be sent again and what may have run."""
+        """`connection.Owner`: divide the sent calls into those that may be sent again and those that may have run."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -231,7 +231,7 @@ class Pipeline(Line):
             if self._queue or not self.on_demand:
                 self._connect()
         else:
-            # The server took the connection and dropped it at once: as good as no server.
+            # The server accepted the connection and dropped it at once: treat it as no server.
             self._back_off()
 
     @property
@@ -256,7 +256,7 @@ class Pipeline(Line):
         self._attempt()
 
     def _attempt(self) -> None:
-        """Begin an attempt; another beside it when it hangs, because the name may lead elsewhere by then."""
+        """Begin an attempt. If it hangs, begin another beside it: by then the name may lead elsewhere."""
         attempt: Attempt
 
         def attempted(result: Channel | ConnectError) -> None:
@@ -296,8 +296,8 @@ class Pipeline(Line):
         if result.marker is None and not self._unproved:
             self._unproved = True
             logger.info(
-                "upstream %s lets its user neither ECHO nor PING: after a reply that came too late its connection is "
-                "replaced, because nothing proves whose the next ones are",
+                "upstream %s allows its user neither ECHO nor PING: after each late reply its connection is "
+                "replaced, because nothing proves the order of the next ones",
                 result.address,
             )
         self._connection = Connection(self._loop, result, self, self._tally)
@@ -320,7 +320,7 @@ class Pipeline(Line):
         self._back_off()
 
     def _back_off(self) -> None:
-        """Plan the next attempt, if a client could want it: half of the delay is fixed, half is chance."""
+        """Plan the next attempt, if a client could want it: half of the delay is fixed, half is random."""
         self._failures += 1
         if not self._wants_connection:
             return
@@ -370,7 +370,7 @@ class _NameConnection(SingleCall):
         """Do nothing: the name is not needed."""
 
     def succeed(self, reply: Any) -> None:
-        """Note the round trip: named, or refused."""
+        """Record the round trip, whether the name was accepted or refused."""
         del reply
         self._pipeline.round_trip_ms = (time.monotonic_ns() - self._begun_ns) / 1e6
 
@@ -379,9 +379,9 @@ class _NameConnection(SingleCall):
 
 
 class WindowedPipeline(Pipeline):
-    """The pipeline of long requests and replies: a few are under way at once, and the server is not asked for more.
+    """The pipeline of long requests and replies: it has only a few under way at once.
 
-    What a client asked for that does not read its answers is refused instead of being asked for.
+    It refuses requests of a client that does not read its answers, instead of sending them.
     """
 
     def _flush(self) -> None:

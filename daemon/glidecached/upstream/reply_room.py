@@ -1,8 +1,8 @@
 """Room for long replies while they arrive: counted against the budget of clients' memory (isolation I8).
 
-A connection to a server reads a long reply only as far as there is room for it. Where there is none, it stops reading
-until there is. One reply at a time goes beside the budget, by a lane; it has to go on while others wait for that.
-Replies that are not long are bounded by the number of open requests, and are not counted.
+A connection to a server reads a long reply only as far as there is room for it. Without room it stops reading until
+there is some. One reply at a time is received beside the budget, by a lane. It must make progress while others wait for
+the lane. Replies that are not long are bounded by the number of open requests, and are not counted.
 
 All long replies together hold what one process may. Of that, each server's replies have a share.
 """
@@ -27,7 +27,7 @@ _PATIENCE_NS = 10_000_000_000
 
 
 class _Holder(NamedTuple):
-    """One server's replies, or those of all, as the shares see them: a process with a number that no process has."""
+    """The holder of the shares for one server's replies, or for all: a process with a number that no process has."""
 
     uid: int
     pid: int
@@ -37,18 +37,18 @@ class Connection(Protocol):
     """The part of a connection to a server that is needed here."""
 
     def close(self) -> None:
-        """Close it; its owner is not told."""
+        """Close it, without informing its owner."""
 
 
 class Owner(Protocol):
-    """The one that made the connection."""
+    """The object that made the connection."""
 
     def connection_lost(self, reason: str) -> None:
         """Handle the end of the connection."""
 
 
 class _Arriving:
-    """What one connection's reply holds."""
+    """The memory held by one connection's reply."""
 
     __slots__ = ("granted_bytes", "holder", "owner", "seen_bytes", "seen_ns", "size_bytes")
 
@@ -60,7 +60,7 @@ class _Arriving:
 
 
 class ReplyRoom:
-    """What long replies hold, by connection. For the loop's thread."""
+    """The memory held by long replies, by connection. For the loop's thread."""
 
     def __init__(self, memory: Shares, clock: Callable[[], int] = time.monotonic_ns) -> None:
         self.lane = Lane()
@@ -73,17 +73,17 @@ class ReplyRoom:
         self.use(memory)
 
     def use(self, memory: Shares) -> None:
-        """Count against these from now on; at a daemon's start, while nothing arrives."""
+        """Count against these shares from now on; at a daemon's start, while no reply arrives."""
         self._memory = memory
         self._of_servers = Shares(memory.share, "room for long replies", show=megabytes)
 
     @property
     def held_bytes(self) -> int:
-        """How much of the budget replies hold."""
+        """Return how much of the budget replies hold."""
         return sum(each.granted_bytes for each in self._arriving.values())
 
     def take(self, connection: Connection, owner: Owner, server: str, size_bytes: int) -> bool:
-        """Have room for a reply of which so much is there, and a bit more; False: read no further, and ask again."""
+        """Get room for a reply of this size so far, and a bit more. Return False to stop reading and ask again."""
         arriving = self._arriving.get(connection)
         if arriving is None:
             holder, count = self._servers.get(server) or (_Holder(self._uid, -next(self._numbers)), 0)
@@ -105,7 +105,7 @@ class ReplyRoom:
         return False
 
     def leave(self, connection: Connection, server: str) -> None:
-        """Give back what the connection's reply held: it is handed on, or given up. Idempotent."""
+        """Give back what the connection's reply held: it is passed on, or given up. Idempotent."""
         arriving = self._arriving.pop(connection, None)
         if arriving is None:
             return
@@ -121,7 +121,7 @@ class ReplyRoom:
         self._of_servers.total = self._memory.share
         if self._of_servers.enter(server, size_bytes) is not None:
             return False
-        # A refusal here is no reason for clients to have less.
+        # A refusal here must not reduce what clients may have.
         if self._memory.would_refuse(self._all, size_bytes) is not None:
             self._of_servers.leave(server, size_bytes)
             return False
@@ -129,14 +129,14 @@ class ReplyRoom:
         return True
 
     def _hurry(self) -> None:
-        """End the connection in the lane where its reply does not go on: others wait for the lane."""
+        """End the connection in the lane if its reply makes no progress: others wait for the lane."""
         connection = self.lane.holder
         arriving = self._arriving.get(connection)  # type: ignore[call-overload]
         if arriving is None or self._clock() - arriving.seen_ns < _PATIENCE_NS:
             return
         connection.close()  # type: ignore[attr-defined]
         arriving.owner.connection_lost(
-            f"a reply of over {megabytes(arriving.size_bytes)} did not go on for {_PATIENCE_NS / 1e9:.0f} s, "
+            f"a reply of over {megabytes(arriving.size_bytes)} made no progress for {_PATIENCE_NS / 1e9:.0f} s, "
             "and others wait to arrive"
         )
 

@@ -6,16 +6,16 @@ from glidecached.upstream.resp_assembly cimport Assembly
 
 
 cdef class Reader(Assembly):
-    # What has come and was not read; `held` keeps it alive where it is a Python object's.
+    # Received data that was not read; `held` keeps it alive where it belongs to a Python object.
     cdef const uint8_t *at
     cdef const uint8_t *end
     cdef object held
-    # The beginning of a line whose end has not come.
+    # The beginning of a line whose end has not arrived.
     cdef uint8_t *line
     cdef Py_ssize_t line_bytes
     cdef Py_ssize_t line_room
-    # A string that has come in part: its kind, its length, how much is there, how much is to be passed over instead,
-    # and how much of its end has not come.
+    # A string that has arrived in part: its kind, its length, how much has arrived, how much is to be skipped instead,
+    # and how much of its end is missing.
     cdef bint in_bulk
     cdef int bulk_mark
     cdef PyObject *bulk
@@ -23,11 +23,11 @@ cdef class Reader(Assembly):
     cdef int64_t bulk_filled
     cdef int64_t bulk_ignored
     cdef int bulk_end
-    # How many values are read and dropped, and the answer in their place where they are a reply's.
+    # The number of values to read and drop, and the answer in their place if they are part of a reply.
     cdef int64_t skipping
     cdef object verdict
     cdef bint in_push
-    # All that came; where in it the reply that is being read begins, and where the last whole one began.
+    # Bytes received in total; the positions at which the current reply begins, and at which the last whole one began.
     cdef int64_t received_bytes
     cdef int64_t begun_bytes
     cdef int64_t last_begun_bytes

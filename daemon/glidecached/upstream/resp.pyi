@@ -1,4 +1,4 @@
-"""The servers' protocol, RESP2 and RESP3, read as it comes: bytes in any pieces, whole replies out, in order.
+"""The servers' protocol, RESP2 and RESP3, read as it arrives: bytes in any pieces in, whole replies out, in order.
 
 | sent | read as |
 |---|---|
@@ -12,50 +12,50 @@
 | `%` map | `dict`; a list of `[key, value]` where a key cannot be in a dict |
 | `|` attribute, `>` push | nothing: they are no replies |
 
-What cannot be in a set, or be a key of a dict, is a container. Nesting costs no stack. A reply that is too large or too
-deep costs its own caller the answer, and no other caller: it is read to its end without being kept, and a `ReplyError`
-takes its place.
+A container cannot be a member of a set, or a key of a dict. Nesting uses no stack. A reply that is too large or too
+deep costs only its own caller the answer: it is read to its end without being kept, and a `ReplyError` takes its
+place.
 """
 
 from typing import Any, Final
 
 INCOMPLETE: Final[object]
-"""What `Reader.gets` returns until there is a whole reply."""
+"""The result of `Reader.gets` until there is a whole reply."""
 
 MOST_NESTED: Final[int]
-"""How many containers may be in one another: what packs replies for clients stops at 511."""
+"""The deepest nesting of containers: the packing of replies for clients stops at 511."""
 
 MOST_BULK_BYTES: Final[int]
 """The longest string that is kept: the server's own limit."""
 
 MOST_REPLY_BYTES: Final[int]
-"""What the objects of one reply may take in memory, where nothing else is said."""
+"""The most memory for the objects of one reply, unless another limit is given."""
 
 class UnreadableError(Exception):
-    """What came is not RESP: nothing behind it can be read either. `args[0]` says what it was."""
+    """The received data is not RESP: nothing behind it can be read. `args[0]` describes it."""
 
 class Reader:
-    """Reads one stream. What it keeps between calls is the part of a reply that has come, and no more.
+    """Reads one stream. Between calls it keeps only the part of a reply that has arrived.
 
-    Lengths and counts that are announced are believed as they come true. Belongs to one thread. `most_bytes`: what the
-    objects of one reply may take in memory.
+    Memory is reserved as data arrives, not as lengths and counts announce it. Belongs to one thread. `most_bytes`: the
+    most memory for the objects of one reply.
     """
 
     def __init__(self, most_bytes: int = MOST_REPLY_BYTES) -> None: ...
     def feed(self, data: bytes) -> None:
-        """Append what has come."""
+        """Append received data."""
 
     def gets(self) -> Any:
         """Return the next whole reply, or `INCOMPLETE`. Raises `UnreadableError`, from then on always."""
 
     @property
     def unread_bytes(self) -> int:
-        """How much has come behind the last whole reply."""
+        """Return the number of bytes received behind the last whole reply."""
 
     @property
     def last_weight_bytes(self) -> int:
-        """What the objects of the last whole reply take in memory, about."""
+        """Return roughly how much memory the objects of the last whole reply take."""
 
     @property
     def pushes(self) -> int:
-        """How many pushes came."""
+        """Return the number of pushes received."""

@@ -44,9 +44,9 @@ cdef enum:
     LONGEST_SKIPPED_BULK = 4_294_967_296
     LONGEST_LINE = 536_870_912
     HEAVIEST_REPLY = 1_073_741_824
-    # What is made room for by an announcement alone.
+    # The most room that is made for an announcement alone.
     TRUSTED_BYTES = 262_144
-    # From here on a string is received without a copy in between.
+    # A string at least this long is received without an intermediate copy.
     DIRECT_BYTES = 65_536
 
 cdef object INCOMPLETE = object()
@@ -56,7 +56,7 @@ globals().update(
 
 
 class UnreadableError(Exception):
-    """What came is not RESP (see resp.pyi)."""
+    """The received data is not RESP (see resp.pyi)."""
 
 
 cdef class Reader(Assembly):
@@ -83,14 +83,14 @@ cdef class Reader(Assembly):
         return self.received_bytes - self.begun_bytes
 
     cdef int set_input(self, const uint8_t *data, Py_ssize_t size) except -1:
-        """Read from here; it must stay in place until all of it is read. What came before must have been read."""
+        """Read from here. The data must stay in place until it is read; earlier data must have been read."""
         self.at = data
         self.end = data + size
         self.received_bytes += size
         return 0
 
     cdef object next_reply(self):
-        """The next whole reply, or INCOMPLETE: then the input has been read to its end."""
+        """Return the next whole reply, or INCOMPLETE: then the input has been read to its end."""
         cdef const uint8_t *line
         cdef const uint8_t *newline
         if self.fault is not None:
@@ -117,7 +117,7 @@ cdef class Reader(Assembly):
         return value
 
     cdef int keep_input(self) except -1:
-        """Let what is not read yet stay, wherever it was."""
+        """Keep the unread data, wherever it was."""
         cdef bytes rest
         if self.at != self.end and self.held is None:
             rest = (<const char *>self.at)[:self.end - self.at]
@@ -127,7 +127,7 @@ cdef class Reader(Assembly):
         return 0
 
     cdef uint8_t *room(self, Py_ssize_t *size) except? NULL:
-        """Where the rest of a long string may be received straight, and how much of it; NULL: there is none."""
+        """Return where the rest of a long string may be received directly, and how much of it; NULL: there is none."""
         if self.bulk == NULL or self.at != self.end or self.bulk_bytes - self.bulk_filled < DIRECT_BYTES:
             return NULL
         if self.bulk_filled == PyBytes_GET_SIZE(<bytes>self.bulk):
@@ -136,19 +136,19 @@ cdef class Reader(Assembly):
         return <uint8_t *>PyBytes_AS_STRING(<bytes>self.bulk) + self.bulk_filled
 
     cdef int filled(self, Py_ssize_t size) except -1:
-        """So much was received there."""
+        """Note that this many bytes were received there."""
         self.bulk_filled += size
         self.received_bytes += size
         return 0
 
     cdef int64_t progress_bytes(self) noexcept:
-        """How much of a reply has come that is not whole yet; a push is none."""
+        """Return how much of an unfinished reply has arrived; a push is none."""
         return 0 if self.in_push else self.received_bytes - (self.end - self.at) - self.begun_bytes
 
     # ---- lines
 
     cdef object take_line(self):
-        """Go on with a line that began in what came before."""
+        """Continue a line that began in earlier data."""
         cdef const uint8_t *begin = self.at
         cdef const uint8_t *newline = <const uint8_t *>memchr(begin, 10, self.end - begin)
         cdef Py_ssize_t size
@@ -186,7 +186,7 @@ cdef class Reader(Assembly):
         return 0
 
     cdef object read_line(self, const uint8_t *line, Py_ssize_t size):
-        """What a line says, which comes without its newline."""
+        """Read a line, which is given without its newline."""
         cdef int mark
         cdef int64_t number = 0
         if size < 2 or line[size - 1] != 13:
@@ -231,7 +231,7 @@ cdef class Reader(Assembly):
                 self.spoil(f"a double is {shown(line, size)}")
             return self.put(value, False, SCALAR_SIZE)
         if mark == b"(":
-            # Its digits: scripts may call any text a big number, and such integers can be chosen to have one hash.
+            # Kept as digits: scripts may call any text a big number, and such integers can be chosen to have one hash.
             return self.put((<const char *>line)[:size], False, BYTES_SIZE + size)
         if mark == b"=" or mark == b"!":
             if not parse_count(line, size, &number) or number < (4 if mark == b"=" else 0):
@@ -309,7 +309,7 @@ cdef class Reader(Assembly):
         return self.put_bulk(self.bulk_mark, value)
 
     cdef int grow_bulk(self) except -1:
-        """Twice the room: as much again as has come true."""
+        """Double the room: make as much again as has really arrived."""
         cdef Py_ssize_t room = PyBytes_GET_SIZE(<bytes>self.bulk)
         _PyBytes_Resize(&self.bulk, min(self.bulk_bytes, 2 * room))
         return 0
@@ -339,7 +339,7 @@ cdef class Reader(Assembly):
         return self.open(shape, count)
 
     cdef object begin_skipped(self, int mark, int64_t count):
-        """An attribute, a push, or a container in what is dropped."""
+        """Begin an attribute, a push, or a container within dropped values."""
         cdef int64_t values = 2 * count if mark == b"%" or mark == b"|" else count
         if count > <int64_t>UINT32_MAX or self.skipping > INT64_MAX - 2 * <int64_t>UINT32_MAX:
             self.spoil(f"a container of {count} values is announced")
@@ -354,7 +354,7 @@ cdef class Reader(Assembly):
         return self.skipped(1 - values)
 
     cdef object put(self, object value, bint unhashable, Py_ssize_t size):
-        """A value is whole: put it into its container, and a container that is whole into its own, or return it."""
+        """Put a complete value into its container, and a complete container into its own, or return it."""
         if self.skipping:
             return self.skipped(1)
         self.weight_bytes += size
@@ -365,10 +365,10 @@ cdef class Reader(Assembly):
             self.refuse(f"more than {self.most_bytes} bytes in memory")
         return AGAIN
 
-    # ---- what is not kept
+    # ---- dropped values
 
     cdef object skipped(self, int64_t values):
-        """So many values of what is dropped are over."""
+        """Note that this many dropped values are complete."""
         self.skipping -= values
         if self.skipping:
             return AGAIN
@@ -380,10 +380,10 @@ cdef class Reader(Assembly):
             verdict = self.verdict
             self.verdict = None
             return self.complete(verdict)
-        return AGAIN  # an attribute: what it is about follows
+        return AGAIN  # an attribute: its reply follows
 
     cdef int refuse(self, str reason) except -1:
-        """Drop what came of this reply and what is still to come; an error takes its place."""
+        """Drop what has arrived of this reply and what is still to come; an error takes its place."""
         self.skipping = self.values_left()
         self.drop()
         self.verdict = ReplyError(f"ERR the reply is too large for the cache's daemon: {reason}")
@@ -397,7 +397,7 @@ cdef class Reader(Assembly):
         return reply
 
     cdef int drop(self) noexcept:
-        """Forget what has come of a reply."""
+        """Forget the part of a reply that has arrived."""
         self.drop_containers()
         Py_XDECREF(self.bulk)
         self.bulk = NULL

@@ -9,7 +9,7 @@ cdef enum:
     MAP = 3
     PAIRS = 4
 
-    # What an object takes besides its content: CPython's sizes, and the place in its container.
+    # The memory of an object besides its content: CPython's sizes, and the place in its container.
     BYTES_SIZE = 48
     SCALAR_SIZE = 40
     LIST_SIZE = 80
@@ -19,10 +19,10 @@ cdef enum:
 
 
 cdef struct Frame:
-    # A container that is being filled: owned. `key` is a map's key whose value has not come yet: owned, or NULL.
+    # A container that is being filled: owned. `key` is a map's key whose value has not arrived yet: owned, or NULL.
     PyObject *container
     PyObject *key
-    # How many values have not come, a map's keys counted too.
+    # The number of values still to come; a map's keys count too.
     int64_t left
     Py_ssize_t filled
     int shape
@@ -33,7 +33,7 @@ cdef class Assembly:
     cdef Frame *frames
     cdef int depth
     cdef int frames_room
-    # What the objects of the reply take in memory, about.
+    # Roughly the memory of the reply's objects.
     cdef int64_t weight_bytes
 
     cdef object open(self, int shape, int64_t count)
@@ -43,5 +43,5 @@ cdef class Assembly:
     cdef int drop_containers(self) noexcept
 
 
-# What says that the reply is not whole.
+# The result for a reply that is not whole.
 cdef object AGAIN

@@ -1,4 +1,4 @@
-"""Containers of a reply, put together as their values come: what `resp.Reader` is built on."""
+"""Containers of a reply, built as their values arrive: the base of `resp.Reader`."""
 
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
@@ -16,7 +16,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     FIRST_FRAMES = 8
-    # How many elements room is made for by an announcement alone.
+    # The most elements for which an announcement alone makes room.
     TRUSTED_COUNT = 1_024
     SHORTEST_STRING = 6
     SHORT_LENGTH = 7
@@ -60,7 +60,7 @@ cdef class Assembly:
         return AGAIN
 
     cdef object add(self, object value, bint unhashable):
-        """Put a value into the innermost container, and what is whole with that into its own; the outermost, or AGAIN."""
+        """Add a value to the innermost container, and a full container into its own; return the outermost or AGAIN."""
         cdef Frame *frame
         cdef list values
         while self.depth:
@@ -104,9 +104,9 @@ cdef class Assembly:
         return value
 
     cdef const uint8_t *take_strings(self, const uint8_t *at, const uint8_t *end, int64_t most_bytes) except NULL:
-        """The usual content of a container, short strings that have come whole, by a short way: all but the last value.
+        """Take the usual content of a container, complete short strings, on a fast path: all but the last value.
 
-        The last may end the container. Whatever is not as expected is left to the long way. Returns where that begins.
+        The last value may end the container. Anything unexpected is left to the slow path. Return where that begins.
         """
         cdef Frame *frame = &self.frames[self.depth - 1]
         cdef const uint8_t *digit
@@ -114,7 +114,7 @@ cdef class Assembly:
         cdef bytes value
         if frame.shape == PAIRS or self.weight_bytes >= most_bytes - (end - at):
             return at
-        # No reads past the end: what is shorter than this is no string with its length and both its ends.
+        # No reads past the end: anything shorter than this is no string with its length and both its ends.
         while frame.left > 1 and end - at >= SHORTEST_STRING and at[0] == b"$":
             digit = at + 1
             length = 0
@@ -151,9 +151,9 @@ cdef class Assembly:
         return at
 
     cdef int64_t values_left(self) noexcept:
-        """How many values the whole reply still waits for, if none of them is a container."""
+        """Return how many values the whole reply still waits for, if none of them is a container."""
         cdef int place
-        # A container within another is one of the other's values, and is over with the last of its own.
+        # A container within another is one of the other's values, and ends with the last of its own.
         cdef int64_t left = 1 if not self.depth else 1 - self.depth
         for place in range(self.depth):
             left += self.frames[place].left
@@ -168,7 +168,7 @@ cdef class Assembly:
 
 
 cdef int in_list(Frame *frame, list values) except -1:
-    """Go on with a list where the set or the dict cannot take what comes."""
+    """Continue with a list where the set or the dict cannot take a value."""
     cdef PyObject *before = frame.container
     Py_INCREF(values)
     frame.container = <PyObject *>values

@@ -1,4 +1,4 @@
-"""What a line of RESP says: `line` is without its mark and its end."""
+"""Readers of RESP's lines: `line` is without its mark and its end."""
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint64_t
 from libc.string cimport memchr
@@ -7,13 +7,13 @@ cdef extern from "Python.h":
     object PyUnicode_DecodeUTF8(const char *text, Py_ssize_t size, const char *errors)
 
 cdef enum:
-    # Of a number, a length, a count. A double that is written out has some 330 digits.
+    # The most bytes of a number, a length, a count. A double that is written out has some 330 digits.
     LONGEST_NUMBER = 512
     SHORT_LINE = 8
 
 
 cdef inline const uint8_t *find_newline(const uint8_t *at, const uint8_t *end) noexcept nogil:
-    """Lines are short, mostly: a call for each would cost more than it finds."""
+    """Find the end of a line. Lines are mostly short: a call for each would cost more than the search."""
     cdef const uint8_t *near_end = at + min(<Py_ssize_t>SHORT_LINE, end - at)
     while at < near_end:
         if at[0] == 10:
@@ -29,7 +29,7 @@ cdef inline object status(const uint8_t *text, Py_ssize_t size):
 
 
 cdef inline bint parse_count(const uint8_t *digits, Py_ssize_t size, int64_t *number) noexcept nogil:
-    """A length or a count: digits, or -1."""
+    """Read a length or a count: digits, or -1."""
     if size == 2 and digits[0] == 45 and digits[1] == 49:
         number[0] = -1
         return True

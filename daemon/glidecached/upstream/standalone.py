@@ -1,4 +1,4 @@
-"""One standalone server, or one node of a cluster: the connections to it, by lane, and which server is the primary."""
+"""One standalone server, or one node of a cluster: its connections by lane, and the search for its primary."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ROLE_INTERVAL_MS = 300
-"""Back within a second after a name points to another primary: this long, a connection, and a request."""
+"""Recovery within a second after a name points to another primary: this interval, a connection, and a request."""
 _SEEK_NS = 300_000_000
 _SEEK_LATER_NS = 700_000_000
 _EAGER_NS = 60_000_000_000
-"""How often a primary is sought: in the first minute after it was lost, and later."""
+"""The intervals of looking for a primary: in the first minute after it was lost, and later."""
 _SEEK_FIRST_PRIMARY_NS = 10_000_000_000
-"""How often where none has ever been found."""
+"""The interval if none has ever been found."""
 _IS_REPLICA = ("READONLY", "MASTERDOWN")
-"""What only a replica answers."""
+"""Errors that only a replica returns."""
 
 
 class StandaloneUpstream(Lanes):
     """The upstream of one standalone target: see `glidecached.upstream.base.Upstream`.
 
-    Calls travel by lane: those with one reply at once on the shared connection; scripts on one of their own; what must
-    get through a busy server out of band; long requests on a connection for them. `pipeline` says how each connection
-    is made and lost, `detours` what happens while one is held up. All of them lead to the server that is the primary.
+    Calls travel by lane: those with one immediate reply on the shared connection; scripts on one of their own; calls
+    that must reach a busy server out of band; long requests on a connection for them. `pipeline` makes each connection
+    and handles its loss; `detours` handles one that is held up. All of them lead to the server that is the primary.
 
-    A server that says that it is a replica fills no cache, and is left as soon as the target's addresses, resolved
-    again, lead to a primary (isolation I14). `tally` is the one of the upstream that it is a part of.
+    A server that reports itself a replica fills no cache. It is left as soon as the target's addresses, resolved again,
+    lead to a primary (isolation I14). `tally` belongs to the upstream that it is a part of.
     """
 
     def __init__(
@@ -82,27 +82,27 @@ class StandaloneUpstream(Lanes):
 
     @property
     def address(self) -> Address:
-        """The server that is in use, or was last."""
+        """Return the server that is in use, or was last."""
         return self._pipeline.address
 
     @property
     def last_error(self) -> str | None:
-        """Why there is no connection; None while nothing is wrong."""
+        """Return why there is no connection; None while nothing is wrong."""
         return self._pipeline.last_error
 
     @property
     def connections_made(self) -> int:
-        """How often the shared connection was made."""
+        """Return how often the shared connection was made."""
         return self._pipeline.connections_made
 
     @property
     def connected(self) -> bool:
-        """Whether the shared connection exists."""
+        """Return whether the shared connection exists."""
         return self._pipeline.connected
 
     @property
     def is_replica(self) -> bool:
-        """Whether the server says that it is a replica."""
+        """Return whether the server reports itself a replica."""
         return self._is_replica
 
     @property
@@ -113,7 +113,7 @@ class StandaloneUpstream(Lanes):
 
     @property
     def silent_ms(self) -> float:
-        """How long the oldest reply that the server owes has been owed, whatever else it has sent."""
+        """Return how long the oldest reply that the server owes has been owed, whatever else it has sent."""
         return self._pipeline.silent_ms
 
     @property
@@ -156,12 +156,12 @@ class StandaloneUpstream(Lanes):
             self._blocking.submit(call)
 
     def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
-        """Return a connection of the holder's own, or why there is none. All keys are on this server."""
+        """Reserve a connection for the holder, or return why there is none. All keys are on this server."""
         del keys
         return self._blocking.reserve(holder) if self._closed_reason is None else self._closed_reason
 
     def drop_unwanted(self) -> None:
-        """Drop calls that no client waits for any more: those not sent, and those with a connection of their own."""
+        """Drop calls that no client waits for any more: unsent ones, and those with a connection of their own."""
         for pipeline in self._pipelines():
             pipeline.drop_unwanted()
         self._blocking.drop_unwanted()
@@ -170,7 +170,7 @@ class StandaloneUpstream(Lanes):
 
     @property
     def max_dedicated(self) -> int:
-        """How many connections there may be for blocking calls and watches."""
+        """Return the most connections for blocking calls and watches."""
         return self._options.max_blocking_connections
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
@@ -188,7 +188,7 @@ class StandaloneUpstream(Lanes):
             self._rehearse(self._credentials_tried)
 
     def close(self, reason: str) -> None:
-        """Close everything; calls that are open fail."""
+        """Close everything; open calls fail."""
         if self._closed_reason is not None:
             return
         self._closed_reason = reason
@@ -228,7 +228,7 @@ class StandaloneUpstream(Lanes):
         }
 
     def pipeline_connected(self, pipeline: Pipeline, channel: Channel) -> None:
-        """`pipeline.Keeper`: the server has accepted the credentials; it may have said what it is."""
+        """`pipeline.Keeper`: the server has accepted the credentials; it may have described itself."""
         self.proved = True
         if pipeline is not self._pipeline:
             return
@@ -243,7 +243,7 @@ class StandaloneUpstream(Lanes):
             self.proved = False
 
     def reply_is_long(self, pipeline: Pipeline, connection: Connection) -> None:
-        """`pipeline.Keeper`: those behind the reply would wait for it."""
+        """`pipeline.Keeper`: later replies would wait for this one."""
         for lane in (self.shared, *self._lanes.values()):
             if pipeline is lane.main:
                 lane.reply_is_long(connection)
@@ -255,11 +255,11 @@ class StandaloneUpstream(Lanes):
 
     @property
     def _pipeline(self) -> Pipeline:
-        """The shared one in use."""
+        """Return the shared pipeline in use."""
         return self.shared.main
 
     def _pipelines(self) -> list[Pipeline]:
-        """All connections but those of blocking calls."""
+        """Return all connections except those of blocking calls."""
         found = [pipeline for lane in (self.shared, *self._lanes.values()) for pipeline in lane.pipelines]
         return found if self._out_of_band is None else [*found, self._out_of_band]
 
@@ -298,7 +298,7 @@ class StandaloneUpstream(Lanes):
         call.fail(ERROR_CONNECTION, reason)
 
     def _ask_for_role(self) -> None:
-        """Notice a fail-over without a lost connection: ask what the server is, a few times a second."""
+        """Notice a fail-over without a lost connection: ask for the server's role a few times a second."""
         self._role_timer = self._loop.call_later(_ROLE_INTERVAL_MS, self._ask_for_role)
         if self.connected and (self.sessions or self.busy):
             asked = self._pipeline._connection
@@ -342,7 +342,7 @@ class StandaloneUpstream(Lanes):
             )
 
     def _rehearse(self, done: Callable[[Channel | ConnectError], object]) -> None:
-        """Make a connection for what it says alone, with names resolved again."""
+        """Make a connection only for what the server reports on it, with names resolved again."""
         if self._rehearsal is not None:
             self._rehearsal.abandon()
         self._rehearsal = Attempt(self._loop, self.target, self._options.connect_timeout_ms, done)

@@ -233,8 +233,8 @@ cdef class Board:
         return work.end - work.first
 
     cdef bint keep_length(self) noexcept:
-        """Cut a file that somebody lengthened, whose memory is of no use. False when somebody truncated it, perhaps behind
-        the records in use: new readers refuse it then."""
+        """Cut a file that was lengthened, whose extra memory is of no use. Return False when it was truncated, perhaps
+        behind the records in use: new readers refuse it then."""
         cdef struct_stat status
         if fstat(self.file.descriptor, &status) != 0:
             return True

@@ -104,9 +104,9 @@ cdef class PoolFiles:
 
     @staticmethod
     def take(str stem):
-        """Map the pool file of an earlier daemon; nothing in it has been looked at. Raises `OSError`, `ValueError`.
+        """Map the pool file of an earlier daemon without looking at its content. Raises `OSError`, `ValueError`.
 
-        `fault` maps the board, once it is known how long it has to be.
+        `fault` maps the board, once its length is known.
         """
         cdef PoolFiles self = PoolFiles.__new__(PoolFiles)
         self.pool = MappedFile.take(f"{stem}.pool")
@@ -119,7 +119,7 @@ cdef class PoolFiles:
     def fault(
         self, uint64_t max_bytes, uint64_t generation, uint32_t policy, uint64_t ttl_ns, bint metrics, uint64_t grace_ns,
     ):
-        """Why files that were `take`n cannot be gone on with under these settings; None when they can, and are reached.
+        """Return why taken files cannot be used under these settings; None if they can, and are reached.
 
         Raises `OSError` and `ValueError` where the board cannot be mapped.
         """
@@ -148,13 +148,13 @@ cdef class PoolFiles:
         if memcmp(&header.max_bytes, &geometry.max_bytes, GEOMETRY_BYTES) != 0 or header.generation != generation:
             return "its header is damaged: the geometry is not that of its bound"
         if self.pool.bytes != geometry.file_bytes:
-            return f"the file of {self.pool.bytes} bytes has not the length that the header says"
+            return f"the file has {self.pool.bytes} bytes, not the length that its header gives"
         if not (
             0 < header.bucket_count <= header.max_buckets and header.overflow_count <= header.max_overflow
             and header.granule_count <= header.max_granules and header.record_count <= header.max_records
         ):
             return "its header is damaged: it counts more than there is room for"
-        # Workers may have cut it short or lengthened it, in which nothing of an entry is lost.
+        # Workers may have cut it short or lengthened it; no entry is lost by that.
         self.board = MappedFile.take(f"{self.stem}.board", board_bytes_for(geometry.max_records))
         self._reach()
         return None
@@ -221,14 +221,14 @@ cdef class PoolFiles:
         return self.pool.resident_bytes() + self.board.resident_bytes()
 
     def lost_file(self):
-        """The path of a file that has lost its name, or whose name leads to another one; None when neither has."""
+        """Return the path of a file that lost its name, or whose name leads to another; None if both are in place."""
         for file in (self.pool, self.board):
             try:
                 found = os.stat(file.path, follow_symlinks=False)
             except (FileNotFoundError, NotADirectoryError):
                 return file.path
             except OSError:
-                continue  # the file system does not say
+                continue  # the file system gives no answer
             if not os.path.samestat(found, os.fstat(file.descriptor)):
                 return file.path
         return None
@@ -240,7 +240,7 @@ cdef class PoolFiles:
                 try:
                     os.unlink(file.path)
                 except OSError:
-                    pass  # an operator was quicker, or put something else in its place, which is left alone
+                    pass  # an operator removed it, or put another file in its place, which stays
 
     def close(self) -> None:
         """Unmap. What pointed into the files must not be used any more."""

@@ -89,9 +89,9 @@ class PoolGeneration:
         """Remove both files from the directory; mappings stay valid."""
 
     def lost_file(self) -> str | None:
-        """The path of a file that has lost its name, or whose name leads to another; None when both are in place.
+        """Return the path of a file that lost its name, or whose name leads to another one; None if both are in place.
 
-        Costs two looks at the file system. Raises `ValueError` once it is closed.
+        It looks at the file system twice. Raises `ValueError` once it is closed.
         """
 
     def give_back(self) -> bool:

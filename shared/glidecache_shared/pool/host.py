@@ -13,7 +13,7 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 def boot_id() -> bytes:
     """This boot of the machine, as 16 bytes; zeros where the kernel does not say."""
     try:
-        file = OwnedDescriptor.open(BOOT_ID, os.O_RDONLY)  # closes itself, whatever interrupts this (I15)
+        file = OwnedDescriptor.open(BOOT_ID, os.O_RDONLY)  # closes itself after any interruption (I15)
         return bytes.fromhex(os.read(file.number, _BOOT_ID_BYTES).strip().replace(b"-", b"").decode())
     except (OSError, ValueError):
         return bytes(16)

@@ -100,9 +100,9 @@ cdef class MappedFile:
 
     @staticmethod
     def take(str path, uint64_t length=0):
-        """Map an existing file whole as `create` would have, its descriptor kept. Raises `OSError`; `ValueError` as `open`.
+        """Map an existing whole file as `create` does, with its descriptor. Raises `OSError`; `ValueError` as `open`.
 
-        A file of another length than `length`, where that is given, is cut or lengthened to it first.
+        A file of another length than `length`, if given, is cut or lengthened to it first.
         """
         cdef MappedFile self = MappedFile.__new__(MappedFile)
         self.path = path

@@ -333,10 +333,10 @@ cdef object copy_and_decode(
 
 
 cdef class CachedReads:
-    """Base of the blocking clients: see reader.pyi.
+    """The base of the blocking clients: see reader.pyi.
 
-    A lookup holds the reader itself: what runs in its middle (a key's own code, a finalizer, a signal's handler, another
-    thread) may have the client use another pool, or none, and the mapping goes with the last reference.
+    A lookup holds the reader itself. Code that runs during the lookup (a key's own code, a finalizer, a signal handler,
+    another thread) may switch the client to another pool, or to none; the mapping ends with the last reference.
 
     The docstrings begin with a signature in the form that `inspect.signature` reads of compiled methods.
     """

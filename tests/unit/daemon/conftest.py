@@ -132,7 +132,7 @@ class Answers:
         try:
             message = protocol.pack((request.request_id, protocol.STATUS_OK, value))
         except (TypeError, ValueError, OverflowError) as error:
-            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be handed on: {error}")
+            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be passed on: {error}")
         else:
             request.finish(message)
 

@@ -154,7 +154,7 @@ def test_i8_a_reply_in_the_lane_that_does_not_go_on_ends_when_others_wait(memory
     now_ns += reply_room._PATIENCE_NS
     assert not room.take(waiting, waiting, "good", 50 * MB)
     assert stuck.closed
-    assert "did not go on for 10 s" in stuck.lost[0]
+    assert "made no progress for 10 s" in stuck.lost[0]
     room.leave(stuck, "bad")
     assert room.take(waiting, waiting, "good", 50 * MB)
     now_ns += reply_room._PATIENCE_NS

@@ -33,7 +33,7 @@ class Convoy(Call):
         return not self._unanswered
 
     def replies_left(self) -> int:
-        """`Call`: those of all legs that are not answered."""
+        """`Call`: the replies of all legs that are not answered."""
         return sum(leg.replies_left() for leg in self._unanswered)
 
     def is_wanted(self, now_ns: int) -> bool:

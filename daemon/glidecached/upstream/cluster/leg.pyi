@@ -92,7 +92,7 @@ class Leg(SingleCall):
     def blocking(self) -> bool: ...
     @property
     def to_skip(self) -> bool:
-        """Whether the reply to what goes before the command has not come."""
+        """Return whether replies are still due to what was sent before the command."""
 
     @property
     def _journeys(self) -> Journeys: ...

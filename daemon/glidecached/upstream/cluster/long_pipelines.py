@@ -1,4 +1,4 @@
-"""Pipelines of so many commands that splitting them by slot in one go would keep others waiting (isolation I10)."""
+"""Pipelines with so many commands that splitting them by slot in one go would delay others (isolation I10)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class LongPipelines:
 
     @property
     def busy(self) -> bool:
-        """Whether a pipeline is being split and sent: what is to keep its order comes behind it."""
+        """Return whether a pipeline is being split and sent: later commands that need an order wait for it."""
         return bool(self._waiting)
 
     def start(self, steps: Iterator[None]) -> None:
@@ -38,6 +38,6 @@ class LongPipelines:
         else:
             self._waiting.appendleft(steps)
         finally:
-            # What a step raises is logged by the loop; the others have their turns.
+            # The loop logs the exceptions of a step; the other pipelines continue.
             if self._waiting:
                 self._loop.when_idle(self._step)

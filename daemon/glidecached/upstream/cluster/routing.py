@@ -125,9 +125,9 @@ def _several(arguments: Sequence[bytes], nodes: Sequence[Address], row: Row) -> 
 
 
 def _split(arguments: Sequence[bytes], row: Row) -> Plan:
-    """One command per slot: a server takes keys of several slots in no command, not even if it serves them all.
+    """Make one command per slot: a server accepts keys of several slots in no command, even if it serves them all.
 
-    What stands behind the last key (the path of JSON.MGET) is every part's.
+    Each part gets what follows the last key (the path of JSON.MGET).
     """
     step = row.split
     end = len(arguments) if row.last == -1 else len(arguments) + row.last + 1

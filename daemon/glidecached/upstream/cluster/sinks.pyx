@@ -25,10 +25,10 @@ cdef class Sink:
         raise NotImplementedError
 
     cpdef object travel(self, int way):
-        """What a call in several parts answers is joined by no other client."""
+        """Do nothing: no other client joins a call in several parts."""
 
     cpdef object divide(self, object pinned):
-        """The same."""
+        """Return None: no other client joins a call in several parts."""
 
 
 cdef class Whole(Sink):

@@ -73,7 +73,7 @@ class ClusterUpstream(StraightWay):
 
     @property
     def fills_cache(self) -> bool:
-        """Always: a node that is no longer the primary sends readers to the new one."""
+        """Return True: a node that is no longer the primary redirects readers to the new one."""
         return True
 
     @property
@@ -109,7 +109,7 @@ class ClusterUpstream(StraightWay):
         self._begin(call, blocking=True)
 
     def reserve(self, keys: Sequence[bytes], holder: Holder) -> ReservedOverNodes | str:
-        """Connections of one's own to the primaries of these keys; or why there is none."""
+        """Reserve connections to the primaries of these keys; or return why there is none."""
         if self._closed_reason is not None:
             return self._closed_reason
         if self._journeys.topology is None:
@@ -135,7 +135,7 @@ class ClusterUpstream(StraightWay):
             node.link.drop_unwanted()
 
     def has_nodes(self, addresses: Sequence[Address]) -> bool:
-        """Whether all of these are the cluster's nodes, by what its own nodes say, or the target's addresses."""
+        """Return whether all addresses are the cluster's nodes, by its own nodes' topology or by the target."""
         topology = self._journeys.topology
         if topology is None:
             return False
@@ -143,12 +143,12 @@ class ClusterUpstream(StraightWay):
         return known.issuperset(map(numeric, addresses))
 
     def look_again(self) -> None:
-        """Ask for the topology again, if that is not under way."""
+        """Ask for the topology again, unless that is under way."""
         self._journeys.look_again()
 
     @property
     def max_dedicated(self) -> int:
-        """How many connections there may be for blocking calls and watches, to all nodes together."""
+        """Return the most connections for blocking calls and watches, to all nodes together."""
         return self._options.max_blocking_connections * max(1, sum(1 for _ in self._nodes))
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
@@ -241,7 +241,7 @@ class ClusterUpstream(StraightWay):
                 self._journeys.send(leg)
 
     def _send_in_steps(self, call: ClientCall, topology: Topology) -> Iterator[None]:
-        """Split and send a long pipeline, some commands a step; or what comes behind one and must not overtake it."""
+        """Split and send a long pipeline, some commands a step; also a call that must not overtake one."""
         if not _is_long(call):
             self._send_at_once(call, topology, blocking=False, freshness=None)
             return

@@ -1,8 +1,8 @@
-"""Watched keys of a cluster: a connection of one's own to each primary that serves some of them.
+"""Watched keys of a cluster: one connection of the watch's own to each primary that serves some of them.
 
-The keys may be of several slots, as in GLIDE; a transaction is of one. It is run by its own slot's primary, and EXEC
-looks there at what is watched there. Before that each other primary is asked whether its watched keys are untouched,
-by an empty transaction, which GLIDE does not do. What changes there between that answer and the EXEC is not seen.
+As in GLIDE, the keys may be of several slots; a transaction is of one. The primary of its slot runs it, and EXEC checks
+the keys that are watched there. Before that, an empty transaction asks each other primary whether its watched keys are
+unchanged, which GLIDE does not do. A change there between that answer and the EXEC is not noticed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ENDED = "a connection that watched keys has ended; nothing was run"
 
 
 class ReservedOverNodes:
-    """As `blocking.Reserved`, for one holder's watched keys on any of a cluster's primaries. For the loop's thread."""
+    """One holder's reservation for watched keys, like `blocking.Reserved`, on any primaries. For the loop's thread."""
 
     def __init__(self, journeys: Journeys, nodes: Nodes, holder: Holder) -> None:
         self._journeys = journeys
@@ -38,7 +38,7 @@ class ReservedOverNodes:
         self._ended = False
 
     def reserve(self, keys: Sequence[bytes]) -> str | None:
-        """Reserve what these keys need besides what there is; why that was not possible."""
+        """Reserve what these keys need in addition. Return why that was not possible, or None."""
         for slot in dict.fromkeys(map(key_slot, keys)):
             reserved = self._at(slot, keys)
             if isinstance(reserved, str):
@@ -46,7 +46,7 @@ class ReservedOverNodes:
         return None
 
     def submit(self, call: Call, *, last: bool = False) -> None:
-        """Send a WATCH where its keys are; as the `last` call UNWATCH to all, or a transaction where its keys are."""
+        """Send a WATCH to its keys' primaries; as the `last` call UNWATCH to all, or a transaction to its primary."""
         if isinstance(call, BatchCall):
             self._execute(call)
         elif last:
@@ -55,20 +55,20 @@ class ReservedOverNodes:
             self._watch(call)
 
     def close(self) -> None:
-        """Close the connections; calls that are open fail. Idempotent."""
+        """Close the connections; open calls fail. Idempotent."""
         self._ended = True
         reserved, self._reserved = self._reserved, {}
         for each in reserved.values():
             each.close()
 
     def connection_ended(self) -> None:
-        """`blocking.Holder`: without one of them the watch is none."""
+        """`blocking.Holder`: the watch ends with any of its connections."""
         if not self._ended:
             self.close()
             self._holder.connection_ended()
 
     def _at(self, slot: int, keys: Sequence[bytes]) -> Reserved | str:
-        """What is reserved at the primary of a slot, now at the latest; or why nothing is."""
+        """Return what is reserved at the primary of a slot, reserving it if need be; or the reason why it cannot be."""
         topology = self._journeys.topology
         address = None if topology is None else topology.primary(slot)
         if address is None:
@@ -104,7 +104,7 @@ class ReservedOverNodes:
             each.submit(_Part((b"UNWATCH",), whole), last=True)
 
     def _execute(self, call: BatchCall) -> None:
-        """Ask those first that will not run it."""
+        """Ask the other primaries before its own runs it."""
         runs = self._runner(call)
         if runs is None:
             self.close()
@@ -129,7 +129,7 @@ class ReservedOverNodes:
             each.submit(_Check(whole), last=True)
 
     def _runner(self, call: BatchCall) -> Reserved | None:
-        """Where a transaction runs: at its keys, or without any where something is watched. None: it has failed."""
+        """Return the connection for a transaction: by its keys, or without keys any watching one. None: it failed."""
         topology = self._journeys.topology
         if topology is None or self._ended:
             call.fail(ERROR_CONNECTION, _ENDED)
@@ -171,21 +171,21 @@ class _Whole:
         self._over = False
 
     def take(self, reply: Any) -> None:
-        """A part is answered."""
+        """Take the reply of one part."""
         self._replies.append(reply)
         if len(self._replies) == self._parts and not self._over:
             self._over = True
             self._done(self._replies)
 
     def fail(self, code: int, message: str) -> None:
-        """A part has failed."""
+        """Fail with one part."""
         if not self._over:
             self._over = True
             self._failed()
             self.call.fail(code, message)
 
     def abandon(self) -> None:
-        """The call has come to nothing before a part was sent."""
+        """Abandon the call: it ended before a part was sent."""
         if not self._over:
             self._over = True
             self._failed()
@@ -215,7 +215,7 @@ class _Part(SingleCall):
 
 
 class _Check(BatchCall):
-    """An empty transaction: its outcome is None if a key that is watched on its connection has changed."""
+    """An empty transaction: its result is None if a key that is watched on its connection has changed."""
 
     __slots__ = ("_whole",)
 
