@@ -1,4 +1,4 @@
-"""What clients can make the daemon hold is bounded, each way alone and all at once; others are served (I8)."""
+"""The daemon's memory for clients is bounded, for each abuse alone and for all at once; others are served (I8)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from support.valkey_server import ValkeyServer
 
 BUDGET_MB = 64
-"""Small, so that each abuser alone reaches it."""
+"""A budget so small that each abuser alone reaches it."""
 
 OVERSIZED_MB = 200
 """The longest message that an abuser begins."""
 
 SLACK_MB = 48
-"""What the allocator and the interpreter may need beside, and what passes through while it is refused."""
+"""Room for the allocator and the interpreter, and for data that passes through while it is refused."""
 
 VICTIM_PATIENCE_S = 2.0
 STRANGER = User(61_205, 61_205)
@@ -50,7 +50,7 @@ pytestmark = [
 
 
 class Peak:
-    """The daemon's largest resident size while the context lasts, in MB beyond that at its beginning."""
+    """The daemon's largest resident size within the context, in MB above the size at its beginning."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -90,7 +90,7 @@ def bounded_daemon(start_daemon: Callable[..., Daemon], own_valkey: ValkeyServer
 
 @pytest.fixture
 def abuse(bounded_daemon: Daemon, own_valkey: ValkeyServer) -> Iterator[Callable[..., None]]:
-    """Start abusers, each in a process of its own, and wait until they have done what they can."""
+    """Start abusers, each in a process of its own, and wait until they are ready."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(*names: str, user: User | None = None) -> None:
@@ -118,7 +118,7 @@ def abuse(bounded_daemon: Daemon, own_valkey: ValkeyServer) -> Iterator[Callable
 
 @contextlib.contextmanager
 def victim(daemon: Daemon) -> Iterator[list[float]]:
-    """Another process's worth of small requests meanwhile; how long each took."""
+    """Send small requests from another process meanwhile; yield the time of each."""
     took: list[float] = []
     ended = threading.Event()
 
@@ -153,7 +153,7 @@ def test_i8_each_way_to_make_the_daemon_hold_memory_is_bounded(
 ) -> None:
     with victim(bounded_daemon) as took, Peak(bounded_daemon.pid) as peak:
         abuse(name)
-    # One message has the lane: of the unfinished ones, what has come of it.
+    # One message has the lane; the unfinished ones count with the bytes that came.
     assert_bounded(peak, took, oversized_mb={"unfinished": 50, "queued": 20, "echoed": 20, "long_replies": 20, "half_replies": 40}.get(name, 0))
     assert "Traceback" not in bounded_daemon.log_text()
 
@@ -165,7 +165,7 @@ def test_i8_requests_that_a_stopped_server_does_not_take_are_bounded(
     os.kill(own_valkey.pid, signal.SIGSTOP)
     try:
         with victim(bounded_daemon) as took, Peak(bounded_daemon.pid) as peak:
-            # A session can be had without the server where its client connects lazily.
+            # A client that connects lazily can have a session without the server.
             abuse(name)
         assert_bounded(peak, took, oversized_mb=20)
     finally:

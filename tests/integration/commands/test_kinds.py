@@ -52,7 +52,7 @@ def daemon(server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> It
 def client(
     kind: str, request: pytest.FixtureRequest, server: ValkeyServer, tmp_path: Path
 ) -> Iterator[AnyClient]:
-    """A client of a daemon, or without one."""
+    """Return a client of a daemon, or one without a daemon."""
     server.reset()
     if request.param == "daemon":
         given = at(request.getfixturevalue("daemon"), server, request_timeout=5_000)
