@@ -96,7 +96,7 @@ def _switch(place: Place) -> tuple[float, float, list[str]]:
         new.admin.replicaof("no", "one")
         forwarder.target = new.port
         new.admin.set("price", "12")
-        old.admin.replicaof(HOST, 1)  # it is a replica, and cut off
+        old.admin.replicaof(HOST, 1)  # The old primary is a replica now, and cut off.
         return _until_back(client)
     finally:
         if client is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REFUSED = (PeerDroppedError, OSError, TimeoutError, RuntimeError)
-"""The errors of a peer whose daemon ends, or drops it."""
+"""The errors that a peer gets when its daemon ends, or drops it."""
 FORGOTTEN_S = 20.0
 """The server may take so long to hear of a death: far above the rule's second, since it may be stopped itself."""
 _UNFINISHED_BYTES = 4 << 20

@@ -172,7 +172,7 @@ def _arguments(command: Known, chance: random.Random) -> list[bytes]:
     )
     words = [chance.choice(WORDS) for _ in range(max(count, 0))]
     if "movablekeys" in command.flags and words:
-        # Some of them are well-formed: they have a count of keys that is right.
+        # Some of these are well-formed: their count of keys is right.
         words[chance.randrange(min(3, len(words)))] = chance.choice((b"1", b"2"))
     return [*name, *words]
 
