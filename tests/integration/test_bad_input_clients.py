@@ -97,7 +97,7 @@ def test_endpoint_of_a_stranger_is_not_trusted(
     place = daemon.runtime_dir / "glidecached.sock" if whose == "the socket's" else daemon.runtime_dir
     os.chown(place, 54321, 54321)
     try:
-        with pytest.raises(GlideError, match="cannot be trusted.* 54321"):
+        with pytest.raises(GlideError, match=r"cannot be trusted.* 54321"):
             connect(runtime_dir=str(daemon.runtime_dir), fallback="error", request_timeout=400)
     finally:
         os.chown(place, 0, 0)

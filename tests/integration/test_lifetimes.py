@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -225,6 +226,16 @@ def test_i1_what_is_no_request_id_cannot_be_cancelled(daemon: Daemon, mode: str,
             assert refused.value.code == protocol.ERROR_PROTOCOL
 
 
+def is_served(wire: WireClient, session: int) -> bool:
+    """Return True if there is a dedicated connection for a call."""
+    try:
+        assert wire.request(protocol.COMMAND, session, [b"BLPOP", b"{q}none", b"0.01"]) is None
+    except ReplyRefused as refused:
+        assert refused.code == protocol.ERROR_BUSY
+        return False
+    return True
+
+
 def test_i1_dead_callers_use_up_no_connection_of_the_living(daemon: Daemon, server: Any, mode: str) -> None:
     for _ in range(3):
         with WireClient(daemon.runtime_dir) as wire:
@@ -235,7 +246,9 @@ def test_i1_dead_callers_use_up_no_connection_of_the_living(daemon: Daemon, serv
             wait_until(lambda: "blpop" in waiting(server), "some wait")
         with WireClient(daemon.runtime_dir) as wire:
             session = attached(wire, server, mode)
-            assert wire.request(protocol.COMMAND, session, [b"BLPOP", b"{q}none", b"0.01"]) is None
+            wait_until(
+                functools.partial(is_served, wire, session), "connections are free", FORGOTTEN_WITHIN_S
+            )
             assert wire.request(protocol.WATCH, session, 7, True, [b"{q}watched"]) == "OK"
     need_nothing_left(server)
 

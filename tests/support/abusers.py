@@ -207,11 +207,15 @@ def long_replies(runtime_dir: str, port: int) -> list[RawClient]:
         clients.append(client)
         with contextlib.suppress(OSError, RefusedError):
             session = client.attach(port)
-            client.send(protocol.COMMAND, session, [b"APPEND", b"long", bytes(20 * MB if client is clients[0] else 0)])
+            client.send(
+                protocol.COMMAND, session, [b"APPEND", b"long", bytes(20 * MB if client is clients[0] else 0)]
+            )
             for _ in range(4):
                 client.send(protocol.COMMAND, session, [b"GET", b"long"])
                 client.send(protocol.COMMAND, session, [b"LRANGE", b"long list", b"0", b"-1"])
-            client.send(protocol.COMMAND, session, [b"BLMOVE", b"long list", b"long list", b"LEFT", b"LEFT", b"1"])
+            client.send(
+                protocol.COMMAND, session, [b"BLMOVE", b"long list", b"long list", b"LEFT", b"LEFT", b"1"]
+            )
     return clients
 
 
@@ -245,7 +249,9 @@ def _answer_one_by_halves(connection: socket.socket) -> None:
             if name == b"BLPOP":
                 connection.sendall(b"*2\r\n$1\r\nk\r\n$400000000\r\n" + bytes(40 * MB))
             elif name in {b"PING", b"ECHO"}:
-                connection.sendall(b"+PONG\r\n" if name == b"PING" else b"$%d\r\n%s\r\n" % (len(command[1]), command[1]))
+                connection.sendall(
+                    b"+PONG\r\n" if name == b"PING" else b"$%d\r\n%s\r\n" % (len(command[1]), command[1])
+                )
             else:
                 connection.sendall(b"-ERR unknown\r\n" if name in {b"HELLO", b"ROLE"} else b"+OK\r\n")
 

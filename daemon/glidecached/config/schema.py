@@ -115,7 +115,7 @@ class UpstreamSettings:
     reconnect_initial_ms: Milliseconds = 50
     reconnect_max_ms: Milliseconds = 1_000
     stall_timeout_ms: Milliseconds = 15_000
-    max_waiting_requests: Annotated[Integer, Field(gt=0, le=10_000_000)] = 65_536
+    max_waiting_requests: Annotated[Integer, Field(gt=0, le=10_000_000)] = 262_144
     max_blocking_connections: Annotated[Integer, Field(gt=0, le=10_000)] = 64
     allow_replica: Boolean = False
     allow_users: Names = ()

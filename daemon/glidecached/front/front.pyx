@@ -37,6 +37,8 @@ cdef enum:
     SMALL_BYTES = 32_768
     # What each value of a request costs beside its bytes.
     OBJECT_BYTES = 64
+    # What an open request costs beside its message: so the budget's shares bound how many wait for a server, too.
+    REQUEST_BYTES = 1_024
     # As many arguments as a server takes, and the lists around them.
     MOST_OBJECTS = 1_048_704
     MOST_ATTACH_BYTES = 4_194_304
@@ -186,7 +188,7 @@ cdef class Front:
             return self.refuse(
                 request, protocol.ERROR_BUSY, f"{self.open.max_per_peer} requests of this connection are open already")
         if connection is not None:
-            cost = length + OBJECT_BYTES * objects
+            cost = REQUEST_BYTES + length + OBJECT_BYTES * objects
             if not connection.account.take(cost):
                 self.open.leave(identity)
                 return self.refuse(request, protocol.ERROR_BUSY, connection.account.full)

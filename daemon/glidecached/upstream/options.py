@@ -13,6 +13,6 @@ class UpstreamOptions:
     reconnect_initial_ms: int = 50
     reconnect_max_ms: int = 1_000
     stall_timeout_ms: int = 15_000
-    max_waiting_requests: int = 65_536
+    max_waiting_requests: int = 262_144
     max_blocking_connections: int = 64
     allow_replica: bool = False

@@ -141,5 +141,7 @@ class ReplyRoom:
         )
 
 
-ROOM = ReplyRoom(Shares(_DEFAULT_MB * _MB, "buffers for clients", "[daemon] max_client_memory_mb", show=megabytes))
+ROOM = ReplyRoom(
+    Shares(_DEFAULT_MB * _MB, "buffers for clients", "[daemon] max_client_memory_mb", show=megabytes)
+)
 """The daemon's one room: all connections to servers count here."""

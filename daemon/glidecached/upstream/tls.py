@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,47 @@ if TYPE_CHECKING:
     from glidecached.upstream.identity import TlsMaterial
 
 
+_MOST_REMEMBERED = 256
+_checked: dict[bytes, str | None] = {}
+"""What is wrong with each text that was read lately, by the digest of the texts; None: nothing."""
+
+
 class TlsMaterialError(ValueError):
     """A text that is not the PEM it should be: `args[0]` says which, and why."""
 
 
 def check(tls: TlsMaterial) -> None:
-    """Read all texts once, so that what cannot be read is refused when it is given. Raises `TlsMaterialError`."""
+    """Read all texts once, so that what cannot be read is refused when it is given. Raises `TlsMaterialError`.
+
+    A text of a megabyte takes long to read, and clients bring the same one again and again: what was found out about
+    one is remembered, by its digest.
+    """
+    parts = (tls.ca, tls.certificate, tls.key)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"-" if part is None else b"%d:" % len(part))
+        digest.update(part or b"")
+    key = digest.digest()
+    if key in _checked:
+        fault = _checked.pop(key)
+    else:
+        fault = _find_fault(tls)
+        if len(_checked) >= _MOST_REMEMBERED:
+            del _checked[next(iter(_checked))]
+    _checked[key] = fault
+    if fault is not None:
+        raise TlsMaterialError(fault)
+
+
+def _find_fault(tls: TlsMaterial) -> str | None:
+    try:
+        _read(tls)
+    except TlsMaterialError as error:
+        return str(error)
+    return None
+
+
+def _read(tls: TlsMaterial) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if tls.ca is not None:
         try:

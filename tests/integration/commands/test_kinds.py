@@ -48,22 +48,36 @@ def daemon(server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> It
     daemon.discard()
 
 
+@pytest.fixture(scope="module")
+def clients() -> Iterator[dict[tuple[str, str], AnyClient]]:
+    """Return the clients that this module's tests share: one without a daemon first waits for one."""
+    made: dict[tuple[str, str], AnyClient] = {}
+    yield made
+    close_all(list(made.values()))
+
+
 @pytest.fixture(params=["daemon", "direct"])
 def client(
-    kind: str, request: pytest.FixtureRequest, server: ValkeyServer, tmp_path: Path
-) -> Iterator[AnyClient]:
+    kind: str,
+    request: pytest.FixtureRequest,
+    server: ValkeyServer,
+    clients: dict[tuple[str, str], AnyClient],
+    tmp_path: Path,
+) -> AnyClient:
     """Return a client of a daemon, or one without a daemon."""
     server.reset()
-    if request.param == "daemon":
-        given = at(request.getfixturevalue("daemon"), server, request_timeout=5_000)
-    else:
-        (tmp_path / "run").mkdir(mode=0o700)
-        addresses = [glidecache.NodeAddress(HOST, server.port)]
-        given = {"addresses": addresses, "runtime_dir": str(tmp_path / "run"), "request_timeout": 5_000}
-    client = open_client(kind, **given)
+    made_for = (kind, f"{request.param} {server.port}")
+    if made_for not in clients:
+        if request.param == "daemon":
+            given = at(request.getfixturevalue("daemon"), server, request_timeout=5_000)
+        else:
+            (tmp_path / "run").mkdir(mode=0o700)
+            addresses = [glidecache.NodeAddress(HOST, server.port)]
+            given = {"addresses": addresses, "runtime_dir": str(tmp_path / "run"), "request_timeout": 5_000}
+        clients[made_for] = open_client(kind, **given)
+    client = clients[made_for]
     client.call("rpush", "k", ["a list"])
-    yield client
-    close_all([client])
+    return client
 
 
 def expected_text(name: str) -> str:
