@@ -126,7 +126,7 @@ def test_i8_i9_another_user_is_served_when_one_takes_all(
 
 
 def assert_says_what_is_full(what: str, refusal: str) -> None:
-    """Check that the refusal is BUSY, and says what is full and for whom; connections are closed instead."""
+    """Check that the refusal is BUSY, and names what is full and the holder; connections are closed instead."""
     if what == "connections":
         return  # The daemon closes these without a word: they asked for nothing.
     assert str(MEMBER.uid) in refusal or "process" in refusal or "user" in refusal, refusal
