@@ -43,5 +43,16 @@ cdef class Gathering:
     cdef list keys
     cdef dict values
     cdef Py_ssize_t flights_left
+    # Of what the gathering is a part, and which; None where it is the whole.
+    cdef Parts parts
+    cdef Py_ssize_t part
 
     cdef int take(self, dict values) except -1
+
+
+cdef class Parts:
+    cdef Request request
+    cdef list values
+    cdef Py_ssize_t left
+
+    cdef int take(self, Py_ssize_t part, list values) except -1

@@ -1,5 +1,6 @@
 """Single flight (see flights.pyi)."""
 
+import itertools
 import logging
 
 from libc.stdint cimport int64_t
@@ -59,7 +60,8 @@ cdef class Flights:
         return flight
 
     def read_many(
-        self, Request request not None, upstream, int64_t floor, list keys not None, dict known not None, int lane=0
+        self, Request request not None, upstream, int64_t floor, list keys not None, dict known not None, int lane=0,
+        Parts parts=None, Py_ssize_t part=0,
     ):
         cdef Gathering gathering = Gathering.__new__(Gathering)
         cdef ManyFlight flight
@@ -88,6 +90,8 @@ cdef class Flights:
         gathering.request = request
         gathering.keys = keys
         gathering.values = known
+        gathering.parts = parts
+        gathering.part = part
         # All flights are known before one is sent: a call that fails at once must not complete half a gathering.
         gathering.flights_left = len(flights)
         for flight in flights:
@@ -219,7 +223,27 @@ cdef class Gathering:
         self.values = {**values, **self.values} if self.values else values
         self.flights_left -= 1
         if not self.flights_left:
-            self.request.reply([self.values[key] for key in self.keys])
+            values_in_order = [self.values[key] for key in self.keys]
+            if self.parts is None:
+                self.request.reply(values_in_order)
+            else:
+                self.parts.take(self.part, values_in_order)
+        return 0
+
+
+cdef class Parts:
+    """A GET_MANY of very many keys, answered when the last of its parts is there."""
+
+    def __init__(self, Request request not None, Py_ssize_t count):
+        self.request = request
+        self.values = [None] * count
+        self.left = count
+
+    cdef int take(self, Py_ssize_t part, list values) except -1:
+        self.values[part] = values
+        self.left -= 1
+        if not self.left:
+            self.request.reply(list(itertools.chain.from_iterable(self.values)))
         return 0
 
 

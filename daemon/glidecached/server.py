@@ -27,7 +27,7 @@ from glidecached.loop import READABLE, Loop
 from glidecached.metrics.listener import MetricsListener
 from glidecached.operations.admin import AdminOperations
 from glidecached.operations.attach import AttachOperations
-from glidecached.operations.bounded import MOST_CACHES, bounded_upstreams
+from glidecached.operations.bounded import MOST_CACHES, OncePerTurn, bounded_upstreams
 from glidecached.operations.cancel import CancelOperation
 from glidecached.operations.data import DataOperations
 from glidecached.operations.dedicated import DedicatedShares
@@ -216,7 +216,7 @@ class Server:
 
         self._socket.peer_ended = peer_ended
         self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
-        admin = AdminOperations(self._about(), self._stats, self._pools, config.admin_uids)
+        admin = AdminOperations(self._about(), OncePerTurn(loop, self._stats), self._pools, config.admin_uids)
         self._reloading = Reloading(
             loop,
             config,

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import urllib.request
 from typing import TYPE_CHECKING
 
 from glidecache_shared import protocol
@@ -144,6 +145,21 @@ def queued_bytes(state: State, runtime_dir: str, most: int) -> Taken:
                 raise TimeoutError
 
     return _until_refused(take, most)
+
+
+def scrapers(state: State, port: int, most: int) -> Taken:
+    """Connections to the metrics' listener that ask for nothing."""
+    del state
+    return _until_refused(
+        lambda: _KEPT.append(socket.create_connection(("127.0.0.1", port), timeout=10)), most
+    )
+
+
+def ask_for_health(state: State, port: int) -> int:
+    """Return the status of the daemon's health."""
+    del state
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+        return int(answer.status)
 
 
 _SMALL = {"max_cache_kb": 1, "entry_ttl_ms": 0, "eviction_policy": "LRU", "enable_metrics": False}

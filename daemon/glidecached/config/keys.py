@@ -93,7 +93,8 @@ _DAEMON = {
     ),
     "max_client_memory_mb": Key(
         "How much clients together can make the daemon hold, in MB: messages that have not come in full, requests that "
-        "are queued or open, and answers that are not read. One process has a quarter while others hold some. One "
+        "are queued or open, answers that are not read, and long replies of servers that arrive. "
+        "One process has a quarter while others hold some. One "
         "message at a time that is larger than that goes beside it.",
         reloads=True,
         note="what is held stays",

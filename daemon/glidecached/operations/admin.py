@@ -76,8 +76,14 @@ class AdminOperations:
         numbers = self._stats()
         if self._administers(request):
             file_ids = self._pools.file_ids()
-            for cache in numbers["caches"]:
-                cache["file_id"] = file_ids[PoolKey(cache["name"], cache["id"])]
+            # The numbers may be others' answers, too.
+            numbers = {
+                **numbers,
+                "caches": [
+                    {**cache, "file_id": file_ids[PoolKey(cache["name"], cache["id"])]}
+                    for cache in numbers["caches"]
+                ],
+            }
         request.reply(numbers)
 
     def flush(self, request: Request, body: list[Any]) -> None:

@@ -5,13 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from glidecached.loop import Loop
 
 MOST_CACHES = 500
 MOST_UPSTREAMS = 500
 _MOST_ADDRESSES = 16
 _MOST_NODES = 256
 _MOST_TEXT = 1_000
+
+
+class OncePerTurn:
+    """The same answer to all that ask in one turn of the loop: a flood of questions costs it one. It is not changed."""
+
+    def __init__(self, loop: Loop, ask: Callable[[], dict[str, Any]]) -> None:
+        self._loop = loop
+        self._ask = ask
+        self._answer: dict[str, Any] | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the answer of this turn."""
+        answer = self._answer
+        if answer is None:
+            answer = self._answer = self._ask()
+            self._loop.defer(self._forget)
+        return answer
+
+    def _forget(self) -> None:
+        self._answer = None
 
 
 def bounded_upstreams(upstreams: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:

@@ -19,7 +19,7 @@ class DataOperations:
     def read(self, request: Request, body: list[Any]) -> None:
         """READ: a lookup that did not hit in the worker (contract C7a)."""
 
-    def get_many(self, request: Request, body: list[Any]) -> None:
+    def get_many(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
         """GET_MANY: lookups of many strings, each occurrence counted; one MGET for what is missing (contract C17)."""
 
     def batch(self, request: Request, body: list[Any]) -> Iterator[None] | None:

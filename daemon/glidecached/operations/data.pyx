@@ -3,7 +3,7 @@
 import functools
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.flights cimport Flights
+from glidecached.flights cimport Flights, Parts
 from glidecached.front.request cimport Request
 from glidecached.operations.arguments cimport need, need_all_bytes, need_command, need_kind
 from glidecached.pools.entries cimport PoolEntries
@@ -27,6 +27,9 @@ cdef enum:
     # A request that takes longer to write than others should wait for it; so does packing so many commands.
     LONG_BYTES = 262_144
     MANY_COMMANDS = 1_000
+    # So many keys are looked up, and asked for, at once.
+    MANY_KEYS = 2_000
+    TURN_POLL_MS = 2
 
 cdef int SHARED_LANE = SHARED
 cdef int OUT_OF_BAND_LANE = OUT_OF_BAND
@@ -150,10 +153,37 @@ cdef class DataOperations:
             request.reply([])
             return
         cdef int lane = BULK_LANE if request.frame_bytes >= LONG_BYTES else SHARED_LANE
+        if len(keys) > MANY_KEYS and session.pool is not None:
+            return self._get_very_many(request, session, keys, lane)
         if session.order.may_go(lane):
             self.send_get_many(request, session, keys, lane)
         else:
             session.order.wait(lane, request, functools.partial(self.send_get_many, request, session, keys, lane))
+
+    def _get_very_many(self, Request request, Session session, list keys, int lane):
+        """Look up many keys in slices; each slice's misses are one MGET: neither the daemon nor the server is long at one."""
+        cdef PoolEntries pool = session.pool
+        cdef Py_ssize_t begin
+        cdef Parts parts
+        while not session.order.may_go(lane):
+            # What comes behind it on its connection waits for it.
+            yield float(TURN_POLL_MS)
+            if request.finished:
+                return
+        request.take_place(session.order)
+        parts = Parts(request, (len(keys) + MANY_KEYS - 1) // MANY_KEYS)
+        for begin in range(0, len(keys), MANY_KEYS):
+            if request.finished:
+                return
+            part = keys[begin:begin + MANY_KEYS]
+            values = pool.lookup_many(part, STRING, session.floor)
+            known = {key: value for key, value in zip(part, values, strict=True) if value is not None}
+            if None in values:
+                (<Flights>pool.flights).read_many(
+                    request, session.upstream, session.floor, part, known, lane, parts, begin // MANY_KEYS)
+            else:
+                parts.take(begin // MANY_KEYS, values)
+            yield None
 
     cpdef object send_get_many(self, Request request, Session session, list keys, int lane):
         """Look up many, and ask the servers for the rest."""

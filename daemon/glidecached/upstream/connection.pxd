@@ -48,6 +48,9 @@ cdef class Connection:
     cdef Marker proof
     cdef list parked
     cdef int64_t parked_bytes
+    # Which of the waiting calls the next reply to be parked belongs to, and how many more are that call's.
+    cdef Py_ssize_t park_place
+    cdef Py_ssize_t park_left
     cdef Py_ssize_t parked_before_proof
 
     cpdef object send(self, object calls)
@@ -72,5 +75,7 @@ cdef class Connection:
     cdef int lose(self, str reason) except -1
     cdef int prove(self) except -1
     cdef int park(self, object reply) except -1
+    cdef bint is_parked_for_none(self) except -1
+    cdef int find_park_place(self) except -1
     cdef int believe(self) except -1
     cdef int prove_later(self, str error) except -1

@@ -435,8 +435,12 @@ cdef class Connection:
                     self.park(reply)
             if type(reply) is ReplyError:
                 self.owner.error_replied(str(reply))
-            count += 1
-            if count % REPLIES_PER_LOOK == 0 and monotonic_ns() - began_ns >= TURN_NS:
+            # Long ones take longer to hand on.
+            count += 1 + (self.reader.last_weight_bytes >> 12)
+            if count >= REPLIES_PER_LOOK:
+                count = 0
+                if monotonic_ns() - began_ns < TURN_NS:
+                    continue
                 self.paused = True
                 self.reader.keep_input()
                 self.read_on()
@@ -499,10 +503,41 @@ cdef class Connection:
             if isinstance(reply, ReplyError):
                 return self.prove_later(str(reply))
             return self.lose("replies are out of step: there is one too many")
+        if self.is_parked_for_none():
+            # Its call is answered by nothing anyway: only that it came has to be remembered.
+            reply = None
+        else:
+            self.parked_bytes += self.reader.last_weight_bytes
         self.parked.append((reply, self.last_received_ns))
-        self.parked_bytes += self.reader.last_weight_bytes
         if self.parked_bytes > PARKED_BYTES:
             return self.lose(f"more than {PARKED_BYTES} bytes came before it was proved whose they are")
+        return 0
+
+    cdef bint is_parked_for_none(self) except -1:
+        """Whether the next reply to be parked belongs to a call that no client waits for."""
+        cdef Call call
+        if self.park_left == 0:
+            if self.park_place >= len(self.waiting):
+                return False
+            self.park_left = (<Call>self.waiting[self.park_place]).replies_left()
+        call = self.waiting[self.park_place]
+        self.park_left -= 1
+        if self.park_left == 0:
+            self.park_place += 1
+        return not call.is_wanted(self.last_received_ns)
+
+    cdef int find_park_place(self) except -1:
+        """Find out which call the next reply to be parked belongs to."""
+        cdef Py_ssize_t replies = len(self.parked)
+        self.park_place = self.park_left = 0
+        while replies > 0:
+            self.park_left = (<Call>self.waiting[self.park_place]).replies_left()
+            if self.park_left > replies:
+                self.park_left -= replies
+                return 0
+            replies -= self.park_left
+            self.park_left = 0
+            self.park_place += 1
         return 0
 
     cdef int believe(self) except -1:
@@ -510,7 +545,7 @@ cdef class Connection:
         cdef Call call
         cdef Marker proof = self.proof
         parked, self.parked = self.parked, []
-        self.parked_bytes = 0
+        self.parked_bytes = self.park_place = self.park_left = 0
         self.proof = None
         self.in_doubt = False
         for reply, received_ns in parked:
@@ -540,6 +575,7 @@ cdef class Connection:
             del self.parked[0]
             self.waiting.popleft()
             self.hand_on(call, reply, received_ns, None)
+        self.find_park_place()
         if not self.parked:
             self.parked_bytes = 0
         if self.waiting and self.channel is not None:

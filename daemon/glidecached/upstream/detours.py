@@ -34,6 +34,9 @@ _TICK_MS = 10
 _IDLE_TICKS = 50
 """After half a second without calls the lane is no longer watched."""
 
+_WARM_TICKS = 100
+"""After a second of use, the second connection is made before it is needed, and from then on kept."""
+
 _HELD_MS = 10.0
 _ROUND_TRIPS = 4
 """A write without a reply for 10 ms, and for 4 round trips, counts as held."""
@@ -54,6 +57,7 @@ class DetouredLane(Lane):
         self._spare: Pipeline | None = None
         self._hold: _Hold | None = None
         self._idle_ticks = 0
+        self._ticks = 0
 
     @property
     def pipelines(self) -> list[Pipeline]:
@@ -99,10 +103,22 @@ class DetouredLane(Lane):
         elif connection is not None and self._holds_up(connection):
             self._begin(connection, is_long=False)
         self._idle_ticks = 0 if self.held or self.main.busy else self._idle_ticks + 1
+        self._ticks += 1
+        if self._ticks == _WARM_TICKS:
+            self._ticks = 0
+            self._keep_spare()
         if self._idle_ticks < _IDLE_TICKS:
             self._loop.call_later(_TICK_MS, self._tick)
         else:
             self.watched = False
+
+    def _keep_spare(self) -> None:
+        """Have the second connection ready: a server that is busy takes its time for a handshake."""
+        if not self.main.connected:
+            return
+        if self._spare is None:
+            self._spare = self._make_spare()
+        self._spare.connect()
 
     def _holds_up(self, connection: Connection) -> bool:
         """Return whether a write waits for its reply so long that the server may be holding it back."""

@@ -140,6 +140,16 @@ class Pipeline(Line):
                 self._retry.cancel()
             self._connect()
 
+    def connect(self) -> None:
+        """Have a connection, though there is no call yet; what is closed or fails just now is left alone."""
+        if (
+            self._closed_reason is None
+            and self._connection is None
+            and not self._attempts
+            and self._retry is None
+        ):
+            self._connect()
+
     def drop_unwanted(self) -> None:
         """Drop the calls that were not sent and that no client waits for any more."""
         if not self._queue:

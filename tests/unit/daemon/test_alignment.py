@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,15 @@ def nonce(wire: Wire) -> bytes:
     (marker,) = wire.requests()
     assert marker[0] == b"ECHO"
     return marker[1]
+
+
+def pour(wire: Wire, data: bytes) -> None:
+    """Send much, as fast as it is read."""
+    rest = memoryview(data)
+    while rest:
+        with suppress(BlockingIOError):
+            rest = rest[wire.server.send(rest) :]
+        wire.turns()
 
 
 def late_and_waiting(wire: Wire, *names: bytes) -> tuple[list[Single], bytes]:
@@ -182,6 +191,23 @@ def test_i8_what_is_parked_is_bounded(wire: Wire) -> None:
             break
     assert "before it was proved" in wire.lost[0]
     assert second.result is None
+
+
+def test_i8_what_no_client_waits_for_is_not_kept_while_it_is_in_doubt(wire: Wire) -> None:
+    """A client that has gone with long replies under way costs the others neither memory nor their connection."""
+    calls = [Single(b"GONE") for _ in range(100)]
+    other = Single(b"OTHER")
+    wire.send(*calls, other)
+    wire.requests()
+    for call in calls:
+        expire(call)
+    pour(wire, bulk(bytes(MEBIBYTE)))
+    proof = nonce(wire)
+    for _ in range(99):
+        pour(wire, bulk(bytes(MEBIBYTE)))
+    wire.reply(b":7\r\n" + bulk(proof), lambda: other.result)
+    assert other.result == ("reply", 7)
+    assert not wire.lost
 
 
 def test_late_replies_do_not_count_in_the_time_of_replies(wire: Wire) -> None:

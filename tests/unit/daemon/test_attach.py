@@ -43,7 +43,7 @@ class Directory:
         self.upstream = upstream
         self.full = False
 
-    def get(self, target: Target, _options: UpstreamOptions) -> Any:
+    def get(self, target: Target, _options: UpstreamOptions, _peer: Any = None) -> Any:
         if self.full:
             message = "64 upstreams are in use already"
             raise TooManyUpstreamsError(message)

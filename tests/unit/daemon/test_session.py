@@ -23,7 +23,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def sessions(loop: Any) -> Sessions:
-    return Sessions(loop, max_sessions=3, idle_seconds=60)
+    return Sessions(loop, max_sessions=5, idle_seconds=60)  # of which a process alone has 3
 
 
 def find(sessions: Sessions, session_id: int, uid: int = OWN_UID) -> Any:
