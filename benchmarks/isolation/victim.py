@@ -31,7 +31,7 @@ def main() -> None:
     direct = valkey.Valkey(port=int(port), socket_timeout=30)
     direct.mset({f"victim{number}": _VALUE for number in range(_KEYS)})
     read: Callable[[str], Any] = direct.get if how == "direct" else _through_daemon(runtime_dir, int(port))
-    # A victim that has been served for a while: everything that is made on first use exists.
+    # The victim has been served for a while: everything that is made on first use exists.
     warm_until = time.monotonic() + _WARM_S
     while time.monotonic() < warm_until:
         read("victim0")

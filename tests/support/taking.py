@@ -148,7 +148,7 @@ def queued_bytes(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def scrapers(state: State, port: int, most: int) -> Taken:
-    """Connections to the metrics' listener that ask for nothing."""
+    """Open connections to the metrics' listener that ask for nothing."""
     del state
     return _until_refused(
         lambda: _KEPT.append(socket.create_connection(("127.0.0.1", port), timeout=10)), most

@@ -46,7 +46,7 @@ def nonce(wire: Wire) -> bytes:
 
 
 def pour(wire: Wire, data: bytes) -> None:
-    """Send much, as fast as it is read."""
+    """Send data as the server, as fast as the connection reads it."""
     rest = memoryview(data)
     while rest:
         with suppress(BlockingIOError):
@@ -194,7 +194,7 @@ def test_i8_what_is_parked_is_bounded(wire: Wire) -> None:
 
 
 def test_i8_what_no_client_waits_for_is_not_kept_while_it_is_in_doubt(wire: Wire) -> None:
-    """A client that has gone with long replies under way costs the others neither memory nor their connection."""
+    """A client ends with long replies under way: others lose neither memory nor their connection."""
     calls = [Single(b"GONE") for _ in range(100)]
     other = Single(b"OTHER")
     wire.send(*calls, other)
