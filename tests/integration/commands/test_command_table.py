@@ -221,7 +221,7 @@ def test_i3_keys_are_the_servers_whatever_the_arguments(asked: Any, commands: li
             if isinstance(reply, Exception):
                 if "no key arguments" not in str(reply):
                     continue
-                reply = []  # noqa: PLW2901 - the same set, in another form
+                reply = []  # noqa: PLW2901 - the same answer, in another form
             compared += 1
             # The order of destination and sources differs between servers.
             if sorted(find_keys(call)) != sorted(reply) and not _is_undecided(call):
