@@ -1,4 +1,4 @@
-"""What one client can do to another, measured: `make bench-isolation`. A table, and a JSON file.
+"""Measure what one client can do to another: `make bench-isolation`. Print a table, and write a JSON file.
 
 All load stays on the loopback, and is bounded in count and time. Timings on a loaded machine mean little: the latency
 measures compare with a client that is connected to the server directly, beside the same abuser.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Measure, print, write; the exit status is 1 when something was missed."""
+    """Measure, print, write; return exit status 1 when a target was missed."""
     options = argparse.ArgumentParser(prog="make bench-isolation", description=__doc__)
     options.add_argument("--json", type=Path, default=Path("build/bench-isolation.json"))
     options.add_argument("--only", default="", help="names of measures, with commas between them")
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def say(line: str) -> None:
-    """Show what goes on."""
+    """Print the progress."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

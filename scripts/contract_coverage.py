@@ -1,4 +1,4 @@
-"""Keeps the `tests` column of docs/contract-coverage.md: for each rule, the files with tests that are named after it.
+"""Keep the `tests` column of docs/contract-coverage.md: for each rule, the files with tests that are named after it.
 
 A test holds the rules that its name begins with: `test_c10_...`, `test_i8_i9_...`. A rule has one row, which says in
 short what it promises; the column `not yet` of a rule without tests says so. Run the script after adding such a test;
@@ -47,7 +47,7 @@ def updated(document: str, files: dict[str, list[str]]) -> str:
 
 
 def faults(document: str, files: dict[str, list[str]]) -> list[str]:
-    """What is wrong with the rows: missing ones, tests of rules that there are not, rules without tests."""
+    """Return what is wrong with the rows: missing rows, tests of unknown rules, rules without tests."""
     rows = {match[1]: match for match in ROW.finditer(document)}
     found = []
     if [match[1] for match in ROW.finditer(document)] != RULES:

@@ -1,1 +1,1 @@
-"""What one client can do to another, measured: each module is one measure of `benchmarks/isolation_bench.py`."""
+"""Measures of what one client can do to another: each module is one measure of `benchmarks/isolation_bench.py`."""

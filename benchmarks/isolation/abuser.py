@@ -1,6 +1,6 @@
 """One abuser: `python -m isolation.abuser WAY RUNTIME_DIR PORT SECONDS`. Its load is bounded by that time.
 
-It prints a line when it begins; whatever the daemon refuses it tries again, not faster than every few milliseconds.
+It prints a line when it begins. What the daemon refuses it tries again, at most once in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _REST_S = 0.005
 
 
 class Abuser:
-    """The ways, each a generator that does one round at a time."""
+    """The kinds of abuse, each a generator that yields after one round."""
 
     def __init__(self, runtime_dir: str, port: int) -> None:
         self._runtime_dir = runtime_dir
         self._port = port
 
     def peer(self) -> RawPeer:
-        """A raw connection with a session."""
+        """Return a raw connection with a session."""
         peer = RawPeer(self._runtime_dir)
         peer.attach(self._port)
         return peer
 
     def client(self) -> Any:
-        """A blocking client that waits for long."""
+        """Return a blocking client with a long time-out."""
         return glidecache.sync.GlideClient.create(
             glidecache.GlideClientConfiguration(
                 [glidecache.NodeAddress("127.0.0.1", self._port)],
@@ -57,12 +57,12 @@ class Abuser:
         )
 
     def none(self) -> Iterator[None]:
-        """Nothing: what the victim has alone."""
+        """Do nothing: the victim is alone."""
         while True:
             yield
 
     def flood(self) -> Iterator[None]:
-        """Requests as fast as they are taken, over four connections."""
+        """Send requests as fast as the daemon takes them, over four connections."""
         peers = [self.peer() for _ in range(4)]
         while True:
             for peer in peers:
@@ -73,7 +73,7 @@ class Abuser:
             yield
 
     def small_objects(self) -> Iterator[None]:
-        """24 MB of empty lists, where arguments should be."""
+        """Send 24 MB of empty lists in place of arguments."""
         blob = struct.pack(">BI", 0xDD, 24 * MB) + b"\x90" * (24 * MB)
         while True:
             peer = self.peer()
@@ -84,7 +84,7 @@ class Abuser:
             yield
 
     def unfinished(self) -> Iterator[None]:
-        """Frames that promise 200 MB, bring 50 MB, and stay."""
+        """Send frames that announce 200 MB, bring 50 MB, and stay unfinished."""
         while True:
             peers: list[RawPeer] = []
             for _ in range(_UNFINISHED):
@@ -97,7 +97,7 @@ class Abuser:
                 peer.close()
 
     def batch(self) -> Iterator[None]:
-        """A pipeline of 200,000 commands."""
+        """Send a pipeline of 200,000 commands."""
         client = self.client()
         batch = glidecache.Batch(is_atomic=False)
         for number in range(BATCH):
@@ -107,7 +107,7 @@ class Abuser:
             yield
 
     def replies(self) -> Iterator[None]:
-        """Replies of 100 MB."""
+        """Ask for replies of 100 MB."""
         client = self.client()
         client.custom_command(["SETRANGE", "large", str(_LARGE_REPLY_BYTES - 1), "x"])
         while True:
@@ -115,7 +115,7 @@ class Abuser:
             yield
 
     def oversized(self) -> Iterator[None]:
-        """A request of 100 MB."""
+        """Send a request of 100 MB."""
         client = self.client()
         value = bytes(OVERSIZED_BYTES)
         while True:
@@ -123,7 +123,7 @@ class Abuser:
             yield
 
     def slow_readers(self) -> Iterator[None]:
-        """Peers that ask for 400 MB each, and read nothing."""
+        """Ask for 400 MB on each of several connections, and read nothing."""
         client = self.client()
         client.custom_command(["SETRANGE", "slow", str(_REPLY_OF_SLOW_READER - 1), "x"])
         while True:
@@ -137,7 +137,7 @@ class Abuser:
                 peer.close()
 
     def queued(self) -> Iterator[None]:
-        """Requests of 20 MB, one behind the other, and nobody waits for their answers."""
+        """Send requests of 20 MB one behind the other, and do not wait for their answers."""
         while True:
             peer = self.peer()
             for _ in range(20):
@@ -146,7 +146,7 @@ class Abuser:
             peer.close()
 
     def blocked(self) -> Iterator[None]:
-        """Blocking calls of peers that are gone the next moment."""
+        """Issue blocking calls from peers that disconnect at once."""
         while True:
             peer = self.peer()
             for _ in range(20):
@@ -166,12 +166,12 @@ WAYS = (
     "queued",
     "blocked",
 )
-"""Every way, but `none`."""
+"""Every kind of abuse but `none`."""
 REFUSALS = (PeerDroppedError, TimeoutError, OSError, RuntimeError, glidecache.GlideError)
 
 
 def main() -> None:
-    """Abuse for so long."""
+    """Run one kind of abuse for the given time."""
     way, runtime_dir, port, seconds = sys.argv[1:]
     signal.alarm(int(float(seconds)) + 30)  # whatever it waits for
     abuser = Abuser(runtime_dir, int(port))

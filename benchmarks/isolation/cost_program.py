@@ -26,7 +26,7 @@ REPEATS = 3
 
 
 def client_of(directory: str, port: int, *, cached: bool = False) -> Any:
-    """A blocking client, with a cache or without one."""
+    """Return a blocking client, with a cache or without one."""
     cache = glidecache.ClientSideCache.create(4096, 0) if cached else None
     return glidecache.sync.GlideClient.create(
         glidecache.GlideClientConfiguration(
@@ -40,7 +40,7 @@ def client_of(directory: str, port: int, *, cached: bool = False) -> Any:
 
 
 def hit(directory: str, port: int) -> float:
-    """Microseconds of one hit."""
+    """Return the microseconds of one hit."""
     client = client_of(directory, port, cached=True)
     client.set("hit", "x" * 100)
     get = client.get
@@ -55,7 +55,7 @@ def hit(directory: str, port: int) -> float:
 
 
 def miss(directory: str, port: int) -> float:
-    """Microseconds of one read of a key that is not there: never stored, always asked for."""
+    """Return the microseconds of one read of a missing key, which the client asks the server for each time."""
     client = client_of(directory, port, cached=True)
     get = client.get
     keys = [f"none{number}" for number in range(MISSES)]
@@ -80,7 +80,7 @@ def _exists(directory: str, port: int, begin: Any, times: Any) -> None:
 
 
 def exists(directory: str, port: int) -> float:
-    """Microseconds of one EXISTS, as eight processes have them at once."""
+    """Return the microseconds of one EXISTS when eight processes issue them at once."""
     context = multiprocessing.get_context("fork")
     begin, times = context.Barrier(PROCESSES), context.Queue()
     workers = [

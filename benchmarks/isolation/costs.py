@@ -1,4 +1,4 @@
-"""What the guards cost: hits, misses and EXISTS of two trees, in rounds that take turns."""
+"""The cost of the guards: hits, misses and EXISTS of two trees, in rounds that take turns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WHAT = {
 
 
 def measure(before: Path | None, after: Path, rounds: int, say: Callable[[str], object]) -> list[Measure]:
-    """Each tree with the interpreter, the daemon and the client of its own `.venv`, on one server."""
+    """Measure each tree with the interpreter, the daemon and the client of its own `.venv`, on one server."""
     if before is None:
         return [plain("cost of the guards: not measured, give --before DIRECTORY", 0, "")]
     times: dict[str, dict[str, list[float]]] = {"before": {}, "after": {}}

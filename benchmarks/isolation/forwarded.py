@@ -1,4 +1,4 @@
-"""How soon writes work and reads are fresh after a name leads to another primary."""
+"""The time until writes work and reads are fresh after a name leads to another primary."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROUNDS = 3
 
 
 class Forwarder:
-    """One address that leads to whatever `target` is when a connection is made; made ones stay where they are."""
+    """One address that leads to the current `target` when a connection is made; existing connections stay."""
 
     def __init__(self, target: int) -> None:
         self.target = target
@@ -33,7 +33,7 @@ class Forwarder:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Accept nobody any more."""
+        """Accept no more connections."""
         self._listener.close()
 
     def _accept(self) -> None:
@@ -56,7 +56,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def measure(say: Callable[[str], object]) -> list[Measure]:
-    """Some rounds; each begins with a primary, and a replica that takes its place."""
+    """Measure some rounds. Each begins with a primary and with a replica that takes its place."""
     writes, reads, errors = [], [], []
     for number in range(_ROUNDS):
         with Place() as place:
@@ -96,7 +96,7 @@ def _switch(place: Place) -> tuple[float, float, list[str]]:
         new.admin.replicaof("no", "one")
         forwarder.target = new.port
         new.admin.set("price", "12")
-        old.admin.replicaof(HOST, 1)  # it is a replica, and cut off
+        old.admin.replicaof(HOST, 1)  # The old primary is a replica now, and cut off.
         return _until_back(client)
     finally:
         if client is not None:
@@ -116,7 +116,7 @@ def _until_back(client: Any) -> tuple[float, float, list[str]]:
             if written >= _GIVEN_UP_S:
                 client.call("set", "x", "1")
                 written = time.monotonic() - began
-        except Exception as error:  # noqa: BLE001 - that is what is counted
+        except Exception as error:  # noqa: BLE001 - the failure is counted
             errors.append(f"{type(error).__name__}: {error}"[:100])
         time.sleep(0.02)
         del now

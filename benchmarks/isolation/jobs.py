@@ -1,8 +1,8 @@
 """Jobs lost of a thousand that are pushed while their callers end in every way: the account of each.
 
-Each caller waits at a list of its own, so that it is known for whom a job was popped. Jobs are pushed to callers that
-wait, and to those that have ended a moment ago. The server's own events say when each was popped, the callers'
-journals what arrived and when a caller ended.
+Each caller waits at a list of its own, so the measure knows which caller a job was popped for. Jobs are pushed to
+callers that wait, and to those that have just ended. The server's own events say when each was popped. The callers'
+journals say what arrived, and when a caller ended.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _PLACES = 6
 _HEARD_S = 1.0
 """The rule's time within which the server hears that a caller is gone."""
 _TRANSIT_S = 0.05
-"""What was popped so shortly after the end was on its way, or the end was on its way to the server."""
+"""A pop so shortly after the end crossed with the end on its way to the server."""
 _PAUSE_S = 0.02
 
 
 class Events(threading.Thread):
-    """When the server popped from which list, by its keyspace events."""
+    """Record when the server popped from which list, by its keyspace events."""
 
     def __init__(self, admin: Any) -> None:
         super().__init__(daemon=True)
@@ -42,7 +42,7 @@ class Events(threading.Thread):
         self.over = threading.Event()
 
     def run(self) -> None:
-        """Listen until it is over."""
+        """Listen until the measure is over."""
         while not self.over.is_set():
             message = self._pubsub.get_message(timeout=0.1)
             if message and message["type"] == "pmessage" and message["data"] in {b"lpop", b"rpop"}:
@@ -70,19 +70,19 @@ class Caller:
         )
 
     def kill(self) -> None:
-        """End it as the kernel would."""
+        """Kill the process with SIGKILL."""
         self.killed_at = time.monotonic()
         self.process.kill()
         self.process.wait()
 
     def lines(self) -> list[list[str]]:
-        """What it has written: `begin LIST MOMENT`, `got LIST JOB`, `end LIST MOMENT HOW`."""
+        """Return the journal: `begin LIST MOMENT`, `got LIST JOB`, `end LIST MOMENT HOW`."""
         text = self.journal.read_text() if self.journal.exists() else ""
         return [line.split() for line in text.splitlines() if line.endswith(".")]
 
 
 def measure(jobs: int, say: Callable[[str], object]) -> list[Measure]:
-    """Push so many jobs."""
+    """Push the given number of jobs."""
     chance = random.Random(5)
     callers: list[Caller] = []
     at_work: list[Caller] = []
@@ -119,7 +119,7 @@ def _push(
     at_work: list[Caller],
     say: Callable[[str], object],
 ) -> dict[str, str]:
-    """Push to callers that have lately begun, whatever has become of them; now and then kill a process."""
+    """Push to callers that began lately, in whatever state they are. Kill a process now and then."""
     pushed: dict[str, str] = {}
     next_kill = time.monotonic() + 1
     limit = time.monotonic() + 60 + jobs * 0.2
@@ -149,7 +149,7 @@ def _push(
 
 
 def _waiting(at_work: list[Caller]) -> int:
-    """How many callers wait now: each process has several."""
+    """Return the number of callers that wait now: each process has several."""
     waiting = 0
     for caller in at_work:
         lines = caller.lines()
@@ -161,7 +161,7 @@ def _waiting(at_work: list[Caller]) -> int:
 def _account(
     pushed: dict[str, str], kept: set[str], callers: list[Caller], events: Events, blocked: int
 ) -> list[Measure]:
-    """What became of each job."""
+    """Return the fate of each job."""
     got: set[str] = set()
     ended: dict[str, tuple[float, str]] = {}
     for caller in callers:

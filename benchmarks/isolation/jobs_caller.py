@@ -21,15 +21,15 @@ import glidecache.sync
 _PATIENCE_MS = 2_000
 _LONGEST_S = 0.6
 _REST_S = 0.02
-"""After a refusal."""
+"""The pause after a refusal."""
 
 
 class Interrupted(BaseException):
-    """What a signal handler raises."""
+    """The exception that a signal handler raises."""
 
 
 class Journal:
-    """Lines that outlive a kill: each is one write."""
+    """A journal whose lines outlive a kill: each is one write."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -39,7 +39,7 @@ class Journal:
         os.write(self._file, (" ".join(map(str, words)) + " .\n").encode())
 
     def got(self, name: str, reply: Any) -> None:
-        """A job, or None."""
+        """Record the job of a reply, if there is one."""
         if reply:
             job = reply[-1] if isinstance(reply, list) else reply
             job = next(iter(job.values()))[0] if isinstance(job, dict) else job
@@ -47,7 +47,7 @@ class Journal:
 
 
 def call_of(chance: random.Random, name: str, seconds: float) -> list[Any]:
-    """One of the commands that wait at a list."""
+    """Return one of the commands that wait at a list."""
     wait = f"{seconds:g}"
     return chance.choice(
         [
@@ -60,7 +60,7 @@ def call_of(chance: random.Random, name: str, seconds: float) -> list[Any]:
 
 
 def configuration(runtime_dir: str, port: str) -> glidecache.GlideClientConfiguration:
-    """Of all clients here."""
+    """Return the configuration of all clients here."""
     return glidecache.GlideClientConfiguration(
         [glidecache.NodeAddress("127.0.0.1", int(port))],
         runtime_dir=runtime_dir,
@@ -70,7 +70,7 @@ def configuration(runtime_dir: str, port: str) -> glidecache.GlideClientConfigur
 
 
 async def lane(number: int, runtime_dir: str, port: str, name: str, journal: Journal) -> None:
-    """Asyncio: cancelled, timed out by the loop, closed, or served."""
+    """Run asyncio calls that are cancelled, timed out by the loop, closed, or served."""
     chance = random.Random(f"{name}{number}")
     rounds = 0
     while True:
@@ -109,7 +109,7 @@ async def lane(number: int, runtime_dir: str, port: str, name: str, journal: Jou
 
 
 def run_blocking(runtime_dir: str, port: str, name: str, journal: Journal) -> None:
-    """The main thread is interrupted by exceptions of a signal handler; a second one's client is closed."""
+    """Call in the main thread, where signal handlers raise; close the client of a second thread."""
     threading.Thread(target=closing_lane, args=(runtime_dir, port, name, journal), daemon=True).start()
     chance = random.Random(name)
     client = glidecache.sync.GlideClient.create(configuration(runtime_dir, port))
@@ -138,7 +138,7 @@ def run_blocking(runtime_dir: str, port: str, name: str, journal: Journal) -> No
 
 
 def closing_lane(runtime_dir: str, port: str, name: str, journal: Journal) -> None:
-    """A client that another thread closes while it waits."""
+    """Call with a client that another thread closes while it waits."""
     chance = random.Random(f"{name}closing")
     rounds = 0
     while True:
@@ -157,12 +157,12 @@ def closing_lane(runtime_dir: str, port: str, name: str, journal: Journal) -> No
 
 
 def interrupt(*_: object) -> NoReturn:
-    """End whatever goes on."""
+    """Raise from the signal handler."""
     raise Interrupted
 
 
 def main() -> None:
-    """Go on until this process is killed."""
+    """Run until this process is killed."""
     runtime_dir, port, name, path, kind = sys.argv[1:]
     journal = Journal(path)
     if kind == "blocking":

@@ -1,4 +1,4 @@
-"""A victim's misses beside each abuser, by the daemon, and those of one that is connected to the server directly."""
+"""A victim's misses beside each abuser, through the daemon and through a direct connection to the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _END_S = 60.0
 
 
 def measure(seconds: float, say: Callable[[str], object]) -> list[Measure]:
-    """Each abuser for so long, each on a daemon and a server of its own."""
+    """Run each abuser for the given time, each on a daemon and a server of its own."""
     lines: list[Measure] = []
     for way in ("none", *WAYS):
         with Place("proto-max-bulk-len 512mb", "client-query-buffer-limit 2gb") as place:
@@ -86,7 +86,7 @@ def start(
 
 
 def end_all(children: Iterable[subprocess.Popen[str]]) -> None:
-    """End what is left, by its id."""
+    """End the remaining processes, each by its id."""
     for child in children:
         child.kill()
         child.wait()
@@ -96,6 +96,6 @@ def end_all(children: Iterable[subprocess.Popen[str]]) -> None:
 
 
 def _rest(child: subprocess.Popen[str]) -> str:
-    """What it says in the end."""
+    """Return the rest of a program's output."""
     assert child.stdout is not None
     return child.stdout.read().strip() or "ended by its alarm"

@@ -1,4 +1,4 @@
-"""A measure's line, its table, and what all measures start: a server, a daemon, and clients of both."""
+"""The line of a measure, its table, and the server, daemon and clients that all measures start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One line: what was measured, and what is to be reached."""
+    """One line: what was measured, and its target."""
 
     name: str
     value: float
@@ -30,7 +30,7 @@ class Measure:
     notes: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """The line for people, with the first of its notes."""
+        """Return the line for people, with the first of its notes."""
         verdict = {None: "", True: "met", False: "MISSED"}[self.met]
         value = f"{self.value:,.3f}".rstrip("0").rstrip(".")
         line = f"{self.name:64} {value:>14} {self.unit:10} {self.asked:16} {verdict}"
@@ -38,24 +38,24 @@ class Measure:
 
 
 def at_most(name: str, value: float, unit: str, bound: float, notes: Iterable[str] = ()) -> Measure:
-    """A measure that must not exceed a bound."""
+    """Return a measure that must not exceed a bound."""
     return Measure(
         name=name, value=value, unit=unit, asked=f"at most {bound:g}", met=value <= bound, notes=list(notes)
     )
 
 
 def plain(name: str, value: float, unit: str, notes: Iterable[str] = ()) -> Measure:
-    """A measure that nothing is asked of."""
+    """Return a measure that has no target."""
     return Measure(name=name, value=value, unit=unit, notes=list(notes))
 
 
 def as_json(measures: Iterable[Measure]) -> list[dict[str, Any]]:
-    """The lines for programs."""
+    """Return the lines for programs."""
     return [asdict(measure) for measure in measures]
 
 
 class Place:
-    """A server that may be abused, and a daemon in front of it. A context manager; all ends with it."""
+    """A server that may be abused, and a daemon in front of it. A context manager that ends both."""
 
     def __init__(self, *directives: str, **daemon: Any) -> None:
         self._directives = directives
@@ -86,5 +86,5 @@ class Place:
 
     @property
     def runtime_dir(self) -> str:
-        """Where clients find the daemon."""
+        """Return the directory where clients find the daemon."""
         return str(self.daemon.runtime_dir)

@@ -22,7 +22,7 @@ _STOPPED_S = 2.0
 
 
 def measure(say: Callable[[str], object]) -> list[Measure]:
-    """All at once; for two seconds the server is stopped, so that all that is queued stays."""
+    """Run all abusers at once. Stop the server for two seconds, so that all queued requests stay."""
     children: list[subprocess.Popen[str]] = []
     with Place("proto-max-bulk-len 512mb", "client-query-buffer-limit 2gb") as place:
         idle = anonymous_bytes(place.daemon.pid)
@@ -56,7 +56,7 @@ def measure(say: Callable[[str], object]) -> list[Measure]:
 
 
 def anonymous_bytes(pid: int) -> int:
-    """What a process has resident that is no file and no shared memory."""
+    """Return the resident bytes of a process that are neither files nor shared memory."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024

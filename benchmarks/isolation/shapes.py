@@ -90,7 +90,7 @@ def _sweep(
 
 
 def _every(shapes: list[Shape], share: float) -> list[Shape]:
-    """That share of them, spread evenly."""
+    """Return that share of the shapes, spread evenly."""
     step = max(1, round(1 / share))
     return shapes[::step] if step > 1 else shapes
 

@@ -1,4 +1,4 @@
-"""A victim's reads: `python -m isolation.victim HOW RUNTIME_DIR PORT SECONDS`, by the daemon or directly.
+"""A victim's reads: `python -m isolation.victim HOW RUNTIME_DIR PORT SECONDS`, through the daemon or directly.
 
 Reads are due at fixed moments, and their time counts from then: a stall counts for all reads that it delays.
 It prints one JSON line.
@@ -26,12 +26,12 @@ _VALUE = "x" * 100
 
 
 def main() -> None:
-    """Read for so long, and print what it took."""
+    """Read for the given time, and print the times."""
     how, runtime_dir, port, seconds = sys.argv[1:]
     direct = valkey.Valkey(port=int(port), socket_timeout=30)
     direct.mset({f"victim{number}": _VALUE for number in range(_KEYS)})
     read: Callable[[str], Any] = direct.get if how == "direct" else _through_daemon(runtime_dir, int(port))
-    # A victim that has been served for a while: everything that is made on first use exists.
+    # The victim has been served for a while: everything that is made on first use exists.
     warm_until = time.monotonic() + _WARM_S
     while time.monotonic() < warm_until:
         read("victim0")
@@ -48,7 +48,7 @@ def main() -> None:
         time.sleep(max(0.0, due - time.monotonic()))
         try:
             wrong += read(f"victim{number % _KEYS}") != _VALUE.encode()
-        except Exception as error:  # noqa: BLE001 - it is counted
+        except Exception as error:  # noqa: BLE001 - the failure is counted
             failed.append(f"{type(error).__name__}: {error}")
         times.append((time.monotonic() - due) * 1000)
         number += 1

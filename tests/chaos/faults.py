@@ -136,7 +136,7 @@ class ConnectionsCut(Fault):
 
 
 class CallersDie(Fault):
-    """Callers wait for jobs, and are gone; jobs that are pushed afterwards must stay."""
+    """Callers wait for jobs, and die; jobs that are pushed afterwards must stay."""
 
     subject = "callers"
     lasts_s = (0.05, 0.4)
@@ -152,7 +152,7 @@ class CallersDie(Fault):
 
 
 class HostileMembers(Fault):
-    """Members of the group send raw frames, unfinished ones, floods, and do not read their answers."""
+    """Members of the group send raw frames, unfinished ones and floods, and do not read their answers."""
 
     subject = "members"
     lasts_s = (0.3, 1.0)
@@ -165,7 +165,7 @@ class HostileMembers(Fault):
 
 
 class FilesVanish(Fault):
-    """Files of live pools are removed: workers that come afterwards must attach all the same."""
+    """Files of live pools are removed; workers that come afterwards must attach all the same."""
 
     subject = "daemon"
     lasts_s = (0.0, 0.3)
@@ -181,25 +181,25 @@ class FilesVanish(Fault):
 
 
 class PoolsVanish(FilesVanish):
-    """The pools alone."""
+    """The pools alone vanish."""
 
     suffixes = ("pool",)
 
 
 class BoardsVanish(FilesVanish):
-    """The boards alone."""
+    """The boards alone vanish."""
 
     suffixes = ("board",)
 
 
 class LeasesVanish(FilesVanish):
-    """The leases alone."""
+    """The leases alone vanish."""
 
     suffixes = ("lease",)
 
 
 class SocketVanishes(FilesVanish):
-    """The daemon's socket."""
+    """The daemon's socket vanishes."""
 
     def begin(self, stage: Stage) -> None:
         (stage.daemon.runtime_dir / "glidecached.sock").unlink(missing_ok=True)

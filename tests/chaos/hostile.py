@@ -1,4 +1,4 @@
-"""Members of the group that mean no good, and callers that die while they wait, with an account of their jobs."""
+"""Hostile members of the group, and callers that die while they wait, with an account of their jobs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 REFUSED = (PeerDroppedError, OSError, TimeoutError, RuntimeError)
-"""What becomes of a peer whose daemon ends, or will have no more of it."""
+"""The errors that a peer gets when its daemon ends, or drops it."""
 FORGOTTEN_S = 20.0
-"""How long the server may take to hear of a death; far above the rule's second, since it may be stopped itself."""
+"""The server may take so long to hear of a death: far above the rule's second, since it may be stopped itself."""
 _UNFINISHED_BYTES = 4 << 20
 _FLOOD = 300
 _REST_S = 0.01
 
 
 class Member(threading.Thread):
-    """Raw frames, unfinished ones and floods in turn, until it is stopped. Its connections end with it."""
+    """A member that sends raw frames, unfinished ones and floods in turn, until it is stopped."""
 
     def __init__(self, runtime_dir: Path, port: int, seed: int) -> None:
         super().__init__(name="hostile member", daemon=True)
@@ -41,7 +41,7 @@ class Member(threading.Thread):
         self.acts = 0
 
     def run(self) -> None:
-        """Go on; whatever the daemon refuses is tried again with another connection."""
+        """Send until stopped; after a refusal, connect again."""
         acts = (self._raw_frames, self._unfinished_frame, self._flood, self._unread_answers)
         while not self._stopped.wait(_REST_S):
             with contextlib.suppress(*REFUSED):
@@ -51,7 +51,7 @@ class Member(threading.Thread):
                 self._kept.pop(0).close()
 
     def stop(self) -> None:
-        """End it, and close what it has."""
+        """Stop, and close all connections."""
         self._stopped.set()
         self.join(60)
         for peer in self._kept:
@@ -87,7 +87,7 @@ class Member(threading.Thread):
 
 
 class Jobs:
-    """The ledger of jobs for callers that are dead: all that was pushed must be there in the end.
+    """The ledger of jobs for dead callers: all jobs that were pushed must be there in the end.
 
     Each generation of callers waits at a list of its own: a list with jobs in it would serve them at once.
     """
@@ -101,7 +101,7 @@ class Jobs:
         self.callers = 0
 
     def wait(self, callers: int) -> None:
-        """So many callers wait; each third of them gives up at once, by a message of its own."""
+        """Let the given number of callers wait. A third of them cancels at once, by a message of its own."""
         self._key = b"chaos:jobs:%d" % len(self._pushed)
         self._pushed[self._key] = []
         for number in range(callers):
@@ -117,13 +117,13 @@ class Jobs:
                 self.callers += 1
 
     def die(self) -> None:
-        """All of them are gone."""
+        """End all callers."""
         for peer in self._waiting:
             peer.close()
         self._waiting.clear()
 
     def push(self, jobs: int) -> None:
-        """Push jobs, as soon as the server has forgotten all callers. Raises `AssertionError` if it does not."""
+        """Push jobs when the server has forgotten all callers. Raise `AssertionError` if it does not."""
         with self._server() as server:
             wait_until(
                 lambda: not self._blocked(server),
@@ -135,7 +135,7 @@ class Jobs:
             server.rpush(self._key, *pushed)
 
     def wrong(self) -> list[str]:
-        """What is wrong with the lists: each must have its jobs, once and in order."""
+        """Return what is wrong with the lists: each must have its jobs, once and in order."""
         with self._server() as server:
             kept = {key: server.lrange(key, 0, -1) for key in self._pushed}
         return [
@@ -154,4 +154,4 @@ class Jobs:
         try:
             return int(server.info("clients")["blocked_clients"])
         except (valkey.ConnectionError, valkey.TimeoutError):
-            return 1  # it is being killed or stopped; who waited there does not any more, or will not
+            return 1  # The daemon is being killed or stopped; its callers no longer wait, or soon will not.

@@ -32,7 +32,7 @@ CALL_ALLOWANCE_S = 10.0
 AGE_ALLOWANCE_S = 5.0
 """What it may add to the age of a value: from the server's answer to the daemon, and from the lookup to the check."""
 HEALED_S = 10.0
-"""How long the daemon may take to make good what has vanished: the rule says two seconds, a loaded machine more."""
+"""The daemon may take so long to replace what has vanished: the rule says two seconds, a loaded machine more."""
 RECOVERY_S = 60.0
 """How long a worker may take to come back before the run is given up; how long it took is for the report to tell."""
 
@@ -125,7 +125,7 @@ class Stage:
         self.jobs = Jobs(self.daemon.runtime_dir, self.server.port)
         ends.callback(self.jobs.die)
         self.afterwards: list[Callable[[], object]] = []
-        """What faults leave to be done, or looked at, when server and daemon are both there again."""
+        """Checks that faults leave for the time when server and daemon are both back."""
         self._hostile: list[Member] = []
         ends.callback(self.turn_hostile_out)
         if setting.writes_per_second:
@@ -205,14 +205,14 @@ class Stage:
         ]
 
     def let_hostile_in(self) -> None:
-        """Two members of the group that mean no good."""
+        """Start two hostile members of the group."""
         for seed in range(2):
             member = Member(self.daemon.runtime_dir, self.server.port, seed)
             self._hostile.append(member)
             member.start()
 
     def turn_hostile_out(self) -> None:
-        """End them, and their connections."""
+        """End the hostile members, and their connections."""
         for member in self._hostile:
             member.stop()
         self._hostile.clear()

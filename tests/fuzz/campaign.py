@@ -43,7 +43,7 @@ _WAITING = 20
 _UNFINISHED = 10
 _FAR_NS = 3_600_000_000_000
 _HEARD_S = 1.0
-"""Until then the rule allows that a call of a caller that is gone is still on its way to the server."""
+"""Until then the rule allows that a dead caller's call is still on its way to the server."""
 _FORGOTTEN_S = 5.0
 """The rule says one second after the death; a loaded machine may notice the death later."""
 JOBS = b"jobs-of-the-dead"
@@ -139,7 +139,7 @@ class SteadyClient:
         return 4
 
     def push_jobs(self, key: bytes, jobs: int) -> None:
-        """Push jobs as soon as nobody waits for them any more. All must stay: see `count_jobs`."""
+        """Push jobs when no caller waits for them any more. All must stay: see `count_jobs`."""
         wait_until(
             lambda: not self._blocked(), "the server has forgotten callers that are gone", _FORGOTTEN_S
         )
@@ -148,7 +148,7 @@ class SteadyClient:
         self.count_jobs()
 
     def count_jobs(self) -> None:
-        """See that every job that was ever pushed is still there."""
+        """Check that every job that was ever pushed is still there."""
         left = {key: self._command(b"LLEN", key) for key in self._jobs}
         assert left == self._jobs, "jobs were popped for callers that were gone"
 
@@ -296,7 +296,7 @@ class Campaign:
         peer.close()
 
     def _die_waiting(self) -> None:
-        """Calls that wait for jobs, of peers that are gone at once, or that cancel them: no job may be lost."""
+        """Send calls that wait for jobs, from peers that end at once or cancel them: no job may be lost."""
         peer = self._connect()
         key = b"%s:%d" % (JOBS, self.report.connections)
         for number in range(1, _WAITING + 1):
@@ -314,7 +314,7 @@ class Campaign:
         self._steady.push_jobs(key, _WAITING)
 
     def _leave_unfinished(self) -> None:
-        """Frames that lack their ends, of connections that stay for a while."""
+        """Send frames that lack their ends, over connections that stay for a while."""
         peers = [self._connect() for _ in range(_UNFINISHED)]
         for peer in peers:
             peer.send_raw(message_header(1 << 20) + bytes(200_000), self._random)

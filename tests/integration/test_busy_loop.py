@@ -38,22 +38,22 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], 
 
 @pytest.fixture
 def configuration(daemon: Daemon, valkey: ValkeyServer) -> GlideClientConfiguration:
-    """With the default time-out."""
+    """Return a configuration with the default time-out."""
     return GlideClientConfiguration(
         [NodeAddress(HOST, valkey.port)], runtime_dir=str(daemon.runtime_dir), fallback="error"
     )
 
 
 async def after_work(milliseconds: float, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """What tasks do that compute before they ask: the loop does nothing else meanwhile."""
-    time.sleep(milliseconds / 1e3)  # noqa: ASYNC251 - a busy loop is what this is about
+    """Work as tasks do that compute before they call: the loop does nothing else meanwhile."""
+    time.sleep(milliseconds / 1e3)  # noqa: ASYNC251 - the test is about a busy loop
     return await call()
 
 
 async def together(
     tasks: int, milliseconds: float, call: Callable[[int], Coroutine[Any, Any, Any]]
 ) -> set[Any]:
-    """The different outcomes of many tasks that each work before their call."""
+    """Return the distinct outcomes of many tasks that each work before their call."""
     calls = (after_work(milliseconds, lambda number=number: call(number)) for number in range(tasks))  # type: ignore[misc]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     return {repr(outcome) for outcome in outcomes}
@@ -99,7 +99,7 @@ def test_c28_clients_are_created_in_a_busy_loop(
 def test_c28_a_reply_that_has_arrived_is_a_reply(
     configuration: GlideClientConfiguration, run: Callable[..., Any]
 ) -> None:
-    """However many have arrived while the loop was busy, and whichever of timers and sockets it looks at first."""
+    """The rule holds for any number of replies, and for either order of timers and sockets in the loop."""
 
     async def main() -> None:
         client = await GlideClient.create(configuration)

@@ -1,4 +1,4 @@
-"""What clients can make the daemon hold is bounded, each way alone and all at once; others are served (I8)."""
+"""The daemon's memory for clients is bounded, for each abuse alone and for all at once; others are served (I8)."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from support.valkey_server import ValkeyServer
 
 BUDGET_MB = 64
-"""Small, so that each abuser alone reaches it."""
+"""A budget so small that each abuser alone reaches it."""
 
 UNFINISHED_MB, LONG_MB, HALF_REPLY_MB = 50, 20, 40
-"""What comes of the longest message, how long those are that come whole, and what comes of the longest reply."""
+"""Arrived bytes of the longest message, the length of complete ones, and arrived bytes of the longest reply."""
 
 OVERSIZED_MB = {
     "unfinished": UNFINISHED_MB,
@@ -42,10 +42,10 @@ OVERSIZED_MB = {
     "long_replies": LONG_MB,
     "half_replies": HALF_REPLY_MB,
 }
-"""What has the lane beside the budget; twice, for what a message is read from and what it becomes are both there."""
+"""The size in the lane beside the budget; twice, because a message's bytes and its values exist together."""
 
 SLACK_MB = 24
-"""What the allocator and the interpreter need beside: long strings grow by doubling, and pages are given back late."""
+"""Room for the allocator and the interpreter: long strings grow by doubling, and pages are given back late."""
 
 VICTIM_PATIENCE_S = 2.0
 STRANGER = User(61_205, 61_205)
@@ -59,7 +59,7 @@ pytestmark = [
 
 
 class Peak:
-    """The daemon's largest resident size while the context lasts, in MB beyond that at its beginning."""
+    """The daemon's largest resident size within the context, in MB above the size at its beginning."""
 
     def __init__(self, pid: int) -> None:
         self._process = psutil.Process(pid)
@@ -99,7 +99,7 @@ def bounded_daemon(start_daemon: Callable[..., Daemon], own_valkey: ValkeyServer
 
 @pytest.fixture
 def abuse(bounded_daemon: Daemon, own_valkey: ValkeyServer) -> Iterator[Callable[..., None]]:
-    """Start abusers, each in a process of its own, and wait until they have done what they can."""
+    """Start abusers, each in a process of its own, and wait until they are ready."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(*names: str, user: User | None = None) -> None:
@@ -127,7 +127,7 @@ def abuse(bounded_daemon: Daemon, own_valkey: ValkeyServer) -> Iterator[Callable
 
 @contextlib.contextmanager
 def victim(daemon: Daemon) -> Iterator[list[float]]:
-    """Another process's worth of small requests meanwhile; how long each took."""
+    """Send small requests from another process meanwhile; yield the time of each."""
     took: list[float] = []
     ended = threading.Event()
 
@@ -161,7 +161,7 @@ def test_i8_each_way_to_make_the_daemon_hold_memory_is_bounded(
 ) -> None:
     with victim(bounded_daemon) as took, Peak(bounded_daemon.pid) as peak:
         abuse(name)
-    # One message has the lane: of the unfinished ones, what has come of it.
+    # One message has the lane; of an unfinished one, the bytes that came count.
     assert_bounded(peak, took, oversized_mb=OVERSIZED_MB.get(name, 0))
     assert "Traceback" not in bounded_daemon.log_text()
 
@@ -173,7 +173,7 @@ def test_i8_requests_that_a_stopped_server_does_not_take_are_bounded(
     os.kill(own_valkey.pid, signal.SIGSTOP)
     try:
         with victim(bounded_daemon) as took, Peak(bounded_daemon.pid) as peak:
-            # A session can be had without the server where its client connects lazily.
+            # A client that connects lazily can have a session without the server.
             abuse(name)
         assert_bounded(peak, took, oversized_mb=LONG_MB)
     finally:
@@ -190,7 +190,7 @@ def test_i8_all_ways_at_once_are_bounded_together(
         open_to(bounded_daemon, user)
     with victim(bounded_daemon) as took, Peak(bounded_daemon.pid) as peak:
         abuse(*ABUSERS, user=user)
-    # The lane of clients' messages, and the one of servers' replies.
+    # One lane is for clients' messages, another for servers' replies.
     assert_bounded(peak, took, oversized_mb=UNFINISHED_MB + HALF_REPLY_MB)
     assert bounded_daemon.stats()["daemon"]["client_memory_bytes"] <= BUDGET_MB * MB
     assert "Traceback" not in bounded_daemon.log_text()

@@ -450,10 +450,10 @@ def test_i13_files_that_the_daemon_cannot_make_again_are_told(
     for path in own_daemon.pool_dir.iterdir():
         path.unlink()
     finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "orphaned files")
-    assert finding["status"] == "ok", finding  # they are there again
+    assert finding["status"] == "ok", finding  # the files are there again
     shutil.rmtree(own_daemon.pool_dir)
     own_daemon.pool_dir.mkdir()
-    own_daemon.pool_dir.chmod(0o777)  # where others could put files the daemon makes none
+    own_daemon.pool_dir.chmod(0o777)  # The daemon makes no files where other users could put theirs.
     finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "orphaned files")
     assert finding["status"] == "fail", finding
     assert ".lease" in finding["seen"]

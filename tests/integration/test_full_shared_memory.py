@@ -1,4 +1,4 @@
-"""A file system for pools that is full: new caches start small and grow, and the log says it once an episode."""
+"""A full file system for pools: new caches start small and grow, and the log says it once an episode."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PATIENCE_S = 20.0
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of two megabytes."""
+    """Return a tmpfs of two megabytes."""
     place = tmp_path / "small"
     place.mkdir()
     done = subprocess.run(
@@ -48,7 +48,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(path: Path) -> None:
-    """What others put there."""
+    """Fill the file system with other files."""
     with path.open("ab", buffering=0) as file:
         try:
             while True:
@@ -77,7 +77,7 @@ def test_i9_a_new_cache_starts_on_a_full_file_system_and_grows_when_there_is_roo
 
     for _ in range(3):
         old.call("get_many", keys)
-        time.sleep(1.1)  # a heartbeat: each has refusals to tell of
+        time.sleep(1.1)  # One heartbeat: each reports refusals.
     assert daemon.log_text().count(FULL) == 1
 
     caches = [new_cache(100_000, name=name) for name in (None, "catalog", None)]
@@ -85,7 +85,7 @@ def test_i9_a_new_cache_starts_on_a_full_file_system_and_grows_when_there_is_roo
     for client in clients:
         assert [client.get(key) for key in keys[:200]] == [VALUE.encode()] * 200
         assert client.get(keys[199]) == VALUE.encode()
-    # The memory that was kept back is enough for a value at least.
+    # The memory that was kept back suffices for a value at least.
     assert clients[0].metrics().entry_count >= 1
     assert old.get(keys[-1]) == VALUE.encode()
     assert daemon.log_text().count(FULL) == 1

@@ -1,4 +1,4 @@
-"""An exception from outside at any line of the client leaves it whole (isolation, I15).
+"""An exception from outside at any line leaves the client whole (isolation, I15).
 
 Signal handlers, soft time limits and interrupts raise between any two lines; cancellation, wherever a coroutine
 suspends. Each test interrupts one path at its first line, its second, and so on, until the path runs to its end.
@@ -36,19 +36,19 @@ SPARE_DESCRIPTORS = 4
 
 
 class LimitReached(BaseException):
-    """A soft time limit."""
+    """The exception of a soft time limit."""
 
 
 class InterruptedHere(KeyboardInterrupt):
-    """An interrupt."""
+    """The exception of an interrupt."""
 
 
 class PlainError(Exception):
-    """What a signal handler of an application raises."""
+    """An exception that an application's signal handler raises."""
 
 
 class Interruption:
-    """Raises at the n-th line, call or return in the package's own code."""
+    """Raise at the n-th line, call or return in the package's own code."""
 
     def __init__(self, kind: type[BaseException], number: int) -> None:
         self._kind = kind
@@ -67,12 +67,12 @@ class Interruption:
         return self.trace
 
     def interrupt(self, call: Callable[[], object]) -> BaseException | None:
-        """Make the call under interruption; the exception that came out of it."""
+        """Make the call under interruption; return the exception that it raised."""
         before = sys.gettrace()
         sys.settrace(self.trace)
         try:
             call()
-        except BaseException as error:  # noqa: BLE001 - whatever comes out
+        except BaseException as error:  # noqa: BLE001 - any exception is the result
             return error
         finally:
             sys.settrace(before)
@@ -81,7 +81,7 @@ class Interruption:
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Nothing is written to stderr: no coroutine that was not awaited, nothing that a finaliser raised."""
+    """Check that nothing reaches stderr: no coroutine that was not awaited, no error in a finaliser."""
     noise: list[str] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda found: noise.append(repr(found)))
     with warnings.catch_warnings(record=True) as caught:
@@ -124,7 +124,7 @@ def transaction(client: Any) -> None:
 
 
 def nothing(_client: Any) -> None:
-    """The path needs no preparation."""
+    """Prepare nothing."""
 
 
 PATHS: dict[str, tuple[Callable[[Any], object], Callable[[Any], object]]] = {
@@ -139,7 +139,7 @@ PATHS: dict[str, tuple[Callable[[Any], object], Callable[[Any], object]]] = {
 
 
 def need_own_replies(client: Any, number: int, server: ValkeyServer) -> None:
-    """The same thread and another one get the replies to what they ask, at once."""
+    """Check that this thread and another one get the replies to their own requests, at once."""
     for attempt in range(2):
         text = f"{number}-{attempt}"
         assert client.custom_command(["ECHO", text]) == text.encode()
@@ -207,7 +207,7 @@ def test_i15_an_exception_at_any_line_of_creating_and_closing(
 
 @types.coroutine
 def cancelled_at(coroutine: Coroutine[Any, Any, Any], number: int) -> Generator[Any, Any, bool]:
-    """Run the coroutine, and cancel it where it suspends for the n-th time; False when it did not so often."""
+    """Run the coroutine, and cancel it where it suspends for the n-th time; return False if it suspends less often."""
     value = None
     for _ in range(number - 1):
         try:
@@ -288,7 +288,7 @@ def test_i15_an_exception_at_any_line_of_a_task(
         coroutine = call(client)
         value = None
         while True:
-            # The loop's own callbacks are left alone: what they raise does not reach the caller.
+            # The loop's own callbacks are not interrupted: their errors do not reach the caller.
             sys.settrace(interruption.trace)
             try:
                 future = coroutine.send(value)

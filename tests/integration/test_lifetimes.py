@@ -38,7 +38,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def server(mode: str, valkey: ValkeyServer | Cluster) -> ValkeyServer | Cluster:
-    """The common server, with the group that XREADGROUP reads by."""
+    """Return the common server, with the group that XREADGROUP reads by."""
     del mode
     valkey.admin.xgroup_create("{q}stream", "g", id="$", mkstream=True)
     return valkey
@@ -88,7 +88,7 @@ def start_callers(daemon: Daemon, server: Any, mode: str) -> Iterator[Callable[[
 
 
 def waiting(server: Any) -> set[str]:
-    """The commands in which the server keeps somebody waiting, and "watch" while somebody watches."""
+    """Return the commands in which a client waits at the server, and "watch" while a client watches."""
     found = set()
     for connection in server.admin.client_list():
         if "b" in connection["flags"]:
@@ -104,7 +104,7 @@ def wait_for_all(server: Any, *, watch: bool) -> None:
 
 
 def need_nothing_left(server: Any) -> None:
-    """All callers are forgotten within a second, and jobs that come then are taken for none of them."""
+    """Check that the server forgets all callers within a second, and that jobs pushed then stay."""
     wait_until(lambda: not waiting(server), "the server has forgotten all callers", FORGOTTEN_WITHIN_S)
     admin = server.admin
     for number in range(JOBS):
@@ -206,7 +206,7 @@ def test_i1_a_cancel_ends_the_request_that_it_names_and_no_other(
         request = wire.send(protocol.COMMAND, session, command, timeout_ms=LONG_MS)
         wait_until(lambda: waiting(server) == {"blpop", name}, "both wait")
         other.hello()
-        assert other.request(protocol.CANCEL, request) is None  # of another connection: no such request there
+        assert other.request(protocol.CANCEL, request) is None  # The request belongs to another connection.
         assert wire.request(protocol.CANCEL, request + 1_000) is None
         assert wire.request(protocol.CANCEL, request) is None
         blocked = lambda: [each for each in server.admin.client_list() if "b" in each["flags"]]  # noqa: E731
@@ -227,7 +227,7 @@ def test_i1_what_is_no_request_id_cannot_be_cancelled(daemon: Daemon, mode: str,
 
 
 def is_served(wire: WireClient, session: int) -> bool:
-    """Whether there is a dedicated connection for a call."""
+    """Return True if there is a dedicated connection for a call."""
     try:
         reply = wire.request(protocol.COMMAND, session, [b"BLPOP", b"{q}none", b"0.01"])
     except ReplyRefused as refused:
@@ -244,7 +244,7 @@ def test_i1_dead_callers_use_up_no_connection_of_the_living(daemon: Daemon, serv
             session = attached(wire, server, mode)
             for _ in range(DEDICATED):
                 wire.send(protocol.COMMAND, session, [b"BLPOP", b"{q}list", b"0"], timeout_ms=LONG_MS)
-            # Some are blocked by now, others still get their connections: both kinds end.
+            # Some callers are blocked by now, others still get their connections: both kinds end.
             wait_until(lambda: "blpop" in waiting(server), "some wait")
         with WireClient(daemon.runtime_dir) as wire:
             session = attached(wire, server, mode)

@@ -1,4 +1,4 @@
-"""The stub closes only what is its own, and reports what the process itself lacks as such (isolation, I16)."""
+"""The stub closes only its own descriptors, and reports the process's lack of them as such (isolation, I16)."""
 
 from __future__ import annotations
 

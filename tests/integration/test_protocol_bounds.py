@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_OBJECTS = 1_048_704
 MOST_ATTACH_BYTES = 4_194_304
 PATIENCE_S = 1.0
-"""In which others are answered, whatever is being decoded."""
+"""The daemon answers others within this time, whatever it is decoding."""
 
 TEXTS = {
     "upstream": 1_024,
@@ -47,7 +47,7 @@ def raw(daemon: Daemon) -> Iterator[RawClient]:
 
 
 def spec_with(field: str, length: int, port: int) -> dict[str, Any]:
-    """An ATTACH in which one text, or the list of addresses, has that length."""
+    """Return an ATTACH in which one text, or the list of addresses, has that length."""
     own: dict[str, Any] = {"addresses": [["127.0.0.1", port]], "lazy_connect": True}
     settings = {"max_cache_kb": 64, "entry_ttl_ms": 0}
     match field:
@@ -67,7 +67,7 @@ def spec_with(field: str, length: int, port: int) -> dict[str, Any]:
 
 
 def refusal(wire: WireClient, spec: dict[str, Any]) -> str:
-    """Why such an ATTACH is refused; nothing where it is not."""
+    """Return the reason why such an ATTACH is refused, or nothing where it is not."""
     try:
         wire.attach(**spec)
     except ReplyRefused as refused:
@@ -80,7 +80,7 @@ def test_i8_texts_of_attach_are_bounded(
     daemon: Daemon, valkey: ValkeyServer, wire: WireClient, field: str
 ) -> None:
     bound = TEXTS[field]
-    # Up to its bound it is another reason for which a text may be refused, if there is any.
+    # Up to its bound a text may be refused for another reason.
     for length in (1, bound):
         assert "allowed" not in refusal(wire, spec_with(field, length, valkey.port))
     with pytest.raises(ReplyRefused) as raised:
@@ -152,14 +152,14 @@ JUNK = {
 def test_i8_what_no_request_has_is_refused_with_a_reason(
     raw: RawClient, valkey: ValkeyServer, junk: str, size: int
 ) -> None:
-    """In small messages, which are read in one go, and in large ones, which are read in slices."""
+    """Small messages are read in one go, large ones in slices."""
     session = raw.attach(valkey.port)
     body = raw.message(protocol.COMMAND, session, [b"ECHO", b"x" * size, None])[:-1] + JUNK[junk]
     raw.socket.sendall(b"\x02" + struct.pack(">Q", len(body)) + body)
     _, status, (code, text) = raw.answer()
     assert (status, code) == (protocol.STATUS_ERROR, protocol.ERROR_PROTOCOL)
     assert text
-    # Nothing of it is left over for the next message of the connection.
+    # None of it is left over for the next message of the connection.
     assert raw.request(protocol.COMMAND, session, [b"ECHO", b"next"]) == b"next"
 
 
@@ -185,7 +185,7 @@ def test_i8_the_number_of_values_is_bounded(
 
 
 def test_c5_a_long_argument_passes(raw: RawClient, valkey: ValkeyServer) -> None:
-    """Longer than a process's share of the memory: by the lane."""
+    """An argument that is longer than a process's share of the memory takes the large lane."""
     session = raw.attach(valkey.port)
     value = b"x" * 90_000_000
     assert raw.request(protocol.COMMAND, session, [b"STRLEN", b"nothing"]) == 0
@@ -196,7 +196,7 @@ def test_c5_a_long_argument_passes(raw: RawClient, valkey: ValkeyServer) -> None
 
 
 def test_i8_a_header_is_judged_before_the_body(raw: RawClient, daemon: Daemon) -> None:
-    """The body would be refused for another reason."""
+    """The daemon refuses the header although the body has a fault of its own."""
     junk = b"\xc1" * 1_000_000
     unknown_session = raw.message(protocol.COMMAND, 2**40, [])[:-1] + junk
     stale = raw.message(protocol.COMMAND, 1, [], instance_id=1)[:-1] + junk

@@ -1,4 +1,4 @@
-"""I13: files, directories and the socket that somebody removes are made again; workers find daemon and pools."""
+"""I13: the daemon makes removed files, directories and its socket again; workers find daemon and pools."""
 
 from __future__ import annotations
 
@@ -88,13 +88,13 @@ def test_i13_workers_attach_to_a_fresh_generation_when_files_have_vanished(
     for path in files_of_pools(own_daemon, suffixes):
         change(path)
 
-    # At attachment it is noticed at once.
+    # A client that attaches has it noticed at once.
     new = connect(cache, **at(own_daemon, own_valkey))
     assert [new.get("k") for _ in range(2)] == [b"v"] * 2
     assert new.metrics().total_lookups >= 1
     assert "has vanished" in own_daemon.log_text()
 
-    # Who was there stays, and shares the pool again.
+    # The client that was attached stays, and shares the pool again.
     def share() -> bool:
         own_valkey.admin.set("k", "another")
         return bool(old.get("k") == b"v" and old.metrics() == new.metrics())
@@ -102,7 +102,7 @@ def test_i13_workers_attach_to_a_fresh_generation_when_files_have_vanished(
     wait_until(share, "the old client reads the new client's pool", WITHIN_S)
     assert own_daemon.running
     assert "Traceback" not in own_daemon.log_text()
-    # Of the generation before nothing is left but what somebody has put there.
+    # Of the previous generation nothing is left but files of other users.
     (fresh,) = {path.name.partition(".")[0] for path in files_of_pools(own_daemon, (".pool",))}
     strange = [
         path for path in own_daemon.pool_dir.iterdir() if not path.is_dir() and "moved-" not in path.name
@@ -120,7 +120,7 @@ def test_i13_vanished_files_are_noticed_without_anybody_asking(
     wait_until(lambda: files_of_pools(own_daemon, (".pool",)), "a fresh generation", WITHIN_S)
     assert files_of_pools(own_daemon, (".pool",)) != [pool]
     client.close()
-    own_daemon.stop()  # which looks what is left behind
+    own_daemon.stop()  # The start looks for abandoned directories.
 
 
 def replace_by_a_file(path: Path) -> None:

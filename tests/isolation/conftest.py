@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PATIENCE_MS = 5_000
 BUSY_AFTER_MS = 200
 ABUSED = ("enable-debug-command yes", f"busy-reply-threshold {BUSY_AFTER_MS}")
-"""A server that answers `DEBUG`, and says soon that a script runs for too long."""
+"""Settings of a server that answers `DEBUG`, and soon says that a script runs for too long."""
 
 
 @pytest.fixture(params=KINDS)
@@ -39,7 +39,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def abused_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    """One server for the tests of a module."""
+    """Start one server for the tests of a module."""
     server = ValkeyServer(tmp_path_factory.mktemp("abused"), *ABUSED)
     server.start()
     yield server
@@ -48,7 +48,7 @@ def abused_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeySe
 
 @pytest.fixture(scope="module")
 def abused_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """One cluster for the tests of a module."""
+    """Start one cluster for the tests of a module."""
     cluster = Cluster(tmp_path_factory.mktemp("cluster"), *ABUSED)
     try:
         cluster.start()
@@ -59,7 +59,7 @@ def abused_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster
 
 @pytest.fixture
 def server(abused_valkey: ValkeyServer) -> ValkeyServer:
-    """That server, empty."""
+    """Return that server, empty."""
     abused_valkey.reset()
     return abused_valkey
 
@@ -86,7 +86,7 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 
 @pytest.fixture
 def daemon(server: ValkeyServer, start_daemon: Callable[..., Daemon]) -> Daemon:
-    """One in front of the server."""
+    """Start a daemon in front of the server."""
     return start_daemon(upstreams={"default": {"addresses": [f"{HOST}:{server.port}"]}})
 
 
@@ -109,7 +109,7 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[..., AnyClient]
 
 @pytest.fixture
 def start_worker(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
-    """Processes of this user, or of another."""
+    """Start processes of this user, or of another."""
     made: list[Worker] = []
     numbers = itertools.count()
 
@@ -125,7 +125,7 @@ def start_worker(tmp_path: Path) -> Iterator[Callable[..., Worker]]:
 
 @pytest.fixture(scope="session")
 def other_users() -> None:
-    """Needs root, and a checkout that other users can read."""
+    """Require root, and a checkout that other users can read."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to run processes of other users")
     done = subprocess.run(

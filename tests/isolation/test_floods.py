@@ -1,4 +1,4 @@
-"""Floods of questions cost the loop bounded turns, and health is told whatever scrapers do (I9, I10)."""
+"""Floods of questions cost the loop bounded turns, and health is reported whatever scrapers do (I9, I10)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCRAPERS = 1_000
 def test_i10_very_many_keys_are_asked_for_in_bounded_parts(
     kind: str, connect: Callable[..., Any], server: ValkeyServer
 ) -> None:
-    """Hits, misses, keys that are not there, and keys that come twice, all at their places."""
+    """The reply has hits, misses, missing keys and repeated keys, each at its place."""
     client = connect(
         kind, client_side_cache=ClientSideCache.create(65_536, 0, name="many"), request_timeout=30_000
     )

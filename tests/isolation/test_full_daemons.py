@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST = 8
 ALONE = 6
-"""A process of an exempt user leaves a quarter to others."""
+"""A process of an exempt user holds so many alone: it leaves a quarter to others."""
 ANY_OTHER_MEANING = (ClosingError, ConfigurationError, ConnectionError, TimeoutError)
 FALLBACKS = ("error", "direct")
 
@@ -105,7 +105,7 @@ def test_i9_a_client_that_comes_back_and_finds_no_room_is_told_so_and_served_lat
 def test_i9_connections_that_are_closed_without_a_word_are_no_outage(
     kind: str, connect: Callable[..., Any], daemon: Daemon, fill: Callable[[], list[RawPeer]]
 ) -> None:
-    """A process that knocks without end hears nothing any more; another process still does."""
+    """The daemon closes a process's endless attempts without a word, and still answers another process."""
     fill()
     knocking = []
     for _ in range(40):

@@ -1,4 +1,4 @@
-"""A server that holds back, runs one script for long, or answers at length: others go on (I5, I6)."""
+"""A server that holds back, runs one script for long, or answers at length: other clients continue (I5, I6)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     Connect = Callable[..., AnyClient]
 
 HELD_MS = 20_000
-"""How long the server holds back, if nobody ends that: far longer than any call here may take."""
+"""The server holds back for so long if it is not released: far longer than any call here may take."""
 AT_ONCE_S = 2.0
-"""What does not wait for anything takes milliseconds; a loaded machine may add to that."""
+"""A call that waits for nothing takes milliseconds; a loaded machine may add to that."""
 LIBRARY = "#!lua name=busy\nredis.register_function('busy', function(k, a) while true do end end)"
 
 
 class Background(threading.Thread):
-    """One call in a thread of its own. A context manager: at its end the call is over."""
+    """A call in a thread of its own. A context manager: at its end the call is over."""
 
     def __init__(self, client: AnyClient, method: str, *arguments: object) -> None:
         super().__init__(daemon=True)
@@ -48,11 +48,11 @@ class Background(threading.Thread):
         assert not self.is_alive()
 
     def run(self) -> None:
-        """Call, and keep what came."""
+        """Call, and keep the result or the error."""
         client, method, arguments = self._call
         try:
             self.outcome = client.call(method, *arguments)
-        except Exception as error:  # noqa: BLE001 - it is looked at later
+        except Exception as error:  # noqa: BLE001 - the test looks at it later
             self.outcome = error
 
 
@@ -64,7 +64,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def place(mode: str, request: pytest.FixtureRequest) -> Iterator[Place]:
-    """The server, or the cluster; whatever a test left there is ended."""
+    """Return the server, or the cluster; end afterwards whatever a test left there."""
     if mode == "cluster":
         cluster = request.getfixturevalue("abused_cluster")
         cluster.reset()
@@ -79,7 +79,7 @@ def place(mode: str, request: pytest.FixtureRequest) -> Iterator[Place]:
 
 
 class Place:
-    """Servers, and how clients reach them through the daemon."""
+    """The servers, and the clients that reach them through the daemon."""
 
     def __init__(
         self, connect: Connect, daemon: Daemon, servers: list[ValkeyServer], *, cluster: bool
@@ -95,12 +95,12 @@ class Place:
         )
 
     def each(self, *command: object) -> None:
-        """Let every server run a command, past the daemon."""
+        """Have every server run a command, past the daemon."""
         for server in self.servers:
             server.admin.execute_command(*command)
 
     def blocked(self) -> int:
-        """How many clients the servers hold back, or let wait."""
+        """Return the number of clients that the servers hold back, or let wait."""
         return sum(int(server.admin.info("clients")["blocked_clients"]) for server in self.servers)
 
     def release(self) -> None:
@@ -136,7 +136,7 @@ def test_i5_unpause_passes_what_is_held(place: Place, kind: str) -> None:
 
 
 def test_i6_order_is_kept_when_a_write_is_held(place: Place) -> None:
-    """C23: the same client's later reads wait for its write; whatever connection they take."""
+    """C23: the same client's later reads wait for its write, whatever connection they take."""
     client, other = place.client("asyncio"), place.client("blocking")
     client.call("set", "k", "before")
     place.each("CLIENT", "PAUSE", 700, "WRITE")
@@ -146,7 +146,7 @@ def test_i6_order_is_kept_when_a_write_is_held(place: Place) -> None:
 
 
 def test_i4_a_pause_of_all_shifts_no_reply(place: Place) -> None:
-    """Everything is late, some of it times out: what comes afterwards belongs to whom it is given."""
+    """Every reply is late, and some calls time out: later replies still go to their own calls."""
     hasty, patient = place.client("blocking", request_timeout=300), place.client("blocking")
     sentinel = Sentinel(patient)
     for _ in range(2):
@@ -167,7 +167,7 @@ def test_i5_a_script_that_runs_for_too_long_can_be_killed(place: Place, by: str)
         assert_busy(other)
         began = time.monotonic()
         while busy.is_alive() and time.monotonic() - began < AT_ONCE_S:
-            with contextlib.suppress(RequestError):  # some server has nothing to kill: it is in another
+            with contextlib.suppress(RequestError):  # the script is on another server
                 killer.call("function_kill" if by == "function" else "script_kill")
         assert time.monotonic() - began < AT_ONCE_S
     assert isinstance(busy.outcome, RequestError)
@@ -175,7 +175,7 @@ def test_i5_a_script_that_runs_for_too_long_can_be_killed(place: Place, by: str)
 
 
 def start_busy(client: AnyClient, by: str) -> Background:
-    """A call that never ends by itself."""
+    """Start a call that never ends by itself."""
     if by == "function":
         client.call("function_load", LIBRARY, True)
         return Background(client, "fcall", "busy", ["k"], [])
@@ -188,13 +188,13 @@ def start_busy(client: AnyClient, by: str) -> Background:
 
 
 def assert_busy(other: AnyClient) -> None:
-    """Others get the server's own word: not a time-out behind the script."""
+    """Check that others get the server's own word, not a time-out behind the script."""
 
     def busy() -> bool:
         try:
             other.call("get", "k")
         except RequestError as error:
-            assert "BUSY" in str(error)  # noqa: PT017 - it is waited for
+            assert "BUSY" in str(error)  # noqa: PT017 - the loop waits for it
             return True
         return False
 
@@ -204,7 +204,7 @@ def assert_busy(other: AnyClient) -> None:
 
 
 def test_i6_large_replies_delay_nobody_for_long(place: Place) -> None:
-    """64 MB at a time, in bulk and in many pieces, and a request of 20 MB."""
+    """The replies have 64 MB, in bulk and in many pieces; one request has 20 MB."""
     place.servers[0].admin.config_set("proto-max-bulk-len", 200 << 20)
     abuser = place.client("blocking", request_timeout=30_000)
     abuser.call("set", "large", bytes(64 << 20))

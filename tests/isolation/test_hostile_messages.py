@@ -56,7 +56,7 @@ SMALL_OBJECTS = [
     for number, (name, unit) in enumerate(UNITS.items())
     for where in (PLACES if LONG else [PLACES[number % len(PLACES)]])
 ]
-"""What a message may have millions of, and where: everywhere in a long run, else each at one place."""
+"""Values that a message may have in millions, with their places: all in a long run, else one for each."""
 
 SETTINGS_KEYS = ("max_cache_kb", "entry_ttl_ms", "eviction_policy", "enable_metrics", "server_ttl", "colour")
 
@@ -70,7 +70,7 @@ def daemon(server: ValkeyServer, start_daemon: Callable[..., Daemon]) -> Daemon:
 
 
 def body_of(operation: str, session: int) -> list[object]:
-    """A right body, of which parts are then replaced."""
+    """Return a valid body, of which the tests then replace parts."""
     bodies: dict[str, list[object]] = {
         "HELLO": [protocol.PROTOCOL_VERSION, "test"],
         "ATTACH": [{"mode": "standalone"}],
@@ -91,7 +91,7 @@ def body_of(operation: str, session: int) -> list[object]:
 
 
 class Attacker:
-    """Peers that are replaced when the daemon drops them. It notes what was neither answered nor dropped."""
+    """Peers that are replaced when the daemon drops them. Record messages that were neither answered nor dropped."""
 
     def __init__(self, runtime_dir: Path) -> None:
         self._runtime_dir = runtime_dir
@@ -108,7 +108,7 @@ class Attacker:
         return self._peer
 
     def try_body(self, name: str, body: bytes) -> None:
-        """Send it, and see that the connection works, or is closed."""
+        """Send a body, and check that the connection works, or is closed."""
         self.tried += 1
         try:
             self.peer.send_body(body)
@@ -140,14 +140,14 @@ def _settings() -> dict[str, object]:
 
 
 def parts_of(attacker: Attacker, operation: str) -> list[bytes]:
-    """A right request's parts, packed."""
+    """Return the packed parts of a valid request."""
     peer = attacker.peer
     head = [OPERATIONS[operation], peer.new_id(), peer.instance_id, time.monotonic_ns() + int(FAR_S * 1e9)]
     return [pack(part) for part in (*head, *body_of(operation, peer.session_id))]
 
 
 def judged(attacker: Attacker, watchman: Watchman, daemon: Daemon) -> None:
-    """What must hold after every attack."""
+    """Check what must hold after every attack."""
     assert attacker.unanswered == []
     assert watchman.problems == []
     assert watchman.sentinel.rounds > 0
@@ -164,7 +164,7 @@ def test_i8_every_part_of_every_operation_may_be_anything(
     names = list(VALUES)
     with Watchman(Sentinel(connect("blocking")), reads_only=True) as watchman:
         count = len(parts_of(attacker, operation))
-        for place in range(count + 1):  # one behind the last, too
+        for place in range(count + 1):  # also one more than the last
             chosen = names if LONG else chance.sample(names, 60 if place >= 4 else 8)
             for name in chosen:
                 parts = parts_of(attacker, operation)
@@ -187,7 +187,7 @@ def test_i8_every_key_of_attach_may_be_anything(attacker: Attacker, connect: Con
 
 
 def _attach(attacker: Attacker, place: str, key: str, value: bytes) -> bytes:
-    """ATTACH with one key's value replaced."""
+    """Return an ATTACH with one key's value replaced."""
     parts = parts_of(attacker, "ATTACH")[:4]
     settings = {name: pack(item) for name, item in _settings().items()}
     cache = {"id": pack("hostile")}
@@ -205,7 +205,7 @@ def _map(items: dict[str, bytes]) -> bytes:
 def test_i8_what_is_cut_short_anywhere_is_refused(
     attacker: Attacker, connect: Connect, daemon: Daemon
 ) -> None:
-    """Every right request, cut at every byte (of each operation a sample), and with every byte replaced."""
+    """Each valid request is cut at every byte (of each operation a sample), and has every byte replaced."""
     chance = random.Random(SEED)
     with Watchman(Sentinel(connect("blocking")), reads_only=True) as watchman:
         for operation in OPERATIONS:
@@ -256,7 +256,7 @@ def test_i8_megabytes_of_small_objects_stall_nobody(
     server: ValkeyServer,
     start_daemon: Callable[..., Daemon],
 ) -> None:
-    """24 MB in a long run; the daemon refuses them, or decodes them in short turns."""
+    """A long run sends 24 MB; the daemon refuses them, or decodes them in short turns."""
     daemon = start_daemon(upstreams={"default": {"addresses": [f"127.0.0.1:{server.port}"]}})
     many = (24 << 20) // len(unit) if LONG else (4 << 20) // len(unit)
     blob = struct.pack(">BI", 0xDD, many) + unit * many

@@ -43,7 +43,7 @@ ENDS_OF_CALLS = ("close", "cancel", "interrupt")
 
 
 def prepare(server: ValkeyServer) -> None:
-    """What the commands wait at, empty."""
+    """Make the keys at which the commands wait, empty."""
     server.admin.xgroup_create("stream", "group", mkstream=True)
 
 
@@ -52,20 +52,20 @@ def blocked(server: ValkeyServer) -> int:
 
 
 def offer(server: ValkeyServer) -> None:
-    """A job of each sort, which whoever still waits would take."""
+    """Add a job of each sort, which any client that still waits would take."""
     server.admin.rpush("jobs", "job")
     server.admin.zadd("ranked", {"job": 1})
     server.admin.xadd("stream", {"job": "1"})
 
 
 def offered(server: ValkeyServer) -> tuple[list[bytes], list[bytes], int]:
-    """What is still there: lists, sorted sets, and entries of the stream that were given to nobody."""
+    """Return what is still there: lists, sorted sets, and the number of entries of the stream that were delivered."""
     group = server.admin.xinfo_groups("stream")[0]
     return server.admin.lrange("jobs", 0, -1), server.admin.zrange("ranked", 0, -1), int(group["pending"])
 
 
 def must_be_forgotten(server: ValkeyServer) -> None:
-    """Nobody waits at the server any more, and what is pushed then stays."""
+    """Check that no client waits at the server any more, and that what is pushed then stays."""
     wait_until(lambda: blocked(server) == 0, "the server has forgotten who waited", FORGOTTEN_S)
     offer(server)
     assert offered(server) == ([b"job"], [b"job"], 0)
@@ -75,7 +75,7 @@ def must_be_forgotten(server: ValkeyServer) -> None:
 def test_i1_what_a_process_waited_for_ends_with_it(
     end: str, kind: str, daemon: Daemon, server: ValkeyServer, start_worker: StartWorker
 ) -> None:
-    """All commands at once, each of a thread or task of one process."""
+    """Each of a process's threads or tasks waits in one of the commands."""
     prepare(server)
     worker = start_worker()
     worker.connect(kind, **callers.configuration(daemon.runtime_dir, server.port))
@@ -104,7 +104,7 @@ def test_i1_what_a_call_waited_for_ends_with_it(end: str, connect: Connect, serv
 def test_i1_a_generation_of_dead_callers_leaves_room_for_the_next(
     kind: str, daemon: Daemon, server: ValkeyServer, start_worker: StartWorker, connect: Connect
 ) -> None:
-    """Seventy waiters of processes that are gone: more than there are connections for those that block."""
+    """Seventy dead processes waited: more than there are connections for commands that block."""
     for _ in range(2):
         worker = start_worker()
         worker.connect(kind, **callers.configuration(daemon.runtime_dir, server.port))
@@ -139,7 +139,7 @@ def watching(server: ValkeyServer) -> int:
 def test_i2_who_attaches_again_gets_nothing_of_the_old_calls(
     kind: str, daemon: Daemon, server: ValkeyServer, connect: Connect
 ) -> None:
-    """A daemon that is killed while calls wait: their jobs stay, and the next replies are their own calls'."""
+    """The daemon is killed while calls wait: their jobs stay, and the next replies belong to their own calls."""
     prepare(server)
     client = connect(kind, request_timeout=1_000)
     with callers.waiting(client, [["BLPOP", "jobs", "0"], ["BLPOP", "others", "0"]]) as outcomes:
@@ -154,7 +154,7 @@ def test_i2_who_attaches_again_gets_nothing_of_the_old_calls(
         try:
             echoed: Any = client.call("custom_command", ["ECHO", "mine"])
             break
-        except Exception:  # noqa: BLE001 - it is attaching again
+        except Exception:  # noqa: BLE001 - the client is attaching again
             assert time.monotonic() < limit
             time.sleep(0.05)
     assert echoed == b"mine"

@@ -1,4 +1,4 @@
-"""Every command of the server, in every shape, on the stream that all share: nobody else notices (I3, I4).
+"""Every command of the server, in every shape, on the shared stream: other clients do not notice (I3, I4).
 
 The suite tries a sample, always the same; `GLIDECACHE_STRESS=long` tries all of them.
 """
@@ -42,7 +42,7 @@ def shapes(abused_valkey: ValkeyServer) -> list[Shape]:
 
 
 def ask_of(server: ValkeyServer) -> Callable[..., Any]:
-    """A function that sends the server a command, and returns its plain reply."""
+    """Return a function that sends the server a command, and returns its plain reply."""
 
     def ask(*command: object) -> Any:
         connection = server.admin.connection_pool.get_connection("ask")
@@ -56,7 +56,7 @@ def ask_of(server: ValkeyServer) -> Callable[..., Any]:
 
 
 def sample(shapes: list[Shape], size: int, seed: int = SEED) -> list[Shape]:
-    """So many of them, the particular ones (at the end) more often than the others; all in a long run."""
+    """Return a sample with more of the particular shapes, which are last in the list; in a long run, all shapes."""
     if LONG:
         return shapes
     particular = [shape for shape in shapes[-160:] if shape.command not in {"", "echo"}]
@@ -69,7 +69,7 @@ def sample(shapes: list[Shape], size: int, seed: int = SEED) -> list[Shape]:
 
 
 class Reconnects:
-    """How often the daemon has connected again, by its own account."""
+    """The number of times that the daemon has connected again, by its own count."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._wire = WireClient(daemon.runtime_dir)
@@ -97,7 +97,7 @@ def hurt_by(
     admin: Any,
     reconnects: Callable[[], int],
 ) -> list[str]:
-    """What each shape did to the sentinel, or to the connection that it shares."""
+    """Return what each shape did to the sentinel, or to the connection that it shares."""
     found = []
     before = reconnects()
     for number, shape in enumerate(shapes):
@@ -121,7 +121,7 @@ def alone(client: AnyClient) -> Callable[[Shape], object]:
 
 
 def in_batch(client: AnyClient, *, atomic: bool) -> Callable[[Shape], object]:
-    """Between two members that are harmless."""
+    """Return a function that issues a shape between two harmless members of a batch."""
 
     def issue(shape: Shape) -> object:
         batch = client.batch(atomic=atomic)
@@ -198,7 +198,7 @@ def test_i3_i4_no_shape_reaches_another_client_of_a_cluster(
 
 
 def test_i3_i4_others_go_on_while_unusual_commands_run(connect: Connect, server: ValkeyServer) -> None:
-    """Not only after them: what blocks, and what few can read, meets others in the middle of their work."""
+    """Commands that block, or whose replies few can read, meet other clients in the middle of their work."""
     lay_out(server.admin)
     abusers = [connect(kind, request_timeout=ABUSER_TIMEOUT_MS) for kind in ("blocking", "asyncio")]
     slow: list[list[bytes]] = [
@@ -224,7 +224,7 @@ def test_i3_i4_others_go_on_while_unusual_commands_run(connect: Connect, server:
 
 
 class ClusterAdmin:
-    """The cluster's face for `lay_out` and `undo`."""
+    """A cluster, with the methods that `lay_out` and `undo` need."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster

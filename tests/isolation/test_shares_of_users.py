@@ -1,4 +1,4 @@
-"""One user takes all that it can get, of each thing in turn: another is served all the same (I8, I9)."""
+"""One user takes all it can get, of each thing in turn: another user is served all the same (I8, I9)."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ MOST = {
 }
 """More of each than the daemon has, so that it must refuse."""
 NEVER_REFUSED = {"unfinished_bytes", "queued_bytes", "sessions"}
-"""Of these the daemon may also take more, and hold or remember no more than it has room for."""
+"""The daemon may accept more of these, and then holds or remembers no more than it has room for."""
 
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory that everybody may pass through: pytest's own are closed to other users."""
+    """Make a directory that all users may pass through: pytest's own are closed to other users."""
     del tmp_path_factory
     path = Path(tempfile.mkdtemp(prefix="glidecached-isolation-"))
     path.chmod(0o755)
@@ -55,7 +55,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def start_daemon_of_owner(directory: Path, server: ValkeyServer) -> SharedDaemon:
-    """One that may open few descriptors."""
+    """Start a daemon that may open few descriptors."""
     tables = {
         "daemon": {"log_level": "info", "max_pools": MAX_POOLS, "max_sessions": MAX_SESSIONS},
         "upstreams": {"default": {"addresses": [f"{HOST}:{server.port}"]}},
@@ -71,7 +71,7 @@ def start_daemon_of_owner(directory: Path, server: ValkeyServer) -> SharedDaemon
 
 @pytest.fixture(scope="module")
 def daemon(places: Path, abused_valkey: ValkeyServer, other_users: None) -> Iterator[SharedDaemon]:
-    """One for all tests whose takers' takings end with them."""
+    """Start one daemon for all tests whose takers release everything at their end."""
     del other_users
     made = start_daemon_of_owner(places / "daemon", abused_valkey)
     yield made
@@ -82,7 +82,7 @@ def daemon(places: Path, abused_valkey: ValkeyServer, other_users: None) -> Iter
 
 @pytest.fixture
 def own_daemon(places: Path, abused_valkey: ValkeyServer, other_users: None) -> Iterator[SharedDaemon]:
-    """One for takings that stay."""
+    """Start a daemon for one test, whose takers leave something behind."""
     del other_users
     made = start_daemon_of_owner(places / "own", abused_valkey)
     yield made
@@ -92,7 +92,7 @@ def own_daemon(places: Path, abused_valkey: ValkeyServer, other_users: None) -> 
 
 
 def use_everything(worker: Worker, daemon: SharedDaemon, name: str) -> None:
-    """What an honest worker does: a cache, reads, writes, a blocking call, a transaction after a watch."""
+    """Do what an honest worker does: a cache, reads, writes, a blocking call, a transaction after a watch."""
     worker.connect(
         "blocking",
         runtime_dir=str(daemon.runtime_dir),
@@ -126,9 +126,9 @@ def test_i8_i9_another_user_is_served_when_one_takes_all(
 
 
 def assert_says_what_is_full(what: str, refusal: str) -> None:
-    """BUSY, with what is full and for whom; connections can only be closed."""
+    """Check that the refusal is BUSY, and names what is full and the holder; connections are closed instead."""
     if what == "connections":
-        return  # these ask for nothing: they are closed without a word
+        return  # The daemon closes these without a word: they asked for nothing.
     assert str(MEMBER.uid) in refusal or "process" in refusal or "user" in refusal, refusal
     assert "Too many open files" not in refusal
 
@@ -154,7 +154,7 @@ def test_i9_named_pools_of_one_user_leave_room_for_others_also_after_a_restart(
 def test_i9_one_process_of_a_user_leaves_something_for_another(
     what: str, daemon: SharedDaemon, start_worker: StartWorker
 ) -> None:
-    """On most hosts all workers are of one user."""
+    """On most hosts all workers have one user."""
     taker, other = start_worker(NEIGHBOUR), start_worker(NEIGHBOUR)
     taken, _ = taker.run(getattr(taking, what), str(daemon.runtime_dir), MOST[what])
     assert taken > 0
@@ -165,7 +165,7 @@ def test_i9_one_process_of_a_user_leaves_something_for_another(
 def test_i1_i9_what_a_dead_process_took_is_free_again(
     what: str, daemon: SharedDaemon, start_worker: StartWorker
 ) -> None:
-    """As much as the first had is there for the next one of the same user."""
+    """The next process of the same user gets as much as the dead one had."""
     first, second = start_worker(MEMBER), start_worker(MEMBER)
     taken = first.run(getattr(taking, what), str(daemon.runtime_dir), MOST[what])
     first.kill()
@@ -174,7 +174,7 @@ def test_i1_i9_what_a_dead_process_took_is_free_again(
 
 
 def _until_as_much(worker: Worker, daemon: SharedDaemon, what: str, wanted: int) -> int:
-    """What one gets in the end: at first there is less, for the dead one was waiting a moment ago."""
+    """Return the amount that the worker gets in the end: at first the dead process' share is still taken."""
     have = 0
     limit = time.monotonic() + WAITING_IS_FORGOTTEN_S
     while have < wanted * 0.9 and time.monotonic() < limit:

@@ -1,4 +1,4 @@
-"""Files that vanish under a live daemon: new workers attach within the rule's time, and old ones go on (I13)."""
+"""Files vanish under a live daemon: new workers attach within the rule's time, and old ones continue (I13)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEALED_S = 6.0
 
 
 def cached_get(connect: Connect, kind: str) -> str:
-    """A new worker of the cache `shared`: what it gets for the key, and whether the cache works."""
+    """Read by a new worker of the cache `shared`; return "served", or what went wrong."""
     try:
         client = connect(kind, client_side_cache=new_cache(name="shared"), request_timeout=1_000)
         value, before = client.get("k"), client.metrics().total_lookups
@@ -36,7 +36,7 @@ def cached_get(connect: Connect, kind: str) -> str:
 
 
 def hits(client: AnyClient) -> bool:
-    """Whether the second of two reads was answered by the cache."""
+    """Return True if the cache answered the second of two reads."""
     client.get("k")
     before = client.metrics()
     client.get("k")
@@ -67,7 +67,7 @@ def test_i13_a_new_worker_attaches_after_files_of_a_pool_have_vanished(
     wait_until(lambda: cached_get(connect, kind) == "served", f"a new worker is served: {gone}", HEALED_S)
     assert old.get("k") == b"v"
     assert old.call("set", "k", "w") == "OK"
-    # Old and new share one cache again, as soon as the old one has heard of it: it hits, too.
+    # Old and new worker share one cache when the old one has attached again: then it hits, too.
     wait_until(lambda: hits(old), "the old worker's reads hit again", HEALED_S)
 
 
@@ -75,7 +75,7 @@ def test_i13_a_new_worker_attaches_after_files_of_a_pool_have_vanished(
 def test_i13_a_new_worker_attaches_after_files_were_replaced(
     replaced_by: str, connect: Connect, daemon: Daemon, server: ValkeyServer
 ) -> None:
-    """A file of the same name that is another one, and a directory that was emptied, are as good as none."""
+    """Another file of the same name, and an emptied directory, count as missing."""
     server.admin.set("k", "v")
     old = connect("blocking", client_side_cache=new_cache(name="shared"))
     assert old.get("k") == b"v"
@@ -114,7 +114,7 @@ def test_i13_a_socket_that_vanishes_is_bound_again(
 def test_i13_a_runtime_directory_that_vanishes_is_noticed(
     how: str, connect: Connect, daemon: Daemon, server: ValkeyServer
 ) -> None:
-    """The daemon makes it again, or ends with a clear reason, so that it is started again."""
+    """The daemon makes it again, or ends with a clear reason, so that a service manager starts it again."""
     server.admin.set("k", "v")
     if how == "removed":
         shutil.rmtree(daemon.runtime_dir)
@@ -124,7 +124,7 @@ def test_i13_a_runtime_directory_that_vanishes_is_noticed(
 
 
 def is_served_or_told(connect: Connect, kind: str, daemon: Daemon) -> bool:
-    """Whether a new worker is served; or the daemon has ended, and has said why."""
+    """Return True if a new worker is served, or if the daemon has ended and has said why."""
     if not daemon.running:
         assert daemon.process.returncode != 0
         said = daemon.log_text()

@@ -200,7 +200,7 @@ def take_caches(
     hold: bool,
     database: int = 0,
 ) -> list[tuple[int, str] | None]:
-    """Attach to a small cache of each name, and hold it if `hold`; of each the refusal's code and text, or None."""
+    """Attach to a small cache of each name, and hold it if `hold`; return each refusal's code and text, or None."""
     from support.wire import ReplyRefused, WireClient
 
     settings = {"max_cache_kb": 1, "entry_ttl_ms": 0, "eviction_policy": "LRU", "enable_metrics": True}

@@ -1,4 +1,4 @@
-"""Users and processes beside each other: what one uses up, another still gets (isolation I9)."""
+"""Users and processes beside each other: when one uses something up, another still gets some (isolation I9)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     StartWorker = Callable[[User], Worker]
 
 MOST = 64
-"""Connections, sessions, and dedicated connections."""
+"""The bound on connections, sessions, and dedicated connections."""
 
 NUMBERS = itertools.count()
 OTHER_MEMBER = User(61_006, 61_006, (OWNER.gid,))
@@ -40,7 +40,7 @@ def small_daemon(
     valkey_of_session: ValkeyServer,
     reachable_checkout: None,
 ) -> Iterator[OwnedDaemon]:
-    """One that a few clients can fill."""
+    """Start a daemon that a few clients can fill."""
     del reachable_checkout
     daemon = OwnedDaemon(
         open_place / f"small-{next(NUMBERS)}",
@@ -65,7 +65,7 @@ def small_daemon(
 
 @pytest.fixture
 def start_hog(small_daemon: OwnedDaemon) -> Iterator[Callable[..., int]]:
-    """Have a process of a user take all that it gets of something; how many it got."""
+    """Have a user's process take all it can get of something; return the number."""
     processes: list[subprocess.Popen[str]] = []
 
     def start(what: str, user: User) -> int:

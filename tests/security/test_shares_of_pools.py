@@ -1,4 +1,4 @@
-"""I9 and I11 with real users: what one takes of pools and names refuses another nothing, also after a restart."""
+"""I9 and I11 with real users: one user's pools and names refuse another nothing, also after a restart."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_POOLS = 16
 
 @pytest.fixture
 def crowded(open_place: Path, valkey: ValkeyServer, reachable_checkout: None) -> Iterator[OwnedDaemon]:
-    """A daemon with room for few caches."""
+    """Start a daemon with room for few caches."""
     del reachable_checkout
     daemon = OwnedDaemon(
         open_place / "crowded",
@@ -49,7 +49,7 @@ def crowded(open_place: Path, valkey: ValkeyServer, reachable_checkout: None) ->
 
 
 def use(worker: Worker, daemon: OwnedDaemon, port: int, name: str) -> None:
-    """An ordinary client with a cache of its own, which works."""
+    """Use a cache of the client's own, as an ordinary client does, and check that it works."""
     worker.connect(
         "blocking",
         runtime_dir=str(daemon.runtime_dir),
@@ -84,7 +84,7 @@ def test_i9_caches_that_one_user_takes_refuse_another_nothing(
     second = start_worker(LISTED)
     use(second, crowded, valkey.port, "honest too")
     assert honest.call("get", "k") == b"v"
-    # Names that were taken for nothing are free again.
+    # Names that were taken and never used are free again.
     left = {cache["name"] for cache in crowded.stats()["caches"]}
     assert {"honest", "honest too"} <= left
     assert hold == any(name.startswith("greedy") for name in left)
@@ -109,7 +109,7 @@ def test_i13_a_runtime_directory_that_is_closed_for_a_while_ends_no_daemon(
     honest = start_worker(LISTED)
     use(honest, crowded, valkey.port, "honest")
     crowded.runtime_dir.chmod(0)
-    time.sleep(2.5)  # two looks
+    time.sleep(2.5)  # The daemon looks twice in this time.
     assert honest.call("get", "k") == b"v"
     crowded.runtime_dir.chmod(0o750)
     assert crowded.running
@@ -130,7 +130,7 @@ def test_i11_a_name_is_not_taken_from_another_user_by_another_upstream(
     assert f"uid {MEMBER.uid}'s, with another upstream identity: database 0, not 1" in text
     crowded.stop()
     crowded.start()
-    # The name was never used: it is free now, for whichever user comes first.
+    # The name was never used: it is free now, for the user who comes first.
     assert other.run(take, runtime_dir, valkey.port, ["mine"], False, 1) == [None]
     [refusal] = owner.run(take, runtime_dir, valkey.port, ["mine"], False)
     assert refusal is not None

@@ -68,7 +68,7 @@ def judge(user: User, questions: list[tuple[str, int | None, int | None]]) -> li
 
 
 def steps(path: Path) -> list[tuple[Path, Path | None]]:
-    """Each directory that the kernel passes through, and what is looked up in it; last the directory itself."""
+    """Return each directory that the kernel passes, with the name it looks up there; last the directory itself."""
     passed: list[tuple[Path, Path | None]] = []
 
     def go(here: Path, names: list[str]) -> Path:
@@ -91,7 +91,7 @@ def steps(path: Path) -> list[tuple[Path, Path | None]]:
 
 
 def is_trusted(path: Path, judge_uid: int, last_owner: int | None, friend: int | None) -> bool:
-    """The rule, as it is written down."""
+    """Apply the rule as it is written down."""
     good = {0, judge_uid, friend}
     passed = steps(path)
     for number, (directory, entry) in enumerate(passed):
@@ -108,7 +108,7 @@ def is_trusted(path: Path, judge_uid: int, last_owner: int | None, friend: int |
 
 
 def build(place: Path, chance: random.Random, owners: list[int], number: int) -> Path:
-    """A chain below `place`, with links in it now and then."""
+    """Make a chain of directories below `place`, with a link in it now and then."""
     here = place / f"chain-{number}"
     made = [here]
     path = here
@@ -129,12 +129,12 @@ def build(place: Path, chance: random.Random, owners: list[int], number: int) ->
         if chance.random() < 0.15:
             path = path / ".." / path.name
     for directory in made:
-        # Most are in order: a chain in which everything is by chance is hardly ever trusted.
+        # Most are in order: a chain with everything by chance is hardly ever trusted.
         good = chance.random() < 0.7
         mode = 0o755 if good else chance.choice([0o755, 0o711, 0o775, 0o757, 0o777, 0o1777, 0o1775, 0o1755])
         directory.chmod(mode)
         os.chown(directory, chance.choice([0, owners[1]] if good else owners), -1)
-        directory.chmod(mode)  # giving it away takes the sticky bit in no file system known, but asks nothing
+        directory.chmod(mode)  # a change of owner may take the sticky bit
     if chance.random() < 0.4:
         os.chown(made[-1], chance.choice(owners), -1)
     return path
@@ -212,7 +212,7 @@ def test_i11_a_users_own_directory_below_a_strangers_is_refused_by_daemon_and_cl
 def test_i11_in_a_user_namespace_root_from_outside_counts_as_root(
     place: Path, reachable_checkout: None
 ) -> None:
-    """Its directories show as the overflow uid's there; those count that the process cannot write."""
+    """Inside, its directories have the overflow uid; those that the process cannot write count as root's."""
     del reachable_checkout
     closed = Path("/usr/bin")
     own = Path(tempfile.mkdtemp(dir=place.parent.parent))

@@ -33,11 +33,11 @@ LONG_FRAME = 256
 
 
 class RefusedError(Exception):
-    """The daemon did not let the client in: `args[0]` is the code and the text."""
+    """The daemon refused the client: `args[0]` is the code and the text."""
 
 
 class RawClient:
-    """The protocol on a plain socket, so that a message can be left unfinished and answers unread."""
+    """The protocol on a plain socket, so that a message can stay unfinished and answers unread."""
 
     def __init__(self, runtime_dir: str | Path, *, timeout_s: float = 3.0) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -56,7 +56,7 @@ class RawClient:
         self.socket.settimeout(timeout_s)
 
     def attach(self, port: int, **spec: Any) -> int:
-        """Open a session with the server at that port; its number."""
+        """Open a session with the server at that port; return its number."""
         addresses = [["127.0.0.1", port]]
         spec = {"mode": "standalone", "addresses": addresses, **spec}
         self.socket.settimeout(_SETUP_S)
@@ -67,7 +67,7 @@ class RawClient:
         return int(session["session_id"])
 
     def message(self, operation: int, *body: Any, instance_id: int | None = None) -> bytes:
-        """One request, packed."""
+        """Return one request, packed."""
         deadline_ns = time.monotonic_ns() + _FAR_S * 1_000_000_000
         meant_for = self.instance_id if instance_id is None else instance_id
         packed: bytes = msgpack.packb([operation, next(self._ids), meant_for, deadline_ns, *body])
@@ -83,12 +83,12 @@ class RawClient:
         return self.answer()[2]
 
     def answer(self) -> list[Any]:
-        """The next answer."""
+        """Return the next answer."""
         answer: list[Any] = protocol.unpack(self.frame())
         return answer
 
     def frame(self) -> bytes:
-        """The body of the next frame."""
+        """Return the body of the next frame."""
         flags, length = self._take(2)
         if flags & 2:
             length = int.from_bytes(bytes([length]) + self._take(7))
@@ -105,7 +105,7 @@ class RawClient:
 
 
 def opened(runtime_dir: str, count: int, timeout_s: float) -> Iterator[RawClient]:
-    """So many clients, or as many as are let in."""
+    """Yield the given number of clients, or as many as the daemon admits."""
     for _ in range(count):
         try:
             yield RawClient(runtime_dir, timeout_s=timeout_s)
@@ -114,14 +114,14 @@ def opened(runtime_dir: str, count: int, timeout_s: float) -> Iterator[RawClient
 
 
 def framed(body: bytes) -> bytes:
-    """A message behind its header."""
+    """Return a message behind its header."""
     if len(body) < LONG_FRAME:
         return bytes((0, len(body))) + body
     return b"\x02" + struct.pack(">Q", len(body)) + body
 
 
 def unfinished(runtime_dir: str, port: int) -> list[RawClient]:
-    """Six messages of 200 MB, of which 50 MB come."""
+    """Send six messages of 200 MB, of which 50 MB come."""
     del port
     clients = []
     for client in opened(runtime_dir, 6, 0.3):
@@ -132,7 +132,7 @@ def unfinished(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def many_unfinished(runtime_dir: str, port: int) -> list[RawClient]:
-    """Two hundred connections, with 20 MB of 30 MB each."""
+    """Open two hundred connections, each with 20 MB of a message of 30 MB."""
     del port
     clients = []
     for client in opened(runtime_dir, 200, 0.02):
@@ -143,7 +143,7 @@ def many_unfinished(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def small_unfinished(runtime_dir: str, port: int) -> list[RawClient]:
-    """Connections with a message of 60 KB that lacks its last byte."""
+    """Open connections with a message of 60 KB that lacks its last byte."""
     del port
     clients = []
     for client in opened(runtime_dir, 300, 0.02):
@@ -154,7 +154,7 @@ def small_unfinished(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def small_objects(runtime_dir: str, port: int) -> list[RawClient]:
-    """Messages of millions of empty lists."""
+    """Send messages of millions of empty lists."""
     client = RawClient(runtime_dir)
     session = client.attach(port)
     for _ in range(4):
@@ -166,7 +166,7 @@ def small_objects(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def large_batches(runtime_dir: str, port: int) -> list[RawClient]:
-    """Batches of 200,000 commands."""
+    """Send batches of 200,000 commands."""
     client = RawClient(runtime_dir, timeout_s=20)
     session = client.attach(port)
     commands = [[b"SET", b"k", b"v"]] * 200_000
@@ -177,7 +177,7 @@ def large_batches(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def queued(runtime_dir: str, port: int) -> list[RawClient]:
-    """Requests of 20 MB, more than the server takes."""
+    """Send requests of 20 MB, more than the server takes."""
     clients = []
     for client in opened(runtime_dir, 3, 0.3):
         clients.append(client)
@@ -189,7 +189,7 @@ def queued(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def echoed(runtime_dir: str, port: int) -> list[RawClient]:
-    """Requests of 20 MB whose answers are as long, twenty on each connection, and unread."""
+    """Send requests of 20 MB whose answers are as long, twenty on each connection; do not read."""
     clients = []
     for client in opened(runtime_dir, 3, 0.3):
         clients.append(client)
@@ -201,7 +201,7 @@ def echoed(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def long_replies(runtime_dir: str, port: int) -> list[RawClient]:
-    """Reads of 20 MB, some on connections of their own, whose answers are not read."""
+    """Ask for 20 MB many times, sometimes on separate connections, and do not read the answers."""
     clients = []
     for client in opened(runtime_dir, 24, 0.3):
         clients.append(client)
@@ -220,7 +220,7 @@ def long_replies(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def half_replies(runtime_dir: str, port: int) -> list[RawClient]:
-    """A server of its own that announces replies of 400 MB, and sends 40 MB of each on 24 connections."""
+    """Run a server that announces replies of 400 MB, and sends 40 MB of each on 24 connections."""
     del port
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_answer_by_halves, args=(listener,), daemon=True).start()
@@ -257,7 +257,7 @@ def _answer_one_by_halves(connection: socket.socket) -> None:
 
 
 def queued_small(runtime_dir: str, port: int) -> list[RawClient]:
-    """Requests of 20 KB, as many as may be open, on many connections."""
+    """Send requests of 20 KB, as many as may be open, on many connections."""
     clients = []
     for client in opened(runtime_dir, 20, 0.3):
         clients.append(client)
@@ -269,7 +269,7 @@ def queued_small(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def unread(runtime_dir: str, port: int) -> list[RawClient]:
-    """Answers of 4 MB that nobody reads."""
+    """Ask for answers of 4 MB, and do not read them."""
     clients = []
     for client in opened(runtime_dir, 4, 0.3):
         clients.append(client)
@@ -281,7 +281,7 @@ def unread(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def long_texts(runtime_dir: str, port: int) -> list[RawClient]:
-    """ATTACH with texts of a megabyte and more."""
+    """Send ATTACH with texts of a megabyte and more."""
     client = RawClient(runtime_dir, timeout_s=1)
     with contextlib.suppress(OSError):
         for number in range(20):
@@ -292,7 +292,7 @@ def long_texts(runtime_dir: str, port: int) -> list[RawClient]:
 
 
 def scalars(runtime_dir: str, port: int) -> list[RawClient]:
-    """A flood of small requests whose answers nobody reads."""
+    """Send a flood of small requests, and do not read the answers."""
     del port
     client = RawClient(runtime_dir, timeout_s=1)
     with contextlib.suppress(OSError):
@@ -324,7 +324,7 @@ ABUSERS: dict[str, Callable[[str, int], list[RawClient]]] = {
 def _main() -> None:
     name, runtime_dir, port = sys.argv[1:]
     held = ABUSERS[name](runtime_dir, int(port))
-    print("ready", len(held), flush=True)  # noqa: T201 - that is how the test knows
+    print("ready", len(held), flush=True)  # noqa: T201 - the test waits for this line
     threading.Event().wait()
 
 

@@ -31,19 +31,19 @@ COMMANDS = {
     "wait": ["WAIT", "9", "0"],
     "waitaof": ["WAITAOF", "0", "9", "0"],
 }
-"""Every command that can block, for ever, by its name in `CLIENT LIST`."""
+"""Every command that can block, without a time-out, by its name in `CLIENT LIST`."""
 
 ASYNC_ENDS = ("cancel", "wait_for", "task_group", "close", "time-out", "loop closed", "dropped")
 BLOCKING_ENDS = ("exception", "close", "time-out", "alarm", "greenlet time-out")
 DEATHS = (signal.SIGKILL, signal.SIGTERM)
 WATCH_ENDS_WITH = ("close", "loop closed", "exception", "dropped")
-"""The ends that leave no one who could execute what is watched."""
+"""The ends after which no caller is left that could execute what is watched."""
 
 BATCH_TIMEOUT_MS = 1_500
 
 
 class InterruptedFromOutsideError(BaseException):
-    """What a soft time limit raises."""
+    """The exception of a soft time limit."""
 
 
 def make_batch(cluster: bool, command: list[str]) -> Any:
@@ -106,7 +106,7 @@ def run_blocking(given: dict[str, Any], end: str) -> Any:  # noqa: C901 - one wa
                 client.exec(make_batch(cluster, COMMANDS[name]), True, options(cluster))
             else:
                 client.custom_command(COMMANDS[name])
-        except (Exception, InterruptedFromOutsideError):  # noqa: BLE001, S110 - that it ends is all that matters
+        except (Exception, InterruptedFromOutsideError):  # noqa: BLE001, S110 - the end itself is all that matters
             pass
 
     names = [*COMMANDS, "watch"] if end in WATCH_ENDS_WITH else [*COMMANDS]
@@ -131,7 +131,7 @@ def run_blocking(given: dict[str, Any], end: str) -> Any:  # noqa: C901 - one wa
 
 
 def time_out_greenlets(given: dict[str, Any]) -> Any:
-    """Each call in a greenlet of its own, ended by gevent's time limit."""
+    """Issue each call in a greenlet of its own, ended by gevent's time limit."""
     import gevent
     import gevent.event
     import gevent.monkey
@@ -162,7 +162,7 @@ def time_out_greenlets(given: dict[str, Any]) -> Any:
 
 
 def interrupt_each(client: Any) -> None:
-    """One call after the other in the main thread, each ended by a signal handler's exception."""
+    """Issue one call after the other in the main thread; a signal handler's exception ends each."""
 
     def limit(*_: object) -> None:
         raise InterruptedFromOutsideError
@@ -181,7 +181,7 @@ def interrupt_each(client: Any) -> None:
 async def issue(  # noqa: C901 - one way to end after the other
     given: dict[str, Any], end: str, go: asyncio.Future[None]
 ) -> Any:
-    """Issue all calls, and end them when `go` is done; what must stay alive is returned."""
+    """Issue all calls, and end them when `go` returns; return what must stay alive."""
     from glidecache import GlideClient, GlideClusterClient
 
     cluster = given["cluster"]

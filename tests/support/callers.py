@@ -29,11 +29,11 @@ _END_S = 5.0
 
 
 class InterruptedCallError(Exception):
-    """What a signal's handler raises in the middle of a call."""
+    """The exception that a signal handler raises in the middle of a call."""
 
 
 def configuration(runtime_dir: Path, port: int) -> dict[str, Any]:
-    """A configuration's keywords for a worker's client."""
+    """Return the keywords of a configuration for a worker's client."""
     from glidecache import NodeAddress
 
     return {
@@ -45,7 +45,7 @@ def configuration(runtime_dir: Path, port: int) -> dict[str, Any]:
 
 
 def wait_for_ever(state: State, commands: Sequence[list[str]], end: str) -> None:
-    """Issue all of them at once. `exit` and `exec` happen as soon as the key `end` is there."""
+    """Issue all commands at once. `exit` and `exec` happen as soon as the key `end` is there."""
     client = state.connected
     if end in {"exit", "exec"}:
         port = _port_of(client)
@@ -59,7 +59,7 @@ def watch(state: State, key: str) -> Any:
 
 
 def end_by_close(client: AnyClient, command: list[str], waits: Callable[[], bool]) -> None:
-    """Another thread closes the client."""
+    """End the calls by another thread that closes the client."""
     with waiting(client, [command]) as outcomes:
         wait_until(waits, "the call waits at the server")
         client.close()
@@ -67,12 +67,12 @@ def end_by_close(client: AnyClient, command: list[str], waits: Callable[[], bool
 
 
 def end_by_cancel(client: AnyClient, command: list[str], waits: Callable[[], bool]) -> None:
-    """The task is cancelled."""
+    """End the calls by cancelling their task."""
     assert isinstance(client, AsyncioClient)
 
     async def cancel() -> None:
         call = asyncio.ensure_future(client.client.custom_command(command))
-        while not waits():  # noqa: ASYNC110 - the server is asked
+        while not waits():  # noqa: ASYNC110 - the loop asks the server
             await asyncio.sleep(_POLL_S)
         call.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -82,7 +82,7 @@ def end_by_cancel(client: AnyClient, command: list[str], waits: Callable[[], boo
 
 
 def end_by_interrupt(client: AnyClient, command: list[str], waits: Callable[[], bool]) -> None:
-    """A signal's handler raises."""
+    """End the calls by a signal handler that raises."""
 
     def interrupt(*_: object) -> None:
         if not waits():
@@ -102,7 +102,7 @@ def end_by_interrupt(client: AnyClient, command: list[str], waits: Callable[[], 
 
 @contextlib.contextmanager
 def waiting(client: AnyClient, commands: Sequence[list[str]]) -> Iterator[list[Any]]:
-    """These calls go on inside; afterwards the list has their outcomes."""
+    """Run these calls within the context; afterwards the list has their outcomes."""
     outcomes: list[Any] = []
 
     def call() -> None:
@@ -120,11 +120,11 @@ def _end_when_told(port: int, end: str) -> None:
     while not server.get("end"):
         time.sleep(_POLL_S)
     if end == "exec":
-        os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(30)"])  # noqa: S606 - that is the end
+        os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(30)"])  # noqa: S606 - the end
     os._exit(0)
 
 
 def _port_of(client: AnyClient) -> int:
-    """The port of the client's server, by its own word."""
+    """Return the port of the client's server, as the server reports it."""
     reply: dict[bytes, bytes] = client.call("config_get", ["port"])
     return int(reply[b"port"])

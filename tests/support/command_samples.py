@@ -463,7 +463,7 @@ server.register_function('say', function(keys, args) return {server.status_reply
 
 
 def kinds(_names: Any) -> Iterator[Call]:
-    """Statuses and strings that look alike, from scripts and functions, at several depths."""
+    """Return calls for statuses and strings that look alike, from scripts and functions, at several depths."""
     for code in (
         "return redis.call('SET', KEYS[1], 'OK')",
         "return redis.call('GET', KEYS[1])",

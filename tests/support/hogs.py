@@ -31,7 +31,7 @@ class RawClient(abusers.RawClient):
         self.socket.close()
 
     def attach(self, port: int | None = None, **spec: Any) -> int:
-        """Open a session; its number."""
+        """Open a session; return its number."""
         del port
         session = self.request(protocol.ATTACH, {"mode": "standalone", **spec})
         if not isinstance(session, dict):
@@ -40,7 +40,7 @@ class RawClient(abusers.RawClient):
 
 
 def connections(runtime_dir: str) -> list[RawClient]:
-    """Connections, until one is refused."""
+    """Open connections until one is refused."""
     clients: list[RawClient] = []
     try:
         while len(clients) < ENOUGH:
@@ -51,13 +51,13 @@ def connections(runtime_dir: str) -> list[RawClient]:
 
 
 def sessions(runtime_dir: str) -> list[Any]:
-    """Sessions, over one connection."""
+    """Open sessions over one connection."""
     client = RawClient(runtime_dir)
     return [client, *(client.attach() for _ in range(ENOUGH))]
 
 
 def dedicated(runtime_dir: str) -> list[Any]:
-    """Blocking commands, until one is answered."""
+    """Send blocking commands until one is answered."""
     client = RawClient(runtime_dir)
     session = client.attach()
     client.socket.settimeout(_ANSWER_S)
@@ -81,7 +81,7 @@ HOGS: dict[str, Callable[[str], list[Any]]] = {
 def _main() -> None:
     what, runtime_dir = sys.argv[1:]
     held = HOGS[what](runtime_dir)
-    print(len(held), flush=True)  # noqa: T201 - that is how the test knows
+    print(len(held), flush=True)  # noqa: T201 - the test waits for this line
     threading.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""Values at the bounds of what a message may hold, packed by hand: right, just wrong, and absurd ones.
+"""Values at the bounds of what a message may hold, packed by hand: valid, just invalid, and absurd ones.
 
 Each has a name, so that a failure says what it was.
 """
@@ -22,7 +22,7 @@ DEPTHS = (3, 30, 500, 1_000, 20_000)
 
 
 def values() -> Iterator[tuple[str, bytes]]:
-    """Every value with its name."""
+    """Return every value with its name."""
     for name, value in (("nil", None), ("true", True), ("false", False), ("half", 0.5)):
         yield name, pack(value)
     for number in NUMBERS:
@@ -87,6 +87,6 @@ def _extensions() -> Iterator[tuple[str, bytes]]:
 
 
 def pack(value: Any) -> bytes:
-    """A plain value, packed."""
+    """Return a plain value, packed."""
     packed: bytes = msgpack.packb(value, use_bin_type=True)
     return packed

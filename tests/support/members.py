@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 OWNER = User(61_021, 61_021)
 """The daemon's user."""
 MEMBER = User(61_022, 61_022, (OWNER.gid,))
-"""The one who takes."""
+"""The user that takes."""
 NEIGHBOUR = User(61_023, 61_023, (OWNER.gid,))
-"""The one who must be served all the same."""
+"""The user that must be served all the same."""
 
 
 class SharedDaemon(Daemon):

@@ -1,4 +1,4 @@
-"""A peer at a daemon's socket that sends whatever bytes it likes, and sees what becomes of it."""
+"""A peer at a daemon's socket that sends any bytes, and sees the daemon's reaction."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RawPeer:
         self.instance_id = 0
         self.session_id = 0
         self.pool: dict[str, Any] = {}
-        """Where the files of its last session's pool are."""
+        """The file names of its last session's pool."""
         try:
             self._socket.connect(os.path.join(runtime_dir, "glidecached.sock"))  # noqa: PTH118 - either kind
             if opening:
@@ -61,11 +61,11 @@ class RawPeer:
         self._socket.close()
 
     def new_id(self) -> int:
-        """A number for the next request."""
+        """Return a number for the next request."""
         return next(self._ids)
 
     def send_raw(self, data: bytes, timeout_s: float = PATIENCE_S) -> int:
-        """Send bytes as they are; how many were taken in that time. Raises `PeerDroppedError`."""
+        """Send bytes as they are; return the number that was taken in that time. Raise `PeerDroppedError`."""
         view, sent = memoryview(data), 0
         end = time.monotonic() + timeout_s
         while sent < len(view) and (left := end - time.monotonic()) > 0:
@@ -83,7 +83,7 @@ class RawPeer:
         self.send_raw(message_header(len(body)) + body)
 
     def send(self, operation: int, *body: object, deadline_s: float = FAR_S) -> int:
-        """Send one request, right or wrong; its number."""
+        """Send one request, valid or not; return its number."""
         number = self.new_id()
         deadline_ns = time.monotonic_ns() + int(deadline_s * 1e9)
         self.send_body(
@@ -92,7 +92,7 @@ class RawPeer:
         return number
 
     def answer(self, number: int, timeout_s: float = PATIENCE_S) -> list[Any]:
-        """The answer to that request. Raises `PeerDroppedError` and `TimeoutError`."""
+        """Return the answer to that request. Raise `PeerDroppedError` or `TimeoutError`."""
         end = time.monotonic() + timeout_s
         while True:
             while (message := self._stream.take()) is not None:
@@ -111,7 +111,7 @@ class RawPeer:
             self._stream.feed(data)
 
     def result(self, operation: int, *body: object) -> Any:
-        """Ask, and return what the daemon says; raises `RuntimeError` with its refusal."""
+        """Ask, and return the daemon's result; raise `RuntimeError` with its refusal."""
         _, status, answer = self.answer(self.send(operation, *body))
         if status != protocol.STATUS_OK:
             raise RuntimeError(*answer)
@@ -125,7 +125,7 @@ class RawPeer:
         self.session_id, self.pool = session["session_id"], session["pool"] or {}
 
     def lives(self, timeout_s: float = PATIENCE_S) -> bool:
-        """Whether the daemon answers a ping here; False when it has closed the connection. Else raises."""
+        """Return True if the daemon answers a ping here, False if it has closed the connection; else raise."""
         with contextlib.suppress(PeerDroppedError):
             self.answer(self.send(protocol.PING), timeout_s)
             return True
@@ -133,10 +133,10 @@ class RawPeer:
 
 
 def array_header(length: int) -> bytes:
-    """Msgpack's header of an array."""
+    """Return msgpack's header of an array."""
     return bytes([0x90 | length]) if length < 16 else struct.pack(">BI", 0xDD, length)
 
 
 def raw_request(parts: list[bytes]) -> bytes:
-    """A message of parts that are packed already, well or badly."""
+    """Return a message of parts that are packed already, well or badly."""
     return array_header(len(parts)) + b"".join(parts)

@@ -1,4 +1,4 @@
-"""A plain encoder of the servers' protocol, RESP3: what the compiled reader is held against."""
+"""A plain encoder of the servers' protocol, RESP3: the reference for the compiled reader."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def decoded(value: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two results are the same, in type as in value."""
+    """Return True if two results are the same, in type as in value."""
     if type(one) is not type(other):
         return False
     if isinstance(one, ReplyError):
@@ -124,7 +124,7 @@ def _pairs(value: MapOf) -> bytes:
 
 
 def _fits(value: Any) -> bool:
-    """Whether it may be in a set or a key."""
+    """Return True if the value may be in a set or a key."""
     return not isinstance(value, (list, set, dict))
 
 

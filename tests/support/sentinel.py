@@ -14,7 +14,7 @@ PAUSE_S = 0.002
 
 
 class Sentinel:
-    """Calls whose right answers it knows. `check` makes one round and returns what was wrong, or failed."""
+    """Calls whose answers are known. `check` makes one round and returns what was wrong, or failed."""
 
     _names = itertools.count()
 
@@ -46,7 +46,7 @@ class Sentinel:
         return wrong
 
     def read(self) -> list[str]:
-        """The rounds of those who only read."""
+        """Make the rounds of a client that only reads."""
         self.rounds += 1
         wrong: list[str] = []
         for key, value in self._values.items():
@@ -54,7 +54,7 @@ class Sentinel:
         return wrong
 
     def restore(self) -> None:
-        """Write the values again that others have removed."""
+        """Write the values again that other clients have removed."""
         for key, value in self._values.items():
             self._client.call("set", key, value)
 
@@ -67,7 +67,7 @@ class Sentinel:
         self._last: Any = None
         try:
             self._last = self._client.call(method, *arguments)
-        except Exception as error:  # noqa: BLE001 - that is what it looks for
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
             return [f"{method} failed: {type(error).__name__}: {error}"]
         finally:
             self.slowest_s = max(self.slowest_s, time.monotonic() - began)

@@ -42,10 +42,10 @@ LEFT_OUT: dict[str, str] = {
     "acl|load": "it removes the test's own user",
     "pfselftest": "the server does nothing else for seconds",
 }
-"""Commands whose every shape is left out, because what they do to others the server does to everybody's clients."""
+"""Commands that no test tries: the server itself does their effect to all clients, by design."""
 
 ERASING = frozenset({"flushall", "flushdb", "swapdb", "function|flush", "script|flush"})
-"""Commands that may remove what a victim has written: its values may be gone after them, and are never wrong."""
+"""Commands that may remove a victim's values: these may be gone afterwards, and are never wrong."""
 
 _SAFE_LEFT_OUT: tuple[tuple[str, ...], ...] = (
     ("SHUTDOWN", "ABORT"),
@@ -55,7 +55,7 @@ _SAFE_LEFT_OUT: tuple[tuple[str, ...], ...] = (
 )
 
 _PARTICULAR: tuple[tuple[str, ...], ...] = (
-    # What blocks.
+    # Commands that block.
     ("BLPOP", "none", "0.05"),
     ("blpop", "none", "none2", "0.05"),
     ("BRPOP", "none", "0.05"),
@@ -76,7 +76,7 @@ _PARTICULAR: tuple[tuple[str, ...], ...] = (
     ("CLIENT", "PAUSE", "40", "ALL"),
     ("CLIENT", "pause", "40"),
     ("DEBUG", "SLEEP", "0.02"),
-    # What a connection remembers, or what ends it, or its replies.
+    # Commands that set or end a connection's state, or that change its replies.
     ("CLIENT", "REPLY", "OFF"),
     ("CLIENT", "REPLY", "SKIP"),
     ("client", "reply", "on"),
@@ -148,7 +148,7 @@ _PARTICULAR: tuple[tuple[str, ...], ...] = (
     ("EVAL_RO", "return redis.call('GET', KEYS[1])", "1", "a-string"),
     ("EVALSHA", "0" * 40, "0"),
     ("OBJECT", "HELP"),
-    # Names and sizes that nobody thought of.
+    # Unexpected names and sizes.
     ("NO-SUCH-COMMAND",),
     ("NO-SUCH-COMMAND", "a-string"),
     ("no.such", "module", "command"),
@@ -173,12 +173,12 @@ class Shape(NamedTuple):
 
     @property
     def erases(self) -> bool:
-        """Whether what others have written may be gone after it."""
+        """Return True if other clients' values may be gone after it."""
         return self.command in ERASING
 
     @property
     def encoded(self) -> list[bytes]:
-        """The arguments as bytes: some are no text."""
+        """Return the arguments as bytes: some are not text."""
         return [argument.encode(errors="surrogateescape") for argument in self.arguments]
 
     def __str__(self) -> str:
@@ -187,7 +187,7 @@ class Shape(NamedTuple):
 
 
 def shapes_of(ask: Ask) -> list[Shape]:
-    """All shapes for a server. `ask` sends it a command, and returns its plain RESP 2 reply."""
+    """Return all shapes for a server. `ask` sends it a command, and returns its plain RESP 2 reply."""
     shapes = [
         Shape(command, (*command.upper().split("|"), *arguments))
         for command, group in commands_of(ask)
@@ -199,7 +199,7 @@ def shapes_of(ask: Ask) -> list[Shape]:
 
 
 def commands_of(ask: Ask) -> list[tuple[str, str]]:
-    """Every command and subcommand of a server, in order, with its group."""
+    """Return every command and subcommand of a server, in order, with its group."""
     found: list[tuple[str, str]] = []
     documented = ask("COMMAND", "DOCS")
     for name, fields in _pairs(documented):
@@ -211,7 +211,7 @@ def commands_of(ask: Ask) -> list[tuple[str, str]]:
 
 
 def lay_out(admin: Any) -> None:
-    """Put the keys there that shapes name, of a type each."""
+    """Make the keys that shapes name, one of each type."""
     keys = [*_KEY_OF_GROUP.values(), "a-string", "a-second", "a-counter"]
     for key in keys:
         admin.delete(key)
@@ -229,7 +229,7 @@ def lay_out(admin: Any) -> None:
 
 
 def undo(admin: Any) -> None:
-    """Take back what a shape may have done to the server as a whole."""
+    """Undo what a shape may have done to the server as a whole."""
     admin.execute_command("CLIENT", "UNPAUSE")
     admin.execute_command("SCRIPT", "FLUSH", "SYNC")
     for user in admin.acl_users():
@@ -238,7 +238,7 @@ def undo(admin: Any) -> None:
 
 
 def _arguments(key: str) -> Iterator[tuple[str, ...]]:
-    """What stands behind a command's name: shapes that some commands take, and most refuse."""
+    """Yield arguments for a command's name: shapes that some commands take, and most refuse."""
     yield ()
     yield (key,)
     yield (key, "a-second", "a-list", "none")

@@ -1,6 +1,6 @@
-"""What a member of the daemon's group takes for itself, in a process of its own: functions for `support.workers`.
+"""Takings of a member of the daemon's group, in a process of its own: functions for `support.workers`.
 
-Each takes until it is refused or has `most`, keeps what it got, and returns how much that was and the last refusal.
+Each takes until it is refused or has `most`, keeps what it got, and returns the amount and the last refusal.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from support.worker_tasks import State
 
 _KEPT: list[object] = []
-"""What this process holds until it ends."""
+"""The objects that this process holds until it ends."""
 
 Taken = tuple[int, str]
 
 
 def connections(state: State, runtime_dir: str, most: int) -> Taken:
-    """Connections that say no more than what opens them."""
+    """Take connections that send nothing but the opening."""
     del state
 
     def take() -> None:
@@ -44,20 +44,20 @@ def connections(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def greeted(state: State, runtime_dir: str, most: int) -> Taken:
-    """Connections that have been answered."""
+    """Take connections that have been answered."""
     del state
     return _until_refused(lambda: _KEPT.append(RawPeer(runtime_dir)), most)
 
 
 def sessions(state: State, runtime_dir: str, most: int) -> Taken:
-    """Sessions over a single connection."""
+    """Take sessions over a single connection."""
     del state
     peer = _kept_peer(runtime_dir)
     return _until_refused(lambda: peer.attach(client_name="taker"), most)
 
 
 def upstreams(state: State, runtime_dir: str, most: int) -> Taken:
-    """Servers of its own, each of which costs the daemon a connection: there is nobody at most of them."""
+    """Bring upstreams of its own, each of which costs the daemon a connection: most of their ports are closed."""
     del state
     peer = _kept_peer(runtime_dir)
     ports = iter(range(20_000, 60_000))
@@ -65,7 +65,7 @@ def upstreams(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def named_pools(state: State, runtime_dir: str, most: int) -> Taken:
-    """Named caches, as small as they can be: names stay."""
+    """Make named caches, as small as they can be: names stay."""
     del state
     peer = _kept_peer(runtime_dir)
     names = iter(range(most))
@@ -78,7 +78,7 @@ def named_pools(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def unnamed_pools(state: State, runtime_dir: str, most: int) -> Taken:
-    """Caches without names: they stay while this process does."""
+    """Make caches without names: they stay while this process does."""
     del state
     peer = _kept_peer(runtime_dir)
     numbers = iter(range(most))
@@ -91,7 +91,7 @@ def unnamed_pools(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def blocking_calls(state: State, runtime_dir: str, most: int) -> Taken:
-    """Calls that block for ever, a session each."""
+    """Make calls that block without a time-out, a session each."""
     del state
 
     def take() -> None:
@@ -106,7 +106,7 @@ def blocking_calls(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def watches(state: State, runtime_dir: str, most: int) -> Taken:
-    """Watched keys, which hold a connection each."""
+    """Watch keys, each of which holds a connection."""
     del state
     peer = _kept_peer(runtime_dir)
     peer.attach()
@@ -117,7 +117,7 @@ def watches(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def unfinished_bytes(state: State, runtime_dir: str, most: int) -> Taken:
-    """Frames of 8 MB that lack their last byte."""
+    """Send frames of 8 MB that lack their last byte."""
     del state
 
     def take() -> None:
@@ -131,7 +131,7 @@ def unfinished_bytes(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def queued_bytes(state: State, runtime_dir: str, most: int) -> Taken:
-    """Requests of 4 MB, whose answers nobody reads."""
+    """Send requests of 4 MB, and do not read the answers."""
     del state
 
     def take() -> None:
@@ -148,7 +148,7 @@ def queued_bytes(state: State, runtime_dir: str, most: int) -> Taken:
 
 
 def scrapers(state: State, port: int, most: int) -> Taken:
-    """Connections to the metrics' listener that ask for nothing."""
+    """Open connections to the metrics' listener that ask for nothing."""
     del state
     return _until_refused(
         lambda: _KEPT.append(socket.create_connection(("127.0.0.1", port), timeout=10)), most

@@ -36,7 +36,7 @@ class SystemServer(ValkeyServer):
     """A server of the system's package, `redis-server`."""
 
     def executable(self) -> str:
-        """The system's server; without it the test is skipped, or fails where CI has to have it."""
+        """Return the system's server; without it skip the test, or fail where CI has to have it."""
         path = shutil.which("redis-server")
         if path is None:
             message = "no redis-server here: scripts/system-deps installs it"

@@ -1,4 +1,4 @@
-"""A connection whose server is the test: what was written to it can be read, and what it sends is the test's choice."""
+"""A connection to the test instead of a server: the test reads what was written, and chooses the replies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAR_NS = 2**62
 
 
 class Outcome:
-    """What a call keeps: `None` until it ended."""
+    """The outcome of a call: `None` until it has ended."""
 
     result: Any = None
 
@@ -50,7 +50,7 @@ class Batch(Outcome, BatchCall):
 
 
 class Wire:
-    """A connection whose other end is in the test's hands, and the loop that it runs in."""
+    """A connection whose other end the test controls, and the loop that it runs in."""
 
     def __init__(self, marker: bytes | None = b"ECHO") -> None:
         self.loop = Loop()
@@ -63,10 +63,10 @@ class Wire:
         self.connection = Connection(self.loop, channel, self, self.tally)
 
     def error_replied(self, text: str) -> None:
-        """`connection.Owner`."""
+        """Implement `connection.Owner`."""
 
     def reply_is_long(self) -> None:
-        """`connection.Owner`."""
+        """Implement `connection.Owner`."""
 
     def connection_drained(self) -> None:
         self.drained += 1
@@ -75,18 +75,18 @@ class Wire:
         self.lost.append(reason)
 
     def send(self, *calls: Any) -> deque[Any]:
-        """Send; what was not taken."""
+        """Send; return what was not taken."""
         queue = deque(calls)
         self.connection.send(queue)
         return queue
 
     def reply(self, data: bytes, until: Callable[[], object]) -> None:
-        """The server sends; turns of the loop until the condition holds."""
+        """Reply as the server, and turn the loop until the condition holds."""
         self.server.sendall(data)
         self.turn_until(until)
 
     def requests(self) -> list[list[bytes]]:
-        """The commands that were written since the last time."""
+        """Return the commands that were written since the last time."""
         with contextlib.suppress(BlockingIOError):
             while data := self.server.recv(2**20):
                 self._requests.feed(data)
@@ -96,7 +96,7 @@ class Wire:
         return commands
 
     def turns(self, count: int = 3) -> None:
-        """Turns of the loop, with whatever there is to do."""
+        """Turn the loop the given number of times."""
         for _ in range(count):
             self.loop.call_later(0, lambda: None)
             self.loop._turn()

@@ -1,4 +1,4 @@
-"""The one table of commands: what reads, what blocks and for how long, what is refused, which lane a command takes."""
+"""The one table of commands: which command reads, blocks and for how long, is refused, and takes which lane."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ STREAM_NAMES = (b"streams", b"BLOCK", b"count", b"group", b"NOACK", b"STREAMS", 
 
 
 def test_i3_a_group_or_a_key_called_as_an_option_hides_no_block() -> None:
-    """Whatever groups, consumers and keys are called: only the option BLOCK blocks, and keys are keys."""
+    """Groups, consumers and keys may have the name of an option: only the option BLOCK blocks, and keys are keys."""
     chance = random.Random(3)
     for _ in range(5_000):
         keys = [chance.choice(STREAM_NAMES) for _ in range(chance.randint(1, 3))]
@@ -215,7 +215,7 @@ def test_i3_a_batch_goes_whole_by_its_most_demanding_member(
 
 
 def test_i3_slices_of_a_batch_go_where_the_whole_goes() -> None:
-    """Generated: what is looked through in slices has the same lane as at once."""
+    """A generated batch has the same lane, examined in slices or at once."""
     chance = random.Random(7)
     calls = [
         command(text)

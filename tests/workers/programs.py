@@ -50,7 +50,7 @@ def threads_share_a_blocking_client() -> None:
             done.result()
     assert client.get_cache_total_lookups() == THREADS * KEYS * 3
     assert client.get_cache_entry_count() == THREADS * KEYS + 1
-    # A thread that has been joined may be the kernel's for a moment more.
+    # The kernel may keep a joined thread for a moment more.
     wait_until(lambda: Footprint.of(os.getpid()) == before, "the threads and their sockets are gone")
 
 

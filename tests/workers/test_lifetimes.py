@@ -26,11 +26,11 @@ PATIENCE_S = 1_800 if LONG else 60
 
 
 UPSTREAM_CONNECTIONS = 2
-"""The shared one, and the one of its probes, which is made when the shared one is busy as a probe comes, and stays."""
+"""The shared one, and one for probes: it is made when a probe finds the shared one busy, and stays."""
 
 
 def descriptors_beside(daemon: Daemon, valkey: ValkeyServer) -> int:
-    """How many the daemon has open beside its connections to the server."""
+    """Return the number of the daemon's descriptors, without its connections to the server."""
     connections = psutil.Process(daemon.pid).net_connections("tcp")
     upstream = [each for each in connections if each.raddr[1:] == (valkey.port,)]
     assert len(upstream) <= UPSTREAM_CONNECTIONS

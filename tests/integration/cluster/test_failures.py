@@ -89,7 +89,7 @@ def test_a_fail_over_by_hand_is_not_noticed(connect_own: Connector, own_cluster:
 def test_i7_a_script_runs_although_a_node_that_it_does_not_need_hangs(
     connect_own: Connector, own_cluster: Cluster
 ) -> None:
-    """All nodes are to know it, but it waits for none for longer than half of a time-out, and once."""
+    """The client asks all nodes to load the script, and waits for none longer than half a time-out, once."""
     client = connect_own(request_timeout=TIMEOUT_MS)
     keys = own_cluster.keys_of_each()
     hanging = replica_of(own_cluster, own_cluster.owner(keys[0]))

@@ -83,7 +83,7 @@ def test_c18_clients_that_come_at_once_by_different_seeds_share_a_cache(
 def test_c18_a_way_that_the_cluster_does_not_know_is_another_identity(
     connect: Connector, cluster: Cluster
 ) -> None:
-    """It leads to a node; but anybody's server could claim that, so it is the pool's cluster that must know it."""
+    """A proxy leads to a node; any server could claim that, so the pool's own cluster must know the address."""
     cache = new_cache()
     connect(cache, **at_nodes(cluster.nodes[0])).get("k")
     with proxy_before(cluster.nodes[1].port) as proxy:
@@ -111,7 +111,7 @@ def test_c18_another_user_stays_another_identity(connect: Connector, cluster: Cl
 def test_c18_the_caches_cluster_is_known_without_the_seed_that_made_it(
     connect_own: Connector, own_cluster: Cluster
 ) -> None:
-    """The first client's node is gone, and a replica has its place."""
+    """The first client's node has ended, and a replica has its place."""
     cache = new_cache()
     seed = own_cluster.primaries[0]
     others = [node for node in own_cluster.nodes if node is not seed]
@@ -132,7 +132,7 @@ def test_c18_the_caches_cluster_is_known_without_the_seed_that_made_it(
 def test_c18_the_next_daemon_knows_the_caches_cluster_too(
     connect_own: Connector, own_cluster: Cluster, own_daemon: Daemon
 ) -> None:
-    """A pool that is held, of a daemon before, is joined by another seed than the one that made it."""
+    """A client joins a pool of the previous daemon by another seed than the one that made it."""
     cache = new_cache("kept")
     key = own_cluster.keys_of_each()[0]
     holder = connect_own(cache, **at_nodes(own_cluster.nodes[0]))

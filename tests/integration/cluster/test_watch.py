@@ -1,4 +1,4 @@
-"""`watch` in a cluster: keys of several slots, on several nodes; the transaction is of one slot, and heeds them all."""
+"""`watch` in a cluster: keys of several slots, on several nodes; the transaction has one slot, and depends on all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def watching(cluster: Cluster) -> int:
-    """How many connections watch keys, by the servers' own count."""
+    """Return the number of connections that watch keys, by the servers' own count."""
     return sum(
         int(connection["watch"]) > 0 for node in cluster.running for connection in node.admin.client_list()
     )
@@ -34,7 +34,7 @@ def execute(client: AnyClient, *commands: list[str]) -> Any:
 
 @pytest.fixture
 def keys(cluster: Cluster) -> Iterator[list[str]]:
-    """A key of each primary. What a test watched is watched no more when it has ended."""
+    """Return a key of each primary; end the test's watches afterwards."""
     yield cluster.keys_of_each()
     wait_until(lambda: watching(cluster) == 0, "nothing is watched any more")
 
@@ -52,7 +52,7 @@ def test_c5_keys_of_several_slots_are_watched(connect: Connector, cluster: Clust
 def test_c5_a_change_on_any_node_keeps_the_transaction_from_running(
     connect: Connector, cluster: Cluster, keys: list[str], together: bool
 ) -> None:
-    """On the node that would run it, or on another one; GLIDE sees the first alone."""
+    """The change is on the node that would run the transaction, or on another one; GLIDE sees only the first."""
     client = connect()
     for changed in keys:
         for key in keys:
@@ -61,7 +61,7 @@ def test_c5_a_change_on_any_node_keeps_the_transaction_from_running(
             cluster.owner(changed).admin.set(changed, "changed")
             assert execute(client, ["SET", key, "by transaction"]) is None
             assert cluster.owner(key).admin.get(key) != b"by transaction"
-            # The watch is spent: what follows is as any transaction.
+            # The watch is used up: later transactions are as any other.
             assert execute(client, ["SET", f"{{{key}}}2", "x"]) is not None
 
 
@@ -105,7 +105,7 @@ def test_c5_a_transaction_of_several_slots_is_refused_and_nothing_stays_watched(
 def test_i1_a_watch_ends_whole_when_one_of_its_connections_does(
     connect: Connector, cluster: Cluster, keys: list[str], runs: int
 ) -> None:
-    """Whether the connection that is lost would run the transaction, or be asked before it."""
+    """The lost connection would run the transaction, or would be asked before it."""
     client = connect()
     client.call("watch", keys)
     _end_watching(cluster.owner(keys[0]))
@@ -128,7 +128,7 @@ def test_i1_a_closed_client_leaves_nothing_watched(
 def test_c5_a_node_that_refuses_to_watch_leaves_nothing_watched_elsewhere(
     connect: Connector, cluster: Cluster, keys: list[str]
 ) -> None:
-    """What one node refuses, the others forget as well."""
+    """When one node refuses to watch, the others forget their watches as well."""
     client = connect()
     cluster.owner(keys[1]).ask("ACL", "SETUSER", "default", "-watch")
     try:

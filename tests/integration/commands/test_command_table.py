@@ -1,4 +1,4 @@
-"""The table of commands says what the servers say: the newest Valkey, and the system's Redis where there is one."""
+"""The command table agrees with the servers: the newest Valkey, and the system's Redis where there is one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ POLICIES = {
     "special": {BY_NODE, "first_found"},
 }
 NOT_AS_THE_SERVER_ADVISES = {"COMMANDLOG LEN", "COMMANDLOG RESET", "LATENCY RESET", "MSETEX", "MSETNX"}
-"""Commands that GLIDE has no policy for, against the server's advice, or another one than Redis 7.0 advises."""
+"""Commands for which GLIDE has no policy although the server advises one, or another one than Redis 7.0 advises."""
 
 WORDS = (
     *(b"1", b"2", b"3", b"a", b"b", b"c", b"", b"0", b"-1", b"2x", b"+1"),
@@ -51,7 +51,7 @@ SHAPES_TO_RUN = 15
 
 
 class Known(NamedTuple):
-    """What a server tells of one command or subcommand."""
+    """A server's description of one command or subcommand."""
 
     name: str
     arity: int
@@ -70,7 +70,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def asked(server: Any) -> Iterator[Any]:
-    """A connection whose replies stay as they are."""
+    """Return a connection whose replies stay as they are."""
     connection = valkey.Valkey(
         host=HOST, port=server.port, username="admin", password="any", socket_timeout=10
     )
@@ -128,7 +128,7 @@ def test_i3_what_may_block_never_travels_on_the_shared_connection(commands: list
 
 
 def test_i3_what_may_not_be_in_a_transaction_is_not_shared(commands: list[Known]) -> None:
-    """The server refuses there what takes a connection over, or ends the server."""
+    """In a transaction the server refuses commands that take the connection over, or end the server."""
     refused = [command.name for command in commands if "no_multi" in command.flags]
     assert "SHUTDOWN" in refused
     assert [name for name in refused if all_rows()[name].lane == SHARED] == []
@@ -153,7 +153,7 @@ def test_i3_several_nodes_replies_become_one_as_the_server_advises(commands: lis
     wrong = []
     for command in commands:
         policy = command.tips.get("response_policy")
-        # "special" without a request to several nodes is a cursor's.
+        # A command that is "special" and does not ask several nodes has a cursor.
         if (
             policy is None
             or command.tips.get("request_policy") == "special"
@@ -172,7 +172,7 @@ def _arguments(command: Known, chance: random.Random) -> list[bytes]:
     )
     words = [chance.choice(WORDS) for _ in range(max(count, 0))]
     if "movablekeys" in command.flags and words:
-        # That some of them are well-formed: a count of keys that are there.
+        # Some of these are well-formed: their count of keys is right.
         words[chance.randrange(min(3, len(words)))] = chance.choice((b"1", b"2"))
     return [*name, *words]
 
@@ -194,7 +194,7 @@ def _stream_arguments(command: Known, chance: random.Random) -> list[bytes]:
 
 
 def _is_undecided(arguments: list[bytes]) -> bool:
-    """Whether servers find other keys than they use: Redis takes the first STORE of GEORADIUS, and runs the last."""
+    """Return True if servers find other keys than they use: Redis finds GEORADIUS' first STORE, and runs the last."""
     words = [word.upper() for word in arguments]
     stores = words.count(b"STORE") + words.count(b"STOREDIST")
     return words[0] in {b"GEORADIUS", b"GEORADIUSBYMEMBER"} and (
@@ -203,7 +203,7 @@ def _is_undecided(arguments: list[bytes]) -> bool:
 
 
 def test_i3_keys_are_the_servers_whatever_the_arguments(asked: Any, commands: list[Known]) -> None:
-    """Every command of the server with generated arguments, those called as options are among them."""
+    """Every command of the server has generated arguments; some arguments have the names of options."""
     chance = random.Random(11)
     compared = 0
     wrong = []
@@ -221,9 +221,9 @@ def test_i3_keys_are_the_servers_whatever_the_arguments(asked: Any, commands: li
             if isinstance(reply, Exception):
                 if "no key arguments" not in str(reply):
                     continue
-                reply = []  # noqa: PLW2901 - the same, said otherwise
+                reply = []  # noqa: PLW2901 - the same answer, in another form
             compared += 1
-            # Of destination and sources the order is not the same in all servers.
+            # The order of destination and sources differs between servers.
             if sorted(find_keys(call)) != sorted(reply) and not _is_undecided(call):
                 wrong.append((call, reply, find_keys(call)))
     assert wrong == []
@@ -266,7 +266,7 @@ def test_i3_a_time_out_in_seconds_is_read_as_the_server_does(asked: Any, text: s
 
 
 def _compare_timeout(asked: Any, command: list[bytes]) -> None:
-    """Whether the server waits, and until it gives up, is what the table says."""
+    """Check that the server waits as the table says, and for as long."""
     waits_ns = blocking_timeout_ns(command)
     pool = asked.connection_pool
     connection = valkey.Connection(**{**pool.connection_kwargs, "socket_timeout": 0.3})
@@ -288,7 +288,7 @@ STREAM_NAMES = (b"streams", b"block", b"STREAMS", b"count", b"group", b"s")
 
 
 def test_i3_streams_are_read_where_the_table_finds_them(asked: Any) -> None:
-    """By running them: a server that looks for keys may take a group's name for an option, one that runs does not."""
+    """The test runs the commands: only a server that looks for keys may take a group's name for an option."""
     chance = random.Random(5)
     asked.flushall()
     for _ in range(300):
@@ -311,7 +311,7 @@ def test_i3_streams_are_read_where_the_table_finds_them(asked: Any) -> None:
 def test_i3_a_shared_command_has_one_reply_at_once_and_leaves_the_connection_as_it_was(
     server: Any, commands: list[Known], protocol: int
 ) -> None:
-    """Every command that may be shared, with generated arguments, and a marker behind it that must come next."""
+    """A marker follows every shared command with generated arguments; its reply must come next."""
     chance = random.Random(protocol)
     connection = valkey.Connection(
         host=HOST, port=server.port, username="admin", password="any", socket_timeout=10, protocol=protocol

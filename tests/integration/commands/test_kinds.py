@@ -50,7 +50,7 @@ def daemon(server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="module")
 def clients() -> Iterator[dict[tuple[str, str], AnyClient]]:
-    """Those that were made for this module's tests: one without a daemon first waits for one."""
+    """Return the clients that this module's tests share: one without a daemon first waits for one."""
     made: dict[tuple[str, str], AnyClient] = {}
     yield made
     close_all(list(made.values()))
@@ -64,7 +64,7 @@ def client(
     clients: dict[tuple[str, str], AnyClient],
     tmp_path: Path,
 ) -> AnyClient:
-    """A client of a daemon, or without one."""
+    """Return a client of a daemon, or one without a daemon."""
     server.reset()
     made_for = (kind, f"{request.param} {server.port}")
     if made_for not in clients:

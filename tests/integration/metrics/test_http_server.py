@@ -117,7 +117,7 @@ def test_slow_clients_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_i9_health_is_answered_whatever_scrapers_do(running: Running) -> None:
-    """Silent ones, slow ones, and those that ask for figures and do not read."""
+    """Some scrapers are silent, some slow, and some ask for figures and do not read."""
     held = []
     try:
         for number in range(5 * http_server._MAX_CONNECTIONS):

@@ -1,4 +1,4 @@
-"""Several connections to one server: what one client holds up is not felt by others (isolation I3, I5, I6)."""
+"""Several connections to one server: other clients do not notice when one client holds one up (I3, I5, I6)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 TIMEOUT_MS = 3_000
 AT_ONCE_SECONDS = 1.0
-"""Far below the time-out: what is held up by another client ends only with that."""
+"""Far below the time-out: a call that waits for another client ends only with that."""
 FOR_EVER = "while true do end"
 
 
 @pytest.fixture
 def busy_server(start_valkey: Callable[..., ValkeyServer]) -> ValkeyServer:
-    """A server that answers BUSY 200 ms after a script began."""
+    """Return a server that answers BUSY 200 ms after a script began."""
     return start_valkey("busy-reply-threshold 200")
 
 
@@ -45,7 +45,7 @@ def configuration(daemon: Daemon, server: ValkeyServer) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def in_background(client: AnyClient, *call: Any) -> Iterator[list[Any]]:
-    """A call that runs meanwhile; its outcome, once it has one."""
+    """Make a call in a thread; yield a list that gets its outcome."""
     outcome: list[Any] = []
 
     def run() -> None:
@@ -63,7 +63,7 @@ def in_background(client: AnyClient, *call: Any) -> Iterator[list[Any]]:
 
 
 def at_once(client: AnyClient, *call: Any) -> Any:
-    """The result of a call, or its error; it must not take long."""
+    """Return the result of a call, or its error; fail if it takes long."""
     begun = time.monotonic()
     try:
         result = client.call(*call)
@@ -81,7 +81,7 @@ def test_i6_reads_go_on_while_writes_are_paused_and_unpausing_passes_them(
     one, two = (connect(**configuration(daemon, own_valkey)) for _ in range(2))
     assert one.call("client_pause", 20_000, ClientPauseMode.WRITE) == "OK"
     with in_background(one, "set", "w", "1") as held:
-        blocked = lambda: int(own_valkey.admin.info("clients")["blocked_clients"])  # noqa: E731 - said once
+        blocked = lambda: int(own_valkey.admin.info("clients")["blocked_clients"])  # noqa: E731 - used several times
         wait_until(lambda: blocked() >= 1, "the write is held")
         for _ in range(20):
             assert at_once(two, "get", "r") == b"1"
@@ -159,7 +159,7 @@ def test_i6_a_long_reply_and_a_long_request_let_others_pass(
 def test_c23_one_client_s_commands_on_several_connections_take_effect_in_order(
     connect: Connector, daemon: Daemon, own_valkey: ValkeyServer
 ) -> None:
-    """Issued at once, without waiting for each other; scripts and unknown commands travel on other connections."""
+    """The client issues them at once; scripts and unknown commands travel on other connections."""
     client = connect(kind="asyncio", **configuration(daemon, own_valkey))
     append = "return server.call('APPEND', KEYS[1], ARGV[1])"
     calls: list[Any] = []

@@ -1,4 +1,4 @@
-"""The shared connection carries what is known as safe, and nothing else: others do not notice what one client sends."""
+"""The shared connection carries only commands known as safe: other clients do not notice what one client sends."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ GROUPS = ("streams", "block", "BLOCK", "count", "group")
 
 
 def blocked(server: ValkeyServer) -> int:
-    """How many clients the server keeps waiting."""
+    """Return the number of clients that the server keeps waiting."""
     return int(server.admin.info("clients")["blocked_clients"])
 
 
 def need_free(client: AnyClient) -> None:
-    """Another client's commands are answered while one waits."""
+    """Check that another client's commands are answered while one client waits."""
     began = time.monotonic()
     for _ in range(3):
         client.call("incr", "n")
@@ -89,7 +89,7 @@ def _outcome(client: AnyClient, command: list[str]) -> Any:
 
 
 def carried(server: ValkeyServer, command: str) -> set[str]:
-    """The connections whose last command it is."""
+    """Return the connections whose last command is the given one."""
     return {each["id"] for each in server.admin.client_list() if each["cmd"] == command}
 
 

@@ -30,7 +30,7 @@ ONLY_RESP2 = 'rename-command HELLO ""'
 RESP3 = "server.setresp(3); "
 TIMEOUT_MS = 300
 
-# What a script returns, as a RESP3 client gets it. The server itself makes RESP2's shapes of it where that is spoken.
+# A script's result as a RESP3 client gets it. On RESP2 the server itself turns it into RESP2's shapes.
 SCRIPTS: dict[str, Any] = {
     "return {1, {2, {3, {'a'}}}}": [1, [2, [3, [b"a"]]]],
     RESP3 + "return {set={[{1}]=true}}": [[1]],
@@ -49,7 +49,7 @@ TOO_DEEP = "local deep = {} for _ = 1, 600 do deep = {deep} end return deep"
 
 
 class Sentinel:
-    """A client beside the others: reads and writes values that are its own, in a thread, and keeps what went wrong."""
+    """A client that reads and writes its own values in a thread, and records every fault."""
 
     def __init__(self, client: AnyClient) -> None:
         self.done = 0
@@ -60,7 +60,7 @@ class Sentinel:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """While the context lasts; afterwards nothing may have gone wrong."""
+        """Let a sentinel work within the context; check afterwards that it found no fault."""
         self._thread.start()
         try:
             wait_until(lambda: self.done > 10, "the sentinel works")
@@ -79,7 +79,7 @@ class Sentinel:
                 self._client.call("set", "sentinel", expected)
                 number = self._client.call("incr", "sentinel:count")
                 value = self._client.call("getrange", "sentinel", 0, -1)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it went wrong
+            except Exception as error:  # noqa: BLE001 - any exception is a fault
                 self.wrong.append(error)
             else:
                 if (value, number) != (expected, self.done + 1):
@@ -147,18 +147,18 @@ def test_i4_late_replies_are_nobodys_and_the_next_ones_are_proved(
             assert all(isinstance(outcome, GlideTimeoutError) for outcome in late), late
             proxy.release(REPLIES)
             assert waiting.result() == [b"value of k%d" % number for number in range(20)]
-    # One for each time, and one to get a connection at all.
+    # One connection for each time-out, and one to get a connection at all.
     assert probes + 3 <= own_valkey.calls("echo") <= probes + 6
     assert_kept(before, connections_to(own_valkey))
 
 
 def connections_to(server: ValkeyServer) -> set[str]:
-    """The daemon's."""
+    """Return the daemon's connections to the server."""
     return {each["id"] for each in server.admin.client_list() if each["name"] == "glidecached"}
 
 
 def assert_kept(before: set[str], after: set[str]) -> None:
-    """None was replaced; one may have come that is apart: for probes of a server that is busy."""
+    """Check that no connection was replaced; a separate one for probes of a busy server may be new."""
     assert before
     assert before <= after
     assert len(after) <= len(before) + 1

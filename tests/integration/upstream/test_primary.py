@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from support.valkey_server import ValkeyServer
 
 BACK_SECONDS = 1.0
-"""What I14 allows, from the moment that the name leads to the new primary."""
+"""The time that I14 allows, from the moment when the name leads to the new primary."""
 
 
 class Name:
@@ -62,7 +62,7 @@ def client(connect: Connector, daemon: Daemon, name: Name) -> AnyClient:
 
 
 def seconds_until_written(client: AnyClient) -> float:
-    """How long it takes until a write succeeds."""
+    """Return the seconds until a write succeeds."""
 
     def written() -> bool:
         try:

@@ -203,7 +203,7 @@ def test_what_resp3_alone_can_say(connect: Connector, daemon: Daemon, own_valkey
     assert says("true") is True
     # A text with a format, which is no part of it.
     assert says("{verbatim_string={format='txt', string='text'}}") == b"text"
-    # What Python's sets and dicts cannot hold comes as a list, and what they can as ever.
+    # Elements that Python's sets and dicts cannot hold come as a list, the others as before.
     assert says("{set={[{1}]=true}}") == [[1]]
     assert says("{map={[{1}]={set={a=true}}}}") == [[[1], {b"a"}]]
     assert client.call("custom_command", ["PING"]) == b"PONG"

@@ -86,7 +86,7 @@ class FakeDaemon:
         return [(operation, body) for operation, body in self.seen if operation in wanted]
 
     def send_late(self) -> None:
-        """Answer what was left unanswered, before any request that comes from now on."""
+        """Answer requests that were left unanswered, before any new request."""
         self._sends_late.set()
 
     def stop(self) -> None:

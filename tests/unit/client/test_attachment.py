@@ -1,4 +1,4 @@
-"""I11: which pools a client maps: those in directories that nobody else can exchange, its daemon's among them."""
+"""I11: a client maps only pools in directories that no other user can replace, its daemon's among them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 @pytest.fixture
 def answer(tmp_path: Path) -> Iterator[Callable[[Path], dict[str, Any]]]:
-    """What a daemon answers that has a pool in the directory."""
+    """Return the answer of a daemon that has a pool in the directory."""
     stores = []
 
     def make(directory: Path) -> dict[str, Any]:

@@ -223,7 +223,7 @@ def test_either_class_of_batch_runs(daemon: FakeDaemon, connect: Connect, batch_
     for options in (None, BatchOptions(timeout=300), ClusterBatchOptions(timeout=300, route=RandomNode())):
         assert client.call("exec", batch, True, options) == ["OK", b"v"]
         assert client.call("exec", batch, False, options=options) == ["OK", b"v"]
-    # A server alone has no routes.
+    # A standalone server has no routes.
     assert all(len(body) == 3 for _, body in daemon.operations(protocol.BATCH))
 
 

@@ -1,4 +1,4 @@
-"""What custom commands return is known by their names alone."""
+"""The kinds of custom commands' results follow from their names alone."""
 
 from __future__ import annotations
 

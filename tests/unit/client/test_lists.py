@@ -1,4 +1,4 @@
-"""Lists as arguments: whatever can be gone through once; never a lone string, which has parts, too."""
+"""Lists as arguments: anything iterable is accepted, a lone string is not, although it is iterable."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OTHERS = (
     Call("sort_store", ("k", "d", None, None, ["a", "b"])),
     Call("zunion", (["a", "b"],)),
 )
-"""Those that have no recorded reply."""
+"""Calls that have no recorded reply."""
 
 SAMPLES = {
     f"{call.method}[{position}]": (call, position)
@@ -43,7 +43,7 @@ TAKES_A_KEY_TOO = {"migrate"}
 
 
 def planned(call: Any, position: int, argument: object) -> list[bytes]:
-    """What the call sends, with another argument at this position."""
+    """Return what the call sends, with another argument at this position."""
     batch = Batch(is_atomic=False)
     arguments = [*call.arguments[:position], argument, *call.arguments[position + 1 :]]
     getattr(batch, call.method)(*arguments)

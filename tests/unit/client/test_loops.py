@@ -142,7 +142,7 @@ def test_c28_an_overdue_request_that_left_late_is_sent_again(
 
 
 def test_i1_a_cancelled_call_is_cancelled_at_the_daemon(daemon: FakeDaemon, runtime_dir: Path) -> None:
-    """It alone; the others still wait, until the client is closed."""
+    """Only that call is cancelled; the others still wait, until the client is closed."""
     del daemon.answers[protocol.COMMAND]
     daemon.answers[protocol.CANCEL] = lambda _body: None
 

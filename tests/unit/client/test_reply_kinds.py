@@ -38,7 +38,7 @@ REPLIES = st.recursive(
 
 
 def plainly(reply: Any) -> Any:
-    """The rule, written as one would say it."""
+    """Apply the rule, in its plainest form."""
     if isinstance(reply, str):
         return reply if reply == "OK" else reply.encode()
     if isinstance(reply, ReplyError):
@@ -53,7 +53,7 @@ def plainly(reply: Any) -> Any:
 
 
 def shown(reply: Any) -> str:
-    """A reply as text that tells 1 from True, and sets in an order."""
+    """Return a reply as text that distinguishes 1 from True, and sorts sets."""
     if isinstance(reply, set):
         return f"set{sorted(map(shown, reply))}"
     if isinstance(reply, list):
@@ -71,7 +71,7 @@ def errors_in(reply: Any) -> list[str]:
 
 
 def as_resp(reply: Any) -> bytes:
-    """What a server would send."""
+    """Return the bytes that a server would send."""
     match reply:
         case None:
             return b"_\r\n"

@@ -96,7 +96,7 @@ def test_i11_a_directory_that_others_can_write_is_refused_with_the_command_that_
 ) -> None:
     directory = tmp_path / "run"
     make_socket(directory)
-    for closed in (directory, tmp_path):  # it itself, and one on its way
+    for closed in (directory, tmp_path):  # the directory itself, and one on its path
         closed.chmod(mode)
         for check in (check_endpoint, ensure_runtime_dir):
             with pytest.raises(PermissionError, match=f"{command} {closed}$") as refused:

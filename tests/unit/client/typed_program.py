@@ -1,4 +1,4 @@
-"""A program with GLIDE's types, for type checkers alone: what callers pass is accepted as they have it."""
+"""A program with GLIDE's types, for type checkers alone: callers' own types are accepted."""
 
 from __future__ import annotations
 

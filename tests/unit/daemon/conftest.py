@@ -63,7 +63,7 @@ class HandLoop:
         self.deferred.append(callback)
 
     def run_deferred(self) -> None:
-        """Run what waits for the end of the turn, and what that leaves to be done then."""
+        """Run the callbacks for the end of the turn, and those that they add."""
         while self.deferred:
             callbacks, self.deferred = self.deferred, []
             for callback in callbacks:
@@ -195,7 +195,7 @@ def operations(sessions: Sessions) -> DataOperations:
 
 @pytest.fixture
 def bare(sessions: Sessions, upstream: Any) -> Session:
-    """A session without a pool, of the peer that `requests` come from."""
+    """Return a session without a pool, of the peer that `requests` come from."""
     return sessions.open(UID, upstream, None, awaits_proof=False)
 
 

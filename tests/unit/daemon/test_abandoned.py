@@ -1,4 +1,4 @@
-"""I13: pool directories whose runtime directory is gone are removed; others, and those of starting daemons, are not."""
+"""I13: a daemon removes pool directories whose runtime directory is gone, but no others, nor those of new daemons."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shared(tmp_path: Path) -> Path:
 
 
 def leave(shared: Path, runtime_dir: Path, number: int = 0) -> Path:
-    """What a daemon of that runtime directory leaves: its pools' files."""
+    """Leave what a daemon of that runtime directory leaves: its pools' files."""
     runtime_dir.mkdir(exist_ok=True)
     directory = PoolDirectory(shared / name(number), disposable=True, runtime_dir=runtime_dir)
     for suffix in ("pool", "board", "state"):
@@ -104,7 +104,7 @@ def test_i13_a_runtime_directory_that_comes_meanwhile_keeps_its_pools(
 
 
 def test_i13_a_daemon_that_is_just_starting_keeps_its_directory(shared: Path, tmp_path: Path) -> None:
-    """Many starts beside others that look: each start ends with a directory that is there, and its own."""
+    """Many daemons start while others look: each start ends with its own directory, which exists."""
     faults: list[BaseException] = []
     done = threading.Event()
 
@@ -124,7 +124,7 @@ def test_i13_a_daemon_that_is_just_starting_keeps_its_directory(shared: Path, tm
                     PoolDirectory(directory.path, disposable=True)
                 directory.release()
                 runtime_dir.rmdir()
-        except BaseException as error:  # noqa: BLE001 - told by the test
+        except BaseException as error:  # noqa: BLE001 - the test reports it
             faults.append(error)
 
     lookers = [threading.Thread(target=look) for _ in range(2)]

@@ -34,19 +34,19 @@ def bulk(value: bytes) -> bytes:
 
 
 def expire(call: Any) -> None:
-    """Its caller gives up."""
+    """Let the call's deadline pass."""
     call.deadline_ns = 1
 
 
 def nonce(wire: Wire) -> bytes:
-    """What the marker that was just written asks to have back."""
+    """Return the text that the last marker asks the server to return."""
     (marker,) = wire.requests()
     assert marker[0] == b"ECHO"
     return marker[1]
 
 
 def pour(wire: Wire, data: bytes) -> None:
-    """Send much, as fast as it is read."""
+    """Send data as the server, as fast as the connection reads it."""
     rest = memoryview(data)
     while rest:
         with suppress(BlockingIOError):
@@ -55,7 +55,7 @@ def pour(wire: Wire, data: bytes) -> None:
 
 
 def late_and_waiting(wire: Wire, *names: bytes) -> tuple[list[Single], bytes]:
-    """Calls whose first one is answered too late; they, and the marker's nonce."""
+    """Send calls, and answer the first one too late; return the calls, and the marker's nonce."""
     calls = [Single(name) for name in names]
     wire.send(*calls)
     wire.requests()
@@ -123,7 +123,7 @@ def test_i4_a_server_that_is_busy_says_so_to_everybody_and_is_asked_again(wire: 
     (_, second), _ = late_and_waiting(wire, b"A", b"B")
     wire.reply(b"-BUSY running\r\n-BUSY running\r\n", lambda: second.result)
     assert str(second.result[1]) == "BUSY running"
-    # The replies of what is sent now are not believed either, but for the word that is true for all.
+    # Replies to later calls are not believed either, except an error that is true for all callers.
     third, fourth = Single(b"C"), Single(b"D")
     wire.send(third, fourth)
     commands = wire.requests()
@@ -194,7 +194,7 @@ def test_i8_what_is_parked_is_bounded(wire: Wire) -> None:
 
 
 def test_i8_what_no_client_waits_for_is_not_kept_while_it_is_in_doubt(wire: Wire) -> None:
-    """A client that has gone with long replies under way costs the others neither memory nor their connection."""
+    """A client ends with long replies under way: others lose neither memory nor their connection."""
     calls = [Single(b"GONE") for _ in range(100)]
     other = Single(b"OTHER")
     wire.send(*calls, other)
@@ -223,7 +223,7 @@ def test_late_replies_do_not_count_in_the_time_of_replies(wire: Wire) -> None:
     assert sum(wire.tally.stats()["latency"]["counts"]) == 1
 
 
-# ---- what nobody asked for
+# ---- replies without a request
 
 
 @pytest.mark.parametrize("cut", range(1, 5))
@@ -267,7 +267,7 @@ KEPT, LATE, DROPPED, DOUBLED = "kept", "late", "dropped", "doubled"
 
 @dataclass
 class Played:
-    """One call, what becomes of its reply, and whether it is a batch."""
+    """A call, the fate of its reply, and whether it is a batch."""
 
     fate: str
     size: int
@@ -304,12 +304,12 @@ def test_i4_whatever_happens_to_a_reply_no_caller_gets_anothers(
             assert not wire.lost
             assert not wire.connection.waiting
         else:
-            # It shows with the next reply, or with the marker's.
+            # The next reply shows it, or the marker's.
             assert wire.lost or all(each.call.result is None for each in calls[place % len(calls) + 1 :])
 
 
 def _play(wire: Wire, calls: list[Played], together: int, cuts: int) -> None:
-    """Calls leave so many at a time; the server answers each command, as its call's fate is, in pieces."""
+    """Send some calls at a time; let the server answer each command, by its call's fate, in pieces."""
     for number, each in enumerate(calls):
         commands = [[b"GET", b"%d.%d" % (number, part)] for part in range(each.size)]
         each.call = Single(*commands[0]) if each.size == 1 else Batch(*commands)
@@ -329,7 +329,7 @@ def _play(wire: Wire, calls: list[Played], together: int, cuts: int) -> None:
                 continue
             each, part = by_key[command[1]]
             if each.fate != KEPT:
-                # All before it is answered in time; it is not.
+                # The replies before it are in time; this one is late.
                 _send(wire, stream, cuts)
                 stream = b""
                 expire(each.call)
@@ -352,7 +352,7 @@ def _send(wire: Wire, data: bytes, cuts: int) -> None:
 
 
 def test_i4_errors_in_a_markers_place_are_no_replies_of_callers(wire: Wire) -> None:
-    """Whatever is in doubt stays so until a proof: an error alone is none."""
+    """Replies in doubt stay so until a proof: an error alone is none."""
     (_, second), _ = late_and_waiting(wire, b"A", b"B")
     wire.reply(b":1\r\n-LOADING the data\r\n", lambda: len(wire.connection.waiting) == 1)
     assert second.result is None
@@ -365,7 +365,7 @@ def test_i4_errors_in_a_markers_place_are_no_replies_of_callers(wire: Wire) -> N
 def test_i4_a_fault_of_the_daemons_own_ends_the_connection(
     wire: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What had come behind is lost with it: nothing may be read as if it were there."""
+    """Replies behind it are lost with it: none may be read as if it were in place."""
     faulty, after = Single(b"A"), Single(b"B")
     wire.send(faulty, after)
     faulty.is_wanted = lambda _now_ns: bool(1 / 0)  # type: ignore[method-assign]

@@ -232,7 +232,7 @@ def test_a_reserved_connection_that_is_lost_is_told_once_and_what_waits_fails(se
 def test_i10_two_connections_are_made_at_a_time_and_none_for_a_caller_that_has_gone(
     servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that was being made for a caller that has gone serves the next one."""
+    """A connection that was begun for a caller that has gone serves the next one."""
     attempts: list[Callable[[object], object]] = []
     monkeypatch.setattr(blocking, "Attempt", lambda _loop, _target, _timeout, done: attempts.append(done))
     servers.connections.options = UpstreamOptions(max_blocking_connections=10)
@@ -260,7 +260,7 @@ def test_i4_after_an_unknown_command_a_connection_is_proved_before_it_is_believe
     call.lane = DEDICATED
     servers.connections.submit(call)
     assert b"NOSUCH" in servers.received(0)
-    # Two replies to one command: the second would have been the next one's.
+    # The server sent two replies to one command: the second would have been the next one's.
     servers.ends[0].sendall(b"+one\r\n")
     servers.turns(lambda: call.over)
     assert b"ECHO" in servers.received(0)

@@ -1,4 +1,4 @@
-"""What many ask for at once is found out once: numbers in one turn of the loop, TLS texts for good (I8, I10)."""
+"""Many requests for the same facts cost one search: numbers in one turn of the loop, TLS texts for good (I8, I10)."""
 
 from __future__ import annotations
 

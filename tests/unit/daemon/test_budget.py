@@ -1,4 +1,4 @@
-"""The lane, and the account of a connection over a real socket."""
+"""The large lane, and the account of a connection over a real socket."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Place:
         self.messages: list[int] = []
 
     def connect(self) -> socket.socket:
-        """One more peer, which has introduced itself."""
+        """Return one more peer, which has introduced itself."""
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         peer.setblocking(False)
         peer.connect(self._path)
@@ -46,14 +46,14 @@ class Place:
         return peer
 
     def turn(self) -> None:
-        """Take what came."""
+        """Read what came."""
         self.router.retry_roomless()
         self.messages += [
             len(message) for _, _, message in self.router.receive(100) if isinstance(message, bytes)
         ]
 
     def push(self, peer: socket.socket, data: bytes) -> int:
-        """Send as much as the router reads; how much it was."""
+        """Send as much as the router reads; return the number of bytes."""
         sent = 0
         idle = 0
         while sent < len(data) and idle < 20:
@@ -104,7 +104,7 @@ def test_i8_messages_over_a_share_come_one_at_a_time(place: Place) -> None:
     assert place.push(first, announced(size) + bytes(size // 2)) == 9 + size // 2
     stuck = place.push(second, announced(size) + bytes(size))
     assert stuck < 2 * MB
-    # Others go on meanwhile.
+    # Others continue meanwhile.
     assert place.push(small, b"\x00\x05hello") == 7
     assert place.messages == [5]
     assert place.push(first, bytes(size - size // 2)) == size - size // 2

@@ -301,7 +301,7 @@ def test_numbers_that_no_user_can_have(file: Path, key: str) -> None:
 
 
 def test_what_the_limits_allow_can_be_made(tmp_path: Path) -> None:
-    """What `--check-config` accepts must not be refused by the compiled core, and the core's own bound is the limit."""
+    """The compiled core must accept what `--check-config` accepts, and the core's own bound is the limit."""
     making: dict[str, Any] = {"eviction_policy": "LFU", "enable_metrics": True, "instance_id": 1}
     largest = PoolSettings(max_cache_kb=MAX_CACHE_KB, entry_ttl_ms=MAX_TTL_MS)
     for number, grace_ms in enumerate((100, 3_600_000)):

@@ -162,7 +162,7 @@ def test_a_call_that_its_reply_sends_elsewhere_is_timed_up_to_here(wire: Wire) -
 
 
 class LosingLine(Line):
-    """A line that lets its connection go as soon as that is lost, as a pipeline does."""
+    """A line that releases its connection as soon as that is lost, as a pipeline does."""
 
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop, None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Making connections: what servers say in the handshake, and servers that say too much, too slowly, or nonsense."""
+"""Connecting: what servers say in the handshake, and servers that say too much, too slowly, or nonsense."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_PERMISSION = b"-NOPERM User app has no permissions to run the command\r\n"
 
 
 class Server:
-    """Answers each command with what is said for its name, or has a function do it."""
+    """A server that answers each command with the reply for its name, or by a function."""
 
     def __init__(self, answers: Mapping[bytes, Answer]) -> None:
         self.asked: list[bytes] = []
@@ -95,7 +95,7 @@ def connected(*servers: Server, tls: TlsMaterial | None = None) -> Channel:
 
 
 def endless(begin: bytes, piece: bytes) -> Callable[[socket.socket], object]:
-    """As fast as it can."""
+    """Send as fast as possible."""
 
     def send(connection: socket.socket) -> None:
         connection.sendall(begin)
@@ -106,7 +106,7 @@ def endless(begin: bytes, piece: bytes) -> Callable[[socket.socket], object]:
 
 
 def trickling(data: bytes) -> Callable[[socket.socket], object]:
-    """A byte now and then: less than a time-out passes in between."""
+    """Send a byte now and then: less than a time-out passes in between."""
 
     def send(connection: socket.socket) -> None:
         for place in range(len(data)):
@@ -203,7 +203,7 @@ def test_i8_a_tls_handshake_is_bounded_in_time() -> None:
             connection, _ = listener.accept()
             with connection:
                 connection.recv(65_536)
-                # The header of a record that takes minutes to come.
+                # The header of a record that takes minutes to arrive.
                 trickling(b"\x16\x03\x03\x40\x00" + bytes(16_384))(connection)
 
     threading.Thread(target=send_byte_by_byte, daemon=True).start()

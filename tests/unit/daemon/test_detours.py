@@ -1,4 +1,4 @@
-"""A held-up connection: others pass it, its own client stays in order, and no reply is anybody else's (I6, C23)."""
+"""A held-up connection: others pass it, its own client stays in order, and no reply goes to another call (I6, C23)."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ class Owned(Recorded):
 
 
 class Unheard:
-    """`request.Answering`."""
+    """Implement `request.Answering`, without a client."""
 
     def answer(self, identity: bytes, *parts: bytes) -> None:
-        """Nobody listens."""
+        """Ignore the answer."""
 
     def finished(self, request: Request) -> None:
-        """Nobody counts."""
+        """Ignore the end."""
 
 
 class Server:
     """A server with any number of connections, each of which answers `+NAME ARGUMENT` to what it reads, in order.
 
-    A connection on which a command that begins with `W` came while writes are held reads nothing any more until they
-    are released, as a real server does.
+    After a command that begins with `W`, while writes are held, a connection reads nothing until they are released,
+    as a real server does.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ class Server:
         return self
 
     def abandon(self) -> None:
-        """`Attempt`."""
+        """Implement `Attempt`."""
 
     def submit(self, *calls: Recorded) -> None:
         for call in calls:
@@ -142,7 +142,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def own_answer(call: Recorded) -> tuple[str, bytes]:
-    """What the server answers to this call, a status of protocol 2 or of libvalkey's kind."""
+    """Return the server's answer to this call, with a status of protocol 2 or of libvalkey's kind."""
     text = b" ".join(call.arguments)
     return (text.decode(), text)
 
@@ -197,7 +197,7 @@ def test_i6_afterwards_all_calls_travel_together_again(server: Server) -> None:
 def test_i6_c23_whatever_is_held_each_client_keeps_its_order_and_its_replies(
     server: Server, seed: int
 ) -> None:
-    """Generated: clients send reads and writes while writes are held and released at random."""
+    """Generated clients send reads and writes while writes are held and released at random."""
     chance = random.Random(seed)
     settle(server)
     server.ran.clear()

@@ -249,7 +249,7 @@ def test_sets_within_sets_are_not_decoded(depth: int) -> None:
 
 
 class Upstream:
-    """Counts how often it is told to drop what is not wanted any more."""
+    """An upstream that counts how often the front asks it to drop unwanted calls."""
 
     def __init__(self) -> None:
         self.dropped = 0
@@ -259,14 +259,14 @@ class Upstream:
 
 
 class SessionOf:
-    """A session, as far as requests know it."""
+    """The parts of a session that requests use."""
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
 
 
 def opened(desk: Desk, *requests: tuple[int, str], session: Any = None) -> list[Request]:
-    """Requests that are open, by id and connection."""
+    """Return the requests that are open, by id and connection."""
     for request_id, identity in requests:
         desk.ask([protocol.COMMAND, request_id, INSTANCE, FAR_NS], identity=identity.encode())  # type: ignore[arg-type]
     for request in desk.requests:
@@ -348,7 +348,7 @@ def test_i1_a_forked_child_keeps_its_requests_when_the_parent_detaches(desk: Des
     desk.front.cancellations.session_ended(session, detach)  # type: ignore[arg-type]
     end_turn(loop)
     assert not childs.finished
-    for hidden in (childs, detach):  # of a namespace that the kernel does not show
+    for hidden in (childs, detach):  # a process of a namespace that the kernel does not show
         hidden.peer = Peer(uid=1000, gid=1000, pid=0)
     desk.front.cancellations.session_ended(session, detach)  # type: ignore[arg-type]
     end_turn(loop)

@@ -1,4 +1,4 @@
-"""What one turn of the loop takes from peers, counted in messages and in slices: no clock decides (rule I10)."""
+"""The work that one turn of the loop takes from peers, in messages and in slices: no clock decides (rule I10)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ MOST_PER_TURN = 1_000
 MOST_VALUES = 1_048_704
 MOST_VALUES_PER_LOOK = 80_000
 MOST_VALUES_PER_SLICE = 20_000
-"""A message's values are first looked through, then made."""
+"""The front first scans a message's values, then makes them."""
 
 
 class SlicesByHand:
-    """In the place of `Turns`: the test does each slice."""
+    """A stand-in for `Turns`: the test runs each slice."""
 
     def __init__(self) -> None:
         self.under_way: list[Iterator[float | None]] = []
@@ -41,7 +41,7 @@ class SlicesByHand:
         self.under_way.append(steps)
 
     def step(self) -> None:
-        """One slice of each piece of work."""
+        """Run one slice of each piece of work."""
         for steps in list(self.under_way):
             try:
                 next(steps)
@@ -53,7 +53,7 @@ class SlicesByHand:
 
 
 class Desk:
-    """A front over a real socket; its operations note which request came, and with how many arguments."""
+    """A front over a real socket; its operations record each request and the number of its arguments."""
 
     def __init__(self, path: Path, loop: Any) -> None:
         self._path = str(path)
@@ -83,7 +83,7 @@ class Desk:
         request.reply(None)
 
     def connect(self) -> socket.socket:
-        """One more peer, which has introduced itself."""
+        """Return one more peer, which has introduced itself."""
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         peer.connect(self._path)
         peer.setblocking(False)
@@ -96,7 +96,7 @@ class Desk:
         return peer
 
     def send(self, peer: socket.socket, data: bytes) -> None:
-        """Send all of it; the front reads on as room is needed."""
+        """Send all of it; the front reads when it has room."""
         limit = time.monotonic() + 20
         view = memoryview(data)
         while view:
@@ -108,7 +108,7 @@ class Desk:
 
 
 def message(*content: Any) -> bytes:
-    """A message as a peer sends it."""
+    """Return a message as a peer sends it."""
     packed = protocol.pack(list(content))
     if len(packed) < 256:
         return bytes([0, len(packed)]) + packed
@@ -133,7 +133,7 @@ def test_i10_one_turn_takes_no_more_than_a_thousand_messages(desk: Desk) -> None
     peer = desk.connect()
     count = 4 * MOST_PER_TURN
     peer.setblocking(True)
-    # One write: the kernel's buffer has room for all, so that they are all there at the first turn.
+    # One write: the kernel's buffer has room for all messages, so all are there at the first turn.
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MB)
     peer.sendall(b"".join(ping(number) for number in range(1, count + 1)))
     turns: list[int] = []
@@ -161,7 +161,7 @@ def test_i10_a_long_message_is_decoded_in_slices_between_which_others_are_taken(
         number = 1_000 + slices
         desk.send(short, ping(number))
         desk.front.receive()
-        # The short one was taken at once; what its own peer sent behind the long message was not.
+        # The short message was taken at once; its own peer's next one, behind the long message, was not.
         assert desk.taken[-1] == (number, 0)
         desk.slices.step()
     wait_until(lambda: desk.front.receive() and desk.taken[-1] == (2, 0), "what came behind it is taken")

@@ -189,7 +189,7 @@ def test_i10_work_for_idle_turns_waits_while_something_happens_but_not_for_ever(
             assert time.monotonic() < limit
             real_loop._turn()
         first = done.index("work")
-        # It had waited for long when the loop began; then events go first, 5 ms long at the most.
+        # The work had waited for long when the loop began; then events go first, for at most 5 ms.
         again = done.index("work", first + 1)
         assert again - first > 3
     finally:

@@ -60,7 +60,7 @@ def test_i3_what_is_not_known_as_safe_gets_a_connection_of_its_own(
 ) -> None:
     for command in ([b"NOSUCH"], [b"DEBUG", b"SLEEP", b"1"], [b"COMMAND", b"DOCS"], [b"blpop", b"q", b"0"]):
         operations.command(requests(), [bare.session_id, command])
-        upstream.blocking[-1].succeed("OK")  # those of one client wait for each other
+        upstream.blocking[-1].succeed("OK")  # Commands of one client wait for each other.
         operations.batch(requests(), [bare.session_id, False, [[b"GET", b"k"], command]])
         upstream.blocking[-1].succeed(["OK"])
     operations.batch(requests(), [bare.session_id, atomic, [[b"GET", b"k"], [b"NOSUCH"]]])

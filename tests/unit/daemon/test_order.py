@@ -25,7 +25,7 @@ POP = [b"BLPOP", b"q", b"0"]
 
 @pytest.fixture
 def send(operations: DataOperations, bare: Session, requests: Any) -> Callable[..., Any]:
-    """Send a command of the one client; its request."""
+    """Send a command of the one client; return its request."""
 
     def send(arguments: list[bytes]) -> Any:
         request = requests()
@@ -105,7 +105,7 @@ def test_a_request_that_ends_early_leaves_the_order(
 def test_c23_whatever_is_sent_takes_effect_in_order(
     send: Callable[..., Any], upstream: Any, loop: Any, seed: int
 ) -> None:
-    """Generated: commands of all lanes; the server answers each connection's in order, connections in any order."""
+    """Generated commands use all lanes; the server answers each connection in order, and connections in any order."""
     chance = random.Random(seed)
     lane_of = {b"SET": "shared", b"GET": "shared", b"EVAL": "scripts", b"NOSUCH": "own"}
     sent, done, answered = [], [], set()

@@ -1,4 +1,4 @@
-"""I9: how many pools each process and each user may have made, and what ends for others; I11: whose names are whose."""
+"""I9: how many pools a process and a user may make, and what ends for others; I11: which user owns a name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def name(number: int) -> PoolKey:
 
 @pytest.fixture
 def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
-    """A daemon's registry in the directory; the one before is closed, as when a daemon stops."""
+    """Open a daemon's registry in the directory; close the previous one, as when a daemon stops."""
     made: list[PoolRegistry] = []
     instances = itertools.count(1)
 
@@ -71,7 +71,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
 
 
 def fill(registry: PoolRegistry, who: Peer, count: int, *, first: int = 0) -> list[Pool]:
-    """Make pools that are used, so that they are worth something."""
+    """Make pools and use them, so that they are worth keeping."""
     pools = []
     for number in range(first, first + count):
         pool = registry.join(name(number), identity(), settings(), peer=who)
@@ -97,7 +97,7 @@ def test_i9_a_process_alone_leaves_room_and_beside_others_has_a_quarter(
 def test_i9_what_nobody_holds_and_was_never_used_makes_room_for_its_maker(
     start: Callable[..., PoolRegistry],
 ) -> None:
-    """Names taken for nothing refuse their maker nothing, and never become more."""
+    """Names that were never used leave for their maker's new ones, and their number stays bounded."""
     registry = start()
     for number in range(100):
         registry.join(name(number), identity(), settings(), peer=peer())
@@ -115,10 +115,10 @@ def test_i9_named_pools_that_nobody_holds_leave_for_others_the_longest_idle_firs
     start: Callable[..., PoolRegistry],
 ) -> None:
     registry = start(max_pools=8)
-    # Of the daemon's own user, who has no user's share.
+    # These belong to the daemon's own user, who has no user's share.
     pools = [pool for pid in range(1, 9) for pool in fill(registry, peer(os.geteuid(), pid), 1, first=pid)]
     assert len(registry) == 8
-    # Too fresh: their clients may be about to take them.
+    # These are too fresh: their clients may be about to take them.
     with pytest.raises(CacheBusyError):
         registry.join(name(50), identity(), settings(), peer=peer(OTHER_USER, 20))
     for age_s, pool in zip((9, 8, 7, 6, 5, 4.5, 4, 3.5), pools, strict=True):
@@ -130,13 +130,13 @@ def test_i9_named_pools_that_nobody_holds_leave_for_others_the_longest_idle_firs
 
 
 def fill_users_part(registry: PoolRegistry) -> None:
-    """Make as many as the user may have alone, by four processes; the last is for those that have little."""
+    """Make as many as the user may have alone, from four processes; the last part is for small holders."""
     for pid, count in ((1, 4), (2, 4), (3, 3), (4, 1)):
         fill(registry, peer(pid=pid), count, first=4 * pid)
 
 
 def test_i9_a_users_idle_pools_leave_for_another_of_its_processes(start: Callable[..., PoolRegistry]) -> None:
-    """Names of which each was used once, such as one a release, refuse no release, also after a restart."""
+    """Names that were used once, such as one for each release, do not block new ones, also after a restart."""
     registry = start()
     fill_users_part(registry)
     with pytest.raises(CacheBusyError, match=f"caches are full for uid {USER}"):
@@ -163,7 +163,7 @@ def test_i9_room_in_kb_is_made_by_what_nobody_holds(start: Callable[..., PoolReg
 
 
 def test_i9_a_cache_that_was_made_for_nothing_keeps_no_room(start: Callable[..., PoolRegistry]) -> None:
-    """One that is as large as all may be, and that nobody has taken: the next client waits a moment at most."""
+    """The cache has the maximum size, and no client took it: the next client waits a moment at most."""
     registry = start(max_total_cache_kb=100)
     large = registry.join(name(0), identity(), settings(max_cache_kb=100), peer=peer())
     with pytest.raises(CacheRefusedError):
@@ -203,7 +203,7 @@ def test_i9_a_pool_counts_for_its_maker_after_a_restart(start: Callable[..., Poo
     fill_users_part(registry)
     registry = start()
     assert len(registry) == 12
-    # Of another user than the daemon's, whose share is three quarters as long as it is alone.
+    # The user is not the daemon's, and alone: its share is three quarters.
     with pytest.raises(CacheBusyError, match=f"caches are full for uid {USER}: 12 in use"):
         fill(registry, peer(pid=40), 1, first=40)
     fill(registry, peer(OTHER_USER, 50), 2, first=50)
@@ -247,7 +247,7 @@ def test_i9_an_origin_without_a_maker_is_readable() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_i9_counts_are_right_whatever_comes_and_goes(start: Callable[..., PoolRegistry], seed: int) -> None:
-    """A model: the pools that are there, by maker."""
+    """The test compares with a model: the number of pools, by maker."""
     chance = random.Random(seed)
     registry = start(max_pools=12)
     held: list[Any] = []
@@ -298,10 +298,10 @@ def test_i11_a_name_of_another_user_is_replaced_only_by_the_same_upstream_and_ac
     with pytest.raises(CacheRefusedError, match=f"is uid {USER}'s, with"):
         registry.join(name(1), identity(), settings(), listed, peer(OTHER_USER, 2))
     assert not pool.ended
-    # Another TTL is what a deployment changes: for whom the upstream and the access are the same, C19 holds.
+    # A deployment changes the TTL: with the same upstream and access, any user may (C19).
     second = registry.join(name(1), identity(), settings(entry_ttl_ms=9), peer=peer(OTHER_USER, 2))
     assert pool.ended
-    # And its maker may move it to another database.
+    # Its maker may also move it to another database.
     registry.join(name(1), identity(database=1), settings(), peer=peer(OTHER_USER, 3))
     assert second.ended
 

@@ -1,4 +1,4 @@
-"""Long replies are read only as far as there is room for them; others, and other servers' replies, go on (I8)."""
+"""Long replies are read only as far as there is room; others, and other servers' replies, continue (I8)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SHARE_MB = BUDGET_MB // 4
 LONG_MB = 12
 IN_SOCKETS_MB = 4
 QUIET_S = 0.3
-"""So long a connection takes nothing before it counts as stopped: it looks for room every 20 ms."""
+"""A connection that takes nothing for so long counts as stopped: it looks for room every 20 ms."""
 
 OTHER = Peer(70_001, 70_001, 9)
 
 
 class Closable:
-    """A connection and its owner, as far as the room knows them."""
+    """The parts of a connection and its owner that the room uses."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -57,7 +57,7 @@ def wires() -> Iterator[Callable[[], Wire]]:
 
 @pytest.fixture
 def memory() -> Shares:
-    """A small budget, of which others hold some."""
+    """Return a small budget, of which others hold some."""
     made = Shares(BUDGET_MB * MB, "buffers", exempt_uids=frozenset())
     made.add(OTHER, MB)
     return made
@@ -65,7 +65,7 @@ def memory() -> Shares:
 
 @pytest.fixture
 def room(memory: Shares) -> Iterator[ReplyRoom]:
-    """The daemon's own."""
+    """Return the daemon's own room, with the small budget."""
     before = ROOM._memory
     ROOM.use(memory)
     yield ROOM
@@ -79,7 +79,7 @@ def room(memory: Shares) -> Iterator[ReplyRoom]:
 
 
 def send(wire: Wire, size: int) -> int:
-    """Have the server send so much of a reply; how much it could, until nothing was taken any more."""
+    """Have the server send so much of a reply; return the number of bytes until the socket takes no more."""
     sent = 0
     until = time.monotonic() + QUIET_S
     while sent < size and time.monotonic() < until:
@@ -102,7 +102,7 @@ def test_i8_a_long_reply_stops_where_there_is_no_room_and_goes_on_when_there_is(
 ) -> None:
     in_lane, stopped = wires(), wires()
     first, second = begin(in_lane), begin(stopped)
-    # One goes beside the budget.
+    # One long reply takes the lane, beside the budget.
     assert send(in_lane, LONG_MB * MB) == LONG_MB * MB
     came = send(stopped, LONG_MB * MB)
     assert came < (SHARE_MB + IN_SOCKETS_MB) * MB

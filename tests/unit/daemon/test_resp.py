@@ -1,4 +1,4 @@
-"""The reader of the servers' protocol: every kind of reply, in any pieces, and what is no reply (rule I4)."""
+"""The reader of the servers' protocol: every kind of reply, in any pieces, and bytes that are not RESP (rule I4)."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ KINDS: dict[bytes, Any] = {
     b"*3\r\n+OK\r\n$2\r\nOK\r\n*1\r\n+OK\r\n": ["OK", b"OK", ["OK"]],
     b"~2\r\n$1\r\na\r\n:1\r\n": {b"a", 1},
     b"%2\r\n$1\r\na\r\n:1\r\n+b\r\n*0\r\n": {b"a": 1, "b": []},
-    # Only what has a member that no set takes, or a key that no dict takes, has another form.
+    # Another form only for a member that no set takes, or a key that no dict takes.
     b"~2\r\n~1\r\n:1\r\n:2\r\n": [{1}, 2],
     b"*2\r\n~1\r\n%0\r\n~1\r\n:1\r\n": [[{}], {1}],
     b"%2\r\n:1\r\n:2\r\n*1\r\n:3\r\n:4\r\n": [[1, 2], [[3], 4]],
     b"%1\r\n%1\r\n~0\r\n:1\r\n:2\r\n": [[[[set(), 1]], 2]],
-    # Equal keys before it are one, as they are in a dict; equal keys after it are not.
+    # Equal keys before that key are one, as in a dict; equal keys after it are not.
     b"%5\r\n:1\r\n+a\r\n:1\r\n+b\r\n*0\r\n+c\r\n:1\r\n+d\r\n:1\r\n+e\r\n": [
         [1, "b"],
         [[], "c"],
@@ -66,7 +66,7 @@ KINDS: dict[bytes, Any] = {
         [1, "e"],
     ],
     b"~1\r\n(18446744073709551616\r\n": {b"18446744073709551616"},
-    # No replies at all.
+    # These are not replies.
     b"|1\r\n+key\r\n*1\r\n:1\r\n:5\r\n": 5,
     b"*2\r\n|1\r\n+key\r\n~0\r\n:5\r\n|0\r\n:6\r\n": [5, 6],
     b"|1\r\n|1\r\n:1\r\n:2\r\n+key\r\n+value\r\n|1\r\n+a\r\n+b\r\n:7\r\n": 7,
@@ -127,7 +127,7 @@ NO_RESP = {
 
 
 def read(data: bytes) -> Any:
-    """The one reply that these bytes are."""
+    """Return the one reply that these bytes are."""
     reader = Reader()
     reader.feed(data)
     reply = reader.gets()
@@ -137,7 +137,7 @@ def read(data: bytes) -> Any:
 
 
 def read_in_pieces(data: bytes, *ends: int) -> list[Any]:
-    """All replies in these bytes, which come in pieces that end there."""
+    """Return all replies in these bytes, which come in pieces that end there."""
     reader = Reader()
     replies = []
     begin = 0
@@ -323,13 +323,13 @@ def test_i10_a_line_that_comes_byte_by_byte_takes_linear_time() -> None:
 
 
 def test_i10_numbers_of_one_hash_take_linear_time() -> None:
-    """Each is 0 modulo 2**61 - 1, and so would its hash be: a set of such integers takes the square of their number."""
+    """Each is 0 modulo 2**61 - 1, and would have hash 0: a set of such integers takes the square of their number."""
     numbers = [(2**61 - 1) * factor for factor in range(8, 100_008)]
     assert read(encode(SetOf(numbers))) == {str(number).encode() for number in numbers}
 
 
 def test_nothing_of_a_reply_is_kept() -> None:
-    """Members of sets among them, which libvalkey kept."""
+    """This includes members of sets, which libvalkey kept."""
     stream = encode(SetOf([b"a member"])) + encode(MapOf([(b"a key", b"a value")])) + encode([b"an element"])
     reader = Reader()
     reader.feed(stream + b"*3\r\n$3\r\nabc\r\n%1\r\n+key")

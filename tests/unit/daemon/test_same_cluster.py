@@ -1,4 +1,4 @@
-"""One cluster named by different seeds: who may join, and when it is decided (contract C18)."""
+"""One cluster named by different seeds: which clients may join, and when that is decided (contract C18)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shares of a bounded resource: by process, by user, in total; nothing is left behind by those that hold nothing."""
+"""Shares of a bounded resource: by process, by user, in total; holders of nothing leave nothing behind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def shares(total: int = TOTAL, clock: Clock | None = None) -> Shares:
 
 
 def fill(pot: Shares, holder: Peer) -> int:
-    """How many units the holder gets, one after another."""
+    """Return the number of units that the holder gets, one after another."""
     count = 0
     while pot.enter(holder) is None:
         count += 1
@@ -60,7 +60,7 @@ def test_i9_a_process_alone_leaves_a_quarter_of_its_users_part_to_the_users_next
 def test_i9_one_process_leaves_something_for_others_of_its_user_and_for_other_users(
     total: int, uid: int, what: str
 ) -> None:
-    """Whether it takes all before the others come, or beside them."""
+    """The process takes all it can before the others come, or beside them."""
     others = [peer(50 + n, 2000 + n) for n in range({"alone": 0, "one other user": 1}.get(what, 6))]
     for takes_first in (True, False):
         pot = shares(total)

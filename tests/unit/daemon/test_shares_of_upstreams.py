@@ -39,7 +39,7 @@ def target(port: int) -> Target:
 
 @pytest.fixture
 def upstreams(loop: Any, monkeypatch: pytest.MonkeyPatch) -> Upstreams:
-    """With ten of the configuration, which take no client's room."""
+    """Return the registry with ten upstreams of the configuration, which take no client's room."""
     monkeypatch.setattr(directory, "StandaloneUpstream", Used)
     made = Upstreams(loop, MOST)
     for number in range(10):

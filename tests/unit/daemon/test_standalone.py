@@ -69,7 +69,7 @@ def test_a_lost_connection_repeats_reads_and_fails_what_may_have_run(network: Ne
     read, write, unsent = Recorded(b"READ", repeatable=True), Recorded(b"WRITE"), Recorded(b"LATER")
     network.submit(read, write)
     network.turns()
-    network.upstream._main._connected_ns -= 2_000_000_000  # it has stood for a while
+    network.upstream._main._connected_ns -= 2_000_000_000  # The connection has existed for a while.
     network.hang_up()
     network.submit(unsent)
     assert write.outcome[0] == ERROR_CONNECTION

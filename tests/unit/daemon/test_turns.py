@@ -1,4 +1,4 @@
-"""Long work in slices, and what is freed in slices."""
+"""Long work in slices, and containers freed in slices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run_turns(loop: Any, count: int = 1) -> None:
-    """What the loop does at the end of each turn."""
+    """Run what the loop runs at the end of each turn."""
     for _ in range(count):
         deferred, loop.deferred = loop.deferred, []
         for callback in deferred:
@@ -97,7 +97,7 @@ def test_work_that_fails_is_logged_and_the_rest_goes_on(loop: Any, caplog: pytes
 
 
 class Counted:
-    """Something of which a test sees when it is freed."""
+    """An object that shows a test when it is freed."""
 
 
 def test_i10_what_is_released_is_freed_once_nothing_else_refers_to_it(loop: Any) -> None:

@@ -274,7 +274,7 @@ def test_i13_a_file_that_lost_its_name_is_noticed(make_store: MakeStore, which: 
     elif change == "link":
         path.symlink_to(aside)
     assert store.lost_file() == str(path)
-    store.unlink()  # a directory in the place is left alone
+    store.unlink()  # A directory in its place stays.
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
     aside.unlink(missing_ok=True)

@@ -299,7 +299,7 @@ def test_missing_and_shortened_files_are_refused(make_store: MakeStore) -> None:
 def test_i12_a_board_of_another_length_costs_no_entry(
     make_store: MakeStore, restart: Callable[..., PoolStore], clock: Clock, *, length: int, in_order: bool
 ) -> None:
-    """Workers may write the board, so they can cut it short, or lengthen it: recency is all that is lost."""
+    """Workers may write the board, so they can shorten or lengthen it: that costs recency alone."""
     store = make_store()
     for number in range(60):
         store.insert(*entry(number), 1, clock.tick())

@@ -1,4 +1,4 @@
-"""A watch over several nodes, without any server: whatever fails, the transaction does not run, and nothing is kept."""
+"""A watch over several nodes, without a server: at any failure the transaction does not run, and nothing is kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEVER_NS = 2**62
 
 
 def key_of(low: bool) -> bytes:
-    """A key of the lower or of the upper half of the slots."""
+    """Return a key of the lower or of the upper half of the slots."""
     return next(key for key in map(b"%d".__mod__, range(100)) if (key_slot(key) < HALF) is low)
 
 
@@ -69,7 +69,7 @@ class FakeNodes:
 
 
 class Ended:
-    """What a call came to."""
+    """The outcomes of a call."""
 
     def __init__(self) -> None:
         self.outcomes: list[Any] = []
@@ -93,7 +93,7 @@ class Single(Ended, SingleCall):
 
 
 class Transaction(Ended, BatchCall):
-    """What relies on the watch."""
+    """A transaction that relies on the watch."""
 
     def __init__(self, *commands: list[bytes]) -> None:
         Ended.__init__(self)
@@ -101,7 +101,7 @@ class Transaction(Ended, BatchCall):
 
 
 class Journeys:
-    """A cluster of two primaries."""
+    """The journeys of a cluster of two primaries."""
 
     topology = Topology([(0, HALF - 1, [A]), (HALF, SLOTS - 1, [B])])
 
@@ -153,7 +153,7 @@ def test_c5_the_transaction_runs_when_the_other_node_has_agreed(stage: Stage) ->
     stage.high.last.succeed([])
     assert stage.low.last is call
     assert call.outcomes == []
-    # It is the upstream's connection now: nothing that happens to the watch closes it.
+    # The connection is the upstream's now: the watch no longer closes it.
     stage.watch.close()
     assert not stage.low.closed
 
@@ -175,7 +175,7 @@ def test_i1_what_fails_before_the_transaction_keeps_it_from_running(stage: Stage
         stage.high.last.fail(ERROR_TIMEOUT, "no reply")
         assert call.outcomes == [(ERROR_TIMEOUT, "no reply")]
     elif how == "is lost":
-        # The one that would have run it; the other one then agrees.
+        # This node would have run the transaction; then the other one agrees.
         stage.low.close()
         stage.high.last.succeed([])
         ((code, message),) = call.outcomes
