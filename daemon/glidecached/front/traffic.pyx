@@ -229,9 +229,10 @@ cdef class Traffic:
         return 0
 
     cdef int flush_later(self, PeerConnection connection) except -1:
-        if not self.answered:
-            self.defer(self._flush_answered)
+        cdef bint is_first = not self.answered
         self.answered[connection.identity] = connection
+        if is_first:
+            self.defer(self._flush_answered)
         return 0
 
     def _flush_answered(self):
