@@ -79,7 +79,8 @@ class BlockingClient(CachedReads, ClientObject):
     def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
 
-        None for a missing key and for a value that is no string.
+        None for a missing key and for a value that is no string. The daemon asks for more than 2,000 keys in several
+        `MGET`s, without waiting for one before it sends the next; writes may come between them.
         """
         return self._finish(self._calls.get_many(keys))  # type: ignore[no-any-return]
 

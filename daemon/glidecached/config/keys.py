@@ -66,7 +66,7 @@ _DAEMON = {
         note="pools that are there stay, also above a smaller one",
     ),
     "max_message_bytes": Key(
-        "The longest message that a client may send, in bytes; whoever sends a longer one is disconnected.",
+        "The longest message that a client may send, in bytes; a client that sends a longer one is disconnected.",
         reloads=False,
         note=_RESTART + "; clients were told it when they connected",
     ),
@@ -216,7 +216,7 @@ _UPSTREAMS = {
     ),
     "allow_users": Key(
         "Users, by name or uid, that may use this upstream by its name, and open the files of its pools. With "
-        "`allow_groups` also empty: whoever can open the socket.",
+        "`allow_groups` also empty: all who can open the socket.",
         reloads=True,
         note="all clients of the upstream attach again, and those that may no longer are refused; its pools get new "
         "files, entries stay",
@@ -232,7 +232,7 @@ _CACHES = {
     "upstream": Key(
         "An upstream of this file.",
         reloads=True,
-        note="the cache begins anew, and clients of the upstream before are refused",
+        note="the cache starts empty, and clients of the upstream before are refused",
     ),
     "max_cache_kb": Key(
         "The bound in KB: everything that an entry costs is counted.",
