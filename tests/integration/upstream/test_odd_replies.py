@@ -158,10 +158,10 @@ def connections_to(server: ValkeyServer) -> set[str]:
 
 
 def assert_kept(before: set[str], after: set[str]) -> None:
-    """Check that no connection was replaced; a separate one for probes of a busy server may be new."""
+    """Check that no connection was replaced; one for probes of a busy server and one for detours may be new."""
     assert before
     assert before <= after
-    assert len(after) <= len(before) + 1
+    assert len(after) <= len(before) + 2
 
 
 def test_i4_i5_a_busy_server_says_so_to_those_who_come_behind_late_replies(
