@@ -25,8 +25,8 @@ CYCLES = 10_000 if LONG else 100
 PATIENCE_S = 1_800 if LONG else 60
 
 
-UPSTREAM_CONNECTIONS = 2
-"""The shared one, and one for probes: it is made when a probe finds the shared one busy, and stays."""
+UPSTREAM_CONNECTIONS = 3
+"""The shared one, one for probes that find it busy, and one for detours. Those that were made stay."""
 
 
 def descriptors_beside(daemon: Daemon, valkey: ValkeyServer) -> int:
