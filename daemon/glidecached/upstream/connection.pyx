@@ -514,7 +514,7 @@ cdef class Connection:
         return 0
 
     cdef bint is_parked_for_none(self) except -1:
-        """Whether the next reply to be parked belongs to a call that no client waits for."""
+        """Return whether the next reply to be parked belongs to a call that no client waits for."""
         cdef Call call
         if self.park_left == 0:
             if self.park_place >= len(self.waiting):
