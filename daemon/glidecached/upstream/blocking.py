@@ -235,8 +235,9 @@ class _Dedicated:
     def end(self, code: int, reason: str) -> None:
         """Close the connection; a call that has it fails."""
         self._cancel_timer()
-        if self._connection is not None:
-            self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
         self._pool.ended(self)
         call, self._call = self._call, None
         reserved, self._reserved = self._reserved, None

@@ -144,7 +144,7 @@ cdef class Connection:
             self.write_more(packed[0] if len(packed) == 1 else b"".join(packed))
         elif not size_bytes:
             return
-        if self.in_doubt and self.proof is None:
+        if self.in_doubt and self.proof is None and self.channel is not None:
             self.prove()
         if calls and self.channel is not None and self.unwritten is None:
             # The rest follows in the next turn: others are served first.
@@ -171,6 +171,10 @@ cdef class Connection:
             if self.proof is not None:
                 self.waiting.remove(self.proof)
                 self.proof = None
+            # Now, not when the connection is collected: an owner may still refer to it.
+            self.reader.drop()
+            self.unwritten = None
+            self.behind.clear()
             self.parked = []
 
     def _ready(self, int events):
