@@ -41,6 +41,7 @@ OVERSIZED_MB = {
     "echoed": LONG_MB,
     "long_replies": LONG_MB,
     "half_replies": HALF_REPLY_MB,
+    "given_up_replies": HALF_REPLY_MB,
 }
 """The size in the lane beside the budget; twice, because a message's bytes and its values exist together."""
 

@@ -66,16 +66,18 @@ class RawClient:
             raise RefusedError(session)
         return int(session["session_id"])
 
-    def message(self, operation: int, *body: Any, instance_id: int | None = None) -> bytes:
+    def message(
+        self, operation: int, *body: Any, instance_id: int | None = None, deadline_s: float = _FAR_S
+    ) -> bytes:
         """Return one request, packed."""
-        deadline_ns = time.monotonic_ns() + _FAR_S * 1_000_000_000
+        deadline_ns = time.monotonic_ns() + int(deadline_s * 1e9)
         meant_for = self.instance_id if instance_id is None else instance_id
         packed: bytes = msgpack.packb([operation, next(self._ids), meant_for, deadline_ns, *body])
         return packed
 
-    def send(self, operation: int, *body: Any, instance_id: int | None = None) -> None:
-        """Send one request."""
-        self.socket.sendall(framed(self.message(operation, *body, instance_id=instance_id)))
+    def send(self, operation: int, *body: Any, **settings: Any) -> None:
+        """Send one request; the settings are `message`'s."""
+        self.socket.sendall(framed(self.message(operation, *body, **settings)))
 
     def request(self, operation: int, *body: Any, instance_id: int | None = None) -> Any:
         """Send one request and return the body of the next answer; an error as `[code, text]`."""
@@ -222,16 +224,44 @@ def long_replies(runtime_dir: str, port: int) -> list[RawClient]:
 def half_replies(runtime_dir: str, port: int) -> list[RawClient]:
     """Run a server that announces replies of 400 MB, and sends 40 MB of each on 24 connections."""
     del port
-    listener = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=_answer_by_halves, args=(listener,), daemon=True).start()
+    halves_port = _start_server_of_halves()
     clients = []
     for client in opened(runtime_dir, 24, 0.3):
         clients.append(client)
         with contextlib.suppress(OSError, RefusedError):
-            session = client.attach(listener.getsockname()[1])
+            session = client.attach(halves_port)
             client.send(protocol.COMMAND, session, [b"BLPOP", b"k", b"0"])
     time.sleep(3)
     return clients
+
+
+def given_up_replies(runtime_dir: str, port: int) -> list[RawClient]:
+    """Ask for replies of 400 MB, one after another, and give each up when 40 MB have come: time out, or leave."""
+    del port
+    halves_port = _start_server_of_halves()
+    for command in (b"BLPOP", b"GET"):
+        for number in range(6):
+            client = RawClient(runtime_dir, timeout_s=5)
+            session = client.attach(halves_port, request_timeout_ms=20_000)
+            times_out = number % 2 == 0
+            client.send(
+                protocol.COMMAND, session, [command, b"k", b"0"], deadline_s=1 if times_out else _FAR_S
+            )
+            with contextlib.suppress(OSError):
+                if times_out:
+                    client.answer()
+                else:
+                    time.sleep(1)
+            client.socket.close()
+    return []
+
+
+def _start_server_of_halves() -> int:
+    """Start a server that announces replies of 400 MB, and sends 40 MB of each. Return its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=_answer_by_halves, args=(listener,), daemon=True).start()
+    port: int = listener.getsockname()[1]
+    return port
 
 
 def _answer_by_halves(listener: socket.socket) -> None:
@@ -246,8 +276,9 @@ def _answer_one_by_halves(connection: socket.socket) -> None:
         reader.feed(data)
         while (command := reader.gets()) is not INCOMPLETE:
             name = command[0].upper()
-            if name == b"BLPOP":
-                connection.sendall(b"*2\r\n$1\r\nk\r\n$400000000\r\n" + bytes(40 * MB))
+            if name in {b"BLPOP", b"GET"}:
+                with contextlib.suppress(OSError):  # the daemon closes the connection
+                    connection.sendall(b"*2\r\n$1\r\nk\r\n$400000000\r\n" + bytes(40 * MB))
             elif name in {b"PING", b"ECHO"}:
                 connection.sendall(
                     b"+PONG\r\n" if name == b"PING" else b"$%d\r\n%s\r\n" % (len(command[1]), command[1])
@@ -313,6 +344,7 @@ ABUSERS: dict[str, Callable[[str, int], list[RawClient]]] = {
         echoed,
         long_replies,
         half_replies,
+        given_up_replies,
         queued_small,
         unread,
         long_texts,
