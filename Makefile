@@ -10,6 +10,7 @@
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
 #   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
+#   make bench-instructions  the instructions of a hit, a miss, an EXISTS (BENCH_ARGS="--before DIR"); needs valgrind
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries, 6,000 random histories of a pool
 #   make isolation  all 4,500 command shapes, and every hostile message, beside a client that must not notice
@@ -60,7 +61,7 @@ BUILDER   := build/builders/$(subst /,_,$(PYTHON))
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -125,6 +126,9 @@ bench-restart: tools
 
 bench-isolation: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/isolation_bench.py $(BENCH_ARGS)
+
+bench-instructions: tools
+	@PYTHONPATH=tests $(BIN)/python benchmarks/instructions.py $(BENCH_ARGS)
 
 bench: tools
 	@$(LOCKED_MAKE) $(PEERS)

@@ -1,0 +1,195 @@
+"""Count the instructions of a hit, a miss and an EXISTS: `make bench-instructions`. They do not depend on the load.
+
+callgrind counts only while a client that is warm issues its requests, one at a time. A client's figure is counted
+with a usual daemon, a daemon's with a usual client. The kernel's work is not counted. The client collects no garbage
+meanwhile: a collection would fall into some counts and not into others. `--before DIRECTORY` counts another tree beside
+this one, with the interpreter, the daemon and the client of its `.venv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WARM, REQUESTS = 300, 1_000
+KEYS_AT_ONCE = 100
+START_S = 60.0
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+
+
+def main() -> int:
+    """Count and print, or be the client that is counted."""
+    options = argparse.ArgumentParser(prog="make bench-instructions", description=__doc__)
+    options.add_argument("--before", type=Path, help="another tree, with its own .venv")
+    options.add_argument("--json", type=Path, default=Path("build/bench-instructions.json"))
+    options.add_argument("--client", nargs=3, metavar=("WAY", "DIRECTORY", "PORT"))
+    given = options.parse_args()
+    if given.client:
+        way, directory, port = given.client
+        issue(way, directory, int(port))
+        return 0
+    if shutil.which("valgrind") is None:
+        options.error("valgrind is not installed (Debian: valgrind)")
+    trees = {"now": Path(__file__).resolve().parents[1]}
+    if given.before is not None:
+        trees["before"] = given.before.resolve()
+    found = {name: counted(tree) for name, tree in trees.items()}
+    for row, now in found["now"].items():
+        before = found.get("before", {}).get(row)
+        compared = "" if before is None else f"{before:12,.0f} before {100 * (now / before - 1):+6.1f} %"
+        print(f"{row:44} {now:12,.0f} {compared}")
+    given.json.parent.mkdir(parents=True, exist_ok=True)
+    given.json.write_text(json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+def counted(tree: Path) -> dict[str, float]:
+    """Return the instructions of each kind of request, by the name of its row."""
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="glidecached-instructions-") as place, server(place) as port:
+        for way, (keys, reaches_daemon) in WAYS.items():
+            for program in ("client", "daemon") if reaches_daemon else ("client",):
+                instructions = _run(tree, Path(place), port, way, program)
+                found[f"{way}, {program}"] = instructions / REQUESTS / keys
+    return found
+
+
+@contextlib.contextmanager
+def server(place: str) -> Iterator[int]:
+    """Run an embedded Valkey within the context; give its port."""
+    from support.valkey_server import ValkeyServer
+
+    valkey = ValkeyServer(Path(place) / "valkey")
+    valkey.start()
+    try:
+        yield valkey.port
+    finally:
+        valkey.stop()
+
+
+def _run(tree: Path, place: Path, port: int, way: str, program: str) -> int:
+    """Return the instructions of the client or of the daemon for all requests."""
+    directory = Path(tempfile.mkdtemp(dir=place))
+    counts = directory / "counts"
+    callgrind = [
+        "valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={counts}",
+    ]  # fmt: skip
+    python = tree / ".venv/bin/python"
+    daemon_command = [python, tree / ".venv/bin/glidecached", "--runtime-dir", directory]
+    client_command = [python, "-P", __file__, "--client", way, directory, str(port)]
+    with (directory / "log").open("w") as log, contextlib.ExitStack() as ends:
+        daemon = subprocess.Popen(
+            [*callgrind, *daemon_command] if program == "daemon" else daemon_command,
+            stdout=log,
+            stderr=log,
+            env={**_ENVIRONMENT, "HOME": str(directory)},
+        )
+        ends.callback(_end, daemon)
+        limit = time.monotonic() + START_S
+        while not (directory / "glidecached.sock").exists():
+            if daemon.poll() is not None or time.monotonic() > limit:
+                sys.exit(f"the daemon does not start: {(directory / 'log').read_text()}")
+            time.sleep(0.05)
+        client = subprocess.Popen(
+            [*callgrind, *client_command] if program == "client" else client_command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=_ENVIRONMENT,
+            text=True,
+        )
+        ends.callback(_end, client)
+        assert client.stdin is not None
+        assert client.stdout is not None
+        if client.stdout.readline() != "warm\n":
+            sys.exit(f"the client does not start: {(directory / 'log').read_text()}")
+        counted = client if program == "client" else daemon
+        _control("--instr=on", counted.pid)
+        client.stdin.write("go\n")
+        client.stdin.flush()
+        client.stdout.readline()
+        _control("--dump", counted.pid)
+        client.stdin.close()
+        client.wait(60)
+        client.stdout.close()
+    total = re.search(r"^(?:totals|summary): (\d+)", Path(f"{counts}.1").read_text(), re.MULTILINE)
+    assert total is not None
+    return int(total[1])
+
+
+def _control(command: str, pid: int) -> None:
+    """Have a process begin to count, or write what it has counted."""
+    subprocess.run(["callgrind_control", command, str(pid)], check=True, capture_output=True, timeout=60)
+
+
+def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(60)
+
+
+def issue(way: str, directory: str, port: int) -> None:
+    """Issue requests of one kind, in a tree's own interpreter: some to get warm, and then those that are counted."""
+    import glidecache
+    import glidecache.sync
+
+    cache = None if way == "EXISTS" else glidecache.ClientSideCache.create(65_536, 0)
+    client = glidecache.sync.GlideClient.create(
+        glidecache.GlideClientConfiguration(
+            [glidecache.NodeAddress("127.0.0.1", port)],
+            runtime_dir=directory,
+            request_timeout=100_000,
+            client_side_cache=cache,
+            fallback="error",
+        )
+    )
+    keys = [f"key{number}" for number in range(KEYS_AT_ONCE)]
+    client.mset(dict.fromkeys(keys, "x" * 100))
+    requests: dict[str, Callable[[int], object]] = {
+        "a GET hit": lambda _: client.get("key0"),
+        "a GET miss of a missing key": lambda number: client.get(f"none{number}"),
+        "EXISTS": lambda _: client.exists(["key0"]),
+        "a key of get_many, hits": lambda _: client.get_many(keys),
+        "a key of get_many, missing": lambda number: client.get_many(
+            [f"none{number}.{key}" for key in range(KEYS_AT_ONCE)]
+        ),
+    }
+    request = requests[way]
+    for number in range(WARM):
+        request(number)
+    gc.collect()
+    gc.disable()
+    sys.stdout.write("warm\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    for number in range(WARM, WARM + REQUESTS):
+        request(number)
+    sys.stdout.write("done\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+
+
+WAYS = {
+    "a GET hit": (1, False),
+    "a GET miss of a missing key": (1, True),
+    "EXISTS": (1, True),
+    "a key of get_many, hits": (KEYS_AT_ONCE, False),
+    "a key of get_many, missing": (KEYS_AT_ONCE, True),
+}
+"""Of each kind of request: how many keys it is divided by, and whether it reaches the daemon."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
