@@ -10,6 +10,7 @@ cdef class Account:
 
     cdef bint take(self, Py_ssize_t size) except -1
     cdef bint take_more(self, Py_ssize_t size) except -1
+    cdef object why_not(self, Py_ssize_t size)
     cdef int force(self, Py_ssize_t size) except -1
     cdef int give(self, Py_ssize_t size) except -1
     cdef int trim(self, Py_ssize_t keep) except -1

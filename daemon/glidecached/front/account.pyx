@@ -31,6 +31,11 @@ cdef class Account:
         self.held += size
         return True
 
+    cdef object why_not(self, Py_ssize_t size):
+        """Return why this many bytes more would not be granted now, or None."""
+        cdef Py_ssize_t needed = self.held + size - self.granted
+        return None if needed <= 0 else self.shares.would_refuse(self.peer, needed)
+
     cdef int force(self, Py_ssize_t size) except -1:
         """Hold this many bytes more, even beyond the shares."""
         if self.held + size > self.granted:

@@ -75,7 +75,7 @@ class Front:
     def answer(self, identity: bytes, *parts: bytes) -> None:
         """`request.Answering`: send, or count what cannot be sent."""
 
-    def why_full(self, identity: bytes) -> str | None:
+    def why_full(self, identity: bytes, size_bytes: int) -> str | None:
         """`request.Answering`."""
 
     def pack_later(self, request: Request, value: Any) -> None:

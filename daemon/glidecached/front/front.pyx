@@ -140,8 +140,8 @@ cdef class Front:
         if self.socket.send(identity, message) is not True:
             self.refused["unroutable_answer"] += 1
 
-    def why_full(self, bytes identity not None):
-        return None if self.traffic is None else self.traffic.why_full(identity)
+    def why_full(self, bytes identity not None, Py_ssize_t size_bytes):
+        return None if self.traffic is None else self.traffic.why_full(identity, size_bytes)
 
     def pack_later(self, Request request not None, value):
         """Pack a large reply in slices, then answer."""

@@ -26,7 +26,7 @@ cdef class Request:
     # Called when it is finished: gives back the units that were counted for it.
     cdef public object on_finish
 
-    cpdef object refusal(self)
+    cpdef object refusal(self, Py_ssize_t reply_bytes)
     cpdef int take_place(self, CommandOrder order) except -1
     cpdef int reply(self, object value) except -1
     cpdef int fail(self, int code, str message) except -1

@@ -16,8 +16,8 @@ class Answering(Protocol):
     def finished(self, request: Request) -> None:
         """The request has had its answer."""
 
-    def why_full(self, identity: bytes) -> str | None:
-        """Return the reason why a connection takes no answers now, or None."""
+    def why_full(self, identity: bytes, size_bytes: int) -> str | None:
+        """Return the reason why a connection takes no answers now, or none of this length; or None."""
 
     def pack_later(self, request: Request, value: Any) -> None:
         """Pack a reply that is large or contains rare types, and `finish` the request with it."""
@@ -52,8 +52,8 @@ class Request:
     def order(self) -> CommandOrder | None:
         """Return the order that it belongs to once it is on its way upstream."""
 
-    def refusal(self) -> str | None:
-        """Return the reason why there is no room for its answer: earlier answers have not been read."""
+    def refusal(self, reply_bytes: int) -> str | None:
+        """Return the reason why there is no room for an answer of this length: earlier ones have not been read."""
 
     def take_place(self, order: CommandOrder) -> None:
         """Take a place in its client's order, until it ends."""

@@ -35,8 +35,8 @@ cdef class Request:
         self.deadline_ns = deadline_ns
         self.expiry = NO_REPLY
 
-    cpdef object refusal(self):
-        return self.front.why_full(self.identity)
+    cpdef object refusal(self, Py_ssize_t reply_bytes):
+        return self.front.why_full(self.identity, reply_bytes)
 
     cpdef int take_place(self, CommandOrder order) except -1:
         order.enter()

@@ -40,8 +40,11 @@ class Traffic:
         An error stands for what was none. Whoever sent several frames may go on; any other error ends its connection.
         """
 
-    def why_full(self, identity: bytes) -> str | None:
-        """Return the reason why a connection takes no answers now: it has not read earlier ones. None where it does."""
+    def why_full(self, identity: bytes, size_bytes: int) -> str | None:
+        """Return the reason why a connection takes no answers now: it has not read earlier ones. None where it does.
+
+        With a length, also return why the connection's process has no room for an answer of that length.
+        """
 
     def send(self, identity: bytes, *parts: bytes) -> bool | str:
         """Queue one message for the end of the turn. Return False when the peer is gone or has too many unread answers.

@@ -67,11 +67,14 @@ cdef class Traffic:
                 else:
                     self.backlog.pop(identity, None)  # it may have been paused
 
-    def why_full(self, bytes identity not None):
+    def why_full(self, bytes identity not None, Py_ssize_t size_bytes):
         cdef PeerConnection connection = self._by_identity.get(identity)
-        if connection is None or not connection.pauses & UNREAD_ANSWERS:
+        if connection is None:
             return None
-        return connection.account.full
+        if connection.pauses & UNREAD_ANSWERS:
+            return connection.account.full
+        # Other connections of the same process may be the ones that do not read.
+        return connection.account.why_not(size_bytes) if size_bytes else None
 
     def send(self, bytes identity not None, *parts):
         cdef PeerConnection connection = self._by_identity.get(identity)

@@ -34,8 +34,8 @@ cdef class CommandCall(SingleCall):
             self.settled()
         self.request.fail(code, message)
 
-    cpdef object refusal(self):
-        return self.request.refusal()
+    cpdef object refusal(self, Py_ssize_t reply_bytes):
+        return self.request.refusal(reply_bytes)
 
     cpdef list clients(self):
         return [] if self.request.order is None else [self.request.order]
@@ -75,8 +75,8 @@ cdef class BatchRequestCall(BatchCall):
             self.settled()
         self.request.fail(code, message)
 
-    cpdef object refusal(self):
-        return self.request.refusal()
+    cpdef object refusal(self, Py_ssize_t reply_bytes):
+        return self.request.refusal(reply_bytes)
 
     cpdef list clients(self):
         return [] if self.request.order is None else [self.request.order]

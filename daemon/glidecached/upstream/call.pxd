@@ -28,7 +28,7 @@ cdef class Call:
     cpdef object succeed(self, object reply)
     cpdef object fail(self, int code, str message)
     cpdef bint may_move(self) except -1
-    cpdef object refusal(self)
+    cpdef object refusal(self, Py_ssize_t reply_bytes)
     cpdef list clients(self)
     cpdef object travel(self, int way)
     cpdef object divide(self, object pinned)

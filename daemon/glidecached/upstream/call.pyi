@@ -56,8 +56,11 @@ class Call:
     def fail(self, code: int, message: str) -> None:
         """No reply will come; `code` is one of the protocol's errors."""
 
-    def refusal(self) -> str | None:
-        """Return why it need not be sent: its client does not read its answers. Asked only of long calls."""
+    def refusal(self, reply_bytes: int) -> str | None:
+        """Return why it need not be sent: its client has no room for a reply of that length. Asked only of long calls.
+
+        A length of 0 asks only whether the client leaves its answers unread.
+        """
 
     def may_move(self) -> bool:
         """Return whether it may be sent once more on another connection to the same server: it only reads."""

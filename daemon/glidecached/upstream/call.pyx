@@ -163,7 +163,7 @@ cdef class Call:
     cpdef object fail(self, int code, str message):
         raise NotImplementedError
 
-    cpdef object refusal(self):
+    cpdef object refusal(self, Py_ssize_t reply_bytes):
         """Return None: a call is refused only by subclasses."""
 
     cpdef bint may_move(self) except -1:

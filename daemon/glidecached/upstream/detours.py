@@ -211,7 +211,7 @@ class _Hold:
 
     def is_free(self, call: Call) -> bool:
         """Return whether the call may be sent on the second connection now: not if it would hold that up as well."""
-        if _has_long_reply(call):
+        if LONG_REPLIES.has_call(call):
             return False
         return call.may_move() and self.pinned.isdisjoint(call.clients())
 
@@ -260,12 +260,8 @@ class _Hold:
         if connection is None or connection is not self._connection or not connection.waiting:
             self.over = True
         elif connection.waiting[0] is not self._head:
-            self.over = not (self._is_long and _has_long_reply(connection.waiting[0]))
+            self.over = not (self._is_long and LONG_REPLIES.has_call(connection.waiting[0]))
             self._head = connection.waiting[0]
-
-
-def _has_long_reply(call: Call) -> bool:
-    return LONG_REPLIES.has_arguments(getattr(call, "arguments", ()))
 
 
 class DroppedReplies(Call):

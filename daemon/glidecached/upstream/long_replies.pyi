@@ -6,6 +6,8 @@ causes a detour (see `detours`), and later ones are kept apart. A key that is li
 
 from collections.abc import Sequence
 
+from glidecached.upstream.call import Call
+
 class LongReplies:
     """Up to 1,024 first arguments of commands, of all upstreams; the least recently used one leaves first."""
 
@@ -13,8 +15,8 @@ class LongReplies:
     def count(self) -> int:
         """Return the number of arguments listed."""
 
-    def has_arguments(self, arguments: Sequence[bytes]) -> bool:
-        """Return whether the command's key is listed."""
+    def has_call(self, call: Call) -> bool:
+        """Return whether the key of the call's command is listed."""
 
     def add(self, arguments: Sequence[bytes]) -> None:
         """Remember a command whose reply was long."""

@@ -13,8 +13,8 @@ cdef class LongReplies:
     cdef bint has(self, object arguments) except -1:
         return self.count > 0 and len(arguments) > 1 and arguments[1] in self.keys
 
-    def has_arguments(self, arguments):
-        return self.has(arguments)
+    def has_call(self, call):
+        return self.has(getattr(call, "arguments", ()))
 
     cpdef object add(self, object arguments):
         if len(arguments) < 2 or len(arguments[1]) > 65_536:

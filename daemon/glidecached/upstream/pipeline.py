@@ -32,6 +32,7 @@ _IDLE_NS = 60_000_000_000
 """A connection that is made on demand is closed after this long without a call."""
 _SECOND_ATTEMPT_MS = 500
 _MAX_PARALLEL_ATTEMPTS = 4
+_LONG_REPLY_BYTES = 1_048_576
 _WINDOW = 4
 """The number of long calls that are under way at once."""
 
@@ -381,7 +382,8 @@ class _NameConnection(SingleCall):
 class WindowedPipeline(Pipeline):
     """The pipeline of long requests and replies: it has only a few under way at once.
 
-    It refuses requests of a client that does not read its answers, instead of sending them.
+    It refuses requests of a client that does not read its answers, instead of sending them. It also refuses a request
+    whose last reply was long, if the client's process has no room for a long reply now.
     """
 
     def _flush(self) -> None:
@@ -394,7 +396,7 @@ class WindowedPipeline(Pipeline):
         room = _WINDOW - len(connection.waiting)
         while waiting and len(self._queue) < room:
             call = waiting.popleft()
-            full = call.refusal()
+            full = call.refusal(_LONG_REPLY_BYTES if LONG_REPLIES.has_call(call) else 0)
             if full is None:
                 self._queue.append(call)
             else:

@@ -173,6 +173,9 @@ cdef class CommandLeg(Leg):
     cpdef list clients(self):
         return self.sink.clients()
 
+    cpdef object refusal(self, Py_ssize_t reply_bytes):
+        return self.sink.refusal(reply_bytes)
+
     cpdef object travel(self, int way):
         self.way = way
         self.sink.travel(way)

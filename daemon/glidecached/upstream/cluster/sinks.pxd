@@ -9,6 +9,7 @@ cdef class Sink:
     cpdef object take(self, Py_ssize_t place, object reply)
     cpdef object fail(self, Py_ssize_t place, int code, str message)
     cpdef list clients(self)
+    cpdef object refusal(self, Py_ssize_t reply_bytes)
     cpdef object travel(self, int way)
     cpdef object divide(self, object pinned)
 

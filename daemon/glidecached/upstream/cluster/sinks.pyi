@@ -26,6 +26,9 @@ class Sink:
     def clients(self) -> list[CommandOrder]:
         """`Call`."""
 
+    def refusal(self, reply_bytes: int) -> str | None:
+        """`Call`."""
+
     def travel(self, way: int) -> None:
         """`Call`."""
 

@@ -24,6 +24,9 @@ cdef class Sink:
     cpdef list clients(self):
         raise NotImplementedError
 
+    cpdef object refusal(self, Py_ssize_t reply_bytes):
+        """Return None: other parts of the call may have run already."""
+
     cpdef object travel(self, int way):
         """Do nothing: no other client joins a call in several parts."""
 
@@ -55,6 +58,9 @@ cdef class Whole(Sink):
 
     cpdef list clients(self):
         return self.call.clients()
+
+    cpdef object refusal(self, Py_ssize_t reply_bytes):
+        return self.call.refusal(reply_bytes)
 
     cpdef object travel(self, int way):
         self.call.travel(way)
