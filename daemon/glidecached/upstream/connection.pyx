@@ -36,6 +36,8 @@ cdef enum:
     WRITE_BYTES = 1_048_576
     # The most that one connection reads, writes and settles in a turn of the loop; then others are served.
     TURN_BYTES = 262_144
+    # Less of a reply that is known to be long: it passes thousands of turns, and other clients wait for each of them.
+    LONG_TURN_BYTES = 65_536
     TURN_NS = 1_000_000
     # The number of replies passed on between two looks at the clock.
     REPLIES_PER_LOOK = 64
@@ -305,6 +307,7 @@ cdef class Connection:
     cdef int read_into(self, bytearray buffer) except -1:
         cdef Py_ssize_t size_bytes, room
         cdef Py_ssize_t turn_bytes = 0
+        cdef Py_ssize_t most_bytes = LONG_TURN_BYTES if self.progress_bytes else TURN_BYTES
         cdef int64_t began_ns = 0
         cdef uint8_t *place
         if self.paused and not self.settle(monotonic_ns()):
@@ -313,7 +316,7 @@ cdef class Connection:
             place = NULL if self.is_tls else self.reader.room(&room)
             try:
                 size_bytes = self.receive_some(buffer) if place == NULL else self.receive(
-                    place, min(room, TURN_BYTES))
+                    place, min(room, most_bytes))
             except OSError as error:
                 return self.lose(str(error))
             if size_bytes == NOTHING_YET:
@@ -333,7 +336,7 @@ cdef class Connection:
             # TLS may have more decrypted already than the socket will announce.
             if not self.is_tls and place == NULL and size_bytes < READ_BYTES:
                 return 0
-            if turn_bytes >= TURN_BYTES or self.last_received_ns - began_ns >= TURN_NS:
+            if turn_bytes >= most_bytes or self.last_received_ns - began_ns >= TURN_NS:
                 # The kernel announces the rest of a plain socket's data by itself.
                 if self.is_tls:
                     self.read_on()
