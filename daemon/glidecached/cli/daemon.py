@@ -116,7 +116,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     from glidecached.descriptors import raise_limit
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.locks import DirectoryLockedError
-    from glidecached.memory import keep_freed_memory
+    from glidecached.memory import keep_freed_memory, spare_collections
     from glidecached.pools.directory import PoolDirectoryError
     from glidecached.runtime import OwnedRuntimeDir
     from glidecached.server import Server
@@ -155,6 +155,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
             return 0
         stack.callback(server.close)
         server.call_regularly(TELL_INTERVAL_MS, log.tell_repeats)
+        spare_collections()
         announce = _log_start if log.in_journal else _announce
         server.run(lambda: announce(config, directory, server, embedded=embedded))
         if server.failure:

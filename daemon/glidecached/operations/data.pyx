@@ -237,7 +237,7 @@ cdef class DataOperations:
 
     cdef int submit_batch(
         self, Request request, object screening, object session_id, bint atomic, list commands, object route,
-        bytes packed=None,
+        list packed=None,
     ) except -1:
         cdef Session session = self.session(request, session_id)
         if session is None or not may_route(request, session, route):
@@ -276,7 +276,7 @@ cdef class DataOperations:
 
     cpdef object send_batch(
         self, Request request, Session session, list commands, bint atomic, bint reads, int lane, object route,
-        bytes packed,
+        list packed,
     ):
         """Send a batch whose turn has come, whole and on the lane of its most demanding member."""
         cdef BatchRequestCall call = BatchRequestCall(

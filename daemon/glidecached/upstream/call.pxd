@@ -42,6 +42,6 @@ cdef class BatchCall(Call):
     cdef readonly object commands
     cdef readonly bint atomic
     cdef list replies
-    cdef public bytes packed
+    cdef public list packed
 
     cdef object settle_transaction(self, list replies)

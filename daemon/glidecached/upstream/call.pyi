@@ -92,8 +92,8 @@ class BatchCall(Call):
     def commands(self) -> Sequence[Sequence[bytes]]: ...
     @property
     def atomic(self) -> bool: ...
-    packed: bytes | None
-    """The bytes for the server, if they were packed ahead, in slices (`pack_in_slices`)."""
+    packed: list[bytes] | None
+    """The bytes for the server, in pieces, if they were packed ahead, in slices (`pack_in_slices`)."""
     def __init__(
         self, commands: Sequence[Sequence[bytes]], deadline_ns: int, *, atomic: bool, repeatable: bool
     ) -> None: ...
@@ -101,5 +101,5 @@ class BatchCall(Call):
 def pack_command(arguments: Sequence[bytes]) -> bytes:
     """One command as the server reads it (RESP): an array of bulk strings."""
 
-def pack_in_slices(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> Generator[None, None, bytes]:
-    """Pack a batch, some commands a step. The generator returns what `BatchCall.pack` would."""
+def pack_in_slices(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> Generator[None, None, list[bytes]]:
+    """Pack a batch, some commands a step. The generator returns the pieces of what `BatchCall.pack` would."""

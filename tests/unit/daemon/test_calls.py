@@ -132,6 +132,7 @@ def test_i10_a_batch_packed_in_slices_is_the_same(atomic: bool, count: int) -> N
         steps += 1
     assert steps == -(-count // 2_000)
     call = Batch(atomic=atomic)
-    assert packed == BatchCall(commands, 2**62, atomic=atomic, repeatable=False).pack()
+    assert b"".join(packed) == BatchCall(commands, 2**62, atomic=atomic, repeatable=False).pack()
     call.packed = packed
-    assert call.pack() is packed
+    assert call.pack_pieces() == packed
+    assert call.pack() == b"".join(packed)
