@@ -69,8 +69,9 @@ help:
 run: core
 	@exec $(BIN)/glidecached --embedded $(RUN_ARGS)
 
+# Two files at a time: most tests wait for servers, and those that measure time allow for that much load.
 test: tools
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 # On all cores: these tests share nothing but the machine.
 test-quick: tools

@@ -83,13 +83,13 @@ def only(findings: Findings, check: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def used_daemon(daemon: Daemon, valkey: ValkeyServer, connect: Connector, unique_name: str) -> Daemon:
-    """The common daemon, with a cache of three entries of this test's own."""
-    client = connect(new_cache(name=unique_name))
+def used_daemon(own_daemon: Daemon, own_valkey: ValkeyServer, connect: Connector, unique_name: str) -> Daemon:
+    """A daemon that has seen nothing but a cache of three entries."""
+    client = connect(new_cache(name=unique_name), **at(own_daemon, own_valkey))
     for number in range(3):
-        valkey.admin.set(f"k{number}", f"{unique_name} {number}")
+        own_valkey.admin.set(f"k{number}", f"{unique_name} {number}")
         client.get(f"k{number}")
-    return daemon
+    return own_daemon
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,6 @@ from support.wire import answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -114,8 +115,15 @@ await other.close()
     assert run(example) == ["b'value'", "50.00% 50.00% 1 0 0 2"]
 
 
-def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
-    environment = {**os.environ, **child_environment(TMPDIR=str(tmp_path))}
+@pytest.fixture
+def short_directory() -> Iterator[Path]:
+    """A directory whose path is short enough for a Unix socket some levels below; pytest's own may be too long."""
+    with tempfile.TemporaryDirectory(prefix="glidecached-test-") as directory:
+        yield Path(directory)
+
+
+def test_the_demo_ends_by_itself(short_directory: Path) -> None:
+    environment = {**os.environ, **child_environment(TMPDIR=str(short_directory))}
     shown = subprocess.run(
         [sys.executable, ROOT / "scripts" / "demo.py", "--seconds", "2"],
         env=environment,
@@ -134,4 +142,4 @@ def test_the_demo_ends_by_itself(tmp_path: Path) -> None:
     assert int(hits_per_second.replace(",", "")) > 0
     assert float(hit_rate) > 10
     assert int(entries.replace(",", "")) > 100
-    assert list(tmp_path.iterdir()) == []
+    assert list(short_directory.iterdir()) == []

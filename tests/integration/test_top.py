@@ -189,8 +189,11 @@ def test_a_real_terminal_is_filled_resized_and_given_back(
     key: bytes,
 ) -> None:
     connect(new_cache(name=unique_name), **at(own_daemon, own_valkey))
-    wait_until(lambda: unique_name in terminal.text(), "the cache on the screen", PATIENCE_S)
-    assert "processes" in terminal.text()
+    wait_until(
+        lambda: unique_name in terminal.text() and "processes" in terminal.text(),
+        "the cache on the screen",
+        PATIENCE_S,
+    )
     terminal.resize(24, 70)
     wait_until(
         lambda: unique_name in terminal.text() and "processes" not in terminal.text(),

@@ -29,12 +29,16 @@ class Terminal:
         self._output = b""
         self._controller, terminal = pty.openpty()
         self._set_size(rows, columns)
+        # Variables with a size, which pytest-xdist sets, would count more than the terminal's own.
+        environment = child_environment(TERM="xterm-256color")
+        for name in ("LINES", "COLUMNS"):
+            environment.pop(name, None)
         self._process = subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
-            env=child_environment(TERM="xterm-256color"),
+            env=environment,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - what makes SIGWINCH arrive
         )
