@@ -101,5 +101,7 @@ class BatchCall(Call):
 def pack_command(arguments: Sequence[bytes]) -> bytes:
     """One command as the server reads it (RESP): an array of bulk strings."""
 
-def pack_in_slices(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> Generator[None, None, list[bytes]]:
+def pack_in_slices(
+    commands: Sequence[Sequence[bytes]], *, atomic: bool
+) -> Generator[None, None, list[bytes]]:
     """Pack a batch, some commands a step. The generator returns the pieces of what `BatchCall.pack` would."""
