@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "shared"))
 
 from glidecache_shared.kinds import STRING  # noqa: E402 - found by the line above
+from glidecache_shared.pool.resize import Succession  # noqa: E402
 from glidecache_shared.pool.store import PoolStore, charge_bytes  # noqa: E402
-from glidecache_shared.pool.succession import Succession  # noqa: E402
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where pools live
 KEY_BYTES, VALUE_BYTES = 8, 250

@@ -124,7 +124,7 @@ def imports(flavour: Flavour, classes: list[Class], origins: dict[str, str]) -> 
     origins = {
         **origins,
         "ClusterResponse": "glidecache.routes",
-        "Plan": "glidecache.plan",
+        "Plan": "glidecache.commands.command",
         "Route": "glidecache.routes",
         **dict.fromkeys(("Any", "Self", "TypeVar"), "typing"),
     }

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from glidecache.async_client import GlideClient
-    from glidecache.async_cluster_client import GlideClusterClient
+    from glidecache.aio.client import GlideClient
+    from glidecache.aio.cluster_client import GlideClusterClient
     from glidecache.batch import (
         Batch,
         BatchOptions,
@@ -262,8 +262,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "glidecache.async_client": ("GlideClient",),
-    "glidecache.async_cluster_client": ("GlideClusterClient",),
+    "glidecache.aio.client": ("GlideClient",),
+    "glidecache.aio.cluster_client": ("GlideClusterClient",),
     "glidecache.batch": (
         "Batch",
         "BatchOptions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from glidecache.channel import OWN_FAULTS, own_fault
+from glidecache.core.connection import OWN_FAULTS, own_fault
 from glidecache.errors import ConfigurationError, ConnectionError
 from glidecache_shared import lease as leases
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from glidecache.channel import Hello
+    from glidecache.core.connection import Hello
     from glidecache_shared.lease import Lease
 
 

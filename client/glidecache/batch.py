@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from glidecache._generated.batch_cluster_commands import BatchClusterCommands
 from glidecache._generated.batch_commands import BatchStandaloneCommands
+from glidecache.commands.command import Plan
+from glidecache.commands.custom_command import decoder_for
+from glidecache.commands.encoding import encode_each
+from glidecache.commands.unsupported import NotOffered
 from glidecache.config.checks import described, need_ms
-from glidecache.encoding import encode_each
 from glidecache.errors import ConfigurationError
-from glidecache.not_offered import NotOffered
-from glidecache.plan import Plan
-from glidecache.reply_shapes import decoder_for
 from glidecache.routes import need_route
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Self
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
     from glidecache.routes import SingleNodeRoute
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from glidecache.not_offered import NotOffered
+from glidecache.commands.unsupported import NotOffered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Never
 
-    from glidecache.settings import Configuration, Settings
+    from glidecache.core.settings import Configuration, Settings
 
 
 class ClientObject(NotOffered):
@@ -47,7 +47,7 @@ class ClientObject(NotOffered):
 
 def need_settings(client: object, settings: object, *, awaited: bool) -> Settings:
     """Return the settings that a client's `create` gives it. Raises `TypeError` for one that is made otherwise."""
-    from glidecache.settings import Settings
+    from glidecache.core.settings import Settings
 
     if not isinstance(settings, Settings):
         name = type(client).__name__

@@ -15,7 +15,7 @@ _OF_CALLS = (
     "logging",
     "msgpack",
     "glidecache.batch",
-    "glidecache.cluster_scan",
+    "glidecache.commands.cluster_scan",
     "glidecache.commands.batched",
     "glidecache.commands.bitmaps",
     "glidecache.commands.cluster",
@@ -35,8 +35,8 @@ _OF_CALLS = (
     "glidecache.commands.stream_groups",
     "glidecache.commands.streams",
     "glidecache.commands.strings",
-    "glidecache.link",
-    "glidecache.node_replies",
+    "glidecache.core.transport",
+    "glidecache.commands.cluster_replies",
     "glidecache.routes",
 )
 _imported: list[str] = []

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 
-from glidecache.outcomes import NoDaemonError
+from glidecache.core.transport_errors import NoDaemonError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

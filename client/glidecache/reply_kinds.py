@@ -6,8 +6,8 @@ other status as bytes, at any depth. An error inside a reply is raised; in a bat
 
 from __future__ import annotations
 
+from glidecache.core.transport_errors import error_for_reply
 from glidecache.errors import RequestError
-from glidecache.outcomes import error_for_reply
 from glidecache_shared.protocol import ReplyError
 
 TYPE_CHECKING = False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from glidecache.async_client import GlideClient
-from glidecache.async_cluster_client import GlideClusterClient
+from glidecache.aio.client import GlideClient
+from glidecache.aio.cluster_client import GlideClusterClient
 from glidecache.batch import Batch, ClusterBatch
 from glidecache.routes import ByAddressRoute, RandomNode, SlotIdRoute, SlotKeyRoute
 

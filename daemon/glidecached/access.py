@@ -8,7 +8,7 @@ import pwd
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glidecached.front.peers import Peer
+from glidecached.peers import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

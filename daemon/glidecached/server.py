@@ -15,42 +15,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
-from glidecached.attached import AttachedProcesses
-from glidecached.counted import counted
-from glidecached.deadlines import Deadlines
-from glidecached.descriptors import plan_descriptors
-from glidecached.front.budget import Budget
-from glidecached.front.front import Front
-from glidecached.front.router import RouterSocket
-from glidecached.locks import DirectoryLockedError
-from glidecached.loop import READABLE, Loop
+from glidecached.client_processes import AttachedProcesses
+from glidecached.frontend.budget import Budget
+from glidecached.frontend.dispatcher import Front
+from glidecached.frontend.listener import RouterSocket
+from glidecached.handlers.admin import AdminOperations
+from glidecached.handlers.attach import AttachOperations
+from glidecached.handlers.bounded import MOST_CACHES, OncePerTurn, bounded_upstreams
+from glidecached.handlers.cancel import CancelOperation
+from glidecached.handlers.commands import DataOperations
+from glidecached.handlers.dedicated_quota import DedicatedShares
+from glidecached.handlers.watch import WatchOperations
 from glidecached.metrics.listener import MetricsListener
-from glidecached.operations.admin import AdminOperations
-from glidecached.operations.attach import AttachOperations
-from glidecached.operations.bounded import MOST_CACHES, OncePerTurn, bounded_upstreams
-from glidecached.operations.cancel import CancelOperation
-from glidecached.operations.data import DataOperations
-from glidecached.operations.dedicated import DedicatedShares
-from glidecached.operations.watching import WatchOperations
 from glidecached.pools.configured import configured_caches
-from glidecached.pools.directory import PoolDirectory, default_pool_dir
-from glidecached.pools.leftovers import Leftovers, remove_all
-from glidecached.pools.registry import PoolRegistry
-from glidecached.reload.reloading import Parts, Reloading
-from glidecached.service_manager.manager import ServiceManager
-from glidecached.service_manager.supervision import Supervision, allow_for_take_over
+from glidecached.pools.manager import PoolRegistry
+from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
+from glidecached.pools.warm_restart import Leftovers, remove_all
+from glidecached.process.deadlines import Deadlines
+from glidecached.process.descriptors import plan_descriptors
+from glidecached.process.loop import READABLE, Loop
+from glidecached.process.runtime_lock import DirectoryLockedError
+from glidecached.process.sd_notify import ServiceManager
+from glidecached.process.sliced_work import Turns
+from glidecached.process.watchdog import Supervision, allow_for_take_over
+from glidecached.reloader import Parts, Reloading
 from glidecached.session import Sessions
-from glidecached.turns import Turns
-from glidecached.upstream.directory import Upstreams
+from glidecached.text import counted
+from glidecached.upstream.registry import Upstreams
 from glidecached.upstream.reply_room import ROOM
 from glidecached.version import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.config.resolved import Config
-    from glidecached.reload.source import Source
-    from glidecached.runtime import OwnedRuntimeDir
+    from glidecached.config.model import Config
+    from glidecached.config.source import Source
+    from glidecached.process.owned_runtime_dir import OwnedRuntimeDir
 
 logger = logging.getLogger(__name__)
 

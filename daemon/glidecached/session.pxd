@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t
 
-from glidecached.order cimport CommandOrder
+from glidecached.command_order cimport CommandOrder
 
 
 cdef class Session:

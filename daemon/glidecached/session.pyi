@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from glidecached.loop import Loop
-from glidecached.order import CommandOrder
+from glidecached.command_order import CommandOrder
 from glidecached.pools.pool import Pool
-from glidecached.upstream.base import Upstream
+from glidecached.process.loop import Loop
 from glidecached.upstream.call import SingleCall
+from glidecached.upstream.upstream import Upstream
 from glidecached.watch import Watch
 
 PRIMARY: str

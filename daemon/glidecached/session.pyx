@@ -5,7 +5,7 @@ from collections import OrderedDict, namedtuple
 from libc.stdint cimport int64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.order cimport CommandOrder
+from glidecached.command_order cimport CommandOrder
 
 from glidecached.shares import Shares
 from glidecached.upstream.replicas import any_server_may_answer

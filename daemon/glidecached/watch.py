@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.loop import Loop, Timer
-    from glidecached.upstream.base import Reservation, Upstream
+    from glidecached.process.loop import Loop, Timer
     from glidecached.upstream.call import Call
+    from glidecached.upstream.upstream import Reservation, Upstream
 
 IDLE_MS = 60_000
 """How long a watch stands without a request of its own. Others may be waiting for its connection."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from glidecache_shared import packing
+from glidecache_shared.wire import packing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -261,7 +261,7 @@ def _configuration(orders: Orders) -> GlideClientConfiguration:
 
 def _run_threads(orders: Orders, tally: Tally, complaints: Complaints, stop: threading.Event) -> None:
     import glidecache.sync
-    from glidecache.blocking_channel import run_blocking
+    from glidecache.sync.connection import run_blocking
 
     client = None
     while client is None:

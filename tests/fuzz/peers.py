@@ -7,7 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from glidecache_shared.zmtp import Stream, ZmtpError, message_header
+from glidecache_shared.wire.zmtp import Stream, ZmtpError, message_header
 
 if TYPE_CHECKING:
     import random

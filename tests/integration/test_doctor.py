@@ -18,11 +18,11 @@ import pytest
 from click.testing import CliRunner
 
 from glidecached.cli.operator import main
-from glidecached.doctor.finding import Status
-from glidecached.doctor.patient import Configuration, Contact, Patient
+from glidecached.doctor.check_process import memory_limit_bytes
+from glidecached.doctor.check_systemd import judge_unit
+from glidecached.doctor.context import Configuration, Contact, Patient
 from glidecached.doctor.pools import check_entries, check_orphans, check_permissions
-from glidecached.doctor.process import memory_limit_bytes
-from glidecached.doctor.service import judge_unit
+from glidecached.doctor.result import Status
 from support.caches import new_cache
 from support.clients import at
 from support.process import child_environment

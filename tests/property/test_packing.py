@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glidecache_shared import packing, protocol
+from glidecache_shared import protocol
+from glidecache_shared.wire import packing
 
 LENGTHS = (0, 15, 16, 31, 32, 255, 256, 65_535, 65_536)
 NUMBERS = [

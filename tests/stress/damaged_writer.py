@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.errors import PoolDamagedError, PoolFull
+from glidecache_shared.pool.resize import Succession
 from glidecache_shared.pool.store import PoolStore
-from glidecache_shared.pool.succession import Succession
 from support.pool_file import (
     ARENA_OFFSET_AT,
     BUCKET_BYTES,

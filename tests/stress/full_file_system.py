@@ -16,8 +16,8 @@ from typing import Any
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.pool.resize import Succession
 from glidecache_shared.pool.store import PoolStore
-from glidecache_shared.pool.succession import Succession
 
 SETTINGS: dict[str, Any] = {
     "max_cache_kb": 64 * 1024,

@@ -8,12 +8,12 @@ import pytest
 
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
-from glidecached.pools.origin import Admission
+from glidecached.pools.metadata import Admission
 from glidecached.pools.settings import PoolSettings
-from glidecached.upstream.identity import Address, Identity
+from glidecached.upstream.target import Address, Identity
 
 if TYPE_CHECKING:
-    from glidecached.pools.registry import PoolRegistry
+    from glidecached.pools.manager import PoolRegistry
 
 ENTRIES = 700  # several slices' worth of steps
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ERROR_CONNECTION
 from glidecached.upstream.cluster.upstream import ClusterUpstream
-from glidecached.upstream.identity import Address, Target
 from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.target import Address, Target
 from support.upstream_calls import Recorded
 
 if TYPE_CHECKING:

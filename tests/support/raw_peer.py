@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgpack
 
 from glidecache_shared import protocol
-from glidecache_shared.zmtp import Stream, message_header
+from glidecache_shared.wire.zmtp import Stream, message_header
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from glidecache_shared import protocol
-from glidecache_shared.zmtp import message_header
+from glidecache_shared.wire.zmtp import message_header
 from support.raw_peer import OPENING, PeerDroppedError, RawPeer
 
 if TYPE_CHECKING:

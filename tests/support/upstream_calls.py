@@ -8,7 +8,7 @@ from typing import Any
 
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.connector import Channel
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 
 ADDRESS = Address("h", 1)
 NONE_YET = "none yet"

@@ -7,11 +7,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from glidecached.loop import Loop
+from glidecached.process.loop import Loop
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.connection import Connection
+from glidecached.upstream.latency_histogram import Tally
 from glidecached.upstream.resp import INCOMPLETE, Reader
-from glidecached.upstream.tally import Tally
 from support.upstream_calls import open_channel
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecache_shared.dealer import READABLE, WRITABLE, Dealer
-from glidecache_shared.zmtp import Stream, message_header
+from glidecache_shared.wire.dealer import READABLE, WRITABLE, Dealer
+from glidecache_shared.wire.zmtp import Stream, message_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

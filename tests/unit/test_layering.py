@@ -84,7 +84,7 @@ def test_only_the_direct_fallback_imports_valkey() -> None:
         for source, module, _ in sources(PACKAGES["glidecache"][0])
         if module.partition(".")[0] == "valkey"
     }
-    assert importing <= {"direct.py"}
+    assert importing <= {"fallback.py"}
 
 
 def test_source_roots_are_no_packages() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glidecache_shared.zmtp import Stream, TooLongError, message_header
+from glidecache_shared.wire.zmtp import Stream, TooLongError, message_header
 
 LIMIT = 1 << 30
 HERE = Stream(b"ROUTER", LIMIT).opening
@@ -94,7 +94,7 @@ def test_a_frame_over_the_limit_is_refused_before_it_comes() -> None:
 
 NO_MEMORY = """
 import resource, sys
-from glidecache_shared.zmtp import Stream, ZmtpError, message_header
+from glidecache_shared.wire.zmtp import Stream, ZmtpError, message_header
 from test_zmtp import HERE, LIMIT, address_space_bytes
 
 stream = Stream(b"DEALER", LIMIT)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal
 
+    from glidecache.commands.encoding import AnyMapping, Argument
     from glidecache.commands.options.script import FunctionRestorePolicy
     from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection, MigrateOptions
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
-    from glidecache.encoding import AnyMapping, Argument
     from glidecache.routes import ClusterResponse, Route
 
     from glidecache.commands import cluster as _cluster

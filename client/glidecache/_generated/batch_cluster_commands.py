@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
 
+    from glidecache.commands.encoding import Argument
     from glidecache.commands.options.server import MigrateOptions
-    from glidecache.encoding import Argument
 
     from glidecache.commands import cluster as _cluster
 else:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Self
 
+    from glidecache.commands.command import Plan
+    from glidecache.commands.encoding import AnyMapping, Argument
     from glidecache.commands.options.bitmaps import (
         BitFieldGet,
         BitFieldSubCommands,
@@ -59,8 +61,6 @@ if TYPE_CHECKING:
         StreamReadOptions,
         StreamTrimOptions,
     )
-    from glidecache.encoding import AnyMapping, Argument
-    from glidecache.plan import Plan
 
     from glidecache.commands import batched as _batched
     from glidecache.commands import bitmaps as _bitmaps

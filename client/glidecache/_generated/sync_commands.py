@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal, TypeVar
 
+    from glidecache.commands.command import Plan
+    from glidecache.commands.encoding import AnyMapping, Argument
     from glidecache.commands.options.bitmaps import (
         BitFieldGet,
         BitFieldSubCommands,
@@ -61,8 +63,6 @@ if TYPE_CHECKING:
         StreamTrimOptions,
     )
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
-    from glidecache.encoding import AnyMapping, Argument
-    from glidecache.plan import Plan
     from glidecache.routes import Route
 
     Result = TypeVar("Result")

@@ -5,15 +5,15 @@ The cacheable commands bypass the cache there (contract C17); of others GLIDE's 
 
 from __future__ import annotations
 
-from glidecache.decoding import to_map, to_set, to_status
-from glidecache.encoding import encode_command
-from glidecache.plan import Plan
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_map, to_set, to_status
+from glidecache.commands.encoding import encode_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def get(key: Argument) -> Plan[bytes | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.encoding import encode, encode_command, encode_each
 from glidecache.commands.options.bitmaps import (
     BitFieldGet,
     BitFieldSubCommands,
@@ -10,14 +12,12 @@ from glidecache.commands.options.bitmaps import (
     bitfield_steps,
 )
 from glidecache.commands.options.checks import keyword, need
-from glidecache.encoding import encode, encode_command, encode_each
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def setbit(key: Argument, offset: int, value: int) -> Plan[int]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from glidecache.commands import keys, scripting
 from glidecache.commands import publish as standalone_publish
-from glidecache.decoding import to_map, to_optional_status
-from glidecache.encoding import encode, encode_command, encode_optional
-from glidecache.plan import Plan
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_map, to_optional_status
+from glidecache.commands.encoding import encode, encode_command, encode_optional
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal
 
+    from glidecache.commands.encoding import Argument
     from glidecache.commands.options.server import MigrateOptions
-    from glidecache.encoding import Argument
 
 # Commands that take a route, by family. Where it leads to several nodes, each of them answers ...
 ANSWERED_BY_EACH = {

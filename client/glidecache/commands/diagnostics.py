@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from glidecache.decoding import to_status, to_text
-from glidecache.encoding import encode_command, encode_each
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_status, to_text
+from glidecache.commands.encoding import encode_command, encode_each
 from glidecache.lazy import LazyModule
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
     from glidecache.commands import results
+    from glidecache.commands.encoding import Argument
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
-    from glidecache.encoding import Argument
 else:
     results = LazyModule("glidecache.commands.results")
 

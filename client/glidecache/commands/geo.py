@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_found_places, to_optional_float, to_positions
+from glidecache.commands.encoding import encode, encode_command, encode_each
 from glidecache.commands.options.checks import need, optional_keyword
 from glidecache.commands.options.conditions import ConditionalChange
 from glidecache.commands.options.geo import (
@@ -12,16 +15,13 @@ from glidecache.commands.options.geo import (
     GeoUnit,
 )
 from glidecache.commands.options.placement import OrderBy
-from glidecache.decoding import to_found_places, to_optional_float, to_positions
-from glidecache.encoding import encode, encode_command, encode_each
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from glidecache.encoding import AnyMapping, Argument
+    from glidecache.commands.encoding import AnyMapping, Argument
 
 
 def geoadd(

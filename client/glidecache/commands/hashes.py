@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_bool, to_float, to_pairs
+from glidecache.commands.encoding import encode, encode_command, encode_each, encode_pairs
 from glidecache.commands.keys import scan_options
 from glidecache.commands.options.checks import need, optional_keyword
 from glidecache.commands.options.conditions import ConditionalChange, HashFieldConditionalChange
 from glidecache.commands.options.expiry import ExpireOptions, ExpiryGetEx, ExpirySet
-from glidecache.decoding import to_bool, to_float, to_pairs
-from glidecache.encoding import encode, encode_command, encode_each, encode_pairs
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from glidecache.encoding import AnyMapping, Argument
+    from glidecache.commands.encoding import AnyMapping, Argument
 
 
 def hset(key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> Plan[int]:

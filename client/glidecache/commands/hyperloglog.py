@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from glidecache.decoding import to_bool, to_status
-from glidecache.encoding import encode, encode_each
-from glidecache.plan import Plan
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_bool, to_status
+from glidecache.commands.encoding import encode, encode_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def pfadd(key: Argument, elements: Iterable[Argument]) -> Plan[bool]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
 from glidecache.commands.options.checks import need
 from glidecache.commands.options.script import Script
 from glidecache.commands.scripting import operands
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
     from glidecache.errors import RequestError
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_bool, to_status
+from glidecache.commands.encoding import encode, encode_command, encode_each, encode_optional
 from glidecache.commands.options.checks import need, optional_keyword
 from glidecache.commands.options.expiry import ExpireOptions
 from glidecache.commands.options.placement import Limit, OrderBy
 from glidecache.commands.options.server import MigrateOptions
-from glidecache.decoding import to_bool, to_status
-from glidecache.encoding import encode, encode_command, encode_each, encode_optional
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def delete(keys: Iterable[Argument]) -> Plan[int]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_optional_popped, to_status
+from glidecache.commands.encoding import encode, encode_command, encode_each
 from glidecache.commands.options.checks import keyword
 from glidecache.commands.options.placement import InsertPosition, ListDirection
-from glidecache.decoding import to_optional_popped, to_status
-from glidecache.encoding import encode, encode_command, encode_each
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def lpush(key: Argument, elements: Iterable[Argument]) -> Plan[int]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from glidecache.decoding import to_map
-from glidecache.encoding import encode, encode_command, encode_optional
-from glidecache.plan import Plan
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_map
+from glidecache.commands.encoding import encode, encode_command, encode_optional
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def publish(message: Argument, channel: Argument) -> Plan[int]:

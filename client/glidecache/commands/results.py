@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from glidecache.decoding import to_map
+from glidecache.commands.decoding import to_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

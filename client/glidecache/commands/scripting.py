@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_bools, to_function_stats, to_libraries, to_status
+from glidecache.commands.encoding import encode, encode_command, encode_each, encode_optional
 from glidecache.commands.options.checks import optional_keyword
 from glidecache.commands.options.script import FunctionRestorePolicy
 from glidecache.commands.options.server import FlushMode
-from glidecache.decoding import to_bools, to_function_stats, to_libraries, to_status
-from glidecache.encoding import encode, encode_command, encode_each, encode_optional
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def script_exists(sha1s: Iterable[Argument]) -> Plan[list[bool]]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_map, to_status
+from glidecache.commands.encoding import each_of, encode_command, encode_each, encode_optional, encode_pairs
 from glidecache.commands.options.checks import keyword, optional_keyword
 from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection
-from glidecache.decoding import to_map, to_status
-from glidecache.encoding import each_of, encode_command, encode_each, encode_optional, encode_pairs
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-    from glidecache.encoding import AnyMapping, Argument
+    from glidecache.commands.encoding import AnyMapping, Argument
 
 
 def ping(message: Argument | None = None) -> Plan[bytes]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_bool, to_bools, to_set
+from glidecache.commands.encoding import encode, encode_command, encode_each
 from glidecache.commands.keys import scan_options
-from glidecache.decoding import to_bool, to_bools, to_set
-from glidecache.encoding import encode, encode_command, encode_each
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def sadd(key: Argument, members: Iterable[Argument]) -> Plan[int]:

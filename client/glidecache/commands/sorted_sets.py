@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import (
+    to_float,
+    to_optional_float,
+    to_optional_floats,
+    to_optional_popped_score,
+    to_optional_popped_scores,
+    to_optional_rank_and_score,
+    to_score_pairs,
+    to_scores,
+)
+from glidecache.commands.encoding import each_of, encode, encode_command, encode_each
 from glidecache.commands.keys import scan_options
 from glidecache.commands.options.checks import keyword, need, optional_keyword
 from glidecache.commands.options.conditions import ConditionalChange, UpdateOptions
@@ -14,26 +26,14 @@ from glidecache.commands.options.sorted_sets import (
     lex_bound,
     score_bound,
 )
-from glidecache.decoding import (
-    to_float,
-    to_optional_float,
-    to_optional_floats,
-    to_optional_popped_score,
-    to_optional_popped_scores,
-    to_optional_rank_and_score,
-    to_score_pairs,
-    to_scores,
-)
-from glidecache.encoding import each_of, encode, encode_command, encode_each
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from glidecache.commands.encoding import AnyMapping, Argument
     from glidecache.commands.options.sorted_sets import InfBound, LexBoundary, ScoreBoundary
-    from glidecache.encoding import AnyMapping, Argument
 
 
 def zadd(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import to_function_stats, to_optional_status, to_status
+from glidecache.commands.encoding import encode, encode_command, encode_each
 from glidecache.commands.keys import migration, scan_options
 from glidecache.commands.options.checks import keyword
 from glidecache.commands.options.server import MigrateOptions, ObjectType
-from glidecache.decoding import to_function_stats, to_optional_status, to_status
-from glidecache.encoding import encode, encode_command, encode_each
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 def scan(

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import (
+    optional,
+    to_bool,
+    to_claimed,
+    to_entries,
+    to_maps,
+    to_status,
+    to_streams,
+)
+from glidecache.commands.encoding import encode, encode_command, encode_each
 from glidecache.commands.options.checks import need
 from glidecache.commands.options.streams import (
     StreamClaimOptions,
@@ -11,16 +22,13 @@ from glidecache.commands.options.streams import (
     StreamReadGroupOptions,
 )
 from glidecache.commands.streams import bound, streams
-from glidecache.decoding import optional, to_bool, to_claimed, to_entries, to_maps, to_status, to_streams
-from glidecache.encoding import encode, encode_command, encode_each
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal
 
-    from glidecache.encoding import AnyMapping, Argument
+    from glidecache.commands.encoding import AnyMapping, Argument
 
 
 def xgroup_create(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from glidecache.commands.command import Plan
+from glidecache.commands.decoding import optional, to_entries, to_map, to_streams, to_whole_stream
+from glidecache.commands.encoding import each_of, encode, encode_command, encode_each
 from glidecache.commands.options.checks import need
 from glidecache.commands.options.streams import (
     StreamAddOptions,
@@ -9,16 +12,13 @@ from glidecache.commands.options.streams import (
     StreamReadOptions,
     StreamTrimOptions,
 )
-from glidecache.decoding import optional, to_entries, to_map, to_streams, to_whole_stream
-from glidecache.encoding import each_of, encode, encode_command, encode_each
-from glidecache.plan import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from glidecache.encoding import AnyMapping, Argument
+    from glidecache.commands.encoding import AnyMapping, Argument
 
 
 def xadd(

@@ -15,10 +15,10 @@ import click
 
 from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
 from glidecached.config.load import ConfigError
-from glidecached.config.resolved import DEFAULT_UPSTREAM, Config, NamedUpstream
+from glidecached.config.model import DEFAULT_UPSTREAM, Config, NamedUpstream
+from glidecached.config.source import Source
 from glidecached.logs.handler import TELL_INTERVAL_MS, LogHandler
-from glidecached.reload.source import Source
-from glidecached.upstream.identity import Target, parse_address
+from glidecached.upstream.target import Target, parse_address
 from glidecached.version import version
 
 if TYPE_CHECKING:
@@ -112,15 +112,15 @@ def _load(source: Source | None, log: LogHandler) -> Config:
 def _serve(config: Config, source: Source | None, directory: str, log: LogHandler, *, embedded: bool) -> int:
     """Run the daemon; the exit status."""
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
-    from glidecached.core_dumps import prevent_core_dumps
-    from glidecached.descriptors import raise_limit
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
-    from glidecached.locks import DirectoryLockedError
-    from glidecached.memory import keep_freed_memory, spare_collections
-    from glidecached.pools.directory import PoolDirectoryError
-    from glidecached.runtime import OwnedRuntimeDir
+    from glidecached.pools.pool_dir import PoolDirectoryError
+    from glidecached.process.core_dumps import prevent_core_dumps
+    from glidecached.process.descriptors import raise_limit
+    from glidecached.process.limits import keep_freed_memory, spare_collections
+    from glidecached.process.owned_runtime_dir import OwnedRuntimeDir
+    from glidecached.process.runtime_lock import DirectoryLockedError
+    from glidecached.process.sd_notify import ServiceManager
     from glidecached.server import Server
-    from glidecached.service_manager.manager import ServiceManager
 
     service_manager = ServiceManager.from_environment(os.environ)
     keep_freed_memory()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glidecached.cli import units
-from glidecached.cli.latencies import percentile_us
 from glidecached.cli.table import table
-from glidecached.counted import counted
+from glidecached.stats import formatting
+from glidecached.stats.percentiles import percentile_us
+from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,26 +60,26 @@ def report(numbers: dict[str, Any], width: int | None = None) -> Iterator[str]:
 def upstream_label(upstream: dict[str, Any]) -> str:
     """What an upstream is called: its name, or for a client's own where it is."""
     label = upstream["name"] or ", ".join(upstream["addresses"])
-    return units.printable(label, _NAME_CHARACTERS)
+    return formatting.printable(label, _NAME_CHARACTERS)
 
 
 def upstream_state(upstream: dict[str, Any]) -> str:
     """Whether there is a connection, and if not, why."""
     if upstream["connected_to"]:
-        return units.printable(f"connected to {upstream['connected_to']}")
+        return formatting.printable(f"connected to {upstream['connected_to']}")
     error = upstream["last_error"]
-    return units.printable(f"not connected: {error}") if error else "not used yet"
+    return formatting.printable(f"not connected: {error}") if error else "not used yet"
 
 
 def cache_label(cache: dict[str, Any]) -> str:
     """What a cache is called: its name, or its object's id."""
-    return units.printable(cache["name"] or cache["id"], _NAME_CHARACTERS)
+    return formatting.printable(cache["name"] or cache["id"], _NAME_CHARACTERS)
 
 
 def _daemon(daemon: dict[str, Any]) -> Iterator[str]:
     refused = ", ".join(f"{number:,} {cause}" for cause, number in sorted(daemon["refused"].items()))
     yield (
-        f"glidecached {daemon['version']}, pid {daemon['pid']}, up {units.duration(daemon['uptime_seconds'])}"
+        f"glidecached {daemon['version']}, pid {daemon['pid']}, up {formatting.duration(daemon['uptime_seconds'])}"
     )
     yield (
         f"  {counted(daemon['sessions'], 'session')}, {counted(daemon['accepted_requests'], 'request')} accepted, "
@@ -94,12 +94,12 @@ def _upstream(upstream: dict[str, Any]) -> list[str]:
     ]
     return [
         upstream_label(upstream),
-        units.count(upstream["requests"]),
-        units.count(upstream["failed"]),
-        *map(units.latency, percentiles),
-        units.count(upstream["in_flight"]),
-        units.count(upstream["queued"]),
-        units.count(upstream["sessions"]),
+        formatting.count(upstream["requests"]),
+        formatting.count(upstream["failed"]),
+        *map(formatting.latency, percentiles),
+        formatting.count(upstream["in_flight"]),
+        formatting.count(upstream["queued"]),
+        formatting.count(upstream["sessions"]),
     ]
 
 
@@ -109,14 +109,17 @@ def _cache(cache: dict[str, Any]) -> list[str]:
     lookups = metrics["hits"] + metrics["misses"]
     return [
         cache_label(cache),
-        units.share(metrics["hit_rate"] if counted and lookups else None),
-        units.count(lookups if counted else None),
-        units.count(metrics["entry_count"]),
-        units.byte_size(cache["charged_bytes"]),
-        f"{units.share(cache['charged_bytes'] / cache['max_bytes'])} of {units.byte_size(cache['max_bytes'])}",
-        units.count(metrics["evictions"] if counted else None),
-        units.count(metrics["expirations"] if counted else None),
+        formatting.share(metrics["hit_rate"] if counted and lookups else None),
+        formatting.count(lookups if counted else None),
+        formatting.count(metrics["entry_count"]),
+        formatting.byte_size(cache["charged_bytes"]),
+        (
+            f"{formatting.share(cache['charged_bytes'] / cache['max_bytes'])} of "
+            f"{formatting.byte_size(cache['max_bytes'])}"
+        ),
+        formatting.count(metrics["evictions"] if counted else None),
+        formatting.count(metrics["expirations"] if counted else None),
         settings["eviction_policy"],
-        units.ttl(settings["entry_ttl_ms"]),
-        units.count(cache["attached_processes"]),
+        formatting.ttl(settings["entry_ttl_ms"]),
+        formatting.count(cache["attached_processes"]),
     ]

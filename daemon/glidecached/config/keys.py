@@ -1,6 +1,6 @@
 """What each key of the configuration file means, and whether a reload changes it: the one source of both.
 
-A reload does what stands here (`glidecached.reload.plan`), and the reference, which `tools/generate_configuration.py`
+A reload does what stands here (`glidecached.config.diff`), and the reference, which `tools/generate_configuration.py`
 makes, says it; types, ranges and defaults are the schema's. A key of the schema that is missing here fails a test.
 """
 

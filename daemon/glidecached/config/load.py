@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from glidecached.access import Access, find_gid, find_uid
 from glidecached.config.files import SECRET_KEYS, ExposedFileError, read_file
-from glidecached.config.resolved import Config, NamedCache, NamedUpstream
+from glidecached.config.model import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
 from glidecached.pools.settings import PoolSettings
-from glidecached.upstream.identity import Credentials, Target, TlsMaterial
 from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.target import Credentials, Target, TlsMaterial
 from glidecached.upstream.tls import TlsMaterialError, check
 
 if TYPE_CHECKING:

@@ -1,5 +1,4 @@
-"""`glidecache doctor`: what a host, a configuration and a daemon need to fit each other, looked at from outside.
+"""`glidecache doctor`: checks from outside whether a host, a configuration and a daemon fit each other.
 
-`patient` gathers what is looked at, each other module holds the checks of one concept, `examination` is the list of
-them.
+`context` gathers what is checked, each `check_…` module holds the checks of one subject, `runner` lists them.
 """

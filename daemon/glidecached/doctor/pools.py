@@ -7,17 +7,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
-from glidecached.cli.link import DaemonUnreachableError, Link, RefusedError
-from glidecached.cli.units import printable
-from glidecached.counted import counted
-from glidecached.doctor.finding import fail, ok, skipped, warn
-from glidecached.pools.leftovers import POOL_SUFFIXES
+from glidecached.cli.daemon_client import DaemonUnreachableError, Link, RefusedError
+from glidecached.doctor.result import fail, ok, skipped, warn
+from glidecached.pools.warm_restart import POOL_SUFFIXES
+from glidecached.stats.formatting import printable
+from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glidecached.doctor.finding import Finding
-    from glidecached.doctor.patient import Patient
+    from glidecached.doctor.context import Patient
+    from glidecached.doctor.result import Finding
 
 _MOST_NAMES = 5
 _HEALING_SECONDS = 2.5
@@ -105,8 +105,8 @@ def check_orphans(patient: Patient) -> Iterator[Finding]:
 def check_entries(patient: Patient) -> Iterator[Finding]:
     """Every entry's checksum, beside the daemon that goes on writing."""
     try:
+        from glidecache_shared.pool.check.verify import verify_entries
         from glidecache_shared.pool.reader import PoolFormatError, PoolReader
-        from glidecache_shared.pool.verify import verify_entries
     except ImportError:
         yield skipped("entries", "the compiled core cannot be loaded")
         return

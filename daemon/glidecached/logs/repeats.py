@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BURST = 20
 WINDOW_SECONDS = 10.0
 MAX_KINDS = 256
-_ANSWERS = ("glidecached.cli.", "glidecached.reload.")
+_ANSWERS = ("glidecached.cli.", "glidecached.reloader")
 """Loggers that tell an operator what came of his own doing: as often as he does it, and each fault of a file."""
 
 _MAX_EVENT_CHARACTERS = 500

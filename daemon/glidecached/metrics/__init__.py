@@ -1,7 +1,6 @@
-"""Seeing the daemon from outside, over HTTP: figures for Prometheus, its health, a status page.
+"""The daemon seen from outside, over HTTP: Prometheus' metrics, health, a status page.
 
-`snapshots` takes the daemon's numbers in the loop's thread; `history` keeps a past of them; `exposition` and `summary`
-say them as Prometheus and as the page read them: `negotiation` in which form, `totals` so that no counter falls.
-`application` answers requests, `http_server` carries them, and `listener` is the whole of it. Browsers and scrapers
-slow little down: numbers are taken at most once a second for them, and one thread at a time makes answers of these.
+`prometheus` and `page_data` present the figures of `glidecached.stats`: `negotiation` chooses the form, `totals` keeps
+counters from falling. `application` answers requests, `http_server` carries them, `listener` is the whole of it.
+Figures are taken at most once a second, and one thread at a time makes answers of them.
 """

@@ -8,18 +8,18 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from glidecached.metrics.exposition import Exposition
 from glidecached.metrics.negotiation import preferred
-from glidecached.metrics.snapshots import LoopSilentError
-from glidecached.metrics.summary import Summary
+from glidecached.metrics.page_data import Summary
+from glidecached.metrics.prometheus import Exposition
+from glidecached.stats.snapshots import LoopSilentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from glidecached.metrics.health import Health
-    from glidecached.metrics.history import History
     from glidecached.metrics.hosts import Hosts
-    from glidecached.metrics.snapshots import Snapshots
+    from glidecached.stats.history import History
+    from glidecached.stats.snapshots import Snapshots
 
 _TEXT = "text/plain; charset=utf-8"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glidecached.cli.units import printable
-from glidecached.metrics.labels import upstream_label
+from glidecached.stats.formatting import printable
+from glidecached.stats.labels import upstream_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.metrics.snapshots import Snapshots
+    from glidecached.stats.snapshots import Snapshots
 
 _LEAST_SECONDS = 2.0
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.metrics.application import Application
 from glidecached.metrics.health import Health
-from glidecached.metrics.history import History
 from glidecached.metrics.hosts import Hosts
 from glidecached.metrics.http_server import HttpServer
-from glidecached.metrics.snapshots import Snapshots
+from glidecached.stats.history import History
+from glidecached.stats.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.config.schema import MetricsSettings
-    from glidecached.loop import Loop
-    from glidecached.upstream.identity import Address
+    from glidecached.process.loop import Loop
+    from glidecached.upstream.target import Address
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from glidecache_shared.pool.generation import retire_file
-from glidecached.locks import lock_exclusively
+from glidecached.process.runtime_lock import lock_exclusively
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from glidecached.pools.origin import OPEN, Admission, PoolKey
+from glidecached.pools.metadata import OPEN, Admission, PoolKey
 
 if TYPE_CHECKING:
-    from glidecached.config.resolved import Config
+    from glidecached.config.model import Config
     from glidecached.pools.settings import PoolSettings
-    from glidecached.upstream.identity import Identity
+    from glidecached.upstream.target import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

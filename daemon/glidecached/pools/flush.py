@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.loop import Loop
     from glidecached.pools.pool import Pool
+    from glidecached.process.loop import Loop
 
 _SLICE_NS = 2_000_000
 """How long requests wait for a turn's share, at most."""

@@ -6,13 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from glidecache_shared import lease
-from glidecached.pools.permissions import PRIVATE_MODE, PermissionsError, permit
+from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, permit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from glidecached.access import Access
-    from glidecached.pools.origin import PoolOrigin
+    from glidecached.pools.metadata import PoolOrigin
 
 
 class PoolLease:

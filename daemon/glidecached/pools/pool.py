@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.errors import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
-from glidecached.counted import counted
-from glidecached.flights import Flights
 from glidecached.pools.entries import PoolEntries
+from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, permit
+from glidecached.pools.generation_copy import Renewal
 from glidecached.pools.lease import PoolLease
-from glidecached.pools.leftovers import take_over
-from glidecached.pools.origin import OPEN, PoolOrigin
-from glidecached.pools.permissions import PRIVATE_MODE, PermissionsError, permit
-from glidecached.pools.renewal import Renewal
+from glidecached.pools.metadata import OPEN, PoolOrigin
+from glidecached.pools.warm_restart import take_over
+from glidecached.single_flight import Flights
+from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from glidecache_shared.pool.generation import HotEntry
     from glidecache_shared.pool.settings import StoreSettings
-    from glidecached.pools.leftovers import Leftover
-    from glidecached.pools.origin import Admission, PoolKey
+    from glidecached.pools.cache_shares import Maker
+    from glidecached.pools.metadata import Admission, PoolKey
     from glidecached.pools.settings import PoolSettings
-    from glidecached.pools.shares import Maker
-    from glidecached.upstream.identity import Identity
+    from glidecached.pools.warm_restart import Leftover
+    from glidecached.upstream.target import Identity
 
 logger = logging.getLogger(__name__)
 

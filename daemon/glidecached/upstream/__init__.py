@@ -1,7 +1,7 @@
-"""The daemon's connections to Valkey: whom they belong to, how commands travel on them, what comes back.
+"""The daemon's connections to Valkey: how commands travel on them, and what comes back.
 
-`identity` says what one upstream is, `commands` what the daemon knows of commands, `call` what is handed to an
-upstream, `base` what every kind of upstream does. `standalone` is one server: a multiplexed `connection`, made by the
-`connector`, `blocking` connections beside it, and the `replicas` among its addresses. `cluster` is many. `directory`
-keeps one upstream per target.
+`target` says what one upstream is, `call` what is handed to an upstream, `upstream` what every kind of upstream does.
+`standalone` is one server: multiplexed `pipeline`s by `lane`, each with a `connection` made by the `connector`;
+`dedicated` connections beside them, and the `replicas` among its addresses. `detours` leads calls past a connection
+that is held up. `cluster` is many servers. `registry` keeps one upstream for each target.
 """

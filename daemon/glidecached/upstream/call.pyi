@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from glidecached.order import CommandOrder
+from glidecached.command_order import CommandOrder
 from glidecached.upstream.cluster.route import Route
 
 class Call:

@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t, uint8_t
 
 from glidecached.upstream.call cimport Call
 from glidecached.upstream.resp cimport Reader
-from glidecached.upstream.tally cimport Tally
+from glidecached.upstream.latency_histogram cimport Tally
 
 
 cdef class Marker(Call):

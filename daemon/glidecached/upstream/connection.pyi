@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from glidecached.loop import Loop
+from glidecached.process.loop import Loop
 from glidecached.upstream.call import Call
 from glidecached.upstream.connector import Channel
-from glidecached.upstream.tally import Tally
+from glidecached.upstream.latency_histogram import Tally
 
 class Owner(Protocol):
     """Whoever made the connection."""

@@ -14,10 +14,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.upstream.call cimport BULK_LANE, Call, pack_command
 from glidecached.upstream.resp cimport INCOMPLETE, Reader
-from glidecached.upstream.tally cimport Tally
+from glidecached.upstream.latency_histogram cimport Tally
 
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
-from glidecached.loop import READABLE, WRITABLE
+from glidecached.process.loop import READABLE, WRITABLE
 from glidecached.upstream.reply_room import ROOM
 from glidecached.upstream.resp import UnreadableError
 

@@ -30,9 +30,9 @@ from glidecached.upstream.tls import connection_options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.loop import Loop
-    from glidecached.upstream.identity import Address, Target
-    from glidecached.upstream.software import Software
+    from glidecached.process.loop import Loop
+    from glidecached.upstream.server_version import Software
+    from glidecached.upstream.target import Address, Target
 
 _IDLE_SECONDS = 5.0
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}

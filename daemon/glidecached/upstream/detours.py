@@ -25,8 +25,8 @@ from glidecached.upstream.long_replies import LONG_REPLIES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.loop import Loop
-    from glidecached.order import CommandOrder
+    from glidecached.command_order import CommandOrder
+    from glidecached.process.loop import Loop
     from glidecached.upstream.connection import Connection
     from glidecached.upstream.pipeline import Pipeline
 

@@ -11,7 +11,7 @@ from valkey.exceptions import ConnectionError as ValkeyConnectionError
 
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.resp import INCOMPLETE, Reader, UnreadableError
-from glidecached.upstream.software import Software, from_hello, from_info
+from glidecached.upstream.server_version import Software, from_hello, from_info
 
 if TYPE_CHECKING:
     import socket

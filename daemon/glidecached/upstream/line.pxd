@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t
 
-from glidecached.loop cimport Loop
+from glidecached.process.loop cimport Loop
 from glidecached.upstream.call cimport Call
 from glidecached.upstream.connection cimport Connection
 

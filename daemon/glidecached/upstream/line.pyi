@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from glidecached.loop import Loop
+from glidecached.process.loop import Loop
 from glidecached.upstream.call import Call
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.options import UpstreamOptions

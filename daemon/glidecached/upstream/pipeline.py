@@ -16,12 +16,12 @@ from glidecached.upstream.line import Line
 from glidecached.upstream.long_replies import LONG_REPLIES
 
 if TYPE_CHECKING:
-    from glidecached.loop import Loop, Timer
+    from glidecached.process.loop import Loop, Timer
     from glidecached.upstream.call import Call
-    from glidecached.upstream.identity import Address, Target
+    from glidecached.upstream.latency_histogram import Tally
     from glidecached.upstream.options import UpstreamOptions
-    from glidecached.upstream.software import Software
-    from glidecached.upstream.tally import Tally
+    from glidecached.upstream.server_version import Software
+    from glidecached.upstream.target import Address, Target
 
 logger = logging.getLogger(__name__)
 

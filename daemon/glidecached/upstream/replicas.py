@@ -19,7 +19,7 @@ from glidecached.upstream.call import SingleCall
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from glidecached.upstream.identity import Address
+    from glidecached.upstream.target import Address
 
 _SILENT_MS = 200
 """A replica that has owed a reply for so long is asked nothing more until it speaks."""

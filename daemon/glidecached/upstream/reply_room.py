@@ -14,7 +14,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from glidecached.front.lane import Lane
+from glidecached.frontend.oversize_lane import Lane
 from glidecached.shares import Shares, megabytes
 
 if TYPE_CHECKING:

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND
 from glidecache_shared.protocol import ERROR_CONNECTION
-from glidecached.upstream.blocking import BlockingConnections
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
+from glidecached.upstream.dedicated import BlockingConnections
 from glidecached.upstream.detours import DetouredLane
 from glidecached.upstream.lane import BULK, PROBE, Lanes
+from glidecached.upstream.latency_histogram import Tally
 from glidecached.upstream.pipeline import Pipeline, WindowedPipeline
 from glidecached.upstream.replicas import ReplicaReads, RoleCall, is_replica
-from glidecached.upstream.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from glidecached.loop import Loop, Timer
-    from glidecached.upstream.blocking import Holder, Reserved
+    from glidecached.process.loop import Loop, Timer
     from glidecached.upstream.call import BatchCall, Call, SingleCall
     from glidecached.upstream.connection import Connection
-    from glidecached.upstream.identity import Address, Target
+    from glidecached.upstream.dedicated import Holder, Reserved
     from glidecached.upstream.options import UpstreamOptions
-    from glidecached.upstream.software import Software
+    from glidecached.upstream.server_version import Software
+    from glidecached.upstream.target import Address, Target
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _IS_REPLICA = ("READONLY", "MASTERDOWN")
 
 
 class StandaloneUpstream(Lanes):
-    """The upstream of one standalone target: see `glidecached.upstream.base.Upstream`.
+    """The upstream of one standalone target: see `glidecached.upstream.upstream.Upstream`.
 
     Calls travel by lane: those with one immediate reply on the shared connection; scripts on one of their own; calls
     that must reach a busy server out of band; long requests on a connection for them. `pipeline` makes each connection

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.upstream.identity import TlsMaterial
+    from glidecached.upstream.target import TlsMaterial
 
 
 _MOST_REMEMBERED = 256

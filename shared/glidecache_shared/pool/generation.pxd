@@ -1,14 +1,14 @@
 from libc.stdint cimport uint64_t
 
-from glidecache_shared.pool.arena cimport Arena
-from glidecache_shared.pool.board cimport Board
-from glidecache_shared.pool.files cimport PoolFiles
-from glidecache_shared.pool.index cimport Index
+from glidecache_shared.pool.memory.arena cimport Arena
+from glidecache_shared.pool.memory.access_board cimport Board
+from glidecache_shared.pool.files.pool_file cimport PoolFiles
+from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.late_hits cimport LateHits
 from glidecache_shared.pool.layout cimport gc_header, gc_view
-from glidecache_shared.pool.records cimport Records
-from glidecache_shared.pool.selection cimport VictimSelection
-from glidecache_shared.pool.trim cimport Trimmer
+from glidecache_shared.pool.memory.records cimport Records
+from glidecache_shared.pool.eviction.selection cimport VictimSelection
+from glidecache_shared.pool.files.trim cimport Trimmer
 
 
 cdef class PoolGeneration:

@@ -8,19 +8,19 @@ import os
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.arena cimport Arena
-from glidecache_shared.pool.board cimport Board
+from glidecache_shared.pool.memory.arena cimport Arena
+from glidecache_shared.pool.memory.access_board cimport Board
 from glidecache_shared.pool.clock cimport monotonic_ns, never_reached_ns
-from glidecache_shared.pool.files cimport PoolFiles, retire_at
-from glidecache_shared.pool.hottest cimport hottest_of
-from glidecache_shared.pool.index cimport Index
+from glidecache_shared.pool.files.pool_file cimport PoolFiles, retire_at
+from glidecache_shared.pool.eviction.hottest cimport hottest_of
+from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.late_hits cimport LateHits
 from glidecache_shared.pool.layout cimport GC_STATE_RETIRED, gc_store_relaxed_u64, gc_store_release_u32
-from glidecache_shared.pool.mapping cimport MappedFile, Region
-from glidecache_shared.pool.records cimport Records
-from glidecache_shared.pool.selection cimport VictimSelection
-from glidecache_shared.pool.takeover cimport resume, seal
-from glidecache_shared.pool.trim cimport Trimmer
+from glidecache_shared.pool.files.mapping cimport MappedFile, Region
+from glidecache_shared.pool.memory.records cimport Records
+from glidecache_shared.pool.eviction.selection cimport VictimSelection
+from glidecache_shared.pool.restart.takeover cimport resume, seal
+from glidecache_shared.pool.files.trim cimport Trimmer
 
 from glidecache_shared.pool.errors import PoolDamagedError, TakeOverError, raise_full
 from glidecache_shared.pool.metrics import PoolMetrics

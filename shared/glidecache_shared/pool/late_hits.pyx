@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from glidecache_shared.pool.board cimport Board
+from glidecache_shared.pool.memory.access_board cimport Board
 
 
 cdef class LateHits:

@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.layout cimport gc_record, gc_shard, gc_view
-from glidecache_shared.pool.mapping cimport MappedFile
+from glidecache_shared.pool.files.mapping cimport MappedFile
 
 
 cdef class PoolReader:

@@ -58,10 +58,10 @@ from glidecache_shared.pool.layout cimport (
     gc_touch,
     gc_view,
 )
-from glidecache_shared.pool.mapping cimport MappedFile
-from glidecache_shared.pool.payload cimport decode
+from glidecache_shared.pool.files.mapping cimport MappedFile
+from glidecache_shared.pool.memory.payload cimport decode
 
-from glidecache_shared.pool import host
+from glidecache_shared.pool.files import boot_identity
 from glidecache_shared.pool.metrics import PoolMetrics
 
 cdef extern from "Python.h":
@@ -160,8 +160,8 @@ cdef class PoolReader:
         blocks = (header.max_records + GC_BLOCK_RECORDS - 1) // GC_BLOCK_RECORDS
         if GC_BOARD_HEADER_BYTES + blocks * GC_BLOCK_RECORDS * GC_RECORD_BYTES > self.board_file.bytes:
             raise PoolFormatError(f"{self.board_file.path}: too short for {header.max_records} access records")
-        boot_id = host.boot_id()
-        if memcmp(header.boot_id, <const char *>boot_id, 16) != 0 or header.time_namespace != host.time_namespace():
+        boot_id = boot_identity.boot_id()
+        if memcmp(header.boot_id, <const char *>boot_id, 16) != 0 or header.time_namespace != boot_identity.time_namespace():
             raise PoolFormatError(f"{path}: of another boot or time namespace, so its times mean nothing here")
 
     def get(self, key):

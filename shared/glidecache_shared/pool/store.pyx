@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns
 from glidecache_shared.pool.generation cimport PoolGeneration
-from glidecache_shared.pool.integrity cimport check_store, read_entry
+from glidecache_shared.pool.check.integrity cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
     GC_GRANULE_BYTES,
     gc_charge,
@@ -29,8 +29,8 @@ from glidecache_shared.pool.layout cimport (
     gc_siphash13,
     gc_store_relaxed_u64,
 )
-from glidecache_shared.pool.payload cimport decode, encode
-from glidecache_shared.pool.records cimport NO_RECORD
+from glidecache_shared.pool.memory.payload cimport decode, encode
+from glidecache_shared.pool.memory.records cimport NO_RECORD
 
 
 def charge_bytes(key_bytes: int, payload_bytes: int) -> int:

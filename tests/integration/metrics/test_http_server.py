@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached.config.schema import MetricsSettings
-from glidecached.loop import Loop
 from glidecached.metrics import http_server
-from glidecached.metrics import snapshots as snapshots_module
 from glidecached.metrics.listener import MetricsListener
+from glidecached.process.loop import Loop
+from glidecached.stats import snapshots as snapshots_module
 from support.pages import ask
 from support.valkey_server import HOST, free_port
 from support.waiting import wait_until

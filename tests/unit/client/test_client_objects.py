@@ -41,9 +41,9 @@ from glidecache import (
     TlsAdvancedConfiguration,
     Transaction,
 )
-from glidecache.async_cluster_client import GlideClusterClient as AsyncClusterClient
+from glidecache.aio.cluster_client import GlideClusterClient as AsyncClusterClient
 from glidecache.client_object import ClientObject
-from glidecache.settings import Settings
+from glidecache.core.settings import Settings
 from glidecache_shared import protocol
 from support.command_samples import GROUPS
 from support.waiting import wait_until

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glidecache import ClusterScanCursor, ConnectionError, ObjectType, RequestError
-from glidecache.blocking_channel import run_blocking
-from glidecache.cluster_scan import ClusterScan
+from glidecache.commands.cluster_scan import ClusterScan
+from glidecache.sync.connection import run_blocking
 
 if TYPE_CHECKING:
-    from glidecache.plan import Plan
+    from glidecache.commands.command import Plan
     from glidecache.routes import Route
 
 SLOTS = 16_384

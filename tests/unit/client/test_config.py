@@ -20,7 +20,7 @@ from glidecache import (
     ServerCredentials,
     TlsAdvancedConfiguration,
 )
-from glidecache.settings import Settings
+from glidecache.core.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glidecache.encoding import encode, encode_command, encode_each, encode_pairs
+from glidecache.commands.encoding import encode, encode_command, encode_each, encode_pairs
 
 
 class Level(enum.IntEnum):

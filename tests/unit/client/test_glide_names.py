@@ -11,7 +11,7 @@ import pytest
 
 import glidecache
 import glidecache.sync
-from glidecache.not_offered import NotOffered
+from glidecache.commands.unsupported import NotOffered
 from support.glide_record import clients_of, record
 from support.signatures import methods, shape
 

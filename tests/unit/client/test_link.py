@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
-from glidecache.link import READABLE, WRITABLE, Link
-from glidecache.outcomes import NotSentError
-from glidecache_shared.zmtp import Stream, message_header
+from glidecache.core.transport import READABLE, WRITABLE, Link
+from glidecache.core.transport_errors import NotSentError
+from glidecache_shared.wire.zmtp import Stream, message_header
 from support.waiting import wait_until
 
 if TYPE_CHECKING:

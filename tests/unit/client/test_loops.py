@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache import ClosingError, GlideClient, GlideClientConfiguration, TimeoutError
-from glidecache.channel import own_fault, with_deadline
+from glidecache.core.connection import own_fault, with_deadline
+from glidecache.core.transport_errors import NoDaemonError
 from glidecache.loop_turns import LoopTurns
-from glidecache.outcomes import NoDaemonError
 from glidecache_shared import protocol
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def test_c28_an_overdue_request_that_left_late_is_sent_again(
 ) -> None:
     client = connect()
     client.call("echo", "x")
-    monkeypatch.setattr("glidecache.session._PROMPT_NS", -1)
+    monkeypatch.setattr("glidecache.core.session._PROMPT_NS", -1)
     daemon.refusals += [(protocol.ERROR_OVERDUE, "too late")] * 2
     assert client.call("echo", "x") == b"x"
     daemon.refusals += [(protocol.ERROR_OVERDUE, "too late")] * 20

@@ -12,7 +12,7 @@ import pytest
 
 import glidecache
 from glidecache import errors, types
-from glidecache.channel import CLIENT_VERSION
+from glidecache.core.connection import CLIENT_VERSION
 from support.process import ROOT
 
 
@@ -46,7 +46,7 @@ def test_the_blocking_module_has_all_names_so_that_one_import_suffices() -> None
     for name in blocking.__all__:
         assert (getattr(blocking, name) is not getattr(glidecache, name)) == (name in different), name
     assert blocking.TGlideClient == blocking.GlideClient | blocking.GlideClusterClient
-    tree = ast.parse((ROOT / "client" / "glidecache" / "sync.py").read_text())
+    tree = ast.parse((ROOT / "client" / "glidecache" / "sync" / "__init__.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     imported = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert set(blocking.__all__) - imported == {"GlideClient", "TGlideClient"}

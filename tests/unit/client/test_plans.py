@@ -53,7 +53,7 @@ from glidecache.commands import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecache.plan import Plan
+    from glidecache.commands.command import Plan
 
 NX = ConditionalChange.ONLY_IF_DOES_NOT_EXIST
 TEN_SECONDS = ExpirySet(ExpiryType.SEC, 10)

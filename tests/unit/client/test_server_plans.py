@@ -19,7 +19,7 @@ from glidecache.commands import cluster, diagnostics, scripting, server, standal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecache.plan import Plan
+    from glidecache.commands.command import Plan
 
 SENT = [
     (server.client_pause(50), "CLIENT PAUSE 50"),

@@ -44,7 +44,7 @@ from glidecache.commands import batched, bitmaps, geo, hyperloglog, stream_group
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecache.plan import Plan
+    from glidecache.commands.command import Plan
 
 U4, I8 = UnsignedEncoding(4), SignedEncoding(8)
 RADIUS = GeoSearchByRadius(1.5, GeoUnit.MILES)

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import protocol
-from glidecached.front.peers import Peer
-from glidecached.front.request import Request
-from glidecached.operations.data import DataOperations
+from glidecached.frontend.request import Request
+from glidecached.handlers.commands import DataOperations
+from glidecached.peers import Peer
 from glidecached.session import Session, Sessions
-from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.target import Address, Target
 from support.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from glidecached.pools.registry import PoolRegistry
+    from glidecached.pools.manager import PoolRegistry
     from glidecached.upstream.call import Call
 
 UID = 1000
@@ -207,7 +207,7 @@ def requests() -> Requests:
 @pytest.fixture
 def make_registry(loop: HandLoop, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
     """Registries of pools in a directory of the test's own; their pools end with the test."""
-    from glidecached.pools.registry import PoolRegistry
+    from glidecached.pools.manager import PoolRegistry
 
     made: list[PoolRegistry] = []
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.locks import DirectoryLockedError, lock_exclusively
 from glidecached.pools import abandoned
 from glidecached.pools.abandoned import LINK_NAME, remove_abandoned
-from glidecached.pools.directory import PoolDirectory
+from glidecached.pools.pool_dir import PoolDirectory
+from glidecached.process.runtime_lock import DirectoryLockedError, lock_exclusively
 
 if TYPE_CHECKING:
     from pathlib import Path

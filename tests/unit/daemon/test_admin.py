@@ -15,16 +15,16 @@ from glidecache_shared.protocol import (
     PROTOCOL_VERSION,
 )
 from glidecached.cli.report import report
-from glidecached.front.front import MalformedError
-from glidecached.operations.admin import AdminOperations
-from glidecached.pools.origin import PoolKey
+from glidecached.frontend.dispatcher import MalformedError
+from glidecached.handlers.admin import AdminOperations
+from glidecached.pools.metadata import PoolKey
 from glidecached.pools.settings import PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from glidecached.pools.registry import PoolRegistry
+    from glidecached.pools.manager import PoolRegistry
 
 ADMIN_UID = 4_242
 STRANGER_UID = 4_343

@@ -16,18 +16,18 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.access import Access
-from glidecached.config.resolved import Config, NamedUpstream
+from glidecached.config.model import Config, NamedUpstream
 from glidecached.config.schema import DaemonSettings
-from glidecached.front.peers import Peer
-from glidecached.operations.attach import AttachOperations
+from glidecached.handlers.attach import AttachOperations
+from glidecached.peers import Peer
 from glidecached.session import Sessions
-from glidecached.upstream.directory import TooManyUpstreamsError
-from glidecached.upstream.identity import Address, Target
+from glidecached.upstream.registry import TooManyUpstreamsError
+from glidecached.upstream.target import Address, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.pools.registry import PoolRegistry
+    from glidecached.pools.manager import PoolRegistry
     from glidecached.session import Session
     from glidecached.upstream.options import UpstreamOptions
 
@@ -232,7 +232,7 @@ def test_detach_forgets_the_session(reception: Reception, requests: Any) -> None
 def test_access_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    from glidecached.front.peers import Peer
+    from glidecached.peers import Peer
 
     access = Access(gids=frozenset({77}))
     assert access.allows(Peer(0, 0, 1))

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from glidecached.front.front import MalformedError
-from glidecached.operations.attach_spec import SpecError, read_spec
-from glidecached.pools.origin import PoolKey
+from glidecached.frontend.dispatcher import MalformedError
+from glidecached.handlers.attach_request import SpecError, read_spec
+from glidecached.pools.metadata import PoolKey
 from glidecached.pools.settings import PoolSettings
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 
 SETTINGS = {"max_cache_kb": 1, "entry_ttl_ms": 0}
 ADDRESSES = {"addresses": [["h", 1]]}

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import lease
-from glidecached.attached import AttachedProcesses, lease_takers
+from glidecached.client_processes import AttachedProcesses, lease_takers
 from glidecached.session import Sessions
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def test_locks_of_which_nothing_is_told_are_passed_over(
         "2: FLOCK  ADVISORY  READ 12 00:1b:77 0 EOF\n"
         "2: -> FLOCK  ADVISORY  WRITE 13 00:1b:77 0 EOF\n"
     )
-    monkeypatch.setattr("glidecached.attached._LOCKS", locks)
+    monkeypatch.setattr("glidecached.client_processes._LOCKS", locks)
     assert lease_takers() == {(0x1B, 77): {12}}
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from glidecache_shared.command_table import DEDICATED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT
-from glidecached.loop import Loop
-from glidecached.upstream import blocking
-from glidecached.upstream.blocking import BlockingConnections, Reserved
+from glidecached.process.loop import Loop
+from glidecached.upstream import dedicated
 from glidecached.upstream.connector import ConnectError
-from glidecached.upstream.identity import Target
+from glidecached.upstream.dedicated import BlockingConnections, Reserved
 from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.target import Target
 from support.upstream_calls import ADDRESS, NONE_YET, Recorded, open_channel
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Servers:
         self.loop = Loop()
         self.down: str | None = None
         self.ends: list[socket.socket] = []
-        monkeypatch.setattr(blocking, "Attempt", self._attempt)
+        monkeypatch.setattr(dedicated, "Attempt", self._attempt)
         target = Target(mode="standalone", addresses=(ADDRESS,))
         self.connections = BlockingConnections(self.loop, target, UpstreamOptions(max_blocking_connections=2))
 
@@ -234,7 +234,7 @@ def test_i10_two_connections_are_made_at_a_time_and_none_for_a_caller_that_has_g
 ) -> None:
     """A connection that was begun for a caller that has gone serves the next one."""
     attempts: list[Callable[[object], object]] = []
-    monkeypatch.setattr(blocking, "Attempt", lambda _loop, _target, _timeout, done: attempts.append(done))
+    monkeypatch.setattr(dedicated, "Attempt", lambda _loop, _target, _timeout, done: attempts.append(done))
     servers.connections.options = UpstreamOptions(max_blocking_connections=10)
     calls = [servers.submit(b"BLPOP", b"q%d" % number, b"0") for number in range(6)]
     assert len(attempts) == 2

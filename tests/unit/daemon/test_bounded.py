@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from glidecached.operations.bounded import OncePerTurn
+from glidecached.handlers.bounded import OncePerTurn
 from glidecached.upstream import tls
-from glidecached.upstream.identity import TlsMaterial
+from glidecached.upstream.target import TlsMaterial
 from glidecached.upstream.tls import TlsMaterialError, check
 
 

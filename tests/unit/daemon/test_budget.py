@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.front.budget import Budget
-from glidecached.front.lane import Lane
-from glidecached.front.router import RouterSocket
+from glidecached.frontend.budget import Budget
+from glidecached.frontend.listener import RouterSocket
+from glidecached.frontend.oversize_lane import Lane
 from support.abusers import MB, OPENING
 from support.waiting import wait_until
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
-from glidecached.flights import as_kind
+from glidecached.single_flight import as_kind
 from glidecached.upstream.call import BatchCall, SingleCall, pack_command, pack_in_slices
 
 COMMANDS = [[b"SET", b"k", b"v"], [b"INCR", b"k"]]

@@ -15,13 +15,12 @@ import zmq
 from click.testing import CliRunner
 
 from glidecache_shared import protocol
-from glidecached.cli import daemon, operator
+from glidecached.cli import daemon, operator, options
+from glidecached.cli.daemon_client import RefusedError
 from glidecached.cli.exit_status import ExitStatus
-from glidecached.cli.link import RefusedError
-from glidecached.cli.operator import asking
 from glidecached.cli.report import report
 from glidecached.cli.table import table
-from glidecached.doctor.finding import ok
+from glidecached.doctor.result import ok
 from glidecached.embedded import EmbeddedServer, EmbeddedServerError
 from support.process import ROOT, child_environment
 
@@ -173,7 +172,7 @@ def test_what_clients_call_their_caches_cannot_steer_the_terminal(
             message = "there is no cache 'a'; there are: \x1b[2J\x1b[31mall is well"
             raise RefusedError(5, message)
 
-    monkeypatch.setattr(asking, "Link", Refusing)
+    monkeypatch.setattr(options, "Link", Refusing)
     result = CliRunner().invoke(operator.main, ["flush", "a", "--yes", "--runtime-dir", str(tmp_path)])
     assert result.exit_code == ExitStatus.FAILED
     assert r"there are: \x1b[2J\x1b[31mall is well" in result.output
@@ -214,8 +213,8 @@ def test_the_statuses_in_the_manuals_are_those_that_there_are() -> None:
 
 def test_colours_are_not_for_those_who_want_none(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = ok("clock", "right")
-    monkeypatch.setattr("glidecached.doctor.patient.gather", lambda *_: None)
-    monkeypatch.setattr("glidecached.doctor.examination.examine", lambda _: [finding])
+    monkeypatch.setattr("glidecached.doctor.context.gather", lambda *_: None)
+    monkeypatch.setattr("glidecached.doctor.runner.examine", lambda _: [finding])
     coloured = CliRunner().invoke(operator.main, ["doctor"], color=True)
     assert "\x1b[" in coloured.output
     plain = CliRunner(env={"NO_COLOR": "1"}).invoke(operator.main, ["doctor"], color=True)

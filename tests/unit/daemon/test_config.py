@@ -16,11 +16,11 @@ from glidecache_shared.pool.store import PoolStore
 from glidecached.config.load import ConfigError, load
 from glidecached.config.schema import CacheSettings, DaemonSettings, MetricsSettings, UpstreamSettings
 from glidecached.pools.settings import MAX_CACHE_KB, MAX_TTL_MS, PoolSettings
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 from support.process import ROOT
 
 if TYPE_CHECKING:
-    from glidecached.config.resolved import Config
+    from glidecached.config.model import Config
 
 EXAMPLE = ROOT / "glidecached.toml.example"
 SYSTEMD_EXAMPLE = ROOT / "systemd" / "glidecached.toml"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
-from glidecached.loop import Loop
+from glidecached.process.loop import Loop
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.line import Line
 from support.upstream_calls import open_channel

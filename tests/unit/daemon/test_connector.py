@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glidecached.upstream.connector import Channel, ConnectError, connect
-from glidecached.upstream.identity import Address, Credentials, Target, TlsMaterial
 from glidecached.upstream.resp import INCOMPLETE, Reader
+from glidecached.upstream.target import Address, Credentials, Target, TlsMaterial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

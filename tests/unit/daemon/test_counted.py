@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glidecached.counted import counted
+from glidecached.text import counted
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached.front.peers import Peer
-from glidecached.front.request import Request
-from glidecached.loop import Loop
-from glidecached.order import CommandOrder
+from glidecached.command_order import CommandOrder
+from glidecached.frontend.request import Request
+from glidecached.peers import Peer
+from glidecached.process.loop import Loop
 from glidecached.upstream import pipeline, standalone
-from glidecached.upstream.identity import Target
 from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.standalone import StandaloneUpstream
+from glidecached.upstream.target import Target
 
 if TYPE_CHECKING:
     import socket

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.locks import LOCK_NAME, DirectoryLock, DirectoryLockedError
-from glidecached.pools.directory import PoolDirectory, PoolDirectoryError, default_pool_dir
-from glidecached.runtime import OwnedRuntimeDir
+from glidecached.pools.pool_dir import PoolDirectory, PoolDirectoryError, default_pool_dir
+from glidecached.process.owned_runtime_dir import OwnedRuntimeDir
+from glidecached.process.runtime_lock import LOCK_NAME, DirectoryLock, DirectoryLockedError
 
 if TYPE_CHECKING:
     from pathlib import Path

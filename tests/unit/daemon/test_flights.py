@@ -10,7 +10,7 @@ import pytest
 
 from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
-from glidecached.flights import Flights
+from glidecached.single_flight import Flights
 
 if TYPE_CHECKING:
     from collections.abc import Callable

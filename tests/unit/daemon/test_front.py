@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import protocol
-from glidecache_shared.zmtp import TooLongError, ZmtpError
-from glidecached.deadlines import Deadlines
-from glidecached.front.front import Front, MalformedError
-from glidecached.front.peers import OpenRequests, Peer
+from glidecache_shared.wire.zmtp import TooLongError, ZmtpError
+from glidecached.frontend.dispatcher import Front, MalformedError
+from glidecached.peers import OpenRequests, Peer
+from glidecached.process.deadlines import Deadlines
 
 if TYPE_CHECKING:
-    from glidecached.front.request import Request
+    from glidecached.frontend.request import Request
 
 INSTANCE = 77
 PEER = Peer(uid=1000, gid=1000, pid=42)

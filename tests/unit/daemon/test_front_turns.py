@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import protocol
-from glidecached.deadlines import Deadlines
-from glidecached.front.budget import Budget
-from glidecached.front.front import Front
-from glidecached.front.router import RouterSocket
+from glidecached.frontend.budget import Budget
+from glidecached.frontend.dispatcher import Front
+from glidecached.frontend.listener import RouterSocket
+from glidecached.process.deadlines import Deadlines
 from support.abusers import MB, OPENING
 from support.waiting import wait_until
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from glidecached.front.request import Request
+    from glidecached.frontend.request import Request
 
 INSTANCE = 77
 FAR_NS = 2**62

@@ -15,11 +15,11 @@ from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
-from glidecached.pools.leftovers import Leftovers, remove_all
-from glidecached.pools.origin import Admission, PoolKey, PoolOrigin, decode_origin
-from glidecached.pools.registry import PoolRegistry
+from glidecached.pools.manager import PoolRegistry
+from glidecached.pools.metadata import Admission, PoolKey, PoolOrigin, decode_origin
 from glidecached.pools.settings import PoolSettings
-from glidecached.upstream.identity import Address, Identity
+from glidecached.pools.warm_restart import Leftovers, remove_all
+from glidecached.upstream.target import Address, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

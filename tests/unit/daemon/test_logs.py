@@ -137,7 +137,7 @@ def test_debug_lines_all_pass(log: Log) -> None:
 
 
 def test_an_operator_is_always_answered(log: Log) -> None:
-    log.logger.name = "glidecached.reload.reloading"
+    log.logger.name = "glidecached.reloader"
     for number in range(BURST + 5):
         log.logger.error("not reloaded: fault %d", number)
     assert len(log.lines) == BURST + 5

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached.deadlines import Deadlines
-from glidecached.loop import READABLE, Loop
+from glidecached.process.deadlines import Deadlines
+from glidecached.process.loop import READABLE, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,15 +8,15 @@ import pytest
 
 from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, ReplyError
-from glidecached.front.front import MalformedError
-from glidecached.pools.origin import PoolKey
+from glidecached.frontend.dispatcher import MalformedError
+from glidecached.pools.metadata import PoolKey
 from glidecached.pools.settings import PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.operations.data import DataOperations
-    from glidecached.pools.registry import PoolRegistry
+    from glidecached.handlers.commands import DataOperations
+    from glidecached.pools.manager import PoolRegistry
     from glidecached.session import Session, Sessions
 
 UID = 1000

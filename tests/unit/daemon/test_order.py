@@ -12,7 +12,7 @@ from glidecached.upstream.lane import BULK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.operations.data import DataOperations
+    from glidecached.handlers.commands import DataOperations
     from glidecached.session import Session
 
 EVAL = [b"EVAL", b"return 1", b"0"]

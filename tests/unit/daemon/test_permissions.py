@@ -11,17 +11,17 @@ import pytest
 
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
-from glidecached.pools.origin import Admission, PoolKey
-from glidecached.pools.permissions import PermissionsError, permit
+from glidecached.pools.file_access import PermissionsError, permit
+from glidecached.pools.metadata import Admission, PoolKey
 from glidecached.pools.settings import PoolSettings
-from glidecached.pools.stock import CacheRefusedError
-from glidecached.upstream.identity import Address, Identity
+from glidecached.pools.table import CacheRefusedError
+from glidecached.upstream.target import Address, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from glidecached.pools.registry import PoolRegistry
+    from glidecached.pools.manager import PoolRegistry
 
 ACL = "system.posix_acl_access"
 IDENTITY = Identity(addresses=frozenset({Address("h", 1)}), tls="off", database=0, user="default")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached.descriptors import plan_descriptors
-from glidecached.front.peers import Peer
-from glidecached.pools.leftovers import Leftovers
-from glidecached.pools.origin import OPEN, Admission, PoolKey, PoolOrigin, decode_origin
-from glidecached.pools.registry import PoolRegistry
-from glidecached.pools.shares import Maker, PoolShares
-from glidecached.pools.stock import CacheBusyError, CacheRefusedError
+from glidecached.peers import Peer
+from glidecached.pools.cache_shares import Maker, PoolShares
+from glidecached.pools.manager import PoolRegistry
+from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolOrigin, decode_origin
+from glidecached.pools.table import CacheBusyError, CacheRefusedError
+from glidecached.pools.warm_restart import Leftovers
+from glidecached.process.descriptors import plan_descriptors
 from support.catalog import identity, settings
 from unit.daemon.test_registry import take
 

@@ -10,9 +10,9 @@ import pytest
 from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
 from glidecached.pools.configured import ConfiguredCache
-from glidecached.pools.origin import PoolKey
-from glidecached.pools.registry import PoolRegistry, UnknownCacheError
-from glidecached.pools.stock import CacheRefusedError
+from glidecached.pools.manager import PoolRegistry, UnknownCacheError
+from glidecached.pools.metadata import PoolKey
+from glidecached.pools.table import CacheRefusedError
 from support.catalog import identity, settings
 
 if TYPE_CHECKING:

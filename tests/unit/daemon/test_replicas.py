@@ -10,8 +10,8 @@ import pytest
 from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_TIMEOUT, ReplyError
 from glidecached.upstream import replicas as replicas_module
 from glidecached.upstream.call import SingleCall
-from glidecached.upstream.identity import Address
 from glidecached.upstream.replicas import ReplicaReads, any_server_may_answer, is_replica
+from glidecached.upstream.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

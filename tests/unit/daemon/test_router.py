@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import zmq
 
-from glidecache_shared.zmtp import TooLongError, ZmtpError
-from glidecached.front.peers import Peer
-from glidecached.front.router import RouterSocket
+from glidecache_shared.wire.zmtp import TooLongError, ZmtpError
+from glidecached.frontend.listener import RouterSocket
+from glidecached.peers import Peer
 from support.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from glidecache_shared.protocol import ERROR_CONNECTION, ReplyError
-from glidecached.operations.same_cluster import SeedsCheck, target_by_pools_seeds
-from glidecached.upstream.identity import Address, Credentials, Target
+from glidecached.handlers.same_cluster import SeedsCheck, target_by_pools_seeds
+from glidecached.upstream.target import Address, Credentials, Target
 
 POOLS = (Address("b", 2), Address("a", 1))
 OWN = Target(mode="cluster", addresses=(Address("c", 3),), credentials=Credentials(password="secret"))

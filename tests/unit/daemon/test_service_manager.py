@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached.service_manager.manager import ServiceManager
-from glidecached.service_manager.supervision import Supervision, allow_for_take_over
+from glidecached.process.sd_notify import ServiceManager
+from glidecached.process.watchdog import Supervision, allow_for_take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

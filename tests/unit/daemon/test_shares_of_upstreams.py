@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from glidecached.front.peers import Peer
-from glidecached.upstream import directory
-from glidecached.upstream.directory import TooManyUpstreamsError, Upstreams
-from glidecached.upstream.identity import Address, Target
+from glidecached.peers import Peer
+from glidecached.upstream import registry
 from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.registry import TooManyUpstreamsError, Upstreams
+from glidecached.upstream.target import Address, Target
 
 MOST = 16
 OPTIONS = UpstreamOptions()
@@ -40,7 +40,7 @@ def target(port: int) -> Target:
 @pytest.fixture
 def upstreams(loop: Any, monkeypatch: pytest.MonkeyPatch) -> Upstreams:
     """Return the registry with ten upstreams of the configuration, which take no client's room."""
-    monkeypatch.setattr(directory, "StandaloneUpstream", Used)
+    monkeypatch.setattr(registry, "StandaloneUpstream", Used)
     made = Upstreams(loop, MOST)
     for number in range(10):
         made.configure(f"c{number}", target(60_000 + number), OPTIONS)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from glidecached.doctor.finding import Status
-from glidecached.doctor.patient import Configuration, Contact, Patient
-from glidecached.doctor.upstreams import check_upstreams
-from glidecached.upstream.software import Software, from_hello, from_info
+from glidecached.doctor.check_upstreams import check_upstreams
+from glidecached.doctor.context import Configuration, Contact, Patient
+from glidecached.doctor.result import Status
+from glidecached.upstream.server_version import Software, from_hello, from_info
 
 
 @pytest.mark.parametrize(

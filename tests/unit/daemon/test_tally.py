@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glidecached.upstream.tally import BOUNDS_US, Tally
+from glidecached.upstream.latency_histogram import BOUNDS_US, Tally
 
 
 def test_each_reply_is_counted_in_the_first_place_whose_bound_it_keeps() -> None:

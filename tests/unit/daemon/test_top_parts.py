@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from glidecached.cli.top.figures import compare
 from glidecached.cli.top.history import LENGTH, History, sparkline
-from glidecached.cli.top.listing import Column, fitting
 from glidecached.cli.top.order import Order, ordered
-from glidecached.cli.top.watcher import Numbers
+from glidecached.cli.top.poller import Numbers
+from glidecached.cli.top.rates import compare
+from glidecached.cli.top.table import Column, fitting
 
 
 def numbers(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached.cli.top.app import Top
-from glidecached.cli.top.listing import Listing
-from glidecached.cli.top.watcher import Away, Hottest, Numbers, Watcher
+from glidecached.cli.top.poller import Away, Hottest, Numbers, Watcher
+from glidecached.cli.top.table import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
-    from glidecached.cli.top.watcher import Look
+    from glidecached.cli.top.poller import Look
 
 DAEMON = {"version": "1", "pid": 1, "started_at": 1, "uptime_seconds": 1, "sessions": 0, "refused": {}}
 

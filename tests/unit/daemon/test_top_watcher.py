@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
-from glidecached.cli.top import watcher as module
-from glidecached.cli.top.watcher import Watcher
+from glidecached.cli.top import poller as module
+from glidecached.cli.top.poller import Watcher
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from glidecached.turns import Turns
+from glidecached.process.sliced_work import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def test_i10_a_turn_ends_in_time(loop: Any, monkeypatch: pytest.MonkeyPatch) -> 
         now_ns += 120_000
         return now_ns
 
-    monkeypatch.setattr("glidecached.turns.time.monotonic_ns", clock)
+    monkeypatch.setattr("glidecached.process.sliced_work.time.monotonic_ns", clock)
     turns = Turns(loop)
     steps = 0
 

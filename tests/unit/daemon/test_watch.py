@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached import watch as watch_module
-from glidecached.order import CommandOrder
+from glidecached.command_order import CommandOrder
 from glidecached.session import Session
 from glidecached.watch import Watch
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.kinds import HASH, SET, STRING
-from glidecache_shared.pool import host
 from glidecache_shared.pool.errors import TakeOverError
+from glidecache_shared.pool.files.pool_file import boot_identity
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore
 
@@ -273,7 +273,7 @@ def test_another_time_namespace_is_refused(make_store: MakeStore, monkeypatch: p
     store = make_store()
     files = (store.pool_path, store.generation)
     store.seal()
-    monkeypatch.setattr(host, "time_namespace", lambda: 1)
+    monkeypatch.setattr(boot_identity, "time_namespace", lambda: 1)
     with pytest.raises(TakeOverError, match="another time namespace"):
         successor(files)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from glidecache.commands.encoding import each_of, encode
 from glidecache.commands.options.checks import keyword, need, optional_keyword
-from glidecache.encoding import each_of, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

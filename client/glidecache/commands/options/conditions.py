@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-from glidecache.encoding import encode
+from glidecache.commands.encoding import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 class ConditionalChange(Enum):

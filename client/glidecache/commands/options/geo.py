@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from glidecache.commands.encoding import encode
 from glidecache.commands.options.checks import keyword
-from glidecache.encoding import encode
 
 
 class GeospatialData:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from glidecache.encoding import encode
+from glidecache.commands.encoding import encode
 
 
 class FlushMode(Enum):

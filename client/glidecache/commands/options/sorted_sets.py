@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 
+from glidecache.commands.encoding import encode
 from glidecache.commands.options.checks import need
-from glidecache.encoding import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from glidecache.commands.encoding import Argument
     from glidecache.commands.options.placement import Limit
-    from glidecache.encoding import Argument
 
 
 class InfBound(Enum):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from glidecache.commands.encoding import encode
 from glidecache.commands.options.checks import need
-from glidecache.encoding import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-    from glidecache.encoding import Argument
+    from glidecache.commands.encoding import Argument
 
 
 class StreamTrimOptions:

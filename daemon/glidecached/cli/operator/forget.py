@@ -7,10 +7,10 @@ import sys
 import click
 
 from glidecache_shared import protocol
-from glidecached.cli import units
 from glidecached.cli.exit_status import ExitStatus
-from glidecached.cli.operator.asking import fail, linked, runtime_dir_option
-from glidecached.counted import counted
+from glidecached.cli.options import fail, linked, runtime_dir_option
+from glidecached.stats import formatting
+from glidecached.text import counted
 
 _FLUSH_TIMEOUT_MS = 60_000
 """The daemon takes about a second for a million entries, and longer beside much else."""
@@ -23,7 +23,7 @@ def _named(_context: click.Context, _parameter: click.Parameter, name: str) -> s
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        message = f"{units.printable(name)} is no text in UTF-8; `glidecache stats` shows the names"
+        message = f"{formatting.printable(name)} is no text in UTF-8; `glidecache stats` shows the names"
         raise click.BadParameter(message) from error
     return name
 
@@ -39,7 +39,7 @@ def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
     """Remove all entries of CACHE, a name or a cache object's id."""
     with linked(runtime_dir) as link:
         if not confirmed:
-            _confirm(f"Remove all entries of {units.printable(cache)}?")
+            _confirm(f"Remove all entries of {formatting.printable(cache)}?")
         removed = link.request(protocol.FLUSH, cache, timeout_ms=_FLUSH_TIMEOUT_MS)
     click.echo(f"{counted(removed, 'entry', 'entries')} removed")
 
@@ -52,7 +52,7 @@ def drop(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
     """End CACHE, a name or a cache object's id; clients that use it get a fresh one."""
     with linked(runtime_dir) as link:
         if not confirmed:
-            _confirm(f"End {units.printable(cache)}, and with it all its entries and counters?")
+            _confirm(f"End {formatting.printable(cache)}, and with it all its entries and counters?")
         link.request(protocol.DROP, cache)
     click.echo("dropped")
 

@@ -7,8 +7,8 @@ import time
 import click
 
 from glidecache_shared import protocol
-from glidecached.cli import units
-from glidecached.cli.operator.asking import linked, runtime_dir_option
+from glidecached.cli.options import linked, runtime_dir_option
+from glidecached.stats import formatting
 
 
 @click.command()
@@ -20,5 +20,5 @@ def ping(runtime_dir: str | None) -> None:
         about = link.request(protocol.PING)
         taken_us = (time.perf_counter_ns() - sent_ns) / 1_000
     click.echo(
-        f"glidecached {about['daemon_version']} answers, pid {about['pid']}, in {units.latency(taken_us)}"
+        f"glidecached {about['daemon_version']} answers, pid {about['pid']}, in {formatting.latency(taken_us)}"
     )

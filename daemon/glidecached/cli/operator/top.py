@@ -7,7 +7,7 @@ import sys
 import click
 
 from glidecache_shared.runtime_dir import find_runtime_dir
-from glidecached.cli.operator.asking import linked, runtime_dir_option
+from glidecached.cli.options import linked, runtime_dir_option
 
 
 @click.command(short_help="Watch caches and upstreams live.")

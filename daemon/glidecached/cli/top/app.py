@@ -15,14 +15,14 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 
 from glidecache_shared.kinds import KIND_NAMES
-from glidecached.cli import units
-from glidecached.cli.top.figures import CacheFigures, Figures, UpstreamFigures, compare
 from glidecached.cli.top.history import History
-from glidecached.cli.top.listing import Column, Listing
 from glidecached.cli.top.order import Order, ordered
-from glidecached.cli.top.trends import Trends
-from glidecached.cli.top.watcher import Away, Hottest, Look, Numbers, Watcher
-from glidecached.counted import counted
+from glidecached.cli.top.poller import Away, Hottest, Look, Numbers, Watcher
+from glidecached.cli.top.rates import CacheFigures, Figures, UpstreamFigures, compare
+from glidecached.cli.top.sparklines import Trends
+from glidecached.cli.top.table import Column, Listing
+from glidecached.stats import formatting
+from glidecached.text import counted
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -168,7 +168,7 @@ class Top(App[None]):
             [(upstream.identity, _upstream_cells(upstream)) for upstream in figures.upstreams]
         )
         errors = [
-            f"{upstream.label}: {units.printable(upstream.last_error)}"
+            f"{upstream.label}: {formatting.printable(upstream.last_error)}"
             for upstream in figures.upstreams
             if not upstream.connected and upstream.last_error
         ]
@@ -182,7 +182,7 @@ class Top(App[None]):
         line.remove_class("away")
         line.update(
             f"glidecached {daemon['version']} · pid {daemon['pid']} · {counted(daemon['sessions'], 'session')} · "
-            f"{refused:,} refused · every {self._interval_s:g} s · up {units.duration(daemon['uptime_seconds'])}"
+            f"{refused:,} refused · every {self._interval_s:g} s · up {formatting.duration(daemon['uptime_seconds'])}"
         )
 
     def _show_caches(self) -> None:
@@ -198,7 +198,7 @@ class Top(App[None]):
     def _show_absence(self, look: Away) -> None:
         line = self.query_one("#daemon", Static)
         line.add_class("away")
-        line.update(units.printable(f"the daemon is away: {look.reason}"))
+        line.update(formatting.printable(f"the daemon is away: {look.reason}"))
         # The numbers before stand: they are the last that is known. What comes after is no rate of this gap.
         self._before = None
         self._history.add_gap()
@@ -207,7 +207,7 @@ class Top(App[None]):
     def _show_hottest(self, look: Hottest) -> None:
         if look.label != self._selected:
             return  # the cursor has moved on since it was asked
-        self._note("#hottest-note", units.printable(look.refusal or ""))
+        self._note("#hottest-note", formatting.printable(look.refusal or ""))
         table = self.query_one("#hottest", Listing)
         table.display = look.refusal is None
         table.show(
@@ -215,11 +215,11 @@ class Top(App[None]):
                 (
                     str(number),
                     (
-                        units.printable(entry["key"]),
-                        KIND_NAMES.get(entry["kind"], units.NOT_KNOWN),
-                        units.byte_size(entry["payload_bytes"]),
-                        units.count(entry["accesses"]),
-                        units.duration(entry["idle_ns"] / 1e9),
+                        formatting.printable(entry["key"]),
+                        KIND_NAMES.get(entry["kind"], formatting.NOT_KNOWN),
+                        formatting.byte_size(entry["payload_bytes"]),
+                        formatting.count(entry["accesses"]),
+                        formatting.duration(entry["idle_ns"] / 1e9),
                     ),
                 )
                 for number, entry in enumerate(look.entries)
@@ -231,7 +231,7 @@ class Top(App[None]):
         if selected == self._selected:
             return
         self._selected = selected
-        title = units.printable(selected, 40) if selected else "no caches"
+        title = formatting.printable(selected, 40) if selected else "no caches"
         self.query_one("#trends-box").border_title = title
         self.query_one("#hottest-box").border_title = (
             f"hottest keys of {title}" if selected else "hottest keys"
@@ -252,14 +252,14 @@ class Top(App[None]):
 def _cache_cells(cache: CacheFigures) -> list[str]:
     return [
         cache.label,
-        units.share(cache.hit_rate),
-        units.per_second(cache.lookups_per_s),
-        units.count(cache.entries),
-        units.byte_size(cache.charged_bytes),
-        units.share(cache.fill),
-        units.per_second(cache.evictions_per_s),
-        units.per_second(cache.expirations_per_s),
-        units.count(cache.processes),
+        formatting.share(cache.hit_rate),
+        formatting.per_second(cache.lookups_per_s),
+        formatting.count(cache.entries),
+        formatting.byte_size(cache.charged_bytes),
+        formatting.share(cache.fill),
+        formatting.per_second(cache.evictions_per_s),
+        formatting.per_second(cache.expirations_per_s),
+        formatting.count(cache.processes),
     ]
 
 
@@ -267,9 +267,9 @@ def _upstream_cells(upstream: UpstreamFigures) -> list[str]:
     unconnected = "not connected" if upstream.last_error else "not used yet"
     return [
         upstream.label,
-        units.per_second(upstream.requests_per_s),
-        *map(units.latency, upstream.latencies_us),
-        units.count(upstream.in_flight),
-        units.count(upstream.queued),
+        formatting.per_second(upstream.requests_per_s),
+        *map(formatting.latency, upstream.latencies_us),
+        formatting.count(upstream.in_flight),
+        formatting.count(upstream.queued),
         "connected" if upstream.connected else unconnected,
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from glidecached.cli.top.figures import CacheFigures
+    from glidecached.cli.top.rates import CacheFigures
 
 LENGTH = 512
 """Moments that are kept: more than a terminal has columns."""

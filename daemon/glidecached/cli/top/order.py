@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from glidecached.cli.top.figures import CacheFigures
     from glidecached.cli.top.history import History
+    from glidecached.cli.top.rates import CacheFigures
 
 _RECENT = 10
 """Moments whose mean says how busy a cache is: rows would change places all the time by the last one alone."""

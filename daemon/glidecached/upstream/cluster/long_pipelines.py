@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.loop import Loop
+    from glidecached.process.loop import Loop
 
 
 class LongPipelines:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glidecached.upstream.call import SingleCall
-from glidecached.upstream.cluster.leg import READONLY
+from glidecached.upstream.cluster.node_request import READONLY
 from glidecached.upstream.replicas import ReplicaReads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glidecached.upstream.cluster.node import Node, Nodes
-    from glidecached.upstream.identity import Address
+    from glidecached.upstream.cluster.nodes import Node, Nodes
     from glidecached.upstream.replicas import Link
+    from glidecached.upstream.target import Address
 
 
 class ShardReads:

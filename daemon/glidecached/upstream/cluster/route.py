@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 
 
 class Spread(Enum):

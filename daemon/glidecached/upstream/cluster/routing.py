@@ -16,16 +16,16 @@ from glidecache_shared.command_table import (
     find_keys,
     row_of,
 )
-from glidecached.upstream.cluster import combine
+from glidecached.upstream.cluster import response_policy
 from glidecached.upstream.cluster.route import SlotRoute, Spread
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecache_shared.command_table import Row
-    from glidecached.upstream.cluster.combine import Combine
+    from glidecached.upstream.cluster.response_policy import Combine
     from glidecached.upstream.cluster.route import Route
     from glidecached.upstream.cluster.topology import Topology
 
@@ -52,8 +52,20 @@ class Plan(NamedTuple):
 _COMBINES: dict[str, Combine] = {
     function.__name__: function
     for function in (
-        *(combine.all_succeeded, combine.by_node, combine.everywhere, combine.first_found, combine.joined),
-        *(combine.least, combine.least_of_each, combine.one_succeeded, combine.summed_map, combine.total),
+        *(
+            response_policy.all_succeeded,
+            response_policy.by_node,
+            response_policy.everywhere,
+            response_policy.first_found,
+            response_policy.joined,
+        ),
+        *(
+            response_policy.least,
+            response_policy.least_of_each,
+            response_policy.one_succeeded,
+            response_policy.summed_map,
+            response_policy.total,
+        ),
     )
 }
 """The response policies, by the names that the table of commands gives them."""
@@ -155,7 +167,7 @@ def _in_order(groups: list[list[int]], count: int) -> Combine:
     """Put the values of each part where its keys stood in the command."""
 
     def put(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-        error = combine.first_error(replies)
+        error = response_policy.first_error(replies)
         if error is not None:
             return error
         values: list[Any] = [None] * count

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from glidecached.order import CommandOrder
+from glidecached.command_order import CommandOrder
 from glidecached.upstream.call import Call
-from glidecached.upstream.cluster.combine import Combine
+from glidecached.upstream.cluster.response_policy import Combine
 from glidecached.upstream.cluster.routing import Part
 
 class Sink:

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from glidecached.upstream.call cimport Call
 
 from glidecache_shared.protocol import ReplyError
-from glidecached.upstream.cluster.combine import TOLERANT
+from glidecached.upstream.cluster.response_policy import TOLERANT
 
 
 cdef class Sink:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glidecached.upstream.cluster.slots import SLOTS
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ReplyError
-from glidecached.upstream.cluster.leg import Leg
+from glidecached.upstream.cluster.node_request import Leg
 
 if TYPE_CHECKING:
     from glidecached.upstream.call import BatchCall
-    from glidecached.upstream.cluster.leg import Journeys
+    from glidecached.upstream.cluster.node_request import Journeys
     from glidecached.upstream.cluster.routing import Part
 
 

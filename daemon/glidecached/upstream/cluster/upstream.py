@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from glidecache_shared.command_table import is_known_read
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
-from glidecached.upstream.cluster.journeys import JourneysOfCluster
-from glidecached.upstream.cluster.leg import CommandLeg
+from glidecached.upstream.cluster.dispatcher import JourneysOfCluster
+from glidecached.upstream.cluster.fast_path import StraightWay
 from glidecached.upstream.cluster.long_pipelines import LongPipelines
-from glidecached.upstream.cluster.node import Nodes
+from glidecached.upstream.cluster.node_request import CommandLeg
+from glidecached.upstream.cluster.nodes import Nodes
 from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
 from glidecached.upstream.cluster.sinks import Gathering, Replies, Whole
-from glidecached.upstream.cluster.straight import StraightWay
 from glidecached.upstream.cluster.transaction import TransactionLeg
 from glidecached.upstream.cluster.watch import ReservedOverNodes
-from glidecached.upstream.identity import numeric
 from glidecached.upstream.lane import BULK
+from glidecached.upstream.latency_histogram import Tally
 from glidecached.upstream.replicas import Freshness
-from glidecached.upstream.tally import Tally
+from glidecached.upstream.target import numeric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from glidecached.loop import Loop
-    from glidecached.upstream.blocking import Holder
+    from glidecached.process.loop import Loop
     from glidecached.upstream.cluster.sinks import Sink
     from glidecached.upstream.cluster.topology import Topology
-    from glidecached.upstream.identity import Address, Target
+    from glidecached.upstream.dedicated import Holder
     from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.target import Address, Target
 
     ClientCall = SingleCall | BatchCall
 
@@ -46,7 +46,7 @@ _COMMANDS_IN_STEP = 50
 
 
 class ClusterUpstream(StraightWay):
-    """The upstream of one cluster: see `glidecached.upstream.base.Upstream`.
+    """The upstream of one cluster: see `glidecached.upstream.upstream.Upstream`.
 
     The first call asks the target's addresses for the topology; calls wait for it, and fail with the reasons when no
     node can be asked. Later it is asked for again after redirections, when nodes are lost or silent, and regularly

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
-from glidecached.upstream.cluster.combine import first_error
+from glidecached.upstream.cluster.response_policy import first_error
 from glidecached.upstream.cluster.routing import RoutingError, plan_transaction
 from glidecached.upstream.cluster.slots import key_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from glidecached.upstream.blocking import Holder, Reserved
     from glidecached.upstream.call import Call
-    from glidecached.upstream.cluster.leg import Journeys
-    from glidecached.upstream.cluster.node import Nodes
-    from glidecached.upstream.identity import Address
+    from glidecached.upstream.cluster.node_request import Journeys
+    from glidecached.upstream.cluster.nodes import Nodes
+    from glidecached.upstream.dedicated import Holder, Reserved
+    from glidecached.upstream.target import Address
 
 _ENDED = "a connection that watched keys has ended; nothing was run"
 

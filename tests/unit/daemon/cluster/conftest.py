@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glidecached.upstream.cluster import node as node_module
+from glidecached.upstream.cluster import nodes as node_module
 from support.fake_cluster import AT_A, AT_B, FakeLink, Play
 
 

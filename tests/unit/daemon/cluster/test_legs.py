@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ReplyError
-from glidecached.upstream.cluster.leg import CommandLeg, Leg
+from glidecached.upstream.cluster.node_request import CommandLeg, Leg
 from glidecached.upstream.cluster.route import SlotRoute
 from glidecached.upstream.cluster.routing import Part
 from glidecached.upstream.cluster.sinks import Gathering, Sink, Whole

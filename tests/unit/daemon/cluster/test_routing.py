@@ -8,12 +8,12 @@ import pytest
 
 from glidecache_shared.command_table import find_keys
 from glidecache_shared.protocol import ReplyError
-from glidecached.upstream.cluster import combine
+from glidecached.upstream.cluster import response_policy
 from glidecached.upstream.cluster.route import SlotRoute, Spread
 from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
 from glidecached.upstream.cluster.slots import key_slot
 from glidecached.upstream.cluster.topology import Topology, TopologyError, read_redirection, read_topology
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 
 A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
 TOPOLOGY = Topology([(0, 8191, [A, C]), (8192, 16383, [B])])
@@ -68,7 +68,7 @@ def test_commands_go_to_the_slot_of_their_keys() -> None:
 def test_a_split_keeps_what_belongs_together() -> None:
     parts, join = plan(words("mset foo 1 bar 2 {foo}x 3"), None, TOPOLOGY)
     assert [part.arguments for part in parts] == [words("mset foo 1 {foo}x 3"), words("mset bar 2")]
-    assert join is combine.all_succeeded
+    assert join is response_policy.all_succeeded
     parts, join = plan(words("MGET foo bar {foo}x foo"), None, TOPOLOGY)
     assert [part.arguments for part in parts] == [words("MGET foo {foo}x foo"), words("MGET bar")]
     assert join is not None
@@ -87,7 +87,7 @@ def test_i3_what_stands_behind_the_last_key_is_every_parts() -> None:
     assert join([None, None], [[b"1", b"3"], [b"2"]]) == [b"1", b"2", b"3"]
     parts, join = plan(words("JSON.MSET foo $ 1 bar $ 2"), None, TOPOLOGY)
     assert [part.arguments for part in parts] == [words("JSON.MSET foo $ 1"), words("JSON.MSET bar $ 2")]
-    assert join is combine.all_succeeded
+    assert join is response_policy.all_succeeded
 
 
 @pytest.mark.parametrize("command", ["MSET foo 1 bar", "JSON.MSET foo $ 1 bar $"])
@@ -100,19 +100,22 @@ def test_i3_what_cannot_be_split_is_refused(command: str) -> None:
     ("policy", "commands"),
     [
         (
-            combine.total,
+            response_policy.total,
             "DEL a|EXISTS a b|touch a|UNLINK a|CLIENT KILL ID 1|DBSIZE|SLOWLOG LEN|LATENCY RESET",
         ),
-        (combine.joined, "MGET a b|KEYS *|SLOWLOG GET|PUBSUB CHANNELS"),
-        (combine.all_succeeded, "MSET a 1|FLUSHALL|PING|CONFIG SET a b|FUNCTION LOAD x|SCRIPT LOAD x"),
-        (combine.least, "WAIT 1 1"),
-        (combine.least_of_each, "WAITAOF 1 1 1"),
-        (combine.everywhere, "SCRIPT EXISTS x"),
-        (combine.one_succeeded, "SCRIPT KILL|function kill"),
-        (combine.first_found, "RANDOMKEY"),
-        (combine.summed_map, "PUBSUB NUMSUB c"),
+        (response_policy.joined, "MGET a b|KEYS *|SLOWLOG GET|PUBSUB CHANNELS"),
         (
-            combine.by_node,
+            response_policy.all_succeeded,
+            "MSET a 1|FLUSHALL|PING|CONFIG SET a b|FUNCTION LOAD x|SCRIPT LOAD x",
+        ),
+        (response_policy.least, "WAIT 1 1"),
+        (response_policy.least_of_each, "WAITAOF 1 1 1"),
+        (response_policy.everywhere, "SCRIPT EXISTS x"),
+        (response_policy.one_succeeded, "SCRIPT KILL|function kill"),
+        (response_policy.first_found, "RANDOMKEY"),
+        (response_policy.summed_map, "PUBSUB NUMSUB c"),
+        (
+            response_policy.by_node,
             "GET a|INFO|FUNCTION STATS|CONFIG GET a|NOSUCH a|CLIENT NOSUCH|DEBUG SLEEP 0|MSETNX a 1",
         ),
     ],
@@ -138,8 +141,8 @@ def test_routes() -> None:
     assert plan(command, SlotRoute(5, replica=True), TOPOLOGY).parts == [Part(command, 5, replica=True)]
     assert plan(command, B, TOPOLOGY).parts == [Part(command, B)]
     parts, join = plan(command, Spread.ALL_NODES, TOPOLOGY)
-    assert ([part.where for part in parts], join) == ([A, B, C], combine.by_node)
-    assert plan(words("DBSIZE"), Spread.ALL_NODES, TOPOLOGY).combine is combine.total
+    assert ([part.where for part in parts], join) == ([A, B, C], response_policy.by_node)
+    assert plan(words("DBSIZE"), Spread.ALL_NODES, TOPOLOGY).combine is response_policy.total
     with pytest.raises(RoutingError, match=r"no node 10.0.0.1:9; it has: 10.0.0.1:1, 10.0.0.1:2, 10.0.0.1:3"):
         plan(command, Address("10.0.0.1", 9), TOPOLOGY)
 
@@ -180,11 +183,11 @@ def test_a_transaction_has_one_place() -> None:
     ],
 )
 def test_replies_become_one(policy: str, replies: list[Any], outcome: Any) -> None:
-    assert getattr(combine, policy)([A, B], replies) == outcome
+    assert getattr(response_policy, policy)([A, B], replies) == outcome
 
 
 def test_a_number_that_is_none_is_an_error() -> None:
-    assert "is no number" in str(combine.total([A, B], [1, b"x"]))
+    assert "is no number" in str(response_policy.total([A, B], [1, b"x"]))
 
 
 def test_a_topology_is_read() -> None:

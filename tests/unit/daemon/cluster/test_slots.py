@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glidecache_shared.command_table import irregular_names, names_of_keys_alone
+from glidecached.upstream.cluster.fast_path import slot_of_one_key
 from glidecached.upstream.cluster.routing import Part, Plan, plan
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
-from glidecached.upstream.cluster.straight import slot_of_one_key
 from glidecached.upstream.cluster.topology import Topology
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 
 IRREGULAR = irregular_names()
 KEYS_ALONE = names_of_keys_alone()

@@ -11,7 +11,7 @@ from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.cluster.topology import Topology
 from glidecached.upstream.cluster.watch import ReservedOverNodes
-from glidecached.upstream.identity import Address
+from glidecached.upstream.target import Address
 
 A, B = Address("10.0.0.1", 1), Address("10.0.0.2", 1)
 HALF = SLOTS // 2

@@ -11,12 +11,12 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from glidecached.front.front import REFUSAL_CAUSES
-from glidecached.metrics.exposition import Exposition, families
+from glidecached.frontend.dispatcher import REFUSAL_CAUSES
 from glidecached.metrics.negotiation import OPENMETRICS, TEXT
-from glidecached.metrics.snapshots import Snapshot
+from glidecached.metrics.prometheus import Exposition, families
 from glidecached.metrics.totals import Totals
-from glidecached.upstream.tally import Tally
+from glidecached.stats.snapshots import Snapshot
+from glidecached.upstream.latency_histogram import Tally
 from support.process import ROOT
 
 PAGE = ROOT / "docs" / "monitoring.md"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from glidecached.metrics.health import Health
-from glidecached.metrics.snapshots import Snapshots
+from glidecached.stats.snapshots import Snapshots
 
 
 @pytest.mark.parametrize(

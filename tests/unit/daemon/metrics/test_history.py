@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from glidecached.metrics import history as module
-from glidecached.metrics.history import History, quantile_ms, sample_between
-from glidecached.metrics.snapshots import Snapshot, Snapshots
-from glidecached.upstream.tally import BOUNDS_US
+from glidecached.stats import history as module
+from glidecached.stats.history import History, quantile_ms, sample_between
+from glidecached.stats.snapshots import Snapshot, Snapshots
+from glidecached.upstream.latency_histogram import BOUNDS_US
 
 
 def cache(

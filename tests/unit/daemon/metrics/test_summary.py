@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from glidecached.metrics import history, summary
-from glidecached.metrics.history import MAX_CACHES, MAX_UPSTREAMS, CachePoint, Sample, UpstreamPoint
-from glidecached.metrics.snapshots import Snapshot
-from glidecached.metrics.summary import Summary
+from glidecached.metrics import page_data
+from glidecached.metrics.page_data import Summary
+from glidecached.stats import history
+from glidecached.stats.history import MAX_CACHES, MAX_UPSTREAMS, CachePoint, Sample, UpstreamPoint
+from glidecached.stats.snapshots import Snapshot
 
 if TYPE_CHECKING:
     import pytest
@@ -84,13 +85,13 @@ def test_what_is_told() -> None:
 
 def test_many_who_ask_cost_little_more_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
-    encoded = summary._encoded
+    encoded = page_data._encoded
 
     def counted(value: dict[str, Any]) -> bytes:
         made.append(value)
         return encoded(value)
 
-    monkeypatch.setattr(summary, "_encoded", counted)
+    monkeypatch.setattr(page_data, "_encoded", counted)
     page, seen = Summary(), snapshot()
     first = page.render(seen, [sample(1), sample(2)])
     assert page.render(seen, [sample(1), sample(2)]) == first
@@ -100,7 +101,7 @@ def test_many_who_ask_cost_little_more_than_one(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_past_that_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(summary, "LENGTH", 3)
+    monkeypatch.setattr(page_data, "LENGTH", 3)
     page = Summary()
     for number in range(1, 20):
         page.render(snapshot(), [sample(number)])

@@ -12,7 +12,7 @@ from support.catalog import ENTRIES, catalog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.pools.registry import PoolRegistry
+    from glidecached.pools.manager import PoolRegistry
 
 
 @pytest.fixture

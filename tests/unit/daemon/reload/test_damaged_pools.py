@@ -14,8 +14,8 @@ from support.pool_file import BUCKETS_AT
 if TYPE_CHECKING:
     import pytest
 
+    from glidecached.pools.manager import PoolRegistry
     from glidecached.pools.pool import Pool
-    from glidecached.pools.registry import PoolRegistry
 
 
 def spoil(pool: Pool) -> None:

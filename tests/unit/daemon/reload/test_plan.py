@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from glidecached.config.diff import compare
 from glidecached.config.keys import KEYS
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
-from glidecached.reload.plan import compare
 
 BASE: dict[str, Any] = {
     "daemon": {},

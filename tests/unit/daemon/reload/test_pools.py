@@ -17,11 +17,11 @@ from glidecache_shared.pool.errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
-from glidecached.pools.leftovers import Leftovers
-from glidecached.pools.origin import Admission, PoolKey
-from glidecached.pools.registry import PoolRegistry
-from glidecached.pools.renewal import Renewal
-from glidecached.pools.stock import CacheRefusedError
+from glidecached.pools.generation_copy import Renewal
+from glidecached.pools.manager import PoolRegistry
+from glidecached.pools.metadata import Admission, PoolKey
+from glidecached.pools.table import CacheRefusedError
+from glidecached.pools.warm_restart import Leftovers
 from support.catalog import ENTRIES, catalog, count, identity, settings, settle
 
 if TYPE_CHECKING:

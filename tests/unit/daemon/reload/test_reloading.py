@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from glidecached.config.diff import Plan
 from glidecached.config.load import ConfigError
-from glidecached.config.resolved import Config
+from glidecached.config.model import Config
 from glidecached.config.schema import File
-from glidecached.reload.plan import Plan
-from glidecached.reload.reloading import Reloading
+from glidecached.reloader import Reloading
 
 PATIENCE_S = 30
 

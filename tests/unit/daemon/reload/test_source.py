@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from glidecached.config.load import ConfigError
-from glidecached.reload.source import Source
+from glidecached.config.source import Source
 
 if TYPE_CHECKING:
     from pathlib import Path

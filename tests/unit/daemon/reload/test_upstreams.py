@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached.loop import Loop
-from glidecached.upstream import directory, standalone
+from glidecached.process.loop import Loop
+from glidecached.upstream import registry, standalone
 from glidecached.upstream.cluster.upstream import ClusterUpstream
 from glidecached.upstream.connector import ConnectError
-from glidecached.upstream.directory import Upstreams
-from glidecached.upstream.identity import Address, Credentials, Target
 from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.registry import Upstreams
+from glidecached.upstream.target import Address, Credentials, Target
 from support.upstream_calls import Recorded
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Kept:
 
 @pytest.fixture
 def upstreams(loop: Any, monkeypatch: pytest.MonkeyPatch) -> Upstreams:
-    monkeypatch.setattr(directory, "StandaloneUpstream", Kept)
+    monkeypatch.setattr(registry, "StandaloneUpstream", Kept)
     made = Upstreams(loop, 10)
     made.configure("main", OLD, OPTIONS)
     return made

@@ -1,0 +1,1 @@
+"""The asyncio clients, mirrored by `glidecache.sync`."""

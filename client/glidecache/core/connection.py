@@ -1,0 +1,315 @@
+"""A client's way to the daemon: connect, ask who answers, send requests, and match replies to them.
+
+`Channel` has everything but waiting. The blocking and the asyncio client wait in their own ways; what stands above them
+is written once, as coroutines: those of the blocking channel never suspend, and `run_blocking` takes their result.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+
+from glidecache.core.transport_errors import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
+from glidecache.errors import ConfigurationError, RequestError
+from glidecache_shared import protocol
+from glidecache_shared.runtime_dir import check_endpoint, socket_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from typing import Any, Protocol, TypeVar
+
+    from glidecache.core.transport import Link
+
+    Result = TypeVar("Result")
+
+    class Channels(Protocol):
+        """All channels of one client: one per process and thread, or per process and event loop."""
+
+        def current(self) -> Channel:
+            """The channel for the caller's process and thread or loop, made if there is none yet."""
+
+        def existing(self) -> Channel | None:
+            """The same, if it has been made."""
+
+        def close(self) -> None:
+            """Close what the caller's thread or loop may close, and have the rest closed."""
+
+
+CLIENT_VERSION = "0.1.0"
+
+_MS = 1_000_000
+_RETRY_PAUSE_NS = 10 * _MS
+_CLOSED_AT_ONCE = 3
+"""After so many connections in a row that the daemon closed at once, it counts as full."""
+
+_POST_PATIENCE_NS = 10_000 * _MS
+OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+"""Errors that show a shortage of this process, not of the daemon."""
+
+_INTEGER_BYTES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}
+"""Lengths of msgpack's unsigned integers, by their first byte; smaller numbers are that byte alone."""
+
+
+class Hello:
+    """The daemon's description of itself, and the uid of its process as the kernel reports it."""
+
+    __slots__ = ("daemon_uid", "instance_id", "max_message_bytes")
+
+    def __init__(self, answer: dict[str, Any], daemon_uid: int) -> None:
+        self.daemon_uid = daemon_uid
+        self.instance_id: int = answer["instance_id"]
+        self.max_message_bytes: int = answer["max_message_bytes"]
+
+
+class Channel:
+    """The way to one runtime directory's daemon. Subclasses say how to wait, and for whom it may be used."""
+
+    __slots__ = (
+        "_daemon_uid",
+        "_link",
+        "_next_id",
+        "_runtime_dir",
+        "_trusted_uid",
+        "forks",
+        "hello",
+        "left_ns",
+        "watch",
+    )
+
+    def __init__(self, runtime_dir: str, forks: int) -> None:
+        self._runtime_dir = runtime_dir
+        self._link: Link | None = None
+        self._next_id = 0
+        self._trusted_uid = self._daemon_uid = 0
+        self.hello: Hello | None = None
+        """Who answers; None while no connection stands."""
+        self.left_ns = 0
+        """The time at which a request was last handed to the kernel, whole."""
+        self.forks = forks
+        """When it was made, as `link.forks` counts: a channel of another process must not be touched."""
+        self.watch = 0
+        """The number under which this thread or loop watches keys, or 0. It outlives the connection: see `watch`."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether calls wait for their turn, whom another one must not overtake (contract C23)."""
+        return False
+
+    def in_turn(
+        self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
+    ) -> Awaitable[Result]:
+        """Run a coroutine that connects or attaches, while no other call of the client does.
+
+        Awaiting it raises `NoDaemonError` when the turn does not come in time.
+        """
+        raise NotImplementedError
+
+    def extended(self, deadline_ns: int) -> int:
+        """Return the deadline of the call that has the turn, extended by its event loop's other work (contract C28)."""
+        return deadline_ns
+
+    async def connect(self, deadline_ns: int) -> Hello:
+        """Provide a connection to a daemon that answers.
+
+        Raises `NoDaemonError` when there is none at the deadline, `RequestError` for a daemon that is full,
+        `ConfigurationError` for one that refuses this client for good.
+        """
+        while True:
+            if self.hello is not None:
+                return self.hello
+            await self._open(deadline_ns)
+            try:
+                self.hello = await self._greet(deadline_ns)
+            except (DaemonLostError, NotSentError):
+                remaining_ns = self.extended(deadline_ns) - time.monotonic_ns()
+                if remaining_ns <= 0:
+                    problem = "ended the connection"
+                    raise self._unavailable(problem) from None
+                await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))  # another daemon may start
+            except NoReplyError:
+                self.drop()
+                problem = "does not answer"
+                raise self._unavailable(problem) from None
+
+    async def request(
+        self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
+    ) -> tuple[int, Any]:
+        """Send one request and wait for the reply. Return its status and body.
+
+        Raises `RequestError` for a message that is too long, `NotSentError`, `DaemonLostError` and `NoReplyError`.
+        """
+        raise NotImplementedError
+
+    def post(self, operation: int, instance_id: int, body: Sequence[Any]) -> None:
+        """Send a request whose answer is not awaited. Best effort: never raises, never blocks."""
+        try:
+            deadline_ns = time.monotonic_ns() + _POST_PATIENCE_NS
+            link, _, frame = self._pack(operation, instance_id, deadline_ns, body)
+            self._send(link, frame)
+        except (NotSentError, OSError, RuntimeError):
+            pass  # without a connection the daemon knows that the caller is gone
+
+    def _pack(
+        self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
+    ) -> tuple[Link, int, bytes]:
+        """Return the link to send on, the request's id, and its message. Raises as `request`."""
+        link = self._link
+        if link is None:
+            self.hello = None  # left by a call that was interrupted while it closed the connection
+            raise NotSentError
+        self._next_id = request_id = self._next_id + 1
+        frame = protocol.pack((operation, request_id, instance_id, deadline_ns, *body))
+        hello = self.hello
+        if hello is not None and len(frame) > hello.max_message_bytes:
+            message = (
+                f"the request has {len(frame)} bytes; "
+                f"max_message_bytes of the daemon's configuration allows {hello.max_message_bytes}"
+            )
+            raise RequestError(message)
+        return link, request_id, frame
+
+    def drop(self) -> None:
+        """Close the connection, if there is one. The next `connect` makes another."""
+        self.hello = None  # first: after an interruption in between, the next call connects again
+        link, self._link = self._link, None
+        if link is not None:
+            self._release(link)
+
+    async def _open(self, deadline_ns: int) -> None:
+        """Make a working link. Raises `NoDaemonError`, and `RequestError` if the daemon closes it each time."""
+        closed = 0
+        while True:
+            problem = self._look()
+            if not problem:
+                self.drop()  # what a call has left that was cancelled while it connected
+                try:
+                    link = self._link = self._make_link()
+                except BlockingIOError:
+                    problem = "is busy: too many wait for it to take their connections"
+                except OSError as error:
+                    if error.errno in OWN_FAULTS:
+                        raise NoDaemonError(own_fault(error, "connection to glidecached")) from None
+                    problem = "is not running: nobody listens at its socket"
+                else:
+                    if await self._wait_until_up(link, deadline_ns):
+                        return
+                    closed += link.ended
+                    self.drop()
+                    problem = "accepts no connections"
+            else:
+                closed = 0
+            remaining_ns = self.extended(deadline_ns) - time.monotonic_ns()
+            if remaining_ns <= 0:
+                if closed >= _CLOSED_AT_ONCE:
+                    # A daemon that ends removes its socket. This one runs, and refused other connections as full.
+                    reason = "it closes new connections; as many as it may have are open (see its log)"
+                    raise self._busy(reason)
+                raise self._unavailable(problem)
+            await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))
+
+    def _look(self) -> str:
+        """Why connecting would be in vain just now, or nothing. Raises `NoDaemonError` where waiting would not help."""
+        try:
+            self._trusted_uid = check_endpoint(self._runtime_dir)
+        except FileNotFoundError:
+            return "is not running: it has no socket there"
+        except OSError as error:
+            if error.errno in OWN_FAULTS:
+                raise NoDaemonError(own_fault(error, "look at glidecached's socket")) from None
+            # With a number it is the kernel's word: this process may not look who is there.
+            problem = "trusted" if error.errno is None else "reached"
+            message = f"glidecached cannot be {problem}: {error}"
+            raise NoDaemonError(message) from None
+        return ""
+
+    def _make_link(self) -> Link:
+        """Begin to connect. Raises `OSError` as `Link`, and `NoDaemonError` for another daemon than was looked at."""
+        from glidecache.core.transport import Link
+
+        link = Link(socket_path(self._runtime_dir))
+        # Who may write the directory could have put another socket there since.
+        if link.listener_uid not in (0, self._trusted_uid):
+            link.close()
+            message = (
+                f"glidecached cannot be trusted: uid {link.listener_uid} listens at the socket in {self._runtime_dir}, "
+                f"which belonged to uid {self._trusted_uid}"
+            )
+            raise NoDaemonError(message)
+        self._daemon_uid = link.listener_uid
+        return link
+
+    async def _greet(self, deadline_ns: int) -> Hello:
+        body = (protocol.PROTOCOL_VERSION, CLIENT_VERSION)
+        status, answer = await self.request(protocol.HELLO, 0, self.extended(deadline_ns), body)
+        if status != protocol.STATUS_OK:
+            if answer[0] == protocol.ERROR_OVERDUE:
+                raise NoReplyError  # it hung meanwhile, and is just coming back: that is no refusal
+            self.drop()
+            if answer[0] == protocol.ERROR_BUSY:
+                raise self._busy(answer[1])
+            message = f"glidecached at {self._runtime_dir} refuses this client: {answer[1]}"
+            raise ConfigurationError(message)
+        return Hello(answer, self._daemon_uid)
+
+    def _unavailable(self, problem: str) -> NoDaemonError:
+        return NoDaemonError(f"glidecached at {self._runtime_dir} {problem}")
+
+    def _busy(self, reason: str) -> RequestError:
+        """Return the error for a daemon that runs and has no room for this client: no outage, and no misuse (I9)."""
+        return RequestError(f"glidecached at {self._runtime_dir} is busy: {reason}")
+
+    def _read(self, frame: bytes) -> tuple[int, int, Any]:
+        """A reply's request id, status and body. Raises `DaemonLostError` for what is none, closing the connection."""
+        try:
+            request_id, status, body = protocol.unpack(frame, max(len(frame), 1))
+        except (ValueError, TypeError):
+            self.drop()
+            message = "the daemon's reply cannot be read"
+            raise DaemonLostError(message) from None
+        return request_id, status, body
+
+    async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
+        """Whether the link came up before the deadline."""
+        raise NotImplementedError
+
+    async def _pause(self, nanoseconds: int) -> None:
+        raise NotImplementedError
+
+    def _send(self, link: Link, frame: bytes) -> None:
+        """Send a message. Raises `NotSentError`, having dropped the link."""
+        raise NotImplementedError
+
+    def _release(self, link: Link) -> None:
+        """Close a link that is no longer the channel's."""
+        raise NotImplementedError
+
+
+def reply_deadline_ns(deadline_ns: int, now_ns: int) -> int:
+    """Until when to wait for the reply to a request: the daemon's own word about a deadline comes a little after it.
+
+    The daemon's timers are up to 5 ms late, and up to a hundredth of longer time-outs.
+    """
+    return deadline_ns + 25 * _MS + max(0, deadline_ns - now_ns) // 50
+
+
+def with_deadline(frame: bytes, deadline_ns: int) -> bytes:
+    """Return a request's message with another deadline in it."""
+    start = 2
+    for _ in ("request_id", "instance_id"):
+        start += _INTEGER_BYTES.get(frame[start], 1)
+    end = start + _INTEGER_BYTES.get(frame[start], 1)
+    return b"".join((frame[:start], protocol.pack((deadline_ns,))[1:], memoryview(frame)[end:]))
+
+
+def own_fault(error: OSError, purpose: str) -> str:
+    """Return the text for a shortage of this process itself: descriptors, memory (isolation, I16)."""
+    name = errno.errorcode.get(error.errno or 0, "?")
+    if error.errno == errno.EMFILE:
+        return (
+            f"this process has no free descriptor ({name}) for a {purpose}: it has as many files open as its "
+            "RLIMIT_NOFILE allows; close some, or raise the limit (ulimit -n)"
+        )
+    if error.errno == errno.ENFILE:
+        return f"this host has no free descriptor ({name}) for a {purpose}: fs.file-max is reached"
+    return f"this process has no memory ({name}) for a {purpose}: {error.strerror}"

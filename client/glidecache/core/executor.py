@@ -1,0 +1,288 @@
+"""What clients do, once for both: commands, cached reads, many reads, batches, scripts.
+
+With a blocking client's session nothing here suspends (`run_blocking`).
+"""
+
+from __future__ import annotations
+
+from glidecache.commands.decoding import to_map, to_set
+from glidecache.commands.encoding import encode, encode_each, encode_optional
+from glidecache.core.transport_errors import error_for_reply
+from glidecache.core.watch import Watching
+from glidecache.errors import RequestError
+from glidecache.lazy import LazyModule
+from glidecache.reply_kinds import first_error, in_glides_kinds
+from glidecache_shared import protocol
+from glidecache_shared.command_table import batch_timeout_ns, blocking_timeout_ns, row_of, survey
+from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, Literal, TypeVar
+
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
+    from glidecache.commands.command import Plan
+    from glidecache.commands.encoding import Argument
+    from glidecache.commands.options.script import Script
+    from glidecache.commands.options.server import ObjectType
+    from glidecache.core.connection import Channels
+    from glidecache.core.session import Session
+    from glidecache.routes import Route
+    from glidecache.scan_cursor import ClusterScanCursor
+
+    Result = TypeVar("Result")
+
+batches = LazyModule("glidecache.batch")
+cluster_scan = LazyModule("glidecache.commands.cluster_scan")
+invoking = LazyModule("glidecache.commands.invoking")
+node_replies = LazyModule("glidecache.commands.cluster_replies")
+routes = LazyModule("glidecache.routes")
+
+_MS = 1_000_000
+
+_DECODERS: dict[int, Callable[[Any], Any] | None] = {STRING: None, HASH: to_map, SET: to_set}
+_CACHED_ARGUMENTS = 2
+
+
+class Calls:
+    """A client's calls. Safe for threads, loops and forks, as its session is."""
+
+    def __init__(self, session: Session, channels: Channels, *, has_cache: bool, is_cluster: bool) -> None:
+        self._session = session
+        self._has_cache = has_cache
+        self._is_cluster = is_cluster
+        self._watching = Watching(session, channels)
+
+    async def command(self, plan: Plan[Result], route: Route | None = None) -> Result:
+        """Run one plan: whatever it is, it goes to the server (contract C1), to the nodes of the route if there is one.
+
+        From several nodes that do not answer together the result is a map from address to result.
+        """
+        args = plan.args
+        body: tuple[Any, ...] = (args,)
+        if route is not None:
+            routes.need_route(route)
+            body = (args, route.as_wire())
+        row = row_of(args)
+        waits_ns = blocking_timeout_ns(args) if row.blocks else 0
+        reply = await self._session.call(
+            protocol.COMMAND,
+            body,
+            repeatable=row.reads,
+            timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
+            directly=lambda direct, seconds: direct.command(args, seconds),
+        )
+        return self._result(plan, in_glides_kinds(reply), route)  # type: ignore[no-any-return]
+
+    async def read(self, kind: int, key: Argument) -> Any:
+        """A cacheable read that did not hit in this process (contract C4, C7a)."""
+        command = COMMANDS[kind]
+        encoded = key if type(key) is bytes else encode(key, f"the key of {command.decode()}")
+        operation, body = (
+            (protocol.READ, (kind, encoded)) if self._has_cache else (protocol.COMMAND, ([command, encoded],))
+        )
+        reply = await self._session.call(
+            operation,
+            body,
+            repeatable=True,
+            timeout_ns=None,
+            directly=lambda direct, seconds: direct.command((command, encoded), seconds),
+        )
+        decode = _DECODERS[kind]
+        return reply if decode is None else decode(reply)
+
+    async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
+        """Many strings: hits from the pool, all others in one request (contract C17)."""
+        self._session.check_open()
+        encoded = encode_each(keys, "keys")
+        reader = self._session.reader
+        values: list[Any] = [None] * len(encoded) if reader is None else [reader.get(key) for key in encoded]
+        missing = [index for index, value in enumerate(values) if value is None]
+        if missing:
+            wanted = [encoded[index] for index in missing]
+            replies = await self._session.call(
+                protocol.GET_MANY,
+                (wanted,),
+                repeatable=True,
+                timeout_ns=None,
+                directly=lambda direct, seconds: _get_many_directly(direct, wanted, seconds),
+            )
+            if len(wanted) == len(encoded):
+                return replies  # type: ignore[no-any-return]
+            for index, value in zip(missing, replies, strict=True):
+                values[index] = value
+        return values
+
+    async def custom(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
+        """Any command; a cacheable one with exactly its two arguments goes through the cache (contract C1).
+
+        Not with a route: who says which node is to answer does not ask the cache.
+        """
+        plan: Plan[Any] = batches.custom_plan(command_args)
+        args = plan.args
+        kind = KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS and route is None else None
+        if kind is None:
+            return await self.command(plan, route)
+        reader = self._session.reader
+        value = None if reader is None else reader.lookup(args[1], kind)
+        return await self.read(kind, args[1]) if value is None else value
+
+    async def execute(
+        self,
+        batch: Batch | ClusterBatch,
+        options: BatchOptions | None,
+        *,
+        raise_on_error: bool,
+    ) -> list[Any] | None:
+        """Run a batch of either class. Return its results in order.
+
+        Return None for a transaction that was not run because a watched key had changed.
+        Errors of single commands are `RequestError` objects among the results, or the first of them is raised.
+        """
+        self._session.check_open()
+        _need_batch(batch, options)
+        plans = list(batch.plans)
+        if not plans:
+            return []
+        atomic = batch.is_atomic
+        commands = [plan.args for plan in plans]
+        # A standalone server has no routes: there GLIDE runs a batch as if it had none.
+        route: Route | None = getattr(options, "route", None) if self._is_cluster else None
+        timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
+        watch = self._watching.number if atomic else 0
+        if watch:
+            # It runs where its keys are watched.
+            replies = await self._watching.execute(watch, commands, timeout_ns)
+        else:
+            replies = await self._session.call(
+                protocol.BATCH,
+                (atomic, commands) if route is None else (atomic, commands, route.as_wire()),
+                repeatable=survey(commands, atomic=atomic)[1],
+                timeout_ns=timeout_ns,
+                directly=lambda direct, seconds: direct.batch(commands, seconds, atomic=atomic),
+            )
+        if replies is None:
+            return None
+        # A transaction, and a batch with a route, runs on one node.
+        decode = _on_one_node if atomic or route is not None else self._result
+        return [
+            _decoded(decode, plan, in_glides_kinds(reply, raises=raise_on_error))
+            for plan, reply in zip(plans, replies, strict=True)
+        ]
+
+    async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
+        """Watch keys for the next transaction of the calling thread or event loop."""
+        return await self._watching.watch(keys)
+
+    async def unwatch(self) -> Literal["OK"]:
+        """Watch nothing any more."""
+        return await self._watching.unwatch()
+
+    async def invoke_script(
+        self,
+        script: Script,
+        keys: Iterable[Argument] | None,
+        args: Iterable[Argument] | None,
+        route: Route | None = None,
+    ) -> Any:
+        """Run a script by its hash, or as a whole where the server does not know it.
+
+        From then on all nodes of a cluster know it: the next call may be for another node's slots.
+        """
+        keys, args = encode_optional(keys, "keys"), encode_optional(args, "args")
+        by_hash = invoking.by_hash(script, keys, args)
+        if route is not None:
+            routes.need_route(route)
+            # A call must not run the script on some nodes only to find out which nodes lack it.
+            if not route.is_single_node and not await self._load_everywhere(script):
+                await self.command(invoking.loading(script), route)
+        try:
+            return await self.command(by_hash, route)
+        except RequestError as error:
+            if not invoking.is_unknown(error):
+                raise
+        if self._is_cluster:
+            await self._load_everywhere(script)
+        return await self.command(invoking.by_code(script, keys, args), route)
+
+    async def scan(
+        self,
+        cursor: ClusterScanCursor,
+        match: Argument | None,
+        count: int | None,
+        type: ObjectType | None,
+        *,
+        allow_non_covered_slots: bool,
+    ) -> list[Any]:
+        """One step over all keys of a cluster: `[next cursor, [key, …]]`."""
+        scan = cluster_scan.ClusterScan(self.command, match, count, type)
+        return await scan.step(cursor, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
+
+    async def _load_everywhere(self, script: Script) -> bool:
+        """Load a script into all nodes that answer. Return whether all did.
+
+        A node that does not answer costs half of a time-out, once: the script runs without it.
+        """
+        args = invoking.loading(script).args
+        try:
+            await self._session.call(
+                protocol.COMMAND,
+                (args,),
+                repeatable=True,
+                timeout_ns=self._session.timeout_ns // 2,
+                directly=lambda direct, seconds: direct.command(args, seconds),
+            )
+        except RequestError:
+            return False
+        return True
+
+    def _result(self, plan: Plan[Any], reply: Any, route: Route | None = None) -> Any:
+        if self._is_cluster and node_replies.is_by_node(plan.args, route):
+            return node_replies.decode_each(plan.result, reply)
+        return plan.result(reply)
+
+    def _batch_timeout_ns(
+        self, commands: Sequence[Sequence[bytes]], options: BatchOptions | None, *, atomic: bool
+    ) -> int | None:
+        if options is not None and options.timeout is not None:
+            return options.timeout * _MS
+        # In a transaction nothing blocks.
+        waits_ns = 0 if atomic else batch_timeout_ns(commands)
+        return self._session.timeout_ns + waits_ns if waits_ns else None
+
+
+def _decoded(decode: Callable[[Plan[Any], Any], Any], plan: Plan[Any], reply: Any) -> Any:
+    """Return the result of a batch's element. An error that the decoding cannot pass becomes the whole element."""
+    if isinstance(reply, RequestError):
+        return reply
+    try:
+        return decode(plan, reply)
+    except Exception:
+        error = first_error(reply)
+        if error is None:
+            raise
+        return error
+
+
+def _on_one_node(plan: Plan[Any], reply: Any) -> Any:
+    return plan.result(reply)
+
+
+def _need_batch(batch: object, options: object) -> None:
+    if not isinstance(batch, (batches.Batch, batches.ClusterBatch)):
+        message = f"batch must be a Batch or a ClusterBatch, not {type(batch).__name__}"
+        raise TypeError(message)
+    if options is not None and not isinstance(options, batches.BatchOptions):
+        message = f"options must be a BatchOptions, not {type(options).__name__}"
+        raise TypeError(message)
+
+
+async def _get_many_directly(direct: Any, keys: list[bytes], timeout_seconds: float) -> list[bytes | None]:
+    """`MGET`'s semantics from single `GET`s: None for a missing key and for a wrong type."""
+    commands = [(b"GET", key) for key in keys]
+    replies = await direct.batch(commands, timeout_seconds, atomic=False)
+    for reply in replies:
+        if isinstance(reply, protocol.ReplyError) and not str(reply).startswith("WRONGTYPE"):
+            raise error_for_reply(str(reply))
+    return [None if isinstance(reply, protocol.ReplyError) else reply for reply in replies]

@@ -1,0 +1,357 @@
+"""A client's session: it attaches, sends requests, and finds a way when the daemon is gone (the failure model).
+
+Written once for both clients: with a blocking channel and a blocking way to the servers, nothing here suspends.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from contextlib import suppress
+
+from glidecache.attachment import Attachment, PoolGoneError
+from glidecache.core.settings import DEFAULT_REQUEST_TIMEOUT_MS
+from glidecache.core.transport_errors import (
+    DaemonLostError,
+    NoDaemonError,
+    NoReplyError,
+    NotSentError,
+    error_for,
+)
+from glidecache.errors import (
+    ClosingError,
+    ConnectionError,
+    DaemonUnavailableError,
+    GlideError,
+    RequestError,
+    TimeoutError,
+)
+from glidecache.lazy import import_ahead
+from glidecache_shared import protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
+
+    from glidecache.core.connection import Channel, Channels, Hello
+    from glidecache.core.fallback import Direct
+    from glidecache.core.settings import Settings
+    from glidecache_shared.pool.reader import PoolReader
+
+    class PoolUser(Protocol):
+        """A client that answers hits itself."""
+
+        def _use_pool(self, reader: PoolReader | None) -> None:
+            """Answer hits from this pool from now on, or from none."""
+
+
+_MS = 1_000_000
+_ATTACH_ATTEMPTS = 4
+_REFUSALS = 4
+_WORN_INTERVAL_NS = 1_000 * _MS
+_PROBE_INTERVAL_NS = 750 * _MS
+"""Clients are back within a second of the daemon: this long, a probe, and a request."""
+_PROBE_PATIENCE_NS = 50 * _MS
+_FAREWELL_NS = 100 * _MS
+_PROMPT_NS = 10 * _MS
+"""A longer time from a call to its sending means that this process itself held it up."""
+
+_NOT_RUN = (protocol.ERROR_STALE_INSTANCE, protocol.ERROR_UNKNOWN_SESSION)
+
+
+class Session:
+    """One client's standing with the daemon. Safe for any number of threads, loops and forks of a process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        channels: Channels,
+        direct: Direct | None,
+        client: PoolUser,
+    ) -> None:
+        """`direct`: the servers, for when there is no daemon; None where they are not to be asked.
+
+        `client` is told which pool to read hits from, whenever that changes; it is not kept alive for that.
+        """
+        self._settings = settings
+        self._channels = channels
+        self._direct = direct
+        self._client = weakref.ref(client)
+        self._attachment: Attachment | None = None
+        self._outage = False
+        self._next_probe_ns = 0
+        self._next_worn_ns = 0
+        self._unknown: Attachment | None = None
+        self._farewell = ""
+        self._ended = False
+
+    @property
+    def reader(self) -> PoolReader | None:
+        """The pool, if one is attached."""
+        return None if self._attachment is None else self._attachment.reader
+
+    @property
+    def timeout_ns(self) -> int:
+        """How long a call may take: the client's `request_timeout`, else the upstream's."""
+        timeout_ms = self._settings.request_timeout_ms
+        if timeout_ms is None:
+            attachment = self._attachment
+            timeout_ms = attachment.request_timeout_ms if attachment else DEFAULT_REQUEST_TIMEOUT_MS
+        return timeout_ms * _MS
+
+    def check_open(self) -> None:
+        """Raise `ClosingError` once the client is closed."""
+        if self._farewell:
+            raise ClosingError(self._farewell)
+
+    async def open(self) -> None:
+        """Attach for the first time, or go direct where that is allowed. Raises as `create` of the clients."""
+        now_ns = time.monotonic_ns()
+        connect_ns = now_ns + self.timeout_ns
+        attach_ns = now_ns + max(self.timeout_ns, self._settings.connection_timeout_ms * _MS)
+        while True:
+            channel = self._channels.current()
+            try:
+                await channel.in_turn(connect_ns, self._open_in_turn, channel, connect_ns, attach_ns)
+            except (DaemonLostError, NotSentError):
+                continue
+            except NoReplyError:
+                await self._open_directly("glidecached does not answer")
+            except NoDaemonError as absent:
+                await self._open_directly(str(absent))
+            return
+
+    async def _open_in_turn(self, channel: Channel, connect_ns: int, attach_ns: int) -> None:
+        hello = await channel.connect(connect_ns)
+        await self._attach(channel, hello, attach_ns, self._settings.spec)
+
+    async def call(
+        self,
+        operation: int,
+        body: Sequence[Any],
+        *,
+        repeatable: bool,
+        timeout_ns: int | None,
+        directly: Callable[[Direct, float], Any],
+    ) -> Any:
+        """Send one request and return its reply's body; the session's id is put before `body`.
+
+        repeatable: whether running it twice does no harm (a read). timeout_ns: the client's, if None.
+        directly: how to do the same at the servers, given a time-out in seconds; a coroutine.
+        """
+        self.check_open()
+        timeout_ns = self.timeout_ns if timeout_ns is None else timeout_ns
+        if self._outage and self._direct is not None and not await self._is_back():
+            return await directly(self._direct, timeout_ns / 1e9)
+        try:
+            return await self._request(operation, body, timeout_ns, repeatable=repeatable)
+        except NoDaemonError as absent:
+            if self._direct is None:
+                raise DaemonUnavailableError(str(absent)) from None
+            self._begin_outage(str(absent))
+        except NoReplyError:
+            problem = f"glidecached did not answer within {timeout_ns // _MS} ms"
+            if self._direct is not None:
+                self._begin_outage(problem)
+            if self._direct is None or not repeatable:
+                may = "" if repeatable else "; the command may have run"
+                raise TimeoutError(problem + may) from None
+        return await directly(self._direct, timeout_ns / 1e9)
+
+    def post(self, operation: int, body: Sequence[Any]) -> None:
+        """Send a request whose answer is not awaited, if there is a connection. Never raises."""
+        channel, attachment = self._channels.existing(), self._attachment
+        if channel is not None and attachment is not None and channel.hello is not None:
+            channel.post(operation, attachment.instance_id, (attachment.session_id, *body))
+
+    async def close(self, farewell: str) -> None:
+        """End the session. Idempotent; every later call raises `ClosingError` with this text."""
+        if self._ended:
+            return
+        self._farewell = self._farewell or farewell
+        attachment = self._attachment
+        self._use_pool(None)
+        channel = self._channels.existing()
+        if attachment is not None:
+            # A session that this process has inherited by a fork is still its parent's.
+            if channel is not None and channel.hello is not None and channel.forks == attachment.forks:
+                await self._detach(channel, attachment, time.monotonic_ns() + _FAREWELL_NS)
+            attachment.release()
+            self._attachment = None
+        self._channels.close()
+        if self._direct is not None:
+            await self._direct.close()
+        self._ended = True  # last: an interrupted close can be repeated
+
+    def _use_pool(self, reader: PoolReader | None) -> None:
+        client = self._client()
+        if client is not None:
+            client._use_pool(reader)
+
+    async def _request(
+        self, operation: int, body: Sequence[Any], timeout_ns: int, *, repeatable: bool
+    ) -> Any:
+        refusals = 0
+        asked_ns = time.monotonic_ns()
+        deadline_ns = asked_ns + timeout_ns
+        while True:
+            self.check_open()
+            channel = self._channels.current()
+            attachment = None if channel.crowded else self._usable(channel)
+            try:
+                if attachment is None:
+                    attachment, lag_ns = await self._attached(channel, deadline_ns)
+                    asked_ns = time.monotonic_ns()
+                    deadline_ns += lag_ns
+                status, reply = await channel.request(
+                    operation, attachment.instance_id, deadline_ns, (attachment.session_id, *body)
+                )
+            except NotSentError:
+                continue
+            except DaemonLostError:
+                if repeatable:
+                    continue
+                message = "glidecached went away before it answered; the command may have run"
+                raise TimeoutError(message) from None
+            if status == protocol.STATUS_OK:
+                return reply
+            code, text = reply
+            refusals += 1
+            if _left_late(code, channel, asked_ns) and refusals < _REFUSALS:
+                asked_ns = time.monotonic_ns()
+                deadline_ns = asked_ns + timeout_ns
+                continue
+            if code not in _NOT_RUN or refusals == _REFUSALS:
+                raise error_for(code, text)
+            self._unknown = attachment
+
+    async def _attached(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
+        """Do as `_ready`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
+        # Even if the server may let a command wait for long, a daemon is awaited no longer than for other commands.
+        ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
+        try:
+            return await channel.in_turn(ready_ns, self._ready, channel, ready_ns)
+        except DaemonLostError:
+            raise NotSentError from None  # the daemon ended meanwhile; the next one is awaited until the deadline
+        except NoReplyError:
+            message = "glidecached does not answer"
+            raise NoDaemonError(message) from None
+
+    async def _ready(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
+        """Return a session with the daemon that answers now, attaching if need be.
+
+        Return with it how long the caller's own event loop did not run meanwhile, in ns.
+        """
+        hello = await channel.connect(deadline_ns)
+        attachment = self._usable(channel)
+        if attachment is None:
+            self.check_open()
+            self._next_worn_ns = time.monotonic_ns() + _WORN_INTERVAL_NS
+            # The first command shows whether the upstream is reachable: hits must work without it (contract C24).
+            spec = {**self._settings.spec, "lazy_connect": True}
+            before = self._attachment
+            if before is not None and before.instance_id == hello.instance_id:
+                # Writes of this client there count (contract C22).
+                spec["follows"] = before.session_id
+            await self._attach(channel, hello, deadline_ns, spec)
+            attachment = self._attachment
+            if attachment is None:
+                self.check_open()
+                raise NotSentError
+        return attachment, channel.extended(0)
+
+    def _usable(self, channel: Channel) -> Attachment | None:
+        attachment, hello = self._attachment, channel.hello
+        if attachment is None or hello is None or attachment is self._unknown:
+            return None
+        if attachment.instance_id != hello.instance_id:
+            return None
+        # The daemon may have replaced the generation. If it is only late, attaching changes nothing: not too often.
+        again = attachment.worn and time.monotonic_ns() >= self._next_worn_ns
+        return None if again else attachment
+
+    async def _attach(self, channel: Channel, hello: Hello, deadline_ns: int, spec: dict[str, Any]) -> None:
+        import_ahead()
+        for _ in range(_ATTACH_ATTEMPTS):
+            status, answer = await channel.request(
+                protocol.ATTACH, hello.instance_id, channel.extended(deadline_ns), (spec,)
+            )
+            if status != protocol.STATUS_OK:
+                if answer[0] == protocol.ERROR_OVERDUE:
+                    raise NoReplyError  # whatever the caller wants to send has not been handed over
+                raise error_for(*answer)
+            try:
+                attachment = Attachment(hello, answer, channel.forks)
+            except PoolGoneError:
+                continue
+            try:
+                previous, self._attachment = self._attachment, attachment
+                if self._farewell:  # closed meanwhile
+                    self._attachment = None
+                    attachment.release()
+                    return
+                self._use_pool(attachment.reader)
+            except BaseException:
+                # Interrupted: the client may lack the pool that belongs to its session. Attach again.
+                self._unknown = attachment
+                raise
+            if previous is not None:
+                previous.release()
+            return
+        message = "the cache's pool ended again and again while this client attached to it"
+        raise ConnectionError(message)
+
+    async def _detach(self, channel: Channel, attachment: Attachment, deadline_ns: int) -> None:
+        body = (attachment.session_id,)
+        # Best effort: the daemon forgets sessions by itself, and it is the lease that keeps a pool.
+        with suppress(DaemonLostError, NotSentError, NoReplyError, GlideError):
+            await channel.request(protocol.DETACH, attachment.instance_id, deadline_ns, body)
+
+    async def _open_directly(self, problem: str) -> None:
+        if self._direct is None:
+            raise DaemonUnavailableError(problem) from None
+        self._begin_outage(problem)
+        if not self._settings.lazy_connect:
+            try:
+                await self._direct.command((b"PING",), self._settings.connection_timeout_ms / 1e3)
+            except GlideError as error:
+                message = f"{problem}, and the servers cannot be asked directly: {error}"
+                raise ClosingError(message) from error
+
+    def _begin_outage(self, problem: str) -> None:
+        self._next_probe_ns = time.monotonic_ns() + _PROBE_INTERVAL_NS
+        if not self._outage:
+            self._outage = True
+            _logger().warning("%s; commands go to the servers directly, uncached, until it answers", problem)
+
+    async def _is_back(self) -> bool:
+        """Ask now and then whether the daemon answers again."""
+        now_ns = time.monotonic_ns()
+        if now_ns < self._next_probe_ns:
+            return False
+        self._next_probe_ns = now_ns + _PROBE_INTERVAL_NS
+        channel = self._channels.current()
+        deadline_ns = now_ns + _PROBE_PATIENCE_NS
+        try:
+            await channel.in_turn(deadline_ns, self._probe, channel, deadline_ns)
+        except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
+            return False
+        self._outage = False
+        _logger().info("glidecached at %s answers again", self._settings.runtime_dir)
+        return True
+
+    async def _probe(self, channel: Channel, deadline_ns: int) -> None:
+        await channel.connect(deadline_ns)
+        await channel.request(protocol.PING, 0, channel.extended(deadline_ns), ())
+
+
+def _left_late(code: int, channel: Channel, asked_ns: int) -> bool:
+    """Return whether a request was overdue, and not run, because this process sent it late (contract C28)."""
+    return code == protocol.ERROR_OVERDUE and channel.left_ns - asked_ns > _PROMPT_NS
+
+
+def _logger() -> Any:
+    import logging
+
+    return logging.getLogger("glidecache")

@@ -1,0 +1,69 @@
+"""What can become of a request on its way to the daemon, and how the daemon's errors become the callers'."""
+
+from __future__ import annotations
+
+from glidecache.errors import (
+    ClosingError,
+    ConfigurationError,
+    ConnectionError,
+    ExecAbortError,
+    GlideError,
+    RequestError,
+    TimeoutError,
+)
+from glidecache_shared import protocol
+from glidecache_shared.wire.dealer import NotSentError
+
+__all__ = [
+    "DaemonLostError",
+    "NoDaemonError",
+    "NoReplyError",
+    "NotSentError",
+    "error_for",
+    "error_for_reply",
+    "too_many",
+]
+
+
+class NoDaemonError(Exception):
+    """There is no daemon, or none that answers: the request was not handed over. The text says why."""
+
+
+class DaemonLostError(Exception):
+    """The connection was lost before the reply came: the request may have run."""
+
+
+class NoReplyError(Exception):
+    """The daemon did not answer until the deadline: the request may have run."""
+
+
+_ERRORS: dict[int, type[GlideError]] = {
+    protocol.ERROR_TIMEOUT: TimeoutError,
+    protocol.ERROR_CONNECTION: ConnectionError,
+    protocol.ERROR_CLOSING: ClosingError,
+    protocol.ERROR_CONFIGURATION: ConfigurationError,
+    protocol.ERROR_EXEC_ABORT: ExecAbortError,
+    protocol.ERROR_OVERDUE: TimeoutError,
+}
+
+
+def error_for(code: int, message: str) -> GlideError:
+    """The error that a caller gets for one of the protocol's codes."""
+    return _ERRORS.get(code, RequestError)(_with_glides_words(message))
+
+
+def too_many(limit: int) -> RequestError:
+    """Return the error for one request more than a client may have open, in GLIDE's words."""
+    return RequestError(f"Reached maximum inflight requests: inflight_requests_limit is {limit}")
+
+
+def error_for_reply(text: str) -> RequestError:
+    """The error for one that stands inside a reply: a batch's element."""
+    if text.startswith("EXECABORT"):
+        return ExecAbortError(text)
+    return RequestError(_with_glides_words(text))
+
+
+def _with_glides_words(text: str) -> str:
+    """Return the server's text, with GLIDE's name of the error where programs look for that."""
+    return f"{text} (CrossSlot)" if text.startswith("CROSSSLOT") else text

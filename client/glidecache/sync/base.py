@@ -1,0 +1,147 @@
+"""What the blocking clients of a server and of a cluster have in common."""
+
+from __future__ import annotations
+
+from glidecache.client_object import ClientObject, need_settings
+from glidecache.core.metrics import read_metrics
+from glidecache_shared.pool.reader import CachedReads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+    from typing import Any, Literal, Self, TypeVar
+
+    from glidecache.commands.command import Plan
+    from glidecache.commands.encoding import Argument
+    from glidecache.commands.options.script import Script
+    from glidecache.core.executor import Calls
+    from glidecache.core.session import Session
+    from glidecache.core.settings import Settings
+    from glidecache.routes import Route
+    from glidecache_shared.pool.reader import PoolReader
+
+    Result = TypeVar("Result")
+
+_CLOSED = "the client is closed"
+
+
+class BlockingClient(CachedReads, ClientObject):
+    """What both blocking clients have in common.
+
+    `get`, `hgetall` and `smembers` answer hits from compiled code, without a system call. Any number of threads may use
+    one client; one made before a fork works after it. Calls raise `GlideError` and its kin.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = need_settings(self, settings, awaited=False)
+        from glidecache.core.executor import Calls
+        from glidecache.core.session import Session
+        from glidecache.core.transport import forks
+        from glidecache.core.transport_errors import too_many
+        from glidecache.sync.connection import ThreadChannels
+        from glidecache_shared.turns import OpenRequests
+
+        direct = None
+        if settings.may_go_direct:
+            from glidecache.core.fallback import BlockingDirect
+
+            direct = BlockingDirect(settings)
+        self._settings = settings
+        self._finish: Callable[..., Any] = OpenRequests(settings.inflight_requests, forks, too_many).run
+        channels = ThreadChannels(settings)
+        self._session: Session = Session(settings, channels, direct, self)
+        self._calls: Calls = Calls(
+            self._session, channels, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
+        )
+
+    def close(self, err_message: str | None = None) -> None:
+        """End this client; others that share its cache are unaffected. Idempotent.
+
+        Later calls raise `ClosingError`, with `err_message` in their text. So do calls that other threads have begun:
+        the server does not run what it has not started.
+        """
+        from glidecache.sync.connection import run_blocking
+
+        run_blocking(self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
+        """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
+
+        None for a missing key and for a value that is no string. The daemon asks for more than 2,000 keys in several
+        `MGET`s, without waiting for one before it sends the next; writes may come between them.
+        """
+        return self._finish(self._calls.get_many(keys))  # type: ignore[no-any-return]
+
+    def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
+        """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
+
+        Keys are watched for the calling thread alone.
+        What a decision is built on must come from the server: not by `get`, `hgetall` or `smembers`, which the cache
+        may answer, but in a batch, or by commands that are not cached. `exec` then returns None if a key has changed,
+        and raises `ConnectionError`, having run nothing, if the keys are not watched any more (a minute without use, a
+        lost connection). Raises `RequestError` when all of the daemon's connections for this are in use.
+        """
+        return self._finish(self._calls.watch(keys))  # type: ignore[no-any-return]
+
+    def unwatch(self) -> Literal["OK"]:
+        """Watch nothing any more (`UNWATCH`); an atomic batch does so too, whatever becomes of it."""
+        return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
+
+    def invoke_script(
+        self, script: Script, keys: Iterable[Argument] | None = None, args: Iterable[Argument] | None = None
+    ) -> Any:
+        """Run a Lua script; it is sent as a whole only where the server does not know it yet."""
+        return self._finish(self._calls.invoke_script(script, keys, args))
+
+    def get_cache_hit_rate(self) -> float:
+        """Hits per lookup of the whole pool, 0.0 to 1.0. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).hit_rate
+
+    def get_cache_miss_rate(self) -> float:
+        """Misses per lookup of the whole pool, 0.0 to 1.0. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).miss_rate
+
+    def get_cache_entry_count(self) -> int:
+        """How many entries the pool holds. Raises `RequestError` without a cache (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=False).entry_count
+
+    def get_cache_evictions(self) -> int:
+        """How many entries were evicted from the pool. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).evictions
+
+    def get_cache_expirations(self) -> int:
+        """How many entries of the pool have expired. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).expirations
+
+    def get_cache_total_lookups(self) -> int:
+        """How many lookups the pool has answered. Raises `RequestError` (contract C14)."""
+        return read_metrics(self._session, self._settings, counters=True).total_lookups
+
+    def _run(self, plan: Plan[Result], route: Route | None = None) -> Result:
+        return self._finish(self._calls.command(plan, route))  # type: ignore[no-any-return]
+
+    def _read_miss(self, kind: int, key: Argument) -> Any:
+        return self._finish(self._calls.read(kind, key))
+
+    def _open(self) -> Self:
+        try:
+            self._finish(self._session.open())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _use_pool(self, reader: PoolReader | None) -> None:
+        self._reader = reader

@@ -1,0 +1,74 @@
+"""The blocking client of a cluster; `glidecache.sync` has it under its own name."""
+
+from __future__ import annotations
+
+from glidecache._generated.sync_cluster_commands import SyncClusterCommands
+from glidecache.sync.base import BlockingClient
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Literal, Self
+
+    from glidecache.batch import Batch, BatchOptions, ClusterBatch
+    from glidecache.commands.encoding import Argument
+    from glidecache.commands.options.script import Script
+    from glidecache.commands.options.server import ObjectType
+    from glidecache.config import GlideClusterClientConfiguration
+    from glidecache.routes import Route
+    from glidecache.scan_cursor import ClusterScanCursor
+
+
+class GlideClusterClient(BlockingClient, SyncClusterCommands):
+    """A client of a cluster, for threads."""
+
+    @classmethod
+    def create(cls, config: GlideClusterClientConfiguration) -> Self:
+        """Attach to the daemon and have it check the cluster once; as `GlideClient.create`."""
+        from glidecache.config import GlideClusterClientConfiguration
+        from glidecache.core.settings import Settings, need_config
+
+        need_config(config, GlideClusterClientConfiguration, cls)
+        return cls(Settings(config, "cluster"))._open()
+
+    def custom_command(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
+        """Any command, its name first, to the nodes of `route`.
+
+        Without a route `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
+        Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
+        """
+        return self._finish(self._calls.custom(command_args, route))
+
+    def invoke_script_route(
+        self, script: Script, args: Iterable[Argument] | None = None, route: Route | None = None
+    ) -> Any:
+        """Run a Lua script without keys, on the nodes of `route`."""
+        return self._finish(self._calls.invoke_script(script, None, args, route))
+
+    def scan(
+        self,
+        cursor: ClusterScanCursor,
+        match: Argument | None = None,
+        count: int | None = None,
+        type: ObjectType | None = None,
+        allow_non_covered_slots: bool = False,
+    ) -> list[Any]:
+        """One step over all keys of the cluster: `[next cursor, [key, …]]`.
+
+        Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice; one that is
+        there all the time comes at least once. `allow_non_covered_slots`: go on where slots have no node.
+        """
+        scan = self._calls.scan
+        return self._finish(scan, cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
+
+    def unwatch(self, route: Route | None = None) -> Literal["OK"]:
+        """Watch nothing any more (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
+        del route
+        return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
+
+    def exec(
+        self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
+    ) -> list[Any] | None:
+        """Run a batch; as `GlideClient.exec`."""
+        execute = self._calls.execute
+        return self._finish(execute, batch, options, raise_on_error=raise_on_error)  # type: ignore[no-any-return]

@@ -1,0 +1,77 @@
+"""`glidecache doctor`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glidecached.cli.exit_status import ExitStatus
+from glidecached.cli.options import runtime_dir_option
+from glidecached.doctor.result import Status
+from glidecached.stats import formatting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from glidecached.doctor.result import Finding
+
+_COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Status.SKIPPED: "bright_black"}
+_INDENT = " " * 9
+
+
+@click.command(short_help="Look for what is wrong, and say what to do.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The daemon's configuration, where it is not the one that it was started with.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@runtime_dir_option
+def doctor(runtime_dir: str | None, config_path: Path | None, as_json: bool) -> None:
+    """Look for what is wrong with the daemon, its configuration and this host, and say what to do.
+
+    Exit status: 0 nothing fails, 1 something does.
+    """
+    # Imported now: the configuration's form is made at import, which `glidecache ping` does without.
+    from glidecached.doctor.context import gather
+    from glidecached.doctor.runner import examine
+
+    findings = list(examine(gather(runtime_dir, config_path)))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
+    else:
+        # Whoever reads a pipe can scroll.
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo("\n".join(lines(findings, width)), color=False if os.environ.get("NO_COLOR") else None)
+    failed = any(finding.status is Status.FAIL for finding in findings)
+    sys.exit(ExitStatus.FAILED if failed else ExitStatus.DONE)
+
+
+def lines(findings: Iterable[Finding], width: int | None) -> Iterator[str]:
+    """One finding after the other, what to do below what was seen, and how many there were of each."""
+    numbers = dict.fromkeys(Status, 0)
+    for finding in findings:
+        numbers[finding.status] += 1
+        status = click.style(f"{finding.status:<7}", fg=_COLOURS[finding.status])
+        first, *others = _wrapped(f"{finding.check}: {formatting.printable(finding.seen)}", width)
+        yield f"{status}  {first}"
+        advice = _wrapped(f"→ {formatting.printable(finding.advice)}", width) if finding.advice else []
+        yield from (f"{_INDENT}{line}" for line in (*others, *advice))
+    yield ", ".join(f"{number} {status}" for status, number in numbers.items())
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    if width is None:
+        return [text]
+    room = max(width - len(_INDENT), 20)
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)

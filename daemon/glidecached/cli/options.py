@@ -1,0 +1,40 @@
+"""What the commands share: the option that says which daemon, and what becomes of its absence."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glidecache_shared.runtime_dir import find_runtime_dir
+from glidecached.cli.daemon_client import DaemonUnreachableError, Link, RefusedError
+from glidecached.cli.exit_status import ExitStatus
+from glidecached.stats import formatting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def runtime_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--runtime-dir`, for a command that takes it as `runtime_dir`."""
+    return click.option("--runtime-dir", metavar="DIR", help="Where the daemon's socket is.")(command)
+
+
+@contextmanager
+def linked(runtime_dir: str | None) -> Iterator[Link]:
+    """A link to the daemon; where it is not there or refuses, the process ends with a word and a status."""
+    try:
+        with Link(find_runtime_dir(runtime_dir)) as link:
+            yield link
+    except DaemonUnreachableError as error:
+        fail(ExitStatus.UNREACHABLE, str(error))
+    except RefusedError as error:
+        fail(ExitStatus.FAILED, str(error))
+
+
+def fail(status: ExitStatus, message: str) -> None:
+    """End the process with a message for its user, in which there may be names that others have chosen."""
+    click.echo(formatting.printable(message), err=True)
+    sys.exit(status)

@@ -1,0 +1,77 @@
+"""The configuration file, and the secrets that it names."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glidecached.config.files import PUBLIC_KEYS, SECRET_KEYS, exposure
+from glidecached.config.load import SERVICES_CREDENTIALS
+from glidecached.doctor.result import fail, ok, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glidecached.doctor.context import Patient
+    from glidecached.doctor.result import Finding
+
+_DENIED = os.strerror(13)
+_AS_WHO = "run doctor as root or as the daemon's user"
+
+
+def check_configuration(patient: Patient) -> Iterator[Finding]:
+    """The same checks as `glidecached --check-config`."""
+    path, faults = patient.configuration.path, patient.configuration.faults
+    if path is None:
+        yield ok("configuration", "there is no file: the defaults hold")
+    elif not faults:
+        yield ok("configuration", f"{path}: correct")
+    elif os.geteuid() != 0 and all(_DENIED in fault for fault in faults):
+        # What the daemon's user may read, another one need not.
+        yield skipped("configuration", "; ".join(faults), _AS_WHO)
+    else:
+        for fault in faults:
+            if SERVICES_CREDENTIALS in fault and patient.contact.nobody_is_there:
+                yield skipped("configuration", fault, "start the service, and run doctor again")
+            else:
+                yield fail(
+                    "configuration", fault, "correct the file; glidecached.toml.example explains every key"
+                )
+
+
+def check_secrets(patient: Patient) -> Iterator[Finding]:
+    """Passwords and keys are nobody's but the daemon's, and nobody else says who a server must be."""
+    for key, place, path in _files(patient.configuration.path):
+        try:
+            mode = path.stat().st_mode
+            verb = exposure(str(path), mode, secret=key in SECRET_KEYS)
+        except FileNotFoundError:
+            continue  # `check_configuration` tells
+        except OSError as error:
+            yield skipped("secrets", f"{place} {path}: {error.strerror}", _AS_WHO)
+            continue
+        seen = f"{place} {path}: mode {stat.S_IMODE(mode):04o}"
+        if verb is None:
+            yield ok("secrets", seen)
+        else:
+            change = ", and change the secret" if key in SECRET_KEYS else ""
+            yield fail("secrets", f"{seen}, other users can {verb} it", f"chmod o= {path}{change}")
+
+
+def _files(path: Path | None) -> Iterator[tuple[str, str, Path]]:
+    """What the file names, even where the rest of it is wrong: each with its key, and where that stands."""
+    if path is None:
+        return
+    try:
+        upstreams = tomllib.loads(path.read_text()).get("upstreams", {})
+    except (OSError, ValueError):
+        return  # `check_configuration` tells
+    tables = upstreams.items() if isinstance(upstreams, dict) else ()
+    for name, table in tables:
+        for key in (*SECRET_KEYS, *PUBLIC_KEYS):
+            given = table.get(key) if isinstance(table, dict) else None
+            if isinstance(given, str):
+                yield key, f"[upstreams.{name}] {key}", Path(given)

@@ -1,0 +1,140 @@
+"""Where clients and daemon meet: the runtime directory, its socket, and who answers there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glidecache_shared import protocol
+from glidecache_shared.runtime_dir import socket_path
+from glidecached.doctor.paths import path_fault
+from glidecached.doctor.result import fail, ok, skipped, warn
+from glidecached.stats import formatting
+from glidecached.version import version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glidecached.doctor.context import Patient
+    from glidecached.doctor.result import Finding
+
+_START = "start the daemon: systemctl start glidecached, or glidecached in the foreground"
+_MEMBERSHIP = (
+    "join the daemon's group (usermod -aG glidecached USER, then log in again), or use another --runtime-dir"
+)
+
+
+def check_runtime_dir(patient: Patient) -> Iterator[Finding]:
+    """It exists, and none but its owner can put a socket of their own there."""
+    path = patient.runtime_dir
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        yield fail("runtime directory", f"{path} does not exist", f"{_START}; or give --runtime-dir")
+        return
+    seen = (
+        f"{path}: owner uid {found.st_uid}, group gid {found.st_gid}, mode {stat.S_IMODE(found.st_mode):04o}"
+    )
+    if not stat.S_ISDIR(found.st_mode):
+        yield fail(
+            "runtime directory", f"{path} is not a directory", "remove it, or give another --runtime-dir"
+        )
+    elif (fault := path_fault(path, last_owner=found.st_uid)) is not None:
+        yield fail("runtime directory", f"{seen}: {fault.reason}", fault.advice)
+    else:
+        yield ok("runtime directory", seen)
+
+
+def check_socket(patient: Patient) -> Iterator[Finding]:
+    """It is there, belongs to somebody whom clients trust, and lets this user in."""
+    contact = patient.contact
+    try:
+        path = socket_path(patient.runtime_dir)
+        found = os.lstat(path)
+    except FileNotFoundError:
+        yield fail("socket", f"there is none in {patient.runtime_dir}", _START)
+        return
+    except PermissionError:
+        yield fail("socket", f"uid {os.geteuid()} may not enter {patient.runtime_dir}", _MEMBERSHIP)
+        return
+    except ValueError as error:
+        yield fail("socket", str(error), "choose a shorter runtime directory")
+        return
+    seen = f"{path}: owner uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
+    if contact.distrust is not None:
+        yield fail(
+            "socket",
+            str(contact.distrust),
+            "clients refuse it: remove what is there, and let the daemon make it anew",
+        )
+    elif isinstance(contact.refusal, ConnectionRefusedError):
+        yield fail(
+            "socket", f"{path} is stale: nobody listens on it any more", f"{_START}; it replaces the socket"
+        )
+    elif isinstance(contact.refusal, PermissionError):
+        yield fail("socket", f"{seen}: uid {os.geteuid()} may not connect", _MEMBERSHIP)
+    elif contact.refusal is not None:
+        yield fail(
+            "socket",
+            f"{seen}: {contact.refusal}",
+            "the daemon takes no connections: see the next line, and its log",
+        )
+    else:
+        yield ok("socket", f"{seen}, uid {os.geteuid()} may connect")
+
+
+def check_answer(patient: Patient) -> Iterator[Finding]:
+    """The daemon answers; where it does not, what its process is doing."""
+    contact = patient.contact
+    if contact.process is None:
+        yield skipped("daemon", "nobody was reached")
+        return
+    pid = contact.process.pid
+    if not contact.silence:
+        told = f"pid {pid}" if pid else f"pid {contact.about['pid']} of another container"
+        uptime = formatting.duration(contact.stats["daemon"]["uptime_seconds"])
+        yield ok("daemon", f"{told} answers in {formatting.latency(contact.answer_us)}, up {uptime}")
+    elif contact.refused:
+        yield fail(
+            "daemon", f"pid {pid} refuses: {contact.silence}", "use the same version of glidecached for both"
+        )
+    elif _state(pid) in ("T", "t"):
+        yield fail(
+            "daemon", f"pid {pid} is stopped (SIGSTOP, or a debugger)", f"kill -CONT {pid}, or restart it"
+        )
+    else:
+        yield fail("daemon", contact.silence, f"see its log; if it stays so, restart it (pid {pid})")
+
+
+def check_versions(patient: Patient) -> Iterator[Finding]:
+    """Command, compiled core and daemon belong together."""
+    try:
+        from glidecache_shared.pool.check.verify import LAYOUT_VERSION
+    except ImportError as error:
+        yield fail(
+            "versions",
+            f"the compiled core cannot be loaded: {error}",
+            "install glidecached again: pip install .",
+        )
+        return
+    own = version()
+    seen = f"command {own}, protocol {protocol.PROTOCOL_VERSION}, pool layout {LAYOUT_VERSION}"
+    about = patient.contact.about
+    if not about:
+        yield ok("versions", f"{seen}; the daemon's is not known")
+    elif about["daemon_version"] != own:
+        advice = "restart the daemon after an upgrade, and let the workers run in the same installation"
+        yield warn("versions", f"{seen}; daemon {about['daemon_version']}", advice)
+    else:
+        yield ok("versions", f"{seen}; daemon the same")
+
+
+def _state(pid: int) -> str:
+    """The letter of `ps`, or nothing where the process cannot be seen."""
+    try:
+        # The name before it is in brackets and may hold anything.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""

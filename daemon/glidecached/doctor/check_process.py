@@ -1,0 +1,164 @@
+"""What the kernel grants the daemon's process: open files, memory, and one clock with the workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glidecache_shared.pool.files.boot_identity import BOOT_ID, time_namespace
+from glidecached.doctor.result import fail, ok, skipped, warn
+from glidecached.stats.formatting import byte_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glidecached.doctor.context import Patient
+    from glidecached.doctor.result import Finding
+
+_FEW_FILES = 1_024
+"""One connection a client: a host with some hundreds of workers comes near it."""
+_NEARLY_ALL = 0.8
+_OWN_MEMORY_BYTES = 64 << 20
+"""What the daemon needs beside its pools, whose pages count as its own: it is the first to touch them."""
+
+CGROUPS = Path("/sys/fs/cgroup")
+_PRACTICALLY_UNLIMITED = 1 << 60
+"""The older hierarchy has no word for it, but a number near 2 to the 63rd."""
+
+
+def check_limits(patient: Patient) -> Iterator[Finding]:
+    """Open files for all clients, and files as long as a pool."""
+    pid = _pid(patient)
+    if not pid:
+        yield skipped("limits", "the daemon's process cannot be seen from here")
+        return
+    limits = _limits(pid)
+    files, length = limits["Max open files"], limits["Max file size"]
+    in_use = _open_files(pid, patient)
+    seen = f"open files: {_number(files)} allowed, {in_use or 'an unknown number'} in use; file size: {_number(length)}"
+    longest = max(patient.bounds_bytes.values(), default=0)
+    if length is not None and length < longest:
+        advice = "remove LimitFSIZE= or ulimit -f where the daemon is started: a pool is one file"
+        yield fail("limits", f"{seen}, the largest cache may grow to {byte_size(longest)}", advice)
+    elif files is not None and (files < _FEW_FILES or in_use > files * _NEARLY_ALL):
+        yield warn(
+            "limits",
+            seen,
+            "raise it where the daemon is started: LimitNOFILE=65536 in its unit, or ulimit -n 65536",
+        )
+    else:
+        yield ok("limits", seen)
+
+
+def check_memory(patient: Patient) -> Iterator[Finding]:
+    """The control group's limit leaves room for the pools: who is over it is killed."""
+    pid = _pid(patient)
+    if not pid:
+        yield skipped("memory limit", "the daemon's process cannot be seen from here")
+        return
+    limit = memory_limit_bytes(Path(f"/proc/{pid}/cgroup").read_text(), CGROUPS)
+    bounds = sum(patient.bounds_bytes.values())
+    if limit is None:
+        yield ok("memory limit", "the daemon's control group has none")
+        return
+    seen = (
+        f"the daemon's control group may have {byte_size(limit)}; its caches may grow to {byte_size(bounds)}"
+    )
+    if limit < bounds + _OWN_MEMORY_BYTES:
+        enough = byte_size(bounds + _OWN_MEMORY_BYTES)
+        advice = (
+            f"MemoryMax={enough} or more, or a lower max_cache_kb: pools' pages are charged to the daemon"
+        )
+        yield fail("memory limit", seen, advice)
+    else:
+        yield ok("memory limit", seen)
+
+
+def check_clock(patient: Patient) -> Iterator[Finding]:
+    """Workers judge an entry's age by their own monotonic clock: it must be the daemon's, of the same boot."""
+    pid = _pid(patient)
+    if not pid:
+        yield skipped("clock", "the daemon's process cannot be seen from here")
+        return
+    try:
+        theirs = Path(f"/proc/{pid}/ns/time").stat().st_ino
+    except FileNotFoundError:
+        theirs = 0  # a kernel without time namespaces
+    except PermissionError:
+        yield skipped("clock", "the daemon's time namespace is not this user's to see", "run doctor as root")
+        return
+    own = time_namespace()
+    if theirs == own and _sees_another_boot(pid):
+        advice = (
+            "the service's own /proc hides the container's boot_id: in a container of systemd-nspawn, systemctl edit "
+            "glidecached: ProtectProc=default, ProtectKernelTunables=no, ProtectControlGroups=no"
+        )
+        yield fail(
+            "clock", "the daemon sees another boot_id than this process: workers refuse its pools", advice
+        )
+    elif theirs == own:
+        yield ok("clock", "this process and the daemon share boot and time namespace")
+    else:
+        advice = "run workers and daemon in one time namespace: workers in another cannot use its pools"
+        yield fail("clock", f"the daemon's time namespace is {theirs}, this process's {own}", advice)
+
+
+def _sees_another_boot(pid: int) -> bool:
+    """Whether it does, as far as this user may look: what is under /proc depends on who mounted it for whom."""
+    try:
+        return Path(f"/proc/{pid}/root{BOOT_ID}").read_bytes() != Path(BOOT_ID).read_bytes()
+    except OSError:
+        return False
+
+
+def memory_limit_bytes(membership: str, root: Path) -> int | None:
+    """The smallest memory limit of the control groups named in `membership` (a `/proc/<pid>/cgroup`) and those above.
+
+    `root` is where the hierarchies are mounted. None where there is no limit, or none that can be seen.
+    """
+    limits = []
+    for line in membership.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            hierarchy, name = root, "memory.max"
+        elif "memory" in controllers.split(","):
+            hierarchy, name = root / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = hierarchy / path.lstrip("/")
+        places = (place for place in (group, *group.parents) if place.is_relative_to(hierarchy))
+        limits += [_read_limit(place / name) for place in places]
+    known = [limit for limit in limits if limit is not None and limit < _PRACTICALLY_UNLIMITED]
+    return min(known, default=None)
+
+
+def _read_limit(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None
+
+
+def _pid(patient: Patient) -> int:
+    return 0 if patient.contact.process is None else patient.contact.process.pid
+
+
+def _limits(pid: int) -> dict[str, int | None]:
+    """Soft limits by their names; None is unlimited."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    column = lines[0].index("Soft Limit")
+    soft = {line[:column].strip(): line[column:].split()[0] for line in lines[1:]}
+    return {name: int(value) if value.isdigit() else None for name, value in soft.items()}
+
+
+def _open_files(pid: int, patient: Patient) -> int:
+    """How many there are; of another user's process as many as there are sessions, at least."""
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except PermissionError:
+        return int(patient.contact.stats.get("daemon", {}).get("sessions", 0))
+
+
+def _number(limit: int | None) -> str:
+    return "unlimited" if limit is None else f"{limit:,}"

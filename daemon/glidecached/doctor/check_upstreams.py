@@ -1,0 +1,89 @@
+"""Whether the daemon has its upstreams, and which; of one not used yet, whether it takes connections."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from glidecached.cli.report import upstream_label, upstream_state
+from glidecached.doctor.result import fail, ok, skipped, warn
+from glidecached.stats.formatting import printable
+from glidecached.upstream.server_version import Software
+from glidecached.upstream.target import parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glidecached.doctor.context import Patient
+    from glidecached.doctor.result import Finding
+    from glidecached.upstream.target import Address
+
+_CONNECT_SECONDS = 2.0
+
+
+def check_upstreams(patient: Patient) -> Iterator[Finding]:
+    """One line an upstream."""
+    if not patient.contact.stats:
+        yield skipped("upstream", "the daemon could not be asked")
+        return
+    for upstream in patient.contact.stats["upstreams"]:
+        label, state = upstream_label(upstream), printable(upstream_state(upstream))
+        if upstream["connected_to"]:
+            yield _judge_role(label, state, upstream) or _judge_software(f"{label}: {state}", upstream)
+            continue
+        fault = state if upstream["last_error"] else _fault(upstream)
+        if fault is None:
+            yield ok("upstream", f"{label}: not used yet, and takes connections")
+        else:
+            advice = "see that the server runs, that address, password and TLS settings are right, and what is between"
+            yield fail("upstream", f"{label}: {fault}", advice)
+
+
+def _judge_role(label: str, state: str, upstream: dict[str, Any]) -> Finding | None:
+    """Return a warning about a replica that fills no cache; None where nothing is wrong with the server's role."""
+    if not upstream.get("is_replica") or upstream.get("fills_cache"):
+        return None
+    return warn(
+        "upstream",
+        f"{label}: {state}, a replica: what it answers is not cached, and it takes no writes",
+        "let the address lead to the primary; or, for a read replica on purpose, set allow_replica = true",
+    )
+
+
+def _judge_software(state: str, upstream: dict[str, Any]) -> Finding:
+    """What its servers are, and whether one of them is too old."""
+    # A daemon of another version may not tell.
+    found = [Software(**each) for each in upstream.get("software", ())]
+    names = ", ".join(printable(f"{software.name} {software.version}") for software in found)
+    seen = f"{state}, {names or 'whose version was not told'}"
+    needed = [
+        f"{software.name} {oldest}" for software in found if (oldest := software.oldest_supported) is not None
+    ]
+    if not needed:
+        return ok("upstream", seen)
+    return warn(
+        "upstream", seen, f"upgrade to {', '.join(needed)} or later: nothing is tried with older servers"
+    )
+
+
+def _fault(upstream: dict[str, Any]) -> str | None:
+    """Why none of its addresses takes a connection from here; None when one does."""
+    faults = []
+    for text in upstream["addresses"]:
+        address = parse_address(text)
+        try:
+            _connect(address)
+        except OSError as error:
+            faults.append(f"{text}: {error.strerror or error}")
+        else:
+            return None
+    return "not used yet, and takes no connections: " + "; ".join(faults)
+
+
+def _connect(address: Address) -> None:
+    if not address.is_unix:
+        socket.create_connection((address.host, address.port), _CONNECT_SECONDS).close()
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_CONNECT_SECONDS)
+        probe.connect(address.host)

@@ -1,0 +1,203 @@
+"""What the checks look at: the configuration, the daemon's process, and what it tells. Gathered once."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared import protocol
+from glidecache_shared.runtime_dir import check_endpoint, find_runtime_dir, socket_path
+from glidecached.cli.daemon import SYSTEM_CONFIG
+from glidecached.cli.daemon_client import DaemonUnreachableError, Link, RefusedError
+from glidecached.config.load import ConfigError, load
+from glidecached.pools.pool_dir import default_pool_dir
+
+if TYPE_CHECKING:
+    from glidecached.config.model import Config
+
+_CREDENTIALS = struct.Struct("3i")
+_CONNECT_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """The daemon's file: `path` None where it has none and its defaults hold; `config` None where it has `faults`."""
+
+    path: Path | None
+    config: Config | None
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """Who listens on the socket, as the kernel says; `pid` is 0 for a process of another container."""
+
+    pid: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """How far a client comes: the socket is trusted, it connects, the daemon answers. What came in the way is told."""
+
+    distrust: OSError | ValueError | None = None
+    refusal: OSError | None = None
+    process: Process | None = None
+    silence: str = ""
+    refused: bool = False
+    """The daemon did answer, with `silence`."""
+    about: dict[str, Any] = field(default_factory=dict)
+    answer_us: float = 0.0
+    stats: dict[str, Any] = field(default_factory=dict)
+    pool_files: tuple[str, ...] | None = None
+    """Names in the pool directory, read before `stats` were asked for; None where this user may not list it."""
+
+    @property
+    def nobody_is_there(self) -> bool:
+        """Whether no daemon runs: there is no socket, or one on which nobody listens any more."""
+        return isinstance(self.distrust, FileNotFoundError) or isinstance(
+            self.refusal, ConnectionRefusedError
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """Everything of one daemon, running or not."""
+
+    configuration: Configuration
+    runtime_dir: str
+    pool_dir: Path
+    contact: Contact
+
+    @property
+    def bounds_bytes(self) -> dict[str, int]:
+        """What the configured caches and those that are in use may grow to, by what they are called."""
+        config = self.configuration.config
+        bounds = (
+            {}
+            if config is None
+            else {name: each.settings.max_cache_kb * 1024 for name, each in config.caches.items()}
+        )
+        in_use = {
+            cache["name"] or cache["id"]: cache["max_bytes"] for cache in self.contact.stats.get("caches", ())
+        }
+        return bounds | in_use
+
+
+def gather(runtime_dir: str | None, config_path: Path | None) -> Patient:
+    """Look for the daemon, ask it, and read its configuration: the given one, else the one that it was started with."""
+    configuration = read_configuration(config_path or _system_config())
+    directory = find_runtime_dir(runtime_dir or _directory_in(configuration, "runtime_dir"))
+    distrust = _distrust(directory)
+    process, refusal = (None, None) if distrust is not None else _connect(directory)
+    if config_path is None and process is not None:
+        started_with = _config_of(process.pid)
+        configuration = configuration if started_with is None else read_configuration(started_with)
+    pool_dir = _expected_pool_dir(configuration, directory, process)
+    if process is None:
+        contact = Contact(distrust=distrust, refusal=refusal, pool_files=_names(pool_dir))
+    else:
+        contact = _ask(directory, process, pool_dir)
+        pool_dir = _told_pool_dir(contact.stats, pool_dir)
+    return Patient(configuration=configuration, runtime_dir=directory, pool_dir=pool_dir, contact=contact)
+
+
+def read_configuration(path: Path | None) -> Configuration:
+    """The file with its faults; None stands for no file."""
+    if path is None:
+        from glidecached.config.model import Config
+
+        return Configuration(path=None, config=Config())
+    try:
+        return Configuration(path=path, config=load(path))
+    except ConfigError as error:
+        return Configuration(path=path, config=None, faults=tuple(error.faults))
+
+
+def _directory_in(configuration: Configuration, key: str) -> str | None:
+    """What the file says, even where the rest of it is wrong."""
+    try:
+        table = {} if configuration.path is None else tomllib.loads(configuration.path.read_text())["daemon"]
+        directory = table.get(key)
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None  # `check_configuration` tells
+    return directory if isinstance(directory, str) and directory.startswith("/") else None
+
+
+def _system_config() -> Path | None:
+    return SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None
+
+
+def _config_of(pid: int) -> Path | None:
+    """The `--config` of a running daemon's command line, where it is an absolute path."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return None
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        given = following if word == "--config" else word.removeprefix("--config=")
+        if given != word and given.startswith("/"):
+            return Path(given)
+    return None
+
+
+def _distrust(directory: str) -> OSError | ValueError | None:
+    try:
+        check_endpoint(directory)
+    except (OSError, ValueError) as error:
+        return error
+    return None
+
+
+def _connect(directory: str) -> tuple[Process | None, OSError | None]:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_CONNECT_SECONDS)
+            probe.connect(socket_path(directory))
+            # Those of the process that listens: they are right even where it is too busy to accept anybody.
+            answer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except OSError as error:
+        return None, error
+    pid, uid, _gid = _CREDENTIALS.unpack(answer)
+    return Process(pid=pid, uid=uid), None
+
+
+def _expected_pool_dir(configuration: Configuration, directory: str, process: Process | None) -> Path:
+    """What the daemon would choose, where it does not answer."""
+    configured = _directory_in(configuration, "pool_dir")
+    if configured is not None:
+        return Path(configured)
+    uid = os.geteuid() if process is None else process.uid
+    return default_pool_dir(Path(directory), uid)
+
+
+def _ask(directory: str, process: Process, pool_dir: Path) -> Contact:
+    try:
+        with Link(directory) as link:
+            asked_ns = time.perf_counter_ns()
+            about = link.request(protocol.PING)
+            answer_us = (time.perf_counter_ns() - asked_ns) / 1_000
+            # In this order a pool that is made meanwhile cannot look like an orphan.
+            names = _names(_told_pool_dir(link.request(protocol.STATS), pool_dir))
+            stats = link.request(protocol.STATS)
+    except (DaemonUnreachableError, RefusedError) as error:
+        refused = isinstance(error, RefusedError)
+        return Contact(process=process, silence=str(error), refused=refused, pool_files=_names(pool_dir))
+    return Contact(process=process, about=about, answer_us=answer_us, stats=stats, pool_files=names)
+
+
+def _told_pool_dir(stats: dict[str, Any], expected: Path) -> Path:
+    return Path(stats.get("daemon", {}).get("pool_dir", expected))
+
+
+def _names(directory: Path) -> tuple[str, ...] | None:
+    try:
+        return tuple(sorted(path.name for path in directory.iterdir()))
+    except OSError:
+        return None

@@ -1,0 +1,51 @@
+"""All checks, in the order in which one stands on another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glidecached.doctor.check_config import check_configuration, check_secrets
+from glidecached.doctor.check_endpoint import check_answer, check_runtime_dir, check_socket, check_versions
+from glidecached.doctor.check_process import check_clock, check_limits, check_memory
+from glidecached.doctor.check_storage import check_file_system, check_pool_dir, check_room
+from glidecached.doctor.check_systemd import check_remove_ipc, check_unit
+from glidecached.doctor.check_upstreams import check_upstreams
+from glidecached.doctor.pools import check_entries, check_orphans, check_permissions
+from glidecached.doctor.result import skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from glidecached.doctor.context import Patient
+    from glidecached.doctor.result import Finding
+
+CHECKS = (
+    check_configuration,
+    check_secrets,
+    check_runtime_dir,
+    check_socket,
+    check_answer,
+    check_versions,
+    check_pool_dir,
+    check_file_system,
+    check_room,
+    check_limits,
+    check_memory,
+    check_clock,
+    check_unit,
+    check_remove_ipc,
+    check_permissions,
+    check_orphans,
+    check_entries,
+    check_upstreams,
+)
+
+
+def examine(patient: Patient) -> Iterator[Finding]:
+    """Every check's findings. What this user may not see, or what ends while it is looked at, is skipped."""
+    for check in CHECKS:
+        try:
+            yield from check(patient)
+        except OSError as error:
+            name = check.__name__.removeprefix("check_").replace("_", " ")
+            yield skipped(name, f"it could not be looked at: {error}")

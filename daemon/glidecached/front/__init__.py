@@ -1,1 +1,0 @@
-"""Where clients come in: the socket, who is asking, each request's way to its operation and its one answer."""

@@ -1,0 +1,1 @@
+"""Where clients connect: the socket, their connections, and each request on its way to its handler and answer."""

@@ -1,0 +1,31 @@
+"""Requests whose callers no longer wait: found once per turn of the loop, and ended (isolation, I1)."""
+
+from glidecached.frontend.request import Request
+from glidecached.peers import OpenRequests
+from glidecached.process.deadlines import Deadlines
+from glidecached.session import Session
+
+class Cancellations:
+    """Ends open requests whose peer has gone, and requests that a client cancels. For the loop's thread.
+
+    Requests have no index by peer: every request would pay for it. The open requests are in `deadlines`. They are
+    scanned once per turn in which something was cancelled, however many cancellations there were. Then the upstreams
+    concerned drop what was sent or queued for these requests alone.
+    """
+
+    def __init__(self, deadlines: Deadlines, open_requests: OpenRequests) -> None: ...
+    @property
+    def cancelled(self) -> int:
+        """Return the number of requests that were ended in this way."""
+
+    def peer_ended(self, identity: bytes) -> None:
+        """End all requests of a connection that has ended."""
+
+    def cancel(self, identity: bytes, request_id: int) -> None:
+        """End one request of a connection without an answer. A request that is not open is ignored."""
+
+    def session_ended(self, session: Session, detach: Request) -> None:
+        """End the requests that the detaching process still has open in the session: they fail with `CLOSING`.
+
+        Forked children share the session with the process that made it; their requests continue.
+        """

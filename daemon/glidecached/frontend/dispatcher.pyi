@@ -1,0 +1,85 @@
+"""The way of a message: read, check, find the operation, answer once."""
+
+import collections
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from glidecached.frontend.cancellations import Cancellations
+from glidecached.frontend.listener import RouterSocket
+from glidecached.frontend.request import Request
+from glidecached.process.deadlines import Deadlines
+from glidecached.process.sliced_work import Turns
+
+Operation = Callable[[Request, list[Any]], Iterator[float | None] | None]
+
+REFUSAL_CAUSES: tuple[str, ...]
+"""All keys that `Front.refused` can have."""
+
+class MalformedError(Exception):
+    """A message that is not what the protocol says: `args[0]` says what was wrong and what would be right."""
+
+class Front:
+    """Takes requests from the socket, passes accepted ones to their operation, and sends the answers.
+
+    Operations get the request and the body of the message, as a list. They raise `MalformedError` for a wrong body, and
+    may answer at once or later. Long work is returned as steps. For the loop's thread; an `Intake` of the loop.
+    """
+
+    def __init__(
+        self,
+        socket: RouterSocket,
+        deadlines: Deadlines,
+        *,
+        instance_id: int,
+        max_requests_per_peer: int,
+        max_message_bytes: int,
+        turns: Turns | None = None,
+        knows_session: Callable[[int, int], bool] | None = None,
+    ) -> None:
+        """Serve requests. `turns` does long work in slices; without it, all is done at once.
+
+        `knows_session` returns whether there is a session with this number for this uid.
+        """
+
+    @property
+    def turns(self) -> Turns | None: ...
+    @property
+    def accepted(self) -> int:
+        """How many requests were let in."""
+
+    @property
+    def refused(self) -> collections.Counter[str]:
+        """Messages and answers that went nowhere, by cause."""
+
+    @property
+    def open_requests(self) -> int:
+        """How many accepted requests have had no answer yet."""
+
+    @property
+    def cancellations(self) -> Cancellations:
+        """Return the object that ends requests whose callers no longer wait."""
+
+    @property
+    def pending(self) -> bool:
+        """`loop.Intake`: whether there is more than the socket's descriptor announces."""
+
+    def limit_requests(self, max_requests_per_peer: int) -> None:
+        """How many requests a connection may have open from now on; what is open already stays."""
+
+    def serve(self, operations: Mapping[int, Operation]) -> None:
+        """Set the operations, by the protocol's numbers."""
+
+    def receive(self) -> bool:
+        """`loop.Intake`: take what came, up to a fair amount; whether nothing had come."""
+
+    def answer(self, identity: bytes, *parts: bytes) -> None:
+        """`request.Answering`: send, or count what cannot be sent."""
+
+    def why_full(self, identity: bytes, size_bytes: int) -> str | None:
+        """`request.Answering`."""
+
+    def pack_later(self, request: Request, value: Any) -> None:
+        """`request.Answering`: pack a large reply in slices, then answer."""
+
+    def finished(self, request: Request) -> None:
+        """`request.Answering`: one place more for that peer."""

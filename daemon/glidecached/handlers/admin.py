@@ -1,0 +1,145 @@
+"""HELLO, PING, STATS, FLUSH, DROP and HOTTEST: about the daemon itself, and for its operators."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import (
+    ERROR_CONFIGURATION,
+    ERROR_FORBIDDEN,
+    ERROR_PROTOCOL,
+    PROTOCOL_VERSION,
+)
+from glidecached.frontend.dispatcher import MalformedError
+from glidecached.handlers.arguments import need, need_fields
+from glidecached.pools.manager import UnknownCacheError
+from glidecached.pools.metadata import PoolKey
+from glidecached.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.frontend.request import Request
+    from glidecached.pools.manager import PoolRegistry
+
+logger = logging.getLogger(__name__)
+
+_MOST_HOT_ENTRIES = 100
+_MOST_KEY_BYTES = 256
+_MOST_NAME_LENGTH = 200
+
+
+class AdminOperations:
+    """For the loop's thread. `about` is what HELLO and PING tell; `stats` makes STATS' map.
+
+    Only root, the daemon's own user and `admin_uids` may flush, drop, and see keys and files' names (architecture 12).
+    """
+
+    def __init__(
+        self,
+        about: dict[str, Any],
+        stats: Callable[[], dict[str, Any]],
+        pools: PoolRegistry,
+        admin_uids: frozenset[int],
+    ) -> None:
+        self._about = about
+        self._stats = stats
+        self._pools = pools
+        self.admin_uids = admin_uids
+
+    def hello(self, request: Request, body: list[Any]) -> None:
+        """HELLO: agree on the protocol's version."""
+        need_fields(body, "protocol_version", "client_version")
+        version, client_version = body
+        need(version, int, "protocol_version")
+        need(client_version, str, "client_version")
+        if version != PROTOCOL_VERSION:
+            message = (
+                f"this daemon ({self._about['daemon_version']}) speaks protocol {PROTOCOL_VERSION}, "
+                f"the client ({client_version:.40}) {version}: use the same version of glidecached for both"
+            )
+            request.fail(ERROR_PROTOCOL, message)
+            return
+        request.reply(self._about)
+
+    def ping(self, request: Request, body: list[Any]) -> None:
+        """PING: the daemon lives."""
+        need_fields(body)
+        request.reply(self._about)
+
+    def stats(self, request: Request, body: list[Any]) -> None:
+        """STATS: all numbers at once; and to those who may see keys, what the pools' files are called."""
+        need_fields(body)
+        numbers = self._stats()
+        if self._administers(request):
+            file_ids = self._pools.file_ids()
+            # The numbers may be others' answers, too.
+            numbers = {
+                **numbers,
+                "caches": [
+                    {**cache, "file_id": file_ids[PoolKey(cache["name"], cache["id"])]}
+                    for cache in numbers["caches"]
+                ],
+            }
+        request.reply(numbers)
+
+    def flush(self, request: Request, body: list[Any]) -> None:
+        """FLUSH: remove all entries of one cache; how many there were."""
+        need_fields(body, "cache_name")
+        label = self._admitted_label(request, body[0])
+        if label is not None:
+            try:
+                self._pools.flush(label, functools.partial(_flushed, request, label))
+            except UnknownCacheError as error:
+                request.fail(ERROR_CONFIGURATION, str(error))
+
+    def drop(self, request: Request, body: list[Any]) -> None:
+        """DROP: end one cache; clients that use it attach again."""
+        need_fields(body, "cache_name")
+        label = self._admitted_label(request, body[0])
+        if label is not None:
+            try:
+                self._pools.drop(label)
+            except UnknownCacheError as error:
+                request.fail(ERROR_CONFIGURATION, str(error))
+            else:
+                logger.info("uid %d dropped cache %s", request.peer.uid, label)
+                request.reply(None)
+
+    def hottest(self, request: Request, body: list[Any]) -> None:
+        """HOTTEST: the entries of one cache that would leave last; of long keys the beginning."""
+        need_fields(body, "cache_name", "count")
+        need(body[1], int, "count")
+        if not 1 <= body[1] <= _MOST_HOT_ENTRIES:
+            message = f"count is {body[1]}; expected 1 to {_MOST_HOT_ENTRIES}"
+            raise MalformedError(message)
+        label = self._admitted_label(request, body[0])
+        if label is not None:
+            try:
+                pool = self._pools.find(label)
+            except UnknownCacheError as error:
+                request.fail(ERROR_CONFIGURATION, str(error))
+            else:
+                entries = [entry._asdict() for entry in pool.hottest(body[1], _MOST_KEY_BYTES)]
+                request.reply({"eviction_policy": pool.settings.eviction_policy, "entries": entries})
+
+    def _administers(self, request: Request) -> bool:
+        return request.peer.uid in self.admin_uids | {0, os.geteuid()}
+
+    def _admitted_label(self, request: Request, label: Any) -> str | None:
+        need(label, str, "cache_name")
+        if len(label) > _MOST_NAME_LENGTH:
+            message = f"cache_name has {len(label)} characters; at most {_MOST_NAME_LENGTH} are allowed"
+            raise MalformedError(message)
+        if not self._administers(request):
+            request.fail(ERROR_FORBIDDEN, "only root, the daemon's own user and admin_users may do this")
+            return None
+        return str(label)
+
+
+def _flushed(request: Request, label: str, removed: int) -> None:
+    logger.info("uid %d flushed cache %s: %s", request.peer.uid, label, counted(removed, "entry", "entries"))
+    request.reply(removed)

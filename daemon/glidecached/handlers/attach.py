@@ -1,0 +1,333 @@
+"""ATTACH and DETACH: from what a client asks for to its session (docs/protocol.md, contract C18 to C20)."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import (
+    ERROR_BUSY,
+    ERROR_CLOSING,
+    ERROR_CONFIGURATION,
+    ERROR_FORBIDDEN,
+    ReplyError,
+)
+from glidecached.config.model import DEFAULT_REQUEST_TIMEOUT_MS
+from glidecached.frontend.safe_repr import shown
+from glidecached.handlers.arguments import need, need_fields
+from glidecached.handlers.attach_request import AttachSpec, SpecError, read_spec
+from glidecached.handlers.same_cluster import SeedsCheck, target_by_pools_seeds
+from glidecached.pools.metadata import OPEN, Admission
+from glidecached.pools.table import CacheBusyError, CacheRefusedError
+from glidecached.session import TooManySessionsError
+from glidecached.upstream.call import SingleCall
+from glidecached.upstream.cluster.route import Spread
+from glidecached.upstream.cluster.upstream import ClusterUpstream
+from glidecached.upstream.lane import PROBE
+from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.registry import TooManyUpstreamsError
+from glidecached.upstream.tls import TlsMaterialError, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.config.model import Config, NamedUpstream
+    from glidecached.frontend.request import Request
+    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.pool import Pool
+    from glidecached.process.loop import Loop
+    from glidecached.session import Session, Sessions
+    from glidecached.upstream.registry import Upstreams
+    from glidecached.upstream.target import Target
+    from glidecached.upstream.upstream import Upstream
+
+_PING = (b"PING",)
+_LAZY_PATIENCE_MS = 100
+
+
+class AttachOperations:
+    """Makes sessions. For the loop's thread.
+
+    Whether a client may join a pool depends on its own credentials: they are a configured upstream's, asked for by its
+    name, or the servers have accepted them. A client that connects lazily while its servers cannot be reached gets a
+    session without a pool; when its credentials have proved valid, that session is forgotten, and the client attaches
+    again.
+
+    A client that attaches again, because its pool's generation or its session has ended, goes on with the session that
+    it had, or with what that knew of its writes: no flight that was sent before them may answer it (contract C22).
+
+    `config` may be set anew: clients whose attaching is under way begin again then.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        config: Config,
+        upstreams: Upstreams,
+        pools: PoolRegistry,
+        sessions: Sessions,
+        next_number: Callable[[], int],
+        detached: Callable[[Session, Request], object] | None = None,
+    ) -> None:
+        """Handle ATTACH and DETACH. `detached` is called with the session that ended and the request that ended it."""
+        self._loop = loop
+        self._next_number = next_number
+        self.config = config
+        self._upstreams = upstreams
+        self._pools = pools
+        self._sessions = sessions
+        self._detached = detached
+
+    def attach(self, request: Request, body: list[Any]) -> None:
+        """ATTACH: check the upstream once, unless the client connects lazily, join the pool, and open the session."""
+        need_fields(body, "spec")
+        try:
+            spec = read_spec(body[0])
+        except SpecError as error:
+            request.fail(ERROR_CONFIGURATION, str(error))
+        else:
+            self._begin(request, spec)
+
+    def _begin(self, request: Request, spec: AttachSpec, *, by_own_seeds: bool = False) -> None:
+        """Check the upstream. by_own_seeds: the pool's cluster, if it has other seeds, is known to be another one."""
+        try:
+            named = self._find_named(spec)
+            target = spec.target if named is None else named.target
+            if target.credentials.tls is not None:
+                check(target.credentials.tls)
+        except (SpecError, TlsMaterialError) as error:
+            request.fail(ERROR_CONFIGURATION, str(error))
+            return
+        if named is not None and not named.access.allows(request.peer):
+            request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use the upstream {named.name!r}")
+            return
+        if named is None and not by_own_seeds and self._begins_by_pools_seeds(request, spec, target):
+            return
+        try:
+            options = UpstreamOptions() if named is None else named.options
+            upstream = self._upstreams.get(target, options, request.peer)
+        except TooManyUpstreamsError as error:
+            request.fail(ERROR_BUSY, str(error))
+            return
+        finish = functools.partial(self._finish, request, spec, self.config, named, upstream, by_own_seeds)
+        request.expiry = (ERROR_CLOSING, f"timed out: the upstream {_names(target)} did not answer in time")
+        if not spec.lazy_connect:
+            upstream.submit(_CheckCall(request, finish))
+        elif spec.has_cache and named is None and not upstream.proved:
+            attempt = _TryCall(request, finish)
+            half_ns = (request.deadline_ns - time.monotonic_ns()) // 2
+            self._loop.call_later(min(half_ns / 1e6, _LAZY_PATIENCE_MS), attempt.give_up)
+            upstream.submit(attempt)
+        else:
+            finish()
+
+    def _begins_by_pools_seeds(self, request: Request, spec: AttachSpec, target: Target) -> bool:
+        """Ask the pool's cluster whether it is this client's, if it could be. Return whether the check has begun."""
+        by_pools_seeds = target_by_pools_seeds(
+            target, self._pools.identity_of(spec.pool_key, spec.configured_cache)
+        )
+        if by_pools_seeds is None:
+            return False
+        try:
+            known = self._upstreams.in_known_order(by_pools_seeds)
+            upstream = self._upstreams.get(known, UpstreamOptions(), request.peer)
+        except TooManyUpstreamsError:
+            return False
+        if not isinstance(upstream, ClusterUpstream):
+            return False
+        config = self.config
+
+        def go_on(is_same: bool) -> None:
+            if is_same:
+                self._finish(request, spec, config, None, upstream, False)
+            else:
+                self._begin(request, spec, by_own_seeds=True)
+
+        check = SeedsCheck(self._loop, upstream, target.addresses, request, go_on)
+        self._loop.call_later((request.deadline_ns - time.monotonic_ns()) / 2e6, check.give_up)
+        upstream.submit(check)
+        return True
+
+    def detach(self, request: Request, body: list[Any]) -> None:
+        """Handle DETACH: forget the session; the open requests of its process in it fail."""
+        need_fields(body, "session_id")
+        need(body[0], int, "session_id")
+        session = self._sessions.known(body[0], request.peer.uid)
+        if session is not None:
+            self._sessions.close(body[0], request.peer.uid)
+            if self._detached is not None:
+                self._detached(session, request)
+        request.reply(None)
+
+    def _find_named(self, spec: AttachSpec) -> NamedUpstream | None:
+        if spec.upstream is None:
+            if not self.config.daemon.allow_adhoc_upstreams:
+                known = ", ".join(sorted(self.config.upstreams))
+                message = (
+                    "the daemon's configuration does not let clients bring their own addresses "
+                    f"(allow_adhoc_upstreams = false); ask for an upstream by its name: {known}"
+                )
+                raise SpecError(message)
+            return None
+        named = self.config.upstreams.get(spec.upstream)
+        if named is None:
+            known = ", ".join(sorted(self.config.upstreams))
+            message = (
+                f"the daemon's configuration has no upstream {shown(spec.upstream, 80)}; it has: {known}"
+            )
+            raise SpecError(message)
+        if named.target.mode != spec.mode:
+            message = (
+                f"the upstream {spec.upstream!r} is a {named.target.mode} one; this client is for {spec.mode}"
+            )
+            raise SpecError(message)
+        return named
+
+    def _finish(
+        self,
+        request: Request,
+        spec: AttachSpec,
+        config: Config,
+        named: NamedUpstream | None,
+        upstream: Upstream,
+        by_own_seeds: bool,
+    ) -> None:
+        if config is not self.config:  # reloaded meanwhile: what was allowed by the old one may not be now
+            self._begin(request, spec)
+            return
+        awaits_proof = spec.has_cache and named is None and not upstream.proved
+        may_be_the_pools = named is None and not awaits_proof and not by_own_seeds
+        if may_be_the_pools and self._begins_by_pools_seeds(request, spec, upstream.target):
+            return  # another client made the pool meanwhile, by other seeds
+        try:
+            pool = None if awaits_proof else self._join(request, spec, named, upstream.target)
+        except CacheBusyError as error:
+            request.fail(ERROR_BUSY, str(error))
+            return
+        except CacheRefusedError as error:
+            request.fail(ERROR_CONFIGURATION, str(error))
+            return
+        if pool is not None and not pool.admission.access.allows(request.peer):
+            request.fail(ERROR_FORBIDDEN, f"uid {request.peer.uid} may not use {pool.key}")
+            return
+        name = None if named is None else named.name
+        try:
+            session = self._open(request, spec, upstream, pool, name, awaits_proof=awaits_proof)
+        except TooManySessionsError as error:
+            request.fail(ERROR_BUSY, str(error))
+            return
+        session.processes.add(request.peer.pid)
+        timeout_ms = spec.request_timeout_ms or (
+            named.request_timeout_ms if named else DEFAULT_REQUEST_TIMEOUT_MS
+        )
+        request.reply(
+            {
+                "session_id": session.session_id,
+                "request_timeout_ms": timeout_ms,
+                "mode": upstream.target.mode,
+                "pool": None if pool is None else pool.handout(),
+            }
+        )
+
+    def _open(
+        self,
+        request: Request,
+        spec: AttachSpec,
+        upstream: Upstream,
+        pool: Pool | None,
+        upstream_name: str | None,
+        *,
+        awaits_proof: bool,
+    ) -> Session:
+        """The session that the client had, if it is as good as a new one; else a new one, which knows what it wrote."""
+        peer, sessions = request.peer, self._sessions
+        before = None if spec.follows is None else sessions.known(spec.follows, peer.uid)
+        if before is not None and before.pid == peer.pid:
+            if before.is_for(upstream, pool, upstream_name, spec.read_from):
+                return before
+            sessions.close(before.session_id, peer.uid)
+        session = sessions.open(
+            peer.uid,
+            upstream,
+            pool,
+            awaits_proof=awaits_proof,
+            read_from=spec.read_from,
+            upstream_name=upstream_name,
+            pid=peer.pid,
+        )
+        if before is not None:
+            session.floor = before.floor
+        elif spec.follows is not None:
+            floor = sessions.floor_of_forgotten(spec.follows, peer.uid)
+            # Whatever it wrote in a session that nobody remembers was before this.
+            session.floor = self._next_number() if floor is None else floor
+        return session
+
+    def _join(
+        self, request: Request, spec: AttachSpec, named: NamedUpstream | None, target: Target
+    ) -> Pool | None:
+        if spec.configured_cache is not None:
+            return self._pools.join_configured(spec.configured_cache, target.identity)
+        if spec.pool_key is not None and spec.pool_settings is not None:
+            admission = OPEN if named is None else Admission(upstream=named.name, access=named.access)
+            return self._pools.join(
+                spec.pool_key, target.identity, spec.pool_settings, admission, request.peer
+            )
+        return None
+
+
+class _CheckCall(SingleCall):
+    """The check at creation: one PING. What goes wrong closes the client, with the server's own text."""
+
+    __slots__ = ("_finish", "_request")
+
+    def __init__(self, request: Request, finish: functools.partial[None]) -> None:
+        super().__init__(_PING, request.deadline_ns, repeatable=True)
+        self._request = request
+        self._finish = finish
+        self.lane = PROBE
+        # Of a cluster, one node that answers is enough.
+        self.route = Spread.RANDOM
+
+    def is_wanted(self, now_ns: int) -> bool:
+        return not self._request.finished and now_ns < self.deadline_ns
+
+    def abandon(self) -> None:
+        self.fail(ERROR_CLOSING, "timed out: not connected in time")
+
+    def succeed(self, reply: Any) -> None:
+        if self._request.finished:
+            return
+        # A user that may not PING has proved its password all the same.
+        if isinstance(reply, ReplyError) and not str(reply).startswith("NOPERM"):
+            self._request.fail(ERROR_CLOSING, str(reply))
+        else:
+            self._finish()
+
+    def fail(self, code: int, message: str) -> None:
+        del code
+        self._request.fail(ERROR_CLOSING, message)
+
+
+class _TryCall(_CheckCall):
+    """The same for a client that connects lazily: it gets its session in any case, and in time."""
+
+    __slots__ = ()
+
+    def give_up(self) -> None:
+        """Open the session with what is known by now."""
+        if not self._request.finished:
+            self._finish()
+
+    def succeed(self, reply: Any) -> None:
+        del reply
+        self.give_up()
+
+    def fail(self, code: int, message: str) -> None:
+        del code, message
+        self.give_up()
+
+
+def _names(target: Target) -> str:
+    return ", ".join(str(address) for address in target.addresses)

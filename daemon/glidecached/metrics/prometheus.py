@@ -1,0 +1,220 @@
+"""The daemon's numbers as Prometheus reads them. docs/monitoring.md says what each means."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from glidecached.frontend.dispatcher import REFUSAL_CAUSES
+from glidecached.metrics.totals import Totals
+from glidecached.stats.labels import cache_label, upstreams_by_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from prometheus_client.core import Metric
+
+    from glidecached.metrics.negotiation import Form
+    from glidecached.stats.snapshots import Snapshot
+
+    _Rows = tuple[tuple[str, str, Callable[[dict[str, Any]], float]], ...]
+
+_CACHE_LABELS = ("cache", "named")
+
+_CACHE_GAUGES: _Rows = (
+    ("entries", "Entries in the cache.", lambda cache: cache["metrics"]["entry_count"]),
+    (
+        "bytes",
+        "What the entries are charged, which the bound is about.",
+        lambda cache: cache["charged_bytes"],
+    ),
+    ("max_bytes", "The bound.", lambda cache: cache["max_bytes"]),
+    ("resident_bytes", "Memory that the cache's files occupy.", lambda cache: cache["resident_bytes"]),
+    (
+        "attached_processes",
+        "Processes known to use the cache.",
+        lambda cache: cache["attached_processes"],
+    ),
+    ("flights", "Misses that are being asked for upstream now.", lambda cache: cache["flights"]),
+)
+_CACHE_COUNTERS: _Rows = (
+    (
+        "lookups",
+        "Questions for one key.",
+        lambda cache: cache["metrics"]["hits"] + cache["metrics"]["misses"],
+    ),
+    ("hits", "Lookups that were answered from the cache.", lambda cache: cache["metrics"]["hits"]),
+    (
+        "evictions",
+        "Entries that left for others' sake before their time.",
+        lambda cache: cache["metrics"]["evictions"],
+    ),
+    (
+        "expirations",
+        "Entries that were found expired and removed.",
+        lambda cache: cache["metrics"]["expirations"],
+    ),
+)
+"""What is counted only with `enable_metrics`: else there is no figure, rather than a 0 that nobody counted."""
+
+_UPSTREAM_GAUGES: _Rows = (
+    ("connected", "1 while there is a connection to it.", lambda up: int(up["connected_to"] is not None)),
+    ("in_flight", "Requests that were sent and have no reply yet.", lambda up: up["in_flight"]),
+    ("queued", "Requests that wait to be sent.", lambda up: up["queued"]),
+    ("sessions", "Clients that use it.", lambda up: up["sessions"]),
+    (
+        "blocking_connections",
+        "Connections for blocking commands and watches.",
+        lambda up: up["blocking_connections"],
+    ),
+)
+_UPSTREAM_COUNTERS: _Rows = (
+    ("requests", "Requests given to it.", lambda up: up["requests"]),
+    ("failures", "Requests that got no reply from it.", lambda up: up["failed"]),
+    ("reconnects", "Connections made in the place of one that was lost.", lambda up: up["reconnects"]),
+)
+
+
+def families(numbers: dict[str, Any], totals: Totals) -> Iterator[Metric]:
+    """All metric families of one snapshot's numbers, which are later than those that `totals` has seen."""
+    yield from _daemon_families(numbers["daemon"])
+    yield from _cache_families(numbers["caches"])
+    yield from _upstream_families(numbers["upstreams"], totals)
+
+
+def _daemon_families(daemon: dict[str, Any]) -> Iterator[Metric]:
+    yield InfoMetricFamily("glidecached_build", "The daemon's version.", {"version": daemon["version"]})
+    yield GaugeMetricFamily(
+        "glidecached_start_time_seconds", "When it started, since the epoch.", daemon["started_at"]
+    )
+    yield GaugeMetricFamily("glidecached_sessions", "Clients that are attached.", daemon["sessions"])
+    yield GaugeMetricFamily(
+        "glidecached_open_requests", "Clients' requests without an answer yet.", daemon["open_requests"]
+    )
+    yield CounterMetricFamily(
+        "glidecached_accepted_requests", "Clients' requests that were accepted.", daemon["accepted_requests"]
+    )
+    yield GaugeMetricFamily(
+        "glidecached_max_total_bytes", "The bound over all caches.", daemon["max_total_cache_kb"] * 1024
+    )
+    refused = CounterMetricFamily(
+        "glidecached_refused_messages", "Messages and answers that went nowhere, by cause.", labels=("cause",)
+    )
+    # Those that never happened too: the first one would be no increase otherwise.
+    for cause, count in {**dict.fromkeys(REFUSAL_CAUSES, 0), **daemon["refused"]}.items():
+        refused.add_metric((cause,), count)
+    yield refused
+
+
+def _cache_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
+    counting = [cache for cache in caches if cache["settings"]["enable_metrics"]]
+    for name, text, value in _CACHE_GAUGES:
+        gauge = GaugeMetricFamily(f"glidecached_cache_{name}", text, labels=_CACHE_LABELS)
+        for cache in caches:
+            gauge.add_metric(cache_label(cache), value(cache))
+        yield gauge
+    for name, text, value in _CACHE_COUNTERS:
+        counter = CounterMetricFamily(f"glidecached_cache_{name}", text, labels=_CACHE_LABELS)
+        for cache in counting:
+            counter.add_metric(cache_label(cache), value(cache))
+        yield counter
+    misses = CounterMetricFamily(
+        "glidecached_cache_misses",
+        "Lookups that were not, by what was found.",
+        labels=(*_CACHE_LABELS, "cause"),
+    )
+    for cache in counting:
+        for cause, count in cache["misses_by_cause"].items():
+            misses.add_metric((*cache_label(cache), cause), count)
+    yield misses
+    full = CounterMetricFamily(
+        "glidecached_cache_file_system_full",
+        "Times that the file system had no room for the cache to grow.",
+        labels=_CACHE_LABELS,
+    )
+    for cache in caches:
+        full.add_metric(cache_label(cache), cache["file_system_full"])
+    yield full
+
+
+def _upstream_families(upstreams: list[dict[str, Any]], totals: Totals) -> Iterator[Metric]:
+    grouped = upstreams_by_label(upstreams)
+    for name, text, value in _UPSTREAM_GAUGES:
+        gauge = GaugeMetricFamily(f"glidecached_upstream_{name}", text, labels=("upstream",))
+        together = max if name == "connected" else sum
+        for label, group in grouped.items():
+            gauge.add_metric((label,), together(map(value, group)))
+        yield gauge
+    counted = totals.advance({label: _counts(group) for label, group in grouped.items()})
+    for place, (name, text, _) in enumerate(_UPSTREAM_COUNTERS):
+        counter = CounterMetricFamily(f"glidecached_upstream_{name}", text, labels=("upstream",))
+        for label, counts in counted.items():
+            counter.add_metric((label,), counts[place])
+        yield counter
+    yield _durations(grouped, counted)
+
+
+def _counts(group: list[dict[str, Any]]) -> list[float]:
+    """All that the upstreams of one label have counted: the counters, the sum of the durations, their histogram."""
+    latencies = [upstream["latency"] for upstream in group]
+    return [
+        *(sum(map(value, group)) for _, _, value in _UPSTREAM_COUNTERS),
+        sum(each["sum_us"] for each in latencies),
+        *(sum(column) for column in zip(*(each["counts"] for each in latencies), strict=True)),
+    ]
+
+
+def _durations(
+    grouped: Mapping[str, list[dict[str, Any]]], counted: Mapping[str, Sequence[float]]
+) -> HistogramMetricFamily:
+    durations = HistogramMetricFamily(
+        "glidecached_upstream_request_duration_seconds",
+        "From a request's submission to its reply; without what blocks.",
+        labels=("upstream",),
+    )
+    for label, counts in counted.items():
+        sum_us, *places = counts[len(_UPSTREAM_COUNTERS) :]
+        bounds_us = grouped[label][0]["latency"]["bounds_us"]
+        bounds = [*(f"{bound_us / 1e6:g}" for bound_us in bounds_us), "+Inf"]
+        durations.add_metric((label,), list(zip(bounds, accumulate(places), strict=True)), sum_us / 1e6)
+    return durations
+
+
+class Exposition(Collector):
+    """The newest snapshot as text, in one form or the other. `render` is for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._newest: Snapshot | None = None
+        self._families: list[Metric] = []
+        self._totals = Totals()
+        self._rendered: dict[Form, bytes] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def describe(self) -> list[Metric]:
+        """`Collector`: nothing before the first snapshot."""
+        return []
+
+    def collect(self) -> list[Metric]:
+        """`Collector`: the families of the newest snapshot."""
+        return self._families
+
+    def render(self, snapshot: Snapshot, form: Form) -> bytes:
+        """The text: of this snapshot, or of a newer one where another thread was faster. Made once for all who ask."""
+        if self._newest is None or snapshot.taken_ns > self._newest.taken_ns:
+            self._newest = snapshot
+            self._families = list(families(snapshot.numbers, self._totals))
+            self._rendered = {}
+        if form not in self._rendered:
+            self._rendered[form] = form.encode(self._registry)
+        return self._rendered[form]

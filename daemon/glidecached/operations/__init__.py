@@ -1,1 +1,0 @@
-"""What the daemon does on request: one module per group of the protocol's operations."""

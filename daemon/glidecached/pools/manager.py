@@ -1,0 +1,326 @@
+"""The rules by which clients join pools and pools end (contract C18 to C20)."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from glidecached.client_processes import lease_takers
+from glidecached.pools.cache_shares import Maker, maker_of
+from glidecached.pools.flush import Flush
+from glidecached.pools.metadata import OPEN, Admission, PoolKey
+from glidecached.pools.reconfigure import PoolChanges
+from glidecached.pools.table import (
+    DEFAULT_MAX_POOLS,
+    HANDOUT_NS,
+    CacheBusyError,
+    CacheRefusedError,
+    PoolStock,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from glidecached.access import Access
+    from glidecached.pools.configured import ConfiguredCache
+    from glidecached.pools.pool import Pool
+    from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.warm_restart import Leftover, Leftovers
+    from glidecached.process.loop import Loop
+    from glidecached.shares import Holder
+    from glidecached.upstream.target import Identity
+
+logger = logging.getLogger(__name__)
+
+_PROBE_MS = 1_000
+_BEAT_MS = 1_000
+_POOLS_A_TURN = 200
+"""The number of pools whose files are checked in some 2 ms."""
+
+_MOST_NAMES = 20
+"""So many caches are named to whoever asks for one that there is not."""
+
+
+class UnknownCacheError(Exception):
+    """No pool is called so: `args[0]` says which there are."""
+
+
+class PoolRegistry:
+    """All pools. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools.
+
+    `reconfigure` makes and changes those of the configuration. `leftovers` are an earlier daemon's pools:
+    `changes.configure` goes on with those of the configuration, `inherit` with the others.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        directory: Path,
+        *,
+        instance_id: int,
+        grace_ms: int,
+        max_total_cache_kb: int,
+        next_number: Callable[[], int],
+        leftovers: Leftovers | None = None,
+        max_pools: int = DEFAULT_MAX_POOLS,
+        restore_directory: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._loop = loop
+        self._grace_ms = grace_ms
+        self._stock = PoolStock(
+            loop,
+            directory,
+            instance_id=instance_id,
+            grace_ms=grace_ms,
+            max_total_cache_kb=max_total_cache_kb,
+            next_number=next_number,
+            leftovers=leftovers,
+            max_pools=max_pools,
+            restore_directory=restore_directory,
+        )
+        self._configured: dict[str, ConfiguredCache] = {}
+        self._unseen: list[Pool] = []
+        self.changes = PoolChanges(loop, self._stock, self._configured)
+
+    @property
+    def max_total_cache_kb(self) -> int:
+        """The bound over all pools. It may be set anew at any time; pools that are there stay, also above it."""
+        return self._stock.max_total_cache_kb
+
+    @max_total_cache_kb.setter
+    def max_total_cache_kb(self, total_kb: int) -> None:
+        self._stock.max_total_cache_kb = total_kb
+
+    @property
+    def max_pools(self) -> int:
+        """Return the limit of pools. It may be set at any time; existing pools stay."""
+        return self._stock.shares.max_pools
+
+    @max_pools.setter
+    def max_pools(self, count: int) -> None:
+        self._stock.shares.max_pools = count
+
+    def start(self) -> None:
+        """Begin to renew heartbeats, and to look for pools that nobody holds."""
+        self._beat()
+        self._probe()
+
+    def inherit(self, accesses: Mapping[str, Access]) -> None:
+        """Go on with the earlier daemon's pools that clients had made, and remove what nobody can join any more.
+
+        `accesses` are the configured upstreams' by their names: pools are their users', whoever these are now.
+        """
+        for leftover in self._stock.unclaimed():
+            origin = leftover.origin
+            upstream = origin.admission.upstream
+            if origin.configured:
+                self._stock.discard(leftover, "it is no longer in the configuration")
+            elif origin.key.name is None and not leftover.held:
+                self._stock.discard(leftover, "no process holds it any more")
+            elif upstream is not None and upstream not in accesses:
+                reason = f"its upstream {upstream!r} is no longer in the configuration"
+                self._stock.discard(leftover, reason)
+            else:
+                admission = (
+                    OPEN if upstream is None else Admission(upstream=upstream, access=accesses[upstream])
+                )
+                self._go_on_with(leftover, admission)
+
+    def _go_on_with(self, leftover: Leftover, admission: Admission) -> None:
+        origin, held = leftover.origin, leftover.held
+        if self._stock.shares.is_full(len(self._configured)) and not held:
+            self._stock.discard(
+                leftover, "there is no room for so many (max_pools, or the limit of open files)"
+            )
+            return
+        maker = None if origin.maker_uid is None else Maker(origin.maker_uid, 0)
+        try:
+            pool = self._stock.make(
+                origin.key,
+                origin.identity,
+                origin.settings,
+                admission,
+                configured=False,
+                maker=maker,
+                inherited=True,
+            )
+        except CacheRefusedError as error:
+            self._stock.discard(leftover, str(error))
+            return
+        if maker is not None and not held and pool.unused and pool.end_if_unheld():
+            # Names that a client took and never used must not keep others from them after a restart, either.
+            self._stock.end(origin.key, "nothing was ever looked up in it, and no process holds it")
+
+    def join_configured(self, name: str, identity: Identity) -> Pool:
+        """The configuration's cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
+        cache = self._configured.get(name)
+        if cache is None:
+            known = ", ".join(sorted(self._configured)) or "none"
+            message = f"the daemon's configuration has no cache {name!r}; it has: {known}"
+            raise CacheRefusedError(message)
+        if identity != cache.identity:
+            differences = _list(cache.identity.differences(identity))
+            message = f"{cache.key} belongs to another upstream identity: {differences}"
+            raise CacheRefusedError(message)
+        pool = self._stock.get(cache.key)
+        return self.changes.make(cache) if pool is None else self._healed(pool)
+
+    def join(
+        self,
+        key: PoolKey,
+        identity: Identity,
+        settings: PoolSettings,
+        admission: Admission = OPEN,
+        peer: Holder | None = None,
+    ) -> Pool:
+        """Return the pool of that key with that identity and these settings, made if there is none; `peer` asks for it.
+
+        A pool that is different is replaced if no process holds it (contract C19). A client that just received it, and
+        has not taken its lease yet, notices and attaches again. Only a client with the same upstream identity and
+        access may replace another user's pool (I11). Raises `CacheRefusedError`, and `CacheBusyError` without room.
+        """
+        if key.name is not None and key.name in self._configured:
+            message = (
+                f"{key} is defined by the daemon's configuration: use ClientSideCache.named({key.name!r})"
+            )
+            raise CacheRefusedError(message)
+        pool = self._stock.get(key)
+        maker = maker_of(peer)
+        if pool is None:
+            return self._make(key, identity, settings, admission, maker)
+        foreign = pool.identity.differences(identity)
+        differing = pool.settings.differences(settings)
+        if pool.admission.access != admission.access:
+            # One list stands on the files: what one client's users may read, another's must not bring or see.
+            differing.append(f"{_name(pool.admission)} and its users, not {_name(admission)} and its users")
+        if not foreign and not differing:
+            return self._healed(pool)
+        stays = self._is_kept_from(pool, maker) and bool(foreign or pool.admission.access != admission.access)
+        if pool.held() or stays or not pool.end_if_unheld():
+            raise CacheRefusedError(_refusal(pool, foreign, differing, stays=stays))
+        self._stock.remove(key)
+        return self._make(key, identity, settings, admission, maker)
+
+    def identity_of(self, key: PoolKey | None, configured: str | None) -> Identity | None:
+        """Return the identity to which the pool of a key, or of a configured name, is bound; None if there is none."""
+        if configured is not None:
+            cache = self._configured.get(configured)
+            return None if cache is None else cache.identity
+        pool = None if key is None else self._stock.get(key)
+        return None if pool is None else pool.identity
+
+    def find(self, label: str) -> Pool:
+        """The pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
+        for key in (PoolKey(label, None), PoolKey(None, label)):
+            pool = self._stock.get(key)
+            if pool is not None:
+                return pool
+        known = sorted(pool.label for pool in self._stock)
+        more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+        message = (
+            f"there is no cache {label[:200]!r}; there are: {', '.join(known[:_MOST_NAMES]) or 'none'}{more}"
+        )
+        raise UnknownCacheError(message)
+
+    def flush(self, label: str, done: Callable[[int], object]) -> None:
+        """Remove all entries of a pool, then call `done` with their number. Raises `UnknownCacheError`."""
+        Flush(self._loop, self.find(label), done)
+
+    def drop(self, label: str) -> None:
+        """End a pool, whoever holds it. Raises `UnknownCacheError`."""
+        pool = self.find(label)
+        self._stock.remove(pool.key)
+        pool.end()
+
+    def stats(
+        self, connected: Mapping[Pool, set[int]] | None = None, most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return one map per pool, of the `most` oldest.
+
+        `connected`: the processes that are known to use it, besides those that took its lease.
+        """
+        takers = lease_takers()
+        return [
+            pool.stats((connected or {}).get(pool, set()) | takers.get(pool.lease_file, set()))
+            for pool in itertools.islice(self._stock, most)
+        ]
+
+    def file_ids(self) -> dict[PoolKey, str]:
+        """What the files of all pools are called: for those alone who may open any of them."""
+        return {pool.key: pool.file_id for pool in self._stock}
+
+    def close(self) -> None:
+        """Leave all pools to the next daemon, or end them: then readers leave at once, and the files are removed."""
+        self._stock.close()
+
+    def __len__(self) -> int:
+        return len(self._stock)
+
+    def _make(
+        self,
+        key: PoolKey,
+        identity: Identity,
+        settings: PoolSettings,
+        admission: Admission,
+        maker: Maker | None,
+    ) -> Pool:
+        return self._stock.make(key, identity, settings, admission, configured=False, maker=maker)
+
+    @staticmethod
+    def _is_kept_from(pool: Pool, maker: Maker | None) -> bool:
+        """Return whether another user has made it."""
+        return (pool.maker and pool.maker.uid) != (maker and maker.uid)
+
+    def _healed(self, pool: Pool) -> Pool:
+        """Return a pool whose files are where clients look for them. Raises `CacheBusyError`."""
+        try:
+            self._stock.heal(pool)
+        except Exception as error:
+            message = f"{pool.key} has lost its files, and new ones cannot be made now: {error}"
+            raise CacheBusyError(message) from error
+        return pool
+
+    def _probe(self) -> None:
+        self._loop.call_later(_PROBE_MS, self._probe)
+        self._stock.end_unheld(handed_out_before_ns=time.monotonic_ns() - HANDOUT_NS)
+
+    def _beat(self) -> None:
+        """Four beats within the readers' grace, at least one a second."""
+        self._loop.call_later(min(_BEAT_MS, self._grace_ms / 4), self._beat)
+        for pool in self._stock:
+            pool.beat()
+        self._stock.look_after_room()
+        if not self._unseen:
+            self._unseen = list(self._stock)
+            self._look_after_files()
+
+    def _look_after_files(self) -> None:
+        """Check for vanished files, of some pools in each turn of the loop: there may be thousands."""
+        seen, self._unseen = self._unseen[:_POOLS_A_TURN], self._unseen[_POOLS_A_TURN:]
+        self._stock.look_after_files(seen)
+        if self._unseen:
+            self._loop.defer(self._look_after_files)
+
+
+def _name(admission: Admission) -> str:
+    return "clients' own addresses" if admission.upstream is None else f"the upstream {admission.upstream!r}"
+
+
+def _refusal(pool: Pool, foreign: list[str], differing: list[str], *, stays: bool) -> str:
+    reason = (
+        f"another upstream identity: {_list(foreign)}" if foreign else f"other settings: {_list(differing)}"
+    )
+    if not stays or pool.held():
+        return f"{pool.key} is in use with {reason}"
+    owner = "another user's" if pool.maker is None else f"uid {pool.maker.uid}'s"
+    return (
+        f"{pool.key} is {owner}, with {reason}; only a client with the same upstream identity and access may replace "
+        "it: choose another name, or have it dropped (glidecache drop)"
+    )
+
+
+def _list(differences: list[str]) -> str:
+    return "; ".join(differences)

@@ -1,0 +1,162 @@
+"""Pools that change while they are used, as a reload of the configuration wants it (docs/design/0013-resizing.md)."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from glidecache_shared.pool.errors import PoolFull
+from glidecached.pools.background import Renewals
+from glidecached.pools.file_access import PermissionsError
+from glidecached.pools.metadata import Admission, PoolKey
+from glidecached.pools.table import CacheRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from glidecached.access import Access
+    from glidecached.pools.configured import ConfiguredCache
+    from glidecached.pools.pool import Pool
+    from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.table import PoolStock
+    from glidecached.process.loop import Loop
+
+logger = logging.getLogger(__name__)
+
+
+class PoolChanges:
+    """Makes, changes and ends the configuration's caches in a stock of pools. For the loop's thread.
+
+    What pools give back is there for others once they have changed: who needs it waits for that. `configured` are the
+    caches by their names; it is kept up to date.
+    """
+
+    def __init__(self, loop: Loop, stock: PoolStock, configured: dict[str, ConfiguredCache]) -> None:
+        self._stock = stock
+        self._configured = configured
+        self._renewals = Renewals(loop, self._renewal_failed)
+
+    def configure(self, cache: ConfiguredCache) -> None:
+        """Make a cache of the configuration. Where its files find no room now, the next client to join tries again."""
+        self._configured[cache.name] = cache
+        try:
+            self.make(cache)
+        except CacheRefusedError as error:
+            if self._has_room_later(None, cache.settings):
+                self._renewals.when_settled(functools.partial(self._try_again, cache))
+            else:
+                logger.warning("%s", error)
+
+    def make(self, cache: ConfiguredCache) -> Pool:
+        """Make the pool of a cache of the configuration. Raises `CacheRefusedError`."""
+        return self._stock.make(cache.key, cache.identity, cache.settings, cache.admission, configured=True)
+
+    def reconfigure(self, cache: ConfiguredCache) -> None:
+        """Make or change a cache of the configuration. Its entries stay, unless they are another identity's.
+
+        Where there is no room for the change, the cache stays as it is; the log says so.
+        """
+        before = self._configured.get(cache.name)
+        if before is None or before.identity != cache.identity:
+            # One that clients have made by this name ends as well: the name is the configuration's now.
+            self._stock.end(cache.key, "the configuration defines the name anew")
+            self.configure(cache)
+            return
+        self._configured[cache.name] = cache
+        pool = self._stock.get(cache.key)
+        if pool is not None and (pool.settings, pool.admission) != (cache.settings, cache.admission):
+            self._change(pool, cache.settings, cache.admission)
+
+    def unconfigure(self, name: str) -> None:
+        """The configuration has that cache no more: it ends, and whoever uses it is told so at his next request."""
+        del self._configured[name]
+        self._stock.end(PoolKey(name, None), "it is no longer in the configuration")
+
+    def readmit(self, accesses: Mapping[str, Access]) -> None:
+        """Give the pools that clients have made by way of a configured upstream to its users, whoever these are now.
+
+        `accesses` are the configured upstreams' by their names: pools of one that is not there any more end.
+        """
+        for pool in self._stock:
+            name = pool.admission.upstream
+            if pool.configured or name is None:
+                continue
+            if name not in accesses:
+                self._stock.end(pool.key, f"its upstream {name!r} is no longer in the configuration")
+            elif pool.admission.access != accesses[name]:
+                self._change(pool, pool.settings, Admission(upstream=name, access=accesses[name]))
+
+    def when_settled(self, callback: Callable[[], object]) -> None:
+        """Call once all pools have what `reconfigure` and `readmit` were told."""
+        self._renewals.when_settled(callback)
+
+    def _try_again(self, cache: ConfiguredCache) -> None:
+        """What others gave back is there now."""
+        if self._configured.get(cache.name) != cache:
+            return
+        if self._stock.get(cache.key) is None:
+            self.configure(cache)
+        else:
+            self.reconfigure(cache)
+
+    def _change(self, pool: Pool, settings: PoolSettings, admission: Admission) -> None:
+        settings = self._within_total(pool, settings)
+        try:
+            if admission != pool.admission:
+                pool.admit(admission)
+        except (OSError, PermissionsError) as error:
+            logger.warning("%s cannot be given to other users now: %s", pool.key, error)
+            self._begin_anew(pool)
+            return
+        try:
+            pool.renew(settings, self._stock.next_generation())
+        except (OSError, PermissionsError, PoolFull, ValueError) as error:
+            logger.warning("%s cannot be changed now: %s", pool.key, error)
+            self._renewal_failed(pool)
+            return
+        if pool.is_renewing:
+            self._renewals.add(pool)
+
+    def _within_total(self, pool: Pool, settings: PoolSettings) -> PoolSettings:
+        """The settings with the bound that the pool may have now; where it may have its own later, that is seen to."""
+        others_kb = self._stock.claimed_kb(but=pool)
+        total_kb = self._stock.max_total_cache_kb
+        kept_kb = pool.settings.max_cache_kb
+        if settings.max_cache_kb <= kept_kb or others_kb + settings.max_cache_kb <= total_kb:
+            return settings
+        cache = self._configured.get(pool.key.name or "")
+        if cache is not None and self._has_room_later(pool, settings):
+            self._renewals.when_settled(functools.partial(self._try_again, cache))
+        else:
+            logger.warning(
+                "%s keeps %d KB: max_cache_kb=%d, and %d KB of max_total_cache_kb=%d are in use by others",
+                pool.key,
+                kept_kb,
+                settings.max_cache_kb,
+                others_kb,
+                total_kb,
+            )
+        return replace(settings, max_cache_kb=kept_kb)
+
+    def _has_room_later(self, pool: Pool | None, settings: PoolSettings) -> bool:
+        """Whether there is too little room only until others have become smaller."""
+        coming_kb = self._stock.coming_kb(but=pool)
+        return (
+            coming_kb < self._stock.claimed_kb(but=pool)
+            and coming_kb + settings.max_cache_kb <= self._stock.max_total_cache_kb
+        )
+
+    def _renewal_failed(self, pool: Pool) -> None:
+        if pool.shuts_out:
+            self._begin_anew(pool)
+
+    def _begin_anew(self, pool: Pool) -> None:
+        """Without its entries, because users who may not read them any more have the files mapped."""
+        self._stock.end(
+            pool.key, "other users may use it now, and its entries cannot be kept from those of before"
+        )
+        cache = self._configured.get(pool.key.name or "")
+        if cache is not None:
+            self.configure(cache)

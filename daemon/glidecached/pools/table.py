@@ -1,0 +1,316 @@
+"""The pools that there are: how they are made and ended, and the bound over all of them (contract C19, C20)."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from glidecache_shared.pool.errors import PoolFull
+from glidecached.pools.cache_shares import PoolShares
+from glidecached.pools.file_access import PermissionsError
+from glidecached.pools.lazy_free import Remains
+from glidecached.pools.pool import Pool
+from glidecached.pools.room import Reserve, RoomWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from glidecached.pools.cache_shares import Maker
+    from glidecached.pools.metadata import Admission, PoolKey
+    from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.warm_restart import Leftover, Leftovers
+    from glidecached.process.loop import Loop
+    from glidecached.upstream.target import Identity
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_MAX_POOLS = 4_096
+
+HANDOUT_NS = 3_000_000_000
+"""A client that just received a pool may take this long to take its lease."""
+
+_UNUSED_NS = 250_000_000
+"""The same for pools whose end loses nothing."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+class CacheRefusedError(Exception):
+    """A pool may not be joined, or cannot be made: `args[0]` says why, and what would be right."""
+
+
+class CacheBusyError(CacheRefusedError):
+    """A pool cannot be made or given out now, but perhaps later: `args[0]` names what is full, for which user (I9)."""
+
+
+class PoolStock:
+    """Pools by their keys. For the loop's thread.
+
+    `max_total_cache_kb` may be set anew at any time. `leftovers` are an earlier daemon's pools, which those that are
+    made go on with. With them, `close` leaves the pools to the next daemon; without, all of them end.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        directory: Path,
+        *,
+        instance_id: int,
+        grace_ms: int,
+        max_total_cache_kb: int,
+        next_number: Callable[[], int],
+        leftovers: Leftovers | None,
+        max_pools: int = DEFAULT_MAX_POOLS,
+        restore_directory: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._directory = directory
+        self._restore_directory = restore_directory
+        self.shares = PoolShares(max_pools)
+        self._unhealed: set[PoolKey] = set()
+        self._reserve = Reserve(directory)
+        self._room = RoomWatch(directory)
+        self._instance_id = instance_id
+        self._grace_ms = grace_ms
+        self.max_total_cache_kb = max_total_cache_kb
+        self._next_number = next_number
+        self._leftovers = leftovers
+        self._remains = Remains(loop, grace_ms)
+        self._generations = itertools.count(1 if leftovers is None else leftovers.last_generation + 1)
+        self._by_key: dict[PoolKey, Pool] = {}
+
+    def __iter__(self) -> Iterator[Pool]:
+        """All pools, as they are now: they may end meanwhile."""
+        return iter(list(self._by_key.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def get(self, key: PoolKey) -> Pool | None:
+        """The pool of that key, if there is one."""
+        return self._by_key.get(key)
+
+    def next_generation(self) -> int:
+        """A number that no generation of any pool in this directory has had."""
+        return next(self._generations)
+
+    def make(
+        self,
+        key: PoolKey,
+        identity: Identity,
+        settings: PoolSettings,
+        admission: Admission,
+        *,
+        configured: bool,
+        maker: Maker | None = None,
+        inherited: bool = False,
+    ) -> Pool:
+        """Make the pool of a key that has none. Raises `CacheRefusedError`, and `CacheBusyError` if there is no room.
+
+        `maker` is the one in whose share it counts; an `inherited` pool counts, and is never refused for that.
+        """
+        self._check_total(key, settings)
+        if maker is not None and not inherited:
+            self._check_share(key, settings, maker)
+        leftover = None if self._leftovers is None else self._leftovers.claim(key)
+        make = functools.partial(
+            Pool,
+            key,
+            identity,
+            settings,
+            directory=self._directory,
+            next_generation=self.next_generation,
+            instance_id=self._instance_id,
+            grace_ms=self._grace_ms,
+            next_number=self._next_number,
+            dispose=self._remains.add,
+            configured=configured,
+            inheritable=self._leftovers is not None,
+            admission=admission,
+            maker=maker,
+            leftover=leftover,
+        )
+        try:
+            pool = make() if leftover is not None else self._reserve.make(make)
+        except (OSError, PermissionsError, PoolFull, ValueError) as error:
+            if self._leftovers is not None and leftover is not None:
+                self._leftovers.discard(leftover)
+            message = f"{key} cannot be made in {self._directory}: {error}"
+            if isinstance(error, PoolFull) or (isinstance(error, OSError) and error.errno in _FULL):
+                raise CacheBusyError(message) from error
+            raise CacheRefusedError(message) from error
+        self._by_key[key] = pool
+        if maker is not None:
+            pool.counted_kb = settings.max_cache_kb
+            self.shares.add(maker, pool.counted_kb)
+        logger.info("%s is served: %d KB, %s", key, settings.max_cache_kb, identity)
+        return pool
+
+    def remove(self, key: PoolKey) -> Pool | None:
+        """Take a pool out, if there is one; to end it is the caller's."""
+        pool = self._by_key.pop(key, None)
+        if pool is not None:
+            self._unhealed.discard(key)
+            if pool.maker is not None:
+                self.shares.remove(pool.maker, pool.counted_kb)
+        return pool
+
+    def end(self, key: PoolKey, reason: str) -> None:
+        """End a pool, if there is one, whoever holds it."""
+        pool = self.remove(key)
+        if pool is not None:
+            pool.end()
+            logger.info("%s ended: %s", key, reason)
+
+    def end_unheld(self, *, handed_out_before_ns: int) -> None:
+        """End the unnamed pools that no process holds any more (contract C20)."""
+        for key, pool in list(self._by_key.items()):
+            if key.name is None and pool.handed_out_ns < handed_out_before_ns and pool.end_if_unheld():
+                self.remove(key)
+                logger.info("%s ended: no process holds it any more", key)
+
+    def end_idle(self) -> bool:
+        """End the least recently used pool with a client's own name, of those that no process holds.
+
+        Its entries are lost: only for when there is no other room (isolation I9). Return whether there was one.
+        """
+        now_ns = time.monotonic_ns()
+        for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
+            if _is_idle(pool, now_ns) and pool.end_if_unheld():
+                self.remove(pool.key)
+                logger.warning("%s ended: no process holds it, and others need its room", pool.key)
+                return True
+        return False
+
+    def look_after_room(self) -> None:
+        """Log that a file system has become full, or has room again; and keep some of it for new pools."""
+        self._room.look(self)
+        self._reserve.refill()
+
+    def look_after_files(self, pools: Iterable[Pool]) -> None:
+        """Replace those pools whose files have vanished (isolation I13), if possible; log it once."""
+        for pool in pools:
+            if pool.ended:
+                continue
+            try:
+                self.heal(pool)
+            except Exception as error:  # noqa: BLE001  # on any error, its holders continue
+                if pool.key not in self._unhealed:
+                    self._unhealed.add(pool.key)
+                    logger.warning(
+                        "%s has lost its files, and new ones cannot be made now: %s", pool.key, error
+                    )
+            else:
+                self._unhealed.discard(pool.key)
+
+    def heal(self, pool: Pool) -> None:
+        """Replace one pool if its files vanished. Raises `DirectoryLockedError`, `PoolDirectoryError`, or as `make`."""
+        if pool.lost_file is not None:
+            self._restore_directory()
+            self._reserve.make(pool.replace_lost)
+
+    def unclaimed(self) -> list[Leftover]:
+        """What is left of the earlier daemon's pools, named ones first."""
+        return [] if self._leftovers is None else self._leftovers.unclaimed()
+
+    def discard(self, leftover: Leftover, reason: str) -> None:
+        """Remove one of those."""
+        if self._leftovers is not None:
+            self._leftovers.discard(leftover)
+            logger.info("%s of the daemon before is removed: %s", leftover.origin.key, reason)
+
+    def claimed_kb(self, but: Pool | None = None) -> int:
+        """What all pools, but that one, may grow to."""
+        return sum(pool.claimed_kb for pool in self._by_key.values() if pool is not but)
+
+    def coming_kb(self, but: Pool | None = None) -> int:
+        """The same once those that are changing have changed."""
+        return sum(pool.coming_kb for pool in self._by_key.values() if pool is not but)
+
+    def close(self) -> None:
+        """Leave all pools to the next daemon, or end them: then readers leave at once, and the files are removed."""
+        for pool in self:
+            try:
+                if self._leftovers is None:
+                    pool.end()
+                else:
+                    pool.leave()
+            except Exception:
+                logger.exception("%s could not be left in order; the others are", pool.key)
+        self._by_key.clear()
+        self._remains.close()
+        self._reserve.close()
+
+    def _check_total(self, key: PoolKey, settings: PoolSettings) -> None:
+        wanted_kb = settings.max_cache_kb
+        if self.claimed_kb() + wanted_kb > self.max_total_cache_kb:
+            self.end_unheld(handed_out_before_ns=time.monotonic_ns())
+        while (total_kb := self.claimed_kb()) + wanted_kb > self.max_total_cache_kb:
+            unheld_kb = self._idle_kb()
+            if total_kb - unheld_kb + wanted_kb > self.max_total_cache_kb or not self.end_idle():
+                message = (
+                    f"{key} asks for max_cache_kb={wanted_kb}, and {total_kb} KB of the daemon's "
+                    f"max_total_cache_kb={self.max_total_cache_kb} are in use: ask for less, drop a cache, or raise it"
+                )
+                raise CacheRefusedError(message)
+
+    def _check_share(self, key: PoolKey, settings: PoolSettings, maker: Maker) -> None:
+        configured = sum(pool.maker is None for pool in self._by_key.values())
+        if self.shares.is_full(configured):
+            self.end_unheld(handed_out_before_ns=time.monotonic_ns())
+            if self.shares.is_full(configured):
+                self.end_idle()
+        while full := self.shares.refusal(
+            maker, settings.max_cache_kb, configured=configured, total_kb=self.max_total_cache_kb
+        ):
+            if not self._make_room_for(maker):
+                message = f"{key} cannot be made now: {full}"
+                raise CacheBusyError(message)
+
+    def _make_room_for(self, maker: Maker) -> bool:
+        """End a pool that counts for the same maker, and that no process holds. Return whether there was one.
+
+        Pools that were never used come first; their end loses nothing. A client that just received such a pool, and has
+        not taken its lease yet, notices and attaches again. Then come idle pools, also those of the user's other
+        processes if the maker has few itself.
+        """
+        by_age = sorted(self._by_key.values(), key=lambda each: each.handed_out_ns)
+        idle_since_ns = time.monotonic_ns() - HANDOUT_NS
+        own = [pool for pool in by_age if pool.maker == maker]
+        unused = [pool for pool in own if pool.unused]
+        idle = [pool for pool in own if pool.key.name is not None and pool.handed_out_ns < idle_since_ns]
+        if not self.shares.has_its_share(maker):
+            idle += [
+                pool
+                for pool in by_age
+                if pool.maker is not None
+                and pool.maker.uid == maker.uid
+                and pool.key.name is not None
+                and pool.handed_out_ns < idle_since_ns
+            ]
+        for pool in (*unused, *idle):
+            if pool.end_if_unheld():
+                self.remove(pool.key)
+                logger.info("%s ended: no process holds it, and its user wants another", pool.key)
+                return True
+        return False
+
+    def _idle_kb(self) -> int:
+        """Return the KB of the pools that `end_idle` may end."""
+        now_ns = time.monotonic_ns()
+        return sum(
+            pool.claimed_kb for pool in self._by_key.values() if _is_idle(pool, now_ns) and not pool.held()
+        )
+
+
+def _is_idle(pool: Pool, now_ns: int) -> bool:
+    """Return whether it may end to make room for others' pools, if no process holds it; its name is then free."""
+    if pool.key.name is None or pool.configured:
+        return False
+    # The end of an unused pool loses nothing; a client that just received it attaches again.
+    at_once = pool.maker is not None and pool.unused
+    return now_ns - pool.handed_out_ns >= (_UNUSED_NS if at_once else HANDOUT_NS)

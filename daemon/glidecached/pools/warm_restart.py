@@ -1,0 +1,188 @@
+"""What the daemon before this one left in the pool directory: pools to go on with, and what is to be removed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glidecache_shared import lease
+from glidecache_shared.pool.errors import TakeOverError
+from glidecache_shared.pool.generation import retire_file
+from glidecache_shared.pool.store import PoolStore
+from glidecached.pools.metadata import PoolKey, PoolOrigin, decode_origin
+from glidecached.text import counted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from glidecache_shared.pool.settings import StoreSettings
+
+logger = logging.getLogger(__name__)
+
+POOL_SUFFIXES = (".pool", ".board", ".state", ".lease")
+_GENERATION_FILE = re.compile(r"((?:un)?named-[0-9a-f]{24})\.([1-9][0-9]{0,18})\.(?:pool|board|state)")
+_MAX_ORIGIN_BYTES = 1 << 20
+_MAGIC_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An earlier daemon's pool: the last generation, and its lease, open for this daemon."""
+
+    file_id: str
+    generation: int
+    lease: int
+    origin: PoolOrigin
+
+    @property
+    def held(self) -> bool:
+        """Whether any process holds the pool."""
+        return lease.has_holders(self.lease)
+
+
+class Leftovers:
+    """The pools that were found at the start, each until it is claimed or discarded; other pool files are removed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.last_generation = 0
+        """The highest number of any generation here: new ones go on from it."""
+        self._by_key: dict[PoolKey, Leftover] = {}
+        # Of two with one key, which no daemon leaves, the later one counts.
+        for file_id, generation in sorted(self._find_generations().items(), key=lambda found: found[1]):
+            leftover = self._open(file_id, generation)
+            if leftover is not None:
+                earlier = self._by_key.pop(leftover.origin.key, None)
+                if earlier is not None:
+                    lease.Lease(earlier.lease).close()
+                self._by_key[leftover.origin.key] = leftover
+        self._sweep()
+
+    def claim(self, key: PoolKey) -> Leftover | None:
+        """The pool of that key, if there is one: it is the caller's now."""
+        return self._by_key.pop(key, None)
+
+    def unclaimed(self) -> list[Leftover]:
+        """What nobody has claimed yet, named pools first: they outlive their holders."""
+        return sorted(self._by_key.values(), key=lambda leftover: leftover.origin.key.name is None)
+
+    def discard(self, leftover: Leftover) -> None:
+        """Tell the readers of a pool to leave it, and remove it."""
+        self._by_key.pop(leftover.origin.key, None)
+        lease.Lease(leftover.lease).close()
+        remove_generation(self._directory, leftover.file_id, leftover.generation)
+        (self._directory / f"{leftover.file_id}.lease").unlink(missing_ok=True)
+
+    def _find_generations(self) -> dict[str, int]:
+        """The last generation of each pool; those that were being replaced, or filled, are removed."""
+        last: dict[str, int] = {}
+        for path in self._directory.iterdir():
+            match = _GENERATION_FILE.fullmatch(path.name)
+            if match:
+                file_id, generation = match[1], int(match[2])
+                self.last_generation = max(self.last_generation, generation)
+                pool_file = self._directory / f"{file_id}.{generation}.pool"
+                if generation > last.get(file_id, 0) and _was_opened(pool_file):
+                    last[file_id] = generation
+        return last
+
+    def _open(self, file_id: str, generation: int) -> Leftover | None:
+        path = self._directory / f"{file_id}.lease"
+        try:
+            descriptor = lease.reopen(str(path))
+        except OSError:
+            return None
+        origin = decode_origin(os.pread(descriptor, _MAX_ORIGIN_BYTES, 0))
+        if origin is None:
+            lease.Lease(descriptor).close()
+            return None
+        return Leftover(file_id, generation, descriptor, origin)
+
+    def _sweep(self) -> None:
+        """Remove the files of pools that are not in question: half made, of an earlier generation, without a lease."""
+        kept = {f"{leftover.file_id}.lease" for leftover in self._by_key.values()} | {
+            f"{leftover.file_id}.{leftover.generation}{suffix}"
+            for leftover in self._by_key.values()
+            for suffix in (".pool", ".board", ".state")
+        }
+        for path in self._directory.iterdir():
+            if path.suffix in POOL_SUFFIXES and path.name not in kept:
+                if path.suffix == ".pool":
+                    retire_file(str(path))
+                logger.info("%s removed: no pool of an earlier daemon that can be gone on with", path.name)
+                path.unlink(missing_ok=True)
+
+
+def take_over(
+    leftover: Leftover, wanted: PoolOrigin, directory: Path, making: StoreSettings
+) -> PoolStore | None:
+    """The earlier daemon's store, for a pool as `wanted`; None where a fresh generation is needed, and nothing is left.
+
+    `making` is what `PoolStore.take_over` is given. The log says what came of it.
+    """
+    started_ns = time.monotonic_ns()
+    store = None
+    reason = _difference(leftover.origin, wanted)
+    if reason is None:
+        try:
+            store = PoolStore.take_over(str(directory), leftover.file_id, leftover.generation, **making)
+        except TakeOverError as error:
+            reason = str(error)
+    if store is None:
+        logger.warning("%s begins a fresh generation; of the one before: %s", wanted.key, reason)
+        remove_generation(directory, leftover.file_id, leftover.generation)
+        return None
+    recovery = store.recovery
+    logger.info(
+        "%s taken over: %s (%s) in %.0f ms",
+        wanted.key,
+        counted(store.metrics().entry_count, "entry", "entries"),
+        "sealed" if recovery is None or recovery.clean else f"verified, {recovery.dropped} dropped",
+        (time.monotonic_ns() - started_ns) / 1e6,
+    )
+    return store
+
+
+def _difference(before: PoolOrigin, wanted: PoolOrigin) -> str | None:
+    foreign = before.identity.differences(wanted.identity)
+    if foreign:
+        return f"its upstream identity is another: {'; '.join(foreign)}"
+    if not wanted.admission.access.covers(before.admission.access):
+        # Who has mapped the old files would go on reading what comes.
+        return "other users may use it now"
+    return None
+
+
+def _was_opened(path: Path) -> bool:
+    """Whether readers were ever let in to a pool file, if there is one: what it begins with is written last.
+
+    A generation that was being filled may have files without the pool's own, if a daemon was killed as it removed them.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAGIC_BYTES) != bytes(_MAGIC_BYTES)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # it cannot be gone on with, and that is told where it is tried
+
+
+def remove_generation(directory: Path, file_id: str, generation: int) -> None:
+    """Tell the readers of a generation to leave it, and remove its files."""
+    stem = f"{file_id}.{generation}"
+    retire_file(str(directory / f"{stem}.pool"))
+    for suffix in (".pool", ".board", ".state"):
+        (directory / f"{stem}{suffix}").unlink(missing_ok=True)
+
+
+def remove_all(directory: Path) -> None:
+    """Remove every pool: for a daemon that neither takes over nor leaves any."""
+    for path in directory.iterdir():
+        if path.suffix in POOL_SUFFIXES:
+            if path.suffix == ".pool":
+                retire_file(str(path))
+            path.unlink(missing_ok=True)

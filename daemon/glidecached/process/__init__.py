@@ -1,0 +1,1 @@
+"""The daemon's process: event loop, systemd, watchdog, limits, locks."""

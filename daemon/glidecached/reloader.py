@@ -1,0 +1,279 @@
+"""SIGHUP: the configuration file is read again, and what can change does, while the daemon serves.
+
+The order in which things change: first what is smaller or stricter, then what others refer to, last what refers to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from glidecached.config.load import ConfigError
+from glidecached.pools.configured import configured_caches
+from glidecached.text import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glidecached.config.diff import Plan
+    from glidecached.config.model import Config
+    from glidecached.config.source import Source
+    from glidecached.frontend.dispatcher import Front
+    from glidecached.frontend.listener import RouterSocket
+    from glidecached.handlers.admin import AdminOperations
+    from glidecached.handlers.attach import AttachOperations
+    from glidecached.metrics.listener import MetricsListener
+    from glidecached.pools.manager import PoolRegistry
+    from glidecached.process.loop import Loop
+    from glidecached.session import Session, Sessions
+    from glidecached.upstream.registry import Upstreams
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What of the daemon a configuration reaches; and who is told that a reload begins, and that it is over."""
+
+    socket: RouterSocket
+    front: Front
+    sessions: Sessions
+    upstreams: Upstreams
+    pools: PoolRegistry
+    attach: AttachOperations
+    admin: AdminOperations
+    metrics: MetricsListener
+    begun: Callable[[], object]
+    done: Callable[[], object]
+
+
+class Reloading:
+    """Reloads, one at a time. For the loop's thread.
+
+    `config` is the configuration in force. The file is read in a thread of its own, because names and files may take
+    their time. If anything in it is wrong, nothing changes. The service manager is told when all is done,
+    pools that take a new size included.
+    """
+
+    def __init__(self, loop: Loop, config: Config, source: Source | None, parts: Parts) -> None:
+        """`source`: the file; None where the daemon was started without one, or with a server of its own."""
+        self.config = config
+        self._loop = loop
+        self._source = source
+        self._parts = parts
+        self._busy = False
+        self._wanted = False
+        self._stopped = False
+
+    def request(self) -> None:
+        """Reload; once more after the reload that is under way, which may have read the file before its last change."""
+        if self._stopped:
+            logger.info("not reloaded: the daemon is stopping")
+        elif self._source is None:
+            self._parts.begun()
+            logger.info("there is nothing to reload: the daemon was started without a configuration file")
+            self._parts.done()
+        elif self._busy:
+            self._wanted = True
+        else:
+            self._busy = True
+            self._parts.begun()
+            helper = threading.Thread(
+                target=self._prepare, args=(self._source, self.config), name="glidecached-reload", daemon=True
+            )
+            try:
+                helper.start()
+            except RuntimeError as error:  # there may be no more threads; later there may be
+                self._prepared(self._source, [f"the file cannot be read now: {error}"])
+
+    def stop(self) -> None:
+        """Reload no more, also what has been read already."""
+        self._stopped = True
+
+    def _prepare(self, source: Source, config: Config) -> None:
+        """In the helper thread."""
+        outcome: tuple[Plan, Config] | list[str]
+        try:
+            outcome = source.prepare(config)
+        except ConfigError as error:
+            outcome = error.faults
+        except Exception as error:
+            logger.exception("the configuration could not be read")
+            outcome = [f"{source.path}: {type(error).__name__}: {error}"]
+        self._loop.call_from_thread(self._prepared, source, outcome)
+
+    def _prepared(self, source: Source, outcome: tuple[Plan, Config] | list[str]) -> None:
+        if self._stopped:
+            return
+        try:
+            if isinstance(outcome, list):
+                _refuse(source, outcome)
+            else:
+                self._change(source, *outcome)
+        finally:
+            # Whatever came of it: the service manager waits for the end, and the next reload as well.
+            self._parts.pools.changes.when_settled(self._finish)
+
+    def _change(self, source: Source, plan: Plan, config: Config) -> None:
+        levels = [_level(each) for each in (self.config, config)]
+        failed = 0
+        for change in self._changes(plan, config):
+            try:
+                change()
+            except Exception:
+                # Half a reload would be worse: what is stricter now may be among the rest.
+                failed += 1
+                logger.exception("a part of the reload failed, and the others go on")
+        self.config = _with_metrics_of(self.config, config) if plan.failed else config
+        # What has changed is told if either level lets it through.
+        logging.getLogger().setLevel(min(levels))
+        _tell(source, plan)
+        if failed:
+            logger.error(
+                "not reloaded: %s, as told above; restart the daemon to have all of it",
+                counted(failed, "part"),
+            )
+        logging.getLogger().setLevel(levels[1])
+
+    def _finish(self) -> None:
+        if self._stopped:
+            return
+        self._busy = False
+        logger.debug("the reload is over")
+        self._parts.done()
+        if self._wanted:
+            self._wanted = False
+            self.request()
+
+    def _changes(self, plan: Plan, config: Config) -> Iterator[Callable[[], object]]:
+        """All that is to be done, in order; each of them stands without the others."""
+        yield functools.partial(self._apply_bounds, config)
+        for name in config.upstreams:
+            yield functools.partial(self._apply_upstream, config, name)
+        yield functools.partial(self._remove_upstreams, config)
+        yield functools.partial(self._end_sessions, config)
+        yield from self._changes_of_caches(config)
+        yield functools.partial(self._apply_metrics, plan, config)
+
+    def _apply_bounds(self, config: Config) -> None:
+        parts, settings = self._parts, config.daemon
+        parts.attach.config = config
+        parts.admin.admin_uids = config.admin_uids
+        parts.socket.limit_requests(settings.max_requests_per_client)
+        parts.front.limit_requests(settings.max_requests_per_client)
+        parts.socket.limit_connections(settings.max_connections)
+        parts.socket.budget.limit(settings.max_client_memory_mb)
+        parts.sessions.max_sessions = settings.max_sessions
+        parts.sessions.idle_seconds = settings.session_idle_seconds
+        parts.upstreams.max_upstreams = settings.max_upstreams
+        parts.pools.max_total_cache_kb = settings.max_total_cache_kb
+        parts.pools.max_pools = settings.max_pools
+
+    def _apply_metrics(self, plan: Plan, config: Config) -> None:
+        try:
+            self._parts.metrics.start(config.metrics)
+        except OSError as error:
+            logger.error("not reloaded: %s", error)  # noqa: TRY400 - no fault of the program
+            plan.fail("metrics")
+
+    def _apply_upstream(self, config: Config, name: str) -> None:
+        upstreams, upstream = self._parts.upstreams, config.upstreams[name]
+        old = self.config.upstreams.get(name)
+        if old is None:
+            upstreams.configure(name, upstream.target, upstream.options)
+        elif (old.target, old.options) != (upstream.target, upstream.options):
+            upstreams.reconfigure(name, old.target, upstream.target, upstream.options)
+
+    def _remove_upstreams(self, config: Config) -> None:
+        for name, upstream in self.config.upstreams.items():
+            if name not in config.upstreams:
+                self._parts.upstreams.unconfigure(name, upstream.target)
+
+    def _end_sessions(self, config: Config) -> None:
+        """Have those attach again who might be refused now: they are then asked for all that a new client is.
+
+        Whoever came with his own addresses and credentials, and so shares a configured upstream, has to prove them
+        again when the upstream's are others from now on.
+        """
+        before = self.config
+        changed = {
+            target
+            for name, upstream in config.upstreams.items()
+            if name in before.upstreams and before.upstreams[name].target != upstream.target
+            for target in (before.upstreams[name].target, upstream.target)
+        }
+        judged = {
+            name
+            for name, upstream in before.upstreams.items()
+            if name not in config.upstreams or upstream.access != config.upstreams[name].access
+        }
+        pools = {
+            name
+            for name, cache in before.caches.items()
+            if name not in config.caches or before.access_to(cache) != config.access_to(config.caches[name])
+        }
+        closed = before.daemon.allow_adhoc_upstreams and not config.daemon.allow_adhoc_upstreams
+
+        def concerned(session: Session) -> bool:
+            if session.upstream_name in judged:
+                return True
+            if session.pool is not None and session.pool.configured and session.pool.key.name in pools:
+                return True
+            return session.upstream_name is None and (closed or session.upstream.target in changed)
+
+        ended = self._parts.sessions.end(concerned)
+        if ended:
+            logger.info("%s must attach again, because who may do so has changed", counted(ended, "client"))
+
+    def _changes_of_caches(self, config: Config) -> Iterator[Callable[[], object]]:
+        """Smaller ones first: what they give back may be needed by others."""
+        pools, before = self._parts.pools.changes, self.config.caches
+        for name in before:
+            if name not in config.caches:
+                yield functools.partial(pools.unconfigure, name)
+        yield lambda: pools.readmit({name: each.access for name, each in config.upstreams.items()})
+        sizes = {name: cache.settings.max_cache_kb for name, cache in before.items()}
+        caches = configured_caches(config)
+        for cache in sorted(caches, key=lambda each: each.settings.max_cache_kb - sizes.get(each.name, 0)):
+            yield functools.partial(pools.reconfigure, cache)
+
+
+def _level(config: Config) -> int:
+    return logging.getLevelNamesMapping()[config.daemon.log_level.upper()]
+
+
+def _with_metrics_of(before: Config, config: Config) -> Config:
+    """What is in force when the listener could not be changed: the next reload tries it again."""
+    form = dataclasses.replace(config.form, metrics=before.form.metrics)
+    return dataclasses.replace(config, metrics=before.metrics, form=form)
+
+
+def _refuse(source: Source, faults: list[str]) -> None:
+    for fault in faults:
+        _say(logging.ERROR, f"not reloaded: {fault}")
+    logger.error(
+        "not reloaded: %s in %s; the configuration of before stays in force",
+        counted(len(faults), "fault"),
+        source.path,
+    )
+
+
+def _tell(source: Source, plan: Plan) -> None:
+    """One line for what has changed, one for what has not; the values of keys, never what is in files."""
+    if plan.empty:
+        _say(logging.INFO, f"reloaded: {source.path} says what it said before")
+        return
+    changed = [*map(str, plan.changed), *plan.reread]
+    changed += [f"[{name}] added" for name in plan.added] + [f"[{name}] removed" for name in plan.removed]
+    _say(logging.INFO, f"reloaded: {source.path}; changed: {'; '.join(changed) or 'nothing'}")
+    if plan.kept:
+        _say(logging.WARNING, f"kept until the daemon is restarted: {'; '.join(map(str, plan.kept))}")
+
+
+def _say(level: int, text: str) -> None:
+    """Log what an operator has asked for: each text is an event of its own, so that none is left out as a repeat."""
+    logger.log(level, text)

@@ -1,0 +1,58 @@
+from libc.stdint cimport int64_t
+
+from glidecached.frontend.request cimport Request
+from glidecached.upstream.call cimport SingleCall
+
+
+cdef class Flights:
+    cdef object storage
+    cdef object next_number
+    # By kind, then by key.
+    cdef tuple running
+    # Apart from those: for a value of another type an MGET answers None, a GET with an error.
+    cdef dict running_many
+
+    cdef Flight take_off(self, Request request, object upstream, int kind, bytes key)
+
+
+cdef class Flight(SingleCall):
+    cdef Flights flights
+    cdef object upstream
+    cdef int64_t number
+    cdef int kind
+    cdef bytes key
+    cdef list waiting
+
+    cdef bint may_be_joined(self, Request request) except -1
+    cdef int land(self) except -1
+
+
+cdef class ManyFlight(SingleCall):
+    cdef Flights flights
+    cdef object upstream
+    cdef int64_t number
+    # By key, in the order of asking; None until the reply has come.
+    cdef dict values
+    cdef list waiting
+
+    cdef int land(self) except -1
+
+
+cdef class Gathering:
+    cdef Request request
+    cdef list keys
+    cdef dict values
+    cdef Py_ssize_t flights_left
+    # Of what the gathering is a part, and which; None where it is the whole.
+    cdef Parts parts
+    cdef Py_ssize_t part
+
+    cdef int take(self, dict values) except -1
+
+
+cdef class Parts:
+    cdef Request request
+    cdef list values
+    cdef Py_ssize_t left
+
+    cdef int take(self, Py_ssize_t part, list values) except -1

@@ -1,0 +1,46 @@
+"""Single flight: concurrent misses of one pool make one request upstream (contract C22, C7a).
+
+Every command that goes upstream has a number, in the order of sending. A flight may answer a client only if it was sent
+after that client's last command that is not a known read (its session's `floor`): so a client that wrote and then
+misses sees its own write. The number goes into the pool with the reply, so that a reply never replaces what a later
+flight brought, and a later lookup can tell whether an entry is young enough for the client that asks.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from glidecached.frontend.request import Request
+from glidecached.upstream.upstream import Upstream
+
+class Storage(Protocol):
+    """The part of a pool that flights need."""
+
+    def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
+        """Keep a reply (contract C4, C22)."""
+
+    def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
+        """Keep those that are not None."""
+
+class Flights:
+    """The running flights of one pool. For the loop's thread."""
+
+    def __init__(self, storage: Storage, next_number: Callable[[], int]) -> None: ...
+    def __len__(self) -> int: ...
+    def read(
+        self, request: Request, upstream: Upstream, floor: int, kind: int, key: bytes, lane: int = 0
+    ) -> None:
+        """Answer the request by a running flight, or by a new one."""
+
+    def read_many(
+        self,
+        request: Request,
+        upstream: Upstream,
+        floor: int,
+        keys: list[bytes],
+        known: dict[bytes, bytes],
+        lane: int = 0,
+    ) -> None:
+        """Answer `keys` in order, from `known`, from running flights, and for the rest by one MGET (contract C17)."""
+
+def as_kind(kind: int, reply: Any) -> Any:
+    """The reply as the kind's own type: a RESP2 server sends hashes and sets as lists."""

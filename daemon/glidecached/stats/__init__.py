@@ -1,0 +1,1 @@
+"""Figures for people and programs: snapshots, history, percentiles, labels, formats."""

@@ -1,0 +1,34 @@
+"""The usual way of a cluster's calls: one command with one key, and no route, to the primary of the key's slot.
+
+Whatever is known to be so at first sight takes it, once the topology is known; everything else is planned by `routing`,
+which comes to the same where a call could have gone either way.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from glidecached.upstream.call import BatchCall, SingleCall
+from glidecached.upstream.cluster.dispatcher import JourneysOfCluster
+from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.replicas import Freshness
+
+class StraightWay:
+    """What lets calls in and sends the usual ones. Subclasses have `_begin`, for those that are not."""
+
+    _options: UpstreamOptions
+    _closed_reason: str | None
+    """Why nothing is taken any more; None as long as it is."""
+    _early: deque[tuple[SingleCall | BatchCall, bool, Freshness | None]]
+    """Calls that wait for the topology."""
+    _submitted: int
+    _journeys: JourneysOfCluster
+
+    def __init__(self, options: UpstreamOptions, journeys: JourneysOfCluster) -> None: ...
+    def submit(self, call: SingleCall) -> None:
+        """Send the command to the node of its keys, or to where it goes without keys."""
+
+    def _has_room(self) -> bool:
+        """Whether one more call may wait."""
+
+def slot_of_one_key(arguments: Sequence[bytes]) -> int:
+    """The slot of a command whose first argument is its one key; -1 of any other, and where that is not certain."""

@@ -1,0 +1,142 @@
+"""The nodes of a cluster that the daemon talks to: each is reached like a standalone server."""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from glidecached.upstream.cluster.multi_requests import Convoy
+from glidecached.upstream.cluster.node_request import Station
+from glidecached.upstream.standalone import StandaloneUpstream
+from glidecached.upstream.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from glidecached.process.loop import Loop
+    from glidecached.upstream.cluster.node_request import CommandLeg, Leg
+    from glidecached.upstream.cluster.topology import Topology
+    from glidecached.upstream.latency_histogram import Tally
+    from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.replicas import Freshness, ReplicaReads
+    from glidecached.upstream.server_version import Software
+    from glidecached.upstream.target import Address
+
+
+class Node(Station):
+    """One node: a multiplexed connection that is made on first use and comes back by itself."""
+
+    __slots__ = ("missing",)
+
+    def __init__(self, address: Address, link: StandaloneUpstream) -> None:
+        super().__init__(address, link)
+        self.missing = 0
+        """In how many topologies in a row it did not stand."""
+
+    def send_read(self, leg: Leg, replicas: ReplicaReads, freshness: Freshness) -> None:
+        """Send a leg to one of this primary's replicas that is able to answer, or here."""
+        leg.node = self
+        self.expect_answer()
+        replicas.submit(leg, freshness.floor, primary_too=freshness.primary_too)
+
+    def send_in_convoy(self, legs: Sequence[CommandLeg]) -> None:
+        """Send legs one behind the other on a connection of their own."""
+        for leg in legs:
+            leg.node = self
+        self.link.submit_blocking(Convoy(legs))
+
+    def silent_ms(self, now_ns: int) -> float:
+        """For how long it has not answered, although it was asked."""
+        return (now_ns - self.heard_ns) / 1e6 if self.open else 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for it."""
+        return not self.link.busy
+
+
+class Nodes:
+    """All nodes in use, by address. Belongs to the loop's thread."""
+
+    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions, tally: Tally) -> None:
+        self._loop = loop
+        self._target = target
+        # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
+        self._options = replace(options, max_waiting_requests=sys.maxsize)
+        self.by_address: dict[Address, Node] = {}
+        """Those in use."""
+        self._tally = tally
+        self._sessions = 0
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(list(self.by_address.values()))
+
+    @property
+    def proved(self) -> bool:
+        """Whether a node has accepted the target's credentials, and not refused them since."""
+        return any(node.link.proved for node in self)
+
+    @property
+    def software(self) -> list[Software]:
+        """What the nodes said that they are; each but once."""
+        return list(dict.fromkeys(software for node in self for software in node.link.software))
+
+    def keep_connected(self, sessions: int) -> None:
+        """Nodes that were lost are connected to again as long as there are sessions."""
+        self._sessions = sessions
+        for node in self:
+            node.link.sessions = sessions
+
+    def at(self, address: Address) -> Node:
+        """The node there, which gets the target's credentials and TLS like all others."""
+        node = self.by_address.get(address)
+        if node is None:
+            target = Target(
+                mode="standalone",
+                addresses=(address,),
+                database=self._target.database,
+                credentials=self._target.credentials,
+            )
+            node = self.by_address[address] = Node(
+                address, StandaloneUpstream(self._loop, target, self._options, self._tally)
+            )
+            node.link.sessions = self._sessions
+        return node
+
+    def any_of(self, addresses: Sequence[Address]) -> Node:
+        """One of several nodes by chance: a connected one if there is one, else one that nothing is wrong with."""
+        known = [node for address in addresses if (node := self.by_address.get(address)) is not None]
+        connected = [node.address for node in known if node.link.connected]
+        failing = {node.address for node in known if node.link.last_error is not None}
+        sound = connected or [address for address in addresses if address not in failing] or addresses
+        return self.at(random.choice(sound))  # noqa: S311 - spreads load, protects nothing
+
+    def keep_only(self, topology: Topology) -> None:
+        """Close nodes that the cluster does not name any more: at once if nobody waits for their replies.
+
+        Twice in a row, because a node that has been cut off for a moment may not know of all others.
+        """
+        for node in self:
+            if node.address in topology.nodes:
+                node.missing = 0
+                continue
+            node.missing += 1
+            if node.idle or not node.link.connected or node.missing > 1:
+                del self.by_address[node.address]
+                node.link.close(f"{node.address} is not in the cluster any more")
+
+    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+        """Use these for connections from now on, to nodes that are known and to those that come."""
+        self._target = target
+        self._options = replace(options, max_waiting_requests=sys.maxsize)
+        for node in self:
+            credentials = replace(node.link.target, credentials=target.credentials)
+            node.link.adjust(credentials, self._options)
+
+    def close(self, reason: str) -> None:
+        """Close all of them."""
+        for node in self:
+            node.link.close(reason)
+        self.by_address.clear()

@@ -1,0 +1,97 @@
+"""One reply out of several nodes', by GLIDE's response policies: which command is answered by which is in `routing`.
+
+Each takes the addresses that were asked and their replies, in the same order. An error among them is the answer, where
+nothing else is said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import ReplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from glidecached.upstream.target import Address
+
+    Combine = Callable[[Sequence[Address | None], Sequence[Any]], Any]
+
+
+def by_node(addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """Every node's own reply: a map by `host:port`."""
+    return first_error(replies) or {
+        str(address).encode(): reply for address, reply in zip(addresses, replies, strict=True)
+    }
+
+
+def all_succeeded(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """One of the replies, if none is an error."""
+    return first_error(replies) or replies[0]
+
+
+def total(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """The sum of numbers."""
+    return first_error(replies) or _as_numbers(replies, sum)
+
+
+def least(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """The smallest of numbers."""
+    return first_error(replies) or _as_numbers(replies, min)
+
+
+def least_of_each(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """The smallest of numbers, place by place."""
+    return first_error(replies) or [_as_numbers(numbers, min) for numbers in zip(*replies, strict=True)]
+
+
+def everywhere(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """For lists of zeros and ones: in each place 1 if all have it."""
+    error = first_error(replies)
+    if error is not None:
+        return error
+    return [int(all(places)) for places in zip(*replies, strict=True)]
+
+
+def joined(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """All lists, one behind the other."""
+    return first_error(replies) or [each for reply in replies for each in reply]
+
+
+def summed_map(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """Flat lists of names and numbers as one map: per name the sum."""
+    error = first_error(replies)
+    if error is not None:
+        return error
+    sums: dict[bytes, int] = {}
+    for reply in replies:
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+        for name, number in pairs:
+            sums[name] = sums.get(name, 0) + number
+    return sums
+
+
+def one_succeeded(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """The first reply that is no error, or else the first error."""
+    return next((reply for reply in replies if not isinstance(reply, ReplyError)), replies[0])
+
+
+def first_found(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+    """The first reply that is neither nil nor an error; nil if all are nil, else the first error."""
+    found = (reply for reply in replies if reply is not None and not isinstance(reply, ReplyError))
+    return next(found, first_error(replies))
+
+
+def first_error(replies: Sequence[Any]) -> ReplyError | None:
+    """The first error among replies."""
+    return next((reply for reply in replies if isinstance(reply, ReplyError)), None)
+
+
+TOLERANT = (one_succeeded, first_found)
+"""What answers even if some nodes cannot be reached."""
+
+
+def _as_numbers(replies: Sequence[Any], function: Callable[[Sequence[int]], int]) -> Any:
+    if all(type(reply) is int for reply in replies):
+        return function(replies)
+    return ReplyError(f"ERR a node's reply is no number: {replies!r:.200}")

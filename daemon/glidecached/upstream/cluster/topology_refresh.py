@@ -1,0 +1,173 @@
+"""Keeping the topology up to date: whom to ask, how often, and whom next when nobody answers."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from glidecache_shared.protocol import ReplyError
+from glidecached.upstream.call import SingleCall
+from glidecached.upstream.cluster.topology import Topology, TopologyError, read_topology
+from glidecached.upstream.lane import PROBE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from glidecached.process.loop import Loop, Timer
+    from glidecached.upstream.cluster.nodes import Nodes
+    from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.target import Address
+
+_CLUSTER_SLOTS = (b"CLUSTER", b"SLOTS")
+_INTERVAL_MS = 100
+"""The least time between two rounds, however many redirections and losses ask for one."""
+_PATIENCE_MS = 300
+"""After that time without an answer the next node is asked as well; the first answer counts."""
+
+
+class Refresh:
+    """Rounds of asking for the topology, one at a time: node after node, until one has an answer.
+
+    `known` is called with each new topology, `unknown` with the reasons when a round has found none.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        nodes: Nodes,
+        options: UpstreamOptions,
+        known: Callable[[Topology], object],
+        unknown: Callable[[str], object],
+    ) -> None:
+        self._loop = loop
+        self._nodes = nodes
+        self.patience_ms = options.connect_timeout_ms
+        self._known = known
+        self._unknown = unknown
+        self._left: list[Address] = []
+        self._round = 0
+        self._asked = 0
+        self._reasons: list[str] = []
+        self._timer: Timer | None = None
+        self._running = False
+        self._ended_ns = 0
+        self.count = 0
+        """How many topologies were received."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a round is under way or planned."""
+        return self._running or self._timer is not None
+
+    def request(self, candidates: Callable[[], list[Address]]) -> None:
+        """Let there be a round, soon; `candidates` then gives the nodes in the order of asking."""
+        if self.running:
+            return
+        # Never at once: whoever asks for it may be in the middle of losing a connection.
+        wait_ms = _INTERVAL_MS - (time.monotonic_ns() - self._ended_ns) / 1e6
+        self._timer = self._loop.call_later(max(0.0, wait_ms), self._begin, candidates)
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._end()
+
+    def answered(self, number: int, address: Address, reply: Any) -> None:
+        """A node has answered a question of round `number`."""
+        if number != self._round or not self._running:
+            return
+        self._asked -= 1
+        if isinstance(reply, ReplyError):
+            self._failed(_refusal(address, str(reply)))
+            return
+        try:
+            topology = read_topology(reply, address)
+        except TopologyError as error:
+            self._failed(str(error))
+            return
+        self._end()
+        self.count += 1
+        self._known(topology)
+
+    def unanswered(self, number: int, address: Address, message: str) -> None:
+        """A node cannot be asked."""
+        if number == self._round and self._running:
+            self._asked -= 1
+            self._failed(message if str(address) in message else f"{address}: {message}")
+
+    def _begin(self, candidates: Callable[[], list[Address]]) -> None:
+        self._round += 1
+        self._left = candidates()
+        self._asked = 0
+        self._reasons = []
+        self._timer = None
+        self._running = True
+        self._ask_next()
+
+    def _ask_next(self) -> None:
+        if not self._running:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._left:
+            # All have been asked; whoever still has not answered gets the time that making a connection may take.
+            self._timer = self._loop.call_later(self.patience_ms, self._give_up)
+            return
+        address = self._left.pop(0)
+        self._asked += 1
+        self._timer = self._loop.call_later(_PATIENCE_MS, self._ask_next)
+        self._nodes.at(address).link.submit(_Question(self, self._round, address, self.patience_ms))
+
+    def _failed(self, reason: str) -> None:
+        self._reasons.append(reason)
+        if self._left:
+            self._loop.defer(self._ask_next)
+        elif not self._asked:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        reasons = self._reasons or ["no node of the cluster has answered CLUSTER SLOTS in time"]
+        self._end()
+        self._unknown("; ".join(reasons))
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._running = False
+        self._ended_ns = time.monotonic_ns()
+
+
+class _Question(SingleCall):
+    """CLUSTER SLOTS, of one node."""
+
+    __slots__ = ("_address", "_number", "_refresh")
+
+    def __init__(self, refresh: Refresh, number: int, address: Address, patience_ms: float) -> None:
+        deadline_ns = time.monotonic_ns() + int(patience_ms * 1e6)
+        super().__init__(_CLUSTER_SLOTS, deadline_ns, repeatable=True)
+        self.lane = PROBE
+        self._refresh = refresh
+        self._number = number
+        self._address = address
+
+    def abandon(self) -> None:
+        self._refresh.unanswered(self._number, self._address, "not connected in time")
+
+    def succeed(self, reply: Any) -> None:
+        self._refresh.answered(self._number, self._address, reply)
+
+    def fail(self, code: int, message: str) -> None:
+        del code
+        self._refresh.unanswered(self._number, self._address, message)
+
+
+def in_any_order(addresses: list[Address]) -> list[Address]:
+    """The same addresses, shuffled: so that not all daemons ask the same node."""
+    return random.sample(addresses, len(addresses))
+
+
+def _refusal(address: Address, text: str) -> str:
+    if text.startswith("NOPERM"):
+        return f"{address}: {text} (a cluster upstream needs CLUSTER SLOTS)"
+    return f"{address}: {text}"

@@ -1,0 +1,80 @@
+"""What every upstream does, however many servers stand behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glidecached.upstream.call import BatchCall, Call, SingleCall
+    from glidecached.upstream.dedicated import Holder
+    from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.target import Target
+
+
+class Reservation(Protocol):
+    """A connection that one holder keeps between its calls, or one at each server concerned: see `blocking`."""
+
+    def submit(self, call: Call, *, last: bool = False) -> None:
+        """Send the call, behind those before it. `last`: it ends what the servers keep, and the reservation."""
+
+    def close(self) -> None:
+        """Close what is reserved; open calls fail. Idempotent."""
+
+
+class Upstream(Protocol):
+    """One target's connections. Used by the daemon's one thread; no method blocks or raises.
+
+    Calls that are submitted one after another reach a standalone server in that order (contract C23); blocking calls
+    have connections of their own and are excepted. Each call ends exactly once, at the latest when the upstream closes.
+    """
+
+    target: Target
+    sessions: int
+    """How many sessions use it; kept by the sessions."""
+
+    @property
+    def fills_cache(self) -> bool:
+        """Return whether its replies may be cached: not those of a replica (isolation I14)."""
+
+    @property
+    def proved(self) -> bool:
+        """Whether the servers have accepted the target's credentials, and not refused them since (contract C18)."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether any call is open."""
+
+    def submit(self, call: SingleCall) -> None:
+        """Send one command as soon as the connection allows."""
+
+    def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
+        """As `submit`, for a known read of the data: a replica may answer that has all that was sent up to `floor`.
+
+        `primary_too`: replicas and primary take turns; otherwise the primary answers where no replica can.
+        """
+
+    def submit_batch(self, call: BatchCall) -> None:
+        """Send a batch, in one write per server."""
+
+    def submit_blocking(self, call: SingleCall | BatchCall) -> None:
+        """Send on a connection of its own, whose reply may take until the call's deadline."""
+
+    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reservation | str:
+        """A connection of one's own to the server that has these keys; or why there is none."""
+
+    def drop_unwanted(self) -> None:
+        """Drop calls that no client waits for any more (`Call.is_wanted`), and end connections that only they use."""
+
+    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+        """Make connections with these from now on; those that stand go on. Addresses, mode and database are the same.
+
+        Other credentials are proved anew, by a connection that is made for that alone where one stands.
+        """
+
+    def close(self, reason: str) -> None:
+        """Close all connections; calls that are still open fail with `reason`. Idempotent."""
+
+    def stats(self) -> dict[str, Any]:
+        """Numbers for the operator, by name; `connected_to` is None while there is no connection."""

@@ -1,0 +1,1 @@
+"""Which entries leave first, by the cache's policy, and which were read most."""

@@ -1,0 +1,220 @@
+"""Victims by selection: exact LRU and LFU from records that workers update without telling anyone.
+
+Why it is exact (architecture decision 3). Priorities only grow. A scan fixes a threshold first, then keeps every record
+that is at or below it; what it passes over is above the threshold and stays above. Entries stored later join if they are
+at or below it. A kept candidate whose record has grown meanwhile goes back at its new priority if that is still
+at or below the threshold, else it is dropped. So the smallest candidate that is found unchanged is the smallest of all
+records, until none is left; then the next scan runs.
+
+The threshold is a low quantile of a sample, so one scan over n records yields about n / 64 victims: an eviction
+costs some 64 records read in sequence. Choosing it *after* or *during* the scan would let a record pass that later counts.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, qsort, realloc
+
+from glidecache_shared.pool.memory.access_board cimport Board, Candidate, Priority, before, lower_first
+from glidecache_shared.pool.layout cimport GC_BLOCK_RECORDS, gc_prefetch
+from glidecache_shared.pool.memory.records cimport NO_RECORD, Records, any_number
+
+cdef enum:
+    QUANTILE = 64
+    MAX_SAMPLES = 1024
+    MIN_SAMPLES = 64
+    SLICE_RECORDS = 16 * GC_BLOCK_RECORDS
+    # A toucher who hammers the board can make candidates grow as fast as they are looked at. After this many in one
+    # choice, or this many scans without an unchanged candidate, the smallest one seen is taken as it is.
+    MAX_PUSH_BACKS = 4096
+    MAX_SCANS = 4
+    # After so many candidates in a row that were touched since the scan, the others probably were too: a new scan reads
+    # memory in sequence, looking at each of them does not.
+    MAX_STALE = 512
+
+
+cdef inline bint same(Priority left, Priority right) noexcept nogil:
+    return left.count == right.count and left.last_access_ns == right.last_access_ns
+
+
+cdef class VictimSelection:
+    """Chooses one pool's victims. `scans` and `push_backs` count its work for the daemon's metrics."""
+
+    def __cinit__(self):
+        self.heap = NULL
+        self.slice = NULL
+
+    def __dealloc__(self):
+        free(self.heap)
+        free(self.slice)
+
+    @staticmethod
+    cdef VictimSelection over(Board board, Records records):
+        cdef VictimSelection self = VictimSelection.__new__(VictimSelection)
+        self.board = board
+        self.records = records
+        self.size = 0
+        self.room = 0
+        self.random = 0x9E3779B97F4A7C15
+        self.slice = <Candidate *>malloc(SLICE_RECORDS * sizeof(Candidate))
+        if self.slice == NULL:
+            raise MemoryError
+        return self
+
+    cdef uint32_t next(self, uint64_t live) noexcept:
+        """The record of the policy's victim among `live` entries; `NO_RECORD` only when there is none."""
+        cdef Candidate candidate
+        cdef Priority now
+        cdef uint32_t push_backs = 0, scans = 0, stale = 0
+        cdef uint32_t smallest
+        while True:
+            if self.size == 0:
+                smallest = self._scan(live)
+                scans += 1
+                stale = 0
+                if smallest == NO_RECORD or self.size == 0 or scans > MAX_SCANS:
+                    return smallest
+            candidate = self._pop()
+            if self.records.notes[candidate.record].granule == 0:
+                continue
+            now = self.board.priority(candidate.record)
+            if same(now, candidate.priority) or push_backs >= MAX_PUSH_BACKS:
+                return candidate.record
+            stale += 1
+            if stale == MAX_STALE:
+                self.size = 0
+            elif not before(self.threshold, now):
+                candidate.priority = now
+                if not self._push(candidate):
+                    self.size = 0  # no memory for a candidate that counts: scan again
+                push_backs += 1
+                self.push_backs += 1
+
+    cdef uint32_t prefetch(self) noexcept:
+        """Have the records of the next few victims on their way; returns the very next one's, `NO_RECORD` if not known."""
+        cdef uint64_t at
+        for at in range(min(self.size, <uint64_t>3)):
+            gc_prefetch(&self.records.notes[self.heap[at].record])
+            self.board.prefetch(self.heap[at].record)
+        return self.heap[0].record if self.size != 0 else NO_RECORD
+
+    cdef void stored(self, uint32_t record) noexcept:
+        """An entry was stored under `record`: it joins the candidates if it is at or below the threshold."""
+        cdef Candidate candidate
+        if self.size == 0:
+            return  # the next scan sees it
+        candidate.record = record
+        candidate.priority = self.board.priority(record)
+        if before(self.threshold, candidate.priority):
+            return
+        # Records that change hands leave stale candidates behind, which are harmless but take room: start afresh
+        # before they outnumber the entries.
+        if self.size > 2 * <uint64_t>self.records.count + QUANTILE or not self._push(candidate):
+            self.size = 0
+
+    cdef void _choose_threshold(self, uint64_t live) noexcept:
+        cdef Priority samples[MAX_SAMPLES]
+        cdef uint64_t wanted = min(max(live // 8, <uint64_t>MIN_SAMPLES), <uint64_t>MAX_SAMPLES)
+        cdef uint64_t taken = 0, attempts
+        cdef uint32_t record
+        self.threshold.count = <uint64_t>-1
+        self.threshold.last_access_ns = <uint64_t>-1
+        if live <= QUANTILE:
+            return
+        for attempts in range(8 * wanted):
+            record = any_number(&self.random, self.records.count)
+            if self.records.notes[record].granule == 0:
+                continue
+            samples[taken] = self.board.priority(record)
+            taken += 1
+            if taken == wanted:
+                break
+        if taken < MIN_SAMPLES:
+            return  # hardly any record is in use: keep them all
+        qsort(samples, taken, sizeof(Priority), lower_first)
+        self.threshold = samples[taken // QUANTILE]
+
+    cdef uint32_t _scan(self, uint64_t live) noexcept:
+        """Refill the candidates; returns the record that was smallest as it was read, `NO_RECORD` when none is in use."""
+        cdef uint32_t first = 0, found, i
+        cdef uint64_t at
+        self.size = 0
+        self.scans += 1
+        self._choose_threshold(live)
+        while first < self.records.count:
+            found = self.board.filter(first, SLICE_RECORDS, self.threshold, self.slice)
+            for i in range(found):
+                if self._in_use(self.slice[i].record) and not self._append(self.slice[i]):
+                    self.size = 0  # no memory for all candidates, so only the smallest record may be used
+                    return self._smallest()
+            first += SLICE_RECORDS
+        if self.size == 0:
+            return self._smallest()  # all that was sampled has been touched since
+        for at in range(self.size // 2, 0, -1):
+            self._sift_down(at - 1, self.heap[at - 1])
+        return self.heap[0].record
+
+    cdef uint32_t _smallest(self) noexcept:
+        """The record that was smallest as it was read, without any candidates: what is left when there can be none."""
+        cdef Candidate lowest
+        cdef uint32_t first = 0, found, i
+        lowest.record = NO_RECORD
+        lowest.priority.count = <uint64_t>-1
+        lowest.priority.last_access_ns = <uint64_t>-1
+        while first < self.records.count:
+            found = self.board.filter(first, SLICE_RECORDS, lowest.priority, self.slice)
+            for i in range(found):
+                if self._in_use(self.slice[i].record) and not before(lowest.priority, self.slice[i].priority):
+                    lowest = self.slice[i]
+            first += SLICE_RECORDS
+        return lowest.record
+
+    cdef bint _in_use(self, uint32_t record) noexcept:
+        return record < self.records.count and self.records.notes[record].granule != 0
+
+    cdef bint _append(self, Candidate candidate) noexcept:
+        """Add a candidate at the heap's end, out of order. False without memory."""
+        cdef uint64_t room
+        cdef Candidate *grown
+        if self.size == self.room:
+            room = self.room + self.room // 4 + 64
+            grown = <Candidate *>realloc(self.heap, room * sizeof(Candidate))
+            if grown == NULL:
+                return False
+            self.heap = grown
+            self.room = room
+        self.heap[self.size] = candidate
+        self.size += 1
+        return True
+
+    cdef bint _push(self, Candidate candidate) noexcept:
+        cdef uint64_t at = self.size, parent
+        if not self._append(candidate):
+            return False
+        while at > 0:
+            parent = (at - 1) // 2
+            if not before(candidate.priority, self.heap[parent].priority):
+                break
+            self.heap[at] = self.heap[parent]
+            at = parent
+        self.heap[at] = candidate
+        return True
+
+    cdef Candidate _pop(self) noexcept:
+        cdef Candidate top = self.heap[0]
+        self.size -= 1
+        self._sift_down(0, self.heap[self.size])
+        return top
+
+    cdef void _sift_down(self, uint64_t at, Candidate candidate) noexcept:
+        """Put `candidate` where it belongs at or below the free place `at`."""
+        cdef uint64_t child
+        while True:
+            child = 2 * at + 1
+            if child >= self.size:
+                break
+            if child + 1 < self.size and before(self.heap[child + 1].priority, self.heap[child].priority):
+                child += 1
+            if not before(self.heap[child].priority, candidate.priority):
+                break
+            self.heap[at] = self.heap[child]
+            at = child
+        self.heap[at] = candidate

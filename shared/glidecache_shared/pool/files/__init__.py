@@ -1,0 +1,1 @@
+"""A pool's files: creating, mapping, and giving memory back."""

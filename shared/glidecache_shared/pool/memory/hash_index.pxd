@@ -1,0 +1,62 @@
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from glidecache_shared.pool.layout cimport (
+    GC_BUCKET_SLOTS,
+    gc_bucket,
+    gc_fence_release,
+    gc_store_relaxed_u32,
+    gc_store_relaxed_u64,
+    gc_store_release_u64,
+    gc_view,
+)
+from glidecache_shared.pool.files.mapping cimport Region
+from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
+
+
+cdef inline void begin_change(gc_bucket *primary) noexcept nogil:
+    """Make the chain's version odd, before anything in the chain changes."""
+    gc_store_relaxed_u64(&primary.version, primary.version + 1)
+    gc_fence_release()  # pairs with the reader's acquire fence: who sees a change below sees the odd version too
+
+
+cdef inline void end_change(gc_bucket *primary) noexcept nogil:
+    # Pairs with the reader's acquire load: who sees this version sees all that was changed before it.
+    gc_store_release_u64(&primary.version, primary.version + 1)
+
+
+cdef inline void empty(gc_bucket *bucket) noexcept nogil:
+    """Clear a bucket's slots and its link, within a change."""
+    cdef int i
+    for i in range(GC_BUCKET_SLOTS):
+        gc_store_relaxed_u64(&bucket.slots[i], 0)
+    gc_store_relaxed_u32(&bucket.overflow, 0)
+
+
+cdef class Index:
+    cdef gc_view *view
+    cdef Region primary
+    cdef Region overflow
+    cdef readonly uint32_t bucket_count
+    cdef readonly uint64_t entry_count
+    cdef FreeNumbers overflow_numbers
+
+    @staticmethod
+    cdef Index over(gc_view *view, Region primary, Region overflow)
+    @staticmethod
+    cdef Index resume(gc_view *view, Region primary, Region overflow)
+    cdef bint count_overflow(self, const uint8_t *linked) noexcept
+    cdef gc_bucket *bucket_for(self, uint32_t hash) noexcept
+    cdef bint insert(self, uint32_t hash, uint32_t granule) noexcept
+    cdef bint remove(self, uint32_t hash, uint32_t granule) noexcept
+    cdef void set_record(self, uint32_t hash, uint32_t granule, uint32_t record, uint32_t tag) noexcept
+    cdef bint merge(self) noexcept
+    cdef bint lower_overflow(self) noexcept
+    cdef uint32_t overflow_in_use(self) noexcept
+
+    cdef bint _sound(self, gc_bucket *bucket) noexcept
+    cdef int _collect(self, uint32_t number, uint64_t *slots, int count) noexcept
+    cdef bint _append(self, gc_bucket *bucket, uint64_t slot) noexcept
+    cdef void _shorten(self, gc_bucket *bucket) noexcept
+    cdef uint32_t _take_overflow(self) noexcept
+    cdef void _split(self) noexcept
+    cdef void _distribute(self, uint64_t *slots, int count) noexcept

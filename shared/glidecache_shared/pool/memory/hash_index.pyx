@@ -1,0 +1,347 @@
+"""The index, written: linear hashing over buckets of one cache line (Litwin 1980), one bucket at a time.
+
+A chain is a primary bucket and its overflow buckets; its slots are filled from the front, without holes. The primary
+bucket's version guards the whole chain: odd while it is changed, so that a reader throws away what it saw (a seqlock,
+after Boehm, "Can seqlocks get along with programming language memory models?", 2012). Slots carry 32 bits of the
+hash, enough to move entries at a split without reading them.
+
+Which overflow buckets are in use is private; no chain is changed before it has been followed once and agreed with that. Where
+it does not, `view.damaged` is set and the chain is left alone.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from glidecache_shared.pool.layout cimport (
+    GC_BUCKET_BYTES,
+    GC_BUCKET_SLOTS,
+    GC_ENTRIES_PER_BUCKET,
+    gc_bucket,
+    gc_bucket_of,
+    gc_cursor,
+    gc_cursor_enter,
+    gc_entry,
+    gc_store_relaxed_u32,
+    gc_store_relaxed_u64,
+    gc_store_release_u32,
+    gc_view,
+)
+from glidecache_shared.pool.files.mapping cimport Region
+from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
+
+cdef enum:
+    SPLIT_SLOTS = 512  # a chain that is longer is not split: keyed hashing makes even 50 a wonder
+
+
+cdef class Index:
+    """The daemon's side of one pool's index. `primary` and `overflow` are the file's two bucket regions."""
+
+    @staticmethod
+    cdef Index over(gc_view *view, Region primary, Region overflow):
+        cdef Index self = Index.__new__(Index)
+        self.view = view
+        self.primary = primary
+        self.overflow = overflow
+        self.overflow_numbers = FreeNumbers()
+        self.entry_count = 0
+        if not primary.ensure(GC_BUCKET_BYTES):
+            return None
+        self.bucket_count = 1
+        gc_store_release_u32(&view.header.bucket_count, 1)
+        return self
+
+    @staticmethod
+    cdef Index resume(gc_view *view, Region primary, Region overflow):
+        """The index that stands in a file which another daemon wrote: `count_overflow` and `entry_count` follow."""
+        cdef Index self = Index.__new__(Index)
+        self.view = view
+        self.primary = primary
+        self.overflow = overflow
+        self.overflow_numbers = FreeNumbers()
+        self.bucket_count = view.header.bucket_count
+        self.entry_count = 0
+        return self
+
+    cdef bint count_overflow(self, const uint8_t *linked) noexcept:
+        """Take over which overflow buckets are in use: a byte for each that the header counts. False without memory."""
+        cdef uint32_t number
+        if not self.overflow_numbers.resume(self.view.header.overflow_count):
+            return False
+        for number in range(self.overflow_numbers.count):
+            if not linked[number]:
+                self.overflow_numbers.give_back(number)
+        return True
+
+    cdef gc_bucket *bucket_for(self, uint32_t hash) noexcept:
+        """The primary bucket of a hash."""
+        return &self.view.primary[gc_bucket_of(hash, self.bucket_count)]
+
+    cdef bint insert(self, uint32_t hash, uint32_t granule) noexcept:
+        """Lead readers to the entry at `granule`, whose bytes are complete. False when an overflow bucket is refused."""
+        cdef gc_bucket *bucket = self.bucket_for(hash)
+        cdef bint done
+        if not self._sound(bucket):
+            return False
+        begin_change(bucket)
+        done = self._append(bucket, <uint64_t>hash << 32 | granule)
+        end_change(bucket)
+        if done:
+            self.entry_count += 1
+            if self.entry_count > <uint64_t>GC_ENTRIES_PER_BUCKET * self.bucket_count:
+                self._split()
+        return done
+
+    cdef bint remove(self, uint32_t hash, uint32_t granule) noexcept:
+        """Take the entry at `granule` from readers. False when no slot leads to it."""
+        cdef uint64_t slot = <uint64_t>hash << 32 | granule
+        cdef gc_bucket *primary = self.bucket_for(hash)
+        cdef gc_bucket *bucket = primary
+        cdef gc_bucket *last
+        cdef gc_bucket *holder = NULL
+        cdef int i, place = 0, end
+        if not self._sound(primary):
+            return False
+        while holder == NULL:
+            for i in range(GC_BUCKET_SLOTS):
+                if bucket.slots[i] == slot:
+                    holder = bucket
+                    place = i
+                    break
+            if holder == NULL:
+                if bucket.overflow == 0:
+                    return False
+                bucket = &self.view.overflow[bucket.overflow - 1]
+        last = holder
+        while last.overflow != 0:
+            last = &self.view.overflow[last.overflow - 1]
+        end = 0
+        while end + 1 < GC_BUCKET_SLOTS and last.slots[end + 1] != 0:
+            end += 1
+        begin_change(primary)
+        gc_store_relaxed_u64(&holder.slots[place], last.slots[end])
+        gc_store_relaxed_u64(&last.slots[end], 0)
+        if end == 0 and last != primary:
+            self._shorten(primary)
+        end_change(primary)
+        self.entry_count -= 1
+        return True
+
+    cdef void set_record(self, uint32_t hash, uint32_t granule, uint32_t record, uint32_t tag) noexcept:
+        """Write another access record into the entry at `granule`, which readers may be looking at."""
+        cdef gc_bucket *primary = self.bucket_for(hash)
+        cdef gc_cursor cursor
+        cdef gc_entry *entry
+        cursor.granule_count = self.view.header.granule_count
+        if not gc_cursor_enter(self.view, granule, &cursor):
+            return
+        entry = <gc_entry *>cursor.at
+        begin_change(primary)
+        gc_store_relaxed_u32(&entry.record, record)
+        gc_store_relaxed_u32(&entry.tag_kind, tag << 8 | (entry.tag_kind & 0xFF))
+        end_change(primary)
+
+    cdef bint _sound(self, gc_bucket *bucket) noexcept:
+        """Whether the chain of a primary bucket is at rest, and leads through overflow buckets in use to an end."""
+        cdef uint32_t left = self.overflow_numbers.count
+        cdef bint sound = not bucket.version & 1
+        while sound and bucket.overflow != 0:
+            sound = (
+                left != 0
+                and bucket.overflow <= self.overflow_numbers.count
+                and not self.overflow_numbers.is_free(bucket.overflow - 1)
+            )
+            if sound:
+                bucket = &self.view.overflow[bucket.overflow - 1]
+                left -= 1
+        if not sound:
+            self.view.damaged = True
+        return sound
+
+    cdef int _collect(self, uint32_t number, uint64_t *slots, int count) noexcept:
+        """Copy the slots of a primary bucket's chain to behind the `count` that are there.
+
+        Returns the new count; -1 for more than `SPLIT_SLOTS`, and where the chain is damaged or a slot does not belong there.
+        """
+        cdef gc_bucket *bucket = &self.view.primary[number]
+        cdef int i
+        if not self._sound(bucket):
+            return -1
+        while True:
+            for i in range(GC_BUCKET_SLOTS):
+                if bucket.slots[i] == 0:
+                    return count
+                if count == SPLIT_SLOTS:
+                    return -1
+                if gc_bucket_of(<uint32_t>(bucket.slots[i] >> 32), self.bucket_count) != number:
+                    self.view.damaged = True
+                    return -1
+                slots[count] = bucket.slots[i]
+                count += 1
+            if bucket.overflow == 0:
+                return count
+            bucket = &self.view.overflow[bucket.overflow - 1]
+
+    cdef bint _append(self, gc_bucket *bucket, uint64_t slot) noexcept:
+        """Put a slot at the end of a chain that is being changed."""
+        cdef uint32_t number
+        cdef int i
+        while bucket.overflow != 0:
+            bucket = &self.view.overflow[bucket.overflow - 1]
+        for i in range(GC_BUCKET_SLOTS):
+            if bucket.slots[i] == 0:
+                gc_store_relaxed_u64(&bucket.slots[i], slot)
+                return True
+        number = self._take_overflow()
+        if number == 0:
+            return False
+        gc_store_relaxed_u64(&self.view.overflow[number - 1].slots[0], slot)
+        gc_store_relaxed_u32(&bucket.overflow, number)
+        return True
+
+    cdef void _shorten(self, gc_bucket *bucket) noexcept:
+        """Take the last overflow bucket from a chain, with whatever stands in it, and free it."""
+        cdef gc_bucket *before = bucket
+        cdef uint32_t number
+        while True:
+            number = before.overflow
+            bucket = &self.view.overflow[number - 1]
+            if bucket.overflow == 0:
+                break
+            before = bucket
+        gc_store_relaxed_u32(&before.overflow, 0)
+        empty(bucket)
+        if self.overflow_numbers.is_free(number - 1):
+            self.view.damaged = True  # it was in two chains, and the other one is gone
+            return
+        self.overflow_numbers.give_back(number - 1)
+
+    cdef uint32_t _take_overflow(self) noexcept:
+        """1 + the number of an empty overflow bucket, the lowest; 0 when the file system refuses memory for one."""
+        cdef uint32_t count = self.overflow_numbers.count
+        if self.overflow_numbers.free_count == 0:
+            if not self.overflow.ensure((<uint64_t>count + 1) * GC_BUCKET_BYTES) or not self.overflow_numbers.extend():
+                return 0
+            empty(&self.view.overflow[count])  # a daemon may have been killed while it filled this place
+            gc_store_release_u32(&self.view.header.overflow_count, count + 1)
+        return self.overflow_numbers.take_lowest() + 1
+
+    cdef uint32_t overflow_in_use(self) noexcept:
+        return self.overflow_numbers.count - self.overflow_numbers.free_count
+
+    cdef void _distribute(self, uint64_t *slots, int count) noexcept:
+        """Put slots into the chains where they belong now; there are overflow buckets enough."""
+        cdef int i
+        for i in range(count):
+            self._append(self.bucket_for(<uint32_t>(slots[i] >> 32)), slots[i])
+
+    cdef void _split(self) noexcept:
+        """Add one primary bucket and move to it what belongs there. Where memory is refused, chains grow longer instead.
+
+        Two chains never need more overflow buckets than the one they came from had, so nothing can fail half-way.
+        A reader with the old bucket count looks into the old bucket: during the split it meets an odd version, after
+        it an entry that is gone, and then looks at the count again.
+        """
+        cdef uint64_t slots[SPLIT_SLOTS]
+        cdef uint32_t number = self.bucket_count
+        cdef gc_bucket *old
+        cdef gc_bucket *new
+        cdef int count
+        if number >= self.view.max_buckets or not self.primary.ensure((<uint64_t>number + 1) * GC_BUCKET_BYTES):
+            return
+        new = &self.view.primary[number]
+        old = &self.view.primary[gc_bucket_of(number, number)]  # where `number`, as a hash, belongs until now
+        count = self._collect(gc_bucket_of(number, number), slots, 0)
+        if count < 0:
+            return
+        # A place that comes back goes on counting, and may be as a daemon left it that was killed in here.
+        new.version = (max(new.version, self.view.header.next_version) + 1) & ~<uint64_t>1
+        begin_change(old)
+        begin_change(new)
+        empty(new)
+        while old.overflow != 0:
+            self._shorten(old)
+        empty(old)
+        self.bucket_count = number + 1
+        self._distribute(slots, count)
+        # Pairs with the acquire in gc_published: the new bucket is filled before the count leads there.
+        gc_store_release_u32(&self.view.header.bucket_count, number + 1)
+        end_change(new)
+        end_change(old)
+
+    cdef bint merge(self) noexcept:
+        """The reverse of a split: the last bucket's entries go back to where they came from. False when it cannot be done.
+
+        A reader with the old count meets an odd version or an empty bucket in the last place, and then looks at the
+        count again. The place's memory stays until the region is shrunk, a good while later.
+        """
+        cdef uint64_t slots[SPLIT_SLOTS]
+        cdef uint32_t number = self.bucket_count - 1
+        cdef uint32_t spare
+        cdef gc_bucket *last
+        cdef gc_bucket *target
+        cdef int count, more
+        if number == 0:
+            return False
+        last = &self.view.primary[number]
+        target = &self.view.primary[gc_bucket_of(number, number)]
+        count = self._collect(gc_bucket_of(number, number), slots, 0)
+        more = self._collect(number, slots, count) if count >= 0 else -1
+        spare = self._take_overflow()  # two chains joined may need one overflow bucket more than they had
+        if spare != 0:
+            self.overflow_numbers.give_back(spare - 1)
+        if more < 0 or spare == 0:
+            return False
+        # Before the place is given up: a daemon that is killed meanwhile leaves no version that could come again.
+        gc_store_relaxed_u64(
+            &self.view.header.next_version, max(self.view.header.next_version, last.version + 2))
+        begin_change(target)
+        begin_change(last)
+        gc_store_release_u32(&self.view.header.bucket_count, number)
+        while target.overflow != 0:
+            self._shorten(target)
+        while last.overflow != 0:
+            self._shorten(last)
+        empty(target)
+        empty(last)
+        self.bucket_count = number
+        self._distribute(slots, more)
+        end_change(last)
+        end_change(target)
+        return True
+
+    cdef bint lower_overflow(self) noexcept:
+        """Move the highest overflow bucket in use to the lowest free place, and forget free ones at the end.
+
+        False when there is nothing left to gain, or no chain has that bucket: then the pool is damaged.
+        """
+        cdef uint32_t highest, number
+        cdef gc_bucket *source
+        cdef gc_bucket *target
+        cdef gc_bucket *primary
+        cdef gc_bucket *holder
+        cdef int i
+        self.overflow_numbers.drop_free_end()
+        gc_store_release_u32(&self.view.header.overflow_count, self.overflow_numbers.count)
+        if self.overflow_numbers.free_count == 0:
+            return False
+        highest = self.overflow_numbers.count - 1
+        source = &self.view.overflow[highest]
+        primary = self.bucket_for(<uint32_t>(source.slots[0] >> 32))
+        if not self._sound(primary):
+            return False
+        holder = primary
+        while holder.overflow != highest + 1:
+            if holder.overflow == 0:
+                self.view.damaged = True
+                return False
+            holder = &self.view.overflow[holder.overflow - 1]
+        number = self.overflow_numbers.take_lowest()
+        target = &self.view.overflow[number]
+        begin_change(primary)
+        for i in range(GC_BUCKET_SLOTS):
+            gc_store_relaxed_u64(&target.slots[i], source.slots[i])
+        gc_store_relaxed_u32(&target.overflow, source.overflow)
+        gc_store_relaxed_u32(&holder.overflow, number + 1)
+        empty(source)
+        end_change(primary)
+        self.overflow_numbers.give_back(highest)
+        return True

@@ -1,0 +1,42 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from glidecache_shared.pool.memory.access_board cimport Board
+from glidecache_shared.pool.layout cimport gc_header
+from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
+
+cdef enum:
+    NO_RECORD = 0xFFFFFFFF
+
+
+cdef struct EntryNote:
+    uint64_t flight
+    uint32_t granule
+    uint32_t hash
+    uint32_t tag
+
+
+cdef inline uint32_t any_number(uint64_t *random, uint32_t count) noexcept nogil:
+    """One of `count` by chance, and the state of the chance that is not 0 (xorshift64, Marsaglia 2003) moved on."""
+    random[0] ^= random[0] << 13
+    random[0] ^= random[0] >> 7
+    random[0] ^= random[0] << 17
+    return <uint32_t>((random[0] >> 32) * count >> 32)
+
+
+cdef class Records:
+    cdef gc_header *header
+    cdef Board board
+    cdef EntryNote *notes
+    cdef FreeNumbers numbers
+    cdef uint32_t count
+    cdef uint32_t room
+
+    @staticmethod
+    cdef Records over(gc_header *header, Board board)
+    @staticmethod
+    cdef Records resume(gc_header *header, Board board)
+    cdef bint settle(self) noexcept
+    cdef uint32_t take(self) noexcept
+    cdef void give_back(self, uint32_t record) noexcept
+    cdef void drop_free_end(self) noexcept
+    cdef bint _add(self) noexcept

@@ -1,0 +1,107 @@
+"""Which access record belongs to which entry, and what the daemon alone needs to know of an entry: 24 bytes each.
+
+Private to the daemon, so no worker can lead it astray: the board says *when* an entry was used, never *where* it is.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+
+from glidecache_shared.pool.memory.access_board cimport Board
+from glidecache_shared.pool.layout cimport GC_COUNT_BITS, GC_TAG_MASK, gc_header, gc_store_release_u32
+from glidecache_shared.pool.memory.id_bitmap cimport NO_NUMBER, FreeNumbers
+
+
+cdef class Records:
+    """A note per access record; `granule` 0 marks a record that no entry has.
+
+    `count` is one more than the highest record in use; it is published, and no reader touches a record beyond it. Tags
+    outlive it: a record that comes back into use goes on counting where it stopped.
+    """
+
+    def __cinit__(self):
+        self.notes = NULL
+        self.numbers = FreeNumbers()
+
+    def __dealloc__(self):
+        free(self.notes)
+
+    @staticmethod
+    cdef Records over(gc_header *header, Board board):
+        cdef Records self = Records.__new__(Records)
+        self.header = header
+        self.board = board
+        self.count = 0
+        self.room = 0
+        return self
+
+    @staticmethod
+    cdef Records resume(gc_header *header, Board board):
+        """The records of a pool that another daemon wrote, none with an entry yet: `settle` follows."""
+        cdef Records self = Records.over(header, board)
+        self.notes = <EntryNote *>calloc(<size_t>header.record_count + 1, sizeof(EntryNote))
+        if self.notes == NULL:
+            raise MemoryError
+        self.count = header.record_count
+        self.room = header.record_count + 1
+        return self
+
+    cdef bint settle(self) noexcept:
+        """Once the notes of all entries are there: which records are free, and that the board agrees. False without memory.
+
+        Where an entry and its record have different tags (a daemon was killed between the two, or a worker wrote
+        nonsense), the entry's counts. A free record goes on counting from the tag that it has.
+        """
+        cdef uint32_t record
+        cdef uint64_t tag
+        if not self.numbers.resume(self.count):
+            return False
+        for record in range(self.count):
+            tag = self.board.read(record) >> GC_COUNT_BITS
+            if self.notes[record].granule == 0:
+                self.notes[record].tag = <uint32_t>tag
+                self.numbers.give_back(record)
+            elif self.notes[record].tag != tag:
+                self.board.move(record, record, self.notes[record].tag)
+        return True
+
+    cdef uint32_t take(self) noexcept:
+        """The lowest free record, under a tag that its last owner did not have; `NO_RECORD` when memory is refused."""
+        cdef uint32_t record = self.numbers.take_lowest()
+        if record == NO_NUMBER:
+            if not self._add():
+                return NO_RECORD
+            record = self.numbers.take_lowest()
+        self.notes[record].tag = (self.notes[record].tag + 1) & GC_TAG_MASK
+        return record
+
+    cdef bint _add(self) noexcept:
+        cdef uint32_t room
+        cdef EntryNote *grown
+        if self.count == self.board.record_count and not self.board.cover(self.count + 1):
+            return False
+        if self.count == self.room:
+            room = self.room + self.room // 8 + 64
+            grown = <EntryNote *>realloc(self.notes, <size_t>room * sizeof(EntryNote))
+            if grown == NULL:
+                return False
+            self.notes = grown
+            while self.room < room:
+                self.notes[self.room].granule = 0
+                self.notes[self.room].tag = 0
+                self.room += 1
+        if not self.numbers.extend():
+            return False
+        self.count += 1
+        # Pairs with the acquire in gc_published: the memory is there before the count says so.
+        gc_store_release_u32(&self.header.record_count, self.count)
+        return True
+
+    cdef void give_back(self, uint32_t record) noexcept:
+        self.notes[record].granule = 0
+        self.numbers.give_back(record)
+
+    cdef void drop_free_end(self) noexcept:
+        """Forget the free records at the end, which no reader may touch from now on."""
+        self.numbers.drop_free_end()
+        self.count = self.numbers.count
+        gc_store_release_u32(&self.header.record_count, self.count)

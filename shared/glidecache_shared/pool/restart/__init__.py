@@ -1,0 +1,1 @@
+"""Warm restart: taking over a pool that an earlier daemon left."""

@@ -1,0 +1,275 @@
+"""What an earlier daemon left in a pool file: walking its index, keeping what is right, dropping the rest.
+
+A daemon can be killed at any instruction, and then the chain that it was changing is half changed, granules are in no
+entry, an overflow bucket is in no chain. Nothing here relies on the order in which it wrote. A slot is kept only if it stands
+in its own bucket and leads to an entry whose extents and record are nobody else's, whose checksum is right, and whose key has
+that hash and is the only one of its kind. Whatever is in no kept entry is free. Readers of the earlier daemon may be looking all the while: chains are changed under their versions, as always.
+
+All of it is plain memory work, to be run under the guard against pages that a file has lost. Every loop is bounded by
+counts that were checked against the file's length, and links are followed once.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport realloc
+
+from glidecache_shared.pool.memory.hash_index cimport begin_change, empty, end_change
+from glidecache_shared.pool.layout cimport (
+    GC_BUCKET_SLOTS,
+    GC_GRANULE_BYTES,
+    GC_KIND_SET,
+    GC_KIND_STRING,
+    GC_LINK_NEXT,
+    GC_LINK_SINGLE,
+    gc_bucket,
+    gc_bucket_of,
+    gc_charge,
+    gc_cursor,
+    gc_cursor_copy,
+    gc_entry,
+    gc_entry_checksum,
+    gc_entry_open,
+    gc_extent_capacity,
+    gc_fence_release,
+    gc_find,
+    gc_found,
+    gc_granules,
+    gc_load_acquire_u64,
+    gc_prefetch,
+    gc_siphash13,
+    gc_store_relaxed_u32,
+    gc_store_relaxed_u64,
+)
+from glidecache_shared.pool.memory.records cimport EntryNote
+
+cdef enum:
+    GROUP_BUCKETS = 16  # so many buckets' entries are on their way from memory at once
+
+
+cdef void walk_index(void *argument) noexcept nogil:
+    """Walk all chains of a `Walk`, mending them, and empty the overflow buckets that are in none."""
+    cdef Walk *walk = <Walk *>argument
+    cdef uint32_t first, end, number
+    cdef uint32_t count = walk.view.header.bucket_count
+    fetch_extents(walk, 0, min(<uint32_t>GROUP_BUCKETS, count))
+    first = 0
+    while first < count:
+        end = min(first + GROUP_BUCKETS, count)
+        fetch_extents(walk, end, min(end + GROUP_BUCKETS, count))
+        fetch_notes(walk, first, end)
+        for number in range(first, end):
+            mend_chain(walk, number)
+        first = end
+    for number in range(walk.view.header.overflow_count):
+        if not walk.linked[number]:
+            empty(&walk.view.overflow[number])
+
+
+cdef void fetch_extents(Walk *walk, uint32_t first, uint32_t end) noexcept nogil:
+    """Have the first extents of the entries of some buckets on their way. A fetch of nonsense does nothing."""
+    cdef uint32_t number
+    cdef int i
+    cdef uint8_t *extent
+    for number in range(first, end):
+        for i in range(GC_BUCKET_SLOTS):
+            extent = walk.view.arena + <uint64_t><uint32_t>walk.view.primary[number].slots[i] * GC_GRANULE_BYTES
+            gc_prefetch(extent)
+            gc_prefetch(extent + sizeof(gc_entry) + 4)
+
+
+cdef void fetch_notes(Walk *walk, uint32_t first, uint32_t end) noexcept nogil:
+    """The same for the notes of these entries, now that their headers are there."""
+    cdef uint32_t number
+    cdef int i
+    cdef gc_cursor cursor
+    cdef gc_entry entry
+    for number in range(first, end):
+        for i in range(GC_BUCKET_SLOTS):
+            if gc_entry_open(walk.view, <uint32_t>walk.view.primary[number].slots[i], &entry, &cursor) and (
+                entry.record < walk.view.header.record_count
+            ):
+                gc_prefetch(&walk.notes[entry.record])
+
+
+cdef void mend_chain(Walk *walk, uint32_t number) noexcept nogil:
+    """Keep what is right in a chain and close it up. A chain in which all is right is not written."""
+    cdef gc_bucket *primary = &walk.view.primary[number]
+    cdef gc_bucket *bucket = primary
+    cdef gc_bucket *target = primary  # where the next slot goes that is kept: never ahead of where it is read
+    cdef uint64_t slot
+    cdef uint32_t link
+    cdef int i, place = 0
+    cdef bint changing = gc_load_acquire_u64(&primary.version) & 1
+    if changing:
+        gc_fence_release()  # as in begin_change, for readers that saw the earlier daemon's odd version
+    while True:
+        for i in range(GC_BUCKET_SLOTS):
+            slot = bucket.slots[i]
+            if slot == 0:
+                continue
+            if not keep(walk, number, slot):
+                walk.dropped += 1
+                continue
+            if place == GC_BUCKET_SLOTS:
+                target = &walk.view.overflow[target.overflow - 1]
+                place = 0
+            if target != bucket or place != i:
+                changing = change(primary, changing)
+                gc_store_relaxed_u64(&target.slots[place], slot)
+            place += 1
+        link = bucket.overflow
+        if link == 0:
+            break
+        if link > walk.view.header.overflow_count or walk.linked[link - 1]:
+            changing = change(primary, changing)
+            gc_store_relaxed_u32(&bucket.overflow, 0)
+            break
+        walk.linked[link - 1] = 1
+        bucket = &walk.view.overflow[link - 1]
+    for i in range(place, GC_BUCKET_SLOTS):
+        if target.slots[i] != 0:
+            changing = change(primary, changing)
+            gc_store_relaxed_u64(&target.slots[i], 0)
+    link = target.overflow
+    if link != 0:
+        changing = change(primary, changing)
+        gc_store_relaxed_u32(&target.overflow, 0)
+    while link != 0:
+        target = &walk.view.overflow[link - 1]
+        walk.linked[link - 1] = 0
+        link = target.overflow
+        empty(target)
+    if changing:
+        end_change(primary)
+
+
+cdef inline bint change(gc_bucket *primary, bint changing) noexcept nogil:
+    """Begin a change of the chain, if it has not begun."""
+    if not changing:
+        begin_change(primary)
+    return True
+
+
+cdef bint keep(Walk *walk, uint32_t number, uint64_t slot) noexcept nogil:
+    """Whether a slot of bucket `number` leads to an entry that is right; then it is noted, and its granules are its own."""
+    cdef uint32_t granule = <uint32_t>slot
+    cdef uint32_t hash = <uint32_t>(slot >> 32)
+    cdef gc_entry entry
+    cdef gc_cursor cursor
+    cdef EntryNote *note
+    if gc_bucket_of(hash, walk.view.header.bucket_count) != number or (
+        not gc_entry_open(walk.view, granule, &entry, &cursor)
+    ):
+        return False
+    if not GC_KIND_STRING <= entry.tag_kind & 0xFF <= GC_KIND_SET or entry.record >= walk.view.header.record_count:
+        return False
+    note = &walk.notes[entry.record]
+    if note.granule != 0 or not claim(walk, granule, &entry):
+        return False
+    if not is_genuine(walk, number, slot, &entry, &cursor):
+        disclaim(walk, granule, <uint32_t>-1)
+        return False
+    note.flight = 0  # before every flight of this daemon (contract C22)
+    note.granule = granule
+    note.hash = hash
+    note.tag = entry.tag_kind >> 8
+    walk.kept += 1
+    walk.charged += gc_charge(entry.key_bytes, entry.payload_bytes)
+    return True
+
+
+cdef bint claim(Walk *walk, uint32_t granule, gc_entry *entry) noexcept nogil:
+    """Mark the granules of a chain as used. False, with nothing marked, when it is none: it leaves the arena, shares a granule
+    with another, or does not carry the entry in as few extents as it may.
+    """
+    cdef uint64_t wanted = sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes
+    cdef uint64_t carried = 0, total = 0
+    cdef uint64_t most = gc_granules(entry.key_bytes, entry.payload_bytes)
+    cdef uint32_t head = granule
+    cdef uint32_t extents = 0, granules
+    cdef uint32_t *extent
+    while carried < wanted:
+        if granule == 0 or granule >= walk.view.header.granule_count:
+            break
+        extent = <uint32_t *>(walk.view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
+        granules = 1 if extent[0] & GC_LINK_SINGLE else extent[1]
+        if (granules < 2 and not extent[0] & GC_LINK_SINGLE) or granules > walk.view.header.granule_count - granule:
+            break
+        total += granules
+        if total > most or not mark_unused(walk.used, granule, granules):
+            break
+        extents += 1
+        carried += gc_extent_capacity(granules)
+        granule = extent[0] & GC_LINK_NEXT
+    if carried >= wanted and granule == 0:
+        return True
+    disclaim(walk, head, extents)
+    return False
+
+
+cdef void disclaim(Walk *walk, uint32_t granule, uint32_t extents) noexcept nogil:
+    """Unmark what `claim` marked: so many extents of the chain, or all of it."""
+    cdef uint32_t *extent
+    cdef uint32_t i
+    while extents != 0 and granule != 0:
+        extent = <uint32_t *>(walk.view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
+        for i in range(granule, granule + (1 if extent[0] & GC_LINK_SINGLE else extent[1])):
+            walk.used[i >> 3] &= ~(1 << (i & 7))
+        extents -= 1
+        granule = extent[0] & GC_LINK_NEXT
+
+
+cdef bint mark_unused(uint8_t *used, uint32_t first, uint32_t count) noexcept nogil:
+    """Mark granules that must all be unmarked; false, with nothing changed, when one is not."""
+    cdef uint32_t i = first
+    cdef uint32_t end = first + count
+    while i < end:
+        if i & 7 == 0 and end - i >= 8:
+            if used[i >> 3] != 0:
+                return False
+            i += 8
+        else:
+            if used[i >> 3] >> (i & 7) & 1:
+                return False
+            i += 1
+    i = first
+    while i < end:
+        if i & 7 == 0 and end - i >= 8:
+            used[i >> 3] = 0xFF
+            i += 8
+        else:
+            used[i >> 3] |= 1 << (i & 7)
+            i += 1
+    return True
+
+
+cdef bint is_genuine(Walk *walk, uint32_t number, uint64_t slot, gc_entry *entry, gc_cursor *cursor) noexcept nogil:
+    """Whether an entry's bytes are those that were stored, under this hash, and it is the chain's first with its key."""
+    cdef uint64_t length = <uint64_t>entry.key_bytes + entry.payload_bytes
+    cdef const uint8_t *key = bytes_at(walk, cursor, length)
+    cdef gc_found found
+    if key == NULL:
+        return False
+    if gc_entry_checksum(
+        entry.tag_kind & 0xFF, key, entry.key_bytes, key + entry.key_bytes, entry.payload_bytes) != entry.checksum:
+        return False
+    if <uint32_t>gc_siphash13(
+        walk.view.header.secret[0], walk.view.header.secret[1], key, entry.key_bytes) != <uint32_t>(slot >> 32):
+        return False
+    return not gc_find(
+        walk.view, &walk.view.primary[number], <uint32_t>(slot >> 32), key, entry.key_bytes, &found,
+    ) or found.granule == <uint32_t>slot
+
+
+cdef const uint8_t *bytes_at(Walk *walk, gc_cursor *cursor, uint64_t length) noexcept nogil:
+    """The next bytes of a chain in one piece: where they stand, or a copy that the next call overwrites. NULL without memory."""
+    cdef uint8_t *room
+    if length <= cursor.left:
+        return cursor.at
+    if length > walk.scratch_bytes:
+        room = <uint8_t *>realloc(walk.scratch, length)
+        if room == NULL:
+            walk.out_of_memory = True
+            return NULL
+        walk.scratch = room
+        walk.scratch_bytes = length
+    return walk.scratch if gc_cursor_copy(walk.view, cursor, walk.scratch, length) else NULL
