@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from glidecached.client_session import Sessions
     from glidecached.pools.pool import Pool
     from glidecached.process.loop import Loop
-    from glidecached.session import Sessions
 
 logger = logging.getLogger(__name__)
 

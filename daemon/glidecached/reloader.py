@@ -19,33 +19,33 @@ from glidecached.text import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glidecached.config.diff import Plan
+    from glidecached.client_session import ClientSession, Sessions
+    from glidecached.config.diff import ConfigDiff
     from glidecached.config.model import Config
     from glidecached.config.source import Source
-    from glidecached.frontend.dispatcher import Front
-    from glidecached.frontend.listener import RouterSocket
-    from glidecached.handlers.admin import AdminOperations
-    from glidecached.handlers.attach import AttachOperations
-    from glidecached.metrics.listener import MetricsListener
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.frontend.dispatcher import Dispatcher
+    from glidecached.frontend.listener import Listener
+    from glidecached.handlers.admin import AdminHandlers
+    from glidecached.handlers.attach import AttachHandlers
+    from glidecached.metrics.endpoint import MetricsListener
+    from glidecached.pools.manager import PoolManager
     from glidecached.process.loop import Loop
-    from glidecached.session import Session, Sessions
     from glidecached.upstream.registry import Upstreams
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class ReloadedParts:
     """What of the daemon a configuration reaches; and who is told that a reload begins, and that it is over."""
 
-    socket: RouterSocket
-    front: Front
+    socket: Listener
+    front: Dispatcher
     sessions: Sessions
     upstreams: Upstreams
-    pools: PoolRegistry
-    attach: AttachOperations
-    admin: AdminOperations
+    pools: PoolManager
+    attach: AttachHandlers
+    admin: AdminHandlers
     metrics: MetricsListener
     begun: Callable[[], object]
     done: Callable[[], object]
@@ -59,7 +59,7 @@ class Reloading:
     pools that take a new size included.
     """
 
-    def __init__(self, loop: Loop, config: Config, source: Source | None, parts: Parts) -> None:
+    def __init__(self, loop: Loop, config: Config, source: Source | None, parts: ReloadedParts) -> None:
         """`source`: the file; None where the daemon was started without one, or with a server of its own."""
         self.config = config
         self._loop = loop
@@ -96,7 +96,7 @@ class Reloading:
 
     def _prepare(self, source: Source, config: Config) -> None:
         """In the helper thread."""
-        outcome: tuple[Plan, Config] | list[str]
+        outcome: tuple[ConfigDiff, Config] | list[str]
         try:
             outcome = source.prepare(config)
         except ConfigError as error:
@@ -106,7 +106,7 @@ class Reloading:
             outcome = [f"{source.path}: {type(error).__name__}: {error}"]
         self._loop.call_from_thread(self._prepared, source, outcome)
 
-    def _prepared(self, source: Source, outcome: tuple[Plan, Config] | list[str]) -> None:
+    def _prepared(self, source: Source, outcome: tuple[ConfigDiff, Config] | list[str]) -> None:
         if self._stopped:
             return
         try:
@@ -118,7 +118,7 @@ class Reloading:
             # Whatever came of it: the service manager waits for the end, and the next reload as well.
             self._parts.pools.changes.when_settled(self._finish)
 
-    def _change(self, source: Source, plan: Plan, config: Config) -> None:
+    def _change(self, source: Source, plan: ConfigDiff, config: Config) -> None:
         levels = [_level(each) for each in (self.config, config)]
         failed = 0
         for change in self._changes(plan, config):
@@ -149,7 +149,7 @@ class Reloading:
             self._wanted = False
             self.request()
 
-    def _changes(self, plan: Plan, config: Config) -> Iterator[Callable[[], object]]:
+    def _changes(self, plan: ConfigDiff, config: Config) -> Iterator[Callable[[], object]]:
         """All that is to be done, in order; each of them stands without the others."""
         yield functools.partial(self._apply_bounds, config)
         for name in config.upstreams:
@@ -173,7 +173,7 @@ class Reloading:
         parts.pools.max_total_cache_kb = settings.max_total_cache_kb
         parts.pools.max_pools = settings.max_pools
 
-    def _apply_metrics(self, plan: Plan, config: Config) -> None:
+    def _apply_metrics(self, plan: ConfigDiff, config: Config) -> None:
         try:
             self._parts.metrics.start(config.metrics)
         except OSError as error:
@@ -218,7 +218,7 @@ class Reloading:
         }
         closed = before.daemon.allow_adhoc_upstreams and not config.daemon.allow_adhoc_upstreams
 
-        def concerned(session: Session) -> bool:
+        def concerned(session: ClientSession) -> bool:
             if session.upstream_name in judged:
                 return True
             if session.pool is not None and session.pool.configured and session.pool.key.name in pools:
@@ -262,7 +262,7 @@ def _refuse(source: Source, faults: list[str]) -> None:
     )
 
 
-def _tell(source: Source, plan: Plan) -> None:
+def _tell(source: Source, plan: ConfigDiff) -> None:
     """One line for what has changed, one for what has not; the values of keys, never what is in files."""
     if plan.empty:
         _say(logging.INFO, f"reloaded: {source.path} says what it said before")

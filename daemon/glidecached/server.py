@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
 from glidecached.client_processes import AttachedProcesses
+from glidecached.client_session import Sessions
 from glidecached.frontend.budget import Budget
-from glidecached.frontend.dispatcher import Front
-from glidecached.frontend.listener import RouterSocket
-from glidecached.handlers.admin import AdminOperations
-from glidecached.handlers.attach import AttachOperations
+from glidecached.frontend.dispatcher import Dispatcher
+from glidecached.frontend.listener import Listener
+from glidecached.handlers.admin import AdminHandlers
+from glidecached.handlers.attach import AttachHandlers
 from glidecached.handlers.bounded import MOST_CACHES, OncePerTurn, bounded_upstreams
-from glidecached.handlers.cancel import CancelOperation
-from glidecached.handlers.commands import DataOperations
+from glidecached.handlers.cancel import CancelHandler
+from glidecached.handlers.commands import CommandHandlers
 from glidecached.handlers.dedicated_quota import DedicatedShares
-from glidecached.handlers.watch import WatchOperations
-from glidecached.metrics.listener import MetricsListener
+from glidecached.handlers.watch import WatchHandlers
+from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.configured import configured_caches
-from glidecached.pools.manager import PoolRegistry
+from glidecached.pools.manager import PoolManager
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
 from glidecached.pools.warm_restart import Leftovers, remove_all
 from glidecached.process.deadlines import Deadlines
@@ -36,10 +37,9 @@ from glidecached.process.descriptors import plan_descriptors
 from glidecached.process.loop import READABLE, Loop
 from glidecached.process.runtime_lock import DirectoryLockedError
 from glidecached.process.sd_notify import ServiceManager
-from glidecached.process.sliced_work import Turns
+from glidecached.process.sliced_work import SlicedWork
 from glidecached.process.watchdog import Supervision, allow_for_take_over
-from glidecached.reloader import Parts, Reloading
-from glidecached.session import Sessions
+from glidecached.reloader import ReloadedParts, Reloading
 from glidecached.text import counted
 from glidecached.upstream.registry import Upstreams
 from glidecached.upstream.reply_room import ROOM
@@ -99,7 +99,7 @@ class Server:
             )
             undo.callback(self._pool_directory.release)
             self._loop = Loop()
-            self._turns = Turns(self._loop)
+            self._turns = SlicedWork(self._loop)
             self._descriptors = plan_descriptors()
             undo.callback(self._loop.close)
             self._socket = self._bind(directory.socket_path)
@@ -145,9 +145,9 @@ class Server:
         """Undo what construction did, in reverse: upstreams, pools, socket, locks. Idempotent."""
         self._undo.close()
 
-    def _bind(self, path: Path) -> RouterSocket:
+    def _bind(self, path: Path) -> Listener:
         settings = self._config.daemon
-        return RouterSocket(
+        return Listener(
             str(path),
             max_message_bytes=settings.max_message_bytes,
             max_requests=settings.max_requests_per_client,
@@ -170,7 +170,7 @@ class Server:
         self._upstreams = Upstreams(loop, settings.max_upstreams)
         for upstream in config.upstreams.values():
             self._upstreams.configure(upstream.name, upstream.target, upstream.options)
-        self._pools = PoolRegistry(
+        self._pools = PoolManager(
             loop,
             self._pool_directory.path,
             instance_id=self._instance_id,
@@ -186,7 +186,7 @@ class Server:
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
         self._supervision = Supervision(self._manager, loop, self._upstreams.configured, self._status)
-        self._front = Front(
+        self._front = Dispatcher(
             self._socket,
             Deadlines(loop),
             instance_id=self._instance_id,
@@ -197,7 +197,7 @@ class Server:
         )
         self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
         cancellations = self._front.cancellations
-        attach = AttachOperations(
+        attach = AttachHandlers(
             loop,
             config,
             self._upstreams,
@@ -207,8 +207,8 @@ class Server:
             detached=cancellations.session_ended,
         )
         dedicated = DedicatedShares()
-        data = DataOperations(self._sessions, next_number, dedicated)
-        watching = WatchOperations(loop, self._sessions, next_number, dedicated)
+        data = CommandHandlers(self._sessions, next_number, dedicated)
+        watching = WatchHandlers(loop, self._sessions, next_number, dedicated)
 
         def peer_ended(identity: bytes) -> None:
             cancellations.peer_ended(identity)
@@ -216,12 +216,12 @@ class Server:
 
         self._socket.peer_ended = peer_ended
         self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
-        admin = AdminOperations(self._about(), OncePerTurn(loop, self._stats), self._pools, config.admin_uids)
+        admin = AdminHandlers(self._about(), OncePerTurn(loop, self._stats), self._pools, config.admin_uids)
         self._reloading = Reloading(
             loop,
             config,
             self._source,
-            Parts(
+            ReloadedParts(
                 socket=self._socket,
                 front=self._front,
                 sessions=self._sessions,
@@ -251,7 +251,7 @@ class Server:
                 protocol.WATCH: watching.watch,
                 protocol.UNWATCH: watching.unwatch,
                 protocol.EXEC: watching.execute,
-                protocol.CANCEL: CancelOperation(cancellations).cancel,
+                protocol.CANCEL: CancelHandler(cancellations).cancel,
             }
         )
 

@@ -38,19 +38,19 @@ cdef class ManyFlight(SingleCall):
     cdef int land(self) except -1
 
 
-cdef class Gathering:
+cdef class ManyReads:
     cdef Request request
     cdef list keys
     cdef dict values
     cdef Py_ssize_t flights_left
     # Of what the gathering is a part, and which; None where it is the whole.
-    cdef Parts parts
+    cdef ManyReadsParts parts
     cdef Py_ssize_t part
 
     cdef int take(self, dict values) except -1
 
 
-cdef class Parts:
+cdef class ManyReadsParts:
     cdef Request request
     cdef list values
     cdef Py_ssize_t left

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from glidecached.frontend.request import Request
-from glidecached.upstream.upstream import Upstream
+from glidecached.upstream.interface import Upstream
 
 class Storage(Protocol):
     """The part of a pool that flights need."""

@@ -61,9 +61,9 @@ cdef class Flights:
 
     def read_many(
         self, Request request not None, upstream, int64_t floor, list keys not None, dict known not None, int lane=0,
-        Parts parts=None, Py_ssize_t part=0,
+        ManyReadsParts parts=None, Py_ssize_t part=0,
     ):
-        cdef Gathering gathering = Gathering.__new__(Gathering)
+        cdef ManyReads gathering = ManyReads.__new__(ManyReads)
         cdef ManyFlight flight
         cdef dict joined = {}
         cdef dict missing = {}
@@ -171,7 +171,7 @@ cdef class ManyFlight(SingleCall):
     """One MGET and the gatherings that wait for some of its keys."""
 
     cpdef object succeed(self, object reply):
-        cdef Gathering gathering
+        cdef ManyReads gathering
         if isinstance(reply, ReplyError):
             self.fail(ERROR_REQUEST, str(reply))
             return
@@ -191,19 +191,19 @@ cdef class ManyFlight(SingleCall):
             gathering.take(values)
 
     cpdef object fail(self, int code, str message):
-        cdef Gathering gathering
+        cdef ManyReads gathering
         self.land()
         for gathering in self.waiting:
             gathering.request.fail(code, message)
 
     cpdef object abandon(self):
-        cdef Gathering gathering
+        cdef ManyReads gathering
         self.land()
         for gathering in self.waiting:
             gathering.request.expire()
 
     cpdef list clients(self):
-        cdef Gathering gathering
+        cdef ManyReads gathering
         return [gathering.request.order for gathering in self.waiting if gathering.request.order is not None]
 
     cdef int land(self) except -1:
@@ -214,7 +214,7 @@ cdef class ManyFlight(SingleCall):
         return 0
 
 
-cdef class Gathering:
+cdef class ManyReads:
     """A GET_MANY that is answered when the last of its flights has landed."""
 
     cdef int take(self, dict values) except -1:
@@ -231,7 +231,7 @@ cdef class Gathering:
         return 0
 
 
-cdef class Parts:
+cdef class ManyReadsParts:
     """A GET_MANY of very many keys, answered when the last of its parts is there."""
 
     def __init__(self, Request request not None, Py_ssize_t count):

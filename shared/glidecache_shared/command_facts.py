@@ -12,7 +12,7 @@ from __future__ import annotations
 # o=NAME            the facts depend on options, by a function of `command_options`
 # server            answered by one server about itself, or by the server that answered before (cursors)
 # nodes primaries route slot      where it goes in a cluster if no key and no route says so
-# p=POLICY          how several nodes' replies become one (functions of the daemon's `response_policy`); none: a map by node
+# p=POLICY          how several nodes' replies become one (functions of `response_policy`); none: a map by node
 # split=STEP        split by slot; so many arguments belong together
 TABLE = """
 read k=1 | BITCOUNT BITFIELD_RO BITPOS DIGEST DUMP EXPIRETIME GEODIST GEOHASH GEOPOS GEORADIUSBYMEMBER_RO GEORADIUS_RO

@@ -14,8 +14,8 @@ from textual.widgets import Static
 from glidecache_shared import protocol
 from glidecached.cli import daemon_client
 from glidecached.cli.top.app import Top
+from glidecached.cli.top.cache_table import Listing
 from glidecached.cli.top.sparklines import Trends
-from glidecached.cli.top.table import Listing
 from support.caches import new_cache
 from support.clients import at
 from support.terminal import Terminal
@@ -157,14 +157,14 @@ async def test_an_absent_daemon_is_said_and_waited_for(own_daemon: Daemon) -> No
 
 async def test_who_is_no_administrator_is_told_so(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = "only root, the daemon's own user and admin_users may do this"
-    whole = daemon_client.Link.request
+    whole = daemon_client.DaemonClient.request
 
-    def request(self: daemon_client.Link, operation: int, *body: Any) -> Any:
+    def request(self: daemon_client.DaemonClient, operation: int, *body: Any) -> Any:
         if operation == protocol.HOTTEST:
             raise daemon_client.RefusedError(protocol.ERROR_FORBIDDEN, refusal)
         return whole(self, operation, *body)
 
-    monkeypatch.setattr(daemon_client.Link, "request", request)
+    monkeypatch.setattr(daemon_client.DaemonClient, "request", request)
     top = Top(str(daemon.runtime_dir), INTERVAL_S)
     async with top.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: refusal in text(top, "#hottest-note"), "the refusal")

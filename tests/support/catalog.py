@@ -9,11 +9,11 @@ import pytest
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.metadata import Admission
-from glidecached.pools.settings import PoolSettings
+from glidecached.pools.pool_settings import PoolSettings
 from glidecached.upstream.target import Address, Identity
 
 if TYPE_CHECKING:
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
 
 ENTRIES = 700  # several slices' worth of steps
 
@@ -35,7 +35,7 @@ def catalog(database: int = 0, access: Access | None = None, **changed: Any) -> 
     )
 
 
-def settle(registry: PoolRegistry, loop: Any) -> None:
+def settle(registry: PoolManager, loop: Any) -> None:
     """Run what is deferred, until no pool is on its way."""
     settled: list[bool] = []
     registry.changes.when_settled(lambda: settled.append(True))
@@ -48,6 +48,6 @@ def settle(registry: PoolRegistry, loop: Any) -> None:
     pytest.fail("never settled")
 
 
-def count(registry: PoolRegistry) -> int:
+def count(registry: PoolManager) -> int:
     entries: int = registry.find("catalog").stats()["metrics"]["entry_count"]
     return entries

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ERROR_CONNECTION
-from glidecached.upstream.cluster.upstream import ClusterUpstream
-from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
 from glidecached.upstream.target import Address, Target
+from glidecached.upstream.upstream_options import UpstreamOptions
 from support.upstream_calls import Recorded
 
 if TYPE_CHECKING:

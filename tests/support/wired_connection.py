@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glidecached.process.loop import Loop
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.connection import Connection
-from glidecached.upstream.latency_histogram import Tally
+from glidecached.upstream.latency_histogram import LatencyHistogram
 from glidecached.upstream.resp import INCOMPLETE, Reader
 from support.upstream_calls import open_channel
 
@@ -59,7 +59,7 @@ class Wire:
         self.server.setblocking(False)
         self.lost: list[str] = []
         self.drained = 0
-        self.tally = Tally()
+        self.tally = LatencyHistogram()
         self.connection = Connection(self.loop, channel, self, self.tally)
 
     def error_replied(self, text: str) -> None:

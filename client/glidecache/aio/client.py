@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
     from glidecache.commands.options.script import Script
     from glidecache.config import GlideClientConfiguration
-    from glidecache.core.executor import Calls
+    from glidecache.core.executor import CommandExecutor
     from glidecache.core.session import Session
     from glidecache.core.settings import Settings
     from glidecache.routes import Route
@@ -43,23 +43,23 @@ class AsyncClient(ClientObject):
 
     def __init__(self, settings: Settings | None = None) -> None:
         settings = need_settings(self, settings, awaited=True)
-        from glidecache.aio.connection import LoopChannels
-        from glidecache.core.executor import Calls
+        from glidecache.aio.connection import LoopConnections
+        from glidecache.core.executor import CommandExecutor
         from glidecache.core.session import Session
 
         direct = None
         if settings.may_go_direct:
-            from glidecache.core.fallback import AsyncDirect
+            from glidecache.core.fallback import AsyncFallback
 
-            direct = AsyncDirect(settings)
+            direct = AsyncFallback(settings)
         # Bound methods of the pool's reader, so that a hit costs one attribute and one call.
         self._cached_get: Callable[[Argument], bytes | None]
         self._cached_hgetall: Callable[[Argument], dict[bytes, bytes] | None]
         self._cached_smembers: Callable[[Argument], set[bytes] | None]
         self._settings = settings
-        channels = LoopChannels(settings)
+        channels = LoopConnections(settings)
         self._session: Session = Session(settings, channels, direct, self)
-        self._calls: Calls = Calls(
+        self._calls: CommandExecutor = CommandExecutor(
             self._session, channels, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
         )
         self._use_pool(None)

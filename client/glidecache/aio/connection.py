@@ -11,7 +11,7 @@ import time
 import weakref
 from contextlib import suppress
 
-from glidecache.core.connection import Channel, reply_deadline_ns, with_deadline
+from glidecache.core.connection import DaemonConnection, reply_deadline_ns, with_deadline
 from glidecache.core.transport import READABLE, WRITABLE, forks
 from glidecache.core.transport_errors import DaemonLostError, NoReplyError, NotSentError, too_many
 from glidecache.errors import ClosingError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from glidecache.core.settings import Settings
-    from glidecache.core.transport import Link
+    from glidecache.core.transport import Transport
 
     Result = TypeVar("Result")
 
@@ -33,7 +33,7 @@ _PROMPT_NS = _MS
 """A request that leaves within this time keeps the deadline that it was given."""
 
 
-class AsyncChannel(Channel):
+class AsyncConnection(DaemonConnection):
     """One event loop's channel. For that loop's thread."""
 
     __slots__ = ("_inflight_requests", "_late", "_loop", "_replies", "_tether", "_together", "_turns", "_up")
@@ -90,7 +90,7 @@ class AsyncChannel(Channel):
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self.shut)
 
-    async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
+    async def _wait_until_up(self, link: Transport, deadline_ns: int) -> bool:
         if link.is_up:
             return True
         up: asyncio.Future[bool] = self._loop.create_future()
@@ -149,7 +149,7 @@ class AsyncChannel(Channel):
                 self._late.pop(request_id, None)
 
     def _overdue(
-        self, link: Link, request_id: int, reply: asyncio.Future[tuple[int, Any]], until_ns: int
+        self, link: Transport, request_id: int, reply: asyncio.Future[tuple[int, Any]], until_ns: int
     ) -> None:
         """Time a call out, unless its reply has arrived, or its clock started later than the call."""
         if reply.done():
@@ -170,7 +170,7 @@ class AsyncChannel(Channel):
         else:
             reply.set_exception(NoReplyError())
 
-    def _cancel(self, link: Link, request_id: int) -> None:
+    def _cancel(self, link: Transport, request_id: int) -> None:
         """Cancel a call in the daemon. Best effort: without the link the daemon knows that it is over."""
         if self._together.pop(request_id, None) is not None or link is not self._link or self.hello is None:
             return
@@ -179,7 +179,7 @@ class AsyncChannel(Channel):
             return
         self.post(protocol.CANCEL, self.hello.instance_id, (request_id,))
 
-    def _send(self, link: Link, frame: bytes, *frames: bytes) -> None:
+    def _send(self, link: Transport, frame: bytes, *frames: bytes) -> None:
         """Hand over; what the kernel has no room for goes when it has. Raises `NotSentError`."""
         try:
             link.send(frame, *frames)
@@ -189,7 +189,7 @@ class AsyncChannel(Channel):
         if link.unsent:
             self._loop.add_writer(link.descriptor, self._on_room, link)
 
-    def _send_together(self, link: Link) -> None:
+    def _send_together(self, link: Transport) -> None:
         if link is not self._link or not self._together:
             return  # it was released meanwhile, or all of them were cancelled
         self.left_ns = now_ns = time.monotonic_ns()
@@ -206,14 +206,14 @@ class AsyncChannel(Channel):
             self._send(link, *frames)
         self._together.clear()
 
-    def _make_link(self) -> Link:
+    def _make_link(self) -> Transport:
         link = super()._make_link()
         tether = _Tether(link)
         self._tether = weakref.ref(tether)
         self._loop.add_reader(link.descriptor, self._on_change, link, tether)
         return link
 
-    def _release(self, link: Link) -> None:
+    def _release(self, link: Transport) -> None:
         if not self._loop.is_closed():
             # Otherwise the number belongs to another file by now, and its watcher is not this one.
             if self._tether is not None and self._tether() is not None:
@@ -223,19 +223,19 @@ class AsyncChannel(Channel):
         self._together.clear()
         link.close()
 
-    def _on_room(self, link: Link) -> None:
+    def _on_room(self, link: Transport) -> None:
         """Hand over more of what the kernel had no room for."""
         link.flush()
         if not link.unsent:
             self.left_ns = time.monotonic_ns()
             self._loop.remove_writer(link.descriptor)
 
-    def _take_replies(self, link: Link) -> None:
+    def _take_replies(self, link: Transport) -> None:
         """Take all replies that have arrived."""
         while link is self._link and link.events() & READABLE:
             self._take_reply(link)
 
-    def _on_change(self, link: Link, _tether: _Tether) -> None:
+    def _on_change(self, link: Transport, _tether: _Tether) -> None:
         """Take what came; notice whether the connection has come up or gone."""
         while link is self._link:
             events = link.events()
@@ -251,14 +251,14 @@ class AsyncChannel(Channel):
                 self._lose(link)
             return
 
-    def _lose(self, link: Link) -> None:
+    def _lose(self, link: Transport) -> None:
         """The daemon is gone: take what it still said, and tell the calls that wait."""
         self._take_replies(link)
         if link is self._link:
             self.drop()
             self._fail(DaemonLostError())
 
-    def _take_reply(self, link: Link) -> None:
+    def _take_reply(self, link: Transport) -> None:
         frame = link.receive()
         if frame is None:
             return
@@ -275,25 +275,25 @@ class AsyncChannel(Channel):
         _fail(self._replies.values(), error)
 
 
-class LoopChannels:
+class LoopConnections:
     """An asyncio client's channels (`channel.Channels`). Each event loop, in whichever thread, has one."""
 
     def __init__(self, settings: Settings) -> None:
         self._runtime_dir = settings.runtime_dir
         self._inflight_requests = settings.inflight_requests
-        self._of_loop: dict[asyncio.AbstractEventLoop, AsyncChannel] = {}
+        self._of_loop: dict[asyncio.AbstractEventLoop, AsyncConnection] = {}
 
-    def current(self) -> AsyncChannel:
+    def current(self) -> AsyncConnection:
         """The running loop's channel."""
         channel = self.existing()
         if channel is None:
             loop = _running_loop()
-            channel = AsyncChannel(self._runtime_dir, forks(), loop, self._inflight_requests)
+            channel = AsyncConnection(self._runtime_dir, forks(), loop, self._inflight_requests)
             self._forget_closed_loops()
             self._of_loop[loop] = channel
         return channel
 
-    def existing(self) -> AsyncChannel | None:
+    def existing(self) -> AsyncConnection | None:
         """The running loop's channel, if it has been made since the last fork."""
         channel = self._of_loop.get(_running_loop())
         return channel if channel is not None and channel.forks == forks() else None
@@ -332,7 +332,7 @@ class _Tether:
 
     __slots__ = ("__weakref__", "_link")
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Transport) -> None:
         self._link = link
 
     def __del__(self) -> None:

@@ -1,7 +1,8 @@
 """A client's way to the daemon: connect, ask who answers, send requests, and match replies to them.
 
-`Channel` has everything but waiting. The blocking and the asyncio client wait in their own ways; what stands above them
-is written once, as coroutines: those of the blocking channel never suspend, and `run_blocking` takes their result.
+`DaemonConnection` has everything but waiting. The blocking and the asyncio client wait in their own ways; what stands
+above them is written once, as coroutines: those of the blocking connection never suspend, and `run_blocking` takes
+their result.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from typing import Any, Protocol, TypeVar
 
-    from glidecache.core.transport import Link
+    from glidecache.core.transport import Transport
 
     Result = TypeVar("Result")
 
     class Channels(Protocol):
         """All channels of one client: one per process and thread, or per process and event loop."""
 
-        def current(self) -> Channel:
+        def current(self) -> DaemonConnection:
             """The channel for the caller's process and thread or loop, made if there is none yet."""
 
-        def existing(self) -> Channel | None:
+        def existing(self) -> DaemonConnection | None:
             """The same, if it has been made."""
 
         def close(self) -> None:
@@ -62,7 +63,7 @@ class Hello:
         self.max_message_bytes: int = answer["max_message_bytes"]
 
 
-class Channel:
+class DaemonConnection:
     """The way to one runtime directory's daemon. Subclasses say how to wait, and for whom it may be used."""
 
     __slots__ = (
@@ -79,7 +80,7 @@ class Channel:
 
     def __init__(self, runtime_dir: str, forks: int) -> None:
         self._runtime_dir = runtime_dir
-        self._link: Link | None = None
+        self._link: Transport | None = None
         self._next_id = 0
         self._trusted_uid = self._daemon_uid = 0
         self.hello: Hello | None = None
@@ -152,7 +153,7 @@ class Channel:
 
     def _pack(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
-    ) -> tuple[Link, int, bytes]:
+    ) -> tuple[Transport, int, bytes]:
         """Return the link to send on, the request's id, and its message. Raises as `request`."""
         link = self._link
         if link is None:
@@ -223,11 +224,11 @@ class Channel:
             raise NoDaemonError(message) from None
         return ""
 
-    def _make_link(self) -> Link:
-        """Begin to connect. Raises `OSError` as `Link`, and `NoDaemonError` for another daemon than was looked at."""
-        from glidecache.core.transport import Link
+    def _make_link(self) -> Transport:
+        """Begin to connect. Raise `OSError` as `Transport`, and `NoDaemonError` if the daemon is another one."""
+        from glidecache.core.transport import Transport
 
-        link = Link(socket_path(self._runtime_dir))
+        link = Transport(socket_path(self._runtime_dir))
         # Who may write the directory could have put another socket there since.
         if link.listener_uid not in (0, self._trusted_uid):
             link.close()
@@ -269,18 +270,18 @@ class Channel:
             raise DaemonLostError(message) from None
         return request_id, status, body
 
-    async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
+    async def _wait_until_up(self, link: Transport, deadline_ns: int) -> bool:
         """Whether the link came up before the deadline."""
         raise NotImplementedError
 
     async def _pause(self, nanoseconds: int) -> None:
         raise NotImplementedError
 
-    def _send(self, link: Link, frame: bytes) -> None:
+    def _send(self, link: Transport, frame: bytes) -> None:
         """Send a message. Raises `NotSentError`, having dropped the link."""
         raise NotImplementedError
 
-    def _release(self, link: Link) -> None:
+    def _release(self, link: Transport) -> None:
         """Close a link that is no longer the channel's."""
         raise NotImplementedError
 

@@ -45,7 +45,7 @@ _DECODERS: dict[int, Callable[[Any], Any] | None] = {STRING: None, HASH: to_map,
 _CACHED_ARGUMENTS = 2
 
 
-class Calls:
+class CommandExecutor:
     """A client's calls. Safe for threads, loops and forks, as its session is."""
 
     def __init__(self, session: Session, channels: Channels, *, has_cache: bool, is_cluster: bool) -> None:

@@ -36,7 +36,7 @@ _LONGEST_SECONDS = 86_400.0
 """A socket takes no time-out of a year, which is what a command has that may block for ever."""
 
 
-class Direct:
+class DirectFallback:
     """The client's own servers. Subclasses say how to wait; safe for threads and forks, as they are."""
 
     def __init__(self, settings: Settings) -> None:
@@ -218,7 +218,7 @@ class Direct:
         raise NotImplementedError
 
 
-class BlockingDirect(Direct):
+class BlockingFallback(DirectFallback):
     """The servers, asked by threads. Its coroutines never suspend."""
 
     def _make(self, options: dict[str, Any]) -> Any:
@@ -251,7 +251,7 @@ class BlockingDirect(Direct):
         connection.disconnect()
 
 
-class AsyncDirect(Direct):
+class AsyncFallback(DirectFallback):
     """The servers, asked by the tasks of event loops."""
 
     def _make(self, options: dict[str, Any]) -> Any:

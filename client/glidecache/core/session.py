@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Protocol
 
-    from glidecache.core.connection import Channel, Channels, Hello
-    from glidecache.core.fallback import Direct
+    from glidecache.core.connection import Channels, DaemonConnection, Hello
+    from glidecache.core.fallback import DirectFallback
     from glidecache.core.settings import Settings
     from glidecache_shared.pool.reader import PoolReader
 
@@ -67,7 +67,7 @@ class Session:
         self,
         settings: Settings,
         channels: Channels,
-        direct: Direct | None,
+        direct: DirectFallback | None,
         client: PoolUser,
     ) -> None:
         """`direct`: the servers, for when there is no daemon; None where they are not to be asked.
@@ -122,7 +122,7 @@ class Session:
                 await self._open_directly(str(absent))
             return
 
-    async def _open_in_turn(self, channel: Channel, connect_ns: int, attach_ns: int) -> None:
+    async def _open_in_turn(self, channel: DaemonConnection, connect_ns: int, attach_ns: int) -> None:
         hello = await channel.connect(connect_ns)
         await self._attach(channel, hello, attach_ns, self._settings.spec)
 
@@ -133,7 +133,7 @@ class Session:
         *,
         repeatable: bool,
         timeout_ns: int | None,
-        directly: Callable[[Direct, float], Any],
+        directly: Callable[[DirectFallback, float], Any],
     ) -> Any:
         """Send one request and return its reply's body; the session's id is put before `body`.
 
@@ -226,7 +226,7 @@ class Session:
                 raise error_for(code, text)
             self._unknown = attachment
 
-    async def _attached(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
+    async def _attached(self, channel: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
         """Do as `_ready`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
         # Even if the server may let a command wait for long, a daemon is awaited no longer than for other commands.
         ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
@@ -238,7 +238,7 @@ class Session:
             message = "glidecached does not answer"
             raise NoDaemonError(message) from None
 
-    async def _ready(self, channel: Channel, deadline_ns: int) -> tuple[Attachment, int]:
+    async def _ready(self, channel: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
         """Return a session with the daemon that answers now, attaching if need be.
 
         Return with it how long the caller's own event loop did not run meanwhile, in ns.
@@ -261,7 +261,7 @@ class Session:
                 raise NotSentError
         return attachment, channel.extended(0)
 
-    def _usable(self, channel: Channel) -> Attachment | None:
+    def _usable(self, channel: DaemonConnection) -> Attachment | None:
         attachment, hello = self._attachment, channel.hello
         if attachment is None or hello is None or attachment is self._unknown:
             return None
@@ -271,7 +271,9 @@ class Session:
         again = attachment.worn and time.monotonic_ns() >= self._next_worn_ns
         return None if again else attachment
 
-    async def _attach(self, channel: Channel, hello: Hello, deadline_ns: int, spec: dict[str, Any]) -> None:
+    async def _attach(
+        self, channel: DaemonConnection, hello: Hello, deadline_ns: int, spec: dict[str, Any]
+    ) -> None:
         import_ahead()
         for _ in range(_ATTACH_ATTEMPTS):
             status, answer = await channel.request(
@@ -302,7 +304,7 @@ class Session:
         message = "the cache's pool ended again and again while this client attached to it"
         raise ConnectionError(message)
 
-    async def _detach(self, channel: Channel, attachment: Attachment, deadline_ns: int) -> None:
+    async def _detach(self, channel: DaemonConnection, attachment: Attachment, deadline_ns: int) -> None:
         body = (attachment.session_id,)
         # Best effort: the daemon forgets sessions by itself, and it is the lease that keeps a pool.
         with suppress(DaemonLostError, NotSentError, NoReplyError, GlideError):
@@ -341,12 +343,12 @@ class Session:
         _logger().info("glidecached at %s answers again", self._settings.runtime_dir)
         return True
 
-    async def _probe(self, channel: Channel, deadline_ns: int) -> None:
+    async def _probe(self, channel: DaemonConnection, deadline_ns: int) -> None:
         await channel.connect(deadline_ns)
         await channel.request(protocol.PING, 0, channel.extended(deadline_ns), ())
 
 
-def _left_late(code: int, channel: Channel, asked_ns: int) -> bool:
+def _left_late(code: int, channel: DaemonConnection, asked_ns: int) -> bool:
     """Return whether a request was overdue, and not run, because this process sent it late (contract C28)."""
     return code == protocol.ERROR_OVERDUE and channel.left_ns - asked_ns > _PROMPT_NS
 

@@ -13,7 +13,7 @@ import weakref
 from glidecache_shared.owned import OwnedDescriptor
 from glidecache_shared.wire.dealer import READABLE, WRITABLE, Dealer
 
-__all__ = ["READABLE", "WRITABLE", "Link", "forks"]
+__all__ = ["READABLE", "WRITABLE", "Transport", "forks"]
 
 
 class _Process:
@@ -23,7 +23,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.forks = 0
-        self.links: weakref.WeakSet[Link] = weakref.WeakSet()
+        self.links: weakref.WeakSet[Transport] = weakref.WeakSet()
 
     def after_fork(self) -> None:
         """The parent goes on with its connections; the child's copies would keep them open at the daemon."""
@@ -42,7 +42,7 @@ def forks() -> int:
     return _process.forks
 
 
-class Link(Dealer):
+class Transport(Dealer):
     """A connection, made with the object. For one thread; closed after a fork, in the child.
 
     The socket closes with the object, unless its number belongs to another file by then (isolation, I16). Raises

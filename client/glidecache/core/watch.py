@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from glidecache.commands.encoding import Argument
     from glidecache.core.connection import Channels
-    from glidecache.core.fallback import Direct
+    from glidecache.core.fallback import DirectFallback
     from glidecache.core.session import Session
 
 
@@ -82,7 +82,7 @@ class Watching:
         operation: int,
         body: tuple[Any, ...],
         timeout_ns: int | None,
-        directly: Callable[[Direct, float], Any],
+        directly: Callable[[DirectFallback, float], Any],
     ) -> Any:
         try:
             channel = self._channels.existing()
@@ -106,15 +106,15 @@ class Watching:
             raise
 
 
-async def _refuse_to_watch(_direct: Direct, _timeout_seconds: float) -> GlideError:
+async def _refuse_to_watch(_direct: DirectFallback, _timeout_seconds: float) -> GlideError:
     message = "watch needs glidecached, which does not answer; nothing is watched"
     raise ConnectionError(message)
 
 
-async def _nothing_to_unwatch(_direct: Direct, _timeout_seconds: float) -> None:
+async def _nothing_to_unwatch(_direct: DirectFallback, _timeout_seconds: float) -> None:
     """Without the daemon, what it watched is of no consequence."""
 
 
-async def _refuse_to_execute(_direct: Direct, _timeout_seconds: float) -> GlideError:
+async def _refuse_to_execute(_direct: DirectFallback, _timeout_seconds: float) -> GlideError:
     message = "the keys were watched by a glidecached that does not answer; watch again when it does"
     raise ConnectionError(message)

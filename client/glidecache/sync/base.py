@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glidecache.commands.command import Plan
     from glidecache.commands.encoding import Argument
     from glidecache.commands.options.script import Script
-    from glidecache.core.executor import Calls
+    from glidecache.core.executor import CommandExecutor
     from glidecache.core.session import Session
     from glidecache.core.settings import Settings
     from glidecache.routes import Route
@@ -35,23 +35,23 @@ class BlockingClient(CachedReads, ClientObject):
 
     def __init__(self, settings: Settings | None = None) -> None:
         settings = need_settings(self, settings, awaited=False)
-        from glidecache.core.executor import Calls
+        from glidecache.core.executor import CommandExecutor
         from glidecache.core.session import Session
         from glidecache.core.transport import forks
         from glidecache.core.transport_errors import too_many
-        from glidecache.sync.connection import ThreadChannels
-        from glidecache_shared.turns import OpenRequests
+        from glidecache.sync.connection import ThreadConnections
+        from glidecache_shared.uninterrupted import PendingRequests
 
         direct = None
         if settings.may_go_direct:
-            from glidecache.core.fallback import BlockingDirect
+            from glidecache.core.fallback import BlockingFallback
 
-            direct = BlockingDirect(settings)
+            direct = BlockingFallback(settings)
         self._settings = settings
-        self._finish: Callable[..., Any] = OpenRequests(settings.inflight_requests, forks, too_many).run
-        channels = ThreadChannels(settings)
+        self._finish: Callable[..., Any] = PendingRequests(settings.inflight_requests, forks, too_many).run
+        channels = ThreadConnections(settings)
         self._session: Session = Session(settings, channels, direct, self)
-        self._calls: Calls = Calls(
+        self._calls: CommandExecutor = CommandExecutor(
             self._session, channels, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
         )
 

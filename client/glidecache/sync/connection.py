@@ -6,13 +6,13 @@ import sys
 import threading
 import time
 
-from glidecache.core.connection import Channel, reply_deadline_ns
+from glidecache.core.connection import DaemonConnection, reply_deadline_ns
 from glidecache.core.transport import READABLE, WRITABLE, forks
 from glidecache.core.transport_errors import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
 from glidecache.errors import ClosingError
-from glidecache_shared.turns import InTurn, run_blocking
+from glidecache_shared.uninterrupted import InTurn, run_blocking
 
-__all__ = ["BlockingChannel", "ThreadChannels", "run_blocking"]
+__all__ = ["BlockingConnection", "ThreadConnections", "run_blocking"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from glidecache.core.settings import Settings
-    from glidecache.core.transport import Link
+    from glidecache.core.transport import Transport
 
     Result = TypeVar("Result")
 
@@ -39,7 +39,7 @@ class _Closing:
         self.closed = False
 
 
-class BlockingChannel(Channel):
+class BlockingConnection(DaemonConnection):
     """One thread's channel. A call inside a call, from a signal handler or a finaliser, is safe."""
 
     __slots__ = ("_closing", "_lock", "_open_ids", "_replies", "busy")
@@ -73,7 +73,7 @@ class BlockingChannel(Channel):
         late = NoDaemonError("glidecached does not answer: another thread's call is still waiting for it")
         return InTurn(self._lock, deadline_ns, late, function, *arguments)
 
-    async def _wait_until_up(self, link: Link, deadline_ns: int) -> bool:
+    async def _wait_until_up(self, link: Transport, deadline_ns: int) -> bool:
         while not link.is_up:
             if link.ended:
                 return False
@@ -120,19 +120,19 @@ class BlockingChannel(Channel):
         """Return whether a request of this channel is on the caller's stack."""
         frame = sys._getframe(2)
         while frame is not None:
-            if frame.f_code is BlockingChannel.request.__code__ and frame.f_locals.get("self") is self:
+            if frame.f_code is BlockingConnection.request.__code__ and frame.f_locals.get("self") is self:
                 return True
             frame = frame.f_back  # type: ignore[assignment]
         return False
 
-    def _send(self, link: Link, frame: bytes) -> None:
+    def _send(self, link: Transport, frame: bytes) -> None:
         try:
             link.send(frame)
         except NotSentError:
             self._let_go(link)
             raise
 
-    def _wait(self, link: Link, until_ns: int) -> None:
+    def _wait(self, link: Transport, until_ns: int) -> None:
         """Wait for a while, leaving the link to calls inside this one. Raises `NoReplyError` when the time is over.
 
         A reply that has arrived by then counts, however late the system ran this thread (contract C28).
@@ -148,7 +148,7 @@ class BlockingChannel(Channel):
         if link.unsent:
             link.flush()
 
-    def _take_what_came(self, link: Link) -> None:
+    def _take_what_came(self, link: Transport) -> None:
         events = link.events()
         if events & READABLE:
             frame = link.receive()
@@ -160,16 +160,16 @@ class BlockingChannel(Channel):
             self._let_go(link)
             raise DaemonLostError
 
-    def _let_go(self, link: Link) -> None:
+    def _let_go(self, link: Transport) -> None:
         # An inner call may have replaced the link already.
         if self._link is link:
             self.drop()
 
-    def _release(self, link: Link) -> None:
+    def _release(self, link: Transport) -> None:
         link.close()
 
 
-class ThreadChannels:
+class ThreadConnections:
     """A blocking client's channels (`channel.Channels`). Any thread may ask, also of a forked child."""
 
     def __init__(self, settings: Settings) -> None:
@@ -178,21 +178,21 @@ class ThreadChannels:
         self._locks: dict[int, threading.RLock] = {}
         self._closing = _Closing()
 
-    def current(self) -> BlockingChannel:
+    def current(self) -> BlockingConnection:
         """The calling thread's channel; one for this call alone, if it comes inside another that is at work on it."""
         channel = self.existing()
         if channel is not None and not channel.is_at_work:
             return channel
         # A lock of this process: one that was held during a fork stays so in the child.
         lock = self._locks.setdefault(forks(), threading.RLock())
-        new = BlockingChannel(self._runtime_dir, forks(), lock, self._closing)
+        new = BlockingConnection(self._runtime_dir, forks(), lock, self._closing)
         if channel is None:
             self._of_thread.channel = new
         return new
 
-    def existing(self) -> BlockingChannel | None:
+    def existing(self) -> BlockingConnection | None:
         """The calling thread's channel, if it has been made since the last fork."""
-        channel: BlockingChannel | None = getattr(self._of_thread, "channel", None)
+        channel: BlockingConnection | None = getattr(self._of_thread, "channel", None)
         return channel if channel is not None and channel.forks == forks() else None
 
     def close(self) -> None:

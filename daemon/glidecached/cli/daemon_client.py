@@ -34,7 +34,7 @@ class RefusedError(Exception):
         self.code = code
 
 
-class Link:
+class DaemonClient:
     """A connection to the daemon of one runtime directory, which has introduced itself: `about` is what it said.
 
     A context manager, for one thread at a time. An event `give_up` that another thread sets ends all waiting as if the

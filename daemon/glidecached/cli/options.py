@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glidecache_shared.runtime_dir import find_runtime_dir
-from glidecached.cli.daemon_client import DaemonUnreachableError, Link, RefusedError
+from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
 from glidecached.cli.exit_status import ExitStatus
 from glidecached.stats import formatting
 
@@ -23,10 +23,10 @@ def runtime_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def linked(runtime_dir: str | None) -> Iterator[Link]:
+def linked(runtime_dir: str | None) -> Iterator[DaemonClient]:
     """A link to the daemon; where it is not there or refuses, the process ends with a word and a status."""
     try:
-        with Link(find_runtime_dir(runtime_dir)) as link:
+        with DaemonClient(find_runtime_dir(runtime_dir)) as link:
             yield link
     except DaemonUnreachableError as error:
         fail(ExitStatus.UNREACHABLE, str(error))

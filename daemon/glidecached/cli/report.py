@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from glidecached.cli.table import table
+from glidecached.cli.text_table import table
 from glidecached.stats import formatting
 from glidecached.stats.percentiles import percentile_us
 from glidecached.text import counted

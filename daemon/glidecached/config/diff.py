@@ -30,7 +30,7 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Plan:
+class ConfigDiff:
     """What to do: `form` is the configuration from now on, with what cannot change as it was.
 
     `added` and `removed` name whole tables, as `"caches.catalog"`; `reread` tells of files whose contents are new, and
@@ -56,9 +56,9 @@ class Plan:
         self.changed = [each for each in self.changed if each.table != table]
 
 
-def compare(old: File, new: File) -> Plan:
+def compare(old: File, new: File) -> ConfigDiff:
     """From the configuration that is in force, `old`, to what the file says now. Changes neither."""
-    plan = Plan(form=new)
+    plan = ConfigDiff(form=new)
     sections: dict[str, Any] = {}
     for section in (each.name for each in dataclasses.fields(new)):
         before, after = getattr(old, section), getattr(new, section)
@@ -72,7 +72,7 @@ def compare(old: File, new: File) -> Plan:
 
 
 def _compare_tables(
-    section: str, old: Mapping[str, Any], new: Mapping[str, Any], plan: Plan
+    section: str, old: Mapping[str, Any], new: Mapping[str, Any], plan: ConfigDiff
 ) -> dict[str, Any]:
     plan.removed += [f"{section}.{name}" for name in old if name not in new]
     plan.added += [f"{section}.{name}" for name in new if name not in old]
@@ -84,7 +84,7 @@ def _compare_tables(
     }
 
 
-def _compare_keys(table: str, keys: Mapping[str, Key], old: Any, new: Any, plan: Plan) -> Any:
+def _compare_keys(table: str, keys: Mapping[str, Key], old: Any, new: Any, plan: ConfigDiff) -> Any:
     """One table; returns it with the old values of what is kept."""
     kept = {}
     for name in (each.name for each in dataclasses.fields(new)):

@@ -12,10 +12,10 @@ from glidecached.access import Access, find_gid, find_uid
 from glidecached.config.files import SECRET_KEYS, ExposedFileError, read_file
 from glidecached.config.model import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
-from glidecached.pools.settings import PoolSettings
-from glidecached.upstream.options import UpstreamOptions
+from glidecached.pools.pool_settings import PoolSettings
 from glidecached.upstream.target import Credentials, Target, TlsMaterial
 from glidecached.upstream.tls import TlsMaterialError, check
+from glidecached.upstream.upstream_options import UpstreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from glidecached.access import Access
 from glidecached.config.schema import DaemonSettings, File, MetricsSettings
-from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.target import Address, Target
+from glidecached.upstream.upstream_options import UpstreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.pool_settings import PoolSettings
 
 DEFAULT_UPSTREAM = "default"
 DEFAULT_REQUEST_TIMEOUT_MS = 250

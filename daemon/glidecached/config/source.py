@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from glidecached.config.diff import Difference, Plan, compare
+from glidecached.config.diff import ConfigDiff, Difference, compare
 from glidecached.config.files import PUBLIC_KEYS, SECRET_KEYS
 from glidecached.config.load import read, resolve
 
@@ -29,7 +29,7 @@ class Source:
         """What the file says now."""
         return resolve(self.path, self._read())
 
-    def prepare(self, current: Config) -> tuple[Plan, Config]:
+    def prepare(self, current: Config) -> tuple[ConfigDiff, Config]:
         """What the file would change now, and the configuration from then on. Blocks: it reads files, looks up names.
 
         All of the file has to be right, what cannot change included. Then what cannot change is put back, and the rest
@@ -53,7 +53,7 @@ class Source:
         return dataclasses.replace(form, daemon=dataclasses.replace(form.daemon, log_level=level))
 
 
-def _settle(plan: Plan, before: NamedUpstream, upstream: NamedUpstream) -> NamedUpstream:
+def _settle(plan: ConfigDiff, before: NamedUpstream, upstream: NamedUpstream) -> NamedUpstream:
     """An upstream whose files are others or have other contents: with them, or as before if its identity needs that."""
     table = f"upstreams.{upstream.name}"
     keeps = before.target.mode == upstream.target.mode and before.target.identity == upstream.target.identity

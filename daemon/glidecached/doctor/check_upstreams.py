@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from glidecached.cli.report import upstream_label, upstream_state
 from glidecached.doctor.result import fail, ok, skipped, warn
 from glidecached.stats.formatting import printable
-from glidecached.upstream.server_version import Software
+from glidecached.upstream.server_version import ServerVersion
 from glidecached.upstream.target import parse_address
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _judge_role(label: str, state: str, upstream: dict[str, Any]) -> Finding | N
 def _judge_software(state: str, upstream: dict[str, Any]) -> Finding:
     """What its servers are, and whether one of them is too old."""
     # A daemon of another version may not tell.
-    found = [Software(**each) for each in upstream.get("software", ())]
+    found = [ServerVersion(**each) for each in upstream.get("software", ())]
     names = ", ".join(printable(f"{software.name} {software.version}") for software in found)
     seen = f"{state}, {names or 'whose version was not told'}"
     needed = [

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from glidecache_shared import protocol
 from glidecache_shared.runtime_dir import check_endpoint, find_runtime_dir, socket_path
 from glidecached.cli.daemon import SYSTEM_CONFIG
-from glidecached.cli.daemon_client import DaemonUnreachableError, Link, RefusedError
+from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
 from glidecached.config.load import ConfigError, load
 from glidecached.pools.pool_dir import default_pool_dir
 
@@ -179,7 +179,7 @@ def _expected_pool_dir(configuration: Configuration, directory: str, process: Pr
 
 def _ask(directory: str, process: Process, pool_dir: Path) -> Contact:
     try:
-        with Link(directory) as link:
+        with DaemonClient(directory) as link:
             asked_ns = time.perf_counter_ns()
             about = link.request(protocol.PING)
             answer_us = (time.perf_counter_ns() - asked_ns) / 1_000

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
-from glidecached.cli.daemon_client import DaemonUnreachableError, Link, RefusedError
+from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
 from glidecached.doctor.result import fail, ok, skipped, warn
 from glidecached.pools.warm_restart import POOL_SUFFIXES
 from glidecached.stats.formatting import printable
@@ -177,7 +177,7 @@ def _missing(patient: Patient, caches: Iterable[dict[str, Any]]) -> list[str]:
 
 def _caches_now(patient: Patient) -> list[dict[str, Any]]:
     try:
-        with Link(patient.runtime_dir) as link:
+        with DaemonClient(patient.runtime_dir) as link:
             caches: list[dict[str, Any]] = link.request(protocol.STATS)["caches"]
             return caches
     except (DaemonUnreachableError, RefusedError):

@@ -6,7 +6,7 @@ their peers have not read.
 
 from __future__ import annotations
 
-from glidecached.frontend.oversize_lane import Lane
+from glidecached.frontend.oversize_lane import OversizeLane
 from glidecached.shares import Shares, megabytes
 
 DEFAULT_CLIENT_MEMORY_MB = 256
@@ -27,7 +27,7 @@ class Budget:
         self.memory = Shares(
             memory_mb * _MB, "buffers for clients", "[daemon] max_client_memory_mb", show=megabytes
         )
-        self.lane = Lane()
+        self.lane = OversizeLane()
         self.unfinished_ns = UNFINISHED_NS
 
     def limit(self, memory_mb: int) -> None:

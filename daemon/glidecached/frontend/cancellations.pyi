@@ -1,9 +1,9 @@
 """Requests whose callers no longer wait: found once per turn of the loop, and ended (isolation, I1)."""
 
+from glidecached.client_session import ClientSession
 from glidecached.frontend.request import Request
 from glidecached.peers import OpenRequests
 from glidecached.process.deadlines import Deadlines
-from glidecached.session import Session
 
 class Cancellations:
     """Ends open requests whose peer has gone, and requests that a client cancels. For the loop's thread.
@@ -24,7 +24,7 @@ class Cancellations:
     def cancel(self, identity: bytes, request_id: int) -> None:
         """End one request of a connection without an answer. A request that is not open is ignored."""
 
-    def session_ended(self, session: Session, detach: Request) -> None:
+    def session_ended(self, session: ClientSession, detach: Request) -> None:
         """End the requests that the detaching process still has open in the session: they fail with `CLOSING`.
 
         Forked children share the session with the process that made it; their requests continue.

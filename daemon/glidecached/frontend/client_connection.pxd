@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t
 
-from glidecache_shared.wire.send_buffer cimport Outbox
+from glidecache_shared.wire.send_buffer cimport SendBuffer
 from glidecache_shared.wire.zmtp cimport Stream
 from glidecached.frontend.account cimport Account
 
@@ -11,10 +11,10 @@ cdef enum:
     UNREAD_ANSWERS = 4  # answers were refused because there is no room; the peer has to read first
 
 
-cdef class PeerConnection:
+cdef class ClientConnection:
     cdef object socket
     cdef Stream stream
-    cdef Outbox outbox
+    cdef SendBuffer outbox
     cdef object budget
     cdef readonly Account account
     # Accounts: for the message that has begun to arrive, and for answers.

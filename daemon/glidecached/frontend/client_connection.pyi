@@ -6,7 +6,7 @@ from glidecached.frontend.account import Account
 from glidecached.frontend.budget import Budget
 from glidecached.peers import Peer
 
-class PeerConnection:
+class ClientConnection:
     """A connected Unix socket whose peer is a DEALER. For the loop's thread."""
 
     max_unsent: int

@@ -5,7 +5,7 @@ import struct
 
 from libc.stdint cimport int64_t
 
-from glidecache_shared.wire.send_buffer cimport Outbox
+from glidecache_shared.wire.send_buffer cimport SendBuffer
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.wire.zmtp cimport Stream, frame_of
 
@@ -37,7 +37,7 @@ _MOST_GROUP_BYTES = 1_024
 _SEND_BUFFER_BYTES = 256 * 1024
 
 
-cdef class PeerConnection:
+cdef class ClientConnection:
     def __init__(
         self, connected, bytes identity, int64_t now_ns, *, Py_ssize_t max_message_bytes, Py_ssize_t max_unsent, budget
     ):
@@ -46,7 +46,7 @@ cdef class PeerConnection:
         self.socket = connected
         self.stream = Stream(b"ROUTER", max_message_bytes)
         self.max_unsent = max_unsent
-        self.outbox = Outbox()
+        self.outbox = SendBuffer()
         self.outbox.append(self.stream.opening)
         self.identity = identity
         self.peer = _peer_of(connected)

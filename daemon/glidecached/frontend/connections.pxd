@@ -1,13 +1,13 @@
-from glidecached.frontend.client_connection cimport PeerConnection
+from glidecached.frontend.client_connection cimport ClientConnection
 
 
-cdef class Traffic:
+cdef class ConnectionSet:
     cdef public object _poller
     cdef public dict _by_identity
     cdef public dict _by_descriptor
     cdef public dict _introducing
     # The connection whose message was taken last.
-    cdef PeerConnection current
+    cdef ClientConnection current
     # Connections that have begun a message or read one in the lane; connections whose message has no room yet.
     cdef readonly dict unfinished
     cdef readonly dict roomless
@@ -21,14 +21,14 @@ cdef class Traffic:
     # Who gets answers at the end of the loop's turn.
     cdef dict answered
 
-    cpdef int _admit(self, PeerConnection connection) except -1
-    cpdef int _drop(self, PeerConnection connection) except -1
+    cpdef int _admit(self, ClientConnection connection) except -1
+    cpdef int _drop(self, ClientConnection connection) except -1
     cdef int gather(self) except -1
-    cdef int hold(self, PeerConnection connection) except -1
-    cdef int resume(self, PeerConnection connection, int pause) except -1
-    cdef int quieten(self, PeerConnection connection) except -1
-    cdef int make_room(self, PeerConnection connection) except -1
-    cdef object next(self, PeerConnection connection)
-    cdef int flush_later(self, PeerConnection connection) except -1
-    cdef int flush(self, PeerConnection connection) except -1
-    cdef int watch(self, PeerConnection connection) except -1
+    cdef int hold(self, ClientConnection connection) except -1
+    cdef int resume(self, ClientConnection connection, int pause) except -1
+    cdef int quieten(self, ClientConnection connection) except -1
+    cdef int make_room(self, ClientConnection connection) except -1
+    cdef object next(self, ClientConnection connection)
+    cdef int flush_later(self, ClientConnection connection) except -1
+    cdef int flush(self, ClientConnection connection) except -1
+    cdef int watch(self, ClientConnection connection) except -1

@@ -4,10 +4,10 @@ import select
 from collections.abc import Callable, Iterator
 
 from glidecache_shared.wire.zmtp import ZmtpError
-from glidecached.frontend.client_connection import PeerConnection
+from glidecached.frontend.client_connection import ClientConnection
 from glidecached.peers import Peer
 
-class Traffic:
+class ConnectionSet:
     """The connections of a ROUTER socket, with what goes over them. For the loop's thread.
 
     Subclasses have `_accept()`, for when a descriptor is ready that belongs to none of the connections.
@@ -15,9 +15,9 @@ class Traffic:
 
     _poller: select.epoll
     """Of all connections, and of what the subclass registers."""
-    _by_identity: dict[bytes, PeerConnection]
-    _by_descriptor: dict[int, PeerConnection]
-    _introducing: dict[bytes, PeerConnection]
+    _by_identity: dict[bytes, ClientConnection]
+    _by_descriptor: dict[int, ClientConnection]
+    _introducing: dict[bytes, ClientConnection]
     """Who has connected and not said yet who he is, in the order of coming."""
 
     peer_ended: Callable[[bytes], object] | None
@@ -59,23 +59,23 @@ class Traffic:
         """Drop connections whose message, or whose answer in the lane, makes no progress. Return their peers."""
 
     @property
-    def unfinished(self) -> dict[bytes, PeerConnection]:
+    def unfinished(self) -> dict[bytes, ClientConnection]:
         """Return connections that have begun a message, or read one in the lane; some may be done already."""
 
     @property
-    def roomless(self) -> dict[bytes, PeerConnection]:
+    def roomless(self) -> dict[bytes, ClientConnection]:
         """Return connections that are not read because there is no room yet for the message that they have begun."""
 
     def write(self) -> None:
         """Go on with the answers that wait."""
 
-    def _admit(self, connection: PeerConnection) -> None:
+    def _admit(self, connection: ClientConnection) -> None:
         """One more connection, which is greeted."""
 
-    def _drop(self, connection: PeerConnection) -> None:
+    def _drop(self, connection: ClientConnection) -> None:
         """Close a connection, dropping what has not been sent. Idempotent."""
 
-    def _dropped(self, connection: PeerConnection) -> None:
+    def _dropped(self, connection: ClientConnection) -> None:
         """Handle a closed connection; for subclasses."""
 
     def _listen_no_more(self) -> None:

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.epoll cimport EPOLLIN, EPOLLOUT, epoll_event, epoll_wait
-from glidecached.frontend.client_connection cimport IN_WORK, NO_ROOM, UNREAD_ANSWERS, PeerConnection
+from glidecached.frontend.client_connection cimport IN_WORK, NO_ROOM, UNREAD_ANSWERS, ClientConnection
 
 from glidecache_shared.wire.zmtp import SEVERAL_FRAMES, ZmtpError
 
@@ -22,7 +22,7 @@ cdef enum:
     EVENTS_PER_TURN = 256
 
 
-cdef class Traffic:
+cdef class ConnectionSet:
     def __init__(self, defer):
         self.defer = defer
         self._poller = select.epoll()
@@ -45,7 +45,7 @@ cdef class Traffic:
         return any(connection.unsent for connection in self._by_identity.values())
 
     def receive(self, Py_ssize_t max_messages):
-        cdef PeerConnection connection
+        cdef ClientConnection connection
         cdef Py_ssize_t share
         self.gather()
         while self.backlog and max_messages > 0:
@@ -68,7 +68,7 @@ cdef class Traffic:
                     self.backlog.pop(identity, None)  # it may have been paused
 
     def why_full(self, bytes identity not None, Py_ssize_t size_bytes):
-        cdef PeerConnection connection = self._by_identity.get(identity)
+        cdef ClientConnection connection = self._by_identity.get(identity)
         if connection is None:
             return None
         if connection.pauses & UNREAD_ANSWERS:
@@ -77,7 +77,7 @@ cdef class Traffic:
         return connection.account.why_not(size_bytes) if size_bytes else None
 
     def send(self, bytes identity not None, *parts):
-        cdef PeerConnection connection = self._by_identity.get(identity)
+        cdef ClientConnection connection = self._by_identity.get(identity)
         cdef int pauses
         if connection is None:
             return False
@@ -89,13 +89,13 @@ cdef class Traffic:
             self.flush_later(connection)
         return outcome
 
-    cdef int hold(self, PeerConnection connection) except -1:
+    cdef int hold(self, ClientConnection connection) except -1:
         """Take no more messages of the connection until `resume`: one is being worked on."""
         connection.works += 1
         connection.pauses |= IN_WORK
         return self.quieten(connection)
 
-    cdef int resume(self, PeerConnection connection, int pause) except -1:
+    cdef int resume(self, ClientConnection connection, int pause) except -1:
         """Remove one reason for not reading from the connection."""
         if pause == IN_WORK:
             connection.works -= 1
@@ -108,7 +108,7 @@ cdef class Traffic:
             self.defer(do_nothing)  # the loop must not sleep over it
         return 0
 
-    cdef int quieten(self, PeerConnection connection) except -1:
+    cdef int quieten(self, ClientConnection connection) except -1:
         if connection.descriptor >= 0:
             self.backlog.pop(connection.identity, None)
             self.watch(connection)
@@ -116,7 +116,7 @@ cdef class Traffic:
 
     def retry_roomless(self):
         """Resume connections whose messages have room by now. Return whether any still wait."""
-        cdef PeerConnection connection
+        cdef ClientConnection connection
         for connection in list(self.roomless.values()):
             if connection.find_room():
                 del self.roomless[connection.identity]
@@ -125,7 +125,7 @@ cdef class Traffic:
 
     def drop_unfinished(self):
         """Drop connections whose message, or whose answer in the lane, makes no progress. Return their peers."""
-        cdef PeerConnection connection
+        cdef ClientConnection connection
         cdef int64_t now_ns = monotonic_ns()
         cdef list dropped = []
         for connection in list(self.unfinished.values()):
@@ -137,7 +137,7 @@ cdef class Traffic:
         return dropped
 
     def write(self):
-        cdef PeerConnection connection
+        cdef ClientConnection connection
         for descriptor, events in self._poller.poll(0):
             connection = self._by_descriptor.get(descriptor)
             if connection is not None and events & EPOLLOUT:
@@ -145,14 +145,14 @@ cdef class Traffic:
             elif connection is not None:
                 self._drop(connection)
 
-    cpdef int _admit(self, PeerConnection connection) except -1:
+    cpdef int _admit(self, ClientConnection connection) except -1:
         self._poller.register(connection.descriptor, EPOLLIN)
         self._by_identity[connection.identity] = connection
         self._by_descriptor[connection.descriptor] = connection
         self._introducing[connection.identity] = connection
         return self.flush(connection)
 
-    cpdef int _drop(self, PeerConnection connection) except -1:
+    cpdef int _drop(self, ClientConnection connection) except -1:
         if self._by_identity.pop(connection.identity, None) is None:
             return 0
         del self._by_descriptor[connection.descriptor]
@@ -176,7 +176,7 @@ cdef class Traffic:
     cdef int gather(self) except -1:
         """Read once from each connection that has something, and go on with answers where there is room again."""
         cdef epoll_event events[EVENTS_PER_TURN]
-        cdef PeerConnection connection
+        cdef ClientConnection connection
         cdef int index, fault
         cdef Py_ssize_t before
         cdef Py_ssize_t left = BYTES_PER_TURN
@@ -202,7 +202,7 @@ cdef class Traffic:
                 self.backlog[connection.identity] = connection
         return 0
 
-    cdef object next(self, PeerConnection connection):
+    cdef object next(self, ClientConnection connection):
         """The connection's next message, or None; an error stands for what was none."""
         try:
             message = connection.take()
@@ -220,7 +220,7 @@ cdef class Traffic:
             self._introducing.pop(connection.identity, None)
         return ZmtpError("more than one frame") if message is SEVERAL_FRAMES else message
 
-    cdef int make_room(self, PeerConnection connection) except -1:
+    cdef int make_room(self, ClientConnection connection) except -1:
         """Handle a message that has begun to arrive: receive it when there is room, within a time limit."""
         if connection.identity not in self.unfinished:
             self.unfinished[connection.identity] = connection
@@ -231,7 +231,7 @@ cdef class Traffic:
             self.quieten(connection)
         return 0
 
-    cdef int flush_later(self, PeerConnection connection) except -1:
+    cdef int flush_later(self, ClientConnection connection) except -1:
         cdef bint is_first = not self.answered
         self.answered[connection.identity] = connection
         if is_first:
@@ -243,7 +243,7 @@ cdef class Traffic:
         for connection in answered.values():
             self.flush(connection)
 
-    cdef int flush(self, PeerConnection connection) except -1:
+    cdef int flush(self, ClientConnection connection) except -1:
         """Send what is queued; wait for room where the kernel has none."""
         cdef bint waits = not connection.flush()
         if waits != connection.watches_room:
@@ -258,7 +258,7 @@ cdef class Traffic:
             self._drop(connection)
         return 0
 
-    cdef int watch(self, PeerConnection connection) except -1:
+    cdef int watch(self, ClientConnection connection) except -1:
         cdef int events = 0 if connection.pauses else self.interest
         if connection.descriptor < 0:
             return 0

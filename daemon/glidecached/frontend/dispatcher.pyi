@@ -5,20 +5,20 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from glidecached.frontend.cancellations import Cancellations
-from glidecached.frontend.listener import RouterSocket
+from glidecached.frontend.listener import Listener
 from glidecached.frontend.request import Request
 from glidecached.process.deadlines import Deadlines
-from glidecached.process.sliced_work import Turns
+from glidecached.process.sliced_work import SlicedWork
 
 Operation = Callable[[Request, list[Any]], Iterator[float | None] | None]
 
 REFUSAL_CAUSES: tuple[str, ...]
-"""All keys that `Front.refused` can have."""
+"""All keys that `Dispatcher.refused` can have."""
 
 class MalformedError(Exception):
     """A message that is not what the protocol says: `args[0]` says what was wrong and what would be right."""
 
-class Front:
+class Dispatcher:
     """Takes requests from the socket, passes accepted ones to their operation, and sends the answers.
 
     Operations get the request and the body of the message, as a list. They raise `MalformedError` for a wrong body, and
@@ -27,13 +27,13 @@ class Front:
 
     def __init__(
         self,
-        socket: RouterSocket,
+        socket: Listener,
         deadlines: Deadlines,
         *,
         instance_id: int,
         max_requests_per_peer: int,
         max_message_bytes: int,
-        turns: Turns | None = None,
+        turns: SlicedWork | None = None,
         knows_session: Callable[[int, int], bool] | None = None,
     ) -> None:
         """Serve requests. `turns` does long work in slices; without it, all is done at once.
@@ -42,7 +42,7 @@ class Front:
         """
 
     @property
-    def turns(self) -> Turns | None: ...
+    def turns(self) -> SlicedWork | None: ...
     @property
     def accepted(self) -> int:
         """How many requests were let in."""

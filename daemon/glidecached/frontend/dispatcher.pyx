@@ -11,11 +11,11 @@ from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.wire.packing cimport (
     UNREADABLE, Header, peek_signed, read_header, reply_id, unpack_body, unpack_from)
 from glidecached.process.deadlines cimport Deadlines
-from glidecached.frontend.client_connection cimport IN_WORK, PeerConnection
+from glidecached.frontend.client_connection cimport IN_WORK, ClientConnection
 from glidecached.peers cimport OpenRequests
 from glidecached.frontend.request cimport Request
 from glidecached.frontend.slicing cimport Packer, Scanner, Unpacker
-from glidecached.frontend.connections cimport Traffic
+from glidecached.frontend.connections cimport ConnectionSet
 
 from glidecache_shared import protocol
 from glidecache_shared.wire.zmtp import TooLongError, ZmtpError
@@ -80,14 +80,14 @@ cdef inline int64_t positive(object value) except -1:
     return number if number > 0 and not overflow else 0
 
 
-cdef class Front:
+cdef class Dispatcher:
     def __init__(
         self, socket, Deadlines deadlines not None, *, instance_id, Py_ssize_t max_requests_per_peer,
         Py_ssize_t max_message_bytes, turns=None, knows_session=None,
     ):
         self.socket = socket
         # None only in unit tests of this class: then there is no budget, and nothing is held back.
-        self.traffic = socket if isinstance(socket, Traffic) else None
+        self.traffic = socket if isinstance(socket, ConnectionSet) else None
         self.turns = turns
         self.knows_session = knows_session
         self.deadlines = deadlines
@@ -158,7 +158,7 @@ cdef class Front:
         cdef Header header
         cdef Request request
         cdef Py_ssize_t objects, cost
-        cdef PeerConnection connection
+        cdef ClientConnection connection
         if type(frame) is not bytes:
             if isinstance(frame, ZmtpError):
                 return self.refuse_unreadable(str(frame), "too_long" if isinstance(frame, TooLongError) else "unreadable")
@@ -196,7 +196,7 @@ cdef class Front:
             request.cost_bytes = cost
         return self.accept(connection, request, operation, body, now_ns)
 
-    cdef int accept(self, PeerConnection connection, Request request, object operation, list body, int64_t now_ns) except -1:
+    cdef int accept(self, ClientConnection connection, Request request, object operation, list body, int64_t now_ns) except -1:
         """Run a request that is counted already, and send its answer."""
         self.accepted += 1
         request.slot = self.deadlines.slot_for(request.deadline_ns, now_ns)
@@ -204,7 +204,7 @@ cdef class Front:
         return self.run(connection, self.operations[operation], request, body)
 
     cdef int take_odd(
-        self, PeerConnection connection, bytes identity, object peer, bytes frame, int64_t request_id,
+        self, ClientConnection connection, bytes identity, object peer, bytes frame, int64_t request_id,
         int64_t now_ns
     ) except -1:
         """Refuse a message whose header is not four integers; answer if it is small and has a request id."""
@@ -248,7 +248,7 @@ cdef class Front:
             return protocol.ERROR_STALE_INSTANCE, "meant for an earlier daemon; attach again"
         return None
 
-    cdef int take_large(self, PeerConnection connection, Request request, bytes frame, Header *header) except -1:
+    cdef int take_large(self, ClientConnection connection, Request request, bytes frame, Header *header) except -1:
         """Check the beginning of a long message, then decode it in slices. Later messages wait behind it."""
         cdef int64_t session_id
         refusal = None
@@ -282,7 +282,7 @@ cdef class Front:
         return 0
 
     def _decode(
-        self, PeerConnection connection, Request request, bytes frame, object operation, Py_ssize_t begin,
+        self, ClientConnection connection, Request request, bytes frame, object operation, Py_ssize_t begin,
         Py_ssize_t count,
     ):
         """Decode a long message, then run it. It is counted as open already."""
@@ -348,7 +348,7 @@ cdef class Front:
                 connection.release_frame()
                 self.traffic.resume(connection, IN_WORK)
 
-    cdef bint move_charge(self, PeerConnection connection, Request request, Py_ssize_t length, Py_ssize_t more) except -1:
+    cdef bint move_charge(self, ClientConnection connection, Request request, Py_ssize_t length, Py_ssize_t more) except -1:
         """Charge the request for its decoded form. Return False when there is no room now."""
         if connection.frame_in_lane:
             connection.frame_in_lane = False
@@ -395,7 +395,7 @@ cdef class Front:
             type(value) is list or type(value) is dict or type(value) is set) and len(value) > STEP_OBJECTS:
             self.turns.release(value)
 
-    cdef int run(self, PeerConnection connection, object operation, Request request, list body) except -1:
+    cdef int run(self, ClientConnection connection, object operation, Request request, list body) except -1:
         try:
             steps = operation(request, body)
             if steps is not None:
@@ -408,7 +408,7 @@ cdef class Front:
             request.fail(protocol.ERROR_REQUEST, "glidecached failed on this request; its log says why")
         return 0
 
-    cdef int go_on(self, PeerConnection connection, object steps, Request request) except -1:
+    cdef int go_on(self, ClientConnection connection, object steps, Request request) except -1:
         """Do work in slices; later messages of the same connection wait for it."""
         if self.turns is None:
             for _ in steps:
@@ -423,7 +423,7 @@ cdef class Front:
         self.turns.start(self._continue(connection, steps, request))
         return 0
 
-    def _continue(self, PeerConnection connection, steps, Request request):
+    def _continue(self, ClientConnection connection, steps, Request request):
         try:
             yield from steps
         except MalformedError as error:

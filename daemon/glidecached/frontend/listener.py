@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glidecached.frontend.budget import Budget
-from glidecached.frontend.client_connection import PeerConnection
-from glidecached.frontend.connections import Traffic
+from glidecached.frontend.client_connection import ClientConnection
+from glidecached.frontend.connections import ConnectionSet
 from glidecached.shares import Shares
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _WARNING_INTERVAL_NS = 10_000_000_000
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
-class RouterSocket(Traffic):
+class Listener(ConnectionSet):
     """A bound socket and its connections. For the loop's thread; an answer to a peer that is gone is dropped.
 
     `descriptor` is readable when `receive` or writing can go on. `defer` has a callback run at the end of the
@@ -193,7 +193,7 @@ class RouterSocket(Traffic):
         now_ns = time.monotonic_ns()
         self._drop_silent(now_ns)
         self._accepted += 1
-        connection = PeerConnection(
+        connection = ClientConnection(
             connected,
             self._accepted.to_bytes(8),
             now_ns,
@@ -216,7 +216,7 @@ class RouterSocket(Traffic):
             connection.refused = full
         self._admit(connection)
 
-    def _dropped(self, connection: PeerConnection) -> None:
+    def _dropped(self, connection: ClientConnection) -> None:
         if connection.refused is None:
             self.connection_shares.leave(connection.peer)
         else:
@@ -307,7 +307,7 @@ def _place_of(path: str | Path) -> tuple[int, ...] | None:
     return (found.st_dev, found.st_ino, found.st_mtime_ns) if stat.S_ISSOCK(found.st_mode) else None
 
 
-def _process_of(connection: PeerConnection) -> tuple[int, int]:
+def _process_of(connection: ClientConnection) -> tuple[int, int]:
     return connection.peer.uid, connection.peer.pid
 
 

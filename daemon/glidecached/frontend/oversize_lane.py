@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Lane:
+class OversizeLane:
     """The holder of the lane, and those that wait for it, in the order of asking. For the loop's thread."""
 
     def __init__(self) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from glidecached.client_session import ClientSession
 from glidecached.command_order import CommandOrder
 from glidecached.peers import Peer
-from glidecached.session import Session
 
 class Answering(Protocol):
     """Where answers go."""
@@ -26,7 +26,7 @@ class Request:
     """An accepted request. The first call of `reply`, `fail`, `expire` or `cancel` ends it; later calls do nothing."""
 
     peer: Peer
-    session: Session | None
+    session: ClientSession | None
     """The session that it names, once its operation has looked it up."""
     slot: set[Any] | None
     """What it stands in until it is answered."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.frontend.request import Request
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _MOST_KEY_BYTES = 256
 _MOST_NAME_LENGTH = 200
 
 
-class AdminOperations:
+class AdminHandlers:
     """For the loop's thread. `about` is what HELLO and PING tell; `stats` makes STATS' map.
 
     Only root, the daemon's own user and `admin_uids` may flush, drop, and see keys and files' names (architecture 12).
@@ -42,7 +42,7 @@ class AdminOperations:
         self,
         about: dict[str, Any],
         stats: Callable[[], dict[str, Any]],
-        pools: PoolRegistry,
+        pools: PoolManager,
         admin_uids: frozenset[int],
     ) -> None:
         self._about = about

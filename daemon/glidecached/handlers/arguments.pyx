@@ -3,7 +3,7 @@
 from glidecache_shared.kinds import KIND_NAMES
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.frontend.safe_repr import shown
-from glidecached.handlers.routes import read_route
+from glidecached.handlers.route_arguments import read_route
 
 
 def need_fields(list body not None, *names):

@@ -13,6 +13,7 @@ from glidecache_shared.protocol import (
     ERROR_FORBIDDEN,
     ReplyError,
 )
+from glidecached.client_session import TooManySessionsError
 from glidecached.config.model import DEFAULT_REQUEST_TIMEOUT_MS
 from glidecached.frontend.safe_repr import shown
 from glidecached.handlers.arguments import need, need_fields
@@ -20,33 +21,32 @@ from glidecached.handlers.attach_request import AttachSpec, SpecError, read_spec
 from glidecached.handlers.same_cluster import SeedsCheck, target_by_pools_seeds
 from glidecached.pools.metadata import OPEN, Admission
 from glidecached.pools.table import CacheBusyError, CacheRefusedError
-from glidecached.session import TooManySessionsError
 from glidecached.upstream.call import SingleCall
-from glidecached.upstream.cluster.route import Spread
-from glidecached.upstream.cluster.upstream import ClusterUpstream
+from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
+from glidecached.upstream.cluster.route import MultiNodeRoute
 from glidecached.upstream.lane import PROBE
-from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.registry import TooManyUpstreamsError
 from glidecached.upstream.tls import TlsMaterialError, check
+from glidecached.upstream.upstream_options import UpstreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from glidecached.client_session import ClientSession, Sessions
     from glidecached.config.model import Config, NamedUpstream
     from glidecached.frontend.request import Request
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
     from glidecached.pools.pool import Pool
     from glidecached.process.loop import Loop
-    from glidecached.session import Session, Sessions
+    from glidecached.upstream.interface import Upstream
     from glidecached.upstream.registry import Upstreams
     from glidecached.upstream.target import Target
-    from glidecached.upstream.upstream import Upstream
 
 _PING = (b"PING",)
 _LAZY_PATIENCE_MS = 100
 
 
-class AttachOperations:
+class AttachHandlers:
     """Makes sessions. For the loop's thread.
 
     Whether a client may join a pool depends on its own credentials: they are a configured upstream's, asked for by its
@@ -65,10 +65,10 @@ class AttachOperations:
         loop: Loop,
         config: Config,
         upstreams: Upstreams,
-        pools: PoolRegistry,
+        pools: PoolManager,
         sessions: Sessions,
         next_number: Callable[[], int],
-        detached: Callable[[Session, Request], object] | None = None,
+        detached: Callable[[ClientSession, Request], object] | None = None,
     ) -> None:
         """Handle ATTACH and DETACH. `detached` is called with the session that ended and the request that ended it."""
         self._loop = loop
@@ -239,7 +239,7 @@ class AttachOperations:
         upstream_name: str | None,
         *,
         awaits_proof: bool,
-    ) -> Session:
+    ) -> ClientSession:
         """The session that the client had, if it is as good as a new one; else a new one, which knows what it wrote."""
         peer, sessions = request.peer, self._sessions
         before = None if spec.follows is None else sessions.known(spec.follows, peer.uid)
@@ -288,7 +288,7 @@ class _CheckCall(SingleCall):
         self._finish = finish
         self.lane = PROBE
         # Of a cluster, one node that answers is enough.
-        self.route = Spread.RANDOM
+        self.route = MultiNodeRoute.RANDOM
 
     def is_wanted(self, now_ns: int) -> bool:
         return not self._request.finished and now_ns < self.deadline_ns

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from glidecached.frontend.request import Request
 
 
-class CancelOperation:
+class CancelHandler:
     """The operation behind CANCEL. For the loop's thread."""
 
     def __init__(self, cancellations: Cancellations) -> None:

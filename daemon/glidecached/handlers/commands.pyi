@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from glidecached.client_session import Sessions
 from glidecached.frontend.request import Request
 from glidecached.handlers.dedicated_quota import DedicatedShares
-from glidecached.session import Sessions
 
-class DataOperations:
+class CommandHandlers:
     """The four operations that end in a server's reply. For the loop's thread."""
 
     def __init__(

@@ -3,12 +3,12 @@
 import functools
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.single_flight cimport Flights, Parts
+from glidecached.single_flight cimport Flights, ManyReadsParts
 from glidecached.frontend.request cimport Request
 from glidecached.handlers.arguments cimport need, need_all_bytes, need_command, need_kind
 from glidecached.pools.entries cimport PoolEntries
 from glidecached.handlers.calls cimport BatchRequestCall, CommandCall, ReadCall
-from glidecached.session cimport Session, Sessions
+from glidecached.client_session cimport ClientSession, Sessions
 from glidecached.upstream.long_replies cimport LongReplies
 
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
@@ -18,7 +18,7 @@ from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import need_fields, split_route
 from glidecached.handlers.dedicated_quota import DedicatedShares
 from glidecached.handlers.screening import Screening
-from glidecached.upstream.cluster.route import Spread
+from glidecached.upstream.cluster.route import MultiNodeRoute
 from glidecached.upstream.call import pack_in_slices
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.long_replies import LONG_REPLIES
@@ -36,10 +36,10 @@ cdef int OUT_OF_BAND_LANE = OUT_OF_BAND
 cdef int DEDICATED_LANE = DEDICATED
 cdef int BULK_LANE = BULK
 
-_SEVERAL = (Spread.ALL_NODES, Spread.ALL_PRIMARIES)
+_SEVERAL = (MultiNodeRoute.ALL_NODES, MultiNodeRoute.ALL_PRIMARIES)
 
 
-cdef class DataOperations:
+cdef class CommandHandlers:
     cdef Sessions sessions
     cdef object next_number
     cdef LongReplies long_replies
@@ -52,7 +52,7 @@ cdef class DataOperations:
         self.dedicated = dedicated or DedicatedShares()
 
     def command(self, Request request not None, list body not None):
-        cdef Session session
+        cdef ClientSession session
         (session_id, arguments), route = split_route(body, "session_id", "args")
         need_command(arguments)
         session = self.session(request, session_id)
@@ -83,7 +83,7 @@ cdef class DataOperations:
                 self.send_command, request, session, arguments, row.reads, lane, route))
 
     cpdef object send_command(
-        self, Request request, Session session, list arguments, bint reads, int lane, object route
+        self, Request request, ClientSession session, list arguments, bint reads, int lane, object route
     ):
         """Send a command whose turn has come."""
         cdef CommandCall call = CommandCall(request, arguments, repeatable=reads, route=route)
@@ -107,7 +107,7 @@ cdef class DataOperations:
         session.upstream.submit(call)
 
     def read(self, Request request not None, list body not None):
-        cdef Session session
+        cdef ClientSession session
         need_fields(body, "session_id", "kind", "key")
         session_id, kind, key = body
         need_kind(kind)
@@ -123,7 +123,7 @@ cdef class DataOperations:
         else:
             session.order.wait(lane, request, functools.partial(self.send_read, request, session, kind, key, lane))
 
-    cpdef object send_read(self, Request request, Session session, int kind, bytes key, int lane):
+    cpdef object send_read(self, Request request, ClientSession session, int kind, bytes key, int lane):
         """Look the key up, and ask the server if the pool does not have it."""
         cdef PoolEntries pool = session.pool
         cdef ReadCall call
@@ -141,7 +141,7 @@ cdef class DataOperations:
             (<Flights>pool.flights).read(request, session.upstream, session.floor, kind, key, lane)
 
     def get_many(self, Request request not None, list body not None):
-        cdef Session session
+        cdef ClientSession session
         need_fields(body, "session_id", "keys")
         session_id, keys = body
         need(keys, list, "keys")
@@ -160,18 +160,18 @@ cdef class DataOperations:
         else:
             session.order.wait(lane, request, functools.partial(self.send_get_many, request, session, keys, lane))
 
-    def _get_very_many(self, Request request, Session session, list keys, int lane):
+    def _get_very_many(self, Request request, ClientSession session, list keys, int lane):
         """Look up many keys in slices; each slice's misses are one MGET: neither the daemon nor the server is long at one."""
         cdef PoolEntries pool = session.pool
         cdef Py_ssize_t begin
-        cdef Parts parts
+        cdef ManyReadsParts parts
         while not session.order.may_go(lane):
             # What comes behind it on its connection waits for it.
             yield float(TURN_POLL_MS)
             if request.finished:
                 return
         request.take_place(session.order)
-        parts = Parts(request, (len(keys) + MANY_KEYS - 1) // MANY_KEYS)
+        parts = ManyReadsParts(request, (len(keys) + MANY_KEYS - 1) // MANY_KEYS)
         for begin in range(0, len(keys), MANY_KEYS):
             if request.finished:
                 return
@@ -185,7 +185,7 @@ cdef class DataOperations:
                 parts.take(begin // MANY_KEYS, values)
             yield None
 
-    cpdef object send_get_many(self, Request request, Session session, list keys, int lane):
+    cpdef object send_get_many(self, Request request, ClientSession session, list keys, int lane):
         """Look many keys up, and ask the servers for the missing ones."""
         cdef PoolEntries pool = session.pool
         cdef CommandCall call
@@ -211,7 +211,7 @@ cdef class DataOperations:
         (<Flights>pool.flights).read_many(request, session.upstream, session.floor, keys, known, lane)
 
     def batch(self, Request request not None, list body not None):
-        cdef Session session
+        cdef ClientSession session
         (session_id, atomic, commands), route = split_route(body, "session_id", "atomic", "commands")
         need(atomic, bool, "atomic")
         need(commands, list, "commands")
@@ -239,7 +239,7 @@ cdef class DataOperations:
         self, Request request, object screening, object session_id, bint atomic, list commands, object route,
         list packed=None,
     ) except -1:
-        cdef Session session = self.session(request, session_id)
+        cdef ClientSession session = self.session(request, session_id)
         if session is None or not may_route(request, session, route):
             return 0
         if screening.refusal is not None:
@@ -262,7 +262,7 @@ cdef class DataOperations:
         return 0
 
     cdef int send_blocking_batch(
-        self, Request request, Session session, list commands, bint reads, object route
+        self, Request request, ClientSession session, list commands, bint reads, object route
     ) except -1:
         """Send a pipeline that may block. Like a blocking command, it is exempt from the order."""
         if not self.may_block(request, session):
@@ -275,7 +275,7 @@ cdef class DataOperations:
         return 0
 
     cpdef object send_batch(
-        self, Request request, Session session, list commands, bint atomic, bint reads, int lane, object route,
+        self, Request request, ClientSession session, list commands, bint atomic, bint reads, int lane, object route,
         list packed,
     ):
         """Send a batch whose turn has come, whole and on the lane of its most demanding member."""
@@ -296,7 +296,7 @@ cdef class DataOperations:
         else:
             session.upstream.submit_batch(call)
 
-    cdef bint may_block(self, Request request, Session session) except -1:
+    cdef bint may_block(self, Request request, ClientSession session) except -1:
         """Return whether the shares of the request's process and user allow it a dedicated connection."""
         full = self.dedicated.enter(request, session.upstream)
         if full is None:
@@ -304,9 +304,9 @@ cdef class DataOperations:
         request.fail(ERROR_BUSY, full)
         return False
 
-    cdef Session session(self, Request request, object session_id):
+    cdef ClientSession session(self, Request request, object session_id):
         """The session that a request names; None once the request has been refused for want of one."""
-        cdef Session session
+        cdef ClientSession session
         need(session_id, int, "session_id")
         session = self.sessions.find(session_id, request.peer.uid, monotonic_ns())
         if session is None:
@@ -316,7 +316,7 @@ cdef class DataOperations:
             session.processes.add(request.peer.pid)
         return session
 
-    def advance(self, Session session not None):
+    def advance(self, ClientSession session not None):
         """Only flights that are sent from now on may answer the session's reads (contract C7a, C22).
 
         Called when something that may write is sent. What goes on a connection of its own may take effect later than
@@ -325,7 +325,7 @@ cdef class DataOperations:
         session.floor = self.next_number()
 
 
-cdef bint may_route(Request request, Session session, object route) except -1:
+cdef bint may_route(Request request, ClientSession session, object route) except -1:
     """Whether the session has nodes to choose from, if the request chooses one; if not, it is refused."""
     if route is None or session.upstream.target.mode == "cluster":
         return True

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.frontend.request import Request
-    from glidecached.upstream.upstream import Upstream
+    from glidecached.upstream.interface import Upstream
 
 _WHAT = "connections for blocking commands and watches"
 _KEY = "max_blocking_connections"

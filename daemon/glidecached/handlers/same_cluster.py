@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.call import SingleCall
-from glidecached.upstream.cluster.route import Spread
+from glidecached.upstream.cluster.route import MultiNodeRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.frontend.request import Request
     from glidecached.process.loop import Loop
-    from glidecached.upstream.cluster.upstream import ClusterUpstream
+    from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
     from glidecached.upstream.target import Address, Identity, Target
 
 _PING = (b"PING",)
@@ -50,7 +50,7 @@ class SeedsCheck(SingleCall):
     ) -> None:
         """Begin the check. `done` is called once, unless the request has ended: with whether it is the same cluster."""
         super().__init__(_PING, request.deadline_ns, repeatable=True)
-        self.route = Spread.RANDOM
+        self.route = MultiNodeRoute.RANDOM
         self._loop = loop
         self._upstream = upstream
         self._seeds = seeds

@@ -18,14 +18,14 @@ from glidecached.handlers.arguments import need, need_all_bytes, need_fields
 from glidecached.handlers.calls import BatchRequestCall, CommandCall
 from glidecached.handlers.dedicated_quota import DedicatedShares
 from glidecached.handlers.screening import Screening
-from glidecached.watch import Watch
+from glidecached.watched_keys import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from glidecached.client_session import ClientSession, Sessions
     from glidecached.frontend.request import Request
     from glidecached.process.loop import Loop
-    from glidecached.session import Session, Sessions
 
 _GONE = (
     "the keys are not watched any more: what watched them has ended (its connection was lost, it was unused for a "
@@ -33,7 +33,7 @@ _GONE = (
 )
 
 
-class WatchOperations:
+class WatchHandlers:
     """The three operations around watched keys. For the loop's thread.
 
     All three count as commands that may write: what a client reads after its WATCH is not older than that
@@ -159,7 +159,7 @@ class WatchOperations:
         advance = functools.partial(self._advance, session)
         watch.submit_last(BatchRequestCall(request, commands, atomic=True, repeatable=False, settled=advance))
 
-    def _session(self, request: Request, session_id: Any) -> Session | None:
+    def _session(self, request: Request, session_id: Any) -> ClientSession | None:
         need(session_id, int, "session_id")
         session = self._sessions.find(session_id, request.peer.uid, time.monotonic_ns())
         if session is None:
@@ -182,7 +182,7 @@ class WatchOperations:
             if not watches:
                 del self._of_peer[watch.identity]
 
-    def _advance(self, session: Session) -> None:
+    def _advance(self, session: ClientSession) -> None:
         session.floor = self._next_number()
 
 

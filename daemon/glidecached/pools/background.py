@@ -19,7 +19,7 @@ _SLICE_NS = 2_000_000
 """How long requests wait for a turn's share of copying, at most."""
 
 
-class Renewals:
+class BackgroundCopies:
     """For the loop's thread. `failed` is called with each pool that could not be renewed."""
 
     def __init__(self, loop: Loop, failed: Callable[[Pool], object]) -> None:

@@ -9,7 +9,7 @@ from glidecached.pools.metadata import OPEN, Admission, PoolKey
 
 if TYPE_CHECKING:
     from glidecached.config.model import Config
-    from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.pool_settings import PoolSettings
     from glidecached.upstream.target import Identity
 
 

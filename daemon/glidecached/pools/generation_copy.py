@@ -24,7 +24,7 @@ _ENTRIES = 256
 """How many are copied between two looks at the clock: some 0.2 ms."""
 
 
-class Renewal:
+class GenerationCopy:
     """From one generation of a pool to the next. For the loop's thread.
 
     Raises from construction what `PoolStore.create` raises, `PermissionsError` and `OSError`; then nothing is left

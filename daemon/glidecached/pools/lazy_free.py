@@ -19,7 +19,7 @@ _AT_ONCE_BYTES = 16 << 20
 """So much is freed in some milliseconds; descriptors of small ones, which may be many, are not kept."""
 
 
-class Remains:
+class LazyFree:
     """For the loop's thread."""
 
     def __init__(self, loop: Loop, grace_ms: int) -> None:

@@ -11,13 +11,13 @@ from glidecached.client_processes import lease_takers
 from glidecached.pools.cache_shares import Maker, maker_of
 from glidecached.pools.flush import Flush
 from glidecached.pools.metadata import OPEN, Admission, PoolKey
-from glidecached.pools.reconfigure import PoolChanges
+from glidecached.pools.reconfigure import PoolReconfiguration
 from glidecached.pools.table import (
     DEFAULT_MAX_POOLS,
     HANDOUT_NS,
     CacheBusyError,
     CacheRefusedError,
-    PoolStock,
+    PoolTable,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from glidecached.access import Access
     from glidecached.pools.configured import ConfiguredCache
     from glidecached.pools.pool import Pool
-    from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.pool_settings import PoolSettings
     from glidecached.pools.warm_restart import Leftover, Leftovers
     from glidecached.process.loop import Loop
     from glidecached.shares import Holder
@@ -48,7 +48,7 @@ class UnknownCacheError(Exception):
     """No pool is called so: `args[0]` says which there are."""
 
 
-class PoolRegistry:
+class PoolManager:
     """All pools. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools.
 
     `reconfigure` makes and changes those of the configuration. `leftovers` are an earlier daemon's pools:
@@ -70,7 +70,7 @@ class PoolRegistry:
     ) -> None:
         self._loop = loop
         self._grace_ms = grace_ms
-        self._stock = PoolStock(
+        self._stock = PoolTable(
             loop,
             directory,
             instance_id=instance_id,
@@ -83,7 +83,7 @@ class PoolRegistry:
         )
         self._configured: dict[str, ConfiguredCache] = {}
         self._unseen: list[Pool] = []
-        self.changes = PoolChanges(loop, self._stock, self._configured)
+        self.changes = PoolReconfiguration(loop, self._stock, self._configured)
 
     @property
     def max_total_cache_kb(self) -> int:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 from glidecached.access import Access
-from glidecached.pools.settings import PoolSettings
+from glidecached.pools.pool_settings import PoolSettings
 from glidecached.upstream.target import Address, Identity
 
 _FORM = 2
@@ -46,7 +46,7 @@ OPEN = Admission()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolOrigin:
+class PoolMetadata:
     """All that must be known of a pool to go on with it. Holds no secret."""
 
     key: PoolKey
@@ -73,8 +73,8 @@ class PoolOrigin:
         return json.dumps(described).encode() + b"\n"
 
 
-def decode_origin(text: bytes) -> PoolOrigin | None:
-    """What `PoolOrigin.encode` wrote; None for anything else, such as half of it.
+def decode_origin(text: bytes) -> PoolMetadata | None:
+    """What `PoolMetadata.encode` wrote; None for anything else, such as half of it.
 
     Only the first line counts: behind it the end of a longer one may stand that it has replaced.
     """
@@ -84,7 +84,7 @@ def decode_origin(text: bytes) -> PoolOrigin | None:
             return None
         identity = described["identity"]
         addresses = frozenset(Address(host, port) for host, port in identity["addresses"])
-        return PoolOrigin(
+        return PoolMetadata(
             key=PoolKey(*described["key"]),
             identity=Identity(**{**identity, "addresses": addresses}),
             settings=PoolSettings(**described["settings"]),

@@ -12,9 +12,9 @@ from glidecache_shared.pool.errors import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
 from glidecached.pools.entries import PoolEntries
 from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, permit
-from glidecached.pools.generation_copy import Renewal
-from glidecached.pools.lease import PoolLease
-from glidecached.pools.metadata import OPEN, PoolOrigin
+from glidecached.pools.generation_copy import GenerationCopy
+from glidecached.pools.metadata import OPEN, PoolMetadata
+from glidecached.pools.pool_lease import PoolLease
 from glidecached.pools.warm_restart import take_over
 from glidecached.single_flight import Flights
 from glidecached.text import counted
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from glidecache_shared.pool.settings import StoreSettings
     from glidecached.pools.cache_shares import Maker
     from glidecached.pools.metadata import Admission, PoolKey
-    from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.pool_settings import PoolSettings
     from glidecached.pools.warm_restart import Leftover
     from glidecached.upstream.target import Identity
 
@@ -82,7 +82,7 @@ class Pool(PoolEntries):
         self._grace_ms = grace_ms
         self._dispose = dispose
         self._inheritable = inheritable
-        self._renewal: Renewal | None = None
+        self._renewal: GenerationCopy | None = None
         self._coming = settings
         self._replaceable_at_ns = 0
         self._refusals = 0
@@ -123,8 +123,8 @@ class Pool(PoolEntries):
             "grace_ms": self._grace_ms,
         }
 
-    def _origin(self) -> PoolOrigin:
-        return PoolOrigin(
+    def _origin(self) -> PoolMetadata:
+        return PoolMetadata(
             key=self.key,
             identity=self.identity,
             settings=self.settings,
@@ -202,7 +202,7 @@ class Pool(PoolEntries):
         self.settings = replace(self.settings, entry_ttl_ms=settings.entry_ttl_ms)
         self._describe()
         if self.shuts_out or settings != self.settings:
-            self._renewal = Renewal(
+            self._renewal = GenerationCopy(
                 self.key,
                 self._store,
                 self._directory,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glidecache_shared.pool.errors import PoolFull
-from glidecached.pools.background import Renewals
+from glidecached.pools.background import BackgroundCopies
 from glidecached.pools.file_access import PermissionsError
 from glidecached.pools.metadata import Admission, PoolKey
 from glidecached.pools.table import CacheRefusedError
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from glidecached.access import Access
     from glidecached.pools.configured import ConfiguredCache
     from glidecached.pools.pool import Pool
-    from glidecached.pools.settings import PoolSettings
-    from glidecached.pools.table import PoolStock
+    from glidecached.pools.pool_settings import PoolSettings
+    from glidecached.pools.table import PoolTable
     from glidecached.process.loop import Loop
 
 logger = logging.getLogger(__name__)
 
 
-class PoolChanges:
+class PoolReconfiguration:
     """Makes, changes and ends the configuration's caches in a stock of pools. For the loop's thread.
 
     What pools give back is there for others once they have changed: who needs it waits for that. `configured` are the
     caches by their names; it is kept up to date.
     """
 
-    def __init__(self, loop: Loop, stock: PoolStock, configured: dict[str, ConfiguredCache]) -> None:
+    def __init__(self, loop: Loop, stock: PoolTable, configured: dict[str, ConfiguredCache]) -> None:
         self._stock = stock
         self._configured = configured
-        self._renewals = Renewals(loop, self._renewal_failed)
+        self._renewals = BackgroundCopies(loop, self._renewal_failed)
 
     def configure(self, cache: ConfiguredCache) -> None:
         """Make a cache of the configuration. Where its files find no room now, the next client to join tries again."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from glidecache_shared.pool.errors import PoolFull
 from glidecached.pools.cache_shares import PoolShares
 from glidecached.pools.file_access import PermissionsError
-from glidecached.pools.lazy_free import Remains
+from glidecached.pools.lazy_free import LazyFree
 from glidecached.pools.pool import Pool
 from glidecached.pools.room import Reserve, RoomWatch
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from glidecached.pools.cache_shares import Maker
     from glidecached.pools.metadata import Admission, PoolKey
-    from glidecached.pools.settings import PoolSettings
+    from glidecached.pools.pool_settings import PoolSettings
     from glidecached.pools.warm_restart import Leftover, Leftovers
     from glidecached.process.loop import Loop
     from glidecached.upstream.target import Identity
@@ -48,7 +48,7 @@ class CacheBusyError(CacheRefusedError):
     """A pool cannot be made or given out now, but perhaps later: `args[0]` names what is full, for which user (I9)."""
 
 
-class PoolStock:
+class PoolTable:
     """Pools by their keys. For the loop's thread.
 
     `max_total_cache_kb` may be set anew at any time. `leftovers` are an earlier daemon's pools, which those that are
@@ -79,7 +79,7 @@ class PoolStock:
         self.max_total_cache_kb = max_total_cache_kb
         self._next_number = next_number
         self._leftovers = leftovers
-        self._remains = Remains(loop, grace_ms)
+        self._remains = LazyFree(loop, grace_ms)
         self._generations = itertools.count(1 if leftovers is None else leftovers.last_generation + 1)
         self._by_key: dict[PoolKey, Pool] = {}
 

@@ -13,7 +13,7 @@ from glidecache_shared import lease
 from glidecache_shared.pool.errors import TakeOverError
 from glidecache_shared.pool.generation import retire_file
 from glidecache_shared.pool.store import PoolStore
-from glidecached.pools.metadata import PoolKey, PoolOrigin, decode_origin
+from glidecached.pools.metadata import PoolKey, PoolMetadata, decode_origin
 from glidecached.text import counted
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Leftover:
     file_id: str
     generation: int
     lease: int
-    origin: PoolOrigin
+    origin: PoolMetadata
 
     @property
     def held(self) -> bool:
@@ -118,7 +118,7 @@ class Leftovers:
 
 
 def take_over(
-    leftover: Leftover, wanted: PoolOrigin, directory: Path, making: StoreSettings
+    leftover: Leftover, wanted: PoolMetadata, directory: Path, making: StoreSettings
 ) -> PoolStore | None:
     """The earlier daemon's store, for a pool as `wanted`; None where a fresh generation is needed, and nothing is left.
 
@@ -147,7 +147,7 @@ def take_over(
     return store
 
 
-def _difference(before: PoolOrigin, wanted: PoolOrigin) -> str | None:
+def _difference(before: PoolMetadata, wanted: PoolMetadata) -> str | None:
     foreign = before.identity.differences(wanted.identity)
     if foreign:
         return f"its upstream identity is another: {'; '.join(foreign)}"

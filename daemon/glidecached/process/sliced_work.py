@@ -26,7 +26,7 @@ _MINE_ALONE = 2
 """The result of `getrefcount` for a value with one owner: that owner, and the call's own argument."""
 
 
-class Turns:
+class SlicedWork:
     """Work that is under way, each piece an iterator of steps. For the loop's thread.
 
     A step yields None to continue in this turn or the next, or a number of milliseconds to sleep.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from glidecached.process.loop import Loop
     from glidecached.process.sd_notify import ServiceManager
-    from glidecached.upstream.upstream import Upstream
+    from glidecached.upstream.interface import Upstream
 
 _FIRST_ATTEMPTS_MS = 5_000
 """How long the first attempts to reach the upstreams keep `READY=1` back at most; the daemon serves meanwhile."""

@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t, uint8_t
 
 from glidecached.upstream.call cimport Call
 from glidecached.upstream.resp cimport Reader
-from glidecached.upstream.latency_histogram cimport Tally
+from glidecached.upstream.latency_histogram cimport LatencyHistogram
 
 
 cdef class Marker(Call):
@@ -19,7 +19,7 @@ cdef class Connection:
     cdef object owner
     # Called when a call has its last reply; None where the owner does not count them.
     cdef public object on_reply
-    cdef Tally tally
+    cdef LatencyHistogram tally
     cdef Reader reader
     # What the socket has not taken, from `written` on; None when there is nothing.
     cdef bytes unwritten
@@ -70,7 +70,7 @@ cdef class Connection:
     cdef Py_ssize_t receive(self, uint8_t *place, Py_ssize_t room) except -2
     cdef bint settle(self, int64_t began_ns) except -1
     cdef bint settle_all(self, int64_t began_ns) except -1
-    cdef int hand_on(self, Call call, object reply, int64_t received_ns, Tally tally) except -1
+    cdef int hand_on(self, Call call, object reply, int64_t received_ns, LatencyHistogram tally) except -1
     cdef int spoil(self, str reason) except -1
     cdef int lose(self, str reason) except -1
     cdef int prove(self) except -1

@@ -7,7 +7,7 @@ from typing import Protocol
 from glidecached.process.loop import Loop
 from glidecached.upstream.call import Call
 from glidecached.upstream.connector import Channel
-from glidecached.upstream.latency_histogram import Tally
+from glidecached.upstream.latency_histogram import LatencyHistogram
 
 class Owner(Protocol):
     """Whoever made the connection."""
@@ -30,7 +30,9 @@ class Connection:
     `tally`, if given, records how long replies took, except those that came too late.
     """
 
-    def __init__(self, loop: Loop, channel: Channel, owner: Owner, tally: Tally | None = None) -> None: ...
+    def __init__(
+        self, loop: Loop, channel: Channel, owner: Owner, tally: LatencyHistogram | None = None
+    ) -> None: ...
     @property
     def waiting(self) -> deque[Call]: ...
     @property

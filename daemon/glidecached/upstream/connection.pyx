@@ -14,7 +14,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.upstream.call cimport BULK_LANE, Call, pack_command
 from glidecached.upstream.resp cimport INCOMPLETE, Reader
-from glidecached.upstream.latency_histogram cimport Tally
+from glidecached.upstream.latency_histogram cimport LatencyHistogram
 
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
 from glidecached.process.loop import READABLE, WRITABLE
@@ -85,7 +85,7 @@ cdef class Marker(Call):
 
 
 cdef class Connection:
-    def __init__(self, loop, channel, owner, Tally tally=None):
+    def __init__(self, loop, channel, owner, LatencyHistogram tally=None):
         self.loop = loop
         self.channel = channel
         self.socket = channel.socket
@@ -454,7 +454,7 @@ cdef class Connection:
                 return False
         return True
 
-    cdef int hand_on(self, Call call, object reply, int64_t received_ns, Tally tally) except -1:
+    cdef int hand_on(self, Call call, object reply, int64_t received_ns, LatencyHistogram tally) except -1:
         """Give a reply to the call that it answers, which has been taken from the waiting calls."""
         cdef int64_t submitted_ns = call.submitted_ns  # a redirected call is submitted again when it receives its reply
         try:

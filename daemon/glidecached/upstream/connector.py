@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.process.loop import Loop
-    from glidecached.upstream.server_version import Software
+    from glidecached.upstream.server_version import ServerVersion
     from glidecached.upstream.target import Address, Target
 
 _IDLE_SECONDS = 5.0
@@ -64,7 +64,7 @@ class Channel:
     address: Address
     resp_version: int
     _owner: Any
-    software: Software | None = None
+    software: ServerVersion | None = None
     marker: bytes | None = b"ECHO"
     role: bytes | None = None
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.process.loop import Loop, Timer
-    from glidecached.upstream.options import UpstreamOptions
     from glidecached.upstream.target import Target
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 _IDLE_MS = 30_000
 _MOST_CONNECTING = 2
@@ -26,7 +26,7 @@ _MARK = pack_command((b"PUBLISH", b"glidecached:wait", b""))
 _ABOUT_EARLIER_WRITES = frozenset((b"WAIT", b"WAITAOF"))
 
 
-class BlockingConnections:
+class DedicatedConnections:
     """A target's connections for blocking calls; one is made when none is idle, and closed after 30 s without use.
 
     Belongs to the loop's thread. A call whose deadline passes takes its connection with it: the server then stops
@@ -60,7 +60,7 @@ class BlockingConnections:
         else:
             dedicated.run(call)
 
-    def reserve(self, holder: Holder) -> Reserved | str:
+    def reserve(self, holder: ReservationHolder) -> Reserved | str:
         """Keep a connection for one holder, until it gives it back; or why there is none."""
         dedicated = self._take()
         return self._exhausted() if dedicated is None else Reserved(dedicated, holder)
@@ -134,7 +134,7 @@ class BlockingConnections:
         )
 
 
-class Holder(Protocol):
+class ReservationHolder(Protocol):
     """Who has reserved a connection."""
 
     def connection_ended(self) -> None:
@@ -147,7 +147,7 @@ class Reserved:
     Belongs to the loop's thread. Calls run one after another. To be given back by a `last` call, or by `close`.
     """
 
-    def __init__(self, dedicated: _Dedicated, holder: Holder) -> None:
+    def __init__(self, dedicated: _Dedicated, holder: ReservationHolder) -> None:
         self._dedicated = dedicated
         self._holder = holder
         self._queue: deque[Call] = deque()
@@ -195,7 +195,7 @@ class Reserved:
 class _Dedicated:
     """One connection and the call that has it."""
 
-    def __init__(self, pool: BlockingConnections) -> None:
+    def __init__(self, pool: DedicatedConnections) -> None:
         self._pool = pool
         self._connection: Connection | None = None
         self._call: Call | None = None

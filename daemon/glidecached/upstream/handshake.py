@@ -11,7 +11,7 @@ from valkey.exceptions import ConnectionError as ValkeyConnectionError
 
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.resp import INCOMPLETE, Reader, UnreadableError
-from glidecached.upstream.server_version import Software, from_hello, from_info
+from glidecached.upstream.server_version import ServerVersion, from_hello, from_info
 
 if TYPE_CHECKING:
     import socket
@@ -103,11 +103,11 @@ class Greeted:
         return response
 
 
-def software_of(connection: Any) -> Software | None:
+def software_of(connection: Any) -> ServerVersion | None:
     """Return the server's software: from HELLO, or from INFO where the server allows that."""
     if connection.greeting is not None:
         return from_hello(connection.greeting)
-    software: Software | None = _ask(connection, from_info, "INFO", "server")
+    software: ServerVersion | None = _ask(connection, from_info, "INFO", "server")
     return software
 
 

@@ -4,7 +4,7 @@ cdef enum:
     BOUNDS = 13
 
 
-cdef class Tally:
+cdef class LatencyHistogram:
     cdef int64_t counts[BOUNDS + 1]
     cdef int64_t sum_ns
     cdef public Py_ssize_t reconnects

@@ -5,7 +5,7 @@ from typing import Any
 BOUNDS_US: tuple[int, ...]
 """The histogram's upper bounds, inclusive; beyond the last there is one more place."""
 
-class Tally:
+class LatencyHistogram:
     """One upstream's counts. Shared by its connections, in the loop's one thread."""
 
     reconnects: int

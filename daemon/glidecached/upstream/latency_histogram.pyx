@@ -8,7 +8,7 @@ cdef int64_t bounds_ns[BOUNDS]
 bounds_ns[:] = [bound_us * 1_000 for bound_us in BOUNDS_US]
 
 
-cdef class Tally:
+cdef class LatencyHistogram:
     cpdef int replied(self, int64_t duration_ns) except -1:
         cdef int place = 0
         while place < BOUNDS and duration_ns > bounds_ns[place]:

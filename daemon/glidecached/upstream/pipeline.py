@@ -18,10 +18,10 @@ from glidecached.upstream.long_replies import LONG_REPLIES
 if TYPE_CHECKING:
     from glidecached.process.loop import Loop, Timer
     from glidecached.upstream.call import Call
-    from glidecached.upstream.latency_histogram import Tally
-    from glidecached.upstream.options import UpstreamOptions
-    from glidecached.upstream.server_version import Software
+    from glidecached.upstream.latency_histogram import LatencyHistogram
+    from glidecached.upstream.server_version import ServerVersion
     from glidecached.upstream.target import Address, Target
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Pipeline(Line):
         loop: Loop,
         target: Target,
         options: UpstreamOptions,
-        tally: Tally,
+        tally: LatencyHistogram,
         keeper: Keeper,
         *,
         on_demand: bool,
@@ -80,7 +80,7 @@ class Pipeline(Line):
         self.target = target
         self.last_error: str | None = None
         self.address: Address = target.addresses[0]
-        self.software: Software | None = None
+        self.software: ServerVersion | None = None
         self.connections_made = 0
         self._keeper = keeper
         self._tally = tally

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glidecached.shares import Shares
-from glidecached.upstream.cluster.upstream import ClusterUpstream
+from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
 from glidecached.upstream.standalone import StandaloneUpstream
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from glidecached.process.loop import Loop
     from glidecached.shares import Holder
-    from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.interface import Upstream
     from glidecached.upstream.target import Target
-    from glidecached.upstream.upstream import Upstream
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 _SWEEP_MS = 10_000
 

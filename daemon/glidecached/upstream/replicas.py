@@ -44,7 +44,7 @@ class Freshness(NamedTuple):
     primary_too: bool
 
 
-class Link(Protocol):
+class ReplicaLink(Protocol):
     """A server's multiplexed connection, as `standalone.StandaloneUpstream`."""
 
     sessions: int
@@ -82,7 +82,7 @@ class ReplicaReads:
     Nothing waits for a replica's connection: until it stands, and whenever it fails, reads go to the primary.
     """
 
-    def __init__(self, primary: Link, links: Sequence[Link]) -> None:
+    def __init__(self, primary: ReplicaLink, links: Sequence[ReplicaLink]) -> None:
         """`links`: one for each address of the target."""
         self._primary = primary
         self._replicas = [_Replica(link) for link in links]
@@ -154,7 +154,7 @@ class ReplicaReads:
 class _Replica:
     """One server, and how far it is known to have come."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: ReplicaLink) -> None:
         self.link = link
         self.covered = 0
         """It has everything that was sent to the primary up to this number."""
@@ -189,7 +189,7 @@ class _ReplicaRead(SingleCall):
 
     __slots__ = ("_call", "_primary")
 
-    def __init__(self, call: SingleCall, primary: Link) -> None:
+    def __init__(self, call: SingleCall, primary: ReplicaLink) -> None:
         super().__init__(call.arguments, call.deadline_ns, repeatable=False)
         self._call = call
         self._primary = primary

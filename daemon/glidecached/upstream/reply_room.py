@@ -14,7 +14,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from glidecached.frontend.oversize_lane import Lane
+from glidecached.frontend.oversize_lane import OversizeLane
 from glidecached.shares import Shares, megabytes
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ class _Holder(NamedTuple):
     pid: int
 
 
-class Connection(Protocol):
+class ReadingConnection(Protocol):
     """The part of a connection to a server that is needed here."""
 
     def close(self) -> None:
         """Close it, without informing its owner."""
 
 
-class Owner(Protocol):
+class ReadingOwner(Protocol):
     """The object that made the connection."""
 
     def connection_lost(self, reason: str) -> None:
@@ -52,7 +52,7 @@ class _Arriving:
 
     __slots__ = ("granted_bytes", "holder", "owner", "seen_bytes", "seen_ns", "size_bytes")
 
-    def __init__(self, owner: Owner, holder: _Holder) -> None:
+    def __init__(self, owner: ReadingOwner, holder: _Holder) -> None:
         self.owner = owner
         self.holder = holder
         self.granted_bytes = self.size_bytes = self.seen_bytes = 0
@@ -63,11 +63,11 @@ class ReplyRoom:
     """The memory held by long replies, by connection. For the loop's thread."""
 
     def __init__(self, memory: Shares, clock: Callable[[], int] = time.monotonic_ns) -> None:
-        self.lane = Lane()
+        self.lane = OversizeLane()
         self._clock = clock
         self._uid = os.geteuid()
         self._all = _Holder(self._uid, -1)
-        self._arriving: dict[Connection, _Arriving] = {}
+        self._arriving: dict[ReadingConnection, _Arriving] = {}
         self._servers: dict[str, tuple[_Holder, int]] = {}
         self._numbers = itertools.count(2)
         self.use(memory)
@@ -82,7 +82,7 @@ class ReplyRoom:
         """Return how much of the budget replies hold."""
         return sum(each.granted_bytes for each in self._arriving.values())
 
-    def take(self, connection: Connection, owner: Owner, server: str, size_bytes: int) -> bool:
+    def take(self, connection: ReadingConnection, owner: ReadingOwner, server: str, size_bytes: int) -> bool:
         """Get room for a reply of this size so far, and a bit more. Return False to stop reading and ask again."""
         arriving = self._arriving.get(connection)
         if arriving is None:
@@ -104,7 +104,7 @@ class ReplyRoom:
         self._hurry()
         return False
 
-    def leave(self, connection: Connection, server: str) -> None:
+    def leave(self, connection: ReadingConnection, server: str) -> None:
         """Give back what the connection's reply held: it is passed on, or given up. Idempotent."""
         arriving = self._arriving.pop(connection, None)
         if arriving is None:

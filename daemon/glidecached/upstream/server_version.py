@@ -12,7 +12,7 @@ _OLDEST = {"valkey": (7, 2), "redis": (6, 2)}
 """The oldest versions that Valkey GLIDE supports. Older ones may work: nothing here is tried with them."""
 
 
-class Software(NamedTuple):
+class ServerVersion(NamedTuple):
     """A server's name and version, by its own account."""
 
     name: str
@@ -29,14 +29,14 @@ class Software(NamedTuple):
         return f"{oldest[0]}.{oldest[1]}" if mine < oldest else None
 
 
-def from_hello(reply: Any) -> Software | None:
+def from_hello(reply: Any) -> ServerVersion | None:
     """From HELLO's map; None where it does not tell."""
     if not isinstance(reply, dict):
         return None
     return _software(reply.get(b"server"), reply.get(b"version"))
 
 
-def from_info(reply: Any) -> Software | None:
+def from_info(reply: Any) -> ServerVersion | None:
     """From INFO's text; None where it does not tell. Valkey calls itself by both names: its own counts."""
     if not isinstance(reply, bytes):
         return None
@@ -49,7 +49,7 @@ def from_info(reply: Any) -> Software | None:
     return None
 
 
-def _software(name: Any, version: Any) -> Software | None:
+def _software(name: Any, version: Any) -> ServerVersion | None:
     if not isinstance(name, bytes) or not isinstance(version, bytes):
         return None
-    return Software(*(text.decode(errors="replace")[:_MOST_CHARACTERS] for text in (name, version)))
+    return ServerVersion(*(text.decode(errors="replace")[:_MOST_CHARACTERS] for text in (name, version)))

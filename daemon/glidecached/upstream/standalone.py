@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND
 from glidecache_shared.protocol import ERROR_CONNECTION
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
-from glidecached.upstream.dedicated import BlockingConnections
+from glidecached.upstream.dedicated import DedicatedConnections
 from glidecached.upstream.detours import DetouredLane
 from glidecached.upstream.lane import BULK, PROBE, Lanes
-from glidecached.upstream.latency_histogram import Tally
+from glidecached.upstream.latency_histogram import LatencyHistogram
 from glidecached.upstream.pipeline import Pipeline, WindowedPipeline
 from glidecached.upstream.replicas import ReplicaReads, RoleCall, is_replica
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from glidecached.process.loop import Loop, Timer
     from glidecached.upstream.call import BatchCall, Call, SingleCall
     from glidecached.upstream.connection import Connection
-    from glidecached.upstream.dedicated import Holder, Reserved
-    from glidecached.upstream.options import UpstreamOptions
-    from glidecached.upstream.server_version import Software
+    from glidecached.upstream.dedicated import ReservationHolder, Reserved
+    from glidecached.upstream.server_version import ServerVersion
     from glidecached.upstream.target import Address, Target
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _IS_REPLICA = ("READONLY", "MASTERDOWN")
 
 
 class StandaloneUpstream(Lanes):
-    """The upstream of one standalone target: see `glidecached.upstream.upstream.Upstream`.
+    """The upstream of one standalone target: see `glidecached.upstream.interface.Upstream`.
 
     Calls travel by lane: those with one immediate reply on the shared connection; scripts on one of their own; calls
     that must reach a busy server out of band; long requests on a connection for them. `pipeline` makes each connection
@@ -55,12 +55,12 @@ class StandaloneUpstream(Lanes):
     """
 
     def __init__(
-        self, loop: Loop, target: Target, options: UpstreamOptions, tally: Tally | None = None
+        self, loop: Loop, target: Target, options: UpstreamOptions, tally: LatencyHistogram | None = None
     ) -> None:
         self._loop = loop
         self.target = target
         self._options = options
-        self._tally = tally or Tally()
+        self._tally = tally or LatencyHistogram()
         self.sessions = 0
         self.proved = False
         self.fills_cache = True
@@ -68,7 +68,7 @@ class StandaloneUpstream(Lanes):
         self.shared: DetouredLane = DetouredLane(loop, self._main, self._make_spare)
         self._lanes: dict[int, DetouredLane] = {}
         self._out_of_band: Pipeline | None = None
-        self._blocking = BlockingConnections(loop, target, options)
+        self._blocking = DedicatedConnections(loop, target, options)
         self._replicas: ReplicaReads | None = None
         self._links: list[StandaloneUpstream] = []
         self._rehearsal: Attempt | None = None
@@ -106,7 +106,7 @@ class StandaloneUpstream(Lanes):
         return self._is_replica
 
     @property
-    def software(self) -> list[Software]:
+    def software(self) -> list[ServerVersion]:
         """What its servers said that they are, when they were last connected to; each but once."""
         found = [self._pipeline.software, *(link._pipeline.software for link in self._links)]
         return list(dict.fromkeys(software for software in found if software is not None))
@@ -155,7 +155,7 @@ class StandaloneUpstream(Lanes):
         else:
             self._blocking.submit(call)
 
-    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reserved | str:
+    def reserve(self, keys: Sequence[bytes], holder: ReservationHolder) -> Reserved | str:
         """Reserve a connection for the holder, or return why there is none. All keys are on this server."""
         del keys
         return self._blocking.reserve(holder) if self._closed_reason is None else self._closed_reason

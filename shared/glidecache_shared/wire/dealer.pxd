@@ -1,11 +1,11 @@
 from glidecache_shared.owned cimport OwnedDescriptor
-from glidecache_shared.wire.send_buffer cimport Outbox
+from glidecache_shared.wire.send_buffer cimport SendBuffer
 from glidecache_shared.wire.zmtp cimport Stream
 
 
 cdef class Dealer:
     cdef Stream stream
-    cdef Outbox outbox
+    cdef SendBuffer outbox
     # A message that has come and was not asked for yet.
     cdef object arrived
     cdef bint writable

@@ -2,7 +2,7 @@
 
 from cpython.bytes cimport PyBytes_GET_SIZE
 
-from glidecache_shared.wire.send_buffer cimport Outbox
+from glidecache_shared.wire.send_buffer cimport SendBuffer
 from glidecache_shared.owned cimport OwnedDescriptor
 from glidecache_shared.wire.zmtp cimport Stream, frame_of
 
@@ -28,7 +28,7 @@ cdef class Dealer:
     def __cinit__(self):
         # Whatever is called before `__init__` has come this far finds them: another thread may fork, and close all links.
         self.stream = Stream(b"DEALER", NO_LIMIT)
-        self.outbox = Outbox()
+        self.outbox = SendBuffer()
 
     def __init__(self, int descriptor, OwnedDescriptor file=None):
         self.file = file

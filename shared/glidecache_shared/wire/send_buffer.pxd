@@ -1,4 +1,4 @@
-cdef class Outbox:
+cdef class SendBuffer:
     # What has to be sent, the first part from `sent_of_first` on.
     cdef list parts
     cdef Py_ssize_t sent_of_first

@@ -1,6 +1,6 @@
 """What waits until a socket takes it: parts of messages, which leave as many together as the kernel has room for.
 
-Compiled code on both sides of the control plane uses it (`Dealer`, the daemon's `PeerConnection`); nothing else does.
+Compiled code on both sides of the control plane uses it (`Dealer`, the daemon's `ClientConnection`); nothing else does.
 """
 
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -30,7 +30,7 @@ cdef enum:
     PARTS_AT_ONCE = 64
 
 
-cdef class Outbox:
+cdef class SendBuffer:
     def __init__(self):
         self.parts = []
 

@@ -11,7 +11,7 @@ import pytest
 
 from glidecached.config.schema import MetricsSettings
 from glidecached.metrics import http_server
-from glidecached.metrics.listener import MetricsListener
+from glidecached.metrics.endpoint import MetricsListener
 from glidecached.process.loop import Loop
 from glidecached.stats import snapshots as snapshots_module
 from support.pages import ask

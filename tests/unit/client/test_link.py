@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
-from glidecache.core.transport import READABLE, WRITABLE, Link
+from glidecache.core.transport import READABLE, WRITABLE, Transport
 from glidecache.core.transport_errors import NotSentError
 from glidecache_shared.wire.zmtp import Stream, message_header
 from support.waiting import wait_until
@@ -42,22 +42,22 @@ def listener(path: Path) -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def link(path: Path, router: zmq.Socket[bytes]) -> Iterator[Link]:
+def link(path: Path, router: zmq.Socket[bytes]) -> Iterator[Transport]:
     del router  # is there first
-    link = Link(str(path))
+    link = Transport(str(path))
     wait_until(lambda: link.is_up, "the link is up")
     yield link
     link.close()
 
 
-def receive(link: Link) -> bytes:
+def receive(link: Transport) -> bytes:
     wait_until(lambda: link.events() & READABLE or not link.wait(10), "a message came")
     message = link.receive()
     assert message is not None
     return bytes(message)
 
 
-def test_messages_of_all_lengths_go_and_come(link: Link, router: zmq.Socket[bytes]) -> None:
+def test_messages_of_all_lengths_go_and_come(link: Transport, router: zmq.Socket[bytes]) -> None:
     for length in (1, 255, 256, 16_383, 16_384, 3_000_000):
         message = os.urandom(length)
         link.send(message)
@@ -68,7 +68,7 @@ def test_messages_of_all_lengths_go_and_come(link: Link, router: zmq.Socket[byte
         assert receive(link) == message
 
 
-def test_messages_sent_together_come_in_order(link: Link, router: zmq.Socket[bytes]) -> None:
+def test_messages_sent_together_come_in_order(link: Transport, router: zmq.Socket[bytes]) -> None:
     messages = [b"small", os.urandom(20_000), b"", b"last"]
     link.send(*messages)
     assert [router.recv_multipart()[1] for _ in messages] == messages
@@ -77,12 +77,12 @@ def test_messages_sent_together_come_in_order(link: Link, router: zmq.Socket[byt
 def test_nobody_listens(path: Path, listener: socket.socket) -> None:
     listener.close()
     with pytest.raises(ConnectionRefusedError):
-        Link(str(path))
+        Transport(str(path))
 
 
 def test_a_daemon_that_does_not_greet_takes_nothing(path: Path, listener: socket.socket) -> None:
     del listener
-    link = Link(str(path))
+    link = Transport(str(path))
     assert link.events() == 0
     with pytest.raises(NotSentError):
         link.send(b"hello")
@@ -91,7 +91,7 @@ def test_a_daemon_that_does_not_greet_takes_nothing(path: Path, listener: socket
 
 
 def test_what_a_dead_daemon_had_said_can_still_be_taken(path: Path, listener: socket.socket) -> None:
-    link = Link(str(path))
+    link = Transport(str(path))
     daemon, _ = listener.accept()
     daemon.sendall(Stream(b"ROUTER", 100).opening + b"\x00\x04last")
     daemon.recv(1_000)
@@ -102,7 +102,7 @@ def test_what_a_dead_daemon_had_said_can_still_be_taken(path: Path, listener: so
 
 
 def test_a_dead_daemon_is_noticed_by_sending(path: Path, listener: socket.socket) -> None:
-    link = Link(str(path))
+    link = Transport(str(path))
     daemon, _ = listener.accept()
     daemon.sendall(Stream(b"ROUTER", 100).opening)
     wait_until(lambda: link.is_up, "the link is up")
@@ -114,7 +114,7 @@ def test_a_dead_daemon_is_noticed_by_sending(path: Path, listener: socket.socket
 
 def test_what_was_taken_before_the_daemon_died_may_have_run(path: Path, listener: socket.socket) -> None:
     """A whole request that was delivered must not count as never sent: it would be sent twice."""
-    link = Link(str(path))
+    link = Transport(str(path))
     daemon, _ = listener.accept()
     daemon.sendall(Stream(b"ROUTER", 100).opening)
     wait_until(lambda: link.is_up, "the link is up")
@@ -133,7 +133,7 @@ def test_what_was_taken_before_the_daemon_died_may_have_run(path: Path, listener
 def test_answers_that_came_before_the_end_are_taken_after_a_failed_write(
     path: Path, listener: socket.socket
 ) -> None:
-    link = Link(str(path))
+    link = Transport(str(path))
     daemon, _ = listener.accept()
     answer = os.urandom(100_000)
     daemon.sendall(Stream(b"ROUTER", 100).opening)
@@ -153,7 +153,7 @@ def test_answers_that_came_before_the_end_are_taken_after_a_failed_write(
 def test_who_does_not_speak_the_protocol_is_no_daemon(
     path: Path, listener: socket.socket, said: bytes
 ) -> None:
-    link = Link(str(path))
+    link = Transport(str(path))
     daemon, _ = listener.accept()
     daemon.sendall(said)
     wait_until(lambda: link.events() == 0 and link.ended, "the link is given up")
@@ -161,7 +161,7 @@ def test_who_does_not_speak_the_protocol_is_no_daemon(
 
 
 def test_a_forked_child_has_no_copy_of_the_connection(path: Path, listener: socket.socket) -> None:
-    link = Link(str(path))
+    link = Transport(str(path))
     daemon, _ = listener.accept()
     child = os.fork()
     if child == 0:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import protocol
+from glidecached.client_session import ClientSession, Sessions
 from glidecached.frontend.request import Request
-from glidecached.handlers.commands import DataOperations
+from glidecached.handlers.commands import CommandHandlers
 from glidecached.peers import Peer
-from glidecached.session import Session, Sessions
 from glidecached.upstream.target import Address, Target
 from support.network import Network
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
     from glidecached.upstream.call import Call
 
 UID = 1000
@@ -189,12 +189,12 @@ def sessions(loop: Any) -> Sessions:
 
 
 @pytest.fixture
-def operations(sessions: Sessions) -> DataOperations:
-    return DataOperations(sessions, itertools.count(100).__next__)
+def operations(sessions: Sessions) -> CommandHandlers:
+    return CommandHandlers(sessions, itertools.count(100).__next__)
 
 
 @pytest.fixture
-def bare(sessions: Sessions, upstream: Any) -> Session:
+def bare(sessions: Sessions, upstream: Any) -> ClientSession:
     """Return a session without a pool, of the peer that `requests` come from."""
     return sessions.open(UID, upstream, None, awaits_proof=False)
 
@@ -205,14 +205,14 @@ def requests() -> Requests:
 
 
 @pytest.fixture
-def make_registry(loop: HandLoop, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
+def make_registry(loop: HandLoop, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
     """Registries of pools in a directory of the test's own; their pools end with the test."""
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
 
-    made: list[PoolRegistry] = []
+    made: list[PoolManager] = []
 
-    def make(*, max_total_cache_kb: int = 10_000) -> PoolRegistry:
-        registry = PoolRegistry(
+    def make(*, max_total_cache_kb: int = 10_000) -> PoolManager:
+        registry = PoolManager(
             loop,  # type: ignore[arg-type]
             tmp_path,
             instance_id=7,

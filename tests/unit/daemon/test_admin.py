@@ -16,15 +16,15 @@ from glidecache_shared.protocol import (
 )
 from glidecached.cli.report import report
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.handlers.admin import AdminOperations
+from glidecached.handlers.admin import AdminHandlers
 from glidecached.pools.metadata import PoolKey
-from glidecached.pools.settings import PoolSettings
+from glidecached.pools.pool_settings import PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
 
 ADMIN_UID = 4_242
 STRANGER_UID = 4_343
@@ -32,7 +32,7 @@ ABOUT = {"daemon_version": "1.2.3", "instance_id": 7}
 
 
 @pytest.fixture
-def registry(make_registry: Callable[..., PoolRegistry], upstream: Any) -> PoolRegistry:
+def registry(make_registry: Callable[..., PoolManager], upstream: Any) -> PoolManager:
     registry = make_registry()
     pool = registry.join(
         PoolKey("catalog", None), upstream.target.identity, PoolSettings(max_cache_kb=64, entry_ttl_ms=0)
@@ -42,14 +42,14 @@ def registry(make_registry: Callable[..., PoolRegistry], upstream: Any) -> PoolR
 
 
 @pytest.fixture
-def admin(registry: PoolRegistry) -> AdminOperations:
-    return AdminOperations(ABOUT, lambda: {"caches": registry.stats()}, registry, frozenset({ADMIN_UID}))
+def admin(registry: PoolManager) -> AdminHandlers:
+    return AdminHandlers(ABOUT, lambda: {"caches": registry.stats()}, registry, frozenset({ADMIN_UID}))
 
 
 @pytest.mark.parametrize("uid", [0, os.geteuid(), ADMIN_UID])
 def test_admins_flush_and_drop(
-    admin: AdminOperations,
-    registry: PoolRegistry,
+    admin: AdminHandlers,
+    registry: PoolManager,
     requests: Any,
     uid: int,
     caplog: pytest.LogCaptureFixture,
@@ -65,7 +65,7 @@ def test_admins_flush_and_drop(
     assert f"uid {uid} dropped cache catalog" in caplog.messages
 
 
-def test_others_do_not(admin: AdminOperations, registry: PoolRegistry, requests: Any) -> None:
+def test_others_do_not(admin: AdminHandlers, registry: PoolManager, requests: Any) -> None:
     for operation in (admin.flush, admin.drop):
         request = requests(uid=STRANGER_UID)
         operation(request, ["catalog"])
@@ -73,7 +73,7 @@ def test_others_do_not(admin: AdminOperations, registry: PoolRegistry, requests:
     assert len(registry) == 1
 
 
-def test_unknown_caches_are_named(admin: AdminOperations, requests: Any) -> None:
+def test_unknown_caches_are_named(admin: AdminHandlers, requests: Any) -> None:
     for operation, *more in ((admin.flush,), (admin.drop,), (admin.hottest, 5)):
         request = requests(uid=0)
         operation(request, ["nobody's", *more])
@@ -82,7 +82,7 @@ def test_unknown_caches_are_named(admin: AdminOperations, requests: Any) -> None
         assert "catalog" in message
 
 
-def test_another_protocol_is_told_both_versions(admin: AdminOperations, requests: Any) -> None:
+def test_another_protocol_is_told_both_versions(admin: AdminHandlers, requests: Any) -> None:
     right, wrong = requests(), requests()
     admin.hello(right, [PROTOCOL_VERSION, "1"])
     assert requests.value(right) == ABOUT
@@ -93,7 +93,7 @@ def test_another_protocol_is_told_both_versions(admin: AdminOperations, requests
     assert "9.9" in message
 
 
-def test_the_report_shows_every_cache_and_upstream(registry: PoolRegistry) -> None:
+def test_the_report_shows_every_cache_and_upstream(registry: PoolManager) -> None:
     upstream = {
         "name": None,
         "addresses": ["h:1"],
@@ -122,7 +122,7 @@ def test_the_report_shows_every_cache_and_upstream(registry: PoolRegistry) -> No
 
 
 def test_admins_see_the_hottest_keys_and_others_do_not(
-    admin: AdminOperations, registry: PoolRegistry, requests: Any
+    admin: AdminHandlers, registry: PoolManager, requests: Any
 ) -> None:
     registry.find("catalog").store(b"K" * 300, STRING, b"v", 2)
     allowed, refused = requests(uid=ADMIN_UID), requests(uid=STRANGER_UID)
@@ -135,10 +135,10 @@ def test_admins_see_the_hottest_keys_and_others_do_not(
 
 
 def test_admins_learn_what_files_are_called_and_others_do_not(
-    registry: PoolRegistry, requests: Any, tmp_path: Path
+    registry: PoolManager, requests: Any, tmp_path: Path
 ) -> None:
     """A file without a list can be opened by the daemon's whole group: by those who know its name."""
-    admin = AdminOperations(ABOUT, lambda: {"caches": registry.stats()}, registry, frozenset({ADMIN_UID}))
+    admin = AdminHandlers(ABOUT, lambda: {"caches": registry.stats()}, registry, frozenset({ADMIN_UID}))
     told, untold = requests(uid=ADMIN_UID), requests(uid=STRANGER_UID)
     admin.stats(told, [])
     admin.stats(untold, [])
@@ -149,7 +149,7 @@ def test_admins_learn_what_files_are_called_and_others_do_not(
 
 @pytest.mark.parametrize("count", [0, 101, "5", True])
 def test_a_number_of_hottest_keys_that_is_none_is_refused(
-    admin: AdminOperations, requests: Any, count: object
+    admin: AdminHandlers, requests: Any, count: object
 ) -> None:
     with pytest.raises(MalformedError, match="count is"):
         admin.hottest(requests(uid=0), ["catalog", count])

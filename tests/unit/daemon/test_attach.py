@@ -16,20 +16,20 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.access import Access
+from glidecached.client_session import Sessions
 from glidecached.config.model import Config, NamedUpstream
 from glidecached.config.schema import DaemonSettings
-from glidecached.handlers.attach import AttachOperations
+from glidecached.handlers.attach import AttachHandlers
 from glidecached.peers import Peer
-from glidecached.session import Sessions
 from glidecached.upstream.registry import TooManyUpstreamsError
 from glidecached.upstream.target import Address, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.pools.manager import PoolRegistry
-    from glidecached.session import Session
-    from glidecached.upstream.options import UpstreamOptions
+    from glidecached.client_session import ClientSession
+    from glidecached.pools.manager import PoolManager
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 UID = 1000
 CACHE = {"id": "u", "settings": {"max_cache_kb": 64, "entry_ttl_ms": 0, "enable_metrics": True}}
@@ -54,9 +54,7 @@ class Directory:
 class Reception:
     """The operations, and a client that asks for sessions."""
 
-    def __init__(
-        self, loop: Any, registry: PoolRegistry, upstream: Any, requests: Any, **daemon: Any
-    ) -> None:
+    def __init__(self, loop: Any, registry: PoolManager, upstream: Any, requests: Any, **daemon: Any) -> None:
         self.directory = Directory(upstream)
         self.upstream = upstream
         self.requests = requests
@@ -74,7 +72,7 @@ class Reception:
         directory: Any = self.directory
         self.registry = registry
         self.numbers = itertools.count(100)
-        self.operations = AttachOperations(
+        self.operations = AttachHandlers(
             loop, config, directory, registry, self.sessions, self.numbers.__next__
         )
 
@@ -92,7 +90,7 @@ class Reception:
 
 @pytest.fixture
 def make_reception(
-    loop: Any, make_registry: Callable[..., PoolRegistry], upstream: Any, requests: Any
+    loop: Any, make_registry: Callable[..., PoolManager], upstream: Any, requests: Any
 ) -> Callable[..., Reception]:
     return lambda **daemon: Reception(loop, make_registry(), upstream, requests, **daemon)
 
@@ -249,7 +247,7 @@ def test_access_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not access.allows_user(2**31)
 
 
-def session_of(reception: Reception, request: Any) -> Session:
+def session_of(reception: Reception, request: Any) -> ClientSession:
     session = reception.sessions.known(reception.requests.value(request)["session_id"], UID)
     assert session is not None
     return session

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import lease
 from glidecached.client_processes import AttachedProcesses, lease_takers
-from glidecached.session import Sessions
+from glidecached.client_session import Sessions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUE
 from glidecached.process.loop import Loop
 from glidecached.upstream import dedicated
 from glidecached.upstream.connector import ConnectError
-from glidecached.upstream.dedicated import BlockingConnections, Reserved
-from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.dedicated import DedicatedConnections, Reserved
 from glidecached.upstream.target import Target
+from glidecached.upstream.upstream_options import UpstreamOptions
 from support.upstream_calls import ADDRESS, NONE_YET, Recorded, open_channel
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ class Servers:
         self.ends: list[socket.socket] = []
         monkeypatch.setattr(dedicated, "Attempt", self._attempt)
         target = Target(mode="standalone", addresses=(ADDRESS,))
-        self.connections = BlockingConnections(self.loop, target, UpstreamOptions(max_blocking_connections=2))
+        self.connections = DedicatedConnections(
+            self.loop, target, UpstreamOptions(max_blocking_connections=2)
+        )
 
     def _attempt(self, loop: Loop, _target: Target, _timeout_ms: int, done: Any) -> Servers:
         if self.down is not None:

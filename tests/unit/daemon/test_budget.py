@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glidecached.frontend.budget import Budget
-from glidecached.frontend.listener import RouterSocket
-from glidecached.frontend.oversize_lane import Lane
+from glidecached.frontend.listener import Listener
+from glidecached.frontend.oversize_lane import OversizeLane
 from support.abusers import MB, OPENING
 from support.waiting import wait_until
 
@@ -24,7 +24,7 @@ class Place:
 
     def __init__(self, path: Path) -> None:
         self.budget = Budget(16)
-        self.router = RouterSocket(
+        self.router = Listener(
             str(path),
             max_message_bytes=600 * MB,
             max_requests=10,
@@ -82,7 +82,7 @@ def announced(size: int) -> bytes:
 
 
 def test_i8_the_lane_is_one_holders_and_others_come_in_their_order() -> None:
-    lane = Lane()
+    lane = OversizeLane()
     first, second, third = object(), object(), object()
     assert lane.enter(first)
     assert lane.enter(first)
@@ -147,7 +147,7 @@ def test_i9_connections_beyond_a_share_are_told_so(
     tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del monkeypatch
-    router = RouterSocket(
+    router = Listener(
         str(tmp_path / "socket"),
         max_message_bytes=1_000,
         max_requests=10,

@@ -19,7 +19,7 @@ from glidecached.cli import daemon, operator, options
 from glidecached.cli.daemon_client import RefusedError
 from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.report import report
-from glidecached.cli.table import table
+from glidecached.cli.text_table import table
 from glidecached.doctor.result import ok
 from glidecached.embedded import EmbeddedServer, EmbeddedServerError
 from support.process import ROOT, child_environment
@@ -172,7 +172,7 @@ def test_what_clients_call_their_caches_cannot_steer_the_terminal(
             message = "there is no cache 'a'; there are: \x1b[2J\x1b[31mall is well"
             raise RefusedError(5, message)
 
-    monkeypatch.setattr(options, "Link", Refusing)
+    monkeypatch.setattr(options, "DaemonClient", Refusing)
     result = CliRunner().invoke(operator.main, ["flush", "a", "--yes", "--runtime-dir", str(tmp_path)])
     assert result.exit_code == ExitStatus.FAILED
     assert r"there are: \x1b[2J\x1b[31mall is well" in result.output

@@ -14,9 +14,9 @@ from glidecached.frontend.request import Request
 from glidecached.peers import Peer
 from glidecached.process.loop import Loop
 from glidecached.upstream import pipeline, standalone
-from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.standalone import StandaloneUpstream
 from glidecached.upstream.target import Target
+from glidecached.upstream.upstream_options import UpstreamOptions
 
 if TYPE_CHECKING:
     import socket

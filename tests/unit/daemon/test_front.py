@@ -10,7 +10,7 @@ import pytest
 
 from glidecache_shared import protocol
 from glidecache_shared.wire.zmtp import TooLongError, ZmtpError
-from glidecached.frontend.dispatcher import Front, MalformedError
+from glidecached.frontend.dispatcher import Dispatcher, MalformedError
 from glidecached.peers import OpenRequests, Peer
 from glidecached.process.deadlines import Deadlines
 
@@ -54,7 +54,7 @@ class Desk:
     def __init__(self, loop: Any) -> None:
         self.socket = Socket()
         self.requests: list[Request] = []
-        self.front = Front(
+        self.front = Dispatcher(
             self.socket,  # type: ignore[arg-type]
             Deadlines(loop),
             instance_id=INSTANCE,

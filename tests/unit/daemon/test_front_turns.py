@@ -10,8 +10,8 @@ import pytest
 
 from glidecache_shared import protocol
 from glidecached.frontend.budget import Budget
-from glidecached.frontend.dispatcher import Front
-from glidecached.frontend.listener import RouterSocket
+from glidecached.frontend.dispatcher import Dispatcher
+from glidecached.frontend.listener import Listener
 from glidecached.process.deadlines import Deadlines
 from support.abusers import MB, OPENING
 from support.waiting import wait_until
@@ -57,7 +57,7 @@ class Desk:
 
     def __init__(self, path: Path, loop: Any) -> None:
         self._path = str(path)
-        self.socket = RouterSocket(
+        self.socket = Listener(
             self._path,
             max_message_bytes=64 * MB,
             max_requests=100_000,
@@ -65,7 +65,7 @@ class Desk:
             budget=Budget(256),
         )
         self.slices = SlicesByHand()
-        self.front = Front(
+        self.front = Dispatcher(
             self.socket,
             Deadlines(loop),
             instance_id=INSTANCE,

@@ -15,9 +15,9 @@ from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
-from glidecached.pools.manager import PoolRegistry
-from glidecached.pools.metadata import Admission, PoolKey, PoolOrigin, decode_origin
-from glidecached.pools.settings import PoolSettings
+from glidecached.pools.manager import PoolManager
+from glidecached.pools.metadata import Admission, PoolKey, PoolMetadata, decode_origin
+from glidecached.pools.pool_settings import PoolSettings
 from glidecached.pools.warm_restart import Leftovers, remove_all
 from glidecached.upstream.target import Address, Identity
 
@@ -55,17 +55,17 @@ def reader_of(pool: Pool) -> PoolReader:
 
 
 @pytest.fixture
-def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
+def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
     """Registries of daemons that follow each other in one directory."""
-    made: list[PoolRegistry] = []
+    made: list[PoolManager] = []
 
     def daemon(
         *caches: ConfiguredCache,
         max_total_cache_kb: int = 10_000,
         warm: bool = True,
         accesses: dict[str, Access] | None = None,
-    ) -> PoolRegistry:
-        registry = PoolRegistry(
+    ) -> PoolManager:
+        registry = PoolManager(
             loop,
             tmp_path,
             instance_id=len(made) + 1,
@@ -85,7 +85,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
         registry.close()
 
 
-def test_c20_a_named_pool_outlives_its_daemon(start: Callable[..., PoolRegistry], tmp_path: Path) -> None:
+def test_c20_a_named_pool_outlives_its_daemon(start: Callable[..., PoolManager], tmp_path: Path) -> None:
     first = start()
     pool = first.join(NAMED, identity(), settings())
     pool.store(b"k", STRING, b"v", 1)
@@ -102,7 +102,7 @@ def test_c20_a_named_pool_outlives_its_daemon(start: Callable[..., PoolRegistry]
 
 
 def test_c20_an_unnamed_pool_outlives_its_daemon_only_while_it_is_held(
-    start: Callable[..., PoolRegistry], tmp_path: Path
+    start: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     first = start()
     pool = first.join(UNNAMED, identity(), settings())
@@ -119,7 +119,7 @@ def test_c20_an_unnamed_pool_outlives_its_daemon_only_while_it_is_held(
 
 
 def test_c19_a_name_with_other_settings_is_made_anew_and_that_is_said(
-    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = start(configured())
     pool = first.find("catalog")
@@ -134,7 +134,7 @@ def test_c19_a_name_with_other_settings_is_made_anew_and_that_is_said(
 
 
 def test_c18_another_identity_never_sees_the_values_of_before(
-    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = start(configured())
     first.find("catalog").store(b"k", STRING, b"v", 1)
@@ -146,7 +146,7 @@ def test_c18_another_identity_never_sees_the_values_of_before(
 
 
 def test_what_the_configuration_no_longer_has_is_removed(
-    start: Callable[..., PoolRegistry], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     first = start(configured())
@@ -159,7 +159,7 @@ def test_what_the_configuration_no_longer_has_is_removed(
 
 
 def test_c19_pools_of_before_count_against_the_limit(
-    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     first = start()
@@ -171,7 +171,7 @@ def test_c19_pools_of_before_count_against_the_limit(
 
 
 def test_a_killed_daemons_pools_are_gone_on_with(
-    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     pool = start().join(NAMED, identity(), settings())
@@ -184,7 +184,7 @@ def test_a_killed_daemons_pools_are_gone_on_with(
 
 
 def test_a_damaged_pool_is_made_anew_for_those_who_hold_it(
-    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = start()
     pool = first.join(UNNAMED, identity(), settings())
@@ -200,7 +200,7 @@ def test_a_damaged_pool_is_made_anew_for_those_who_hold_it(
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"\xff", b'{"form": 1, "key": ["catalog", null]'])
 def test_a_lease_that_tells_nothing_whole_leads_to_no_pool(
-    start: Callable[..., PoolRegistry], tmp_path: Path, text: bytes
+    start: Callable[..., PoolManager], tmp_path: Path, text: bytes
 ) -> None:
     first = start()
     first.join(NAMED, identity(), settings())
@@ -211,7 +211,7 @@ def test_a_lease_that_tells_nothing_whole_leads_to_no_pool(
     assert [path.name for path in tmp_path.iterdir()] == ["note"]
 
 
-def test_only_the_last_generation_counts(start: Callable[..., PoolRegistry], tmp_path: Path) -> None:
+def test_only_the_last_generation_counts(start: Callable[..., PoolManager], tmp_path: Path) -> None:
     first = start()
     first.join(NAMED, identity(), settings()).store(b"k", STRING, b"v", 1)
     first.close()
@@ -228,7 +228,7 @@ def test_only_the_last_generation_counts(start: Callable[..., PoolRegistry], tmp
 
 
 def test_a_generation_that_was_being_filled_does_not_count(
-    start: Callable[..., PoolRegistry], tmp_path: Path
+    start: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     """A daemon that is killed while a pool changes its size leaves two; the first one was in use."""
     first = start()
@@ -247,7 +247,7 @@ def test_a_generation_that_was_being_filled_does_not_count(
 
 
 def test_a_daemon_that_is_not_warm_leaves_and_takes_nothing(
-    start: Callable[..., PoolRegistry], tmp_path: Path
+    start: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     first = start()
     pool = first.join(NAMED, identity(), settings())
@@ -263,7 +263,7 @@ def test_a_daemon_that_is_not_warm_leaves_and_takes_nothing(
 
 
 def test_an_origin_survives_its_text() -> None:
-    origin = PoolOrigin(
+    origin = PoolMetadata(
         key=NAMED,
         identity=identity(3),
         settings=settings(enable_metrics=True),
@@ -275,7 +275,7 @@ def test_an_origin_survives_its_text() -> None:
 
 
 def test_c19_a_pool_whose_list_has_changed_begins_anew(
-    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Who has mapped the old files would go on reading what comes."""
     caplog.set_level(logging.INFO)
@@ -299,7 +299,7 @@ def test_c19_a_pool_whose_list_has_changed_begins_anew(
 
 
 def test_a_pool_whose_upstream_is_gone_is_removed(
-    start: Callable[..., PoolRegistry], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     first = start()
@@ -315,12 +315,12 @@ ONE = Access(uids=frozenset({5}))
 BOTH = Access(uids=frozenset({5, 6}))
 
 
-def join_of(registry: PoolRegistry, access: Access) -> Pool:
+def join_of(registry: PoolManager, access: Access) -> Pool:
     return registry.join(NAMED, identity(), settings(), Admission(upstream="u", access=access))
 
 
 def test_who_is_listed_since_the_last_daemon_may_take_the_lease(
-    start: Callable[..., PoolRegistry], tmp_path: Path
+    start: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     first = start()
     join_of(first, ONE)
@@ -334,7 +334,7 @@ def test_who_is_listed_since_the_last_daemon_may_take_the_lease(
     assert os.listxattr(next(tmp_path.glob("*.lease"))) == []
 
 
-def test_a_pool_that_more_may_use_is_gone_on_with(start: Callable[..., PoolRegistry]) -> None:
+def test_a_pool_that_more_may_use_is_gone_on_with(start: Callable[..., PoolManager]) -> None:
     first = start()
     join_of(first, ONE).store(b"k", STRING, b"v", 1)
     first.close()
@@ -345,7 +345,7 @@ def test_a_pool_that_more_may_use_is_gone_on_with(start: Callable[..., PoolRegis
 
 
 def test_a_daemon_killed_while_it_shuts_users_out_leaves_them_nothing_that_comes(
-    start: Callable[..., PoolRegistry], caplog: pytest.LogCaptureFixture
+    start: Callable[..., PoolManager], caplog: pytest.LogCaptureFixture
 ) -> None:
     """They have the files mapped that were in use at that moment: no daemon may go on with these."""
     first = start(accesses={"u": BOTH})
@@ -361,7 +361,7 @@ def test_a_daemon_killed_while_it_shuts_users_out_leaves_them_nothing_that_comes
 
 
 def test_a_kill_while_the_next_generation_was_removed_costs_nothing(
-    start: Callable[..., PoolRegistry], tmp_path: Path
+    start: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     """The pool's file goes first, so the board may be all that is left of it."""
     first = start()
@@ -375,7 +375,7 @@ def test_a_kill_while_the_next_generation_was_removed_costs_nothing(
 
 
 def test_one_pool_that_cannot_be_left_does_not_keep_the_others(
-    start: Callable[..., PoolRegistry], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., PoolManager], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = start()
     pools = [first.join(PoolKey(name, None), identity(), settings()) for name in ("a", "b")]
@@ -394,12 +394,12 @@ def test_one_pool_that_cannot_be_left_does_not_keep_the_others(
 
 
 def test_the_rest_of_a_longer_description_does_not_count() -> None:
-    origin = PoolOrigin(key=NAMED, identity=identity(), settings=settings(), configured=True)
+    origin = PoolMetadata(key=NAMED, identity=identity(), settings=settings(), configured=True)
     assert decode_origin(origin.encode() + b'"left over"}\n') == origin
 
 
 def test_the_name_of_a_pools_files_cannot_be_guessed_and_is_found_again(
-    start: Callable[..., PoolRegistry], tmp_path: Path
+    start: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     first = start()
     first.join(NAMED, identity(), settings())
@@ -415,7 +415,7 @@ def test_the_name_of_a_pools_files_cannot_be_guessed_and_is_found_again(
 
 
 def test_of_two_leftovers_with_one_key_the_later_counts(
-    start: Callable[..., PoolRegistry], tmp_path: Path
+    start: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     first = start()
     first.join(NAMED, identity(), settings()).store(b"k", STRING, b"old", 1)

@@ -10,34 +10,34 @@ from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, ReplyError
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.pools.metadata import PoolKey
-from glidecached.pools.settings import PoolSettings
+from glidecached.pools.pool_settings import PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.handlers.commands import DataOperations
-    from glidecached.pools.manager import PoolRegistry
-    from glidecached.session import Session, Sessions
+    from glidecached.client_session import ClientSession, Sessions
+    from glidecached.handlers.commands import CommandHandlers
+    from glidecached.pools.manager import PoolManager
 
 UID = 1000
 
 
 @pytest.fixture
-def pooled(sessions: Sessions, upstream: Any, make_registry: Callable[..., PoolRegistry]) -> Session:
+def pooled(sessions: Sessions, upstream: Any, make_registry: Callable[..., PoolManager]) -> ClientSession:
     """A session with a pool."""
     settings = PoolSettings(max_cache_kb=64, entry_ttl_ms=0, enable_metrics=True)
     pool = make_registry().join(PoolKey("n", None), upstream.target.identity, settings)
     return sessions.open(UID, upstream, pool, awaits_proof=False)
 
 
-def metrics(session: Session) -> tuple[int, int]:
+def metrics(session: ClientSession) -> tuple[int, int]:
     assert session.pool is not None
     numbers = session.pool.stats()["metrics"]
     return numbers["hits"], numbers["misses"]
 
 
 def test_a_command_is_passed_through(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any
 ) -> None:
     request = requests()
     operations.command(request, [bare.session_id, [b"LPOP", b"q"]])
@@ -46,7 +46,7 @@ def test_a_command_is_passed_through(
 
 
 def test_the_servers_error_is_the_answer(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any
 ) -> None:
     request = requests()
     operations.command(request, [bare.session_id, [b"INCR"]])
@@ -56,7 +56,7 @@ def test_the_servers_error_is_the_answer(
 
 @pytest.mark.parametrize("atomic", [True, False])
 def test_i3_what_is_not_known_as_safe_gets_a_connection_of_its_own(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any, atomic: bool
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any, atomic: bool
 ) -> None:
     for command in ([b"NOSUCH"], [b"DEBUG", b"SLEEP", b"1"], [b"COMMAND", b"DOCS"], [b"blpop", b"q", b"0"]):
         operations.command(requests(), [bare.session_id, command])
@@ -74,7 +74,7 @@ def test_i3_what_is_not_known_as_safe_gets_a_connection_of_its_own(
 
 
 def test_only_known_reads_may_be_sent_again(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any
 ) -> None:
     for command in ([b"GET", b"k"], [b"INCR", b"k"]):
         operations.command(requests(), [bare.session_id, command])
@@ -82,7 +82,7 @@ def test_only_known_reads_may_be_sent_again(
 
 
 def test_c22_commands_that_may_write_raise_the_sessions_floor(
-    operations: DataOperations, bare: Session, requests: Any
+    operations: CommandHandlers, bare: ClientSession, requests: Any
 ) -> None:
     operations.command(requests(), [bare.session_id, [b"GET", b"k"]])
     assert bare.floor == 0
@@ -91,7 +91,7 @@ def test_c22_commands_that_may_write_raise_the_sessions_floor(
 
 
 def test_c22_a_blocking_command_raises_the_floor_again_when_it_is_done(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any
 ) -> None:
     request = requests()
     operations.command(request, [bare.session_id, [b"BLPOP", b"q", b"0"]])
@@ -104,7 +104,7 @@ def test_c22_a_blocking_command_raises_the_floor_again_when_it_is_done(
 
 
 def test_commands_bound_to_a_connection_are_not_sent(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any
 ) -> None:
     single, batch = requests(), requests()
     operations.command(single, [bare.session_id, [b"SELECT", b"1"]])
@@ -115,7 +115,7 @@ def test_commands_bound_to_a_connection_are_not_sent(
 
 
 def test_c7a_a_live_entry_is_answered_from_the_pool_and_counts_as_a_hit(
-    operations: DataOperations, pooled: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, pooled: ClientSession, upstream: Any, requests: Any
 ) -> None:
     first, second = requests(), requests()
     operations.read(first, [pooled.session_id, STRING, b"k"])
@@ -127,7 +127,7 @@ def test_c7a_a_live_entry_is_answered_from_the_pool_and_counts_as_a_hit(
 
 
 def test_c7a_an_entry_older_than_the_clients_last_write_is_a_miss(
-    operations: DataOperations, pooled: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, pooled: ClientSession, upstream: Any, requests: Any
 ) -> None:
     operations.read(requests(), [pooled.session_id, STRING, b"k"])
     upstream.calls[0].succeed(b"old")
@@ -141,7 +141,7 @@ def test_c7a_an_entry_older_than_the_clients_last_write_is_a_miss(
 
 
 def test_c17_each_occurrence_is_a_lookup(
-    operations: DataOperations, pooled: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, pooled: ClientSession, upstream: Any, requests: Any
 ) -> None:
     operations.read(requests(), [pooled.session_id, STRING, b"a"])
     upstream.calls[0].succeed(b"1")
@@ -154,7 +154,7 @@ def test_c17_each_occurrence_is_a_lookup(
 
 
 def test_c17_what_is_all_there_needs_no_server(
-    operations: DataOperations, pooled: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, pooled: ClientSession, upstream: Any, requests: Any
 ) -> None:
     none, some = requests(), requests()
     operations.get_many(none, [pooled.session_id, []])
@@ -166,7 +166,7 @@ def test_c17_what_is_all_there_needs_no_server(
 
 
 def test_c17_batches_pass_the_cache_by(
-    operations: DataOperations, pooled: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, pooled: ClientSession, upstream: Any, requests: Any
 ) -> None:
     operations.read(requests(), [pooled.session_id, STRING, b"k"])
     upstream.calls[0].succeed(b"v")
@@ -178,7 +178,7 @@ def test_c17_batches_pass_the_cache_by(
 
 
 def test_a_batch_counts_as_a_write_unless_it_only_reads(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any
 ) -> None:
     operations.batch(requests(), [bare.session_id, True, [[b"GET", b"k"], [b"TTL", b"k"]]])
     assert bare.floor == 0
@@ -188,7 +188,7 @@ def test_a_batch_counts_as_a_write_unless_it_only_reads(
 
 
 def test_a_pipeline_that_blocks_has_a_connection_of_its_own(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any
 ) -> None:
     commands = [[b"SET", b"k", b"v"], [b"BLPOP", b"q", b"0"]]
     operations.batch(requests(), [bare.session_id, False, commands])
@@ -197,7 +197,7 @@ def test_a_pipeline_that_blocks_has_a_connection_of_its_own(
 
 
 def test_a_client_without_a_pool_may_read_too(
-    operations: DataOperations, bare: Session, upstream: Any, requests: Any
+    operations: CommandHandlers, bare: ClientSession, upstream: Any, requests: Any
 ) -> None:
     read, many = requests(), requests()
     operations.read(read, [bare.session_id, HASH, b"h"])
@@ -207,7 +207,9 @@ def test_a_client_without_a_pool_may_read_too(
     assert requests.value(read) == {b"f": b"v"}
 
 
-def test_an_unknown_session_is_not_served(operations: DataOperations, bare: Session, requests: Any) -> None:
+def test_an_unknown_session_is_not_served(
+    operations: CommandHandlers, bare: ClientSession, requests: Any
+) -> None:
     foreign = requests(uid=UID + 1)
     operations.command(foreign, [bare.session_id, [b"GET", b"k"]])
     assert requests.error(foreign)[0] == ERROR_UNKNOWN_SESSION
@@ -231,7 +233,7 @@ def test_an_unknown_session_is_not_served(operations: DataOperations, bare: Sess
     ],
 )
 def test_bodies_of_a_wrong_form(
-    operations: DataOperations, requests: Any, operation: str, body: list[Any]
+    operations: CommandHandlers, requests: Any, operation: str, body: list[Any]
 ) -> None:
     with pytest.raises(MalformedError):
         getattr(operations, operation)(requests(), body)

@@ -12,8 +12,8 @@ from glidecached.upstream.lane import BULK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.handlers.commands import DataOperations
-    from glidecached.session import Session
+    from glidecached.client_session import ClientSession
+    from glidecached.handlers.commands import CommandHandlers
 
 EVAL = [b"EVAL", b"return 1", b"0"]
 GET = [b"GET", b"k"]
@@ -24,7 +24,7 @@ POP = [b"BLPOP", b"q", b"0"]
 
 
 @pytest.fixture
-def send(operations: DataOperations, bare: Session, requests: Any) -> Callable[..., Any]:
+def send(operations: CommandHandlers, bare: ClientSession, requests: Any) -> Callable[..., Any]:
     """Send a command of the one client; return its request."""
 
     def send(arguments: list[bytes]) -> Any:
@@ -143,7 +143,7 @@ def answer_one(
 
 
 def test_i6_a_long_request_travels_apart_from_short_ones(
-    operations: DataOperations, bare: Session, requests: Any, upstream: Any
+    operations: CommandHandlers, bare: ClientSession, requests: Any, upstream: Any
 ) -> None:
     request = requests()
     request.frame_bytes = 20_000_000

@@ -13,7 +13,7 @@ from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.file_access import PermissionsError, permit
 from glidecached.pools.metadata import Admission, PoolKey
-from glidecached.pools.settings import PoolSettings
+from glidecached.pools.pool_settings import PoolSettings
 from glidecached.pools.table import CacheRefusedError
 from glidecached.upstream.target import Address, Identity
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
 
 ACL = "system.posix_acl_access"
 IDENTITY = Identity(addresses=frozenset({Address("h", 1)}), tls="off", database=0, user="default")
@@ -104,7 +104,7 @@ def test_a_group_that_the_daemon_is_not_in_is_refused(file: Path, monkeypatch: p
 
 @pytest.mark.usefixtures("no_lists")
 def test_a_pool_that_cannot_be_kept_from_others_is_not_made(
-    make_registry: Callable[..., PoolRegistry], tmp_path: Path
+    make_registry: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     registry = make_registry()
     registry.changes.configure(  # a warning: the daemon starts all the same
@@ -118,7 +118,7 @@ def test_a_pool_that_cannot_be_kept_from_others_is_not_made(
 
 
 def test_the_files_are_private_until_their_list_stands(
-    make_registry: Callable[..., PoolRegistry], monkeypatch: pytest.MonkeyPatch
+    make_registry: Callable[..., PoolManager], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modes: list[int] = []
     real = os.setxattr
@@ -132,7 +132,7 @@ def test_the_files_are_private_until_their_list_stands(
     assert modes == [0o600] * 3
 
 
-def test_c19_a_name_has_one_list(make_registry: Callable[..., PoolRegistry]) -> None:
+def test_c19_a_name_has_one_list(make_registry: Callable[..., PoolManager]) -> None:
     from glidecache_shared import lease
 
     registry = make_registry()

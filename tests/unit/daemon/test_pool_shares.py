@@ -12,8 +12,8 @@ import pytest
 
 from glidecached.peers import Peer
 from glidecached.pools.cache_shares import Maker, PoolShares
-from glidecached.pools.manager import PoolRegistry
-from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolOrigin, decode_origin
+from glidecached.pools.manager import PoolManager
+from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolMetadata, decode_origin
 from glidecached.pools.table import CacheBusyError, CacheRefusedError
 from glidecached.pools.warm_restart import Leftovers
 from glidecached.process.descriptors import plan_descriptors
@@ -40,17 +40,15 @@ def name(number: int) -> PoolKey:
 
 
 @pytest.fixture
-def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
+def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
     """Open a daemon's registry in the directory; close the previous one, as when a daemon stops."""
-    made: list[PoolRegistry] = []
+    made: list[PoolManager] = []
     instances = itertools.count(1)
 
-    def begin(
-        max_pools: int = 16, max_total_cache_kb: int = 100_000, *, inherit: bool = True
-    ) -> PoolRegistry:
+    def begin(max_pools: int = 16, max_total_cache_kb: int = 100_000, *, inherit: bool = True) -> PoolManager:
         for registry in made:
             registry.close()
-        registry = PoolRegistry(
+        registry = PoolManager(
             loop,
             tmp_path,
             instance_id=next(instances),
@@ -70,7 +68,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolRegistry]]:
         registry.close()
 
 
-def fill(registry: PoolRegistry, who: Peer, count: int, *, first: int = 0) -> list[Pool]:
+def fill(registry: PoolManager, who: Peer, count: int, *, first: int = 0) -> list[Pool]:
     """Make pools and use them, so that they are worth keeping."""
     pools = []
     for number in range(first, first + count):
@@ -81,7 +79,7 @@ def fill(registry: PoolRegistry, who: Peer, count: int, *, first: int = 0) -> li
 
 
 def test_i9_a_process_alone_leaves_room_and_beside_others_has_a_quarter(
-    start: Callable[..., PoolRegistry],
+    start: Callable[..., PoolManager],
 ) -> None:
     registry = start()
     fill(registry, peer(), 9)
@@ -95,7 +93,7 @@ def test_i9_a_process_alone_leaves_room_and_beside_others_has_a_quarter(
 
 
 def test_i9_what_nobody_holds_and_was_never_used_makes_room_for_its_maker(
-    start: Callable[..., PoolRegistry],
+    start: Callable[..., PoolManager],
 ) -> None:
     """Names that were never used leave for their maker's new ones, and their number stays bounded."""
     registry = start()
@@ -112,7 +110,7 @@ def test_i9_what_nobody_holds_and_was_never_used_makes_room_for_its_maker(
 
 
 def test_i9_named_pools_that_nobody_holds_leave_for_others_the_longest_idle_first(
-    start: Callable[..., PoolRegistry],
+    start: Callable[..., PoolManager],
 ) -> None:
     registry = start(max_pools=8)
     # These belong to the daemon's own user, who has no user's share.
@@ -129,13 +127,13 @@ def test_i9_named_pools_that_nobody_holds_leave_for_others_the_longest_idle_firs
         assert [pool.ended for pool in pools] == [False, True] + [False] * 6
 
 
-def fill_users_part(registry: PoolRegistry) -> None:
+def fill_users_part(registry: PoolManager) -> None:
     """Make as many as the user may have alone, from four processes; the last part is for small holders."""
     for pid, count in ((1, 4), (2, 4), (3, 3), (4, 1)):
         fill(registry, peer(pid=pid), count, first=4 * pid)
 
 
-def test_i9_a_users_idle_pools_leave_for_another_of_its_processes(start: Callable[..., PoolRegistry]) -> None:
+def test_i9_a_users_idle_pools_leave_for_another_of_its_processes(start: Callable[..., PoolManager]) -> None:
     """Names that were used once, such as one for each release, do not block new ones, also after a restart."""
     registry = start()
     fill_users_part(registry)
@@ -150,7 +148,7 @@ def test_i9_a_users_idle_pools_leave_for_another_of_its_processes(start: Callabl
         registry = start()
 
 
-def test_i9_room_in_kb_is_made_by_what_nobody_holds(start: Callable[..., PoolRegistry]) -> None:
+def test_i9_room_in_kb_is_made_by_what_nobody_holds(start: Callable[..., PoolManager]) -> None:
     registry = start(max_total_cache_kb=100)
     (old,) = fill(registry, peer(), 1)
     wanted = settings(max_cache_kb=60)
@@ -162,7 +160,7 @@ def test_i9_room_in_kb_is_made_by_what_nobody_holds(start: Callable[..., PoolReg
     assert old.ended
 
 
-def test_i9_a_cache_that_was_made_for_nothing_keeps_no_room(start: Callable[..., PoolRegistry]) -> None:
+def test_i9_a_cache_that_was_made_for_nothing_keeps_no_room(start: Callable[..., PoolManager]) -> None:
     """The cache has the maximum size, and no client took it: the next client waits a moment at most."""
     registry = start(max_total_cache_kb=100)
     large = registry.join(name(0), identity(), settings(max_cache_kb=100), peer=peer())
@@ -174,7 +172,7 @@ def test_i9_a_cache_that_was_made_for_nothing_keeps_no_room(start: Callable[...,
 
 
 def test_i9_a_process_with_a_cache_leaves_a_part_of_the_kb_for_others(
-    start: Callable[..., PoolRegistry],
+    start: Callable[..., PoolManager],
 ) -> None:
     registry = start(max_total_cache_kb=1_600)
     registry.join(name(0), identity(), settings(max_cache_kb=1_450), peer=peer()).store(b"k", STRING, b"v", 1)
@@ -185,7 +183,7 @@ def test_i9_a_process_with_a_cache_leaves_a_part_of_the_kb_for_others(
     registry.join(name(1), identity(), settings(max_cache_kb=64), peer=peer(pid=2))
 
 
-def test_i9_exhaustion_does_not_survive_a_restart(start: Callable[..., PoolRegistry], tmp_path: Path) -> None:
+def test_i9_exhaustion_does_not_survive_a_restart(start: Callable[..., PoolManager], tmp_path: Path) -> None:
     registry = start()
     for number in range(9):
         registry.join(name(number), identity(), settings(), peer=peer())
@@ -198,7 +196,7 @@ def test_i9_exhaustion_does_not_survive_a_restart(start: Callable[..., PoolRegis
     assert len(list(tmp_path.glob("*.lease"))) == 2
 
 
-def test_i9_a_pool_counts_for_its_maker_after_a_restart(start: Callable[..., PoolRegistry]) -> None:
+def test_i9_a_pool_counts_for_its_maker_after_a_restart(start: Callable[..., PoolManager]) -> None:
     registry = start()
     fill_users_part(registry)
     registry = start()
@@ -209,13 +207,13 @@ def test_i9_a_pool_counts_for_its_maker_after_a_restart(start: Callable[..., Poo
     fill(registry, peer(OTHER_USER, 50), 2, first=50)
 
 
-def test_i9_more_pools_than_there_may_be_are_not_gone_on_with(start: Callable[..., PoolRegistry]) -> None:
+def test_i9_more_pools_than_there_may_be_are_not_gone_on_with(start: Callable[..., PoolManager]) -> None:
     registry = start()
     fill_users_part(registry)
     assert len(start(max_pools=5)) == 5
 
 
-def test_i9_the_limit_of_open_files_counts(start: Callable[..., PoolRegistry]) -> None:
+def test_i9_the_limit_of_open_files_counts(start: Callable[..., PoolManager]) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     registry = start(max_pools=4_096)
     resource.setrlimit(resource.RLIMIT_NOFILE, (150, hard))
@@ -233,7 +231,7 @@ def test_i9_the_limit_of_open_files_counts(start: Callable[..., PoolRegistry]) -
 
 
 def test_i9_an_origin_without_a_maker_is_readable() -> None:
-    origin = PoolOrigin(
+    origin = PoolMetadata(
         key=name(1), identity=identity(), settings=settings(), configured=False, maker_uid=USER
     )
     assert decode_origin(origin.encode()) == origin
@@ -246,7 +244,7 @@ def test_i9_an_origin_without_a_maker_is_readable() -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_i9_counts_are_right_whatever_comes_and_goes(start: Callable[..., PoolRegistry], seed: int) -> None:
+def test_i9_counts_are_right_whatever_comes_and_goes(start: Callable[..., PoolManager], seed: int) -> None:
     """The test compares with a model: the number of pools, by maker."""
     chance = random.Random(seed)
     registry = start(max_pools=12)
@@ -285,7 +283,7 @@ def test_i9_counts_are_right_whatever_comes_and_goes(start: Callable[..., PoolRe
 
 
 def test_i11_a_name_of_another_user_is_replaced_only_by_the_same_upstream_and_access(
-    start: Callable[..., PoolRegistry],
+    start: Callable[..., PoolManager],
 ) -> None:
     registry = start()
     pool = registry.join(name(1), identity(), settings(), peer=peer())

@@ -10,7 +10,7 @@ import pytest
 from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
 from glidecached.pools.configured import ConfiguredCache
-from glidecached.pools.manager import PoolRegistry, UnknownCacheError
+from glidecached.pools.manager import PoolManager, UnknownCacheError
 from glidecached.pools.metadata import PoolKey
 from glidecached.pools.table import CacheRefusedError
 from support.catalog import identity, settings
@@ -41,18 +41,18 @@ def take(pool: Pool) -> lease.Lease:
 
 
 @pytest.fixture
-def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
+def registry(make_registry: Callable[..., PoolManager]) -> PoolManager:
     return make_registry()
 
 
-def test_c19_one_cache_object_is_one_pool_and_two_are_two(registry: PoolRegistry) -> None:
+def test_c19_one_cache_object_is_one_pool_and_two_are_two(registry: PoolManager) -> None:
     pool = registry.join(unnamed("a"), identity(), settings())
     assert registry.join(unnamed("a"), identity(), settings()) is pool
     assert registry.join(unnamed("b"), identity(), settings()) is not pool
     assert registry.join(named("a"), identity(), settings()) is not pool
 
 
-def test_c18_a_held_pool_refuses_another_identity(registry: PoolRegistry) -> None:
+def test_c18_a_held_pool_refuses_another_identity(registry: PoolManager) -> None:
     with take(registry.join(unnamed(), identity(), settings())):
         with pytest.raises(CacheRefusedError, match="another upstream identity: database 0, not 1"):
             registry.join(unnamed(), identity(database=1), settings())
@@ -60,7 +60,7 @@ def test_c18_a_held_pool_refuses_another_identity(registry: PoolRegistry) -> Non
             registry.join(unnamed(), identity(user="other"), settings())
 
 
-def test_c19_a_held_name_refuses_other_settings_and_lists_them(registry: PoolRegistry) -> None:
+def test_c19_a_held_name_refuses_other_settings_and_lists_them(registry: PoolManager) -> None:
     with take(registry.join(named(), identity(), settings())):
         with pytest.raises(CacheRefusedError) as raised:
             registry.join(named(), identity(), settings(entry_ttl_ms=5, eviction_policy="LFU"))
@@ -70,7 +70,7 @@ def test_c19_a_held_name_refuses_other_settings_and_lists_them(registry: PoolReg
         assert "max_cache_kb" not in message
 
 
-def test_c19_an_unheld_name_is_made_again_with_other_settings(registry: PoolRegistry) -> None:
+def test_c19_an_unheld_name_is_made_again_with_other_settings(registry: PoolManager) -> None:
     old = registry.join(named(), identity(), settings())
     take(old).close()
     handout = old.handout()
@@ -84,7 +84,7 @@ def test_c19_an_unheld_name_is_made_again_with_other_settings(registry: PoolRegi
 
 
 def test_c20_an_unnamed_pool_ends_when_its_last_holder_is_gone(
-    registry: PoolRegistry, loop: Any, tmp_path: Path
+    registry: PoolManager, loop: Any, tmp_path: Path
 ) -> None:
     registry.start()
     pool = registry.join(unnamed(), identity(), settings())
@@ -101,14 +101,14 @@ def test_c20_an_unnamed_pool_ends_when_its_last_holder_is_gone(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_c20_a_pool_that_was_just_handed_out_is_not_ended(registry: PoolRegistry, loop: Any) -> None:
+def test_c20_a_pool_that_was_just_handed_out_is_not_ended(registry: PoolManager, loop: Any) -> None:
     registry.start()
     pool = registry.join(unnamed(), identity(), settings())
     loop.pass_time(2 * PROBE_MS)
     assert not pool.ended
 
 
-def test_c20_a_named_pool_lives_without_holders(registry: PoolRegistry, loop: Any) -> None:
+def test_c20_a_named_pool_lives_without_holders(registry: PoolManager, loop: Any) -> None:
     registry.start()
     pool = registry.join(named(), identity(), settings())
     pool.handed_out_ns = 0
@@ -116,7 +116,7 @@ def test_c20_a_named_pool_lives_without_holders(registry: PoolRegistry, loop: An
     assert registry.join(named(), identity(), settings()) is pool
 
 
-def test_c19_all_bounds_together_stay_below_the_limit(make_registry: Callable[..., PoolRegistry]) -> None:
+def test_c19_all_bounds_together_stay_below_the_limit(make_registry: Callable[..., PoolManager]) -> None:
     registry = make_registry(max_total_cache_kb=100)
     held = [take(registry.join(unnamed(), identity(), settings(60)))]
     with pytest.raises(CacheRefusedError, match=r"max_cache_kb=50, and 60 KB .*max_total_cache_kb=100"):
@@ -127,7 +127,7 @@ def test_c19_all_bounds_together_stay_below_the_limit(make_registry: Callable[..
 
 
 def test_c19_unheld_pools_make_room_before_a_client_is_refused(
-    make_registry: Callable[..., PoolRegistry],
+    make_registry: Callable[..., PoolManager],
 ) -> None:
     registry = make_registry(max_total_cache_kb=100)
     registry.join(unnamed("gone"), identity(), settings(60))
@@ -135,7 +135,7 @@ def test_c19_unheld_pools_make_room_before_a_client_is_refused(
     assert len(registry) == 1
 
 
-def test_c19_a_cache_of_the_configuration_is_joined_by_its_name_alone(registry: PoolRegistry) -> None:
+def test_c19_a_cache_of_the_configuration_is_joined_by_its_name_alone(registry: PoolManager) -> None:
     registry.changes.configure(ConfiguredCache(name="catalog", identity=identity(), settings=settings()))
     pool = registry.join_configured("catalog", identity())
     assert registry.join_configured("catalog", identity()) is pool
@@ -147,7 +147,7 @@ def test_c19_a_cache_of_the_configuration_is_joined_by_its_name_alone(registry: 
         registry.join_configured("other", identity())
 
 
-def test_a_dropped_cache_ends_though_it_is_held_and_can_be_made_again(registry: PoolRegistry) -> None:
+def test_a_dropped_cache_ends_though_it_is_held_and_can_be_made_again(registry: PoolManager) -> None:
     pool = registry.join(named(), identity(), settings())
     with take(pool):
         registry.drop("catalog")
@@ -157,13 +157,13 @@ def test_a_dropped_cache_ends_though_it_is_held_and_can_be_made_again(registry: 
         take(again).close()
 
 
-def test_a_dropped_cache_of_the_configuration_comes_back(registry: PoolRegistry) -> None:
+def test_a_dropped_cache_of_the_configuration_comes_back(registry: PoolManager) -> None:
     registry.changes.configure(ConfiguredCache(name="catalog", identity=identity(), settings=settings()))
     registry.drop("catalog")
     assert not registry.join_configured("catalog", identity()).ended
 
 
-def test_c16_a_flush_empties_one_cache(registry: PoolRegistry) -> None:
+def test_c16_a_flush_empties_one_cache(registry: PoolManager) -> None:
     pool = registry.join(named(), identity(), settings(enable_metrics=True))
     other = registry.join(unnamed(), identity(), settings())
     for each in (pool, other):
@@ -177,14 +177,14 @@ def test_c16_a_flush_empties_one_cache(registry: PoolRegistry) -> None:
     assert (metrics["evictions"], metrics["expirations"]) == (0, 0)
 
 
-def test_unknown_caches_are_named(registry: PoolRegistry) -> None:
+def test_unknown_caches_are_named(registry: PoolManager) -> None:
     registry.join(unnamed("u-7"), identity(), settings())
     for ask in (registry.find, registry.drop):
         with pytest.raises(UnknownCacheError, match="no cache 'x'; there are: u-7"):
             ask("x")
 
 
-def test_of_very_many_caches_some_are_named(registry: PoolRegistry) -> None:
+def test_of_very_many_caches_some_are_named(registry: PoolManager) -> None:
     for number in range(25):
         registry.join(named(f"cache-{number:02}"), identity(), settings(max_cache_kb=1))
     with pytest.raises(UnknownCacheError) as refused:
@@ -195,20 +195,20 @@ def test_of_very_many_caches_some_are_named(registry: PoolRegistry) -> None:
     assert len(message) < 1_000
 
 
-def test_a_reply_that_comes_after_the_pools_end_is_not_stored(registry: PoolRegistry) -> None:
+def test_a_reply_that_comes_after_the_pools_end_is_not_stored(registry: PoolManager) -> None:
     pool = registry.join(named(), identity(), settings())
     registry.drop("catalog")
     pool.store(b"k", STRING, b"v", 1)
 
 
-def test_names_never_become_paths(registry: PoolRegistry, tmp_path: Path) -> None:
+def test_names_never_become_paths(registry: PoolManager, tmp_path: Path) -> None:
     registry.join(named("../../etc/passwd\0"), identity(), settings())
     registry.join(unnamed("/absolute"), identity(), settings())
     assert all(path.parent == tmp_path for path in tmp_path.iterdir())
     assert len(list(tmp_path.iterdir())) == 6
 
 
-def test_closing_leaves_no_file(registry: PoolRegistry, tmp_path: Path) -> None:
+def test_closing_leaves_no_file(registry: PoolManager, tmp_path: Path) -> None:
     with take(registry.join(named(), identity(), settings())):
         registry.close()
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 from glidecache_shared.wire.zmtp import TooLongError, ZmtpError
-from glidecached.frontend.listener import RouterSocket
+from glidecached.frontend.listener import Listener
 from glidecached.peers import Peer
 from support.waiting import wait_until
 
@@ -32,21 +32,19 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def router(path: Path) -> Iterator[RouterSocket]:
+def router(path: Path) -> Iterator[Listener]:
     router = open_router(path)
     yield router
     router.close()
 
 
-def open_router(path: Path) -> RouterSocket:
+def open_router(path: Path) -> Listener:
     """One whose answers leave at once."""
-    return RouterSocket(
-        str(path), max_message_bytes=1_000, max_requests=10, defer=lambda callback: callback()
-    )
+    return Listener(str(path), max_message_bytes=1_000, max_requests=10, defer=lambda callback: callback())
 
 
 @pytest.fixture
-def peer(path: Path, router: RouterSocket) -> Iterator[zmq.Socket[bytes]]:
+def peer(path: Path, router: Listener) -> Iterator[zmq.Socket[bytes]]:
     del router  # is there first
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)
@@ -55,7 +53,7 @@ def peer(path: Path, router: RouterSocket) -> Iterator[zmq.Socket[bytes]]:
 
 
 @pytest.fixture
-def stranger(path: Path, router: RouterSocket) -> Iterator[socket.socket]:
+def stranger(path: Path, router: Listener) -> Iterator[socket.socket]:
     """A connection on which nothing has been said yet."""
     del router
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as plain:
@@ -64,7 +62,7 @@ def stranger(path: Path, router: RouterSocket) -> Iterator[socket.socket]:
         yield plain
 
 
-def take(router: RouterSocket, count: int = 1) -> list[tuple[bytes, Peer, Any]]:
+def take(router: Listener, count: int = 1) -> list[tuple[bytes, Peer, Any]]:
     """What comes next, at least so many messages."""
     taken: list[tuple[bytes, Peer, Any]] = []
 
@@ -79,7 +77,7 @@ def take(router: RouterSocket, count: int = 1) -> list[tuple[bytes, Peer, Any]]:
     return taken
 
 
-def receive(router: RouterSocket, peer: Any) -> bytes:
+def receive(router: Listener, peer: Any) -> bytes:
     """The peer's next message, while the router works."""
 
     def came() -> bool:
@@ -91,7 +89,7 @@ def receive(router: RouterSocket, peer: Any) -> bytes:
     return answer
 
 
-def test_messages_come_with_what_the_kernel_says_of_their_sender(router: RouterSocket, peer: Any) -> None:
+def test_messages_come_with_what_the_kernel_says_of_their_sender(router: Listener, peer: Any) -> None:
     peer.send(b"hello")
     ((identity, sender, message),) = take(router)
     assert message == b"hello"
@@ -100,7 +98,7 @@ def test_messages_come_with_what_the_kernel_says_of_their_sender(router: RouterS
     assert receive(router, peer) == b"answer"
 
 
-def test_each_peer_gets_its_own_answer(router: RouterSocket, path: Path) -> None:
+def test_each_peer_gets_its_own_answer(router: Listener, path: Path) -> None:
     with zmq.Context() as context, context.socket(zmq.DEALER) as one, context.socket(zmq.DEALER) as other:
         for name, peer in ((b"one", one), (b"other", other)):
             peer.setsockopt(zmq.LINGER, 0)
@@ -113,7 +111,7 @@ def test_each_peer_gets_its_own_answer(router: RouterSocket, path: Path) -> None
 
 
 def test_no_more_is_taken_than_asked_and_the_rest_comes_next(
-    router: RouterSocket, stranger: socket.socket
+    router: Listener, stranger: socket.socket
 ) -> None:
     stranger.sendall(OPENING + b"\x00\x01a\x00\x01b\x00\x01c")
     taken: list[bytes] = []
@@ -129,7 +127,7 @@ def test_no_more_is_taken_than_asked_and_the_rest_comes_next(
     assert router.settled
 
 
-def test_what_has_several_frames_is_told_apart_and_taken_whole(router: RouterSocket, peer: Any) -> None:
+def test_what_has_several_frames_is_told_apart_and_taken_whole(router: Listener, peer: Any) -> None:
     peer.send_multipart([b"a", b"b", b"c"])
     peer.send(b"next")
     first, second = (message for _, _, message in take(router, 2))
@@ -137,7 +135,7 @@ def test_what_has_several_frames_is_told_apart_and_taken_whole(router: RouterSoc
     assert second == b"next"
 
 
-def test_answers_to_nobody_are_refused(router: RouterSocket, peer: Any) -> None:
+def test_answers_to_nobody_are_refused(router: Listener, peer: Any) -> None:
     assert not router.send(b"nobody", b"answer")
     peer.send(b"hello")
     ((identity, _, _),) = take(router)
@@ -150,14 +148,14 @@ def test_answers_to_nobody_are_refused(router: RouterSocket, peer: Any) -> None:
     wait_until(refused, "the peer is known to be gone")
 
 
-def test_a_peer_that_does_not_read_is_refused_in_the_end(router: RouterSocket, peer: Any) -> None:
+def test_a_peer_that_does_not_read_is_refused_in_the_end(router: Listener, peer: Any) -> None:
     peer.setsockopt(zmq.RCVHWM, 1)
     peer.send(b"hello")
     ((identity, _, _),) = take(router)
     assert not all(router.send(identity, b"x" * 100_000) for _ in range(5_000))
 
 
-def test_a_message_over_the_limit_ends_its_connection(router: RouterSocket, peer: Any) -> None:
+def test_a_message_over_the_limit_ends_its_connection(router: Listener, peer: Any) -> None:
     peer.send(b"x" * 1_000)
     ((identity, _, message),) = take(router)
     assert message == b"x" * 1_000
@@ -185,7 +183,7 @@ def test_a_message_over_the_limit_ends_its_connection(router: RouterSocket, peer
     ],
 )
 def test_who_does_not_speak_the_protocol_is_shown_out(
-    router: RouterSocket, stranger: socket.socket, said: bytes
+    router: Listener, stranger: socket.socket, said: bytes
 ) -> None:
     stranger.sendall(said)
     ((_, _, error),) = take(router)
@@ -194,7 +192,7 @@ def test_who_does_not_speak_the_protocol_is_shown_out(
     assert stranger.recv(1_000) == b""
 
 
-def test_what_comes_byte_by_byte_is_read(router: RouterSocket, stranger: socket.socket) -> None:
+def test_what_comes_byte_by_byte_is_read(router: Listener, stranger: socket.socket) -> None:
     for byte in OPENING + b"\x00\x05hello":
         assert list(router.receive(1)) == []
         stranger.sendall(bytes((byte,)))
@@ -202,7 +200,7 @@ def test_what_comes_byte_by_byte_is_read(router: RouterSocket, stranger: socket.
     assert message == b"hello"
 
 
-def test_a_heartbeat_is_answered(router: RouterSocket, stranger: socket.socket) -> None:
+def test_a_heartbeat_is_answered(router: Listener, stranger: socket.socket) -> None:
     stranger.sendall(OPENING + b"\x04\x09\x04PING\x00\x0ame" + b"\x00\x01!")
     ((identity, _, message),) = take(router)
     assert message == b"!"
@@ -210,7 +208,7 @@ def test_a_heartbeat_is_answered(router: RouterSocket, stranger: socket.socket) 
     assert stranger.recv(1_000).endswith(b"\x04\x07\x04PONGme" + b"\x00\x06answer")
 
 
-def test_a_heartbeat_alone_is_answered(router: RouterSocket, stranger: socket.socket) -> None:
+def test_a_heartbeat_alone_is_answered(router: Listener, stranger: socket.socket) -> None:
     stranger.sendall(OPENING + b"\x04\x09\x04PING\x00\x0ame")
     stranger.setblocking(False)
     heard = bytearray()
@@ -225,7 +223,7 @@ def test_a_heartbeat_alone_is_answered(router: RouterSocket, stranger: socket.so
 
 
 def test_heartbeats_by_one_who_does_not_read_end_the_connection(
-    router: RouterSocket, stranger: socket.socket
+    router: Listener, stranger: socket.socket
 ) -> None:
     stranger.sendall(OPENING)
     ping = b"\x06" + (4_000).to_bytes(8, "big") + b"\x04PING\x00\x00" + bytes(3_993)
@@ -244,7 +242,7 @@ def test_heartbeats_by_one_who_does_not_read_end_the_connection(
 
 
 def test_one_who_floods_leaves_the_others_their_turns(
-    router: RouterSocket, stranger: socket.socket, peer: Any
+    router: Listener, stranger: socket.socket, peer: Any
 ) -> None:
     stranger.setblocking(False)
     stranger.sendall(OPENING)
@@ -260,7 +258,7 @@ def test_one_who_floods_leaves_the_others_their_turns(
         assert turns < 1_000 or taken.count(b"x") < 100_000, "the other one has no turn"
 
 
-def test_answers_that_nobody_reads_are_bounded_by_their_bytes(router: RouterSocket, peer: Any) -> None:
+def test_answers_that_nobody_reads_are_bounded_by_their_bytes(router: Listener, peer: Any) -> None:
     peer.setsockopt(zmq.RCVHWM, 1)
     peer.send(b"hello")
     ((identity, _, _),) = take(router)
@@ -309,7 +307,7 @@ def test_closing_does_not_mind_many_descriptors(path: Path) -> None:
 
 
 def test_who_has_gone_is_forgotten_with_what_it_had_not_finished(
-    router: RouterSocket, stranger: socket.socket
+    router: Listener, stranger: socket.socket
 ) -> None:
     stranger.sendall(OPENING + b"\x00\x05whole\x00\x05hal")
     stranger.close()
@@ -318,7 +316,7 @@ def test_who_has_gone_is_forgotten_with_what_it_had_not_finished(
 
 
 def test_without_descriptors_a_client_is_turned_away_and_the_next_one_served(
-    router: RouterSocket, path: Path
+    router: Listener, path: Path
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket(socket.AF_UNIX) as first, zmq.Context() as context:
@@ -336,7 +334,7 @@ def test_without_descriptors_a_client_is_turned_away_and_the_next_one_served(
         spare.close(0)
 
 
-def test_a_hidden_socket_still_answers_who_is_connected(router: RouterSocket, peer: Any, path: Path) -> None:
+def test_a_hidden_socket_still_answers_who_is_connected(router: Listener, peer: Any, path: Path) -> None:
     peer.send(b"hello")
     ((identity, _, _),) = take(router)
     router.hide()
@@ -346,7 +344,7 @@ def test_a_hidden_socket_still_answers_who_is_connected(router: RouterSocket, pe
 
 
 def test_closing_sends_what_was_answered(path: Path) -> None:
-    router = RouterSocket(str(path), max_message_bytes=1_000, max_requests=10, defer=lambda _callback: None)
+    router = Listener(str(path), max_message_bytes=1_000, max_requests=10, defer=lambda _callback: None)
     with zmq.Context() as context, context.socket(zmq.DEALER) as peer:
         peer.connect(f"ipc://{path}")
         peer.send(b"hello")
@@ -357,7 +355,7 @@ def test_closing_sends_what_was_answered(path: Path) -> None:
         assert peer.recv() == answer
 
 
-def test_the_socket_is_its_owners_and_its_groups(router: RouterSocket, path: Path) -> None:
+def test_the_socket_is_its_owners_and_its_groups(router: Listener, path: Path) -> None:
     del router
     assert stat.S_IMODE(path.stat().st_mode) == 0o770
 
@@ -367,7 +365,7 @@ def test_an_endpoint_that_cannot_be_bound_is_an_error(tmp_path: Path) -> None:
         open_router(tmp_path / "no/such/path")
 
 
-def test_large_answers_come_whole(router: RouterSocket, peer: Any) -> None:
+def test_large_answers_come_whole(router: Listener, peer: Any) -> None:
     peer.send(b"hello")
     ((identity, _, _),) = take(router)
     answer = os.urandom(3_000_000)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from glidecached.session import Sessions
+from glidecached.client_session import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ import pytest
 
 from glidecached.peers import Peer
 from glidecached.upstream import registry
-from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.registry import TooManyUpstreamsError, Upstreams
 from glidecached.upstream.target import Address, Target
+from glidecached.upstream.upstream_options import UpstreamOptions
 
 MOST = 16
 OPTIONS = UpstreamOptions()

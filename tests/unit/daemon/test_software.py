@@ -9,7 +9,7 @@ import pytest
 from glidecached.doctor.check_upstreams import check_upstreams
 from glidecached.doctor.context import Configuration, Contact, Patient
 from glidecached.doctor.result import Status
-from glidecached.upstream.server_version import Software, from_hello, from_info
+from glidecached.upstream.server_version import ServerVersion, from_hello, from_info
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_info_tells(reply: Any, software: tuple[str, str] | None) -> None:
     ],
 )
 def test_which_is_too_old(name: str, version: str, oldest: str | None) -> None:
-    assert Software(name, version).oldest_supported == oldest
+    assert ServerVersion(name, version).oldest_supported == oldest
 
 
 def examine(**upstream: Any) -> tuple[Status, str, str]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from glidecached.cli.top.history import LENGTH, History, sparkline
+from glidecached.cli.top.cache_table import Column, fitting
 from glidecached.cli.top.order import Order, ordered
 from glidecached.cli.top.poller import Numbers
 from glidecached.cli.top.rates import compare
-from glidecached.cli.top.table import Column, fitting
+from glidecached.cli.top.sparkline_history import LENGTH, SparklineHistory, sparkline
 
 
 def numbers(
@@ -90,7 +90,7 @@ def test_bars_stand_at_the_right_and_gaps_stay_gaps() -> None:
 
 
 def test_the_past_is_bounded_and_forgets_caches_that_are_no_more() -> None:
-    history = History()
+    history = SparklineHistory()
     figures = compare(None, numbers(1))
     for _ in range(LENGTH + 5):
         history.add(figures.caches)
@@ -126,7 +126,7 @@ def look(hits: dict[str, int], at_s: float) -> Numbers:
 
 
 def test_the_caches_that_are_used_most_stand_first() -> None:
-    history = History()
+    history = SparklineHistory()
     looks = [
         look({"idle": 0, "b": 10 * at_s, "a": 10 * at_s, "longest-name": 50 * at_s}, at_s)
         for at_s in range(1, 5)
@@ -141,7 +141,7 @@ def test_the_caches_that_are_used_most_stand_first() -> None:
 
 
 def test_one_quiet_moment_makes_no_cache_the_last() -> None:
-    history = History()
+    history = SparklineHistory()
     looks = [look({"busy": min(at_s, 8) * 100, "slow": at_s}, at_s) for at_s in range(10)]
     for before, after in pairwise(looks):
         caches = compare(before, after).caches

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached.cli.top.app import Top
-from glidecached.cli.top.poller import Away, Hottest, Numbers, Watcher
-from glidecached.cli.top.table import Listing
+from glidecached.cli.top.cache_table import Listing
+from glidecached.cli.top.poller import Away, Hottest, Numbers, Poller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def look(hits: Mapping[str, int], at_s: float, error: str | None = None) -> Numb
 def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Top:
     """A screen whose looks come from the test."""
     for name in ("start", "stop"):
-        monkeypatch.setattr(Watcher, name, lambda _self: None)
+        monkeypatch.setattr(Poller, name, lambda _self: None)
     return Top(str(tmp_path), 1.0)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
 from glidecached.cli.top import poller as module
-from glidecached.cli.top.poller import Watcher
+from glidecached.cli.top.poller import Poller
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class Asked:
 
 def watch(monkeypatch: pytest.MonkeyPatch, directory: Path, asked: Asked, selections: dict[int, str]) -> None:
     """Twenty looks, one a second, with a selection before some of them."""
-    watcher = Watcher(str(directory), 1.0, lambda _look: None)
+    watcher = Poller(str(directory), 1.0, lambda _look: None)
     looks = iter(range(20))
 
     def wait(seconds: float) -> None:

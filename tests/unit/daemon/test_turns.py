@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from glidecached.process.sliced_work import Turns
+from glidecached.process.sliced_work import SlicedWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def run_turns(loop: Any, count: int = 1) -> None:
 
 
 def test_i10_all_work_goes_on_in_turns(loop: Any) -> None:
-    turns = Turns(loop)
+    turns = SlicedWork(loop)
     order: list[str] = []
 
     def work(name: str) -> Iterator[None]:
@@ -46,7 +46,7 @@ def test_i10_a_turn_ends_in_time(loop: Any, monkeypatch: pytest.MonkeyPatch) -> 
         return now_ns
 
     monkeypatch.setattr("glidecached.process.sliced_work.time.monotonic_ns", clock)
-    turns = Turns(loop)
+    turns = SlicedWork(loop)
     steps = 0
 
     def work() -> Iterator[None]:
@@ -61,7 +61,7 @@ def test_i10_a_turn_ends_in_time(loop: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_work_that_sleeps_goes_on_later(loop: Any) -> None:
-    turns = Turns(loop)
+    turns = SlicedWork(loop)
     done: list[int] = []
 
     def work() -> Iterator[float | None]:
@@ -77,7 +77,7 @@ def test_work_that_sleeps_goes_on_later(loop: Any) -> None:
 
 
 def test_work_that_fails_is_logged_and_the_rest_goes_on(loop: Any, caplog: pytest.LogCaptureFixture) -> None:
-    turns = Turns(loop)
+    turns = SlicedWork(loop)
     done: list[int] = []
 
     def broken() -> Iterator[None]:
@@ -101,7 +101,7 @@ class Counted:
 
 
 def test_i10_what_is_released_is_freed_once_nothing_else_refers_to_it(loop: Any) -> None:
-    turns = Turns(loop)
+    turns = SlicedWork(loop)
     counted = Counted()
     freed: list[int] = []
     weakref.finalize(counted, freed.append, 1)

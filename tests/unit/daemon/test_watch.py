@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached import watch as watch_module
+from glidecached import watched_keys as watch_module
+from glidecached.client_session import ClientSession
 from glidecached.command_order import CommandOrder
-from glidecached.session import Session
-from glidecached.watch import Watch
+from glidecached.watched_keys import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,20 +37,20 @@ def connection() -> Connection:
 
 
 @pytest.fixture
-def session(loop: Any, make_upstream: Callable[..., Any], connection: Connection) -> Session:
+def session(loop: Any, make_upstream: Callable[..., Any], connection: Connection) -> ClientSession:
     upstream = make_upstream()
     upstream.reserve = lambda _keys, _holder: connection
-    return Session(1, 1000, upstream, None, CommandOrder(loop), awaits_proof=False)
+    return ClientSession(1, 1000, upstream, None, CommandOrder(loop), awaits_proof=False)
 
 
-def begun(loop: Any, session: Session) -> Watch:
+def begun(loop: Any, session: ClientSession) -> Watch:
     """A watch that has its connection."""
     watch = Watch(loop, session, 7)
     assert watch.begin([b"k"]) is None
     return watch
 
 
-def test_it_ends_for_want_of_use(loop: Any, session: Session, connection: Connection) -> None:
+def test_it_ends_for_want_of_use(loop: Any, session: ClientSession, connection: Connection) -> None:
     watch = begun(loop, session)
     watch.submit("WATCH k")  # type: ignore[arg-type]
     loop.pass_time(watch_module.IDLE_MS - 1)
@@ -63,7 +63,7 @@ def test_it_ends_for_want_of_use(loop: Any, session: Session, connection: Connec
 
 
 def test_its_last_call_takes_the_connection_with_it(
-    loop: Any, session: Session, connection: Connection
+    loop: Any, session: ClientSession, connection: Connection
 ) -> None:
     watch = begun(loop, session)
     watch.submit("WATCH k")  # type: ignore[arg-type]
@@ -74,20 +74,20 @@ def test_its_last_call_takes_the_connection_with_it(
     assert connection.closed == 0
 
 
-def test_a_number_that_is_another_watchs_by_now_is_left_to_it(loop: Any, session: Session) -> None:
+def test_a_number_that_is_another_watchs_by_now_is_left_to_it(loop: Any, session: ClientSession) -> None:
     first = begun(loop, session)
     second = begun(loop, session)
     first.end()
     assert session.watches == {7: second}
 
 
-def test_without_a_connection_there_is_no_watch(loop: Any, session: Session) -> None:
+def test_without_a_connection_there_is_no_watch(loop: Any, session: ClientSession) -> None:
     session.upstream.reserve = lambda _keys, _holder: "all are in use"  # type: ignore[method-assign]
     assert Watch(loop, session, 7).begin([b"k"]) == "all are in use"
     assert session.watches == {}
 
 
-def test_its_end_is_reported_once(loop: Any, session: Session) -> None:
+def test_its_end_is_reported_once(loop: Any, session: ClientSession) -> None:
     ended: list[Watch] = []
     watch = Watch(loop, session, 7, ended.append)
     assert watch.begin([b"k"]) is None

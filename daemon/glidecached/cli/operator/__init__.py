@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from glidecached.cli.commands import stats
 from glidecached.cli.doctor import doctor
 from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.operator.forget import drop, flush
 from glidecached.cli.operator.ping import ping
 from glidecached.cli.operator.top import top
 from glidecached.cli.options import fail
+from glidecached.cli.stats_command import stats
 from glidecached.version import version
 
 

@@ -15,12 +15,12 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 
 from glidecache_shared.kinds import KIND_NAMES
-from glidecached.cli.top.history import History
+from glidecached.cli.top.cache_table import Column, Listing
 from glidecached.cli.top.order import Order, ordered
-from glidecached.cli.top.poller import Away, Hottest, Look, Numbers, Watcher
+from glidecached.cli.top.poller import Away, Hottest, Look, Numbers, Poller
 from glidecached.cli.top.rates import CacheFigures, Figures, UpstreamFigures, compare
+from glidecached.cli.top.sparkline_history import SparklineHistory
 from glidecached.cli.top.sparklines import Trends
-from glidecached.cli.top.table import Column, Listing
 from glidecached.stats import formatting
 from glidecached.text import counted
 
@@ -92,9 +92,9 @@ class Top(App[None]):
 
     def __init__(self, directory: str, interval_s: float) -> None:
         super().__init__()
-        self._watcher = Watcher(directory, interval_s, lambda look: self.post_message(self.Looked(look)))
+        self._watcher = Poller(directory, interval_s, lambda look: self.post_message(self.Looked(look)))
         self._interval_s = interval_s
-        self._history = History()
+        self._history = SparklineHistory()
         self._before: Numbers | None = None
         self._caches: list[CacheFigures] = []
         self._order = Order.BUSIEST

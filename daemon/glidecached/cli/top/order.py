@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from glidecached.cli.top.history import History
     from glidecached.cli.top.rates import CacheFigures
+    from glidecached.cli.top.sparkline_history import SparklineHistory
 
 _RECENT = 10
 """Moments whose mean says how busy a cache is: rows would change places all the time by the last one alone."""
@@ -29,7 +29,7 @@ class Order(Enum):
         return orders[(orders.index(self) + 1) % len(orders)]
 
 
-def ordered(caches: Iterable[CacheFigures], history: History, order: Order) -> list[CacheFigures]:
+def ordered(caches: Iterable[CacheFigures], history: SparklineHistory, order: Order) -> list[CacheFigures]:
     """The caches in that order; those that are equal in it by name."""
 
     def place(cache: CacheFigures) -> tuple[float, str]:

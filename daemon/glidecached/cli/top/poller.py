@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
-from glidecached.cli.daemon_client import DaemonUnreachableError, Link, RefusedError
+from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class Away:
 Look = Numbers | Hottest | Away
 
 
-class Watcher:
+class Poller:
     """Asks the daemon of `directory` every `interval_s` seconds and hands each answer to `tell`, in its own thread.
 
     Goes on for ever: where the daemon is away it says so once an interval, and looks again.
@@ -78,13 +78,13 @@ class Watcher:
     def _run(self) -> None:
         while not self._leaving.is_set():
             try:
-                with Link(self._directory, give_up=self._leaving) as link:
+                with DaemonClient(self._directory, give_up=self._leaving) as link:
                     self._ask(link)
             except (DaemonUnreachableError, RefusedError) as error:
                 self._tell(Away(reason=str(error)))
                 self._leaving.wait(self._interval_s)
 
-    def _ask(self, link: Link) -> None:
+    def _ask(self, link: DaemonClient) -> None:
         due_s = search_due_s = time.monotonic()
         searched = None
         while not self._leaving.is_set():
@@ -103,7 +103,7 @@ class Watcher:
             self._wake.clear()
 
 
-def _hottest(link: Link, label: str) -> Hottest:
+def _hottest(link: DaemonClient, label: str) -> Hottest:
     try:
         answer = link.request(protocol.HOTTEST, label, HOTTEST_COUNT)
     except RefusedError as error:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widgets import Static
 
-from glidecached.cli.top.history import sparkline
+from glidecached.cli.top.sparkline_history import sparkline
 from glidecached.stats import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glidecached.cli.top.history import Moment
+    from glidecached.cli.top.sparkline_history import Moment
 
 _LABEL_WIDTH = 10
 _VALUE_WIDTH = 11

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Sequence
 
 from glidecached.upstream.call import BatchCall, SingleCall
-from glidecached.upstream.cluster.dispatcher import JourneysOfCluster
-from glidecached.upstream.options import UpstreamOptions
+from glidecached.upstream.cluster.redirects import ClusterDispatcher
 from glidecached.upstream.replicas import Freshness
+from glidecached.upstream.upstream_options import UpstreamOptions
 
-class StraightWay:
+class FastPath:
     """What lets calls in and sends the usual ones. Subclasses have `_begin`, for those that are not."""
 
     _options: UpstreamOptions
@@ -21,9 +21,9 @@ class StraightWay:
     _early: deque[tuple[SingleCall | BatchCall, bool, Freshness | None]]
     """Calls that wait for the topology."""
     _submitted: int
-    _journeys: JourneysOfCluster
+    _journeys: ClusterDispatcher
 
-    def __init__(self, options: UpstreamOptions, journeys: JourneysOfCluster) -> None: ...
+    def __init__(self, options: UpstreamOptions, journeys: ClusterDispatcher) -> None: ...
     def submit(self, call: SingleCall) -> None:
         """Send the command to the node of its keys, or to where it goes without keys."""
 

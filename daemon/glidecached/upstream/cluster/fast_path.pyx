@@ -3,8 +3,8 @@
 from collections import deque
 
 from glidecached.upstream.call cimport SingleCall
-from glidecached.upstream.cluster.node_request cimport Journeys, leg_to_slot
-from glidecached.upstream.cluster.sinks cimport Whole
+from glidecached.upstream.cluster.node_request cimport RequestSender, leg_to_slot
+from glidecached.upstream.cluster.sinks cimport SingleReply
 from glidecached.upstream.cluster.slots cimport key_slot
 
 from glidecache_shared.command_table import irregular_names, names_of_keys_alone
@@ -13,20 +13,20 @@ cdef frozenset IRREGULAR = irregular_names()
 cdef frozenset KEYS_ALONE = names_of_keys_alone()
 
 
-cdef class StraightWay:
-    def __init__(self, options, Journeys journeys not None):
+cdef class FastPath:
+    def __init__(self, options, RequestSender journeys not None):
         self._options = options
         self._journeys = journeys
         self._early = deque()
 
     def submit(self, SingleCall call not None):
-        cdef Journeys journeys = self._journeys
-        cdef Whole whole
+        cdef RequestSender journeys = self._journeys
+        cdef SingleReply whole
         cdef int slot
         if call.route is None and journeys.topology is not None and self._closed_reason is None and self._has_room():
             slot = slot_of_one_key(call.arguments)
             if slot >= 0:
-                whole = Whole.__new__(Whole)
+                whole = SingleReply.__new__(SingleReply)
                 whole.call = call
                 self._submitted += 1
                 journeys.open += 1

@@ -9,15 +9,15 @@ from glidecached.upstream.call import Call
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glidecached.upstream.cluster.node_request import CommandLeg
+    from glidecached.upstream.cluster.node_request import NodeCommand
 
 
-class Convoy(Call):
+class NodePipeline(Call):
     """The part of a pipeline that one node gets, when something in the pipeline may block."""
 
     __slots__ = ("_legs", "_unanswered")
 
-    def __init__(self, legs: Sequence[CommandLeg]) -> None:
+    def __init__(self, legs: Sequence[NodeCommand]) -> None:
         super().__init__(legs[0].deadline_ns, repeatable=False)
         self._legs = legs
         self._unanswered = list(reversed(legs))

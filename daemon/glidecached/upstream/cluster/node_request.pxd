@@ -1,33 +1,33 @@
 from libc.stdint cimport int64_t
 
 from glidecached.upstream.call cimport SingleCall
-from glidecached.upstream.cluster.sinks cimport Sink
+from glidecached.upstream.cluster.sinks cimport ReplyCollector
 
 
-cdef class Station:
+cdef class NodeState:
     cdef readonly object address
     cdef readonly object link
     cdef readonly Py_ssize_t open
     cdef readonly int64_t heard_ns
 
-    cdef object send_leg(self, Leg leg)
+    cdef object send_leg(self, NodeRequest leg)
     cpdef object expect_answer(self)
-    cdef int left(self, Leg leg) except -1
+    cdef int left(self, NodeRequest leg) except -1
 
 
-cdef class Journeys:
+cdef class RequestSender:
     cdef public object topology
     cdef public Py_ssize_t open
     cdef readonly object _nodes
 
-    cdef object send_leg(self, Leg leg)
-    cpdef object send_unusual(self, Leg leg)
-    cpdef bint redirected(self, Leg leg, str error) except -1
-    cpdef object lost(self, Leg leg, int code, str message)
+    cdef object send_leg(self, NodeRequest leg)
+    cpdef object send_unusual(self, NodeRequest leg)
+    cpdef bint redirected(self, NodeRequest leg, str error) except -1
+    cpdef object lost(self, NodeRequest leg, int code, str message)
 
 
-cdef class Leg(SingleCall):
-    cdef readonly Journeys _journeys
+cdef class NodeRequest(SingleCall):
+    cdef readonly RequestSender _journeys
     # An int is a slot.
     cdef public object where
     cdef public bint replica
@@ -35,7 +35,7 @@ cdef class Leg(SingleCall):
     cdef readonly bint blocking
     cdef public bint asking
     cdef public object freshness
-    cdef public Station node
+    cdef public NodeState node
     cdef public bint sent
     cdef public int redirections
     cdef public int losses
@@ -51,9 +51,9 @@ cdef class Leg(SingleCall):
     cpdef object _give_up(self, int code, str message)
 
 
-cdef class CommandLeg(Leg):
-    cdef Sink sink
+cdef class NodeCommand(NodeRequest):
+    cdef ReplyCollector sink
     cdef Py_ssize_t place
 
 
-cdef CommandLeg leg_to_slot(Journeys journeys, SingleCall call, int slot, Sink sink)
+cdef NodeCommand leg_to_slot(RequestSender journeys, SingleCall call, int slot, ReplyCollector sink)

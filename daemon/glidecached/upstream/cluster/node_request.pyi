@@ -9,7 +9,7 @@ from typing import Any
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.nodes import Nodes
 from glidecached.upstream.cluster.routing import Part
-from glidecached.upstream.cluster.sinks import Sink
+from glidecached.upstream.cluster.sinks import ReplyCollector
 from glidecached.upstream.cluster.topology import Topology
 from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.standalone import StandaloneUpstream
@@ -18,7 +18,7 @@ from glidecached.upstream.target import Address
 READONLY: bytes
 """What is written before a read that a replica is to answer."""
 
-class Station:
+class NodeState:
     """Where legs are sent: a node's connections, and how many legs wait for it. For the loop's thread."""
 
     @property
@@ -34,13 +34,13 @@ class Station:
         """When it last answered, or was asked after a time in which nobody waited for it."""
 
     def __init__(self, address: Address, link: StandaloneUpstream) -> None: ...
-    def send(self, leg: Leg) -> None:
+    def send(self, leg: NodeRequest) -> None:
         """Send a leg, behind those sent before; one that blocks on a connection of its own."""
 
     def expect_answer(self) -> None:
         """A leg is sent that will not block."""
 
-class Journeys:
+class RequestSender:
     """Whoever sends legs, and knows what to do when they come back unanswered: see `dispatcher`, its only subclass.
 
     A leg to the primary of its slot is sent from here, by what topology and nodes say at that moment; any other, and
@@ -53,19 +53,19 @@ class Journeys:
     @property
     def _nodes(self) -> Nodes: ...
     def __init__(self, nodes: Nodes) -> None: ...
-    def send(self, leg: Leg) -> None:
+    def send(self, leg: NodeRequest) -> None:
         """Send a leg to where it belongs now."""
 
-    def send_unusual(self, leg: Leg) -> None:
+    def send_unusual(self, leg: NodeRequest) -> None:
         """Send a leg that does not just go to the primary of its slot, or whose primary was never talked to."""
 
-    def redirected(self, leg: Leg, error: str) -> bool:
+    def redirected(self, leg: NodeRequest, error: str) -> bool:
         """Take a server's error for what it says of the way; whether that is what it was, and the leg goes on."""
 
-    def lost(self, leg: Leg, code: int, message: str) -> None:
+    def lost(self, leg: NodeRequest, code: int, message: str) -> None:
         """The node could not be asked, or was lost before it answered."""
 
-class Leg(SingleCall):
+class NodeRequest(SingleCall):
     """What a node is sent. The node never repeats it by itself: its journey decides what is to be done.
 
     Subclasses say what is written (`_pack`), whether a reply was the last (`_receive`), and who hears of the other
@@ -78,7 +78,7 @@ class Leg(SingleCall):
     asking: bool
     freshness: Freshness | None
     """That a replica may answer, and what it must know."""
-    node: Station | None
+    node: NodeState | None
     sent: bool
     """Whether it was written to a connection, and may have run there."""
     redirections: int
@@ -95,9 +95,9 @@ class Leg(SingleCall):
         """Return whether replies are still due to what was sent before the command."""
 
     @property
-    def _journeys(self) -> Journeys: ...
+    def _journeys(self) -> RequestSender: ...
     def __init__(
-        self, journeys: Journeys, part: Part, deadline_ns: int, *, resendable: bool, blocking: bool
+        self, journeys: RequestSender, part: Part, deadline_ns: int, *, resendable: bool, blocking: bool
     ) -> None: ...
     def give_up(self, code: int, message: str) -> None:
         """It will not be sent again."""
@@ -120,14 +120,14 @@ class Leg(SingleCall):
     def _give_up(self, code: int, message: str) -> None:
         """Tell whoever waits that there will be no reply."""
 
-class CommandLeg(Leg):
+class NodeCommand(NodeRequest):
     """One command, for `place` of a sink."""
 
     def __init__(
         self,
-        journeys: Journeys,
+        journeys: RequestSender,
         part: Part,
-        sink: Sink,
+        sink: ReplyCollector,
         place: int,
         deadline_ns: int,
         *,

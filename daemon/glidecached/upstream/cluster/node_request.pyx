@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.upstream.call cimport Call, SingleCall, command_pieces, pack_command
-from glidecached.upstream.cluster.sinks cimport Sink, Whole
+from glidecached.upstream.cluster.sinks cimport ReplyCollector, SingleReply
 
 from glidecache_shared.protocol import ReplyError
 
@@ -12,15 +12,15 @@ cdef bytes ASKING = pack_command((b"ASKING",))
 READONLY = pack_command((b"READONLY",))
 
 
-cdef class Station:
+cdef class NodeState:
     def __init__(self, address, link):
         self.address = address
         self.link = link
 
-    def send(self, Leg leg not None):
+    def send(self, NodeRequest leg not None):
         self.send_leg(leg)
 
-    cdef object send_leg(self, Leg leg):
+    cdef object send_leg(self, NodeRequest leg):
         leg.node = self
         if leg.blocking:
             self.link.submit_blocking(leg)
@@ -33,7 +33,7 @@ cdef class Station:
             self.heard_ns = monotonic_ns()
         self.open += 1
 
-    cdef int left(self, Leg leg) except -1:
+    cdef int left(self, NodeRequest leg) except -1:
         """The leg has ended or goes elsewhere."""
         if not leg.blocking:
             self.open -= 1
@@ -41,15 +41,15 @@ cdef class Station:
         return 0
 
 
-cdef class Journeys:
+cdef class RequestSender:
     def __init__(self, nodes):
         self._nodes = nodes
 
-    def send(self, Leg leg not None):
+    def send(self, NodeRequest leg not None):
         self.send_leg(leg)
 
-    cdef object send_leg(self, Leg leg):
-        cdef Station node = None
+    cdef object send_leg(self, NodeRequest leg):
+        cdef NodeState node = None
         cdef list by_slot
         cdef dict by_address
         if type(leg.where) is int and not leg.replica and leg.freshness is None and self.topology is not None:
@@ -61,18 +61,18 @@ cdef class Journeys:
         else:
             node.send_leg(leg)
 
-    cpdef object send_unusual(self, Leg leg):
+    cpdef object send_unusual(self, NodeRequest leg):
         raise NotImplementedError
 
-    cpdef bint redirected(self, Leg leg, str error) except -1:
+    cpdef bint redirected(self, NodeRequest leg, str error) except -1:
         raise NotImplementedError
 
-    cpdef object lost(self, Leg leg, int code, str message):
+    cpdef object lost(self, NodeRequest leg, int code, str message):
         raise NotImplementedError
 
 
-cdef class Leg(SingleCall):
-    def __init__(self, Journeys journeys not None, part, int64_t deadline_ns, *, bint resendable, bint blocking):
+cdef class NodeRequest(SingleCall):
+    def __init__(self, RequestSender journeys not None, part, int64_t deadline_ns, *, bint resendable, bint blocking):
         self._journeys = journeys
         self.arguments = part.arguments
         self.deadline_ns = deadline_ns
@@ -116,7 +116,7 @@ cdef class Leg(SingleCall):
         self._give_up(code, message)
 
     cpdef object leave_node(self):
-        cdef Station node = self.node
+        cdef NodeState node = self.node
         self.node = None
         if node is not None:
             node.left(self)
@@ -138,12 +138,12 @@ cdef class Leg(SingleCall):
         raise NotImplementedError
 
 
-cdef class CommandLeg(Leg):
+cdef class NodeCommand(NodeRequest):
     def __init__(
-        self, Journeys journeys not None, part, Sink sink not None, Py_ssize_t place, int64_t deadline_ns,
+        self, RequestSender journeys not None, part, ReplyCollector sink not None, Py_ssize_t place, int64_t deadline_ns,
         *, bint resendable, bint blocking,
     ):
-        Leg.__init__(self, journeys, part, deadline_ns, resendable=resendable, blocking=blocking)
+        NodeRequest.__init__(self, journeys, part, deadline_ns, resendable=resendable, blocking=blocking)
         self.sink = sink
         self.place = place
 
@@ -181,17 +181,17 @@ cdef class CommandLeg(Leg):
         self.sink.travel(way)
 
     cpdef object divide(self, object pinned):
-        cdef CommandLeg leg
-        cdef Whole whole
+        cdef NodeCommand leg
+        cdef SingleReply whole
         cdef Call other = self.sink.divide(pinned)
         if other is None:
             return None
-        whole = Whole.__new__(Whole)
+        whole = SingleReply.__new__(SingleReply)
         whole.call = other
         leg = leg_to_slot(self._journeys, <SingleCall>other, self.where, whole)
         self._journeys.open += 1
         leg.node = self.node
-        (<Station>self.node).expect_answer()
+        (<NodeState>self.node).expect_answer()
         return leg
 
     cpdef object _abandon(self):
@@ -201,9 +201,9 @@ cdef class CommandLeg(Leg):
         self.sink.fail(self.place, code, message)
 
 
-cdef CommandLeg leg_to_slot(Journeys journeys, SingleCall call, int slot, Sink sink):
+cdef NodeCommand leg_to_slot(RequestSender journeys, SingleCall call, int slot, ReplyCollector sink):
     """The call itself as a leg to the primary of its slot."""
-    cdef CommandLeg leg = CommandLeg.__new__(CommandLeg)
+    cdef NodeCommand leg = NodeCommand.__new__(NodeCommand)
     leg._journeys = journeys
     leg.arguments = call.arguments
     leg.deadline_ns = call.deadline_ns

@@ -7,8 +7,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from glidecached.upstream.cluster.multi_requests import Convoy
-from glidecached.upstream.cluster.node_request import Station
+from glidecached.upstream.cluster.multi_requests import NodePipeline
+from glidecached.upstream.cluster.node_request import NodeState
 from glidecached.upstream.standalone import StandaloneUpstream
 from glidecached.upstream.target import Target
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from glidecached.process.loop import Loop
-    from glidecached.upstream.cluster.node_request import CommandLeg, Leg
+    from glidecached.upstream.cluster.node_request import NodeCommand, NodeRequest
     from glidecached.upstream.cluster.topology import Topology
-    from glidecached.upstream.latency_histogram import Tally
-    from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.latency_histogram import LatencyHistogram
     from glidecached.upstream.replicas import Freshness, ReplicaReads
-    from glidecached.upstream.server_version import Software
+    from glidecached.upstream.server_version import ServerVersion
     from glidecached.upstream.target import Address
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 
-class Node(Station):
+class Node(NodeState):
     """One node: a multiplexed connection that is made on first use and comes back by itself."""
 
     __slots__ = ("missing",)
@@ -35,17 +35,17 @@ class Node(Station):
         self.missing = 0
         """In how many topologies in a row it did not stand."""
 
-    def send_read(self, leg: Leg, replicas: ReplicaReads, freshness: Freshness) -> None:
+    def send_read(self, leg: NodeRequest, replicas: ReplicaReads, freshness: Freshness) -> None:
         """Send a leg to one of this primary's replicas that is able to answer, or here."""
         leg.node = self
         self.expect_answer()
         replicas.submit(leg, freshness.floor, primary_too=freshness.primary_too)
 
-    def send_in_convoy(self, legs: Sequence[CommandLeg]) -> None:
+    def send_in_convoy(self, legs: Sequence[NodeCommand]) -> None:
         """Send legs one behind the other on a connection of their own."""
         for leg in legs:
             leg.node = self
-        self.link.submit_blocking(Convoy(legs))
+        self.link.submit_blocking(NodePipeline(legs))
 
     def silent_ms(self, now_ns: int) -> float:
         """For how long it has not answered, although it was asked."""
@@ -60,7 +60,7 @@ class Node(Station):
 class Nodes:
     """All nodes in use, by address. Belongs to the loop's thread."""
 
-    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions, tally: Tally) -> None:
+    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions, tally: LatencyHistogram) -> None:
         self._loop = loop
         self._target = target
         # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
@@ -79,7 +79,7 @@ class Nodes:
         return any(node.link.proved for node in self)
 
     @property
-    def software(self) -> list[Software]:
+    def software(self) -> list[ServerVersion]:
         """What the nodes said that they are; each but once."""
         return list(dict.fromkeys(software for node in self for software in node.link.software))
 

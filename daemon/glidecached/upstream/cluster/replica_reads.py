@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecached.upstream.cluster.nodes import Node, Nodes
-    from glidecached.upstream.replicas import Link
+    from glidecached.upstream.replicas import ReplicaLink
     from glidecached.upstream.target import Address
 
 
@@ -43,9 +43,9 @@ class ShardReads:
 
 
 class _ReadonlyLink:
-    """A replica's connection, as `replicas.Link`; it stays its node's."""
+    """A replica's connection, as `replicas.ReplicaLink`; it stays its node's."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: ReplicaLink) -> None:
         self._link = link
         self.address = link.address
 

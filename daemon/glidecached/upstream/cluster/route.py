@@ -8,7 +8,7 @@ from typing import NamedTuple
 from glidecached.upstream.target import Address
 
 
-class Spread(Enum):
+class MultiNodeRoute(Enum):
     """A route that names no node."""
 
     RANDOM = "random"
@@ -23,5 +23,5 @@ class SlotRoute(NamedTuple):
     replica: bool
 
 
-Route = Spread | SlotRoute | Address
+Route = MultiNodeRoute | SlotRoute | Address
 """`Address` is a node of the cluster by the name that the cluster itself gives it."""

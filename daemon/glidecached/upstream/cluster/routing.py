@@ -17,7 +17,7 @@ from glidecache_shared.command_table import (
     row_of,
 )
 from glidecached.upstream.cluster import response_policy
-from glidecached.upstream.cluster.route import SlotRoute, Spread
+from glidecached.upstream.cluster.route import MultiNodeRoute, SlotRoute
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.target import Address
 
@@ -42,7 +42,7 @@ class Part(NamedTuple):
     replica: bool = False
 
 
-class Plan(NamedTuple):
+class RoutingPlan(NamedTuple):
     """A command's parts. With `combine` they have one answer together; without, there is one part."""
 
     parts: list[Part]
@@ -73,16 +73,16 @@ _COMBINES: dict[str, Combine] = {
 _SLOT_PLACE = 2
 
 
-def plan(arguments: Sequence[bytes], route: Route | None, topology: Topology) -> Plan:
+def plan(arguments: Sequence[bytes], route: Route | None, topology: Topology) -> RoutingPlan:
     """Where to send a command, its name first. Raises `RoutingError`."""
     if route is not None:
         return _routed(arguments, route, topology)
     row = row_of(arguments)
     keys = row.find_keys(arguments)
     if len(keys) == 1:
-        return Plan([Part(arguments, key_slot(keys[0]))])
+        return RoutingPlan([Part(arguments, key_slot(keys[0]))])
     if keys:
-        return _split(arguments, row) if row.split else Plan([Part(arguments, one_slot(keys))])
+        return _split(arguments, row) if row.split else RoutingPlan([Part(arguments, one_slot(keys))])
     if row.spread == ALL_NODES:
         return _several(arguments, topology.nodes, row)
     if row.spread == ALL_PRIMARIES:
@@ -90,7 +90,7 @@ def plan(arguments: Sequence[bytes], route: Route | None, topology: Topology) ->
     if row.spread == NEEDS_ROUTE:
         message = f"{row.name} concerns one node of a cluster: say which by a route"
         raise RoutingError(message)
-    return Plan([Part(arguments, _slot_argument(arguments) if row.spread == SLOT_ARGUMENT else None)])
+    return RoutingPlan([Part(arguments, _slot_argument(arguments) if row.spread == SLOT_ARGUMENT else None)])
 
 
 def plan_transaction(
@@ -117,26 +117,26 @@ def one_slot(keys: Sequence[bytes]) -> int:
     return slot
 
 
-def _routed(arguments: Sequence[bytes], route: Route, topology: Topology) -> Plan:
+def _routed(arguments: Sequence[bytes], route: Route, topology: Topology) -> RoutingPlan:
     if isinstance(route, SlotRoute):
-        return Plan([Part(arguments, route.slot, route.replica)])
+        return RoutingPlan([Part(arguments, route.slot, route.replica)])
     if isinstance(route, Address):
         if route not in topology.nodes:
             known = ", ".join(map(str, topology.nodes))
             message = f"the cluster has no node {route}; it has: {known}"
             raise RoutingError(message)
-        return Plan([Part(arguments, route)])
-    if route is Spread.RANDOM:
-        return Plan([Part(arguments, None)])
-    nodes = topology.nodes if route is Spread.ALL_NODES else topology.primaries
+        return RoutingPlan([Part(arguments, route)])
+    if route is MultiNodeRoute.RANDOM:
+        return RoutingPlan([Part(arguments, None)])
+    nodes = topology.nodes if route is MultiNodeRoute.ALL_NODES else topology.primaries
     return _several(arguments, nodes, row_of(arguments))
 
 
-def _several(arguments: Sequence[bytes], nodes: Sequence[Address], row: Row) -> Plan:
-    return Plan([Part(arguments, node) for node in nodes], _COMBINES[row.policy])
+def _several(arguments: Sequence[bytes], nodes: Sequence[Address], row: Row) -> RoutingPlan:
+    return RoutingPlan([Part(arguments, node) for node in nodes], _COMBINES[row.policy])
 
 
-def _split(arguments: Sequence[bytes], row: Row) -> Plan:
+def _split(arguments: Sequence[bytes], row: Row) -> RoutingPlan:
     """Make one command per slot: a server accepts keys of several slots in no command, even if it serves them all.
 
     Each part gets what follows the last key (the path of JSON.MGET).
@@ -153,14 +153,14 @@ def _split(arguments: Sequence[bytes], row: Row) -> Plan:
         commands[slot] += arguments[place : place + step]
         places[slot].append(place)
     if len(commands) == 1:
-        return Plan([Part(arguments, next(iter(commands)))])
+        return RoutingPlan([Part(arguments, next(iter(commands)))])
     if (end - 1) % step:
         message = f"ERR wrong number of arguments for '{row.name.lower()}' command"
         raise RoutingError(message)
     parts = [Part([*command, *arguments[end:]], slot) for slot, command in commands.items()]
     if row.policy == "joined":
-        return Plan(parts, _in_order(list(places.values()), end - 1))
-    return Plan(parts, _COMBINES[row.policy])
+        return RoutingPlan(parts, _in_order(list(places.values()), end - 1))
+    return RoutingPlan(parts, _COMBINES[row.policy])
 
 
 def _in_order(groups: list[list[int]], count: int) -> Combine:

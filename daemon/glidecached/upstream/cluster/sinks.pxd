@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 from glidecached.upstream.call cimport Call
 
 
-cdef class Sink:
+cdef class ReplyCollector:
     cpdef bint is_wanted(self, int64_t now_ns) except -1
     cpdef object abandon(self)
     cpdef object take(self, Py_ssize_t place, object reply)
@@ -14,21 +14,21 @@ cdef class Sink:
     cpdef object divide(self, object pinned)
 
 
-cdef class Whole(Sink):
+cdef class SingleReply(ReplyCollector):
     cdef Call call
     cdef bint over
 
 
-cdef class Replies(Sink):
-    cdef Sink parent
+cdef class Replies(ReplyCollector):
+    cdef ReplyCollector parent
     cdef list replies
     cdef Py_ssize_t left
 
 
-cdef class Gathering(Sink):
+cdef class AggregatedReply(ReplyCollector):
     cdef list addresses
     cdef object combine
-    cdef Sink parent
+    cdef ReplyCollector parent
     cdef Py_ssize_t place
     cdef list replies
     cdef Py_ssize_t left

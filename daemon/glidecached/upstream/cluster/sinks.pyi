@@ -8,7 +8,7 @@ from glidecached.upstream.call import Call
 from glidecached.upstream.cluster.response_policy import Combine
 from glidecached.upstream.cluster.routing import Part
 
-class Sink:
+class ReplyCollector:
     """Whoever waits for legs' replies; subclasses say who. For the loop's thread."""
 
     def is_wanted(self, now_ns: int) -> bool:
@@ -35,20 +35,22 @@ class Sink:
     def divide(self, pinned: set[CommandOrder]) -> Call | None:
         """`Call`."""
 
-class Whole(Sink):
+class SingleReply(ReplyCollector):
     """A call that waits for one reply. The first outcome counts: it may be the parent of several legs."""
 
     def __init__(self, call: Call) -> None: ...
 
-class Replies(Sink):
+class Replies(ReplyCollector):
     """The replies to a pipeline's commands, in their order; errors of single commands are among them."""
 
-    def __init__(self, count: int, parent: Sink) -> None: ...
+    def __init__(self, count: int, parent: ReplyCollector) -> None: ...
 
-class Gathering(Sink):
+class AggregatedReply(ReplyCollector):
     """The parts of one command; when the last reply has come they become one, for `parent`.
 
     A part that fails fails all of it, unless other nodes may still know the answer.
     """
 
-    def __init__(self, parts: Sequence[Part], combine: Combine, parent: Sink, place: int) -> None: ...
+    def __init__(
+        self, parts: Sequence[Part], combine: Combine, parent: ReplyCollector, place: int
+    ) -> None: ...

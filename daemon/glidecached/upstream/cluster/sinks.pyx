@@ -8,7 +8,7 @@ from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.cluster.response_policy import TOLERANT
 
 
-cdef class Sink:
+cdef class ReplyCollector:
     cpdef bint is_wanted(self, int64_t now_ns) except -1:
         raise NotImplementedError
 
@@ -34,7 +34,7 @@ cdef class Sink:
         """Return None: no other client joins a call in several parts."""
 
 
-cdef class Whole(Sink):
+cdef class SingleReply(ReplyCollector):
     def __init__(self, Call call not None):
         self.call = call
 
@@ -69,8 +69,8 @@ cdef class Whole(Sink):
         return self.call.divide(pinned)
 
 
-cdef class Replies(Sink):
-    def __init__(self, Py_ssize_t count, Sink parent not None):
+cdef class Replies(ReplyCollector):
+    def __init__(self, Py_ssize_t count, ReplyCollector parent not None):
         self.parent = parent
         self.replies = [None] * count
         self.left = count
@@ -94,8 +94,8 @@ cdef class Replies(Sink):
         self.parent.fail(0, code, message)
 
 
-cdef class Gathering(Sink):
-    def __init__(self, parts, combine, Sink parent not None, Py_ssize_t place):
+cdef class AggregatedReply(ReplyCollector):
+    def __init__(self, parts, combine, ReplyCollector parent not None, Py_ssize_t place):
         self.addresses = [None if isinstance(part.where, int) else part.where for part in parts]
         self.combine = combine
         self.parent = parent

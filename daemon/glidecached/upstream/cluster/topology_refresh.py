@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from glidecached.process.loop import Loop, Timer
     from glidecached.upstream.cluster.nodes import Nodes
-    from glidecached.upstream.options import UpstreamOptions
     from glidecached.upstream.target import Address
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 _CLUSTER_SLOTS = (b"CLUSTER", b"SLOTS")
 _INTERVAL_MS = 100
@@ -26,7 +26,7 @@ _PATIENCE_MS = 300
 """After that time without an answer the next node is asked as well; the first answer counts."""
 
 
-class Refresh:
+class TopologyRefresh:
     """Rounds of asking for the topology, one at a time: node after node, until one has an answer.
 
     `known` is called with each new topology, `unknown` with the reasons when a round has found none.
@@ -143,7 +143,7 @@ class _Question(SingleCall):
 
     __slots__ = ("_address", "_number", "_refresh")
 
-    def __init__(self, refresh: Refresh, number: int, address: Address, patience_ms: float) -> None:
+    def __init__(self, refresh: TopologyRefresh, number: int, address: Address, patience_ms: float) -> None:
         deadline_ns = time.monotonic_ns() + int(patience_ms * 1e6)
         super().__init__(_CLUSTER_SLOTS, deadline_ns, repeatable=True)
         self.lane = PROBE

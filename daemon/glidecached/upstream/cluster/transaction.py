@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ReplyError
-from glidecached.upstream.cluster.node_request import Leg
+from glidecached.upstream.cluster.node_request import NodeRequest
 
 if TYPE_CHECKING:
     from glidecached.upstream.call import BatchCall
-    from glidecached.upstream.cluster.node_request import Journeys
+    from glidecached.upstream.cluster.node_request import RequestSender
     from glidecached.upstream.cluster.routing import Part
 
 
-class TransactionLeg(Leg):
+class NodeTransaction(NodeRequest):
     """One transaction, whole. If a redirection kept any of it from running, none of it ran, and all of it goes on."""
 
     __slots__ = ("_call", "_replies")
 
-    def __init__(self, journeys: Journeys, part: Part, call: BatchCall, *, blocking: bool = False) -> None:
+    def __init__(
+        self, journeys: RequestSender, part: Part, call: BatchCall, *, blocking: bool = False
+    ) -> None:
         super().__init__(journeys, part, call.deadline_ns, resendable=call.repeatable, blocking=blocking)
         self._call = call
         self._replies: list[Any] = []

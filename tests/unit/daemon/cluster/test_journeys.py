@@ -12,7 +12,7 @@ from glidecache_shared.protocol import (
     ERROR_TIMEOUT,
     ReplyError,
 )
-from glidecached.upstream.cluster.route import SlotRoute, Spread
+from glidecached.upstream.cluster.route import MultiNodeRoute, SlotRoute
 from support.fake_cluster import AT_A, AT_B, Play
 from support.upstream_calls import NONE_YET, Recorded, RecordedBatch
 
@@ -241,12 +241,12 @@ def test_closing_fails_everything_that_is_open(play: Play, started: Play) -> Non
 
 def test_a_check_is_content_with_any_node(started: Play) -> None:
     call = Recorded(b"PING")
-    call.route = Spread.RANDOM
+    call.route = MultiNodeRoute.RANDOM
     started.upstream.submit(call)
     assert len(started.a.calls) + len(started.b.calls) == 1
     started.a.connected = False
     for _ in range(10):
         call = Recorded(b"PING")
-        call.route = Spread.RANDOM
+        call.route = MultiNodeRoute.RANDOM
         started.upstream.submit(call)
     assert len(started.b.calls) >= 10

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ReplyError
-from glidecached.upstream.cluster.node_request import CommandLeg, Leg
+from glidecached.upstream.cluster.node_request import NodeCommand, NodeRequest
 from glidecached.upstream.cluster.route import SlotRoute
 from glidecached.upstream.cluster.routing import Part
-from glidecached.upstream.cluster.sinks import Gathering, Sink, Whole
+from glidecached.upstream.cluster.sinks import AggregatedReply, ReplyCollector, SingleReply
 from glidecached.upstream.replicas import Freshness
 from support.fake_cluster import AT_A, AT_B, FakeLink, Play
 from support.upstream_calls import NONE_YET, Recorded
@@ -20,7 +20,7 @@ from support.upstream_calls import NONE_YET, Recorded
 FAR_NS = 2**62
 
 
-class Listener(Sink):
+class Listener(ReplyCollector):
     """A sink of Python's: what compiled legs call reaches it."""
 
     def __init__(self, *, wanted: bool = True) -> None:
@@ -49,9 +49,9 @@ class Failing(Recorded):
         raise RuntimeError(message)
 
 
-def leg_of(play: Play, sink: Sink, *, place: int = 0, where: Any = 5061) -> CommandLeg:
+def leg_of(play: Play, sink: ReplyCollector, *, place: int = 0, where: Any = 5061) -> NodeCommand:
     play.upstream._journeys.open += 1
-    return CommandLeg(
+    return NodeCommand(
         play.upstream._journeys,
         Part([b"GET", AT_A], where),
         sink,
@@ -163,7 +163,7 @@ def test_a_leg_goes_where_it_is_told(started: Play) -> None:
 )
 def test_the_first_outcome_counts(first: Any, outcome: Any) -> None:
     call = Recorded(b"GET", AT_A)
-    whole = Whole(call)
+    whole = SingleReply(call)
     assert whole.is_wanted(1)
     first(whole)
     assert not whole.is_wanted(1)
@@ -176,7 +176,7 @@ def test_the_first_outcome_counts(first: Any, outcome: Any) -> None:
 def test_parts_that_do_not_go_together_are_an_error() -> None:
     listener = Listener()
     parts = [Part([b"GET", AT_A], 1), Part([b"GET", AT_B], 2)]
-    gathering = Gathering(parts, lambda _addresses, replies: sum(replies), listener, 7)
+    gathering = AggregatedReply(parts, lambda _addresses, replies: sum(replies), listener, 7)
     for place, reply in enumerate((1, b"x")):
         gathering.take(place, reply)
     ((place, error),) = listener.heard
@@ -186,7 +186,9 @@ def test_parts_that_do_not_go_together_are_an_error() -> None:
 
 
 def test_a_place_beyond_the_parts_is_refused() -> None:
-    gathering = Gathering([Part([b"GET", AT_A], 1)], lambda _addresses, replies: list(replies), Listener(), 0)
+    gathering = AggregatedReply(
+        [Part([b"GET", AT_A], 1)], lambda _addresses, replies: list(replies), Listener(), 0
+    )
     with pytest.raises(IndexError):
         gathering.take(1, b"v")
 
@@ -197,11 +199,11 @@ def test_wrong_types_are_refused(started: Play, wrong: Any) -> None:
     part = Part([b"GET", AT_A], 5061)
     for make in (
         lambda: started.upstream.submit(wrong),
-        lambda: Whole(wrong),
-        lambda: Gathering([part], lambda _addresses, replies: list(replies), wrong, 0),
-        lambda: Leg(wrong, part, FAR_NS, resendable=False, blocking=False),
-        lambda: CommandLeg(wrong, part, Listener(), 0, FAR_NS, resendable=False, blocking=False),
-        lambda: CommandLeg(journeys, part, wrong, 0, FAR_NS, resendable=False, blocking=False),
+        lambda: SingleReply(wrong),
+        lambda: AggregatedReply([part], lambda _addresses, replies: list(replies), wrong, 0),
+        lambda: NodeRequest(wrong, part, FAR_NS, resendable=False, blocking=False),
+        lambda: NodeCommand(wrong, part, Listener(), 0, FAR_NS, resendable=False, blocking=False),
+        lambda: NodeCommand(journeys, part, wrong, 0, FAR_NS, resendable=False, blocking=False),
         lambda: journeys.send(wrong),
     ):
         with pytest.raises(TypeError):
@@ -209,12 +211,14 @@ def test_wrong_types_are_refused(started: Play, wrong: Any) -> None:
 
 
 def test_what_subclasses_have_to_say_is_asked_for(started: Play) -> None:
-    leg = Leg(started.upstream._journeys, Part([b"GET"], None), FAR_NS, resendable=False, blocking=False)
+    leg = NodeRequest(
+        started.upstream._journeys, Part([b"GET"], None), FAR_NS, resendable=False, blocking=False
+    )
     for ask in (
         leg.pack,
         lambda: leg.receive(b"v"),
-        lambda: Sink().is_wanted(0),
-        lambda: Sink().take(0, b"v"),
+        lambda: ReplyCollector().is_wanted(0),
+        lambda: ReplyCollector().take(0, b"v"),
     ):
         with pytest.raises(NotImplementedError):
             ask()

@@ -9,7 +9,7 @@ import pytest
 from glidecache_shared.command_table import find_keys
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.cluster import response_policy
-from glidecached.upstream.cluster.route import SlotRoute, Spread
+from glidecached.upstream.cluster.route import MultiNodeRoute, SlotRoute
 from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
 from glidecached.upstream.cluster.slots import key_slot
 from glidecached.upstream.cluster.topology import Topology, TopologyError, read_redirection, read_topology
@@ -122,7 +122,7 @@ def test_i3_what_cannot_be_split_is_refused(command: str) -> None:
 )
 def test_i3_a_route_to_several_nodes_has_the_commands_policy(policy: Any, commands: str) -> None:
     for command in commands.split("|"):
-        for route, nodes in ((Spread.ALL_NODES, [A, B, C]), (Spread.ALL_PRIMARIES, [A, B])):
+        for route, nodes in ((MultiNodeRoute.ALL_NODES, [A, B, C]), (MultiNodeRoute.ALL_PRIMARIES, [A, B])):
             parts, join = plan(words(command), route, TOPOLOGY)
             assert ([part.where for part in parts], join) == (nodes, policy), command
 
@@ -137,12 +137,12 @@ def test_commands_without_keys() -> None:
 
 def test_routes() -> None:
     command = words("GET foo")
-    assert plan(command, Spread.RANDOM, TOPOLOGY).parts == [Part(command, None)]
+    assert plan(command, MultiNodeRoute.RANDOM, TOPOLOGY).parts == [Part(command, None)]
     assert plan(command, SlotRoute(5, replica=True), TOPOLOGY).parts == [Part(command, 5, replica=True)]
     assert plan(command, B, TOPOLOGY).parts == [Part(command, B)]
-    parts, join = plan(command, Spread.ALL_NODES, TOPOLOGY)
+    parts, join = plan(command, MultiNodeRoute.ALL_NODES, TOPOLOGY)
     assert ([part.where for part in parts], join) == ([A, B, C], response_policy.by_node)
-    assert plan(words("DBSIZE"), Spread.ALL_NODES, TOPOLOGY).combine is response_policy.total
+    assert plan(words("DBSIZE"), MultiNodeRoute.ALL_NODES, TOPOLOGY).combine is response_policy.total
     with pytest.raises(RoutingError, match=r"no node 10.0.0.1:9; it has: 10.0.0.1:1, 10.0.0.1:2, 10.0.0.1:3"):
         plan(command, Address("10.0.0.1", 9), TOPOLOGY)
 

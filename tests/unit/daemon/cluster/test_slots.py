@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glidecache_shared.command_table import irregular_names, names_of_keys_alone
 from glidecached.upstream.cluster.fast_path import slot_of_one_key
-from glidecached.upstream.cluster.routing import Part, Plan, plan
+from glidecached.upstream.cluster.routing import Part, RoutingPlan, plan
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.cluster.topology import Topology
 from glidecached.upstream.target import Address
@@ -44,7 +44,7 @@ def test_the_straight_way_leads_where_the_plan_does(name: bytes, lower: bool, re
     arguments = [name.lower() if lower else name, *rest]
     slot = slot_of_one_key(arguments)
     if slot >= 0:
-        assert plan(arguments, None, TOPOLOGY) == Plan([Part(arguments, slot)])
+        assert plan(arguments, None, TOPOLOGY) == RoutingPlan([Part(arguments, slot)])
     else:
         assert name in IRREGULAR
         assert name not in KEYS_ALONE or len(rest) > 1

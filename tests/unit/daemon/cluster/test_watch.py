@@ -8,9 +8,9 @@ import pytest
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
 from glidecached.upstream.call import BatchCall, SingleCall
+from glidecached.upstream.cluster.multi_node_watch import ReservedOverNodes
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.cluster.topology import Topology
-from glidecached.upstream.cluster.watch import ReservedOverNodes
 from glidecached.upstream.target import Address
 
 A, B = Address("10.0.0.1", 1), Address("10.0.0.2", 1)

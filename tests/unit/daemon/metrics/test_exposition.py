@@ -16,7 +16,7 @@ from glidecached.metrics.negotiation import OPENMETRICS, TEXT
 from glidecached.metrics.prometheus import Exposition, families
 from glidecached.metrics.totals import Totals
 from glidecached.stats.snapshots import Snapshot
-from glidecached.upstream.latency_histogram import Tally
+from glidecached.upstream.latency_histogram import LatencyHistogram
 from support.process import ROOT
 
 PAGE = ROOT / "docs" / "monitoring.md"
@@ -41,7 +41,7 @@ def cache(name: str | None, cache_id: str | None = None, *, counted: bool = True
 
 
 def upstream(name: str | None, *durations_ns: int, connected: bool = True) -> dict[str, Any]:
-    tally = Tally()
+    tally = LatencyHistogram()
     for duration_ns in durations_ns:
         tally.replied(duration_ns)
     return {

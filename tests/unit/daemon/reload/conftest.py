@@ -12,11 +12,11 @@ from support.catalog import ENTRIES, catalog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
 
 
 @pytest.fixture
-def registry(make_registry: Callable[..., PoolRegistry]) -> PoolRegistry:
+def registry(make_registry: Callable[..., PoolManager]) -> PoolManager:
     made = make_registry()
     made.changes.configure(catalog())
     pool = made.find("catalog")

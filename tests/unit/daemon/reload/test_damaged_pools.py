@@ -14,7 +14,7 @@ from support.pool_file import BUCKETS_AT
 if TYPE_CHECKING:
     import pytest
 
-    from glidecached.pools.manager import PoolRegistry
+    from glidecached.pools.manager import PoolManager
     from glidecached.pools.pool import Pool
 
 
@@ -26,7 +26,7 @@ def spoil(pool: Pool) -> None:
 
 
 def test_a_pool_on_its_way_arrives_without_its_entries(
-    registry: PoolRegistry, loop: Any, tmp_path: Path
+    registry: PoolManager, loop: Any, tmp_path: Path
 ) -> None:
     pool = registry.find("catalog")
     registry.changes.reconfigure(catalog(max_cache_kb=2048))
@@ -41,7 +41,7 @@ def test_a_pool_on_its_way_arrives_without_its_entries(
 
 
 def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
-    registry: PoolRegistry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    registry: PoolManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Full:
         @staticmethod

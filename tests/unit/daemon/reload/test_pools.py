@@ -17,8 +17,8 @@ from glidecache_shared.pool.errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
-from glidecached.pools.generation_copy import Renewal
-from glidecached.pools.manager import PoolRegistry
+from glidecached.pools.generation_copy import GenerationCopy
+from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import Admission, PoolKey
 from glidecached.pools.table import CacheRefusedError
 from glidecached.pools.warm_restart import Leftovers
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 KEY = PoolKey("catalog", None)
 
 
-def test_the_entries_stay_and_nobody_waits(registry: PoolRegistry, loop: Any) -> None:
+def test_the_entries_stay_and_nobody_waits(registry: PoolManager, loop: Any) -> None:
     pool = registry.find("catalog")
     before = pool.handout()["pool_path"]
     registry.changes.reconfigure(catalog(max_cache_kb=2048, enable_metrics=True))
@@ -45,7 +45,7 @@ def test_the_entries_stay_and_nobody_waits(registry: PoolRegistry, loop: Any) ->
     assert pool.lookup(b"meanwhile", STRING, 0) == b"v"
 
 
-def test_another_ttl_is_in_force_at_once_and_needs_no_files(registry: PoolRegistry) -> None:
+def test_another_ttl_is_in_force_at_once_and_needs_no_files(registry: PoolManager) -> None:
     path = registry.find("catalog").handout()["pool_path"]
     registry.changes.reconfigure(catalog(entry_ttl_ms=5))
     assert not registry.find("catalog").is_renewing
@@ -53,7 +53,7 @@ def test_another_ttl_is_in_force_at_once_and_needs_no_files(registry: PoolRegist
     assert registry.find("catalog").settings == settings(max_cache_kb=1024, entry_ttl_ms=5)
 
 
-def test_c18_another_identity_begins_anew(registry: PoolRegistry) -> None:
+def test_c18_another_identity_begins_anew(registry: PoolManager) -> None:
     old = registry.find("catalog")
     registry.changes.reconfigure(catalog(database=1))
     assert old.ended
@@ -62,7 +62,7 @@ def test_c18_another_identity_begins_anew(registry: PoolRegistry) -> None:
         registry.join_configured("catalog", identity())
 
 
-def test_a_cache_that_is_no_longer_configured_ends(registry: PoolRegistry) -> None:
+def test_a_cache_that_is_no_longer_configured_ends(registry: PoolManager) -> None:
     old = registry.find("catalog")
     registry.changes.unconfigure("catalog")
     assert old.ended
@@ -78,7 +78,7 @@ def test_c19_a_name_that_clients_had_is_the_configurations_now(make_registry: An
     assert registry.find("catalog").configured
 
 
-def test_c19_a_growing_pool_claims_its_room_at_once(registry: PoolRegistry, loop: Any) -> None:
+def test_c19_a_growing_pool_claims_its_room_at_once(registry: PoolManager, loop: Any) -> None:
     registry.max_total_cache_kb = 4096
     registry.changes.reconfigure(catalog(max_cache_kb=4000))
     with pytest.raises(CacheRefusedError, match="4000 KB of the daemon's"):
@@ -88,7 +88,7 @@ def test_c19_a_growing_pool_claims_its_room_at_once(registry: PoolRegistry, loop
 
 
 def test_c19_a_pool_that_would_outgrow_the_total_keeps_its_bound(
-    registry: PoolRegistry, loop: Any, caplog: pytest.LogCaptureFixture
+    registry: PoolManager, loop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.max_total_cache_kb = 2000
     registry.changes.reconfigure(catalog(max_cache_kb=2001, eviction_policy="LFU"))
@@ -97,7 +97,7 @@ def test_c19_a_pool_that_would_outgrow_the_total_keeps_its_bound(
     assert "keeps 1024 KB: max_cache_kb=2001, and 0 KB of max_total_cache_kb=2000" in caplog.text
 
 
-class Full(Renewal):
+class Full(GenerationCopy):
     """A file system that is full after some entries."""
 
     def go_on(self, until_ns: int | None) -> Any:
@@ -108,13 +108,13 @@ class Full(Renewal):
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glidecached.pools.pool.Renewal", Full)
+    monkeypatch.setattr("glidecached.pools.pool.GenerationCopy", Full)
 
 
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize(("wanted_kb", "kept_kb"), [(2048, 1024), (512, 512)])
 def test_c8_without_room_for_both_the_pool_stays_with_the_smaller_bound(
-    registry: PoolRegistry, loop: Any, tmp_path: Path, wanted_kb: int, kept_kb: int
+    registry: PoolManager, loop: Any, tmp_path: Path, wanted_kb: int, kept_kb: int
 ) -> None:
     files = sorted(tmp_path.iterdir())
     registry.changes.reconfigure(catalog(max_cache_kb=wanted_kb))
@@ -127,7 +127,7 @@ def test_c8_without_room_for_both_the_pool_stays_with_the_smaller_bound(
 
 @pytest.mark.usefixtures("full")
 def test_without_room_for_both_a_cache_whose_users_change_begins_anew(
-    registry: PoolRegistry, loop: Any
+    registry: PoolManager, loop: Any
 ) -> None:
     old = registry.find("catalog")
     registry.changes.reconfigure(catalog(access=Access(uids=frozenset({1}))))
@@ -138,7 +138,7 @@ def test_without_room_for_both_a_cache_whose_users_change_begins_anew(
 
 
 def test_a_pool_that_ends_on_its_way_leaves_no_files(
-    registry: PoolRegistry, loop: Any, tmp_path: Path
+    registry: PoolManager, loop: Any, tmp_path: Path
 ) -> None:
     registry.changes.reconfigure(catalog(max_cache_kb=2048))
     registry.drop("catalog")
@@ -147,8 +147,8 @@ def test_a_pool_that_ends_on_its_way_leaves_no_files(
 
 
 def test_c20_a_pool_that_is_left_on_its_way_arrives_first(loop: Any, tmp_path: Path) -> None:
-    def daemon() -> PoolRegistry:
-        return PoolRegistry(
+    def daemon() -> PoolManager:
+        return PoolManager(
             loop,
             tmp_path,
             instance_id=7,
@@ -210,7 +210,7 @@ def other(**changed: Any) -> ConfiguredCache:
 
 
 def test_c19_what_one_cache_gives_back_another_may_have_in_the_same_reload(
-    registry: PoolRegistry, loop: Any, caplog: pytest.LogCaptureFixture
+    registry: PoolManager, loop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     registry.max_total_cache_kb = 1024 + 64
@@ -232,7 +232,7 @@ def test_c19_what_one_cache_gives_back_another_may_have_in_the_same_reload(
 
 
 def test_the_log_says_which_cache_has_a_new_generation(
-    registry: PoolRegistry, loop: Any, caplog: pytest.LogCaptureFixture
+    registry: PoolManager, loop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     registry.changes.reconfigure(catalog(max_cache_kb=512))
@@ -241,7 +241,7 @@ def test_the_log_says_which_cache_has_a_new_generation(
     assert told.startswith("cache 'catalog': generation ")
 
 
-def test_a_cache_that_more_may_use_keeps_its_files(registry: PoolRegistry) -> None:
+def test_a_cache_that_more_may_use_keeps_its_files(registry: PoolManager) -> None:
     one, both = (Access(uids=frozenset(uids)) for uids in ((1,), (1, 2)))
     registry.changes.configure(other())
     pool = registry.find("other")
@@ -261,11 +261,11 @@ def test_a_cache_that_more_may_use_keeps_its_files(registry: PoolRegistry) -> No
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(renewal: Renewal, _until_ns: int | None) -> None:
+    def fail(renewal: GenerationCopy, _until_ns: int | None) -> None:
         renewal._succession.step(300)
         raise RuntimeError
 
-    monkeypatch.setattr(Renewal, "go_on", fail)
+    monkeypatch.setattr(GenerationCopy, "go_on", fail)
 
 
 def turn(loop: Any) -> None:
@@ -275,7 +275,7 @@ def turn(loop: Any) -> None:
 
 @pytest.mark.usefixtures("broken")
 def test_a_fault_leaves_nothing_of_the_next_generation(
-    registry: PoolRegistry, loop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: PoolManager, loop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = sorted(tmp_path.iterdir())
     registry.changes.reconfigure(catalog(max_cache_kb=2048))
@@ -293,7 +293,7 @@ def test_a_fault_leaves_nothing_of_the_next_generation(
 
 @pytest.mark.usefixtures("broken")
 def test_a_fault_while_users_are_shut_out_costs_the_entries_and_shows_them_nothing(
-    registry: PoolRegistry, loop: Any
+    registry: PoolManager, loop: Any
 ) -> None:
     old = registry.find("catalog")
     registry.changes.reconfigure(catalog(access=Access(uids=frozenset({1}))))
@@ -305,10 +305,10 @@ def test_a_fault_while_users_are_shut_out_costs_the_entries_and_shows_them_nothi
 
 
 @pytest.fixture
-def in_memory(loop: Any) -> Iterator[PoolRegistry]:
+def in_memory(loop: Any) -> Iterator[PoolManager]:
     """A registry on a tmpfs: a disk's file system has ideas of its own about when it takes a file's room back."""
     with tempfile.TemporaryDirectory(prefix="glidecache-unit-", dir="/dev/shm") as directory:
-        made = PoolRegistry(
+        made = PoolManager(
             loop,
             Path(directory),
             instance_id=7,
@@ -320,7 +320,7 @@ def in_memory(loop: Any) -> Iterator[PoolRegistry]:
         made.close()
 
 
-def test_what_is_left_of_a_large_pool_goes_a_little_at_a_time(in_memory: PoolRegistry, loop: Any) -> None:
+def test_what_is_left_of_a_large_pool_goes_a_little_at_a_time(in_memory: PoolManager, loop: Any) -> None:
     """Freeing all of it at once would keep everybody waiting; and readers may be in the middle of a lookup."""
     registry = in_memory
     registry.changes.configure(other(max_cache_kb=64 * 1024))
@@ -364,7 +364,7 @@ def test_a_daemon_that_stops_keeps_nothing_of_what_has_ended(make_registry: Any,
 
 @pytest.mark.parametrize("meanwhile", ["nothing", "the next generation", "the end"])
 def test_c16_a_flush_takes_all_entries_and_nobody_waits_for_it(
-    registry: PoolRegistry, loop: Any, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+    registry: PoolManager, loop: Any, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     """A slice at a time; where entries are in another file at the end, from there as well."""
     monkeypatch.setattr("glidecached.pools.flush._SLICE_NS", 0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from glidecached.config.diff import Plan
+from glidecached.config.diff import ConfigDiff
 from glidecached.config.load import ConfigError
 from glidecached.config.model import Config
 from glidecached.config.schema import File
@@ -24,7 +24,7 @@ class Source:
     path = "/etc/f.toml"
 
     def __init__(self, outcome: Any = None) -> None:
-        self.outcome = outcome or (Plan(form=File()), Config())
+        self.outcome = outcome or (ConfigDiff(form=File()), Config())
         self.reads = 0
 
     def prepare(self, _current: Config) -> Any:

@@ -9,11 +9,11 @@ import pytest
 
 from glidecached.process.loop import Loop
 from glidecached.upstream import registry, standalone
-from glidecached.upstream.cluster.upstream import ClusterUpstream
+from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
 from glidecached.upstream.connector import ConnectError
-from glidecached.upstream.options import UpstreamOptions
 from glidecached.upstream.registry import Upstreams
 from glidecached.upstream.target import Address, Credentials, Target
+from glidecached.upstream.upstream_options import UpstreamOptions
 from support.upstream_calls import Recorded
 
 if TYPE_CHECKING:

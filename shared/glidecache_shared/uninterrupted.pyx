@@ -1,4 +1,4 @@
-"""Steps that an exception from outside must not split (see turns.pyi)."""
+"""Steps that an exception from outside must not split (see uninterrupted.pyi)."""
 
 from libc.stdint cimport int64_t
 
@@ -29,7 +29,7 @@ cdef object finish(object coroutine):
     raise RuntimeError("a coroutine of the blocking client suspended")
 
 
-cdef class OpenRequests:
+cdef class PendingRequests:
     cdef Py_ssize_t limit
     cdef public Py_ssize_t open
     cdef object forks

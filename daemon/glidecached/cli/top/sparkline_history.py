@@ -27,7 +27,7 @@ class Moment(NamedTuple):
 _GAP = Moment(hit_rate=None, lookups_per_s=None, fill=None)
 
 
-class History:
+class SparklineHistory:
     """The last `LENGTH` moments of each cache that there is; all of the same length in time."""
 
     def __init__(self) -> None:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from glidecached.process.loop import Loop, Timer
     from glidecached.upstream.call import Call
-    from glidecached.upstream.upstream import Reservation, Upstream
+    from glidecached.upstream.interface import Reservation, Upstream
 
 IDLE_MS = 60_000
 """How long a watch stands without a request of its own. Others may be waiting for its connection."""
 
 
-class Watcher(Protocol):
+class KeyWatcher(Protocol):
     """The part of a session that its watches need."""
 
     watches: dict[int, Watch]
@@ -37,7 +37,7 @@ class Watch:
     """
 
     def __init__(
-        self, loop: Loop, session: Watcher, number: int, ended: Callable[[Watch], object] | None = None
+        self, loop: Loop, session: KeyWatcher, number: int, ended: Callable[[Watch], object] | None = None
     ) -> None:
         """Hold a watch's connection. `ended` is called once, when the watch ends."""
         self._loop = loop

@@ -1,4 +1,4 @@
-"""Sessions (see session.pyi)."""
+"""Sessions (see client_session.pyi)."""
 
 from collections import OrderedDict, namedtuple
 
@@ -23,7 +23,7 @@ class TooManySessionsError(Exception):
     """The user's share of sessions is full, and none of them can be forgotten: `args[0]` is the text."""
 
 
-cdef class Session:
+cdef class ClientSession:
     def __init__(
         self, session_id, int64_t uid, upstream, pool, CommandOrder order not None, *,
         bint awaits_proof, str read_from=PRIMARY, upstream_name=None
@@ -99,7 +99,7 @@ cdef class Sessions:
                 raise TooManySessionsError(full)
             full = self.shares.enter(holder)
         self.last_id += 1
-        session = Session(
+        session = ClientSession(
             self.last_id, uid, upstream, pool, CommandOrder(self.loop),
             awaits_proof=awaits_proof, read_from=read_from, upstream_name=upstream_name)
         session.holder = holder
@@ -108,8 +108,8 @@ cdef class Sessions:
         upstream.sessions += 1
         return session
 
-    cpdef Session find(self, object session_id, int64_t uid, int64_t now_ns):
-        cdef Session session = self.by_id.get(session_id)
+    cpdef ClientSession find(self, object session_id, int64_t uid, int64_t now_ns):
+        cdef ClientSession session = self.by_id.get(session_id)
         if session is None or session.uid != uid:
             return None
         if session.is_outdated():
@@ -120,7 +120,7 @@ cdef class Sessions:
         return session
 
     def known(self, session_id, int64_t uid):
-        cdef Session session = self.by_id.get(session_id)
+        cdef ClientSession session = self.by_id.get(session_id)
         return session if session is not None and session.uid == uid else None
 
     def floor_of_forgotten(self, session_id, int64_t uid):
@@ -128,7 +128,7 @@ cdef class Sessions:
         return floor if owner == uid else None
 
     def close(self, session_id, int64_t uid):
-        cdef Session session = self.by_id.get(session_id)
+        cdef ClientSession session = self.by_id.get(session_id)
         if session is not None and session.uid == uid:
             self.forget(session_id)
 
@@ -140,7 +140,7 @@ cdef class Sessions:
 
     cdef bint forget_oldest(self, int64_t uid, object pid) except -1:
         """Forget the least recently used session of that process, or of that user. Return whether there was one."""
-        cdef Session session
+        cdef ClientSession session
         for session in self.by_id.values():
             if session.uid == uid and (pid is None or session.holder.pid == pid):
                 self.forget(session.session_id)
@@ -148,7 +148,7 @@ cdef class Sessions:
         return False
 
     cdef int forget(self, object session_id) except -1:
-        cdef Session session = self.by_id.pop(session_id)
+        cdef ClientSession session = self.by_id.pop(session_id)
         self.shares.leave(session.holder)
         self.forgotten[session_id] = (session.uid, session.floor)
         while len(self.forgotten) > self.shares.total:
@@ -159,7 +159,7 @@ cdef class Sessions:
         return 0
 
     def _forget_idle(self):
-        cdef Session session
+        cdef ClientSession session
         cdef int64_t oldest_ns = monotonic_ns() - self.idle_seconds * 1_000_000_000
         self.loop.call_later(SWEEP_MS, self._forget_idle)
         while self.by_id:

@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 from glidecached.command_order cimport CommandOrder
 
 
-cdef class Session:
+cdef class ClientSession:
     cdef readonly object session_id
     cdef readonly int64_t uid
     # The process and user in whose share it counts.
@@ -35,6 +35,6 @@ cdef class Sessions:
     cdef object forgotten
     cdef int64_t last_id
 
-    cpdef Session find(self, object session_id, int64_t uid, int64_t now_ns)
+    cpdef ClientSession find(self, object session_id, int64_t uid, int64_t now_ns)
     cdef bint forget_oldest(self, int64_t uid, object pid) except -1
     cdef int forget(self, object session_id) except -1

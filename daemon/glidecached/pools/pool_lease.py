@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from glidecached.access import Access
-    from glidecached.pools.metadata import PoolOrigin
+    from glidecached.pools.metadata import PoolMetadata
 
 
 class PoolLease:
@@ -37,7 +37,7 @@ class PoolLease:
         """Let others take it from now on. Raises `PermissionsError`, `OSError`."""
         permit(str(self.path), access, writable=False)
 
-    def describe(self, origin: PoolOrigin) -> None:
+    def describe(self, origin: PoolMetadata) -> None:
         """Write down what the next daemon needs to know. Raises `OSError`.
 
         The new text stands there before what is left of a longer one goes: a kill between the two loses nothing.

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from glidecache_shared.command_table import is_known_read
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
-from glidecached.upstream.cluster.dispatcher import JourneysOfCluster
-from glidecached.upstream.cluster.fast_path import StraightWay
+from glidecached.upstream.cluster.fast_path import FastPath
 from glidecached.upstream.cluster.long_pipelines import LongPipelines
-from glidecached.upstream.cluster.node_request import CommandLeg
+from glidecached.upstream.cluster.multi_node_watch import ReservedOverNodes
+from glidecached.upstream.cluster.node_request import NodeCommand
 from glidecached.upstream.cluster.nodes import Nodes
+from glidecached.upstream.cluster.redirects import ClusterDispatcher
 from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
-from glidecached.upstream.cluster.sinks import Gathering, Replies, Whole
-from glidecached.upstream.cluster.transaction import TransactionLeg
-from glidecached.upstream.cluster.watch import ReservedOverNodes
+from glidecached.upstream.cluster.sinks import AggregatedReply, Replies, SingleReply
+from glidecached.upstream.cluster.transaction import NodeTransaction
 from glidecached.upstream.lane import BULK
-from glidecached.upstream.latency_histogram import Tally
+from glidecached.upstream.latency_histogram import LatencyHistogram
 from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.target import numeric
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from glidecached.process.loop import Loop
-    from glidecached.upstream.cluster.sinks import Sink
+    from glidecached.upstream.cluster.sinks import ReplyCollector
     from glidecached.upstream.cluster.topology import Topology
-    from glidecached.upstream.dedicated import Holder
-    from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.dedicated import ReservationHolder
     from glidecached.upstream.target import Address, Target
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
     ClientCall = SingleCall | BatchCall
 
@@ -45,8 +45,8 @@ _LONG_PIPELINE = 1_000
 _COMMANDS_IN_STEP = 50
 
 
-class ClusterUpstream(StraightWay):
-    """The upstream of one cluster: see `glidecached.upstream.upstream.Upstream`.
+class ClusterUpstream(FastPath):
+    """The upstream of one cluster: see `glidecached.upstream.interface.Upstream`.
 
     The first call asks the target's addresses for the topology; calls wait for it, and fail with the reasons when no
     node can be asked. Later it is asked for again after redirections, when nodes are lost or silent, and regularly
@@ -54,9 +54,9 @@ class ClusterUpstream(StraightWay):
     """
 
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
-        tally = Tally()
+        tally = LatencyHistogram()
         nodes = Nodes(loop, target, options, tally)
-        journeys = JourneysOfCluster(
+        journeys = ClusterDispatcher(
             loop, nodes, target.addresses, options, self._topology_known, self._topology_unknown
         )
         super().__init__(options, journeys)
@@ -108,7 +108,7 @@ class ClusterUpstream(StraightWay):
         """Send on connections of their own at the nodes concerned."""
         self._begin(call, blocking=True)
 
-    def reserve(self, keys: Sequence[bytes], holder: Holder) -> ReservedOverNodes | str:
+    def reserve(self, keys: Sequence[bytes], holder: ReservationHolder) -> ReservedOverNodes | str:
         """Reserve connections to the primaries of these keys; or return why there is none."""
         if self._closed_reason is not None:
             return self._closed_reason
@@ -222,7 +222,7 @@ class ClusterUpstream(StraightWay):
     ) -> None:
         try:
             if isinstance(call, SingleCall):
-                legs = self._legs_of(call.arguments, topology, call, Whole(call), 0, blocking=blocking)
+                legs = self._legs_of(call.arguments, topology, call, SingleReply(call), 0, blocking=blocking)
             elif call.atomic:
                 self._send_transaction(call, topology, blocking=blocking)
                 return
@@ -246,8 +246,8 @@ class ClusterUpstream(StraightWay):
             self._send_at_once(call, topology, blocking=False, freshness=None)
             return
         commands = call.commands
-        replies = Replies(len(commands), Whole(call))
-        legs: list[CommandLeg] = []
+        replies = Replies(len(commands), SingleReply(call))
+        legs: list[NodeCommand] = []
         try:
             for place, command in enumerate(commands):
                 legs += self._legs_of(command, topology, call, replies, place, blocking=False)
@@ -264,15 +264,22 @@ class ClusterUpstream(StraightWay):
                 yield None
 
     def _legs_of(
-        self, arguments: Any, topology: Topology, call: ClientCall, sink: Sink, place: int, *, blocking: bool
-    ) -> list[CommandLeg]:
+        self,
+        arguments: Any,
+        topology: Topology,
+        call: ClientCall,
+        sink: ReplyCollector,
+        place: int,
+        *,
+        blocking: bool,
+    ) -> list[NodeCommand]:
         parts, combine = plan(arguments, call.route, topology)
         if combine is not None:
-            sink, place = Gathering(parts, combine, sink, place), 0
+            sink, place = AggregatedReply(parts, combine, sink, place), 0
         # Of a pipeline, what only reads may be sent again by itself.
         resendable = call.repeatable or (isinstance(call, BatchCall) and is_known_read(arguments))
         return [
-            CommandLeg(
+            NodeCommand(
                 self._journeys,
                 part,
                 sink,
@@ -284,9 +291,9 @@ class ClusterUpstream(StraightWay):
             for number, part in enumerate(parts)
         ]
 
-    def _legs_of_pipeline(self, call: BatchCall, topology: Topology, *, blocking: bool) -> list[CommandLeg]:
+    def _legs_of_pipeline(self, call: BatchCall, topology: Topology, *, blocking: bool) -> list[NodeCommand]:
         commands = call.commands
-        whole = Replies(len(commands), Whole(call))
+        whole = Replies(len(commands), SingleReply(call))
         return [
             leg
             for place, command in enumerate(commands)
@@ -296,7 +303,7 @@ class ClusterUpstream(StraightWay):
     def _send_transaction(self, call: BatchCall, topology: Topology, *, blocking: bool) -> None:
         where, replica = plan_transaction(call.commands, call.route, topology)
         self._journeys.open += 1
-        leg = TransactionLeg(self._journeys, Part((), where, replica), call, blocking=blocking)
+        leg = NodeTransaction(self._journeys, Part((), where, replica), call, blocking=blocking)
         leg.lane = call.lane
         self._journeys.send(leg)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.frontend.safe_repr import shown
-from glidecached.upstream.cluster.route import SlotRoute, Spread
+from glidecached.upstream.cluster.route import MultiNodeRoute, SlotRoute
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.target import network_address
 
@@ -17,7 +17,7 @@ _FORMS = (
     '"random", "all_nodes", "all_primaries", ["slot_key", key, "primary" | "replica"], '
     '["slot_id", 0 to 16383, "primary" | "replica"] or ["address", host, port]'
 )
-_SPREADS = {spread.value: spread for spread in Spread}
+_SPREADS = {spread.value: spread for spread in MultiNodeRoute}
 _IS_REPLICA = {"primary": False, "replica": True}
 
 

@@ -6,8 +6,8 @@ from glidecached.command_order import CommandOrder
 from glidecached.pools.pool import Pool
 from glidecached.process.loop import Loop
 from glidecached.upstream.call import SingleCall
-from glidecached.upstream.upstream import Upstream
-from glidecached.watch import Watch
+from glidecached.upstream.interface import Upstream
+from glidecached.watched_keys import Watch
 
 PRIMARY: str
 ALL_NODES: str
@@ -15,7 +15,7 @@ ALL_NODES: str
 class TooManySessionsError(Exception):
     """The user's share of sessions is full, and none of them can be forgotten: `args[0]` is the text."""
 
-class Session:
+class ClientSession:
     """One client's upstream, its pool if it has one, and the order of its commands. A session belongs to one uid.
 
     Forks share it.
@@ -92,7 +92,7 @@ class Sessions:
 
     def __init__(self, loop: Loop, max_sessions: int, idle_seconds: int) -> None: ...
     def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Session]: ...
+    def __iter__(self) -> Iterator[ClientSession]: ...
     def open(
         self,
         uid: int,
@@ -103,13 +103,13 @@ class Sessions:
         read_from: str = ...,
         upstream_name: str | None = None,
         pid: int = 0,
-    ) -> Session:
+    ) -> ClientSession:
         """Make a session. Raises `TooManySessionsError` if all are in use and none of this user's can be forgotten."""
 
-    def find(self, session_id: int, uid: int, now_ns: int) -> Session | None:
+    def find(self, session_id: int, uid: int, now_ns: int) -> ClientSession | None:
         """The session, if there is one, it is that user's, and its client need not attach again."""
 
-    def known(self, session_id: int, uid: int) -> Session | None:
+    def known(self, session_id: int, uid: int) -> ClientSession | None:
         """The session, if there is one and it is that user's, also where its client has to attach again."""
 
     def floor_of_forgotten(self, session_id: int, uid: int) -> int | None:
@@ -118,5 +118,5 @@ class Sessions:
     def close(self, session_id: int, uid: int) -> None:
         """Forget the session, if it is that user's; one that is not known is closed already."""
 
-    def end(self, concerned: Callable[[Session], bool]) -> int:
+    def end(self, concerned: Callable[[ClientSession], bool]) -> int:
         """Forget those that are concerned, so that their clients attach again; how many there were."""

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecached.upstream.call import BatchCall, Call, SingleCall
-    from glidecached.upstream.dedicated import Holder
-    from glidecached.upstream.options import UpstreamOptions
+    from glidecached.upstream.dedicated import ReservationHolder
     from glidecached.upstream.target import Target
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 
 class Reservation(Protocol):
@@ -61,7 +61,7 @@ class Upstream(Protocol):
     def submit_blocking(self, call: SingleCall | BatchCall) -> None:
         """Send on a connection of its own, whose reply may take until the call's deadline."""
 
-    def reserve(self, keys: Sequence[bytes], holder: Holder) -> Reservation | str:
+    def reserve(self, keys: Sequence[bytes], holder: ReservationHolder) -> Reservation | str:
         """A connection of one's own to the server that has these keys; or why there is none."""
 
     def drop_unwanted(self) -> None:

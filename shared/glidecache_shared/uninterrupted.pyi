@@ -40,7 +40,7 @@ class InTurn(Generic[Result]):
 
     def __await__(self) -> Generator[Any, Any, Result]: ...
 
-class OpenRequests:
+class PendingRequests:
     """The bounded set of requests that a client's threads wait for. Safe for threads and forks."""
 
     def __init__(self, limit: int, forks: Callable[[], int], too_many: Callable[[int], Exception]) -> None:

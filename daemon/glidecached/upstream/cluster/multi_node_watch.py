@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from glidecached.upstream.call import Call
-    from glidecached.upstream.cluster.node_request import Journeys
+    from glidecached.upstream.cluster.node_request import RequestSender
     from glidecached.upstream.cluster.nodes import Nodes
-    from glidecached.upstream.dedicated import Holder, Reserved
+    from glidecached.upstream.dedicated import ReservationHolder, Reserved
     from glidecached.upstream.target import Address
 
 _ENDED = "a connection that watched keys has ended; nothing was run"
@@ -30,7 +30,7 @@ _ENDED = "a connection that watched keys has ended; nothing was run"
 class ReservedOverNodes:
     """One holder's reservation for watched keys, like `blocking.Reserved`, on any primaries. For the loop's thread."""
 
-    def __init__(self, journeys: Journeys, nodes: Nodes, holder: Holder) -> None:
+    def __init__(self, journeys: RequestSender, nodes: Nodes, holder: ReservationHolder) -> None:
         self._journeys = journeys
         self._nodes = nodes
         self._holder = holder
@@ -62,7 +62,7 @@ class ReservedOverNodes:
             each.close()
 
     def connection_ended(self) -> None:
-        """`blocking.Holder`: the watch ends with any of its connections."""
+        """`blocking.ReservationHolder`: the watch ends with any of its connections."""
         if not self._ended:
             self.close()
             self._holder.connection_ended()

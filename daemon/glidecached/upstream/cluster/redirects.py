@@ -13,20 +13,20 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT
-from glidecached.upstream.cluster.node_request import Journeys
+from glidecached.upstream.cluster.node_request import RequestSender
 from glidecached.upstream.cluster.replica_reads import ShardReads
 from glidecached.upstream.cluster.topology import read_redirection
-from glidecached.upstream.cluster.topology_refresh import Refresh, in_any_order
+from glidecached.upstream.cluster.topology_refresh import TopologyRefresh, in_any_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.process.loop import Loop
-    from glidecached.upstream.cluster.node_request import CommandLeg, Leg
+    from glidecached.upstream.cluster.node_request import NodeCommand, NodeRequest
     from glidecached.upstream.cluster.nodes import Node, Nodes
     from glidecached.upstream.cluster.topology import Topology
-    from glidecached.upstream.options import UpstreamOptions
     from glidecached.upstream.target import Address
+    from glidecached.upstream.upstream_options import UpstreamOptions
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _REPLICA_UNABLE = frozenset(("MASTERDOWN", "LOADING", "CLUSTERDOWN"))
 _FINAL = frozenset((ERROR_BUSY, ERROR_TIMEOUT))
 
 
-class JourneysOfCluster(Journeys):
+class ClusterDispatcher(RequestSender):
     """The journeys of one cluster's legs. Belongs to the loop's thread."""
 
     def __init__(
@@ -59,9 +59,9 @@ class JourneysOfCluster(Journeys):
         self._seeds = seeds
         self._known = known
         self._shard_reads = ShardReads(nodes)
-        self._waiting: set[Leg] = set()
+        self._waiting: set[NodeRequest] = set()
         self._closed_reason: str | None = None
-        self.refresh = Refresh(loop, nodes, options, self._learn, unknown)
+        self.refresh = TopologyRefresh(loop, nodes, options, self._learn, unknown)
         self.counts: Counter[str] = Counter()
         """How often legs were redirected, by the server's word, or lost."""
 
@@ -70,8 +70,8 @@ class JourneysOfCluster(Journeys):
         if self._closed_reason is None:
             self.refresh.request(self._candidates)
 
-    def send_unusual(self, leg: Leg) -> None:
-        """`Journeys`: to any node, a replica, or the first time to a primary; or wait until there is one."""
+    def send_unusual(self, leg: NodeRequest) -> None:
+        """`RequestSender`: to any node, a replica, or the first time to a primary; or wait until there is one."""
         node = self._node_for(leg)
         if node is None:
             return
@@ -81,9 +81,9 @@ class JourneysOfCluster(Journeys):
         else:
             node.send(leg)
 
-    def send_in_convoys(self, legs: list[CommandLeg]) -> None:
+    def send_in_convoys(self, legs: list[NodeCommand]) -> None:
         """Send the legs of a pipeline that may block: those of one node together."""
-        by_node: dict[Node, list[CommandLeg]] = {}
+        by_node: dict[Node, list[NodeCommand]] = {}
         for leg in legs:
             node = self._node_for(leg)
             if node is not None:
@@ -91,8 +91,8 @@ class JourneysOfCluster(Journeys):
         for node, group in by_node.items():
             node.send_in_convoy(group)
 
-    def redirected(self, leg: Leg, error: str) -> bool:
-        """`Journeys`: follow MOVED and ASK; wait a moment after TRYAGAIN and its like."""
+    def redirected(self, leg: NodeRequest, error: str) -> bool:
+        """`RequestSender`: follow MOVED and ASK; wait a moment after TRYAGAIN and its like."""
         word = error.split(" ", 1)[0]
         if leg.replica and word in _REPLICA_UNABLE:
             self._start_again(leg, word)
@@ -128,8 +128,8 @@ class JourneysOfCluster(Journeys):
             self._wait(leg, ERROR_REQUEST, error)
         return True
 
-    def lost(self, leg: Leg, code: int, message: str) -> None:
-        """`Journeys`: again if it certainly did not run, or may run twice."""
+    def lost(self, leg: NodeRequest, code: int, message: str) -> None:
+        """`RequestSender`: again if it certainly did not run, or may run twice."""
         if code in _FINAL or self._closed_reason is not None:
             leg.give_up(code, message)
             return
@@ -153,12 +153,12 @@ class JourneysOfCluster(Journeys):
             self._waiting.discard(leg)
             leg.give_up(ERROR_CONNECTION, reason)
 
-    def _start_again(self, leg: Leg, word: str) -> None:
+    def _start_again(self, leg: NodeRequest, word: str) -> None:
         self.counts[word] += 1
         leg.leave_node()
         leg.sent = leg.asking = False
 
-    def _node_for(self, leg: Leg) -> Node | None:
+    def _node_for(self, leg: NodeRequest) -> Node | None:
         topology = self.topology
         where = leg.where
         if topology is None:
@@ -182,12 +182,12 @@ class JourneysOfCluster(Journeys):
             return None
         return self._nodes.at(address)
 
-    def _replicas_for(self, leg: Leg) -> tuple[Address, ...]:
+    def _replicas_for(self, leg: NodeRequest) -> tuple[Address, ...]:
         if leg.freshness is None or self.topology is None or not isinstance(leg.where, int):
             return ()
         return self.topology.replicas(leg.where)
 
-    def _wait(self, leg: Leg, code: int, message: str) -> None:
+    def _wait(self, leg: NodeRequest, code: int, message: str) -> None:
         """Send it again in a moment; not so if nobody would live to see the answer."""
         delay_ms = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(leg.waits, 8))
         leg.waits += 1
@@ -198,7 +198,7 @@ class JourneysOfCluster(Journeys):
         self._waiting.add(leg)
         self._loop.call_at(when_ns, self._go_on, leg)
 
-    def _go_on(self, leg: Leg) -> None:
+    def _go_on(self, leg: NodeRequest) -> None:
         if leg not in self._waiting:
             return
         self._waiting.discard(leg)
