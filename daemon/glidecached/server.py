@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared import protocol
+from glidecache_shared import __version__, protocol
 from glidecached.client_processes import AttachedProcesses
 from glidecached.client_session import Sessions
 from glidecached.frontend.budget import Budget
@@ -43,7 +43,6 @@ from glidecached.reloader import ReloadedParts, Reloading
 from glidecached.text import counted
 from glidecached.upstream.registry import Upstreams
 from glidecached.upstream.reply_room import ROOM
-from glidecached.version import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -259,7 +258,7 @@ class Server:
         return {
             "protocol_version": protocol.PROTOCOL_VERSION,
             "instance_id": self._instance_id,
-            "daemon_version": version(),
+            "daemon_version": __version__,
             "pid": os.getpid(),
             "grace_ms": self._config.daemon.grace_ms,
             "max_message_bytes": self._config.daemon.max_message_bytes,
@@ -270,7 +269,7 @@ class Server:
         caches_left_out = max(0, len(self._pools) - MOST_CACHES)
         return {
             "daemon": {
-                "version": version(),
+                "version": __version__,
                 "pid": os.getpid(),
                 "started_at": self._started_at,
                 "pool_dir": str(self.pool_dir),

@@ -12,7 +12,7 @@ import time
 
 from glidecache.core.transport_errors import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
 from glidecache.errors import ConfigurationError, RequestError
-from glidecache_shared import protocol
+from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import check_endpoint, socket_path
 
 TYPE_CHECKING = False
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
         def close(self) -> None:
             """Close what the caller's thread or loop may close, and have the rest closed."""
 
-
-CLIENT_VERSION = "0.1.0"
 
 _MS = 1_000_000
 _RETRY_PAUSE_NS = 10 * _MS
@@ -241,7 +239,7 @@ class DaemonConnection:
         return link
 
     async def _greet(self, deadline_ns: int) -> Hello:
-        body = (protocol.PROTOCOL_VERSION, CLIENT_VERSION)
+        body = (protocol.PROTOCOL_VERSION, __version__)
         status, answer = await self.request(protocol.HELLO, 0, self.extended(deadline_ns), body)
         if status != protocol.STATUS_OK:
             if answer[0] == protocol.ERROR_OVERDUE:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glidecache_shared import __version__
 from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
 from glidecached.config.load import ConfigError
 from glidecached.config.model import DEFAULT_UPSTREAM, Config, NamedUpstream
 from glidecached.config.source import Source
 from glidecached.logs.handler import TELL_INTERVAL_MS, LogHandler
 from glidecached.upstream.target import Target, parse_address
-from glidecached.version import version
 
 if TYPE_CHECKING:
     from glidecached.server import Server
@@ -57,7 +57,7 @@ _EXIT_FAILURE = 1
     type=click.Choice(LOG_LEVELS, case_sensitive=False),
     help="How much to log to standard error.",
 )
-@click.version_option(version(), message="glidecached %(version)s")
+@click.version_option(__version__, message="glidecached %(version)s")
 def main(
     config_path: Path | None,
     embedded: bool,
@@ -175,7 +175,7 @@ def _log_start(config: Config, directory: str, server: Server, *, embedded: bool
     logger.info(
         "started",
         extra={
-            "version": version(),
+            "version": __version__,
             "endpoint": endpoint(directory),
             "pool_dir": server.pool_dir,
             "upstreams": ",".join(config.upstreams),
@@ -186,7 +186,7 @@ def _log_start(config: Config, directory: str, server: Server, *, embedded: bool
 
 
 def _announce(config: Config, directory: str, server: Server, *, embedded: bool) -> None:
-    click.echo(f"glidecached {version()} listens on {endpoint(directory)}")
+    click.echo(f"glidecached {__version__} listens on {endpoint(directory)}")
     for name, upstream in config.upstreams.items():
         note = " (embedded Valkey; it ends with the daemon)" if embedded and name == DEFAULT_UPSTREAM else ""
         addresses = ", ".join(str(address) for address in upstream.target.addresses)

@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from glidecache_shared import protocol
+from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import check_endpoint, endpoint, socket_path
-from glidecached.version import version
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,7 +63,7 @@ class DaemonClient:
         self._instance_id = 0
         try:
             self._socket.connect(self._endpoint)
-            self.about = self.request(protocol.HELLO, protocol.PROTOCOL_VERSION, version())
+            self.about = self.request(protocol.HELLO, protocol.PROTOCOL_VERSION, __version__)
         except BaseException:
             self.close()
             raise

@@ -7,12 +7,11 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glidecache_shared import protocol
+from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import socket_path
 from glidecached.doctor.paths import path_fault
 from glidecached.doctor.result import fail, ok, skipped, warn
 from glidecached.stats import formatting
-from glidecached.version import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +118,7 @@ def check_versions(patient: Patient) -> Iterator[Finding]:
             "install glidecached again: pip install .",
         )
         return
-    own = version()
+    own = __version__
     seen = f"command {own}, protocol {protocol.PROTOCOL_VERSION}, pool layout {LAYOUT_VERSION}"
     about = patient.contact.about
     if not about:

@@ -12,7 +12,7 @@ import pytest
 
 import glidecache
 from glidecache import errors, types
-from glidecache.core.connection import CLIENT_VERSION
+from glidecache_shared import __version__
 from support.process import ROOT
 
 
@@ -61,7 +61,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def test_the_version_is_the_distributions() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == CLIENT_VERSION
+    assert project["version"] == __version__
 
 
 def test_errors_are_glides_and_the_builtins() -> None:

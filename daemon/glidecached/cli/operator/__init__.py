@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
+from glidecache_shared import __version__
 from glidecached.cli.doctor import doctor
 from glidecached.cli.exit_status import ExitStatus
-from glidecached.cli.operator.forget import drop, flush
+from glidecached.cli.operator.flush_drop import drop, flush
 from glidecached.cli.operator.ping import ping
 from glidecached.cli.operator.top import top
 from glidecached.cli.options import fail
 from glidecached.cli.stats_command import stats
-from glidecached.version import version
 
 
 class _Commands(click.Group):
@@ -31,7 +31,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version(), message="glidecache %(version)s")
+@click.version_option(__version__, message="glidecache %(version)s")
 def main() -> None:
     """Ask a running glidecached.
 
