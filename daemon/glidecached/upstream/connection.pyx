@@ -351,7 +351,7 @@ cdef class Connection:
         return 0
 
     cdef Py_ssize_t receive_some(self, bytearray buffer) except -2:
-        """How much came into the buffer; 0 at the end of the stream. Raises `OSError`."""
+        """Return how many bytes came into the buffer; 0 at the end of the stream. Raises `OSError`."""
         if not self.is_tls:
             return self.receive(<uint8_t *>PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer))
         try:

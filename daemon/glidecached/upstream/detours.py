@@ -274,25 +274,25 @@ class DroppedReplies(Call):
         self._left = replies
 
     def receive(self, reply: Any) -> bool:
-        """`Call`."""
+        """Implement `Call`."""
         del reply
         self._left -= 1
         return self._left <= 0
 
     def is_wanted(self, now_ns: int) -> bool:
-        """`Call`: return False, so that the order of the replies behind it is proved."""
+        """Implement `Call`: return False, so that the order of the replies behind it is proved."""
         del now_ns
         return False
 
     def replies_left(self) -> int:
-        """`Call`."""
+        """Implement `Call`."""
         return self._left
 
     def abandon(self) -> None:
-        """`Call`."""
+        """Implement `Call`."""
 
     def succeed(self, reply: Any) -> None:
-        """`Call`."""
+        """Implement `Call`."""
 
     def fail(self, code: int, message: str) -> None:
-        """`Call`."""
+        """Implement `Call`."""

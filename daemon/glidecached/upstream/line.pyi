@@ -25,13 +25,13 @@ class Line:
 
     def __init__(self, loop: Loop, options: UpstreamOptions) -> None: ...
     def connection_drained(self) -> None:
-        """`connection.Owner`: there is room for more."""
+        """Implement `connection.Owner`: there is room for more."""
 
     def submit(self, call: Call) -> None:
         """Send the call on the multiplexed connection, in the order of submission, or refuse it."""
 
     def _enqueue(self, call: Call) -> None:
-        """`submit`, for subclasses."""
+        """Queue the call, as `submit` does; for subclasses."""
 
     def _flush(self) -> None:
         """Write what waits: at the end of a turn, so that all of it leaves together."""

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from glidecached.upstream.call import Call
 
 class LongReplies:
-    """Up to 1,024 first arguments of commands, of all upstreams; the least recently used one leaves first."""
+    """The first arguments of commands with long replies: up to 1,024, of all upstreams.
+
+    The least recently used one leaves first.
+    """
 
     @property
     def count(self) -> int:

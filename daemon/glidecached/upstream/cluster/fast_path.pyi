@@ -13,7 +13,7 @@ from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.upstream_options import UpstreamOptions
 
 class FastPath:
-    """What lets calls in and sends the usual ones. Subclasses have `_begin`, for those that are not."""
+    """The entry of calls, which sends the usual ones. Subclasses implement `_begin`, for all others."""
 
     _options: UpstreamOptions
     _closed_reason: str | None
@@ -28,7 +28,7 @@ class FastPath:
         """Send the command to the node of its keys, or to where it goes without keys."""
 
     def _has_room(self) -> bool:
-        """Whether one more call may wait."""
+        """Return whether one more call may wait."""
 
 def slot_of_one_key(arguments: Sequence[bytes]) -> int:
-    """The slot of a command whose first argument is its one key; -1 of any other, and where that is not certain."""
+    """Return the slot of a command whose first argument is its one key; -1 for any other, or if uncertain."""

@@ -62,7 +62,7 @@ class ReservedOverNodes:
             each.close()
 
     def connection_ended(self) -> None:
-        """`blocking.ReservationHolder`: the watch ends with any of its connections."""
+        """Implement `dedicated.ReservationHolder`: the watch ends with any of its connections."""
         if not self._ended:
             self.close()
             self._holder.connection_ended()
