@@ -68,7 +68,7 @@ def main(
     """One shared-memory cache in front of Valkey for all the worker processes of this host."""
     log = LogHandler(sys.stderr, os.environ)
     logging.getLogger().addHandler(log)
-    # Who tries it out on a host whose service has a file does not mean that file, and may not even read it.
+    # A user who tries it on a host whose service has a file does not mean that file, and may not be able to read it.
     source = None if embedded and config_path is None else _source(config_path, log_level)
     config = _load(source, log)
     if check_config:
@@ -91,7 +91,7 @@ def _source(path: Path | None, log_level: str | None) -> Source | None:
 
 
 def _complain(text: str, log: LogHandler) -> None:
-    """Say why the daemon does not start: to the journal as an error, to people in plain words."""
+    """Report why the daemon does not start: to the journal as an error, to people in plain words."""
     if log.in_journal:
         logger.error("%s", text)
     else:
@@ -171,7 +171,7 @@ def _with_embedded(config: Config, address: str) -> Config:
 
 
 def _log_start(config: Config, directory: str, server: Server, *, embedded: bool) -> None:
-    """For the journal, what `_announce` tells people."""
+    """Log for the journal what `_announce` prints for people."""
     logger.info(
         "started",
         extra={

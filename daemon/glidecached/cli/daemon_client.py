@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 TIMEOUT_MS = 3_000
 _SLICE_MS = 50
-"""How long whoever sets `give_up` may have to wait."""
+"""The longest time that a thread which sets `give_up` has to wait."""
 
 
 class DaemonUnreachableError(Exception):
-    """No daemon answers: `args[0]` says where, and what was found there."""
+    """The error when no daemon answers: `args[0]` gives the directory, and what was found there."""
 
 
 class RefusedError(Exception):
@@ -71,7 +71,7 @@ class DaemonClient:
         self._instance_id = self.about["instance_id"]
 
     def request(self, operation: int, *body: Any, timeout_ms: int | None = None) -> Any:
-        """One request and its answer, within the link's time or this one."""
+        """Send one request and return its answer, within the link's time or this one."""
         timeout_ms = timeout_ms or self._timeout_ms
         until_ns = time.monotonic_ns() + timeout_ms * 1_000_000
         number = next(self._numbers)
@@ -86,7 +86,7 @@ class DaemonClient:
         return result
 
     def close(self) -> None:
-        """Leave the daemon. Idempotent."""
+        """Close the connection to the daemon. Idempotent."""
         self._socket.close()
         self._context.term()
 

@@ -18,10 +18,13 @@ from glidecached.version import version
 
 
 class _Commands(click.Group):
-    """Says in a word that the output could not be written, as to a file system that is full."""
+    """A group that reports in one line that the output could not be written, such as to a full file system."""
 
     def invoke(self, context: click.Context) -> Any:
-        """`click.Group`; who has closed a pipe wants no word, and gets none from click."""
+        """Implement `click.Group`.
+
+        A user who has closed a pipe wants no message, and gets none from click.
+        """
         try:
             return super().invoke(context)
         except OSError as error:

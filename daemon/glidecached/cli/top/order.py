@@ -1,4 +1,4 @@
-"""In which order `top` lists caches: what an operator looks for stands first."""
+"""The order in which `top` lists caches: what an operator looks for is first."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Order(Enum):
 
     @property
     def following(self) -> Order:
-        """The next one, in turn."""
+        """Return the next one, in turn."""
         orders = list(Order)
         return orders[(orders.index(self) + 1) % len(orders)]
 
 
 def ordered(caches: Iterable[CacheFigures], history: SparklineHistory, order: Order) -> list[CacheFigures]:
-    """The caches in that order; those that are equal in it by name."""
+    """Return the caches in that order; those that are equal in it by name."""
 
     def place(cache: CacheFigures) -> tuple[float, str]:
         if order is Order.BUSIEST:
