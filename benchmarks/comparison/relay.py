@@ -28,7 +28,7 @@ _READY_TIMEOUT_S = 30
 
 @contextmanager
 def relay(directory: Path, server: tuple[str, int]) -> Iterator[str]:
-    """A relay in a process of its own, in front of the server; its ZeroMQ endpoint."""
+    """Run a relay in a process of its own, in front of the server; yield its ZeroMQ endpoint."""
     endpoint = f"ipc://{directory / 'relay.sock'}"
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -54,7 +54,7 @@ class RelayClient:
         self._socket.connect(endpoint)
 
     def ask(self, command: tuple[bytes, ...]) -> bytes:
-        """The bulk string that the server answers."""
+        """Return the bulk string that the server answers."""
         self._socket.send(libvalkey.pack_command(command))
         return self._socket.recv()
 
