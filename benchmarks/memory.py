@@ -43,11 +43,11 @@ class Column:
     mean_of_worker: float
     most_of_worker: int
     daemon: int | None
-    """Besides the pool that it shares with the workers."""
+    """The daemon's memory beside the pool that it shares with the workers."""
 
 
 class Worker:
-    """A process that reads all values through one library when it is told to, and then waits."""
+    """A process that reads all values through one library on command, and then waits."""
 
     def __init__(self, library: str, port: int, runtime_dir: Path, bound_mb: int, number: int) -> None:
         arguments = (library, str(port), str(runtime_dir), str(bound_mb), str(number))

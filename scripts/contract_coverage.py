@@ -67,7 +67,7 @@ def faults(document: str, files: dict[str, list[str]]) -> list[str]:
 
 
 def main() -> int:
-    """Update the document, or check it; the exit status."""
+    """Update the document, or check it. Return the exit status."""
     document = DOCUMENT.read_text()
     files = files_by_rule()
     new = updated(document, files)

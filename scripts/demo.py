@@ -39,7 +39,7 @@ KEYS_PER_ROUND = 50_000
 
 
 def main() -> int:
-    """Run the demonstration; the exit status."""
+    """Run the demonstration. Return the exit status."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=8.0, help="how long the read load lasts (8)")
     seconds = options.parse_args().seconds

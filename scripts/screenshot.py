@@ -41,7 +41,7 @@ WAVE_S = 45.0
 
 
 def main() -> int:
-    """Make the pictures; the exit status."""
+    """Make the pictures. Return the exit status."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=175.0, help="how long the traffic lasts (175)")
     options.add_argument("--directory", type=Path, default=IMAGES, help="where the pictures go")

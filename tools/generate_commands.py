@@ -256,7 +256,7 @@ def render(flavour: Flavour, plans: PlanFunctions) -> dict[str, str]:
 
 
 def main() -> int:
-    """Write or check the generated modules; the exit status."""
+    """Write or check the generated modules. Return the exit status."""
     parser = argparse.ArgumentParser(description="Write the command methods from the plan functions.")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail when something is out of date"

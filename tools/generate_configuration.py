@@ -92,7 +92,7 @@ class Entry:
 
 
 def main() -> int:
-    """Write the files, or check them; the exit status."""
+    """Write the files, or check them. Return the exit status."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

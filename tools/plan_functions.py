@@ -33,7 +33,7 @@ class Command:
 
 
 class Annotations(ast.NodeTransformer):
-    """Keep the built-in types of annotations apart from methods of the same name, such as `set`."""
+    """A transformer that keeps the built-in types of annotations apart from methods of the same name, such as `set`."""
 
     def __init__(self, methods: set[str]) -> None:
         self._shadowed = methods & set(dir(builtins))

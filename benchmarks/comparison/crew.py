@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     Opener = Callable[..., Callable[[int], object]]
 
 LEAD_NS = 30_000_000
-"""From the command to the start: time for every process to be waiting for it."""
+"""The time from the command to the start, in which every process begins to wait for it."""
 CHUNK = 16
-"""Calls between two looks at the clock."""
+"""The number of calls between two readings of the clock."""
 START_TIMEOUT_S = 60
 
 

@@ -14,7 +14,7 @@ OWN = "glidecached"
 
 
 class LeftOut(Exception):  # noqa: N818 - not an error: the report names it
-    """Something that cannot be measured here; the text is the reason, for people."""
+    """The error for something that cannot be measured here; the text is the reason, for people."""
 
 
 def reason(error: Exception) -> str:
@@ -52,7 +52,7 @@ class Row:
     """The ratio to the reference that the group's `ratio_is` names."""
     target: str = ""
     met: bool | None = None
-    """None where nothing is asked, or where this run was too small to tell."""
+    """None where there is no target, or where this run was too small to judge it."""
     reach: str = ""
     """The processes that share what is read, for the chart (`Peer.reach`)."""
     quartiles: tuple[float, float] | None = None

@@ -18,7 +18,7 @@ class Scale:
     round_ms: float
     """The length of one turn."""
     process_rounds: int
-    """The same where processes take turns, which are longer."""
+    """The number of turns where processes take turns, which are longer."""
     process_ms: float
     entries: int
     """Entries of the large pools."""
@@ -32,7 +32,7 @@ class Scale:
     misses: int
     """Single misses of one turn."""
     crew_rounds: int
-    """The same where eight or sixteen processes take turns."""
+    """The number of turns where eight or sixteen processes take turns."""
     crew_ms: float
     watch_s: float
     """The time for which the daemon is watched while workers hit."""

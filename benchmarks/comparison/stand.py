@@ -48,7 +48,7 @@ class Stand:
     memcached: Memcached | None
     """None where the program is not installed."""
     memory_directory: Path
-    """On tmpfs, for the peers that keep files."""
+    """A directory on tmpfs, for the peers that keep files."""
 
     @property
     def address(self) -> tuple[str, int]:

@@ -37,7 +37,7 @@ CHOICE_US = Target(text="< 1 µs", at_most=1)
 
 
 Pool = tuple[str, int]
-"""A policy, and how many entries."""
+"""A policy, and the number of entries."""
 
 
 class CrowdedPool:

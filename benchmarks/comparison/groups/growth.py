@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 POLICY = "LFU"
 SMALL_ENTRIES = 1000
 MISSES = 30
-"""Of one turn."""
+"""The number of misses of one turn."""
 MAX_TURNS = 9
 PROBE_KB = 64
 """A cache of GLIDE's that is filled to learn how many entries it counts to a kilobyte."""

@@ -43,9 +43,9 @@ TURNS: dict[str, dict[int, bytes]] = {
 """The key that each worker reads."""
 
 CHUNK = 500
-"""Hits between two looks at the clock."""
+"""The number of hits between two readings of the clock."""
 LEAD_NS = 5_000_000
-"""From the command to the start: time for both workers to be awake and waiting for it."""
+"""The time from the command to the start, in which both workers wake up and begin to wait."""
 START_TIMEOUT_S = 30
 
 

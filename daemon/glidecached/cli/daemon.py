@@ -110,7 +110,7 @@ def _load(source: Source | None, log: LogHandler) -> Config:
 
 
 def _serve(config: Config, source: Source | None, directory: str, log: LogHandler, *, embedded: bool) -> int:
-    """Run the daemon; the exit status."""
+    """Run the daemon. Return the exit status."""
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.pools.pool_dir import PoolDirectoryError

@@ -27,7 +27,7 @@ class DaemonUnreachableError(Exception):
 
 
 class RefusedError(Exception):
-    """The daemon said no: `args[0]` is its reason, `code` the protocol's number for it."""
+    """The error when the daemon refuses: `args[0]` is its reason, `code` the protocol's number for it."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -35,7 +35,7 @@ class RefusedError(Exception):
 
 
 class DaemonClient:
-    """A connection to the daemon of one runtime directory, which has introduced itself: `about` is what it said.
+    """A connection to the daemon of one runtime directory; `about` is its reply to HELLO.
 
     A context manager, for one thread at a time. An event `give_up` that another thread sets ends all waiting as if the
     time were over. Construction and `request` raise `DaemonUnreachableError` or `RefusedError`; after the first of
@@ -100,7 +100,7 @@ class DaemonClient:
 
 
 def _knock(directory: str) -> None:
-    """Find out now what ZeroMQ, which tries again and again, would only tell by its silence."""
+    """Find out at once whether a daemon listens: ZeroMQ retries without end and reports nothing."""
     path = socket_path(directory)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:

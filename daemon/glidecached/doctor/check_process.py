@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from glidecached.doctor.result import Finding
 
 _FEW_FILES = 1_024
-"""One connection a client: a host with some hundreds of workers comes near it."""
+"""Each client has one connection: a host with some hundreds of workers comes near this limit."""
 _NEARLY_ALL = 0.8
 _OWN_MEMORY_BYTES = 64 << 20
 """The memory that the daemon needs beside its pools. Their pages count as its own: it touches them first."""
 
 CGROUPS = Path("/sys/fs/cgroup")
 _PRACTICALLY_UNLIMITED = 1 << 60
-"""The older hierarchy has no word for it, but a number near 2 to the 63rd."""
+"""The older hierarchy has no word for unlimited, but a number near 2 to the 63rd."""
 
 
 def check_limits(patient: Patient) -> Iterator[Finding]:

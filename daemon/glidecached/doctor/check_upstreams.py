@@ -52,7 +52,7 @@ def _judge_role(label: str, state: str, upstream: dict[str, Any]) -> Finding | N
 
 def _judge_software(state: str, upstream: dict[str, Any]) -> Finding:
     """Report the software of its servers, and whether one of them is too old."""
-    # A daemon of another version may not tell.
+    # A daemon of another version may not report it.
     found = [ServerVersion(**each) for each in upstream.get("software", ())]
     names = ", ".join(printable(f"{software.name} {software.version}") for software in found)
     seen = f"{state}, {names or 'whose version was not told'}"

@@ -54,7 +54,7 @@ class Contact:
     process: Process | None = None
     silence: str = ""
     refused: bool = False
-    """The daemon did answer, with `silence`."""
+    """True if the daemon did answer, with `silence`."""
     about: dict[str, Any] = field(default_factory=dict)
     answer_us: float = 0.0
     stats: dict[str, Any] = field(default_factory=dict)
@@ -163,7 +163,7 @@ def _connect(directory: str) -> tuple[Process | None, OSError | None]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(_CONNECT_SECONDS)
             probe.connect(socket_path(directory))
-            # Those of the process that listens: they are right even where it is too busy to accept anybody.
+            # Those of the process that listens: they are right even where it is too busy to accept a client.
             answer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     except OSError as error:
         return None, error

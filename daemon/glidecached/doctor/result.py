@@ -15,7 +15,7 @@ class Status(StrEnum):
     FAIL = "fail"
     """It does not work, or is not safe."""
     SKIPPED = "skipped"
-    """It could not be looked at; what was seen says why."""
+    """It could not be checked; `seen` says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,11 @@ class Call:
     route: Route | None
     attempts: int
     lane: int
-    """The connection on which it travels: a lane of `glidecache_shared.command_table`, or `BULK`."""
+    """The connection that it is sent on: a lane of `glidecache_shared.command_table`, or `BULK`."""
     way: int
-    """The way that it travels while its lane is held: `USUAL`, `DETOUR` or `PINNED` of `detours`."""
+    """The way it is sent while its lane is held: `USUAL`, `DETOUR` or `PINNED` of `detours`."""
     submitted_ns: int
-    """When it was submitted; 0 as long as it was not, and for what is not counted."""
+    """The time of submission; 0 before it, and for a call that is not counted."""
 
     def __init__(self, deadline_ns: int, *, repeatable: bool) -> None: ...
     def pack(self) -> bytes:
@@ -82,7 +82,7 @@ class SingleCall(Call):
     def __init__(self, arguments: Sequence[bytes], deadline_ns: int, *, repeatable: bool) -> None: ...
 
 class BatchCall(Call):
-    """Several commands in one write: a pipeline, or a transaction when `atomic` (contract C17).
+    """A batch of commands in one write: a pipeline, or a transaction when `atomic` (contract C17).
 
     `succeed` gets the list of replies, with `ReplyError` for commands that failed alone; None for a transaction that
     the server did not run because a watched key had changed.

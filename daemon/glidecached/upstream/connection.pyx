@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 cdef enum:
     READ_BYTES = 262_144
-    # How much is packed ahead: what has not been packed yet can still be dropped when it is overdue.
+    # The bytes that are packed ahead: a call that has not been packed yet can still be dropped when it is overdue.
     WRITE_BYTES = 1_048_576
     # The most that one connection reads, writes and settles in a turn of the loop; then others are served.
     TURN_BYTES = 262_144

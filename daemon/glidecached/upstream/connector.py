@@ -99,7 +99,7 @@ class Attempt:
             result = connect(self._target, self._timeout_seconds)
         except ConnectError as error:
             result = error
-        except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for the outcome
+        except Exception as error:  # noqa: BLE001 - whatever it was, a caller waits for the outcome
             result = ConnectError(f"{_names(self._target)}: {type(error).__name__}: {error}")
         self._loop.call_from_thread(self._finish, result)
 
@@ -111,7 +111,7 @@ class Attempt:
 
 
 class _HelperThreads:
-    """Threads that wait for handshakes. They are reused: starting a thread delays the loop by milliseconds.
+    """The threads that wait for handshakes. They are reused: starting a thread delays the loop by milliseconds.
 
     They are daemon threads: a host that never answers must not keep the process from ending.
     """

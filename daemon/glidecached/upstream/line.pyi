@@ -19,7 +19,7 @@ class Line:
     _queue: deque[Call]
     _connection: Connection | None
     _closed_reason: str | None
-    """Why nothing is taken any more; None as long as it is."""
+    """The reason why no call is taken any more; None while calls are taken."""
     _submitted: int
     _failed: int
 

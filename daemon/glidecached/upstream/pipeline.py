@@ -142,7 +142,7 @@ class Pipeline(Line):
             self._connect()
 
     def connect(self) -> None:
-        """Have a connection, though there is no call yet; what is closed or fails just now is left alone."""
+        """Connect, though there is no call yet. A pipeline that is closed or fails just now is left alone."""
         if (
             self._closed_reason is None
             and self._connection is None

@@ -148,7 +148,7 @@ class Upstreams:
         return [{"name": self._permanent.get(each.target), **each.stats()} for each in self]
 
     def close(self, reason: str) -> None:
-        """Close all; what is open fails with `reason`."""
+        """Close all; open calls fail with `reason`."""
         for upstream in self:
             upstream.close(reason)
 

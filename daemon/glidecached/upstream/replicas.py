@@ -1,9 +1,9 @@
 """Reads from replicas, for clients that ask for them: round robin, and never behind the client's own writes.
 
 A replica must have taken over what the client wrote last, or what there was when its session first read (contract C23).
-That is found out by offsets of the replication: the primary is asked for its own behind the client's commands, on the
-same connection; a replica whose offset has come that far has them all. Until one has, and where servers do not tell,
-the primary answers.
+The daemon finds that out by replication offsets. It asks the primary for its own behind the client's commands, on the
+same connection. A replica whose offset has come that far has them all. Until one has, and where servers do not report
+offsets, the primary answers.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class ReplicaReads:
             replica.link.submit(_ReplicaRead(call, self._primary))
 
     def close(self, reason: str) -> None:
-        """Close the replicas' connections; what waits on them goes to the primary."""
+        """Close the replicas' connections; calls that wait on them go to the primary."""
         for replica in self._replicas:
             replica.link.close(reason)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_REMEMBERED = 256
 _checked: dict[bytes, str | None] = {}
-"""The fault of each text that was read lately, by the digest of the texts; None: no fault."""
+"""The fault of each text that was read recently, by the digest of the texts; None: no fault."""
 
 
 class TlsMaterialError(ValueError):

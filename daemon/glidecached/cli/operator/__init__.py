@@ -1,4 +1,4 @@
-"""`glidecache`: ask the running daemon, and tell it what to forget. One module a command."""
+"""`glidecache`: query the running daemon, and remove entries or caches. One module for each command."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from glidecached.cli.top.sparkline_history import SparklineHistory
 
 _RECENT = 10
-"""Moments whose mean says how busy a cache is: rows would change places all the time by the last one alone."""
+"""The number of moments whose mean says how busy a cache is. By the last one alone, rows would move all the time."""
 
 
 class Order(Enum):

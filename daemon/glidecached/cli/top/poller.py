@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HOTTEST_COUNT = 50
 _REST_PER_SEARCH = 20
-"""The daemon looks through all entries for the hottest: so many times as long it is spared the next search."""
+"""The pause after a search, in durations of that search: the daemon looks through all entries for the hottest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hottest:
-    """The hottest entries of the cache `label`, or why the daemon does not tell them."""
+    """The hottest entries of the cache `label`, or why the daemon does not report them."""
 
     label: str
     entries: list[dict[str, Any]]

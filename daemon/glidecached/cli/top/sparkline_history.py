@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from glidecached.cli.top.rates import CacheFigures
 
 LENGTH = 512
-"""Moments that are kept: more than a terminal has columns."""
+"""The number of moments that are kept: more than a terminal has columns."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 

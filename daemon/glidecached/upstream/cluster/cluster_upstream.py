@@ -159,7 +159,7 @@ class ClusterUpstream(FastPath):
         self._journeys.refresh.patience_ms = options.connect_timeout_ms
 
     def close(self, reason: str) -> None:
-        """Close everything; what is open fails."""
+        """Close everything; open calls fail."""
         if self._closed_reason is not None:
             return
         self._closed_reason = reason
@@ -276,7 +276,7 @@ class ClusterUpstream(FastPath):
         parts, combine = plan(arguments, call.route, topology)
         if combine is not None:
             sink, place = AggregatedReply(parts, combine, sink, place), 0
-        # Of a pipeline, what only reads may be sent again by itself.
+        # The commands of a pipeline that only read may be sent again by themselves.
         resendable = call.repeatable or (isinstance(call, BatchCall) and is_known_read(arguments))
         return [
             NodeCommand(

@@ -17,7 +17,7 @@ class FastPath:
 
     _options: UpstreamOptions
     _closed_reason: str | None
-    """Why nothing is taken any more; None as long as it is."""
+    """The reason why no call is taken any more; None while calls are taken."""
     _early: deque[tuple[SingleCall | BatchCall, bool, Freshness | None]]
     """Calls that wait for the topology."""
     _submitted: int

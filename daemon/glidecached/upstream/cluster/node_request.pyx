@@ -91,7 +91,7 @@ cdef class NodeRequest(SingleCall):
 
     cpdef bint receive(self, object reply) except -1:
         if self.to_skip:
-            # Should ASKING or READONLY have been refused, the command's own reply will tell.
+            # Should ASKING or READONLY have been refused, the command's own reply will show it.
             self.to_skip = False
             return False
         return self._receive(reply)

@@ -1,4 +1,4 @@
-"""The nodes of a cluster that the daemon talks to: each is reached like a standalone server."""
+"""The nodes of a cluster that the daemon talks to: each is used like a standalone server."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Nodes:
         # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
         self._options = replace(options, max_waiting_requests=sys.maxsize)
         self.by_address: dict[Address, Node] = {}
-        """Those in use."""
+        """The nodes in use."""
         self._tally = tally
         self._sessions = 0
 

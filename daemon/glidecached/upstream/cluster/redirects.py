@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_REDIRECTIONS = 8
 _AT_ONCE = 3
-"""So many redirections are followed without a pause: the map may be old. More mean that it is just changing."""
+"""The redirections that are followed without a pause: the map may be old. More mean that it is just changing."""
 _MAX_LOSSES = 3
 _MAX_WAITS = 64
 _FIRST_WAIT_MS = 10

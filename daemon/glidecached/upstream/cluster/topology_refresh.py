@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _CLUSTER_SLOTS = (b"CLUSTER", b"SLOTS")
 _INTERVAL_MS = 100
-"""The least time between two rounds, however many redirections and losses ask for one."""
+"""The shortest time between two rounds, however many redirections and losses ask for one."""
 _PATIENCE_MS = 300
-"""After that time without an answer the next node is asked as well; the first answer counts."""
+"""After this time without an answer the next node is asked as well; the first answer counts."""
 
 
 class TopologyRefresh:
