@@ -1,4 +1,4 @@
-"""All groups, one after another, and what came of them."""
+"""All groups, one after another, and their results."""
 
 from __future__ import annotations
 

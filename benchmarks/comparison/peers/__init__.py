@@ -37,7 +37,7 @@ def open_all(
 ) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
     """Return the reads of all peers that can be opened here, and why the others cannot.
 
-    Ours must open: its errors are raised. A read that returns something else than was written is left out too, as is a
+    Ours must open: its errors are raised. A read that returns something else than was written is left out too. So is a
     cache whose second read still reaches Valkey: it would measure something else.
     """
     reads: dict[str, Callable[[], object]] = {}

@@ -68,7 +68,7 @@ def main(
     """One shared-memory cache in front of Valkey for all the worker processes of this host."""
     log = LogHandler(sys.stderr, os.environ)
     logging.getLogger().addHandler(log)
-    # A user who tries it on a host whose service has a file does not mean that file, and may not be able to read it.
+    # A trial on a host whose service has a file does not mean that file, and its user may not even read it.
     source = None if embedded and config_path is None else _source(config_path, log_level)
     config = _load(source, log)
     if check_config:

@@ -1,4 +1,4 @@
-"""One operator's way to the daemon: requests and answers over the runtime directory's socket."""
+"""An operator's connection to the daemon: requests and answers over the runtime directory's socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pools' files: their modes, what no pool owns, and whether what is in them is sound."""
+"""The pools' files: their modes, files that no pool owns, and whether the entries are sound."""
 
 from __future__ import annotations
 

@@ -84,8 +84,8 @@ class SingleCall(Call):
 class BatchCall(Call):
     """A batch of commands in one write: a pipeline, or a transaction when `atomic` (contract C17).
 
-    `succeed` gets the list of replies, with `ReplyError` for commands that failed alone; None for a transaction that
-    the server did not run because a watched key had changed.
+    `succeed` gets the list of replies, with `ReplyError` for commands that failed alone. It gets None for a
+    transaction that the server did not run because a watched key had changed.
     """
 
     @property

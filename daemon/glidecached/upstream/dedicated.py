@@ -301,11 +301,11 @@ class _Dedicated:
 
 
 class _Wrapped(Call):
-    """The call, telling its connection when it is done.
+    """A call that informs its connection when it is done.
 
-    WAIT asks how far the replicas are with what the connection wrote that it comes on. This one wrote nothing, and WAIT
-    would say at once that all are there. So a message to a channel goes first: it changes nothing, but replicas get it
-    behind all writes so far, those on the daemon's other connections included.
+    WAIT asks how many replicas have the earlier writes of its own connection. This connection wrote nothing, so WAIT
+    would return at once. Therefore a message to a channel goes first. It changes nothing, but replicas get it behind
+    all writes so far, those on the daemon's other connections included.
     """
 
     __slots__ = ("_call", "_dedicated", "_marks", "_refusal")

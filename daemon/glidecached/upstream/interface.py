@@ -24,10 +24,11 @@ class Reservation(Protocol):
 
 
 class Upstream(Protocol):
-    """One target's connections. Used by the daemon's one thread; no method blocks or raises.
+    """The connections of one target. Used by the daemon's one thread; no method blocks or raises.
 
-    Calls that are submitted one after another reach a standalone server in that order (contract C23); blocking calls
-    have connections of their own and are excepted. Each call ends exactly once, at the latest when the upstream closes.
+    Calls that are submitted one after another reach a standalone server in that order (contract C23). Blocking calls
+    are excepted: they have connections of their own. Each call ends exactly once, at the latest when the upstream
+    closes.
     """
 
     target: Target

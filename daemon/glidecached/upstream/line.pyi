@@ -1,4 +1,4 @@
-"""The way of calls to one multiplexed connection: queued while a turn of the loop lasts, then written together."""
+"""The queue of calls for one multiplexed connection: queued while a turn of the loop lasts, then written together."""
 
 from collections import deque
 

@@ -26,8 +26,8 @@ class TlsMaterialError(ValueError):
 def check(tls: TlsMaterial) -> None:
     """Read all texts once, so that what cannot be read is refused when it is given. Raises `TlsMaterialError`.
 
-    A text of a megabyte takes long to read, and clients bring the same one again and again: what was found out about
-    one is remembered, by its digest.
+    A text of a megabyte takes long to read, and clients bring the same one again and again. So the result is
+    remembered, by the text's digest.
     """
     parts = (tls.ca, tls.certificate, tls.key)
     digest = hashlib.sha256()

@@ -1,7 +1,7 @@
-"""The usual way of a cluster's calls: one command with one key, and no route, to the primary of the key's slot.
+"""The fast path of a cluster's calls: one command with one key, and no route, to the primary of the key's slot.
 
-Whatever is known to be so at first sight takes it, once the topology is known; everything else is planned by `routing`,
-which comes to the same where a call could have gone either way.
+A call takes it if it is recognized at first sight and the topology is known. All other calls are planned by `routing`.
+The result is the same where a call could take either.
 """
 
 from collections import deque

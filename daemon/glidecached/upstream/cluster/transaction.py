@@ -1,4 +1,4 @@
-"""Transactions on their way to one node."""
+"""Transactions for one node."""
 
 from __future__ import annotations
 
