@@ -207,7 +207,7 @@ asyncio.run(main())
 
 
 def system_calls(runtime_dir: str, directory: Path) -> list[Measure]:
-    """System calls that 100,000 hits add to a program that makes none."""
+    """Return how many system calls 100,000 hits add to a program that makes none."""
     strace = shutil.which("strace")
     if strace is None:
         print("strace is not installed (scripts/system-deps): system calls are not counted", file=sys.stderr)

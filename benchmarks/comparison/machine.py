@@ -35,7 +35,7 @@ PROCESSORS = Path("/sys/devices/system/cpu")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processors:
-    """Two processors to measure on, as near to independent as this machine has them."""
+    """A pair of processors to measure on, as nearly independent as this machine has them."""
 
     numbers: tuple[int, int]
     topology: str

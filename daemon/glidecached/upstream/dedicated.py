@@ -61,7 +61,7 @@ class DedicatedConnections:
             dedicated.run(call)
 
     def reserve(self, holder: ReservationHolder) -> Reserved | str:
-        """Keep a connection for one holder, until it gives it back; or why there is none."""
+        """Reserve a connection for one holder, until the holder gives it back; or return why there is none."""
         dedicated = self._take()
         return self._exhausted() if dedicated is None else Reserved(dedicated, holder)
 
@@ -206,7 +206,7 @@ class _Dedicated:
         self._reserved: Reserved | None = None
 
     def reserve(self, reserved: Reserved) -> None:
-        """Stay the holder's when a call is done."""
+        """Reserve the connection: it stays the holder's when a call is done."""
         self._cancel_timer()
         self._reserved = reserved
 

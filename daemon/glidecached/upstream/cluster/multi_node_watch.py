@@ -28,7 +28,7 @@ _ENDED = "a connection that watched keys has ended; nothing was run"
 
 
 class ReservedOverNodes:
-    """One holder's reservation for watched keys, like `blocking.Reserved`, on any primaries. For the loop's thread."""
+    """One holder's reservation for watched keys, like `dedicated.Reserved`, on any primaries. For the loop's thread."""
 
     def __init__(self, journeys: RequestSender, nodes: Nodes, holder: ReservationHolder) -> None:
         self._journeys = journeys
@@ -178,7 +178,7 @@ class _Whole:
             self._done(self._replies)
 
     def fail(self, code: int, message: str) -> None:
-        """Fail with one part."""
+        """Fail the call, because one part failed."""
         if not self._over:
             self._over = True
             self._failed()
