@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def arguments(groups: tuple[str, ...]) -> argparse.Namespace:
-    """The command line."""
+    """Return the parsed command line."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -60,7 +60,7 @@ def arguments(groups: tuple[str, ...]) -> argparse.Namespace:
 
 
 def entries(text: str) -> int:
-    """The number that `--entries` was given."""
+    """Return the number that `--entries` was given."""
     from comparison.scale import FEWEST_ENTRIES
 
     try:

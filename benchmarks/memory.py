@@ -37,17 +37,17 @@ REQUEST_TIMEOUT_MS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """What one library cost, in bytes more than before it was imported."""
+    """The cost of one library, in bytes more than before it was imported."""
 
     together: int
     mean_of_worker: float
     most_of_worker: int
     daemon: int | None
-    """Besides the pool that it shares with the workers."""
+    """The daemon's memory beside the pool that it shares with the workers."""
 
 
 class Worker:
-    """A process that reads all values through one library when it is told to, and then waits."""
+    """A process that reads all values through one library on command, and then waits."""
 
     def __init__(self, library: str, port: int, runtime_dir: Path, bound_mb: int, number: int) -> None:
         arguments = (library, str(port), str(runtime_dir), str(bound_mb), str(number))
@@ -61,7 +61,7 @@ class Worker:
         self.pid = self._process.pid
 
     def say(self, word: str) -> None:
-        """Let it go on."""
+        """Let the worker continue."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
@@ -79,7 +79,7 @@ class Worker:
 
 
 def work(library: str, port: str, runtime_dir: str, bound_mb: str, number: str) -> None:
-    """A worker's main function: bare until it hears something, then with a full cache."""
+    """Run one worker: bare until it gets a word, then with a full cache."""
     print("bare", flush=True)
     sys.stdin.readline()
     client = open_client(library, int(port), runtime_dir, int(bound_mb) * 1024)
@@ -94,7 +94,7 @@ def work(library: str, port: str, runtime_dir: str, bound_mb: str, number: str) 
 
 
 def open_client(library: str, port: int, runtime_dir: str, max_cache_kb: int) -> Any:
-    """A blocking client of one of the two libraries, with a cache of its own or a shared one."""
+    """Open a blocking client of one of the two libraries, with a cache of its own or a shared one."""
     if library == PEER:
         import glide_sync as glide
 
@@ -103,7 +103,7 @@ def open_client(library: str, port: int, runtime_dir: str, max_cache_kb: int) ->
         client_class = glide.GlideClient
     else:
         import glidecache as glide
-        from glidecache.sync import GlideClient as client_class  # noqa: N813 - stands beside GLIDE's
+        from glidecache.sync import GlideClient as client_class  # noqa: N813 - used beside GLIDE's
 
         cache = glide.ClientSideCache.create(max_cache_kb, 0, enable_metrics=True, name="memory")
         where = {"runtime_dir": runtime_dir}
@@ -141,12 +141,12 @@ def measure(library: str, server: ValkeyServer, daemon: Daemon, options: argpars
 
 
 def memory_of(pids: Sequence[int]) -> list[Any]:
-    """What `psutil` knows of each process's memory."""
+    """Return `psutil`'s information on each process's memory."""
     return [psutil.Process(pid).memory_full_info() for pid in pids]
 
 
 def values(bound_mb: int) -> int:
-    """How many values nearly fill the cache."""
+    """Return how many values nearly fill the cache."""
     return int(bound_mb * MB * FILLED) // VALUE_BYTES
 
 

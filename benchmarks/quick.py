@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def settings(runtime_dir: str) -> Any:
-    """A configuration of this project's clients, with a cache."""
+    """Return a configuration of this project's clients, with a cache."""
     return glidecache.GlideClientConfiguration(
         runtime_dir=runtime_dir,
         request_timeout=5_000,
@@ -102,7 +102,7 @@ def settings(runtime_dir: str) -> Any:
 
 
 def peer_settings(peer: Any, port: int) -> Any:
-    """The same of GLIDE's own clients."""
+    """Return the same configuration for GLIDE's own clients."""
     return peer.GlideClientConfiguration(
         [peer.NodeAddress(HOST, port)],
         request_timeout=5_000,
@@ -111,7 +111,7 @@ def peer_settings(peer: Any, port: int) -> Any:
 
 
 def per_call_us(call: Callable[[], object], number: int) -> float:
-    """Microseconds per call, over `number` calls."""
+    """Return the microseconds per call, over `number` calls."""
     repetitions = range(number)
     start = time.perf_counter_ns()
     for _ in repetitions:
@@ -120,7 +120,7 @@ def per_call_us(call: Callable[[], object], number: int) -> float:
 
 
 def blocking_hits(runtime_dir: str, port: int) -> list[Measure]:
-    """A blocking client's `GET` hit and valkey-glide-sync's, each behind a lambda."""
+    """Measure a blocking client's `GET` hit and valkey-glide-sync's, each behind a lambda."""
     own = glidecache.sync.GlideClient.create(settings(runtime_dir))
     peer = glide_sync.GlideClient.create(peer_settings(glide_sync, port))
     plain = {"k": VALUE}
@@ -149,7 +149,7 @@ def blocking_hits(runtime_dir: str, port: int) -> list[Measure]:
 
 
 async def per_await_us(call: Callable[[], Awaitable[object]], number: int) -> float:
-    """Microseconds per awaited call, over `number` calls."""
+    """Return the microseconds per awaited call, over `number` calls."""
     repetitions = range(number)
     start = time.perf_counter_ns()
     for _ in repetitions:
@@ -158,7 +158,7 @@ async def per_await_us(call: Callable[[], Awaitable[object]], number: int) -> fl
 
 
 def awaited_hits(runtime_dir: str, port: int) -> list[Measure]:
-    """An awaited `GET` hit and valkey-glide's, each behind a lambda."""
+    """Measure an awaited `GET` hit and valkey-glide's, each behind a lambda."""
 
     async def measure() -> dict[str, float]:
         own = await glidecache.GlideClient.create(settings(runtime_dir))
@@ -207,7 +207,7 @@ asyncio.run(main())
 
 
 def system_calls(runtime_dir: str, directory: Path) -> list[Measure]:
-    """System calls that 100,000 hits add to a program that makes none."""
+    """Return how many system calls 100,000 hits add to a program that makes none."""
     strace = shutil.which("strace")
     if strace is None:
         print("strace is not installed (scripts/system-deps): system calls are not counted", file=sys.stderr)
@@ -312,7 +312,7 @@ def imports(runtime_dir: str) -> list[Measure]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Versions and machine, without which no number means anything."""
+    """Return versions and machine, without which no number means anything."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -331,7 +331,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def version_of(package: str) -> str:
-    """The installed version, or a word that there is none."""
+    """Return the installed version, or a text that there is none."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -339,7 +339,7 @@ def version_of(package: str) -> str:
 
 
 def print_table(measures: list[Measure], environment: dict[str, Any]) -> None:
-    """The table, for people."""
+    """Print the table, for people."""
     versions = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
     print(f"{environment['cpu']}, {environment['cores']} cores, {environment['system']}")
     print(f"Python {environment['python']}; {versions}\n")

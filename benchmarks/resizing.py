@@ -61,7 +61,7 @@ def main() -> None:
 def measure(
     directory: str, whole_kb: int, entries: int, change: dict[str, Any], kept: int | None
 ) -> tuple[float, float, float]:
-    """Milliseconds: of the whole change, of its slowest step, and of its end, for which everything waits."""
+    """Return milliseconds: of the whole change, of its slowest step, and of its end, for which everything waits."""
     settings = {
         "max_cache_kb": whole_kb,
         "entry_ttl_ms": 0,

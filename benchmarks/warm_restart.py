@@ -98,7 +98,7 @@ def the_whole_daemon(settings: dict[str, Any], options: argparse.Namespace) -> N
 
 
 def show(title: str, times_ms: list[float]) -> None:
-    """One line of the result."""
+    """Print one line of the result."""
     print(
         f"{title} in {statistics.median(times_ms):.0f} ms ({min(times_ms):.0f}–{max(times_ms):.0f})",
         flush=True,
@@ -114,7 +114,7 @@ def start(daemon: Daemon, end: Callable[[], object]) -> float:
 
 
 def predecessor(directory: Path, settings: dict[str, Any]) -> PoolStore:
-    """The daemon's only pool, as the daemon before would have it."""
+    """Return the daemon's only pool, as the previous daemon would have it."""
     (pool,) = directory.glob("*.pool")
     file_id, generation = pool.stem.split(".")
     return PoolStore.take_over(

@@ -23,7 +23,10 @@ TEST = re.compile(r"def test_((?:[ci]\d+a?_)+)")
 
 
 def files_by_rule() -> dict[str, list[str]]:
-    """The test files of each rule, relative to `tests`; those that run through real processes come first."""
+    """Return the test files of each rule, relative to `tests`.
+
+    Those that run through real processes come first.
+    """
     found: dict[str, set[str]] = {}
     for path in (ROOT / "tests").rglob("test_*.py"):
         for names in TEST.findall(path.read_text()):
@@ -36,7 +39,7 @@ def files_by_rule() -> dict[str, list[str]]:
 
 
 def updated(document: str, files: dict[str, list[str]]) -> str:
-    """The document with its `tests` column as the tree has it."""
+    """Return the document with its `tests` column brought up to date."""
 
     def row(match: re.Match[str]) -> str:
         rule, short, _, rest = match.groups()
@@ -64,7 +67,7 @@ def faults(document: str, files: dict[str, list[str]]) -> list[str]:
 
 
 def main() -> int:
-    """Update the document, or check it; the exit status."""
+    """Update the document, or check it. Return the exit status."""
     document = DOCUMENT.read_text()
     files = files_by_rule()
     new = updated(document, files)

@@ -39,7 +39,7 @@ KEYS_PER_ROUND = 50_000
 
 
 def main() -> int:
-    """Run the demonstration; the exit status."""
+    """Run the demonstration. Return the exit status."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=8.0, help="how long the read load lasts (8)")
     seconds = options.parse_args().seconds
@@ -54,7 +54,7 @@ def main() -> int:
 
 @contextmanager
 def daemon(directory: Path) -> Iterator[str]:
-    """A daemon with an embedded Valkey; yields its runtime directory."""
+    """Run a daemon with an embedded Valkey; yield its runtime directory."""
     runtime_dir = str(directory / "run")
     log_path = directory / "glidecached.log"
     with log_path.open("wb") as log:
@@ -89,14 +89,14 @@ def wait_for(runtime_dir: str, process: subprocess.Popen[bytes], log_path: Path)
 
 
 def connect(runtime_dir: str, cache: ClientSideCache | None = None) -> GlideClient:
-    """A blocking client; without addresses it uses the daemon's upstream `default`, here the embedded server."""
+    """Open a blocking client; without addresses it uses the daemon's upstream `default`, here the embedded server."""
     return GlideClient.create(
         GlideClientConfiguration(runtime_dir=runtime_dir, client_side_cache=cache, request_timeout=5_000)
     )
 
 
 def walk_through(runtime_dir: str) -> None:
-    """The six steps of GLIDE's page, with what is seen at each."""
+    """Run the six steps of GLIDE's page, and show what is seen at each."""
     cache = ClientSideCache.create(max_cache_kb=1024, entry_ttl_ms=60_000, enable_metrics=True)
     client = connect(runtime_dir, cache)
     print("The page's walk-through")
@@ -187,7 +187,7 @@ def show(before: Sample, now: Sample) -> None:
 
 @contextmanager
 def workers(runtime_dir: str, cache: ClientSideCache) -> Iterator[None]:
-    """Fresh interpreters that read until the block ends. The cache object travels to them by pickle."""
+    """Run fresh interpreters that read until the block ends. The cache object reaches them by pickle."""
     context = multiprocessing.get_context("spawn")
     stop, ready = context.Event(), [context.Event() for _ in range(WORKERS)]
     processes: list[SpawnProcess] = [
@@ -210,7 +210,7 @@ def workers(runtime_dir: str, cache: ClientSideCache) -> Iterator[None]:
 
 
 def work(runtime_dir: str, cache: ClientSideCache, seed: int, ready: Event, stop: Event) -> None:
-    """Read keys in a Zipf distribution until told to stop: one worker's main function."""
+    """Run one worker: read keys in a Zipf distribution until told to stop."""
     client = connect(runtime_dir, cache)
     numbers = random.Random(seed)
     weights = list(accumulate(1 / rank**ZIPF_EXPONENT for rank in range(1, KEYS + 1)))
@@ -225,7 +225,7 @@ def work(runtime_dir: str, cache: ClientSideCache, seed: int, ready: Event, stop
 
 
 def key_of(number: int) -> str:
-    """The key of the entry with this rank."""
+    """Return the key of the entry with this rank."""
     return f"key:{number:05}"
 
 

@@ -37,11 +37,11 @@ WIDTH = 1200
 SCALE = 1.25
 READS_PER_S = {"catalog": 3_000, "sessions": 900}
 WAVE_S = 45.0
-"""How long one ebb and flow lasts."""
+"""The length of one ebb and flow."""
 
 
 def main() -> int:
-    """Make the pictures; the exit status."""
+    """Make the pictures. Return the exit status."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=175.0, help="how long the traffic lasts (175)")
     options.add_argument("--directory", type=Path, default=IMAGES, help="where the pictures go")
@@ -97,7 +97,7 @@ def with_traffic(daemon: Daemon, seconds: float, directory: Path, address: str, 
 
 
 def read(runtime_dir: str, cache: str, seed: int, end: Event) -> None:
-    """A worker: reads by a Zipf distribution, more and less in waves."""
+    """Run a worker: read by a Zipf distribution, more and less in waves."""
     chance = random.Random(seed)
     count = KEYS[cache]
     weights = list(accumulate(1 / number**0.9 for number in range(1, count + 1)))
@@ -119,7 +119,7 @@ def read(runtime_dir: str, cache: str, seed: int, end: Event) -> None:
 
 
 def take(browser: Browser, images: Path) -> None:
-    """Both pictures, of the same page."""
+    """Take both pictures, of the same page."""
     images.mkdir(parents=True, exist_ok=True)
     wait_until(lambda: browser.text("#state") == "Live", "the page has figures", 20)
     height = browser.evaluate("return document.documentElement.scrollHeight")

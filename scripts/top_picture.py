@@ -66,13 +66,13 @@ async def draw(runtime_dir: str, seconds: float) -> None:
         await asyncio.sleep(seconds)
         await pilot.pause()
         picture = top.export_screenshot(title="glidecache top", simplify=True)
-    # The picture needs nothing from elsewhere: whoever looks at it has a font of equal widths.
+    # The picture needs nothing from elsewhere: its viewer has a font of equal widths.
     picture = re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL)
     PICTURE.write_text(picture.replace("Fira Code", "DejaVu Sans Mono"))
 
 
 def read(runtime_dir: str, over: Event, seed: int) -> None:
-    """One worker: reads keys of three caches, the first ones most often, at a pace that leaves the screen its time."""
+    """Run one worker: read keys of three caches, the first most often, at a pace that leaves the screen its time."""
     chance = random.Random(seed)
     clients = {
         name: GlideClient.create(

@@ -6,8 +6,8 @@
 
 A plan function is a public function of a family's module whose result is annotated `Plan[...]`. Its signature, its
 default values and the first paragraph of its docstring become those of the method: of both clients, and of batches.
-Commands that only a standalone server has stand in `standalone`, those of a cluster in `cluster`, which also says which
-of all commands take a route there; `batched` has what batches alone have, or with other arguments.
+Commands that only a standalone server has are in `standalone`, those of a cluster in `cluster`. The latter also lists
+the commands that take a route there. `batched` has what only batches have, or have with other arguments.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ FLAVOURS = (
 
 
 def signature(flavour: Flavour, command: Command) -> str:
-    """The method's first line, or lines, as the formatter would break them."""
+    """Return the method's first line, or lines, as the formatter would break them."""
     head = f"{INDENT}{flavour.method} {command.name}("
     end = f") -> {'Self' if flavour.for_batches else command.result}:"
     parameters = ", ".join(("self", *command.parameters))
@@ -98,7 +98,7 @@ def signature(flavour: Flavour, command: Command) -> str:
 
 
 def method(flavour: Flavour, command: Command) -> str:
-    """One method."""
+    """Return one method."""
     paragraph = command.docstring.replace("\n", f"\n{INDENT * 2}")
     plan = f"_{command.module}.{command.name}({', '.join(command.passed)})"
     if command.routed:
@@ -112,7 +112,7 @@ def method(flavour: Flavour, command: Command) -> str:
 
 
 def imports(flavour: Flavour, classes: list[Class], origins: dict[str, str]) -> str:
-    """The imports that only type checkers need."""
+    """Return the imports that only type checkers need."""
     used: set[str] = set()
     for each in classes:
         if not each.parent:
@@ -150,7 +150,7 @@ def imports(flavour: Flavour, classes: list[Class], origins: dict[str, str]) -> 
 
 
 def class_text(flavour: Flavour, each: Class) -> str:
-    """One class with a method for each command."""
+    """Return one class with a method for each command."""
     head = f"class {each.name}({each.parent}):" if each.parent else f"class {each.name}:"
     text = f'{head}\n{INDENT}"""{flavour.subject}: {each.title}."""\n\n{INDENT}__slots__ = ()\n\n'
     if not each.parent:
@@ -159,7 +159,7 @@ def class_text(flavour: Flavour, each: Class) -> str:
 
 
 def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str], parent_module: str) -> str:
-    """The text of one generated module. parent_module: where the classes' parent stands, if not here."""
+    """Return the text of one generated module. parent_module: the module of the classes' parent, if not this one."""
     modules = sorted({command.module for each in classes for command in each.commands})
     typed = "\n".join(f"{INDENT}from glidecache.commands import {module} as _{module}" for module in modules)
     lazy = "\n".join(f'{INDENT}_{module} = LazyModule("glidecache.commands.{module}")' for module in modules)
@@ -191,7 +191,10 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
 
 
 def render(flavour: Flavour, plans: PlanFunctions) -> dict[str, str]:
-    """The texts of a flavour's modules, by file name: what all and a standalone server have, and a cluster's."""
+    """Return the texts of a flavour's modules, by file name.
+
+    They are: what all servers and a standalone server have, and what a cluster has.
+    """
     by_each = plans.constant(CLUSTER, "ANSWERED_BY_EACH")
     together = plans.constant(CLUSTER, "ANSWERED_TOGETHER")
     routed = {
@@ -253,7 +256,7 @@ def render(flavour: Flavour, plans: PlanFunctions) -> dict[str, str]:
 
 
 def main() -> int:
-    """Write or check the generated modules; the exit status."""
+    """Write or check the generated modules. Return the exit status."""
     parser = argparse.ArgumentParser(description="Write the command methods from the plan functions.")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail when something is out of date"

@@ -92,7 +92,7 @@ class Entry:
 
 
 def main() -> int:
-    """Write the files, or check them; the exit status."""
+    """Write the files, or check them. Return the exit status."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -115,7 +115,7 @@ def main() -> int:
 
 
 def entries(section: str) -> Iterator[Entry]:
-    """The keys of one section, in the schema's order. Raises `KeyError` for one that nothing is said of."""
+    """Yield the keys of one section, in the schema's order. Raises `KeyError` for one without a description."""
     schema = TypeAdapter(File).json_schema()
     reference = schema["properties"][section]
     while "$ref" not in reference:  # a table of tables says it of what is in it
@@ -128,7 +128,7 @@ def entries(section: str) -> Iterator[Entry]:
 
 
 def page() -> str:
-    """docs/configuration.md."""
+    """Return docs/configuration.md."""
     lines = ["# Configuration", "", "<!-- Written by tools/generate_configuration.py. -->", ""]
     lines += [line for paragraph in (*_split(INTRODUCTION), *_split(SEE_ALSO)) for line in (paragraph, "")]
     lines += ["## Reload", ""]
@@ -144,7 +144,7 @@ def page() -> str:
 
 
 def manual() -> str:
-    """man/glidecached.toml.5."""
+    """Return man/glidecached.toml.5."""
     lines = [
         '.\\" Written by tools/generate_configuration.py.',
         '.TH GLIDECACHED.TOML 5 "" glidecached "File formats"',
@@ -179,7 +179,7 @@ def manual() -> str:
 
 
 def _values(told: dict[str, Any]) -> str:
-    """A key's type and range, in the words of TOML."""
+    """Return a key's type and range, in the words of TOML."""
     if "anyOf" in told:
         told = next(each for each in told["anyOf"] if each.get("type") != "null")
     if "$ref" in told:
@@ -207,7 +207,7 @@ def _emphasised(at_reload: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Paragraphs, each in one line."""
+    """Return paragraphs, each in one line."""
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
 
 
@@ -216,7 +216,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _roff(text: str) -> str:
-    """Text as roff reads it: code in bold, emphasis in italics, hyphens as they are typed."""
+    """Return text as roff reads it: code in bold, emphasis in italics, hyphens as they are typed."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...")
     text = re.sub(r"`([^`]*)`", r"\\fB\1\\fR", text)
     text = re.sub(r"\*([a-z]+)\*", r"\\fI\1\\fR", text)

@@ -24,26 +24,29 @@ class Command:
     routed: bool = False
 
     def with_route(self, *, by_each: bool) -> Command:
-        """The command with GLIDE's argument `route`. by_each: several nodes give a value each, not one together."""
+        """Return the command with GLIDE's argument `route`.
+
+        by_each: several nodes give a value each, not one together.
+        """
         result = f"ClusterResponse[{self.result}]" if by_each else self.result
         return replace(self, parameters=(*self.parameters, ROUTE), result=result, routed=True)
 
 
 class Annotations(ast.NodeTransformer):
-    """Keep the built-in types of annotations apart from methods of the same name, such as `set`."""
+    """A transformer that keeps the built-in types of annotations apart from methods of the same name, such as `set`."""
 
     def __init__(self, methods: set[str]) -> None:
         self._shadowed = methods & set(dir(builtins))
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        """Spell a shadowed name out."""
+        """Write a shadowed name in full."""
         if node.id in self._shadowed:
             return ast.Attribute(value=ast.Name(id="builtins", ctx=ast.Load()), attr=node.id, ctx=ast.Load())
         return node
 
 
 class PlanFunctions:
-    """All commands of some modules of `glidecache.commands`, by module, each in its module's order."""
+    """The commands of some modules of `glidecache.commands`, by module, each in its module's order."""
 
     def __init__(self, modules: tuple[str, ...]) -> None:
         self._trees = {module: _read_tree(module) for module in modules}
@@ -56,7 +59,7 @@ class PlanFunctions:
 
     @property
     def origins(self) -> dict[str, str]:
-        """Where each name comes from that one of the modules imports."""
+        """Return the source of each name that one of the modules imports."""
         return {
             alias.name: node.module or ""
             for tree in self._trees.values()
@@ -66,7 +69,7 @@ class PlanFunctions:
         }
 
     def constant(self, module: str, name: str) -> dict[str, tuple[str, ...]]:
-        """A table of names that stands in a module as a literal."""
+        """Return a table of names that is a literal in a module."""
         for node in self._trees[module].body:
             if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
                 table: dict[str, str] = ast.literal_eval(node.value)
@@ -76,7 +79,7 @@ class PlanFunctions:
 
 
 def names_in(annotation: str) -> set[str]:
-    """All names that an annotation mentions."""
+    """Return all names that an annotation mentions."""
     return {node.id for node in ast.walk(ast.parse(annotation, mode="eval")) if isinstance(node, ast.Name)}
 
 
@@ -97,7 +100,7 @@ def _plan_functions(tree: ast.Module) -> list[ast.FunctionDef]:
 
 
 def _describe(module: str, function: ast.FunctionDef, annotations: Annotations) -> Command:
-    """What the methods of a plan function need. Raises `ValueError` for what no method could be made of."""
+    """Return what the methods of a plan function need. Raises `ValueError` for what no method could be made of."""
     arguments = function.args
     if arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
         message = f"{module}.{function.name}: plan functions take plain arguments, or *arguments, only"

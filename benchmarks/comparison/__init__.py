@@ -1,4 +1,4 @@
-"""The side-by-side benchmark: what is measured (`groups`), against whom (`peers`), and how it is told.
+"""The side-by-side benchmark: the measures (`groups`), the peers to compare with (`peers`), and the report.
 
-`stand` starts the servers, `timing` lets all take turns, `rows` is what a group returns, `run` puts them together.
+`stand` starts the servers, `timing` lets all take turns, `rows` is what a group returns, `run` combines them.
 """

@@ -80,7 +80,7 @@ def draw(results: Results, stem: Path) -> list[Path]:
 
 
 def bars_of(results: Results) -> list[tuple[str, float, str]]:
-    """Name, microseconds and kind of each bar, the fastest first."""
+    """Return name, microseconds and kind of each bar, the fastest first."""
     bars = []
     for group in results.groups.values():
         if group.title not in (BLOCKING, AWAITED):
@@ -95,7 +95,7 @@ def bars_of(results: Results) -> list[tuple[str, float, str]]:
 
 
 def caption(results: Results) -> str:
-    """Where and with what it was measured, in one line."""
+    """Return in one line where, and with which versions, it was measured."""
     environment = results.environment
     return (
         f"{environment['processor']}, {environment['system']}, Python {environment['python']}, "

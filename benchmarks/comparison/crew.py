@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     Opener = Callable[..., Callable[[int], object]]
 
 LEAD_NS = 30_000_000
-"""From the command to the start: time for every process to be waiting for it."""
+"""The time from the command to the start, in which every process begins to wait for it."""
 CHUNK = 16
-"""Calls between two looks at the clock."""
+"""The number of calls between two readings of the clock."""
 START_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Processes that wait for orders; valid inside `crew()`."""
+    """The processes that wait for orders; valid inside `crew()`."""
 
     pipes: Sequence[Connection]
 
     def calls_per_second(self, milliseconds: float) -> float:
-        """How many calls all of them finish in a second, calling one after another for so long."""
+        """Return how many calls per second all of them finish, each calling one after another for this long."""
         start_ns = time.monotonic_ns() + LEAD_NS
         end_ns = start_ns + round(milliseconds * 1e6)
         return float(sum(self._order(("for", start_ns, end_ns))))
 
     def last_us(self) -> float:
-        """Each makes one call, all at once: microseconds until the last has its answer."""
+        """Let each make one call, all at once. Return the microseconds until the last has its answer."""
         start_ns = time.monotonic_ns() + LEAD_NS
         return float(max(self._order(("once", start_ns, 0))) - start_ns) / 1000
 
@@ -47,7 +47,7 @@ class Crew:
 
 @contextmanager
 def crew(size: int, opener: Opener, *arguments: Any) -> Iterator[Crew]:
-    """`size` fresh interpreters; in each, `opener(number, *arguments)` gives the call that is timed.
+    """Yield `size` fresh interpreters; in each, `opener(number, *arguments)` gives the call that is timed.
 
     The call gets a number that counts up in that process. Raises `RuntimeError` when a process does not get so far.
     """

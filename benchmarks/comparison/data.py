@@ -1,4 +1,4 @@
-"""What is read: one string, one hash, one set, one large value, and many small strings."""
+"""The data that are read: one string, one hash, one set, one large value, and many small strings."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ KEY_BYTES = 16
 
 
 def many_key(number: int) -> bytes:
-    """The key of the entry with this number, among many: always a new object, as keys are that come from outside."""
+    """Return the key of the entry with this number, among many.
+
+    It is always a new object, as keys are that come from outside.
+    """
     return b"%016d" % number
 
 
 def many_value(number: int) -> bytes:
-    """The 100 bytes that belong to the key of that number."""
+    """Return the 100 bytes that belong to the key of that number."""
     return b"%0100d" % number

@@ -1,4 +1,4 @@
-"""Where a run was made: processor, versions, and which processors share a core."""
+"""The machine of a run: processor, versions, and which processors share a core."""
 
 from __future__ import annotations
 
@@ -35,17 +35,20 @@ PROCESSORS = Path("/sys/devices/system/cpu")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processors:
-    """Two processors to measure on, as near to independent as this machine has them."""
+    """A pair of processors to measure on, as nearly independent as this machine has them."""
 
     numbers: tuple[int, int]
     topology: str
-    """How they stand to each other, for people."""
+    """The relation of the two, for people."""
     separate: bool
-    """Whether they are different cores: siblings of one core share what a hit needs."""
+    """True if they are different cores: siblings of one core share what a hit needs."""
 
 
 def two_processors() -> Processors | None:
-    """Two of the processors that this process may use, on different cores if there are such; None where it has one."""
+    """Return two of the processors that this process may use; None where it has one.
+
+    They are on different cores if there are such.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     pairs = list(combinations(allowed, 2))
     if not pairs:
@@ -63,7 +66,7 @@ def two_processors() -> Processors | None:
 
 
 def core_of(processor: int) -> tuple[str, str]:
-    """The socket and the core that a processor belongs to, as the kernel numbers them."""
+    """Return the socket and the core of a processor, as the kernel numbers them."""
     topology = PROCESSORS / f"cpu{processor}" / "topology"
     try:
         return (
@@ -75,7 +78,7 @@ def core_of(processor: int) -> tuple[str, str]:
 
 
 def describe(stand: Stand) -> dict[str, Any]:
-    """Machine and versions, without which no number means anything."""
+    """Return machine and versions, without which no number means anything."""
     processors = two_processors()
     return {
         "processor": model(),
@@ -92,7 +95,7 @@ def describe(stand: Stand) -> dict[str, Any]:
 
 
 def model() -> str:
-    """The processor's name."""
+    """Return the processor's name."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -100,7 +103,7 @@ def model() -> str:
 
 
 def memcached_version() -> str:
-    """What the installed memcached calls itself."""
+    """Return the version that the installed memcached reports."""
     program = shutil.which("memcached")
     if program is None:
         return "not installed"
@@ -109,7 +112,7 @@ def memcached_version() -> str:
 
 
 def version_of(package: str) -> str:
-    """The installed version, or a word that there is none."""
+    """Return the installed version, or a text that there is none."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

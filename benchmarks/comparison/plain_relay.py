@@ -27,7 +27,7 @@ _READY_TIMEOUT_S = 30
 
 @contextmanager
 def plain_relay(directory: Path, server: tuple[str, int]) -> Iterator[str]:
-    """A relay in a process of its own, in front of the server; the path of its socket."""
+    """Run a relay in a process of its own, in front of the server; yield the path of its socket."""
     path = str(directory / "plain-relay.sock")
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -45,14 +45,14 @@ def plain_relay(directory: Path, server: tuple[str, int]) -> Iterator[str]:
 
 
 class PlainClient:
-    """Sends packed commands to a plain relay, one at a time."""
+    """A client that sends packed commands to a plain relay, one at a time."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.connect(path)
 
     def ask(self, command: tuple[bytes, ...]) -> bytes:
-        """The bulk string that the server answers; a short one, which comes in one piece."""
+        """Return the bulk string that the server answers; a short one, which comes in one piece."""
         self._socket.send(libvalkey.pack_command(command))
         frame = self._socket.recv(_READ_BYTES)
         assert len(frame) == _LENGTH.size + _LENGTH.unpack_from(frame)[0]

@@ -26,7 +26,7 @@ HEADLINES = (
     ("large", "valkey-glide-sync, its cache"),
     ("many-keys", "LMDB get, new read transaction"),
 )
-"""What the README shows: a group, and whom it is compared with there."""
+"""The headlines of the README: a group, and the peer it is compared with there."""
 
 
 def publish(results: Results, root: Path) -> list[Path]:
@@ -43,7 +43,7 @@ def publish(results: Results, root: Path) -> list[Path]:
 
 
 def put(document: Path, text: str) -> None:
-    """Replace what stands between the markers of a document."""
+    """Replace the text between the markers of a document."""
     before, begin, rest = document.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -53,7 +53,7 @@ def put(document: Path, text: str) -> None:
 
 
 def headlines(results: Results) -> str:
-    """The README's table: ours beside one peer for each group that was measured."""
+    """Return the README's table: ours beside one peer for each group that was measured."""
     lines = ["| | glidecached | | | times |", "|---|--:|---|--:|--:|"]
     for name, peer in HEADLINES:
         rows = {row.name: row for row in results.groups[name].rows} if name in results.groups else {}
@@ -67,7 +67,7 @@ def headlines(results: Results) -> str:
 
 
 def markdown(results: Results) -> str:
-    """Machine, tables, and what is missing."""
+    """Return machine, tables, and what is missing, in Markdown."""
     lines = [f"{line}  " for line in machine_lines(results)]
     lines += ["", f"**{verdict(results)}**", ""]
     for group in results.groups.values():
@@ -77,7 +77,7 @@ def markdown(results: Results) -> str:
 
 
 def table(group: Group) -> list[str]:
-    """One group as a table."""
+    """Return one group as a table."""
     lines = [f"| {group.title} | | {group.ratio_is} | target | |", "|---|--:|--:|---|---|"]
     for row in group.rows:
         ratio = "" if row.ratio is None else significant(row.ratio)

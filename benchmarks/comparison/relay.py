@@ -1,8 +1,8 @@
 """The bare ZeroMQ relay that misses are measured against: DEALER to ROUTER to one pipelined socket, and nothing else.
 
-No deadlines, no checks, no cache, no msgpack: what a request costs that has to go through a second process at all. It
-forwards the commands that wait in one write, and gives each reply's bytes to the client whose turn it is; the same
-command sent by several while it is in flight goes out once (`fan_out`).
+No deadlines, no checks, no cache, no msgpack: only the cost of a request that has to go through a second process. It
+forwards the commands that wait in one write, and gives each reply's bytes to the client whose turn it is. A command
+that several clients send while it is in flight is forwarded once (`fan_out`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _READY_TIMEOUT_S = 30
 
 @contextmanager
 def relay(directory: Path, server: tuple[str, int]) -> Iterator[str]:
-    """A relay in a process of its own, in front of the server; its ZeroMQ endpoint."""
+    """Run a relay in a process of its own, in front of the server; yield its ZeroMQ endpoint."""
     endpoint = f"ipc://{directory / 'relay.sock'}"
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
@@ -54,7 +54,7 @@ class RelayClient:
         self._socket.connect(endpoint)
 
     def ask(self, command: tuple[bytes, ...]) -> bytes:
-        """The bulk string that the server answers."""
+        """Return the bulk string that the server answers."""
         self._socket.send(libvalkey.pack_command(command))
         return self._socket.recv()
 

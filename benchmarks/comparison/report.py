@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def table(results: Results) -> str:
-    """The whole report as text."""
+    """Return the whole report as text."""
     lines = [*machine_lines(results), ""]
     for group in results.groups.values():
         lines += [f"{group.title}   (ratio: {group.ratio_is})"]
@@ -24,7 +24,7 @@ def table(results: Results) -> str:
 
 
 def machine_lines(results: Results) -> list[str]:
-    """Machine and versions."""
+    """Return the lines for machine and versions."""
     environment = results.environment
     packages = [f"{name} {version}" for name, version in environment["packages"].items()]
     servers = [f"{name} {version}" for name, version in environment["servers"].items()]
@@ -39,14 +39,17 @@ def machine_lines(results: Results) -> list[str]:
 
 
 def busy(environment: dict[str, Any]) -> str:
-    """Whether something else ran too: then everything is slower, and what needs two processors is not measured well."""
+    """Return the load before the run, with a warning if the machine was busy.
+
+    On a busy machine everything is slower, and what needs two processors is not measured well.
+    """
     load = environment["load_before"]
     text = f"load before the run {load:.2f}"
     return text if load < environment["processors"] / 4 else f"{text}: THE MACHINE WAS BUSY, measure again"
 
 
 def line(row: Row) -> str:
-    """One row, in columns."""
+    """Return one row, in columns."""
     ratio = "" if row.ratio is None else significant(row.ratio)
     word = {None: "", True: "met", False: "MISSED"}[row.met]
     text = f"  {row.name:52} {significant(row.value):>10} {row.unit:14} {ratio:>8}  {row.target:20} {word:6}"
@@ -54,14 +57,14 @@ def line(row: Row) -> str:
 
 
 def significant(number: float) -> str:
-    """Three significant digits, without an exponent."""
+    """Return three significant digits, without an exponent."""
     if abs(number) >= 100:
         return f"{number:,.0f}"
     return f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}" if abs(number) >= 1 else f"{number:.3f}"
 
 
 def verdict(results: Results) -> str:
-    """How many targets were met, and which were not."""
+    """Return how many targets were met, and which were not."""
     judged = [
         (name, row) for name, group in results.groups.items() for row in group.rows if row.met is not None
     ]
@@ -71,5 +74,5 @@ def verdict(results: Results) -> str:
 
 
 def to_json(results: Results) -> str:
-    """Everything, quartiles of the rounds included."""
+    """Return everything, quartiles of the rounds included."""
     return json.dumps(asdict(results), indent=2, ensure_ascii=False) + "\n"

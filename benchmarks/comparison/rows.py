@@ -1,4 +1,4 @@
-"""What a group of measurements returns: rows, each perhaps with a ratio and a target."""
+"""The result of a group of measurements: rows, each perhaps with a ratio and a target."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ OWN = "glidecached"
 
 
 class LeftOut(Exception):  # noqa: N818 - not an error: the report names it
-    """Something that cannot be measured here; the text is the reason, for people."""
+    """The error for something that cannot be measured here; the text is the reason, for people."""
 
 
 def reason(error: Exception) -> str:
-    """Why a peer is missing, for the report, by what was raised when it was opened or first used."""
+    """Return why a peer is missing, for the report, from the error of opening it or its first use."""
     if isinstance(error, LeftOut):
         return str(error)
     if isinstance(error, ImportError):
@@ -28,14 +28,14 @@ def reason(error: Exception) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the project asks of a ratio, or of a value where there is no ratio."""
+    """The target that the project sets for a ratio, or for a value where there is no ratio."""
 
     text: str
     at_least: float | None = None
     at_most: float | None = None
 
     def met_by(self, number: float) -> bool:
-        """Whether `number` keeps both bounds."""
+        """Return whether `number` keeps both bounds."""
         return (self.at_least is None or number >= self.at_least) and (
             self.at_most is None or number <= self.at_most
         )
@@ -49,19 +49,19 @@ class Row:
     value: float
     unit: str
     ratio: float | None = None
-    """What it is a ratio of, the group's `ratio_is` says."""
+    """The ratio to the reference that the group's `ratio_is` names."""
     target: str = ""
     met: bool | None = None
-    """None where nothing is asked, or where this run was too small to tell."""
+    """None where there is no target, or where this run was too small to judge it."""
     reach: str = ""
-    """For the chart: who shares what is read (`Peer.reach`)."""
+    """The processes that share what is read, for the chart (`Peer.reach`)."""
     quartiles: tuple[float, float] | None = None
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Rows that belong together."""
+    """A group of rows that belong together."""
 
     title: str
     ratio_is: str
@@ -80,7 +80,7 @@ def row(
     judged: bool = True,
     note: str = "",
 ) -> Row:
-    """One figure, held against its target unless this run cannot judge it."""
+    """Return one figure, compared with its target unless this run cannot judge it."""
     met = target.met_by(value if ratio is None else ratio) if target and judged else None
     return Row(
         name=name,
@@ -100,7 +100,7 @@ def beside_own(
     *,
     judged: bool = True,
 ) -> list[Row]:
-    """A row per sample in µs, the fastest first; each ratio is how many times `OWN`'s time it took."""
+    """Return a row per sample in µs, the fastest first; each ratio is how many times `OWN`'s time it took."""
     own = samples[OWN].median_us
     rows = []
     for name, sample in sorted(samples.items(), key=lambda item: item[1].median_us):

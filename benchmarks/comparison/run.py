@@ -1,4 +1,4 @@
-"""All groups, one after another, and what came of them."""
+"""All groups, one after another, and their results."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ GROUPS: dict[str, Callable[[Stand, Scale], Group]] = {
     "traffic": traffic.measure,
     "many-keys": many_keys.measure,
 }
-"""What can be asked for, in the order of the report; the largest data come last."""
+"""The groups to choose from, in the order of the report; the largest data come last."""
 
 NAMES = tuple(GROUPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """One whole run."""
+    """The results of one whole run."""
 
     environment: dict[str, Any]
     scale: Scale
     seconds: float
     groups: dict[str, Group]
     left_out: dict[str, str]
-    """What could not be measured here, with the reason."""
+    """The measures that could not be made here, with the reason."""
 
 
 def measure(names: Sequence[str], scale: Scale) -> Results:

@@ -1,4 +1,4 @@
-"""How much is measured: rounds, their length, and the size of the large pools."""
+"""The size of the measurement: rounds, their length, and the size of the large pools."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Scale:
     """The lengths of one run. Targets that speak of a million entries are judged only where `entries` is one."""
 
     rounds: int
-    """How often each candidate has its turn where calls are timed."""
+    """The number of turns of each candidate where calls are timed."""
     round_ms: float
-    """How long one turn is."""
+    """The length of one turn."""
     process_rounds: int
-    """The same where processes take turns, which are longer."""
+    """The number of turns where processes take turns, which are longer."""
     process_ms: float
     entries: int
     """Entries of the large pools."""
@@ -32,14 +32,14 @@ class Scale:
     misses: int
     """Single misses of one turn."""
     crew_rounds: int
-    """The same where eight or sixteen processes take turns."""
+    """The number of turns where eight or sixteen processes take turns."""
     crew_ms: float
     watch_s: float
-    """How long the daemon is watched while workers hit."""
+    """The time for which the daemon is watched while workers hit."""
 
     @property
     def million(self) -> bool:
-        """Whether what is asked of a million entries can be judged."""
+        """Return whether targets for a million entries can be judged."""
         return self.entries >= MILLION
 
 

@@ -40,7 +40,7 @@ class Memcached(ChildProcess):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
-    """What runs while things are measured; valid inside `stand()`."""
+    """The servers that run while things are measured; valid inside `stand()`."""
 
     server: ValkeyServer
     server_socket: Path
@@ -48,16 +48,16 @@ class Stand:
     memcached: Memcached | None
     """None where the program is not installed."""
     memory_directory: Path
-    """On tmpfs, for the peers that keep files."""
+    """A directory on tmpfs, for the peers that keep files."""
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where Valkey listens on TCP."""
+        """Return the address on which Valkey listens with TCP."""
         return HOST, self.server.port
 
     @property
     def runtime_dir(self) -> str:
-        """Where this project's clients find the daemon."""
+        """Return the directory in which this project's clients find the daemon."""
         return str(self.daemon.runtime_dir)
 
 
@@ -104,7 +104,7 @@ def stand() -> Iterator[Stand]:
 
 
 def put_data(server: ValkeyServer) -> None:
-    """What all groups read; the many small strings are put there by those that read them."""
+    """Store the data that all groups read; the many small strings are stored by those that read them."""
     server.admin.set(data.STRING_KEY, data.STRING)
     server.admin.hset(data.HASH_KEY, mapping=data.HASH)
     server.admin.sadd(data.SET_KEY, *data.SET)
@@ -112,7 +112,7 @@ def put_data(server: ValkeyServer) -> None:
 
 
 def put_many(server: ValkeyServer, count: int) -> None:
-    """The strings 0 to `count` - 1 of `data.many_key`, upstream."""
+    """Store the strings 0 to `count` - 1 of `data.many_key` upstream."""
     for first in range(0, count, BATCH):
         numbers = range(first, min(first + BATCH, count))
         server.admin.mset({data.many_key(number): data.many_value(number) for number in numbers})

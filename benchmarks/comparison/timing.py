@@ -27,25 +27,25 @@ class Sample:
 
     @property
     def median_us(self) -> float:
-        """What the report says."""
+        """Return the median, which the report shows."""
         return statistics.median(self.rounds_us)
 
     @property
     def quartiles_us(self) -> tuple[float, float]:
-        """How far the rounds were apart: the middle half of them lies between these."""
+        """Return the spread of the rounds: the middle half of them lies between these."""
         first, _, third = statistics.quantiles(self.rounds_us, n=4, method="inclusive")
         return first, third
 
 
 def rotated(candidates: Sequence[Candidate], by: int) -> list[Candidate]:
-    """The candidates from another one on: over the rounds each has each place in the order."""
+    """Return the candidates from another one on: over the rounds each has each place in the order."""
     by %= len(candidates)
     return [*candidates[by:], *candidates[:by]]
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """No cyclic garbage collection while time is taken, as in `timeit`."""
+    """Run the block without cyclic garbage collection, as `timeit` does."""
     gc.collect()
     gc.disable()
     try:
@@ -68,7 +68,7 @@ def interleave(calls: Mapping[str, Callable[[], object]], scale: Scale) -> dict[
 async def interleave_awaited(
     calls: Mapping[str, Callable[[], Awaitable[object]]], scale: Scale
 ) -> dict[str, Sample]:
-    """The same for calls that are awaited, on the running event loop."""
+    """Time each call that is awaited in the same way, on the running event loop."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     with undisturbed():
         numbers = {}
@@ -82,7 +82,7 @@ async def interleave_awaited(
 
 
 def per_call_us(call: Callable[[], object], number: int) -> float:
-    """Microseconds per call, over `number` calls."""
+    """Return the microseconds per call, over `number` calls."""
     start = time.perf_counter_ns()
     for _ in repeat(None, number):
         call()
@@ -90,7 +90,7 @@ def per_call_us(call: Callable[[], object], number: int) -> float:
 
 
 async def per_await_us(call: Callable[[], Awaitable[object]], number: int) -> float:
-    """Microseconds per awaited call, over `number` calls."""
+    """Return the microseconds per awaited call, over `number` calls."""
     start = time.perf_counter_ns()
     for _ in repeat(None, number):
         await call()
@@ -98,11 +98,11 @@ async def per_await_us(call: Callable[[], Awaitable[object]], number: int) -> fl
 
 
 def calls_per_round(call: Callable[[], object], round_ms: float) -> int:
-    """How many calls take about `round_ms`, by a short trial that warms the call up too."""
+    """Return how many calls take about `round_ms`, by a short trial that warms the call up too."""
     per_call_us(call, 3)
     return calls_in(round_ms, per_call_us(call, 20))
 
 
 def calls_in(round_ms: float, call_us: float) -> int:
-    """How many calls of `call_us` fill a round; one at least."""
+    """Return how many calls of `call_us` fill a round; at least one."""
     return max(1, round(round_ms * 1000 / call_us))

@@ -32,7 +32,7 @@ _PAUSE_S = 0.02
 
 
 class Events(threading.Thread):
-    """Record when the server popped from which list, by its keyspace events."""
+    """A thread that records when the server popped from which list, by its keyspace events."""
 
     def __init__(self, admin: Any) -> None:
         super().__init__(daemon=True)
@@ -119,7 +119,7 @@ def _push(
     at_work: list[Caller],
     say: Callable[[str], object],
 ) -> dict[str, str]:
-    """Push to callers that began lately, in whatever state they are. Kill a process now and then."""
+    """Push to callers that began recently, whatever their state. Kill a process now and then."""
     pushed: dict[str, str] = {}
     next_kill = time.monotonic() + 1
     limit = time.monotonic() + 60 + jobs * 0.2

@@ -1,7 +1,7 @@
 """A process of callers: `python -m isolation.jobs_caller RUNTIME_DIR PORT NAME JOURNAL KIND`.
 
-Two lanes, each of which begins a blocking call at a list of its own, and ends it in one of the ways that a caller has:
-cancelled, interrupted by an exception, by closing its client, by the server's time-out, or by a job.
+It has two lanes. Each begins a blocking call at a list of its own, and ends it in one of the ways that a caller has.
+The call is cancelled, interrupted by an exception, ended by closing its client, by the server's time-out, or by a job.
 """
 
 from __future__ import annotations

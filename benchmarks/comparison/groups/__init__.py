@@ -1,1 +1,1 @@
-"""What is measured: each module has one `measure(stand, scale)`, or more, that returns a `Group`."""
+"""The groups of measures: each module has one `measure(stand, scale)`, or more, that returns a `Group`."""

@@ -27,7 +27,7 @@ PART = 1000
 
 
 def measure(_stand: Stand, scale: Scale) -> Group:
-    """GETs of keys all over a cluster of three primaries and three replicas, started for this group."""
+    """Measure GETs of keys all over a cluster of three primaries and three replicas, started for this group."""
     keys = scale.misses * scale.process_rounds
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="glidecached-bench-")))

@@ -1,4 +1,4 @@
-"""What it costs to make room, in the store itself: at a thousand entries and at a million, for both policies."""
+"""The cost of making room, in the store itself: at a thousand entries and at a million, for both policies."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHOICE_US = Target(text="< 1 µs", at_most=1)
 
 
 Pool = tuple[str, int]
-"""A policy, and how many entries."""
+"""A policy, and the number of entries."""
 
 
 class CrowdedPool:
@@ -74,16 +74,16 @@ class CrowdedPool:
                 raise PoolFull(message)
 
     def new_keys(self, count: int) -> list[bytes]:
-        """Keys that the pool has not seen yet."""
+        """Return keys that the pool has not seen yet."""
         first, self.next_number = self.next_number, self.next_number + count
         return list(map(data.many_key, range(first, self.next_number)))
 
     def keys(self) -> list[bytes]:
-        """The keys of all entries."""
+        """Return the keys of all entries."""
         return [key for key, _ in self.store.entries()]
 
     def replace_us(self, count: int) -> float:
-        """Microseconds per insert that replaces an entry: all that an evicting one does, but for the choice."""
+        """Return the microseconds per insert that replaces an entry: all of an evicting one, except the choice."""
         drawn = self.numbers.choices(self.keys(), k=count)
         keys = [data.many_key(int(key)) for key in drawn]  # one after another in memory, as new ones are
         start = time.perf_counter_ns()
@@ -91,7 +91,7 @@ class CrowdedPool:
         return (time.perf_counter_ns() - start) / count / 1000
 
     def miss_us(self, count: int) -> tuple[float, float]:
-        """Microseconds per lookup that misses, and per insert that evicts."""
+        """Return the microseconds per lookup that misses, and per insert that evicts."""
         keys = self.new_keys(count)
         evictions = self.store.metrics().evictions
         start = time.perf_counter_ns()
@@ -104,9 +104,10 @@ class CrowdedPool:
         return (middle - start) / count / 1000, (end - middle) / count / 1000
 
     def stalls_ms(self) -> list[float]:
-        """Milliseconds of single evicting inserts, each after every entry was hit: no earlier choice is of use.
+        """Return the milliseconds of single evicting inserts.
 
-        What is stored here is hit as often as the others were, so that it is not the one entry with a low count.
+        Each comes after every entry was hit, so no earlier choice is of use. What is stored here is hit as often as the
+        others were, so that it is not the one entry with a low count.
         """
         stalls = []
         keys = self.keys()
@@ -125,7 +126,7 @@ class CrowdedPool:
 
 
 def measure(stand: Stand, scale: Scale) -> Group:
-    """Pools of both sizes and both policies, taking turns."""
+    """Measure pools of both sizes and both policies, taking turns."""
     with crowded_pools(str(stand.memory_directory), scale.entries) as pools, undisturbed():
         costs: dict[Pool, list[float]] = {pool: [] for pool in pools}
         choices: dict[Pool, list[float]] = {pool: [] for pool in pools}
@@ -176,7 +177,10 @@ def measure(stand: Stand, scale: Scale) -> Group:
 
 @contextmanager
 def crowded_pools(directory: str, entries: int) -> Iterator[dict[Pool, CrowdedPool]]:
-    """A pool of each policy and size; their files go with the block. Raises `LeftOut` where there is no room."""
+    """Yield a pool of each policy and size; their files are removed at the end of the block.
+
+    Raises `LeftOut` where there is no room.
+    """
     pools: dict[Pool, CrowdedPool] = {}
     with ExitStack() as stack:
         try:

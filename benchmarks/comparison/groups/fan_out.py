@@ -31,7 +31,10 @@ ROUNDS_PER_TURN = 5
 
 
 def measure(stand: Stand, scale: Scale) -> Group:
-    """Sixteen tasks of one process beside a single miss; sixteen processes beside the bare relay's fan-out."""
+    """Measure sixteen tasks of one process beside a single miss.
+
+    Also measure sixteen processes beside the bare relay's fan-out.
+    """
     put_many(stand.server, KEYS)
     turns = scale.crew_rounds * ROUNDS_PER_TURN
     single_us, last_us, asked = asyncio.run(tasks(stand, turns))
@@ -72,7 +75,10 @@ def measure(stand: Stand, scale: Scale) -> Group:
 
 
 async def tasks(stand: Stand, turns: int) -> tuple[float, float, float]:
-    """Microseconds of a single miss, and until the last of sixteen tasks has its value; requests upstream of those."""
+    """Return the microseconds of a single miss, and until the last of sixteen tasks has its value.
+
+    The third number is the requests upstream that those tasks made.
+    """
     client = await glidecache.GlideClient.create(own.settings(stand.runtime_dir, own.new_cache()))
     keys = map(data.many_key, itertools.count())
     singles, lasts = [], []
@@ -93,17 +99,17 @@ async def tasks(stand: Stand, turns: int) -> tuple[float, float, float]:
 
 
 def gets(stand: Stand) -> int:
-    """How many GETs the server has run."""
+    """Return how many GETs the server has run."""
     return int(stand.server.admin.info("commandstats").get("cmdstat_get", {}).get("calls", 0))
 
 
 def open_own(_number: int, runtime_dir: str, cache: Any) -> Callable[[int], object]:
-    """A blocking client on the crew's one pool; each call reads the next key."""
+    """Return a read of the next key, by a blocking client on the crew's one pool."""
     client = glidecache.sync.GlideClient.create(own.settings(runtime_dir, cache))
     return lambda number: client.get(data.many_key(number))
 
 
 def open_bare(_number: int, endpoint: str) -> Callable[[int], object]:
-    """The same through the relay."""
+    """Return the same read through the relay."""
     client = RelayClient(endpoint)
     return lambda number: client.ask((b"GET", data.many_key(number)))

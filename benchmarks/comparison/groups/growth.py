@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 POLICY = "LFU"
 SMALL_ENTRIES = 1000
 MISSES = 30
-"""Of one turn."""
+"""The number of misses of one turn."""
 MAX_TURNS = 9
 PROBE_KB = 64
 """A cache of GLIDE's that is filled to learn how many entries it counts to a kilobyte."""
@@ -45,7 +45,7 @@ class CrowdedClient:
                 self.client.get(self.new_key())
 
     def miss_us(self) -> float:
-        """Microseconds per miss that evicts."""
+        """Return the microseconds per miss that evicts."""
         keys = [self.new_key() for _ in range(MISSES)]
         evictions = self.client.get_cache_evictions()
         get = self.client.get
@@ -57,13 +57,13 @@ class CrowdedClient:
         return elapsed_ns / MISSES / 1000
 
     def new_key(self) -> bytes:
-        """A key that this client has not read yet."""
+        """Return a key that this client has not read yet."""
         self.next_number += 1
         return data.many_key(self.next_number - 1)
 
 
 def measure(stand: Stand, scale: Scale) -> Group:
-    """Both clients, with a small cache and a large one, taking turns."""
+    """Measure both clients, with a small cache and a large one, taking turns."""
     sizes = (SMALL_ENTRIES, scale.crowded_entries)
     put_many(stand.server, 2 * scale.crowded_entries + BATCH + MAX_TURNS * MISSES)
     left_out: dict[str, str] = {}
@@ -95,7 +95,7 @@ def measure(stand: Stand, scale: Scale) -> Group:
 def take_turns(
     crowds: dict[tuple[str, int], CrowdedClient], turns: int
 ) -> dict[tuple[str, int], list[float]]:
-    """The misses' times of each client."""
+    """Return the times of each client's misses."""
     misses: dict[tuple[str, int], list[float]] = {crowd: [] for crowd in crowds}
     with undisturbed():
         for turn in range(turns):
@@ -105,7 +105,7 @@ def take_turns(
 
 
 def open_own(stand: Stand, stack: ExitStack, entries: int) -> CrowdedClient:
-    """This project's blocking client, filled with as few requests as it can."""
+    """Open this project's blocking client, filled with as few requests as it can."""
     charge = charge_bytes(data.KEY_BYTES, payload_bytes(STRING, data.many_value(0)))
     client = own.open_client(stand, stack, own.new_cache(charge * entries // 1024, POLICY))
     crowd = CrowdedClient(client)
@@ -114,7 +114,7 @@ def open_own(stand: Stand, stack: ExitStack, entries: int) -> CrowdedClient:
 
 
 def open_glide(stand: Stand, stack: ExitStack, entries: int) -> CrowdedClient:
-    """GLIDE's blocking client, with the room for as many entries by its own accounting."""
+    """Open GLIDE's blocking client, with room for as many entries by its own accounting."""
     with ExitStack() as short:
         probe = CrowdedClient(
             client_caches.open_glide_client(stand, short, max_cache_kb=PROBE_KB, policy=POLICY)

@@ -28,7 +28,7 @@ TARGETS = {
 
 
 def measure(stand: Stand, scale: Scale) -> Group:
-    """One hit, where nearly every read meets memory that no cache of the processor has."""
+    """Measure one hit, where nearly every read needs memory that is in no cache of the processor."""
     with ExitStack() as stack:
         reads = {
             OWN: open_own(stand, stack, scale.entries),
@@ -49,7 +49,7 @@ def measure(stand: Stand, scale: Scale) -> Group:
 
 
 def open_own(stand: Stand, stack: ExitStack, entries: int) -> Callable[[bytes], object]:
-    """A blocking client whose pool was filled through the daemon."""
+    """Open a blocking client whose pool was filled through the daemon."""
     put_many(stand.server, entries)
     charge = charge_bytes(data.KEY_BYTES, payload_bytes(STRING, data.many_value(0)))
     client = own.open_client(stand, stack, own.new_cache(-(-charge * entries // 1024)))
@@ -61,13 +61,13 @@ def open_own(stand: Stand, stack: ExitStack, entries: int) -> Callable[[bytes], 
 
 
 def open_dict(entries: int) -> Callable[[bytes], object]:
-    """The same entries in one process's memory, their keys of bytes as LMDB's must be."""
+    """Open the same entries in one process's memory; their keys are bytes, as LMDB's must be."""
     plain = {data.many_key(number): data.many_value(number) for number in range(entries)}
     return lambda key: plain[key]
 
 
 def open_lmdb(stand: Stand, stack: ExitStack, entries: int) -> Callable[[bytes], object]:
-    """The same entries in a file on tmpfs; a new read transaction per read."""
+    """Open the same entries in a file on tmpfs; a new read transaction per read."""
     environment = shared_files.open_environment(stand.memory_directory / "lmdb-many", stack)
     with environment.begin(write=True) as transaction:
         for number in range(entries):
@@ -77,7 +77,7 @@ def open_lmdb(stand: Stand, stack: ExitStack, entries: int) -> Callable[[bytes],
 
 
 def read_at_random(reads: dict[str, Callable[[bytes], object]], scale: Scale) -> dict[str, Sample]:
-    """Each round has a new sequence of keys, the same for all; its keys were never hashed before."""
+    """Read in rounds. Each has a new sequence of keys, the same for all; its keys were never hashed before."""
     numbers = random.Random(1)
     times: dict[str, list[float]] = {name: [] for name in reads}
     with undisturbed():

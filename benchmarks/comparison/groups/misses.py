@@ -34,7 +34,7 @@ NEVER_KB = 1
 
 
 def measure(stand: Stand, scale: Scale) -> Group:
-    """GET, a hundred GETs at once, and a large value: ours, direct, and through the bare relay."""
+    """Measure GET, a hundred GETs at once, and a large value: ours, direct, and through the bare relay."""
     keys = scale.misses * scale.process_rounds
     put_many(stand.server, keys)
     with ExitStack() as stack:
@@ -83,12 +83,15 @@ def measure(stand: Stand, scale: Scale) -> Group:
 
 
 def counted_keys(prefix: bytes = b"") -> Iterator[bytes]:
-    """Keys that nobody has read yet; without a prefix they are there upstream."""
+    """Yield keys that no client has read yet; without a prefix they exist upstream."""
     return (prefix + data.many_key(number) for number in itertools.count())
 
 
 def medians_us(calls: dict[str, Callable[[], object]], number: int, scale: Scale) -> dict[str, float]:
-    """The median time of single calls that take turns in rounds: one slow call among many does not count."""
+    """Return the median time of single calls that take turns in rounds.
+
+    One slow call among many does not count.
+    """
     times: dict[str, list[int]] = {name: [] for name in calls}
     clock = time.perf_counter_ns
     with undisturbed():
@@ -103,7 +106,7 @@ def medians_us(calls: dict[str, Callable[[], object]], number: int, scale: Scale
 
 
 def against_own(times_us: dict[str, float], targets: dict[str, Target], prefix: str = "") -> list[Row]:
-    """A row per candidate, ours first; each ratio is ours to theirs."""
+    """Return a row per candidate, ours first; each ratio is ours to theirs."""
     own_us = times_us[OWN]
     rows = [row(prefix + OWN, own_us, "µs")]
     for name, time_us in times_us.items():

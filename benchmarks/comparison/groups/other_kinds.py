@@ -33,7 +33,7 @@ LARGE_TARGETS = {MEMCPY: Target(text="≥ 0.5", at_least=0.5)}
 
 
 def measure_hash(stand: Stand, scale: Scale) -> Group:
-    """`HGETALL` of 20 fields."""
+    """Measure `HGETALL` of 20 fields."""
     packed = msgpack.packb(data.HASH)
     return beside_glide(
         stand,
@@ -47,7 +47,10 @@ def measure_hash(stand: Stand, scale: Scale) -> Group:
 
 
 def measure_set(stand: Stand, scale: Scale) -> Group:
-    """`SMEMBERS` of 20 members. msgpack knows no sets: the list that it returns has none of its members hashed."""
+    """Measure `SMEMBERS` of 20 members.
+
+    msgpack has no sets: the list that it returns has none of its members hashed.
+    """
     packed = msgpack.packb(list(data.SET))
     return beside_glide(
         stand,
@@ -64,7 +67,7 @@ def measure_set(stand: Stand, scale: Scale) -> Group:
 
 
 def measure_large(stand: Stand, scale: Scale) -> Group:
-    """`GET` of 1 MB, beside a plain copy of as many bytes into a new object."""
+    """Measure `GET` of 1 MB, beside a plain copy of as many bytes into a new object."""
     view = memoryview(bytearray(data.LARGE))
     return beside_glide(
         stand,
@@ -87,7 +90,7 @@ def beside_glide(
     read_of: Callable[[Any], Callable[[], object]],
     others: dict[str, Callable[[], object]],
 ) -> Group:
-    """One read of both blocking clients, and what it is held against besides."""
+    """Measure one read of both blocking clients, and of the other candidates."""
     left_out = {}
     with ExitStack() as stack:
         reads = {OWN: read_of(own.open_client(stand, stack))} | others

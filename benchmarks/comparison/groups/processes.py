@@ -40,17 +40,17 @@ TURNS: dict[str, dict[int, bytes]] = {
     "different keys": {0: FIRST_KEY, 1: SECOND_KEY},
     "one key": {0: HOT_KEY, 1: HOT_KEY},
 }
-"""Which worker reads which key."""
+"""The key that each worker reads."""
 
 CHUNK = 500
-"""Hits between two looks at the clock."""
+"""The number of hits between two readings of the clock."""
 LEAD_NS = 5_000_000
-"""From the command to the start: time for both workers to be awake and waiting for it."""
+"""The time from the command to the start, in which both workers wake up and begin to wait."""
 START_TIMEOUT_S = 30
 
 
 def measure(stand: Stand, scale: Scale) -> Group:
-    """Rates alone and together, on keys of their own and on one that both read, then the daemon's share."""
+    """Measure rates alone and together, on different keys and on one key for both, then the daemon's share."""
     processors = two_processors()
     if processors is None:
         message = "there is only one processor"
@@ -94,7 +94,7 @@ def take_turn(pair: Sequence[Connection], turn: dict[int, bytes], milliseconds: 
 
 
 def watch_daemon(stand: Stand, pair: Sequence[Connection], seconds: float) -> float:
-    """The percentage of a core that the daemon takes while both workers hit."""
+    """Return the percentage of a core that the daemon takes while both workers hit."""
     before_ns = processor_time_ns(stand.daemon.pid)
     start_ns = time.monotonic_ns()
     take_turn(pair, TURNS["different keys"], seconds * 1000)
@@ -103,7 +103,10 @@ def watch_daemon(stand: Stand, pair: Sequence[Connection], seconds: float) -> fl
 
 
 def processor_time_ns(pid: int) -> int:
-    """What all threads of a process have run, from the scheduler: `cpu_times` counts in hundredths of a second."""
+    """Return the time that all threads of a process have run, from the scheduler.
+
+    `cpu_times` counts only in hundredths of a second.
+    """
     threads = list(Path(f"/proc/{pid}/task").glob("*/schedstat"))
     if threads:
         return sum(int(thread.read_text().split()[0]) for thread in threads)
@@ -113,7 +116,10 @@ def processor_time_ns(pid: int) -> int:
 
 @contextmanager
 def workers(stand: Stand, processors: tuple[int, int]) -> Iterator[list[Connection]]:
-    """Two fresh interpreters on one pool, each kept on a processor of its own; they end with the block."""
+    """Yield two fresh interpreters on one pool, each kept on a processor of its own.
+
+    They end with the block.
+    """
     context = multiprocessing.get_context("spawn")
     cache = own.new_cache()
     pipes, processes = [], []
@@ -145,7 +151,7 @@ def workers(stand: Stand, processors: tuple[int, int]) -> Iterator[list[Connecti
 
 
 def work(runtime_dir: str, cache: Any, processor: int, pipe: Connection) -> None:
-    """One worker's main function: reads the keys that it is told, until the pipe closes."""
+    """Run one worker: read the keys that it is told, until the pipe closes."""
     os.sched_setaffinity(0, {processor})
     client = glidecache.sync.GlideClient.create(own.settings(runtime_dir, cache))
     for key in (FIRST_KEY, SECOND_KEY, HOT_KEY):
@@ -161,7 +167,7 @@ def work(runtime_dir: str, cache: Any, processor: int, pipe: Connection) -> None
 
 
 def per_hit(client: Any, key: bytes, start_ns: int, end_ns: int) -> float:
-    """Nanoseconds per hit, reading from `start_ns` to `end_ns` of the monotonic clock."""
+    """Return the nanoseconds per hit, reading from `start_ns` to `end_ns` of the monotonic clock."""
     get = client.get
     hits = 0
     while time.monotonic_ns() < start_ns:

@@ -40,7 +40,7 @@ AWAITED_TARGETS = {client_caches.GLIDE: Target(text="≥ 400", at_least=400)}
 
 
 def measure_blocking(stand: Stand, scale: Scale) -> Group:
-    """A hit of the blocking client, beside all peers."""
+    """Measure a hit of the blocking client, beside all peers."""
     with ExitStack() as stack:
         reads, left_out = open_all(PEERS, stand, stack)
         samples = interleave(reads, scale)
@@ -54,7 +54,7 @@ def measure_blocking(stand: Stand, scale: Scale) -> Group:
 
 
 def measure_awaited(stand: Stand, scale: Scale) -> Group:
-    """An awaited hit, beside GLIDE's and a read without a cache, on one event loop."""
+    """Measure an awaited hit, beside GLIDE's and a read without a cache, on one event loop."""
     left_out: dict[str, str] = {}
 
     async def measure() -> Group:
@@ -84,7 +84,7 @@ def measure_awaited(stand: Stand, scale: Scale) -> Group:
 
 
 async def open_own(stand: Stand, stack: AsyncExitStack) -> Callable[[], Awaitable[object]]:
-    """A hit of this project's asyncio client, checked to be one."""
+    """Open a hit of this project's asyncio client, checked to be one."""
     client = await glidecache.GlideClient.create(own.settings(stand.runtime_dir, own.new_cache()))
     stack.push_async_callback(client.close)
     assert await client.get(data.STRING_KEY) == data.STRING
@@ -95,7 +95,7 @@ async def open_own(stand: Stand, stack: AsyncExitStack) -> Callable[[], Awaitabl
 
 
 async def open_glide(stand: Stand, stack: AsyncExitStack) -> Callable[[], Awaitable[object]]:
-    """A hit of GLIDE's asyncio client."""
+    """Open a hit of GLIDE's asyncio client."""
     import glide
 
     client = await glide.GlideClient.create(client_caches.glide_settings(glide, stand))
@@ -104,7 +104,7 @@ async def open_glide(stand: Stand, stack: AsyncExitStack) -> Callable[[], Awaita
 
 
 async def open_valkey(stand: Stand, stack: AsyncExitStack) -> Callable[[], Awaitable[object]]:
-    """A `GET` of valkey-py's asyncio client, over TCP."""
+    """Open a `GET` of valkey-py's asyncio client, over TCP."""
     import valkey.asyncio
 
     host, port = stand.address

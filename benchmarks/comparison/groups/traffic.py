@@ -32,13 +32,13 @@ DIRECT = "valkey-py, direct"
 KEYS = 100_000
 ZIPF = 0.99
 CACHED_PART = 0.37
-"""How many of the keys the cache has room for: with this law some 90 % of the reads are of them."""
+"""The part of the keys that the cache has room for: with this law some 90 % of the reads are of them."""
 DRAWS = 1 << 16
 FILL_S = 3
 
 
 def measure(stand: Stand, scale: Scale) -> Group:
-    """Both loads; what is compared takes turns."""
+    """Measure both loads; the candidates take turns."""
     put_many(stand.server, KEYS)
     runtime_dir, address = stand.runtime_dir, stand.address
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def measure(stand: Stand, scale: Scale) -> Group:
 
 
 def take_turns(crews: dict[str, Crew], scale: Scale) -> dict[str, float]:
-    """The median rate of each crew; only one works at a time."""
+    """Return the median rate of each crew; only one works at a time."""
     rates: dict[str, list[float]] = {name: [] for name in crews}
     for round_number in range(scale.crew_rounds):
         for name in rotated(list(crews), round_number):
@@ -104,44 +104,44 @@ def take_turns(crews: dict[str, Crew], scale: Scale) -> dict[str, float]:
 
 
 def counted(client: Any) -> tuple[float, int]:
-    """Hits and lookups of the client's cache so far."""
+    """Return hits and lookups of the client's cache so far."""
     lookups = client.get_cache_total_lookups()
     return client.get_cache_hit_rate() * lookups, lookups
 
 
 def bytes_per_entry() -> int:
-    """What one of the strings is charged."""
+    """Return the bytes that one of the strings is charged."""
     return charge_bytes(data.KEY_BYTES, payload_bytes(STRING, data.many_value(0)))
 
 
 def existing_own(_number: int, runtime_dir: str) -> Callable[[int], object]:
-    """A command that is never cached, through the daemon."""
+    """Return a command that is never cached, through the daemon."""
     client = glidecache.sync.GlideClient.create(own.settings(runtime_dir, None))
     return lambda number: client.exists([data.many_key(number % KEYS)])
 
 
 def existing_direct(_number: int, address: tuple[str, int]) -> Callable[[int], object]:
-    """The same, to the server."""
+    """Return the same command, to the server."""
     client = valkey.Valkey(*address)
     return lambda number: client.exists(data.many_key(number % KEYS))
 
 
 def zipf_own(number: int, runtime_dir: str, cache: Any) -> Callable[[int], object]:
-    """Reads by the law, through the pool if there is a cache."""
+    """Return reads by the law, through the pool if there is a cache."""
     client = glidecache.sync.GlideClient.create(own.settings(runtime_dir, cache))
     keys = zipf_keys(number)
     return lambda call: client.get(keys[call % DRAWS])
 
 
 def zipf_direct(number: int, address: tuple[str, int]) -> Callable[[int], object]:
-    """The same reads, from the server."""
+    """Return the same reads, from the server."""
     client = valkey.Valkey(*address)
     keys = zipf_keys(number)
     return lambda call: client.get(keys[call % DRAWS])
 
 
 def zipf_keys(seed: int) -> list[bytes]:
-    """Keys drawn so that the n-th most popular comes with a frequency of 1 / n ** ZIPF."""
+    """Return keys drawn so that the n-th most popular comes with a frequency of 1 / n ** ZIPF."""
     weights = list(itertools.accumulate(1 / rank**ZIPF for rank in range(1, KEYS + 1)))
     chance = random.Random(seed)
     return [data.many_key(bisect.bisect_left(weights, chance.random() * weights[-1])) for _ in range(DRAWS)]

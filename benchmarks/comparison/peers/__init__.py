@@ -24,7 +24,7 @@ SERVER = "asks a server"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Something that answers a read: `open` returns the read, and leaves what must be ended to the stack."""
+    """A peer that answers a read: `open` returns the read, and leaves what must be ended to the stack."""
 
     name: str
     reach: str
@@ -35,10 +35,10 @@ class Peer:
 def open_all(
     peers: Iterable[Peer], stand: Stand, stack: ExitStack
 ) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
-    """The reads of all peers that can be opened here, and why the others cannot. Ours must be: its errors are raised.
+    """Return the reads of all peers that can be opened here, and why the others cannot.
 
-    A read that returns something else than was written, or a cache whose second read still reaches Valkey, is left
-    out too: it would measure something else.
+    Ours must open: its errors are raised. A read that returns something else than was written is left out too. So is a
+    cache whose second read still reaches Valkey: it would measure something else.
     """
     reads: dict[str, Callable[[], object]] = {}
     left_out: dict[str, str] = {}

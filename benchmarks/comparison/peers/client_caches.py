@@ -23,7 +23,7 @@ REQUEST_TIMEOUT_MS = 5_000
 
 
 def glide_settings(glide: Any, stand: Stand, *, max_cache_kb: int = MAX_CACHE_KB, policy: str = "LRU") -> Any:
-    """A configuration for `glide` or `glide_sync`, with a cache whose entries never expire."""
+    """Return a configuration for `glide` or `glide_sync`, with a cache whose entries never expire."""
     host, port = stand.address
     return glide.GlideClientConfiguration(
         [glide.NodeAddress(host, port)],
@@ -37,7 +37,7 @@ def glide_settings(glide: Any, stand: Stand, *, max_cache_kb: int = MAX_CACHE_KB
 def open_glide_client(
     stand: Stand, stack: ExitStack, *, max_cache_kb: int = MAX_CACHE_KB, policy: str = "LRU"
 ) -> Any:
-    """A client of valkey-glide-sync with a cache of its own."""
+    """Open a client of valkey-glide-sync with a cache of its own."""
     import glide_sync
 
     client = glide_sync.GlideClient.create(
@@ -48,13 +48,16 @@ def open_glide_client(
 
 
 def open_glide_sync(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """A hit of GLIDE's blocking client."""
+    """Open a hit of GLIDE's blocking client."""
     client = open_glide_client(stand, stack)
     return lambda: client.get(data.STRING_KEY)
 
 
 def open_valkey_py(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """With its own parser: the faster libvalkey cannot take invalidations, and a hit parses nothing."""
+    """Open a hit of valkey-py with its own parser.
+
+    The faster libvalkey cannot take invalidations, and a hit parses nothing.
+    """
     import valkey
     from valkey._parsers import _RESP3Parser
 
@@ -68,7 +71,10 @@ def open_valkey_py(stand: Stand, stack: ExitStack) -> Callable[[], object]:
 
 
 def open_redis_py(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """Told that a server named valkey will do: it asks for Redis 7.4 by name, and Valkey has all that it needs."""
+    """Open a hit of redis-py, configured to accept a server named valkey.
+
+    It asks for Redis 7.4 by name, and Valkey has all that it needs.
+    """
     import redis
     from redis.cache import CacheConfig
     from redis.connection import CacheProxyConnection

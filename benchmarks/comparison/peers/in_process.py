@@ -22,13 +22,13 @@ TTL_S = 3600
 
 
 def open_dict(_stand: Stand, _stack: ExitStack) -> Callable[[], object]:
-    """A plain dict: no expiry, no bound, what nothing can beat."""
+    """Open a plain dict: no expiry, no bound; the limit that nothing can beat."""
     plain = {data.STRING_KEY: data.STRING}
     return lambda: plain[data.STRING_KEY]
 
 
 def open_cachetools(_stand: Stand, _stack: ExitStack) -> Callable[[], object]:
-    """By `[]`, which is its fastest way; without the lock that threads would need around it."""
+    """Open a read by `[]`, which is its fastest way; without the lock that threads would need around it."""
     import cachetools
 
     cache: MutableMapping[str, bytes] = cachetools.TTLCache(MAX_ENTRIES, TTL_S)
@@ -37,7 +37,7 @@ def open_cachetools(_stand: Stand, _stack: ExitStack) -> Callable[[], object]:
 
 
 def open_cachebox(_stand: Stand, _stack: ExitStack) -> Callable[[], object]:
-    """By `[]`, as the others."""
+    """Open a read by `[]`, as the others."""
     import cachebox
 
     cache: cachebox.TTLCache[str, bytes] = cachebox.TTLCache(MAX_ENTRIES, TTL_S)

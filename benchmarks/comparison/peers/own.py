@@ -21,28 +21,28 @@ REQUEST_TIMEOUT_MS = 5_000
 
 
 def new_cache(max_cache_kb: int = MAX_CACHE_KB, policy: str = "LRU") -> Any:
-    """A cache whose entries never expire, with its metrics on, as they are wanted in production."""
+    """Return a cache whose entries never expire, with its metrics on, as in production."""
     return glidecache.ClientSideCache.create(
         max_cache_kb, 0, glidecache.EvictionPolicy[policy], enable_metrics=True
     )
 
 
 def settings(runtime_dir: str, cache: Any) -> Any:
-    """A configuration for either client; the upstream is the daemon's `default`."""
+    """Return a configuration for either client; the upstream is the daemon's `default`."""
     return glidecache.GlideClientConfiguration(
         runtime_dir=runtime_dir, request_timeout=REQUEST_TIMEOUT_MS, client_side_cache=cache
     )
 
 
 def open_client(stand: Stand, stack: ExitStack, cache: Any = None) -> Any:
-    """A blocking client."""
+    """Open a blocking client."""
     client = glidecache.sync.GlideClient.create(settings(stand.runtime_dir, cache or new_cache()))
     stack.callback(client.close)
     return client
 
 
 def open_hit(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """A hit of the blocking client."""
+    """Open a hit of the blocking client."""
     client = open_client(stand, stack)
     return lambda: client.get(data.STRING_KEY)
 

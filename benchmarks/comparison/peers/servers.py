@@ -20,7 +20,7 @@ VALKEY_UNIX = "valkey-py, no cache, Unix socket"
 
 
 def open_memcached(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """With the binary protocol, which is pylibmc's faster one."""
+    """Open a read with the binary protocol, which is pylibmc's faster one."""
     if stand.memcached is None:
         message = "the program memcached is not installed"
         raise LeftOut(message)
@@ -33,7 +33,7 @@ def open_memcached(stand: Stand, stack: ExitStack) -> Callable[[], object]:
 
 
 def open_valkey_tcp(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """As most applications reach it."""
+    """Open a read over TCP, as most applications do."""
     import valkey
 
     host, port = stand.address
@@ -43,7 +43,7 @@ def open_valkey_tcp(stand: Stand, stack: ExitStack) -> Callable[[], object]:
 
 
 def open_valkey_unix(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """Where the server is on the same host."""
+    """Open a read over a Unix socket, for a server on the same host."""
     import valkey
 
     client = valkey.Valkey(unix_socket_path=str(stand.server_socket))

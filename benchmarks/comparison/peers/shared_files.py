@@ -21,7 +21,7 @@ MAP_BYTES = 1 << 30
 
 
 def open_environment(directory: Path, stack: ExitStack) -> Any:
-    """An LMDB environment that syncs nothing: on tmpfs there is nothing to sync to."""
+    """Open an LMDB environment that syncs nothing: on tmpfs there is nothing to sync to."""
     import lmdb
 
     directory.mkdir()
@@ -31,7 +31,7 @@ def open_environment(directory: Path, stack: ExitStack) -> Any:
 
 
 def open_lmdb(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """A read transaction per read: one that is kept open would never see what others write."""
+    """Open a read with a transaction per read: one that is kept open would never see what others write."""
     environment = open_environment(stand.memory_directory / "lmdb", stack)
     key = data.STRING_KEY.encode()
     with environment.begin(write=True) as transaction:
@@ -41,7 +41,7 @@ def open_lmdb(stand: Stand, stack: ExitStack) -> Callable[[], object]:
 
 
 def open_diskcache(stand: Stand, stack: ExitStack) -> Callable[[], object]:
-    """Its defaults (SQLite, least recently *stored*), an expiry per entry."""
+    """Open a read with the defaults (SQLite, least recently *stored*), and an expiry per entry."""
     import diskcache
 
     cache = diskcache.Cache(str(stand.memory_directory / "diskcache"))

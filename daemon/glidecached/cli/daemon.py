@@ -68,7 +68,7 @@ def main(
     """One shared-memory cache in front of Valkey for all the worker processes of this host."""
     log = LogHandler(sys.stderr, os.environ)
     logging.getLogger().addHandler(log)
-    # Who tries it out on a host whose service has a file does not mean that file, and may not even read it.
+    # A trial on a host whose service has a file does not mean that file, and its user may not even read it.
     source = None if embedded and config_path is None else _source(config_path, log_level)
     config = _load(source, log)
     if check_config:
@@ -91,7 +91,7 @@ def _source(path: Path | None, log_level: str | None) -> Source | None:
 
 
 def _complain(text: str, log: LogHandler) -> None:
-    """Say why the daemon does not start: to the journal as an error, to people in plain words."""
+    """Report why the daemon does not start: to the journal as an error, to people in plain words."""
     if log.in_journal:
         logger.error("%s", text)
     else:
@@ -110,7 +110,7 @@ def _load(source: Source | None, log: LogHandler) -> Config:
 
 
 def _serve(config: Config, source: Source | None, directory: str, log: LogHandler, *, embedded: bool) -> int:
-    """Run the daemon; the exit status."""
+    """Run the daemon. Return the exit status."""
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.pools.pool_dir import PoolDirectoryError
@@ -171,7 +171,7 @@ def _with_embedded(config: Config, address: str) -> Config:
 
 
 def _log_start(config: Config, directory: str, server: Server, *, embedded: bool) -> None:
-    """For the journal, what `_announce` tells people."""
+    """Log for the journal what `_announce` prints for people."""
     logger.info(
         "started",
         extra={

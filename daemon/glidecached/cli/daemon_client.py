@@ -1,4 +1,4 @@
-"""One operator's way to the daemon: requests and answers over the runtime directory's socket."""
+"""An operator's connection to the daemon: requests and answers over the runtime directory's socket."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 TIMEOUT_MS = 3_000
 _SLICE_MS = 50
-"""How long whoever sets `give_up` may have to wait."""
+"""The longest time that a thread which sets `give_up` has to wait."""
 
 
 class DaemonUnreachableError(Exception):
-    """No daemon answers: `args[0]` says where, and what was found there."""
+    """The error when no daemon answers: `args[0]` gives the directory, and what was found there."""
 
 
 class RefusedError(Exception):
-    """The daemon said no: `args[0]` is its reason, `code` the protocol's number for it."""
+    """The error when the daemon refuses: `args[0]` is its reason, `code` the protocol's number for it."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -34,7 +34,7 @@ class RefusedError(Exception):
 
 
 class DaemonClient:
-    """A connection to the daemon of one runtime directory, which has introduced itself: `about` is what it said.
+    """A connection to the daemon of one runtime directory; `about` is its reply to HELLO.
 
     A context manager, for one thread at a time. An event `give_up` that another thread sets ends all waiting as if the
     time were over. Construction and `request` raise `DaemonUnreachableError` or `RefusedError`; after the first of
@@ -70,7 +70,7 @@ class DaemonClient:
         self._instance_id = self.about["instance_id"]
 
     def request(self, operation: int, *body: Any, timeout_ms: int | None = None) -> Any:
-        """One request and its answer, within the link's time or this one."""
+        """Send one request and return its answer, within the link's time or this one."""
         timeout_ms = timeout_ms or self._timeout_ms
         until_ns = time.monotonic_ns() + timeout_ms * 1_000_000
         number = next(self._numbers)
@@ -85,7 +85,7 @@ class DaemonClient:
         return result
 
     def close(self) -> None:
-        """Leave the daemon. Idempotent."""
+        """Close the connection to the daemon. Idempotent."""
         self._socket.close()
         self._context.term()
 
@@ -99,7 +99,7 @@ class DaemonClient:
 
 
 def _knock(directory: str) -> None:
-    """Find out now what ZeroMQ, which tries again and again, would only tell by its silence."""
+    """Find out at once whether a daemon listens: ZeroMQ retries without end and reports nothing."""
     path = socket_path(directory)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:

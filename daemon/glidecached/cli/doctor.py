@@ -50,7 +50,7 @@ def doctor(runtime_dir: str | None, config_path: Path | None, as_json: bool) -> 
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=2))
     else:
-        # Whoever reads a pipe can scroll.
+        # A user who reads a pipe can scroll.
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         click.echo("\n".join(lines(findings, width)), color=False if os.environ.get("NO_COLOR") else None)
     failed = any(finding.status is Status.FAIL for finding in findings)
@@ -58,7 +58,7 @@ def doctor(runtime_dir: str | None, config_path: Path | None, as_json: bool) -> 
 
 
 def lines(findings: Iterable[Finding], width: int | None) -> Iterator[str]:
-    """One finding after the other, what to do below what was seen, and how many there were of each."""
+    """Yield one finding after the other, the advice below what was seen, and the number of each status."""
     numbers = dict.fromkeys(Status, 0)
     for finding in findings:
         numbers[finding.status] += 1

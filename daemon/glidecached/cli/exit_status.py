@@ -6,7 +6,10 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """What a shell sees. 2 is click's own, for wrong options and arguments; so the daemon's absence has another."""
+    """The exit statuses that a shell sees.
+
+    2 is click's own, for wrong options and arguments; so the daemon's absence has another.
+    """
 
     DONE = 0
     FAILED = 1
@@ -16,4 +19,4 @@ class ExitStatus(IntEnum):
     UNREACHABLE = 3
     """No daemon answers."""
     NOT_CONFIRMED = 4
-    """Nothing was done: the question was answered with no, or there was nobody to ask and no `--yes`."""
+    """Nothing was done: the answer was no, or there was no terminal to ask on and no `--yes`."""

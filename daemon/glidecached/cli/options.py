@@ -1,4 +1,4 @@
-"""What the commands share: the option that says which daemon, and what becomes of its absence."""
+"""The parts that commands share: the option that names the daemon, and the handling of its absence."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def runtime_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--runtime-dir`, for a command that takes it as `runtime_dir`."""
+    """Return the command with the option `--runtime-dir`, which it takes as `runtime_dir`."""
     return click.option("--runtime-dir", metavar="DIR", help="Where the daemon's socket is.")(command)
 
 
 @contextmanager
 def linked(runtime_dir: str | None) -> Iterator[DaemonClient]:
-    """A link to the daemon; where it is not there or refuses, the process ends with a word and a status."""
+    """Yield a link to the daemon. If there is none or it refuses, end the process with a message and a status."""
     try:
         with DaemonClient(find_runtime_dir(runtime_dir)) as link:
             yield link

@@ -41,7 +41,7 @@ _CACHE_HEADINGS = (
 
 
 def report(numbers: dict[str, Any], width: int | None = None) -> Iterator[str]:
-    """The lines of `glidecache stats`, `width` columns wide, or as wide as needed."""
+    """Yield the lines of `glidecache stats`, `width` columns wide, or as wide as needed."""
     yield from _daemon(numbers["daemon"])
     yield "\nupstreams"
     yield from table(_UPSTREAM_HEADINGS, [_upstream(each) for each in numbers["upstreams"]], width)
@@ -58,13 +58,13 @@ def report(numbers: dict[str, Any], width: int | None = None) -> Iterator[str]:
 
 
 def upstream_label(upstream: dict[str, Any]) -> str:
-    """What an upstream is called: its name, or for a client's own where it is."""
+    """Return the label of an upstream: its name, or the addresses of a client's own upstream."""
     label = upstream["name"] or ", ".join(upstream["addresses"])
     return formatting.printable(label, _NAME_CHARACTERS)
 
 
 def upstream_state(upstream: dict[str, Any]) -> str:
-    """Whether there is a connection, and if not, why."""
+    """Return whether there is a connection, and if not, why."""
     if upstream["connected_to"]:
         return formatting.printable(f"connected to {upstream['connected_to']}")
     error = upstream["last_error"]
@@ -72,7 +72,7 @@ def upstream_state(upstream: dict[str, Any]) -> str:
 
 
 def cache_label(cache: dict[str, Any]) -> str:
-    """What a cache is called: its name, or its object's id."""
+    """Return the label of a cache: its name, or its object's id."""
     return formatting.printable(cache["name"] or cache["id"], _NAME_CHARACTERS)
 
 

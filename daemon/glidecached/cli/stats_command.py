@@ -23,6 +23,6 @@ def stats(runtime_dir: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(numbers, indent=2))
         return
-    # Whoever reads a pipe can scroll.
+    # A user who reads a pipe can scroll.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     click.echo("\n".join(report(numbers, width)))

@@ -13,7 +13,10 @@ _INDENT = "  "
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
-    """The lines of a table: the first column to the left, the others to the right. `width` None: as wide as needed."""
+    """Yield the lines of a table: the first column to the left, the others to the right.
+
+    `width` None: as wide as needed.
+    """
     lines = [list(headings), *map(list, rows)]
     widths = [max(_width(line[column]) for line in lines) for column in range(len(headings))]
     if width is not None and len(_INDENT) + sum(widths) + len(_GAP) * (len(widths) - 1) > width:
@@ -35,7 +38,7 @@ def _one_below_the_other(headings: Sequence[str], rows: Sequence[Sequence[str]])
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal the text takes."""
+    """Return the number of terminal columns that the text takes."""
     return sum(_columns(each) for each in text)
 
 

@@ -23,7 +23,7 @@ _AS_WHO = "run doctor as root or as the daemon's user"
 
 
 def check_configuration(patient: Patient) -> Iterator[Finding]:
-    """The same checks as `glidecached --check-config`."""
+    """Check the configuration as `glidecached --check-config` does."""
     path, faults = patient.configuration.path, patient.configuration.faults
     if path is None:
         yield ok("configuration", "there is no file: the defaults hold")
@@ -43,13 +43,16 @@ def check_configuration(patient: Patient) -> Iterator[Finding]:
 
 
 def check_secrets(patient: Patient) -> Iterator[Finding]:
-    """Passwords and keys are nobody's but the daemon's, and nobody else says who a server must be."""
+    """Check that only the daemon can read passwords and keys.
+
+    Also check that no other user can change which servers are trusted.
+    """
     for key, place, path in _files(patient.configuration.path):
         try:
             mode = path.stat().st_mode
             verb = exposure(str(path), mode, secret=key in SECRET_KEYS)
         except FileNotFoundError:
-            continue  # `check_configuration` tells
+            continue  # `check_configuration` reports it
         except OSError as error:
             yield skipped("secrets", f"{place} {path}: {error.strerror}", _AS_WHO)
             continue
@@ -62,13 +65,13 @@ def check_secrets(patient: Patient) -> Iterator[Finding]:
 
 
 def _files(path: Path | None) -> Iterator[tuple[str, str, Path]]:
-    """What the file names, even where the rest of it is wrong: each with its key, and where that stands."""
+    """Yield the files that the configuration names, each with its key and place, even if the rest is wrong."""
     if path is None:
         return
     try:
         upstreams = tomllib.loads(path.read_text()).get("upstreams", {})
     except (OSError, ValueError):
-        return  # `check_configuration` tells
+        return  # `check_configuration` reports it
     tables = upstreams.items() if isinstance(upstreams, dict) else ()
     for name, table in tables:
         for key in (*SECRET_KEYS, *PUBLIC_KEYS):

@@ -1,4 +1,4 @@
-"""Where clients and daemon meet: the runtime directory, its socket, and who answers there."""
+"""The meeting point of clients and daemon: the runtime directory, its socket, and the process that answers there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MEMBERSHIP = (
 
 
 def check_runtime_dir(patient: Patient) -> Iterator[Finding]:
-    """It exists, and none but its owner can put a socket of their own there."""
+    """Check that it exists, and that only its owner can put a socket there."""
     path = patient.runtime_dir
     try:
         found = Path(path).stat()
@@ -47,7 +47,7 @@ def check_runtime_dir(patient: Patient) -> Iterator[Finding]:
 
 
 def check_socket(patient: Patient) -> Iterator[Finding]:
-    """It is there, belongs to somebody whom clients trust, and lets this user in."""
+    """Check that it exists, belongs to a user whom clients trust, and lets this user in."""
     contact = patient.contact
     try:
         path = socket_path(patient.runtime_dir)
@@ -85,7 +85,7 @@ def check_socket(patient: Patient) -> Iterator[Finding]:
 
 
 def check_answer(patient: Patient) -> Iterator[Finding]:
-    """The daemon answers; where it does not, what its process is doing."""
+    """Check that the daemon answers; if not, report what its process is doing."""
     contact = patient.contact
     if contact.process is None:
         yield skipped("daemon", "nobody was reached")
@@ -108,7 +108,7 @@ def check_answer(patient: Patient) -> Iterator[Finding]:
 
 
 def check_versions(patient: Patient) -> Iterator[Finding]:
-    """Command, compiled core and daemon belong together."""
+    """Check that command, compiled core and daemon fit together."""
     try:
         from glidecache_shared.pool.check.verify import LAYOUT_VERSION
     except ImportError as error:
@@ -131,7 +131,7 @@ def check_versions(patient: Patient) -> Iterator[Finding]:
 
 
 def _state(pid: int) -> str:
-    """The letter of `ps`, or nothing where the process cannot be seen."""
+    """Return the state letter of `ps`, or nothing where the process cannot be seen."""
     try:
         # The name before it is in brackets and may hold anything.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,4 +1,4 @@
-"""What the kernel grants the daemon's process: open files, memory, and one clock with the workers."""
+"""The kernel's limits for the daemon's process: open files, memory, and one clock with the workers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from glidecached.doctor.result import Finding
 
 _FEW_FILES = 1_024
-"""One connection a client: a host with some hundreds of workers comes near it."""
+"""Each client has one connection: a host with some hundreds of workers comes near this limit."""
 _NEARLY_ALL = 0.8
 _OWN_MEMORY_BYTES = 64 << 20
-"""What the daemon needs beside its pools, whose pages count as its own: it is the first to touch them."""
+"""The memory that the daemon needs beside its pools. Their pages count as its own: it touches them first."""
 
 CGROUPS = Path("/sys/fs/cgroup")
 _PRACTICALLY_UNLIMITED = 1 << 60
-"""The older hierarchy has no word for it, but a number near 2 to the 63rd."""
+"""The older hierarchy has no word for unlimited, but a number near 2 to the 63rd."""
 
 
 def check_limits(patient: Patient) -> Iterator[Finding]:
@@ -51,7 +51,7 @@ def check_limits(patient: Patient) -> Iterator[Finding]:
 
 
 def check_memory(patient: Patient) -> Iterator[Finding]:
-    """The control group's limit leaves room for the pools: who is over it is killed."""
+    """Check that the control group's limit leaves room for the pools: a process that exceeds it is killed."""
     pid = _pid(patient)
     if not pid:
         yield skipped("memory limit", "the daemon's process cannot be seen from here")
@@ -75,7 +75,10 @@ def check_memory(patient: Patient) -> Iterator[Finding]:
 
 
 def check_clock(patient: Patient) -> Iterator[Finding]:
-    """Workers judge an entry's age by their own monotonic clock: it must be the daemon's, of the same boot."""
+    """Check that workers and daemon have the same monotonic clock, of the same boot.
+
+    Workers judge an entry's age by their own clock.
+    """
     pid = _pid(patient)
     if not pid:
         yield skipped("clock", "the daemon's process cannot be seen from here")
@@ -104,7 +107,10 @@ def check_clock(patient: Patient) -> Iterator[Finding]:
 
 
 def _sees_another_boot(pid: int) -> bool:
-    """Whether it does, as far as this user may look: what is under /proc depends on who mounted it for whom."""
+    """Return whether the process sees another boot, as far as this user may look.
+
+    The content of /proc depends on who mounted it, and for which user.
+    """
     try:
         return Path(f"/proc/{pid}/root{BOOT_ID}").read_bytes() != Path(BOOT_ID).read_bytes()
     except OSError:
@@ -112,9 +118,10 @@ def _sees_another_boot(pid: int) -> bool:
 
 
 def memory_limit_bytes(membership: str, root: Path) -> int | None:
-    """The smallest memory limit of the control groups named in `membership` (a `/proc/<pid>/cgroup`) and those above.
+    """Return the smallest memory limit of the control groups named in `membership`, and of those above them.
 
-    `root` is where the hierarchies are mounted. None where there is no limit, or none that can be seen.
+    `membership` is the text of a `/proc/<pid>/cgroup`; `root` is where the hierarchies are mounted. None where there is
+    no limit, or none that can be seen.
     """
     limits = []
     for line in membership.splitlines():
@@ -145,7 +152,7 @@ def _pid(patient: Patient) -> int:
 
 
 def _limits(pid: int) -> dict[str, int | None]:
-    """Soft limits by their names; None is unlimited."""
+    """Return soft limits by their names; None is unlimited."""
     lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
     column = lines[0].index("Soft Limit")
     soft = {line[:column].strip(): line[column:].split()[0] for line in lines[1:]}
@@ -153,7 +160,7 @@ def _limits(pid: int) -> dict[str, int | None]:
 
 
 def _open_files(pid: int, patient: Patient) -> int:
-    """How many there are; of another user's process as many as there are sessions, at least."""
+    """Return the number of open files; for another user's process at least the number of sessions."""
     try:
         return len(list(Path(f"/proc/{pid}/fd").iterdir()))
     except PermissionError:

@@ -1,4 +1,4 @@
-"""Where pools stand: the directory, its file system, and whether what is configured fits in."""
+"""The place of pools: the directory, its file system, and room for what is configured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IN_MEMORY = ("tmpfs", "ramfs")
 
 
 def check_pool_dir(patient: Patient) -> Iterator[Finding]:
-    """It is the daemon's own, and nobody else can put files there, or list them."""
+    """Check that it is the daemon's own, and that no other user can put files there, or list them."""
     path, process = patient.pool_dir, patient.contact.process
     try:
         found = path.lstat()
@@ -51,7 +51,7 @@ def check_pool_dir(patient: Patient) -> Iterator[Finding]:
 
 
 def check_file_system(patient: Patient) -> Iterator[Finding]:
-    """Pools are memory: on a disk's file system the kernel writes their pages out."""
+    """Check that pools are in memory: on a disk's file system the kernel writes their pages out."""
     place = _nearest(patient.pool_dir)
     kind = file_system_of(place)
     size = os.statvfs(place)
@@ -67,7 +67,7 @@ def check_file_system(patient: Patient) -> Iterator[Finding]:
 
 
 def check_room(patient: Patient) -> Iterator[Finding]:
-    """What the caches may grow to fits, now and at all."""
+    """Check that the size to which the caches may grow fits, now and at all."""
     place = _nearest(patient.pool_dir)
     size = os.statvfs(place)
     total, free = size.f_blocks * size.f_frsize, size.f_bavail * size.f_frsize
@@ -98,12 +98,15 @@ def check_room(patient: Patient) -> Iterator[Finding]:
 
 
 def file_system_of(path: Path) -> str | None:
-    """The type of the file system that holds `path`, as in /proc/mounts."""
+    """Return the type of the file system that holds `path`, as in /proc/mounts."""
     return _mount_point(path)[1]
 
 
 def _mount_point(path: Path) -> tuple[str, str | None]:
-    """Where the file system of `path` is mounted, and its type. Of two on one place the later covers the earlier."""
+    """Return where the file system of `path` is mounted, and its type.
+
+    Of two on one place the later covers the earlier.
+    """
     real = os.path.realpath(path)
     best: tuple[str, str | None] = ("", None)
     for line in Path("/proc/self/mounts").read_text().splitlines():
@@ -116,7 +119,7 @@ def _mount_point(path: Path) -> tuple[str, str | None]:
 
 
 def _nearest(path: Path) -> Path:
-    """The directory itself, or the nearest above it that exists."""
+    """Return the directory itself, or the nearest above it that exists."""
     while not path.exists():
         path = path.parent
     return path

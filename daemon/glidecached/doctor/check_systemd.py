@@ -1,4 +1,4 @@
-"""The unit that runs the daemon, and what logind does to the files of users who leave."""
+"""The unit that runs the daemon, and logind's treatment of the files of users who leave."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BOOTED = Path("/run/systemd/system")
 _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
 _PROPERTIES = ("Type", "Restart", "WatchdogUSec", "RuntimeDirectoryPreserve", "RemoveIPC")
 _FIRST_LOGIN_UID = 1_000
-"""logind leaves the files of system users alone, who are below."""
+"""The first uid of login users. logind does not touch the files of system users, which are below."""
 _TIMEOUT_SECONDS = 10
 _LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 
 def check_unit(patient: Patient) -> Iterator[Finding]:
-    """A daemon that hangs or dies comes back."""
+    """Check that a daemon that hangs or dies is restarted."""
     process = patient.contact.process
     if not _BOOTED.is_dir() or shutil.which("systemctl") is None:
         yield skipped("systemd unit", "systemd does not run this host")
@@ -44,7 +44,7 @@ def check_unit(patient: Patient) -> Iterator[Finding]:
 
 
 def judge_unit(unit: str, properties: Mapping[str, str]) -> Iterator[Finding]:
-    """What is to be said about the unit's settings, as `systemctl show` prints them."""
+    """Yield findings about the unit's settings, as `systemctl show` prints them."""
     seen = f"{unit}: " + ", ".join(f"{name}={properties.get(name, '')}" for name in _PROPERTIES)
     advice = []
     if not properties.get("Type", "").startswith("notify"):
@@ -64,7 +64,7 @@ def judge_unit(unit: str, properties: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def check_remove_ipc(patient: Patient) -> Iterator[Finding]:
-    """With `RemoveIPC=yes` logind removes a login user's files in /dev/shm when the last session ends."""
+    """Check `RemoveIPC`: with `yes` logind removes a login user's files in /dev/shm when the last session ends."""
     process = patient.contact.process
     if process is None:
         yield skipped("RemoveIPC", "nobody was reached")
@@ -92,7 +92,7 @@ def _properties(command: list[str]) -> dict[str, str]:
 
 
 def _run(command: list[str]) -> str:
-    """What the program prints; nothing where it fails or hangs."""
+    """Return what the program prints; nothing where it fails or hangs."""
     try:
         ended = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""Whether the daemon has its upstreams, and which; of one not used yet, whether it takes connections."""
+"""The daemon's upstreams: whether each is connected; for one not used yet, whether it takes connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONNECT_SECONDS = 2.0
 
 
 def check_upstreams(patient: Patient) -> Iterator[Finding]:
-    """One line an upstream."""
+    """Yield one finding for each upstream."""
     if not patient.contact.stats:
         yield skipped("upstream", "the daemon could not be asked")
         return
@@ -51,8 +51,8 @@ def _judge_role(label: str, state: str, upstream: dict[str, Any]) -> Finding | N
 
 
 def _judge_software(state: str, upstream: dict[str, Any]) -> Finding:
-    """What its servers are, and whether one of them is too old."""
-    # A daemon of another version may not tell.
+    """Report the software of its servers, and whether one of them is too old."""
+    # A daemon of another version may not report it.
     found = [ServerVersion(**each) for each in upstream.get("software", ())]
     names = ", ".join(printable(f"{software.name} {software.version}") for software in found)
     seen = f"{state}, {names or 'whose version was not told'}"
@@ -67,7 +67,7 @@ def _judge_software(state: str, upstream: dict[str, Any]) -> Finding:
 
 
 def _fault(upstream: dict[str, Any]) -> str | None:
-    """Why none of its addresses takes a connection from here; None when one does."""
+    """Return why none of its addresses takes a connection from here; None when one does."""
     faults = []
     for text in upstream["addresses"]:
         address = parse_address(text)

@@ -1,4 +1,4 @@
-"""What the checks look at: the configuration, the daemon's process, and what it tells. Gathered once."""
+"""The context of the checks: the configuration, the daemon's process, and what it reports. Gathered once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """Who listens on the socket, as the kernel says; `pid` is 0 for a process of another container."""
+    """The process that listens on the socket, as the kernel reports it; `pid` is 0 for one of another container."""
 
     pid: int
     uid: int
@@ -44,14 +44,17 @@ class Process:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """How far a client comes: the socket is trusted, it connects, the daemon answers. What came in the way is told."""
+    """The contact that a client gets: the socket is trusted, it connects, the daemon answers.
+
+    A fault on this way is recorded.
+    """
 
     distrust: OSError | ValueError | None = None
     refusal: OSError | None = None
     process: Process | None = None
     silence: str = ""
     refused: bool = False
-    """The daemon did answer, with `silence`."""
+    """True if the daemon did answer, with `silence`."""
     about: dict[str, Any] = field(default_factory=dict)
     answer_us: float = 0.0
     stats: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +63,7 @@ class Contact:
 
     @property
     def nobody_is_there(self) -> bool:
-        """Whether no daemon runs: there is no socket, or one on which nobody listens any more."""
+        """Return whether no daemon runs: there is no socket, or no process listens on it any more."""
         return isinstance(self.distrust, FileNotFoundError) or isinstance(
             self.refusal, ConnectionRefusedError
         )
@@ -68,7 +71,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """Everything of one daemon, running or not."""
+    """The context of the checks: everything about one daemon, running or not."""
 
     configuration: Configuration
     runtime_dir: str
@@ -77,7 +80,7 @@ class Patient:
 
     @property
     def bounds_bytes(self) -> dict[str, int]:
-        """What the configured caches and those that are in use may grow to, by what they are called."""
+        """Return the size limits of the configured caches and of those in use, by their names."""
         config = self.configuration.config
         bounds = (
             {}
@@ -109,7 +112,7 @@ def gather(runtime_dir: str | None, config_path: Path | None) -> Patient:
 
 
 def read_configuration(path: Path | None) -> Configuration:
-    """The file with its faults; None stands for no file."""
+    """Read the file with its faults. For None, which means that there is no file, return the defaults."""
     if path is None:
         from glidecached.config.model import Config
 
@@ -121,12 +124,12 @@ def read_configuration(path: Path | None) -> Configuration:
 
 
 def _directory_in(configuration: Configuration, key: str) -> str | None:
-    """What the file says, even where the rest of it is wrong."""
+    """Return the directory that the file names, even where the rest of it is wrong."""
     try:
         table = {} if configuration.path is None else tomllib.loads(configuration.path.read_text())["daemon"]
         directory = table.get(key)
     except (OSError, ValueError, KeyError, AttributeError):
-        return None  # `check_configuration` tells
+        return None  # `check_configuration` reports it
     return directory if isinstance(directory, str) and directory.startswith("/") else None
 
 
@@ -135,7 +138,7 @@ def _system_config() -> Path | None:
 
 
 def _config_of(pid: int) -> Path | None:
-    """The `--config` of a running daemon's command line, where it is an absolute path."""
+    """Return the `--config` of a running daemon's command line, where it is an absolute path."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
@@ -160,7 +163,7 @@ def _connect(directory: str) -> tuple[Process | None, OSError | None]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(_CONNECT_SECONDS)
             probe.connect(socket_path(directory))
-            # Those of the process that listens: they are right even where it is too busy to accept anybody.
+            # Those of the process that listens: they are right even where it is too busy to accept a client.
             answer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     except OSError as error:
         return None, error
@@ -169,7 +172,7 @@ def _connect(directory: str) -> tuple[Process | None, OSError | None]:
 
 
 def _expected_pool_dir(configuration: Configuration, directory: str, process: Process | None) -> Path:
-    """What the daemon would choose, where it does not answer."""
+    """Return the directory that the daemon would choose, where it does not answer."""
     configured = _directory_in(configuration, "pool_dir")
     if configured is not None:
         return Path(configured)

@@ -1,4 +1,4 @@
-"""The pools' files: their modes, what no pool owns, and whether what is in them is sound."""
+"""The pools' files: their modes, files that no pool owns, and whether the entries are sound."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOT_TOLD = "the daemon tells root, its own user and admin_users what the files 
 
 
 def check_permissions(patient: Patient) -> Iterator[Finding]:
-    """Nobody but the daemon writes a pool; nobody outside its group counts on a board."""
+    """Check that only the daemon can write a pool, and that no user outside its group can count on a board."""
     caches, process = patient.contact.stats.get("caches", ()), patient.contact.process
     wrong = []
     if not _names_are_told(patient):
@@ -60,7 +60,7 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
 
 
 def check_orphans(patient: Patient) -> Iterator[Finding]:
-    """Files of the pool directory that belong to no pool: they hold memory that nobody uses."""
+    """Check for files of the pool directory that belong to no pool: they hold unused memory."""
     contact = patient.contact
     if contact.pool_files is None:
         if patient.pool_dir.exists():
@@ -103,7 +103,7 @@ def check_orphans(patient: Patient) -> Iterator[Finding]:
 
 
 def check_entries(patient: Patient) -> Iterator[Finding]:
-    """Every entry's checksum, beside the daemon that goes on writing."""
+    """Check every entry's checksum while the daemon continues to write."""
     try:
         from glidecache_shared.pool.check.verify import verify_entries
         from glidecache_shared.pool.reader import PoolFormatError, PoolReader
@@ -149,7 +149,10 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
 
 
 def _names_are_told(patient: Patient) -> bool:
-    """Whether the daemon has told what the files of its pools are called: it tells those who may see keys."""
+    """Return whether the daemon has reported the names of its pools' files.
+
+    It reports them to users who may see keys.
+    """
     return all("file_id" in cache for cache in patient.contact.stats.get("caches", ()))
 
 
@@ -158,7 +161,7 @@ def _stem(cache: dict[str, Any]) -> str:
 
 
 def _is_owned(name: str, generations: dict[str, int]) -> bool:
-    """Whether a pool's file is of the generation in use, or of the next one, which may be being filled."""
+    """Return whether a pool's file is of the generation in use, or of the next, which may be in preparation."""
     file_id, *number, _suffix = name.split(".")
     if file_id not in generations:
         return False

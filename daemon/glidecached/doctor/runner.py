@@ -1,4 +1,4 @@
-"""All checks, in the order in which one stands on another."""
+"""The runner of all checks, in an order in which each can rely on those before it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ CHECKS = (
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
-    """Every check's findings. What this user may not see, or what ends while it is looked at, is skipped."""
+    """Yield every check's findings.
+
+    What this user may not see, or what ends during the check, is skipped.
+    """
     for check in CHECKS:
         try:
             yield from check(patient)

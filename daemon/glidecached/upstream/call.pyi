@@ -1,4 +1,4 @@
-"""What is handed to an upstream: one command or a batch, until when it is wanted, and what becomes of the reply."""
+"""Commands and batches for an upstream: the content, the deadline, and the handling of the reply."""
 
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ from glidecached.command_order import CommandOrder
 from glidecached.upstream.cluster.route import Route
 
 class Call:
-    """Something to be sent upstream, and its one outcome: `succeed` or `fail` is called exactly once.
+    """A request to be sent upstream, and its one outcome: `succeed` or `fail` is called exactly once.
 
     Not bound to a connection: an upstream may send it on any, and again on another if `repeatable`. Used by the
-    daemon's one thread only. `deadline_ns` is CLOCK_MONOTONIC. `route` says where in a cluster it goes, if not where
-    its keys are. Subclasses have to say how to `pack`, `abandon`, `succeed` and `fail`.
+    daemon's one thread only. `deadline_ns` is CLOCK_MONOTONIC. `route` gives the destination in a cluster, if it is not
+    the node of the keys. Subclasses have to implement `pack`, `abandon`, `succeed` and `fail`.
     """
 
     deadline_ns: int
@@ -19,21 +19,21 @@ class Call:
     route: Route | None
     attempts: int
     lane: int
-    """The connection on which it travels: a lane of `glidecache_shared.command_table`, or `BULK`."""
+    """The connection that it is sent on: a lane of `glidecache_shared.command_table`, or `BULK`."""
     way: int
-    """The way that it travels while its lane is held: `USUAL`, `DETOUR` or `PINNED` of `detours`."""
+    """The way it is sent while its lane is held: `USUAL`, `DETOUR` or `PINNED` of `detours`."""
     submitted_ns: int
-    """When it was submitted; 0 as long as it was not, and for what is not counted."""
+    """The time of submission; 0 before it, and for a call that is not counted."""
 
     def __init__(self, deadline_ns: int, *, repeatable: bool) -> None: ...
     def pack(self) -> bytes:
-        """What is written to the server."""
+        """Return the bytes for the server."""
 
     def pack_pieces(self) -> list[bytes]:
         """Return the packed command in pieces, without copying long arguments."""
 
     def receive(self, reply: Any) -> bool:
-        """Take the next reply of the server; whether it was the last that this call waits for."""
+        """Take the next reply of the server. Return whether it was the last that this call waits for."""
 
     def replies_left(self) -> int:
         """Return the number of server replies that it still waits for, once it was packed."""
@@ -48,13 +48,13 @@ class Call:
         """
 
     def abandon(self) -> None:
-        """It was not sent, because nobody wants the reply any more."""
+        """Handle a call that was not sent, because no client wants the reply any more."""
 
     def succeed(self, reply: Any) -> None:
-        """The reply came: a value, or a `ReplyError` with the server's text."""
+        """Take the reply: a value, or a `ReplyError` with the server's text."""
 
     def fail(self, code: int, message: str) -> None:
-        """No reply will come; `code` is one of the protocol's errors."""
+        """Handle that no reply will come; `code` is one of the protocol's errors."""
 
     def refusal(self, reply_bytes: int) -> str | None:
         """Return why it need not be sent: its client has no room for a reply of that length. Asked only of long calls.
@@ -75,17 +75,17 @@ class Call:
         """Split off and return a call for the requests of sessions not in `pinned`, or return None."""
 
 class SingleCall(Call):
-    """One command. Subclasses say who waits for its reply."""
+    """A single command. Subclasses define who waits for its reply."""
 
     @property
     def arguments(self) -> Sequence[bytes]: ...
     def __init__(self, arguments: Sequence[bytes], deadline_ns: int, *, repeatable: bool) -> None: ...
 
 class BatchCall(Call):
-    """Several commands in one write: a pipeline, or a transaction when `atomic` (contract C17).
+    """A batch of commands in one write: a pipeline, or a transaction when `atomic` (contract C17).
 
-    `succeed` gets the list of replies, with `ReplyError` for commands that failed alone; None for a transaction that
-    the server did not run because a watched key had changed.
+    `succeed` gets the list of replies, with `ReplyError` for commands that failed alone. It gets None for a
+    transaction that the server did not run because a watched key had changed.
     """
 
     @property
@@ -99,7 +99,7 @@ class BatchCall(Call):
     ) -> None: ...
 
 def pack_command(arguments: Sequence[bytes]) -> bytes:
-    """One command as the server reads it (RESP): an array of bulk strings."""
+    """Return one command as the server reads it (RESP): an array of bulk strings."""
 
 def pack_in_slices(
     commands: Sequence[Sequence[bytes]], *, atomic: bool

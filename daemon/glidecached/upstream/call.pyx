@@ -1,4 +1,4 @@
-"""What is handed to an upstream (see call.pyi)."""
+"""Commands and batches for an upstream (see call.pyi)."""
 
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
@@ -19,7 +19,7 @@ cpdef bytes pack_command(object arguments):
 
 
 cdef bytes packed_command(object arguments):
-    """The same for a list or a tuple."""
+    """Pack a command like `pack_command`, from a list or a tuple."""
     cdef bytes packed = PyBytes_FromStringAndSize(NULL, command_size(arguments))
     put_command(<uint8_t *>PyBytes_AS_STRING(packed), arguments)
     return packed
@@ -89,7 +89,7 @@ cdef uint8_t *put_command(uint8_t *at, object arguments) except NULL:
 
 
 cdef inline Py_ssize_t head_size(Py_ssize_t number) noexcept nogil:
-    """A mark, the digits, and the end of the line."""
+    """Return the size of a mark, the digits, and the end of the line."""
     cdef Py_ssize_t size = 4
     while number >= 10:
         number //= 10
@@ -149,7 +149,7 @@ cdef class Call:
         return 1
 
     cpdef object restart(self):
-        """What waits for a single reply has nothing to forget."""
+        """Do nothing: a call that waits for a single reply has nothing to forget."""
 
     cpdef bint is_wanted(self, int64_t now_ns) except -1:
         return now_ns < self.deadline_ns

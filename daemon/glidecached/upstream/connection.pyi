@@ -10,13 +10,13 @@ from glidecached.upstream.connector import Channel
 from glidecached.upstream.latency_histogram import LatencyHistogram
 
 class Owner(Protocol):
-    """Whoever made the connection."""
+    """The owner of a connection: the object that made it."""
 
     def connection_drained(self) -> None:
-        """Everything packed so far is written; there is room for more."""
+        """Note that everything packed so far is written; there is room for more."""
 
     def connection_lost(self, reason: str) -> None:
-        """The connection ended by itself. The calls in `waiting` are the owner's, to send again or to fail."""
+        """Handle a connection that ended by itself. The owner sends the calls in `waiting` again or fails them."""
 
 class Connection:
     """A channel and the calls that were sent on it and wait for their replies. Belongs to the loop's thread.
@@ -58,13 +58,13 @@ class Connection:
     """Called when a call has its last reply."""
     @property
     def closed(self) -> bool:
-        """Whether it was closed or lost."""
+        """Return whether it was closed or lost."""
 
     def send(self, calls: deque[Call]) -> None:
-        """Take calls from the left and write them, as far as the socket takes it; what nobody wants is dropped."""
+        """Take calls from the left and write what the socket takes. Calls that no client wants are dropped."""
 
     def doubt(self) -> None:
         """Prove to which calls the next replies belong. Idempotent while that is under way."""
 
     def close(self) -> None:
-        """Close the socket; the owner is not told. Idempotent."""
+        """Close the socket, without informing the owner. Idempotent."""

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 cdef enum:
     READ_BYTES = 262_144
-    # How much is packed ahead: what has not been packed yet can still be dropped when it is overdue.
+    # The bytes that are packed ahead: a call that has not been packed yet can still be dropped when it is overdue.
     WRITE_BYTES = 1_048_576
     # The most that one connection reads, writes and settles in a turn of the loop; then others are served.
     TURN_BYTES = 262_144
@@ -351,7 +351,7 @@ cdef class Connection:
         return 0
 
     cdef Py_ssize_t receive_some(self, bytearray buffer) except -2:
-        """How much came into the buffer; 0 at the end of the stream. Raises `OSError`."""
+        """Return how many bytes came into the buffer; 0 at the end of the stream. Raises `OSError`."""
         if not self.is_tls:
             return self.receive(<uint8_t *>PyByteArray_AS_STRING(buffer), PyByteArray_GET_SIZE(buffer))
         try:

@@ -41,9 +41,9 @@ _RESP2 = 2
 
 
 class ConnectError(Exception):
-    """No connection could be made: the text says to which address, and why.
+    """The error for a connection that could not be made. The text names the address and the reason.
 
-    `refused` tells that a server was reached, and did not accept the credentials.
+    `refused` is true if a server was reached and did not accept the credentials.
     """
 
     def __init__(self, message: str, *, refused: bool = False) -> None:
@@ -90,7 +90,7 @@ class Attempt:
         _HELPERS.start(self._run)
 
     def abandon(self) -> None:
-        """Close the connection if it comes about, and tell nobody."""
+        """Close the connection if it is made, and do not call `done`."""
         self._done = None
 
     def _run(self) -> None:
@@ -99,7 +99,7 @@ class Attempt:
             result = connect(self._target, self._timeout_seconds)
         except ConnectError as error:
             result = error
-        except Exception as error:  # noqa: BLE001 - whatever it was, somebody waits for the outcome
+        except Exception as error:  # noqa: BLE001 - whatever it was, a caller waits for the outcome
             result = ConnectError(f"{_names(self._target)}: {type(error).__name__}: {error}")
         self._loop.call_from_thread(self._finish, result)
 
@@ -111,7 +111,7 @@ class Attempt:
 
 
 class _HelperThreads:
-    """Threads that wait for handshakes, and are used again: starting one delays the loop by milliseconds.
+    """The threads that wait for handshakes. They are reused: starting a thread delays the loop by milliseconds.
 
     They are daemon threads: a host that never answers must not keep the process from ending.
     """
@@ -177,7 +177,10 @@ def connect(target: Target, timeout_seconds: float) -> Channel:
 
 
 def _connect_to(address: Address, target: Target, timeout_seconds: float) -> Channel:
-    """RESP3 where the server speaks it, as the clients of GLIDE expect; RESP2 with older or restricted servers."""
+    """Connect with RESP3 where the server supports it, as GLIDE's clients expect, otherwise with RESP2.
+
+    Older or restricted servers support only RESP2.
+    """
     try:
         return _handshake(address, target, timeout_seconds, _RESP3)
     except ResponseError:
@@ -266,7 +269,10 @@ def _end(sock: socket.socket) -> None:
 
 
 def _is_primary(channel: Channel) -> bool:
-    """Of several given servers only the primary takes writes. One that does not tell its role is taken for it."""
+    """Return whether the server is the primary; one that does not report its role counts as the primary.
+
+    Of several given servers only the primary takes writes.
+    """
     return channel.role in {None, b"master"}
 
 

@@ -1,4 +1,4 @@
-"""Connections of one's own, a bounded number of them: for replies that the server keeps back, and for watched keys."""
+"""Dedicated connections, limited in number: for replies that the server keeps back, and for watched keys."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class DedicatedConnections:
 
     @property
     def count(self) -> int:
-        """How many connections there are, used and idle."""
+        """Return the number of connections, used and idle."""
         return len(self._all)
 
     @property
     def in_use(self) -> int:
-        """How many connections have a call."""
+        """Return the number of connections that have a call."""
         return len(self._all) - len(self._idle)
 
     def submit(self, call: Call) -> None:
@@ -61,7 +61,7 @@ class DedicatedConnections:
             dedicated.run(call)
 
     def reserve(self, holder: ReservationHolder) -> Reserved | str:
-        """Keep a connection for one holder, until it gives it back; or why there is none."""
+        """Reserve a connection for one holder, until the holder gives it back; or return why there is none."""
         dedicated = self._take()
         return self._exhausted() if dedicated is None else Reserved(dedicated, holder)
 
@@ -91,11 +91,11 @@ class DedicatedConnections:
         self._connect_next()
 
     def released(self, dedicated: _Dedicated) -> None:
-        """Its call is done; another may have it."""
+        """Note that the connection's call is done: another call may have it."""
         self._idle.append(dedicated)
 
     def ended(self, dedicated: _Dedicated) -> None:
-        """Its connection is closed."""
+        """Note that the connection is closed."""
         self._all.discard(dedicated)
         if dedicated in self._to_connect:
             self._to_connect.remove(dedicated)
@@ -135,10 +135,13 @@ class DedicatedConnections:
 
 
 class ReservationHolder(Protocol):
-    """Who has reserved a connection."""
+    """The holder of a reserved connection."""
 
     def connection_ended(self) -> None:
-        """The connection ended by itself, and with it what the server kept for it; its calls have failed."""
+        """Handle a connection that ended by itself; its calls have failed.
+
+        What the server kept for the connection is lost too.
+        """
 
 
 class Reserved:
@@ -170,7 +173,7 @@ class Reserved:
         self._dedicated.end(ERROR_CONNECTION, "closed")
 
     def finished(self, call: Call, *, clean: bool) -> None:
-        """A call is done; `clean`: it was sent, and its final reply was no error."""
+        """Note that a call is done; `clean`: it was sent, and its final reply was no error."""
         self._running = False
         if call is not self._last:
             self._next()
@@ -180,7 +183,7 @@ class Reserved:
             self.close()
 
     def ended(self, code: int, reason: str) -> None:
-        """The connection is closed; what waits for it fails."""
+        """Fail the waiting calls: the connection is closed."""
         calls, self._queue = self._queue, deque()
         for call in calls:
             call.fail(code, reason)
@@ -203,12 +206,12 @@ class _Dedicated:
         self._reserved: Reserved | None = None
 
     def reserve(self, reserved: Reserved) -> None:
-        """Stay the holder's when a call is done."""
+        """Reserve the connection: it stays the holder's when a call is done."""
         self._cancel_timer()
         self._reserved = reserved
 
     def give_back(self) -> None:
-        """Be anybody's again."""
+        """End the reservation: any call may have the connection again."""
         self._reserved = None
         self._set_timer(time.monotonic_ns() + _IDLE_MS * 1_000_000, self.retire)
         self._pool.released(self)
@@ -223,7 +226,7 @@ class _Dedicated:
             self._send(self._connection, call)
 
     def time_out(self) -> None:
-        """The call's deadline has passed: without its connection the server stops waiting for it."""
+        """End the connection when the call's deadline has passed: the server then stops waiting for the call."""
         self.end(ERROR_TIMEOUT, "no reply from the server in time")
 
     def end_unless_wanted(self, now_ns: int) -> None:
@@ -247,20 +250,20 @@ class _Dedicated:
             reserved.ended(code, reason)
 
     def reply_is_long(self) -> None:
-        """`connection.Owner`: no other call waits behind it."""
+        """Implement `connection.Owner`: no other call waits behind the reply."""
 
     def error_replied(self, text: str) -> None:
-        """`connection.Owner`."""
+        """Implement `connection.Owner`."""
 
     def connection_drained(self) -> None:
-        """`connection.Owner`: one call at a time, nothing more to send."""
+        """Implement `connection.Owner`: one call at a time, nothing more to send."""
 
     def connection_lost(self, reason: str) -> None:
-        """`connection.Owner`."""
+        """Implement `connection.Owner`."""
         self.end(ERROR_CONNECTION, f"connection lost: {reason}; the command may have run")
 
     def finished(self, *, clean: bool) -> None:
-        """The call is done; `clean`: it was sent, and its final reply was no error."""
+        """Note that the call is done; `clean`: it was sent, and its final reply was no error."""
         call, self._call = self._call, None
         if self._reserved is None:
             self.give_back()
@@ -272,7 +275,7 @@ class _Dedicated:
             self._reserved.finished(call, clean=clean)
 
     def retire(self) -> None:
-        """It was idle for long."""
+        """Close the connection after a long idle time."""
         self.end(ERROR_CONNECTION, "closed")
 
     def attempted(self, result: Channel | ConnectError) -> None:
@@ -298,11 +301,11 @@ class _Dedicated:
 
 
 class _Wrapped(Call):
-    """The call, telling its connection when it is done.
+    """A call that informs its connection when it is done.
 
-    WAIT asks how far the replicas are with what the connection wrote that it comes on. This one wrote nothing, and WAIT
-    would say at once that all are there. So a message to a channel goes first: it changes nothing, but replicas get it
-    behind all writes so far, those on the daemon's other connections included.
+    WAIT asks how many replicas have the earlier writes of its own connection. This connection wrote nothing, so WAIT
+    would return at once. Therefore a message to a channel goes first. It changes nothing, but replicas get it behind
+    all writes so far, those on the daemon's other connections included.
     """
 
     __slots__ = ("_call", "_dedicated", "_marks", "_refusal")

@@ -1,13 +1,13 @@
 """Detours: a second connection for other clients while one client's call holds a connection up (isolation I6).
 
-A server can delay the reply to a write (`CLIENT PAUSE … WRITE`, a fail-over), and a long reply delays those behind it
-while it arrives. Both hold up every later call on the same connection. Then:
+A server can delay the reply to a write (`CLIENT PAUSE … WRITE`, a fail-over). A long reply delays those behind it while
+it arrives. Both hold up every later call on the same connection. Then:
 
 - Reads of other clients that were sent already are sent again on a second connection. The first one's answers to them
   are dropped.
 - New reads of other clients take the second connection. Their writes do so behind a long reply. Behind a held write
   they would be held as well, so they stay.
-- A client with a call on the first connection that cannot be sent again stays there with all its calls: that keeps
+- A client with a call on the first connection that cannot be sent again stays there with all its calls. That keeps
   the order of its commands (contract C23).
 
 When the first connection is idle, the second takes its place. When the second is idle first, all return.
@@ -274,25 +274,25 @@ class DroppedReplies(Call):
         self._left = replies
 
     def receive(self, reply: Any) -> bool:
-        """`Call`."""
+        """Implement `Call`."""
         del reply
         self._left -= 1
         return self._left <= 0
 
     def is_wanted(self, now_ns: int) -> bool:
-        """`Call`: return False, so that the order of the replies behind it is proved."""
+        """Implement `Call`: return False, so that the order of the replies behind it is proved."""
         del now_ns
         return False
 
     def replies_left(self) -> int:
-        """`Call`."""
+        """Implement `Call`."""
         return self._left
 
     def abandon(self) -> None:
-        """`Call`."""
+        """Implement `Call`."""
 
     def succeed(self, reply: Any) -> None:
-        """`Call`."""
+        """Implement `Call`."""
 
     def fail(self, code: int, message: str) -> None:
-        """`Call`."""
+        """Implement `Call`."""

@@ -27,7 +27,7 @@ _NOT_NOW = ("BUSY", "LOADING", "MASTERDOWN")
 
 
 class HandshakeParser(BaseParser):
-    """Reads replies for valkey-py, all within one time-out, and no more than 1 MB."""
+    """The parser that reads replies for valkey-py, all within one time-out, and no more than 1 MB."""
 
     def __init__(self, socket_read_size: int) -> None:
         del socket_read_size
@@ -90,7 +90,7 @@ class HandshakeParser(BaseParser):
 
 
 class Greeted:
-    """Keeps HELLO's answer, which valkey-py reads and forgets."""
+    """A connection that keeps the reply to HELLO, which valkey-py reads and forgets."""
 
     greeting: dict[bytes, Any] | None = None
 

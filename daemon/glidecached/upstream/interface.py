@@ -1,4 +1,4 @@
-"""What every upstream does, however many servers stand behind it."""
+"""The interface of every upstream, whether it has one server or many."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ class Reservation(Protocol):
 
 
 class Upstream(Protocol):
-    """One target's connections. Used by the daemon's one thread; no method blocks or raises.
+    """The connections of one target. Used by the daemon's one thread; no method blocks or raises.
 
-    Calls that are submitted one after another reach a standalone server in that order (contract C23); blocking calls
-    have connections of their own and are excepted. Each call ends exactly once, at the latest when the upstream closes.
+    Calls that are submitted one after another reach a standalone server in that order (contract C23). Blocking calls
+    are excepted: they have connections of their own. Each call ends exactly once, at the latest when the upstream
+    closes.
     """
 
     target: Target
     sessions: int
-    """How many sessions use it; kept by the sessions."""
+    """The number of sessions that use it. The sessions keep this count."""
 
     @property
     def fills_cache(self) -> bool:
@@ -40,19 +41,19 @@ class Upstream(Protocol):
 
     @property
     def proved(self) -> bool:
-        """Whether the servers have accepted the target's credentials, and not refused them since (contract C18)."""
+        """Return whether the servers accepted the credentials, and did not refuse them since (contract C18)."""
 
     @property
     def busy(self) -> bool:
-        """Whether any call is open."""
+        """Return whether any call is open."""
 
     def submit(self, call: SingleCall) -> None:
         """Send one command as soon as the connection allows."""
 
     def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
-        """As `submit`, for a known read of the data: a replica may answer that has all that was sent up to `floor`.
+        """Send a known read of the data, as `submit` does. A replica may answer if it has all writes up to `floor`.
 
-        `primary_too`: replicas and primary take turns; otherwise the primary answers where no replica can.
+        `primary_too`: replicas and primary take turns; otherwise the primary answers only where no replica can.
         """
 
     def submit_batch(self, call: BatchCall) -> None:
@@ -62,19 +63,19 @@ class Upstream(Protocol):
         """Send on a connection of its own, whose reply may take until the call's deadline."""
 
     def reserve(self, keys: Sequence[bytes], holder: ReservationHolder) -> Reservation | str:
-        """A connection of one's own to the server that has these keys; or why there is none."""
+        """Reserve a connection to the server that has these keys; or return why there is none."""
 
     def drop_unwanted(self) -> None:
         """Drop calls that no client waits for any more (`Call.is_wanted`), and end connections that only they use."""
 
     def adjust(self, target: Target, options: UpstreamOptions) -> None:
-        """Make connections with these from now on; those that stand go on. Addresses, mode and database are the same.
+        """Make connections with these from now on; open connections stay. Addresses, mode and database are the same.
 
-        Other credentials are proved anew, by a connection that is made for that alone where one stands.
+        If there is a connection, new credentials are proved by a connection that is made only for that.
         """
 
     def close(self, reason: str) -> None:
         """Close all connections; calls that are still open fail with `reason`. Idempotent."""
 
     def stats(self) -> dict[str, Any]:
-        """Numbers for the operator, by name; `connected_to` is None while there is no connection."""
+        """Return numbers for the operator, by name; `connected_to` is None while there is no connection."""

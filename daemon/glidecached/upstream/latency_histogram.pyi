@@ -1,4 +1,4 @@
-"""What an upstream counts over all its connections, those that are gone included: durations and reconnections."""
+"""The durations and reconnections of an upstream, over all its connections, closed ones included."""
 
 from typing import Any
 
@@ -9,11 +9,14 @@ class LatencyHistogram:
     """One upstream's counts. Shared by its connections, in the loop's one thread."""
 
     reconnects: int
-    """How many connections were made in the place of one that was lost."""
+    """The number of connections that replaced a lost one."""
 
     def __init__(self) -> None: ...
     def replied(self, duration_ns: int) -> None:
-        """A reply came, so long after its request was submitted."""
+        """Count a reply that came this long after its request was submitted."""
 
     def stats(self) -> dict[str, Any]:
-        """Numbers for the operator: `counts` has one number a bound and one beyond, each of its own place alone."""
+        """Return numbers for the operator.
+
+        `counts` has one number for each bound and one beyond; each counts only its own range.
+        """

@@ -1,4 +1,4 @@
-"""What an upstream counts over all its connections (see latency_histogram.pyi)."""
+"""The durations and reconnections of an upstream, over all its connections (see latency_histogram.pyi)."""
 
 from libc.stdint cimport int64_t
 

@@ -1,4 +1,4 @@
-"""The way of calls to one multiplexed connection: queued while a turn of the loop lasts, then written together."""
+"""The queue of calls for one multiplexed connection: queued while a turn of the loop lasts, then written together."""
 
 from collections import deque
 
@@ -19,19 +19,19 @@ class Line:
     _queue: deque[Call]
     _connection: Connection | None
     _closed_reason: str | None
-    """Why nothing is taken any more; None as long as it is."""
+    """The reason why no call is taken any more; None while calls are taken."""
     _submitted: int
     _failed: int
 
     def __init__(self, loop: Loop, options: UpstreamOptions) -> None: ...
     def connection_drained(self) -> None:
-        """`connection.Owner`: there is room for more."""
+        """Implement `connection.Owner`: there is room for more."""
 
     def submit(self, call: Call) -> None:
         """Send the call on the multiplexed connection, in the order of submission, or refuse it."""
 
     def _enqueue(self, call: Call) -> None:
-        """`submit`, for subclasses."""
+        """Queue the call, as `submit` does; for subclasses."""
 
     def _flush(self) -> None:
         """Write what waits: at the end of a turn, so that all of it leaves together."""

@@ -1,4 +1,4 @@
-"""Keys for which a server lately sent a long reply: later requests for them travel apart from short calls.
+"""Keys for which a server recently sent a long reply: later requests for them are sent apart from short calls.
 
 The length of a reply is known only when it arrives; by then, other replies already wait behind it. So the first one
 causes a detour (see `detours`), and later ones are kept apart. A key that is listed by mistake costs no more than that.
@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from glidecached.upstream.call import Call
 
 class LongReplies:
-    """Up to 1,024 first arguments of commands, of all upstreams; the least recently used one leaves first."""
+    """The first arguments of commands with long replies: up to 1,024, of all upstreams.
+
+    The least recently used one leaves first.
+    """
 
     @property
     def count(self) -> int:

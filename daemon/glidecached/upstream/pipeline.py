@@ -142,7 +142,7 @@ class Pipeline(Line):
             self._connect()
 
     def connect(self) -> None:
-        """Have a connection, though there is no call yet; what is closed or fails just now is left alone."""
+        """Connect, though there is no call yet. A pipeline that is closed or fails just now is left alone."""
         if (
             self._closed_reason is None
             and self._connection is None
@@ -198,18 +198,18 @@ class Pipeline(Line):
         }
 
     def error_replied(self, text: str) -> None:
-        """`connection.Owner`."""
+        """Implement `connection.Owner`."""
         self._keeper.error_replied(text)
 
     def reply_is_long(self) -> None:
-        """`connection.Owner`."""
+        """Implement `connection.Owner`."""
         connection = self._connection
         if connection is not None and connection.waiting:
             LONG_REPLIES.add(getattr(connection.waiting[0], "arguments", ()))
             self._keeper.reply_is_long(self, connection)
 
     def connection_lost(self, reason: str) -> None:
-        """`connection.Owner`: divide the sent calls into those that may be sent again and those that may have run."""
+        """Implement `connection.Owner`: divide the sent calls: some may be sent again, others may have run."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -321,7 +321,7 @@ class Pipeline(Line):
         self._back_off()
 
     def _back_off(self) -> None:
-        """Plan the next attempt, if a client could want it: half of the delay is fixed, half is random."""
+        """Plan the next attempt if a client could want it. Half of the delay is fixed, half is random."""
         self._failures += 1
         if not self._wants_connection:
             return
@@ -358,7 +358,10 @@ class Pipeline(Line):
 
 
 class _NameConnection(SingleCall):
-    """Names the connection for the server's operators, and measures its round trip. A refusal does not matter."""
+    """A command that names the connection for the server's operators, and measures its round trip.
+
+    A refusal does not matter.
+    """
 
     __slots__ = ("_begun_ns", "_pipeline")
 

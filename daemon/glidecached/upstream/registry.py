@@ -37,10 +37,16 @@ class _Maker(NamedTuple):
 
 
 class Upstreams:
-    """Upstreams by target. Those of the configuration stay; a client's own ends some seconds after its last session."""
+    """The upstreams, by target.
+
+    Those of the configuration stay. A client's own upstream ends some seconds after its last session.
+    """
 
     def __init__(self, loop: Loop, max_upstreams: int) -> None:
-        """Hold all upstreams. `max_upstreams` limits those of clients; when it becomes less, upstreams in use stay."""
+        """Hold all upstreams. `max_upstreams` limits those of clients.
+
+        When the limit is reduced, upstreams in use stay.
+        """
         self._loop = loop
         self._shares = Shares(max_upstreams, "upstreams that clients bring", "[daemon] max_upstreams")
         self._makers: dict[Upstream, _Maker] = {}
@@ -70,8 +76,8 @@ class Upstreams:
     def reconfigure(self, name: str, before: Target, target: Target, options: UpstreamOptions) -> None:
         """Change the configuration's upstream of that name, which was `before`: for connections made from now on.
 
-        Sessions stay with it and keep the order of their commands. Of clients that brought just these credentials by
-        themselves there may be an upstream already: its sessions stay with that one, until they end.
+        Sessions stay with it and keep the order of their commands. Clients may have brought these same credentials by
+        themselves, so an upstream for them may exist. Its sessions stay with it until they end.
         """
         if before == target:
             upstream = self._by_target.get(target)
@@ -91,7 +97,7 @@ class Upstreams:
         upstream.adjust(target, options)
 
     def unconfigure(self, name: str, target: Target) -> None:
-        """The configuration has that upstream no more: it ends when nobody uses it."""
+        """Note that the configuration no longer has that upstream: it ends when no session uses it."""
         if self._permanent.get(target) == name:
             del self._permanent[target]
 
@@ -134,15 +140,15 @@ class Upstreams:
         return target
 
     def configured(self) -> list[Upstream]:
-        """Those of the configuration."""
+        """Return the upstreams of the configuration."""
         return [self._by_target[target] for target in self._permanent]
 
     def stats(self) -> list[dict[str, Any]]:
-        """One map per upstream."""
+        """Return one map per upstream."""
         return [{"name": self._permanent.get(each.target), **each.stats()} for each in self]
 
     def close(self, reason: str) -> None:
-        """Close all; what is open fails with `reason`."""
+        """Close all; open calls fail with `reason`."""
         for upstream in self:
             upstream.close(reason)
 

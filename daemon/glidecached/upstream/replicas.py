@@ -1,9 +1,9 @@
 """Reads from replicas, for clients that ask for them: round robin, and never behind the client's own writes.
 
 A replica must have taken over what the client wrote last, or what there was when its session first read (contract C23).
-That is found out by offsets of the replication: the primary is asked for its own behind the client's commands, on the
-same connection; a replica whose offset has come that far has them all. Until one has, and where servers do not tell,
-the primary answers.
+The daemon finds that out by replication offsets. It asks the primary for its own behind the client's commands, on the
+same connection. A replica whose offset has come that far has them all. Until one has, and where servers do not report
+offsets, the primary answers.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ _UNABLE = ("LOADING", "MASTERDOWN")
 
 
 def any_server_may_answer(arguments: Sequence[bytes]) -> bool:
-    """Whether a known read is about the data, which replicas have as well, and not about the server."""
+    """Return whether a known read is about the data, which replicas have as well, and not about the server."""
     return not row_of(arguments).about_server
 
 
 class Freshness(NamedTuple):
-    """What a replica must have to answer a read: all that was sent up to `floor`. `primary_too`: they take turns."""
+    """The data a replica must have to answer a read: all that was sent up to `floor`.
+
+    `primary_too`: the replicas and the primary take turns.
+    """
 
     floor: int
     primary_too: bool
@@ -51,23 +54,23 @@ class ReplicaLink(Protocol):
 
     @property
     def address(self) -> Address:
-        """Where it leads."""
+        """Return the address of the server."""
 
     @property
     def connections_made(self) -> int:
-        """How often it was made."""
+        """Return how often the connection was made."""
 
     @property
     def connected(self) -> bool:
-        """Whether it stands."""
+        """Return whether there is a connection."""
 
     @property
     def busy(self) -> bool:
-        """Whether any call is open."""
+        """Return whether any call is open."""
 
     @property
     def silent_ms(self) -> float:
-        """For how long a reply has been owed."""
+        """Return for how long a reply has been owed, in milliseconds."""
 
     def submit(self, call: SingleCall) -> None:
         """Send one command."""
@@ -79,11 +82,11 @@ class ReplicaLink(Protocol):
 class ReplicaReads:
     """The replicas among one target's addresses: those that are not the primary now. Belongs to the loop's thread.
 
-    Nothing waits for a replica's connection: until it stands, and whenever it fails, reads go to the primary.
+    Nothing waits for a replica's connection: until it is made, and whenever it fails, reads go to the primary.
     """
 
     def __init__(self, primary: ReplicaLink, links: Sequence[ReplicaLink]) -> None:
-        """`links`: one for each address of the target."""
+        """Hold `links`, one for each address of the target."""
         self._primary = primary
         self._replicas = [_Replica(link) for link in links]
         self._turn = 0
@@ -101,12 +104,12 @@ class ReplicaReads:
             replica.link.submit(_ReplicaRead(call, self._primary))
 
     def close(self, reason: str) -> None:
-        """Close the replicas' connections; what waits on them goes to the primary."""
+        """Close the replicas' connections; calls that wait on them go to the primary."""
         for replica in self._replicas:
             replica.link.close(reason)
 
     def stats(self) -> list[dict[str, Any]]:
-        """Numbers for the operator."""
+        """Return numbers for the operator."""
         return [
             {"address": str(replica.link.address), "connected": replica.link.connected}
             for replica in self._others()
@@ -116,7 +119,7 @@ class ReplicaReads:
         return [replica for replica in self._replicas if replica.link.address != self._primary.address]
 
     def _choose(self, floor: int, *, primary_too: bool) -> _Replica | None:
-        """The next one that may answer; None: the primary."""
+        """Choose the next replica that may answer; None: the primary."""
         if self._stream != self._primary.connections_made:
             # Perhaps another primary: its offsets say nothing of what was found out before.
             self._stream = self._primary.connections_made
@@ -131,7 +134,7 @@ class ReplicaReads:
         return covering[number] if number < len(covering) else None
 
     def _probe(self, floor: int) -> None:
-        """Find out who has taken over what was sent up to `floor`, and has thus reached the primary already."""
+        """Find out which replicas have everything that was sent to the primary up to `floor`."""
         self._wanted = max(self._wanted, floor)
         now_ns = time.monotonic_ns()
         if self._probing or now_ns < self._next_probe_ns:
@@ -161,7 +164,7 @@ class _Replica:
         self._covered_on = 0
 
     def is_able(self) -> bool:
-        """Whether it may be asked now. One that is not connected is connected to, for later."""
+        """Return whether the replica may be asked now. Connect to it, for later, if it is not connected."""
         link = self.link
         if link.connected:
             return link.silent_ms < _SILENT_MS
@@ -171,14 +174,14 @@ class _Replica:
         return False
 
     def covers(self, floor: int) -> bool:
-        """Whether it has everything up to that number. A new connection may be to a server that has restarted."""
+        """Return whether it has everything up to that number. A new connection may be to a restarted server."""
         if self._covered_on != self.link.connections_made:
             self._covered_on = self.link.connections_made
             self.covered = 0
         return floor <= self.covered
 
     def told(self, floor: int, primary_offset: int, role: Any) -> None:
-        """Its answer to ROLE, asked after the primary's."""
+        """Handle its reply to ROLE, which was asked after the primary's."""
         offset = _offset(role, b"slave", 4)
         if offset is not None and offset >= primary_offset and self._covered_on == self.link.connections_made:
             self.covered = max(self.covered, floor)
@@ -214,7 +217,7 @@ class _ReplicaRead(SingleCall):
 
 
 class RoleCall(SingleCall):
-    """ROLE, for the daemon itself; `told` gets the reply, or None."""
+    """A ROLE command for the daemon itself; `told` gets the reply, or None."""
 
     __slots__ = ("_told",)
 
@@ -223,26 +226,29 @@ class RoleCall(SingleCall):
         self._told = told
 
     def abandon(self) -> None:
-        """`Call`: nothing was found out."""
+        """Implement `Call`: nothing was found out."""
         self._told(None)
 
     def succeed(self, reply: Any) -> None:
-        """`Call`: the server told, or refused to."""
+        """Implement `Call`: the server reported its role, or refused to."""
         self._told(reply)
 
     def fail(self, code: int, message: str) -> None:
-        """`Call`: nothing was found out."""
+        """Implement `Call`: nothing was found out."""
         del code, message
         self._told(None)
 
 
 def is_replica(role: Any) -> bool:
-    """Whether ROLE's reply says that; a server that does not tell is taken for the primary."""
+    """Return whether ROLE's reply reports a replica. A server that does not report its role counts as the primary."""
     return isinstance(role, list) and bool(role) and role[0] == b"slave"
 
 
 def _offset(role: Any, kind: bytes, place: int) -> int | None:
-    """The offset in ROLE's reply; None where the server is of another kind, is not synchronised, or does not tell."""
+    """Return the offset in ROLE's reply, or None.
+
+    It is None where the server is of another kind, is not synchronised, or does not report it.
+    """
     if not isinstance(role, list) or len(role) <= place or role[0] != kind or type(role[place]) is not int:
         return None
     if kind == b"slave" and role[3] != b"connected":

@@ -14,8 +14,8 @@ cdef class Reader(Assembly):
     cdef uint8_t *line
     cdef Py_ssize_t line_bytes
     cdef Py_ssize_t line_room
-    # A string that has arrived in part: its kind, its length, how much has arrived, how much is to be skipped instead,
-    # and how much of its end is missing.
+    # A string that has arrived in part: its kind, its length, the bytes that have arrived, the bytes to skip instead,
+    # and the missing bytes of its end.
     cdef bint in_bulk
     cdef int bulk_mark
     cdef PyObject *bulk
@@ -27,7 +27,7 @@ cdef class Reader(Assembly):
     cdef int64_t skipping
     cdef object verdict
     cdef bint in_push
-    # Bytes received in total; the positions at which the current reply begins, and at which the last whole one began.
+    # Bytes received in total; the positions at which the current reply and the last complete one begin.
     cdef int64_t received_bytes
     cdef int64_t begun_bytes
     cdef int64_t last_begun_bytes

@@ -35,7 +35,7 @@ class UnreadableError(Exception):
     """The received data is not RESP: nothing behind it can be read. `args[0]` describes it."""
 
 class Reader:
-    """Reads one stream. Between calls it keeps only the part of a reply that has arrived.
+    """The reader of one stream. Between calls it keeps only the part of a reply that has arrived.
 
     Memory is reserved as data arrives, not as lengths and counts announce it. Belongs to one thread. `most_bytes`: the
     most memory for the objects of one reply.

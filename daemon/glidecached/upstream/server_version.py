@@ -1,4 +1,4 @@
-"""What a server says that it is, and whether that is new enough."""
+"""The version that a server reports, and whether it is new enough."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ServerVersion(NamedTuple):
 
     @property
     def oldest_supported(self) -> str | None:
-        """The oldest version of this software that is supported, where this one is older; None where it is not."""
+        """Return the oldest supported version of this software if this one is older, otherwise None."""
         oldest = _OLDEST.get(self.name)
         found = _LEADING_NUMBERS.match(self.version)
         if oldest is None or found is None:
@@ -30,14 +30,17 @@ class ServerVersion(NamedTuple):
 
 
 def from_hello(reply: Any) -> ServerVersion | None:
-    """From HELLO's map; None where it does not tell."""
+    """Return name and version from HELLO's map; None where there is none."""
     if not isinstance(reply, dict):
         return None
     return _software(reply.get(b"server"), reply.get(b"version"))
 
 
 def from_info(reply: Any) -> ServerVersion | None:
-    """From INFO's text; None where it does not tell. Valkey calls itself by both names: its own counts."""
+    """Return name and version from INFO's text; None where there is none.
+
+    Valkey reports a version under both names; the one under its own name counts.
+    """
     if not isinstance(reply, bytes):
         return None
     pairs = (line.partition(b":") for line in reply.splitlines())

@@ -46,12 +46,12 @@ _IS_REPLICA = ("READONLY", "MASTERDOWN")
 class StandaloneUpstream(Lanes):
     """The upstream of one standalone target: see `glidecached.upstream.interface.Upstream`.
 
-    Calls travel by lane: those with one immediate reply on the shared connection; scripts on one of their own; calls
-    that must reach a busy server out of band; long requests on a connection for them. `pipeline` makes each connection
-    and handles its loss; `detours` handles one that is held up. All of them lead to the server that is the primary.
+    Calls are sent by lane. Those with one immediate reply use the shared connection; scripts have their own. Calls that
+    must reach a busy server are sent out of band; long requests have a connection for them. `pipeline` makes each
+    connection and handles its loss; `detours` handles one that is held up. All of them lead to the current primary.
 
     A server that reports itself a replica fills no cache. It is left as soon as the target's addresses, resolved again,
-    lead to a primary (isolation I14). `tally` belongs to the upstream that it is a part of.
+    lead to a primary (isolation I14). `tally` is the latency histogram of the upstream that it is a part of.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class StandaloneUpstream(Lanes):
 
     @property
     def software(self) -> list[ServerVersion]:
-        """What its servers said that they are, when they were last connected to; each but once."""
+        """Return what its servers reported about themselves when they were last connected to; each once."""
         found = [self._pipeline.software, *(link._pipeline.software for link in self._links)]
         return list(dict.fromkeys(software for software in found if software is not None))
 
@@ -118,7 +118,7 @@ class StandaloneUpstream(Lanes):
 
     @property
     def busy(self) -> bool:
-        """Whether any call is open."""
+        """Return whether any call is open."""
         return bool(self._blocking.in_use) or any(pipeline.busy for pipeline in self._pipelines())
 
     def submit_elsewhere(self, call: Call) -> None:
@@ -228,7 +228,7 @@ class StandaloneUpstream(Lanes):
         }
 
     def pipeline_connected(self, pipeline: Pipeline, channel: Channel) -> None:
-        """`pipeline.Keeper`: the server has accepted the credentials; it may have described itself."""
+        """Implement `pipeline.Keeper`: the server has accepted the credentials; it may have described itself."""
         self.proved = True
         if pipeline is not self._pipeline:
             return
@@ -237,19 +237,19 @@ class StandaloneUpstream(Lanes):
             self._role_timer = self._loop.call_later(_ROLE_INTERVAL_MS, self._ask_for_role)
 
     def pipeline_refused(self, pipeline: Pipeline, error: ConnectError) -> None:
-        """`pipeline.Keeper`."""
+        """Implement `pipeline.Keeper`."""
         del pipeline
         if error.refused:
             self.proved = False
 
     def reply_is_long(self, pipeline: Pipeline, connection: Connection) -> None:
-        """`pipeline.Keeper`: later replies would wait for this one."""
+        """Implement `pipeline.Keeper`: later replies would wait for this one."""
         for lane in (self.shared, *self._lanes.values()):
             if pipeline is lane.main:
                 lane.reply_is_long(connection)
 
     def error_replied(self, text: str) -> None:
-        """`pipeline.Keeper`: a replica's refusal is a reason to look for the primary at once."""
+        """Implement `pipeline.Keeper`: a replica's refusal is a reason to look for the primary at once."""
         if text.startswith(_IS_REPLICA):
             self._learn_role(is_replica=True)
 

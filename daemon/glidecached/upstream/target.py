@@ -1,4 +1,4 @@
-"""Whom an upstream connection belongs to: the identity that pools are bound to, and the credentials that prove it."""
+"""The owner of an upstream connection: the identity that pools are bound to, and the credentials that prove it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Literal, NamedTuple
 Mode = Literal["standalone", "cluster"]
 
 DEFAULT_USER = "default"
-"""The server's own name for whoever gives no user name."""
+"""The server's own name for a client that gives no user name."""
 
 
 class Address(NamedTuple):
-    """Where one server listens: a host with its port, or the path of a Unix socket with port 0."""
+    """The address of one server: a host with its port, or the path of a Unix socket with port 0."""
 
     host: str
     port: int
 
     @property
     def is_unix(self) -> bool:
-        """Whether `host` is the path of a Unix socket."""
+        """Return whether `host` is the path of a Unix socket."""
         return self.port == 0
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsMaterial:
-    """How TLS is spoken to the servers; PEM texts as bytes, never paths. Not shown by `repr`."""
+    """The TLS settings for the servers; PEM texts as bytes, never paths. Not shown by `repr`."""
 
     insecure: bool = False
     ca: bytes | None = field(default=None, repr=False)
@@ -41,7 +41,7 @@ class TlsMaterial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What proves to the servers who is asking. Not shown by `repr`."""
+    """The user name, password and TLS settings that prove the identity to the servers. Not shown by `repr`."""
 
     username: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -50,11 +50,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What two clients must have in common to share one pool (contract C18).
+    """The properties that two clients must have in common to share one pool (contract C18).
 
-    `tls` is `"off"`, `"insecure"`, or `"verified"` with a digest of the given certificate authorities: a client that
-    verifies its servers must never be answered from what an unverified connection brought. `user` is the name, or, for
-    a client certificate without one, its digest, because a server may map certificates to users.
+    `tls` is `"off"`, `"insecure"`, or `"verified"` with a digest of the given certificate authorities. A client that
+    verifies its servers must never be answered from what an unverified connection brought. `user` is the name. For a
+    client certificate without a name it is the digest, because a server may map certificates to users.
     """
 
     addresses: frozenset[Address]
@@ -63,7 +63,7 @@ class Identity:
     user: str
 
     def differences(self, other: Identity) -> list[str]:
-        """`"database 0, not 1"` for each field in which `other` is different."""
+        """Return `"database 0, not 1"` for each field in which `other` is different."""
         return [
             f"{name} {_plain(mine)}, not {_plain(theirs)}"
             for name in (each.name for each in fields(self))
@@ -77,7 +77,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Everything that is needed to connect. Equal targets share one upstream: connections, order, proof."""
+    """The data needed to connect. Equal targets share one upstream: connections, order, proof."""
 
     mode: Mode
     addresses: tuple[Address, ...]
@@ -86,7 +86,7 @@ class Target:
 
     @property
     def identity(self) -> Identity:
-        """The part of it that pools are bound to: no mode, no order of addresses, no secret."""
+        """Return the part of it that pools are bound to: no mode, no order of addresses, no secret."""
         credentials = self.credentials
         return Identity(
             addresses=frozenset(self.addresses),
@@ -98,7 +98,7 @@ class Target:
 
 def parse_address(text: str) -> Address:
     """Read `host:port`, `[v6]:port` or `unix:/path`. Raises `ValueError` that says what is right."""
-    if "@" in text:  # not shown: what stands before it is a password, in the URLs that people know
+    if "@" in text:  # not shown: before it there is a password, in the URLs that people know
         message = (
             "an address with an @; write host:port, [IPv6]:port or unix:/path, and the user and the password in "
             "username and password_file"
@@ -118,7 +118,10 @@ def parse_address(text: str) -> Address:
 
 
 def network_address(host: str, port: int) -> Address:
-    """A server's host and port, the name in lower case. Raises `ValueError` for what cannot be a host or a port."""
+    """Return the address of a host and port, the name in lower case.
+
+    Raises `ValueError` for what cannot be a host or a port.
+    """
     if not host or "/" in host or not host.isprintable() or any(character.isspace() for character in host):
         message = f"{host!r} is not a host name or an IP address"
         raise ValueError(message)

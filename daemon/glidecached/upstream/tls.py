@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_REMEMBERED = 256
 _checked: dict[bytes, str | None] = {}
-"""The fault of each text that was read lately, by the digest of the texts; None: no fault."""
+"""The fault of each text that was read recently, by the digest of the texts; None: no fault."""
 
 
 class TlsMaterialError(ValueError):
@@ -26,8 +26,8 @@ class TlsMaterialError(ValueError):
 def check(tls: TlsMaterial) -> None:
     """Read all texts once, so that what cannot be read is refused when it is given. Raises `TlsMaterialError`.
 
-    A text of a megabyte takes long to read, and clients bring the same one again and again: what was found out about
-    one is remembered, by its digest.
+    A text of a megabyte takes long to read, and clients bring the same one again and again. So the result is
+    remembered, by the text's digest.
     """
     parts = (tls.ca, tls.certificate, tls.key)
     digest = hashlib.sha256()
@@ -74,7 +74,7 @@ def _read(tls: TlsMaterial) -> None:
 
 @contextlib.contextmanager
 def connection_options(tls: TlsMaterial | None) -> Iterator[dict[str, Any]]:
-    """valkey-py's TLS arguments; to be used within the context, which the files of certificate and key live in."""
+    """Yield valkey-py's TLS arguments. Certificate and key are files that exist only within the context."""
     if tls is None:
         yield {}
         return
@@ -94,7 +94,7 @@ def connection_options(tls: TlsMaterial | None) -> Iterator[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _memory_file(content: bytes) -> Iterator[str]:
-    """A path that leads to `content` while the context lasts: Python's ssl reads certificates only from paths."""
+    """Yield a path that leads to `content` while the context lasts: Python's ssl reads certificates only from paths."""
     descriptor = os.memfd_create("glidecached-pem", os.MFD_CLOEXEC)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
         file.write(content)
@@ -102,6 +102,9 @@ def _memory_file(content: bytes) -> Iterator[str]:
 
 
 def _no_password() -> str:
-    """Without it, OpenSSL would ask the daemon's terminal for the password of an encrypted key, and wait."""
+    """Raise `TlsMaterialError`: the key is encrypted.
+
+    Without this function OpenSSL would ask the daemon's terminal for the password, and wait.
+    """
     message = "the key of the client certificate is encrypted; give it without a password"
     raise TlsMaterialError(message)

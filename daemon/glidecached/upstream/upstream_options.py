@@ -1,4 +1,4 @@
-"""How an upstream's connections behave."""
+"""The options of an upstream's connections."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamOptions:
-    """How an upstream's connections behave. Bounds and times; nothing that a pool's identity depends on."""
+    """The options of an upstream's connections: limits and times. A pool's identity does not depend on them."""
 
     connect_timeout_ms: int = 2_000
     reconnect_initial_ms: int = 50

@@ -1,4 +1,4 @@
-"""`glidecache`: ask the running daemon, and tell it what to forget. One module a command."""
+"""`glidecache`: query the running daemon, and remove entries or caches. One module for each command."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from glidecached.cli.stats_command import stats
 
 
 class _Commands(click.Group):
-    """Says in a word that the output could not be written, as to a file system that is full."""
+    """A group that reports in one line that the output could not be written, such as to a full file system."""
 
     def invoke(self, context: click.Context) -> Any:
-        """`click.Group`; who has closed a pipe wants no word, and gets none from click."""
+        """Implement `click.Group`.
+
+        A user who has closed a pipe wants no message, and gets none from click.
+        """
         try:
             return super().invoke(context)
         except OSError as error:

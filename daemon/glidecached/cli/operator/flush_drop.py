@@ -19,7 +19,7 @@ _yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do no
 
 
 def _named(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """CACHE, which the shell may have made of any bytes."""
+    """Return the argument CACHE, if it is UTF-8: the shell may pass any bytes."""
     try:
         name.encode()
     except UnicodeEncodeError as error:

@@ -101,7 +101,7 @@ class Top(App[None]):
         self._selected: str | None = None
 
     def compose(self) -> ComposeResult:
-        """Top to bottom: the daemon, its caches, the selected one's past, upstreams, the selected one's keys."""
+        """Yield, top to bottom: the daemon, its caches, the selected one's past, upstreams, the selected one's keys."""
         yield Static("", id="daemon", markup=False)
         with Vertical(id="caches-box"):
             yield Listing(_CACHE_COLUMNS, id="caches", selectable=True)
@@ -199,7 +199,7 @@ class Top(App[None]):
         line = self.query_one("#daemon", Static)
         line.add_class("away")
         line.update(formatting.printable(f"the daemon is away: {look.reason}"))
-        # The numbers before stand: they are the last that is known. What comes after is no rate of this gap.
+        # The previous numbers stay: they are the last that is known. A later rate must not include this gap.
         self._before = None
         self._history.add_gap()
         self._show_trends()

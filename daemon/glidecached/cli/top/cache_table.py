@@ -1,4 +1,4 @@
-"""A table of numbers that stand still: columns have fixed widths, and those that do not fit are left out."""
+"""A table of numbers in fixed places: columns have fixed widths, and those that do not fit are left out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Row = tuple[str, "Sequence[str]"]
 
 
 def fitting(columns: Sequence[Column], width: int) -> list[int]:
-    """Which columns to show in `width` cells, by their places."""
+    """Return the places of the columns to show in `width` cells."""
     places = list(range(len(columns)))
 
     def taken() -> int:
@@ -46,9 +46,9 @@ def fitting(columns: Sequence[Column], width: int) -> list[int]:
 
 
 class Listing(DataTable[Text]):
-    """Rows under `columns`. `selected` is the identity of the row under the cursor.
+    """A table with rows under `columns`. `selected` is the identity of the row under the cursor.
 
-    Once somebody has moved the cursor, or `hold` was called, it follows its row; until then it stays on the first.
+    Once the user has moved the cursor, or `hold` was called, it follows its row; until then it stays on the first.
     """
 
     def __init__(self, columns: Sequence[Column], *, id: str, selectable: bool = False) -> None:
@@ -65,13 +65,13 @@ class Listing(DataTable[Text]):
 
     @property
     def selected(self) -> str | None:
-        """The identity of the row under the cursor; None in an empty table."""
+        """Return the identity of the row under the cursor; None in an empty table."""
         if not 0 <= self.cursor_row < len(self._keys_laid_out):
             return None
         return self._keys_laid_out[self.cursor_row]
 
     def hold(self) -> None:
-        """From now on the cursor follows its row."""
+        """Let the cursor follow its row from now on."""
         self._held = True
 
     def show(self, rows: Sequence[Row]) -> None:
@@ -90,7 +90,7 @@ class Listing(DataTable[Text]):
                     self.update_cell_at((number, column), text)  # type: ignore[arg-type]
 
     def on_data_table_row_highlighted(self) -> None:
-        """Somebody has moved the cursor: what moves it here sends no message."""
+        """Handle a cursor that the user has moved: moves made by this class send no message."""
         self.hold()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -119,7 +119,7 @@ class Listing(DataTable[Text]):
         self._reorder(selected)
 
     def _reorder(self, selected: str | None = None) -> None:
-        """The rows are others, or in another order: the cursor goes where it belongs."""
+        """Put the cursor on its row after the rows or their order have changed."""
         selected = selected or self.selected
         self._keys_laid_out = [key for key, _ in self._rows_shown]
         if self._held and selected in self._keys_laid_out:

@@ -1,4 +1,4 @@
-"""In which order `top` lists caches: what an operator looks for stands first."""
+"""The order in which `top` lists caches: what an operator looks for is first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from glidecached.cli.top.sparkline_history import SparklineHistory
 
 _RECENT = 10
-"""Moments whose mean says how busy a cache is: rows would change places all the time by the last one alone."""
+"""The number of moments whose mean says how busy a cache is. By the last one alone, rows would move all the time."""
 
 
 class Order(Enum):
@@ -24,13 +24,13 @@ class Order(Enum):
 
     @property
     def following(self) -> Order:
-        """The next one, in turn."""
+        """Return the next one, in turn."""
         orders = list(Order)
         return orders[(orders.index(self) + 1) % len(orders)]
 
 
 def ordered(caches: Iterable[CacheFigures], history: SparklineHistory, order: Order) -> list[CacheFigures]:
-    """The caches in that order; those that are equal in it by name."""
+    """Return the caches in that order; those that are equal in it by name."""
 
     def place(cache: CacheFigures) -> tuple[float, str]:
         if order is Order.BUSIEST:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HOTTEST_COUNT = 50
 _REST_PER_SEARCH = 20
-"""The daemon looks through all entries for the hottest: so many times as long it is spared the next search."""
+"""The pause after a search, in durations of that search: the daemon looks through all entries for the hottest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hottest:
-    """The hottest entries of the cache `label`, or why the daemon does not tell them."""
+    """The hottest entries of the cache `label`, or why the daemon does not report them."""
 
     label: str
     entries: list[dict[str, Any]]
@@ -37,7 +37,7 @@ class Hottest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Away:
-    """There is no daemon to ask, and why."""
+    """The absence of a daemon to ask, and the reason."""
 
     reason: str
 
@@ -46,9 +46,10 @@ Look = Numbers | Hottest | Away
 
 
 class Poller:
-    """Asks the daemon of `directory` every `interval_s` seconds and hands each answer to `tell`, in its own thread.
+    """The poller of the daemon of `directory`: it asks every `interval_s` seconds and hands each answer to `tell`.
 
-    Goes on for ever: where the daemon is away it says so once an interval, and looks again.
+    It has a thread of its own, which runs until `stop`. While there is no daemon it reports that once an interval, and
+    tries again.
     """
 
     def __init__(self, directory: str, interval_s: float, tell: Callable[[Look], object]) -> None:
@@ -65,7 +66,7 @@ class Poller:
         self._thread.start()
 
     def select(self, label: str | None) -> None:
-        """From now on tell the hottest entries of this cache; the first time at once."""
+        """Report the hottest entries of this cache from now on; the first time at once."""
         self._selected = label
         self._wake.set()
 

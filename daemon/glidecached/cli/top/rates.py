@@ -1,4 +1,4 @@
-"""What happened between two answers to STATS, per second."""
+"""The rates per second between two answers to STATS."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CacheFigures:
 
     @property
     def fill(self) -> float:
-        """The part of the bound that is charged."""
+        """Return the part of the bound that is charged."""
         return self.charged_bytes / self.max_bytes
 
 
@@ -56,7 +56,7 @@ class UpstreamFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """All that one moment of the screen shows."""
+    """The figures that the screen shows at one moment."""
 
     daemon: dict[str, Any]
     caches: list[CacheFigures]
@@ -64,7 +64,7 @@ class Figures:
 
 
 def compare(before: Numbers | None, after: Numbers) -> Figures:
-    """The figures of `after`; their rates since `before`, if that is the same daemon's."""
+    """Return the figures of `after`, with rates since `before` if that is the same daemon's."""
     daemon = after.numbers["daemon"]
     if before is not None and before.numbers["daemon"]["started_at"] != daemon["started_at"]:
         before = None
@@ -133,7 +133,10 @@ def _upstream(old: dict[str, Any] | None, new: dict[str, Any], passed_s: float) 
 
 
 def _more(before: Mapping[str, Any] | None, after: Mapping[str, Any], name: str) -> int | None:
-    """How much a counter grew; None without a past, or where it began again: a cache was dropped and made anew."""
+    """Return how much a counter grew; None without a past, or where it began again.
+
+    It begins again when a cache was dropped and made again.
+    """
     if before is None or after[name] < before[name]:
         return None
     return int(after[name] - before[name])

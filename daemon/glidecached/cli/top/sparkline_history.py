@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from glidecached.cli.top.rates import CacheFigures
 
 LENGTH = 512
-"""Moments that are kept: more than a terminal has columns."""
+"""The number of moments that are kept: more than a terminal has columns."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 
 
 class Moment(NamedTuple):
-    """What is drawn of one moment of a cache; None leaves a gap."""
+    """The values drawn for one moment of a cache; None leaves a gap."""
 
     hit_rate: float | None
     lookups_per_s: float | None
@@ -50,15 +50,15 @@ class SparklineHistory:
             moments.append(_GAP)
 
     def of(self, cache: str) -> Sequence[Moment]:
-        """The moments of one cache, the oldest first."""
+        """Return the moments of one cache, the oldest first."""
         return list(self._moments.get(cache, ()))
 
 
 def sparkline(values: Iterable[float | None], width: int, top: float | None = None) -> str:
-    """The last `width` values as bars from 0 to `top`, or to the largest of those; None is a gap.
+    """Return the last `width` values as bars from 0 to `top`, or to the largest of those; None is a gap.
 
-    Exactly `width` characters, the newest at the right: a bar once drawn wanders to the left and does not change,
-    unless the scale does.
+    Exactly `width` characters, the newest at the right. A bar once drawn moves to the left and does not change, unless
+    the scale does.
     """
     if width <= 0:
         return ""

@@ -20,7 +20,7 @@ _VALUE_WIDTH = 11
 
 
 class Trends(Static):
-    """Hit rate and memory from 0 to 100 %, lookups from 0 to the most that is seen."""
+    """The sparklines: hit rate and memory from 0 to 100 %, lookups from 0 to the most that is seen."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__("", id=id)

@@ -1,8 +1,8 @@
 """Clusters: many servers as one upstream.
 
-`slots` says which slot a key is in, `route` and `routing` where a command goes, `response_policy` how several replies
-become one. `topology` is what is known of the cluster, `topology_refresh` keeps it up to date. A `node_request` is one
-command on its way to one of the `nodes`; a `transaction` or one of the `multi_requests` is several in one write. The
-`dispatcher` sends them, and again after redirections and losses. `sinks` take the replies, `replica_reads` finds
-replicas that may answer. `upstream` is all of it, `fast_path` the way of most calls: one key, to its primary.
+`slots` finds the slot of a key, `route` and `routing` the nodes of a command, `response_policy` combines replies.
+`topology` holds what is known of the cluster, `topology_refresh` keeps it up to date. A `node_request` is one command
+for one of the `nodes`; a `transaction` or one of the `multi_requests` is several in one write. `redirects` sends them,
+and sends them again after redirections and losses. `sinks` take the replies, `replica_reads` finds replicas that may
+answer. `cluster_upstream` combines all of it. `fast_path` is for most calls: one key, to its primary.
 """

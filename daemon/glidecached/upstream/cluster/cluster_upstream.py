@@ -1,4 +1,4 @@
-"""The upstream of a cluster: a client's calls become legs to its nodes, and the legs' replies become the calls'."""
+"""The upstream of a cluster: it splits a client's call into node requests, and combines their replies."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ClusterUpstream(FastPath):
 
     @property
     def sessions(self) -> int:
-        """How many sessions use it; kept by the sessions."""
+        """Return the number of sessions that use it. The sessions keep this count."""
         return self._sessions
 
     @sessions.setter
@@ -88,20 +88,20 @@ class ClusterUpstream(FastPath):
 
     @property
     def proved(self) -> bool:
-        """Whether a node has accepted the target's credentials, and not refused them since (contract C18)."""
+        """Return whether a node has accepted the target's credentials, and not refused them since (contract C18)."""
         return self._nodes.proved
 
     @property
     def busy(self) -> bool:
-        """Whether any call is open."""
+        """Return whether any call is open."""
         return bool(self._journeys.open or self._early)
 
     def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
-        """As `submit`; a replica of the primary concerned may answer that has all that was sent up to `floor`."""
+        """Send a read, as `submit` does. A replica of the primary may answer if it has all writes up to `floor`."""
         self._begin(call, blocking=False, freshness=Freshness(floor, primary_too))
 
     def submit_batch(self, call: BatchCall) -> None:
-        """Send a transaction whole to one node, a pipeline's commands each to their own, in one write per node."""
+        """Send a transaction to one node; send a pipeline's commands each to their own node, in one write per node."""
         self._begin(call, blocking=False)
 
     def submit_blocking(self, call: ClientCall) -> None:
@@ -159,7 +159,7 @@ class ClusterUpstream(FastPath):
         self._journeys.refresh.patience_ms = options.connect_timeout_ms
 
     def close(self, reason: str) -> None:
-        """Close everything; what is open fails."""
+        """Close everything; open calls fail."""
         if self._closed_reason is not None:
             return
         self._closed_reason = reason
@@ -169,7 +169,7 @@ class ClusterUpstream(FastPath):
         self._fail_early(reason)
 
     def stats(self) -> dict[str, Any]:
-        """Numbers for the operator."""
+        """Return numbers for the operator."""
         topology = self._journeys.topology
         links = [node.link.stats() for node in self._nodes]
         connected = [str(node.address) for node in self._nodes if node.link.connected]
@@ -276,7 +276,7 @@ class ClusterUpstream(FastPath):
         parts, combine = plan(arguments, call.route, topology)
         if combine is not None:
             sink, place = AggregatedReply(parts, combine, sink, place), 0
-        # Of a pipeline, what only reads may be sent again by itself.
+        # The commands of a pipeline that only read may be sent again by themselves.
         resendable = call.repeatable or (isinstance(call, BatchCall) and is_known_read(arguments))
         return [
             NodeCommand(

@@ -1,7 +1,7 @@
-"""The usual way of a cluster's calls: one command with one key, and no route, to the primary of the key's slot.
+"""The fast path of a cluster's calls: one command with one key, and no route, to the primary of the key's slot.
 
-Whatever is known to be so at first sight takes it, once the topology is known; everything else is planned by `routing`,
-which comes to the same where a call could have gone either way.
+A call takes it if it is recognized at first sight and the topology is known. All other calls are planned by `routing`.
+The result is the same where a call could take either.
 """
 
 from collections import deque
@@ -13,11 +13,11 @@ from glidecached.upstream.replicas import Freshness
 from glidecached.upstream.upstream_options import UpstreamOptions
 
 class FastPath:
-    """What lets calls in and sends the usual ones. Subclasses have `_begin`, for those that are not."""
+    """The entry of calls, which sends the usual ones. Subclasses implement `_begin`, for all others."""
 
     _options: UpstreamOptions
     _closed_reason: str | None
-    """Why nothing is taken any more; None as long as it is."""
+    """The reason why no call is taken any more; None while calls are taken."""
     _early: deque[tuple[SingleCall | BatchCall, bool, Freshness | None]]
     """Calls that wait for the topology."""
     _submitted: int
@@ -28,7 +28,7 @@ class FastPath:
         """Send the command to the node of its keys, or to where it goes without keys."""
 
     def _has_room(self) -> bool:
-        """Whether one more call may wait."""
+        """Return whether one more call may wait."""
 
 def slot_of_one_key(arguments: Sequence[bytes]) -> int:
-    """The slot of a command whose first argument is its one key; -1 of any other, and where that is not certain."""
+    """Return the slot of a command whose first argument is its one key; -1 for any other, or if uncertain."""

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class LongPipelines:
-    """Work in steps, one pipeline after the other, in turns in which nothing else happens. For the loop's thread."""
+    """The long pipelines, split one after another in steps.
+
+    Each step has a turn of the loop in which nothing else happens. For the loop's thread.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop

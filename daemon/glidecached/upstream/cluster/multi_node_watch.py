@@ -28,7 +28,7 @@ _ENDED = "a connection that watched keys has ended; nothing was run"
 
 
 class ReservedOverNodes:
-    """One holder's reservation for watched keys, like `blocking.Reserved`, on any primaries. For the loop's thread."""
+    """One holder's reservation for watched keys, like `dedicated.Reserved`, on any primaries. For the loop's thread."""
 
     def __init__(self, journeys: RequestSender, nodes: Nodes, holder: ReservationHolder) -> None:
         self._journeys = journeys
@@ -62,7 +62,7 @@ class ReservedOverNodes:
             each.close()
 
     def connection_ended(self) -> None:
-        """`blocking.ReservationHolder`: the watch ends with any of its connections."""
+        """Implement `dedicated.ReservationHolder`: the watch ends with any of its connections."""
         if not self._ended:
             self.close()
             self._holder.connection_ended()
@@ -178,7 +178,7 @@ class _Whole:
             self._done(self._replies)
 
     def fail(self, code: int, message: str) -> None:
-        """Fail with one part."""
+        """Fail the call, because one part failed."""
         if not self._over:
             self._over = True
             self._failed()

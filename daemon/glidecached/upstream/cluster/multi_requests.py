@@ -1,4 +1,4 @@
-"""Convoys: legs that go to one node together, on a connection that is theirs alone."""
+"""Node pipelines: requests that go to one node together, on a connection that is theirs alone."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ class NodePipeline(Call):
         self._unanswered = list(reversed(legs))
 
     def pack(self) -> bytes:
-        """`Call`: all of them, in one write."""
+        """Implement `Call`: all requests, in one write."""
         return b"".join(leg.pack() for leg in self._legs)
 
     def receive(self, reply: Any) -> bool:
-        """`Call`: each leg takes its own reply, and goes on by itself if it was redirected."""
+        """Implement `Call`: each request takes its own reply, and continues by itself if it was redirected."""
         if self._unanswered[-1].receive(reply):
             self._unanswered.pop()
         return not self._unanswered
 
     def replies_left(self) -> int:
-        """`Call`: the replies of all legs that are not answered."""
+        """Implement `Call`: the replies of all requests that are not answered."""
         return sum(leg.replies_left() for leg in self._unanswered)
 
     def is_wanted(self, now_ns: int) -> bool:
-        """`Call`: they are one client's."""
+        """Implement `Call`: all requests are one client's."""
         return self._legs[0].is_wanted(now_ns)
 
     def abandon(self) -> None:
-        """`Call`."""
+        """Implement `Call`."""
         for leg in self._legs:
             leg.abandon()
 
     def succeed(self, reply: Any) -> None:
-        """`Call`: as `receive`, which is what connections call."""
+        """Implement `Call`: as `receive`, which is what connections call."""
         self.receive(reply)
 
     def fail(self, code: int, message: str) -> None:
-        """`Call`: those without a reply fail, each for itself."""
+        """Implement `Call`: each request without a reply fails."""
         for leg in reversed(self._unanswered):
             leg.fail(code, message)

@@ -1,7 +1,7 @@
-"""Legs: one command, or one transaction, on its way to one node.
+"""Node requests: one command, or one transaction, for one node.
 
-A client's call becomes one leg or several. A leg may go to several nodes one after another, where redirections lead it;
-its sink hears once how it ended.
+A client's call becomes one node request or several. A redirection may lead a request to several nodes one after
+another; its reply collector hears once how it ended.
 """
 
 from typing import Any
@@ -16,10 +16,10 @@ from glidecached.upstream.standalone import StandaloneUpstream
 from glidecached.upstream.target import Address
 
 READONLY: bytes
-"""What is written before a read that a replica is to answer."""
+"""The bytes that are written before a read that a replica is to answer."""
 
 class NodeState:
-    """Where legs are sent: a node's connections, and how many legs wait for it. For the loop's thread."""
+    """The state of one node: its connections, and the number of requests that wait for it. For the loop's thread."""
 
     @property
     def address(self) -> Address: ...
@@ -27,49 +27,49 @@ class NodeState:
     def link(self) -> StandaloneUpstream: ...
     @property
     def open(self) -> int:
-        """How many legs are there, blocking ones aside."""
+        """Return the number of requests at the node, without blocking ones."""
 
     @property
     def heard_ns(self) -> int:
-        """When it last answered, or was asked after a time in which nobody waited for it."""
+        """Return when it last answered, or when it was asked while no request waited for it."""
 
     def __init__(self, address: Address, link: StandaloneUpstream) -> None: ...
     def send(self, leg: NodeRequest) -> None:
-        """Send a leg, behind those sent before; one that blocks on a connection of its own."""
+        """Send a request behind those sent before; one that blocks uses a dedicated connection."""
 
     def expect_answer(self) -> None:
-        """A leg is sent that will not block."""
+        """Count a request that is sent and will not block."""
 
 class RequestSender:
-    """Whoever sends legs, and knows what to do when they come back unanswered: see `dispatcher`, its only subclass.
+    """The sender of node requests. It decides what to do with those that return unanswered.
 
-    A leg to the primary of its slot is sent from here, by what topology and nodes say at that moment; any other, and
-    one whose node is not there, is for `send_unusual`.
+    A request to the primary of its slot is sent from here, by the topology and nodes known at that moment. Any other,
+    and one whose node is unknown, is for `send_unusual`. `redirects.ClusterDispatcher` is its only subclass.
     """
 
     topology: Topology | None
     open: int
-    """How many legs are on their way."""
+    """The number of requests under way."""
     @property
     def _nodes(self) -> Nodes: ...
     def __init__(self, nodes: Nodes) -> None: ...
     def send(self, leg: NodeRequest) -> None:
-        """Send a leg to where it belongs now."""
+        """Send a request to the node that serves it now."""
 
     def send_unusual(self, leg: NodeRequest) -> None:
-        """Send a leg that does not just go to the primary of its slot, or whose primary was never talked to."""
+        """Send a request that does not go to the primary of its slot, or whose primary has never been used."""
 
     def redirected(self, leg: NodeRequest, error: str) -> bool:
-        """Take a server's error for what it says of the way; whether that is what it was, and the leg goes on."""
+        """Handle a server's error. Return True if it was a redirection and the request was sent again."""
 
     def lost(self, leg: NodeRequest, code: int, message: str) -> None:
-        """The node could not be asked, or was lost before it answered."""
+        """Handle a request whose node could not be asked, or was lost before it answered."""
 
 class NodeRequest(SingleCall):
-    """What a node is sent. The node never repeats it by itself: its journey decides what is to be done.
+    """A request to one node. The node never repeats it by itself: the request sender decides.
 
-    Subclasses say what is written (`_pack`), whether a reply was the last (`_receive`), and who hears of the other
-    outcomes (`_abandon`, `_give_up`).
+    Subclasses implement what is written (`_pack`), whether a reply was the last (`_receive`), and the other outcomes
+    (`_abandon`, `_give_up`).
     """
 
     where: int | Address | None
@@ -77,16 +77,16 @@ class NodeRequest(SingleCall):
     replica: bool
     asking: bool
     freshness: Freshness | None
-    """That a replica may answer, and what it must know."""
+    """Set if a replica may answer: the data that the replica must have."""
     node: NodeState | None
     sent: bool
-    """Whether it was written to a connection, and may have run there."""
+    """True if it was written to a connection, and may have run there."""
     redirections: int
     losses: int
     waits: int
     @property
     def resendable(self) -> bool:
-        """Whether it may run twice."""
+        """Return whether it may run twice."""
 
     @property
     def blocking(self) -> bool: ...
@@ -100,28 +100,28 @@ class NodeRequest(SingleCall):
         self, journeys: RequestSender, part: Part, deadline_ns: int, *, resendable: bool, blocking: bool
     ) -> None: ...
     def give_up(self, code: int, message: str) -> None:
-        """It will not be sent again."""
+        """Fail the request: it will not be sent again."""
 
     def leave_node(self) -> None:
-        """Its node has nothing to do with it any more."""
+        """Leave the node, which no longer waits for it."""
 
     def _end(self) -> None:
-        """It has its outcome."""
+        """Note that it has its outcome."""
 
     def _pack(self) -> bytes:
-        """What is written to the node."""
+        """Return the bytes for the node."""
 
     def _receive(self, reply: Any) -> bool:
-        """Take a reply to it; whether it was the last."""
+        """Take a reply to it. Return whether it was the last."""
 
     def _abandon(self) -> None:
-        """Tell whoever waits that nobody wanted it."""
+        """Inform the waiting call or collector that the request was not wanted."""
 
     def _give_up(self, code: int, message: str) -> None:
-        """Tell whoever waits that there will be no reply."""
+        """Inform the waiting call or collector that there will be no reply."""
 
 class NodeCommand(NodeRequest):
-    """One command, for `place` of a sink."""
+    """A single command, for `place` of a reply collector."""
 
     def __init__(
         self,

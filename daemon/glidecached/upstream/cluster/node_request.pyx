@@ -1,4 +1,4 @@
-"""Legs, and the usual way of them (see node_request.pyi)."""
+"""Node requests, and the usual sending of them (see node_request.pyi)."""
 
 from libc.stdint cimport int64_t
 
@@ -34,7 +34,7 @@ cdef class NodeState:
         self.open += 1
 
     cdef int left(self, NodeRequest leg) except -1:
-        """The leg has ended or goes elsewhere."""
+        """Note that the request has ended or goes to another node."""
         if not leg.blocking:
             self.open -= 1
             self.heard_ns = monotonic_ns()
@@ -91,7 +91,7 @@ cdef class NodeRequest(SingleCall):
 
     cpdef bint receive(self, object reply) except -1:
         if self.to_skip:
-            # Should ASKING or READONLY have been refused, the command's own reply will tell.
+            # Should ASKING or READONLY have been refused, the command's own reply will show it.
             self.to_skip = False
             return False
         return self._receive(reply)
@@ -202,7 +202,7 @@ cdef class NodeCommand(NodeRequest):
 
 
 cdef NodeCommand leg_to_slot(RequestSender journeys, SingleCall call, int slot, ReplyCollector sink):
-    """The call itself as a leg to the primary of its slot."""
+    """Return the call itself as a request to the primary of its slot."""
     cdef NodeCommand leg = NodeCommand.__new__(NodeCommand)
     leg._journeys = journeys
     leg.arguments = call.arguments

@@ -1,4 +1,4 @@
-"""The nodes of a cluster that the daemon talks to: each is reached like a standalone server."""
+"""The nodes of a cluster that the daemon talks to: each is used like a standalone server."""
 
 from __future__ import annotations
 
@@ -33,32 +33,32 @@ class Node(NodeState):
     def __init__(self, address: Address, link: StandaloneUpstream) -> None:
         super().__init__(address, link)
         self.missing = 0
-        """In how many topologies in a row it did not stand."""
+        """The number of consecutive topologies that did not name it."""
 
     def send_read(self, leg: NodeRequest, replicas: ReplicaReads, freshness: Freshness) -> None:
-        """Send a leg to one of this primary's replicas that is able to answer, or here."""
+        """Send a request to one of this primary's replicas that is able to answer, or to this node."""
         leg.node = self
         self.expect_answer()
         replicas.submit(leg, freshness.floor, primary_too=freshness.primary_too)
 
     def send_in_convoy(self, legs: Sequence[NodeCommand]) -> None:
-        """Send legs one behind the other on a connection of their own."""
+        """Send requests one behind the other on a dedicated connection."""
         for leg in legs:
             leg.node = self
         self.link.submit_blocking(NodePipeline(legs))
 
     def silent_ms(self, now_ns: int) -> float:
-        """For how long it has not answered, although it was asked."""
+        """Return for how long it has not answered although it was asked, in milliseconds."""
         return (now_ns - self.heard_ns) / 1e6 if self.open else 0.0
 
     @property
     def idle(self) -> bool:
-        """Whether nobody waits for it."""
+        """Return whether no call waits for it."""
         return not self.link.busy
 
 
 class Nodes:
-    """All nodes in use, by address. Belongs to the loop's thread."""
+    """The nodes in use, by address. Belongs to the loop's thread."""
 
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions, tally: LatencyHistogram) -> None:
         self._loop = loop
@@ -66,7 +66,7 @@ class Nodes:
         # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
         self._options = replace(options, max_waiting_requests=sys.maxsize)
         self.by_address: dict[Address, Node] = {}
-        """Those in use."""
+        """The nodes in use."""
         self._tally = tally
         self._sessions = 0
 
@@ -75,22 +75,22 @@ class Nodes:
 
     @property
     def proved(self) -> bool:
-        """Whether a node has accepted the target's credentials, and not refused them since."""
+        """Return whether a node has accepted the target's credentials, and not refused them since."""
         return any(node.link.proved for node in self)
 
     @property
     def software(self) -> list[ServerVersion]:
-        """What the nodes said that they are; each but once."""
+        """Return what the nodes reported about their software; each once."""
         return list(dict.fromkeys(software for node in self for software in node.link.software))
 
     def keep_connected(self, sessions: int) -> None:
-        """Nodes that were lost are connected to again as long as there are sessions."""
+        """Connect again to nodes that were lost, as long as there are sessions."""
         self._sessions = sessions
         for node in self:
             node.link.sessions = sessions
 
     def at(self, address: Address) -> Node:
-        """The node there, which gets the target's credentials and TLS like all others."""
+        """Return the node at this address. It gets the target's credentials and TLS like all others."""
         node = self.by_address.get(address)
         if node is None:
             target = Target(
@@ -106,7 +106,10 @@ class Nodes:
         return node
 
     def any_of(self, addresses: Sequence[Address]) -> Node:
-        """One of several nodes by chance: a connected one if there is one, else one that nothing is wrong with."""
+        """Return one of several nodes, chosen at random.
+
+        A connected one is preferred, otherwise one without an error.
+        """
         known = [node for address in addresses if (node := self.by_address.get(address)) is not None]
         connected = [node.address for node in known if node.link.connected]
         failing = {node.address for node in known if node.link.last_error is not None}
@@ -114,9 +117,10 @@ class Nodes:
         return self.at(random.choice(sound))  # noqa: S311 - spreads load, protects nothing
 
     def keep_only(self, topology: Topology) -> None:
-        """Close nodes that the cluster does not name any more: at once if nobody waits for their replies.
+        """Close nodes that the cluster no longer names: at once if no call waits for their replies.
 
-        Twice in a row, because a node that has been cut off for a moment may not know of all others.
+        Otherwise the second topology in a row without them closes them: a node that was cut off for a moment may not
+        know all others.
         """
         for node in self:
             if node.address in topology.nodes:

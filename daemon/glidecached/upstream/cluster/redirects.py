@@ -1,8 +1,8 @@
-"""Sending legs: to the node that serves them, after redirections to the next, and again when a node was lost.
+"""Sending of node requests: to the right node, to the next after a redirection, and again when a node was lost.
 
-What a server answered by a redirection did not run, and may be sent again whatever it is. When a connection is lost,
-what had been written may have run: only known reads are sent again. What was never written is sent elsewhere. All of
-it within the call's deadline, and a bounded number of times.
+A command that a server answered with a redirection did not run. It may be sent again, whatever it is. When a connection
+is lost, what had been written may have run: only known reads are sent again. What was never written is sent elsewhere.
+All of it happens within the call's deadline, and a limited number of times.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_REDIRECTIONS = 8
 _AT_ONCE = 3
-"""So many redirections are followed without a pause: the map may be old. More mean that it is just changing."""
+"""The redirections that are followed without a pause: the map may be old. More mean that it is just changing."""
 _MAX_LOSSES = 3
 _MAX_WAITS = 64
 _FIRST_WAIT_MS = 10
@@ -43,7 +43,7 @@ _FINAL = frozenset((ERROR_BUSY, ERROR_TIMEOUT))
 
 
 class ClusterDispatcher(RequestSender):
-    """The journeys of one cluster's legs. Belongs to the loop's thread."""
+    """The sender of one cluster's node requests. Belongs to the loop's thread."""
 
     def __init__(
         self,
@@ -63,15 +63,18 @@ class ClusterDispatcher(RequestSender):
         self._closed_reason: str | None = None
         self.refresh = TopologyRefresh(loop, nodes, options, self._learn, unknown)
         self.counts: Counter[str] = Counter()
-        """How often legs were redirected, by the server's word, or lost."""
+        """The number of requests that were redirected, by the server's error word, or lost."""
 
     def look_again(self) -> None:
-        """The topology may have changed: ask, unless that is being done already."""
+        """Ask for the topology, which may have changed, unless that is already under way."""
         if self._closed_reason is None:
             self.refresh.request(self._candidates)
 
     def send_unusual(self, leg: NodeRequest) -> None:
-        """`RequestSender`: to any node, a replica, or the first time to a primary; or wait until there is one."""
+        """Implement `RequestSender`: send to any node, a replica, or the first time to a primary.
+
+        The request waits if there is no such node yet.
+        """
         node = self._node_for(leg)
         if node is None:
             return
@@ -82,7 +85,7 @@ class ClusterDispatcher(RequestSender):
             node.send(leg)
 
     def send_in_convoys(self, legs: list[NodeCommand]) -> None:
-        """Send the legs of a pipeline that may block: those of one node together."""
+        """Send the requests of a pipeline that may block: those of one node together."""
         by_node: dict[Node, list[NodeCommand]] = {}
         for leg in legs:
             node = self._node_for(leg)
@@ -92,7 +95,7 @@ class ClusterDispatcher(RequestSender):
             node.send_in_convoy(group)
 
     def redirected(self, leg: NodeRequest, error: str) -> bool:
-        """`RequestSender`: follow MOVED and ASK; wait a moment after TRYAGAIN and its like."""
+        """Implement `RequestSender`: follow MOVED and ASK; wait a moment after TRYAGAIN and similar errors."""
         word = error.split(" ", 1)[0]
         if leg.replica and word in _REPLICA_UNABLE:
             self._start_again(leg, word)
@@ -129,7 +132,7 @@ class ClusterDispatcher(RequestSender):
         return True
 
     def lost(self, leg: NodeRequest, code: int, message: str) -> None:
-        """`RequestSender`: again if it certainly did not run, or may run twice."""
+        """Implement `RequestSender`: send again if the request certainly did not run, or may run twice."""
         if code in _FINAL or self._closed_reason is not None:
             leg.give_up(code, message)
             return
@@ -146,7 +149,7 @@ class ClusterDispatcher(RequestSender):
         self._wait(leg, code, message)
 
     def close(self, reason: str) -> None:
-        """Legs that wait for a better moment fail; those at nodes fail with their nodes."""
+        """Fail the requests that wait to be sent again; those at nodes fail with their nodes."""
         self._closed_reason = reason
         self.refresh.close()
         for leg in list(self._waiting):
@@ -188,7 +191,7 @@ class ClusterDispatcher(RequestSender):
         return self.topology.replicas(leg.where)
 
     def _wait(self, leg: NodeRequest, code: int, message: str) -> None:
-        """Send it again in a moment; not so if nobody would live to see the answer."""
+        """Send the request again in a moment, or fail it if its deadline comes first or it waited too often."""
         delay_ms = min(_LONGEST_WAIT_MS, _FIRST_WAIT_MS << min(leg.waits, 8))
         leg.waits += 1
         when_ns = time.monotonic_ns() + delay_ms * 1_000_000
@@ -214,7 +217,7 @@ class ClusterDispatcher(RequestSender):
         self._known()
 
     def _candidates(self) -> list[Address]:
-        """Whom to ask for the topology: first who is connected and answers, then the others, and the seeds last."""
+        """Return the nodes to ask for the topology: connected nodes that answer, then the others, then the seeds."""
         if self.topology is None:
             return list(self._seeds)
         now_ns = time.monotonic_ns()

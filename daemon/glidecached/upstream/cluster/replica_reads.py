@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class ShardReads:
-    """Which replicas may answer for which primary, by what is known of the topology. For the loop's thread."""
+    """The replicas that may answer for each primary, by the known topology. For the loop's thread."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
         self._by_primary: dict[Address, tuple[Sequence[Address], ReplicaReads]] = {}
 
     def of(self, primary: Node, replicas: Sequence[Address]) -> ReplicaReads:
-        """The replicas of one primary; begun anew when they are others than before."""
+        """Return the replicas of one primary; a new object if the replicas have changed."""
         known = self._by_primary.get(primary.address)
         if known is not None and known[0] == replicas:
             return known[1]
@@ -38,7 +38,7 @@ class ShardReads:
         return reads
 
     def forget(self) -> None:
-        """Nodes may have been closed: begin anew with all of them."""
+        """Forget all replicas: nodes may have been closed."""
         self._by_primary.clear()
 
 
@@ -77,7 +77,7 @@ class _ReadonlyLink:
         self._link.submit(_Readonly(call))
 
     def close(self, reason: str) -> None:
-        """Not here: the node closes it."""
+        """Do nothing: the node closes the connection."""
 
 
 class _Readonly(SingleCall):

@@ -19,34 +19,34 @@ if TYPE_CHECKING:
 
 
 def by_node(addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """Every node's own reply: a map by `host:port`."""
+    """Return every node's own reply: a map by `host:port`."""
     return first_error(replies) or {
         str(address).encode(): reply for address, reply in zip(addresses, replies, strict=True)
     }
 
 
 def all_succeeded(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """One of the replies, if none is an error."""
+    """Return one of the replies, if none is an error."""
     return first_error(replies) or replies[0]
 
 
 def total(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """The sum of numbers."""
+    """Return the sum of numbers."""
     return first_error(replies) or _as_numbers(replies, sum)
 
 
 def least(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """The smallest of numbers."""
+    """Return the smallest of numbers."""
     return first_error(replies) or _as_numbers(replies, min)
 
 
 def least_of_each(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """The smallest of numbers, place by place."""
+    """Return the smallest of numbers, place by place."""
     return first_error(replies) or [_as_numbers(numbers, min) for numbers in zip(*replies, strict=True)]
 
 
 def everywhere(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """For lists of zeros and ones: in each place 1 if all have it."""
+    """Return a list of zeros and ones: in each place 1 if all lists have it."""
     error = first_error(replies)
     if error is not None:
         return error
@@ -54,12 +54,12 @@ def everywhere(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> 
 
 
 def joined(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """All lists, one behind the other."""
+    """Return all lists, one behind the other."""
     return first_error(replies) or [each for reply in replies for each in reply]
 
 
 def summed_map(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """Flat lists of names and numbers as one map: per name the sum."""
+    """Return one map of flat lists of names and numbers: the sum for each name."""
     error = first_error(replies)
     if error is not None:
         return error
@@ -72,23 +72,23 @@ def summed_map(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> 
 
 
 def one_succeeded(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """The first reply that is no error, or else the first error."""
+    """Return the first reply that is no error, or else the first error."""
     return next((reply for reply in replies if not isinstance(reply, ReplyError)), replies[0])
 
 
 def first_found(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-    """The first reply that is neither nil nor an error; nil if all are nil, else the first error."""
+    """Return the first reply that is neither nil nor an error; nil if all are nil, else the first error."""
     found = (reply for reply in replies if reply is not None and not isinstance(reply, ReplyError))
     return next(found, first_error(replies))
 
 
 def first_error(replies: Sequence[Any]) -> ReplyError | None:
-    """The first error among replies."""
+    """Return the first error among replies."""
     return next((reply for reply in replies if isinstance(reply, ReplyError)), None)
 
 
 TOLERANT = (one_succeeded, first_found)
-"""What answers even if some nodes cannot be reached."""
+"""The policies that answer even if some nodes cannot be reached."""
 
 
 def _as_numbers(replies: Sequence[Any], function: Callable[[Sequence[int]], int]) -> Any:

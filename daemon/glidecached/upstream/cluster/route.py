@@ -1,4 +1,4 @@
-"""Where a client wants a command to go, if not where its keys are."""
+"""The route that a client chooses for a command, if it is not the node of its keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Where commands go: to the node of their keys, to several nodes, or to any; and how several replies become one.
+"""The routing of commands: to the node of their keys, to several nodes, or to any; and the combination of replies.
 
-What GLIDE does by default: https://valkey.io/valkey-glide-docs/concepts/client-features/multi-slot-command-handling
-and the routing table of its core.
+The rules are GLIDE's: https://valkey.io/valkey-glide-docs/concepts/client-features/multi-slot-command-handling and the
+routing table of its core.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _SLOT_PLACE = 2
 
 
 def plan(arguments: Sequence[bytes], route: Route | None, topology: Topology) -> RoutingPlan:
-    """Where to send a command, its name first. Raises `RoutingError`."""
+    """Return the destination of a command, whose name comes first. Raises `RoutingError`."""
     if route is not None:
         return _routed(arguments, route, topology)
     row = row_of(arguments)
@@ -96,7 +96,7 @@ def plan(arguments: Sequence[bytes], route: Route | None, topology: Topology) ->
 def plan_transaction(
     commands: Sequence[Sequence[bytes]], route: Route | None, topology: Topology
 ) -> tuple[int | Address | None, bool]:
-    """The one place of a whole transaction, and whether it may be a replica. Raises `RoutingError`."""
+    """Return the one destination of a transaction, and whether it may be a replica. Raises `RoutingError`."""
     if route is not None:
         part = _routed(commands[0], route, topology).parts[0]
         return part.where, part.replica
@@ -105,7 +105,7 @@ def plan_transaction(
 
 
 def one_slot(keys: Sequence[bytes]) -> int:
-    """The slot of keys that must not be of several. Raises `RoutingError`."""
+    """Return the slot of keys that must all be in one slot. Raises `RoutingError`."""
     slot = key_slot(keys[0])
     for key in keys:
         if key_slot(key) != slot:
@@ -180,7 +180,7 @@ def _in_order(groups: list[list[int]], count: int) -> Combine:
 
 
 def _slot_argument(arguments: Sequence[bytes]) -> int | None:
-    """The slot of a command about a slot; None, for any primary, where there is no valid one."""
+    """Return the slot of a command about a slot; None, for any primary, where there is no valid one."""
     if len(arguments) <= _SLOT_PLACE:
         return None
     text = arguments[_SLOT_PLACE]

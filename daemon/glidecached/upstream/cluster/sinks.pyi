@@ -1,4 +1,4 @@
-"""Where legs' replies go: straight to a client's call, or into a collection until all of them have come."""
+"""Reply collectors: they pass a reply to a client's call, or keep replies until all of them have come."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,34 +9,34 @@ from glidecached.upstream.cluster.response_policy import Combine
 from glidecached.upstream.cluster.routing import Part
 
 class ReplyCollector:
-    """Whoever waits for legs' replies; subclasses say who. For the loop's thread."""
+    """The receiver of replies to node requests; subclasses define which. For the loop's thread."""
 
     def is_wanted(self, now_ns: int) -> bool:
-        """Whether somebody still waits."""
+        """Return whether a client still waits."""
 
     def abandon(self) -> None:
-        """A leg was not sent, because nobody wants the reply any more."""
+        """Handle a request that was not sent, because no client wants the reply any more."""
 
     def take(self, place: int, reply: Any) -> None:
-        """The reply to the leg of that place."""
+        """Take the reply to the request of that place."""
 
     def fail(self, place: int, code: int, message: str) -> None:
-        """The leg of that place will have no reply."""
+        """Handle that the request of that place will have no reply."""
 
     def clients(self) -> list[CommandOrder]:
-        """`Call`."""
+        """Implement `Call`."""
 
     def refusal(self, reply_bytes: int) -> str | None:
-        """`Call`."""
+        """Implement `Call`."""
 
     def travel(self, way: int) -> None:
-        """`Call`."""
+        """Implement `Call`."""
 
     def divide(self, pinned: set[CommandOrder]) -> Call | None:
-        """`Call`."""
+        """Implement `Call`."""
 
 class SingleReply(ReplyCollector):
-    """A call that waits for one reply. The first outcome counts: it may be the parent of several legs."""
+    """A single reply for a call. The first outcome counts: it may be the parent of several requests."""
 
     def __init__(self, call: Call) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Where legs' replies go (see sinks.pyi)."""
+"""Reply collectors (see sinks.pyi)."""
 
 from libc.stdint cimport int64_t
 
@@ -110,7 +110,7 @@ cdef class AggregatedReply(ReplyCollector):
         return self.parent.clients()
 
     cpdef object abandon(self):
-        # Without one part there is no whole.
+        # Without one part there is no aggregated reply.
         self.parent.abandon()
 
     cpdef object take(self, Py_ssize_t place, object reply):

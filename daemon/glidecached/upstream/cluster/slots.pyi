@@ -1,7 +1,10 @@
 """Hash slots: which of the cluster's 16,384 parts a key belongs to."""
 
 SLOTS: int
-"""How many hash slots every cluster has."""
+"""The number of hash slots in every cluster."""
 
 def key_slot(key: bytes) -> int:
-    """The slot of a key: CRC-16 (XMODEM) of its hash tag, the text in its first braces, or else of the whole key."""
+    """Return the slot of a key: CRC-16 (XMODEM) of its hash tag, or else of the whole key.
+
+    The hash tag is the text in its first braces.
+    """

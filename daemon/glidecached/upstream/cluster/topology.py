@@ -1,4 +1,4 @@
-"""What is known of a cluster: which node serves which slot, and whose replicas there are."""
+"""The topology of a cluster: the node that serves each slot, and its replicas."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Topology:
     """One state of the cluster, as a node described it; single slots are moved by the redirections that come later."""
 
     def __init__(self, shards: Sequence[tuple[int, int, Sequence[Address]]]) -> None:
-        """`shards`: first slot, last slot, and the nodes that serve them, the primary first."""
+        """Read `shards`: first slot, last slot, and the nodes that serve them, the primary first."""
         self.by_slot: list[Address | None] = [None] * SLOTS
         """The primary of each slot, where one serves it; changed by `move` alone."""
         replicas: dict[Address, tuple[Address, ...]] = {}
@@ -34,20 +34,20 @@ class Topology:
 
     @property
     def slots_covered(self) -> int:
-        """How many slots some node serves."""
+        """Return the number of slots that some node serves."""
         return SLOTS - self.by_slot.count(None)
 
     def primary(self, slot: int) -> Address | None:
-        """The node that serves a slot, if one does."""
+        """Return the node that serves a slot, if one does."""
         return self.by_slot[slot]
 
     def replicas(self, slot: int) -> tuple[Address, ...]:
-        """The replicas of the node that serves a slot."""
+        """Return the replicas of the node that serves a slot."""
         primary = self.by_slot[slot]
         return () if primary is None else self._replicas.get(primary, ())
 
     def move(self, slot: int, address: Address) -> None:
-        """A node has said that another one serves the slot now."""
+        """Record that another node serves the slot now, as a node has reported."""
         self.by_slot[slot] = address
         if address not in self.nodes:
             self.nodes += (address,)
@@ -56,7 +56,7 @@ class Topology:
         self._replicas.setdefault(address, ())
 
     def slots_by_node(self) -> dict[Address, int]:
-        """How many slots each primary serves."""
+        """Return the number of slots that each primary serves."""
         counts = dict.fromkeys(self.primaries, 0)
         for address in self.by_slot:
             if address is not None:
@@ -79,7 +79,7 @@ def read_topology(reply: Any, asked: Address) -> Topology:
 
 
 def read_redirection(text: str, asked: Address) -> tuple[int, Address]:
-    """The slot and the node of `MOVED 3999 10.0.0.1:6381`. Raises `ValueError`."""
+    """Return the slot and the node of `MOVED 3999 10.0.0.1:6381`. Raises `ValueError`."""
     _, slot, endpoint = text.split(" ")[:3]
     host, _, port = endpoint.rpartition(":")
     if not 0 <= int(slot) < SLOTS:
@@ -94,7 +94,7 @@ def _read_node(node: Any, asked: Address) -> Address:
 
 
 def _address(host: str, port: int, asked: Address) -> Address:
-    """A node that does not know its own address is where it was asked."""
+    """Return a node's address. A node that does not know its own is where it was asked."""
     if host in {"", "?"}:
         host = "127.0.0.1" if asked.is_unix else asked.host
     return Address(host.removeprefix("[").removesuffix("]").lower(), port)

@@ -1,4 +1,4 @@
-"""Keeping the topology up to date: whom to ask, how often, and whom next when nobody answers."""
+"""Keeping the topology up to date: the nodes to ask, the interval, and the next node when one does not answer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _CLUSTER_SLOTS = (b"CLUSTER", b"SLOTS")
 _INTERVAL_MS = 100
-"""The least time between two rounds, however many redirections and losses ask for one."""
+"""The shortest time between two rounds, however many redirections and losses ask for one."""
 _PATIENCE_MS = 300
-"""After that time without an answer the next node is asked as well; the first answer counts."""
+"""After this time without an answer the next node is asked as well; the first answer counts."""
 
 
 class TopologyRefresh:
-    """Rounds of asking for the topology, one at a time: node after node, until one has an answer.
+    """The rounds of asking for the topology, one at a time: node after node, until one has an answer.
 
     `known` is called with each new topology, `unknown` with the reasons when a round has found none.
     """
@@ -53,27 +53,27 @@ class TopologyRefresh:
         self._running = False
         self._ended_ns = 0
         self.count = 0
-        """How many topologies were received."""
+        """The number of topologies that were received."""
 
     @property
     def running(self) -> bool:
-        """Whether a round is under way or planned."""
+        """Return whether a round is under way or planned."""
         return self._running or self._timer is not None
 
     def request(self, candidates: Callable[[], list[Address]]) -> None:
         """Let there be a round, soon; `candidates` then gives the nodes in the order of asking."""
         if self.running:
             return
-        # Never at once: whoever asks for it may be in the middle of losing a connection.
+        # Never at once: the caller may be in the middle of losing a connection.
         wait_ms = _INTERVAL_MS - (time.monotonic_ns() - self._ended_ns) / 1e6
         self._timer = self._loop.call_later(max(0.0, wait_ms), self._begin, candidates)
 
     def close(self) -> None:
-        """Ask nobody any more."""
+        """Stop asking."""
         self._end()
 
     def answered(self, number: int, address: Address, reply: Any) -> None:
-        """A node has answered a question of round `number`."""
+        """Handle a node's answer to a question of round `number`."""
         if number != self._round or not self._running:
             return
         self._asked -= 1
@@ -90,7 +90,7 @@ class TopologyRefresh:
         self._known(topology)
 
     def unanswered(self, number: int, address: Address, message: str) -> None:
-        """A node cannot be asked."""
+        """Handle a node that cannot be asked."""
         if number == self._round and self._running:
             self._asked -= 1
             self._failed(message if str(address) in message else f"{address}: {message}")
@@ -110,7 +110,7 @@ class TopologyRefresh:
         if self._timer is not None:
             self._timer.cancel()
         if not self._left:
-            # All have been asked; whoever still has not answered gets the time that making a connection may take.
+            # All have been asked; a node that still has not answered gets the time that making a connection may take.
             self._timer = self._loop.call_later(self.patience_ms, self._give_up)
             return
         address = self._left.pop(0)
@@ -139,7 +139,7 @@ class TopologyRefresh:
 
 
 class _Question(SingleCall):
-    """CLUSTER SLOTS, of one node."""
+    """A CLUSTER SLOTS command to one node."""
 
     __slots__ = ("_address", "_number", "_refresh")
 
@@ -163,7 +163,7 @@ class _Question(SingleCall):
 
 
 def in_any_order(addresses: list[Address]) -> list[Address]:
-    """The same addresses, shuffled: so that not all daemons ask the same node."""
+    """Return the same addresses, shuffled, so that not all daemons ask the same node."""
     return random.sample(addresses, len(addresses))
 
 

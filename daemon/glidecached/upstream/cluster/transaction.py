@@ -1,4 +1,4 @@
-"""Transactions on their way to one node."""
+"""Transactions for one node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class NodeTransaction(NodeRequest):
-    """One transaction, whole. If a redirection kept any of it from running, none of it ran, and all of it goes on."""
+    """A transaction for one node.
+
+    If a redirection kept any of its commands from running, none ran, and the transaction is sent again as a whole.
+    """
 
     __slots__ = ("_call", "_replies")
 
@@ -26,11 +29,11 @@ class NodeTransaction(NodeRequest):
         self._replies: list[Any] = []
 
     def is_wanted(self, now_ns: int) -> bool:
-        """`Call`: as the client's call says."""
+        """Implement `Call`: as the client's call does."""
         return self._call.is_wanted(now_ns)
 
     def replies_left(self) -> int:
-        """`Call`: MULTI, the commands, EXEC."""
+        """Implement `Call`: the replies to MULTI, the commands, and EXEC."""
         return self.to_skip + len(self._call.commands) + 2 - len(self._replies)
 
     def _pack(self) -> bytes:
@@ -56,6 +59,6 @@ class NodeTransaction(NodeRequest):
         self._call.fail(code, message)
 
     def _follow(self, replies: list[Any]) -> bool:
-        """EXEC was refused: redirected itself, or because one of the commands was."""
+        """Follow a redirection if EXEC was refused: redirected itself, or because one of the commands was."""
         errors = [str(reply) for reply in (replies[-1], *replies[1:-1]) if isinstance(reply, ReplyError)]
         return any(self._journeys.redirected(self, error) for error in errors)
