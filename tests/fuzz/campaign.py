@@ -133,9 +133,9 @@ class SteadyClient:
             assert self._ask(protocol.COMMAND, self._session, [b"GET", b"steady"]) == value
             assert self._ask(protocol.READ, self._session, STRING, b"steady-cached") == b"for ever"
         except ReplyRefused as refusal:
-            if refusal.code != protocol.ERROR_UNKNOWN_SESSION:
+            if not _was_detached(refusal):
                 raise
-            self._attach()  # it was detached by somebody of the same user
+            self._attach()
         return 4
 
     def push_jobs(self, key: bytes, jobs: int) -> None:
@@ -160,7 +160,7 @@ class SteadyClient:
         try:
             return self._ask(protocol.COMMAND, self._session, list(arguments))
         except ReplyRefused as refusal:
-            if refusal.code != protocol.ERROR_UNKNOWN_SESSION:
+            if not _was_detached(refusal):
                 raise
             self._attach()
             return self._ask(protocol.COMMAND, self._session, list(arguments))
@@ -173,6 +173,11 @@ class SteadyClient:
 
     def _ask(self, operation: int, *body: object) -> Any:
         return self._wire.result(self._wire.send(operation, *body, timeout_ms=_PATIENCE_MS), _PATIENCE_MS)
+
+
+def _was_detached(refusal: ReplyRefused) -> bool:
+    """Return whether another process of the same user has detached the session, before or during the request."""
+    return refusal.code in {protocol.ERROR_UNKNOWN_SESSION, protocol.ERROR_CLOSING}
 
 
 class Campaign:
