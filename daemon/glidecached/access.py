@@ -19,7 +19,7 @@ _LARGEST_ID = 2**32 - 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A list of uids and gids. An empty one allows everybody who can open the socket; root is always allowed."""
+    """A list of uids and gids. An empty one allows all users that can open the socket; root is always allowed."""
 
     uids: frozenset[int] = frozenset()
     gids: frozenset[int] = frozenset()

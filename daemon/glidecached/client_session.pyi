@@ -78,13 +78,13 @@ class ClientSession:
         """Send a known read to the nodes that the client chose for its reads."""
 
 class Sessions:
-    """All sessions, the least recently used first. Long unused ones, and those beyond a share, are forgotten.
+    """The sessions, the least recently used first. Long unused ones, and those beyond a share, are forgotten.
 
     Each process and each user has a share of them (I9). A new session pushes out the least recently used one of its own
     process, or else of its own user, never another user's.
 
-    A forgotten client attaches again by itself, so it loses only a round trip. What it had written is remembered,
-    for as many forgotten sessions as there may be sessions. Both bounds may be changed at any time.
+    A forgotten client attaches again by itself, so it loses only a round trip. Its floor is remembered, for as many
+    forgotten sessions as there may be sessions. Both limits may be changed at any time.
     """
 
     max_sessions: int

@@ -43,7 +43,7 @@ cdef class ManyReads:
     cdef list keys
     cdef dict values
     cdef Py_ssize_t flights_left
-    # Of what the gathering is a part, and which; None where it is the whole.
+    # The whole of which this gathering is a part, and the part's number; None where it is the whole.
     cdef ManyReadsParts parts
     cdef Py_ssize_t part
 

@@ -6,7 +6,7 @@ from importlib import metadata
 
 
 def version() -> str:
-    """As installed; `"unknown"` when the package runs from a source tree that was never installed."""
+    """Return the installed version; `"unknown"` in a source tree that was never installed."""
     try:
         return metadata.version("glidecached")
     except metadata.PackageNotFoundError:

@@ -14,7 +14,7 @@ PUBLIC_KEYS = ("tls_ca_file", "tls_cert_file")
 
 
 class ExposedFileError(Exception):
-    """Other users have a right to the file that they must not have: `args[0]` names it, and what would be right."""
+    """A file gives other users a right that they must not have: `args[0]` names it, and what would be right."""
 
 
 def read_file(path: str, *, secret: bool) -> bytes:

@@ -36,7 +36,7 @@ class Dispatcher:
         turns: SlicedWork | None = None,
         knows_session: Callable[[int, int], bool] | None = None,
     ) -> None:
-        """Serve requests. `turns` does long work in slices; without it, all is done at once.
+        """Serve requests. `turns` is the sliced work; without it, all work is done at once.
 
         `knows_session` returns whether there is a session with this number for this uid.
         """

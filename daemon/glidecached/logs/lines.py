@@ -24,7 +24,7 @@ _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ER
 
 
 class LineFormatter(logging.Formatter):
-    """`time=… level=… logger=… event="…"`, then the fields of `extra`, then `exception` with its traceback.
+    """A line: `time=… level=… logger=… event="…"`, then the fields of `extra`, then `exception` with its traceback.
 
     Bounded in length: a long value is shown by its beginning and its end. For the journal, which has a clock and
     priorities of its own, `<6>` takes the place of `time`.

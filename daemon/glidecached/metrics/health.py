@@ -1,4 +1,4 @@
-"""Health: the daemon is well while its loop turns. An upstream that is down is only reported."""
+"""Health: the daemon is well while its loop runs. An upstream that is down is only reported."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Totals:
-    """Sums by label that never become smaller while the label exists.
+    """The sums by label, which never become smaller while the label exists.
 
     Prometheus takes a counter that falls for one that began again at 0, and adds its whole value to the rate. So the
     counts of an upstream stay in the sum of its label when it ends. A label without upstreams is forgotten.
