@@ -84,7 +84,7 @@ class EmbeddedServer:
         try:
             while time.monotonic() < until and self._process.poll() is None:
                 with contextlib.suppress(valkey.ValkeyError, OSError):
-                    # Another server may answer on the port: ours says our process id.
+                    # Another server may answer on the port: ours reports our process id.
                     if client.info("server")["process_id"] == self._process.pid:
                         return True
                 time.sleep(_POLL_SECONDS)

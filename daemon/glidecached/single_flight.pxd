@@ -31,7 +31,7 @@ cdef class ManyFlight(SingleCall):
     cdef Flights flights
     cdef object upstream
     cdef int64_t number
-    # By key, in the order of asking; None until the reply has come.
+    # By key, in the order of the request; None until the reply has arrived.
     cdef dict values
     cdef list waiting
 

@@ -91,7 +91,7 @@ def _describe(fault: Any) -> str:
         return f"{place}: this key is required"
     text = _EXPECTED.get(fault["type"]) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if key == "password_file" or "@" in str(fault["input"]):
-        return f"{place}: {text}"  # people write the password itself there, or a URL that has it
+        return f"{place}: {text}"  # operators may put the password itself there, or a URL with it
     return f"{place} = {fault['input']!r:.80}: {text}"
 
 

@@ -53,7 +53,7 @@ cdef class ConnectionSet:
             identity = connection.identity
             self.current = connection
             if len(self.backlog) > 1:
-                # To the end: the others have their turns first.
+                # Moved to the end: the others have their turns first.
                 self.backlog[identity] = self.backlog.pop(identity)
             share = min(max_messages, MESSAGES_IN_TURN)
             while share > 0 and identity in self.backlog:

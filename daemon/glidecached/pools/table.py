@@ -187,7 +187,7 @@ class PoolTable:
         return False
 
     def look_after_room(self) -> None:
-        """Log that a file system has become full, or has room again; and keep some of it for new pools."""
+        """Log that a file system has become full, or has room again. Keep a reserve for new pools."""
         self._room.look(self)
         self._reserve.refill()
 
