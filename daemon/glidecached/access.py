@@ -1,4 +1,4 @@
-"""Which users may do something: by uid, or by a group that the user's process is in (architecture 12)."""
+"""Access lists: users are allowed by uid, or by a group that the user's process is in (architecture 12)."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LARGEST_ID = 2**32 - 2
-"""The kernel's numbers have 32 bits, and the last one means nobody in particular."""
+"""The kernel's numbers have 32 bits, and the last one means no particular user or group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A list of uids and gids. An empty one allows everybody who can open the socket; root is always allowed."""
+    """A list of uids and gids. An empty one allows all users that can open the socket; root is always allowed."""
 
     uids: frozenset[int] = frozenset()
     gids: frozenset[int] = frozenset()
 
     @property
     def restricts(self) -> bool:
-        """Whether anybody is kept out."""
+        """Return whether the list keeps any user out."""
         return bool(self.uids or self.gids)
 
     def covers(self, other: Access) -> bool:
-        """Whether everybody whom `other` allows is allowed because of it: nobody loses by the change."""
+        """Return whether this list allows all users that `other` allows: no user loses access by the change."""
         if not self.restricts:
             return True
         return other.restricts and self.uids >= other.uids and self.gids >= other.gids
 
     def allows(self, peer: Peer) -> bool:
-        """Whether the peer's user is listed, or one of its groups.
+        """Return whether the peer's user is listed, or one of its groups.
 
         Groups are those that its process had when it connected: the kernel lets it open the pools' files by the same
-        ones. Only of a process in more groups than the kernel tells are they looked up in the system's database.
+        ones. They are looked up in the system's database only if the process has more groups than the kernel reports.
         """
         if not self.restricts or peer.uid == 0 or peer.uid in self.uids:
             return True
         return bool(self.gids) and not self.gids.isdisjoint(_groups(peer))
 
     def allows_user(self, uid: int) -> bool:
-        """The same for a user who has not come yet, by the groups in the system's database."""
+        """Return the same for a user without a connection, by the groups in the system's database."""
         try:
             gid = pwd.getpwuid(uid).pw_gid
         except KeyError:
@@ -54,12 +54,12 @@ class Access:
         return self.allows(Peer(uid, gid, 0, groups=None))
 
     def allows_group(self, gid: int) -> bool:
-        """Whether every member of that group is allowed because of it."""
+        """Return whether the list allows every member of that group."""
         return not self.restricts or gid in self.gids
 
 
 def find_uid(user: str) -> int:
-    """The uid of a user name, or of a number in digits. Raises `ValueError`."""
+    """Return the uid of a user name, or of a number in digits. Raises `ValueError`."""
     if user.isascii() and user.isdigit():
         return _checked_number(user)
     try:
@@ -70,7 +70,7 @@ def find_uid(user: str) -> int:
 
 
 def find_gid(group: str) -> int:
-    """The gid of a group name, or of a number in digits. Raises `ValueError`."""
+    """Return the gid of a group name, or of a number in digits. Raises `ValueError`."""
     if group.isascii() and group.isdigit():
         return _checked_number(group)
     try:
@@ -93,6 +93,6 @@ def _groups(peer: Peer) -> Iterable[int]:
         return (peer.gid, *peer.groups)
     try:
         user = pwd.getpwuid(peer.uid).pw_name
-    except KeyError:  # a uid without an entry is in the one group that it came with
+    except KeyError:  # a uid without an entry is only in the group of its process
         return (peer.gid,)
     return (peer.gid, *os.getgrouplist(user, peer.gid))

@@ -1,7 +1,7 @@
-"""Which processes use which pool: those that took its lease, and those that are connected and ask on its behalf.
+"""The processes that use a pool: those that took its lease, and those that are connected and use its sessions.
 
-Either alone would miss some. A worker that was forked after its parent attached took no lease of its own; one that is
-answered by hits alone has no connection. What both miss is a fork that has never asked for anything.
+Either alone would miss some. A worker that was forked after its parent attached took no lease of its own. A worker
+with hits only has no connection. Both miss a fork that has never sent a request.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _FORGET_MS = 60_000
 
 
 class AttachedProcesses:
-    """Counts processes by pool. For the loop's thread.
+    """A count of processes by pool. For the loop's thread.
 
-    `connected` tells the ids of the processes that are connected now.
+    `connected` returns the ids of the processes that are connected now.
     """
 
     def __init__(self, loop: Loop, sessions: Sessions, connected: Callable[[], set[int]]) -> None:
@@ -37,7 +37,7 @@ class AttachedProcesses:
         loop.call_later(_FORGET_MS, self._forget)
 
     def by_pool(self) -> dict[Pool, set[int]]:
-        """The processes that are connected and used a session of each pool."""
+        """Return, for each pool, the processes that are connected and used a session of it."""
         connected = self._connected()
         found: dict[Pool, set[int]] = {}
         for session in self._sessions:
@@ -47,15 +47,15 @@ class AttachedProcesses:
         return found
 
     def _forget(self) -> None:
-        """A session that outlives many workers must not remember all of them."""
+        """Remove processes that have ended: a session that outlives many workers must not remember all of them."""
         self._loop.call_later(_FORGET_MS, self._forget)
         self.by_pool()
 
 
 def lease_takers() -> dict[tuple[int, int], set[int]]:
-    """The processes that took a `flock` and are visible from here, by the locked file's device and inode.
+    """Return the processes that took a `flock` and are visible from here, by the locked file's device and inode.
 
-    Nothing where the kernel does not tell. A fork that inherited a lock is not in it.
+    The result is empty where the kernel does not report locks. It lacks forks that inherited a lock.
     """
     try:
         lines = _LOCKS.read_text(encoding="ascii").splitlines()
@@ -73,5 +73,5 @@ def lease_takers() -> dict[tuple[int, int], set[int]]:
             place = (int(major, 16) << 20 | int(minor, 16), int(inode))
             takers.setdefault(place, set()).add(int(fields[4]))
         except ValueError:
-            continue  # a lock of which the kernel does not say on what it is
+            continue  # a lock for which the kernel does not report the file
     return takers

@@ -31,7 +31,7 @@ cdef class Sessions:
     cdef object shares
     cdef public int64_t idle_seconds
     cdef object by_id
-    # Of each, whose it was, and its floor.
+    # The user and the floor of each forgotten session.
     cdef object forgotten
     cdef int64_t last_id
 

@@ -1,4 +1,4 @@
-"""Sessions: what an ATTACH made, and what one client's later requests refer to."""
+"""Sessions: ATTACH makes one, and the client's later requests refer to it."""
 
 from collections.abc import Callable, Iterator
 
@@ -27,11 +27,11 @@ class ClientSession:
     Only flights above it may answer the client's reads (contract C7a, C22).
     """
     pid: int
-    """The process that made it, or 0; forks go on with it."""
+    """The process that made it, or 0; forks continue to use it."""
     watches: dict[int, Watch]
-    """What its threads and event loops watch, each by its number."""
+    """The watches of its threads and event loops, by their numbers."""
     used_ns: int
-    """When its client last asked for something."""
+    """The time of its client's last request."""
     processes: set[int]
     """Ids of processes that have used it: the one that made it, and its forks."""
 
@@ -55,7 +55,7 @@ class ClientSession:
     def upstream(self) -> Upstream: ...
     @property
     def upstream_name(self) -> str | None:
-        """None where the client brought its own."""
+        """Return the name of the configured upstream; None where the client brought its own."""
 
     @property
     def pool(self) -> Pool | None: ...
@@ -67,24 +67,24 @@ class ClientSession:
 
     @property
     def outdated(self) -> bool:
-        """Whether attaching again would give the client something else: its pool ended, or may now be joined."""
+        """Return whether attaching again would give the client something else: its pool ended, or may now be joined."""
 
     def is_for(
         self, upstream: Upstream, pool: Pool | None, upstream_name: str | None, read_from: str
     ) -> bool:
-        """Whether a new session with these would be the same."""
+        """Return whether a new session with these would be the same."""
 
     def submit_read(self, call: SingleCall, next_number: Callable[[], int]) -> None:
-        """Send a known read to where the client wants its reads answered."""
+        """Send a known read to the nodes that the client chose for its reads."""
 
 class Sessions:
-    """All sessions, the least recently used first. Long unused ones, and those beyond a share, are forgotten.
+    """The sessions, the least recently used first. Long unused ones, and those beyond a share, are forgotten.
 
     Each process and each user has a share of them (I9). A new session pushes out the least recently used one of its own
     process, or else of its own user, never another user's.
 
-    A forgotten client attaches again by itself, so it loses only a round trip. What it had written is remembered,
-    for as many forgotten sessions as there may be sessions. Both bounds may be changed at any time.
+    A forgotten client attaches again by itself, so it loses only a round trip. Its floor is remembered, for as many
+    forgotten sessions as there may be sessions. Both limits may be changed at any time.
     """
 
     max_sessions: int
@@ -107,16 +107,16 @@ class Sessions:
         """Make a session. Raises `TooManySessionsError` if all are in use and none of this user's can be forgotten."""
 
     def find(self, session_id: int, uid: int, now_ns: int) -> ClientSession | None:
-        """The session, if there is one, it is that user's, and its client need not attach again."""
+        """Return the session if it is that user's and its client need not attach again; else None."""
 
     def known(self, session_id: int, uid: int) -> ClientSession | None:
-        """The session, if there is one and it is that user's, also where its client has to attach again."""
+        """Return the session if it is that user's, even if its client has to attach again; else None."""
 
     def floor_of_forgotten(self, session_id: int, uid: int) -> int | None:
-        """The floor of that user's session that was forgotten; None where that is too long ago, or never was."""
+        """Return the floor of that user's forgotten session; None if that is too long ago, or there was none."""
 
     def close(self, session_id: int, uid: int) -> None:
-        """Forget the session, if it is that user's; one that is not known is closed already."""
+        """Forget the session, if it is that user's. An unknown session is closed already."""
 
     def end(self, concerned: Callable[[ClientSession], bool]) -> int:
-        """Forget those that are concerned, so that their clients attach again; how many there were."""
+        """Forget the sessions for which `concerned` is true: their clients attach again. Return their number."""

@@ -25,14 +25,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 class EmbeddedServerError(Exception):
-    """The server could not be started: `args[0]` says why."""
+    """The server could not be started: `args[0]` is the reason."""
 
 
 class EmbeddedServer:
     """A Valkey server on a free loopback port, without persistence, from construction until `stop`.
 
-    `directory` is its own: emptied first, removed at the end. The kernel kills the server when the daemon dies in
-    whatever way. To be made in the main thread, before other threads are. Raises `EmbeddedServerError`.
+    `directory` is its own: emptied first, removed at the end. The kernel kills the server when the daemon dies for
+    any reason. Must be made in the main thread, before other threads start. Raises `EmbeddedServerError`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -45,7 +45,7 @@ class EmbeddedServer:
             self._process = self._spawn()
             if self._wait_until_ready():
                 return
-            # Another process may have taken the port since it was looked for; whatever it was, the log says it.
+            # Another process may have taken the port meanwhile; the server's log has the reason.
         log = self._log_tail()
         self.stop()
         message = f"the embedded Valkey server did not start; its log ends: {log}"
@@ -53,11 +53,11 @@ class EmbeddedServer:
 
     @property
     def address(self) -> str:
-        """`127.0.0.1:<port>`."""
+        """Return `127.0.0.1:<port>`."""
         return f"{_HOST}:{self.port}"
 
     def stop(self) -> None:
-        """End the server and remove what it had. Idempotent."""
+        """End the server and remove its directory. Idempotent."""
         self._end_process()
         shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -73,7 +73,7 @@ class EmbeddedServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the daemon, which stops the server when nobody needs it any more.
+                # Ctrl-C is for the daemon, which stops the server once it is not needed any more.
                 start_new_session=True,
                 preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - no other thread runs yet
             )
@@ -84,7 +84,7 @@ class EmbeddedServer:
         try:
             while time.monotonic() < until and self._process.poll() is None:
                 with contextlib.suppress(valkey.ValkeyError, OSError):
-                    # Another server may answer on the port: ours says our process id.
+                    # Another server may answer on the port: ours reports our process id.
                     if client.info("server")["process_id"] == self._process.pid:
                         return True
                 time.sleep(_POLL_SECONDS)
@@ -135,7 +135,7 @@ def _free_port() -> int:
 
 
 def _die_with(parent: int) -> None:
-    """In the child, before it becomes the server: be killed when the daemon's main thread ends."""
+    """Have the kernel kill this process when the daemon's main thread ends. Runs in the child, before `exec`."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before this was set
         os._exit(1)

@@ -1,4 +1,4 @@
-"""What the loop and the router need of epoll."""
+"""The part of epoll that the loop and the listener need."""
 
 from libc.stdint cimport uint32_t
 

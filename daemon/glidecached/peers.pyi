@@ -1,11 +1,11 @@
-"""Who is asking: a peer's identity by the kernel, and how many of its requests are open (architecture 12)."""
+"""Peers: a peer's identity as the kernel reports it, and the number of its open requests (architecture 12)."""
 
 from typing import NamedTuple
 
 class Peer(NamedTuple):
     """The process that connected, as the kernel saw it at that moment.
 
-    `groups` are its supplementary groups; None when it has more than can be asked for.
+    `groups` are its supplementary groups; None when it has too many to be read.
     """
 
     uid: int
@@ -14,20 +14,20 @@ class Peer(NamedTuple):
     groups: tuple[int, ...] | None = ()
 
 class OpenRequests:
-    """How many requests each connection has open, up to a bound (architecture, failure model: "a client floods")."""
+    """The open requests of each connection, up to a limit (architecture, failure model: "a client floods")."""
 
     max_per_peer: int
     def __init__(self, max_per_peer: int) -> None: ...
     @property
     def total(self) -> int:
-        """Of all connections together."""
+        """Return the number of open requests of all connections together."""
 
     @property
     def peers(self) -> int:
-        """How many connections have any."""
+        """Return the number of connections with open requests."""
 
     def enter(self, identity: bytes) -> bool:
-        """Count one more; False, and nothing counted, when there are too many."""
+        """Count one more. Return False, and count nothing, when there are too many."""
 
     def leave(self, identity: bytes) -> None:
-        """One was answered."""
+        """Count one less: a request was answered."""

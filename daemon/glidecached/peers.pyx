@@ -1,4 +1,4 @@
-"""Who is asking, and how much (see peers.pyi)."""
+"""Peers, and their open requests (see peers.pyi)."""
 
 from collections import namedtuple
 

@@ -1,6 +1,6 @@
-"""SIGHUP: the configuration file is read again, and what can change does, while the daemon serves.
+"""Reload at SIGHUP: the configuration file is read again, and its changes are applied while the daemon serves.
 
-The order in which things change: first what is smaller or stricter, then what others refer to, last what refers to it.
+The order of changes: first smaller or stricter values, then things that others refer to, last the things that refer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadedParts:
-    """What of the daemon a configuration reaches; and who is told that a reload begins, and that it is over."""
+    """The parts of the daemon that a reload changes, and the service manager that is told its begin and its end."""
 
     socket: Listener
     front: Dispatcher
@@ -52,15 +52,15 @@ class ReloadedParts:
 
 
 class Reloading:
-    """Reloads, one at a time. For the loop's thread.
+    """The reloader: it does one reload at a time. For the loop's thread.
 
-    `config` is the configuration in force. The file is read in a thread of its own, because names and files may take
-    their time. If anything in it is wrong, nothing changes. The service manager is told when all is done,
-    pools that take a new size included.
+    `config` is the configuration in force. The file is read in a thread of its own, because names and files may be
+    slow. If anything in it is wrong, nothing changes. The service manager gets a message when all is done, including
+    pools that change their size.
     """
 
     def __init__(self, loop: Loop, config: Config, source: Source | None, parts: ReloadedParts) -> None:
-        """`source`: the file; None where the daemon was started without one, or with a server of its own."""
+        """Make a reloader. `source`: the file; None if the daemon has none, or was started with an embedded server."""
         self.config = config
         self._loop = loop
         self._source = source
@@ -70,7 +70,7 @@ class Reloading:
         self._stopped = False
 
     def request(self) -> None:
-        """Reload; once more after the reload that is under way, which may have read the file before its last change."""
+        """Reload. If a reload is in progress, reload again after it: the file may have changed since it was read."""
         if self._stopped:
             logger.info("not reloaded: the daemon is stopping")
         elif self._source is None:
@@ -91,11 +91,11 @@ class Reloading:
                 self._prepared(self._source, [f"the file cannot be read now: {error}"])
 
     def stop(self) -> None:
-        """Reload no more, also what has been read already."""
+        """Reload no more; drop a configuration that has been read already."""
         self._stopped = True
 
     def _prepare(self, source: Source, config: Config) -> None:
-        """In the helper thread."""
+        """Read and compare the configuration, in the helper thread."""
         outcome: tuple[ConfigDiff, Config] | list[str]
         try:
             outcome = source.prepare(config)
@@ -115,7 +115,7 @@ class Reloading:
             else:
                 self._change(source, *outcome)
         finally:
-            # Whatever came of it: the service manager waits for the end, and the next reload as well.
+            # In any case: the service manager waits for the end, and so does the next reload.
             self._parts.pools.changes.when_settled(self._finish)
 
     def _change(self, source: Source, plan: ConfigDiff, config: Config) -> None:
@@ -125,11 +125,11 @@ class Reloading:
             try:
                 change()
             except Exception:
-                # Half a reload would be worse: what is stricter now may be among the rest.
+                # Half a reload would be worse: stricter values may be among the other changes.
                 failed += 1
                 logger.exception("a part of the reload failed, and the others go on")
         self.config = _with_metrics_of(self.config, config) if plan.failed else config
-        # What has changed is told if either level lets it through.
+        # The changes are logged if the old or the new level lets them through.
         logging.getLogger().setLevel(min(levels))
         _tell(source, plan)
         if failed:
@@ -150,7 +150,7 @@ class Reloading:
             self.request()
 
     def _changes(self, plan: ConfigDiff, config: Config) -> Iterator[Callable[[], object]]:
-        """All that is to be done, in order; each of them stands without the others."""
+        """Yield all changes in order; each works without the others."""
         yield functools.partial(self._apply_bounds, config)
         for name in config.upstreams:
             yield functools.partial(self._apply_upstream, config, name)
@@ -194,10 +194,10 @@ class Reloading:
                 self._parts.upstreams.unconfigure(name, upstream.target)
 
     def _end_sessions(self, config: Config) -> None:
-        """Have those attach again who might be refused now: they are then asked for all that a new client is.
+        """Have clients attach again that might be refused now: they are then checked like new clients.
 
-        Whoever came with his own addresses and credentials, and so shares a configured upstream, has to prove them
-        again when the upstream's are others from now on.
+        A client with its own addresses and credentials may share a configured upstream. It has to prove them again
+        when those of the upstream change.
         """
         before = self.config
         changed = {
@@ -230,7 +230,7 @@ class Reloading:
             logger.info("%s must attach again, because who may do so has changed", counted(ended, "client"))
 
     def _changes_of_caches(self, config: Config) -> Iterator[Callable[[], object]]:
-        """Smaller ones first: what they give back may be needed by others."""
+        """Yield the changes of caches, smaller ones first: others may need the memory that these give back."""
         pools, before = self._parts.pools.changes, self.config.caches
         for name in before:
             if name not in config.caches:
@@ -247,7 +247,7 @@ def _level(config: Config) -> int:
 
 
 def _with_metrics_of(before: Config, config: Config) -> Config:
-    """What is in force when the listener could not be changed: the next reload tries it again."""
+    """Return the configuration in force when the listener could not be changed: the next reload tries again."""
     form = dataclasses.replace(config.form, metrics=before.form.metrics)
     return dataclasses.replace(config, metrics=before.metrics, form=form)
 
@@ -263,7 +263,7 @@ def _refuse(source: Source, faults: list[str]) -> None:
 
 
 def _tell(source: Source, plan: ConfigDiff) -> None:
-    """One line for what has changed, one for what has not; the values of keys, never what is in files."""
+    """Log one line for changes, one for keys that were kept: the values of keys, never the contents of files."""
     if plan.empty:
         _say(logging.INFO, f"reloaded: {source.path} says what it said before")
         return
@@ -275,5 +275,5 @@ def _tell(source: Source, plan: ConfigDiff) -> None:
 
 
 def _say(level: int, text: str) -> None:
-    """Log what an operator has asked for: each text is an event of its own, so that none is left out as a repeat."""
+    """Log the answer to an operator: each text is an event of its own, so that none is left out as a repeat."""
     logger.log(level, text)

@@ -1,4 +1,4 @@
-"""The daemon as a whole: what it is made of, in which order it starts, and in which it stops."""
+"""The daemon as a whole: its parts, and the order of its start and its stop."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _DRAIN_INTERVAL_MS = 10
 _PLACES_MS = 1_000
 _FOR_A_WHILE = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ENOMEM)
-"""Errors that keep a socket from being bound now, and perhaps not in a second."""
+"""Errors in binding a socket that may be gone a second later."""
 
 
 class Server:
     """One daemon: made, `run` once, then closed. Not for threads.
 
-    `source`: the configuration's file, which SIGHUP has read again. `warm`: pools are taken over from the daemon
-    before, and left to the next one. The runtime directory stays its maker's, and has to be released after `close`.
-    Raises from construction `DirectoryLockedError`, `PoolDirectoryError` or `OSError`, having undone what it did.
+    `source`: the configuration file, which SIGHUP reads again. `warm`: pools are taken over from the previous daemon,
+    and left to the next one. The caller owns the runtime directory, and must release it after `close`.
+    Construction raises `DirectoryLockedError`, `PoolDirectoryError` or `OSError`, and then leaves nothing behind.
     """
 
     def __init__(
@@ -112,11 +112,11 @@ class Server:
 
     @property
     def pool_dir(self) -> Path:
-        """Where the pool files stand."""
+        """Return the directory of the pool files."""
         return self._pool_directory.path
 
     def call_regularly(self, interval_ms: float, callback: Callable[[], object]) -> None:
-        """Call back every `interval_ms` while the daemon serves."""
+        """Call `callback` every `interval_ms` while the daemon serves."""
 
         def call() -> None:
             self._loop.call_later(interval_ms, call)
@@ -141,7 +141,7 @@ class Server:
             self._loop.run()
 
     def close(self) -> None:
-        """Undo what construction did, in reverse: upstreams, pools, socket, locks. Idempotent."""
+        """Undo construction in reverse order: upstreams, pools, socket, locks. Idempotent."""
         self._undo.close()
 
     def _bind(self, path: Path) -> Listener:
@@ -298,7 +298,7 @@ class Server:
         )
 
     def _stop(self, number: int) -> None:
-        """Take no new requests, answer the accepted ones, and leave the rest to `close`: so nothing is lost."""
+        """Take no new requests, answer the accepted ones, and leave the rest to `close`: so no request is lost."""
         if self._stopping:
             logger.warning("stopping at once")
             self._loop.stop()
@@ -313,7 +313,7 @@ class Server:
         self._reloading.stop()
         until_ns = time.monotonic_ns() + drain_ms * 1_000_000
         self._socket.hide()
-        # What has already arrived counts as accepted: its senders cannot know better.
+        # Requests that have arrived count as accepted: their senders cannot know better.
         while not self._front.receive() and time.monotonic_ns() < until_ns:
             pass
         self._loop.remove_intake(self._socket.descriptor)
@@ -322,7 +322,7 @@ class Server:
         self._drain(until_ns)
 
     def _look_after_places(self) -> None:
-        """Keep the socket, by which clients find the daemon, in place, in a directory that this daemon owns (I13)."""
+        """Keep the socket, by which clients find the daemon, in a directory that this daemon owns (I13)."""
         if self._stopping:
             return
         try:

@@ -108,7 +108,7 @@ class Shares:
         return self._judge(peer.uid, peer.pid, units)
 
     def add(self, peer: Holder, units: int = 1) -> None:
-        """Count units that must be had, even beyond the shares."""
+        """Count units unconditionally, even beyond the shares."""
         process = (peer.uid, peer.pid)
         self.held += units
         self._by_process[process] = self._by_process.get(process, 0) + units
@@ -186,7 +186,7 @@ class Shares:
 
 
 def megabytes(size_bytes: int) -> str:
-    """Write a number of bytes in texts, in MB where that is exact enough."""
+    """Format a number of bytes for texts, in MB where that is exact enough."""
     return f"{size_bytes / _MB:.0f} MB" if size_bytes >= _MB else f"{size_bytes} bytes"
 
 

@@ -31,7 +31,7 @@ cdef class ManyFlight(SingleCall):
     cdef Flights flights
     cdef object upstream
     cdef int64_t number
-    # By key, in the order of asking; None until the reply has come.
+    # By key, in the order of the request; None until the reply has arrived.
     cdef dict values
     cdef list waiting
 
@@ -43,7 +43,7 @@ cdef class ManyReads:
     cdef list keys
     cdef dict values
     cdef Py_ssize_t flights_left
-    # Of what the gathering is a part, and which; None where it is the whole.
+    # The whole of which this gathering is a part, and the part's number; None where it is the whole.
     cdef ManyReadsParts parts
     cdef Py_ssize_t part
 

@@ -2,8 +2,8 @@
 
 Every command that goes upstream has a number, in the order of sending. A flight may answer a client only if it was sent
 after that client's last command that is not a known read (its session's `floor`): so a client that wrote and then
-misses sees its own write. The number goes into the pool with the reply, so that a reply never replaces what a later
-flight brought, and a later lookup can tell whether an entry is young enough for the client that asks.
+misses sees its own write. The number goes into the pool with the reply. So a reply never replaces the reply of a later
+flight, and a later lookup can decide whether an entry is young enough for the client.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ class Storage(Protocol):
     """The part of a pool that flights need."""
 
     def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
-        """Keep a reply (contract C4, C22)."""
+        """Store a reply (contract C4, C22)."""
 
     def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
-        """Keep those that are not None."""
+        """Store the values that are not None."""
 
 class Flights:
     """The running flights of one pool. For the loop's thread."""
@@ -43,4 +43,4 @@ class Flights:
         """Answer `keys` in order, from `known`, from running flights, and for the rest by one MGET (contract C17)."""
 
 def as_kind(kind: int, reply: Any) -> Any:
-    """The reply as the kind's own type: a RESP2 server sends hashes and sets as lists."""
+    """Return the reply as the kind's own type: a RESP2 server sends hashes and sets as lists."""

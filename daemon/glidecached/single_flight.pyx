@@ -32,7 +32,7 @@ cdef class Flights:
     ):
         cdef dict running = self.running[kind]
         cdef Flight flight = running.get(key)
-        # Only a flight on the client's own connections is certainly sent after what the client sent before.
+        # Only a flight on the client's own connections is certainly sent after the client's earlier commands.
         if (
             flight is not None and flight.number > floor and flight.upstream is upstream
             and (flight.way == 0 or flight.may_be_joined(request))
@@ -105,7 +105,7 @@ cdef class Flights:
 cdef class Flight(SingleCall):
     """One GET, HGETALL or SMEMBERS and the requests that wait for it.
 
-    Requests have deadlines of their own; the flight is joined as long as it is in the air: a slow server is asked once.
+    Requests have deadlines of their own. Requests join the flight until it has landed: a slow server is asked once.
     """
 
     cpdef object succeed(self, object reply):
@@ -160,7 +160,7 @@ cdef class Flight(SingleCall):
         return request.order in self.clients()
 
     cdef int land(self) except -1:
-        """It is over; a younger one for the same key may have taken its place already."""
+        """End the flight; a younger one for the same key may have taken its place already."""
         cdef dict running = self.flights.running[self.kind]
         if running.get(self.key) is self:
             del running[self.key]
@@ -218,8 +218,8 @@ cdef class ManyReads:
     """A GET_MANY that is answered when the last of its flights has landed."""
 
     cdef int take(self, dict values) except -1:
-        """One flight has landed, with these values; some may be other gatherings'."""
-        # What was found in the pool is younger than the client's last write, as the flight is: either is right.
+        """Take the values of a flight that has landed; some may belong to other gatherings."""
+        # The pool's value and the flight's are both younger than the client's last write: either is right.
         self.values = {**values, **self.values} if self.values else values
         self.flights_left -= 1
         if not self.flights_left:
@@ -232,7 +232,7 @@ cdef class ManyReads:
 
 
 cdef class ManyReadsParts:
-    """A GET_MANY of very many keys, answered when the last of its parts is there."""
+    """A GET_MANY of very many keys, answered when the last of its parts has arrived."""
 
     def __init__(self, Request request not None, Py_ssize_t count):
         self.request = request

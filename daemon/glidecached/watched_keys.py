@@ -1,4 +1,4 @@
-"""Watched keys: a connection for one thread or event loop of a client alone, from WATCH to EXEC.
+"""Watched keys: a connection for one thread or event loop of a client, from WATCH to EXEC.
 
 The server forgets what a connection watches when it executes, unwatches, or ends. So the end of a watch closes or
 cleans its connection, and a transaction that names an ended watch is not run. A watch ends with the client's connection
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.interface import Reservation, Upstream
 
 IDLE_MS = 60_000
-"""How long a watch stands without a request of its own. Others may be waiting for its connection."""
+"""The time after which an unused watch ends. Other clients may be waiting for its connection."""
 
 
 class KeyWatcher(Protocol):
@@ -27,7 +27,7 @@ class KeyWatcher(Protocol):
 
     @property
     def upstream(self) -> Upstream:
-        """Whose servers are asked."""
+        """Return the upstream of the watched keys."""
 
 
 class Watch:
@@ -53,7 +53,7 @@ class Watch:
         session.watches[number] = self
 
     def begin(self, keys: list[bytes]) -> str | None:
-        """Reserve the connection; why that was not possible, in which case the watch has ended."""
+        """Reserve the connection. If that is not possible, end the watch, and return the reason; else None."""
         reserved = self._session.upstream.reserve(keys, self)
         if isinstance(reserved, str):
             self.end()
@@ -62,20 +62,20 @@ class Watch:
         return None
 
     def submit(self, call: Call) -> None:
-        """Send a WATCH. To be used between `begin` and the end."""
+        """Send a WATCH. Only between `begin` and the end."""
         self._renew()
         if self._reserved is not None:
             self._reserved.submit(call)
 
     def submit_last(self, call: Call) -> None:
-        """Send what ends the watch. It is found no more; its connection becomes another's once the call is done."""
+        """Send the call that ends the watch. The session no longer has it; its connection is free after the call."""
         reserved, self._reserved = self._reserved, None
         self.end()
         if reserved is not None:
             reserved.submit(call, last=True)
 
     def end_soon(self) -> None:
-        """End, once what is being done on its connection is done."""
+        """End the watch after the work in progress on its connection."""
         self._loop.defer(self.end)
 
     def end(self) -> None:
@@ -95,7 +95,7 @@ class Watch:
             reserved.close()
 
     def connection_ended(self) -> None:
-        """`blocking.Holder`: the server watches nothing any more."""
+        """End the watch: the server watches nothing any more (`blocking.Holder`)."""
         self.end()
 
     def _renew(self) -> None:

@@ -1,4 +1,4 @@
-"""What a reload changes, and what it keeps: two configuration files compared, key by key."""
+"""The changes of a reload, and what it keeps: two configuration files compared, key by key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One key of one table that the file now says differently: `table` is `"daemon"` or `"upstreams.default"`."""
+    """One key of one table with a new value in the file: `table` is `"daemon"` or `"upstreams.default"`."""
 
     table: str
     key: str
@@ -31,10 +31,10 @@ class Difference:
 
 @dataclass(slots=True)
 class ConfigDiff:
-    """What to do: `form` is the configuration from now on, with what cannot change as it was.
+    """The plan of a reload: `form` is the configuration from now on, with keys that cannot change as they were.
 
-    `added` and `removed` name whole tables, as `"caches.catalog"`; `reread` tells of files whose contents are new, and
-    `failed` of what was to change and could not.
+    `added` and `removed` name whole tables, as `"caches.catalog"`. `reread` lists files with new contents, and
+    `failed` lists changes that could not be made.
     """
 
     form: File
@@ -47,17 +47,17 @@ class ConfigDiff:
 
     @property
     def empty(self) -> bool:
-        """Whether the file says what it said before."""
+        """Return whether the file has the same contents as before."""
         return not (self.changed or self.kept or self.added or self.removed or self.reread or self.failed)
 
     def fail(self, table: str) -> None:
-        """Take back what was to change in this table: it cannot be done, and whoever tried has said why."""
+        """Take back the changes of this table: they could not be made, and the log has the reason."""
         self.failed += [each for each in self.changed if each.table == table]
         self.changed = [each for each in self.changed if each.table != table]
 
 
 def compare(old: File, new: File) -> ConfigDiff:
-    """From the configuration that is in force, `old`, to what the file says now. Changes neither."""
+    """Compare the configuration in force, `old`, with the file's present contents, `new`. Changes neither."""
     plan = ConfigDiff(form=new)
     sections: dict[str, Any] = {}
     for section in (each.name for each in dataclasses.fields(new)):
@@ -85,7 +85,7 @@ def _compare_tables(
 
 
 def _compare_keys(table: str, keys: Mapping[str, Key], old: Any, new: Any, plan: ConfigDiff) -> Any:
-    """One table; returns it with the old values of what is kept."""
+    """Compare one table. Return it with the old values of keys that are kept."""
     kept = {}
     for name in (each.name for each in dataclasses.fields(new)):
         before, after = getattr(old, name), getattr(new, name)
@@ -101,7 +101,7 @@ def _compare_keys(table: str, keys: Mapping[str, Key], old: Any, new: Any, plan:
 
 
 def _shown(value: object) -> str:
-    """A value as it stands in the file."""
+    """Return a value in the file's notation."""
     if value is None:
         return "(not given)"
     if isinstance(value, bool):

@@ -7,21 +7,21 @@ import stat
 from pathlib import Path
 
 SECRET_KEYS = ("password_file", "tls_key_file")
-"""The keys of an upstream that name a secret's file."""
+"""The keys of an upstream that name a file with a secret."""
 
 PUBLIC_KEYS = ("tls_ca_file", "tls_cert_file")
-"""Those that name a file that others may read."""
+"""The keys that name a file that other users may read."""
 
 
 class ExposedFileError(Exception):
-    """Others have a right to the file that they must not have: `args[0]` says which, and what would be right."""
+    """A file gives other users a right that they must not have: `args[0]` names it, and what would be right."""
 
 
 def read_file(path: str, *, secret: bool) -> bytes:
-    """What is in the file. Raises `ExposedFileError` and `OSError`.
+    """Return the contents of the file. Raises `ExposedFileError` and `OSError`.
 
-    Nobody but its owner and its group may be able to write it; nor, of a `secret`, to read it. What stands in a
-    directory that is closed to others is closed to them, whatever its own mode: so do services' credentials.
+    Only its owner and its group may be able to write it; for a `secret`, the same applies to reading. A file in a
+    directory that is closed to others is closed to them, whatever its own mode. Services' credentials are such files.
     """
     with Path(path).open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
@@ -33,7 +33,7 @@ def read_file(path: str, *, secret: bool) -> bytes:
 
 
 def exposure(path: str, mode: int, *, secret: bool) -> str | None:
-    """What others can do with a file of that mode, and must not: `"read"` or `"write"` it; None where all is well."""
+    """Return what others can do with a file of that mode, and must not: `"read"` or `"write"`, or None if nothing."""
     exposed = mode & (stat.S_IROTH | stat.S_IWOTH if secret else stat.S_IWOTH)
     if not exposed or not _is_reachable_by_others(path):
         return None

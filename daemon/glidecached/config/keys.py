@@ -1,7 +1,7 @@
-"""What each key of the configuration file means, and whether a reload changes it: the one source of both.
+"""The meaning of each key of the configuration file, and whether a reload changes it: the one source of both.
 
-A reload does what stands here (`glidecached.config.diff`), and the reference, which `tools/generate_configuration.py`
-makes, says it; types, ranges and defaults are the schema's. A key of the schema that is missing here fails a test.
+A reload follows this table (`glidecached.config.diff`), and `tools/generate_configuration.py` makes the reference
+from it. Types, ranges and defaults are the schema's. A key of the schema that is missing here fails a test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RESTART = "needs a restart"
 class Key:
     """One key: its meaning with its unit, whether a reload changes it, and how, or why not.
 
-    `default` says what holds without the key where the schema's default does not tell.
+    `default` describes the value without the key where the schema's default does not show it.
     """
 
     meaning: str
@@ -29,7 +29,7 @@ class Key:
 
     @property
     def at_reload(self) -> str:
-        """`changes` or `kept`, and the note."""
+        """Return `changes` or `kept`, and the note."""
         word = "changes" if self.reloads else "kept"
         return f"{word}: {self.note}" if self.note else word
 

@@ -1,4 +1,4 @@
-"""Reading the configuration file: one clear message per fault, all of them at once."""
+"""Reading the configuration file: one clear message per fault, and all faults are reported at once."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _SECTIONS = {
     "caches": CacheSettings,
 }
 _SINGLE = ("daemon", "metrics")
-"""Sections that are one table; of the others there is one a name."""
+"""Sections that are one table; the others have one table per name."""
 
 
 SERVICES_CREDENTIALS = "/run/credentials/"
-"""Where systemd puts what a unit's LoadCredential= names, for as long as its service runs."""
+"""The directory in which systemd puts a unit's LoadCredential= files, for as long as its service runs."""
 
 _EXPECTED = {
     "tuple_type": "should be an array",
     "dict_type": "should be a table",
     "dataclass_type": "should be a table",
 }
-"""What pydantic says in Python's words, in TOML's."""
+"""The terms of pydantic's messages, translated from Python's words to TOML's."""
 
 
 class ConfigError(Exception):
@@ -56,7 +56,7 @@ def load(path: Path) -> Config:
 
 
 def read(path: Path) -> File:
-    """What the file says, each value by itself right. Raises `ConfigError`."""
+    """Read the file and check each value by itself. Raises `ConfigError`."""
     try:
         with path.open("rb") as file:
             content = tomllib.load(file)
@@ -71,7 +71,7 @@ def read(path: Path) -> File:
 
 
 def resolve(path: Path, form: File) -> Config:
-    """What a file that says `form` stands for; reads the files that it names. Raises `ConfigError`."""
+    """Return the configuration that `form` describes, with the files that it names read. Raises `ConfigError`."""
     resolver = _Resolver(path)
     config = resolver.resolve(form)
     if resolver.faults:
@@ -80,18 +80,18 @@ def resolve(path: Path, form: File) -> Config:
 
 
 def _describe(fault: Any) -> str:
-    """One of pydantic's faults in this file's terms: `[upstreams.default] database_id = "x": …`."""
+    """Describe one of pydantic's faults in this file's terms: `[upstreams.default] database_id = "x": …`."""
     location = [str(part) for part in fault["loc"] if part != "[key]"]
     section, key = _split(location)
     place = f"[{'.'.join(section)}] {key}" if section else key
     if fault["type"] == "unexpected_keyword_argument":
-        # The value is not shown: it may be a password that somebody put here.
+        # The value is not shown: it may be a misplaced password.
         return f"{place}: unknown key; allowed are {_allowed_keys(section)}"
     if fault["type"] == "missing":
         return f"{place}: this key is required"
     text = _EXPECTED.get(fault["type"]) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if key == "password_file" or "@" in str(fault["input"]):
-        return f"{place}: {text}"  # people write the password itself there, or a URL that has it
+        return f"{place}: {text}"  # operators may put the password itself there, or a URL with it
     return f"{place} = {fault['input']!r:.80}: {text}"
 
 
@@ -109,7 +109,7 @@ def _allowed_keys(section: list[str]) -> str:
 
 
 def _who_brings(path: str) -> str:
-    """What to do about a file that is not there, where it is not the operator who puts it there."""
+    """Return advice about a missing file that systemd should provide; an empty text for any other file."""
     if not path.startswith(SERVICES_CREDENTIALS):
         return ""
     name = path.rpartition("/")[2]
@@ -117,14 +117,14 @@ def _who_brings(path: str) -> str:
 
 
 class _Resolver:
-    """Turns the file's values into what they stand for, and collects what is wrong with them."""
+    """A resolver: turns the file's values into the daemon's objects, and collects their faults."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.faults: list[str] = []
 
     def resolve(self, form: File) -> Config:
-        """What the file means; to be used only if there are no faults."""
+        """Return the resolved configuration; to be used only if there are no faults."""
         config = Config(
             daemon=form.daemon,
             metrics=form.metrics,
@@ -174,7 +174,7 @@ class _Resolver:
             )
 
     def _check_narrows(self, cache: NamedCache, upstream: NamedUpstream) -> None:
-        """A pool's files carry one list: the cache's may only be a part of its upstream's."""
+        """Check that the cache's list is a part of its upstream's: a pool's files have only one list."""
         text = f"may not use the upstream {upstream.name!r}; allow it there as well, or leave it out here"
         for uid in sorted(cache.access.uids):
             if not upstream.access.allows_user(uid):

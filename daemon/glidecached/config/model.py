@@ -1,4 +1,4 @@
-"""The configuration as the daemon uses it: every name looked up, every file read, every value checked."""
+"""The resolved configuration: every name looked up, every file read, every value checked."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def _default_upstreams() -> Mapping[str, NamedUpstream]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that the daemon is told at its start. What is not given has the documented defaults.
+    """The whole configuration of a daemon. Keys that are not given have the documented defaults.
 
-    `form` is the file that it came from, for a reload to compare with.
+    `form` is the parsed file that it came from, for a reload to compare with.
     """
 
     daemon: DaemonSettings = field(default_factory=DaemonSettings)
@@ -60,5 +60,5 @@ class Config:
     form: File = field(default_factory=File)
 
     def access_to(self, cache: NamedCache) -> Access:
-        """Who may use the cache and open its files: its own list, which is a part of its upstream's, or that one."""
+        """Return who may use the cache and open its files: its own list, which narrows its upstream's; else that."""
         return cache.access if cache.access.restricts else self.upstreams[cache.upstream].access

@@ -19,21 +19,21 @@ _FILES = (*SECRET_KEYS, *PUBLIC_KEYS)
 
 
 class Source:
-    """A configuration file; the log level of the command line goes before its own. Reading raises `ConfigError`."""
+    """A configuration file; the log level of the command line has priority. Reading raises `ConfigError`."""
 
     def __init__(self, path: Path, *, log_level: str | None = None) -> None:
         self.path = path
         self._log_level = log_level
 
     def load(self) -> Config:
-        """What the file says now."""
+        """Return the configuration that the file describes now."""
         return resolve(self.path, self._read())
 
     def prepare(self, current: Config) -> tuple[ConfigDiff, Config]:
-        """What the file would change now, and the configuration from then on. Blocks: it reads files, looks up names.
+        """Return the changes that the file would make now, and the new configuration. Blocks: files, name lookups.
 
-        All of the file has to be right, what cannot change included. Then what cannot change is put back, and the rest
-        has to be right together with it.
+        All of the file has to be right, even keys that cannot change. Then keys that cannot change get their old
+        values, and the result has to be right as a whole.
         """
         form = self._read()
         resolve(self.path, form)
@@ -54,7 +54,7 @@ class Source:
 
 
 def _settle(plan: ConfigDiff, before: NamedUpstream, upstream: NamedUpstream) -> NamedUpstream:
-    """An upstream whose files are others or have other contents: with them, or as before if its identity needs that."""
+    """Return an upstream with its new files or contents, or as before if its identity requires that."""
     table = f"upstreams.{upstream.name}"
     keeps = before.target.mode == upstream.target.mode and before.target.identity == upstream.target.identity
     told = {each.key for each in (*plan.changed, *plan.kept) if each.table == table}

@@ -1,1 +1,1 @@
-"""Where clients connect: the socket, their connections, and each request on its way to its handler and answer."""
+"""The clients' side: the socket, client connections, and each request from its arrival to its answer."""

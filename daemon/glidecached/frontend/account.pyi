@@ -1,4 +1,4 @@
-"""The bytes that the daemon holds for one connection: for compiled code."""
+"""The bytes that the daemon holds for one connection. For compiled code."""
 
 from glidecached.peers import Peer
 from glidecached.shares import Shares

@@ -1,7 +1,6 @@
 """The budget for all bytes that the daemon holds for its peers, and the time limit of an unfinished message.
 
-It counts the bytes of frames that have not arrived in full, of requests that are queued or open, and of answers that
-their peers have not read.
+It counts the bytes of incomplete frames, of queued and open requests, and of answers that their peers have not read.
 """
 
 from __future__ import annotations

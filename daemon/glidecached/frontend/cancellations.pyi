@@ -1,4 +1,4 @@
-"""Requests whose callers no longer wait: found once per turn of the loop, and ended (isolation, I1)."""
+"""Cancelled requests: their callers no longer wait. They are found and ended once per turn of the loop (I1)."""
 
 from glidecached.client_session import ClientSession
 from glidecached.frontend.request import Request
@@ -6,17 +6,17 @@ from glidecached.peers import OpenRequests
 from glidecached.process.deadlines import Deadlines
 
 class Cancellations:
-    """Ends open requests whose peer has gone, and requests that a client cancels. For the loop's thread.
+    """The cancellations: of open requests without a peer, and of requests that a client cancels. For the loop's thread.
 
     Requests have no index by peer: every request would pay for it. The open requests are in `deadlines`. They are
     scanned once per turn in which something was cancelled, however many cancellations there were. Then the upstreams
-    concerned drop what was sent or queued for these requests alone.
+    concerned drop commands that were sent or queued for these requests alone.
     """
 
     def __init__(self, deadlines: Deadlines, open_requests: OpenRequests) -> None: ...
     @property
     def cancelled(self) -> int:
-        """Return the number of requests that were ended in this way."""
+        """Return the number of cancelled requests."""
 
     def peer_ended(self, identity: bytes) -> None:
         """End all requests of a connection that has ended."""

@@ -1,4 +1,4 @@
-"""One client's connection: its messages in, its answers out, nothing that blocks."""
+"""One client's connection: its messages in, its answers out. Nothing blocks."""
 
 import socket
 
@@ -10,9 +10,9 @@ class ClientConnection:
     """A connected Unix socket whose peer is a DEALER. For the loop's thread."""
 
     max_unsent: int
-    """How many parts of answers may wait until the peer reads them."""
+    """The limit of parts of answers that wait until the peer reads them."""
     watches_room: bool
-    """For the owner: whether it waits until the kernel has room for more."""
+    """For the owner: True while it waits until the kernel has room for more."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class ClientConnection:
         max_unsent: int,
         budget: Budget,
     ) -> None:
-        """Take over the socket. Raises `OSError` where the peer has gone already."""
+        """Take over the socket. Raises `OSError` if the peer has disconnected already."""
 
     refused: str | None
     """The reason to refuse all its requests and to close it then; None for an admitted connection."""
@@ -47,21 +47,21 @@ class ClientConnection:
     def descriptor(self) -> int: ...
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come. What came before can still be taken."""
+        """Return whether nothing more will arrive. Earlier messages can still be taken."""
 
     @property
     def ready(self) -> bool:
-        """Whether the peer has introduced itself."""
+        """Return whether the peer has introduced itself."""
 
     @property
     def unsent(self) -> bool:
-        """Whether something is queued."""
+        """Return whether something is queued."""
 
     def receive(self) -> None:
         """Read once from the socket, which is readable."""
 
     def take(self) -> bytes | memoryview | None:
-        """The next message, or None: `Stream.take`. Raises `ZmtpError`; the connection is of no use then."""
+        """Return the next message, or None: `Stream.take`. Raises `ZmtpError`; the connection is unusable then."""
 
     def queue(self, *parts: bytes) -> bool | str:
         """Queue one message for the next `flush`. Return False when the peer has too many unread answers.
@@ -70,7 +70,7 @@ class ClientConnection:
         """
 
     def flush(self) -> bool:
-        """Send what is queued, as far as the kernel takes it; whether nothing is left to send."""
+        """Send queued answers, as far as the kernel accepts them. Return whether nothing is left to send."""
 
     def close(self) -> None:
-        """Close the socket, dropping what has not been sent."""
+        """Close the socket, and drop unsent answers."""

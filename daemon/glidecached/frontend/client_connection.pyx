@@ -120,7 +120,7 @@ cdef class ClientConnection:
     cpdef bint flush(self) except -1:
         cdef Py_ssize_t charge
         if self.outbox.send(self.descriptor, BYTES_IN_TURN):
-            # The peer has gone. What it sent before is still to be read; the end comes behind that.
+            # The peer has disconnected. Its earlier messages are still to be read, before the end.
             self.outbox.clear()
         if not self.outbox.parts:
             if self.answer_charge:
@@ -139,7 +139,7 @@ cdef class ClientConnection:
 
     def close(self):
         self.socket.close()
-        self.descriptor = -1  # the number may soon be another's
+        self.descriptor = -1  # another file may soon get this number
         self.outbox.clear()
         self.answer_in_lane = self.frame_in_lane = False
         self.budget.lane.leave(self)
@@ -215,14 +215,14 @@ cdef class ClientConnection:
 
 
 def _peer_of(connected):
-    """The process that connected, by the kernel: a peer cannot pretend."""
+    """Return the process that connected, as the kernel reports it: a peer cannot pretend."""
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, gid = _CREDENTIALS.unpack(credentials)
     return Peer(uid, gid, pid, _groups_of(connected))
 
 
 def _groups_of(connected):
-    """Its supplementary groups; None where the kernel cannot say, or has more to say than can be heard."""
+    """Return its supplementary groups; None where the kernel does not report them, or there are too many."""
     try:
         groups = connected.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUP_BYTES)
     except OSError:

@@ -16,9 +16,9 @@ cdef class ConnectionSet:
     cdef object defer
     # Called with the identity of each connection that has ended.
     cdef public object peer_ended
-    # Who has messages that were read and not taken, in the order of their turns.
+    # Connections with messages that were read and not taken, in the order of their turns.
     cdef dict backlog
-    # Who gets answers at the end of the loop's turn.
+    # Connections that get answers at the end of the loop's turn.
     cdef dict answered
 
     cpdef int _admit(self, ClientConnection connection) except -1

@@ -1,4 +1,4 @@
-"""Messages of connected peers in, answers out, in fair turns and nothing that blocks."""
+"""Messages of connected peers in, answers out, in fair turns. Nothing blocks."""
 
 import select
 from collections.abc import Callable, Iterator
@@ -8,36 +8,37 @@ from glidecached.frontend.client_connection import ClientConnection
 from glidecached.peers import Peer
 
 class ConnectionSet:
-    """The connections of a ROUTER socket, with what goes over them. For the loop's thread.
+    """The connections of a ROUTER socket, with their messages and answers. For the loop's thread.
 
-    Subclasses have `_accept()`, for when a descriptor is ready that belongs to none of the connections.
+    Subclasses have `_accept()`, called when a descriptor is ready that belongs to none of the connections.
     """
 
     _poller: select.epoll
-    """Of all connections, and of what the subclass registers."""
+    """The epoll object of all connections, and of the subclass's descriptors."""
     _by_identity: dict[bytes, ClientConnection]
     _by_descriptor: dict[int, ClientConnection]
     _introducing: dict[bytes, ClientConnection]
-    """Who has connected and not said yet who he is, in the order of coming."""
+    """The connections whose peers have not introduced themselves yet, in the order of connecting."""
 
     peer_ended: Callable[[bytes], object] | None
     """Called with the identity of each connection that has ended, after its last message was taken."""
 
     def __init__(self, defer: Callable[[Callable[[], object]], object]) -> None:
-        """`defer` has a callback run at the end of the loop's turn."""
+        """Start without connections. `defer` runs a callback at the end of the loop's turn."""
 
     @property
     def settled(self) -> bool:
-        """Whether everything that was read from the connections has been taken."""
+        """Return whether all messages that were read from the connections have been taken."""
 
     @property
     def unsent(self) -> bool:
-        """Whether answers wait until the kernel has room for them."""
+        """Return whether answers wait until the kernel has room for them."""
 
     def receive(self, max_messages: int) -> Iterator[tuple[bytes, Peer, bytes | memoryview | ZmtpError]]:
-        """Take what came, at most `max_messages`: the connection's identity, who it is, and the message.
+        """Take at most `max_messages` messages: for each the connection's identity, its peer, and the message.
 
-        An error stands for what was none. Whoever sent several frames may go on; any other error ends its connection.
+        An error takes the place of an invalid message. A connection that sent several frames may continue; any other
+        error ends it.
         """
 
     def why_full(self, identity: bytes, size_bytes: int) -> str | None:
@@ -67,16 +68,16 @@ class ConnectionSet:
         """Return connections that are not read because there is no room yet for the message that they have begun."""
 
     def write(self) -> None:
-        """Go on with the answers that wait."""
+        """Continue to send the answers that wait."""
 
     def _admit(self, connection: ClientConnection) -> None:
-        """One more connection, which is greeted."""
+        """Add a connection, and greet its peer."""
 
     def _drop(self, connection: ClientConnection) -> None:
-        """Close a connection, dropping what has not been sent. Idempotent."""
+        """Close a connection, and drop unsent answers. Idempotent."""
 
     def _dropped(self, connection: ClientConnection) -> None:
         """Handle a closed connection; for subclasses."""
 
     def _listen_no_more(self) -> None:
-        """Take no more messages; answers go on."""
+        """Take no more messages; continue to send answers."""

@@ -18,7 +18,7 @@ cdef enum:
     # The most that one turn reads, beyond a part of one message; later turns read the rest.
     BYTES_PER_TURN = 524_288
     EPOLL_GONE = 0x018  # EPOLLERR and EPOLLHUP
-    # How many connections are looked at in one turn at the most; the kernel begins with the others in the next.
+    # The most connections handled in one turn; in the next, the kernel begins with the others.
     EVENTS_PER_TURN = 256
 
 
@@ -53,7 +53,7 @@ cdef class ConnectionSet:
             identity = connection.identity
             self.current = connection
             if len(self.backlog) > 1:
-                # To the end: the others have their turns first.
+                # Moved to the end: the others have their turns first.
                 self.backlog[identity] = self.backlog.pop(identity)
             share = min(max_messages, MESSAGES_IN_TURN)
             while share > 0 and identity in self.backlog:
@@ -174,7 +174,7 @@ cdef class ConnectionSet:
             self.watch(connection)
 
     cdef int gather(self) except -1:
-        """Read once from each connection that has something, and go on with answers where there is room again."""
+        """Read once from each readable connection, and continue to send answers where there is room again."""
         cdef epoll_event events[EVENTS_PER_TURN]
         cdef ClientConnection connection
         cdef int index, fault
@@ -191,7 +191,7 @@ cdef class ConnectionSet:
                 continue
             if events[index].events & EPOLLOUT:
                 self.flush(connection)
-            # Who still has messages here is read from again when they are taken: the kernel holds the rest back.
+            # A connection with untaken messages is read again once they are taken: the kernel holds the rest back.
             if connection.pauses:
                 if events[index].events & EPOLL_GONE:
                     self._drop(connection)
@@ -203,7 +203,7 @@ cdef class ConnectionSet:
         return 0
 
     cdef object next(self, ClientConnection connection):
-        """The connection's next message, or None; an error stands for what was none."""
+        """Return the connection's next message, or None; or an error in the place of an invalid message."""
         try:
             message = connection.take()
         except ZmtpError as error:
@@ -244,7 +244,7 @@ cdef class ConnectionSet:
             self.flush(connection)
 
     cdef int flush(self, ClientConnection connection) except -1:
-        """Send what is queued; wait for room where the kernel has none."""
+        """Send queued answers; wait for room where the kernel has none."""
         cdef bint waits = not connection.flush()
         if waits != connection.watches_room:
             connection.watches_room = waits

@@ -1,4 +1,4 @@
-"""The way of a message: read, check, find the operation, answer once."""
+"""Dispatch of a message: read, check, find the operation, answer once."""
 
 import collections
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +16,10 @@ REFUSAL_CAUSES: tuple[str, ...]
 """All keys that `Dispatcher.refused` can have."""
 
 class MalformedError(Exception):
-    """A message that is not what the protocol says: `args[0]` says what was wrong and what would be right."""
+    """A message that violates the protocol: `args[0]` says what was wrong and what would be right."""
 
 class Dispatcher:
-    """Takes requests from the socket, passes accepted ones to their operation, and sends the answers.
+    """The dispatcher: takes requests from the socket, passes accepted ones to their operation, and sends the answers.
 
     Operations get the request and the body of the message, as a list. They raise `MalformedError` for a wrong body, and
     may answer at once or later. Long work is returned as steps. For the loop's thread; an `Intake` of the loop.
@@ -36,7 +36,7 @@ class Dispatcher:
         turns: SlicedWork | None = None,
         knows_session: Callable[[int, int], bool] | None = None,
     ) -> None:
-        """Serve requests. `turns` does long work in slices; without it, all is done at once.
+        """Serve requests. `turns` is the sliced work; without it, all work is done at once.
 
         `knows_session` returns whether there is a session with this number for this uid.
         """
@@ -45,15 +45,15 @@ class Dispatcher:
     def turns(self) -> SlicedWork | None: ...
     @property
     def accepted(self) -> int:
-        """How many requests were let in."""
+        """Return the number of accepted requests."""
 
     @property
     def refused(self) -> collections.Counter[str]:
-        """Messages and answers that went nowhere, by cause."""
+        """Return the numbers of refused messages and dropped answers, by cause."""
 
     @property
     def open_requests(self) -> int:
-        """How many accepted requests have had no answer yet."""
+        """Return the number of accepted requests without an answer so far."""
 
     @property
     def cancellations(self) -> Cancellations:
@@ -61,25 +61,25 @@ class Dispatcher:
 
     @property
     def pending(self) -> bool:
-        """`loop.Intake`: whether there is more than the socket's descriptor announces."""
+        """Return whether there is more than the socket's descriptor announces (`loop.Intake`)."""
 
     def limit_requests(self, max_requests_per_peer: int) -> None:
-        """How many requests a connection may have open from now on; what is open already stays."""
+        """Set the limit of open requests per connection; requests that are open already stay."""
 
     def serve(self, operations: Mapping[int, Operation]) -> None:
         """Set the operations, by the protocol's numbers."""
 
     def receive(self) -> bool:
-        """`loop.Intake`: take what came, up to a fair amount; whether nothing had come."""
+        """Take received messages, up to a fair amount. Return whether there were none (`loop.Intake`)."""
 
     def answer(self, identity: bytes, *parts: bytes) -> None:
-        """`request.Answering`: send, or count what cannot be sent."""
+        """Send an answer, or count it as dropped (`request.Answering`)."""
 
     def why_full(self, identity: bytes, size_bytes: int) -> str | None:
-        """`request.Answering`."""
+        """Return why a connection takes no answers now (`request.Answering`)."""
 
     def pack_later(self, request: Request, value: Any) -> None:
-        """`request.Answering`: pack a large reply in slices, then answer."""
+        """Pack a large reply in slices, then answer (`request.Answering`)."""
 
     def finished(self, request: Request) -> None:
-        """`request.Answering`: one place more for that peer."""
+        """Count one open request less for that peer (`request.Answering`)."""

@@ -1,4 +1,4 @@
-"""The way of a message (see dispatcher.pyi)."""
+"""Dispatch of a message (see dispatcher.pyi)."""
 
 import collections
 import logging
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 cdef enum:
     MESSAGES_PER_TURN = 1_000
     HEADER_LENGTH = 4
-    # How long one turn may take messages; the next turn takes the rest.
+    # The longest time in which one turn takes messages; the next turn takes the rest.
     TURN_NS = 1_000_000
     LOOKS_AT_CLOCK_AFTER = 4
     # Longer messages are decoded in slices.
@@ -67,11 +67,11 @@ REFUSAL_CAUSES = (
 
 
 class MalformedError(Exception):
-    """A message that is not what the protocol says: `args[0]` says what was wrong and what would be right."""
+    """A message that violates the protocol: `args[0]` says what was wrong and what would be right."""
 
 
 cdef inline int64_t positive(object value) except -1:
-    """The value, if it is a positive integer of 64 bits; 0 for everything else."""
+    """Return the value, if it is a positive integer of 64 bits; else 0."""
     cdef int overflow = 0
     cdef int64_t number
     if type(value) is not int:
@@ -443,7 +443,7 @@ cdef class Dispatcher:
         return 0
 
     cdef int refuse_unreadable(self, str reason, str cause="unreadable") except -1:
-        """There is no request id to answer: count, and say so now and then."""
+        """Count a message without a request id, which cannot be answered, and log it now and then."""
         cdef int64_t now_ns = monotonic_ns()
         self.refused[cause] += 1
         if now_ns - self.warned_ns >= WARNING_INTERVAL_NS:

@@ -1,4 +1,4 @@
-"""The ROUTER socket: the messages of all clients in, answers out, nothing that blocks.
+"""The ROUTER socket: the messages of all clients in, answers out. Nothing blocks.
 
 It speaks ZeroMQ's protocol on a plain Unix socket, in the loop's own thread
 (docs/design/0011-zmtp-on-plain-sockets.md).
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SOCKET_UMASK = 0o007
-"""The socket is its owner's and its group's; who reaches it at all is the runtime directory's business."""
+"""The socket is open to its owner and its group; the runtime directory's mode decides who can reach it."""
 
 _BACKLOG = 1_024
 _LINGER_SECONDS = 1.0
@@ -51,10 +51,10 @@ _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
 class Listener(ConnectionSet):
-    """A bound socket and its connections. For the loop's thread; an answer to a peer that is gone is dropped.
+    """A bound socket and its connections. For the loop's thread; answers to disconnected peers are dropped.
 
-    `descriptor` is readable when `receive` or writing can go on. `defer` has a callback run at the end of the
-    loop's turn: the answers of one turn to one peer leave together.
+    `descriptor` is readable when `receive` or writing can continue. `defer` runs a callback at the end of the loop's
+    turn: the answers of one turn to one peer leave together.
     """
 
     def __init__(
@@ -107,20 +107,20 @@ class Listener(ConnectionSet):
 
     @property
     def descriptor(self) -> int:
-        """Readable as long as there is something to do; of all connections."""
+        """Return the descriptor of all connections: it is readable as long as there is something to do."""
         return self._poller.fileno()
 
     @property
     def connections(self) -> int:
-        """How many there are."""
+        """Return the number of connections."""
         return len(self._by_identity)
 
     def connected_processes(self) -> set[int]:
-        """Whose connections these are, as the kernel sees them from here; 0 for who cannot be seen."""
+        """Return the ids of the connected processes, as the kernel reports them; 0 for those it does not show."""
         return {connection.peer.pid for connection in self._by_identity.values()}
 
     def limit_requests(self, max_requests: int) -> None:
-        """How many requests one peer may have open from now on, as at the start."""
+        """Set the limit of open requests per peer, as at the start."""
         self._max_unsent = _unsent_for(max_requests)
         for connection in self._by_descriptor.values():
             connection.max_unsent = self._max_unsent
@@ -154,13 +154,13 @@ class Listener(ConnectionSet):
         self._listen_no_more()
 
     def hide(self) -> None:
-        """Let nobody find the socket any more. Who is connected stays connected, and gets answers."""
+        """Remove the socket's name, so that no new client finds it. Existing connections stay, and get answers."""
         with contextlib.suppress(OSError):
-            if _place_of(self._path) == self._place:  # else it belongs to another daemon by now
+            if _place_of(self._path) == self._place:  # otherwise another daemon owns it now
                 self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Send what is queued, for at most a second, and close. Idempotent."""
+        """Send queued answers, for at most a second, and close. Idempotent."""
         until = time.monotonic() + _LINGER_SECONDS
         waiting = [connection for connection in self._by_identity.values() if not connection.flush()]
         while waiting and time.monotonic() < until:
@@ -187,7 +187,7 @@ class Listener(ConnectionSet):
             try:
                 self._welcome(connected)
             except OSError:
-                connected.close()  # the peer was gone again
+                connected.close()  # the peer has disconnected already
 
     def _welcome(self, connected: socket.socket) -> None:
         now_ns = time.monotonic_ns()

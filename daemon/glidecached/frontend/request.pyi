@@ -8,13 +8,13 @@ from glidecached.command_order import CommandOrder
 from glidecached.peers import Peer
 
 class Answering(Protocol):
-    """Where answers go."""
+    """The receiver of answers: the dispatcher."""
 
     def answer(self, identity: bytes, *parts: bytes) -> None:
         """Send one packed reply, the parts of which make one message."""
 
     def finished(self, request: Request) -> None:
-        """The request has had its answer."""
+        """Note that the request has had its answer."""
 
     def why_full(self, identity: bytes, size_bytes: int) -> str | None:
         """Return the reason why a connection takes no answers now, or none of this length; or None."""
@@ -29,7 +29,7 @@ class Request:
     session: ClientSession | None
     """The session that it names, once its operation has looked it up."""
     slot: set[Any] | None
-    """What it stands in until it is answered."""
+    """The set of `Deadlines` that contains it until it is answered."""
     frame_bytes: int
     """The length of its message."""
     on_finish: Callable[[], object] | None
@@ -65,9 +65,9 @@ class Request:
         """Answer with one of the protocol's errors."""
 
     def cancel(self) -> None:
-        """End without an answer: its caller no longer waits."""
+        """End without an answer: the caller no longer waits."""
     def finish(self, message: bytes, rest: bytes | None = None) -> None:
         """Answer with an already packed message, in one part or two. Only while it is not `finished`."""
 
     def expire(self) -> None:
-        """The deadline has passed without an answer: fail with `expiry`, a code and a message."""
+        """Fail with `expiry`, a code and a message: the deadline has passed without an answer."""

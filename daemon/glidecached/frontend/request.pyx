@@ -74,7 +74,7 @@ cdef class Request:
         return 0
 
     cdef int leave(self) except -1:
-        """End: leave the deadlines and the client's order, and give back what it holds."""
+        """End: leave the deadlines and the client's order, and release its resources."""
         self.finished = True
         if self.slot is not None:
             self.slot.discard(self)

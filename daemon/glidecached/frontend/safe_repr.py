@@ -1,4 +1,4 @@
-"""What a client sent, as far as an error message shows it."""
+"""A short form of a client's values for error messages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _REPR.maxstring = _REPR.maxother = 200
 
 
 def shown(value: Any, length: int = 40) -> str:
-    """Like `repr`, but at most `length` characters.
+    """Return `repr` of the value, cut to `length` characters.
 
-    Nor does it cost more than these: a message may be very long, and nested so deeply that `repr` itself fails.
+    The cost is bounded, too: a message may be very long, and nested so deeply that `repr` itself fails.
     """
     return _REPR.repr(value)[:length]

@@ -8,7 +8,7 @@ unpacked. A reply is measured, then written. The caller repeats `step`, `measure
 from typing import Any
 
 class Scanner:
-    """Scans the body of a request: `count` values from `begin`, to the end of the frame."""
+    """A scanner of a request's body: `count` values from `begin`, to the end of the frame."""
 
     def __init__(self, frame: bytes, begin: int, count: int, most_objects: int) -> None: ...
     @property
@@ -23,7 +23,7 @@ class Scanner:
         """Scan some more values. Return whether it is done, or has found a fault."""
 
 class Unpacker:
-    """Makes the values of a body in which a `Scanner` found no fault."""
+    """A maker of the values of a body in which a `Scanner` found no fault."""
 
     def __init__(self, frame: bytes, begin: int, count: int) -> None: ...
     @property
@@ -34,7 +34,7 @@ class Unpacker:
         """Make some more values. Return whether all are made. Raises `ValueError` for a text that is not UTF-8."""
 
 class Packer:
-    """Makes the message of a reply with `STATUS_OK` from any value that a server can answer.
+    """A maker of the message of a reply with `STATUS_OK`, from any value that a server can answer.
 
     Raises `ValueError` or `TypeError` for a value that cannot be sent.
     """

@@ -33,9 +33,9 @@ _MOST_NAME_LENGTH = 200
 
 
 class AdminHandlers:
-    """For the loop's thread. `about` is what HELLO and PING tell; `stats` makes STATS' map.
+    """The operators' operations. For the loop's thread. `about` answers HELLO and PING, `stats` makes STATS' map.
 
-    Only root, the daemon's own user and `admin_uids` may flush, drop, and see keys and files' names (architecture 12).
+    Only root, the daemon's own user and `admin_uids` may flush, drop, and see keys and file names (architecture 12).
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AdminHandlers:
         self.admin_uids = admin_uids
 
     def hello(self, request: Request, body: list[Any]) -> None:
-        """HELLO: agree on the protocol's version."""
+        """Handle HELLO: agree on the protocol's version."""
         need_fields(body, "protocol_version", "client_version")
         version, client_version = body
         need(version, int, "protocol_version")
@@ -66,17 +66,17 @@ class AdminHandlers:
         request.reply(self._about)
 
     def ping(self, request: Request, body: list[Any]) -> None:
-        """PING: the daemon lives."""
+        """Handle PING: answer that the daemon is alive."""
         need_fields(body)
         request.reply(self._about)
 
     def stats(self, request: Request, body: list[Any]) -> None:
-        """STATS: all numbers at once; and to those who may see keys, what the pools' files are called."""
+        """Handle STATS: return all numbers at once; users who may see keys also get the names of the pools' files."""
         need_fields(body)
         numbers = self._stats()
         if self._administers(request):
             file_ids = self._pools.file_ids()
-            # The numbers may be others' answers, too.
+            # Other requests may share the same map of numbers.
             numbers = {
                 **numbers,
                 "caches": [
@@ -87,7 +87,7 @@ class AdminHandlers:
         request.reply(numbers)
 
     def flush(self, request: Request, body: list[Any]) -> None:
-        """FLUSH: remove all entries of one cache; how many there were."""
+        """Handle FLUSH: remove all entries of one cache, and answer with their number."""
         need_fields(body, "cache_name")
         label = self._admitted_label(request, body[0])
         if label is not None:
@@ -97,7 +97,7 @@ class AdminHandlers:
                 request.fail(ERROR_CONFIGURATION, str(error))
 
     def drop(self, request: Request, body: list[Any]) -> None:
-        """DROP: end one cache; clients that use it attach again."""
+        """Handle DROP: end one cache; clients that use it attach again."""
         need_fields(body, "cache_name")
         label = self._admitted_label(request, body[0])
         if label is not None:
@@ -110,7 +110,7 @@ class AdminHandlers:
                 request.reply(None)
 
     def hottest(self, request: Request, body: list[Any]) -> None:
-        """HOTTEST: the entries of one cache that would leave last; of long keys the beginning."""
+        """Handle HOTTEST: return the entries of one cache that would be evicted last; long keys are cut."""
         need_fields(body, "cache_name", "count")
         need(body[1], int, "count")
         if not 1 <= body[1] <= _MOST_HOT_ENTRIES:

@@ -1,4 +1,4 @@
-"""ATTACH and DETACH: from what a client asks for to its session (docs/protocol.md, contract C18 to C20)."""
+"""ATTACH and DETACH: from a client's request to its session (docs/protocol.md, contract C18 to C20)."""
 
 from __future__ import annotations
 
@@ -47,17 +47,16 @@ _LAZY_PATIENCE_MS = 100
 
 
 class AttachHandlers:
-    """Makes sessions. For the loop's thread.
+    """The maker of sessions. For the loop's thread.
 
-    Whether a client may join a pool depends on its own credentials: they are a configured upstream's, asked for by its
-    name, or the servers have accepted them. A client that connects lazily while its servers cannot be reached gets a
-    session without a pool; when its credentials have proved valid, that session is forgotten, and the client attaches
-    again.
+    A client may join a pool if its credentials are a configured upstream's, asked for by its name, or if the servers
+    have accepted them. A client that connects lazily while its servers cannot be reached gets a session without a
+    pool. Once its credentials have proved valid, that session is forgotten, and the client attaches again.
 
-    A client that attaches again, because its pool's generation or its session has ended, goes on with the session that
-    it had, or with what that knew of its writes: no flight that was sent before them may answer it (contract C22).
+    A client attaches again when its pool's generation or its session has ended. It continues with its previous session,
+    or with that session's record of its writes: no flight that was sent before them may answer it (contract C22).
 
-    `config` may be set anew: clients whose attaching is under way begin again then.
+    `config` may be replaced: clients whose ATTACH is in progress begin again then.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class AttachHandlers:
         self._detached = detached
 
     def attach(self, request: Request, body: list[Any]) -> None:
-        """ATTACH: check the upstream once, unless the client connects lazily, join the pool, and open the session."""
+        """Handle ATTACH: check the upstream once unless the client connects lazily, join the pool, open the session."""
         need_fields(body, "spec")
         try:
             spec = read_spec(body[0])
@@ -193,7 +192,7 @@ class AttachHandlers:
         upstream: Upstream,
         by_own_seeds: bool,
     ) -> None:
-        if config is not self.config:  # reloaded meanwhile: what was allowed by the old one may not be now
+        if config is not self.config:  # reloaded meanwhile: the new one may refuse what the old one allowed
             self._begin(request, spec)
             return
         awaits_proof = spec.has_cache and named is None and not upstream.proved
@@ -240,7 +239,7 @@ class AttachHandlers:
         *,
         awaits_proof: bool,
     ) -> ClientSession:
-        """The session that the client had, if it is as good as a new one; else a new one, which knows what it wrote."""
+        """Return the client's previous session, if a new one would be no better; else a new one with the old floor."""
         peer, sessions = request.peer, self._sessions
         before = None if spec.follows is None else sessions.known(spec.follows, peer.uid)
         if before is not None and before.pid == peer.pid:
@@ -260,7 +259,7 @@ class AttachHandlers:
             session.floor = before.floor
         elif spec.follows is not None:
             floor = sessions.floor_of_forgotten(spec.follows, peer.uid)
-            # Whatever it wrote in a session that nobody remembers was before this.
+            # Its writes in a session that is forgotten completely were before this.
             session.floor = self._next_number() if floor is None else floor
         return session
 
@@ -278,7 +277,7 @@ class AttachHandlers:
 
 
 class _CheckCall(SingleCall):
-    """The check at creation: one PING. What goes wrong closes the client, with the server's own text."""
+    """The check at creation: one PING. A failure closes the client, with the server's own text."""
 
     __slots__ = ("_finish", "_request")
 
@@ -287,7 +286,7 @@ class _CheckCall(SingleCall):
         self._request = request
         self._finish = finish
         self.lane = PROBE
-        # Of a cluster, one node that answers is enough.
+        # In a cluster, one node that answers is enough.
         self.route = MultiNodeRoute.RANDOM
 
     def is_wanted(self, now_ns: int) -> bool:
@@ -311,12 +310,12 @@ class _CheckCall(SingleCall):
 
 
 class _TryCall(_CheckCall):
-    """The same for a client that connects lazily: it gets its session in any case, and in time."""
+    """The same check for a client that connects lazily: it gets its session in any case, and in time."""
 
     __slots__ = ()
 
     def give_up(self) -> None:
-        """Open the session with what is known by now."""
+        """Open the session with the facts known by now."""
         if not self._request.finished:
             self._finish()
 

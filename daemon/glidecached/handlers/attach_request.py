@@ -1,4 +1,4 @@
-"""What a client asks for in ATTACH: read, checked, and turned into the daemon's own terms."""
+"""The map of ATTACH: read, checked, and turned into the daemon's own types."""
 
 from __future__ import annotations
 
@@ -66,15 +66,15 @@ _SETTINGS_FIELDS: dict[str, tuple[type, ...]] = {
 
 
 class SpecError(Exception):
-    """A well-formed wish that cannot be fulfilled: `args[0]` says why, and what would be right."""
+    """A well-formed ATTACH that cannot be fulfilled: `args[0]` says why, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachSpec:
-    """What a client asks for. `upstream` is a configured name, or None when it brings its own `target`.
+    """A client's requested session. `upstream` is a configured name, or None when it brings its own `target`.
 
-    `follows` is the session that the client had with this daemon until now, if it had one. At most one of
-    `configured_cache` and `pool_key`, which comes with `pool_settings`, is set.
+    `follows` is the client's previous session with this daemon, if it had one. At most one of `configured_cache` and
+    `pool_key` is set; `pool_key` comes with `pool_settings`.
     """
 
     mode: Mode
@@ -90,12 +90,12 @@ class AttachSpec:
 
     @property
     def has_cache(self) -> bool:
-        """Whether the client wants a pool."""
+        """Return whether the client wants a pool."""
         return self.configured_cache is not None or self.pool_key is not None
 
 
 def read_spec(value: Any) -> AttachSpec:
-    """Read ATTACH's map. Raises `MalformedError` for a wrong form, `SpecError` for values that cannot be."""
+    """Read ATTACH's map. Raises `MalformedError` for a wrong form, `SpecError` for impossible values."""
     spec = _read_map(value, _FIELDS, "spec")
     addresses = spec.get("addresses")
     upstream = spec.get("upstream")
@@ -184,7 +184,7 @@ def _read_timeout(value: int | None) -> int | None:
 
 
 def _read_cache(value: Any) -> tuple[str | None, PoolKey | None, PoolSettings | None]:
-    """The configured cache's name, or a pool's key and settings, or nothing."""
+    """Return the configured cache's name, or a pool's key and settings, or nothing."""
     if value is None:
         return None, None, None
     cache = _read_map(value, _CACHE_FIELDS, "cache")

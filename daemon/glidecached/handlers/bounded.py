@@ -17,7 +17,7 @@ _MOST_TEXT = 1_000
 
 
 class OncePerTurn:
-    """The same answer to all that ask in one turn of the loop: a flood of questions costs it one. It is not changed."""
+    """One shared answer for all requests in a turn of the loop: a flood of them costs one answer. It is not changed."""
 
     def __init__(self, loop: Loop, ask: Callable[[], dict[str, Any]]) -> None:
         self._loop = loop

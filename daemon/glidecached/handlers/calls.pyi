@@ -1,4 +1,4 @@
-"""Calls made for one request: its reply is the server's, and nobody wants it once the request is answered.
+"""Calls made for one request: the server's reply answers it, and is not wanted once the request is answered.
 
 `settled`, if given, is called at the outcome.
 """
@@ -25,7 +25,7 @@ class CommandCall(SingleCall):
     ) -> None: ...
 
 class ReadCall(CommandCall):
-    """The command of one kind's miss, for a client that has no pool."""
+    """The command for a miss of one kind, for a client without a pool."""
 
     def __init__(self, request: Request, kind: int, key: bytes) -> None: ...
 

@@ -1,4 +1,4 @@
-"""COMMAND, READ, GET_MANY and BATCH: what clients do with their data."""
+"""COMMAND, READ, GET_MANY and BATCH: the clients' operations on their data."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,13 +14,13 @@ class CommandHandlers:
         self, sessions: Sessions, next_number: Callable[[], int], dedicated: DedicatedShares | None = None
     ) -> None: ...
     def command(self, request: Request, body: list[Any]) -> None:
-        """COMMAND: pass it through, whatever it is, unless it is bound to one connection."""
+        """Handle COMMAND: pass any command through, unless it is bound to one connection."""
 
     def read(self, request: Request, body: list[Any]) -> None:
-        """READ: a lookup that did not hit in the worker (contract C7a)."""
+        """Handle READ: a lookup that did not hit in the worker (contract C7a)."""
 
     def get_many(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
-        """GET_MANY: lookups of many strings, each occurrence counted; one MGET for what is missing (contract C17)."""
+        """Handle GET_MANY: look up many strings, each occurrence counted; one MGET for the misses (contract C17)."""
 
     def batch(self, request: Request, body: list[Any]) -> Iterator[None] | None:
         """Handle BATCH: a pipeline or a transaction, past the cache (contract C17). A large one is done in steps."""

@@ -27,7 +27,7 @@ cdef enum:
     # A request this long takes the bulk lane, so that others do not wait for its writing.
     LONG_BYTES = 262_144
     MANY_COMMANDS = 1_000
-    # So many keys are looked up, and asked for, at once.
+    # The number of keys that are looked up, and asked for, at once.
     MANY_KEYS = 2_000
     TURN_POLL_MS = 2
 
@@ -161,12 +161,12 @@ cdef class CommandHandlers:
             session.order.wait(lane, request, functools.partial(self.send_get_many, request, session, keys, lane))
 
     def _get_very_many(self, Request request, ClientSession session, list keys, int lane):
-        """Look up many keys in slices; each slice's misses are one MGET: neither the daemon nor the server is long at one."""
+        """Look up many keys in slices, with one MGET per slice: neither the daemon nor the server is busy for long."""
         cdef PoolEntries pool = session.pool
         cdef Py_ssize_t begin
         cdef ManyReadsParts parts
         while not session.order.may_go(lane):
-            # What comes behind it on its connection waits for it.
+            # Later commands on its connection wait for it.
             yield float(TURN_POLL_MS)
             if request.finished:
                 return
@@ -305,7 +305,7 @@ cdef class CommandHandlers:
         return False
 
     cdef ClientSession session(self, Request request, object session_id):
-        """The session that a request names; None once the request has been refused for want of one."""
+        """Return the session that a request names; without one, refuse the request and return None."""
         cdef ClientSession session
         need(session_id, int, "session_id")
         session = self.sessions.find(session_id, request.peer.uid, monotonic_ns())
@@ -317,16 +317,16 @@ cdef class CommandHandlers:
         return session
 
     def advance(self, ClientSession session not None):
-        """Only flights that are sent from now on may answer the session's reads (contract C7a, C22).
+        """Let only flights that are sent from now on answer the session's reads (contract C7a, C22).
 
-        Called when something that may write is sent. What goes on a connection of its own may take effect later than
-        what is sent after it on the shared one; there it is called once more when it is done.
+        Called when a command that may write is sent. A command on a connection of its own may take effect later than
+        one sent after it on the shared connection. For such a command, this is called once more when it is done.
         """
         session.floor = self.next_number()
 
 
 cdef bint may_route(Request request, ClientSession session, object route) except -1:
-    """Whether the session has nodes to choose from, if the request chooses one; if not, it is refused."""
+    """Return whether the session has nodes to choose from, if the request chooses one; if not, refuse the request."""
     if route is None or session.upstream.target.mode == "cluster":
         return True
     request.fail(ERROR_PROTOCOL, "a route is for clusters: this session's upstream is one standalone server")

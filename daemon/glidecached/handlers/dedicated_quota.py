@@ -35,7 +35,7 @@ class DedicatedShares:
         return shares
 
     def enter(self, request: Request, upstream: Upstream) -> str | None:
-        """Count one for the request, until it is finished. Return the text of what is full if it may not have one."""
+        """Count one for the request, until it is finished. If none is left for it, return the text that says why."""
         shares = self.of(upstream)
         full = shares.enter(request.peer)
         if full is None:
@@ -43,7 +43,7 @@ class DedicatedShares:
         return full
 
     def keep(self, request: Request, upstream: Upstream) -> Callable[[], object] | str:
-        """Count one until the returned function is called; or return the text of what is full."""
+        """Count one until the returned function is called. If none is left, return the text that says why."""
         shares = self.of(upstream)
         full = shares.enter(request.peer)
         return functools.partial(shares.leave, request.peer) if full is None else full

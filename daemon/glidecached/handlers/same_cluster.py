@@ -62,7 +62,7 @@ class SeedsCheck(SingleCall):
         return self._done is not None and not self._request.finished and now_ns < self.deadline_ns
 
     def give_up(self) -> None:
-        """Answer with what is known by now."""
+        """Answer with the facts known by now."""
         self._end(self._upstream.proved and self._upstream.has_nodes(self._seeds))
 
     def abandon(self) -> None:

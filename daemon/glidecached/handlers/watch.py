@@ -1,4 +1,4 @@
-"""WATCH, UNWATCH and EXEC: transactions that are run only if what the client has read is still so."""
+"""WATCH, UNWATCH and EXEC: transactions that are run only if the keys that the client has read are unchanged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _GONE = (
 class WatchHandlers:
     """The three operations around watched keys. For the loop's thread.
 
-    All three count as commands that may write: what a client reads after its WATCH is not older than that
+    All three count as commands that may write: a client's reads after its WATCH are not older than the WATCH
     (contract C22).
     """
 
@@ -54,12 +54,12 @@ class WatchHandlers:
         self._of_peer: dict[bytes, set[Watch]] = {}
 
     def peer_ended(self, identity: bytes) -> None:
-        """End the watches that were last named over a connection which has ended."""
+        """End the watches that were last named over a connection that has ended."""
         for watch in list(self._of_peer.get(identity, ())):
             watch.end()
 
     def watch(self, request: Request, body: list[Any]) -> None:
-        """WATCH: begin a watch, or add keys to one that stands."""
+        """Handle WATCH: begin a watch, or add keys to an existing one."""
         need_fields(body, "session_id", "watch", "begins", "keys")
         session_id, number, begins, keys = body
         need(number, int, "watch")
@@ -94,7 +94,7 @@ class WatchHandlers:
         watch.submit(_WatchCall(request, watch, [b"WATCH", *keys], settled=advance))
 
     def unwatch(self, request: Request, body: list[Any]) -> None:
-        """UNWATCH: end a watch; one that is not there has ended already."""
+        """Handle UNWATCH: end a watch. A missing one has ended already."""
         need_fields(body, "session_id", "watch")
         session_id, number = body
         need(number, int, "watch")
@@ -108,7 +108,7 @@ class WatchHandlers:
             watch.submit_last(CommandCall(request, [b"UNWATCH"], repeatable=False))
 
     def execute(self, request: Request, body: list[Any]) -> Iterator[None] | None:
-        """Handle EXEC: run a transaction where its keys are watched; nil when one of them has changed.
+        """Handle EXEC: run a transaction on the connection that watches its keys; nil when one of them has changed.
 
         A large one is done in steps.
         """
@@ -187,7 +187,7 @@ class WatchHandlers:
 
 
 class _WatchCall(CommandCall):
-    """A WATCH. When its caller does not learn of it, or it fails, there is nothing to be kept for it."""
+    """A WATCH command. When its caller gets no answer, or it fails, nothing is kept for it."""
 
     __slots__ = ("_watch",)
 

@@ -1,4 +1,4 @@
-"""What the daemon says: one line an event on standard error, in `key=value` form, and no event without end.
+"""The log: one line per event on standard error, in `key=value` form, and no event repeated without limit.
 
-`lines` is the form, `repeats` holds back what comes too often, `handler` joins them and knows the journal.
+`lines` is the form, `repeats` holds back events that come too often, `handler` joins them and detects the journal.
 """

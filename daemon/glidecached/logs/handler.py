@@ -1,4 +1,4 @@
-"""Where log lines go: standard error, as the journal wants them where it is at the other end."""
+"""The log handler: writes lines to standard error, in the journal's form if the journal reads them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 TELL_INTERVAL_MS = WINDOW_SECONDS * 1e3
-"""How often `tell_repeats` is due."""
+"""The interval at which `tell_repeats` is due."""
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Writes a line an event to `stream`; what comes too often is left out and counted. For any thread.
+    """A handler that writes one line per event to `stream`; frequent repeats are left out and counted. For any thread.
 
-    `environment` tells whether the stream is the journal's (`$JOURNAL_STREAM`, systemd.exec(5)).
+    `environment` shows whether the stream is the journal's (`$JOURNAL_STREAM`, systemd.exec(5)).
     """
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ class LogHandler(logging.StreamHandler[TextIO]):
             super().emit(record)
 
     def tell_repeats(self) -> None:
-        """Tell how many events were left out: to be called regularly, or only the next event would tell."""
+        """Log how many events were left out. Must be called regularly, or only the next event would report it."""
         self.acquire()
         try:
             self._write(self._repeats.ended(time.monotonic()))
@@ -45,7 +45,7 @@ class LogHandler(logging.StreamHandler[TextIO]):
             self.release()
 
     def close(self) -> None:
-        """Tell what is left to tell. Idempotent."""
+        """Log the remaining counts of left-out events. Idempotent."""
         self._write(self._repeats.all_ended())
         super().close()
 

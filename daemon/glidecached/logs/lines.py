@@ -1,4 +1,4 @@
-"""One record as one line of `key=value` pairs, whatever text a client or a server put into it."""
+"""One record as one line of `key=value` pairs, for any text that a client or a server put into it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from datetime import UTC, datetime
 
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,\-]+")
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What JSON leaves as it is, and a terminal or a reader of lines does not."""
+"""Characters that JSON does not escape, but that affect a terminal or a line reader."""
 
 _RECORDS_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 _MOST_CHARACTERS = (8_000, 1_000)
-"""Of a value, and of each where that makes too long a line."""
+"""The greatest length of a value, and of each value where the line is too long."""
 
 _MOST_BYTES = 45_000
-"""Of a line: the journal cuts at 48 KB (journald.conf(5), LineMax=), and what follows would be a line of its own."""
+"""The greatest length of a line: the journal cuts at 48 KB (journald.conf(5), LineMax=), and logs the rest apart."""
 
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-"""syslog's numbers, which the journal reads at the beginning of a line (sd-daemon(3))."""
+"""The priorities of syslog, which the journal reads at the beginning of a line (sd-daemon(3))."""
 
 
 class LineFormatter(logging.Formatter):
-    """`time=… level=… logger=… event="…"`, then what the call gave as `extra`, then `exception` with its traceback.
+    """A line: `time=… level=… logger=… event="…"`, then the fields of `extra`, then `exception` with its traceback.
 
-    Bounded in length: of a long value the beginning and the end are shown. For the journal, which has a clock and
+    Bounded in length: a long value is shown by its beginning and its end. For the journal, which has a clock and
     priorities of its own, `<6>` takes the place of `time`.
     """
 
@@ -35,7 +35,7 @@ class LineFormatter(logging.Formatter):
         self._for_journal = for_journal
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without an end."""
+        """Return the line, without a line end."""
         pairs = {
             "level": record.levelname.lower(),
             "logger": record.name,

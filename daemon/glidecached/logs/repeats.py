@@ -1,4 +1,4 @@
-"""Holding back events that come too often, and telling how many were."""
+"""Holding back events that come too often, and logging their number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BURST = 20
 WINDOW_SECONDS = 10.0
 MAX_KINDS = 256
 _ANSWERS = ("glidecached.cli.", "glidecached.reloader")
-"""Loggers that tell an operator what came of his own doing: as often as he does it, and each fault of a file."""
+"""Loggers that answer an operator's own actions: each action is logged, and each fault of a file."""
 
 _MAX_EVENT_CHARACTERS = 500
 
@@ -27,21 +27,21 @@ class _Window:
 
 
 class Repeats:
-    """Lets the first `BURST` events of a kind pass in each `WINDOW_SECONDS`; a kind is a logging call's text, unfilled.
+    """A filter: it passes the first `BURST` events of a kind per `WINDOW_SECONDS`. A kind is a call's unfilled text.
 
-    Bounded in memory: of more than `MAX_KINDS` kinds the oldest window ends early. Debug lines all pass, for whoever
-    asked for them wants them, and so do answers to an operator. `now` is any clock in seconds that does not go back.
+    Bounded in memory: with more than `MAX_KINDS` kinds the oldest window ends early. All debug lines pass, because an
+    operator asked for them, and so do answers to an operator. `now` is any clock in seconds that does not go back.
     """
 
     def __init__(self) -> None:
         self._windows: OrderedDict[tuple[str, int, str], _Window] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many kinds are being counted."""
+        """Return the number of kinds that are being counted."""
         return len(self._windows)
 
     def admit(self, record: logging.LogRecord, now: float) -> bool:
-        """Whether the event passes."""
+        """Return whether the event passes."""
         if record.levelno <= logging.DEBUG or record.name.startswith(_ANSWERS):
             return True
         window = self._windows.setdefault(_kind(record), _Window(now + WINDOW_SECONDS))
@@ -52,7 +52,7 @@ class Repeats:
         return False
 
     def ended(self, now: float) -> Iterator[logging.LogRecord]:
-        """End the windows that are over, or too many: what is to be said of those that left events out."""
+        """End the windows that are over, or too many. Yield a summary for each that left events out."""
         # All windows are equally long, so the first made is the first to end.
         while self._windows:
             kind, window = next(iter(self._windows.items()))
@@ -63,7 +63,7 @@ class Repeats:
                 yield _summary(kind, window)
 
     def all_ended(self) -> Iterator[logging.LogRecord]:
-        """End all windows: nothing more will come."""
+        """End all windows: no more events will come."""
         return self.ended(float("inf"))
 
 

@@ -1,4 +1,4 @@
-"""What is at which path, as a WSGI application: figures, health, and the status page."""
+"""The paths of the listener as a WSGI application: figures, health, and the status page."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _refusal(status: str, text: str) -> _Answer:
 
 
 class Application:
-    """Answers GET and HEAD; for any number of threads."""
+    """An application that answers GET and HEAD. For any number of threads."""
 
     def __init__(self, snapshots: Snapshots, history: History, health: Health, hosts: Hosts) -> None:
         self._snapshots = snapshots
@@ -74,7 +74,7 @@ class Application:
         }
         self._exposition = Exposition()
         self._summary = Summary()
-        # However many ask, one thread makes answers at a time: more of them would keep the loop from the interpreter.
+        # One thread at a time makes answers: more threads would keep the loop from the interpreter.
         self._rendering = threading.Lock()
         self._routes: dict[str, Callable[[dict[str, Any]], _Answer]] = {
             "/metrics": self._metrics,
@@ -85,7 +85,7 @@ class Application:
     def __call__(
         self, environment: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], object]
     ) -> Iterable[bytes]:
-        """WSGI."""
+        """Answer a request, as WSGI defines it."""
         answer = self._answer(environment)
         headers = [
             *_HEADERS,

@@ -1,4 +1,4 @@
-"""The metrics listener as a whole: what it consists of, and its start and end."""
+"""The metrics listener as a whole: its parts, its start and its end."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 
 class MetricsListener:
-    """Serves `/metrics`, `/healthz` and the status page between `start` and `stop`; for the loop's thread.
+    """The listener of `/metrics`, `/healthz` and the status page between `start` and `stop`. For the loop's thread.
 
-    `stats` makes STATS' map. While it does not listen it costs nothing.
+    `stats` makes STATS' map. While it does not listen, it costs nothing.
     """
 
     def __init__(self, loop: Loop, stats: Callable[[], dict[str, Any]], *, grace_ms: int) -> None:
@@ -36,9 +36,9 @@ class MetricsListener:
         self._address: Address | None = None
 
     def start(self, settings: MetricsSettings) -> None:
-        """Listen as `[metrics]` says, if it does; what was listened at before is given up only once that is had.
+        """Listen at the address of `[metrics]`, if there is one. The old address is closed once the new one is bound.
 
-        Raises `OSError` that says which address cannot be had, and why; what there was then goes on.
+        Raises `OSError` that says which address cannot be bound, and why; the old listener then continues.
         """
         if settings.listen is None:
             self.stop()
@@ -67,7 +67,7 @@ class MetricsListener:
         logger.info("metrics, health and the status page at http://%s/", settings.listen)
 
     def stop(self) -> None:
-        """Give the address back and forget the past. Idempotent."""
+        """Close the address and drop the history. Idempotent."""
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -1,4 +1,4 @@
-"""Whether the daemon is well: its loop turns. An upstream that is down is told, and is no fault of the daemon's."""
+"""Health: the daemon is well while its loop runs. An upstream that is down is only reported."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LEAST_SECONDS = 2.0
 
 
 class Health:
-    """Answers from any thread without asking the loop, so also while that hangs.
+    """The health check. It answers from any thread without asking the loop, so also while the loop hangs.
 
-    It is unwell when its loop has not turned for the grace period, after which clients do not trust its pools any
-    more (architecture 9); for two seconds at least.
+    The daemon is unwell when its loop has not turned for the grace period, but at least for two seconds. After the
+    grace period clients do not trust its pools any more (architecture 9).
     """
 
     def __init__(self, snapshots: Snapshots, grace_ms: int) -> None:
@@ -27,7 +27,7 @@ class Health:
         self._longest_seconds = max(_LEAST_SECONDS, grace_ms / 1e3)
 
     def check(self) -> tuple[bool, str]:
-        """Whether it is well, and the lines that say why."""
+        """Return whether the daemon is well, and lines with the reasons."""
         silent_seconds = self._snapshots.silent_seconds
         well = silent_seconds <= self._longest_seconds
         return well, "\n".join([self._loop_line(silent_seconds, well=well), *self._upstream_lines(), ""])

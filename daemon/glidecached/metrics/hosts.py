@@ -1,6 +1,6 @@
-"""Which names in a request's `Host` are ours: a page of somebody else's must not read ours by a name that it controls.
+"""The check of a request's `Host`: a foreign web page must not read this one through a name that it controls.
 
-A browser that was led here by DNS rebinding says the attacker's name. IP addresses cannot be rebound: any will do.
+A browser that was led here by DNS rebinding sends the attacker's name. IP addresses cannot be rebound: all are allowed.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ _OWN = frozenset(("localhost",))
 
 
 class Hosts:
-    """The names that requests may say: localhost, every IP address, `own`, and `allowed`."""
+    """The names that requests may use: localhost, every IP address, `own`, and `allowed`."""
 
     def __init__(self, own: str, allowed: tuple[str, ...]) -> None:
         self._names = _OWN | {own.lower(), *(name.lower() for name in allowed)}
 
     def admits(self, header: str | None) -> bool:
-        """Whether this value of `Host` is one of ours. Without one the client is no browser."""
+        """Return whether this value of `Host` is allowed. A client that sends none is no browser, and is admitted."""
         if header is None:
             return True
         name = header.strip().lower()

@@ -1,4 +1,4 @@
-"""A small HTTP server for an application that few ask: one thread a connection, few connections, each cut in time."""
+"""A small HTTP server for few clients: one thread per connection, few connections, and a time limit for each."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ logger = logging.getLogger(__name__)
 
 _MAX_CONNECTIONS = 16
 _RESERVED = 4
-"""More connections, only for `/healthz`: a probe is answered whatever scrapers do. The oldest of them gives way."""
+"""More connections, only for `/healthz`: scrapers cannot block a probe. A new probe closes the oldest of them."""
 
 _HEALTH = "/healthz"
 _RESERVED_SECONDS = 1.0
 _CONNECTION_SECONDS = 10.0
-"""How long one request may take altogether, however slowly its client writes or reads."""
+"""The time limit of one whole request, for slow clients, too."""
 
 _SILENCE_SECONDS = 5.0
 _LINGER_SECONDS = 1.0
 _JOIN_SECONDS = 1.0
 _MAX_LINE_BYTES = 8_192
 _MAX_HEAD_BYTES = 16_384
-"""Of all header lines together: sixteen connections are not to cost more memory than that of a few pages."""
+"""The limit of all header lines together: sixteen connections must not use more memory than a few pages."""
 
 _MAX_UNREAD_BYTES = 262_144
 _SCARCE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -46,7 +46,7 @@ _TOO_MANY = b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r
 
 
 class _Gateway(SimpleHandler):
-    """Runs the application; what goes wrong is the log's, not standard error's."""
+    """A gateway that runs the application. Errors go to the log, not to standard error."""
 
     def log_exception(self, exc_info: Any) -> None:
         if isinstance(exc_info[1], OSError):
@@ -59,12 +59,12 @@ class _Handler(WSGIRequestHandler):
     timeout = _SILENCE_SECONDS
     server_version = "glidecached"
     sys_version = ""
-    default_request_version = "HTTP/1.0"  # or what is no request would be answered without a head
+    default_request_version = "HTTP/1.0"  # otherwise an invalid request would be answered without a head
     error_content_type = "text/plain; charset=utf-8"
     error_message_format = "%(message)s: %(explain)s\n"
 
     def handle(self) -> None:
-        """One request; then the connection ends."""
+        """Handle one request; then the connection ends."""
         self.requestline = self.request_version = self.command = ""
         self.raw_requestline = self.rfile.readline(_MAX_LINE_BYTES + 1)
         if len(self.raw_requestline) > _MAX_LINE_BYTES:
@@ -88,7 +88,7 @@ class _Handler(WSGIRequestHandler):
             gateway.run(cast("_Server", self.server).answering)
 
     def _read_head(self) -> io.BytesIO | None:
-        """The header lines with the empty one that ends them; None where they are too many or too long."""
+        """Return the header lines with the empty one that ends them; None where they are too many or too long."""
         head = io.BytesIO()
         while head.tell() <= _MAX_HEAD_BYTES:
             line = self.rfile.readline(_MAX_HEAD_BYTES + 1)
@@ -103,7 +103,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Server(WSGIServer):
-    """Takes connections up to a bound; remembers when each has to be done."""
+    """A server with a limit of connections, which remembers when each has to be done."""
 
     request_queue_size = 64
 
@@ -120,7 +120,7 @@ class _Server(WSGIServer):
         self.timeout = 0
 
     def server_bind(self) -> None:
-        # Not HTTPServer's, which asks the name service what this host is called.
+        # Not HTTPServer's, which asks the name service for this host's name.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
@@ -130,7 +130,7 @@ class _Server(WSGIServer):
             return super().get_request()
         except OSError as error:
             if error.errno in _SCARCE:
-                # Who knocks stays in the kernel's queue, and would keep this thread busy.
+                # The pending connection stays in the kernel's queue, and would keep this thread busy.
                 time.sleep(_SCARCITY_SECONDS)
             raise
 
@@ -152,7 +152,7 @@ class _Server(WSGIServer):
             threading.Thread(
                 target=self._serve, args=(request, client_address), name="glidecached-http", daemon=True
             ).start()
-        except RuntimeError:  # no thread to be had: the caller tells it, and closes the connection
+        except RuntimeError:  # no thread is available: the caller logs it, and closes the connection
             self._forget(request)
             raise
 
@@ -170,7 +170,7 @@ class _Server(WSGIServer):
             return request in self._reserved
 
     def cut_overdue(self) -> float | None:
-        """End the connections whose time is over; in how many seconds the next one's is."""
+        """End the connections whose time is over. Return the seconds until the next one's is, or None."""
         now = time.monotonic()
         with self._lock:
             for connection, deadline in self._deadlines.items():
@@ -193,7 +193,7 @@ class _Server(WSGIServer):
     def _serve(self, request: Any, client_address: Any) -> None:
         try:
             self.finish_request(request, client_address)
-        except Exception:  # noqa: BLE001 - whatever it was, it is told and the next request is answered
+        except Exception:  # noqa: BLE001 - any error is logged, and the next request is answered
             self.handle_error(request, client_address)
         finally:
             _linger(request)
@@ -207,7 +207,7 @@ class _Server(WSGIServer):
 
 
 def _linger(connection: socket.socket) -> None:
-    """Let the client have the whole answer: to close with something of its own unread would reset the connection."""
+    """Let the client read the whole answer: closing with unread input would reset the connection."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_WR)
         connection.settimeout(_LINGER_SECONDS)
@@ -217,9 +217,9 @@ def _linger(connection: socket.socket) -> None:
 
 
 class HttpServer:
-    """Serves `application` at an address from construction until `close`, in threads of its own.
+    """A server of `application` at an address from construction until `close`, in threads of its own.
 
-    Raises `OSError` where the address cannot be had. `close` is idempotent and waits a second at most.
+    Raises `OSError` if the address cannot be bound. `close` is idempotent and waits a second at most.
     """
 
     def __init__(self, host: str, port: int, application: Application) -> None:
@@ -230,11 +230,11 @@ class HttpServer:
         self._thread.start()
 
     def serve(self, application: Application) -> None:
-        """Have requests answered by another application from now on."""
+        """Answer requests with another application from now on."""
         self._server.answering = application
 
     def close(self) -> None:
-        """Stop listening and cut what is open."""
+        """Stop listening, and cut open connections."""
         if self._closed:
             return
         self._closed = True

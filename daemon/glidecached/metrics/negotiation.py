@@ -1,4 +1,4 @@
-"""Which text format a scraper wants, by its `Accept`: Prometheus' own, or OpenMetrics. Its words never come back."""
+"""The choice of a scraper's text format by its `Accept`: Prometheus' own, or OpenMetrics. Its text is never echoed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPENMETRICS_VERSION = "1.0.0"
 
 
 class Form(NamedTuple):
-    """A text format: what makes it, and what it is called."""
+    """A text format: its encoder, and its content type."""
 
     encode: Callable[[CollectorRegistry], bytes]
     content_type: str
@@ -30,7 +30,7 @@ OPENMETRICS = Form(
 
 
 def preferred(accept: str) -> Form:
-    """OpenMetrics for whoever asks for this version of it, and for no other as much or more; else the text format."""
+    """Return OpenMetrics if the scraper accepts this version and does not prefer the text format; else that."""
     wishes = {OPENMETRICS: 0.0, TEXT: 0.0}
     for media_range in accept.lower().split(","):
         media, *parameters = (part.strip() for part in media_range.split(";"))

@@ -1,4 +1,4 @@
-"""The daemon's numbers as the status page reads them: one JSON object, with the samples that the page lacks."""
+"""The daemon's numbers for the status page: one JSON object, with the samples that the page lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Summary:
-    """Makes the object, each part of it once however many ask. For one thread at a time, and one history."""
+    """The maker of the object; each part is made once for all requests. For one thread at a time, and one history."""
 
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
@@ -24,7 +24,7 @@ class Summary:
         self._samples: dict[int, bytes] = {}
 
     def render(self, snapshot: Snapshot, samples: Sequence[Sample]) -> bytes:
-        """The object, encoded."""
+        """Return the object, encoded."""
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
             self._present = _encoded(_present(snapshot))

@@ -1,4 +1,4 @@
-"""The daemon's numbers as Prometheus reads them. docs/monitoring.md says what each means."""
+"""The daemon's numbers for Prometheus. docs/monitoring.md explains each of them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _CACHE_COUNTERS: _Rows = (
         lambda cache: cache["metrics"]["expirations"],
     ),
 )
-"""What is counted only with `enable_metrics`: else there is no figure, rather than a 0 that nobody counted."""
+"""The figures that are counted only with `enable_metrics`; without it they are absent, rather than a false 0."""
 
 _UPSTREAM_GAUGES: _Rows = (
     ("connected", "1 while there is a connection to it.", lambda up: int(up["connected_to"] is not None)),
@@ -85,7 +85,7 @@ _UPSTREAM_COUNTERS: _Rows = (
 
 
 def families(numbers: dict[str, Any], totals: Totals) -> Iterator[Metric]:
-    """All metric families of one snapshot's numbers, which are later than those that `totals` has seen."""
+    """Yield all metric families of one snapshot. Its numbers must be later than those that `totals` has seen."""
     yield from _daemon_families(numbers["daemon"])
     yield from _cache_families(numbers["caches"])
     yield from _upstream_families(numbers["upstreams"], totals)
@@ -109,7 +109,7 @@ def _daemon_families(daemon: dict[str, Any]) -> Iterator[Metric]:
     refused = CounterMetricFamily(
         "glidecached_refused_messages", "Messages and answers that went nowhere, by cause.", labels=("cause",)
     )
-    # Those that never happened too: the first one would be no increase otherwise.
+    # Causes with a count of 0 too: otherwise their first event would be no increase.
     for cause, count in {**dict.fromkeys(REFUSAL_CAUSES, 0), **daemon["refused"]}.items():
         refused.add_metric((cause,), count)
     yield refused
@@ -164,7 +164,7 @@ def _upstream_families(upstreams: list[dict[str, Any]], totals: Totals) -> Itera
 
 
 def _counts(group: list[dict[str, Any]]) -> list[float]:
-    """All that the upstreams of one label have counted: the counters, the sum of the durations, their histogram."""
+    """Return the sums of all upstreams of one label: the counters, the sum of the durations, their histogram."""
     latencies = [upstream["latency"] for upstream in group]
     return [
         *(sum(map(value, group)) for _, _, value in _UPSTREAM_COUNTERS),
@@ -190,7 +190,7 @@ def _durations(
 
 
 class Exposition(Collector):
-    """The newest snapshot as text, in one form or the other. `render` is for one thread at a time."""
+    """The newest snapshot as text, in one of the two forms. `render` is for one thread at a time."""
 
     def __init__(self) -> None:
         self._newest: Snapshot | None = None
@@ -202,15 +202,15 @@ class Exposition(Collector):
         ProcessCollector(registry=self._registry)
 
     def describe(self) -> list[Metric]:
-        """`Collector`: nothing before the first snapshot."""
+        """Return nothing before the first snapshot (`Collector`)."""
         return []
 
     def collect(self) -> list[Metric]:
-        """`Collector`: the families of the newest snapshot."""
+        """Return the families of the newest snapshot (`Collector`)."""
         return self._families
 
     def render(self, snapshot: Snapshot, form: Form) -> bytes:
-        """The text: of this snapshot, or of a newer one where another thread was faster. Made once for all who ask."""
+        """Return the text of this snapshot, or of a newer one if another thread was faster. Each is made once."""
         if self._newest is None or snapshot.taken_ns > self._newest.taken_ns:
             self._newest = snapshot
             self._families = list(families(snapshot.numbers, self._totals))

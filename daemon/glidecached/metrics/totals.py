@@ -1,4 +1,4 @@
-"""Counters of upstreams under their labels, which only grow: several upstreams may stand under one, and one may end."""
+"""Counters of upstreams by label, which only grow: several upstreams may share a label, and each may end."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
 
 class Totals:
-    """Sums by label that never become smaller while the label is there.
+    """The sums by label, which never become smaller while the label exists.
 
-    Prometheus takes a counter that falls for one that began again at 0, and adds all that is left to the rate. So what
-    an upstream had counted stays in the sum of its label when it ends. A label that is gone is forgotten.
+    Prometheus takes a counter that falls for one that began again at 0, and adds its whole value to the rate. So the
+    counts of an upstream stay in the sum of its label when it ends. A label without upstreams is forgotten.
     """
 
     def __init__(self) -> None:
         self._past: dict[str, tuple[Sequence[float], list[float]]] = {}
 
     def advance(self, sums: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-        """The totals now that these are the sums of those that are left; for later sums than the last time's."""
+        """Return the totals for these sums of the remaining upstreams. The sums must be later than the last call's."""
         past = {}
         totals = {}
         for label, now in sums.items():

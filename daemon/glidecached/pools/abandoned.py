@@ -3,7 +3,7 @@
 A default pool directory contains a link to its runtime directory. At its start a daemon checks the directories of its
 own user, and removes those whose runtime directory does not exist any more.
 
-A daemon that is just starting is safe. It makes its runtime directory before it looks for its pool directory, and the
+A daemon that is just starting is safe. It makes its runtime directory before it looks for its pool directory. The
 existence of the runtime directory is checked while the pool directory is locked. The directory is then removed by one
 rename, so that a daemon that had opened it meanwhile notices, and makes another one.
 """

@@ -1,4 +1,4 @@
-"""Pools that are on their way to their next generation, one after the other, a little in each of the loop's turns."""
+"""Generation copies in the background: one pool after another, a little in each turn of the loop."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SLICE_NS = 2_000_000
-"""How long requests wait for a turn's share of copying, at most."""
+"""The longest time that requests wait for one turn's share of copying."""
 
 
 class BackgroundCopies:
-    """For the loop's thread. `failed` is called with each pool that could not be renewed."""
+    """The generation copies in progress. For the loop's thread. `failed` is called with each pool whose copy failed."""
 
     def __init__(self, loop: Loop, failed: Callable[[Pool], object]) -> None:
         self._loop = loop
@@ -31,14 +31,14 @@ class BackgroundCopies:
         self._settling = False
 
     def add(self, pool: Pool) -> None:
-        """Go on with a pool that `is_renewing`, until it is not."""
+        """Continue the generation copy of a pool that `is_renewing`, until it is done."""
         self._pools.append(pool)
         self._plan()
 
     def when_settled(self, callback: Callable[[], object]) -> None:
-        """Call once no pool is on its way, in the order of asking: at once, if none is and nobody else waits.
+        """Call `callback` once no pool is being renewed, in the order of asking; at once, if none is and none waits.
 
-        Whoever is called may set pools on their way; those who asked later then wait for these as well.
+        A callback may start new copies; later callbacks then wait for these as well.
         """
         self._settled.append(callback)
         if not self._pools:
@@ -54,7 +54,7 @@ class BackgroundCopies:
         pool = self._pools[0]
         failed = False
         try:
-            if pool.is_renewing:  # it may have been ended by somebody meanwhile
+            if pool.is_renewing:  # the pool may have ended meanwhile
                 failed = not pool.go_on(time.monotonic_ns() + _SLICE_NS) and not pool.is_renewing
         except BaseException:
             failed = True

@@ -1,4 +1,4 @@
-"""The caches of the configuration, as the pools' registry takes them."""
+"""The caches of the configuration, in the pool manager's form."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class ConfiguredCache:
 
     @property
     def key(self) -> PoolKey:
-        """What its pool is called."""
+        """Return the key of its pool."""
         return PoolKey(self.name, None)
 
 
 def configured_caches(config: Config) -> list[ConfiguredCache]:
-    """All of them, each with the identity of its upstream and with who may use it."""
+    """Return all configured caches, each with the identity of its upstream and its access list."""
     return [
         ConfiguredCache(
             name=cache.name,

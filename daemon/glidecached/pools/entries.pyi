@@ -1,4 +1,4 @@
-"""A pool's entries, as those use them who answer requests: looked up, and stored as replies come."""
+"""The request path's view of a pool: lookup and insert."""
 
 from typing import Any
 
@@ -6,26 +6,26 @@ from glidecache_shared.pool.errors import PoolDamagedError
 from glidecache_shared.pool.store import PoolStore
 
 class PoolEntries:
-    """What of a pool each request needs. Subclasses set `_store` before all else; the log shows them as their `key`.
+    """The part of a pool that each request needs. Subclasses set `_store` first; the log shows them as their `key`.
 
-    Storing never raises, and does nothing once the pool has `ended`: whoever waits for the reply must get it. A damaged
-    store is replaced by whoever meets it, who goes on as if nothing stood there.
+    Storing never raises, and does nothing once the pool has `ended`: the waiting client must get its reply. The request
+    that finds a damaged store has it replaced, and continues as after a miss.
     """
 
     _store: PoolStore
     ended: bool
 
     def lookup(self, key: bytes, kind: int, floor: int) -> Any:
-        """The daemon's own lookup (contract C7a): a value, or None."""
+        """Return a value, or None: the daemon's own lookup (contract C7a)."""
 
     def lookup_many(self, keys: list[bytes], kind: int, floor: int) -> list[Any]:
-        """`lookup` of each."""
+        """Return the result of `lookup` for each key."""
 
     def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
-        """Keep a reply."""
+        """Store a reply."""
 
     def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
-        """`store` of each that is not None."""
+        """Store each value that is not None."""
 
     def replace_damaged(self, error: PoolDamagedError) -> bool:
-        """The subclass's: put a fresh store in the place of the damaged one; whether that was done. Never raises."""
+        """Replace the damaged store by a fresh one; for subclasses. Return whether that was done. Never raises."""

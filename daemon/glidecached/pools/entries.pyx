@@ -1,4 +1,4 @@
-"""A pool's entries, as those use them who answer requests (see entries.pyi)."""
+"""The request path's view of a pool (see entries.pyi)."""
 
 import logging
 

@@ -1,6 +1,6 @@
-"""Who may open a pool's files: modes, and POSIX access control lists where users are listed (architecture 12).
+"""Access to a pool's files: modes, and POSIX access control lists where users are listed (architecture 12).
 
-A file that few may open carries this list, in the kernel's own form (`acl(5)`, `linux/posix_acl_xattr.h`):
+A file with restricted access has this list, in the kernel's own form (`acl(5)`, `linux/posix_acl_xattr.h`):
 
 ```
 owner rw-  ·  each user r--  ·  owning group ---  ·  each group r--  ·  mask r--  ·  others ---
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from glidecached.access import Access
 
 PRIVATE_MODE = 0o600
-"""What files are made with: between its making and `permit` nobody else can open one."""
+"""The mode of new files: until `permit` is called, no other user can open one."""
 
 _READ = 4
 _WRITE = 2
@@ -36,27 +36,27 @@ _NO_LISTS = (errno.EOPNOTSUPP, errno.ENODATA)
 
 
 class PermissionsError(Exception):
-    """The file system cannot keep the others out: `args[0]` says what would be right."""
+    """The file system cannot keep other users out: `args[0]` says what would be right."""
 
 
 def permit(path: str, access: Access, *, writable: bool) -> None:
-    """Let those read the file, and write it if `writable`, whom `access` allows; its group where that keeps nobody out.
+    """Let the users that `access` allows read the file, and write it if `writable`; without a restriction, its group.
 
-    For a file of this process's own, which others may be about to open: at no moment are those kept out who are
-    allowed before and after. Raises `PermissionsError`, leaving the file to its owner alone, and `OSError`.
+    For a file of this process's own, which others may be about to open. Users that are allowed before and after are
+    never kept out in between. Raises `PermissionsError`, leaving the file to its owner alone, and `OSError`.
     """
     allowed = _READ | _WRITE if writable else _READ
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if not access.restricts:
-            # With a list, a mode's middle digit is its mask: it stays as it was when the names leave.
+            # With a list, a mode's middle digit is its mask: it stays as it was when the names are removed.
             _remove_list(descriptor)
             os.fchmod(descriptor, _OWNER_MODE | allowed << 3)
             return
         try:
             os.setxattr(
                 descriptor, _ATTRIBUTE, _encode(access, allowed)
-            )  # in the place of another one, if any
+            )  # in the place of an existing list, if any
         except OSError as error:
             if error.errno != errno.EOPNOTSUPP:
                 raise
@@ -69,7 +69,7 @@ def permit(path: str, access: Access, *, writable: bool) -> None:
 
 
 def _encode(access: Access, allowed: int) -> bytes:
-    """The list; the kernel wants users and groups in ascending order."""
+    """Return the list; the kernel requires users and groups in ascending order."""
     entries = [
         (_OWNER, _READ | _WRITE, _NOBODY_IN_PARTICULAR),
         *((_USER, allowed, uid) for uid in sorted(access.uids)),
@@ -82,7 +82,7 @@ def _encode(access: Access, allowed: int) -> bytes:
 
 
 def _give_to_group(descriptor: int, path: str, access: Access, allowed: int) -> None:
-    """Where the file system has no lists: a mode says as much as one group can."""
+    """Give the file to the one allowed group, where the file system has no lists: a mode can express no more."""
     if access.uids or len(access.gids) != 1:
         message = (
             f"the file system of {path} has no access control lists, and a file's mode can name one group only: "

@@ -1,4 +1,4 @@
-"""An operator's flush: all entries of a pool, a slice of the loop's time after the other."""
+"""An operator's flush: it removes all entries of a pool, in slices of the loop's time."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from glidecached.process.loop import Loop
 
 _SLICE_NS = 2_000_000
-"""How long requests wait for a turn's share, at most."""
+"""The longest time that requests wait for one turn's share."""
 _FROM_THE_TOP = 0xFFFF_FFFF
 
 
 class Flush:
-    """Begins when it is made. `done` is called with the number of entries removed; in this very call, if they are few.
+    """A flush, which begins when it is made. `done` is called with the number of removed entries.
 
-    What was there at the beginning is gone then, also where the pool got its next generation meanwhile or ended; what
-    has come since may be.
+    With few entries, that happens during construction. All entries that existed at the beginning are gone then, even if
+    the pool got its next generation or ended meanwhile. Newer entries may be gone, too.
     """
 
     def __init__(self, loop: Loop, pool: Pool, done: Callable[[int], object]) -> None:

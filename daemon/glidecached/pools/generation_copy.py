@@ -1,4 +1,4 @@
-"""A pool's next generation: filled beside the one in use, a slice of the loop's time after the other."""
+"""A pool's next generation: it is filled beside the one in use, in slices of the loop's time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ENTRIES = 256
-"""How many are copied between two looks at the clock: some 0.2 ms."""
+"""The number of entries copied between two readings of the clock: about 0.2 ms."""
 
 
 class GenerationCopy:
-    """From one generation of a pool to the next. For the loop's thread.
+    """The copy of one generation of a pool into the next. For the loop's thread.
 
-    Raises from construction what `PoolStore.create` raises, `PermissionsError` and `OSError`; then nothing is left
-    behind, and `store` has not changed.
+    Construction raises the errors of `PoolStore.create`, `PermissionsError` and `OSError`; then nothing is left behind,
+    and `store` has not changed.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class GenerationCopy:
         making: StoreSettings,
         access: Access,
     ) -> None:
-        """`making`: what `PoolStore.create` is given. `access`: who may open the new files."""
+        """Create the new store. `making`: the arguments of `PoolStore.create`. `access`: the users of the new files."""
         self._key = key
         self._store = store
         self._started_ns = time.monotonic_ns()
@@ -64,9 +64,9 @@ class GenerationCopy:
             raise
 
     def go_on(self, until_ns: int | None) -> PoolStore | None:
-        """Work until that time, or to the end; the new store once it is in use: the old one is retired then.
+        """Work until that time, or to the end. Return the new store once it is in use: the old one is retired then.
 
-        Raises `PoolFull` and `MemoryError`: there is no room for both, and `abandon` is to follow.
+        Raises `PoolFull` and `MemoryError` if there is no room for both; then the caller must `abandon` the copy.
         """
         while not self._succession.step(_ENTRIES):
             if until_ns is not None and time.monotonic_ns() >= until_ns:
@@ -86,5 +86,5 @@ class GenerationCopy:
         return store
 
     def abandon(self) -> None:
-        """Remove what there is of the new generation. Idempotent."""
+        """Remove the unfinished new generation. Idempotent."""
         self._succession.abandon()

@@ -1,9 +1,9 @@
-"""What is left of pools and generations that have ended: their memory goes back to the file system a little at a time.
+"""Lazy free of pools and generations that have ended: their memory is returned to the file system in small steps.
 
-Freeing a file's pages takes the kernel more than half a second a gigabyte, in the thread that lets go of it last, and
-requests have 250 ms. So the pages of a large one are punched out of it in steps first. That waits for a grace: a reader
-may be in the middle of a lookup, and finds zeros afterwards, which is a miss. Workers that have it mapped and ask for
-nothing do not keep its memory, either.
+Freeing a file's pages takes the kernel more than half a second per gigabyte, in the thread that closes it last.
+Requests have 250 ms. So the pages of a large file are punched out of it in steps first. That waits for a grace
+period: a reader may be in the middle of a lookup. Afterwards it finds zeros, which is a miss. Idle workers that have
+the file mapped do not keep its memory, either.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from glidecached.process.loop import Loop
 
 _AT_ONCE_BYTES = 16 << 20
-"""So much is freed in some milliseconds; descriptors of small ones, which may be many, are not kept."""
+"""The amount freed in a few milliseconds; descriptors of smaller files, which may be many, are not kept."""
 
 
 class LazyFree:
-    """For the loop's thread."""
+    """The stores whose memory is being freed. For the loop's thread."""
 
     def __init__(self, loop: Loop, grace_ms: int) -> None:
         self._loop = loop
@@ -29,7 +29,7 @@ class LazyFree:
         self._leaving: deque[PoolStore] = deque()
 
     def add(self, store: PoolStore) -> None:
-        """Remove the files of a store that is retired, and close it once their memory is given back."""
+        """Remove the files of a retired store, and close it once their memory is returned."""
         store.unlink()
         if store.resident_bytes <= _AT_ONCE_BYTES:
             store.close()

@@ -41,18 +41,18 @@ _POOLS_A_TURN = 200
 """The number of pools whose files are checked in some 2 ms."""
 
 _MOST_NAMES = 20
-"""So many caches are named to whoever asks for one that there is not."""
+"""The number of caches that the error names when a client asks for an unknown one."""
 
 
 class UnknownCacheError(Exception):
-    """No pool is called so: `args[0]` says which there are."""
+    """No pool has that name: `args[0]` lists existing ones."""
 
 
 class PoolManager:
-    """All pools. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools.
+    """The pool manager. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools.
 
-    `reconfigure` makes and changes those of the configuration. `leftovers` are an earlier daemon's pools:
-    `changes.configure` goes on with those of the configuration, `inherit` with the others.
+    `changes` makes and changes the pools of the configuration. `leftovers` are an earlier daemon's pools:
+    `changes.configure` continues those of the configuration, `inherit` the others.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class PoolManager:
 
     @property
     def max_total_cache_kb(self) -> int:
-        """The bound over all pools. It may be set anew at any time; pools that are there stay, also above it."""
+        """Return the limit over all pools. It may be set at any time; existing pools stay, even above it."""
         return self._stock.max_total_cache_kb
 
     @max_total_cache_kb.setter
@@ -104,14 +104,14 @@ class PoolManager:
         self._stock.shares.max_pools = count
 
     def start(self) -> None:
-        """Begin to renew heartbeats, and to look for pools that nobody holds."""
+        """Begin to renew heartbeats, and to look for pools that no process holds."""
         self._beat()
         self._probe()
 
     def inherit(self, accesses: Mapping[str, Access]) -> None:
-        """Go on with the earlier daemon's pools that clients had made, and remove what nobody can join any more.
+        """Continue the earlier daemon's pools that clients had made, and remove pools that no client can join any more.
 
-        `accesses` are the configured upstreams' by their names: pools are their users', whoever these are now.
+        `accesses` are the access lists of the configured upstreams by name: pools get the users that these now allow.
         """
         for leftover in self._stock.unclaimed():
             origin = leftover.origin
@@ -151,11 +151,11 @@ class PoolManager:
             self._stock.discard(leftover, str(error))
             return
         if maker is not None and not held and pool.unused and pool.end_if_unheld():
-            # Names that a client took and never used must not keep others from them after a restart, either.
+            # Names that a client took and never used must not block other clients after a restart, either.
             self._stock.end(origin.key, "nothing was ever looked up in it, and no process holds it")
 
     def join_configured(self, name: str, identity: Identity) -> Pool:
-        """The configuration's cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
+        """Return the configured cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
         cache = self._configured.get(name)
         if cache is None:
             known = ", ".join(sorted(self._configured)) or "none"
@@ -194,7 +194,7 @@ class PoolManager:
         foreign = pool.identity.differences(identity)
         differing = pool.settings.differences(settings)
         if pool.admission.access != admission.access:
-            # One list stands on the files: what one client's users may read, another's must not bring or see.
+            # The files have one access list: clients with other users must neither fill nor read the pool.
             differing.append(f"{_name(pool.admission)} and its users, not {_name(admission)} and its users")
         if not foreign and not differing:
             return self._healed(pool)
@@ -213,7 +213,7 @@ class PoolManager:
         return None if pool is None else pool.identity
 
     def find(self, label: str) -> Pool:
-        """The pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
+        """Return the pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
         for key in (PoolKey(label, None), PoolKey(None, label)):
             pool = self._stock.get(key)
             if pool is not None:
@@ -230,7 +230,7 @@ class PoolManager:
         Flush(self._loop, self.find(label), done)
 
     def drop(self, label: str) -> None:
-        """End a pool, whoever holds it. Raises `UnknownCacheError`."""
+        """End a pool, even if processes hold it. Raises `UnknownCacheError`."""
         pool = self.find(label)
         self._stock.remove(pool.key)
         pool.end()
@@ -249,11 +249,11 @@ class PoolManager:
         ]
 
     def file_ids(self) -> dict[PoolKey, str]:
-        """What the files of all pools are called: for those alone who may open any of them."""
+        """Return the file ids of all pools: only for users who may open any of them."""
         return {pool.key: pool.file_id for pool in self._stock}
 
     def close(self) -> None:
-        """Leave all pools to the next daemon, or end them: then readers leave at once, and the files are removed."""
+        """Leave all pools to the next daemon, or end them: then readers detach at once, and the files are removed."""
         self._stock.close()
 
     def __len__(self) -> int:
@@ -288,7 +288,7 @@ class PoolManager:
         self._stock.end_unheld(handed_out_before_ns=time.monotonic_ns() - HANDOUT_NS)
 
     def _beat(self) -> None:
-        """Four beats within the readers' grace, at least one a second."""
+        """Renew all heartbeats: four times within the readers' grace period, at least once a second."""
         self._loop.call_later(min(_BEAT_MS, self._grace_ms / 4), self._beat)
         for pool in self._stock:
             pool.beat()

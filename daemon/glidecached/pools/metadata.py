@@ -1,4 +1,4 @@
-"""What a pool is called, whom it belongs to and what it was made with: told to the next daemon by the pool's lease."""
+"""Metadata of a pool: its name, its owner and its settings. The pool's lease passes them to the next daemon."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORM = 2
 
 
 class PoolKey(NamedTuple):
-    """What clients call a pool by: a name that all share, or the id of one cache object."""
+    """The key by which clients name a pool: a name that all share, or the id of one cache object."""
 
     name: str | None
     cache_id: str | None
@@ -24,10 +24,10 @@ class PoolKey(NamedTuple):
         return f"cache {self.name!r}" if self.name is not None else f"cache object {self.cache_id}"
 
     def new_file_id(self) -> str:
-        """A name for the files of a pool of this key, of our own making: what clients call it never becomes a path.
+        """Return a new random name for the files of a pool with this key: a client's name never becomes a path.
 
-        Nobody can guess it. Files without a list are readable for the daemon's group, but by name alone, and names are
-        told to those who may join.
+        The name cannot be guessed. Files without a list are readable for the daemon's group, but only by name. Only
+        clients that may join get the name.
         """
         kind = "named" if self.name is not None else "unnamed"
         return f"{kind}-{secrets.token_hex(12)}"
@@ -35,19 +35,19 @@ class PoolKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """The way that a pool's clients come: a configured upstream by its name, or none; and who may open its files."""
+    """The admission to a pool: the name of its clients' configured upstream, or None; and the users of its files."""
 
     upstream: str | None = None
     access: Access = field(default_factory=Access)
 
 
 OPEN = Admission()
-"""Of clients that bring their own addresses, and prove their own credentials."""
+"""The admission of clients that bring their own addresses, and prove their own credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolMetadata:
-    """All that must be known of a pool to go on with it. Holds no secret."""
+    """The facts that a daemon needs to continue a pool. They contain no secret."""
 
     key: PoolKey
     identity: Identity
@@ -58,7 +58,7 @@ class PoolMetadata:
     """The user whose process made it; None for pools of the configuration, and if it was not recorded."""
 
     def encode(self) -> bytes:
-        """As a line of JSON."""
+        """Return it as a line of JSON."""
         described = {
             "form": _FORM,
             "key": list(self.key),
@@ -74,9 +74,9 @@ class PoolMetadata:
 
 
 def decode_origin(text: bytes) -> PoolMetadata | None:
-    """What `PoolMetadata.encode` wrote; None for anything else, such as half of it.
+    """Decode the text of `PoolMetadata.encode`. Return None for anything else, such as an incomplete text.
 
-    Only the first line counts: behind it the end of a longer one may stand that it has replaced.
+    Only the first line counts: the end of a longer previous text may follow it.
     """
     try:
         described = json.loads(text.partition(b"\n")[0])

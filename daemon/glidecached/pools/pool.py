@@ -1,4 +1,4 @@
-"""One pool: its store, its lease, its flights, and whose it is."""
+"""One pool: its store, its lease, its flights, and its owner."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _FLUSHED_RECORDS = 512
-"""How many are looked at between two looks at the clock: some 0.2 ms."""
+"""The number of records handled between two readings of the clock: about 0.2 ms."""
 _DAMAGE_RETRY_NS = 1_000_000_000
-"""How long a damaged store that could not be replaced is left alone."""
+"""The time until the next attempt to replace a damaged store."""
 
 
 class Pool(PoolEntries):
-    """A pool from its creation until `end` or `leave`. Its three files stand in `directory`; for the loop's thread.
+    """A pool from its creation until `end` or `leave`. Its three files are in `directory`. For the loop's thread.
 
-    It goes on with what an earlier daemon left of it, if that can be; `inheritable` says whether the next one may.
-    `next_generation` numbers its files: damaged ones are replaced by fresh ones at any time. `dispose` is given each
-    store that is retired, to remove its files and close it.
-    Raises from construction what `PoolStore.create` raises, `PermissionsError`, and `OSError`.
+    It continues an earlier daemon's pool, if that is possible; `inheritable`: the next daemon may do the same.
+    `next_generation` numbers its files: damaged ones are replaced by fresh ones at any time. `dispose` receives each
+    retired store, to remove its files and close it.
+    Construction raises the errors of `PoolStore.create`, `PermissionsError`, and `OSError`.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Pool(PoolEntries):
         self.key = key
         self.maker = maker
         self.counted_kb = 0
-        """The KB that it counts for its maker."""
+        """The KB that count for its maker."""
         self.identity = identity
         self.settings = settings
         self.admission = admission
@@ -87,7 +87,7 @@ class Pool(PoolEntries):
         self._replaceable_at_ns = 0
         self._refusals = 0
         self._files_are_for = admission
-        """Who may have mapped the files in use."""
+        """The users that may have mapped the files in use."""
         self.file_id = key.new_file_id() if leftover is None else leftover.file_id
         making = self._making(settings)
         store = None if leftover is None else take_over(leftover, self._origin(), directory, making)
@@ -134,12 +134,12 @@ class Pool(PoolEntries):
         )
 
     def _permit(self, store: PoolStore) -> None:
-        """Let those map a store whom the admission allows. Raises `PermissionsError`, `OSError`."""
+        """Let the users that the admission allows map a store. Raises `PermissionsError`, `OSError`."""
         permit(store.pool_path, self.admission.access, writable=False)
         permit(store.board_path, self.admission.access, writable=True)
 
     def _describe(self) -> None:
-        """Tell the next daemon what the files in use were made with, and for whom."""
+        """Record the settings and the users of the files in use for the next daemon."""
         if not self._inheritable:
             return
         try:
@@ -149,33 +149,33 @@ class Pool(PoolEntries):
 
     @property
     def label(self) -> str:
-        """The name, or the cache object's id."""
+        """Return the name, or the cache object's id."""
         return self.key.name or self.key.cache_id or ""
 
     @property
     def generation(self) -> int:
-        """The number of the files in use."""
+        """Return the generation number of the files in use."""
         return self._store.generation
 
     @property
     def claimed_kb(self) -> int:
-        """What it may grow to: its bound, or the larger one that it is about to have."""
+        """Return the KB that it may grow to: its limit, or the larger one that it is about to have."""
         return max(self.settings.max_cache_kb, self._coming.max_cache_kb)
 
     @property
     def coming_kb(self) -> int:
-        """Its bound once what is under way is done."""
+        """Return its limit in KB after the generation copy in progress."""
         return self._coming.max_cache_kb
 
     @property
     def is_renewing(self) -> bool:
-        """Whether `go_on` has something to do."""
+        """Return whether `go_on` has work to do."""
         return self._renewal is not None
 
     def admit(self, admission: Admission) -> None:
-        """Change who may use it. Where that shuts somebody out, `renew` is to follow, for files that he has not mapped.
+        """Change who may use it. If that shuts a user out, the caller must `renew`, for files not mapped by that user.
 
-        Raises `PermissionsError` and `OSError`; then nobody may open the files any more, and the pool is to be ended.
+        Raises `PermissionsError` and `OSError`; then no user may open the files any more, and the caller must end it.
         """
         self.admission = admission
         self._lease.permit(admission.access)
@@ -186,17 +186,17 @@ class Pool(PoolEntries):
 
     @property
     def shuts_out(self) -> bool:
-        """Whether somebody has mapped the files who may not read what comes.
+        """Return whether a user may have mapped the files who may not read new entries.
 
-        As long as that is so, the lease tells of the users of before: no daemon goes on with these files then.
+        As long as that is so, the lease names the previous users: no later daemon continues these files then.
         """
         return not self.admission.access.covers(self._files_are_for.access)
 
     def renew(self, settings: PoolSettings, generation: int) -> None:
-        """Change the settings, keeping the entries. Another TTL is in force at once.
+        """Change the settings, and keep the entries. A new TTL is in force at once.
 
-        What readers looked at when they mapped the files needs new files: these are made now, and filled by `go_on`.
-        Raises what construction raises; the pool then goes on with its old bound, policy and metrics.
+        Settings that readers read when they mapped the files need new files: these are made now, and filled by `go_on`.
+        Raises the errors of construction; the pool then continues with its old limit, policy and metrics.
         """
         self._store.set_ttl(settings.entry_ttl_ms)
         self.settings = replace(self.settings, entry_ttl_ms=settings.entry_ttl_ms)
@@ -214,10 +214,10 @@ class Pool(PoolEntries):
             self._coming = settings
 
     def go_on(self, until_ns: int | None) -> bool:
-        """Work at what `renew` has begun, until that time or to the end; whether it is done.
+        """Continue the generation copy of `renew`, until that time or to the end. Return whether it is done.
 
-        Where both generations do not fit into memory nothing is under way any more, and the pool stays
-        as it is, with the smaller bound if that had been reached. So it does when an unexpected exception is raised.
+        If both generations do not fit into memory, the copy is given up. The pool stays as it is, with the smaller
+        limit if that was already reached. The same happens when an unexpected exception is raised.
         """
         renewal = self._renewal
         if renewal is None:
@@ -243,7 +243,7 @@ class Pool(PoolEntries):
         return True
 
     def _go_over_to(self, store: PoolStore) -> None:
-        """Serve a store that was made as the pool is to be; the one before is retired already."""
+        """Serve a store that was made with the new settings; the previous one is retired already."""
         before, self._store = self._store, store
         self._refusals = 0
         self.settings, self._files_are_for = self._coming, self.admission
@@ -251,10 +251,10 @@ class Pool(PoolEntries):
         self._dispose(before)
 
     def replace_damaged(self, error: PoolDamagedError) -> bool:
-        """Begin a fresh generation in the place of a damaged one; counters begin with it, too. Whether that was done.
+        """Replace a damaged generation by a fresh one, with new counters. Return whether that was done.
 
-        Its files are made as those on the way would have been, if any were. Where there is no room for them, damaged
-        ones stay, in which readers verify what they follow; the next attempt is made a second later at the earliest.
+        If a generation copy is in progress, the new files get its settings. Without room for them, the damaged files
+        stay: readers verify each reference in them. The next attempt is made a second later at the earliest.
         """
         now_ns = time.monotonic_ns()
         if self.ended or now_ns < self._replaceable_at_ns:
@@ -262,7 +262,7 @@ class Pool(PoolEntries):
         self._replaceable_at_ns = now_ns + _DAMAGE_RETRY_NS
         try:
             self._begin_fresh()
-        except Exception as obstacle:  # noqa: BLE001  # whatever it is, requests are answered from upstream
+        except Exception as obstacle:  # noqa: BLE001  # on any error, requests are answered from upstream
             logger.warning("%s cannot have a fresh pool now: %s; %s", self.key, obstacle, error)
             return False
         self._replaceable_at_ns = 0
@@ -286,14 +286,14 @@ class Pool(PoolEntries):
         """Begin a fresh generation if `lost_file` returns a path (I13); its counters begin with it, too.
 
         Sessions stay. Clients that have the files mapped see that their generation has ended, and attach again.
-        Raises what construction raises; then nothing has changed.
+        Raises the errors of construction; then nothing has changed.
         """
         path = None if self.ended else self.lost_file
         if path is None:
             return
         entries = self._store.metrics().entry_count
         if self._lease.lost:
-            # Under a new name: another file may have the old one now.
+            # A new name is needed: another file may have the old one now.
             before, file_id = self._lease, self.file_id
             self.file_id = self.key.new_file_id()
             try:
@@ -353,7 +353,7 @@ class Pool(PoolEntries):
             self.replace_damaged(error)
 
     def flush(self, below: int, until_ns: int) -> tuple[int, int]:
-        """Remove entries of records below that number, until that time; where to go on (0: done), and how many."""
+        """Remove entries of records below that number, until that time. Return the next one (0: done) and the count."""
         total = 0
         while below:
             try:
@@ -367,7 +367,7 @@ class Pool(PoolEntries):
         return below, total
 
     def hottest(self, count: int, most_key_bytes: int) -> list[HotEntry]:
-        """The entries that would leave last, the hottest first."""
+        """Return the entries that would be evicted last, the hottest first."""
         try:
             return self._store.hottest(count, most_key_bytes)
         except PoolDamagedError as error:
@@ -375,7 +375,7 @@ class Pool(PoolEntries):
             return []
 
     def held(self) -> bool:
-        """Whether any process holds the lease now."""
+        """Return whether any process holds the lease now."""
         return self._lease.held
 
     def take_refusals(self) -> int:
@@ -391,7 +391,7 @@ class Pool(PoolEntries):
         return not (metrics.entry_count or metrics.total_lookups)
 
     def handout(self) -> dict[str, Any]:
-        """What a client needs to map the files (docs/protocol.md, `ATTACH`)."""
+        """Return the map that a client needs to map the files (docs/protocol.md, `ATTACH`)."""
         self.handed_out_ns = time.monotonic_ns()
         return {
             "pool_path": self._store.pool_path,
@@ -402,7 +402,7 @@ class Pool(PoolEntries):
         }
 
     def end_if_unheld(self) -> bool:
-        """End the pool unless a process holds it; whether it ended."""
+        """End the pool unless a process holds it. Return whether it ended."""
         if not self.ended:
             if not self._lease.end_if_unheld():
                 return False
@@ -410,7 +410,7 @@ class Pool(PoolEntries):
         return True
 
     def end(self) -> None:
-        """End the pool whoever holds it: readers are told, and attach again if they can. Idempotent."""
+        """End the pool, even if processes hold it: readers notice, and attach again if they can. Idempotent."""
         if not self.ended:
             self._lease.end()
             self._end_store()
@@ -429,11 +429,11 @@ class Pool(PoolEntries):
 
     @property
     def lease_file(self) -> tuple[int, int]:
-        """The lease's device, as the kernel numbers it in its list of locks, and its inode."""
+        """Return the lease's device, as the kernel numbers it in its list of locks, and its inode."""
         return self._lease.file
 
     def stats(self, processes: Collection[int] = ()) -> dict[str, Any]:
-        """Numbers for the operator. `processes`: those that are known to use the pool."""
+        """Return numbers for the operator. `processes`: those that are known to use the pool."""
         store = self._store
         metrics = store.metrics()
         held = self.held()
@@ -452,7 +452,7 @@ class Pool(PoolEntries):
             "file_system_full": store.file_system_full,
             "flights": len(self.flights),
             "held": held,
-            # Who cannot be seen from here, as in another container, still holds it.
+            # A holder that cannot be seen from here, as in another container, counts as well.
             "attached_processes": max(len(processes), int(held)),
         }
 

@@ -1,4 +1,4 @@
-"""Where pool files stand: a directory of this daemon's own, on tmpfs."""
+"""The directory of the pool files: a directory of this daemon's own, on tmpfs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ logger = logging.getLogger(__name__)
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the directory below it is checked to be this user's own
 _MODE = 0o710
-"""Clients open their pool's files by path: they need not see the others, nor be able to lock the directory."""
+"""The mode: clients open files by path, so they need neither list the directory nor be able to lock it."""
 
 _PATIENCE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.01
 
 
 class PoolDirectoryError(Exception):
-    """The directory cannot be used: `args[0]` says why, and what would be right."""
+    """The directory cannot be used: `args[0]` is the reason, and what would be right."""
 
 
 def default_pool_dir(runtime_dir: Path, uid: int | None = None) -> Path:
-    """The directory that belongs to the daemon of this runtime directory, so that two daemons never share one.
+    """Return the directory that belongs to the daemon of this runtime directory, so that two daemons never share one.
 
     `uid` is the daemon's; the caller's own when None.
     """
@@ -38,9 +38,9 @@ def default_pool_dir(runtime_dir: Path, uid: int | None = None) -> Path:
 
 
 class PoolDirectory:
-    """The directory, locked for this daemon, from construction until `release`. What is in it is left alone.
+    """The directory, locked for this daemon, from construction until `release`. Its contents are left alone.
 
-    A `disposable` one leaves with the daemon if it is empty then, as one does that was made here. Raises
+    If it is empty at the end, the daemon removes it when it is `disposable`, or when it was made here. Raises
     `PoolDirectoryError`, `glidecached.process.runtime_lock.DirectoryLockedError`, or `OSError`.
     """
 
@@ -82,7 +82,7 @@ class PoolDirectory:
     def restore(self) -> bool:
         """Make and lock the directory again if it has vanished. Return whether that was so (I13).
 
-        Raises as construction does, `DirectoryLockedError` if another daemon has it by now; then nothing has changed.
+        Raises as construction does; `DirectoryLockedError` if another daemon has it by now. Then nothing has changed.
         """
         if self._descriptor < 0 or _leads_to(self.path, self._descriptor):
             return False
@@ -93,19 +93,19 @@ class PoolDirectory:
         return True
 
     def release(self) -> None:
-        """Give it up. Idempotent."""
+        """Give the directory up. Idempotent."""
         if self._descriptor < 0:
             return
         if self._disposable:
             unmark(self.path)
-            with contextlib.suppress(OSError):  # pools for the next daemon are there, or an operator's things
+            with contextlib.suppress(OSError):  # pools for the next daemon, or an operator's files
                 self.path.rmdir()
         os.close(self._descriptor)
         self._descriptor = -1
 
 
 def _make(path: Path) -> bool:
-    """Make the directory if it is missing; whether it was."""
+    """Make the directory if it is missing. Return whether it was."""
     try:
         path.mkdir(mode=_MODE)
     except FileNotFoundError as error:
@@ -124,7 +124,7 @@ def _make(path: Path) -> bool:
             message = f"pool_dir {path} belongs to uid {found.st_uid}; it must belong to this daemon's, {os.geteuid()}"
             raise PoolDirectoryError(message) from None
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            # Whoever can put files there could leave a pool of his own making for the next daemon to go on with.
+            # A user who can put files there could leave a forged pool for the next daemon to continue.
             message = (
                 f"pool_dir {path} can be written by others than its owner (mode "
                 f"{stat.S_IMODE(found.st_mode):04o}); set its mode to 0710"
@@ -152,7 +152,7 @@ def _leads_to(path: Path, descriptor: int) -> bool:
 
 
 def _lock(path: Path) -> int:
-    """Two daemons with one configured `pool_dir` would remove each other's pools."""
+    """Lock the directory: two daemons with one configured `pool_dir` would remove each other's pools."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
     if lock_exclusively(descriptor):
         return descriptor

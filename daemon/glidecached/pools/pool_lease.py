@@ -1,4 +1,4 @@
-"""A pool's lease as the daemon has it: who may take it, who has it, and what it tells the next daemon."""
+"""The daemon's side of a pool's lease: who may take it, who holds it, and the metadata for the next daemon."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class PoolLease:
-    """Made, or the earlier daemon's, `inherited` as an open descriptor; until `end_if_unheld`, `end` or `close`.
+    """A lease, made or `inherited` as an earlier daemon's open descriptor, until `end_if_unheld`, `end` or `close`.
 
-    `access` is who may take it. Raises from construction `PermissionsError` and `OSError`; a lease that was made is
-    gone then, an inherited one stays the caller's.
+    `access`: the users that may take it. Construction raises `PermissionsError` and `OSError`; a new lease is removed
+    then, an inherited one stays the caller's.
     """
 
     def __init__(self, directory: Path, file_id: str, access: Access, inherited: int | None = None) -> None:
@@ -34,13 +34,13 @@ class PoolLease:
         self.inode = lease.inode(self._descriptor)
 
     def permit(self, access: Access) -> None:
-        """Let others take it from now on. Raises `PermissionsError`, `OSError`."""
+        """Change the users that may take it. Raises `PermissionsError`, `OSError`."""
         permit(str(self.path), access, writable=False)
 
     def describe(self, origin: PoolMetadata) -> None:
-        """Write down what the next daemon needs to know. Raises `OSError`.
+        """Record the metadata for the next daemon. Raises `OSError`.
 
-        The new text stands there before what is left of a longer one goes: a kill between the two loses nothing.
+        The new text is written before the rest of a longer one is cut off: a kill between the two steps loses nothing.
         """
         text = origin.encode()
         os.pwrite(self._descriptor, text, 0)
@@ -48,12 +48,12 @@ class PoolLease:
 
     @property
     def held(self) -> bool:
-        """Whether any process holds it now."""
+        """Return whether any process holds it now."""
         return lease.has_holders(self._descriptor)
 
     @property
     def file(self) -> tuple[int, int]:
-        """The device of its file, the numbers as 12 and 20 bits, and its inode."""
+        """Return the device of its file, the numbers as 12 and 20 bits, and its inode."""
         status = os.fstat(self._descriptor)
         return os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino
 
@@ -63,11 +63,11 @@ class PoolLease:
         return not lease.is_in_place(str(self.path), self._descriptor)
 
     def end_if_unheld(self) -> bool:
-        """Remove it unless a process holds it; whether it is gone."""
+        """Remove it unless a process holds it. Return whether it is gone."""
         return lease.end(str(self.path), self._descriptor)
 
     def end(self) -> None:
-        """Remove it, whoever holds it."""
+        """Remove it, even if processes hold it."""
         if not self.end_if_unheld():
             self.path.unlink(missing_ok=True)
             self.close()

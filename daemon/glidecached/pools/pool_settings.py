@@ -1,4 +1,4 @@
-"""What a pool is made with; two clients that share a name must agree on it (contract C19)."""
+"""The settings of a pool; two clients that share a name must agree on them (contract C19)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PoolSettings:
             raise ValueError(message)
 
     def differences(self, other: PoolSettings) -> list[str]:
-        """`"entry_ttl_ms 5000, not 1000"` for each field in which `other` is different."""
+        """Return `"entry_ttl_ms 5000, not 1000"` for each field in which `other` is different."""
         return [
             f"{name} {mine}, not {theirs}"
             for name in (each.name for each in fields(self))

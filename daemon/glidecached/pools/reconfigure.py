@@ -1,4 +1,4 @@
-"""Pools that change while they are used, as a reload of the configuration wants it (docs/design/0013-resizing.md)."""
+"""Changes to pools in use, as a reload of the configuration requires them (docs/design/0013-resizing.md)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 
 
 class PoolReconfiguration:
-    """Makes, changes and ends the configuration's caches in a stock of pools. For the loop's thread.
+    """The part that makes, changes and ends the configuration's caches in the pool table. For the loop's thread.
 
-    What pools give back is there for others once they have changed: who needs it waits for that. `configured` are the
-    caches by their names; it is kept up to date.
+    Memory that pools give back is available once they have changed: a cache that needs it waits for that. `configured`
+    maps names to caches, and is kept up to date.
     """
 
     def __init__(self, loop: Loop, stock: PoolTable, configured: dict[str, ConfiguredCache]) -> None:
@@ -39,7 +39,7 @@ class PoolReconfiguration:
         self._renewals = BackgroundCopies(loop, self._renewal_failed)
 
     def configure(self, cache: ConfiguredCache) -> None:
-        """Make a cache of the configuration. Where its files find no room now, the next client to join tries again."""
+        """Make a cache of the configuration. Without room for its files now, the next client to join tries again."""
         self._configured[cache.name] = cache
         try:
             self.make(cache)
@@ -54,13 +54,13 @@ class PoolReconfiguration:
         return self._stock.make(cache.key, cache.identity, cache.settings, cache.admission, configured=True)
 
     def reconfigure(self, cache: ConfiguredCache) -> None:
-        """Make or change a cache of the configuration. Its entries stay, unless they are another identity's.
+        """Make or change a cache of the configuration. Its entries stay, unless its identity changes.
 
-        Where there is no room for the change, the cache stays as it is; the log says so.
+        Without room for the change, the cache stays as it is, and a warning is logged.
         """
         before = self._configured.get(cache.name)
         if before is None or before.identity != cache.identity:
-            # One that clients have made by this name ends as well: the name is the configuration's now.
+            # A client's pool of this name ends as well: the name belongs to the configuration now.
             self._stock.end(cache.key, "the configuration defines the name anew")
             self.configure(cache)
             return
@@ -70,14 +70,14 @@ class PoolReconfiguration:
             self._change(pool, cache.settings, cache.admission)
 
     def unconfigure(self, name: str) -> None:
-        """The configuration has that cache no more: it ends, and whoever uses it is told so at his next request."""
+        """End a cache that the configuration no longer has; its clients learn that at their next request."""
         del self._configured[name]
         self._stock.end(PoolKey(name, None), "it is no longer in the configuration")
 
     def readmit(self, accesses: Mapping[str, Access]) -> None:
-        """Give the pools that clients have made by way of a configured upstream to its users, whoever these are now.
+        """Give the pools that clients have made through a configured upstream to that upstream's present users.
 
-        `accesses` are the configured upstreams' by their names: pools of one that is not there any more end.
+        `accesses` are the access lists of the configured upstreams by name: pools of a removed upstream end.
         """
         for pool in self._stock:
             name = pool.admission.upstream
@@ -89,11 +89,11 @@ class PoolReconfiguration:
                 self._change(pool, pool.settings, Admission(upstream=name, access=accesses[name]))
 
     def when_settled(self, callback: Callable[[], object]) -> None:
-        """Call once all pools have what `reconfigure` and `readmit` were told."""
+        """Call `callback` once the changes of `reconfigure` and `readmit` are done."""
         self._renewals.when_settled(callback)
 
     def _try_again(self, cache: ConfiguredCache) -> None:
-        """What others gave back is there now."""
+        """Change a cache again: the memory that other pools gave back is available now."""
         if self._configured.get(cache.name) != cache:
             return
         if self._stock.get(cache.key) is None:
@@ -120,7 +120,7 @@ class PoolReconfiguration:
             self._renewals.add(pool)
 
     def _within_total(self, pool: Pool, settings: PoolSettings) -> PoolSettings:
-        """The settings with the bound that the pool may have now; where it may have its own later, that is seen to."""
+        """Return the settings with the limit that the pool may have now. If it may have more later, plan that."""
         others_kb = self._stock.claimed_kb(but=pool)
         total_kb = self._stock.max_total_cache_kb
         kept_kb = pool.settings.max_cache_kb
@@ -141,7 +141,7 @@ class PoolReconfiguration:
         return replace(settings, max_cache_kb=kept_kb)
 
     def _has_room_later(self, pool: Pool | None, settings: PoolSettings) -> bool:
-        """Whether there is too little room only until others have become smaller."""
+        """Return whether there will be enough room once other pools have become smaller."""
         coming_kb = self._stock.coming_kb(but=pool)
         return (
             coming_kb < self._stock.claimed_kb(but=pool)
@@ -153,7 +153,7 @@ class PoolReconfiguration:
             self._begin_anew(pool)
 
     def _begin_anew(self, pool: Pool) -> None:
-        """Without its entries, because users who may not read them any more have the files mapped."""
+        """Replace a pool, without its entries: users who may not read it any more have the files mapped."""
         self._stock.end(
             pool.key, "other users may use it now, and its entries cannot be kept from those of before"
         )

@@ -28,7 +28,7 @@ _ROOM_BYTES = 1 << 20
 
 
 class Reserve:
-    """Some memory of the pools' file system that belongs to no pool, for new pools when there is no other memory.
+    """A part of the pools' file system that belongs to no pool, for new pools when there is no other memory.
 
     Existing pools grow into all that is left, so that a new one would find no memory at all. The reserve's file has no
     name, so it leaves nothing behind. On a file system without such files there is no reserve. For the loop's thread.
@@ -42,7 +42,7 @@ class Reserve:
         self.refill()
 
     def refill(self) -> None:
-        """Take as much of it as there is."""
+        """Take as much of it as is available."""
         wanted_bytes = _RESERVE_BYTES
         while self._descriptor >= 0 and self.held_bytes < wanted_bytes >= _SMALLEST_BYTES:
             try:
@@ -76,7 +76,7 @@ class Reserve:
 
 
 class RoomWatch:
-    """Logs that pools are refused memory, and that there is room again. For the loop's thread."""
+    """A watch on memory: it logs that pools are refused memory, and that there is room again. For the loop's thread."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

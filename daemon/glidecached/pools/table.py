@@ -1,4 +1,4 @@
-"""The pools that there are: how they are made and ended, and the bound over all of them (contract C19, C20)."""
+"""The pool table: making and ending pools, and the limit over all of them (contract C19, C20)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class CacheRefusedError(Exception):
-    """A pool may not be joined, or cannot be made: `args[0]` says why, and what would be right."""
+    """A pool may not be joined, or cannot be made: `args[0]` is the reason, and what would be right."""
 
 
 class CacheBusyError(CacheRefusedError):
@@ -49,10 +49,10 @@ class CacheBusyError(CacheRefusedError):
 
 
 class PoolTable:
-    """Pools by their keys. For the loop's thread.
+    """The pools by their keys. For the loop's thread.
 
-    `max_total_cache_kb` may be set anew at any time. `leftovers` are an earlier daemon's pools, which those that are
-    made go on with. With them, `close` leaves the pools to the next daemon; without, all of them end.
+    `max_total_cache_kb` may be set at any time. `leftovers` are an earlier daemon's pools, which new pools of the same
+    keys continue. With `leftovers`, `close` leaves the pools to the next daemon; without, all of them end.
     """
 
     def __init__(
@@ -84,18 +84,18 @@ class PoolTable:
         self._by_key: dict[PoolKey, Pool] = {}
 
     def __iter__(self) -> Iterator[Pool]:
-        """All pools, as they are now: they may end meanwhile."""
+        """Iterate over a copy of all pools: they may end meanwhile."""
         return iter(list(self._by_key.values()))
 
     def __len__(self) -> int:
         return len(self._by_key)
 
     def get(self, key: PoolKey) -> Pool | None:
-        """The pool of that key, if there is one."""
+        """Return the pool of that key, or None."""
         return self._by_key.get(key)
 
     def next_generation(self) -> int:
-        """A number that no generation of any pool in this directory has had."""
+        """Return a number that no generation of any pool in this directory has had."""
         return next(self._generations)
 
     def make(
@@ -111,7 +111,7 @@ class PoolTable:
     ) -> Pool:
         """Make the pool of a key that has none. Raises `CacheRefusedError`, and `CacheBusyError` if there is no room.
 
-        `maker` is the one in whose share it counts; an `inherited` pool counts, and is never refused for that.
+        The pool counts in the share of `maker`; an `inherited` pool counts, too, but is never refused for that.
         """
         self._check_total(key, settings)
         if maker is not None and not inherited:
@@ -151,7 +151,7 @@ class PoolTable:
         return pool
 
     def remove(self, key: PoolKey) -> Pool | None:
-        """Take a pool out, if there is one; to end it is the caller's."""
+        """Remove a pool from the table, if there is one; the caller must end it."""
         pool = self._by_key.pop(key, None)
         if pool is not None:
             self._unhealed.discard(key)
@@ -160,7 +160,7 @@ class PoolTable:
         return pool
 
     def end(self, key: PoolKey, reason: str) -> None:
-        """End a pool, if there is one, whoever holds it."""
+        """End a pool, if there is one, even if processes hold it."""
         pool = self.remove(key)
         if pool is not None:
             pool.end()
@@ -187,7 +187,7 @@ class PoolTable:
         return False
 
     def look_after_room(self) -> None:
-        """Log that a file system has become full, or has room again; and keep some of it for new pools."""
+        """Log that a file system has become full, or has room again. Keep a reserve for new pools."""
         self._room.look(self)
         self._reserve.refill()
 
@@ -214,25 +214,25 @@ class PoolTable:
             self._reserve.make(pool.replace_lost)
 
     def unclaimed(self) -> list[Leftover]:
-        """What is left of the earlier daemon's pools, named ones first."""
+        """Return the earlier daemon's pools that are still unclaimed, named ones first."""
         return [] if self._leftovers is None else self._leftovers.unclaimed()
 
     def discard(self, leftover: Leftover, reason: str) -> None:
-        """Remove one of those."""
+        """Remove one of the earlier daemon's pools."""
         if self._leftovers is not None:
             self._leftovers.discard(leftover)
             logger.info("%s of the daemon before is removed: %s", leftover.origin.key, reason)
 
     def claimed_kb(self, but: Pool | None = None) -> int:
-        """What all pools, but that one, may grow to."""
+        """Return the KB that all pools, except that one, may grow to."""
         return sum(pool.claimed_kb for pool in self._by_key.values() if pool is not but)
 
     def coming_kb(self, but: Pool | None = None) -> int:
-        """The same once those that are changing have changed."""
+        """Return the same for the time after the changes in progress."""
         return sum(pool.coming_kb for pool in self._by_key.values() if pool is not but)
 
     def close(self) -> None:
-        """Leave all pools to the next daemon, or end them: then readers leave at once, and the files are removed."""
+        """Leave all pools to the next daemon, or end them: then readers detach at once, and the files are removed."""
         for pool in self:
             try:
                 if self._leftovers is None:

@@ -1,4 +1,4 @@
-"""What the daemon before this one left in the pool directory: pools to go on with, and what is to be removed."""
+"""Warm restart: the previous daemon's files in the pool directory are continued as pools, or removed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Leftover:
 
     @property
     def held(self) -> bool:
-        """Whether any process holds the pool."""
+        """Return whether any process holds the pool."""
         return lease.has_holders(self.lease)
 
 
@@ -50,9 +50,9 @@ class Leftovers:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.last_generation = 0
-        """The highest number of any generation here: new ones go on from it."""
+        """The highest number of any generation here: new ones continue from it."""
         self._by_key: dict[PoolKey, Leftover] = {}
-        # Of two with one key, which no daemon leaves, the later one counts.
+        # Of two pools with one key, which no daemon leaves, the later one counts.
         for file_id, generation in sorted(self._find_generations().items(), key=lambda found: found[1]):
             leftover = self._open(file_id, generation)
             if leftover is not None:
@@ -63,22 +63,22 @@ class Leftovers:
         self._sweep()
 
     def claim(self, key: PoolKey) -> Leftover | None:
-        """The pool of that key, if there is one: it is the caller's now."""
+        """Return the pool of that key, if there is one: the caller owns it now."""
         return self._by_key.pop(key, None)
 
     def unclaimed(self) -> list[Leftover]:
-        """What nobody has claimed yet, named pools first: they outlive their holders."""
+        """Return the pools that are still unclaimed, named ones first: they outlive their holders."""
         return sorted(self._by_key.values(), key=lambda leftover: leftover.origin.key.name is None)
 
     def discard(self, leftover: Leftover) -> None:
-        """Tell the readers of a pool to leave it, and remove it."""
+        """Have the readers of a pool detach from it, and remove it."""
         self._by_key.pop(leftover.origin.key, None)
         lease.Lease(leftover.lease).close()
         remove_generation(self._directory, leftover.file_id, leftover.generation)
         (self._directory / f"{leftover.file_id}.lease").unlink(missing_ok=True)
 
     def _find_generations(self) -> dict[str, int]:
-        """The last generation of each pool; those that were being replaced, or filled, are removed."""
+        """Return the last generation of each pool. Remove generations that were being replaced or filled."""
         last: dict[str, int] = {}
         for path in self._directory.iterdir():
             match = _GENERATION_FILE.fullmatch(path.name)
@@ -103,7 +103,7 @@ class Leftovers:
         return Leftover(file_id, generation, descriptor, origin)
 
     def _sweep(self) -> None:
-        """Remove the files of pools that are not in question: half made, of an earlier generation, without a lease."""
+        """Remove files that cannot be continued: half made, of an earlier generation, or without a lease."""
         kept = {f"{leftover.file_id}.lease" for leftover in self._by_key.values()} | {
             f"{leftover.file_id}.{leftover.generation}{suffix}"
             for leftover in self._by_key.values()
@@ -120,9 +120,9 @@ class Leftovers:
 def take_over(
     leftover: Leftover, wanted: PoolMetadata, directory: Path, making: StoreSettings
 ) -> PoolStore | None:
-    """The earlier daemon's store, for a pool as `wanted`; None where a fresh generation is needed, and nothing is left.
+    """Return the earlier daemon's store, for a pool as `wanted`. If a fresh one is needed, remove the old one: None.
 
-    `making` is what `PoolStore.take_over` is given. The log says what came of it.
+    `making`: the arguments of `PoolStore.take_over`. The result is logged.
     """
     started_ns = time.monotonic_ns()
     store = None
@@ -152,15 +152,15 @@ def _difference(before: PoolMetadata, wanted: PoolMetadata) -> str | None:
     if foreign:
         return f"its upstream identity is another: {'; '.join(foreign)}"
     if not wanted.admission.access.covers(before.admission.access):
-        # Who has mapped the old files would go on reading what comes.
+        # Users that have mapped the old files could read new entries.
         return "other users may use it now"
     return None
 
 
 def _was_opened(path: Path) -> bool:
-    """Whether readers were ever let in to a pool file, if there is one: what it begins with is written last.
+    """Return whether a pool file, if there is one, was ever opened to readers: its beginning is written last.
 
-    A generation that was being filled may have files without the pool's own, if a daemon was killed as it removed them.
+    A generation that was being filled may lack its pool file, if a daemon was killed while it removed the files.
     """
     try:
         with path.open("rb") as file:
@@ -168,11 +168,11 @@ def _was_opened(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError:
-        return True  # it cannot be gone on with, and that is told where it is tried
+        return True  # it cannot be continued, and the attempt reports that
 
 
 def remove_generation(directory: Path, file_id: str, generation: int) -> None:
-    """Tell the readers of a generation to leave it, and remove its files."""
+    """Have the readers of a generation detach from it, and remove its files."""
     stem = f"{file_id}.{generation}"
     retire_file(str(directory / f"{stem}.pool"))
     for suffix in (".pool", ".board", ".state"):
@@ -180,7 +180,7 @@ def remove_generation(directory: Path, file_id: str, generation: int) -> None:
 
 
 def remove_all(directory: Path) -> None:
-    """Remove every pool: for a daemon that neither takes over nor leaves any."""
+    """Remove every pool: for a daemon that neither inherits nor leaves any."""
     for path in directory.iterdir():
         if path.suffix in POOL_SUFFIXES:
             if path.suffix == ".pool":

@@ -1,29 +1,29 @@
-"""Requests by deadline: cheap to add and to take out, because almost every request is answered in time."""
+"""Requests by deadline: cheap to add and to remove, because almost every request is answered in time."""
 
 from typing import Protocol
 
 from glidecached.process.loop import Loop
 
 class Expiring(Protocol):
-    """Something that has to end when its time has come."""
+    """An object that has to end at its deadline."""
 
     @property
     def deadline_ns(self) -> int:
-        """When, on CLOCK_MONOTONIC."""
+        """Return the deadline in ns, on CLOCK_MONOTONIC."""
 
     def expire(self) -> None:
-        """The deadline has passed."""
+        """End: the deadline has passed."""
 
 class Deadlines:
-    """Slots of time, each a set with one timer: an expiry comes up to one slot late (5 ms; 1 % later on), never early.
+    """The slots of time, each a set with one timer: expiry is up to one slot late (5 ms; 1 % later on), never early.
 
-    A request that was answered is taken out of its slot at once, so what stands here is what is open. Nothing stays
-    longer than a day.
+    An answered request is removed from its slot at once, so the slots contain exactly the open requests. No request
+    stays longer than a day.
     """
 
     def __init__(self, loop: Loop) -> None: ...
     def __len__(self) -> int:
-        """How many slots there are just now."""
+        """Return the present number of slots."""
 
     def add(self, request: Expiring, now_ns: int) -> set[Expiring]:
-        """Have `expire` called after the deadline; the returned slot is what `discard` takes the request out of."""
+        """Arrange for `expire` to be called after the deadline. Return the slot: `discard` the request from it."""

@@ -9,9 +9,9 @@ cdef int64_t HORIZON_NS = <int64_t>86_400 * SECOND_NS
 
 
 cdef inline int64_t width_of(int64_t distance_ns) noexcept nogil:
-    """How wide the slots that far away are.
+    """Return the width of the slots at that distance.
 
-    What is due late need not be exact, and there are some 20,000 slots at most, whatever deadlines clients think of.
+    Late deadlines need not be exact. So there are some 20,000 slots at most, for any deadlines that clients choose.
     """
     if distance_ns <= <int64_t>10 * SECOND_NS:
         return 5_000_000

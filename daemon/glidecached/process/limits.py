@@ -1,4 +1,4 @@
-"""The process's memory: what it keeps of what was freed, and what its garbage collector looks at."""
+"""The process's memory: keeping freed memory, and sparing garbage collections."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _COLLECTION_THRESHOLDS = (2_000, 10, 100)
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep up to 16 MB that were freed, instead of fetching anew what each large reply needs.
+    """Have glibc keep up to 16 MB of freed memory, instead of fetching new pages for each large reply.
 
-    A reply of 1 MB passes through several buffers; fetching their pages anew took four times as long as copying.
-    Values over 4 MB still get memory of their own, which goes back at once. Does nothing with another C library.
+    A reply of 1 MB passes through several buffers; fetching their pages again took four times as long as copying.
+    Values over 4 MB still get memory of their own, which is returned at once. Does nothing with another C library.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -25,10 +25,10 @@ def keep_freed_memory() -> None:
 
 
 def spare_collections() -> None:
-    """Leave what exists now, modules and classes, out of all later garbage collections, and make full ones rare.
+    """Exclude all present objects, modules and classes, from later garbage collections, and make full ones rare.
 
-    A full collection took 16 to 27 ms, in which no client was served (isolation I10), and found next to nothing: what
-    a request or a connection holds is freed by reference counts. To be called when the start is done.
+    A full collection took 16 to 27 ms, in which no client was served (isolation I10), and found almost nothing:
+    the objects of requests and connections are freed by reference counts. Must be called when the start is done.
     """
     gc.collect()
     gc.freeze()

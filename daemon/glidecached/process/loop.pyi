@@ -1,7 +1,7 @@
 """The daemon's event loop: one thread, epoll, timers, and a way in for signals and helper threads (architecture 11).
 
-A turn is: wait; handle what became readable or writable, and the timers that are due; take in what clients sent; write
-what was submitted meanwhile. So all requests that wait are read before anything is sent, and leave in one write.
+A turn is: wait; handle ready descriptors and due timers; take in what clients sent; write what was submitted meanwhile.
+So all waiting requests are read before any command is sent, and the commands leave in one write.
 """
 
 import signal
@@ -13,25 +13,25 @@ READABLE: int
 WRITABLE: int
 
 class Intake(Protocol):
-    """Where requests come in."""
+    """A source of requests."""
 
     def receive(self) -> object:
-        """Take what is there, up to a fair amount."""
+        """Take available requests, up to a fair amount."""
 
     @property
     def pending(self) -> bool:
-        """Whether there is more than the descriptor announces."""
+        """Return whether there is more than the descriptor announces."""
 
 class Timer:
-    """One callback at one time; `cancel` it as long as it has not run."""
+    """One callback at one time; it may be cancelled until it has run."""
 
     def cancel(self) -> None:
-        """Do not run it. Idempotent, and harmless after it ran."""
+        """Cancel the callback. Idempotent, and harmless after it ran."""
 
 class Loop:
-    """Callbacks by descriptor and by time, run one after another in the thread that calls `run`.
+    """The event loop: callbacks by descriptor and by time, run one after another in the thread that calls `run`.
 
-    Everything but `call_from_thread` belongs to that thread. A callback that raises is logged, and the loop goes on.
+    Everything but `call_from_thread` belongs to that thread. A callback that raises is logged, and the loop continues.
     Times are CLOCK_MONOTONIC in ns.
     """
 
@@ -43,13 +43,13 @@ class Loop:
         """Watch for other events from now on."""
 
     def forget(self, descriptor: int) -> None:
-        """Stop watching; to be called before the descriptor is closed."""
+        """Stop watching. Must be called before the descriptor is closed."""
 
     def set_intake(self, descriptor: int, intake: Intake) -> None:
         """Take requests from `intake` at the end of every turn; `descriptor` wakes the loop for it."""
 
     def remove_intake(self, descriptor: int) -> None:
-        """Take no more requests."""
+        """Take no more requests from it."""
 
     def call_at(self, when_ns: int, callback: Callable[..., object], *arguments: Any) -> Timer:
         """Run the callback once `when_ns` has come."""
@@ -60,7 +60,7 @@ class Loop:
     def when_idle(self, callback: Callable[[], object]) -> None:
         """Call back in a turn in which nothing else happens, or 5 ms after the last such call: one callback a turn.
 
-        For long work in short pieces. What clients wait for is done first (isolation I10).
+        For long work in short pieces. Clients' requests go first (isolation I10).
         """
 
     def defer(self, callback: Callable[[], object]) -> None:
@@ -72,7 +72,7 @@ class Loop:
     def signals(
         self, numbers: Iterable[signal.Signals], callback: Callable[[int], object]
     ) -> AbstractContextManager[None]:
-        """While the context lasts, signals call `callback(number)` in the loop. For the main thread."""
+        """Have signals call `callback(number)` in the loop while the context lasts. For the main thread."""
 
     def run(self) -> None:
         """Run turns until `stop` is called."""
@@ -81,6 +81,6 @@ class Loop:
         """Let `run` return after this turn."""
 
     def close(self) -> None:
-        """Close the loop's own descriptors. Nothing runs any more."""
+        """Close the loop's own descriptors. No callback runs any more."""
 
     def _turn(self) -> None: ...

@@ -22,7 +22,7 @@ READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 
 cdef enum:
-    # How many are handled in one turn at the most; the kernel begins with the others in the next.
+    # The most events handled in one turn; in the next, the kernel begins with the others.
     EVENTS_PER_TURN = 256
     LONGEST_WAIT_MS = 3_600_000
     # The longest time that work for idle turns waits for one.
@@ -112,7 +112,7 @@ cdef class Loop:
 
     def close(self):
         self.poller.close()
-        # A helper thread may still come: it must not write to whatever has this number by then.
+        # A helper thread may still call: it must not write to another file that has this number by then.
         writer, self.wake_writer = self.wake_writer, -1
         os.close(self.wake_reader)
         os.close(writer)
@@ -149,7 +149,7 @@ cdef class Loop:
         cdef epoll_event events[EVENTS_PER_TURN]
         cdef int count, index
         cdef int timeout_ms, fault
-        # Compiled code runs on when a signal comes: this is where its handler runs, and may leave work.
+        # Compiled code is not interrupted by a signal: its handler runs here, and may add work.
         PyErr_CheckSignals()
         timeout_ms = self.wait_ms()
         with nogil:
@@ -168,7 +168,7 @@ cdef class Loop:
         return max(count, 0)
 
     cdef int wait_ms(self) except -1:
-        """How long nothing is due; the kernel is told whole milliseconds, rounded up."""
+        """Return the time until something is due, in whole milliseconds for the kernel, rounded up."""
         cdef int64_t left_ns
         if self.deferred or self.idle or self.from_threads or (self.intake is not None and self.intake.pending):
             return 0

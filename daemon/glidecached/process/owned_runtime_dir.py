@@ -1,4 +1,4 @@
-"""The daemon's side of the runtime directory: owning it."""
+"""Ownership of the runtime directory, for the daemon."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from glidecached.process.runtime_lock import DirectoryLock
 
 
 class OwnedRuntimeDir:
-    """The runtime directory, made if it was missing and locked, from construction until `release`.
+    """The runtime directory, made if it was missing, and locked from construction until `release`.
 
-    The lock comes before everything else that a daemon does, so that a second one changes nothing. Raises
+    A daemon takes the lock before everything else, so that a second daemon changes nothing. Raises
     `DirectoryLockedError`, `OSError` or `ValueError` (architecture, failure model: "two daemons").
     """
 
@@ -22,12 +22,12 @@ class OwnedRuntimeDir:
         self._made = not self.path.is_dir()
         ensure_runtime_dir(directory)
         self._lock = DirectoryLock(self.path)
-        self.socket_path.unlink(missing_ok=True)  # a killed daemon's: it would have the lock if it lived
+        self.socket_path.unlink(missing_ok=True)  # a killed daemon's: a living one would have the lock
 
     def restore(self) -> bool:
         """Make and lock the directory again if it, or the lock in it, has vanished. Return whether that was so (I13).
 
-        Raises as construction does, `DirectoryLockedError` if another daemon has it by now; then nothing has changed.
+        Raises as construction does; `DirectoryLockedError` if another daemon has it by now. Then nothing has changed.
         """
         if not self._lock.lost:
             return False
@@ -37,7 +37,7 @@ class OwnedRuntimeDir:
         return True
 
     def release(self) -> None:
-        """Give it up; a directory that was made here and is empty leaves too. Idempotent."""
+        """Give the directory up, and remove it if it was made here and is empty. Idempotent."""
         self._lock.release()
         if self._made:
             with contextlib.suppress(OSError):  # something else lives there now

@@ -1,4 +1,4 @@
-"""Directories of which one daemon at a time is the owner, kept by the kernel's file locks."""
+"""Directories with one owning daemon at a time, by the kernel's file locks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LOCK_NAME = "glidecached.lock"
 
 
 class DirectoryLockedError(Exception):
-    """Another daemon owns the directory: `args[0]` says which one."""
+    """Another daemon owns the directory: `args[0]` names it."""
 
 
 class DirectoryLock:
-    """Ownership of `directory` from construction until `release` or the process's death.
+    """The ownership of `directory` from construction until `release` or the process's death.
 
-    The lock is on a file in it that tells the owner's pid, and that is the owner's alone: whoever could open it could
-    hold the lock, and keep the daemon from starting. Raises `DirectoryLockedError`, or `OSError`.
+    The lock is on a file in it that contains the owner's pid. Only the owner can open the file: others could hold the
+    lock, and keep the daemon from starting. Raises `DirectoryLockedError`, or `OSError`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -33,7 +33,7 @@ class DirectoryLock:
     def release(self) -> None:
         """Give the directory up, and remove the lock file while it is still ours. Idempotent."""
         if self._descriptor >= 0:
-            # Where somebody has tidied up, the file there may be the next owner's by now.
+            # If the file was removed by others, the present one may be the next owner's by now.
             if self._still_leads_to(self._descriptor):
                 self.path.unlink(missing_ok=True)
             os.close(self._descriptor)
@@ -64,7 +64,7 @@ class DirectoryLock:
                 raise DirectoryLockedError(message)
             if self._still_leads_to(descriptor):
                 return descriptor
-            # The last owner removed its file between our opening and locking it: begin again with the next one.
+            # The last owner removed its file between our opening and locking it: try again with the next file.
             os.close(descriptor)
 
     def _still_leads_to(self, descriptor: int) -> bool:
@@ -75,13 +75,13 @@ class DirectoryLock:
 
 
 def _is_own(descriptor: int) -> bool:
-    """Whether nobody else put the file there: to hold the lock, or as a link to a file that would be overwritten."""
+    """Return whether no other user put the file there: to hold the lock, or as a link to a file to be overwritten."""
     found = os.fstat(descriptor)
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink <= 1
 
 
 def lock_exclusively(descriptor: int) -> bool:
-    """Lock the open file or directory until it is closed; False when somebody else has it."""
+    """Lock the open file or directory until it is closed. Return False when another process has the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

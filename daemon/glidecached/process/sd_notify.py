@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SEND_SECONDS = 1.0
-"""How long the manager may take to make room for what it has to hear: the daemon must not hang with it."""
+"""The time limit for the manager to make room for a message: the daemon must not hang with it."""
 
 
 class ServiceManager:
-    """Whoever started the daemon and wants to hear of it; without an `address` nobody does, and nothing is sent.
+    """The service manager that started the daemon. Without an `address` there is none, and nothing is sent.
 
-    `address` is a socket's path, or `@name` in the abstract namespace. `watchdog_ms`: how much silence the manager
+    `address` is a socket's path, or `@name` in the abstract namespace. `watchdog_ms`: the silence that the manager
     takes for a hang; None when it does not watch. No method raises. For one thread.
     """
 
@@ -30,7 +30,7 @@ class ServiceManager:
 
     @classmethod
     def from_environment(cls, environment: MutableMapping[str, str]) -> ServiceManager:
-        """What the variables say, which are taken out: a child process must not speak for the daemon."""
+        """Read the variables, and remove them: a child process must not send messages for the daemon."""
         address = environment.pop("NOTIFY_SOCKET", None)
         if address and not address.startswith(("/", "@")):
             logger.warning(
@@ -44,31 +44,31 @@ class ServiceManager:
 
     @property
     def listens(self) -> bool:
-        """Whether there is one."""
+        """Return whether there is a manager."""
         return bool(self._address)
 
     def ready(self) -> None:
-        """The daemon serves: its start, or its reload, is done."""
+        """Report that the daemon serves: its start, or its reload, is done."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is about to be read again; `ready` has to follow, whatever comes of it."""
+        """Report that the configuration is about to be read again; `ready` must follow, also after a failure."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1_000}")
 
     def stopping(self) -> None:
-        """The daemon is about to end."""
+        """Report that the daemon is about to end."""
         self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """The watchdog's sign of life. Where the manager has no room for it, the next one will do."""
+        """Send the watchdog's sign of life. If the manager has no room for it, the next one is enough."""
         self._send("WATCHDOG=1", wait_seconds=0.0)
 
     def show(self, status: str) -> bool:
-        """One line for `systemctl status`; False where the manager has no room for it now."""
+        """Send a line for `systemctl status`. Return False if the manager has no room for it now."""
         return self._send(f"STATUS={status}", wait_seconds=0.0)
 
     def allow(self, seconds: float) -> None:
-        """The start, or the stop, that goes on may take so much longer from now on."""
+        """Ask for this much more time, from now on, for the start or stop in progress."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
     def _send(self, message: str, wait_seconds: float = _SEND_SECONDS) -> bool:

@@ -27,7 +27,7 @@ _MINE_ALONE = 2
 
 
 class SlicedWork:
-    """Work that is under way, each piece an iterator of steps. For the loop's thread.
+    """The work in progress, each piece an iterator of steps. For the loop's thread.
 
     A step yields None to continue in this turn or the next, or a number of milliseconds to sleep.
     """
@@ -74,7 +74,7 @@ class SlicedWork:
 
 
 def _release(stack: list[Any]) -> Iterator[float | None]:
-    """Empty containers from their ends, as soon as this is their only owner."""
+    """Empty containers from their ends, once this is their only owner."""
     for _ in range(_PATIENCE_TURNS):
         if not _is_shared(stack):
             break

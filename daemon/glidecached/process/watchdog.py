@@ -1,4 +1,4 @@
-"""What the service manager hears of a daemon: ready in time, alive, and what it is doing."""
+"""The daemon's messages to the service manager: ready in time, alive, and its status."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
     from glidecached.upstream.interface import Upstream
 
 _FIRST_ATTEMPTS_MS = 5_000
-"""How long the first attempts to reach the upstreams keep `READY=1` back at most; the daemon serves meanwhile."""
+"""The longest time that first attempts to reach the upstreams delay `READY=1`; the daemon serves meanwhile."""
 
 _STATUS_INTERVAL_MS = 3_000
 _TRY_INTERVAL_MS = 3_000
-"""How often upstreams that are not reached and that nobody uses are tried."""
+"""The interval of attempts to reach unused upstreams that are not connected."""
 _BEATS_PER_WATCHDOG = 3
 
 _STOP_SECONDS = 10.0
-"""What the end takes at most besides the requests that are waited for."""
+"""The longest time that the end takes, besides waiting for open requests."""
 
 _TAKE_OVER_SECONDS = 30.0
 _TAKE_OVER_BYTES_PER_SECOND = 50e6
-"""What verifying reaches where pools were swapped out to a slow disk; in memory it does some twenty times that."""
+"""The speed of verifying pools that were swapped out to a slow disk; in memory it is some twenty times that."""
 
 
 def allow_for_take_over(manager: ServiceManager, pool_dir: Path) -> None:
-    """Ask for as much time to start as verifying the pools of the daemon before may take."""
+    """Ask for as much time to start as verifying the previous daemon's pools may take."""
     size_bytes = sum(path.stat().st_size for path in pool_dir.glob("*.pool"))
     if size_bytes:
         manager.allow(_TAKE_OVER_SECONDS + size_bytes / _TAKE_OVER_BYTES_PER_SECOND)
 
 
 class Supervision:
-    """Speaks to the manager at the right times, from the loop's own thread: a loop that hangs is silent.
+    """The messages to the manager at the right times, from the loop's own thread: a loop that hangs is silent.
 
-    `status` gives the line for `systemctl status`; it is asked every few seconds, and told on when it has changed.
-    `upstreams` gives those of the configuration. They are tried at the start, and again until they are reached where no
-    client has them come back: what an operator sees is then how they are, and not how they were when last used.
+    `status` returns the line for `systemctl status`. It is called every few seconds, and sent when it has changed.
+    `upstreams` returns those of the configuration. They are tried at the start. Unused ones are tried again until they
+    are reached, so that an operator sees their present state, and not that of their last use.
     Without a manager that listens nothing happens, and upstreams connect when they are first used.
     """
 
@@ -64,7 +64,7 @@ class Supervision:
         self._silent = not manager.listens
 
     def start(self) -> None:
-        """Begin, once the socket answers. READY=1 follows when each upstream was reached, or was not."""
+        """Begin, once the socket answers. READY=1 follows when each first attempt has succeeded or failed."""
         if self._silent:
             return
         if self._manager.watchdog_ms is not None:
@@ -78,7 +78,7 @@ class Supervision:
         self._attempted()
 
     def stop(self, drain_seconds: float) -> None:
-        """Say that the daemon stops, and waits so long for open requests; from now on only signs of life."""
+        """Report that the daemon stops, and waits this long for open requests. Only signs of life follow."""
         self._silent = True
         self._manager.stopping()
         self._manager.allow(drain_seconds + _STOP_SECONDS)
@@ -117,7 +117,7 @@ class Supervision:
 
 
 class _Attempt(SingleCall):
-    """Asks an upstream for a sign of life. Whatever comes of it, the attempt is decided."""
+    """A PING to an upstream. Any outcome decides the attempt."""
 
     __slots__ = ("_decided",)
 
@@ -127,15 +127,15 @@ class _Attempt(SingleCall):
         self._decided = decided
 
     def abandon(self) -> None:
-        """Connected, but too late to ask."""
+        """Decide the attempt: connected, but too late to ask."""
         self._decided()
 
     def succeed(self, reply: Any) -> None:
-        """Reached, whether or not it lets the user ping."""
+        """Decide the attempt: reached, even if the user may not PING."""
         del reply
         self._decided()
 
     def fail(self, code: int, message: str) -> None:
-        """Not reached; the upstream has logged why."""
+        """Decide the attempt: not reached; the upstream has logged why."""
         del code, message
         self._decided()

@@ -1,4 +1,4 @@
-"""Numbers as people read them: each function gives a short text, `–` for what is not known."""
+"""Numbers for people: each function returns a short text, `–` for an unknown number."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _WHOLE_FROM = 100
 
 
 def count(number: int | None) -> str:
-    """`1,234,567`."""
+    """Return `1,234,567`."""
     return NOT_KNOWN if number is None else f"{number:,}"
 
 
 def per_second(rate: float | None) -> str:
-    """`1,234`, and with one decimal where that is most of it: `0.4`."""
+    """Return `1,234`; small rates have one decimal: `0.4`."""
     if rate is None:
         return NOT_KNOWN
     return f"{rate:.1f}" if 0 < rate < _FINE_BELOW else f"{rate:,.0f}"
 
 
 def share(part: float | None) -> str:
-    """`97.3 %` of a fraction."""
+    """Return a fraction as `97.3 %`."""
     return NOT_KNOWN if part is None else f"{part:.1%}".replace("%", " %")
 
 
 def byte_size(number: float) -> str:
-    """`12.3 MB`; a KB is 1024 bytes, as in `max_cache_kb`."""
+    """Return `12.3 MB`; a KB is 1024 bytes, as in `max_cache_kb`."""
     unit = 0
     while number >= _KILO and unit < len(_BYTE_UNITS) - 1:
         number /= _KILO
@@ -39,7 +39,7 @@ def byte_size(number: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`3 d 4 h`, `12 min 5 s`, `7 s`: the two largest units."""
+    """Return `3 d 4 h`, `12 min 5 s`, `7 s`: the two largest units."""
     rest = int(seconds)
     parts: list[str] = []
     for unit, length in _SECONDS_PER:
@@ -52,7 +52,7 @@ def duration(seconds: float) -> str:
 
 
 def latency(microseconds: float | None) -> str:
-    """`0.35 ms`, `12 ms`, `1.2 s`."""
+    """Return `0.35 ms`, `12 ms`, `1.2 s`."""
     if microseconds is None:
         return NOT_KNOWN
     milliseconds = microseconds / 1_000
@@ -62,7 +62,7 @@ def latency(microseconds: float | None) -> str:
 
 
 def ttl(milliseconds: int) -> str:
-    """A time to live: `60 s`, `1.5 s`, `250 ms`, `for ever`."""
+    """Return a time to live: `60 s`, `1.5 s`, `250 ms`, `for ever`."""
     if milliseconds == 0:
         return "for ever"
     if milliseconds < 1_000:  # noqa: PLR2004 - a second
@@ -73,9 +73,9 @@ def ttl(milliseconds: int) -> str:
 
 
 def printable(text: bytes | str, most: int = 0) -> str:
-    r"""A name or key that cannot harm a terminal: control characters and what is no UTF-8 as `\x1b`.
+    r"""Return a name or key that cannot harm a terminal: control characters and invalid UTF-8 become `\x1b`.
 
-    With `most`, cut to so many characters, the last of them `…`.
+    With `most`, it is cut to that many characters, the last of them `…`.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""The last ten minutes, so that the status page has a past when it is opened: rates between snapshots, in a ring."""
+"""The history of ten minutes, so that the status page shows it when opened: rates between snapshots, in a ring."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ INTERVAL_MS = 2_000
 LENGTH = 300
 MAX_CACHES = 32
 MAX_UPSTREAMS = 16
-"""So many are on the page and have a past: those with names first, then the largest caches, the busiest upstreams."""
+"""The number that the page shows, with history: those with names first, then the largest caches, busiest upstreams."""
 
 
 class CachePoint(NamedTuple):
-    """One cache over one interval, and at its end. None: nothing was counted, or nothing looked up."""
+    """One cache over one interval, and at its end. None: no metrics, or no lookups."""
 
     hit_rate: float | None
     lookups_per_s: float | None
@@ -43,7 +43,7 @@ class UpstreamPoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One interval: its number, when it ended in seconds since the epoch, and its points by label."""
+    """One interval: its number, its end in seconds since the epoch, and its points by label."""
 
     number: int
     at: float
@@ -52,7 +52,7 @@ class Sample:
 
 
 class History:
-    """Keeps `LENGTH` samples, one every two seconds. For the loop's thread but for `since`, which is for any."""
+    """A ring of `LENGTH` samples, one every two seconds. For the loop's thread, except `since`, which is for any."""
 
     def __init__(self, loop: Loop, snapshots: Snapshots) -> None:
         self._loop = loop
@@ -68,14 +68,14 @@ class History:
         self._timer = self._loop.call_later(INTERVAL_MS, self._sample)
 
     def stop(self) -> None:
-        """Take no more, and forget what there was."""
+        """Take no more samples, and drop the existing ones."""
         if self._timer is not None:
             self._timer.cancel()
         self._samples.clear()
 
     def since(self, number: int) -> list[Sample]:
-        """The samples after that number, oldest first."""
-        # Copied in one step, which no other thread can come between.
+        """Return the samples after that number, oldest first."""
+        # Copied in one step, which no other thread can interrupt.
         return [sample for sample in self._samples.copy() if sample.number > number]
 
     def _sample(self) -> None:
@@ -87,7 +87,7 @@ class History:
 
 
 def sample_between(before: Snapshot, now: Snapshot, number: int) -> Sample:
-    """What happened between two snapshots. What was not there at the first one has no rates yet."""
+    """Return the sample between two snapshots. Caches and upstreams that the first one lacks have no rates yet."""
     seconds = (now.taken_ns - before.taken_ns) / 1e9
     old_caches = {cache_label(cache): cache for cache in before.numbers["caches"]}
     old_upstreams = upstreams_by_label(before.numbers["upstreams"])
@@ -107,12 +107,12 @@ def sample_between(before: Snapshot, now: Snapshot, number: int) -> Sample:
 
 
 def foremost(caches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The caches that are on the page: those with names first, then the largest."""
+    """Return the caches for the page: those with names first, then the largest."""
     return sorted(caches, key=lambda cache: (cache["name"] is None, -cache["charged_bytes"]))[:MAX_CACHES]
 
 
 def foremost_upstreams(upstreams: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """The upstreams that are on the page, by label: those of the configuration as they stand, then the busiest."""
+    """Return the upstreams for the page, by label: those of the configuration in its order, then the busiest."""
     ordered = sorted(
         upstreams_by_label(upstreams).items(),
         key=lambda pair: (
@@ -162,9 +162,9 @@ def _counts(group: list[dict[str, Any]]) -> list[int]:
 
 
 def quantile_ms(bounds_us: Sequence[int], counts: Sequence[int], quantile: float) -> float | None:
-    """The quantile of a histogram, its values taken to be spread evenly within each place, as PromQL does.
+    """Return the quantile of a histogram; values count as spread evenly within each bucket, as in PromQL.
 
-    What lies beyond the last bound counts as that bound. None for an empty histogram.
+    Values beyond the last bound count as that bound. The result is None for an empty histogram.
     """
     wanted = quantile * sum(counts)
     if not wanted:

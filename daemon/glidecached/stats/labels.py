@@ -1,4 +1,4 @@
-"""What caches and upstreams are called in figures and on the page: no key, no credential, and no name twice."""
+"""Labels of caches and upstreams in figures and on the page: no key, no credential, and no name twice."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
 
 def cache_label(cache: Mapping[str, Any]) -> tuple[str, str]:
-    """A cache's name and `"yes"`, or the id of a cache object without a name and `"no"`."""
+    """Return a cache's name and `"yes"`, or the id of a cache object without a name and `"no"`."""
     return (cache["id"] or "", "no") if cache["name"] is None else (cache["name"], "yes")
 
 
 def upstream_label(upstream: Mapping[str, Any]) -> str:
-    """The name in the configuration; for a client's own servers, their addresses and the database."""
+    """Return the name in the configuration; for a client's own servers, their addresses and the database."""
     name: str | None = upstream["name"]
     return ",".join(upstream["addresses"]) + f"/{upstream['database']}" if name is None else name
 
 
 def upstreams_by_label(upstreams: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Clients with several users at the same servers have several upstreams of one label: they are added up."""
+    """Group upstreams by label: clients with several users at the same servers have several upstreams of one label."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for upstream in upstreams:
         grouped.setdefault(upstream_label(upstream), []).append(upstream)

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def percentile_us(bounds_us: Sequence[int], counts: Sequence[int], fraction: float) -> float | None:
-    """The latency in µs that `fraction` of the requests did not exceed; None without requests.
+    """Return the latency in µs that `fraction` of the requests did not exceed; None without requests.
 
-    `counts` has one number per bound and one for what was beyond them all. Within a bucket latencies are taken to be
-    spread evenly; of what was beyond the last bound no more is known than that, so the answer is the bound.
+    `counts` has one number per bound and one for values beyond the last bound. Latencies count as spread evenly within
+    a bucket. Values beyond the last bound have no upper bound, so the result is the last bound.
     """
     wanted = sum(counts) * fraction
     if not wanted:
@@ -28,7 +28,7 @@ def percentile_us(bounds_us: Sequence[int], counts: Sequence[int], fraction: flo
 
 
 def since(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[int]:
-    """The counts of `after` that came since `before`; all of them where that is another histogram's."""
+    """Return the counts of `after` since `before`; all of them if `before` belongs to another histogram."""
     counts: list[int] = list(after["counts"])
     if before["bounds_us"] != after["bounds_us"]:
         return counts

@@ -1,4 +1,4 @@
-"""The daemon's numbers for threads other than the loop's, which alone may take them."""
+"""The daemon's numbers for other threads: only the loop's thread may take them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _BEAT_MS = 500
 
 
 class LoopSilentError(Exception):
-    """The loop did not come to take a snapshot within two seconds."""
+    """The loop did not take a snapshot within two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What STATS tells, and when it was: by CLOCK_MONOTONIC in ns, and in seconds since the epoch."""
+    """The map of STATS, and its time: by CLOCK_MONOTONIC in ns, and in seconds since the epoch."""
 
     numbers: dict[str, Any]
     taken_ns: int
@@ -31,7 +31,7 @@ class Snapshot:
 
 
 class Snapshots:
-    """Takes snapshots in the loop's thread and lends them to others; also tells when the loop was last seen to turn.
+    """The snapshots that the loop's thread takes and other threads read. They also show when the loop last turned.
 
     `stats` is called in the loop only. `get` and `silent_seconds` are for any thread, everything else for the loop's.
     """
@@ -46,27 +46,27 @@ class Snapshots:
         self._timer: Timer | None = None
 
     def start(self) -> None:
-        """Begin to note that the loop turns."""
+        """Begin to record the loop's turns."""
         self._beat()
 
     def stop(self) -> None:
-        """Note it no more."""
+        """Stop recording the loop's turns."""
         if self._timer is not None:
             self._timer.cancel()
 
     @property
     def silent_seconds(self) -> float:
-        """How long ago the loop was last seen to turn: half a second at most, when nothing holds it up."""
+        """Return the seconds since the loop was last seen to turn: at most half a second, unless it is held up."""
         return (time.monotonic_ns() - self._beat_ns) / 1e9
 
     @property
     def latest(self) -> Snapshot | None:
-        """The last one that was taken, however old."""
+        """Return the latest snapshot, of any age."""
         return self._latest
 
     def take(self) -> Snapshot:
-        """Take one now; for the loop's thread."""
-        self._asked = False  # also where this fails: the next one may ask again
+        """Take a snapshot now. For the loop's thread."""
+        self._asked = False  # also if this fails: the next one may ask again
         snapshot = Snapshot(self._stats(), time.monotonic_ns(), time.time())
         with self._changed:
             self._latest = snapshot
@@ -74,7 +74,7 @@ class Snapshots:
         return snapshot
 
     def get(self) -> Snapshot:
-        """One that is at most a second old. Waits up to two seconds for the loop; raises `LoopSilentError`."""
+        """Return a snapshot of at most one second. Waits up to two seconds for the loop; raises `LoopSilentError`."""
         with self._changed:
             oldest_ns = time.monotonic_ns() - _MAX_AGE_NS
             if not self._is_from(oldest_ns) and not self._asked:
@@ -83,7 +83,7 @@ class Snapshots:
             if not self._changed.wait_for(lambda: self._is_from(oldest_ns), _PATIENCE_SECONDS):
                 message = f"the daemon's loop has not turned for {self.silent_seconds:.1f} s"
                 raise LoopSilentError(message)
-            assert self._latest is not None  # noqa: S101 - for mypy: that is what was waited for
+            assert self._latest is not None  # noqa: S101 - for mypy: the wait ensures it
             return self._latest
 
     def _is_from(self, oldest_ns: int) -> bool:

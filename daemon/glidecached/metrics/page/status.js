@@ -240,7 +240,7 @@ async function refreshOnce() {
   try {
     status = await ask();
     if (startedAt !== null && status.daemon.started_at !== startedAt) {
-      samples = []; // another daemon, which counts its samples anew
+      samples = []; // another daemon, with sample numbers of its own
       status = await ask();
     }
   } catch (error) {
