@@ -59,7 +59,7 @@ class _Plans(NotOffered):
         return f"<{type(self).__name__} is_atomic={self.is_atomic}, {listed}>"
 
     def clear(self) -> None:
-        """Take all commands out."""
+        """Remove all commands."""
         self.plans.clear()
 
     def custom_command(self, command_args: Iterable[Argument]) -> Self:
@@ -96,7 +96,7 @@ class ClusterTransaction(ClusterBatch):
 
 
 class BatchOptions:
-    """How a batch is run: `timeout` in ms instead of the client's `request_timeout`."""
+    """Options of running a batch. `timeout`: in ms, instead of the client's `request_timeout`."""
 
     def __init__(self, timeout: int | None = None) -> None:
         need_ms(type(self).__name__, "timeout", timeout)
@@ -107,7 +107,7 @@ class BatchOptions:
 
 
 class BatchRetryStrategy:
-    """What is repeated of a batch: commands that a server could not run yet, or all after a lost connection.
+    """GLIDE's choice of what to repeat: commands that a server could not run yet, or all after a lost connection.
 
     Neither can be chosen here: the daemon repeats reads alone.
     """
@@ -161,7 +161,7 @@ def _need_plain_strategy(strategy: object) -> None:
 
 
 def custom_plan(command_args: Iterable[Argument]) -> Plan[Any]:
-    """A plan for any command, its name first. Raises `TypeError`, and `ValueError` for no command at all."""
+    """Return a plan for any command, its name first. Raises `TypeError`, and `ValueError` for no command at all."""
     args = encode_each(command_args, "command_args")
     if not args or not args[0]:
         message = "command_args must begin with a command's name"
