@@ -72,11 +72,11 @@ class _Plans(NotOffered):
 
 
 class Batch(_Plans, BatchStandaloneCommands):
-    """Commands for a standalone server, to be run by `exec`: a transaction if `is_atomic`, else a pipeline."""
+    """A batch for a standalone server, to be run by `exec`: a transaction if `is_atomic`, else a pipeline."""
 
 
 class ClusterBatch(_Plans, BatchClusterCommands):
-    """Commands for a cluster, to be run by `exec`: a transaction (of one slot) if `is_atomic`, else a pipeline."""
+    """A batch for a cluster, to be run by `exec`: a transaction (of one slot) if `is_atomic`, else a pipeline."""
 
 
 class Transaction(Batch):
@@ -96,7 +96,7 @@ class ClusterTransaction(ClusterBatch):
 
 
 class BatchOptions:
-    """Options of running a batch. `timeout`: in ms, instead of the client's `request_timeout`."""
+    """The options of running a batch. `timeout`: in ms, instead of the client's `request_timeout`."""
 
     def __init__(self, timeout: int | None = None) -> None:
         need_ms(type(self).__name__, "timeout", timeout)
@@ -107,7 +107,7 @@ class BatchOptions:
 
 
 class BatchRetryStrategy:
-    """GLIDE's choice of what to repeat: commands that a server could not run yet, or all after a lost connection.
+    """The choice of what to repeat: commands that a server could not run yet, or all after a lost connection.
 
     Neither can be chosen here: the daemon repeats reads alone.
     """
@@ -121,7 +121,7 @@ class BatchRetryStrategy:
 
 
 class ClusterBatchOptions(BatchOptions):
-    """As `BatchOptions`; `route`: the one node that runs the batch.
+    """The options of `BatchOptions`, and `route`: the one node that runs the batch.
 
     Raises `TypeError` for a route to several nodes, `ConfigurationError` for a strategy that would repeat more than
     reads.

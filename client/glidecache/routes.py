@@ -43,7 +43,7 @@ class Route:
 
 
 class AllNodes(Route):
-    """All primaries and replicas. Not for writes: replicas refuse them."""
+    """The route to all primaries and replicas. Not for writes: replicas refuse them."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class AllNodes(Route):
 
 
 class AllPrimaries(Route):
-    """All primaries."""
+    """The route to all primaries."""
 
     __slots__ = ()
 
@@ -67,7 +67,7 @@ class AllPrimaries(Route):
 
 
 class RandomNode(Route):
-    """Any node. Not for writes: it may be a replica."""
+    """The route to any one node. Not for writes: it may be a replica."""
 
     __slots__ = ()
 

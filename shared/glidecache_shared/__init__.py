@@ -1,1 +1,1 @@
-"""What daemon and client share: the compiled pool, the wire protocol, leases, and where they meet."""
+"""The common parts of daemon and client: the compiled pool, the wire protocol, leases, and the runtime directory."""

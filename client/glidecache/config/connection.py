@@ -68,7 +68,7 @@ class ServerCredentials:
 
 
 class BackoffStrategy:
-    """GLIDE's schedule of a client's own attempts to reconnect: accepted, and checked.
+    """The schedule of a client's own attempts to reconnect: accepted, and checked.
 
     All clients share the daemon's connections. So the daemon paces the reconnection, with exponential back-off and
     jitter of its own.

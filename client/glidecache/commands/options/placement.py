@@ -20,7 +20,7 @@ class Limit:
 
 
 class OrderBy(Enum):
-    """Ascending or descending."""
+    """The order of results: ascending or descending."""
 
     ASC = "ASC"
     DESC = "DESC"

@@ -56,7 +56,7 @@ class ClientPauseMode(Enum):
 
 
 class MigrateOptions:
-    """Options of `MIGRATE`: keep the source key, replace an existing key, and the login for the target."""
+    """The options of `MIGRATE`: keep the source key, replace an existing key, and the login for the target."""
 
     __slots__ = ("copy", "password", "replace", "username")
 

@@ -56,7 +56,7 @@ class TrimByMaxLen(StreamTrimOptions):
 
 
 class StreamAddOptions:
-    """Options of `XADD`: an ID of the caller's choice, no new stream if it does not exist, trimming old entries."""
+    """The options of `XADD`: an ID of the caller's choice, no new stream if none exists, trimming old entries."""
 
     __slots__ = ("id", "make_stream", "trim")
 
@@ -131,7 +131,7 @@ class ExclusiveIdBound(IdBound):
 
 
 class StreamReadOptions:
-    """Options of `XREAD`: the number of entries, and how long to wait for them. `block_ms` 0 waits without end."""
+    """The options of `XREAD`: the number of entries, and the longest wait. `block_ms` 0 waits without end."""
 
     __slots__ = ("block_ms", "count")
 
@@ -145,7 +145,7 @@ class StreamReadOptions:
 
 
 class StreamReadGroupOptions(StreamReadOptions):
-    """Options as `StreamReadOptions`; `no_ack`: entries that are read count as acknowledged."""
+    """The options of `StreamReadOptions`, and `no_ack`: entries that are read count as acknowledged."""
 
     __slots__ = ("no_ack",)
 
@@ -159,7 +159,7 @@ class StreamReadGroupOptions(StreamReadOptions):
 
 
 class StreamGroupOptions:
-    """Options of a new group: make its stream if necessary, and how many entries count as read already (Valkey 7)."""
+    """The options of a new group: make its stream if necessary, the number of entries that count as read (Valkey 7)."""
 
     __slots__ = ("entries_read", "make_stream")
 
