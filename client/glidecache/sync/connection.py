@@ -85,7 +85,7 @@ class BlockingConnection(DaemonConnection):
         return True
 
     async def _pause(self, nanoseconds: int) -> None:
-        time.sleep(nanoseconds / 1e9)  # noqa: ASYNC251 - blocking is what this channel is for
+        time.sleep(nanoseconds / 1e9)  # noqa: ASYNC251 - blocking is the purpose of this connection
 
     async def request(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]

@@ -1,8 +1,8 @@
 """The reader: hits straight from shared memory, in the worker (architecture decision 2).
 
 A lookup reads the bucket's version (acquire), walks the chain, checks kind and expiry, copies the payload, fences
-(acquire) and reads the version again. The same even number means that it saw one state of the chain and this entry's
-bytes. The daemon makes the version odd before it changes a chain or frees an entry of that chain. So a reader that saw
+(acquire) and reads the version again. Only the same even number means that it saw one state of the chain and this
+entry's bytes. The daemon makes the version odd before it changes a chain or frees an entry of that chain. So a reader that saw
 any byte of such a change sees another version (docs/design/memory-model.md has the whole argument).
 Attempts are bounded; a lookup that used them up is a miss, which the daemon then answers.
 

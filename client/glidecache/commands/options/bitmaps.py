@@ -124,7 +124,7 @@ class BitFieldSubCommands:
 
 
 class BitFieldGet(BitFieldSubCommands):
-    """The reading of an integer."""
+    """A step that reads an integer."""
 
     __slots__ = ()
 
@@ -133,7 +133,7 @@ class BitFieldGet(BitFieldSubCommands):
 
 
 class BitFieldSet(BitFieldSubCommands):
-    """The writing of an integer; the result is the previous one."""
+    """A step that writes an integer; its result is the previous one."""
 
     __slots__ = ()
 
@@ -142,7 +142,7 @@ class BitFieldSet(BitFieldSubCommands):
 
 
 class BitFieldIncrBy(BitFieldSubCommands):
-    """An addition to an integer. Its result is the new one; None if it does not fit under `BitOverflowControl.FAIL`."""
+    """A step that adds to an integer. Its result: the new one; None if `BitOverflowControl.FAIL` refused it."""
 
     __slots__ = ()
 
@@ -159,7 +159,7 @@ class BitOverflowControl(Enum):
 
 
 class BitFieldOverflow(BitFieldSubCommands):
-    """The treatment of numbers that do not fit, in the following steps. It has no result of its own."""
+    """A step that sets the treatment of numbers that do not fit, for the following steps. It has no result."""
 
     __slots__ = ()
 

@@ -37,7 +37,7 @@ class StreamTrimOptions:
 
 
 class TrimByMinId(StreamTrimOptions):
-    """The removal of entries whose ID is lower than `threshold`."""
+    """A trim that removes entries whose ID is lower than `threshold`."""
 
     __slots__ = ()
 
@@ -45,7 +45,7 @@ class TrimByMinId(StreamTrimOptions):
 
 
 class TrimByMaxLen(StreamTrimOptions):
-    """The removal of the oldest entries until `threshold` of them are left."""
+    """A trim that removes the oldest entries until `threshold` of them are left."""
 
     __slots__ = ()
 

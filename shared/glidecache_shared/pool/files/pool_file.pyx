@@ -42,7 +42,7 @@ cdef inline uint64_t whole_pages(uint64_t length) noexcept nogil:
 
 
 cdef gc_header geometry_for(uint64_t max_bytes) noexcept:
-    """Fill in line 1 of a header: the number of places in a pool of that bound."""
+    """Return line 1 of a header: the number of places in a pool of that bound."""
     cdef gc_header header
     memset(&header, 0, sizeof(gc_header))
     header.max_bytes = max_bytes

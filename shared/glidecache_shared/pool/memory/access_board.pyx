@@ -210,7 +210,7 @@ cdef class Board:
         return result
 
     cdef uint32_t filter(self, uint32_t first, uint32_t count, Priority threshold, Candidate *found) noexcept:
-        """Read the records at `count` places from `first` on. Put those at or below `threshold` into `found`.
+        """Read the records at `count` places from `first` on; put those at or below `threshold`, numbered, in `found`.
 
         Returns how many: in use or not. A shorter file counts as a fault and reads as zeros.
         """

@@ -20,7 +20,7 @@ cdef extern from *:
 
 
 cdef bytes encode(uint32_t kind, object value):
-    """Return the payload of `value`. Raises `TypeError` for a value of another kind, `ValueError` for a wrong kind."""
+    """Return the payload of `value`. Raises `TypeError` for another type, `ValueError` for an unknown kind."""
     if kind == GC_KIND_STRING:
         if not isinstance(value, bytes):
             raise TypeError(f"a string entry's value must be bytes, not {type(value).__name__}")

@@ -16,7 +16,7 @@ cdef struct EntryNote:
 
 
 cdef inline uint32_t any_number(uint64_t *random, uint32_t count) noexcept nogil:
-    """Return one of `count` by chance, and advance the state of the chance, not 0 (xorshift64, Marsaglia 2003)."""
+    """Return a random number below `count`; advance the random state, which is not 0 (xorshift64, Marsaglia 2003)."""
     random[0] ^= random[0] << 13
     random[0] ^= random[0] >> 7
     random[0] ^= random[0] << 17
