@@ -2,8 +2,8 @@
 
 A lookup reads the bucket's version (acquire), walks the chain, checks kind and expiry, copies the payload, fences
 (acquire) and reads the version again. Only the same even number means that it saw one state of the chain and this
-entry's bytes. The daemon makes the version odd before it changes a chain or frees an entry of that chain. So a reader that saw
-any byte of such a change sees another version (docs/design/memory-model.md has the whole argument).
+entry's bytes. The daemon makes the version odd before it changes a chain or frees an entry of that chain. So a reader
+that saw any byte of such a change sees another version (docs/design/memory-model.md has the whole argument).
 Attempts are bounded; a lookup that used them up is a miss, which the daemon then answers.
 
 Safe for any number of threads and forks: a reader has no state of its own that changes.
