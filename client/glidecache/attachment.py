@@ -1,4 +1,4 @@
-"""What an `ATTACH` made: a session with one daemon process, and with it, perhaps, a pool (contract C18 to C20)."""
+"""The result of an `ATTACH`: a session with one daemon process, and perhaps a pool (contract C18 to C20)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class PoolGoneError(Exception):
-    """The pool ended between the daemon's answer and our hold on it: attach again."""
+    """The pool ended between the daemon's answer and this client's hold on it: attach again."""
 
 
 class Attachment:
     """A session, and the hold on its pool. Immutable; shared by the threads and forked children of one client.
 
-    `forks` tells which process made it: only that one ends the session at the daemon.
+    `forks` identifies the process that made it. Only that process ends the session at the daemon.
     """
 
     __slots__ = ("forks", "instance_id", "lease", "reader", "request_timeout_ms", "session_id")
@@ -47,11 +47,11 @@ class Attachment:
 
     @property
     def worn(self) -> bool:
-        """Whether the pool gives no hits any more, for now or for good: attaching again may help."""
+        """Return whether the pool gives no more hits, for now or permanently: attaching again may help."""
         return self.reader is not None and not self.reader.trusted
 
     def release(self) -> None:
-        """Give up the hold on the pool. Its mapping goes with the last reader."""
+        """Release the hold on the pool. Its mapping ends with the last reader."""
         if self.lease is not None:
             self.lease.close()
 

@@ -59,7 +59,7 @@ class _Plans(NotOffered):
         return f"<{type(self).__name__} is_atomic={self.is_atomic}, {listed}>"
 
     def clear(self) -> None:
-        """Take all commands out."""
+        """Remove all commands."""
         self.plans.clear()
 
     def custom_command(self, command_args: Iterable[Argument]) -> Self:
@@ -72,11 +72,11 @@ class _Plans(NotOffered):
 
 
 class Batch(_Plans, BatchStandaloneCommands):
-    """Commands for a standalone server, to be run by `exec`: a transaction if `is_atomic`, else a pipeline."""
+    """A batch for a standalone server, to be run by `exec`: a transaction if `is_atomic`, else a pipeline."""
 
 
 class ClusterBatch(_Plans, BatchClusterCommands):
-    """Commands for a cluster, to be run by `exec`: a transaction (of one slot) if `is_atomic`, else a pipeline."""
+    """A batch for a cluster, to be run by `exec`: a transaction (of one slot) if `is_atomic`, else a pipeline."""
 
 
 class Transaction(Batch):
@@ -96,7 +96,7 @@ class ClusterTransaction(ClusterBatch):
 
 
 class BatchOptions:
-    """How a batch is run: `timeout` in ms instead of the client's `request_timeout`."""
+    """The options of running a batch. `timeout`: in ms, instead of the client's `request_timeout`."""
 
     def __init__(self, timeout: int | None = None) -> None:
         need_ms(type(self).__name__, "timeout", timeout)
@@ -107,7 +107,7 @@ class BatchOptions:
 
 
 class BatchRetryStrategy:
-    """What is repeated of a batch: commands that a server could not run yet, or all after a lost connection.
+    """The choice of what to repeat: commands that a server could not run yet, or all after a lost connection.
 
     Neither can be chosen here: the daemon repeats reads alone.
     """
@@ -121,7 +121,7 @@ class BatchRetryStrategy:
 
 
 class ClusterBatchOptions(BatchOptions):
-    """As `BatchOptions`; `route`: the one node that runs the batch.
+    """The options of `BatchOptions`, and `route`: the one node that runs the batch.
 
     Raises `TypeError` for a route to several nodes, `ConfigurationError` for a strategy that would repeat more than
     reads.
@@ -161,7 +161,7 @@ def _need_plain_strategy(strategy: object) -> None:
 
 
 def custom_plan(command_args: Iterable[Argument]) -> Plan[Any]:
-    """A plan for any command, its name first. Raises `TypeError`, and `ValueError` for no command at all."""
+    """Return a plan for any command, its name first. Raises `TypeError`, and `ValueError` for no command at all."""
     args = encode_each(command_args, "command_args")
     if not args or not args[0]:
         message = "command_args must begin with a command's name"

@@ -1,4 +1,4 @@
-"""What a client says about its cache: how large, how long, which policy, and with whom it is shared (contract C19)."""
+"""A client's description of its cache: size, entry lifetime, policy, and the clients that share it (contract C19)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _FIELDS = (
 
 
 class EvictionPolicy(Enum):
-    """Which entry leaves when the pool is full: the least recently used one, or the least frequently used one."""
+    """The entry that a full pool evicts: the least recently used one, or the least frequently used one."""
 
     LRU = "LRU"
     LFU = "LFU"
 
 
 class ClientSideCache:
-    """A cache that clients share: all that are made with the same object, its copies, pickles and forks.
+    """A cache shared by all clients that are made with the same object, its copies, pickles and forks.
 
     Make one with `create`, or with `named` for a cache of the daemon's configuration. The constructor takes GLIDE's
-    fields as they are. `max_cache_kb` and `entry_ttl_ms` are None where the daemon's configuration has them.
+    fields as they are. `max_cache_kb` and `entry_ttl_ms` are None if the daemon's configuration sets them.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class ClientSideCache:
     ) -> Self:
         """Describe a new cache.
 
-        `max_cache_kb` bounds everything that its entries cost in memory (contract C8); an entry lives `entry_ttl_ms`
-        from the moment of storing, 0: until it is evicted. `eviction_policy` is LRU if None. Without a `name` the
-        cache belongs to this object; with one it is shared by all processes of the host that create it with the same
-        settings. Raises `ValueError`, and `TypeError` for numbers that are none.
+        `max_cache_kb` bounds the memory cost of all entries (contract C8). An entry lives `entry_ttl_ms` from the
+        moment of storing; 0: until it is evicted. `eviction_policy` is LRU if None. Without a `name` the cache belongs
+        to this object. With one, all processes of the host that create it with the same settings share it. Raises
+        `ValueError`, and `TypeError` for values that are not numbers.
         """
         _need_int(max_cache_kb, "max_cache_kb")
         _need_int(entry_ttl_ms, "entry_ttl_ms")
@@ -92,7 +92,7 @@ class ClientSideCache:
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """The cache that the daemon's configuration defines under this name, with its settings."""
+        """Return the cache that the daemon's configuration defines under this name, with its settings."""
         _need_name(name)
         return cls(_new_id(), None, None, name=name)
 
@@ -110,11 +110,11 @@ class ClientSideCache:
 
     @property
     def defined_by_daemon(self) -> bool:
-        """Whether the settings stand in the daemon's configuration (`named`)."""
+        """Return whether the settings are in the daemon's configuration (`named`)."""
         return self.max_cache_kb is None
 
     def as_wire(self) -> dict[str, Any]:
-        """The cache as `ATTACH` describes it."""
+        """Return the description of the cache that `ATTACH` carries."""
         if self.defined_by_daemon:
             return {"name": self.name}
         described: dict[str, Any] = {

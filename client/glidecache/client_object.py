@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ClientObject(NotOffered):
-    """Base of the clients."""
+    """The base of the clients."""
 
     __slots__ = ()
 

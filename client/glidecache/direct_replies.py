@@ -29,7 +29,7 @@ class MalformedReplyError(OSError):
 
 
 class ReplyReader:
-    """Reads replies from bytes as they arrive, at any depth of nesting. For one connection's answers in order."""
+    """A reader of replies from bytes as they arrive, nested to any depth. For one connection's answers in order."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()

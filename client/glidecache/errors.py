@@ -17,7 +17,7 @@ class GlideError(Exception):
         super().__init__(message or "No error message provided")
 
     def name(self) -> str:
-        """The class's name."""
+        """Return the class's name."""
         return type(self).__name__
 
 
@@ -26,7 +26,7 @@ class ClosingError(GlideError):
 
 
 class RequestError(GlideError):
-    """A request failed; the text is the server's own where the server said so."""
+    """A request failed. The text is the server's own if the error is the server's."""
 
 
 _TIMED_OUT = "timed out"
@@ -47,7 +47,7 @@ class TimeoutError(RequestError, builtins.TimeoutError):
 
 
 class ExecAbortError(RequestError):
-    """The server refused to run a transaction (`EXECABORT`): nothing of it was done."""
+    """The server refused to run a transaction (`EXECABORT`): no command of it ran."""
 
 
 class ConnectionError(RequestError, builtins.ConnectionError):

@@ -54,7 +54,7 @@ def import_ahead() -> None:
 
 
 class LazyModule:
-    """Stands for a module; what has been used once is an attribute of this object from then on."""
+    """A placeholder for a module. A name that was used once is an attribute of this object from then on."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -68,7 +68,7 @@ class _Place:
 
 
 class LoopTurns:
-    """The right to connect and attach: one call of a loop has it, the others follow in their order (contract C23).
+    """The right to connect and attach: one call of a loop has it, the others follow in order (contract C23).
 
     A task that ended without leaving has lost its turn. While any call is here, a timer measures how long the loop
     does not run; the deadlines are extended by that time.

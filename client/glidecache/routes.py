@@ -1,4 +1,4 @@
-"""Which nodes of a cluster a command goes to, where the caller says so: GLIDE's routes, and how they are sent."""
+"""A cluster command's nodes, if the caller chooses them: GLIDE's routes, and their form on the wire."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Answer = TypeVar("Answer")
 
     ClusterResponse: TypeAlias = Answer | dict[bytes, Answer]
-    """One node's answer, or by the address of each node its own, where a command went to several."""
+    """One node's answer, or a map from address to answer if a command went to several nodes."""
 
     SingleNodeRoute: TypeAlias = "RandomNode | SlotKeyRoute | SlotIdRoute | ByAddressRoute"
 
@@ -21,21 +21,21 @@ _SLOTS = 16_384
 
 
 class SlotType(Enum):
-    """Which node of the slot's shard: its primary, or one of its replicas, whatever the client's `read_from`."""
+    """The node of the slot's shard: its primary, or one of its replicas, whatever the client's `read_from`."""
 
     PRIMARY = 1
     REPLICA = 2
 
 
 class Route:
-    """Base of the routes. `is_single_node`: whether the command goes to one node only."""
+    """The base of the routes. `is_single_node`: whether the command goes to one node only."""
 
     __slots__ = ()
 
     is_single_node = True
 
     def as_wire(self) -> Any:
-        """The route as it is sent to the daemon."""
+        """Return the route as it is sent to the daemon."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -43,36 +43,36 @@ class Route:
 
 
 class AllNodes(Route):
-    """All primaries and replicas. Not for writes: replicas refuse them."""
+    """The route to all primaries and replicas. Not for writes: replicas refuse them."""
 
     __slots__ = ()
 
     is_single_node = False
 
     def as_wire(self) -> Any:
-        """The route as it is sent to the daemon."""
+        """Return the route as it is sent to the daemon."""
         return "all_nodes"
 
 
 class AllPrimaries(Route):
-    """All primaries."""
+    """The route to all primaries."""
 
     __slots__ = ()
 
     is_single_node = False
 
     def as_wire(self) -> Any:
-        """The route as it is sent to the daemon."""
+        """Return the route as it is sent to the daemon."""
         return "all_primaries"
 
 
 class RandomNode(Route):
-    """Any node. Not for writes: it may be a replica."""
+    """The route to any one node. Not for writes: it may be a replica."""
 
     __slots__ = ()
 
     def as_wire(self) -> Any:
-        """The route as it is sent to the daemon."""
+        """Return the route as it is sent to the daemon."""
         return "random"
 
 
@@ -103,7 +103,7 @@ class SlotKeyRoute(_SlotRoute):
         self.slot_key = slot_key
 
     def as_wire(self) -> Any:
-        """The route as it is sent to the daemon."""
+        """Return the route as it is sent to the daemon."""
         key = self.slot_key
         return ["slot_key", key if isinstance(key, bytes) else key.encode(), self._role]
 
@@ -127,7 +127,7 @@ class SlotIdRoute(_SlotRoute):
         self.slot_id = slot_id
 
     def as_wire(self) -> Any:
-        """The route as it is sent to the daemon."""
+        """Return the route as it is sent to the daemon."""
         return ["slot_id", self.slot_id, self._role]
 
     def __repr__(self) -> str:
@@ -135,7 +135,7 @@ class SlotIdRoute(_SlotRoute):
 
 
 class ByAddressRoute(Route):
-    """The node of this address, as the cluster itself calls it; without `port`, `host` is `host:port`.
+    """The node of this address, as the cluster itself names it; without `port`, `host` is `host:port`.
 
     Raises `RequestError` for an address without a port.
     """
@@ -156,7 +156,7 @@ class ByAddressRoute(Route):
         self.port = port
 
     def as_wire(self) -> Any:
-        """The route as it is sent to the daemon."""
+        """Return the route as it is sent to the daemon."""
         return ["address", self.host, self.port]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Where a scan over a cluster stands."""
+"""The position of a scan over a cluster."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ _FINISHED = "finished"
 
 
 class ClusterScanCursor:
-    """Where a scan over all keys of a cluster stands: a new one begins, each `scan` returns the next.
+    """The position of a scan over all keys of a cluster. A new one begins; each `scan` returns the next one.
 
-    Immutable, and nothing but its text, which `get_cursor` gives: it may be kept, or go on in another process. Raises
+    Immutable, and nothing but its text, which `get_cursor` returns. Another process may continue from that text. Raises
     `TypeError` for anything but text.
     """
 
@@ -22,15 +22,15 @@ class ClusterScanCursor:
         self._cursor = new_cursor or _START
 
     def get_cursor(self) -> str:
-        """The cursor as text."""
+        """Return the cursor as text."""
         return self._cursor
 
     def is_finished(self) -> bool:
-        """Whether the scan is over."""
+        """Return whether the scan is over."""
         return self._cursor == _FINISHED
 
     def is_start(self) -> bool:
-        """Whether the scan has not begun."""
+        """Return whether the scan has not begun."""
         return self._cursor == _START
 
     def __repr__(self) -> str:
@@ -38,5 +38,5 @@ class ClusterScanCursor:
 
     @classmethod
     def finished(cls) -> ClusterScanCursor:
-        """The cursor of a scan that is over."""
+        """Return the cursor of a scan that is over."""
         return cls(_FINISHED)

@@ -17,12 +17,12 @@ OK = "OK"
 TOK: TypeAlias = Literal["OK"]
 
 TEncodable: TypeAlias = str | bytes | bytearray | memoryview
-"""What GLIDE takes as an argument; here an int or a float does, too."""
+"""GLIDE's types of arguments; here an int or a float is accepted, too."""
 
 TResult: TypeAlias = bool | int | float | str | bytes | list[Any] | set[Any] | Mapping[Any, Any] | None
 
 TClusterResponse: TypeAlias = T | dict[bytes, T]
-"""One node's answer, or by the address of each node its own."""
+"""One node's answer, or a map from address to answer."""
 
 TSingleNodeRoute: TypeAlias = RandomNode | SlotKeyRoute | SlotIdRoute | ByAddressRoute
 

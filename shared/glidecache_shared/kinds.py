@@ -1,4 +1,4 @@
-"""The kinds of entry that a pool holds (contract C1, C2), as they stand in shared memory and on the wire."""
+"""The kinds of entry that a pool holds (contract C1, C2), as numbered in shared memory and on the wire."""
 
 STRING = 1
 HASH = 2

@@ -1,10 +1,10 @@
-"""Leases: which processes hold a pool, kept by the kernel (architecture 8, contract C20).
+"""Leases: the kernel's record of the processes that hold a pool (architecture 8, contract C20).
 
-A pool has one small file, its lease. Each holder has it open with a shared `flock`; forks inherit the open file and
-with it the lock; the kernel drops the lock when the last descriptor of it closes, in whichever way its process ends.
-The daemon asks with the exclusive lock whether anybody is left.
+A pool has one small file, its lease. Each holder has it open with a shared `flock`. Forks inherit the open file and
+with it the lock. The kernel drops the lock when its last descriptor closes, however the process ends. The daemon
+tries the exclusive lock to find out whether any holder is left.
 
-Nobody on the holders' side ever unlocks: `LOCK_UN` in a forked child would drop its parent's lock too. Closing is
+No holder ever unlocks: `LOCK_UN` in a forked child would drop its parent's lock too. Closing is
 enough.
 """
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-# The daemon's probe has the exclusive lock for some microseconds: a holder that meets it comes again.
+# The daemon's probe has the exclusive lock for some microseconds: a holder that meets it tries again.
 _LOCK_ATTEMPTS = 50
 _LOCK_PAUSE_SECONDS = 0.001
 
@@ -29,7 +29,7 @@ class Lease:
     """A shared hold on one pool, from `hold` until `close` or the death of the last process that has it.
 
     Forks inherit it, each with its own descriptor: closing one leaves the others' hold. Not inherited by `exec`.
-    Closing is idempotent, and safe from any one thread; an object that is garbage collected closes itself. A descriptor
+    Closing is idempotent, and safe from any one thread. An object that is garbage collected closes itself. A descriptor
     whose number belongs to another file by now is left alone (isolation, I16).
     """
 
@@ -42,14 +42,14 @@ class Lease:
         )
 
     def close(self) -> None:
-        """Give up this process's hold. Never raises."""
+        """Release this process's hold. Never raises."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called in this process."""
+        """Return whether `close` was called in this process."""
         return self._file is None or self._file.number < 0
 
     def __enter__(self) -> Self:
@@ -62,11 +62,11 @@ class Lease:
 def hold(path: str, inode: int) -> Lease | None:
     """Take a shared hold on the lease at `path`, or None when the pool has ended or was replaced: attach again.
 
-    `inode` is what the daemon said when it handed the pool out. The path is looked at again once the lock is held: the
-    daemon unlinks a lease only while it has the exclusive lock, so a lock on a file that the path still leads to is a
-    lock on a live pool. (Where a file system gives inode numbers again, it may be the pool that took the old one's
-    place: then the files of the old one are gone.) Waits at most some 50 ms for the daemon's own probe. Raises
-    `OSError` when the file exists and cannot be opened (permissions).
+    `inode` is the number that the daemon sent with the pool. The path is checked again once the lock is held. The
+    daemon unlinks a lease only while it has the exclusive lock. So a lock on a file that the path still leads to is a
+    lock on a live pool. (If the file system reuses inode numbers, it may be the pool that took the old one's place:
+    then the files of the old one are gone.) Waits at most some 50 ms for the daemon's own probe. Raises `OSError` when
+    the file exists and cannot be opened (permissions).
     """
     try:
         file = OwnedDescriptor.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -80,7 +80,7 @@ def hold(path: str, inode: int) -> Lease | None:
 
 
 def create(path: str, mode: int = 0o640) -> int:
-    """Make a new, unheld lease and return the daemon's descriptor of it, which `has_holders` and `end` ask by.
+    """Make a new, unheld lease. Return the daemon's descriptor of it, which `has_holders` and `end` use.
 
     `mode` is set exactly, whatever the umask. Raises `FileExistsError` when the path exists, and `OSError`.
     """
@@ -95,7 +95,7 @@ def create(path: str, mode: int = 0o640) -> int:
 
 
 def reopen(path: str) -> int:
-    """Open the lease that an earlier daemon made, as `create` would have: its holders go on to count.
+    """Open the lease that an earlier daemon made, as `create` would have: its holders still count.
 
     Raises `FileNotFoundError` when there is none, and `OSError`.
     """
@@ -103,7 +103,7 @@ def reopen(path: str) -> int:
 
 
 def inode(descriptor: int) -> int:
-    """The inode number that `hold` wants to see, of a lease that `create` made."""
+    """Return the inode number that `hold` checks, of a lease that `create` made."""
     return os.fstat(descriptor).st_ino
 
 
@@ -119,7 +119,7 @@ def is_in_place(path: str, descriptor: int) -> bool:
 
 
 def has_holders(descriptor: int) -> bool:
-    """Whether any process holds the lease now. For the daemon: the exclusive lock is taken and released at once.
+    """Return whether any process holds the lease now. For the daemon: the exclusive lock is taken and released at once.
 
     Unlocking is right here: the daemon's descriptor came from its own `open`, and no fork shares it.
     """
@@ -130,10 +130,10 @@ def has_holders(descriptor: int) -> bool:
 
 
 def end(path: str, descriptor: int) -> bool:
-    """Unlink the lease and close the daemon's descriptor if nobody holds it; whether that was so.
+    """Unlink the lease and close the daemon's descriptor if no process holds it. Return whether that was so.
 
-    The path is removed only while the exclusive lock is held, so a client that opens the file meanwhile either has
-    its shared lock first (then this returns False and the pool lives on), or finds afterwards that the path is gone.
+    The path is removed only while the exclusive lock is held. So a client that opens the file meanwhile either has
+    its shared lock first (then this returns False and the pool continues), or finds that the path is gone.
     """
     if not _lock_exclusive(descriptor):
         return False

@@ -1,4 +1,4 @@
-"""Descriptors closed by the object which opened them, and never once the number belongs to another file (I16)."""
+"""Descriptors closed by the object that opened them, and never once the number belongs to another file (I16)."""
 
 class OwnedDescriptor:
     """An open file of this process, known by its device and inode besides its number.

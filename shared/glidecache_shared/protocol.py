@@ -62,7 +62,7 @@ _BIN_32 = 0xC6
 _BYTES_HEADER = struct.Struct(">BI")
 
 DEFAULT_MAX_MESSAGE_BYTES = 545_259_520
-"""512 MiB, the server's own limit for one string, and 8 MiB for what stands around it."""
+"""512 MiB, the server's own limit for one string, and 8 MiB for the rest of the message."""
 
 
 class ReplyError(Exception):
@@ -81,7 +81,7 @@ def pack(message: Sequence[Any]) -> bytes:
 
 
 def pack_around(message: Sequence[Any], last: bytes) -> tuple[bytes, bytes]:
-    """`pack` of the message with `last` behind its other elements, in two parts: the second is `last`, not a copy."""
+    """Pack the message with `last` behind its other elements, in two parts: the second is `last`, not a copy."""
     around = pack((*message, b""))
     return around[: -len(_EMPTY_BYTES)] + _BYTES_HEADER.pack(_BIN_32, len(last)), last
 
@@ -139,7 +139,7 @@ def _unpack_extension(code: int, data: bytes) -> Any:
 
 
 def _unpack_member(code: int, data: bytes) -> Any:
-    """An extension within a set: no other set, because none is hashable, and to decode one takes 40 KB of the stack."""
+    """Unpack an extension within a set: no other set, which is not hashable; decoding one takes 40 KB of the stack."""
     if code == EXT_ERROR:
         return ReplyError(data.decode("utf-8", "surrogateescape"))
     if code == EXT_BIG_INTEGER:

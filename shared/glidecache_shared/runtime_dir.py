@@ -39,7 +39,7 @@ def find_runtime_dir(explicit: str | None = None) -> str:
 
 
 def socket_path(runtime_dir: str) -> str:
-    """The path of the daemon's socket. Raises `ValueError` where it is longer than a socket's address can be."""
+    """Return the path of the daemon's socket. Raises `ValueError` if it is longer than a socket's address can be."""
     path = os.path.join(runtime_dir, SOCKET_NAME)
     length = len(os.fsencode(path))
     if length > _MAX_SOCKET_PATH_BYTES:
@@ -52,7 +52,7 @@ def socket_path(runtime_dir: str) -> str:
 
 
 def endpoint(runtime_dir: str) -> str:
-    """The ZeroMQ address of the daemon in `runtime_dir`. Raises `ValueError` as `socket_path`."""
+    """Return the ZeroMQ address of the daemon in `runtime_dir`. Raises `ValueError` as `socket_path`."""
     return f"ipc://{socket_path(runtime_dir)}"
 
 
@@ -130,11 +130,11 @@ def ensure_runtime_dir(path: str) -> None:
 
 
 def _kept_out(runtime_dir: str) -> str:
-    """What to tell a user whom the directory's mode keeps out: under systemd mostly one who is not in its group yet."""
+    """Return the text for a user who may not enter the directory: under systemd mostly one not yet in its group."""
     text = f"Permission denied: uid {os.geteuid()} may not enter {runtime_dir}"
     try:
         found = os.stat(runtime_dir)
-    except OSError:  # what is closed is a directory above it
+    except OSError:  # a directory above it is closed
         return text
     if not found.st_mode & stat.S_IXGRP:
         return f"{text}; only its owner, uid {found.st_uid}, may"

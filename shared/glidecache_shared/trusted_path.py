@@ -83,7 +83,7 @@ def _walk(path: str, judge: _Judge) -> tuple[str, os.stat_result]:
 
 
 class _Judge:
-    """Checks the directories on the way to `path`."""
+    """A check of the directories on the way to `path`."""
 
     __slots__ = ("_friend", "_own_uids", "_path")
 

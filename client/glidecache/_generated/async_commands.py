@@ -119,35 +119,35 @@ class AsyncCommands:
         expiry: ExpirySet | None = None,
         return_old_value: bool = False,
     ) -> Literal["OK"] | bytes | None:
-        """Set `key` to `value` (`SET`). `"OK"`; None where the condition was not met."""
+        """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met."""
         return await self._run(_strings.set(key, value, conditional_set, expiry, return_old_value))
 
     async def getdel(self, key: Argument) -> bytes | None:
-        """The value of `key`, which is deleted (`GETDEL`); None where there is none."""
+        """Return the value of `key`, and delete it (`GETDEL`); None if there is none."""
         return await self._run(_strings.getdel(key))
 
     async def getex(self, key: Argument, expiry: ExpiryGetEx | None = None) -> bytes | None:
-        """The value of `key`, whose expiry is changed (`GETEX`); None where there is none."""
+        """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
         return await self._run(_strings.getex(key, expiry))
 
     async def getrange(self, key: Argument, start: int, end: int) -> bytes:
-        """The bytes of `key` from `start` to `end`, both included (`GETRANGE`)."""
+        """Return the bytes of `key` from `start` to `end`, both included (`GETRANGE`)."""
         return await self._run(_strings.getrange(key, start, end))
 
     async def setrange(self, key: Argument, offset: int, value: Argument) -> int:
-        """Write `value` over what stands at `offset` (`SETRANGE`); the length afterwards."""
+        """Write `value` over the bytes at `offset` (`SETRANGE`). Return the length afterwards."""
         return await self._run(_strings.setrange(key, offset, value))
 
     async def append(self, key: Argument, value: Argument) -> int:
-        """Append to `key` (`APPEND`); the length afterwards."""
+        """Append to `key` (`APPEND`). Return the length afterwards."""
         return await self._run(_strings.append(key, value))
 
     async def strlen(self, key: Argument) -> int:
-        """The length of the value in bytes (`STRLEN`); 0 where there is none."""
+        """Return the length of the value in bytes (`STRLEN`); 0 if there is none."""
         return await self._run(_strings.strlen(key))
 
     async def mget(self, keys: Iterable[Argument]) -> list[bytes | None]:
-        """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
+        """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
         return await self._run(_strings.mget(keys))
 
     async def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
@@ -155,39 +155,39 @@ class AsyncCommands:
         return await self._run(_strings.mset(key_value_map))
 
     async def msetnx(self, key_value_map: AnyMapping[Argument, Argument]) -> bool:
-        """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
+        """Set many keys at once, or none if one of them exists (`MSETNX`). Return whether they were set."""
         return await self._run(_strings.msetnx(key_value_map))
 
     async def incr(self, key: Argument) -> int:
-        """Add 1 (`INCR`); the number afterwards."""
+        """Add 1 (`INCR`). Return the number afterwards."""
         return await self._run(_strings.incr(key))
 
     async def incrby(self, key: Argument, amount: int) -> int:
-        """Add `amount` (`INCRBY`); the number afterwards."""
+        """Add `amount` (`INCRBY`). Return the number afterwards."""
         return await self._run(_strings.incrby(key, amount))
 
     async def incrbyfloat(self, key: Argument, amount: float) -> float:
-        """Add `amount` (`INCRBYFLOAT`); the number afterwards."""
+        """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
         return await self._run(_strings.incrbyfloat(key, amount))
 
     async def decr(self, key: Argument) -> int:
-        """Subtract 1 (`DECR`); the number afterwards."""
+        """Subtract 1 (`DECR`). Return the number afterwards."""
         return await self._run(_strings.decr(key))
 
     async def decrby(self, key: Argument, amount: int) -> int:
-        """Subtract `amount` (`DECRBY`); the number afterwards."""
+        """Subtract `amount` (`DECRBY`). Return the number afterwards."""
         return await self._run(_strings.decrby(key, amount))
 
     async def delifeq(self, key: Argument, value: Argument) -> bool:
-        """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9); whether it did."""
+        """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9). Return whether it did."""
         return await self._run(_strings.delifeq(key, value))
 
     async def lcs(self, key1: Argument, key2: Argument) -> bytes:
-        """The longest common subsequence of two values (`LCS`)."""
+        """Return the longest common subsequence of two values (`LCS`)."""
         return await self._run(_strings.lcs(key1, key2))
 
     async def lcs_len(self, key1: Argument, key2: Argument) -> int:
-        """The length of the longest common subsequence (`LCS … LEN`)."""
+        """Return the length of the longest common subsequence (`LCS … LEN`)."""
         return await self._run(_strings.lcs_len(key1, key2))
 
     async def lcs_idx(
@@ -197,33 +197,33 @@ class AsyncCommands:
         min_match_len: int | None = None,
         with_match_len: bool | None = False,
     ) -> dict[bytes, Any]:
-        """Where the longest common subsequence stands in both values (`LCS … IDX`)."""
+        """Return the places of the longest common subsequence in both values (`LCS … IDX`)."""
         return await self._run(_strings.lcs_idx(key1, key2, min_match_len, with_match_len))
 
     async def setbit(self, key: Argument, offset: int, value: int) -> int:
-        """Set or clear the bit at `offset` (`SETBIT`); the bit that was there."""
+        """Set or clear the bit at `offset` (`SETBIT`). Return the bit that was there."""
         return await self._run(_bitmaps.setbit(key, offset, value))
 
     async def getbit(self, key: Argument, offset: int) -> int:
-        """The bit at `offset` (`GETBIT`); 0 past the end."""
+        """Return the bit at `offset` (`GETBIT`); 0 past the end."""
         return await self._run(_bitmaps.getbit(key, offset))
 
     async def bitcount(self, key: Argument, options: OffsetOptions | None = None) -> int:
-        """How many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
+        """Return how many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
         return await self._run(_bitmaps.bitcount(key, options))
 
     async def bitpos(self, key: Argument, bit: int, options: OffsetOptions | None = None) -> int:
-        """The place of the first bit that is `bit` (`BITPOS`); -1 where there is none."""
+        """Return the place of the first bit that is `bit` (`BITPOS`); -1 if there is none."""
         return await self._run(_bitmaps.bitpos(key, bit, options))
 
     async def bitop(
         self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]
     ) -> int:
-        """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
+        """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
         return await self._run(_bitmaps.bitop(operation, destination, keys))
 
     async def bitfield(self, key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> list[int | None]:
-        """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
+        """Read and write integers of any length within a string (`BITFIELD`). Return each step's result."""
         return await self._run(_bitmaps.bitfield(key, subcommands))
 
     async def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> list[int]:
@@ -231,89 +231,89 @@ class AsyncCommands:
         return await self._run(_bitmaps.bitfield_read_only(key, subcommands))
 
     async def pfadd(self, key: Argument, elements: Iterable[Argument]) -> bool:
-        """Count elements (`PFADD`); whether the estimate has changed."""
+        """Count elements (`PFADD`). Return whether the estimate has changed."""
         return await self._run(_hyperloglog.pfadd(key, elements))
 
     async def pfcount(self, keys: Iterable[Argument]) -> int:
-        """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
+        """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
         return await self._run(_hyperloglog.pfcount(keys))
 
     async def pfmerge(self, destination: Argument, source_keys: Iterable[Argument]) -> Literal["OK"]:
-        """Count in `destination` what was counted in the others (`PFMERGE`)."""
+        """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
         return await self._run(_hyperloglog.pfmerge(destination, source_keys))
 
     async def delete(self, keys: Iterable[Argument]) -> int:
-        """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
+        """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
         return await self._run(_keys.delete(keys))
 
     async def unlink(self, keys: Iterable[Argument]) -> int:
-        """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
+        """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
         return await self._run(_keys.unlink(keys))
 
     async def exists(self, keys: Iterable[Argument]) -> int:
-        """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
+        """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
         return await self._run(_keys.exists(keys))
 
     async def touch(self, keys: Iterable[Argument]) -> int:
-        """Mark keys as used just now on the server (`TOUCH`); how many there are."""
+        """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
         return await self._run(_keys.touch(keys))
 
     async def type(self, key: Argument) -> bytes:
-        """The type of the value: `b"string"`, `b"hash"`, …, `b"none"` where there is none (`TYPE`)."""
+        """Return the type of the value: `b"string"`, `b"hash"`, …, `b"none"` if there is none (`TYPE`)."""
         return await self._run(_keys.type(key))
 
     async def expire(self, key: Argument, seconds: int, option: ExpireOptions | None = None) -> bool:
-        """Let `key` expire after `seconds` (`EXPIRE`); whether that was set."""
+        """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
         return await self._run(_keys.expire(key, seconds, option))
 
     async def expireat(self, key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> bool:
-        """Let `key` expire at a Unix time in seconds (`EXPIREAT`); whether that was set."""
+        """Let `key` expire at a Unix time in seconds (`EXPIREAT`). Return whether that was set."""
         return await self._run(_keys.expireat(key, unix_seconds, option))
 
     async def pexpire(self, key: Argument, milliseconds: int, option: ExpireOptions | None = None) -> bool:
-        """Let `key` expire after `milliseconds` (`PEXPIRE`); whether that was set."""
+        """Let `key` expire after `milliseconds` (`PEXPIRE`). Return whether that was set."""
         return await self._run(_keys.pexpire(key, milliseconds, option))
 
     async def pexpireat(
         self, key: Argument, unix_milliseconds: int, option: ExpireOptions | None = None
     ) -> bool:
-        """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`); whether that was set."""
+        """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`). Return whether that was set."""
         return await self._run(_keys.pexpireat(key, unix_milliseconds, option))
 
     async def expiretime(self, key: Argument) -> int:
-        """The Unix time in seconds when `key` expires; -1: never, -2: there is no such key (`EXPIRETIME`)."""
+        """Return the Unix time in seconds when `key` expires; -1: never, -2: no such key (`EXPIRETIME`)."""
         return await self._run(_keys.expiretime(key))
 
     async def pexpiretime(self, key: Argument) -> int:
-        """The Unix time in milliseconds when `key` expires; -1: never, -2: there is no such key (`PEXPIRETIME`)."""
+        """Return the Unix time in milliseconds when `key` expires; -1: never, -2: no such key (`PEXPIRETIME`)."""
         return await self._run(_keys.pexpiretime(key))
 
     async def ttl(self, key: Argument) -> int:
-        """The seconds that `key` has to live; -1: for ever, -2: there is no such key (`TTL`)."""
+        """Return the seconds that `key` has to live; -1: forever, -2: there is no such key (`TTL`)."""
         return await self._run(_keys.ttl(key))
 
     async def pttl(self, key: Argument) -> int:
-        """The milliseconds that `key` has to live; -1: for ever, -2: there is no such key (`PTTL`)."""
+        """Return the milliseconds that `key` has to live; -1: forever, -2: there is no such key (`PTTL`)."""
         return await self._run(_keys.pttl(key))
 
     async def persist(self, key: Argument) -> bool:
-        """Let `key` live for ever (`PERSIST`); whether it had an expiry."""
+        """Let `key` live forever (`PERSIST`). Return whether it had an expiry."""
         return await self._run(_keys.persist(key))
 
     async def rename(self, key: Argument, new_key: Argument) -> Literal["OK"]:
-        """Rename a key, over what is there (`RENAME`)."""
+        """Rename a key, and replace a key that already has the new name (`RENAME`)."""
         return await self._run(_keys.rename(key, new_key))
 
     async def renamenx(self, key: Argument, new_key: Argument) -> bool:
-        """Rename a key unless the new name is taken (`RENAMENX`); whether it was renamed."""
+        """Rename a key unless the new name is taken (`RENAMENX`). Return whether it was renamed."""
         return await self._run(_keys.renamenx(key, new_key))
 
     async def move(self, key: Argument, db_index: int) -> bool:
-        """Move a key to another database (`MOVE`); whether it was moved."""
+        """Move a key to another database (`MOVE`). Return whether it was moved."""
         return await self._run(_keys.move(key, db_index))
 
     async def dump(self, key: Argument) -> bytes | None:
-        """The value in the server's own serialised form (`DUMP`); None where there is none."""
+        """Return the value in the server's own serialised form (`DUMP`); None if there is none."""
         return await self._run(_keys.dump(key))
 
     async def restore(
@@ -326,23 +326,23 @@ class AsyncCommands:
         idletime: int | None = None,
         frequency: int | None = None,
     ) -> Literal["OK"]:
-        """Make a key from what `dump` returned (`RESTORE`), to live `ttl` milliseconds; 0: for ever."""
+        """Make a key from the result of `dump` (`RESTORE`), to live `ttl` milliseconds; 0: forever."""
         return await self._run(_keys.restore(key, ttl, value, replace, absttl, idletime, frequency))
 
     async def object_encoding(self, key: Argument) -> bytes | None:
-        """How the server stores the value (`OBJECT ENCODING`); None where there is none."""
+        """Return the server's encoding of the value (`OBJECT ENCODING`); None if there is none."""
         return await self._run(_keys.object_encoding(key))
 
     async def object_freq(self, key: Argument) -> int | None:
-        """The server's access frequency counter of the key (`OBJECT FREQ`); None where there is none."""
+        """Return the server's access frequency counter of the key (`OBJECT FREQ`); None if there is none."""
         return await self._run(_keys.object_freq(key))
 
     async def object_idletime(self, key: Argument) -> int | None:
-        """The seconds since the last access on the server (`OBJECT IDLETIME`); None where there is no such key."""
+        """Return the seconds since the last access on the server (`OBJECT IDLETIME`); None if there is no such key."""
         return await self._run(_keys.object_idletime(key))
 
     async def object_refcount(self, key: Argument) -> int | None:
-        """The server's reference count of the value (`OBJECT REFCOUNT`); None where there is none."""
+        """Return the server's reference count of the value (`OBJECT REFCOUNT`); None if there is none."""
         return await self._run(_keys.object_refcount(key))
 
     async def sort(
@@ -354,7 +354,7 @@ class AsyncCommands:
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> list[bytes | None]:
-        """The elements of a list, set or sorted set in order (`SORT`)."""
+        """Return the elements of a list, set or sorted set in order (`SORT`)."""
         return await self._run(_keys.sort(key, by_pattern, limit, get_patterns, order, alpha))
 
     async def sort_ro(
@@ -366,7 +366,7 @@ class AsyncCommands:
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> list[bytes | None]:
-        """As `sort`, for replicas too (`SORT_RO`)."""
+        """Return the same as `sort`, also from replicas (`SORT_RO`)."""
         return await self._run(_keys.sort_ro(key, by_pattern, limit, get_patterns, order, alpha))
 
     async def sort_store(
@@ -379,69 +379,69 @@ class AsyncCommands:
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> int:
-        """As `sort`, into a list at `destination` (`SORT … STORE`); its length."""
+        """Store the result of `sort` as a list at `destination` (`SORT … STORE`). Return its length."""
         return await self._run(
             _keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha)
         )
 
     async def hset(self, key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> int:
-        """Set fields (`HSET`); how many of them are new."""
+        """Set fields (`HSET`). Return how many of them are new."""
         return await self._run(_hashes.hset(key, field_value_map))
 
     async def hsetnx(self, key: Argument, field: Argument, value: Argument) -> bool:
-        """Set a field that is not there (`HSETNX`); whether it was set."""
+        """Set a field that does not exist yet (`HSETNX`). Return whether it was set."""
         return await self._run(_hashes.hsetnx(key, field, value))
 
     async def hget(self, key: Argument, field: Argument) -> bytes | None:
-        """The value of a field (`HGET`); None where there is none."""
+        """Return the value of a field (`HGET`); None if there is none."""
         return await self._run(_hashes.hget(key, field))
 
     async def hmget(self, key: Argument, fields: Iterable[Argument]) -> list[bytes | None]:
-        """The values of fields (`HMGET`); None for each that is not there."""
+        """Return the values of fields (`HMGET`); None for each missing one."""
         return await self._run(_hashes.hmget(key, fields))
 
     async def hdel(self, key: Argument, fields: Iterable[Argument]) -> int:
-        """Delete fields (`HDEL`); how many there were."""
+        """Delete fields (`HDEL`). Return how many there were."""
         return await self._run(_hashes.hdel(key, fields))
 
     async def hexists(self, key: Argument, field: Argument) -> bool:
-        """Whether the hash has the field (`HEXISTS`)."""
+        """Return whether the hash has the field (`HEXISTS`)."""
         return await self._run(_hashes.hexists(key, field))
 
     async def hlen(self, key: Argument) -> int:
-        """How many fields the hash has (`HLEN`)."""
+        """Return how many fields the hash has (`HLEN`)."""
         return await self._run(_hashes.hlen(key))
 
     async def hkeys(self, key: Argument) -> list[bytes]:
-        """All fields (`HKEYS`)."""
+        """Return all fields (`HKEYS`)."""
         return await self._run(_hashes.hkeys(key))
 
     async def hvals(self, key: Argument) -> list[bytes]:
-        """All values (`HVALS`)."""
+        """Return all values (`HVALS`)."""
         return await self._run(_hashes.hvals(key))
 
     async def hstrlen(self, key: Argument, field: Argument) -> int:
-        """The length of a field's value in bytes (`HSTRLEN`)."""
+        """Return the length of a field's value in bytes (`HSTRLEN`)."""
         return await self._run(_hashes.hstrlen(key, field))
 
     async def hincrby(self, key: Argument, field: Argument, amount: int) -> int:
-        """Add `amount` to a field (`HINCRBY`); the number afterwards."""
+        """Add `amount` to a field (`HINCRBY`). Return the number afterwards."""
         return await self._run(_hashes.hincrby(key, field, amount))
 
     async def hincrbyfloat(self, key: Argument, field: Argument, amount: float) -> float:
-        """Add `amount` to a field (`HINCRBYFLOAT`); the number afterwards."""
+        """Add `amount` to a field (`HINCRBYFLOAT`). Return the number afterwards."""
         return await self._run(_hashes.hincrbyfloat(key, field, amount))
 
     async def hrandfield(self, key: Argument) -> bytes | None:
-        """Any field (`HRANDFIELD`); None where there is none."""
+        """Return any field (`HRANDFIELD`); None if there is none."""
         return await self._run(_hashes.hrandfield(key))
 
     async def hrandfield_count(self, key: Argument, count: int) -> list[bytes]:
-        """Up to `count` different fields; with a negative count that many, repeated perhaps (`HRANDFIELD`)."""
+        """Return up to `count` different fields. Negative: exactly that many, perhaps repeated (`HRANDFIELD`)."""
         return await self._run(_hashes.hrandfield_count(key, count))
 
     async def hrandfield_withvalues(self, key: Argument, count: int) -> list[list[bytes]]:
-        """As `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
+        """Return the same as `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
         return await self._run(_hashes.hrandfield_withvalues(key, count))
 
     async def hscan(
@@ -452,17 +452,17 @@ class AsyncCommands:
         count: int | None = None,
         no_values: bool = False,
     ) -> list[Any]:
-        """One step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; begin with `"0"`, the end is `b"0"`."""
+        """Take one step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; from `"0"` on, until `b"0"`."""
         return await self._run(_hashes.hscan(key, cursor, match, count, no_values))
 
     async def hgetdel(self, key: Argument, fields: Iterable[Argument]) -> list[bytes | None]:
-        """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
+        """Return the values of fields, and delete the fields (`HGETDEL`; Valkey 9.1)."""
         return await self._run(_hashes.hgetdel(key, fields))
 
     async def hgetex(
         self, key: Argument, fields: Iterable[Argument], expiry: ExpiryGetEx | None = None
     ) -> list[bytes | None] | None:
-        """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
+        """Return the values of fields, and change their expiry (`HGETEX`; Valkey 9)."""
         return await self._run(_hashes.hgetex(key, fields, expiry))
 
     async def hsetex(
@@ -473,7 +473,7 @@ class AsyncCommands:
         expiry: ExpirySet | None = None,
         key_conditional_change: ConditionalChange | None = None,
     ) -> int:
-        """Set fields that expire (`HSETEX`; Valkey 9): 1 if all were set, 0 if none."""
+        """Set fields that expire (`HSETEX`; Valkey 9). Return 1 if all were set, 0 if none."""
         return await self._run(
             _hashes.hsetex(key, field_value_map, field_conditional_change, expiry, key_conditional_change)
         )
@@ -515,145 +515,145 @@ class AsyncCommands:
         return await self._run(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
     async def hpersist(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
-        """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
+        """Let fields live forever (`HPERSIST`; Valkey 9). For each: 1, -1: it had no expiry, -2: it does not exist."""
         return await self._run(_hashes.hpersist(key, fields))
 
     async def httl(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
-        """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+        """Return the seconds that fields have to live (`HTTL`; Valkey 9); -1: forever, -2: no such field."""
         return await self._run(_hashes.httl(key, fields))
 
     async def hpttl(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
-        """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+        """Return the milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: forever, -2: no such field."""
         return await self._run(_hashes.hpttl(key, fields))
 
     async def hexpiretime(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
-        """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
+        """Return the Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
         return await self._run(_hashes.hexpiretime(key, fields))
 
     async def hpexpiretime(self, key: Argument, fields: Iterable[Argument]) -> list[int]:
-        """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
+        """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         return await self._run(_hashes.hpexpiretime(key, fields))
 
     async def sadd(self, key: Argument, members: Iterable[Argument]) -> int:
-        """Add members (`SADD`); how many of them are new."""
+        """Add members (`SADD`). Return how many of them are new."""
         return await self._run(_sets.sadd(key, members))
 
     async def srem(self, key: Argument, members: Iterable[Argument]) -> int:
-        """Remove members (`SREM`); how many there were."""
+        """Remove members (`SREM`). Return how many there were."""
         return await self._run(_sets.srem(key, members))
 
     async def scard(self, key: Argument) -> int:
-        """How many members the set has (`SCARD`)."""
+        """Return how many members the set has (`SCARD`)."""
         return await self._run(_sets.scard(key))
 
     async def sismember(self, key: Argument, member: Argument) -> bool:
-        """Whether the set has the member (`SISMEMBER`)."""
+        """Return whether the set has the member (`SISMEMBER`)."""
         return await self._run(_sets.sismember(key, member))
 
     async def sismember_if_exists(self, key: Argument, member: Argument) -> int:
-        """1 or 0 as `sismember`, -1 where there is no such set (`SISMEMBER … XX`; servers that know the option)."""
+        """Return 1 or 0 as `sismember`, -1 if there is no such set (`SISMEMBER … XX`; servers that know the option)."""
         return await self._run(_sets.sismember_if_exists(key, member))
 
     async def smismember(self, key: Argument, members: Iterable[Argument]) -> list[bool]:
-        """Whether the set has each of the members (`SMISMEMBER`)."""
+        """Return whether the set has each of the members (`SMISMEMBER`)."""
         return await self._run(_sets.smismember(key, members))
 
     async def smove(self, source: Argument, destination: Argument, member: Argument) -> bool:
-        """Move a member to another set (`SMOVE`); whether there was one."""
+        """Move a member to another set (`SMOVE`). Return whether there was one."""
         return await self._run(_sets.smove(source, destination, member))
 
     async def spop(self, key: Argument) -> bytes | None:
-        """Any member, which is removed (`SPOP`); None where there is none."""
+        """Return any member, and remove it (`SPOP`); None if there is none."""
         return await self._run(_sets.spop(key))
 
     async def spop_count(self, key: Argument, count: int) -> builtins.set[bytes]:
-        """Up to `count` members, which are removed (`SPOP`)."""
+        """Return up to `count` members, and remove them (`SPOP`)."""
         return await self._run(_sets.spop_count(key, count))
 
     async def srandmember(self, key: Argument) -> bytes | None:
-        """Any member (`SRANDMEMBER`); None where there is none."""
+        """Return any member (`SRANDMEMBER`); None if there is none."""
         return await self._run(_sets.srandmember(key))
 
     async def srandmember_count(self, key: Argument, count: int) -> list[bytes]:
-        """Up to `count` different members; with a negative count that many, repeated perhaps (`SRANDMEMBER`)."""
+        """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`SRANDMEMBER`)."""
         return await self._run(_sets.srandmember_count(key, count))
 
     async def sdiff(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
-        """The members of the first set that no other has (`SDIFF`)."""
+        """Return the members of the first set that no other has (`SDIFF`)."""
         return await self._run(_sets.sdiff(keys))
 
     async def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
-        """As `sdiff`, into a set at `destination` (`SDIFFSTORE`); its size."""
+        """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
         return await self._run(_sets.sdiffstore(destination, keys))
 
     async def sinter(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
-        """The members that all sets have (`SINTER`)."""
+        """Return the members that all sets have (`SINTER`)."""
         return await self._run(_sets.sinter(keys))
 
     async def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
-        """As `sinter`, into a set at `destination` (`SINTERSTORE`); its size."""
+        """Store the result of `sinter` as a set at `destination` (`SINTERSTORE`). Return its size."""
         return await self._run(_sets.sinterstore(destination, keys))
 
     async def sintercard(self, keys: Iterable[Argument], limit: int | None = None) -> int:
-        """How many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
+        """Return how many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         return await self._run(_sets.sintercard(keys, limit))
 
     async def sunion(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
-        """The members that any of the sets has (`SUNION`)."""
+        """Return the members that any of the sets has (`SUNION`)."""
         return await self._run(_sets.sunion(keys))
 
     async def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
-        """As `sunion`, into a set at `destination` (`SUNIONSTORE`); its size."""
+        """Store the result of `sunion` as a set at `destination` (`SUNIONSTORE`). Return its size."""
         return await self._run(_sets.sunionstore(destination, keys))
 
     async def sscan(
         self, key: Argument, cursor: Argument, match: Argument | None = None, count: int | None = None
     ) -> list[Any]:
-        """One step over a set (`SSCAN`): `[next cursor, [member, …]]`; begin with `"0"`, the end is `b"0"`."""
+        """Take one step over a set (`SSCAN`): `[next cursor, [member, …]]`; from `"0"` on, until `b"0"`."""
         return await self._run(_sets.sscan(key, cursor, match, count))
 
     async def lpush(self, key: Argument, elements: Iterable[Argument]) -> int:
-        """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
+        """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
         return await self._run(_lists.lpush(key, elements))
 
     async def lpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
-        """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
+        """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
         return await self._run(_lists.lpushx(key, elements))
 
     async def rpush(self, key: Argument, elements: Iterable[Argument]) -> int:
-        """Append at the right end (`RPUSH`); the length afterwards."""
+        """Append at the right end (`RPUSH`). Return the length afterwards."""
         return await self._run(_lists.rpush(key, elements))
 
     async def rpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
-        """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
+        """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
         return await self._run(_lists.rpushx(key, elements))
 
     async def lpop(self, key: Argument) -> bytes | None:
-        """The leftmost element, which is removed (`LPOP`); None where there is none."""
+        """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
         return await self._run(_lists.lpop(key))
 
     async def lpop_count(self, key: Argument, count: int) -> list[bytes] | None:
-        """Up to `count` elements from the left, which are removed (`LPOP`); None where there is no such list."""
+        """Return up to `count` elements from the left, and remove them (`LPOP`); None if there is no such list."""
         return await self._run(_lists.lpop_count(key, count))
 
     async def rpop(self, key: Argument) -> bytes | None:
-        """The rightmost element, which is removed (`RPOP`); None where there is none."""
+        """Return the rightmost element, and remove it (`RPOP`); None if there is none."""
         return await self._run(_lists.rpop(key))
 
     async def rpop_count(self, key: Argument, count: int) -> list[bytes] | None:
-        """Up to `count` elements from the right, which are removed (`RPOP`); None where there is no such list."""
+        """Return up to `count` elements from the right, and remove them (`RPOP`); None if there is no such list."""
         return await self._run(_lists.rpop_count(key, count))
 
     async def lrange(self, key: Argument, start: int, end: int) -> list[bytes]:
-        """The elements from index `start` to `end`, both included (`LRANGE`)."""
+        """Return the elements from index `start` to `end`, both included (`LRANGE`)."""
         return await self._run(_lists.lrange(key, start, end))
 
     async def llen(self, key: Argument) -> int:
-        """How many elements the list has (`LLEN`)."""
+        """Return how many elements the list has (`LLEN`)."""
         return await self._run(_lists.llen(key))
 
     async def lindex(self, key: Argument, index: int) -> bytes | None:
-        """The element at `index` (`LINDEX`); None where there is none."""
+        """Return the element at `index` (`LINDEX`); None if there is none."""
         return await self._run(_lists.lindex(key, index))
 
     async def lset(self, key: Argument, index: int, element: Argument) -> Literal["OK"]:
@@ -663,15 +663,15 @@ class AsyncCommands:
     async def linsert(
         self, key: Argument, position: InsertPosition, pivot: Argument, element: Argument
     ) -> int:
-        """Insert beside `pivot` (`LINSERT`); the length afterwards, -1: there is no pivot, 0: no such list."""
+        """Insert beside `pivot` (`LINSERT`). Return the length afterwards, -1: no such pivot, 0: no such list."""
         return await self._run(_lists.linsert(key, position, pivot, element))
 
     async def lrem(self, key: Argument, count: int, element: Argument) -> int:
-        """Remove `count` of the elements equal to `element` (`LREM`); how many there were."""
+        """Remove `count` of the elements equal to `element` (`LREM`). Return how many there were."""
         return await self._run(_lists.lrem(key, count, element))
 
     async def ltrim(self, key: Argument, start: int, end: int) -> Literal["OK"]:
-        """Keep the elements from index `start` to `end`, both included, alone (`LTRIM`)."""
+        """Keep only the elements from index `start` to `end`, both included (`LTRIM`)."""
         return await self._run(_lists.ltrim(key, start, end))
 
     async def lpos(
@@ -682,13 +682,13 @@ class AsyncCommands:
         count: int | None = None,
         max_len: int | None = None,
     ) -> int | list[int] | None:
-        """The index of `element` (`LPOS`), None where there is none; with `count` a list of indices."""
+        """Return the index of `element` (`LPOS`), None if it is not in the list; with `count` a list of indices."""
         return await self._run(_lists.lpos(key, element, rank, count, max_len))
 
     async def lmove(
         self, source: Argument, destination: Argument, where_from: ListDirection, where_to: ListDirection
     ) -> bytes | None:
-        """Move an element from one end of a list to an end of another (`LMOVE`); the element, or None."""
+        """Move an element from one end of a list to an end of another (`LMOVE`). Return the element, or None."""
         return await self._run(_lists.lmove(source, destination, where_from, where_to))
 
     async def lmpop(
@@ -713,13 +713,13 @@ class AsyncCommands:
         where_to: ListDirection,
         timeout: float,
     ) -> bytes | None:
-        """As `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits for ever."""
+        """Do as `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits forever."""
         return await self._run(_lists.blmove(source, destination, where_from, where_to, timeout))
 
     async def blmpop(
         self, keys: Iterable[Argument], direction: ListDirection, timeout: float, count: int | None = None
     ) -> dict[bytes, list[bytes]] | None:
-        """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
+        """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
         return await self._run(_lists.blmpop(keys, direction, timeout, count))
 
     async def zadd(
@@ -730,7 +730,7 @@ class AsyncCommands:
         update_condition: UpdateOptions | None = None,
         changed: bool = False,
     ) -> int:
-        """Add members, or change their scores (`ZADD`); how many are new, with `changed`: new or changed."""
+        """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed."""
         return await self._run(
             _sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed)
         )
@@ -743,85 +743,85 @@ class AsyncCommands:
         existing_options: ConditionalChange | None = None,
         update_condition: UpdateOptions | None = None,
     ) -> float | None:
-        """Add to a member's score, under a condition (`ZADD … INCR`); the score afterwards, None: it was not met."""
+        """Add to a member's score, under a condition (`ZADD … INCR`). Return the new score, None if it was not met."""
         return await self._run(
             _sorted_sets.zadd_incr(key, member, increment, existing_options, update_condition)
         )
 
     async def zincrby(self, key: Argument, increment: float, member: Argument) -> float:
-        """Add to a member's score (`ZINCRBY`); the score afterwards."""
+        """Add to a member's score (`ZINCRBY`). Return the score afterwards."""
         return await self._run(_sorted_sets.zincrby(key, increment, member))
 
     async def zrem(self, key: Argument, members: Iterable[Argument]) -> int:
-        """Remove members (`ZREM`); how many there were."""
+        """Remove members (`ZREM`). Return how many there were."""
         return await self._run(_sorted_sets.zrem(key, members))
 
     async def zremrangebyrank(self, key: Argument, start: int, end: int) -> int:
-        """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`); how many there were."""
+        """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`). Return their number."""
         return await self._run(_sorted_sets.zremrangebyrank(key, start, end))
 
     async def zremrangebyscore(
         self, key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
     ) -> int:
-        """Remove the members of a range of scores (`ZREMRANGEBYSCORE`); how many there were."""
+        """Remove the members of a range of scores (`ZREMRANGEBYSCORE`). Return how many there were."""
         return await self._run(_sorted_sets.zremrangebyscore(key, min_score, max_score))
 
     async def zremrangebylex(
         self, key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
     ) -> int:
-        """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`); how many there were."""
+        """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`). Return how many there were."""
         return await self._run(_sorted_sets.zremrangebylex(key, min_lex, max_lex))
 
     async def zcard(self, key: Argument) -> int:
-        """How many members the sorted set has (`ZCARD`)."""
+        """Return how many members the sorted set has (`ZCARD`)."""
         return await self._run(_sorted_sets.zcard(key))
 
     async def zcount(
         self, key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
     ) -> int:
-        """How many members have a score in the range (`ZCOUNT`)."""
+        """Return how many members have a score in the range (`ZCOUNT`)."""
         return await self._run(_sorted_sets.zcount(key, min_score, max_score))
 
     async def zlexcount(
         self, key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
     ) -> int:
-        """How many members stand in a lexicographical range (`ZLEXCOUNT`)."""
+        """Return how many members are in a lexicographical range (`ZLEXCOUNT`)."""
         return await self._run(_sorted_sets.zlexcount(key, min_lex, max_lex))
 
     async def zscore(self, key: Argument, member: Argument) -> float | None:
-        """A member's score (`ZSCORE`); None where there is no such member."""
+        """Return a member's score (`ZSCORE`); None if there is no such member."""
         return await self._run(_sorted_sets.zscore(key, member))
 
     async def zmscore(self, key: Argument, members: Iterable[Argument]) -> list[float | None]:
-        """The scores of members (`ZMSCORE`); None for each that is not there."""
+        """Return the scores of members (`ZMSCORE`); None for each missing one."""
         return await self._run(_sorted_sets.zmscore(key, members))
 
     async def zrank(self, key: Argument, member: Argument) -> int | None:
-        """A member's rank, the lowest score being 0 (`ZRANK`); None where there is no such member."""
+        """Return a member's rank, the lowest score being 0 (`ZRANK`); None if there is no such member."""
         return await self._run(_sorted_sets.zrank(key, member))
 
     async def zrank_withscore(self, key: Argument, member: Argument) -> list[int | float] | None:
-        """A member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
+        """Return a member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
         return await self._run(_sorted_sets.zrank_withscore(key, member))
 
     async def zrevrank(self, key: Argument, member: Argument) -> int | None:
-        """A member's rank, the highest score being 0 (`ZREVRANK`); None where there is no such member."""
+        """Return a member's rank, the highest score being 0 (`ZREVRANK`); None if there is no such member."""
         return await self._run(_sorted_sets.zrevrank(key, member))
 
     async def zrevrank_withscore(self, key: Argument, member: Argument) -> list[int | float] | None:
-        """A member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
+        """Return a member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
         return await self._run(_sorted_sets.zrevrank_withscore(key, member))
 
     async def zrange(
         self, key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
     ) -> list[bytes]:
-        """The members of a range (`ZRANGE`), by falling score with `reverse`."""
+        """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
         return await self._run(_sorted_sets.zrange(key, range_query, reverse))
 
     async def zrange_withscores(
         self, key: Argument, range_query: RangeByIndex | RangeByScore, reverse: bool = False
     ) -> dict[bytes, float]:
-        """The members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
+        """Return the members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
         return await self._run(_sorted_sets.zrange_withscores(key, range_query, reverse))
 
     async def zrangestore(
@@ -831,15 +831,15 @@ class AsyncCommands:
         range_query: RangeByIndex | RangeByLex | RangeByScore,
         reverse: bool = False,
     ) -> int:
-        """Store a range of one sorted set as another (`ZRANGESTORE`); its size."""
+        """Store a range of one sorted set as another (`ZRANGESTORE`). Return its size."""
         return await self._run(_sorted_sets.zrangestore(destination, source, range_query, reverse))
 
     async def zpopmin(self, key: Argument, count: int | None = None) -> dict[bytes, float]:
-        """The member of lowest score, or `count` of them, which are removed (`ZPOPMIN`): `{member: score}`."""
+        """Return the member of lowest score, or `count` of them, and remove them (`ZPOPMIN`): `{member: score}`."""
         return await self._run(_sorted_sets.zpopmin(key, count))
 
     async def zpopmax(self, key: Argument, count: int | None = None) -> dict[bytes, float]:
-        """The member of highest score, or `count` of them, which are removed (`ZPOPMAX`): `{member: score}`."""
+        """Return the member of highest score, or `count` of them, and remove them (`ZPOPMAX`): `{member: score}`."""
         return await self._run(_sorted_sets.zpopmax(key, count))
 
     async def bzpopmin(self, keys: Iterable[Argument], timeout: float) -> list[bytes | float] | None:
@@ -859,23 +859,23 @@ class AsyncCommands:
     async def bzmpop(
         self, keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
     ) -> list[Any] | None:
-        """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
+        """Do as `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits forever."""
         return await self._run(_sorted_sets.bzmpop(keys, modifier, timeout, count))
 
     async def zdiff(self, keys: Iterable[Argument]) -> list[bytes]:
-        """The members of the first sorted set that no other has (`ZDIFF`)."""
+        """Return the members of the first sorted set that no other has (`ZDIFF`)."""
         return await self._run(_sorted_sets.zdiff(keys))
 
     async def zdiff_withscores(self, keys: Iterable[Argument]) -> dict[bytes, float]:
-        """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
+        """Return the same as `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
         return await self._run(_sorted_sets.zdiff_withscores(keys))
 
     async def zdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
-        """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
+        """Store the result of `zdiff` as a sorted set at `destination` (`ZDIFFSTORE`). Return its size."""
         return await self._run(_sorted_sets.zdiffstore(destination, keys))
 
     async def zinter(self, keys: Iterable[Argument]) -> list[bytes]:
-        """The members that all sorted sets have (`ZINTER`)."""
+        """Return the members that all sorted sets have (`ZINTER`)."""
         return await self._run(_sorted_sets.zinter(keys))
 
     async def zinter_withscores(
@@ -883,7 +883,7 @@ class AsyncCommands:
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> dict[bytes, float]:
-        """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
+        """Return the same as `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
         return await self._run(_sorted_sets.zinter_withscores(keys, aggregation_type))
 
     async def zinterstore(
@@ -892,15 +892,15 @@ class AsyncCommands:
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> int:
-        """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
+        """Store the result of `zinter_withscores` at `destination` (`ZINTERSTORE`). Return its size."""
         return await self._run(_sorted_sets.zinterstore(destination, keys, aggregation_type))
 
     async def zintercard(self, keys: Iterable[Argument], limit: int | None = None) -> int:
-        """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
+        """Return how many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
         return await self._run(_sorted_sets.zintercard(keys, limit))
 
     async def zunion(self, keys: Iterable[Argument]) -> list[bytes]:
-        """The members that any of the sorted sets has (`ZUNION`)."""
+        """Return the members that any of the sorted sets has (`ZUNION`)."""
         return await self._run(_sorted_sets.zunion(keys))
 
     async def zunion_withscores(
@@ -908,7 +908,7 @@ class AsyncCommands:
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> dict[bytes, float]:
-        """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
+        """Return the same as `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
         return await self._run(_sorted_sets.zunion_withscores(keys, aggregation_type))
 
     async def zunionstore(
@@ -917,19 +917,19 @@ class AsyncCommands:
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> int:
-        """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
+        """Store the result of `zunion_withscores` at `destination` (`ZUNIONSTORE`). Return its size."""
         return await self._run(_sorted_sets.zunionstore(destination, keys, aggregation_type))
 
     async def zrandmember(self, key: Argument) -> bytes | None:
-        """Any member (`ZRANDMEMBER`); None where there is none."""
+        """Return any member (`ZRANDMEMBER`); None if there is none."""
         return await self._run(_sorted_sets.zrandmember(key))
 
     async def zrandmember_count(self, key: Argument, count: int) -> list[bytes]:
-        """Up to `count` different members; with a negative count that many, repeated perhaps (`ZRANDMEMBER`)."""
+        """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`ZRANDMEMBER`)."""
         return await self._run(_sorted_sets.zrandmember_count(key, count))
 
     async def zrandmember_withscores(self, key: Argument, count: int) -> list[list[bytes | float]]:
-        """As `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
+        """Return the same as `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
         return await self._run(_sorted_sets.zrandmember_withscores(key, count))
 
     async def zscan(
@@ -940,7 +940,7 @@ class AsyncCommands:
         count: int | None = None,
         no_scores: bool = False,
     ) -> list[Any]:
-        """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; from `"0"` on, until `b"0"`."""
+        """Take one step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; `"0"` begins, `b"0"` ends."""
         return await self._run(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
     async def geoadd(
@@ -950,21 +950,21 @@ class AsyncCommands:
         existing_options: ConditionalChange | None = None,
         changed: bool = False,
     ) -> int:
-        """Add members with their positions (`GEOADD`); how many are new, with `changed` also those that have moved."""
+        """Add members with their positions (`GEOADD`). Return the number of new ones; `changed`: also of moved ones."""
         return await self._run(_geo.geoadd(key, members_geospatialdata, existing_options, changed))
 
     async def geodist(
         self, key: Argument, member1: Argument, member2: Argument, unit: GeoUnit | None = None
     ) -> float | None:
-        """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
+        """Return the distance of two members, in metres or another unit (`GEODIST`); None if one is missing."""
         return await self._run(_geo.geodist(key, member1, member2, unit))
 
     async def geohash(self, key: Argument, members: Iterable[Argument]) -> list[bytes | None]:
-        """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
+        """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
         return await self._run(_geo.geohash(key, members))
 
     async def geopos(self, key: Argument, members: Iterable[Argument]) -> list[list[float] | None]:
-        """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
+        """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
         return await self._run(_geo.geopos(key, members))
 
     async def geosearch(
@@ -978,7 +978,7 @@ class AsyncCommands:
         with_dist: bool = False,
         with_hash: bool = False,
     ) -> list[Any]:
-        """The members within an area around a member or a position (`GEOSEARCH`)."""
+        """Return the members within an area around a member or a position (`GEOSEARCH`)."""
         return await self._run(
             _geo.geosearch(key, search_from, search_by, order_by, count, with_coord, with_dist, with_hash)
         )
@@ -992,7 +992,7 @@ class AsyncCommands:
         count: GeoSearchCount | None = None,
         store_dist: bool = False,
     ) -> int:
-        """As `geosearch`, into a sorted set of positions, or of distances (`GEOSEARCHSTORE`); how many were stored."""
+        """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
         return await self._run(
             _geo.geosearchstore(destination, source, search_from, search_by, count, store_dist)
         )
@@ -1003,45 +1003,45 @@ class AsyncCommands:
         values: Iterable[tuple[Argument, Argument]],
         options: StreamAddOptions | None = None,
     ) -> bytes | None:
-        """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
+        """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
         return await self._run(_streams.xadd(key, values, options))
 
     async def xdel(self, key: Argument, ids: Iterable[Argument]) -> int:
-        """Delete entries (`XDEL`); how many there were."""
+        """Delete entries (`XDEL`). Return how many there were."""
         return await self._run(_streams.xdel(key, ids))
 
     async def xtrim(self, key: Argument, options: StreamTrimOptions) -> int:
-        """Remove old entries (`XTRIM`); how many."""
+        """Remove old entries (`XTRIM`). Return how many."""
         return await self._run(_streams.xtrim(key, options))
 
     async def xlen(self, key: Argument) -> int:
-        """How many entries the stream has (`XLEN`)."""
+        """Return how many entries the stream has (`XLEN`)."""
         return await self._run(_streams.xlen(key))
 
     async def xrange(
         self, key: Argument, start: StreamRangeBound, end: StreamRangeBound, count: int | None = None
     ) -> dict[bytes, list[list[bytes]]] | None:
-        """The entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
+        """Return the entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
         return await self._run(_streams.xrange(key, start, end, count))
 
     async def xrevrange(
         self, key: Argument, end: StreamRangeBound, start: StreamRangeBound, count: int | None = None
     ) -> dict[bytes, list[list[bytes]]] | None:
-        """As `xrange`, newest first (`XREVRANGE`); the higher bound comes first, too."""
+        """Return the same as `xrange`, newest first (`XREVRANGE`); the higher bound also comes first."""
         return await self._run(_streams.xrevrange(key, end, start, count))
 
     async def xread(
         self, keys_and_ids: AnyMapping[Argument, Argument], options: StreamReadOptions | None = None
     ) -> dict[bytes, dict[bytes, list[list[bytes]]]] | None:
-        """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
+        """Return the entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}` or None."""
         return await self._run(_streams.xread(keys_and_ids, options))
 
     async def xinfo_stream(self, key: Argument) -> dict[bytes, Any]:
-        """What the server knows of a stream (`XINFO STREAM`)."""
+        """Return the state of a stream (`XINFO STREAM`)."""
         return await self._run(_streams.xinfo_stream(key))
 
     async def xinfo_stream_full(self, key: Argument, count: int | None = None) -> dict[bytes, Any]:
-        """As `xinfo_stream`, with entries, groups and consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
+        """Return a stream's state, with entries, groups, consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
         return await self._run(_streams.xinfo_stream_full(key, count))
 
     async def xgroup_create(
@@ -1055,23 +1055,23 @@ class AsyncCommands:
         return await self._run(_stream_groups.xgroup_create(key, group_name, group_id, options))
 
     async def xgroup_destroy(self, key: Argument, group_name: Argument) -> bool:
-        """Delete a group, its consumers and what is pending (`XGROUP DESTROY`); whether there was one."""
+        """Delete a group, its consumers and its pending entries (`XGROUP DESTROY`). Return whether it existed."""
         return await self._run(_stream_groups.xgroup_destroy(key, group_name))
 
     async def xgroup_set_id(
         self, key: Argument, group_name: Argument, stream_id: Argument, entries_read: int | None = None
     ) -> Literal["OK"]:
-        """Set up to where a group has read (`XGROUP SETID`)."""
+        """Set the ID up to which a group has read (`XGROUP SETID`)."""
         return await self._run(_stream_groups.xgroup_set_id(key, group_name, stream_id, entries_read))
 
     async def xgroup_create_consumer(
         self, key: Argument, group_name: Argument, consumer_name: Argument
     ) -> bool:
-        """Make a consumer (`XGROUP CREATECONSUMER`); whether it is new."""
+        """Make a consumer (`XGROUP CREATECONSUMER`). Return whether it is new."""
         return await self._run(_stream_groups.xgroup_create_consumer(key, group_name, consumer_name))
 
     async def xgroup_del_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> int:
-        """Delete a consumer (`XGROUP DELCONSUMER`); how many entries were pending with it."""
+        """Delete a consumer (`XGROUP DELCONSUMER`). Return how many entries were pending with it."""
         return await self._run(_stream_groups.xgroup_del_consumer(key, group_name, consumer_name))
 
     async def xreadgroup(
@@ -1081,15 +1081,15 @@ class AsyncCommands:
         consumer_name: Argument,
         options: StreamReadGroupOptions | None = None,
     ) -> dict[bytes, dict[bytes, list[list[bytes]] | None]] | None:
-        """Read as a consumer of a group (`XREADGROUP`): with the ID `">"` what nobody has got, else what is pending."""
+        """Read as a consumer of a group (`XREADGROUP`). The ID `">"`: undelivered entries; others: pending ones."""
         return await self._run(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
     async def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument]) -> int:
-        """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
+        """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
         return await self._run(_stream_groups.xack(key, group_name, ids))
 
     async def xpending(self, key: Argument, group_name: Argument) -> list[Any]:
-        """What is pending (`XPENDING`): `[how many, lowest ID, highest ID, [[consumer, how many], …]]`."""
+        """Sum up the pending entries (`XPENDING`): `[count, lowest ID, highest ID, [[consumer, count], …]]`."""
         return await self._run(_stream_groups.xpending(key, group_name))
 
     async def xpending_range(
@@ -1101,7 +1101,7 @@ class AsyncCommands:
         count: int,
         options: StreamPendingOptions | None = None,
     ) -> list[list[bytes | int]]:
-        """Pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
+        """Return pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
         return await self._run(_stream_groups.xpending_range(key, group_name, start, end, count, options))
 
     async def xclaim(
@@ -1125,7 +1125,7 @@ class AsyncCommands:
         ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
     ) -> list[bytes]:
-        """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
+        """Do as `xclaim`, without counting it as a delivery. Return the IDs alone (`XCLAIM … JUSTID`)."""
         return await self._run(
             _stream_groups.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options)
         )
@@ -1139,7 +1139,7 @@ class AsyncCommands:
         start: Argument,
         count: int | None = None,
     ) -> list[Any]:
-        """Take over whatever was pending for so long, from `start` on (`XAUTOCLAIM`)."""
+        """Take over all entries that were pending for so long, from `start` on (`XAUTOCLAIM`)."""
         return await self._run(
             _stream_groups.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count)
         )
@@ -1153,33 +1153,33 @@ class AsyncCommands:
         start: Argument,
         count: int | None = None,
     ) -> list[Any]:
-        """As `xautoclaim`, without counting it as a delivery; IDs alone (`XAUTOCLAIM … JUSTID`)."""
+        """Do as `xautoclaim`, without counting it as a delivery. Return the IDs alone (`XAUTOCLAIM … JUSTID`)."""
         return await self._run(
             _stream_groups.xautoclaim_just_id(key, group_name, consumer_name, min_idle_time_ms, start, count)
         )
 
     async def xinfo_groups(self, key: Argument) -> list[dict[bytes, Any]]:
-        """The groups of a stream, each a map (`XINFO GROUPS`)."""
+        """Return the groups of a stream, each a map (`XINFO GROUPS`)."""
         return await self._run(_stream_groups.xinfo_groups(key))
 
     async def xinfo_consumers(self, key: Argument, group_name: Argument) -> list[dict[bytes, Any]]:
-        """The consumers of a group, each a map (`XINFO CONSUMERS`)."""
+        """Return the consumers of a group, each a map (`XINFO CONSUMERS`)."""
         return await self._run(_stream_groups.xinfo_consumers(key, group_name))
 
     async def pubsub_channels(self, pattern: Argument | None = None) -> list[bytes]:
-        """The channels that have subscribers (`PUBSUB CHANNELS`)."""
+        """Return the channels that have subscribers (`PUBSUB CHANNELS`)."""
         return await self._run(_publish.pubsub_channels(pattern))
 
     async def pubsub_numpat(self) -> int:
-        """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
+        """Return the number of patterns with subscribers (`PUBSUB NUMPAT`)."""
         return await self._run(_publish.pubsub_numpat())
 
     async def pubsub_numsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
-        """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
+        """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
         return await self._run(_publish.pubsub_numsub(channels))
 
     async def script_show(self, sha1: Argument) -> bytes:
-        """The source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
+        """Return the source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
         return await self._run(_scripting.script_show(sha1))
 
     async def fcall(
@@ -1213,27 +1213,27 @@ class AsyncStandaloneCommands(AsyncCommands):
         destinationDB: int | None = None,
         replace: bool | None = None,
     ) -> bool:
-        """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
+        """Copy a value to another key, of another database if asked for (`COPY`). Return whether it was copied."""
         return await self._run(_keys.copy(source, destination, destinationDB, replace))
 
     async def random_key(self) -> bytes | None:
-        """Any key (`RANDOMKEY`); None where there is none."""
+        """Return any key (`RANDOMKEY`); None if there is none."""
         return await self._run(_keys.random_key())
 
     async def ping(self, message: Argument | None = None) -> bytes:
-        """`b"PONG"`, or the message, from the server (`PING`)."""
+        """Return `b"PONG"`, or the message, from the server (`PING`)."""
         return await self._run(_server.ping(message))
 
     async def echo(self, message: Argument) -> bytes:
-        """The message, back from the server (`ECHO`)."""
+        """Return the message, back from the server (`ECHO`)."""
         return await self._run(_server.echo(message))
 
     async def info(self, sections: Iterable[InfoSection] | None = None) -> bytes:
-        """The server's information, as text of lines `name:value` (`INFO`)."""
+        """Return the server's information, as text of lines `name:value` (`INFO`)."""
         return await self._run(_server.info(sections))
 
     async def dbsize(self) -> int:
-        """How many keys the database has (`DBSIZE`)."""
+        """Return how many keys the database has (`DBSIZE`)."""
         return await self._run(_server.dbsize())
 
     async def flushall(self, flush_mode: FlushMode | None = None) -> Literal["OK"]:
@@ -1245,23 +1245,23 @@ class AsyncStandaloneCommands(AsyncCommands):
         return await self._run(_server.flushdb(flush_mode))
 
     async def time(self) -> list[bytes]:
-        """The server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
+        """Return the server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
         return await self._run(_server.time())
 
     async def lastsave(self) -> int:
-        """The Unix time of the last successful save (`LASTSAVE`)."""
+        """Return the Unix time of the last successful save (`LASTSAVE`)."""
         return await self._run(_server.lastsave())
 
     async def save(self) -> Literal["OK"]:
-        """Save to disk, the server waiting for it (`SAVE`)."""
+        """Save to disk; the server does nothing else meanwhile (`SAVE`)."""
         return await self._run(_server.save())
 
     async def bgsave(self) -> bytes:
-        """Save to disk in the background (`BGSAVE`); the server's word about it."""
+        """Save to disk in the background (`BGSAVE`). Return the server's status text."""
         return await self._run(_server.bgsave())
 
     async def bgsave_schedule(self) -> bytes:
-        """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
+        """Do as `bgsave`, but after a running log rewrite (`BGSAVE SCHEDULE`)."""
         return await self._run(_server.bgsave_schedule())
 
     async def bgsave_cancel(self) -> bytes:
@@ -1269,11 +1269,11 @@ class AsyncStandaloneCommands(AsyncCommands):
         return await self._run(_server.bgsave_cancel())
 
     async def bgrewriteaof(self) -> bytes:
-        """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
+        """Rewrite the append-only log in the background (`BGREWRITEAOF`). Return the server's status text."""
         return await self._run(_server.bgrewriteaof())
 
     async def config_get(self, parameters: Iterable[Argument]) -> dict[bytes, bytes]:
-        """The server's settings of these names or patterns (`CONFIG GET`)."""
+        """Return the server's settings of these names or patterns (`CONFIG GET`)."""
         return await self._run(_server.config_get(parameters))
 
     async def config_set(self, parameters_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
@@ -1289,15 +1289,15 @@ class AsyncStandaloneCommands(AsyncCommands):
         return await self._run(_server.config_rewrite())
 
     async def client_id(self) -> int:
-        """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+        """Return the server's id of the connection that carried the request, one of the daemon's (`CLIENT ID`)."""
         return await self._run(_server.client_id())
 
     async def client_getname(self) -> bytes | None:
-        """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+        """Return the name of the connection that carried the request, which the daemon set (`CLIENT GETNAME`)."""
         return await self._run(_server.client_getname())
 
     async def client_pause(self, timeout: int, mode: ClientPauseMode | None = None) -> Literal["OK"]:
-        """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+        """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
         return await self._run(_server.client_pause(timeout, mode))
 
     async def client_unpause(self) -> Literal["OK"]:
@@ -1305,23 +1305,23 @@ class AsyncStandaloneCommands(AsyncCommands):
         return await self._run(_server.client_unpause())
 
     async def wait(self, numreplicas: int, timeout: int) -> int:
-        """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
+        """Wait until replicas have the writes, at most `timeout` milliseconds (`WAIT`). Return how many have them."""
         return await self._run(_server.wait(numreplicas, timeout))
 
     async def lolwut(self, version: int | None = None, parameters: Iterable[int] | None = None) -> bytes:
-        """The server's version and a piece of art (`LOLWUT`)."""
+        """Return the server's version and a piece of art (`LOLWUT`)."""
         return await self._run(_server.lolwut(version, parameters))
 
     async def memory_stats(self) -> MemoryStats:
-        """What the server uses its memory for (`MEMORY STATS`)."""
+        """Return the server's use of its memory (`MEMORY STATS`)."""
         return await self._run(_diagnostics.memory_stats())
 
     async def memory_doctor(self) -> str:
-        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+        """Return the server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
         return await self._run(_diagnostics.memory_doctor())
 
     async def memory_malloc_stats(self) -> str:
-        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+        """Return the allocator's statistics (`MEMORY MALLOC-STATS`)."""
         return await self._run(_diagnostics.memory_malloc_stats())
 
     async def memory_purge(self) -> Literal["OK"]:
@@ -1329,27 +1329,27 @@ class AsyncStandaloneCommands(AsyncCommands):
         return await self._run(_diagnostics.memory_purge())
 
     async def latency_history(self, event: Argument) -> list[LatencyEntry]:
-        """When an event was slow, and how slow (`LATENCY HISTORY`)."""
+        """Return the times at which an event was slow, and its delays (`LATENCY HISTORY`)."""
         return await self._run(_diagnostics.latency_history(event))
 
     async def latency_latest(self) -> list[LatencyEventInfo]:
-        """Of each event that was slow, the last time and the worst (`LATENCY LATEST`)."""
+        """Return the last time and the worst delay of each event that was slow (`LATENCY LATEST`)."""
         return await self._run(_diagnostics.latency_latest())
 
     async def latency_reset(self, *events: Argument) -> int:
-        """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
+        """Forget the slow times of these events, or of all (`LATENCY RESET`). Return how many events were forgotten."""
         return await self._run(_diagnostics.latency_reset(*events))
 
     async def publish(self, message: Argument, channel: Argument) -> int:
-        """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
+        """Send a message to a channel (`PUBLISH`). Return how many subscribers of this server got it."""
         return await self._run(_publish.publish(message, channel))
 
     async def script_exists(self, sha1s: Iterable[Argument]) -> list[bool]:
-        """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+        """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return await self._run(_scripting.script_exists(sha1s))
 
     async def script_flush(self, mode: FlushMode | None = None) -> Literal["OK"]:
-        """Have the server forget all scripts (`SCRIPT FLUSH`)."""
+        """Make the server forget all scripts (`SCRIPT FLUSH`)."""
         return await self._run(_scripting.script_flush(mode))
 
     async def script_kill(self) -> Literal["OK"]:
@@ -1357,13 +1357,13 @@ class AsyncStandaloneCommands(AsyncCommands):
         return await self._run(_scripting.script_kill())
 
     async def function_load(self, library_code: Argument, replace: bool = False) -> bytes:
-        """Load a library of functions (`FUNCTION LOAD`); its name."""
+        """Load a library of functions (`FUNCTION LOAD`). Return its name."""
         return await self._run(_scripting.function_load(library_code, replace))
 
     async def function_list(
         self, library_name_pattern: Argument | None = None, with_code: bool = False
     ) -> list[dict[bytes, Any]]:
-        """The libraries of functions, each a map (`FUNCTION LIST`)."""
+        """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
         return await self._run(_scripting.function_list(library_name_pattern, with_code))
 
     async def function_delete(self, library_name: Argument) -> Literal["OK"]:
@@ -1379,13 +1379,13 @@ class AsyncStandaloneCommands(AsyncCommands):
         return await self._run(_scripting.function_kill())
 
     async def function_dump(self) -> bytes:
-        """All libraries in the server's own serialised form (`FUNCTION DUMP`)."""
+        """Return all libraries in the server's own serialised form (`FUNCTION DUMP`)."""
         return await self._run(_scripting.function_dump())
 
     async def function_restore(
         self, payload: Argument, policy: FunctionRestorePolicy | None = None
     ) -> Literal["OK"]:
-        """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
+        """Load the result of `function_dump` (`FUNCTION RESTORE`)."""
         return await self._run(_scripting.function_restore(payload, policy))
 
     async def scan(
@@ -1395,7 +1395,7 @@ class AsyncStandaloneCommands(AsyncCommands):
         count: int | None = None,
         type: ObjectType | None = None,
     ) -> list[Any]:
-        """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
+        """Take one step over all keys (`SCAN`): `[next cursor, [key, …]]`. Begin with `"0"`; `b"0"` is the end."""
         return await self._run(_standalone.scan(cursor, match, count, type))
 
     async def migrate(
@@ -1407,11 +1407,11 @@ class AsyncStandaloneCommands(AsyncCommands):
         timeout: int,
         options: MigrateOptions | None = None,
     ) -> Literal["OK"] | bytes:
-        """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds."""
+        """Move a key, or several, to another server (`MIGRATE`), which may be silent for `timeout` milliseconds."""
         return await self._run(_standalone.migrate(host, port, keys, destination_db, timeout, options))
 
     async def function_stats(self) -> dict[bytes, dict[bytes, Any]]:
-        """What is running, and what each engine has (`FUNCTION STATS`): `{b"primary": …}`."""
+        """Return the running function, and each engine's numbers (`FUNCTION STATS`): `{b"primary": …}`."""
         return await self._run(_standalone.function_stats())
 
     async def failover(
@@ -1422,7 +1422,7 @@ class AsyncStandaloneCommands(AsyncCommands):
         abort: bool = False,
         timeout_ms: int | None = None,
     ) -> Literal["OK"]:
-        """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); with `abort` end a running one."""
+        """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); `abort` ends a running one."""
         return await self._run(_standalone.failover(host, port, force, abort, timeout_ms))
 
     async def replicaof(self, host: Argument, port: int) -> Literal["OK"]:

@@ -31,19 +31,19 @@ class BatchClusterCommands(BatchCommands):
         replace: bool | None = None,
         destinationDB: int | None = None,
     ) -> Self:
-        """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
+        """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
         return self._add(_cluster.copy(source, destination, replace, destinationDB))
 
     def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> Self:
-        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`); how many subscribers got it."""
+        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`). Return how many subscribers got it."""
         return self._add(_cluster.publish(message, channel, sharded))
 
     def pubsub_shardchannels(self, pattern: Argument | None = None) -> Self:
-        """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
+        """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
         return self._add(_cluster.pubsub_shardchannels(pattern))
 
     def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> Self:
-        """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
+        """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
         return self._add(_cluster.pubsub_shardnumsub(channels))
 
     def migrate(
@@ -55,5 +55,5 @@ class BatchClusterCommands(BatchCommands):
         timeout: int,
         options: MigrateOptions | None = None,
     ) -> Self:
-        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
+        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
         return self._add(_cluster.migrate(host, port, key, destination_db, timeout, options))

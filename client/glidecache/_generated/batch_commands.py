@@ -116,35 +116,35 @@ class BatchCommands:
         expiry: ExpirySet | None = None,
         return_old_value: bool = False,
     ) -> Self:
-        """Set `key` to `value` (`SET`). `"OK"`; None where the condition was not met."""
+        """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met."""
         return self._add(_strings.set(key, value, conditional_set, expiry, return_old_value))
 
     def getdel(self, key: Argument) -> Self:
-        """The value of `key`, which is deleted (`GETDEL`); None where there is none."""
+        """Return the value of `key`, and delete it (`GETDEL`); None if there is none."""
         return self._add(_strings.getdel(key))
 
     def getex(self, key: Argument, expiry: ExpiryGetEx | None = None) -> Self:
-        """The value of `key`, whose expiry is changed (`GETEX`); None where there is none."""
+        """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
         return self._add(_strings.getex(key, expiry))
 
     def getrange(self, key: Argument, start: int, end: int) -> Self:
-        """The bytes of `key` from `start` to `end`, both included (`GETRANGE`)."""
+        """Return the bytes of `key` from `start` to `end`, both included (`GETRANGE`)."""
         return self._add(_strings.getrange(key, start, end))
 
     def setrange(self, key: Argument, offset: int, value: Argument) -> Self:
-        """Write `value` over what stands at `offset` (`SETRANGE`); the length afterwards."""
+        """Write `value` over the bytes at `offset` (`SETRANGE`). Return the length afterwards."""
         return self._add(_strings.setrange(key, offset, value))
 
     def append(self, key: Argument, value: Argument) -> Self:
-        """Append to `key` (`APPEND`); the length afterwards."""
+        """Append to `key` (`APPEND`). Return the length afterwards."""
         return self._add(_strings.append(key, value))
 
     def strlen(self, key: Argument) -> Self:
-        """The length of the value in bytes (`STRLEN`); 0 where there is none."""
+        """Return the length of the value in bytes (`STRLEN`); 0 if there is none."""
         return self._add(_strings.strlen(key))
 
     def mget(self, keys: Iterable[Argument]) -> Self:
-        """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
+        """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
         return self._add(_strings.mget(keys))
 
     def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Self:
@@ -152,39 +152,39 @@ class BatchCommands:
         return self._add(_strings.mset(key_value_map))
 
     def msetnx(self, key_value_map: AnyMapping[Argument, Argument]) -> Self:
-        """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
+        """Set many keys at once, or none if one of them exists (`MSETNX`). Return whether they were set."""
         return self._add(_strings.msetnx(key_value_map))
 
     def incr(self, key: Argument) -> Self:
-        """Add 1 (`INCR`); the number afterwards."""
+        """Add 1 (`INCR`). Return the number afterwards."""
         return self._add(_strings.incr(key))
 
     def incrby(self, key: Argument, amount: int) -> Self:
-        """Add `amount` (`INCRBY`); the number afterwards."""
+        """Add `amount` (`INCRBY`). Return the number afterwards."""
         return self._add(_strings.incrby(key, amount))
 
     def incrbyfloat(self, key: Argument, amount: float) -> Self:
-        """Add `amount` (`INCRBYFLOAT`); the number afterwards."""
+        """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
         return self._add(_strings.incrbyfloat(key, amount))
 
     def decr(self, key: Argument) -> Self:
-        """Subtract 1 (`DECR`); the number afterwards."""
+        """Subtract 1 (`DECR`). Return the number afterwards."""
         return self._add(_strings.decr(key))
 
     def decrby(self, key: Argument, amount: int) -> Self:
-        """Subtract `amount` (`DECRBY`); the number afterwards."""
+        """Subtract `amount` (`DECRBY`). Return the number afterwards."""
         return self._add(_strings.decrby(key, amount))
 
     def delifeq(self, key: Argument, value: Argument) -> Self:
-        """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9); whether it did."""
+        """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9). Return whether it did."""
         return self._add(_strings.delifeq(key, value))
 
     def lcs(self, key1: Argument, key2: Argument) -> Self:
-        """The longest common subsequence of two values (`LCS`)."""
+        """Return the longest common subsequence of two values (`LCS`)."""
         return self._add(_strings.lcs(key1, key2))
 
     def lcs_len(self, key1: Argument, key2: Argument) -> Self:
-        """The length of the longest common subsequence (`LCS … LEN`)."""
+        """Return the length of the longest common subsequence (`LCS … LEN`)."""
         return self._add(_strings.lcs_len(key1, key2))
 
     def lcs_idx(
@@ -194,31 +194,31 @@ class BatchCommands:
         min_match_len: int | None = None,
         with_match_len: bool | None = False,
     ) -> Self:
-        """Where the longest common subsequence stands in both values (`LCS … IDX`)."""
+        """Return the places of the longest common subsequence in both values (`LCS … IDX`)."""
         return self._add(_strings.lcs_idx(key1, key2, min_match_len, with_match_len))
 
     def setbit(self, key: Argument, offset: int, value: int) -> Self:
-        """Set or clear the bit at `offset` (`SETBIT`); the bit that was there."""
+        """Set or clear the bit at `offset` (`SETBIT`). Return the bit that was there."""
         return self._add(_bitmaps.setbit(key, offset, value))
 
     def getbit(self, key: Argument, offset: int) -> Self:
-        """The bit at `offset` (`GETBIT`); 0 past the end."""
+        """Return the bit at `offset` (`GETBIT`); 0 past the end."""
         return self._add(_bitmaps.getbit(key, offset))
 
     def bitcount(self, key: Argument, options: OffsetOptions | None = None) -> Self:
-        """How many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
+        """Return how many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
         return self._add(_bitmaps.bitcount(key, options))
 
     def bitpos(self, key: Argument, bit: int, options: OffsetOptions | None = None) -> Self:
-        """The place of the first bit that is `bit` (`BITPOS`); -1 where there is none."""
+        """Return the place of the first bit that is `bit` (`BITPOS`); -1 if there is none."""
         return self._add(_bitmaps.bitpos(key, bit, options))
 
     def bitop(self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]) -> Self:
-        """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
+        """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
         return self._add(_bitmaps.bitop(operation, destination, keys))
 
     def bitfield(self, key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> Self:
-        """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
+        """Read and write integers of any length within a string (`BITFIELD`). Return each step's result."""
         return self._add(_bitmaps.bitfield(key, subcommands))
 
     def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> Self:
@@ -226,87 +226,87 @@ class BatchCommands:
         return self._add(_bitmaps.bitfield_read_only(key, subcommands))
 
     def pfadd(self, key: Argument, elements: Iterable[Argument]) -> Self:
-        """Count elements (`PFADD`); whether the estimate has changed."""
+        """Count elements (`PFADD`). Return whether the estimate has changed."""
         return self._add(_hyperloglog.pfadd(key, elements))
 
     def pfcount(self, keys: Iterable[Argument]) -> Self:
-        """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
+        """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
         return self._add(_hyperloglog.pfcount(keys))
 
     def pfmerge(self, destination: Argument, source_keys: Iterable[Argument]) -> Self:
-        """Count in `destination` what was counted in the others (`PFMERGE`)."""
+        """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
         return self._add(_hyperloglog.pfmerge(destination, source_keys))
 
     def delete(self, keys: Iterable[Argument]) -> Self:
-        """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
+        """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
         return self._add(_keys.delete(keys))
 
     def unlink(self, keys: Iterable[Argument]) -> Self:
-        """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
+        """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
         return self._add(_keys.unlink(keys))
 
     def exists(self, keys: Iterable[Argument]) -> Self:
-        """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
+        """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
         return self._add(_keys.exists(keys))
 
     def touch(self, keys: Iterable[Argument]) -> Self:
-        """Mark keys as used just now on the server (`TOUCH`); how many there are."""
+        """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
         return self._add(_keys.touch(keys))
 
     def type(self, key: Argument) -> Self:
-        """The type of the value: `b"string"`, `b"hash"`, …, `b"none"` where there is none (`TYPE`)."""
+        """Return the type of the value: `b"string"`, `b"hash"`, …, `b"none"` if there is none (`TYPE`)."""
         return self._add(_keys.type(key))
 
     def expire(self, key: Argument, seconds: int, option: ExpireOptions | None = None) -> Self:
-        """Let `key` expire after `seconds` (`EXPIRE`); whether that was set."""
+        """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
         return self._add(_keys.expire(key, seconds, option))
 
     def expireat(self, key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> Self:
-        """Let `key` expire at a Unix time in seconds (`EXPIREAT`); whether that was set."""
+        """Let `key` expire at a Unix time in seconds (`EXPIREAT`). Return whether that was set."""
         return self._add(_keys.expireat(key, unix_seconds, option))
 
     def pexpire(self, key: Argument, milliseconds: int, option: ExpireOptions | None = None) -> Self:
-        """Let `key` expire after `milliseconds` (`PEXPIRE`); whether that was set."""
+        """Let `key` expire after `milliseconds` (`PEXPIRE`). Return whether that was set."""
         return self._add(_keys.pexpire(key, milliseconds, option))
 
     def pexpireat(self, key: Argument, unix_milliseconds: int, option: ExpireOptions | None = None) -> Self:
-        """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`); whether that was set."""
+        """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`). Return whether that was set."""
         return self._add(_keys.pexpireat(key, unix_milliseconds, option))
 
     def expiretime(self, key: Argument) -> Self:
-        """The Unix time in seconds when `key` expires; -1: never, -2: there is no such key (`EXPIRETIME`)."""
+        """Return the Unix time in seconds when `key` expires; -1: never, -2: no such key (`EXPIRETIME`)."""
         return self._add(_keys.expiretime(key))
 
     def pexpiretime(self, key: Argument) -> Self:
-        """The Unix time in milliseconds when `key` expires; -1: never, -2: there is no such key (`PEXPIRETIME`)."""
+        """Return the Unix time in milliseconds when `key` expires; -1: never, -2: no such key (`PEXPIRETIME`)."""
         return self._add(_keys.pexpiretime(key))
 
     def ttl(self, key: Argument) -> Self:
-        """The seconds that `key` has to live; -1: for ever, -2: there is no such key (`TTL`)."""
+        """Return the seconds that `key` has to live; -1: forever, -2: there is no such key (`TTL`)."""
         return self._add(_keys.ttl(key))
 
     def pttl(self, key: Argument) -> Self:
-        """The milliseconds that `key` has to live; -1: for ever, -2: there is no such key (`PTTL`)."""
+        """Return the milliseconds that `key` has to live; -1: forever, -2: there is no such key (`PTTL`)."""
         return self._add(_keys.pttl(key))
 
     def persist(self, key: Argument) -> Self:
-        """Let `key` live for ever (`PERSIST`); whether it had an expiry."""
+        """Let `key` live forever (`PERSIST`). Return whether it had an expiry."""
         return self._add(_keys.persist(key))
 
     def rename(self, key: Argument, new_key: Argument) -> Self:
-        """Rename a key, over what is there (`RENAME`)."""
+        """Rename a key, and replace a key that already has the new name (`RENAME`)."""
         return self._add(_keys.rename(key, new_key))
 
     def renamenx(self, key: Argument, new_key: Argument) -> Self:
-        """Rename a key unless the new name is taken (`RENAMENX`); whether it was renamed."""
+        """Rename a key unless the new name is taken (`RENAMENX`). Return whether it was renamed."""
         return self._add(_keys.renamenx(key, new_key))
 
     def move(self, key: Argument, db_index: int) -> Self:
-        """Move a key to another database (`MOVE`); whether it was moved."""
+        """Move a key to another database (`MOVE`). Return whether it was moved."""
         return self._add(_keys.move(key, db_index))
 
     def dump(self, key: Argument) -> Self:
-        """The value in the server's own serialised form (`DUMP`); None where there is none."""
+        """Return the value in the server's own serialised form (`DUMP`); None if there is none."""
         return self._add(_keys.dump(key))
 
     def restore(
@@ -319,27 +319,27 @@ class BatchCommands:
         idletime: int | None = None,
         frequency: int | None = None,
     ) -> Self:
-        """Make a key from what `dump` returned (`RESTORE`), to live `ttl` milliseconds; 0: for ever."""
+        """Make a key from the result of `dump` (`RESTORE`), to live `ttl` milliseconds; 0: forever."""
         return self._add(_keys.restore(key, ttl, value, replace, absttl, idletime, frequency))
 
     def object_encoding(self, key: Argument) -> Self:
-        """How the server stores the value (`OBJECT ENCODING`); None where there is none."""
+        """Return the server's encoding of the value (`OBJECT ENCODING`); None if there is none."""
         return self._add(_keys.object_encoding(key))
 
     def object_freq(self, key: Argument) -> Self:
-        """The server's access frequency counter of the key (`OBJECT FREQ`); None where there is none."""
+        """Return the server's access frequency counter of the key (`OBJECT FREQ`); None if there is none."""
         return self._add(_keys.object_freq(key))
 
     def object_idletime(self, key: Argument) -> Self:
-        """The seconds since the last access on the server (`OBJECT IDLETIME`); None where there is no such key."""
+        """Return the seconds since the last access on the server (`OBJECT IDLETIME`); None if there is no such key."""
         return self._add(_keys.object_idletime(key))
 
     def object_refcount(self, key: Argument) -> Self:
-        """The server's reference count of the value (`OBJECT REFCOUNT`); None where there is none."""
+        """Return the server's reference count of the value (`OBJECT REFCOUNT`); None if there is none."""
         return self._add(_keys.object_refcount(key))
 
     def random_key(self) -> Self:
-        """Any key (`RANDOMKEY`); None where there is none."""
+        """Return any key (`RANDOMKEY`); None if there is none."""
         return self._add(_keys.random_key())
 
     def sort(
@@ -351,7 +351,7 @@ class BatchCommands:
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> Self:
-        """The elements of a list, set or sorted set in order (`SORT`)."""
+        """Return the elements of a list, set or sorted set in order (`SORT`)."""
         return self._add(_keys.sort(key, by_pattern, limit, get_patterns, order, alpha))
 
     def sort_ro(
@@ -363,7 +363,7 @@ class BatchCommands:
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> Self:
-        """As `sort`, for replicas too (`SORT_RO`)."""
+        """Return the same as `sort`, also from replicas (`SORT_RO`)."""
         return self._add(_keys.sort_ro(key, by_pattern, limit, get_patterns, order, alpha))
 
     def sort_store(
@@ -376,67 +376,67 @@ class BatchCommands:
         order: OrderBy | None = None,
         alpha: bool | None = None,
     ) -> Self:
-        """As `sort`, into a list at `destination` (`SORT … STORE`); its length."""
+        """Store the result of `sort` as a list at `destination` (`SORT … STORE`). Return its length."""
         return self._add(_keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha))
 
     def hset(self, key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> Self:
-        """Set fields (`HSET`); how many of them are new."""
+        """Set fields (`HSET`). Return how many of them are new."""
         return self._add(_hashes.hset(key, field_value_map))
 
     def hsetnx(self, key: Argument, field: Argument, value: Argument) -> Self:
-        """Set a field that is not there (`HSETNX`); whether it was set."""
+        """Set a field that does not exist yet (`HSETNX`). Return whether it was set."""
         return self._add(_hashes.hsetnx(key, field, value))
 
     def hget(self, key: Argument, field: Argument) -> Self:
-        """The value of a field (`HGET`); None where there is none."""
+        """Return the value of a field (`HGET`); None if there is none."""
         return self._add(_hashes.hget(key, field))
 
     def hmget(self, key: Argument, fields: Iterable[Argument]) -> Self:
-        """The values of fields (`HMGET`); None for each that is not there."""
+        """Return the values of fields (`HMGET`); None for each missing one."""
         return self._add(_hashes.hmget(key, fields))
 
     def hdel(self, key: Argument, fields: Iterable[Argument]) -> Self:
-        """Delete fields (`HDEL`); how many there were."""
+        """Delete fields (`HDEL`). Return how many there were."""
         return self._add(_hashes.hdel(key, fields))
 
     def hexists(self, key: Argument, field: Argument) -> Self:
-        """Whether the hash has the field (`HEXISTS`)."""
+        """Return whether the hash has the field (`HEXISTS`)."""
         return self._add(_hashes.hexists(key, field))
 
     def hlen(self, key: Argument) -> Self:
-        """How many fields the hash has (`HLEN`)."""
+        """Return how many fields the hash has (`HLEN`)."""
         return self._add(_hashes.hlen(key))
 
     def hkeys(self, key: Argument) -> Self:
-        """All fields (`HKEYS`)."""
+        """Return all fields (`HKEYS`)."""
         return self._add(_hashes.hkeys(key))
 
     def hvals(self, key: Argument) -> Self:
-        """All values (`HVALS`)."""
+        """Return all values (`HVALS`)."""
         return self._add(_hashes.hvals(key))
 
     def hstrlen(self, key: Argument, field: Argument) -> Self:
-        """The length of a field's value in bytes (`HSTRLEN`)."""
+        """Return the length of a field's value in bytes (`HSTRLEN`)."""
         return self._add(_hashes.hstrlen(key, field))
 
     def hincrby(self, key: Argument, field: Argument, amount: int) -> Self:
-        """Add `amount` to a field (`HINCRBY`); the number afterwards."""
+        """Add `amount` to a field (`HINCRBY`). Return the number afterwards."""
         return self._add(_hashes.hincrby(key, field, amount))
 
     def hincrbyfloat(self, key: Argument, field: Argument, amount: float) -> Self:
-        """Add `amount` to a field (`HINCRBYFLOAT`); the number afterwards."""
+        """Add `amount` to a field (`HINCRBYFLOAT`). Return the number afterwards."""
         return self._add(_hashes.hincrbyfloat(key, field, amount))
 
     def hrandfield(self, key: Argument) -> Self:
-        """Any field (`HRANDFIELD`); None where there is none."""
+        """Return any field (`HRANDFIELD`); None if there is none."""
         return self._add(_hashes.hrandfield(key))
 
     def hrandfield_count(self, key: Argument, count: int) -> Self:
-        """Up to `count` different fields; with a negative count that many, repeated perhaps (`HRANDFIELD`)."""
+        """Return up to `count` different fields. Negative: exactly that many, perhaps repeated (`HRANDFIELD`)."""
         return self._add(_hashes.hrandfield_count(key, count))
 
     def hrandfield_withvalues(self, key: Argument, count: int) -> Self:
-        """As `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
+        """Return the same as `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
         return self._add(_hashes.hrandfield_withvalues(key, count))
 
     def hscan(
@@ -447,15 +447,15 @@ class BatchCommands:
         count: int | None = None,
         no_values: bool = False,
     ) -> Self:
-        """One step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; begin with `"0"`, the end is `b"0"`."""
+        """Take one step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; from `"0"` on, until `b"0"`."""
         return self._add(_hashes.hscan(key, cursor, match, count, no_values))
 
     def hgetdel(self, key: Argument, fields: Iterable[Argument]) -> Self:
-        """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
+        """Return the values of fields, and delete the fields (`HGETDEL`; Valkey 9.1)."""
         return self._add(_hashes.hgetdel(key, fields))
 
     def hgetex(self, key: Argument, fields: Iterable[Argument], expiry: ExpiryGetEx | None = None) -> Self:
-        """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
+        """Return the values of fields, and change their expiry (`HGETEX`; Valkey 9)."""
         return self._add(_hashes.hgetex(key, fields, expiry))
 
     def hsetex(
@@ -466,7 +466,7 @@ class BatchCommands:
         expiry: ExpirySet | None = None,
         key_conditional_change: ConditionalChange | None = None,
     ) -> Self:
-        """Set fields that expire (`HSETEX`; Valkey 9): 1 if all were set, 0 if none."""
+        """Set fields that expire (`HSETEX`; Valkey 9). Return 1 if all were set, 0 if none."""
         return self._add(
             _hashes.hsetex(key, field_value_map, field_conditional_change, expiry, key_conditional_change)
         )
@@ -508,141 +508,141 @@ class BatchCommands:
         return self._add(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
     def hpersist(self, key: Argument, fields: Iterable[Argument]) -> Self:
-        """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
+        """Let fields live forever (`HPERSIST`; Valkey 9). For each: 1, -1: it had no expiry, -2: it does not exist."""
         return self._add(_hashes.hpersist(key, fields))
 
     def httl(self, key: Argument, fields: Iterable[Argument]) -> Self:
-        """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+        """Return the seconds that fields have to live (`HTTL`; Valkey 9); -1: forever, -2: no such field."""
         return self._add(_hashes.httl(key, fields))
 
     def hpttl(self, key: Argument, fields: Iterable[Argument]) -> Self:
-        """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+        """Return the milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: forever, -2: no such field."""
         return self._add(_hashes.hpttl(key, fields))
 
     def hexpiretime(self, key: Argument, fields: Iterable[Argument]) -> Self:
-        """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
+        """Return the Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
         return self._add(_hashes.hexpiretime(key, fields))
 
     def hpexpiretime(self, key: Argument, fields: Iterable[Argument]) -> Self:
-        """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
+        """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         return self._add(_hashes.hpexpiretime(key, fields))
 
     def sadd(self, key: Argument, members: Iterable[Argument]) -> Self:
-        """Add members (`SADD`); how many of them are new."""
+        """Add members (`SADD`). Return how many of them are new."""
         return self._add(_sets.sadd(key, members))
 
     def srem(self, key: Argument, members: Iterable[Argument]) -> Self:
-        """Remove members (`SREM`); how many there were."""
+        """Remove members (`SREM`). Return how many there were."""
         return self._add(_sets.srem(key, members))
 
     def scard(self, key: Argument) -> Self:
-        """How many members the set has (`SCARD`)."""
+        """Return how many members the set has (`SCARD`)."""
         return self._add(_sets.scard(key))
 
     def sismember(self, key: Argument, member: Argument) -> Self:
-        """Whether the set has the member (`SISMEMBER`)."""
+        """Return whether the set has the member (`SISMEMBER`)."""
         return self._add(_sets.sismember(key, member))
 
     def sismember_if_exists(self, key: Argument, member: Argument) -> Self:
-        """1 or 0 as `sismember`, -1 where there is no such set (`SISMEMBER … XX`; servers that know the option)."""
+        """Return 1 or 0 as `sismember`, -1 if there is no such set (`SISMEMBER … XX`; servers that know the option)."""
         return self._add(_sets.sismember_if_exists(key, member))
 
     def smismember(self, key: Argument, members: Iterable[Argument]) -> Self:
-        """Whether the set has each of the members (`SMISMEMBER`)."""
+        """Return whether the set has each of the members (`SMISMEMBER`)."""
         return self._add(_sets.smismember(key, members))
 
     def smove(self, source: Argument, destination: Argument, member: Argument) -> Self:
-        """Move a member to another set (`SMOVE`); whether there was one."""
+        """Move a member to another set (`SMOVE`). Return whether there was one."""
         return self._add(_sets.smove(source, destination, member))
 
     def spop(self, key: Argument) -> Self:
-        """Any member, which is removed (`SPOP`); None where there is none."""
+        """Return any member, and remove it (`SPOP`); None if there is none."""
         return self._add(_sets.spop(key))
 
     def spop_count(self, key: Argument, count: int) -> Self:
-        """Up to `count` members, which are removed (`SPOP`)."""
+        """Return up to `count` members, and remove them (`SPOP`)."""
         return self._add(_sets.spop_count(key, count))
 
     def srandmember(self, key: Argument) -> Self:
-        """Any member (`SRANDMEMBER`); None where there is none."""
+        """Return any member (`SRANDMEMBER`); None if there is none."""
         return self._add(_sets.srandmember(key))
 
     def srandmember_count(self, key: Argument, count: int) -> Self:
-        """Up to `count` different members; with a negative count that many, repeated perhaps (`SRANDMEMBER`)."""
+        """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`SRANDMEMBER`)."""
         return self._add(_sets.srandmember_count(key, count))
 
     def sdiff(self, keys: Iterable[Argument]) -> Self:
-        """The members of the first set that no other has (`SDIFF`)."""
+        """Return the members of the first set that no other has (`SDIFF`)."""
         return self._add(_sets.sdiff(keys))
 
     def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
-        """As `sdiff`, into a set at `destination` (`SDIFFSTORE`); its size."""
+        """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
         return self._add(_sets.sdiffstore(destination, keys))
 
     def sinter(self, keys: Iterable[Argument]) -> Self:
-        """The members that all sets have (`SINTER`)."""
+        """Return the members that all sets have (`SINTER`)."""
         return self._add(_sets.sinter(keys))
 
     def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
-        """As `sinter`, into a set at `destination` (`SINTERSTORE`); its size."""
+        """Store the result of `sinter` as a set at `destination` (`SINTERSTORE`). Return its size."""
         return self._add(_sets.sinterstore(destination, keys))
 
     def sintercard(self, keys: Iterable[Argument], limit: int | None = None) -> Self:
-        """How many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
+        """Return how many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         return self._add(_sets.sintercard(keys, limit))
 
     def sunion(self, keys: Iterable[Argument]) -> Self:
-        """The members that any of the sets has (`SUNION`)."""
+        """Return the members that any of the sets has (`SUNION`)."""
         return self._add(_sets.sunion(keys))
 
     def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
-        """As `sunion`, into a set at `destination` (`SUNIONSTORE`); its size."""
+        """Store the result of `sunion` as a set at `destination` (`SUNIONSTORE`). Return its size."""
         return self._add(_sets.sunionstore(destination, keys))
 
     def sscan(
         self, key: Argument, cursor: Argument, match: Argument | None = None, count: int | None = None
     ) -> Self:
-        """One step over a set (`SSCAN`): `[next cursor, [member, …]]`; begin with `"0"`, the end is `b"0"`."""
+        """Take one step over a set (`SSCAN`): `[next cursor, [member, …]]`; from `"0"` on, until `b"0"`."""
         return self._add(_sets.sscan(key, cursor, match, count))
 
     def lpush(self, key: Argument, elements: Iterable[Argument]) -> Self:
-        """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
+        """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
         return self._add(_lists.lpush(key, elements))
 
     def lpushx(self, key: Argument, elements: Iterable[Argument]) -> Self:
-        """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
+        """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
         return self._add(_lists.lpushx(key, elements))
 
     def rpush(self, key: Argument, elements: Iterable[Argument]) -> Self:
-        """Append at the right end (`RPUSH`); the length afterwards."""
+        """Append at the right end (`RPUSH`). Return the length afterwards."""
         return self._add(_lists.rpush(key, elements))
 
     def rpushx(self, key: Argument, elements: Iterable[Argument]) -> Self:
-        """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
+        """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
         return self._add(_lists.rpushx(key, elements))
 
     def lpop(self, key: Argument) -> Self:
-        """The leftmost element, which is removed (`LPOP`); None where there is none."""
+        """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
         return self._add(_lists.lpop(key))
 
     def lpop_count(self, key: Argument, count: int) -> Self:
-        """Up to `count` elements from the left, which are removed (`LPOP`); None where there is no such list."""
+        """Return up to `count` elements from the left, and remove them (`LPOP`); None if there is no such list."""
         return self._add(_lists.lpop_count(key, count))
 
     def rpop_count(self, key: Argument, count: int) -> Self:
-        """Up to `count` elements from the right, which are removed (`RPOP`); None where there is no such list."""
+        """Return up to `count` elements from the right, and remove them (`RPOP`); None if there is no such list."""
         return self._add(_lists.rpop_count(key, count))
 
     def lrange(self, key: Argument, start: int, end: int) -> Self:
-        """The elements from index `start` to `end`, both included (`LRANGE`)."""
+        """Return the elements from index `start` to `end`, both included (`LRANGE`)."""
         return self._add(_lists.lrange(key, start, end))
 
     def llen(self, key: Argument) -> Self:
-        """How many elements the list has (`LLEN`)."""
+        """Return how many elements the list has (`LLEN`)."""
         return self._add(_lists.llen(key))
 
     def lindex(self, key: Argument, index: int) -> Self:
-        """The element at `index` (`LINDEX`); None where there is none."""
+        """Return the element at `index` (`LINDEX`); None if there is none."""
         return self._add(_lists.lindex(key, index))
 
     def lset(self, key: Argument, index: int, element: Argument) -> Self:
@@ -650,15 +650,15 @@ class BatchCommands:
         return self._add(_lists.lset(key, index, element))
 
     def linsert(self, key: Argument, position: InsertPosition, pivot: Argument, element: Argument) -> Self:
-        """Insert beside `pivot` (`LINSERT`); the length afterwards, -1: there is no pivot, 0: no such list."""
+        """Insert beside `pivot` (`LINSERT`). Return the length afterwards, -1: no such pivot, 0: no such list."""
         return self._add(_lists.linsert(key, position, pivot, element))
 
     def lrem(self, key: Argument, count: int, element: Argument) -> Self:
-        """Remove `count` of the elements equal to `element` (`LREM`); how many there were."""
+        """Remove `count` of the elements equal to `element` (`LREM`). Return how many there were."""
         return self._add(_lists.lrem(key, count, element))
 
     def ltrim(self, key: Argument, start: int, end: int) -> Self:
-        """Keep the elements from index `start` to `end`, both included, alone (`LTRIM`)."""
+        """Keep only the elements from index `start` to `end`, both included (`LTRIM`)."""
         return self._add(_lists.ltrim(key, start, end))
 
     def lpos(
@@ -669,13 +669,13 @@ class BatchCommands:
         count: int | None = None,
         max_len: int | None = None,
     ) -> Self:
-        """The index of `element` (`LPOS`), None where there is none; with `count` a list of indices."""
+        """Return the index of `element` (`LPOS`), None if it is not in the list; with `count` a list of indices."""
         return self._add(_lists.lpos(key, element, rank, count, max_len))
 
     def lmove(
         self, source: Argument, destination: Argument, where_from: ListDirection, where_to: ListDirection
     ) -> Self:
-        """Move an element from one end of a list to an end of another (`LMOVE`); the element, or None."""
+        """Move an element from one end of a list to an end of another (`LMOVE`). Return the element, or None."""
         return self._add(_lists.lmove(source, destination, where_from, where_to))
 
     def lmpop(self, keys: Iterable[Argument], direction: ListDirection, count: int | None = None) -> Self:
@@ -698,13 +698,13 @@ class BatchCommands:
         where_to: ListDirection,
         timeout: float,
     ) -> Self:
-        """As `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits for ever."""
+        """Do as `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits forever."""
         return self._add(_lists.blmove(source, destination, where_from, where_to, timeout))
 
     def blmpop(
         self, keys: Iterable[Argument], direction: ListDirection, timeout: float, count: int | None = None
     ) -> Self:
-        """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
+        """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
         return self._add(_lists.blmpop(keys, direction, timeout, count))
 
     def zadd(
@@ -715,7 +715,7 @@ class BatchCommands:
         update_condition: UpdateOptions | None = None,
         changed: bool = False,
     ) -> Self:
-        """Add members, or change their scores (`ZADD`); how many are new, with `changed`: new or changed."""
+        """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed."""
         return self._add(_sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed))
 
     def zadd_incr(
@@ -726,83 +726,83 @@ class BatchCommands:
         existing_options: ConditionalChange | None = None,
         update_condition: UpdateOptions | None = None,
     ) -> Self:
-        """Add to a member's score, under a condition (`ZADD … INCR`); the score afterwards, None: it was not met."""
+        """Add to a member's score, under a condition (`ZADD … INCR`). Return the new score, None if it was not met."""
         return self._add(_sorted_sets.zadd_incr(key, member, increment, existing_options, update_condition))
 
     def zincrby(self, key: Argument, increment: float, member: Argument) -> Self:
-        """Add to a member's score (`ZINCRBY`); the score afterwards."""
+        """Add to a member's score (`ZINCRBY`). Return the score afterwards."""
         return self._add(_sorted_sets.zincrby(key, increment, member))
 
     def zrem(self, key: Argument, members: Iterable[Argument]) -> Self:
-        """Remove members (`ZREM`); how many there were."""
+        """Remove members (`ZREM`). Return how many there were."""
         return self._add(_sorted_sets.zrem(key, members))
 
     def zremrangebyrank(self, key: Argument, start: int, end: int) -> Self:
-        """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`); how many there were."""
+        """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`). Return their number."""
         return self._add(_sorted_sets.zremrangebyrank(key, start, end))
 
     def zremrangebyscore(
         self, key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
     ) -> Self:
-        """Remove the members of a range of scores (`ZREMRANGEBYSCORE`); how many there were."""
+        """Remove the members of a range of scores (`ZREMRANGEBYSCORE`). Return how many there were."""
         return self._add(_sorted_sets.zremrangebyscore(key, min_score, max_score))
 
     def zremrangebylex(
         self, key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
     ) -> Self:
-        """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`); how many there were."""
+        """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`). Return how many there were."""
         return self._add(_sorted_sets.zremrangebylex(key, min_lex, max_lex))
 
     def zcard(self, key: Argument) -> Self:
-        """How many members the sorted set has (`ZCARD`)."""
+        """Return how many members the sorted set has (`ZCARD`)."""
         return self._add(_sorted_sets.zcard(key))
 
     def zcount(
         self, key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
     ) -> Self:
-        """How many members have a score in the range (`ZCOUNT`)."""
+        """Return how many members have a score in the range (`ZCOUNT`)."""
         return self._add(_sorted_sets.zcount(key, min_score, max_score))
 
     def zlexcount(
         self, key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
     ) -> Self:
-        """How many members stand in a lexicographical range (`ZLEXCOUNT`)."""
+        """Return how many members are in a lexicographical range (`ZLEXCOUNT`)."""
         return self._add(_sorted_sets.zlexcount(key, min_lex, max_lex))
 
     def zscore(self, key: Argument, member: Argument) -> Self:
-        """A member's score (`ZSCORE`); None where there is no such member."""
+        """Return a member's score (`ZSCORE`); None if there is no such member."""
         return self._add(_sorted_sets.zscore(key, member))
 
     def zmscore(self, key: Argument, members: Iterable[Argument]) -> Self:
-        """The scores of members (`ZMSCORE`); None for each that is not there."""
+        """Return the scores of members (`ZMSCORE`); None for each missing one."""
         return self._add(_sorted_sets.zmscore(key, members))
 
     def zrank(self, key: Argument, member: Argument) -> Self:
-        """A member's rank, the lowest score being 0 (`ZRANK`); None where there is no such member."""
+        """Return a member's rank, the lowest score being 0 (`ZRANK`); None if there is no such member."""
         return self._add(_sorted_sets.zrank(key, member))
 
     def zrank_withscore(self, key: Argument, member: Argument) -> Self:
-        """A member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
+        """Return a member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
         return self._add(_sorted_sets.zrank_withscore(key, member))
 
     def zrevrank(self, key: Argument, member: Argument) -> Self:
-        """A member's rank, the highest score being 0 (`ZREVRANK`); None where there is no such member."""
+        """Return a member's rank, the highest score being 0 (`ZREVRANK`); None if there is no such member."""
         return self._add(_sorted_sets.zrevrank(key, member))
 
     def zrevrank_withscore(self, key: Argument, member: Argument) -> Self:
-        """A member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
+        """Return a member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
         return self._add(_sorted_sets.zrevrank_withscore(key, member))
 
     def zrange(
         self, key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
     ) -> Self:
-        """The members of a range (`ZRANGE`), by falling score with `reverse`."""
+        """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
         return self._add(_sorted_sets.zrange(key, range_query, reverse))
 
     def zrange_withscores(
         self, key: Argument, range_query: RangeByIndex | RangeByScore, reverse: bool = False
     ) -> Self:
-        """The members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
+        """Return the members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
         return self._add(_sorted_sets.zrange_withscores(key, range_query, reverse))
 
     def zrangestore(
@@ -812,15 +812,15 @@ class BatchCommands:
         range_query: RangeByIndex | RangeByLex | RangeByScore,
         reverse: bool = False,
     ) -> Self:
-        """Store a range of one sorted set as another (`ZRANGESTORE`); its size."""
+        """Store a range of one sorted set as another (`ZRANGESTORE`). Return its size."""
         return self._add(_sorted_sets.zrangestore(destination, source, range_query, reverse))
 
     def zpopmin(self, key: Argument, count: int | None = None) -> Self:
-        """The member of lowest score, or `count` of them, which are removed (`ZPOPMIN`): `{member: score}`."""
+        """Return the member of lowest score, or `count` of them, and remove them (`ZPOPMIN`): `{member: score}`."""
         return self._add(_sorted_sets.zpopmin(key, count))
 
     def zpopmax(self, key: Argument, count: int | None = None) -> Self:
-        """The member of highest score, or `count` of them, which are removed (`ZPOPMAX`): `{member: score}`."""
+        """Return the member of highest score, or `count` of them, and remove them (`ZPOPMAX`): `{member: score}`."""
         return self._add(_sorted_sets.zpopmax(key, count))
 
     def bzpopmin(self, keys: Iterable[Argument], timeout: float) -> Self:
@@ -838,23 +838,23 @@ class BatchCommands:
     def bzmpop(
         self, keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
     ) -> Self:
-        """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
+        """Do as `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits forever."""
         return self._add(_sorted_sets.bzmpop(keys, modifier, timeout, count))
 
     def zdiff(self, keys: Iterable[Argument]) -> Self:
-        """The members of the first sorted set that no other has (`ZDIFF`)."""
+        """Return the members of the first sorted set that no other has (`ZDIFF`)."""
         return self._add(_sorted_sets.zdiff(keys))
 
     def zdiff_withscores(self, keys: Iterable[Argument]) -> Self:
-        """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
+        """Return the same as `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
         return self._add(_sorted_sets.zdiff_withscores(keys))
 
     def zdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
-        """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
+        """Store the result of `zdiff` as a sorted set at `destination` (`ZDIFFSTORE`). Return its size."""
         return self._add(_sorted_sets.zdiffstore(destination, keys))
 
     def zinter(self, keys: Iterable[Argument]) -> Self:
-        """The members that all sorted sets have (`ZINTER`)."""
+        """Return the members that all sorted sets have (`ZINTER`)."""
         return self._add(_sorted_sets.zinter(keys))
 
     def zinter_withscores(
@@ -862,7 +862,7 @@ class BatchCommands:
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> Self:
-        """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
+        """Return the same as `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
         return self._add(_sorted_sets.zinter_withscores(keys, aggregation_type))
 
     def zinterstore(
@@ -871,15 +871,15 @@ class BatchCommands:
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> Self:
-        """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
+        """Store the result of `zinter_withscores` at `destination` (`ZINTERSTORE`). Return its size."""
         return self._add(_sorted_sets.zinterstore(destination, keys, aggregation_type))
 
     def zintercard(self, keys: Iterable[Argument], limit: int | None = None) -> Self:
-        """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
+        """Return how many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
         return self._add(_sorted_sets.zintercard(keys, limit))
 
     def zunion(self, keys: Iterable[Argument]) -> Self:
-        """The members that any of the sorted sets has (`ZUNION`)."""
+        """Return the members that any of the sorted sets has (`ZUNION`)."""
         return self._add(_sorted_sets.zunion(keys))
 
     def zunion_withscores(
@@ -887,7 +887,7 @@ class BatchCommands:
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> Self:
-        """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
+        """Return the same as `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
         return self._add(_sorted_sets.zunion_withscores(keys, aggregation_type))
 
     def zunionstore(
@@ -896,19 +896,19 @@ class BatchCommands:
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
     ) -> Self:
-        """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
+        """Store the result of `zunion_withscores` at `destination` (`ZUNIONSTORE`). Return its size."""
         return self._add(_sorted_sets.zunionstore(destination, keys, aggregation_type))
 
     def zrandmember(self, key: Argument) -> Self:
-        """Any member (`ZRANDMEMBER`); None where there is none."""
+        """Return any member (`ZRANDMEMBER`); None if there is none."""
         return self._add(_sorted_sets.zrandmember(key))
 
     def zrandmember_count(self, key: Argument, count: int) -> Self:
-        """Up to `count` different members; with a negative count that many, repeated perhaps (`ZRANDMEMBER`)."""
+        """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`ZRANDMEMBER`)."""
         return self._add(_sorted_sets.zrandmember_count(key, count))
 
     def zrandmember_withscores(self, key: Argument, count: int) -> Self:
-        """As `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
+        """Return the same as `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
         return self._add(_sorted_sets.zrandmember_withscores(key, count))
 
     def zscan(
@@ -919,7 +919,7 @@ class BatchCommands:
         count: int | None = None,
         no_scores: bool = False,
     ) -> Self:
-        """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; from `"0"` on, until `b"0"`."""
+        """Take one step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; `"0"` begins, `b"0"` ends."""
         return self._add(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
     def geoadd(
@@ -929,21 +929,21 @@ class BatchCommands:
         existing_options: ConditionalChange | None = None,
         changed: bool = False,
     ) -> Self:
-        """Add members with their positions (`GEOADD`); how many are new, with `changed` also those that have moved."""
+        """Add members with their positions (`GEOADD`). Return the number of new ones; `changed`: also of moved ones."""
         return self._add(_geo.geoadd(key, members_geospatialdata, existing_options, changed))
 
     def geodist(
         self, key: Argument, member1: Argument, member2: Argument, unit: GeoUnit | None = None
     ) -> Self:
-        """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
+        """Return the distance of two members, in metres or another unit (`GEODIST`); None if one is missing."""
         return self._add(_geo.geodist(key, member1, member2, unit))
 
     def geohash(self, key: Argument, members: Iterable[Argument]) -> Self:
-        """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
+        """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
         return self._add(_geo.geohash(key, members))
 
     def geopos(self, key: Argument, members: Iterable[Argument]) -> Self:
-        """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
+        """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
         return self._add(_geo.geopos(key, members))
 
     def geosearch(
@@ -957,7 +957,7 @@ class BatchCommands:
         with_dist: bool = False,
         with_hash: bool = False,
     ) -> Self:
-        """The members within an area around a member or a position (`GEOSEARCH`)."""
+        """Return the members within an area around a member or a position (`GEOSEARCH`)."""
         return self._add(
             _geo.geosearch(key, search_from, search_by, order_by, count, with_coord, with_dist, with_hash)
         )
@@ -971,7 +971,7 @@ class BatchCommands:
         count: GeoSearchCount | None = None,
         store_dist: bool = False,
     ) -> Self:
-        """As `geosearch`, into a sorted set of positions, or of distances (`GEOSEARCHSTORE`); how many were stored."""
+        """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
         return self._add(_geo.geosearchstore(destination, source, search_from, search_by, count, store_dist))
 
     def xadd(
@@ -980,45 +980,45 @@ class BatchCommands:
         values: Iterable[tuple[Argument, Argument]],
         options: StreamAddOptions | None = None,
     ) -> Self:
-        """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
+        """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
         return self._add(_streams.xadd(key, values, options))
 
     def xdel(self, key: Argument, ids: Iterable[Argument]) -> Self:
-        """Delete entries (`XDEL`); how many there were."""
+        """Delete entries (`XDEL`). Return how many there were."""
         return self._add(_streams.xdel(key, ids))
 
     def xtrim(self, key: Argument, options: StreamTrimOptions) -> Self:
-        """Remove old entries (`XTRIM`); how many."""
+        """Remove old entries (`XTRIM`). Return how many."""
         return self._add(_streams.xtrim(key, options))
 
     def xlen(self, key: Argument) -> Self:
-        """How many entries the stream has (`XLEN`)."""
+        """Return how many entries the stream has (`XLEN`)."""
         return self._add(_streams.xlen(key))
 
     def xrange(
         self, key: Argument, start: StreamRangeBound, end: StreamRangeBound, count: int | None = None
     ) -> Self:
-        """The entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
+        """Return the entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
         return self._add(_streams.xrange(key, start, end, count))
 
     def xrevrange(
         self, key: Argument, end: StreamRangeBound, start: StreamRangeBound, count: int | None = None
     ) -> Self:
-        """As `xrange`, newest first (`XREVRANGE`); the higher bound comes first, too."""
+        """Return the same as `xrange`, newest first (`XREVRANGE`); the higher bound also comes first."""
         return self._add(_streams.xrevrange(key, end, start, count))
 
     def xread(
         self, keys_and_ids: AnyMapping[Argument, Argument], options: StreamReadOptions | None = None
     ) -> Self:
-        """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
+        """Return the entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}` or None."""
         return self._add(_streams.xread(keys_and_ids, options))
 
     def xinfo_stream(self, key: Argument) -> Self:
-        """What the server knows of a stream (`XINFO STREAM`)."""
+        """Return the state of a stream (`XINFO STREAM`)."""
         return self._add(_streams.xinfo_stream(key))
 
     def xinfo_stream_full(self, key: Argument, count: int | None = None) -> Self:
-        """As `xinfo_stream`, with entries, groups and consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
+        """Return a stream's state, with entries, groups, consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
         return self._add(_streams.xinfo_stream_full(key, count))
 
     def xgroup_create(
@@ -1032,15 +1032,15 @@ class BatchCommands:
         return self._add(_stream_groups.xgroup_create(key, group_name, group_id, options))
 
     def xgroup_destroy(self, key: Argument, group_name: Argument) -> Self:
-        """Delete a group, its consumers and what is pending (`XGROUP DESTROY`); whether there was one."""
+        """Delete a group, its consumers and its pending entries (`XGROUP DESTROY`). Return whether it existed."""
         return self._add(_stream_groups.xgroup_destroy(key, group_name))
 
     def xgroup_create_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> Self:
-        """Make a consumer (`XGROUP CREATECONSUMER`); whether it is new."""
+        """Make a consumer (`XGROUP CREATECONSUMER`). Return whether it is new."""
         return self._add(_stream_groups.xgroup_create_consumer(key, group_name, consumer_name))
 
     def xgroup_del_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> Self:
-        """Delete a consumer (`XGROUP DELCONSUMER`); how many entries were pending with it."""
+        """Delete a consumer (`XGROUP DELCONSUMER`). Return how many entries were pending with it."""
         return self._add(_stream_groups.xgroup_del_consumer(key, group_name, consumer_name))
 
     def xreadgroup(
@@ -1050,15 +1050,15 @@ class BatchCommands:
         consumer_name: Argument,
         options: StreamReadGroupOptions | None = None,
     ) -> Self:
-        """Read as a consumer of a group (`XREADGROUP`): with the ID `">"` what nobody has got, else what is pending."""
+        """Read as a consumer of a group (`XREADGROUP`). The ID `">"`: undelivered entries; others: pending ones."""
         return self._add(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
     def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument]) -> Self:
-        """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
+        """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
         return self._add(_stream_groups.xack(key, group_name, ids))
 
     def xpending(self, key: Argument, group_name: Argument) -> Self:
-        """What is pending (`XPENDING`): `[how many, lowest ID, highest ID, [[consumer, how many], …]]`."""
+        """Sum up the pending entries (`XPENDING`): `[count, lowest ID, highest ID, [[consumer, count], …]]`."""
         return self._add(_stream_groups.xpending(key, group_name))
 
     def xpending_range(
@@ -1070,7 +1070,7 @@ class BatchCommands:
         count: int,
         options: StreamPendingOptions | None = None,
     ) -> Self:
-        """Pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
+        """Return pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
         return self._add(_stream_groups.xpending_range(key, group_name, start, end, count, options))
 
     def xclaim(
@@ -1094,7 +1094,7 @@ class BatchCommands:
         ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
     ) -> Self:
-        """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
+        """Do as `xclaim`, without counting it as a delivery. Return the IDs alone (`XCLAIM … JUSTID`)."""
         return self._add(_stream_groups.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options))
 
     def xautoclaim(
@@ -1106,7 +1106,7 @@ class BatchCommands:
         start: Argument,
         count: int | None = None,
     ) -> Self:
-        """Take over whatever was pending for so long, from `start` on (`XAUTOCLAIM`)."""
+        """Take over all entries that were pending for so long, from `start` on (`XAUTOCLAIM`)."""
         return self._add(
             _stream_groups.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count)
         )
@@ -1120,33 +1120,33 @@ class BatchCommands:
         start: Argument,
         count: int | None = None,
     ) -> Self:
-        """As `xautoclaim`, without counting it as a delivery; IDs alone (`XAUTOCLAIM … JUSTID`)."""
+        """Do as `xautoclaim`, without counting it as a delivery. Return the IDs alone (`XAUTOCLAIM … JUSTID`)."""
         return self._add(
             _stream_groups.xautoclaim_just_id(key, group_name, consumer_name, min_idle_time_ms, start, count)
         )
 
     def xinfo_groups(self, key: Argument) -> Self:
-        """The groups of a stream, each a map (`XINFO GROUPS`)."""
+        """Return the groups of a stream, each a map (`XINFO GROUPS`)."""
         return self._add(_stream_groups.xinfo_groups(key))
 
     def xinfo_consumers(self, key: Argument, group_name: Argument) -> Self:
-        """The consumers of a group, each a map (`XINFO CONSUMERS`)."""
+        """Return the consumers of a group, each a map (`XINFO CONSUMERS`)."""
         return self._add(_stream_groups.xinfo_consumers(key, group_name))
 
     def ping(self, message: Argument | None = None) -> Self:
-        """`b"PONG"`, or the message, from the server (`PING`)."""
+        """Return `b"PONG"`, or the message, from the server (`PING`)."""
         return self._add(_server.ping(message))
 
     def echo(self, message: Argument) -> Self:
-        """The message, back from the server (`ECHO`)."""
+        """Return the message, back from the server (`ECHO`)."""
         return self._add(_server.echo(message))
 
     def info(self, sections: Iterable[InfoSection] | None = None) -> Self:
-        """The server's information, as text of lines `name:value` (`INFO`)."""
+        """Return the server's information, as text of lines `name:value` (`INFO`)."""
         return self._add(_server.info(sections))
 
     def dbsize(self) -> Self:
-        """How many keys the database has (`DBSIZE`)."""
+        """Return how many keys the database has (`DBSIZE`)."""
         return self._add(_server.dbsize())
 
     def flushall(self, flush_mode: FlushMode | None = None) -> Self:
@@ -1158,23 +1158,23 @@ class BatchCommands:
         return self._add(_server.flushdb(flush_mode))
 
     def time(self) -> Self:
-        """The server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
+        """Return the server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
         return self._add(_server.time())
 
     def lastsave(self) -> Self:
-        """The Unix time of the last successful save (`LASTSAVE`)."""
+        """Return the Unix time of the last successful save (`LASTSAVE`)."""
         return self._add(_server.lastsave())
 
     def save(self) -> Self:
-        """Save to disk, the server waiting for it (`SAVE`)."""
+        """Save to disk; the server does nothing else meanwhile (`SAVE`)."""
         return self._add(_server.save())
 
     def bgsave(self) -> Self:
-        """Save to disk in the background (`BGSAVE`); the server's word about it."""
+        """Save to disk in the background (`BGSAVE`). Return the server's status text."""
         return self._add(_server.bgsave())
 
     def bgsave_schedule(self) -> Self:
-        """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
+        """Do as `bgsave`, but after a running log rewrite (`BGSAVE SCHEDULE`)."""
         return self._add(_server.bgsave_schedule())
 
     def bgsave_cancel(self) -> Self:
@@ -1182,11 +1182,11 @@ class BatchCommands:
         return self._add(_server.bgsave_cancel())
 
     def bgrewriteaof(self) -> Self:
-        """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
+        """Rewrite the append-only log in the background (`BGREWRITEAOF`). Return the server's status text."""
         return self._add(_server.bgrewriteaof())
 
     def config_get(self, parameters: Iterable[Argument]) -> Self:
-        """The server's settings of these names or patterns (`CONFIG GET`)."""
+        """Return the server's settings of these names or patterns (`CONFIG GET`)."""
         return self._add(_server.config_get(parameters))
 
     def config_set(self, parameters_map: AnyMapping[Argument, Argument]) -> Self:
@@ -1202,15 +1202,15 @@ class BatchCommands:
         return self._add(_server.config_rewrite())
 
     def client_id(self) -> Self:
-        """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+        """Return the server's id of the connection that carried the request, one of the daemon's (`CLIENT ID`)."""
         return self._add(_server.client_id())
 
     def client_getname(self) -> Self:
-        """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+        """Return the name of the connection that carried the request, which the daemon set (`CLIENT GETNAME`)."""
         return self._add(_server.client_getname())
 
     def client_pause(self, timeout: int, mode: ClientPauseMode | None = None) -> Self:
-        """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+        """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
         return self._add(_server.client_pause(timeout, mode))
 
     def client_unpause(self) -> Self:
@@ -1218,23 +1218,23 @@ class BatchCommands:
         return self._add(_server.client_unpause())
 
     def wait(self, numreplicas: int, timeout: int) -> Self:
-        """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
+        """Wait until replicas have the writes, at most `timeout` milliseconds (`WAIT`). Return how many have them."""
         return self._add(_server.wait(numreplicas, timeout))
 
     def lolwut(self, version: int | None = None, parameters: Iterable[int] | None = None) -> Self:
-        """The server's version and a piece of art (`LOLWUT`)."""
+        """Return the server's version and a piece of art (`LOLWUT`)."""
         return self._add(_server.lolwut(version, parameters))
 
     def memory_stats(self) -> Self:
-        """What the server uses its memory for (`MEMORY STATS`)."""
+        """Return the server's use of its memory (`MEMORY STATS`)."""
         return self._add(_diagnostics.memory_stats())
 
     def memory_doctor(self) -> Self:
-        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+        """Return the server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
         return self._add(_diagnostics.memory_doctor())
 
     def memory_malloc_stats(self) -> Self:
-        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+        """Return the allocator's statistics (`MEMORY MALLOC-STATS`)."""
         return self._add(_diagnostics.memory_malloc_stats())
 
     def memory_purge(self) -> Self:
@@ -1242,39 +1242,39 @@ class BatchCommands:
         return self._add(_diagnostics.memory_purge())
 
     def latency_history(self, event: Argument) -> Self:
-        """When an event was slow, and how slow (`LATENCY HISTORY`)."""
+        """Return the times at which an event was slow, and its delays (`LATENCY HISTORY`)."""
         return self._add(_diagnostics.latency_history(event))
 
     def latency_latest(self) -> Self:
-        """Of each event that was slow, the last time and the worst (`LATENCY LATEST`)."""
+        """Return the last time and the worst delay of each event that was slow (`LATENCY LATEST`)."""
         return self._add(_diagnostics.latency_latest())
 
     def latency_reset(self, *events: Argument) -> Self:
-        """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
+        """Forget the slow times of these events, or of all (`LATENCY RESET`). Return how many events were forgotten."""
         return self._add(_diagnostics.latency_reset(*events))
 
     def pubsub_channels(self, pattern: Argument | None = None) -> Self:
-        """The channels that have subscribers (`PUBSUB CHANNELS`)."""
+        """Return the channels that have subscribers (`PUBSUB CHANNELS`)."""
         return self._add(_publish.pubsub_channels(pattern))
 
     def pubsub_numpat(self) -> Self:
-        """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
+        """Return the number of patterns with subscribers (`PUBSUB NUMPAT`)."""
         return self._add(_publish.pubsub_numpat())
 
     def pubsub_numsub(self, channels: Iterable[Argument] | None = None) -> Self:
-        """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
+        """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
         return self._add(_publish.pubsub_numsub(channels))
 
     def script_exists(self, sha1s: Iterable[Argument]) -> Self:
-        """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+        """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return self._add(_scripting.script_exists(sha1s))
 
     def script_show(self, sha1: Argument) -> Self:
-        """The source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
+        """Return the source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
         return self._add(_scripting.script_show(sha1))
 
     def script_flush(self, mode: FlushMode | None = None) -> Self:
-        """Have the server forget all scripts (`SCRIPT FLUSH`)."""
+        """Make the server forget all scripts (`SCRIPT FLUSH`)."""
         return self._add(_scripting.script_flush(mode))
 
     def script_kill(self) -> Self:
@@ -1300,11 +1300,11 @@ class BatchCommands:
         return self._add(_scripting.fcall_ro(function, keys, arguments))
 
     def function_load(self, library_code: Argument, replace: bool = False) -> Self:
-        """Load a library of functions (`FUNCTION LOAD`); its name."""
+        """Load a library of functions (`FUNCTION LOAD`). Return its name."""
         return self._add(_scripting.function_load(library_code, replace))
 
     def function_list(self, library_name_pattern: Argument | None = None, with_code: bool = False) -> Self:
-        """The libraries of functions, each a map (`FUNCTION LIST`)."""
+        """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
         return self._add(_scripting.function_list(library_name_pattern, with_code))
 
     def function_delete(self, library_name: Argument) -> Self:
@@ -1320,31 +1320,31 @@ class BatchCommands:
         return self._add(_scripting.function_kill())
 
     def function_stats(self) -> Self:
-        """What is running, and how many libraries and functions each engine has (`FUNCTION STATS`)."""
+        """Return the running function, and each engine's number of libraries and functions (`FUNCTION STATS`)."""
         return self._add(_scripting.function_stats())
 
     def function_dump(self) -> Self:
-        """All libraries in the server's own serialised form (`FUNCTION DUMP`)."""
+        """Return all libraries in the server's own serialised form (`FUNCTION DUMP`)."""
         return self._add(_scripting.function_dump())
 
     def function_restore(self, payload: Argument, policy: FunctionRestorePolicy | None = None) -> Self:
-        """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
+        """Load the result of `function_dump` (`FUNCTION RESTORE`)."""
         return self._add(_scripting.function_restore(payload, policy))
 
     def get(self, key: Argument) -> Self:
-        """The value of `key` (`GET`); None where there is none."""
+        """Return the value of `key` (`GET`); None if there is none."""
         return self._add(_batched.get(key))
 
     def hgetall(self, key: Argument) -> Self:
-        """All fields and values (`HGETALL`)."""
+        """Return all fields and values (`HGETALL`)."""
         return self._add(_batched.hgetall(key))
 
     def smembers(self, key: Argument) -> Self:
-        """All members (`SMEMBERS`)."""
+        """Return all members (`SMEMBERS`)."""
         return self._add(_batched.smembers(key))
 
     def rpop(self, key: Argument, count: int | None = None) -> Self:
-        """The last element, which is removed (`RPOP`); with `count` a list of so many; None where there is none."""
+        """Return the last element, and remove it (`RPOP`). With `count`, a list of so many; None if there is none."""
         return self._add(_batched.rpop(key, count))
 
     def xgroup_set_id(
@@ -1354,7 +1354,7 @@ class BatchCommands:
         stream_id: Argument,
         entries_read_id: Argument | None = None,
     ) -> Self:
-        """Set up to where a group has read (`XGROUP SETID`)."""
+        """Set the ID up to which a group has read (`XGROUP SETID`)."""
         return self._add(_batched.xgroup_set_id(key, group_name, stream_id, entries_read_id))
 
 
@@ -1370,11 +1370,11 @@ class BatchStandaloneCommands(BatchCommands):
         destinationDB: int | None = None,
         replace: bool | None = None,
     ) -> Self:
-        """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
+        """Copy a value to another key, of another database if asked for (`COPY`). Return whether it was copied."""
         return self._add(_keys.copy(source, destination, destinationDB, replace))
 
     def publish(self, message: Argument, channel: Argument) -> Self:
-        """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
+        """Send a message to a channel (`PUBLISH`). Return how many subscribers of this server got it."""
         return self._add(_publish.publish(message, channel))
 
     def scan(
@@ -1384,7 +1384,7 @@ class BatchStandaloneCommands(BatchCommands):
         count: int | None = None,
         type: ObjectType | None = None,
     ) -> Self:
-        """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
+        """Take one step over all keys (`SCAN`): `[next cursor, [key, …]]`. Begin with `"0"`; `b"0"` is the end."""
         return self._add(_standalone.scan(cursor, match, count, type))
 
     def migrate(
@@ -1396,7 +1396,7 @@ class BatchStandaloneCommands(BatchCommands):
         timeout: int,
         options: MigrateOptions | None = None,
     ) -> Self:
-        """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds."""
+        """Move a key, or several, to another server (`MIGRATE`), which may be silent for `timeout` milliseconds."""
         return self._add(_standalone.migrate(host, port, keys, destination_db, timeout, options))
 
     def failover(
@@ -1407,7 +1407,7 @@ class BatchStandaloneCommands(BatchCommands):
         abort: bool = False,
         timeout_ms: int | None = None,
     ) -> Self:
-        """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); with `abort` end a running one."""
+        """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); `abort` ends a running one."""
         return self._add(_standalone.failover(host, port, force, abort, timeout_ms))
 
     def replicaof(self, host: Argument, port: int) -> Self:

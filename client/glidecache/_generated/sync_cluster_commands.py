@@ -36,25 +36,25 @@ class SyncClusterCommands(SyncCommands):
     __slots__ = ()
 
     def random_key(self, route: Route | None = None) -> bytes | None:
-        """Any key (`RANDOMKEY`); None where there is none."""
+        """Return any key (`RANDOMKEY`); None if there is none."""
         return self._run(_keys.random_key(), route)
 
     def ping(self, message: Argument | None = None, route: Route | None = None) -> bytes:
-        """`b"PONG"`, or the message, from the server (`PING`)."""
+        """Return `b"PONG"`, or the message, from the server (`PING`)."""
         return self._run(_server.ping(message), route)
 
     def echo(self, message: Argument, route: Route | None = None) -> ClusterResponse[bytes]:
-        """The message, back from the server (`ECHO`)."""
+        """Return the message, back from the server (`ECHO`)."""
         return self._run(_server.echo(message), route)
 
     def info(
         self, sections: Iterable[InfoSection] | None = None, route: Route | None = None
     ) -> ClusterResponse[bytes]:
-        """The server's information, as text of lines `name:value` (`INFO`)."""
+        """Return the server's information, as text of lines `name:value` (`INFO`)."""
         return self._run(_server.info(sections), route)
 
     def dbsize(self, route: Route | None = None) -> int:
-        """How many keys the database has (`DBSIZE`)."""
+        """Return how many keys the database has (`DBSIZE`)."""
         return self._run(_server.dbsize(), route)
 
     def flushall(self, flush_mode: FlushMode | None = None, route: Route | None = None) -> Literal["OK"]:
@@ -66,23 +66,23 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_server.flushdb(flush_mode), route)
 
     def time(self, route: Route | None = None) -> ClusterResponse[list[bytes]]:
-        """The server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
+        """Return the server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
         return self._run(_server.time(), route)
 
     def lastsave(self, route: Route | None = None) -> ClusterResponse[int]:
-        """The Unix time of the last successful save (`LASTSAVE`)."""
+        """Return the Unix time of the last successful save (`LASTSAVE`)."""
         return self._run(_server.lastsave(), route)
 
     def save(self, route: Route | None = None) -> Literal["OK"]:
-        """Save to disk, the server waiting for it (`SAVE`)."""
+        """Save to disk; the server does nothing else meanwhile (`SAVE`)."""
         return self._run(_server.save(), route)
 
     def bgsave(self, route: Route | None = None) -> ClusterResponse[bytes]:
-        """Save to disk in the background (`BGSAVE`); the server's word about it."""
+        """Save to disk in the background (`BGSAVE`). Return the server's status text."""
         return self._run(_server.bgsave(), route)
 
     def bgsave_schedule(self, route: Route | None = None) -> ClusterResponse[bytes]:
-        """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
+        """Do as `bgsave`, but after a running log rewrite (`BGSAVE SCHEDULE`)."""
         return self._run(_server.bgsave_schedule(), route)
 
     def bgsave_cancel(self, route: Route | None = None) -> ClusterResponse[bytes]:
@@ -90,13 +90,13 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_server.bgsave_cancel(), route)
 
     def bgrewriteaof(self, route: Route | None = None) -> ClusterResponse[bytes]:
-        """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
+        """Rewrite the append-only log in the background (`BGREWRITEAOF`). Return the server's status text."""
         return self._run(_server.bgrewriteaof(), route)
 
     def config_get(
         self, parameters: Iterable[Argument], route: Route | None = None
     ) -> ClusterResponse[dict[bytes, bytes]]:
-        """The server's settings of these names or patterns (`CONFIG GET`)."""
+        """Return the server's settings of these names or patterns (`CONFIG GET`)."""
         return self._run(_server.config_get(parameters), route)
 
     def config_set(
@@ -114,17 +114,17 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_server.config_rewrite(), route)
 
     def client_id(self, route: Route | None = None) -> ClusterResponse[int]:
-        """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+        """Return the server's id of the connection that carried the request, one of the daemon's (`CLIENT ID`)."""
         return self._run(_server.client_id(), route)
 
     def client_getname(self, route: Route | None = None) -> ClusterResponse[bytes | None]:
-        """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+        """Return the name of the connection that carried the request, which the daemon set (`CLIENT GETNAME`)."""
         return self._run(_server.client_getname(), route)
 
     def client_pause(
         self, timeout: int, mode: ClientPauseMode | None = None, route: Route | None = None
     ) -> Literal["OK"]:
-        """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+        """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
         return self._run(_server.client_pause(timeout, mode), route)
 
     def client_unpause(self, route: Route | None = None) -> Literal["OK"]:
@@ -132,25 +132,25 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_server.client_unpause(), route)
 
     def wait(self, numreplicas: int, timeout: int, route: Route | None = None) -> int:
-        """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it."""
+        """Wait until replicas have the writes, at most `timeout` milliseconds (`WAIT`). Return how many have them."""
         return self._run(_server.wait(numreplicas, timeout), route)
 
     def lolwut(
         self, version: int | None = None, parameters: Iterable[int] | None = None, route: Route | None = None
     ) -> ClusterResponse[bytes]:
-        """The server's version and a piece of art (`LOLWUT`)."""
+        """Return the server's version and a piece of art (`LOLWUT`)."""
         return self._run(_server.lolwut(version, parameters), route)
 
     def memory_stats(self, route: Route | None = None) -> ClusterResponse[MemoryStats]:
-        """What the server uses its memory for (`MEMORY STATS`)."""
+        """Return the server's use of its memory (`MEMORY STATS`)."""
         return self._run(_diagnostics.memory_stats(), route)
 
     def memory_doctor(self, route: Route | None = None) -> ClusterResponse[str]:
-        """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+        """Return the server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
         return self._run(_diagnostics.memory_doctor(), route)
 
     def memory_malloc_stats(self, route: Route | None = None) -> ClusterResponse[str]:
-        """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+        """Return the allocator's statistics (`MEMORY MALLOC-STATS`)."""
         return self._run(_diagnostics.memory_malloc_stats(), route)
 
     def memory_purge(self, route: Route | None = None) -> Literal["OK"]:
@@ -160,23 +160,23 @@ class SyncClusterCommands(SyncCommands):
     def latency_history(
         self, event: Argument, route: Route | None = None
     ) -> ClusterResponse[list[LatencyEntry]]:
-        """When an event was slow, and how slow (`LATENCY HISTORY`)."""
+        """Return the times at which an event was slow, and its delays (`LATENCY HISTORY`)."""
         return self._run(_diagnostics.latency_history(event), route)
 
     def latency_latest(self, route: Route | None = None) -> ClusterResponse[list[LatencyEventInfo]]:
-        """Of each event that was slow, the last time and the worst (`LATENCY LATEST`)."""
+        """Return the last time and the worst delay of each event that was slow (`LATENCY LATEST`)."""
         return self._run(_diagnostics.latency_latest(), route)
 
     def latency_reset(self, *events: Argument, route: Route | None = None) -> int:
-        """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
+        """Forget the slow times of these events, or of all (`LATENCY RESET`). Return how many events were forgotten."""
         return self._run(_diagnostics.latency_reset(*events), route)
 
     def script_exists(self, sha1s: Iterable[Argument], route: Route | None = None) -> list[bool]:
-        """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+        """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         return self._run(_scripting.script_exists(sha1s), route)
 
     def script_flush(self, mode: FlushMode | None = None, route: Route | None = None) -> Literal["OK"]:
-        """Have the server forget all scripts (`SCRIPT FLUSH`)."""
+        """Make the server forget all scripts (`SCRIPT FLUSH`)."""
         return self._run(_scripting.script_flush(mode), route)
 
     def script_kill(self, route: Route | None = None) -> Literal["OK"]:
@@ -186,7 +186,7 @@ class SyncClusterCommands(SyncCommands):
     def function_load(
         self, library_code: Argument, replace: bool = False, route: Route | None = None
     ) -> bytes:
-        """Load a library of functions (`FUNCTION LOAD`); its name."""
+        """Load a library of functions (`FUNCTION LOAD`). Return its name."""
         return self._run(_scripting.function_load(library_code, replace), route)
 
     def function_list(
@@ -195,7 +195,7 @@ class SyncClusterCommands(SyncCommands):
         with_code: bool = False,
         route: Route | None = None,
     ) -> ClusterResponse[list[dict[bytes, Any]]]:
-        """The libraries of functions, each a map (`FUNCTION LIST`)."""
+        """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
         return self._run(_scripting.function_list(library_name_pattern, with_code), route)
 
     def function_delete(self, library_name: Argument, route: Route | None = None) -> Literal["OK"]:
@@ -211,17 +211,17 @@ class SyncClusterCommands(SyncCommands):
         return self._run(_scripting.function_kill(), route)
 
     def function_stats(self, route: Route | None = None) -> ClusterResponse[dict[bytes, Any]]:
-        """What is running, and how many libraries and functions each engine has (`FUNCTION STATS`)."""
+        """Return the running function, and each engine's number of libraries and functions (`FUNCTION STATS`)."""
         return self._run(_scripting.function_stats(), route)
 
     def function_dump(self, route: Route | None = None) -> ClusterResponse[bytes]:
-        """All libraries in the server's own serialised form (`FUNCTION DUMP`)."""
+        """Return all libraries in the server's own serialised form (`FUNCTION DUMP`)."""
         return self._run(_scripting.function_dump(), route)
 
     def function_restore(
         self, payload: Argument, policy: FunctionRestorePolicy | None = None, route: Route | None = None
     ) -> Literal["OK"]:
-        """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
+        """Load the result of `function_dump` (`FUNCTION RESTORE`)."""
         return self._run(_scripting.function_restore(payload, policy), route)
 
     def copy(
@@ -231,19 +231,19 @@ class SyncClusterCommands(SyncCommands):
         replace: bool | None = None,
         destinationDB: int | None = None,
     ) -> bool:
-        """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
+        """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
         return self._run(_cluster.copy(source, destination, replace, destinationDB))
 
     def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> int:
-        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`); how many subscribers got it."""
+        """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`). Return how many subscribers got it."""
         return self._run(_cluster.publish(message, channel, sharded))
 
     def pubsub_shardchannels(self, pattern: Argument | None = None) -> list[bytes]:
-        """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
+        """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
         return self._run(_cluster.pubsub_shardchannels(pattern))
 
     def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
-        """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
+        """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
         return self._run(_cluster.pubsub_shardnumsub(channels))
 
     def migrate(
@@ -255,7 +255,7 @@ class SyncClusterCommands(SyncCommands):
         timeout: int,
         options: MigrateOptions | None = None,
     ) -> Literal["OK"] | bytes:
-        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
+        """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
         return self._run(_cluster.migrate(host, port, key, destination_db, timeout, options))
 
     def fcall_route(

@@ -1,4 +1,4 @@
-"""What the asyncio clients have in common, and the one of a standalone server."""
+"""The base of the asyncio clients, and the asyncio client of a standalone server."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 def _no_pool(_key: Argument) -> None:
-    """What a lookup finds while no pool is attached."""
+    """Find nothing: the lookup while no pool is attached."""
 
 
 _CLOSED = "the client is closed"
 
 
 class AsyncClient(ClientObject):
-    """What both asyncio clients have in common.
+    """The common base of both asyncio clients.
 
-    A hit is answered from shared memory without suspending. Any number of tasks, of any number of event loops, may
-    use one client; one made before a fork works after it. Calls raise `GlideError` and its kin; cancelling one is safe.
+    A hit is answered from shared memory without suspending. Any number of tasks, on any number of event loops, may use
+    one client. A client made before a fork works after it. Calls raise `GlideError` and its kin; cancelling is safe.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -65,14 +65,14 @@ class AsyncClient(ClientObject):
         self._use_pool(None)
 
     async def close(self, err_message: str | None = None) -> None:
-        """End this client; others that share its cache are unaffected. Idempotent.
+        """Close this client; other clients that share its cache are unaffected. Idempotent.
 
-        Calls that come later raise `ClosingError`, with `err_message` in their text.
+        Later calls raise `ClosingError`, with `err_message` in their text.
         """
         await self._session.close(_CLOSED if err_message is None else f"{_CLOSED}: {err_message}")
 
     async def aclose(self, err_message: str | None = None) -> None:
-        """`close` under the name that `contextlib.aclosing` asks for."""
+        """Close the client: `close` under the name that `contextlib.aclosing` asks for."""
         await self.close(err_message)
 
     async def __aenter__(self) -> Self:
@@ -87,77 +87,77 @@ class AsyncClient(ClientObject):
         await self.close()
 
     async def get(self, key: Argument) -> bytes | None:
-        """The value of `key`, from the cache where it is there (`GET`); None where there is none."""
+        """Return the value of `key`, from the cache if it has it (`GET`); None if there is no such key."""
         value = self._cached_get(key)
         if value is not None:
             return value
         return await self._calls.read(STRING, key)  # type: ignore[no-any-return]
 
     async def hgetall(self, key: Argument) -> dict[bytes, bytes]:
-        """All fields and values, from the cache where they are there (`HGETALL`)."""
+        """Return all fields and values, from the cache if it has them (`HGETALL`)."""
         value = self._cached_hgetall(key)
         if value is not None:
             return value
         return await self._calls.read(HASH, key)  # type: ignore[no-any-return]
 
     async def smembers(self, key: Argument) -> set[bytes]:
-        """All members, from the cache where they are there (`SMEMBERS`)."""
+        """Return all members, from the cache if it has them (`SMEMBERS`)."""
         value = self._cached_smembers(key)
         if value is not None:
             return value
         return await self._calls.read(SET, key)  # type: ignore[no-any-return]
 
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
-        """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
+        """Return the strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
 
-        None for a missing key and for a value that is no string. The daemon asks for more than 2,000 keys in several
-        `MGET`s, without waiting for one before it sends the next; writes may come between them.
+        None for a missing key and for a value that is not a string. The daemon splits more than 2,000 keys into several
+        `MGET`s. It does not wait for one before it sends the next, so writes may come between them.
         """
         return await self._calls.get_many(keys)
 
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
-        """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
+        """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
 
-        Keys are watched for the running event loop: its tasks share them, as they share the connection.
-        What a decision is built on must come from the server: not by `get`, `hgetall` or `smembers`, which the cache
-        may answer, but in a batch, or by commands that are not cached. `exec` then returns None if a key has changed,
-        and raises `ConnectionError`, having run nothing, if the keys are not watched any more (a minute without use, a
-        lost connection). Raises `RequestError` when all of the daemon's connections for this are in use.
+        The keys are watched for the running event loop: its tasks share them, as they share the connection. Read from
+        the server what a decision depends on: in a batch, or by commands that are not cached. The cache may answer
+        `get`, `hgetall` and `smembers`. `exec` then returns None if a key has changed. It raises `ConnectionError`,
+        having run nothing, if the keys are no longer watched (a minute without use, a lost connection). Raises
+        `RequestError` when all of the daemon's connections for this are in use.
         """
         return await self._calls.watch(keys)
 
     async def unwatch(self) -> Literal["OK"]:
-        """Watch nothing any more (`UNWATCH`); an atomic batch does so too, whatever becomes of it."""
+        """Stop watching keys (`UNWATCH`). An atomic batch does so too, whatever its outcome."""
         return await self._calls.unwatch()
 
     async def invoke_script(
         self, script: Script, keys: Iterable[Argument] | None = None, args: Iterable[Argument] | None = None
     ) -> Any:
-        """Run a Lua script; it is sent as a whole only where the server does not know it yet."""
+        """Run a Lua script. The whole script is sent only if the server does not know it yet."""
         return await self._calls.invoke_script(script, keys, args)
 
     def get_cache_hit_rate(self) -> AwaitableFloat:
-        """Hits per lookup of the whole pool, 0.0 to 1.0; may be awaited or not. Raises `RequestError` (C14)."""
+        """Return hits per lookup of the whole pool, 0.0 to 1.0; awaiting is optional. Raises `RequestError` (C14)."""
         return AwaitableFloat(read_metrics(self._session, self._settings, counters=True).hit_rate)
 
     def get_cache_miss_rate(self) -> AwaitableFloat:
-        """Misses per lookup of the whole pool, 0.0 to 1.0; may be awaited or not. Raises `RequestError` (C14)."""
+        """Return misses per lookup of the whole pool, 0.0 to 1.0; awaiting is optional. Raises `RequestError` (C14)."""
         return AwaitableFloat(read_metrics(self._session, self._settings, counters=True).miss_rate)
 
     def get_cache_entry_count(self) -> AwaitableInt:
-        """How many entries the pool holds; may be awaited or not. Raises `RequestError` without a cache (C14)."""
+        """Return the number of entries in the pool; awaiting is optional. Raises `RequestError` with no cache (C14)."""
         return AwaitableInt(read_metrics(self._session, self._settings, counters=False).entry_count)
 
     def get_cache_evictions(self) -> AwaitableInt:
-        """How many entries were evicted from the pool; may be awaited or not. Raises `RequestError` (C14)."""
+        """Return the number of entries evicted from the pool; awaiting is optional. Raises `RequestError` (C14)."""
         return AwaitableInt(read_metrics(self._session, self._settings, counters=True).evictions)
 
     def get_cache_expirations(self) -> AwaitableInt:
-        """How many entries of the pool have expired; may be awaited or not. Raises `RequestError` (C14)."""
+        """Return the number of entries of the pool that expired; awaiting is optional. Raises `RequestError` (C14)."""
         return AwaitableInt(read_metrics(self._session, self._settings, counters=True).expirations)
 
     def get_cache_total_lookups(self) -> AwaitableInt:
-        """How many lookups the pool has answered; may be awaited or not. Raises `RequestError` (C14)."""
+        """Return the number of lookups that the pool answered; awaiting is optional. Raises `RequestError` (C14)."""
         return AwaitableInt(read_metrics(self._session, self._settings, counters=True).total_lookups)
 
     async def _run(self, plan: Plan[Result], route: Route | None = None) -> Result:
@@ -178,13 +178,13 @@ class AsyncClient(ClientObject):
 
 
 class GlideClient(AsyncClient, AsyncStandaloneCommands):
-    """A client of one server and its replicas, for asyncio."""
+    """An asyncio client of one server and its replicas."""
 
     @classmethod
     async def create(cls, config: GlideClientConfiguration) -> Self:
-        """Attach to the daemon and have it check the servers once, unless `lazy_connect` is set.
+        """Attach to the daemon, which checks the servers once, unless `lazy_connect` is set.
 
-        Raises `DaemonUnavailableError` without a daemon (where the fallback is `"direct"`, the client goes direct),
+        Raises `DaemonUnavailableError` without a daemon (with the fallback `"direct"` the client connects directly),
         `ClosingError` when the servers cannot be reached or refuse the credentials, `ConfigurationError`.
         """
         from glidecache.config import GlideClientConfiguration
@@ -194,7 +194,7 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
         return await cls(Settings(config, "standalone"))._open()
 
     async def custom_command(self, command_args: Iterable[Argument]) -> Any:
-        """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
+        """Run any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
 
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
         """
@@ -203,8 +203,8 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
     async def exec(
         self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
-        """Run a batch; its results, in order. None for a transaction when a watched key had changed.
+        """Run a batch and return its results, in order; None for a transaction when a watched key had changed.
 
-        `raise_on_error`: the first error is raised; otherwise errors stand among the results.
+        `raise_on_error`: raise the first error. Otherwise errors are among the results.
         """
         return await self._calls.execute(batch, options, raise_on_error=raise_on_error)

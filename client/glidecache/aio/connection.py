@@ -1,4 +1,4 @@
-"""The asyncio client's channels: one per process and event loop.
+"""The asyncio client's connections: one per process and event loop.
 
 A deadline measures the daemon and the servers, not the caller's own event loop (contract C28): a request's clock starts
 when the request leaves, and before a call times out, the loop reads what has arrived.
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 _MS = 1_000_000
 _PROMPT_NS = _MS
-"""A request that leaves within this time keeps the deadline that it was given."""
+"""A request sent within this time keeps its original deadline."""
 
 
 class AsyncConnection(DaemonConnection):
-    """One event loop's channel. For that loop's thread."""
+    """One event loop's connection. For that loop's thread."""
 
     __slots__ = ("_inflight_requests", "_late", "_loop", "_replies", "_tether", "_together", "_turns", "_up")
 
@@ -46,9 +46,9 @@ class AsyncConnection(DaemonConnection):
         self._inflight_requests = inflight_requests
         self._replies: dict[int, asyncio.Future[tuple[int, Any]]] = {}
         self._together: dict[int, tuple[bytes, int, int]] = {}
-        """Requests that leave together at the end of the loop's turn, because others are open already.
+        """Requests that are sent together at the end of the loop's turn, because others are already open.
 
-        Each with its deadline, and the time at which it was asked for.
+        Each has its deadline, and the time at which the call was made.
         """
         self._late: dict[int, int] = {}
         """The delay between the call and the sending of each late request."""
@@ -58,13 +58,13 @@ class AsyncConnection(DaemonConnection):
 
     @property
     def crowded(self) -> bool:
-        """Whether calls of this loop have the turn or wait for it."""
+        """Return whether any call of this loop has the turn or waits for it."""
         return self._turns.crowded
 
     async def in_turn(
         self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
     ) -> Result:
-        """Connect or attach, in the order of asking."""
+        """Connect or attach, in the order of the calls."""
         await self._turns.take(deadline_ns)
         try:
             return await function(*arguments)
@@ -72,18 +72,18 @@ class AsyncConnection(DaemonConnection):
             self._turns.leave()
 
     def extended(self, deadline_ns: int) -> int:
-        """Return the deadline, extended by the time for which the loop did not run since its turn was asked for."""
+        """Return the deadline, extended by the time for which the loop did not run since this call began to wait."""
         return deadline_ns + self._turns.lag_ns
 
     def shut(self) -> None:
-        """Close, and fail what still waits for a reply or a connection. For the loop's thread."""
+        """Close, and fail all calls that wait for a reply or a connection. For the loop's thread."""
         if self._up is not None:
             _settle(self._up, False)
         self._fail(ClosingError("the client was closed"))
         self.drop()
 
     def have_shut(self) -> None:
-        """Have its loop `shut` it, from any thread."""
+        """Ask the loop to `shut` this connection, from any thread."""
         link = self._link
         if link is not None and not link.is_own:
             return  # the loop's descriptors are closed: waking it would write to an unrelated file
@@ -160,7 +160,7 @@ class AsyncConnection(DaemonConnection):
             return
         now_ns = time.monotonic_ns()
         if request_id in self._together:
-            # It leaves in this turn of the loop.
+            # The request leaves in this turn of the loop.
             _, deadline_ns, asked_ns = self._together[request_id]
             until_ns = reply_deadline_ns(deadline_ns + now_ns - asked_ns, now_ns)
         else:
@@ -171,7 +171,7 @@ class AsyncConnection(DaemonConnection):
             reply.set_exception(NoReplyError())
 
     def _cancel(self, link: Transport, request_id: int) -> None:
-        """Cancel a call in the daemon. Best effort: without the link the daemon knows that it is over."""
+        """Cancel a call in the daemon. Best effort: without the transport the daemon knows that the call is over."""
         if self._together.pop(request_id, None) is not None or link is not self._link or self.hello is None:
             return
         if self._loop.is_closed():
@@ -180,7 +180,7 @@ class AsyncConnection(DaemonConnection):
         self.post(protocol.CANCEL, self.hello.instance_id, (request_id,))
 
     def _send(self, link: Transport, frame: bytes, *frames: bytes) -> None:
-        """Hand over; what the kernel has no room for goes when it has. Raises `NotSentError`."""
+        """Send now what the kernel has room for, and the rest later. Raises `NotSentError`."""
         try:
             link.send(frame, *frames)
         except NotSentError:
@@ -191,7 +191,7 @@ class AsyncConnection(DaemonConnection):
 
     def _send_together(self, link: Transport) -> None:
         if link is not self._link or not self._together:
-            return  # it was released meanwhile, or all of them were cancelled
+            return  # the transport was released meanwhile, or all requests were cancelled
         self.left_ns = now_ns = time.monotonic_ns()
         frames = []
         for request_id, (frame, deadline_ns, asked_ns) in self._together.items():
@@ -202,7 +202,7 @@ class AsyncConnection(DaemonConnection):
                 frames.append(with_deadline(frame, deadline_ns + late_ns))
             else:
                 frames.append(frame)
-        with suppress(NotSentError):  # releasing the link has told them
+        with suppress(NotSentError):  # releasing the transport has failed these calls
             self._send(link, *frames)
         self._together.clear()
 
@@ -224,7 +224,7 @@ class AsyncConnection(DaemonConnection):
         link.close()
 
     def _on_room(self, link: Transport) -> None:
-        """Hand over more of what the kernel had no room for."""
+        """Send more of what the kernel had no room for."""
         link.flush()
         if not link.unsent:
             self.left_ns = time.monotonic_ns()
@@ -236,14 +236,14 @@ class AsyncConnection(DaemonConnection):
             self._take_reply(link)
 
     def _on_change(self, link: Transport, _tether: _Tether) -> None:
-        """Take what came; notice whether the connection has come up or gone."""
+        """Take what has arrived. Notice whether the connection is established or has ended."""
         while link is self._link:
             events = link.events()
             if events & READABLE:
                 self._take_reply(link)
                 if link.has_arrived:
                     continue
-                return  # what else comes is announced
+                return  # what else arrives is announced
             if self._up is not None:
                 if events & WRITABLE or link.ended:
                     _settle(self._up, link.is_up)
@@ -252,7 +252,7 @@ class AsyncConnection(DaemonConnection):
             return
 
     def _lose(self, link: Transport) -> None:
-        """The daemon is gone: take what it still said, and tell the calls that wait."""
+        """Handle the loss of the daemon: take its last replies, and fail the calls that wait."""
         self._take_replies(link)
         if link is self._link:
             self.drop()
@@ -268,7 +268,7 @@ class AsyncConnection(DaemonConnection):
             self._fail(error)
             return
         reply = self._replies.get(request_id)
-        if reply is not None and not reply.done():  # others come too late for their request
+        if reply is not None and not reply.done():  # other replies come too late for their requests
             reply.set_result((status, body))
 
     def _fail(self, error: Exception) -> None:
@@ -276,7 +276,7 @@ class AsyncConnection(DaemonConnection):
 
 
 class LoopConnections:
-    """An asyncio client's channels (`channel.Channels`). Each event loop, in whichever thread, has one."""
+    """An asyncio client's connections (`core.connection.Channels`). Each event loop, in any thread, has one."""
 
     def __init__(self, settings: Settings) -> None:
         self._runtime_dir = settings.runtime_dir
@@ -284,7 +284,7 @@ class LoopConnections:
         self._of_loop: dict[asyncio.AbstractEventLoop, AsyncConnection] = {}
 
     def current(self) -> AsyncConnection:
-        """The running loop's channel."""
+        """Return the running loop's connection."""
         channel = self.existing()
         if channel is None:
             loop = _running_loop()
@@ -294,16 +294,16 @@ class LoopConnections:
         return channel
 
     def existing(self) -> AsyncConnection | None:
-        """The running loop's channel, if it has been made since the last fork."""
+        """Return the running loop's connection, if it has been made since the last fork."""
         channel = self._of_loop.get(_running_loop())
         return channel if channel is not None and channel.forks == forks() else None
 
     def close(self) -> None:
-        """Close the running loop's channel now, and have the other loops close theirs."""
+        """Close the running loop's connection now, and ask the other loops to close theirs."""
         running = _running_loop()
         for loop, channel in list(self._of_loop.items()):
             if channel.forks != forks():
-                continue  # the parent's: its sockets, and its loop's descriptors, are not ours to touch
+                continue  # the parent's: its sockets, and its loop's descriptors, must not be touched
             if loop is running:
                 channel.shut()
             else:
@@ -311,7 +311,7 @@ class LoopConnections:
         self._of_loop.clear()
 
     def __del__(self) -> None:
-        # A client that is dropped unclosed: its loops would keep the sockets as long as they run.
+        # For a client that is dropped without `close`: its loops would keep the sockets as long as they run.
         for channel in self._of_loop.values():
             if channel.forks == forks():
                 channel.have_shut()
@@ -325,9 +325,9 @@ class LoopConnections:
 
 
 class _Tether:
-    """Held only by the event loop, with the link's reader: when the loop is closed, the link closes with it.
+    """An object that only the event loop holds, with the transport's reader. A closed loop so closes the transport.
 
-    There is no other sign of a loop that is closed while calls are open. The daemon then ends these calls.
+    There is no other sign that a loop was closed while calls are open. The daemon then ends these calls.
     """
 
     __slots__ = ("__weakref__", "_link")

@@ -1,6 +1,6 @@
-"""Plans of what batches alone have.
+"""Plans of the methods that only batches have.
 
-The cacheable commands bypass the cache there (contract C17); of others GLIDE's batches call the arguments differently.
+The cacheable commands bypass the cache there (contract C17). Others have different argument names in GLIDE's batches.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 def get(key: Argument) -> Plan[bytes | None]:
-    """The value of `key` (`GET`); None where there is none."""
+    """Return the value of `key` (`GET`); None if there is none."""
     return Plan(encode_command(b"GET", key))
 
 
 def hgetall(key: Argument) -> Plan[dict[bytes, bytes]]:
-    """All fields and values (`HGETALL`)."""
+    """Return all fields and values (`HGETALL`)."""
     return Plan(encode_command(b"HGETALL", key), to_map)
 
 
 def smembers(key: Argument) -> Plan[set[bytes]]:
-    """All members (`SMEMBERS`)."""
+    """Return all members (`SMEMBERS`)."""
     return Plan(encode_command(b"SMEMBERS", key), to_set)
 
 
 def rpop(key: Argument, count: int | None = None) -> Plan[bytes | list[bytes] | None]:
-    """The last element, which is removed (`RPOP`); with `count` a list of so many; None where there is none."""
+    """Return the last element, and remove it (`RPOP`). With `count`, a list of so many; None if there is none."""
     return Plan(encode_command(b"RPOP", key) if count is None else encode_command(b"RPOP", key, count))
 
 
 def xgroup_set_id(
     key: Argument, group_name: Argument, stream_id: Argument, entries_read_id: Argument | None = None
 ) -> Plan[Literal["OK"]]:
-    """Set up to where a group has read (`XGROUP SETID`)."""
+    """Set the ID up to which a group has read (`XGROUP SETID`)."""
     args = encode_command(b"XGROUP", b"SETID", key, group_name, stream_id)
     if entries_read_id is not None:
         args += encode_command(b"ENTRIESREAD", entries_read_id)

@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
 
 def setbit(key: Argument, offset: int, value: int) -> Plan[int]:
-    """Set or clear the bit at `offset` (`SETBIT`); the bit that was there."""
+    """Set or clear the bit at `offset` (`SETBIT`). Return the bit that was there."""
     return Plan(encode_command(b"SETBIT", key, offset, value))
 
 
 def getbit(key: Argument, offset: int) -> Plan[int]:
-    """The bit at `offset` (`GETBIT`); 0 past the end."""
+    """Return the bit at `offset` (`GETBIT`); 0 past the end."""
     return Plan(encode_command(b"GETBIT", key, offset))
 
 
 def bitcount(key: Argument, options: OffsetOptions | None = None) -> Plan[int]:
-    """How many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
+    """Return how many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
     return Plan([*encode_command(b"BITCOUNT", key), *_part(options)])
 
 
 def bitpos(key: Argument, bit: int, options: OffsetOptions | None = None) -> Plan[int]:
-    """The place of the first bit that is `bit` (`BITPOS`); -1 where there is none."""
+    """Return the place of the first bit that is `bit` (`BITPOS`); -1 if there is none."""
     return Plan([*encode_command(b"BITPOS", key, bit), *_part(options)])
 
 
 def bitop(operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]) -> Plan[int]:
-    """Combine strings bit by bit, into `destination` (`BITOP`); its length in bytes."""
+    """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
     name = keyword(operation, BitwiseOperation, "operation")
     return Plan([b"BITOP", name, encode(destination, "destination"), *encode_each(keys, "keys")])
 
 
 def bitfield(key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> Plan[list[int | None]]:
-    """Read and write integers of any length within a string (`BITFIELD`); each step's result."""
+    """Read and write integers of any length within a string (`BITFIELD`). Return each step's result."""
     return Plan([*encode_command(b"BITFIELD", key), *bitfield_steps(subcommands, BitFieldSubCommands)])
 
 

@@ -1,4 +1,4 @@
-"""Plans of the commands that a cluster's client has alone, or with other arguments than a standalone server's."""
+"""Plans of the commands that only a cluster's client has, or with other arguments than a standalone server's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
     from glidecache.commands.options.server import MigrateOptions
 
-# Commands that take a route, by family. Where it leads to several nodes, each of them answers ...
+# Commands that take a route, by family. If it leads to several nodes, each of them answers ...
 ANSWERED_BY_EACH = {
     "server": """
         bgrewriteaof bgsave bgsave_cancel bgsave_schedule client_getname client_id config_get echo info lastsave
@@ -46,25 +46,25 @@ def copy(
     replace: bool | None = None,
     destinationDB: int | None = None,  # noqa: N803 - GLIDE's name
 ) -> Plan[bool]:
-    """Copy a value to another key of the same slot (`COPY`); whether it was copied."""
+    """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
     return keys.copy(source, destination, destinationDB, replace)
 
 
 def publish(message: Argument, channel: Argument, sharded: bool = False) -> Plan[int]:
-    """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`); how many subscribers got it."""
+    """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`). Return how many subscribers got it."""
     if not sharded:
         return standalone_publish.publish(message, channel)
     return Plan(encode_command(b"SPUBLISH", channel, message))
 
 
 def pubsub_shardchannels(pattern: Argument | None = None) -> Plan[list[bytes]]:
-    """The sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
+    """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
     asking = [b"PUBSUB", b"SHARDCHANNELS"]
     return Plan(asking if pattern is None else [*asking, encode(pattern, "pattern")])
 
 
 def pubsub_shardnumsub(channels: Iterable[Argument] | None = None) -> Plan[dict[bytes, int]]:
-    """How many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
+    """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
     return Plan([b"PUBSUB", b"SHARDNUMSUB", *encode_optional(channels, "channels")], to_map)
 
 
@@ -76,7 +76,7 @@ def migrate(
     timeout: int,
     options: MigrateOptions | None = None,
 ) -> Plan[Literal["OK"] | bytes]:
-    """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds; `"OK"` or `b"NOKEY"`."""
+    """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
     return Plan(keys.migration(host, port, key, destination_db, timeout, options), to_optional_status)
 
 

@@ -1,6 +1,6 @@
-"""Whether a cluster's reply is one value, or one per node: by the command and its route, as in GLIDE.
+"""The form of a cluster's reply, one value or one per node: by the command and its route, as in GLIDE.
 
-The daemon gives a map from address to reply where several nodes were asked and their replies do not become one.
+The daemon gives a map from address to reply if several nodes were asked and their replies do not become one.
 Some commands reply with a map themselves, so this is known from the command and never guessed from the reply.
 """
 
@@ -19,7 +19,7 @@ _SEVERAL = (ALL_NODES, ALL_PRIMARIES)
 
 
 def is_by_node(args: Sequence[bytes], route: Route | None) -> bool:
-    """Whether the reply to this command is a map from address to reply."""
+    """Return whether the reply to this command is a map from address to reply."""
     if route is not None and route.is_single_node:
         return False
     row = row_of(args)
@@ -29,7 +29,7 @@ def is_by_node(args: Sequence[bytes], route: Route | None) -> bool:
 
 
 def decode_each(decode: Callable[[Any], Any], reply: Any) -> Any:
-    """Every node's reply decoded, by address. A reply of one node alone, where the cluster has no more, as it is."""
+    """Return every node's decoded reply, by address. The reply of a cluster's only node is decoded as it is."""
     if not isinstance(reply, dict):
         return decode(reply)
     return {address: decode(each) for address, each in reply.items()}

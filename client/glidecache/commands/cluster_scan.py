@@ -2,11 +2,11 @@
 
 The cursor holds which slots are still to be scanned, which node is being scanned, which of these slots it had when
 its scan began, and the node's own cursor. When the node's scan is over, the slots that it had then *and* has still are
-done: a slot that was moved meanwhile is scanned again, where it is then. So every key that is there from the beginning
-to the end of the scan is returned at least once, by whichever node; a key may come twice, as with `SCAN` itself.
+done. A slot that was moved meanwhile is scanned again on its new node. So every key that exists during the whole scan
+is returned at least once, by one node or another. A key may come twice, as with `SCAN` itself.
 
-A node that is gone is replaced by whoever has its slots. Not noticed is a slot that leaves a node and comes back while
-that node is scanned; and while a slot is on its way, keys that have gone ahead may be missed.
+A node that is gone is replaced by the node that now has its slots. Two cases are not noticed. A slot may leave a node
+and come back while that node is scanned. While a slot is moving, keys that have moved already may be missed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NODE_DONE = b"0"
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What a cursor says: the slots that are left, and the node that is being scanned, with its slots of these."""
+    """The content of a cursor: the slots left, and the node being scanned, with its part of these slots."""
 
     left: Slots
     host: str = ""
@@ -49,7 +49,7 @@ class Position:
     node_cursor: bytes = _NODE_DONE
 
     def as_cursor(self) -> ClusterScanCursor:
-        """The position as the caller's cursor."""
+        """Return the position as the caller's cursor."""
         node = f"{self.host} {self.port} {self.node_cursor.decode()}"
         return ClusterScanCursor(f"{node} {self.left:x} {self.node_slots:x}")
 
@@ -58,17 +58,17 @@ class ClusterScan:
     """The steps of a scan with these options. Raises `TypeError` for options of other types."""
 
     def __init__(self, run: Run, match: Argument | None, count: int | None, type: ObjectType | None) -> None:
-        """`run` sends a command to a node."""
+        """Prepare the steps. `run` sends a command to a node."""
         self._run = run
         self._options = scan_options(match, count)
         if type is not None:
             self._options += [b"TYPE", keyword(type, ObjectType, "type")]
 
     async def step(self, cursor: ClusterScanCursor, *, allow_non_covered_slots: bool) -> list[Any]:
-        """One step from here: `[next cursor, [key, …]]`.
+        """Take one step from here: `[next cursor, [key, …]]`.
 
-        Raises `RequestError` for a cursor that is over or none of ours, and, unless `allow_non_covered_slots`, where no
-        node has a slot that is left.
+        Raises `RequestError` for a cursor that is finished or not from here, and, unless `allow_non_covered_slots`, if
+        no node has a slot that is left.
         """
         position = _position(cursor)
         if not position.node_slots:
@@ -81,7 +81,7 @@ class ClusterScan:
         except (ConnectionError, RequestError):
             owned = (await self._topology()).get((position.host, position.port), _NO_SLOTS)
             if owned & position.node_slots:
-                raise  # the node is there and has its slots: that is the answer
+                raise  # the node exists and has its slots: that is the answer
             begun = await self._begin_node(
                 Position(position.left), allow_non_covered_slots=allow_non_covered_slots
             )
@@ -96,7 +96,7 @@ class ClusterScan:
         return [Position(left).as_cursor() if left else ClusterScanCursor.finished(), keys]
 
     async def _begin_node(self, position: Position, *, allow_non_covered_slots: bool) -> Position | None:
-        """The same position at the node of the first slot that is left; None where no node has any."""
+        """Return the same position at the node of the first slot that is left; None if no node has any."""
         topology = await self._topology()
         left = _NO_SLOTS
         for slots in topology.values():
@@ -118,12 +118,12 @@ class ClusterScan:
         return await self._run(plan, ByAddressRoute(position.host, position.port))  # type: ignore[no-any-return]
 
     async def _topology(self) -> dict[tuple[str, int], Slots]:
-        """Which slots each primary has."""
+        """Return the slots of each primary."""
         return _owners(await self._run(Plan([b"CLUSTER", b"SLOTS"]), None))
 
 
 def _owners(reply: list[list[Any]]) -> dict[tuple[str, int], Slots]:
-    """`CLUSTER SLOTS` by primary."""
+    """Convert a `CLUSTER SLOTS` reply to the slots of each primary."""
     owners: dict[tuple[str, int], Slots] = {}
     for first, last, (host, port, *_), *_ in reply:
         address = ((host or b"").decode(), port)
@@ -132,7 +132,7 @@ def _owners(reply: list[list[Any]]) -> dict[tuple[str, int], Slots]:
 
 
 def _lowest(slots: Slots) -> Slots:
-    """The lowest slot alone."""
+    """Return the lowest slot alone."""
     return slots & -slots
 
 

@@ -1,4 +1,4 @@
-"""A plan: what one command sends, and how its reply becomes what the method returns."""
+"""A plan: the command that is sent, and the conversion of its reply to the method's result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     Result_co = TypeVar("Result_co", covariant=True)
 
     class _PlanOf(Generic[Result_co]):
-        """`Plan` is generic to type checkers; at run time `typing` would cost more than the whole plan."""
+        """The base of `Plan`, which is generic to type checkers. At run time `typing` would cost more than the plan."""
 
 else:
     Result_co = None
@@ -37,5 +37,5 @@ class Plan(_PlanOf[Result_co]):
         self.decode = decode
 
     def result(self, reply: Any) -> Result_co:
-        """What the command's method returns for this reply, which is not an error."""
+        """Return the result of the command's method for this reply, which is not an error."""
         return reply if self.decode is None else self.decode(reply)

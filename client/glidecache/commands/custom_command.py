@@ -1,4 +1,4 @@
-"""What `custom_command` returns, by the command's name: as the command's own method would, and as GLIDE does."""
+"""The results of `custom_command`, by the command's name: as the command's own method, and as GLIDE."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _OF_SUBCOMMANDS: dict[tuple[bytes, bytes], Decoder] = {
     (b"XINFO", b"GROUPS"): decoding.to_maps,
 }
 
-# Where an optional keyword changes the reply's shape: how many arguments stand before it, and what it does.
+# Optional keywords that change the reply's shape: the number of arguments before it, and its effect.
 _BY_KEYWORD: dict[bytes, tuple[int, bytes, Decoder]] = {
     b"LCS": (2, b"IDX", decoding.to_map),
     b"HRANDFIELD": (2, b"WITHVALUES", decoding.to_pairs),
@@ -98,7 +98,7 @@ _XINFO_LENGTH = 3
 
 
 def decoder_for(args: Sequence[bytes]) -> Decoder | None:
-    """How the reply to a command becomes a result; None: as it is."""
+    """Return the conversion of the reply to a command; None: the reply is the result."""
     name = args[0].upper()
     if name in _DECODERS:
         return _DECODERS[name]

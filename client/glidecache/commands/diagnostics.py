@@ -19,17 +19,17 @@ else:
 
 
 def memory_stats() -> Plan[MemoryStats]:
-    """What the server uses its memory for (`MEMORY STATS`)."""
+    """Return the server's use of its memory (`MEMORY STATS`)."""
     return Plan([b"MEMORY", b"STATS"], results.to_memory_stats)
 
 
 def memory_doctor() -> Plan[str]:
-    """The server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
+    """Return the server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
     return Plan([b"MEMORY", b"DOCTOR"], to_text)
 
 
 def memory_malloc_stats() -> Plan[str]:
-    """The allocator's statistics (`MEMORY MALLOC-STATS`)."""
+    """Return the allocator's statistics (`MEMORY MALLOC-STATS`)."""
     return Plan([b"MEMORY", b"MALLOC-STATS"], to_text)
 
 
@@ -39,15 +39,15 @@ def memory_purge() -> Plan[Literal["OK"]]:
 
 
 def latency_history(event: Argument) -> Plan[list[LatencyEntry]]:
-    """When an event was slow, and how slow (`LATENCY HISTORY`)."""
+    """Return the times at which an event was slow, and its delays (`LATENCY HISTORY`)."""
     return Plan(encode_command(b"LATENCY", b"HISTORY", event), results.to_latency_history)
 
 
 def latency_latest() -> Plan[list[LatencyEventInfo]]:
-    """Of each event that was slow, the last time and the worst (`LATENCY LATEST`)."""
+    """Return the last time and the worst delay of each event that was slow (`LATENCY LATEST`)."""
     return Plan([b"LATENCY", b"LATEST"], results.to_latest_latencies)
 
 
 def latency_reset(*events: Argument) -> Plan[int]:
-    """Forget when these events were slow, or all (`LATENCY RESET`); how many events were forgotten."""
+    """Forget the slow times of these events, or of all (`LATENCY RESET`). Return how many events were forgotten."""
     return Plan([b"LATENCY", b"RESET", *encode_each(events, "events")])

@@ -31,16 +31,16 @@ _EXPECTED = "bytes, bytearray, memoryview, str, int or float"
 
 
 def encode(value: Argument, what: str) -> bytes:
-    """One argument as bytes: text as UTF-8, numbers as Python writes them.
+    """Encode one argument as bytes: text as UTF-8, numbers as Python writes them.
 
-    `what` names the argument in the `TypeError` that `bool`, None and everything else gets.
+    `what` names the argument in the `TypeError` for `bool`, None and all other types.
     """
     kind = type(value)
     if kind is bytes:
         return value  # type: ignore[return-value]
     if isinstance(value, str):
         return value.encode()
-    # A bool is an int to Python; as an argument it is nearly always a mistake, and "True" means nothing to a server.
+    # A bool is an int to Python. As an argument it is nearly always a mistake: "True" means nothing to a server.
     if isinstance(value, int) and kind is not bool:
         return int.__repr__(value).encode()
     if isinstance(value, float):
@@ -52,7 +52,7 @@ def encode(value: Argument, what: str) -> bytes:
 
 
 def encode_command(name: bytes, *arguments: Argument) -> list[bytes]:
-    """A command: its name, which stands as it is, and its arguments. Raises `TypeError` naming the position."""
+    """Encode a command: its name, which is sent as it is, and its arguments. Raises `TypeError` naming the position."""
     command = [name]
     for argument in arguments:
         if type(argument) is bytes:
@@ -63,7 +63,7 @@ def encode_command(name: bytes, *arguments: Argument) -> list[bytes]:
 
 
 def encode_each(values: Iterable[Argument], what: str) -> list[bytes]:
-    """A list of arguments. Raises `TypeError`, also for a lone string where a list is expected."""
+    """Encode a list of arguments. Raises `TypeError`, also for a lone string instead of a list."""
     return [
         value if type(value) is bytes else encode(value, f"{what}[{index}]")
         for index, value in enumerate(each_of(values, what))
@@ -87,7 +87,7 @@ def each_of(values: Iterable[Item], what: str) -> Iterator[Item]:
 
 
 def encode_pairs(mapping: AnyMapping[Argument, Argument], what: str) -> list[bytes]:
-    """A mapping, flat: key, value, key, value, … Raises `TypeError`."""
+    """Encode a mapping, flat: key, value, key, value, … Raises `TypeError`."""
     flat: list[bytes] = []
     try:
         items = mapping.items()

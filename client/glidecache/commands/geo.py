@@ -30,7 +30,7 @@ def geoadd(
     existing_options: ConditionalChange | None = None,
     changed: bool = False,
 ) -> Plan[int]:
-    """Add members with their positions (`GEOADD`); how many are new, with `changed` also those that have moved."""
+    """Add members with their positions (`GEOADD`). Return the number of new ones; `changed`: also of moved ones."""
     args = encode_command(b"GEOADD", key)
     args += optional_keyword(existing_options, ConditionalChange, "existing_options")
     if changed:
@@ -49,18 +49,18 @@ def geoadd(
 def geodist(
     key: Argument, member1: Argument, member2: Argument, unit: GeoUnit | None = None
 ) -> Plan[float | None]:
-    """The distance of two members, in metres or another unit (`GEODIST`); None where one is not there."""
+    """Return the distance of two members, in metres or another unit (`GEODIST`); None if one is missing."""
     args = encode_command(b"GEODIST", key, member1, member2)
     return Plan([*args, *optional_keyword(unit, GeoUnit, "unit")], to_optional_float)
 
 
 def geohash(key: Argument, members: Iterable[Argument]) -> Plan[list[bytes | None]]:
-    """The positions of members as geohash strings (`GEOHASH`); None for each that is not there."""
+    """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
     return Plan([b"GEOHASH", encode(key, "key"), *encode_each(members, "members")])
 
 
 def geopos(key: Argument, members: Iterable[Argument]) -> Plan[list[list[float] | None]]:
-    """The positions of members as `[longitude, latitude]` (`GEOPOS`); None for each that is not there."""
+    """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
     return Plan([b"GEOPOS", encode(key, "key"), *encode_each(members, "members")], to_positions)
 
 
@@ -74,9 +74,9 @@ def geosearch(
     with_dist: bool = False,
     with_hash: bool = False,
 ) -> Plan[list[Any]]:
-    """The members within an area around a member or a position (`GEOSEARCH`).
+    """Return the members within an area around a member or a position (`GEOSEARCH`).
 
-    With any of the last three each is `[member, [distance, hash, [longitude, latitude]]]`, of these what was asked for.
+    With any of the last three each is `[member, [distance, hash, [longitude, latitude]]]`, with the parts asked for.
     """
     args = [b"GEOSEARCH", encode(key, "key"), *_area(search_from, search_by)]
     args += optional_keyword(order_by, OrderBy, "order_by")
@@ -94,7 +94,7 @@ def geosearchstore(
     count: GeoSearchCount | None = None,
     store_dist: bool = False,
 ) -> Plan[int]:
-    """As `geosearch`, into a sorted set of positions, or of distances (`GEOSEARCHSTORE`); how many were stored."""
+    """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
     args = [*encode_command(b"GEOSEARCHSTORE", destination, source), *_area(search_from, search_by)]
     return Plan([*args, *_count(count), *([b"STOREDIST"] if store_dist else [])])
 

@@ -1,4 +1,4 @@
-"""Plans of the hash commands; `hgetall` itself is a cached read and stands in the clients."""
+"""Plans of the hash commands; `hgetall` itself is a cached read and is part of the clients."""
 
 from __future__ import annotations
 
@@ -19,77 +19,77 @@ if TYPE_CHECKING:
 
 
 def hset(key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> Plan[int]:
-    """Set fields (`HSET`); how many of them are new."""
+    """Set fields (`HSET`). Return how many of them are new."""
     return Plan([b"HSET", encode(key, "key"), *encode_pairs(field_value_map, "field_value_map")])
 
 
 def hsetnx(key: Argument, field: Argument, value: Argument) -> Plan[bool]:
-    """Set a field that is not there (`HSETNX`); whether it was set."""
+    """Set a field that does not exist yet (`HSETNX`). Return whether it was set."""
     return Plan(encode_command(b"HSETNX", key, field, value), to_bool)
 
 
 def hget(key: Argument, field: Argument) -> Plan[bytes | None]:
-    """The value of a field (`HGET`); None where there is none."""
+    """Return the value of a field (`HGET`); None if there is none."""
     return Plan(encode_command(b"HGET", key, field))
 
 
 def hmget(key: Argument, fields: Iterable[Argument]) -> Plan[list[bytes | None]]:
-    """The values of fields (`HMGET`); None for each that is not there."""
+    """Return the values of fields (`HMGET`); None for each missing one."""
     return Plan([b"HMGET", encode(key, "key"), *encode_each(fields, "fields")])
 
 
 def hdel(key: Argument, fields: Iterable[Argument]) -> Plan[int]:
-    """Delete fields (`HDEL`); how many there were."""
+    """Delete fields (`HDEL`). Return how many there were."""
     return Plan([b"HDEL", encode(key, "key"), *encode_each(fields, "fields")])
 
 
 def hexists(key: Argument, field: Argument) -> Plan[bool]:
-    """Whether the hash has the field (`HEXISTS`)."""
+    """Return whether the hash has the field (`HEXISTS`)."""
     return Plan(encode_command(b"HEXISTS", key, field), to_bool)
 
 
 def hlen(key: Argument) -> Plan[int]:
-    """How many fields the hash has (`HLEN`)."""
+    """Return how many fields the hash has (`HLEN`)."""
     return Plan(encode_command(b"HLEN", key))
 
 
 def hkeys(key: Argument) -> Plan[list[bytes]]:
-    """All fields (`HKEYS`)."""
+    """Return all fields (`HKEYS`)."""
     return Plan(encode_command(b"HKEYS", key))
 
 
 def hvals(key: Argument) -> Plan[list[bytes]]:
-    """All values (`HVALS`)."""
+    """Return all values (`HVALS`)."""
     return Plan(encode_command(b"HVALS", key))
 
 
 def hstrlen(key: Argument, field: Argument) -> Plan[int]:
-    """The length of a field's value in bytes (`HSTRLEN`)."""
+    """Return the length of a field's value in bytes (`HSTRLEN`)."""
     return Plan(encode_command(b"HSTRLEN", key, field))
 
 
 def hincrby(key: Argument, field: Argument, amount: int) -> Plan[int]:
-    """Add `amount` to a field (`HINCRBY`); the number afterwards."""
+    """Add `amount` to a field (`HINCRBY`). Return the number afterwards."""
     return Plan(encode_command(b"HINCRBY", key, field, amount))
 
 
 def hincrbyfloat(key: Argument, field: Argument, amount: float) -> Plan[float]:
-    """Add `amount` to a field (`HINCRBYFLOAT`); the number afterwards."""
+    """Add `amount` to a field (`HINCRBYFLOAT`). Return the number afterwards."""
     return Plan(encode_command(b"HINCRBYFLOAT", key, field, amount), to_float)
 
 
 def hrandfield(key: Argument) -> Plan[bytes | None]:
-    """Any field (`HRANDFIELD`); None where there is none."""
+    """Return any field (`HRANDFIELD`); None if there is none."""
     return Plan(encode_command(b"HRANDFIELD", key))
 
 
 def hrandfield_count(key: Argument, count: int) -> Plan[list[bytes]]:
-    """Up to `count` different fields; with a negative count that many, repeated perhaps (`HRANDFIELD`)."""
+    """Return up to `count` different fields. Negative: exactly that many, perhaps repeated (`HRANDFIELD`)."""
     return Plan(encode_command(b"HRANDFIELD", key, count))
 
 
 def hrandfield_withvalues(key: Argument, count: int) -> Plan[list[list[bytes]]]:
-    """As `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
+    """Return the same as `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
     return Plan(encode_command(b"HRANDFIELD", key, count, b"WITHVALUES"), to_pairs)
 
 
@@ -100,7 +100,7 @@ def hscan(
     count: int | None = None,
     no_values: bool = False,
 ) -> Plan[list[Any]]:
-    """One step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; begin with `"0"`, the end is `b"0"`."""
+    """Take one step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; from `"0"` on, until `b"0"`."""
     args = [*encode_command(b"HSCAN", key, cursor), *scan_options(match, count)]
     if no_values:
         args.append(b"NOVALUES")
@@ -108,14 +108,14 @@ def hscan(
 
 
 def hgetdel(key: Argument, fields: Iterable[Argument]) -> Plan[list[bytes | None]]:
-    """The values of fields, which are deleted (`HGETDEL`; Valkey 9.1)."""
+    """Return the values of fields, and delete the fields (`HGETDEL`; Valkey 9.1)."""
     return Plan([b"HGETDEL", encode(key, "key"), *_fields(fields)])
 
 
 def hgetex(
     key: Argument, fields: Iterable[Argument], expiry: ExpiryGetEx | None = None
 ) -> Plan[list[bytes | None] | None]:
-    """The values of fields, whose expiry is changed (`HGETEX`; Valkey 9)."""
+    """Return the values of fields, and change their expiry (`HGETEX`; Valkey 9)."""
     args = encode_command(b"HGETEX", key)
     if expiry is not None:
         need(expiry, ExpiryGetEx, "expiry")
@@ -130,7 +130,7 @@ def hsetex(
     expiry: ExpirySet | None = None,
     key_conditional_change: ConditionalChange | None = None,
 ) -> Plan[int]:
-    """Set fields that expire (`HSETEX`; Valkey 9): 1 if all were set, 0 if none."""
+    """Set fields that expire (`HSETEX`; Valkey 9). Return 1 if all were set, 0 if none."""
     args = encode_command(b"HSETEX", key)
     args += optional_keyword(key_conditional_change, ConditionalChange, "key_conditional_change")
     args += optional_keyword(field_conditional_change, HashFieldConditionalChange, "field_conditional_change")
@@ -173,27 +173,27 @@ def hpexpireat(
 
 
 def hpersist(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
-    """Let fields live for ever (`HPERSIST`; Valkey 9): for each 1, -1: it had no expiry, -2: there is none."""
+    """Let fields live forever (`HPERSIST`; Valkey 9). For each: 1, -1: it had no expiry, -2: it does not exist."""
     return Plan([b"HPERSIST", encode(key, "key"), *_fields(fields)])
 
 
 def httl(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
-    """The seconds that fields have to live (`HTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+    """Return the seconds that fields have to live (`HTTL`; Valkey 9); -1: forever, -2: no such field."""
     return Plan([b"HTTL", encode(key, "key"), *_fields(fields)])
 
 
 def hpttl(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
-    """The milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: for ever, -2: there is no such field."""
+    """Return the milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: forever, -2: no such field."""
     return Plan([b"HPTTL", encode(key, "key"), *_fields(fields)])
 
 
 def hexpiretime(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
-    """The Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
+    """Return the Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
     return Plan([b"HEXPIRETIME", encode(key, "key"), *_fields(fields)])
 
 
 def hpexpiretime(key: Argument, fields: Iterable[Argument]) -> Plan[list[int]]:
-    """The Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
+    """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
     return Plan([b"HPEXPIRETIME", encode(key, "key"), *_fields(fields)])
 
 

@@ -1,4 +1,4 @@
-"""Plans of the commands that estimate how many different elements there are."""
+"""Plans of the commands that estimate the number of different elements."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def pfadd(key: Argument, elements: Iterable[Argument]) -> Plan[bool]:
-    """Count elements (`PFADD`); whether the estimate has changed."""
+    """Count elements (`PFADD`). Return whether the estimate has changed."""
     return Plan([b"PFADD", encode(key, "key"), *encode_each(elements, "elements")], to_bool)
 
 
 def pfcount(keys: Iterable[Argument]) -> Plan[int]:
-    """About how many different elements were counted, in all of the keys together (`PFCOUNT`)."""
+    """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
     return Plan([b"PFCOUNT", *encode_each(keys, "keys")])
 
 
 def pfmerge(destination: Argument, source_keys: Iterable[Argument]) -> Plan[Literal["OK"]]:
-    """Count in `destination` what was counted in the others (`PFMERGE`)."""
+    """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
     args = [b"PFMERGE", encode(destination, "destination"), *encode_each(source_keys, "source_keys")]
     return Plan(args, to_status)

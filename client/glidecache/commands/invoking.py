@@ -1,4 +1,4 @@
-"""The steps of `invoke_script`: by the script's hash, and as a whole where the server does not know it."""
+"""The steps of `invoke_script`: by the script's hash, and as a whole if the server does not know it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def by_hash(script: Script, keys: Iterable[Argument] | None, args: Iterable[Argu
 
 
 def by_code(script: Script, keys: Iterable[Argument] | None, args: Iterable[Argument] | None) -> Plan[Any]:
-    """Run a script, and have the server that has the keys know it from then on (`EVAL`)."""
+    """Run a script as a whole (`EVAL`). The server that has the keys knows it from then on."""
     return Plan([b"EVAL", script.code, *operands(keys, args)])
 
 
 def loading(script: Script) -> Plan[bytes]:
-    """Have servers know a script (`SCRIPT LOAD`)."""
+    """Load a script into servers (`SCRIPT LOAD`)."""
     return Plan([b"SCRIPT", b"LOAD", script.code])
 
 
 def is_unknown(error: RequestError) -> bool:
-    """Whether the server's error says that it does not know the script; then nothing of it has run."""
+    """Return whether the server's error says that it does not know the script; then no part of it has run."""
     return str(error).startswith("NOSCRIPT")

@@ -19,82 +19,82 @@ if TYPE_CHECKING:
 
 
 def delete(keys: Iterable[Argument]) -> Plan[int]:
-    """Delete keys (`DEL`); how many there were. The cache is not touched (contract C15)."""
+    """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
     return Plan([b"DEL", *encode_each(keys, "keys")])
 
 
 def unlink(keys: Iterable[Argument]) -> Plan[int]:
-    """Delete keys, giving their memory back later (`UNLINK`); how many there were."""
+    """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
     return Plan([b"UNLINK", *encode_each(keys, "keys")])
 
 
 def exists(keys: Iterable[Argument]) -> Plan[int]:
-    """How many of the keys there are; one given twice counts twice (`EXISTS`)."""
+    """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
     return Plan([b"EXISTS", *encode_each(keys, "keys")])
 
 
 def touch(keys: Iterable[Argument]) -> Plan[int]:
-    """Mark keys as used just now on the server (`TOUCH`); how many there are."""
+    """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
     return Plan([b"TOUCH", *encode_each(keys, "keys")])
 
 
 def type(key: Argument) -> Plan[bytes]:
-    """The type of the value: `b"string"`, `b"hash"`, …, `b"none"` where there is none (`TYPE`)."""
+    """Return the type of the value: `b"string"`, `b"hash"`, …, `b"none"` if there is none (`TYPE`)."""
     return Plan(encode_command(b"TYPE", key))
 
 
 def expire(key: Argument, seconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
-    """Let `key` expire after `seconds` (`EXPIRE`); whether that was set."""
+    """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
     return _expiring(b"EXPIRE", key, seconds, option)
 
 
 def expireat(key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
-    """Let `key` expire at a Unix time in seconds (`EXPIREAT`); whether that was set."""
+    """Let `key` expire at a Unix time in seconds (`EXPIREAT`). Return whether that was set."""
     return _expiring(b"EXPIREAT", key, unix_seconds, option)
 
 
 def pexpire(key: Argument, milliseconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
-    """Let `key` expire after `milliseconds` (`PEXPIRE`); whether that was set."""
+    """Let `key` expire after `milliseconds` (`PEXPIRE`). Return whether that was set."""
     return _expiring(b"PEXPIRE", key, milliseconds, option)
 
 
 def pexpireat(key: Argument, unix_milliseconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
-    """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`); whether that was set."""
+    """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`). Return whether that was set."""
     return _expiring(b"PEXPIREAT", key, unix_milliseconds, option)
 
 
 def expiretime(key: Argument) -> Plan[int]:
-    """The Unix time in seconds when `key` expires; -1: never, -2: there is no such key (`EXPIRETIME`)."""
+    """Return the Unix time in seconds when `key` expires; -1: never, -2: no such key (`EXPIRETIME`)."""
     return Plan(encode_command(b"EXPIRETIME", key))
 
 
 def pexpiretime(key: Argument) -> Plan[int]:
-    """The Unix time in milliseconds when `key` expires; -1: never, -2: there is no such key (`PEXPIRETIME`)."""
+    """Return the Unix time in milliseconds when `key` expires; -1: never, -2: no such key (`PEXPIRETIME`)."""
     return Plan(encode_command(b"PEXPIRETIME", key))
 
 
 def ttl(key: Argument) -> Plan[int]:
-    """The seconds that `key` has to live; -1: for ever, -2: there is no such key (`TTL`)."""
+    """Return the seconds that `key` has to live; -1: forever, -2: there is no such key (`TTL`)."""
     return Plan(encode_command(b"TTL", key))
 
 
 def pttl(key: Argument) -> Plan[int]:
-    """The milliseconds that `key` has to live; -1: for ever, -2: there is no such key (`PTTL`)."""
+    """Return the milliseconds that `key` has to live; -1: forever, -2: there is no such key (`PTTL`)."""
     return Plan(encode_command(b"PTTL", key))
 
 
 def persist(key: Argument) -> Plan[bool]:
-    """Let `key` live for ever (`PERSIST`); whether it had an expiry."""
+    """Let `key` live forever (`PERSIST`). Return whether it had an expiry."""
     return Plan(encode_command(b"PERSIST", key), to_bool)
 
 
 def rename(key: Argument, new_key: Argument) -> Plan[Literal["OK"]]:
-    """Rename a key, over what is there (`RENAME`)."""
+    """Rename a key, and replace a key that already has the new name (`RENAME`)."""
     return Plan(encode_command(b"RENAME", key, new_key), to_status)
 
 
 def renamenx(key: Argument, new_key: Argument) -> Plan[bool]:
-    """Rename a key unless the new name is taken (`RENAMENX`); whether it was renamed."""
+    """Rename a key unless the new name is taken (`RENAMENX`). Return whether it was renamed."""
     return Plan(encode_command(b"RENAMENX", key, new_key), to_bool)
 
 
@@ -104,7 +104,7 @@ def copy(
     destinationDB: int | None = None,  # noqa: N803 - GLIDE's name
     replace: bool | None = None,
 ) -> Plan[bool]:
-    """Copy a value to another key, of another database if asked for (`COPY`); whether it was copied."""
+    """Copy a value to another key, of another database if asked for (`COPY`). Return whether it was copied."""
     args = encode_command(b"COPY", source, destination)
     if destinationDB is not None:
         args += encode_command(b"DB", destinationDB)
@@ -114,12 +114,12 @@ def copy(
 
 
 def move(key: Argument, db_index: int) -> Plan[bool]:
-    """Move a key to another database (`MOVE`); whether it was moved."""
+    """Move a key to another database (`MOVE`). Return whether it was moved."""
     return Plan(encode_command(b"MOVE", key, db_index), to_bool)
 
 
 def dump(key: Argument) -> Plan[bytes | None]:
-    """The value in the server's own serialised form (`DUMP`); None where there is none."""
+    """Return the value in the server's own serialised form (`DUMP`); None if there is none."""
     return Plan(encode_command(b"DUMP", key))
 
 
@@ -132,7 +132,7 @@ def restore(
     idletime: int | None = None,
     frequency: int | None = None,
 ) -> Plan[Literal["OK"]]:
-    """Make a key from what `dump` returned (`RESTORE`), to live `ttl` milliseconds; 0: for ever.
+    """Make a key from the result of `dump` (`RESTORE`), to live `ttl` milliseconds; 0: forever.
 
     With `absttl` the `ttl` is a Unix time in milliseconds. A server refuses `idletime` with `frequency`.
     """
@@ -149,27 +149,27 @@ def restore(
 
 
 def object_encoding(key: Argument) -> Plan[bytes | None]:
-    """How the server stores the value (`OBJECT ENCODING`); None where there is none."""
+    """Return the server's encoding of the value (`OBJECT ENCODING`); None if there is none."""
     return Plan(encode_command(b"OBJECT", b"ENCODING", key))
 
 
 def object_freq(key: Argument) -> Plan[int | None]:
-    """The server's access frequency counter of the key (`OBJECT FREQ`); None where there is none."""
+    """Return the server's access frequency counter of the key (`OBJECT FREQ`); None if there is none."""
     return Plan(encode_command(b"OBJECT", b"FREQ", key))
 
 
 def object_idletime(key: Argument) -> Plan[int | None]:
-    """The seconds since the last access on the server (`OBJECT IDLETIME`); None where there is no such key."""
+    """Return the seconds since the last access on the server (`OBJECT IDLETIME`); None if there is no such key."""
     return Plan(encode_command(b"OBJECT", b"IDLETIME", key))
 
 
 def object_refcount(key: Argument) -> Plan[int | None]:
-    """The server's reference count of the value (`OBJECT REFCOUNT`); None where there is none."""
+    """Return the server's reference count of the value (`OBJECT REFCOUNT`); None if there is none."""
     return Plan(encode_command(b"OBJECT", b"REFCOUNT", key))
 
 
 def random_key() -> Plan[bytes | None]:
-    """Any key (`RANDOMKEY`); None where there is none."""
+    """Return any key (`RANDOMKEY`); None if there is none."""
     return Plan([b"RANDOMKEY"])
 
 
@@ -181,7 +181,7 @@ def sort(
     order: OrderBy | None = None,
     alpha: bool | None = None,
 ) -> Plan[list[bytes | None]]:
-    """The elements of a list, set or sorted set in order (`SORT`)."""
+    """Return the elements of a list, set or sorted set in order (`SORT`)."""
     return Plan(_sorting(b"SORT", key, by_pattern, limit, get_patterns, order, alpha))
 
 
@@ -193,7 +193,7 @@ def sort_ro(
     order: OrderBy | None = None,
     alpha: bool | None = None,
 ) -> Plan[list[bytes | None]]:
-    """As `sort`, for replicas too (`SORT_RO`)."""
+    """Return the same as `sort`, also from replicas (`SORT_RO`)."""
     return Plan(_sorting(b"SORT_RO", key, by_pattern, limit, get_patterns, order, alpha))
 
 
@@ -206,13 +206,13 @@ def sort_store(
     order: OrderBy | None = None,
     alpha: bool | None = None,
 ) -> Plan[int]:
-    """As `sort`, into a list at `destination` (`SORT … STORE`); its length."""
+    """Store the result of `sort` as a list at `destination` (`SORT … STORE`). Return its length."""
     args = _sorting(b"SORT", key, by_pattern, limit, get_patterns, order, alpha)
     return Plan([*args, b"STORE", encode(destination, "destination")])
 
 
 def scan_options(match: Argument | None, count: int | None) -> list[bytes]:
-    """The arguments that all commands of the `SCAN` kind share."""
+    """Return the arguments that all commands of the `SCAN` kind share."""
     args: list[bytes] = []
     if match is not None:
         args += encode_command(b"MATCH", match)
@@ -224,7 +224,7 @@ def scan_options(match: Argument | None, count: int | None) -> list[bytes]:
 def migration(
     host: str, port: int, key: Argument, destination_db: int, timeout: int, options: MigrateOptions | None
 ) -> list[bytes]:
-    """The arguments of `MIGRATE` up to its options. Raises `TypeError` and `ValueError`."""
+    """Return the arguments of `MIGRATE` up to its options. Raises `TypeError` and `ValueError`."""
     args = encode_command(b"MIGRATE", host, port, key, destination_db, timeout)
     if options is not None:
         need(options, MigrateOptions, "options")

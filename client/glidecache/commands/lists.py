@@ -17,57 +17,57 @@ if TYPE_CHECKING:
 
 
 def lpush(key: Argument, elements: Iterable[Argument]) -> Plan[int]:
-    """Insert at the left end, one after the other (`LPUSH`); the length afterwards."""
+    """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
     return Plan([b"LPUSH", encode(key, "key"), *encode_each(elements, "elements")])
 
 
 def lpushx(key: Argument, elements: Iterable[Argument]) -> Plan[int]:
-    """As `lpush`, if there is such a list (`LPUSHX`); the length afterwards."""
+    """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
     return Plan([b"LPUSHX", encode(key, "key"), *encode_each(elements, "elements")])
 
 
 def rpush(key: Argument, elements: Iterable[Argument]) -> Plan[int]:
-    """Append at the right end (`RPUSH`); the length afterwards."""
+    """Append at the right end (`RPUSH`). Return the length afterwards."""
     return Plan([b"RPUSH", encode(key, "key"), *encode_each(elements, "elements")])
 
 
 def rpushx(key: Argument, elements: Iterable[Argument]) -> Plan[int]:
-    """As `rpush`, if there is such a list (`RPUSHX`); the length afterwards."""
+    """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
     return Plan([b"RPUSHX", encode(key, "key"), *encode_each(elements, "elements")])
 
 
 def lpop(key: Argument) -> Plan[bytes | None]:
-    """The leftmost element, which is removed (`LPOP`); None where there is none."""
+    """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
     return Plan(encode_command(b"LPOP", key))
 
 
 def lpop_count(key: Argument, count: int) -> Plan[list[bytes] | None]:
-    """Up to `count` elements from the left, which are removed (`LPOP`); None where there is no such list."""
+    """Return up to `count` elements from the left, and remove them (`LPOP`); None if there is no such list."""
     return Plan(encode_command(b"LPOP", key, count))
 
 
 def rpop(key: Argument) -> Plan[bytes | None]:
-    """The rightmost element, which is removed (`RPOP`); None where there is none."""
+    """Return the rightmost element, and remove it (`RPOP`); None if there is none."""
     return Plan(encode_command(b"RPOP", key))
 
 
 def rpop_count(key: Argument, count: int) -> Plan[list[bytes] | None]:
-    """Up to `count` elements from the right, which are removed (`RPOP`); None where there is no such list."""
+    """Return up to `count` elements from the right, and remove them (`RPOP`); None if there is no such list."""
     return Plan(encode_command(b"RPOP", key, count))
 
 
 def lrange(key: Argument, start: int, end: int) -> Plan[list[bytes]]:
-    """The elements from index `start` to `end`, both included (`LRANGE`)."""
+    """Return the elements from index `start` to `end`, both included (`LRANGE`)."""
     return Plan(encode_command(b"LRANGE", key, start, end))
 
 
 def llen(key: Argument) -> Plan[int]:
-    """How many elements the list has (`LLEN`)."""
+    """Return how many elements the list has (`LLEN`)."""
     return Plan(encode_command(b"LLEN", key))
 
 
 def lindex(key: Argument, index: int) -> Plan[bytes | None]:
-    """The element at `index` (`LINDEX`); None where there is none."""
+    """Return the element at `index` (`LINDEX`); None if there is none."""
     return Plan(encode_command(b"LINDEX", key, index))
 
 
@@ -77,13 +77,13 @@ def lset(key: Argument, index: int, element: Argument) -> Plan[Literal["OK"]]:
 
 
 def linsert(key: Argument, position: InsertPosition, pivot: Argument, element: Argument) -> Plan[int]:
-    """Insert beside `pivot` (`LINSERT`); the length afterwards, -1: there is no pivot, 0: no such list."""
+    """Insert beside `pivot` (`LINSERT`). Return the length afterwards, -1: no such pivot, 0: no such list."""
     side = keyword(position, InsertPosition, "position")
     return Plan([b"LINSERT", encode(key, "key"), side, encode(pivot, "pivot"), encode(element, "element")])
 
 
 def lrem(key: Argument, count: int, element: Argument) -> Plan[int]:
-    """Remove `count` of the elements equal to `element` (`LREM`); how many there were.
+    """Remove `count` of the elements equal to `element` (`LREM`). Return how many there were.
 
     A positive count begins at the left, a negative one at the right, 0 removes all.
     """
@@ -91,7 +91,7 @@ def lrem(key: Argument, count: int, element: Argument) -> Plan[int]:
 
 
 def ltrim(key: Argument, start: int, end: int) -> Plan[Literal["OK"]]:
-    """Keep the elements from index `start` to `end`, both included, alone (`LTRIM`)."""
+    """Keep only the elements from index `start` to `end`, both included (`LTRIM`)."""
     return Plan(encode_command(b"LTRIM", key, start, end), to_status)
 
 
@@ -102,7 +102,7 @@ def lpos(
     count: int | None = None,
     max_len: int | None = None,
 ) -> Plan[int | list[int] | None]:
-    """The index of `element` (`LPOS`), None where there is none; with `count` a list of indices."""
+    """Return the index of `element` (`LPOS`), None if it is not in the list; with `count` a list of indices."""
     args = encode_command(b"LPOS", key, element)
     if rank is not None:
         args += encode_command(b"RANK", rank)
@@ -116,7 +116,7 @@ def lpos(
 def lmove(
     source: Argument, destination: Argument, where_from: ListDirection, where_to: ListDirection
 ) -> Plan[bytes | None]:
-    """Move an element from one end of a list to an end of another (`LMOVE`); the element, or None."""
+    """Move an element from one end of a list to an end of another (`LMOVE`). Return the element, or None."""
     return Plan([*encode_command(b"LMOVE", source, destination), *_ends(where_from, where_to)])
 
 
@@ -130,7 +130,7 @@ def lmpop(
 def blpop(keys: Iterable[Argument], timeout: float) -> Plan[list[bytes] | None]:
     """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`).
 
-    `[key, element]`, None when the time is over; 0 waits for ever.
+    Returns `[key, element]`, None when the time is over; 0 waits forever.
     """
     return Plan([b"BLPOP", *encode_each(keys, "keys"), encode(timeout, "timeout")])
 
@@ -150,7 +150,7 @@ def blmove(
     where_to: ListDirection,
     timeout: float,
 ) -> Plan[bytes | None]:
-    """As `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits for ever."""
+    """Do as `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits forever."""
     ends = _ends(where_from, where_to)
     return Plan([*encode_command(b"BLMOVE", source, destination), *ends, encode(timeout, "timeout")])
 
@@ -158,7 +158,7 @@ def blmove(
 def blmpop(
     keys: Iterable[Argument], direction: ListDirection, timeout: float, count: int | None = None
 ) -> Plan[dict[bytes, list[bytes]] | None]:
-    """As `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits for ever."""
+    """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
     args = [*encode_command(b"BLMPOP", timeout), *_popping(keys, direction, count)]
     return Plan(args, to_optional_popped)
 

@@ -1,4 +1,4 @@
-"""Plans of the publishing side of publish/subscribe; subscriptions are bound to one connection, and not offered."""
+"""Plans of publishing. Subscriptions are bound to one connection, and not offered."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def publish(message: Argument, channel: Argument) -> Plan[int]:
-    """Send a message to a channel (`PUBLISH`); how many subscribers of this server got it."""
+    """Send a message to a channel (`PUBLISH`). Return how many subscribers of this server got it."""
     return Plan(encode_command(b"PUBLISH", channel, message))
 
 
 def pubsub_channels(pattern: Argument | None = None) -> Plan[list[bytes]]:
-    """The channels that have subscribers (`PUBSUB CHANNELS`)."""
+    """Return the channels that have subscribers (`PUBSUB CHANNELS`)."""
     asking = [b"PUBSUB", b"CHANNELS"]
     return Plan(asking if pattern is None else [*asking, encode(pattern, "pattern")])
 
 
 def pubsub_numpat() -> Plan[int]:
-    """How many patterns are subscribed to (`PUBSUB NUMPAT`)."""
+    """Return the number of patterns with subscribers (`PUBSUB NUMPAT`)."""
     return Plan([b"PUBSUB", b"NUMPAT"])
 
 
 def pubsub_numsub(channels: Iterable[Argument] | None = None) -> Plan[dict[bytes, int]]:
-    """How many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
+    """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
     return Plan([b"PUBSUB", b"NUMSUB", *encode_optional(channels, "channels")], to_map)

@@ -24,7 +24,7 @@ class MemoryStatsDb:
 
 @dataclass
 class MemoryStats:
-    """What a server uses its memory for: bytes, counts and ratios by the server's own names, with `_` for `.` and `-`.
+    """A server's use of its memory: bytes, counts and ratios by the server's own names, with `_` for `.` and `-`.
 
     `db` has a part for each database that is not empty. None: the server is older than the figure.
     """
@@ -68,7 +68,7 @@ class MemoryStats:
 
 @dataclass
 class LatencyEntry:
-    """When an event was slow: a Unix time in seconds, and how long it took in milliseconds."""
+    """A time at which an event was slow: a Unix time in seconds, and its duration in milliseconds."""
 
     time: int
     latency: int
@@ -95,7 +95,7 @@ _NUMBERS = {
 
 
 def to_memory_stats(reply: Any) -> MemoryStats:
-    """`MEMORY STATS`; figures that this version does not know are left out."""
+    """Convert `MEMORY STATS`; figures that this version does not know are left out."""
     stats = MemoryStats()
     for name, value in to_map(reply).items():
         database = name.removeprefix(_DATABASE)
@@ -109,12 +109,12 @@ def to_memory_stats(reply: Any) -> MemoryStats:
 
 
 def to_latency_history(reply: list[list[int]]) -> list[LatencyEntry]:
-    """`LATENCY HISTORY`."""
+    """Convert `LATENCY HISTORY`."""
     return [LatencyEntry(*entry) for entry in reply]
 
 
 def to_latest_latencies(reply: list[list[Any]]) -> list[LatencyEventInfo]:
-    """`LATENCY LATEST`."""
+    """Convert `LATENCY LATEST`."""
     return [LatencyEventInfo(name.decode(), *numbers) for name, *numbers in reply]
 
 

@@ -1,4 +1,4 @@
-"""Plans of scripts and functions; `invoke_script`, which may take two steps, stands in the clients."""
+"""Plans of scripts and functions; `invoke_script`, which may take two steps, is part of the clients."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def script_exists(sha1s: Iterable[Argument]) -> Plan[list[bool]]:
-    """Whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+    """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
     return Plan([b"SCRIPT", b"EXISTS", *encode_each(sha1s, "sha1s")], to_bools)
 
 
 def script_show(sha1: Argument) -> Plan[bytes]:
-    """The source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
+    """Return the source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
     return Plan(encode_command(b"SCRIPT", b"SHOW", sha1))
 
 
 def script_flush(mode: FlushMode | None = None) -> Plan[Literal["OK"]]:
-    """Have the server forget all scripts (`SCRIPT FLUSH`)."""
+    """Make the server forget all scripts (`SCRIPT FLUSH`)."""
     return Plan([b"SCRIPT", b"FLUSH", *optional_keyword(mode, FlushMode, "mode")], to_status)
 
 
@@ -52,7 +52,7 @@ def fcall_ro(
 
 
 def function_load(library_code: Argument, replace: bool = False) -> Plan[bytes]:
-    """Load a library of functions (`FUNCTION LOAD`); its name."""
+    """Load a library of functions (`FUNCTION LOAD`). Return its name."""
     options = [b"REPLACE"] if replace else []
     return Plan([b"FUNCTION", b"LOAD", *options, encode(library_code, "library_code")])
 
@@ -60,7 +60,7 @@ def function_load(library_code: Argument, replace: bool = False) -> Plan[bytes]:
 def function_list(
     library_name_pattern: Argument | None = None, with_code: bool = False
 ) -> Plan[list[dict[bytes, Any]]]:
-    """The libraries of functions, each a map (`FUNCTION LIST`)."""
+    """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
     args = [b"FUNCTION", b"LIST"]
     if library_name_pattern is not None:
         args += encode_command(b"LIBRARYNAME", library_name_pattern)
@@ -85,22 +85,22 @@ def function_kill() -> Plan[Literal["OK"]]:
 
 
 def function_stats() -> Plan[dict[bytes, Any]]:
-    """What is running, and how many libraries and functions each engine has (`FUNCTION STATS`)."""
+    """Return the running function, and each engine's number of libraries and functions (`FUNCTION STATS`)."""
     return Plan([b"FUNCTION", b"STATS"], to_function_stats)
 
 
 def function_dump() -> Plan[bytes]:
-    """All libraries in the server's own serialised form (`FUNCTION DUMP`)."""
+    """Return all libraries in the server's own serialised form (`FUNCTION DUMP`)."""
     return Plan([b"FUNCTION", b"DUMP"])
 
 
 def function_restore(payload: Argument, policy: FunctionRestorePolicy | None = None) -> Plan[Literal["OK"]]:
-    """Load what `function_dump` returned (`FUNCTION RESTORE`)."""
+    """Load the result of `function_dump` (`FUNCTION RESTORE`)."""
     options = optional_keyword(policy, FunctionRestorePolicy, "policy")
     return Plan([b"FUNCTION", b"RESTORE", encode(payload, "payload"), *options], to_status)
 
 
 def operands(keys: Iterable[Argument] | None, arguments: Iterable[Argument] | None) -> list[bytes]:
-    """The number of keys, the keys, and the other arguments, as scripts and functions take them."""
+    """Return the number of keys, the keys, and the other arguments, as scripts and functions take them."""
     encoded = encode_optional(keys, "keys")
     return [b"%d" % len(encoded), *encoded, *encode_optional(arguments, "arguments")]

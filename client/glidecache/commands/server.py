@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 
 def ping(message: Argument | None = None) -> Plan[bytes]:
-    """`b"PONG"`, or the message, from the server (`PING`)."""
+    """Return `b"PONG"`, or the message, from the server (`PING`)."""
     return Plan([b"PING"] if message is None else encode_command(b"PING", message))
 
 
 def echo(message: Argument) -> Plan[bytes]:
-    """The message, back from the server (`ECHO`)."""
+    """Return the message, back from the server (`ECHO`)."""
     return Plan(encode_command(b"ECHO", message))
 
 
 def info(sections: Iterable[InfoSection] | None = None) -> Plan[bytes]:
-    """The server's information, as text of lines `name:value` (`INFO`)."""
+    """Return the server's information, as text of lines `name:value` (`INFO`)."""
     wanted = () if sections is None else each_of(sections, "sections")
     return Plan([b"INFO", *(keyword(section, InfoSection, "a section") for section in wanted)])
 
 
 def dbsize() -> Plan[int]:
-    """How many keys the database has (`DBSIZE`)."""
+    """Return how many keys the database has (`DBSIZE`)."""
     return Plan([b"DBSIZE"])
 
 
@@ -48,27 +48,27 @@ def flushdb(flush_mode: FlushMode | None = None) -> Plan[Literal["OK"]]:
 
 
 def time() -> Plan[list[bytes]]:
-    """The server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
+    """Return the server's clock: Unix seconds, and microseconds within the second (`TIME`)."""
     return Plan([b"TIME"])
 
 
 def lastsave() -> Plan[int]:
-    """The Unix time of the last successful save (`LASTSAVE`)."""
+    """Return the Unix time of the last successful save (`LASTSAVE`)."""
     return Plan([b"LASTSAVE"])
 
 
 def save() -> Plan[Literal["OK"]]:
-    """Save to disk, the server waiting for it (`SAVE`)."""
+    """Save to disk; the server does nothing else meanwhile (`SAVE`)."""
     return Plan([b"SAVE"], to_status)
 
 
 def bgsave() -> Plan[bytes]:
-    """Save to disk in the background (`BGSAVE`); the server's word about it."""
+    """Save to disk in the background (`BGSAVE`). Return the server's status text."""
     return Plan([b"BGSAVE"])
 
 
 def bgsave_schedule() -> Plan[bytes]:
-    """As `bgsave`, after a running rewrite of the log (`BGSAVE SCHEDULE`)."""
+    """Do as `bgsave`, but after a running log rewrite (`BGSAVE SCHEDULE`)."""
     return Plan([b"BGSAVE", b"SCHEDULE"])
 
 
@@ -78,12 +78,12 @@ def bgsave_cancel() -> Plan[bytes]:
 
 
 def bgrewriteaof() -> Plan[bytes]:
-    """Rewrite the append-only log in the background (`BGREWRITEAOF`); the server's word about it."""
+    """Rewrite the append-only log in the background (`BGREWRITEAOF`). Return the server's status text."""
     return Plan([b"BGREWRITEAOF"])
 
 
 def config_get(parameters: Iterable[Argument]) -> Plan[dict[bytes, bytes]]:
-    """The server's settings of these names or patterns (`CONFIG GET`)."""
+    """Return the server's settings of these names or patterns (`CONFIG GET`)."""
     return Plan([b"CONFIG", b"GET", *encode_each(parameters, "parameters")], to_map)
 
 
@@ -103,17 +103,17 @@ def config_rewrite() -> Plan[Literal["OK"]]:
 
 
 def client_id() -> Plan[int]:
-    """The server's number of the connection that carried the question, one of the daemon's (`CLIENT ID`)."""
+    """Return the server's id of the connection that carried the request, one of the daemon's (`CLIENT ID`)."""
     return Plan([b"CLIENT", b"ID"])
 
 
 def client_getname() -> Plan[bytes | None]:
-    """The name of the connection that carried the question, which the daemon gave it (`CLIENT GETNAME`)."""
+    """Return the name of the connection that carried the request, which the daemon set (`CLIENT GETNAME`)."""
     return Plan([b"CLIENT", b"GETNAME"])
 
 
 def client_pause(timeout: int, mode: ClientPauseMode | None = None) -> Plan[Literal["OK"]]:
-    """Have the server keep back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+    """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
     args = encode_command(b"CLIENT", b"PAUSE", timeout)
     return Plan([*args, *optional_keyword(mode, ClientPauseMode, "mode")], to_status)
 
@@ -124,16 +124,16 @@ def client_unpause() -> Plan[Literal["OK"]]:
 
 
 def wait(numreplicas: int, timeout: int) -> Plan[int]:
-    """Wait until replicas have what was written, `timeout` milliseconds at most (`WAIT`); how many have it.
+    """Wait until replicas have the writes, at most `timeout` milliseconds (`WAIT`). Return how many have them.
 
-    The daemon's connections are shared, and a command that waits has one of its own: what counts is what that
-    connection wrote, which is nothing. The result tells how many replicas are there, not that a write has arrived.
+    The daemon's connections are shared, and a command that waits has one of its own. `WAIT` counts the writes of that
+    connection, which has none. So the result is the number of replicas, and does not say that a write has arrived.
     """
     return Plan(encode_command(b"WAIT", numreplicas, timeout))
 
 
 def lolwut(version: int | None = None, parameters: Iterable[int] | None = None) -> Plan[bytes]:
-    """The server's version and a piece of art (`LOLWUT`)."""
+    """Return the server's version and a piece of art (`LOLWUT`)."""
     args = [b"LOLWUT"]
     if version is not None:
         args += encode_command(b"VERSION", version)

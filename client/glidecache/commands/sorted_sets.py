@@ -43,7 +43,7 @@ def zadd(
     update_condition: UpdateOptions | None = None,
     changed: bool = False,
 ) -> Plan[int]:
-    """Add members, or change their scores (`ZADD`); how many are new, with `changed`: new or changed.
+    """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed.
 
     Raises `ValueError` for an `update_condition` together with `ONLY_IF_DOES_NOT_EXIST`.
     """
@@ -66,7 +66,7 @@ def zadd_incr(
     existing_options: ConditionalChange | None = None,
     update_condition: UpdateOptions | None = None,
 ) -> Plan[float | None]:
-    """Add to a member's score, under a condition (`ZADD … INCR`); the score afterwards, None: it was not met.
+    """Add to a member's score, under a condition (`ZADD … INCR`). Return the new score, None if it was not met.
 
     Raises `ValueError` for an `update_condition` together with `ONLY_IF_DOES_NOT_EXIST`.
     """
@@ -75,92 +75,92 @@ def zadd_incr(
 
 
 def zincrby(key: Argument, increment: float, member: Argument) -> Plan[float]:
-    """Add to a member's score (`ZINCRBY`); the score afterwards."""
+    """Add to a member's score (`ZINCRBY`). Return the score afterwards."""
     return Plan(encode_command(b"ZINCRBY", key, increment, member), to_float)
 
 
 def zrem(key: Argument, members: Iterable[Argument]) -> Plan[int]:
-    """Remove members (`ZREM`); how many there were."""
+    """Remove members (`ZREM`). Return how many there were."""
     return Plan([b"ZREM", encode(key, "key"), *encode_each(members, "members")])
 
 
 def zremrangebyrank(key: Argument, start: int, end: int) -> Plan[int]:
-    """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`); how many there were."""
+    """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`). Return their number."""
     return Plan(encode_command(b"ZREMRANGEBYRANK", key, start, end))
 
 
 def zremrangebyscore(
     key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
 ) -> Plan[int]:
-    """Remove the members of a range of scores (`ZREMRANGEBYSCORE`); how many there were."""
+    """Remove the members of a range of scores (`ZREMRANGEBYSCORE`). Return how many there were."""
     return Plan(encode_command(b"ZREMRANGEBYSCORE", key, *_score_bounds(min_score, max_score)))
 
 
 def zremrangebylex(
     key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
 ) -> Plan[int]:
-    """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`); how many there were."""
+    """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`). Return how many there were."""
     return Plan(encode_command(b"ZREMRANGEBYLEX", key, *_lex_bounds(min_lex, max_lex)))
 
 
 def zcard(key: Argument) -> Plan[int]:
-    """How many members the sorted set has (`ZCARD`)."""
+    """Return how many members the sorted set has (`ZCARD`)."""
     return Plan(encode_command(b"ZCARD", key))
 
 
 def zcount(
     key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
 ) -> Plan[int]:
-    """How many members have a score in the range (`ZCOUNT`)."""
+    """Return how many members have a score in the range (`ZCOUNT`)."""
     return Plan(encode_command(b"ZCOUNT", key, *_score_bounds(min_score, max_score)))
 
 
 def zlexcount(key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary) -> Plan[int]:
-    """How many members stand in a lexicographical range (`ZLEXCOUNT`)."""
+    """Return how many members are in a lexicographical range (`ZLEXCOUNT`)."""
     return Plan(encode_command(b"ZLEXCOUNT", key, *_lex_bounds(min_lex, max_lex)))
 
 
 def zscore(key: Argument, member: Argument) -> Plan[float | None]:
-    """A member's score (`ZSCORE`); None where there is no such member."""
+    """Return a member's score (`ZSCORE`); None if there is no such member."""
     return Plan(encode_command(b"ZSCORE", key, member), to_optional_float)
 
 
 def zmscore(key: Argument, members: Iterable[Argument]) -> Plan[list[float | None]]:
-    """The scores of members (`ZMSCORE`); None for each that is not there."""
+    """Return the scores of members (`ZMSCORE`); None for each missing one."""
     return Plan([b"ZMSCORE", encode(key, "key"), *encode_each(members, "members")], to_optional_floats)
 
 
 def zrank(key: Argument, member: Argument) -> Plan[int | None]:
-    """A member's rank, the lowest score being 0 (`ZRANK`); None where there is no such member."""
+    """Return a member's rank, the lowest score being 0 (`ZRANK`); None if there is no such member."""
     return Plan(encode_command(b"ZRANK", key, member))
 
 
 def zrank_withscore(key: Argument, member: Argument) -> Plan[list[int | float] | None]:
-    """A member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
+    """Return a member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
     return Plan(encode_command(b"ZRANK", key, member, b"WITHSCORE"), to_optional_rank_and_score)
 
 
 def zrevrank(key: Argument, member: Argument) -> Plan[int | None]:
-    """A member's rank, the highest score being 0 (`ZREVRANK`); None where there is no such member."""
+    """Return a member's rank, the highest score being 0 (`ZREVRANK`); None if there is no such member."""
     return Plan(encode_command(b"ZREVRANK", key, member))
 
 
 def zrevrank_withscore(key: Argument, member: Argument) -> Plan[list[int | float] | None]:
-    """A member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
+    """Return a member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
     return Plan(encode_command(b"ZREVRANK", key, member, b"WITHSCORE"), to_optional_rank_and_score)
 
 
 def zrange(
     key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
 ) -> Plan[list[bytes]]:
-    """The members of a range (`ZRANGE`), by falling score with `reverse`."""
+    """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
     return Plan([b"ZRANGE", encode(key, "key"), *_range(range_query, reverse=reverse)])
 
 
 def zrange_withscores(
     key: Argument, range_query: RangeByIndex | RangeByScore, reverse: bool = False
 ) -> Plan[dict[bytes, float]]:
-    """The members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
+    """Return the members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
     args = [b"ZRANGE", encode(key, "key"), *_range(range_query, reverse=reverse), b"WITHSCORES"]
     return Plan(args, to_scores)
 
@@ -171,25 +171,25 @@ def zrangestore(
     range_query: RangeByIndex | RangeByLex | RangeByScore,
     reverse: bool = False,
 ) -> Plan[int]:
-    """Store a range of one sorted set as another (`ZRANGESTORE`); its size."""
+    """Store a range of one sorted set as another (`ZRANGESTORE`). Return its size."""
     keys = encode_command(b"ZRANGESTORE", destination, source)
     return Plan([*keys, *_range(range_query, reverse=reverse)])
 
 
 def zpopmin(key: Argument, count: int | None = None) -> Plan[dict[bytes, float]]:
-    """The member of lowest score, or `count` of them, which are removed (`ZPOPMIN`): `{member: score}`."""
+    """Return the member of lowest score, or `count` of them, and remove them (`ZPOPMIN`): `{member: score}`."""
     return Plan(_popping(b"ZPOPMIN", key, count), to_scores)
 
 
 def zpopmax(key: Argument, count: int | None = None) -> Plan[dict[bytes, float]]:
-    """The member of highest score, or `count` of them, which are removed (`ZPOPMAX`): `{member: score}`."""
+    """Return the member of highest score, or `count` of them, and remove them (`ZPOPMAX`): `{member: score}`."""
     return Plan(_popping(b"ZPOPMAX", key, count), to_scores)
 
 
 def bzpopmin(keys: Iterable[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
     """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`).
 
-    `[key, member, score]`, None when the time is over; 0 waits for ever.
+    Returns `[key, member, score]`, None when the time is over; 0 waits forever.
     """
     args = [b"BZPOPMIN", *encode_each(keys, "keys"), encode(timeout, "timeout")]
     return Plan(args, to_optional_popped_score)
@@ -215,7 +215,7 @@ def zmpop(keys: Iterable[Argument], filter: ScoreFilter, count: int | None = Non
 def bzmpop(
     keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
 ) -> Plan[list[Any] | None]:
-    """As `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits for ever."""
+    """Do as `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits forever."""
     args = [*encode_command(b"BZMPOP", timeout), *_counted(keys), keyword(modifier, ScoreFilter, "modifier")]
     return Plan(
         args if count is None else [*args, *encode_command(b"COUNT", count)], to_optional_popped_scores
@@ -223,29 +223,29 @@ def bzmpop(
 
 
 def zdiff(keys: Iterable[Argument]) -> Plan[list[bytes]]:
-    """The members of the first sorted set that no other has (`ZDIFF`)."""
+    """Return the members of the first sorted set that no other has (`ZDIFF`)."""
     return Plan([b"ZDIFF", *_counted(keys)])
 
 
 def zdiff_withscores(keys: Iterable[Argument]) -> Plan[dict[bytes, float]]:
-    """As `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
+    """Return the same as `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
     return Plan([b"ZDIFF", *_counted(keys), b"WITHSCORES"], to_scores)
 
 
 def zdiffstore(destination: Argument, keys: Iterable[Argument]) -> Plan[int]:
-    """As `zdiff`, into a sorted set at `destination` (`ZDIFFSTORE`); its size."""
+    """Store the result of `zdiff` as a sorted set at `destination` (`ZDIFFSTORE`). Return its size."""
     return Plan([b"ZDIFFSTORE", encode(destination, "destination"), *_counted(keys)])
 
 
 def zinter(keys: Iterable[Argument]) -> Plan[list[bytes]]:
-    """The members that all sorted sets have (`ZINTER`)."""
+    """Return the members that all sorted sets have (`ZINTER`)."""
     return Plan([b"ZINTER", *_counted(keys)])
 
 
 def zinter_withscores(
     keys: Iterable[Argument | tuple[Argument, float]], aggregation_type: AggregationType | None = None
 ) -> Plan[dict[bytes, float]]:
-    """As `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
+    """Return the same as `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
     return Plan([b"ZINTER", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
 
 
@@ -254,26 +254,26 @@ def zinterstore(
     keys: Iterable[Argument | tuple[Argument, float]],
     aggregation_type: AggregationType | None = None,
 ) -> Plan[int]:
-    """As `zinter_withscores`, into a sorted set at `destination` (`ZINTERSTORE`); its size."""
+    """Store the result of `zinter_withscores` at `destination` (`ZINTERSTORE`). Return its size."""
     combined = _combining(keys, aggregation_type)
     return Plan([b"ZINTERSTORE", encode(destination, "destination"), *combined])
 
 
 def zintercard(keys: Iterable[Argument], limit: int | None = None) -> Plan[int]:
-    """How many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
+    """Return how many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
     args = [b"ZINTERCARD", *_counted(keys)]
     return Plan(args if limit is None else [*args, *encode_command(b"LIMIT", limit)])
 
 
 def zunion(keys: Iterable[Argument]) -> Plan[list[bytes]]:
-    """The members that any of the sorted sets has (`ZUNION`)."""
+    """Return the members that any of the sorted sets has (`ZUNION`)."""
     return Plan([b"ZUNION", *_counted(keys)])
 
 
 def zunion_withscores(
     keys: Iterable[Argument | tuple[Argument, float]], aggregation_type: AggregationType | None = None
 ) -> Plan[dict[bytes, float]]:
-    """As `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
+    """Return the same as `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
     return Plan([b"ZUNION", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
 
 
@@ -282,23 +282,23 @@ def zunionstore(
     keys: Iterable[Argument | tuple[Argument, float]],
     aggregation_type: AggregationType | None = None,
 ) -> Plan[int]:
-    """As `zunion_withscores`, into a sorted set at `destination` (`ZUNIONSTORE`); its size."""
+    """Store the result of `zunion_withscores` at `destination` (`ZUNIONSTORE`). Return its size."""
     combined = _combining(keys, aggregation_type)
     return Plan([b"ZUNIONSTORE", encode(destination, "destination"), *combined])
 
 
 def zrandmember(key: Argument) -> Plan[bytes | None]:
-    """Any member (`ZRANDMEMBER`); None where there is none."""
+    """Return any member (`ZRANDMEMBER`); None if there is none."""
     return Plan(encode_command(b"ZRANDMEMBER", key))
 
 
 def zrandmember_count(key: Argument, count: int) -> Plan[list[bytes]]:
-    """Up to `count` different members; with a negative count that many, repeated perhaps (`ZRANDMEMBER`)."""
+    """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`ZRANDMEMBER`)."""
     return Plan(encode_command(b"ZRANDMEMBER", key, count))
 
 
 def zrandmember_withscores(key: Argument, count: int) -> Plan[list[list[bytes | float]]]:
-    """As `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
+    """Return the same as `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
     return Plan(encode_command(b"ZRANDMEMBER", key, count, b"WITHSCORES"), to_score_pairs)
 
 
@@ -309,7 +309,7 @@ def zscan(
     count: int | None = None,
     no_scores: bool = False,
 ) -> Plan[list[Any]]:
-    """One step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; from `"0"` on, until `b"0"`."""
+    """Take one step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; `"0"` begins, `b"0"` ends."""
     args = [*encode_command(b"ZSCAN", key, cursor), *scan_options(match, count)]
     if no_scores:
         args.append(b"NOSCORES")

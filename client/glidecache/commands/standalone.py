@@ -1,4 +1,4 @@
-"""Plans of the commands that a standalone server's client has alone, or with other arguments than a cluster's."""
+"""Plans of the commands that only a standalone server's client has, or with other arguments than a cluster's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def scan(
     cursor: Argument, match: Argument | None = None, count: int | None = None, type: ObjectType | None = None
 ) -> Plan[list[Any]]:
-    """One step over all keys (`SCAN`): `[next cursor, [key, …]]`; begin with `"0"`, the end is `b"0"`."""
+    """Take one step over all keys (`SCAN`): `[next cursor, [key, …]]`. Begin with `"0"`; `b"0"` is the end."""
     args = [b"SCAN", encode(cursor, "cursor"), *scan_options(match, count)]
     if type is not None:
         args += [b"TYPE", keyword(type, ObjectType, "type")]
@@ -35,9 +35,9 @@ def migrate(
     timeout: int,
     options: MigrateOptions | None = None,
 ) -> Plan[Literal["OK"] | bytes]:
-    """Move a key, or several, to another server (`MIGRATE`), which may fall silent for `timeout` milliseconds.
+    """Move a key, or several, to another server (`MIGRATE`), which may be silent for `timeout` milliseconds.
 
-    `"OK"`, or `b"NOKEY"` where there is none of them. Raises `ValueError` for an empty list.
+    Returns `"OK"`, or `b"NOKEY"` if none of them exists. Raises `ValueError` for an empty list.
     """
     if isinstance(keys, (str, bytes, bytearray, memoryview, int, float)):
         return Plan(migration(host, port, keys, destination_db, timeout, options), to_optional_status)
@@ -50,7 +50,7 @@ def migrate(
 
 
 def function_stats() -> Plan[dict[bytes, dict[bytes, Any]]]:
-    """What is running, and what each engine has (`FUNCTION STATS`): `{b"primary": …}`.
+    """Return the running function, and each engine's numbers (`FUNCTION STATS`): `{b"primary": …}`.
 
     The daemon asks the primary alone, and a client that names its upstream does not know the address.
     """
@@ -64,7 +64,7 @@ def failover(
     abort: bool = False,
     timeout_ms: int | None = None,
 ) -> Plan[Literal["OK"]]:
-    """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); with `abort` end a running one.
+    """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); `abort` ends a running one.
 
     Raises `ValueError` for half an address, and for `force` without one.
     """

@@ -43,14 +43,14 @@ def xgroup_create(
 
 
 def xgroup_destroy(key: Argument, group_name: Argument) -> Plan[bool]:
-    """Delete a group, its consumers and what is pending (`XGROUP DESTROY`); whether there was one."""
+    """Delete a group, its consumers and its pending entries (`XGROUP DESTROY`). Return whether it existed."""
     return Plan(encode_command(b"XGROUP", b"DESTROY", key, group_name), to_bool)
 
 
 def xgroup_set_id(
     key: Argument, group_name: Argument, stream_id: Argument, entries_read: int | None = None
 ) -> Plan[Literal["OK"]]:
-    """Set up to where a group has read (`XGROUP SETID`)."""
+    """Set the ID up to which a group has read (`XGROUP SETID`)."""
     args = encode_command(b"XGROUP", b"SETID", key, group_name, stream_id)
     if entries_read is not None:
         args += encode_command(b"ENTRIESREAD", entries_read)
@@ -58,12 +58,12 @@ def xgroup_set_id(
 
 
 def xgroup_create_consumer(key: Argument, group_name: Argument, consumer_name: Argument) -> Plan[bool]:
-    """Make a consumer (`XGROUP CREATECONSUMER`); whether it is new."""
+    """Make a consumer (`XGROUP CREATECONSUMER`). Return whether it is new."""
     return Plan(encode_command(b"XGROUP", b"CREATECONSUMER", key, group_name, consumer_name), to_bool)
 
 
 def xgroup_del_consumer(key: Argument, group_name: Argument, consumer_name: Argument) -> Plan[int]:
-    """Delete a consumer (`XGROUP DELCONSUMER`); how many entries were pending with it."""
+    """Delete a consumer (`XGROUP DELCONSUMER`). Return how many entries were pending with it."""
     return Plan(encode_command(b"XGROUP", b"DELCONSUMER", key, group_name, consumer_name))
 
 
@@ -73,9 +73,9 @@ def xreadgroup(
     consumer_name: Argument,
     options: StreamReadGroupOptions | None = None,
 ) -> Plan[dict[bytes, dict[bytes, list[list[bytes]] | None]] | None]:
-    """Read as a consumer of a group (`XREADGROUP`): with the ID `">"` what nobody has got, else what is pending.
+    """Read as a consumer of a group (`XREADGROUP`). The ID `">"`: undelivered entries; others: pending ones.
 
-    `{key: {id: [[field, value], …]}}`, with None for an entry that was deleted meanwhile; None without any.
+    Returns `{key: {id: [[field, value], …]}}`, with None for an entry that was deleted meanwhile; None without any.
     """
     args = encode_command(b"XREADGROUP", b"GROUP", group_name, consumer_name)
     if options is not None:
@@ -85,12 +85,12 @@ def xreadgroup(
 
 
 def xack(key: Argument, group_name: Argument, ids: Iterable[Argument]) -> Plan[int]:
-    """Acknowledge entries: they are no longer pending (`XACK`); how many were."""
+    """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
     return Plan([*encode_command(b"XACK", key, group_name), *encode_each(ids, "ids")])
 
 
 def xpending(key: Argument, group_name: Argument) -> Plan[list[Any]]:
-    """What is pending (`XPENDING`): `[how many, lowest ID, highest ID, [[consumer, how many], …]]`."""
+    """Sum up the pending entries (`XPENDING`): `[count, lowest ID, highest ID, [[consumer, count], …]]`."""
     return Plan(encode_command(b"XPENDING", key, group_name))
 
 
@@ -102,7 +102,7 @@ def xpending_range(
     count: int,
     options: StreamPendingOptions | None = None,
 ) -> Plan[list[list[bytes | int]]]:
-    """Pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
+    """Return pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
     args = encode_command(b"XPENDING", key, group_name)
     consumer: list[bytes] = []
     if options is not None:
@@ -134,7 +134,7 @@ def xclaim_just_id(
     ids: Iterable[Argument],
     options: StreamClaimOptions | None = None,
 ) -> Plan[list[bytes]]:
-    """As `xclaim`, without counting it as a delivery; the IDs alone (`XCLAIM … JUSTID`)."""
+    """Do as `xclaim`, without counting it as a delivery. Return the IDs alone (`XCLAIM … JUSTID`)."""
     return Plan([*_claim(key, group, consumer, min_idle_time_ms, ids, options), b"JUSTID"])
 
 
@@ -146,9 +146,9 @@ def xautoclaim(
     start: Argument,
     count: int | None = None,
 ) -> Plan[list[Any]]:
-    """Take over whatever was pending for so long, from `start` on (`XAUTOCLAIM`).
+    """Take over all entries that were pending for so long, from `start` on (`XAUTOCLAIM`).
 
-    `[ID to go on from, {id: [[field, value], …]}, [deleted IDs]]`; the last one is missing before Valkey 7.
+    Returns `[ID to continue from, {id: [[field, value], …]}, [deleted IDs]]`. The last one is missing before Valkey 7.
     """
     return Plan(_autoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count), to_claimed)
 
@@ -161,17 +161,17 @@ def xautoclaim_just_id(
     start: Argument,
     count: int | None = None,
 ) -> Plan[list[Any]]:
-    """As `xautoclaim`, without counting it as a delivery; IDs alone (`XAUTOCLAIM … JUSTID`)."""
+    """Do as `xautoclaim`, without counting it as a delivery. Return the IDs alone (`XAUTOCLAIM … JUSTID`)."""
     return Plan([*_autoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count), b"JUSTID"])
 
 
 def xinfo_groups(key: Argument) -> Plan[list[dict[bytes, Any]]]:
-    """The groups of a stream, each a map (`XINFO GROUPS`)."""
+    """Return the groups of a stream, each a map (`XINFO GROUPS`)."""
     return Plan(encode_command(b"XINFO", b"GROUPS", key), to_maps)
 
 
 def xinfo_consumers(key: Argument, group_name: Argument) -> Plan[list[dict[bytes, Any]]]:
-    """The consumers of a group, each a map (`XINFO CONSUMERS`)."""
+    """Return the consumers of a group, each a map (`XINFO CONSUMERS`)."""
     return Plan(encode_command(b"XINFO", b"CONSUMERS", key, group_name), to_maps)
 
 

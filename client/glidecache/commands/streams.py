@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def xadd(
     key: Argument, values: Iterable[tuple[Argument, Argument]], options: StreamAddOptions | None = None
 ) -> Plan[bytes | None]:
-    """Add an entry of fields and values (`XADD`); its ID, None where no stream was to be made."""
+    """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
     args = encode_command(b"XADD", key)
     if options is None:
         args.append(b"*")
@@ -41,39 +41,39 @@ def xadd(
 
 
 def xdel(key: Argument, ids: Iterable[Argument]) -> Plan[int]:
-    """Delete entries (`XDEL`); how many there were."""
+    """Delete entries (`XDEL`). Return how many there were."""
     return Plan([b"XDEL", encode(key, "key"), *encode_each(ids, "ids")])
 
 
 def xtrim(key: Argument, options: StreamTrimOptions) -> Plan[int]:
-    """Remove old entries (`XTRIM`); how many."""
+    """Remove old entries (`XTRIM`). Return how many."""
     need(options, StreamTrimOptions, "options")
     return Plan([*encode_command(b"XTRIM", key), *options.to_args()])
 
 
 def xlen(key: Argument) -> Plan[int]:
-    """How many entries the stream has (`XLEN`)."""
+    """Return how many entries the stream has (`XLEN`)."""
     return Plan(encode_command(b"XLEN", key))
 
 
 def xrange(
     key: Argument, start: StreamRangeBound, end: StreamRangeBound, count: int | None = None
 ) -> Plan[dict[bytes, list[list[bytes]]] | None]:
-    """The entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
+    """Return the entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
     return _range(b"XRANGE", key, bound(start, "start"), bound(end, "end"), count)
 
 
 def xrevrange(
     key: Argument, end: StreamRangeBound, start: StreamRangeBound, count: int | None = None
 ) -> Plan[dict[bytes, list[list[bytes]]] | None]:
-    """As `xrange`, newest first (`XREVRANGE`); the higher bound comes first, too."""
+    """Return the same as `xrange`, newest first (`XREVRANGE`); the higher bound also comes first."""
     return _range(b"XREVRANGE", key, bound(end, "end"), bound(start, "start"), count)
 
 
 def xread(
     keys_and_ids: AnyMapping[Argument, Argument], options: StreamReadOptions | None = None
 ) -> Plan[dict[bytes, dict[bytes, list[list[bytes]]]] | None]:
-    """The entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}`, or None."""
+    """Return the entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}` or None."""
     args = [b"XREAD"]
     if options is not None:
         need(options, StreamReadOptions, "options")
@@ -82,18 +82,18 @@ def xread(
 
 
 def xinfo_stream(key: Argument) -> Plan[dict[bytes, Any]]:
-    """What the server knows of a stream (`XINFO STREAM`)."""
+    """Return the state of a stream (`XINFO STREAM`)."""
     return Plan(encode_command(b"XINFO", b"STREAM", key), to_map)
 
 
 def xinfo_stream_full(key: Argument, count: int | None = None) -> Plan[dict[bytes, Any]]:
-    """As `xinfo_stream`, with entries, groups and consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
+    """Return a stream's state, with entries, groups, consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
     args = encode_command(b"XINFO", b"STREAM", key, b"FULL")
     return Plan(args if count is None else [*args, b"COUNT", encode(count, "count")], to_whole_stream)
 
 
 def streams(keys_and_ids: AnyMapping[Argument, Argument]) -> list[bytes]:
-    """The streams to read from: their keys first, then the IDs in the same order. Raises `TypeError`."""
+    """Return the streams to read from: their keys first, then the IDs in the same order. Raises `TypeError`."""
     try:
         keys, ids = list(keys_and_ids.keys()), list(keys_and_ids.values())
     except AttributeError:
@@ -116,6 +116,6 @@ def _range(
 
 
 def bound(end: StreamRangeBound, name: str) -> bytes:
-    """The argument for one end of a range. Raises `TypeError`."""
+    """Return the argument for one end of a range. Raises `TypeError`."""
     need(end, StreamRangeBound, name)
     return encode(end.to_arg(), name)

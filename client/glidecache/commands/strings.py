@@ -1,4 +1,4 @@
-"""Plans of the string commands; `get` itself is a cached read and stands in the clients."""
+"""Plans of the string commands; `get` itself is a cached read and is part of the clients."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def set(
     expiry: ExpirySet | None = None,
     return_old_value: bool = False,
 ) -> Plan[Literal["OK"] | bytes | None]:
-    """Set `key` to `value` (`SET`). `"OK"`; None where the condition was not met.
+    """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met.
 
-    With `return_old_value` the value that was there, or None.
+    With `return_old_value`, returns the previous value, or None.
     """
     args = encode_command(b"SET", key, value)
     if conditional_set is not None:
@@ -41,12 +41,12 @@ def set(
 
 
 def getdel(key: Argument) -> Plan[bytes | None]:
-    """The value of `key`, which is deleted (`GETDEL`); None where there is none."""
+    """Return the value of `key`, and delete it (`GETDEL`); None if there is none."""
     return Plan(encode_command(b"GETDEL", key))
 
 
 def getex(key: Argument, expiry: ExpiryGetEx | None = None) -> Plan[bytes | None]:
-    """The value of `key`, whose expiry is changed (`GETEX`); None where there is none."""
+    """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
     args = encode_command(b"GETEX", key)
     if expiry is not None:
         need(expiry, ExpiryGetEx, "expiry")
@@ -55,27 +55,27 @@ def getex(key: Argument, expiry: ExpiryGetEx | None = None) -> Plan[bytes | None
 
 
 def getrange(key: Argument, start: int, end: int) -> Plan[bytes]:
-    """The bytes of `key` from `start` to `end`, both included (`GETRANGE`)."""
+    """Return the bytes of `key` from `start` to `end`, both included (`GETRANGE`)."""
     return Plan(encode_command(b"GETRANGE", key, start, end))
 
 
 def setrange(key: Argument, offset: int, value: Argument) -> Plan[int]:
-    """Write `value` over what stands at `offset` (`SETRANGE`); the length afterwards."""
+    """Write `value` over the bytes at `offset` (`SETRANGE`). Return the length afterwards."""
     return Plan(encode_command(b"SETRANGE", key, offset, value))
 
 
 def append(key: Argument, value: Argument) -> Plan[int]:
-    """Append to `key` (`APPEND`); the length afterwards."""
+    """Append to `key` (`APPEND`). Return the length afterwards."""
     return Plan(encode_command(b"APPEND", key, value))
 
 
 def strlen(key: Argument) -> Plan[int]:
-    """The length of the value in bytes (`STRLEN`); 0 where there is none."""
+    """Return the length of the value in bytes (`STRLEN`); 0 if there is none."""
     return Plan(encode_command(b"STRLEN", key))
 
 
 def mget(keys: Iterable[Argument]) -> Plan[list[bytes | None]]:
-    """The values of many keys, past the cache (`MGET`); `get_many` is the cached way."""
+    """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
     return Plan([b"MGET", *encode_each(keys, "keys")])
 
 
@@ -85,57 +85,57 @@ def mset(key_value_map: AnyMapping[Argument, Argument]) -> Plan[Literal["OK"]]:
 
 
 def msetnx(key_value_map: AnyMapping[Argument, Argument]) -> Plan[bool]:
-    """Set many keys at once, or none if one of them is there (`MSETNX`); whether they were set."""
+    """Set many keys at once, or none if one of them exists (`MSETNX`). Return whether they were set."""
     return Plan([b"MSETNX", *encode_pairs(key_value_map, "key_value_map")], to_bool)
 
 
 def incr(key: Argument) -> Plan[int]:
-    """Add 1 (`INCR`); the number afterwards."""
+    """Add 1 (`INCR`). Return the number afterwards."""
     return Plan(encode_command(b"INCR", key))
 
 
 def incrby(key: Argument, amount: int) -> Plan[int]:
-    """Add `amount` (`INCRBY`); the number afterwards."""
+    """Add `amount` (`INCRBY`). Return the number afterwards."""
     return Plan(encode_command(b"INCRBY", key, amount))
 
 
 def incrbyfloat(key: Argument, amount: float) -> Plan[float]:
-    """Add `amount` (`INCRBYFLOAT`); the number afterwards."""
+    """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
     return Plan(encode_command(b"INCRBYFLOAT", key, amount), to_float)
 
 
 def decr(key: Argument) -> Plan[int]:
-    """Subtract 1 (`DECR`); the number afterwards."""
+    """Subtract 1 (`DECR`). Return the number afterwards."""
     return Plan(encode_command(b"DECR", key))
 
 
 def decrby(key: Argument, amount: int) -> Plan[int]:
-    """Subtract `amount` (`DECRBY`); the number afterwards."""
+    """Subtract `amount` (`DECRBY`). Return the number afterwards."""
     return Plan(encode_command(b"DECRBY", key, amount))
 
 
 def delifeq(key: Argument, value: Argument) -> Plan[bool]:
-    """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9); whether it did."""
+    """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9). Return whether it did."""
     return Plan(encode_command(b"DELIFEQ", key, value), to_bool)
 
 
 def lcs(key1: Argument, key2: Argument) -> Plan[bytes]:
-    """The longest common subsequence of two values (`LCS`)."""
+    """Return the longest common subsequence of two values (`LCS`)."""
     return Plan(encode_command(b"LCS", key1, key2))
 
 
 def lcs_len(key1: Argument, key2: Argument) -> Plan[int]:
-    """The length of the longest common subsequence (`LCS … LEN`)."""
+    """Return the length of the longest common subsequence (`LCS … LEN`)."""
     return Plan(encode_command(b"LCS", key1, key2, b"LEN"))
 
 
 def lcs_idx(
     key1: Argument, key2: Argument, min_match_len: int | None = None, with_match_len: bool | None = False
 ) -> Plan[dict[bytes, Any]]:
-    """Where the longest common subsequence stands in both values (`LCS … IDX`).
+    """Return the places of the longest common subsequence in both values (`LCS … IDX`).
 
-    `{b"matches": [[[start1, end1], [start2, end2]], …], b"len": length}`; with `with_match_len` each match ends with
-    its length.
+    Returns `{b"matches": [[[start1, end1], [start2, end2]], …], b"len": length}`. With `with_match_len` each match ends
+    with its length.
     """
     args = encode_command(b"LCS", key1, key2, b"IDX")
     if min_match_len is not None:

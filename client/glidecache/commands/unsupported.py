@@ -1,4 +1,4 @@
-"""What GLIDE's clients have and these do not: each name says why, and what to use instead."""
+"""The parts of GLIDE's clients that these do not have: each name gives the reason, and what to use instead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class _NotOffered:
-    """An attribute that is not there, with a reason."""
+    """An attribute that does not exist, with a reason."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason

@@ -1,4 +1,4 @@
-"""What a client is configured with: GLIDE's classes, parameters and order."""
+"""The configuration of a client: GLIDE's classes, parameters and order."""
 
 from __future__ import annotations
 

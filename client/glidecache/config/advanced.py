@@ -22,9 +22,9 @@ _UNSUPPORTED = {
 
 
 class TlsAdvancedConfiguration:
-    """How TLS is spoken to the servers. PEM texts as bytes; files are read when the client is created.
+    """The TLS settings for the servers. PEM texts are bytes; files are read when the client is created.
 
-    They travel to the daemon as bytes: it opens no path that a client names (architecture 12).
+    They are sent to the daemon as bytes: it opens no path that a client names (architecture 12).
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class TlsAdvancedConfiguration:
                 raise ConfigurationError(message)
 
     def as_wire(self) -> dict[str, Any]:
-        """The settings as `ATTACH` describes them. Raises `ConfigurationError` for a file that cannot be read."""
+        """Return the settings as `ATTACH` carries them. Raises `ConfigurationError` for a file that cannot be read."""
         return {
             "insecure": bool(self.use_insecure_tls),
             "ca": self.root_pem_cacerts,
@@ -90,7 +90,7 @@ class TlsAdvancedConfiguration:
 
 
 class _AdvancedConfiguration:
-    """What both modes have in common."""
+    """The common part of both modes."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _AdvancedConfiguration:
 
 
 class AdvancedGlideClientConfiguration(_AdvancedConfiguration):
-    """`connection_timeout` bounds the check of the upstream at creation, in ms (2000 if None)."""
+    """The advanced settings. `connection_timeout` bounds the check of the upstream at creation, ms (2000 if None)."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class AdvancedGlideClientConfiguration(_AdvancedConfiguration):
 
 
 class AdvancedGlideClusterClientConfiguration(_AdvancedConfiguration):
-    """`connection_timeout` bounds the check of the upstream at creation, in ms (2000 if None)."""
+    """The advanced settings. `connection_timeout` bounds the check of the upstream at creation, ms (2000 if None)."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ _MAX_MS = 86_400_000
 
 
 def refuse_unsupported(owner: str, given: Mapping[str, Any], reasons: Mapping[str, str]) -> None:
-    """Raise for each parameter that was set although nothing here would heed it; None and False are not set."""
+    """Raise for each parameter that was set but has no effect here; None and False count as not set."""
     for name, value in given.items():
         if value is not None and value is not False:
             message = f"{owner}: {name} is not supported: {reasons[name]}"
@@ -32,7 +32,7 @@ def described(subject: object) -> str:
 
 
 def need(owner: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:
-    """Raise unless `value` is None or of one of these types; a bool is no int."""
+    """Raise unless `value` is None or of one of these types; a bool does not count as an int."""
     kinds = kind if isinstance(kind, tuple) else (kind,)
     if value is None or (isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))):
         return

@@ -45,12 +45,12 @@ _UNSUPPORTED = {
     "recovery_requests_queue_size": "requests wait in the daemon, until their deadlines",
 }
 
-# What says how to reach servers makes no sense where the daemon's configuration says it.
+# Parameters that say how to reach servers make no sense if the daemon's configuration says it.
 _OF_ADDRESSES = ("use_tls", "credentials", "database_id")
 
 
 class BaseClientConfiguration:
-    """The common part of both configurations. Values are checked here; `ConfigurationError` names the wrong one.
+    """The common part of both configurations. It checks the values; `ConfigurationError` names the wrong one.
 
     addresses: the servers. Without them the client asks for `upstream`, a name of the daemon's configuration.
     request_timeout: milliseconds that a call may take; None: the upstream's, or 250.

@@ -1,4 +1,4 @@
-"""Where the servers are, and who asks them."""
+"""The servers' addresses, the credentials, and the choice of the server that answers reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_PORT = 65_535
 
 
 class NodeAddress:
-    """A server's host and port. Raises `ConfigurationError` for what cannot be one."""
+    """A server's host and port. Raises `ConfigurationError` for values that cannot be one."""
 
     def __init__(self, host: str = "localhost", port: int = 6379, *, unix_socket_path: Any = None) -> None:
         refuse_unsupported(
@@ -39,7 +39,7 @@ class NodeAddress:
 
 
 class ServerCredentials:
-    """A password, and the user it belongs to: the server's default user if None. Never shown by `repr`.
+    """A password, and its user: the server's default user if None. `repr` never shows it.
 
     Raises `ConfigurationError` without a password.
     """
@@ -60,7 +60,7 @@ class ServerCredentials:
         self.iam_config = None
 
     def is_iam_auth(self) -> bool:
-        """Whether tokens are used instead of a password: never."""
+        """Return whether tokens are used instead of a password: never."""
         return False
 
     def __repr__(self) -> str:
@@ -68,10 +68,10 @@ class ServerCredentials:
 
 
 class BackoffStrategy:
-    """How a client of its own would space its attempts to reconnect: accepted, and checked.
+    """The schedule of a client's own attempts to reconnect: accepted, and checked.
 
-    The daemon's connections are shared by all clients, so it is the daemon that paces their reconnection, with
-    exponential back-off and jitter of its own.
+    All clients share the daemon's connections. So the daemon paces the reconnection, with exponential back-off and
+    jitter of its own.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class BackoffStrategy:
 
 
 class ReadFrom(Enum):
-    """Which of several servers answer reads that are not cached; the cache is filled from the primary alone.
+    """The servers that answer reads that are not cached. The cache is filled from the primary alone.
 
-    `PREFER_REPLICA`: replicas in turn, and the primary where none can. `ALL_NODES`: the primary takes turns with them.
-    A client is never answered by a replica that is behind its own writes. Those that need an availability zone are not
-    supported yet.
+    `PREFER_REPLICA`: replicas in turn, and the primary if none can. `ALL_NODES`: the primary takes turns with them. A
+    replica that is behind a client's own writes never answers that client. The values that need an availability zone
+    are not supported yet.
     """
 
     PRIMARY = "primary"

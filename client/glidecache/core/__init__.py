@@ -1,1 +1,1 @@
-"""What both kinds of client share: a command's execution, the session, the connection to the daemon."""
+"""The common parts of both kinds of client: command execution, the session, the connection to the daemon."""

@@ -1,7 +1,7 @@
-"""A client's way to the daemon: connect, ask who answers, send requests, and match replies to them.
+"""A client's connection to the daemon: connect, greet it, send requests, and match replies to them.
 
-`DaemonConnection` has everything but waiting. The blocking and the asyncio client wait in their own ways; what stands
-above them is written once, as coroutines: those of the blocking connection never suspend, and `run_blocking` takes
+`DaemonConnection` has everything but waiting. The blocking and the asyncio client wait in their own ways. The code
+above them is written once, as coroutines. Those of the blocking connection never suspend, and `run_blocking` takes
 their result.
 """
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
     class Channels(Protocol):
-        """All channels of one client: one per process and thread, or per process and event loop."""
+        """All connections of one client: one per process and thread, or per process and event loop."""
 
         def current(self) -> DaemonConnection:
-            """The channel for the caller's process and thread or loop, made if there is none yet."""
+            """Return the connection for the caller's process and thread or loop; make it if there is none yet."""
 
         def existing(self) -> DaemonConnection | None:
-            """The same, if it has been made."""
+            """Return the same, if it has been made."""
 
         def close(self) -> None:
             """Close what the caller's thread or loop may close, and have the rest closed."""
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MS = 1_000_000
 _RETRY_PAUSE_NS = 10 * _MS
 _CLOSED_AT_ONCE = 3
-"""After so many connections in a row that the daemon closed at once, it counts as full."""
+"""A daemon that closed so many connections in a row at once counts as full."""
 
 _POST_PATIENCE_NS = 10_000 * _MS
 OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
@@ -62,7 +62,7 @@ class Hello:
 
 
 class DaemonConnection:
-    """The way to one runtime directory's daemon. Subclasses say how to wait, and for whom it may be used."""
+    """The connection to one runtime directory's daemon. Subclasses say how to wait, and which callers may use it."""
 
     __slots__ = (
         "_daemon_uid",
@@ -82,17 +82,17 @@ class DaemonConnection:
         self._next_id = 0
         self._trusted_uid = self._daemon_uid = 0
         self.hello: Hello | None = None
-        """Who answers; None while no connection stands."""
+        """The daemon that answers; None while not connected."""
         self.left_ns = 0
         """The time at which a request was last handed to the kernel, whole."""
         self.forks = forks
-        """When it was made, as `link.forks` counts: a channel of another process must not be touched."""
+        """The fork count at its creation, as `transport.forks` returns it. Other processes must not touch it."""
         self.watch = 0
         """The number under which this thread or loop watches keys, or 0. It outlives the connection: see `watch`."""
 
     @property
     def crowded(self) -> bool:
-        """Whether calls wait for their turn, whom another one must not overtake (contract C23)."""
+        """Return whether calls wait for their turn, which another call must not overtake (contract C23)."""
         return False
 
     def in_turn(
@@ -111,8 +111,8 @@ class DaemonConnection:
     async def connect(self, deadline_ns: int) -> Hello:
         """Provide a connection to a daemon that answers.
 
-        Raises `NoDaemonError` when there is none at the deadline, `RequestError` for a daemon that is full,
-        `ConfigurationError` for one that refuses this client for good.
+        Raises `NoDaemonError` when no daemon answers by the deadline, `RequestError` for a daemon that is full,
+        `ConfigurationError` for one that refuses this client permanently.
         """
         while True:
             if self.hello is not None:
@@ -152,7 +152,7 @@ class DaemonConnection:
     def _pack(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
     ) -> tuple[Transport, int, bytes]:
-        """Return the link to send on, the request's id, and its message. Raises as `request`."""
+        """Return the transport to send on, the request's id, and its message. Raises as `request`."""
         link = self._link
         if link is None:
             self.hello = None  # left by a call that was interrupted while it closed the connection
@@ -169,19 +169,19 @@ class DaemonConnection:
         return link, request_id, frame
 
     def drop(self) -> None:
-        """Close the connection, if there is one. The next `connect` makes another."""
+        """Close the connection, if there is one. The next `connect` makes a new one."""
         self.hello = None  # first: after an interruption in between, the next call connects again
         link, self._link = self._link, None
         if link is not None:
             self._release(link)
 
     async def _open(self, deadline_ns: int) -> None:
-        """Make a working link. Raises `NoDaemonError`, and `RequestError` if the daemon closes it each time."""
+        """Make a working transport. Raises `NoDaemonError`, and `RequestError` if the daemon closes it each time."""
         closed = 0
         while True:
             problem = self._look()
             if not problem:
-                self.drop()  # what a call has left that was cancelled while it connected
+                self.drop()  # left by a call that was cancelled while it connected
                 try:
                     link = self._link = self._make_link()
                 except BlockingIOError:
@@ -208,7 +208,7 @@ class DaemonConnection:
             await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))
 
     def _look(self) -> str:
-        """Why connecting would be in vain just now, or nothing. Raises `NoDaemonError` where waiting would not help."""
+        """Return why connecting would fail now, or nothing. Raises `NoDaemonError` if waiting would not help."""
         try:
             self._trusted_uid = check_endpoint(self._runtime_dir)
         except FileNotFoundError:
@@ -216,7 +216,7 @@ class DaemonConnection:
         except OSError as error:
             if error.errno in OWN_FAULTS:
                 raise NoDaemonError(own_fault(error, "look at glidecached's socket")) from None
-            # With a number it is the kernel's word: this process may not look who is there.
+            # An error with a number is the kernel's: this process has no permission to look.
             problem = "trusted" if error.errno is None else "reached"
             message = f"glidecached cannot be {problem}: {error}"
             raise NoDaemonError(message) from None
@@ -227,7 +227,7 @@ class DaemonConnection:
         from glidecache.core.transport import Transport
 
         link = Transport(socket_path(self._runtime_dir))
-        # Who may write the directory could have put another socket there since.
+        # A user who may write the directory could have put another socket there since.
         if link.listener_uid not in (0, self._trusted_uid):
             link.close()
             message = (
@@ -243,7 +243,7 @@ class DaemonConnection:
         status, answer = await self.request(protocol.HELLO, 0, self.extended(deadline_ns), body)
         if status != protocol.STATUS_OK:
             if answer[0] == protocol.ERROR_OVERDUE:
-                raise NoReplyError  # it hung meanwhile, and is just coming back: that is no refusal
+                raise NoReplyError  # it hung meanwhile, and has just recovered: that is no refusal
             self.drop()
             if answer[0] == protocol.ERROR_BUSY:
                 raise self._busy(answer[1])
@@ -259,7 +259,7 @@ class DaemonConnection:
         return RequestError(f"glidecached at {self._runtime_dir} is busy: {reason}")
 
     def _read(self, frame: bytes) -> tuple[int, int, Any]:
-        """A reply's request id, status and body. Raises `DaemonLostError` for what is none, closing the connection."""
+        """Return a reply's request id, status and body. On a malformed one, close and raise `DaemonLostError`."""
         try:
             request_id, status, body = protocol.unpack(frame, max(len(frame), 1))
         except (ValueError, TypeError):
@@ -269,23 +269,23 @@ class DaemonConnection:
         return request_id, status, body
 
     async def _wait_until_up(self, link: Transport, deadline_ns: int) -> bool:
-        """Whether the link came up before the deadline."""
+        """Return whether the transport was up before the deadline."""
         raise NotImplementedError
 
     async def _pause(self, nanoseconds: int) -> None:
         raise NotImplementedError
 
     def _send(self, link: Transport, frame: bytes) -> None:
-        """Send a message. Raises `NotSentError`, having dropped the link."""
+        """Send a message. On failure, drop the transport and raise `NotSentError`."""
         raise NotImplementedError
 
     def _release(self, link: Transport) -> None:
-        """Close a link that is no longer the channel's."""
+        """Close a transport that no longer belongs to the connection."""
         raise NotImplementedError
 
 
 def reply_deadline_ns(deadline_ns: int, now_ns: int) -> int:
-    """Until when to wait for the reply to a request: the daemon's own word about a deadline comes a little after it.
+    """Return until when to wait for a reply: the daemon's own answer about a deadline comes a little after it.
 
     The daemon's timers are up to 5 ms late, and up to a hundredth of longer time-outs.
     """

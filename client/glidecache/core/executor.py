@@ -1,4 +1,4 @@
-"""What clients do, once for both: commands, cached reads, many reads, batches, scripts.
+"""The execution of commands, cached reads, many reads, batches and scripts, once for both kinds of client.
 
 With a blocking client's session nothing here suspends (`run_blocking`).
 """
@@ -55,9 +55,9 @@ class CommandExecutor:
         self._watching = Watching(session, channels)
 
     async def command(self, plan: Plan[Result], route: Route | None = None) -> Result:
-        """Run one plan: whatever it is, it goes to the server (contract C1), to the nodes of the route if there is one.
+        """Run one plan. It always goes to the server (contract C1), and to the nodes of the route if there is one.
 
-        From several nodes that do not answer together the result is a map from address to result.
+        If several nodes answer separately, the result is a map from address to result.
         """
         args = plan.args
         body: tuple[Any, ...] = (args,)
@@ -76,7 +76,7 @@ class CommandExecutor:
         return self._result(plan, in_glides_kinds(reply), route)  # type: ignore[no-any-return]
 
     async def read(self, kind: int, key: Argument) -> Any:
-        """A cacheable read that did not hit in this process (contract C4, C7a)."""
+        """Run a cacheable read that did not hit in this process (contract C4, C7a)."""
         command = COMMANDS[kind]
         encoded = key if type(key) is bytes else encode(key, f"the key of {command.decode()}")
         operation, body = (
@@ -93,7 +93,7 @@ class CommandExecutor:
         return reply if decode is None else decode(reply)
 
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
-        """Many strings: hits from the pool, all others in one request (contract C17)."""
+        """Return many strings: hits from the pool, all others in one request (contract C17)."""
         self._session.check_open()
         encoded = encode_each(keys, "keys")
         reader = self._session.reader
@@ -115,9 +115,9 @@ class CommandExecutor:
         return values
 
     async def custom(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
-        """Any command; a cacheable one with exactly its two arguments goes through the cache (contract C1).
+        """Run any command. A cacheable one with exactly its two arguments goes through the cache (contract C1).
 
-        Not with a route: who says which node is to answer does not ask the cache.
+        A call with a route bypasses the cache: the caller has chosen the node that answers.
         """
         plan: Plan[Any] = batches.custom_plan(command_args)
         args = plan.args
@@ -147,12 +147,12 @@ class CommandExecutor:
             return []
         atomic = batch.is_atomic
         commands = [plan.args for plan in plans]
-        # A standalone server has no routes: there GLIDE runs a batch as if it had none.
+        # A standalone server has no routes: GLIDE ignores a batch's route there.
         route: Route | None = getattr(options, "route", None) if self._is_cluster else None
         timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
         watch = self._watching.number if atomic else 0
         if watch:
-            # It runs where its keys are watched.
+            # It runs on the connection that watches its keys.
             replies = await self._watching.execute(watch, commands, timeout_ns)
         else:
             replies = await self._session.call(
@@ -176,7 +176,7 @@ class CommandExecutor:
         return await self._watching.watch(keys)
 
     async def unwatch(self) -> Literal["OK"]:
-        """Watch nothing any more."""
+        """Stop watching keys."""
         return await self._watching.unwatch()
 
     async def invoke_script(
@@ -186,9 +186,9 @@ class CommandExecutor:
         args: Iterable[Argument] | None,
         route: Route | None = None,
     ) -> Any:
-        """Run a script by its hash, or as a whole where the server does not know it.
+        """Run a script by its hash, or as a whole if the server does not know it.
 
-        From then on all nodes of a cluster know it: the next call may be for another node's slots.
+        Afterwards all nodes of a cluster know it: the next call may be for another node's slots.
         """
         keys, args = encode_optional(keys, "keys"), encode_optional(args, "args")
         by_hash = invoking.by_hash(script, keys, args)
@@ -215,14 +215,14 @@ class CommandExecutor:
         *,
         allow_non_covered_slots: bool,
     ) -> list[Any]:
-        """One step over all keys of a cluster: `[next cursor, [key, …]]`."""
+        """Take one step over all keys of a cluster: `[next cursor, [key, …]]`."""
         scan = cluster_scan.ClusterScan(self.command, match, count, type)
         return await scan.step(cursor, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
     async def _load_everywhere(self, script: Script) -> bool:
         """Load a script into all nodes that answer. Return whether all did.
 
-        A node that does not answer costs half of a time-out, once: the script runs without it.
+        A node that does not answer costs half of a time-out, once; the script runs without it.
         """
         args = invoking.loading(script).args
         try:
@@ -253,7 +253,7 @@ class CommandExecutor:
 
 
 def _decoded(decode: Callable[[Plan[Any], Any], Any], plan: Plan[Any], reply: Any) -> Any:
-    """Return the result of a batch's element. An error that the decoding cannot pass becomes the whole element."""
+    """Return the result of a batch's element. An error that cannot be decoded becomes the whole element."""
     if isinstance(reply, RequestError):
         return reply
     try:
@@ -279,7 +279,7 @@ def _need_batch(batch: object, options: object) -> None:
 
 
 async def _get_many_directly(direct: Any, keys: list[bytes], timeout_seconds: float) -> list[bytes | None]:
-    """`MGET`'s semantics from single `GET`s: None for a missing key and for a wrong type."""
+    """Get many strings with `MGET`'s semantics from single `GET`s: None for a missing key and for a wrong type."""
     commands = [(b"GET", key) for key in keys]
     replies = await direct.batch(commands, timeout_seconds, atomic=False)
     for reply in replies:

@@ -1,7 +1,7 @@
-"""Without a daemon: commands go to the client's own servers, uncached (architecture, failure model).
+"""The fallback without a daemon: commands go to the client's own servers, uncached (architecture, failure model).
 
-`valkey` is imported here alone, and only when there is no daemon. What would change the connection for those who come
-after is refused, as the daemon refuses it: connections are pooled here too.
+Only this module imports `valkey`, and only when there is no daemon. Connections are pooled here too. So commands that
+would change a connection for later callers are refused, as the daemon refuses them.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _MAX_IDLE = 16
 _READ_BYTES = 262_144
 _SHORTEST_SECONDS = 0.001
 _LONGEST_SECONDS = 86_400.0
-"""A socket takes no time-out of a year, which is what a command has that may block for ever."""
+"""The limit of a socket's time-out. A command that may block without end has one of a year, which is too long."""
 
 
 class DirectFallback:
-    """The client's own servers. Subclasses say how to wait; safe for threads and forks, as they are."""
+    """The client's own servers. Subclasses say how to wait. Safe for threads and forks, as the subclasses are."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._idle: dict[Hashable, list[Any]] = {}
 
     async def command(self, args: Command, timeout_seconds: float) -> Any:
-        """Run one command; its reply. Raises `RequestError` and its kin."""
+        """Run one command and return its reply. Raises `RequestError` and its kin."""
         _need_allowed(args)
         reply = (await self._talk([args], timeout_seconds))[0]
         if isinstance(reply, ReplyError):
@@ -52,7 +52,7 @@ class DirectFallback:
         return reply
 
     async def batch(self, commands: Sequence[Command], timeout_seconds: float, *, atomic: bool) -> Any:
-        """Run a pipeline or a transaction: the replies, `ReplyError` for those that failed. Raises as `command`.
+        """Run a pipeline or a transaction. Return the replies, `ReplyError` for failed commands. Raises as `command`.
 
         None for a transaction that the server did not run because a watched key had changed.
         """
@@ -76,8 +76,8 @@ class DirectFallback:
             await self._drop(idle.pop())
 
     async def _talk(self, commands: Sequence[Command], timeout_seconds: float) -> list[Any]:
-        """Send all commands on one connection; their replies, in order."""
-        # The package as a whole, first: its modules import each other in a circle, which breaks when a thread asks for
+        """Send all commands on one connection and return their replies, in order."""
+        # The package as a whole, first: its modules import each other in a circle. That breaks when a thread asks for
         # one of them while another thread is half through.
         import valkey  # noqa: F401
         from valkey.exceptions import ValkeyError
@@ -124,20 +124,20 @@ class DirectFallback:
         return replies
 
     async def _take(self) -> Any:
-        """An idle connection that still stands, or None."""
+        """Return an idle connection that is still connected, or None."""
         idle = self._pool()
         while idle:
             connection = idle.pop()
             poll = select.poll()
             poll.register(self._descriptor(connection), select.POLLIN)
-            # Readable although nothing was asked: it has ended, or what it has to say is no reply to us.
+            # Readable although nothing was asked: it has ended, or the data is no reply to this client.
             if not poll.poll(0):
                 return connection
             await self._drop(connection)
         return None
 
     async def _connect(self, deadline: float) -> Any:
-        """Connect to the first server that answers and, of several, is the primary."""
+        """Connect to the first server that answers. Of several servers it must be the primary."""
         from valkey.exceptions import ValkeyError
 
         problems = []
@@ -157,7 +157,7 @@ class DirectFallback:
         raise ConnectionError("; ".join(problems))
 
     async def _handshake(self, options: dict[str, Any]) -> Any:
-        """RESP3 where the server speaks it, RESP2 with older or restricted servers: as the daemon."""
+        """Agree on RESP3 if the server speaks it, on RESP2 with older or restricted servers: as the daemon."""
         from valkey.exceptions import ResponseError
 
         connection = self._make({**options, "protocol": 3})
@@ -170,7 +170,7 @@ class DirectFallback:
 
     async def _is_primary(self, connection: Any, deadline: float) -> bool:
         role = (await self._exchange(connection, [(b"ROLE",)], deadline))[0]
-        # A server that does not tell is taken for the primary.
+        # A server that does not say counts as the primary.
         return isinstance(role, ReplyError) or role[0] == b"master"
 
     def _options(self, host: str, port: int, timeout_seconds: float) -> dict[str, Any]:
@@ -190,15 +190,15 @@ class DirectFallback:
         }
 
     def _make(self, options: dict[str, Any]) -> Any:
-        """A connection object of valkey's; with `ssl_…` options one that speaks TLS."""
+        """Return a connection object of valkey's; with `ssl_…` options one that speaks TLS."""
         raise NotImplementedError
 
     def _pool(self) -> list[Any]:
-        """The idle connections that the caller may use."""
+        """Return the idle connections that the caller may use."""
         raise NotImplementedError
 
     def _limited(self, timeout_seconds: float) -> AbstractAsyncContextManager[object]:
-        """Raise the builtin `TimeoutError` from what takes longer."""
+        """Raise the builtin `TimeoutError` if the body takes longer."""
         raise NotImplementedError
 
     async def _open(self, connection: Any) -> None:
@@ -219,7 +219,7 @@ class DirectFallback:
 
 
 class BlockingFallback(DirectFallback):
-    """The servers, asked by threads. Its coroutines never suspend."""
+    """The servers, for calls of threads. Its coroutines never suspend."""
 
     def _make(self, options: dict[str, Any]) -> Any:
         from valkey.connection import Connection, SSLConnection
@@ -252,7 +252,7 @@ class BlockingFallback(DirectFallback):
 
 
 class AsyncFallback(DirectFallback):
-    """The servers, asked by the tasks of event loops."""
+    """The servers, for calls of event loops' tasks."""
 
     def _make(self, options: dict[str, Any]) -> Any:
         from valkey.asyncio.connection import Connection, SSLConnection
@@ -298,7 +298,7 @@ def _seconds_until(deadline: float) -> float:
 
 
 def _text(error: Exception) -> str:
-    """The server's own text: valkey takes the error's code off those that it has classes for."""
+    """Return the server's own text: valkey removes the error code if it has a class for it."""
     import valkey.exceptions as kinds
 
     text = str(error) or type(error).__name__
@@ -328,7 +328,7 @@ def _error_for(error: Exception) -> GlideError:
 
 @contextlib.contextmanager
 def _tls_options(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The TLS arguments of valkey. Python's ssl reads client certificates from paths alone: theirs lead to memory."""
+    """Return valkey's TLS arguments. Python's ssl reads client certificates only from paths: these lead to memory."""
     if not spec["use_tls"]:
         yield {}
         return

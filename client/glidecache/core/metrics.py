@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_metrics(session: Session, settings: Settings, *, counters: bool) -> PoolMetrics:
-    """The pool's counters, from shared memory; `counters` is False for the count of entries, which is always kept.
+    """Return the pool's counters, from shared memory. `counters` is False for the entry count, which is always kept.
 
     Raises `RequestError` without a cache or where metrics are off, `DaemonUnavailableError` while no pool is
     attached, `ClosingError`.
@@ -35,7 +35,7 @@ def read_metrics(session: Session, settings: Settings, *, counters: bool) -> Poo
 
 
 class AwaitableFloat(float):
-    """A float that may also be awaited, which gives itself: the reference's examples await, GLIDE 2.6 does not."""
+    """A float that may also be awaited, which returns itself: the reference's examples await, GLIDE 2.6 does not."""
 
     __slots__ = ()
 
@@ -45,7 +45,7 @@ class AwaitableFloat(float):
 
 
 class AwaitableInt(int):
-    """An int that may also be awaited, which gives itself."""
+    """An int that may also be awaited, which returns itself."""
 
     __slots__ = ()
 

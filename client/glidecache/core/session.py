@@ -1,6 +1,6 @@
-"""A client's session: it attaches, sends requests, and finds a way when the daemon is gone (the failure model).
+"""A client's session: it attaches, sends requests, and falls back when the daemon is gone (the failure model).
 
-Written once for both clients: with a blocking channel and a blocking way to the servers, nothing here suspends.
+Written once for both clients: with a blocking connection and a blocking fallback, nothing here suspends.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from glidecache_shared.pool.reader import PoolReader
 
     class PoolUser(Protocol):
-        """A client that answers hits itself."""
+        """A client that answers hits by itself."""
 
         def _use_pool(self, reader: PoolReader | None) -> None:
-            """Answer hits from this pool from now on, or from none."""
+            """Answer hits from this pool from now on; from no pool if None."""
 
 
 _MS = 1_000_000
@@ -51,17 +51,17 @@ _ATTACH_ATTEMPTS = 4
 _REFUSALS = 4
 _WORN_INTERVAL_NS = 1_000 * _MS
 _PROBE_INTERVAL_NS = 750 * _MS
-"""Clients are back within a second of the daemon: this long, a probe, and a request."""
+"""The probe interval. Clients use a new daemon within a second: this interval, a probe, and a request."""
 _PROBE_PATIENCE_NS = 50 * _MS
 _FAREWELL_NS = 100 * _MS
 _PROMPT_NS = 10 * _MS
-"""A longer time from a call to its sending means that this process itself held it up."""
+"""A longer time from a call to its sending means that this process itself delayed it."""
 
 _NOT_RUN = (protocol.ERROR_STALE_INSTANCE, protocol.ERROR_UNKNOWN_SESSION)
 
 
 class Session:
-    """One client's standing with the daemon. Safe for any number of threads, loops and forks of a process."""
+    """One client's session with the daemon. Safe for any number of threads, loops and forks of a process."""
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class Session:
         direct: DirectFallback | None,
         client: PoolUser,
     ) -> None:
-        """`direct`: the servers, for when there is no daemon; None where they are not to be asked.
+        """Prepare the session. `direct`: the servers, for when there is no daemon; None if they must not be asked.
 
-        `client` is told which pool to read hits from, whenever that changes; it is not kept alive for that.
+        `client` receives each new pool to read hits from. The session does not keep the client alive for that.
         """
         self._settings = settings
         self._channels = channels
@@ -88,12 +88,12 @@ class Session:
 
     @property
     def reader(self) -> PoolReader | None:
-        """The pool, if one is attached."""
+        """Return the pool, if one is attached."""
         return None if self._attachment is None else self._attachment.reader
 
     @property
     def timeout_ns(self) -> int:
-        """How long a call may take: the client's `request_timeout`, else the upstream's."""
+        """Return how long a call may take: the client's `request_timeout`, else the upstream's."""
         timeout_ms = self._settings.request_timeout_ms
         if timeout_ms is None:
             attachment = self._attachment
@@ -106,7 +106,7 @@ class Session:
             raise ClosingError(self._farewell)
 
     async def open(self) -> None:
-        """Attach for the first time, or go direct where that is allowed. Raises as `create` of the clients."""
+        """Attach for the first time, or go direct if that is allowed. Raises as `create` of the clients."""
         now_ns = time.monotonic_ns()
         connect_ns = now_ns + self.timeout_ns
         attach_ns = now_ns + max(self.timeout_ns, self._settings.connection_timeout_ms * _MS)
@@ -174,7 +174,7 @@ class Session:
         self._use_pool(None)
         channel = self._channels.existing()
         if attachment is not None:
-            # A session that this process has inherited by a fork is still its parent's.
+            # A session that this process inherited by a fork still belongs to its parent.
             if channel is not None and channel.hello is not None and channel.forks == attachment.forks:
                 await self._detach(channel, attachment, time.monotonic_ns() + _FAREWELL_NS)
             attachment.release()
@@ -228,7 +228,7 @@ class Session:
 
     async def _attached(self, channel: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
         """Do as `_ready`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
-        # Even if the server may let a command wait for long, a daemon is awaited no longer than for other commands.
+        # Even if the server may let a command wait for long, waiting for a daemon takes no longer than for others.
         ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
         try:
             return await channel.in_turn(ready_ns, self._ready, channel, ready_ns)
@@ -239,9 +239,9 @@ class Session:
             raise NoDaemonError(message) from None
 
     async def _ready(self, channel: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
-        """Return a session with the daemon that answers now, attaching if need be.
+        """Return a session with the daemon that answers now; attach if necessary.
 
-        Return with it how long the caller's own event loop did not run meanwhile, in ns.
+        Also return for how long the caller's own event loop did not run meanwhile, in ns.
         """
         hello = await channel.connect(deadline_ns)
         attachment = self._usable(channel)
@@ -281,7 +281,7 @@ class Session:
             )
             if status != protocol.STATUS_OK:
                 if answer[0] == protocol.ERROR_OVERDUE:
-                    raise NoReplyError  # whatever the caller wants to send has not been handed over
+                    raise NoReplyError  # the caller's own request has not been handed over
                 raise error_for(*answer)
             try:
                 attachment = Attachment(hello, answer, channel.forks)
@@ -306,7 +306,7 @@ class Session:
 
     async def _detach(self, channel: DaemonConnection, attachment: Attachment, deadline_ns: int) -> None:
         body = (attachment.session_id,)
-        # Best effort: the daemon forgets sessions by itself, and it is the lease that keeps a pool.
+        # Best effort: the daemon forgets sessions by itself, and the lease keeps a pool.
         with suppress(DaemonLostError, NotSentError, NoReplyError, GlideError):
             await channel.request(protocol.DETACH, attachment.instance_id, deadline_ns, body)
 
@@ -328,7 +328,7 @@ class Session:
             _logger().warning("%s; commands go to the servers directly, uncached, until it answers", problem)
 
     async def _is_back(self) -> bool:
-        """Ask now and then whether the daemon answers again."""
+        """Return whether the daemon answers again; ask it only from time to time."""
         now_ns = time.monotonic_ns()
         if now_ns < self._next_probe_ns:
             return False

@@ -1,4 +1,4 @@
-"""A configuration, read once when a client is created: what goes to the daemon, and what the stub itself heeds."""
+"""A configuration, read once when a client is created: the part for the daemon, and the part for the client itself."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DEFAULT_INFLIGHT_REQUESTS = 1_000
 
 
 class Settings:
-    """What one client needs to know of its configuration. Immutable by convention; shared by threads and forks.
+    """The settings of one client. Immutable by convention; shared by threads and forks.
 
     spec: `ATTACH`'s map. runtime_dir: absolute. may_go_direct: whether commands go to the servers without a daemon.
-    request_timeout_ms: None: what the daemon says of the upstream. connection_timeout_ms: for the check at creation.
+    request_timeout_ms: None: the upstream's, from the daemon. connection_timeout_ms: for the check at creation.
     """
 
     __slots__ = (
@@ -40,7 +40,7 @@ class Settings:
     )
 
     def __init__(self, config: Configuration, mode: Mode) -> None:
-        """Raises `ConfigurationError` for what can only be refused when a client is created."""
+        """Read `config`. Raises `ConfigurationError` for what can only be refused when a client is created."""
         advanced = config.advanced_config
         self.config = config
         self.cache: ClientSideCache | None = config.client_side_cache
@@ -56,12 +56,12 @@ class Settings:
 
     @property
     def is_cluster(self) -> bool:
-        """Whether the servers are a cluster."""
+        """Return whether the servers are a cluster."""
         return self.spec["mode"] == "cluster"  # type: ignore[no-any-return]
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """The client's own servers; none where the daemon's configuration has them."""
+        """Return the client's own servers; none if the daemon's configuration has them."""
         return [(host, port) for host, port in self.spec["addresses"] or ()]
 
 
@@ -101,7 +101,7 @@ def _spec(config: Configuration, mode: Mode) -> dict[str, Any]:
     advanced = config.advanced_config
     tls = advanced.tls_config if advanced is not None else None
     if tls is not None and not config.use_tls:
-        # GLIDE accepts an empty one. One with no effect is refused.
+        # GLIDE accepts an empty one. One without effect is refused here.
         tls.need_no_tls()
         tls = None
     addresses = config.addresses

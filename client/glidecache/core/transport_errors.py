@@ -1,4 +1,4 @@
-"""What can become of a request on its way to the daemon, and how the daemon's errors become the callers'."""
+"""The failures of a request on its way to the daemon, and the callers' errors for the daemon's error codes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class NoDaemonError(Exception):
-    """There is no daemon, or none that answers: the request was not handed over. The text says why."""
+    """There is no daemon, or none that answers: the request was not handed over. The text gives the reason."""
 
 
 class DaemonLostError(Exception):
@@ -48,7 +48,7 @@ _ERRORS: dict[int, type[GlideError]] = {
 
 
 def error_for(code: int, message: str) -> GlideError:
-    """The error that a caller gets for one of the protocol's codes."""
+    """Return the caller's error for one of the protocol's codes."""
     return _ERRORS.get(code, RequestError)(_with_glides_words(message))
 
 
@@ -58,7 +58,7 @@ def too_many(limit: int) -> RequestError:
 
 
 def error_for_reply(text: str) -> RequestError:
-    """The error for one that stands inside a reply: a batch's element."""
+    """Return the error for an error inside a reply: a batch's element."""
     if text.startswith("EXECABORT"):
         return ExecAbortError(text)
     return RequestError(_with_glides_words(text))

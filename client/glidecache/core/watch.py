@@ -1,7 +1,7 @@
-"""Watched keys: what a thread or an event loop has read and builds a transaction on (`WATCH`).
+"""Watched keys: a thread or an event loop has read them and builds a transaction on them (`WATCH`).
 
-The daemon keeps a connection for each watch, under a number that is chosen here. A transaction names the watch that it
-relies on, so it is never run without it: not by a daemon that has lost it, nor by the next one, nor directly.
+The daemon keeps a connection for each watch, under a number that is chosen here. A transaction names its watch, so
+it is never run without it: not by a daemon that has lost the watch, nor by the next daemon, nor directly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Watching:
-    """What a client's threads and loops watch: each its own keys. Safe for threads, loops and forks."""
+    """The watches of a client's threads and loops: each its own keys. Safe for threads, loops and forks."""
 
     def __init__(self, session: Session, channels: Channels) -> None:
         self._session = session
@@ -38,7 +38,7 @@ class Watching:
             message = "watch needs at least one key"
             raise RequestError(message)
         self._session.check_open()
-        # Not one for a single call: the number must be found again by the transaction, or it would run unwatched.
+        # Not a connection for a single call: the transaction must find the number again, or it would run unwatched.
         channel = self._channels.existing() or self._channels.current()
         begins = not channel.watch
         number = channel.watch = channel.watch or int.from_bytes(os.urandom(7), "big") + 1
@@ -59,7 +59,7 @@ class Watching:
             raise
 
     async def unwatch(self) -> Literal["OK"]:
-        """Watch nothing any more."""
+        """Stop watching keys."""
         self._session.check_open()
         number = self.number
         if number:
@@ -98,7 +98,7 @@ class Watching:
         except GlideError:
             raise
         except BaseException:
-            # Interrupted: it may not have reached the daemon, which keeps a connection for the watch.
+            # Interrupted: this may not have reached the daemon, which keeps a connection for the watch.
             channel = self._channels.existing()
             if channel is not None and channel.watch == number:
                 channel.watch = 0
@@ -112,7 +112,7 @@ async def _refuse_to_watch(_direct: DirectFallback, _timeout_seconds: float) -> 
 
 
 async def _nothing_to_unwatch(_direct: DirectFallback, _timeout_seconds: float) -> None:
-    """Without the daemon, what it watched is of no consequence."""
+    """Do nothing: without the daemon, its watch has no effect."""
 
 
 async def _refuse_to_execute(_direct: DirectFallback, _timeout_seconds: float) -> GlideError:

@@ -266,7 +266,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # Who talks to one server does not load what a cluster's commands need.
+    # A program that uses a single server does not load what a cluster's commands need.
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

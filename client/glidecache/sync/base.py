@@ -1,4 +1,4 @@
-"""What the blocking clients of a server and of a cluster have in common."""
+"""The base of the blocking clients of a server and of a cluster."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _CLOSED = "the client is closed"
 
 
 class BlockingClient(CachedReads, ClientObject):
-    """What both blocking clients have in common.
+    """The common base of both blocking clients.
 
     `get`, `hgetall` and `smembers` answer hits from compiled code, without a system call. Any number of threads may use
-    one client; one made before a fork works after it. Calls raise `GlideError` and its kin.
+    one client. A client made before a fork works after it. Calls raise `GlideError` and its kin.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -56,7 +56,7 @@ class BlockingClient(CachedReads, ClientObject):
         )
 
     def close(self, err_message: str | None = None) -> None:
-        """End this client; others that share its cache are unaffected. Idempotent.
+        """Close this client; other clients that share its cache are unaffected. Idempotent.
 
         Later calls raise `ClosingError`, with `err_message` in their text. So do calls that other threads have begun:
         the server does not run what it has not started.
@@ -77,56 +77,56 @@ class BlockingClient(CachedReads, ClientObject):
         self.close()
 
     def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
-        """The strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
+        """Return the strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
 
-        None for a missing key and for a value that is no string. The daemon asks for more than 2,000 keys in several
-        `MGET`s, without waiting for one before it sends the next; writes may come between them.
+        None for a missing key and for a value that is not a string. The daemon splits more than 2,000 keys into several
+        `MGET`s. It does not wait for one before it sends the next, so writes may come between them.
         """
         return self._finish(self._calls.get_many(keys))  # type: ignore[no-any-return]
 
     def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
-        """Have the next atomic batch run only if these keys have not changed until then (`WATCH`).
+        """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
 
-        Keys are watched for the calling thread alone.
-        What a decision is built on must come from the server: not by `get`, `hgetall` or `smembers`, which the cache
-        may answer, but in a batch, or by commands that are not cached. `exec` then returns None if a key has changed,
-        and raises `ConnectionError`, having run nothing, if the keys are not watched any more (a minute without use, a
-        lost connection). Raises `RequestError` when all of the daemon's connections for this are in use.
+        The keys are watched for the calling thread alone. Read from the server what a decision depends on: in a batch,
+        or by commands that are not cached. The cache may answer `get`, `hgetall` and `smembers`. `exec` then returns
+        None if a key has changed. It raises `ConnectionError`, having run nothing, if the keys are no longer watched (a
+        minute without use, a lost connection). Raises `RequestError` when all of the daemon's connections for this are
+        in use.
         """
         return self._finish(self._calls.watch(keys))  # type: ignore[no-any-return]
 
     def unwatch(self) -> Literal["OK"]:
-        """Watch nothing any more (`UNWATCH`); an atomic batch does so too, whatever becomes of it."""
+        """Stop watching keys (`UNWATCH`). An atomic batch does so too, whatever its outcome."""
         return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
 
     def invoke_script(
         self, script: Script, keys: Iterable[Argument] | None = None, args: Iterable[Argument] | None = None
     ) -> Any:
-        """Run a Lua script; it is sent as a whole only where the server does not know it yet."""
+        """Run a Lua script. The whole script is sent only if the server does not know it yet."""
         return self._finish(self._calls.invoke_script(script, keys, args))
 
     def get_cache_hit_rate(self) -> float:
-        """Hits per lookup of the whole pool, 0.0 to 1.0. Raises `RequestError` (contract C14)."""
+        """Return hits per lookup of the whole pool, 0.0 to 1.0. Raises `RequestError` (contract C14)."""
         return read_metrics(self._session, self._settings, counters=True).hit_rate
 
     def get_cache_miss_rate(self) -> float:
-        """Misses per lookup of the whole pool, 0.0 to 1.0. Raises `RequestError` (contract C14)."""
+        """Return misses per lookup of the whole pool, 0.0 to 1.0. Raises `RequestError` (contract C14)."""
         return read_metrics(self._session, self._settings, counters=True).miss_rate
 
     def get_cache_entry_count(self) -> int:
-        """How many entries the pool holds. Raises `RequestError` without a cache (contract C14)."""
+        """Return the number of entries in the pool. Raises `RequestError` without a cache (contract C14)."""
         return read_metrics(self._session, self._settings, counters=False).entry_count
 
     def get_cache_evictions(self) -> int:
-        """How many entries were evicted from the pool. Raises `RequestError` (contract C14)."""
+        """Return the number of entries evicted from the pool. Raises `RequestError` (contract C14)."""
         return read_metrics(self._session, self._settings, counters=True).evictions
 
     def get_cache_expirations(self) -> int:
-        """How many entries of the pool have expired. Raises `RequestError` (contract C14)."""
+        """Return the number of entries of the pool that expired. Raises `RequestError` (contract C14)."""
         return read_metrics(self._session, self._settings, counters=True).expirations
 
     def get_cache_total_lookups(self) -> int:
-        """How many lookups the pool has answered. Raises `RequestError` (contract C14)."""
+        """Return the number of lookups that the pool answered. Raises `RequestError` (contract C14)."""
         return read_metrics(self._session, self._settings, counters=True).total_lookups
 
     def _run(self, plan: Plan[Result], route: Route | None = None) -> Result:

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class GlideClient(BlockingClient, SyncStandaloneCommands):
-    """A client of one server and its replicas, for threads."""
+    """A blocking client of one server and its replicas, for threads."""
 
     @classmethod
     def create(cls, config: GlideClientConfiguration) -> Self:
-        """Attach to the daemon and have it check the servers once, unless `lazy_connect` is set.
+        """Attach to the daemon, which checks the servers once, unless `lazy_connect` is set.
 
-        Raises `DaemonUnavailableError` without a daemon (where the fallback is `"direct"`, the client goes direct),
+        Raises `DaemonUnavailableError` without a daemon (with the fallback `"direct"` the client connects directly),
         `ClosingError` when the servers cannot be reached or refuse the credentials, `ConfigurationError`.
         """
         from glidecache.config import GlideClientConfiguration
@@ -32,7 +32,7 @@ class GlideClient(BlockingClient, SyncStandaloneCommands):
         return cls(Settings(config, "standalone"))._open()
 
     def custom_command(self, command_args: Iterable[Argument]) -> Any:
-        """Any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
+        """Run any command, its name first. `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
 
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
         """
@@ -41,9 +41,9 @@ class GlideClient(BlockingClient, SyncStandaloneCommands):
     def exec(
         self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
-        """Run a batch; its results, in order. None for a transaction when a watched key had changed.
+        """Run a batch and return its results, in order; None for a transaction when a watched key had changed.
 
-        `raise_on_error`: the first error is raised; otherwise errors stand among the results.
+        `raise_on_error`: raise the first error. Otherwise errors are among the results.
         """
         execute = self._calls.execute
         return self._finish(execute, batch, options, raise_on_error=raise_on_error)  # type: ignore[no-any-return]

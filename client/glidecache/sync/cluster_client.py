@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class GlideClusterClient(BlockingClient, SyncClusterCommands):
-    """A client of a cluster, for threads."""
+    """A blocking client of a cluster, for threads."""
 
     @classmethod
     def create(cls, config: GlideClusterClientConfiguration) -> Self:
-        """Attach to the daemon and have it check the cluster once; as `GlideClient.create`."""
+        """Attach to the daemon, which checks the cluster once; as `GlideClient.create`."""
         from glidecache.config import GlideClusterClientConfiguration
         from glidecache.core.settings import Settings, need_config
 
@@ -32,7 +32,7 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         return cls(Settings(config, "cluster"))._open()
 
     def custom_command(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
-        """Any command, its name first, to the nodes of `route`.
+        """Run any command, its name first, on the nodes of `route`.
 
         Without a route `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
@@ -53,16 +53,16 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         type: ObjectType | None = None,
         allow_non_covered_slots: bool = False,
     ) -> list[Any]:
-        """One step over all keys of the cluster: `[next cursor, [key, …]]`.
+        """Take one step over all keys of the cluster: `[next cursor, [key, …]]`.
 
-        Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice; one that is
-        there all the time comes at least once. `allow_non_covered_slots`: go on where slots have no node.
+        Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice. A key that exists
+        during the whole scan comes at least once. `allow_non_covered_slots`: continue if slots have no node.
         """
         scan = self._calls.scan
         return self._finish(scan, cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
     def unwatch(self, route: Route | None = None) -> Literal["OK"]:
-        """Watch nothing any more (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
+        """Stop watching keys (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
         del route
         return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
 

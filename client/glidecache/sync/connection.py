@@ -1,4 +1,4 @@
-"""The blocking client's channels: one per process and thread. Its coroutines never suspend (`run_blocking`)."""
+"""The blocking client's connections: one per process and thread. Its coroutines never suspend (`run_blocking`)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MS = 1_000_000
 _OUTCOMES = (NotSentError, DaemonLostError, NoReplyError)
 _LONGEST_WAIT_MS = 50
-"""A signal handler's call may take the reply that is waited for, and with it the sign that it came: look again."""
+"""The longest single wait. A signal handler's call may take the awaited reply and the sign of it: look again."""
 
 
 class _Closing:
@@ -40,7 +40,7 @@ class _Closing:
 
 
 class BlockingConnection(DaemonConnection):
-    """One thread's channel. A call inside a call, from a signal handler or a finaliser, is safe."""
+    """One thread's connection. A call inside a call, from a signal handler or a finaliser, is safe."""
 
     __slots__ = ("_closing", "_lock", "_open_ids", "_replies", "busy")
 
@@ -53,13 +53,14 @@ class BlockingConnection(DaemonConnection):
         self._open_ids: set[int] = set()
         self._replies: dict[int, tuple[int, Any]] = {}
         self.busy = False
-        """Whether a call is at work on the link, which a call inside it must leave alone."""
+        """True while a call uses the transport, which a call inside it must leave alone."""
 
     @property
     def is_at_work(self) -> bool:
-        """Return whether a call uses the link just now: the caller's own, further up its stack.
+        """Return whether a call uses the transport just now: the caller's own, further up its stack.
 
-        An exception from outside may have kept a call from finishing: then the link is dropped, with its open requests.
+        An exception from outside may have kept a call from finishing. Then the transport is dropped, with its open
+        requests.
         """
         if self.busy and not self._is_in_a_call():
             self.drop()
@@ -84,7 +85,7 @@ class BlockingConnection(DaemonConnection):
         return True
 
     async def _pause(self, nanoseconds: int) -> None:
-        time.sleep(nanoseconds / 1e9)  # noqa: ASYNC251 - blocking is what this channel is for
+        time.sleep(nanoseconds / 1e9)  # noqa: ASYNC251 - blocking is the purpose of this connection
 
     async def request(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
@@ -117,7 +118,7 @@ class BlockingConnection(DaemonConnection):
             self._replies.pop(request_id, None)
 
     def _is_in_a_call(self) -> bool:
-        """Return whether a request of this channel is on the caller's stack."""
+        """Return whether a request of this connection is on the caller's stack."""
         frame = sys._getframe(2)
         while frame is not None:
             if frame.f_code is BlockingConnection.request.__code__ and frame.f_locals.get("self") is self:
@@ -133,7 +134,7 @@ class BlockingConnection(DaemonConnection):
             raise
 
     def _wait(self, link: Transport, until_ns: int) -> None:
-        """Wait for a while, leaving the link to calls inside this one. Raises `NoReplyError` when the time is over.
+        """Wait for a while; calls inside this one may use the transport. Raises `NoReplyError` when the time is over.
 
         A reply that has arrived by then counts, however late the system ran this thread (contract C28).
         """
@@ -154,14 +155,14 @@ class BlockingConnection(DaemonConnection):
             frame = link.receive()
             if frame is not None:
                 request_id, status, body = self._read(frame)
-                if request_id in self._open_ids:  # others come too late for their request
+                if request_id in self._open_ids:  # other replies come too late for their requests
                     self._replies[request_id] = (status, body)
         elif not events & WRITABLE:
             self._let_go(link)
             raise DaemonLostError
 
     def _let_go(self, link: Transport) -> None:
-        # An inner call may have replaced the link already.
+        # An inner call may have replaced the transport already.
         if self._link is link:
             self.drop()
 
@@ -170,7 +171,7 @@ class BlockingConnection(DaemonConnection):
 
 
 class ThreadConnections:
-    """A blocking client's channels (`channel.Channels`). Any thread may ask, also of a forked child."""
+    """A blocking client's connections (`core.connection.Channels`). Any thread may ask, also of a forked child."""
 
     def __init__(self, settings: Settings) -> None:
         self._runtime_dir = settings.runtime_dir
@@ -179,7 +180,7 @@ class ThreadConnections:
         self._closing = _Closing()
 
     def current(self) -> BlockingConnection:
-        """The calling thread's channel; one for this call alone, if it comes inside another that is at work on it."""
+        """Return the calling thread's connection; a separate one for a call inside another that is at work on it."""
         channel = self.existing()
         if channel is not None and not channel.is_at_work:
             return channel
@@ -191,12 +192,12 @@ class ThreadConnections:
         return new
 
     def existing(self) -> BlockingConnection | None:
-        """The calling thread's channel, if it has been made since the last fork."""
+        """Return the calling thread's connection, if it has been made since the last fork."""
         channel: BlockingConnection | None = getattr(self._of_thread, "channel", None)
         return channel if channel is not None and channel.forks == forks() else None
 
     def close(self) -> None:
-        """Close the calling thread's channel, and make calls of other threads fail.
+        """Close the calling thread's connection, and make calls of other threads fail.
 
         Their sockets close with their threads, or with the client object.
         """

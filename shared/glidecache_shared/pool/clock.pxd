@@ -1,4 +1,4 @@
-"""The clock of those who write pools, CLOCK_MONOTONIC in ns, and what it says of an entry."""
+"""The clock of pool writers, CLOCK_MONOTONIC in ns, and the expiry of entries by it."""
 
 from libc.stdint cimport uint64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -16,7 +16,7 @@ cdef inline uint64_t monotonic_ns() noexcept nogil:
 
 
 cdef inline uint64_t expiry(uint64_t now, uint64_t ttl_ns) noexcept nogil:
-    """When an entry stored now is expired; 0 is never, and so is what the clock cannot reach."""
+    """Return the time at which an entry stored now expires; 0 is never, as is a time that the clock cannot reach."""
     if ttl_ns == 0:
         return 0
     return now + ttl_ns if ttl_ns < never_reached_ns() - now else never_reached_ns()

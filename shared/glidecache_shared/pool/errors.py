@@ -1,4 +1,4 @@
-"""What making a pool, or going on with one, can come to."""
+"""The failures of making a pool, or of continuing with one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class PoolFull(Exception):  # noqa: N818 - it says what is the case, as `queue.F
 
 
 class TakeOverError(Exception):
-    """An earlier daemon's files cannot be gone on with: `args[0]` says why. Their readers have been told to leave."""
+    """An earlier daemon's files cannot be taken over: `args[0]` says why. Their readers have been told to leave."""
 
 
 class PoolDamagedError(Exception):
-    """A pool's file contradicts what its daemon knows of it: nothing in it is to be used any more.
+    """A pool's file contradicts its daemon's own record of it: no part of it may be used any more.
 
-    Somebody else has written to it, or memory has failed. The store can still be retired, unlinked and closed.
+    Another process has written to it, or memory has failed. The store can still be retired, unlinked and closed.
     """
 
     def __init__(self, path: str, entries: int) -> None:
@@ -26,7 +26,7 @@ class PoolDamagedError(Exception):
 
 
 def raise_full(error: BaseException, directory: str) -> None:
-    """Raise `error`, as `PoolFull` when the file system said that it is."""
+    """Raise `error`, as `PoolFull` if the file system reported that it is full."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         message = f"no room for a new pool in {directory}: {error.strerror}"
         raise PoolFull(message) from error

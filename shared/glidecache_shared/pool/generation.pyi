@@ -6,13 +6,13 @@ from glidecache_shared.pool.metrics import PoolMetrics
 from glidecache_shared.pool.settings import StoreSettings
 
 class Recovery(NamedTuple):
-    """How a store came to its entries: at once after a stop in order, else by verifying each, and dropping some."""
+    """The origin of a store's entries: kept at once after a stop in order, else each verified, and some dropped."""
 
     clean: bool
     dropped: int
 
 class HotEntry(NamedTuple):
-    """One of the entries that would leave last; `accesses` is None under LRU, which does not count them."""
+    """One of the entries that would be evicted last; `accesses` is None under LRU, which does not count them."""
 
     key: bytes
     key_bytes: int
@@ -22,7 +22,7 @@ class HotEntry(NamedTuple):
     idle_ns: int
 
 class PoolGeneration:
-    """One generation's files and what manages their regions: everything about it but its entries (`PoolStore`).
+    """One generation's files and the managers of their regions: everything about it but its entries (`PoolStore`).
 
     Owned by the daemon's one thread. `now_ns` arguments are CLOCK_MONOTONIC; when not given, the clock is read.
     """
@@ -58,12 +58,12 @@ class PoolGeneration:
         now_ns: int = ...,
         **settings: Unpack[StoreSettings],
     ) -> Self:
-        """Go on with the files of a daemon that is gone (architecture 14): entries, recency, counters, readers stay.
+        """Take over the files of a daemon that is gone (architecture 14): entries, recency, counters, readers stay.
 
-        If that daemon called `seal`, at once; if it was killed, by verifying each entry, which takes about a second
-        per million. Entries count as stored by flight 0. Raises `TakeOverError` when the files are of another layout,
-        other settings, another boot or time namespace, or damaged; `ValueError` as `create`. The earlier daemon must be
-        gone.
+        At once if that daemon called `seal`. If it was killed, each entry is verified, which takes about a second per
+        million. Entries count as stored by flight 0. Raises `TakeOverError` when the files are of another layout, other
+        settings, another boot or time namespace, or damaged; `ValueError` as `create`.
+        The earlier daemon must be gone.
         """
 
     def beat(self, now_ns: int = ...) -> None:
@@ -74,13 +74,13 @@ class PoolGeneration:
         """
 
     def seal(self, now_ns: int = ...) -> bool:
-        """Close the store so that `take_over` need not look at its entries, which readers trust for another grace.
+        """Close the store so that `take_over` need not check its entries; readers trust them for another grace.
 
-        Returns whether that could be set down; if not (the file system is full), `take_over` verifies them.
+        Returns whether the state was saved. If not (the file system is full), `take_over` verifies the entries.
         """
 
     def set_ttl(self, entry_ttl_ms: int) -> None:
-        """Entries stored from now on have this TTL (0: they do not expire); those that are there keep theirs."""
+        """Set the TTL of entries stored from now on (0: they do not expire); existing entries keep theirs."""
 
     def retire(self) -> None:
         """Tell readers to stop using this generation; they attach again."""
@@ -91,13 +91,13 @@ class PoolGeneration:
     def lost_file(self) -> str | None:
         """Return the path of a file that lost its name, or whose name leads to another one; None if both are in place.
 
-        It looks at the file system twice. Raises `ValueError` once it is closed.
+        Checks the file system twice. Raises `ValueError` once it is closed.
         """
 
     def give_back(self) -> bool:
-        """Give up to 16 MiB of its files' memory back to the file system; whether there was none left to give.
+        """Give up to 16 MiB of its files' memory back to the file system. Return whether there was none left to give.
 
-        For a generation that is retired: nothing but `close` is to follow. Who has the files mapped finds zeros there.
+        For a retired generation: only `close` may follow. Processes that have the files mapped find zeros there.
         """
 
     def close(self) -> None:
@@ -105,15 +105,15 @@ class PoolGeneration:
 
     def metrics(self) -> PoolMetrics: ...
     def misses_by_cause(self) -> dict[str, int]:
-        """All misses by what was found: `absent`, `expired`, `other_kind`, or `own_write`: something older than that.
+        """Return all misses by cause: `absent`, `expired`, `other_kind`, or `own_write`: an entry older than that.
 
-        What had expired and left for a victim's place is absent.
+        An expired entry that was already removed to make room counts as absent.
         """
 
     def hottest(self, count: int, most_key_bytes: int = 256, now_ns: int = ...) -> list[HotEntry]:
-        """At most `count` entries, the hottest first: by accesses under LFU, by the last access under LRU.
+        """Return at most `count` entries, the hottest first: by accesses under LFU, by the last access under LRU.
 
-        Of a longer key the first `most_key_bytes` are given. Looks through all access records once, some 2 ms for a
+        Longer keys are cut to the first `most_key_bytes`. Looks through all access records once, some 2 ms for a
         million.
         """
 
@@ -127,27 +127,27 @@ class PoolGeneration:
     def max_bytes(self) -> int: ...
     @property
     def charged_bytes(self) -> int:
-        """The sum of all entries' charges (contract C8)."""
+        """Return the sum of all entries' charges (contract C8)."""
 
     @property
     def resident_bytes(self) -> int:
-        """What the two files occupy in memory."""
+        """Return the memory that the two files occupy."""
 
     @property
     def recovery(self) -> Recovery | None:
-        """How `take_over` went; None for a store that was made anew."""
+        """Return the result of `take_over`; None for a store that was newly made."""
 
     @property
     def file_system_full(self) -> int:
-        """How many times growing failed because the file system had no room."""
+        """Return how many times growing failed because the file system had no room."""
 
     @property
     def board_faults(self) -> int:
-        """How many accesses found the board shorter than it was made: a worker truncated it (architecture 12)."""
+        """Return how many accesses found the board shorter than its size: a worker truncated it (architecture 12)."""
 
     @property
     def selection_work(self) -> tuple[int, int]:
-        """Scans for victims, and candidates that went back because they had been touched meanwhile."""
+        """Return the scans for victims, and the candidates that went back because they had been touched meanwhile."""
 
 def retire_file(path: str) -> None:
-    """Tell the readers of the pool file at `path` to leave it; nothing is done where there is none of this layout."""
+    """Tell the readers of the pool file at `path` to leave it; do nothing if there is none of this layout."""

@@ -1,6 +1,6 @@
 """One pool generation's life: made or taken over, kept alive by its heartbeat, retired, closed (see generation.pyi).
 
-What is in it, and how entries come and go, is `PoolStore`'s.
+Its content, and the storing and removal of entries, belong to `PoolStore`.
 """
 
 import errno
@@ -28,7 +28,7 @@ from glidecache_shared.pool.settings import POLICIES, check_settings, check_ttl
 
 
 def retire_file(path: str) -> None:
-    """Tell the readers of a pool file to leave it, where it is one."""
+    """Tell the readers of a pool file to leave it, if it is one."""
     retire_at(path)
 
 
@@ -39,7 +39,7 @@ cdef str path_of(MappedFile file):
 
 
 cdef class PoolGeneration:
-    """The files of one generation and what manages their regions. Owned by the daemon's one thread."""
+    """The files of one generation and the managers of their regions. Owned by the daemon's one thread."""
 
     @classmethod
     def create(
@@ -86,7 +86,7 @@ cdef class PoolGeneration:
         return self
 
     def _build(self, bint counts, uint64_t grace_ns):
-        """The parts that write the regions of files that hold nothing yet."""
+        """Make the parts that write the regions of files that hold nothing yet."""
         self.view = &self.files.view
         self.header = self.files.header
         self.arena = Arena.over(self.view, self.files.arena)
@@ -162,7 +162,7 @@ cdef class PoolGeneration:
         gc_store_relaxed_u64(&self.header.ttl_ns, entry_ttl_ms * 1_000_000)
 
     cdef int inherit_hits(self, PoolGeneration before) except -1:
-        """Go on with the hits of the generation before, whose readers may still be in the lookup that they were in."""
+        """Continue the hits of the previous generation, whose readers may still be in a lookup begun there."""
         if before.late_hits is not None:
             before._count_late_hits(self.header.heartbeat_ns)
         self.late_hits = LateHits.of(before.board, self.header.heartbeat_ns + self.header.grace_ns)
@@ -178,7 +178,7 @@ cdef class PoolGeneration:
             self.late_hits = None
 
     cdef void _mend_board(self) noexcept:
-        """A worker truncated the board: make it whole again, so that recency and counts start anew instead of staying lost."""
+        """Make a board whole that a worker truncated: recency and counts start again instead of staying lost."""
         cdef uint32_t record
         if not self.board.mend():
             return  # the next heartbeat tries again
@@ -214,7 +214,7 @@ cdef class PoolGeneration:
         self.header = NULL
         if self.files is not None:
             self.files.close()
-        # Whoever still refers to the store of a pool that has ended keeps none of what it needed.
+        # A caller that still refers to the store of an ended pool keeps none of its parts.
         self.arena = self.board = self.records = self.selection = self.index = self.trimmer = None
         self.late_hits = None
 
@@ -224,7 +224,7 @@ cdef class PoolGeneration:
         return 0
 
     cdef int _check_sound(self) except -1:
-        """`_check_open`, and that what the header publishes is what the daemon knows."""
+        """Check as `_check_open`, and that the header publishes what the daemon knows."""
         self._check_open()
         if (
             self.header.bucket_count != self.index.bucket_count
@@ -237,7 +237,7 @@ cdef class PoolGeneration:
         return self._check_damage()
 
     cdef int _check_damage(self) except -1:
-        """Raise `PoolDamagedError` once anything in the file has been found to contradict what the daemon knows."""
+        """Raise `PoolDamagedError` once any part of the file contradicts the daemon's own record."""
         if self.view.damaged:
             raise PoolDamagedError(self.files.pool.path, self.index.entry_count)
         return 0
@@ -306,12 +306,12 @@ cdef class PoolGeneration:
 
     @property
     def board_faults(self) -> int:
-        """How many accesses found the board shorter than it was made."""
+        """Return how many accesses found the board shorter than its size."""
         self._check_open()
         return self.board.faults
 
     @property
     def selection_work(self) -> tuple:
-        """How often victims were scanned for, and how many candidates went back because they had been touched."""
+        """Return the scans for victims, and the candidates that went back because they had been touched."""
         self._check_open()
         return self.selection.scans, self.selection.push_backs

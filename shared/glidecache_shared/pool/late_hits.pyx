@@ -1,4 +1,4 @@
-"""Hits on the board of the generation before, which a reader counts that was in the middle of one when it was retired."""
+"""Hits on the previous generation's board, by readers that were in the middle of a lookup when it was retired."""
 
 from libc.stdint cimport uint64_t
 
@@ -6,7 +6,7 @@ from glidecache_shared.pool.memory.access_board cimport Board
 
 
 cdef class LateHits:
-    """Looked at until `until_ns`, a grace after the change: nobody is late any more then. `counted` have been taken over."""
+    """The late hits until `until_ns`, a grace after the change; later there can be none. `counted` were taken over."""
 
     @staticmethod
     cdef LateHits of(Board board, uint64_t until_ns):
@@ -17,7 +17,7 @@ cdef class LateHits:
         return self
 
     cdef uint64_t take(self) noexcept:
-        """How many have come since they were counted last. (None where a worker truncated that board meanwhile.)"""
+        """Return how many hits have come since the last count. (None if a worker truncated that board meanwhile.)"""
         cdef uint64_t hits = self.board.hits()
         cdef uint64_t late = hits - self.counted if hits > self.counted else 0
         self.counted += late

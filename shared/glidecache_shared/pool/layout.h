@@ -15,7 +15,7 @@
  *  bucket  64 B  │ version 8 │ overflow 4 │ unused 4 │ 6 slots of 8 │      slot = hash 4 │ granule 4 │
  *  extent        │ link 4 │ (granules 4, unless the link says "single") │ bytes …
  *  entry         │ header 28 │ key │ payload │     spread over the extents of one chain
- *  record  16 B  │ last access 8 │ tag 24 bit, count 40 bit │      number n stands at gc_place(n)
+ *  record  16 B  │ last access 8 │ tag 24 bit, count 40 bit │      number n is at gc_place(n)
  */
 #ifndef GLIDECACHE_LAYOUT_H
 #define GLIDECACHE_LAYOUT_H
@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GC_MAGIC UINT64_C(0x6c6f6f5063643147) /* "G1dcPool" as little-endian bytes: also tells byte order */
+#define GC_MAGIC UINT64_C(0x6c6f6f5063643147) /* "G1dcPool" as little-endian bytes: also shows the byte order */
 #define GC_LAYOUT_VERSION 2
 
 #define GC_HEADER_BYTES 4096
@@ -62,7 +62,7 @@
 #define GC_COUNT_MASK ((UINT64_C(1) << GC_COUNT_BITS) - 1)
 
 typedef struct {
-    /* line 0: what this is; written once, before the magic (the instance anew at each take-over) */
+    /* line 0: what this is; written once, before the magic (the instance is new at each take-over) */
     uint64_t magic;
     uint32_t layout_version;
     uint32_t policy;
@@ -105,7 +105,7 @@ typedef struct {
     uint64_t evictions;
     uint64_t expirations;
     uint64_t next_version; /* above the version of every bucket that was ever given up */
-    uint64_t seal;         /* 0 while a daemon writes; after a clean stop the sum of all that stands before it */
+    uint64_t seal;         /* 0 while a daemon writes; after a clean stop the sum of all bytes before it */
 } gc_header;
 
 typedef struct {
@@ -162,7 +162,7 @@ static inline uint64_t gc_charge(uint64_t key_bytes, uint64_t payload_bytes) {
     return gc_granules(key_bytes, payload_bytes) * GC_GRANULE_BYTES + GC_RECORD_BYTES + GC_INDEX_SHARE_BYTES;
 }
 
-/* Where an access record stands: within each page of 256 records, rows and columns of a square of 16 change places. So
+/* The place of an access record: within each page of 256 records, rows and columns of a square of 16 change places. So
  * records with neighbouring numbers, as entries stored one after the other have, are in cache lines of their own, and
  * workers that read neighbouring entries do not take each other's lines away. Its own inverse. */
 #define GC_BLOCK_RECORDS 256

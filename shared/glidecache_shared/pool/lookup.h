@@ -24,7 +24,7 @@ typedef struct {
     uint32_t max_granules;
     uint32_t max_records;
     uint32_t max_chain; /* how many buckets of one chain are looked at: GC_READER_CHAIN, or all for the daemon */
-    uint32_t damaged;   /* the daemon's: what stands in the file contradicts what it knows (never reset) */
+    uint32_t damaged;   /* the daemon's: the file contradicts the daemon's own record (never reset) */
 } gc_view;
 
 /* A position in the bytes of an extent chain. */
@@ -37,7 +37,7 @@ typedef struct {
 
 typedef struct {
     gc_entry entry;
-    gc_cursor payload; /* stands at the payload's first byte */
+    gc_cursor payload; /* at the payload's first byte */
     uint32_t granule;
 } gc_found;
 
@@ -115,7 +115,7 @@ static inline bool gc_cursor_write(const gc_view *view, gc_cursor *cursor, const
     return true;
 }
 
-/* Read an entry's header; the cursor then stands at its key. False when the lengths cannot be true. */
+/* Read an entry's header; the cursor is then at its key. False when the lengths cannot be true. */
 static inline bool gc_entry_open(const gc_view *view, uint32_t granule, gc_entry *entry, gc_cursor *cursor) {
     cursor->granule_count = gc_published(&view->header->granule_count, view->max_granules);
     if (!gc_cursor_enter(view, granule, cursor))
@@ -138,8 +138,8 @@ static inline gc_bucket *gc_next_bucket(const gc_view *view, const gc_bucket *bu
     return view->overflow + (number - 1);
 }
 
-/* How far a reader follows a chain: keyed hashing keeps chains at a handful of buckets, so only damage is longer, or keys
- * that somebody picked who knows the secret. Those are misses here, which the daemon answers. */
+/* How far a reader follows a chain. Keyed hashing keeps chains at a handful of buckets. Longer ones come only from damage,
+ * or from keys of a client that knows the secret. Those are misses here, which the daemon answers. */
 #define GC_READER_CHAIN 256
 
 /* Look for `key` in the chain that starts at `bucket`. */

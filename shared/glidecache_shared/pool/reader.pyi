@@ -18,26 +18,26 @@ class PoolReader:
         """Map both files. Raises `PoolFormatError` or `OSError`."""
 
     def get(self, key: Key) -> bytes | None:
-        """The cached string, or None: not cached, expired, of another kind, or the pool is not trusted."""
+        """Return the cached string, or None: not cached, expired, of another kind, or the pool is not trusted."""
 
     def hgetall(self, key: Key) -> dict[bytes, bytes] | None:
-        """The cached hash as a fresh dict, or None (as `get`)."""
+        """Return the cached hash as a fresh dict, or None (as `get`)."""
 
     def smembers(self, key: Key) -> set[bytes] | None:
-        """The cached set as a fresh set, or None (as `get`)."""
+        """Return the cached set as a fresh set, or None (as `get`)."""
 
     def lookup(
         self, key: Key, kind: int, now_ns: int = ...
     ) -> bytes | dict[bytes, bytes] | set[bytes] | None:
-        """What `get`, `hgetall` and `smembers` share; `now_ns` (CLOCK_MONOTONIC when not given) is for tests."""
+        """Look `key` up, for `get`, `hgetall` and `smembers`. `now_ns` (default CLOCK_MONOTONIC's) is for tests."""
 
     @property
     def trusted(self) -> bool:
-        """Whether the daemon's heartbeat is within its grace and the generation is not retired (architecture 9)."""
+        """Return whether the daemon's heartbeat is within its grace and the generation not retired (architecture 9)."""
 
     @property
     def retired(self) -> bool:
-        """Whether the daemon has replaced or ended this generation: attach again."""
+        """Return whether the daemon has replaced or ended this generation: attach again."""
 
     @property
     def generation(self) -> int: ...
@@ -46,24 +46,24 @@ class PoolReader:
     @property
     def metrics_enabled(self) -> bool: ...
     def metrics(self) -> PoolMetrics:
-        """The pool's counters, summed over all processes (contract C13)."""
+        """Return the pool's counters, summed over all processes (contract C13)."""
 
 class CachedReads:
-    """Base of the blocking clients: a hit is answered without leaving compiled code.
+    """The base of the blocking clients: a hit is answered without leaving compiled code.
 
-    `_reader` is None while no pool is attached. Whatever is not a hit goes to `_read_miss(kind, key)` of the
+    `_reader` is None while no pool is attached. Everything but a hit goes to `_read_miss(kind, key)` of the
     subclass, whose result is returned.
     """
 
     _reader: PoolReader | None
 
     def get(self, key: Key) -> bytes | None:
-        """Return the value of `key`, from the cache where it has it (`GET`); None where there is no such key."""
+        """Return the value of `key`, from the cache if it has it (`GET`); None if there is no such key."""
 
     def hgetall(self, key: Key) -> dict[bytes, bytes]:
-        """Return all fields and values of a hash, from the cache where it has them (`HGETALL`)."""
+        """Return all fields and values of a hash, from the cache if it has them (`HGETALL`)."""
 
     def smembers(self, key: Key) -> set[bytes]:
-        """Return all members of a set, from the cache where it has them (`SMEMBERS`)."""
+        """Return all members of a set, from the cache if it has them (`SMEMBERS`)."""
 
     def _read_miss(self, kind: int, key: Key) -> object: ...

@@ -1,9 +1,9 @@
 """The reader: hits straight from shared memory, in the worker (architecture decision 2).
 
 A lookup reads the bucket's version (acquire), walks the chain, checks kind and expiry, copies the payload, fences
-(acquire) and reads the version again. Only if it is the same even number was what it saw one state of the chain, and the
-entry's bytes that entry's: the daemon makes the version odd before it changes a chain or frees an entry that the
-chain led to, so whoever saw any byte of such a change sees another version (docs/design/memory-model.md has the whole argument).
+(acquire) and reads the version again. Only the same even number means that it saw one state of the chain and this
+entry's bytes. The daemon makes the version odd before it changes a chain or frees an entry of that chain. So a reader
+that saw any byte of such a change sees another version (docs/design/memory-model.md has the whole argument).
 Attempts are bounded; a lookup that used them up is a miss, which the daemon then answers.
 
 Safe for any number of threads and forks: a reader has no state of its own that changes.
@@ -71,14 +71,14 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil, void (*child)() noexcept nogil)
 
 cdef enum:
-    # The daemon changes a chain within a microsecond. Where it was descheduled meanwhile, waiting longer would not help.
+    # The daemon changes a chain within a microsecond. If it was descheduled meanwhile, waiting longer would not help.
     ATTEMPTS = 64
     # Hashes and sets up to this size are copied to the stack before they are decoded.
     SCRATCH_BYTES = 4096
     SCRATCH_WORDS = 1024
 
-# The counter shard of this process (architecture decision 4): by its id, and anew in a forked child, whose parent has the
-# same memory.
+# The counter shard of this process (architecture decision 4): by its id. A forked child, whose parent has the
+# same memory, chooses its own.
 cdef uint32_t shard_number = gc_shard_of(getpid())
 
 
@@ -101,7 +101,7 @@ cdef inline uint64_t monotonic_ns() noexcept nogil:
 
 
 cdef bytes encode_key(object key):
-    """The bytes of a key that is neither bytes nor str: as the commands encode their arguments."""
+    """Return the bytes of a key that is neither bytes nor str: as the commands encode their arguments."""
     if isinstance(key, (bytearray, memoryview)):
         return bytes(key)
     if isinstance(key, (int, float)) and not isinstance(key, bool):
@@ -135,7 +135,7 @@ cdef class PoolReader:
         self.metrics_on = header.metrics != 0
 
     def _check_header(self):
-        """Everything that later lookups rely on without looking again."""
+        """Check everything that later lookups rely on without looking again."""
         cdef gc_header *header = <gc_header *>self.file.base
         cdef uint64_t limit = <uint64_t>1 << 31
         path = self.file.path
@@ -177,7 +177,7 @@ cdef class PoolReader:
         return self.read(key, kind, monotonic_ns() if now_ns is None else <uint64_t>now_ns)
 
     cdef object read(self, object key, uint32_t kind, uint64_t now_ns):
-        """A fresh value, or None; the key's bytes live as long as `key`, which the caller holds."""
+        """Return a fresh value, or None; the key's bytes live as long as `key`, which the caller holds."""
         cdef Py_ssize_t length
         cdef const char *text
         if type(key) is bytes:
@@ -232,14 +232,14 @@ def open_mapped(str path, bint writable):
 
 
 cdef inline bint is_trusted(PoolReader reader, uint64_t now_ns) noexcept nogil:
-    """Whether the generation is in use and its daemon has shown a sign of life within the grace (decision 9)."""
+    """Return whether the generation is in use and its daemon has shown a sign of life within the grace (decision 9)."""
     cdef gc_header *header = reader.view.header
     cdef int64_t age = <int64_t>(now_ns - gc_load_relaxed_u64(&header.heartbeat_ns))
     return gc_load_acquire_u32(&header.state) == GC_STATE_ACTIVE and age <= <int64_t>reader.grace_ns
 
 
 cdef inline bint unchanged(const gc_bucket *bucket, uint64_t version) noexcept nogil:
-    """The second half of the seqlock: what was read since `version` was loaded is one state."""
+    """Return whether all reads since `version` was loaded are one state: the second half of the seqlock."""
     gc_fence_acquire()  # pairs with the writer's release fence in begin_change
     return gc_load_relaxed_u64(&bucket.version) == version
 
@@ -275,7 +275,7 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
             continue
         present = gc_find(&reader.view, bucket, hash, key, key_bytes, &found)
         if not present:
-            # Also look whether a split moved the key's place: its bucket was left between our two looks.
+            # Also check whether a split moved the key's place: its bucket was left between our two looks.
             if unchanged(bucket, version) and gc_published(
                 &reader.view.header.bucket_count, reader.view.max_buckets) == bucket_count:
                 return None
@@ -299,10 +299,10 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
 
 
 cdef inline object copy_string(PoolReader reader, const gc_bucket *bucket, uint64_t version, gc_found *found):
-    """The payload as bytes, or None when the copy cannot be believed."""
+    """Return the payload as bytes, or None when the copy cannot be believed."""
     cdef bytes value
     if found.entry.payload_bytes > SCRATCH_BYTES and not unchanged(bucket, version):
-        return None  # no allocation by a length that is a race's product
+        return None  # a race may have produced the length: no allocation by it
     value = PyBytes_FromStringAndSize(NULL, found.entry.payload_bytes)
     if not gc_cursor_copy(
         &reader.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(value), found.entry.payload_bytes):
@@ -312,7 +312,7 @@ cdef inline object copy_string(PoolReader reader, const gc_bucket *bucket, uint6
 
 cdef object copy_and_decode(
     PoolReader reader, const gc_bucket *bucket, uint64_t version, uint32_t kind, gc_found *found):
-    """The payload decoded from a private copy that is known to be whole, or None."""
+    """Return the payload decoded from a private copy that is known to be whole, or None."""
     cdef uint32_t scratch[SCRATCH_WORDS]  # words: payloads of hashes and sets are read as such
     cdef uint8_t *copy = <uint8_t *>scratch
     cdef uint8_t *allocated = NULL
@@ -343,7 +343,7 @@ cdef class CachedReads:
 
     @cython.embedsignature(False)
     def get(self, key):
-        "get($self, key)\n--\n\nReturn the value of `key`, from the cache where it has it (`GET`); None where there is no such key."
+        "get($self, key)\n--\n\nReturn the value of `key`, from the cache if it has it (`GET`); None if there is no such key."
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:
@@ -354,7 +354,7 @@ cdef class CachedReads:
 
     @cython.embedsignature(False)
     def hgetall(self, key):
-        "hgetall($self, key)\n--\n\nReturn all fields and values of a hash, from the cache where it has them (`HGETALL`)."
+        "hgetall($self, key)\n--\n\nReturn all fields and values of a hash, from the cache if it has them (`HGETALL`)."
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:
@@ -365,7 +365,7 @@ cdef class CachedReads:
 
     @cython.embedsignature(False)
     def smembers(self, key):
-        "smembers($self, key)\n--\n\nReturn all members of a set, from the cache where it has them (`SMEMBERS`)."
+        "smembers($self, key)\n--\n\nReturn all members of a set, from the cache if it has them (`SMEMBERS`)."
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:

@@ -4,7 +4,7 @@ from glidecache_shared.pool.store cimport PoolStore
 
 
 cdef struct Copied:
-    # Where an entry of the old generation, by its record there, stands in the new one: until it has left the old one.
+    # The place of an old generation's entry, by its record there, in the new one: until it has left the old one.
     uint32_t tag
     uint32_t record  # NO_RECORD: it was not copied
 

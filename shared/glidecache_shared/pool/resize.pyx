@@ -1,14 +1,14 @@
-"""A new generation of a pool, filled from the one in use: with another bound, policy or metrics (docs/design/0013-resizing.md).
+"""A new generation of a pool, filled from the old: other bound, policy or metrics (docs/design/0013-resizing.md).
 
-In steps, between which the old generation is used as ever, by its readers and by the daemon, and knows nothing of this:
+In steps. Between them the old generation is used as ever, by its readers and by the daemon, and knows nothing of this:
 
-1. *narrow*: where the new bound is smaller, victims leave the old one in the policy's order until the rest fits;
-2. *follow*: each entry is copied with its expiry and its flight, in the order of their records; then all records are passed again,
-   and again, as long as much has come or gone since they were passed, which is copied or removed;
-3. *finish*, whole: the same for the little that is left, then accesses and counters are carried over, the new generation is opened, and
-   the old one retired; then the accesses are carried over once more, because readers went on until now.
+1. *narrow*: if the new bound is smaller, victims leave the old one in the policy's order until the rest fits;
+2. *follow*: each entry is copied with its expiry and its flight, in the order of their records. Then all records are
+   passed again, and changes are copied or removed, as long as much has changed since the last pass;
+3. *finish*, whole: the same for the rest. Then accesses and counters are carried over, the new generation is opened and
+   the old one retired. Last the accesses are carried over once more, because readers continued until now.
 
-An entry is the same as when it was copied if its record has the same tag: a record that changes hands gets another one.
+An entry is unchanged since it was copied if its record has the same tag: a record that changes hands gets another one.
 """
 
 import errno
@@ -43,13 +43,13 @@ from glidecache_shared.pool.store cimport PoolStore
 from glidecache_shared.pool.errors import PoolFull
 
 cdef enum:
-    # What `finish` may find undone in one piece: some 0.1 ms. Whoever changes more than that while all records are passed is
-    # followed so many times.
+    # The work that `finish` may do in one piece: some 0.1 ms. A client that changes more than that during a pass of all
+    # records is followed so many times.
     LITTLE = 256
     MOST_PASSES = 8
 
 cdef struct Accesses:
-    # What `carry` needs: both boards, whose entries are where, and whether the new policy counts.
+    # What `carry` needs: both boards, the records of the entries in both, and whether the new policy counts.
     gc_record *source
     gc_record *target
     EntryNote *notes
@@ -62,7 +62,7 @@ cdef struct Accesses:
 
 
 cdef void carry(void *argument) noexcept nogil:
-    """Give the entries of a range of old records the accesses that these have, under the tags of their new ones."""
+    """Copy the accesses of a range of old records to their entries' new records, under the new tags."""
     cdef Accesses *work = <Accesses *>argument
     cdef uint32_t record, target
     cdef uint64_t count
@@ -80,7 +80,7 @@ cdef void carry(void *argument) noexcept nogil:
 
 
 cdef class Succession:
-    """One generation's way to the next: see succession.pyi for the public methods."""
+    """The change of one generation to the next: see resize.pyi for the public methods."""
 
     def __cinit__(self):
         self.copied = NULL
@@ -99,7 +99,7 @@ cdef class Succession:
             now_ns=now_ns, opened=False, **settings)
         self.wanted_bytes = self.new.header.max_bytes
         self.weeded = self.wanted_bytes >= store.header.charged_bytes
-        # What would not fit must not come any more, nor push out what does.
+        # An entry that would not fit must not be stored any more, nor push out those that fit.
         store.largest_bytes = min(store.largest_bytes, self.wanted_bytes)
 
     @property
@@ -127,7 +127,7 @@ cdef class Succession:
         return followed
 
     cdef bint _narrow(self, uint32_t count, uint64_t now) noexcept:
-        """Bring the old generation below the new bound, by at most `count` evictions; whether it is."""
+        """Bring the old generation below the new bound, by at most `count` evictions. Return whether it is."""
         if not self.weeded and not self._weed(count, now):
             return False
         while self.old.header.charged_bytes > self.wanted_bytes:
@@ -138,7 +138,7 @@ cdef class Succession:
         return True
 
     cdef bint _weed(self, uint32_t count, uint64_t now) noexcept:
-        """Evict what alone is over the new bound, before anything that is not has to make room; whether that is done."""
+        """Evict entries that alone are over the new bound, before others make room. Return whether that is done."""
         cdef gc_entry entry
         cdef gc_cursor cursor
         cdef uint32_t end = min(<uint64_t>self.at + count, <uint64_t>self.old.records.count)
@@ -173,7 +173,7 @@ cdef class Succession:
         return 0
 
     cdef bint _follow(self, uint32_t record) except -1:
-        """Have the new generation as the old one in what a record stands for; whether it was not. Raises `PoolFull`."""
+        """Update the new generation's copy of an old record's entry. Return whether it changed. Raises `PoolFull`."""
         cdef bint left = self._forget(record)
         cdef uint32_t other
         if record >= self.old.records.count or self.old.records.notes[record].granule == 0 or (
@@ -182,7 +182,7 @@ cdef class Succession:
             return left
         if not self._copy(record):
             self._check_both()
-            # Entries that have left the old generation since they were copied may have the place: without them all fit.
+            # Entries that have left the old generation since their copy may occupy the room: without them all fit.
             for other in range(self.room):
                 self._forget(other)
             if not self._copy(record):
@@ -196,7 +196,7 @@ cdef class Succession:
         return 0
 
     cdef bint _forget(self, uint32_t record) noexcept:
-        """Remove from the new generation what a record stood for, if that has left the old one; whether it had."""
+        """Remove the copy of a record's entry if that has left the old generation. Return whether it had."""
         cdef EntryNote *note = &self.old.records.notes[record]
         if self.copied[record].record == NO_RECORD or (
             record < self.old.records.count and note.granule != 0 and note.tag == self.copied[record].tag
@@ -207,7 +207,7 @@ cdef class Succession:
         return True
 
     cdef bint _copy(self, uint32_t record) noexcept:
-        """Copy the entry of one record. False when there is no room for it, or one of the two generations is damaged."""
+        """Copy the entry of one record. False when there is no room for it, or one of the generations is damaged."""
         cdef PoolStore old = self.old
         cdef PoolStore new = self.new
         cdef EntryNote *note = &old.records.notes[record]
@@ -273,10 +273,11 @@ cdef class Succession:
         self._carry_accesses()
         new.beat(now_ns)
         self._carry_counters()
-        # From here on a daemon that is killed leaves the new generation: readers have been told of neither, or leave the old.
+        # A daemon that is killed from here on leaves the new generation: readers are told of neither, or leave the old
+        # one.
         new.files.open()
         gc_store_release_u32(&old.header.state, GC_STATE_RETIRED)
-        # Once more: what readers touched and counted in between.
+        # Once more: the accesses and hits of readers in between.
         self._carry_accesses()
         if new.late_hits is not None:
             new._count_late_hits(new.header.heartbeat_ns)

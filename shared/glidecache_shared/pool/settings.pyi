@@ -3,7 +3,7 @@
 from typing import TypedDict
 
 class StoreSettings(TypedDict):
-    """What a store is made with: the pool's own settings, and of the daemon its instance and its readers' grace."""
+    """The settings of a store: the pool's own, and of the daemon its instance and its readers' grace."""
 
     max_cache_kb: int
     entry_ttl_ms: int
@@ -21,7 +21,7 @@ def check_settings(
     instance_id: int,
     grace_ms: int,
 ) -> None:
-    """Raise `ValueError` for what no pool can have."""
+    """Raise `ValueError` for settings that no pool can have."""
 
 def check_ttl(entry_ttl_ms: int) -> None:
-    """The same for a TTL alone."""
+    """Raise `ValueError` for a TTL that no pool can have."""

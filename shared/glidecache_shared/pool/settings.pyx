@@ -1,4 +1,4 @@
-"""What a store is made with, and which of it no pool can have."""
+"""The settings of a store, and the check of values that no pool can have."""
 
 from libc.stdint cimport uint64_t
 

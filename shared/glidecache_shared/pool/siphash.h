@@ -1,6 +1,6 @@
 /* SipHash-1-3 (Aumasson & Bernstein, "SipHash: a fast short-input PRF", 2012; 1 compression, 3 finalisation rounds).
  *
- * Keys come from outside: with a secret per pool nobody can choose keys that pile up in one bucket.
+ * Keys come from outside: with a secret per pool a client cannot choose keys that pile up in one bucket.
  */
 #ifndef GLIDECACHE_SIPHASH_H
 #define GLIDECACHE_SIPHASH_H

@@ -14,11 +14,11 @@ class PoolStore(PoolGeneration):
     """
 
     def lookup(self, key: bytes, kind: int, after_flight: int = 0, now_ns: int = ...) -> object:
-        """The daemon's own lookup for a request that did not hit in the worker (contract C7a).
+        """Look a key up in the daemon, for a request that did not hit in the worker (contract C7a).
 
-        Live, of that kind, and stored by a flight numbered above `after_flight` (0: by any): touched, counted as a hit,
-        returned as `bytes`, `dict[bytes, bytes]` or `set[bytes]`. Otherwise None, counted as a miss; what had expired
-        is removed and counts as an expiration.
+        A live entry of that kind, stored by a flight numbered above `after_flight` (0: by any), is touched, counted as
+        a hit, and returned as `bytes`, `dict[bytes, bytes]` or `set[bytes]`. Otherwise None, counted as a miss. An
+        expired entry is removed and counts as an expiration.
         """
 
     def insert(self, key: bytes, kind: int, value: Value, flight: int = 0, now_ns: int = ...) -> bool:
@@ -26,35 +26,35 @@ class PoolStore(PoolGeneration):
 
         `value`: bytes for STRING; a mapping, or a flat sequence field, value, … for HASH; an iterable of bytes for SET.
         `flight` numbers the request that brought it, in the order of sending, from 1: an entry that a later flight
-        stored is not replaced (contract C22). Returns whether it was stored; False when it is over the bound
-        (contract C9), when a later flight's entry stands, or when the file system is full and nothing was left to
+        stored is not replaced (contract C22). Returns whether it was stored. False when it is over the bound (contract
+        C9), when a later flight's entry exists, or when the file system is full and nothing was left to
         evict.
         """
 
     def lookup_many(self, keys: list[bytes], kind: int, after_flight: int = 0) -> list[object]:
-        """`lookup` of each key, in order."""
+        """Do as `lookup` for each key, in order."""
 
     def insert_many(self, entries: dict[bytes, Value | None], kind: int, flight: int = 0) -> int:
-        """`insert` of each entry whose value is not None, in order; returns how many were stored."""
+        """Do as `insert` for each entry whose value is not None, in order. Return how many were stored."""
 
     def flush(self) -> int:
-        """Remove all entries, counting neither evictions nor expirations; returns how many there were."""
+        """Remove all entries, counting neither evictions nor expirations. Return how many there were."""
 
     def flush_below(self, above: int, count: int) -> tuple[int, int]:
-        """The same a part after the other: of up to `count` records below number `above`.
+        """Flush one part after the other: up to `count` records below number `above`.
 
-        Returns below which the next part begins, 0 at the end, and how many entries there were. Downwards, because
-        entries move to lower records only: none is passed over.
+        Returns below which number the next part begins, 0 at the end, and how many entries there were. Downwards,
+        because entries move to lower records only: none is passed over.
         """
 
     def check_integrity(self) -> None:
-        """Walk the whole pool; raises `AssertionError` naming the first contradiction. For tests and `doctor`."""
+        """Walk the whole pool. Raises `AssertionError` naming the first contradiction. For tests and `doctor`."""
 
     def entries(self) -> list[tuple[bytes, int]]:
-        """Every entry's (key, kind), in no order."""
+        """Return every entry's (key, kind), in no order."""
 
 def charge_bytes(key_bytes: int, payload_bytes: int) -> int:
-    """An entry's charge by the lengths of its key and payload alone (contract C8; docs/design/pool-layout.md)."""
+    """Return an entry's charge by the lengths of its key and payload alone (C8; docs/design/pool-layout.md)."""
 
 def payload_bytes(kind: int, value: Value) -> int:
-    """The length of the flat payload that `value` is stored as."""
+    """Return the length of the flat payload that `value` is stored as."""

@@ -1,8 +1,8 @@
 """The store: the only writer of one pool generation (architecture decision 1).
 
 An insert: make room by the policy, take granules, write the entry where no reader looks, hand its access record over,
-then lead readers to it. A removal: take the entry from readers, then free what it held. What readers may meet
-in between, and why it is harmless, is docs/design/memory-model.md.
+then lead readers to it. A removal: take the entry from readers, then free its memory. docs/design/memory-model.md says
+what readers may find in between, and why it is harmless.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -34,25 +34,25 @@ from glidecache_shared.pool.memory.records cimport NO_RECORD
 
 
 def charge_bytes(key_bytes: int, payload_bytes: int) -> int:
-    """An entry's charge by the lengths of its key and payload alone (contract C8; docs/design/pool-layout.md)."""
+    """Return an entry's charge by the lengths of its key and payload alone (C8; docs/design/pool-layout.md)."""
     if key_bytes < 0 or payload_bytes < 0:
         raise ValueError("lengths must not be negative")
     return gc_charge(key_bytes, payload_bytes)
 
 
 def payload_bytes(kind: int, value) -> int:
-    """The length of the flat payload that `value` is stored as."""
+    """Return the length of the flat payload that `value` is stored as."""
     return PyBytes_GET_SIZE(encode(kind, value))
 
 
 cdef class PoolStore(PoolGeneration):
-    """The entries of one generation, written. Owned by the daemon's one thread; see store.pyi for the public methods."""
+    """The entries of one generation, written. Owned by the daemon's one thread; store.pyi has the public methods."""
 
     def lookup(self, bytes key not None, uint32_t kind, uint64_t after_flight=0, now_ns=None):
         return self.find_value(key, kind, after_flight, monotonic_ns() if now_ns is None else now_ns)
 
     cdef object find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now):
-        """The live value of that kind whose flight was sent after the given one, or None; counted either way."""
+        """Return the live value of that kind whose flight was sent after the given one, or None; counted either way."""
         cdef gc_found found
         cdef object value = None
         self._check_sound()
@@ -93,7 +93,7 @@ cdef class PoolStore(PoolGeneration):
         return self.keep(key, kind, value, flight, now_ns)
 
     cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1:
-        """`insert`."""
+        """Do as `insert`."""
         self._check_sound()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         cdef bytes payload = encode(kind, value)
@@ -112,10 +112,10 @@ cdef class PoolStore(PoolGeneration):
         self._check_damage()
         while self.header.charged_bytes + charge > self.bound_bytes:
             if not self._evict(now):
-                # Each entry is within the bound, so that an empty pool has room for it: there are charges without entries.
+                # Each entry is within the bound, so an empty pool has room for it: there are charges without entries.
                 self.view.damaged = True
                 self._check_damage()
-        # Memory that the file system refuses is made up for by what is there: victims, in the policy's order.
+        # Existing entries make up for memory that the file system refuses: victims, in the policy's order.
         while not self.arena.reserve(gc_granules(key_bytes, length)):
             if not self._evict(now):
                 self._check_damage()
@@ -127,7 +127,7 @@ cdef class PoolStore(PoolGeneration):
                 return False
             record = self.records.take()
         if now_ns is None:
-            now = monotonic_ns()  # once more: no access of an entry that had to leave is later than this one's
+            now = monotonic_ns()  # once more: no access of an evicted entry is later than this one's
         stored = self._store(key, kind, payload, record, charge, flight, now)
         self._check_damage()
         return stored
@@ -208,7 +208,7 @@ cdef class PoolStore(PoolGeneration):
         return True
 
     cdef void _prefetch_victim(self) noexcept:
-        """Have what the next eviction will look at on its way: in a large pool that is most of what it costs."""
+        """Prefetch the data of the next eviction: in a large pool that is most of its cost."""
         cdef uint32_t record = self.selection.prefetch()
         if record != NO_RECORD:
             # Its note is at hand, because the eviction before this one asked for it.
@@ -216,7 +216,7 @@ cdef class PoolStore(PoolGeneration):
             gc_prefetch(self.index.bucket_for(self.records.notes[record].hash))
 
     cdef void _remove(self, uint32_t record) noexcept:
-        """Take an entry from readers, then free what it held. One that is not what it was made as stays: the pool is damaged."""
+        """Take an entry from readers, then free its memory. One that is not as it was made stays: damage."""
         cdef uint32_t granule = self.records.notes[record].granule
         cdef gc_entry entry
         cdef gc_cursor cursor
@@ -250,7 +250,7 @@ cdef class PoolStore(PoolGeneration):
             <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), found) and self._is_right(found)
 
     cdef bint _is_right(self, gc_found *found) noexcept:
-        """Whether an entry that was found is the one that its record's note tells of; if not, the pool is damaged."""
+        """Return whether a found entry is the one that its record's note describes; if not, the pool is damaged."""
         if (
             found.entry.record < self.records.count
             and self.records.notes[found.entry.record].granule == found.granule

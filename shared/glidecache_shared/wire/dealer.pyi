@@ -1,4 +1,4 @@
-"""A DEALER's side of a connection that stands: messages out, messages in, nothing that blocks."""
+"""A DEALER's side of an established connection: messages out, messages in, nothing that blocks."""
 
 from glidecache_shared.owned import OwnedDescriptor
 
@@ -9,9 +9,9 @@ class NotSentError(Exception):
     """The connection was gone before the request was handed over: connect, and send it then."""
 
 class Dealer:
-    """What goes over one connected socket, whose file stays its maker's. For one thread.
+    """The messages over one connected socket, whose file stays its maker's. For one thread.
 
-    It is up when the other side has greeted, not when the kernel has connected: who hangs takes nothing.
+    It is up when the other side has greeted, not when the kernel has connected: a process that hangs takes nothing.
     """
 
     def __init__(self, descriptor: int, file: OwnedDescriptor | None = None) -> None:
@@ -19,38 +19,38 @@ class Dealer:
 
     @property
     def descriptor(self) -> int:
-        """To be watched for reading; and for writing, while `unsent`."""
+        """Return the descriptor, to be watched for reading, and while `unsent` for writing."""
 
     @property
     def is_up(self) -> bool:
-        """Whether the connection stands, as far as could be seen without waiting."""
+        """Return whether the connection is established, as far as known without waiting."""
 
     @property
     def ended(self) -> bool:
-        """Whether it has been closed, by whichever side: nothing comes any more, and nothing can be sent."""
+        """Return whether either side has closed it: nothing comes any more, and nothing can be sent."""
 
     @property
     def has_arrived(self) -> bool:
-        """Whether something has been received that `events` has to look at before anybody waits."""
+        """Return whether received data is left for `events`, which must look at it before any wait."""
 
     @property
     def unsent(self) -> bool:
-        """Whether the kernel has not taken everything that was handed over: `flush` when it can be written to."""
+        """Return whether the kernel has not taken everything yet: `flush` when the socket is writable."""
 
     def events(self) -> int:
-        """`READABLE` when a message has come, `WRITABLE` while the connection stands."""
+        """Return `READABLE` when a message has come, `WRITABLE` while the connection is established."""
 
     def send(self, *frames: bytes) -> None:
-        """Hand messages over, together. Raises `NotSentError` when the connection does not stand: none was taken.
+        """Hand messages over, together. Raises `NotSentError` when there is no connection: none was taken.
 
-        When it breaks behind the first byte, nobody knows: that is found out by whoever waits for the replies.
+        A break behind the first byte shows only when the caller waits for the replies.
         """
 
     def receive(self) -> bytes | None:
-        """The next message, or None."""
+        """Return the next message, or None."""
 
     def flush(self) -> None:
-        """Have the kernel take what it has not taken yet, or a part of it."""
+        """Give the kernel the bytes that it has not taken yet, or a part of them."""
 
     def close(self) -> None:
-        """Nothing is sent or received any more. Idempotent."""
+        """Close: nothing is sent or received any more. Idempotent."""

@@ -1,4 +1,4 @@
-"""A DEALER's side of a connection that stands (see dealer.pyi)."""
+"""A DEALER's side of an established connection (see dealer.pyi)."""
 
 from cpython.bytes cimport PyBytes_GET_SIZE
 
@@ -26,7 +26,7 @@ class NotSentError(Exception):
 
 cdef class Dealer:
     def __cinit__(self):
-        # Whatever is called before `__init__` has come this far finds them: another thread may fork, and close all links.
+        # A call before `__init__` has come this far finds them: another thread may fork, and close all transports.
         self.stream = Stream(b"DEALER", NO_LIMIT)
         self.outbox = SendBuffer()
 
@@ -90,7 +90,7 @@ cdef class Dealer:
         self.hand_over()
 
     cdef Py_ssize_t hand_over(self) except -1:
-        """How many bytes the kernel took."""
+        """Return how many bytes the kernel took."""
         cdef Py_ssize_t size_bytes = self.outbox.unsent_bytes
         cdef int fault = self.outbox.send(self.descriptor, NO_LIMIT)
         size_bytes -= self.outbox.unsent_bytes
@@ -105,7 +105,7 @@ cdef class Dealer:
         self.outbox.clear()
 
     cdef object next(self):
-        """The next message, or None; whoever does not keep to the protocol is not listened to any more."""
+        """Return the next message, or None. A peer that breaks the protocol is not listened to any more."""
         try:
             message = self.stream.take()
         except ZmtpError:

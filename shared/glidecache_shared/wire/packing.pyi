@@ -2,7 +2,7 @@
 
 What this packs, msgpack would pack into the same bytes; what it reads, msgpack would read as the same value. It takes
 None, bool, integers of 64 signed bits, bytes, str, and lists, tuples and dicts of them: exactly these types, 16 deep.
-Whatever else a message may be is left to `protocol.pack` and `protocol.unpack`, which ask here first. For any thread.
+All other messages are left to `protocol.pack` and `protocol.unpack`, which ask here first. For any thread.
 """
 
 from typing import Any

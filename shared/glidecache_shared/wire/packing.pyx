@@ -1,6 +1,6 @@
-"""msgpack, as far as nearly every message needs it; what is rare is left to the library (see packing.pyi).
+"""msgpack, as far as nearly every message needs it; rare cases are left to the library (see packing.pyi).
 
-A message is gone through twice: how long it will be, then its bytes, straight into the object that is returned. Only
+A message is gone through twice: first for its length, then for its bytes, straight into the returned object. Only
 exact types are taken, so that no Python code runs in between and nothing can have changed.
 """
 
@@ -85,7 +85,7 @@ cdef bytes pack_reply(int64_t request_id, int64_t status, object body):
 
 
 cdef object unpack_from(const uint8_t *message, Py_ssize_t length):
-    """The one object that these bytes are, or `UNREADABLE`."""
+    """Return the one object that these bytes are, or `UNREADABLE`."""
     cdef Span span
     span.at = message
     span.end = message + length
@@ -268,7 +268,7 @@ cdef inline uint8_t *put_big_endian(uint8_t *at, uint64_t number, int size) noex
 
 
 cdef inline uint8_t *put_sized(uint8_t *at, uint8_t code, Py_ssize_t length) noexcept nogil:
-    """The header of what is told by a code for each width of the length: 8, 16, 32 bits."""
+    """Write a header with a code for each width of the length: 8, 16, 32 bits."""
     cdef int width = 0 if length <= UINT8_MAX else 1 if length <= UINT16_MAX else 2
     at[0] = code + width
     return put_big_endian(at + 1, <uint64_t>length, 1 << width)
@@ -295,7 +295,7 @@ cdef inline uint8_t *put_int(uint8_t *at, int64_t number) noexcept nogil:
 
 
 cdef uint8_t *put(uint8_t *at, object value) except NULL:
-    """Write what `size_of` has measured; where the next value goes."""
+    """Write a value that `size_of` has measured. Return the place of the next one."""
     cdef Py_ssize_t size, index
     cdef const char *text
     cdef int overflow = 0
@@ -348,7 +348,7 @@ cdef inline bint has(Span *span, uint64_t size) noexcept nogil:
 
 
 cdef inline bint take_number(Span *span, int size, uint64_t *number) noexcept nogil:
-    """A big-endian number of so many bytes."""
+    """Return a big-endian number of so many bytes."""
     cdef int index
     if not has(span, size):
         return False
@@ -360,7 +360,7 @@ cdef inline bint take_number(Span *span, int size, uint64_t *number) noexcept no
 
 
 cdef object take(Span *span, int depth):
-    """The next object. Whatever is wrong with it, or rare, ends the span."""
+    """Return the next object. A wrong or rare one ends the span."""
     cdef uint64_t number
     cdef uint8_t code
     if not has(span, 1):

@@ -1,5 +1,5 @@
 cdef class SendBuffer:
-    # What has to be sent, the first part from `sent_of_first` on.
+    # The data to be sent, the first part from `sent_of_first` on.
     cdef list parts
     cdef Py_ssize_t sent_of_first
     cdef readonly Py_ssize_t unsent_bytes

@@ -1,4 +1,4 @@
-"""What waits until a socket takes it: parts of messages, which leave as many together as the kernel has room for.
+"""A send buffer: parts of messages that wait for a socket, and leave as many together as the kernel has room for.
 
 Compiled code on both sides of the control plane uses it (`Dealer`, the daemon's `ClientConnection`); nothing else does.
 """
@@ -79,7 +79,7 @@ cdef class SendBuffer:
                 sent -= PyBytes_GET_SIZE(<bytes>self.parts[index])
                 index += 1
             self.sent_of_first = sent
-            # `del` would make a slice, at which old interpreters collect garbage: a finalizer that sends would find here
-            # what has been sent already.
+            # `del` would make a slice, at which old interpreters collect garbage: a finalizer that sends would find
+            # here data that has been sent already.
             PyList_SetSlice(self.parts, 0, index, NULL)
         return 0

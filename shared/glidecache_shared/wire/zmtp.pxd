@@ -15,7 +15,7 @@ cdef class Stream:
     cdef Py_ssize_t max_message_bytes
     cdef bint greeted
     cdef bint in_message
-    # What has come and has not been taken is [start, end) of the buffer; NULL while there is nothing.
+    # Data that has come and has not been taken is [start, end) of the buffer; NULL while there is nothing.
     cdef uint8_t *buffer
     cdef Py_ssize_t start
     cdef Py_ssize_t end

@@ -48,7 +48,7 @@ _NULL = b"NULL".ljust(20, b"\0")
 _GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + _NULL + bytes(32)
 _OLDEST_VERSION = 3
 
-# Who talks to whom. A REQ would send an empty frame before each message, and no message of ours has two.
+# The pairs of socket types. A REQ would send an empty frame before each message, and no message of ours has two.
 _PARTNERS = {b"DEALER": b"ROUTER", b"ROUTER": b"DEALER"}
 
 SEVERAL_FRAMES = memoryview(b"")
@@ -69,7 +69,7 @@ def message_header(body_bytes):
 
 
 cdef bytes frame_of(bytes message):
-    """A short message behind its header, in one piece."""
+    """Return a short message behind its header, in one piece."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(message)
     cdef Py_ssize_t header_bytes = SHORT_HEADER_BYTES if size <= LONGEST_SHORT_BODY else LONG_HEADER_BYTES
     cdef bytes frame = PyBytes_FromStringAndSize(NULL, header_bytes + size)
@@ -151,9 +151,9 @@ cdef class Stream:
         return None
 
     cdef Py_ssize_t make_room(self, Py_ssize_t size) except -1:
-        """Have room for about so much, at `place`; for how much.
+        """Make room for about so much, at `place`. Return for how much.
 
-        A length that was announced is believed up to BELIEVED_BYTES, then as it comes true: at most doubled.
+        An announced length is believed up to BELIEVED_BYTES, then as it comes true: at most doubled.
         """
         cdef Py_ssize_t held = self.end - self.start
         if self.fills_long_body():
@@ -182,13 +182,13 @@ cdef class Stream:
         return self.long_body != NULL and self.long_held < self.long_bytes
 
     cdef inline void *place(self) noexcept:
-        """Where the next bytes go."""
+        """Return the place for the next bytes."""
         if self.fills_long_body():
             return PyBytes_AS_STRING(<object>self.long_body) + self.long_held
         return self.buffer + self.end
 
     cdef inline void filled(self, Py_ssize_t size) noexcept:
-        """So many bytes have come there."""
+        """Note that so many bytes have arrived there."""
         self.received += size
         if self.fills_long_body():
             self.long_held += size
@@ -197,7 +197,7 @@ cdef class Stream:
         self.missing -= size
 
     cdef int begin_long_body(self, Py_ssize_t size) except -1:
-        """Let the rest of a frame come straight into the object that it will be; what is behind the header is its beginning."""
+        """Receive the rest of a frame straight into its object, which begins with the bytes behind the header."""
         cdef Py_ssize_t held = self.end - self.start - LONG_HEADER_BYTES
         cdef bytes body = PyBytes_FromStringAndSize(NULL, min(size, max(2 * held, BELIEVED_BYTES)))
         self.start += LONG_HEADER_BYTES
@@ -217,20 +217,20 @@ cdef class Stream:
         return body
 
     cdef void give_back_room(self) noexcept:
-        """Who has nothing to say costs no memory."""
+        """Free an empty buffer: a silent peer costs no memory."""
         if self.start == self.end:
             PyMem_Free(self.buffer)
             self.buffer = NULL
             self.start = self.end = self.capacity = 0
 
     cdef inline bint has(self, Py_ssize_t size) noexcept:
-        """Whether so many bytes are there; if not, nothing is looked at before they have come."""
+        """Return whether so many bytes are there; if not, the next check waits until they have come."""
         self.missing = size - (self.end - self.start)
         return self.missing <= 0
 
     cdef int check_greeting(self) except -1:
         cdef bytes greeting = self.buffer[self.start:self.start + GREETING_BYTES]
-        # Between these two bytes stands what the protocol's first version had there.
+        # Between these two bytes are data of the protocol's first version.
         if greeting[0] != _GREETING[0] or greeting[9] != _GREETING[9] or greeting[10] < _OLDEST_VERSION:
             raise ZmtpError("not the greeting of ZMTP 3")
         mechanism = greeting[_MECHANISM]
@@ -242,7 +242,7 @@ cdef class Stream:
         return 0
 
     cdef bytes next_frame(self, uint8_t *flags):
-        """The body of the next frame, or None when it is not complete."""
+        """Return the body of the next frame, or None when it is not complete."""
         cdef const uint8_t *at = self.buffer + self.start
         cdef Py_ssize_t header_bytes = SHORT_HEADER_BYTES
         cdef uint64_t length
@@ -301,7 +301,7 @@ def _command(name, content):
 
 
 def _split(text):
-    """A name behind a byte with its length, and what follows. Raises `ZmtpError`."""
+    """Return a name behind a byte with its length, and what follows. Raises `ZmtpError`."""
     length = text[0] if text else 0
     if not 0 < length < len(text):
         raise ZmtpError("a command or property without a name")
@@ -313,7 +313,7 @@ def _property(name, value):
 
 
 def _properties(content):
-    """A READY's properties by their names in lower case. Raises `ZmtpError`."""
+    """Return a READY's properties by their names in lower case. Raises `ZmtpError`."""
     found = {}
     while content:
         name, content = _split(content)

@@ -1,4 +1,4 @@
-"""Which bits: options of the bitmap commands."""
+"""Options of the bitmap commands: ranges, operations and integer types."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class BitmapIndexType(Enum):
-    """Whether offsets count bytes or bits."""
+    """The unit of offsets: bytes or bits."""
 
     BYTE = "BYTE"
     BIT = "BIT"
 
 
 class OffsetOptions:
-    """A part of a string: from `start` to `end`, both included; negative ones count from the end of the string.
+    """A part of a string: from `start` to `end`, both included. Negative offsets count from the end of the string.
 
     Without `end` it reaches to the end (`BITCOUNT`: Valkey 8). Without `index_type` the offsets count bytes.
     """
@@ -33,7 +33,7 @@ class OffsetOptions:
         self.index_type = index_type
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `TypeError`."""
+        """Return the option as arguments of a command. Raises `TypeError`."""
         args = [encode(self.start, "start")]
         if self.end is not None:
             args.append(encode(self.end, "end"))
@@ -41,7 +41,7 @@ class OffsetOptions:
 
 
 class BitwiseOperation(Enum):
-    """How `BITOP` combines strings bit by bit; `NOT` takes one alone."""
+    """The operation by which `BITOP` combines strings bit by bit; `NOT` takes a single string."""
 
     AND = "AND"
     OR = "OR"
@@ -50,7 +50,7 @@ class BitwiseOperation(Enum):
 
 
 class BitEncoding:
-    """Base of the integer types of `BITFIELD`."""
+    """The base of the integer types of `BITFIELD`."""
 
     __slots__ = ("_arg",)
 
@@ -60,7 +60,7 @@ class BitEncoding:
         self._arg = f"{self._prefix}{encoding_length}"
 
     def to_arg(self) -> str:
-        """The type as it stands in the command."""
+        """Return the type as the command carries it."""
         return self._arg
 
 
@@ -81,7 +81,7 @@ class UnsignedEncoding(BitEncoding):
 
 
 class BitFieldOffset:
-    """Base of the places in a string that `BITFIELD` knows."""
+    """The base of the places in a string that `BITFIELD` knows."""
 
     __slots__ = ("_arg",)
 
@@ -91,7 +91,7 @@ class BitFieldOffset:
         self._arg = f"{self._prefix}{offset}"
 
     def to_arg(self) -> str:
-        """The offset as it stands in the command."""
+        """Return the offset as the command carries it."""
         return self._arg
 
 
@@ -112,19 +112,19 @@ class BitOffsetMultiplier(BitFieldOffset):
 
 
 class BitFieldSubCommands:
-    """Base of what `BITFIELD` can do, each a step of one command."""
+    """The base of the operations of `BITFIELD`, each a step of one command."""
 
     __slots__ = ("_args",)
 
     _args: tuple[str, ...]
 
     def to_args(self) -> list[str]:
-        """The step as it stands in the command."""
+        """Return the step as the command carries it."""
         return list(self._args)
 
 
 class BitFieldGet(BitFieldSubCommands):
-    """Read an integer."""
+    """A step that reads an integer."""
 
     __slots__ = ()
 
@@ -133,7 +133,7 @@ class BitFieldGet(BitFieldSubCommands):
 
 
 class BitFieldSet(BitFieldSubCommands):
-    """Write an integer; the result is the one that was there."""
+    """A step that writes an integer; its result is the previous one."""
 
     __slots__ = ()
 
@@ -142,7 +142,7 @@ class BitFieldSet(BitFieldSubCommands):
 
 
 class BitFieldIncrBy(BitFieldSubCommands):
-    """Add to an integer; the result is the new one, None where it does not fit and `BitOverflowControl.FAIL` rules."""
+    """A step that adds to an integer. Its result: the new one; None if `BitOverflowControl.FAIL` refused it."""
 
     __slots__ = ()
 
@@ -151,7 +151,7 @@ class BitFieldIncrBy(BitFieldSubCommands):
 
 
 class BitOverflowControl(Enum):
-    """What becomes of a number that does not fit: it wraps around, stays at the limit, or is not written."""
+    """The treatment of a number that does not fit: it wraps around, stays at the limit, or is not written."""
 
     WRAP = "WRAP"
     SAT = "SAT"
@@ -159,7 +159,7 @@ class BitOverflowControl(Enum):
 
 
 class BitFieldOverflow(BitFieldSubCommands):
-    """What becomes of numbers that do not fit, in the steps that follow. It has no result of its own."""
+    """A step that sets the treatment of numbers that do not fit, for the following steps. It has no result."""
 
     __slots__ = ()
 
@@ -170,7 +170,7 @@ class BitFieldOverflow(BitFieldSubCommands):
 def bitfield_steps(
     subcommands: Iterable[BitFieldSubCommands], kind: type[BitFieldSubCommands]
 ) -> list[bytes]:
-    """The arguments of all steps, which must be of one kind. Raises `TypeError`."""
+    """Return the arguments of all steps, which must be of one kind. Raises `TypeError`."""
     args: list[bytes] = []
     for step in each_of(subcommands, "subcommands"):
         need(step, kind, "a subcommand")

@@ -1,4 +1,4 @@
-"""A clear word for an option of another type: the server would only say "syntax error"."""
+"""Clear errors for options of a wrong type: the server would only say "syntax error"."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def need(option: Any, kinds: type | tuple[type, ...], name: str) -> None:
 
 
 def keyword(option: Enum, kind: type[Enum], name: str) -> bytes:
-    """The keyword that an enumerated option stands for. Raises `TypeError`."""
+    """Return the keyword of an enumerated option. Raises `TypeError`."""
     need(option, kind, name)
     value: str = option.value
     return value.encode()
 
 
 def optional_keyword(option: Enum | None, kind: type[Enum], name: str) -> list[bytes]:
-    """The keyword of an option that may be left out, as arguments. Raises `TypeError`."""
+    """Return the keyword of an option that may be left out, as arguments. Raises `TypeError`."""
     return [] if option is None else [keyword(option, kind, name)]

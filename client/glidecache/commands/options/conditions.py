@@ -1,4 +1,4 @@
-"""When a write takes place: options of `SET`, `ZADD` and `HSETEX`."""
+"""The conditions of writes: options of `SET`, `ZADD` and `HSETEX`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class ConditionalChange(Enum):
-    """Whether the key, or the member, must be there or must not."""
+    """The condition that the key, or the member, must exist or must not."""
 
     ONLY_IF_EXISTS = "XX"
     ONLY_IF_DOES_NOT_EXIST = "NX"
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command."""
+        """Return the option as arguments of a command."""
         return [self.value.encode()]
 
 
 class ValueComparison:
-    """Base of the conditions on a key's present value; `comparison_value` is what it is compared with."""
+    """The base of the conditions on a key's present value; it is compared with `comparison_value`."""
 
     __slots__ = ("comparison_value",)
 
@@ -33,12 +33,12 @@ class ValueComparison:
         self.comparison_value = comparison_value
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `TypeError` for a value that is no argument."""
+        """Return the option as arguments of a command. Raises `TypeError` for a value that is no argument."""
         return [self._keyword, encode(self.comparison_value, "comparison_value")]
 
 
 class OnlyIfEqual(ValueComparison):
-    """Write only if the key's value equals this one (`IFEQ`; Valkey 8.1)."""
+    """The condition that the key's value equals this one (`IFEQ`; Valkey 8.1)."""
 
     __slots__ = ()
 
@@ -46,7 +46,7 @@ class OnlyIfEqual(ValueComparison):
 
 
 class OnlyIfNotEqual(ValueComparison):
-    """Write only if the key's value differs from this one, or there is none (`IFNE`; Valkey 9.2)."""
+    """The condition that the key's value differs from this one, or there is none (`IFNE`; Valkey 9.2)."""
 
     __slots__ = ()
 
@@ -54,14 +54,14 @@ class OnlyIfNotEqual(ValueComparison):
 
 
 class HashFieldConditionalChange(Enum):
-    """Whether all of the fields must be there, or none of them (`HSETEX`)."""
+    """The condition that all of the fields must exist, or none of them (`HSETEX`)."""
 
     ONLY_IF_ALL_EXIST = "FXX"
     ONLY_IF_NONE_EXIST = "FNX"
 
 
 class UpdateOptions(Enum):
-    """Which way a member's score may move (`ZADD`)."""
+    """The direction in which a member's score may change (`ZADD`)."""
 
     LESS_THAN = "LT"
     GREATER_THAN = "GT"

@@ -1,4 +1,4 @@
-"""How long a key or a field lives: options of `SET`, `GETEX`, `HSETEX`, `HGETEX`, `EXPIRE` and its kin."""
+"""The lifetime of a key or a field: options of `SET`, `GETEX`, `HSETEX`, `HGETEX`, `EXPIRE` and its kin."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class ExpiryTypeGetEx(Enum):
     PERSIST = "PERSIST"
 
 
-# By the command's keyword: how many of the unit make a second, and which type of `datetime` may stand for a number.
+# By the command's keyword: how many of the unit make a second, and the type of `datetime` that may replace a number.
 _SPANS = {"EX": 1, "PX": 1_000}
 _POINTS = {"EXAT": 1, "PXAT": 1_000}
 
 
 class _Expiry:
-    """An expiry's keyword and its number, None where the keyword stands alone."""
+    """An expiry's keyword and its number, None for a keyword without one."""
 
     __slots__ = ("cmd_arg", "expiry_type", "value")
 
@@ -59,16 +59,16 @@ class _Expiry:
         return hash((type(self), self.cmd_arg, self.value))
 
     def get_cmd_args(self) -> list[str]:
-        """The option as text, as it stands in the command."""
+        """Return the option as text, as the command carries it."""
         return [self.cmd_arg] if self.value is None else [self.cmd_arg, self.value]
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command."""
+        """Return the option as arguments of a command."""
         return [part.encode() for part in self.get_cmd_args()]
 
 
 def _number(expiry_type: Enum, keyword: str, value: int | datetime | timedelta | None) -> str | None:
-    # `timedelta` and `datetime` are told by what they can do: importing their module costs as much as all options.
+    # `timedelta` and `datetime` are recognized by their methods: importing their module costs as much as all options.
     if keyword not in _SPANS and keyword not in _POINTS:
         if value is None:
             return None
@@ -88,7 +88,7 @@ def _number(expiry_type: Enum, keyword: str, value: int | datetime | timedelta |
 
 
 class ExpirySet(_Expiry):
-    """When a key or field that is written expires: `SEC` and `MILLSEC` take an int or a `timedelta`.
+    """The expiry of a key or field that is written: `SEC` and `MILLSEC` take an int or a `timedelta`.
 
     `UNIX_SEC` and `UNIX_MILLSEC` take an int or a `datetime`, `KEEP_TTL` takes None. Raises `ValueError` otherwise.
     """
@@ -102,7 +102,7 @@ class ExpirySet(_Expiry):
 
 
 class ExpiryGetEx(_Expiry):
-    """When a key or field that is read expires from now on; `PERSIST` takes None, the others as `ExpirySet`."""
+    """The new expiry of a key or field that is read; `PERSIST` takes None, the others as `ExpirySet`."""
 
     __slots__ = ()
 
@@ -113,7 +113,7 @@ class ExpiryGetEx(_Expiry):
 
 
 class ExpireOptions(Enum):
-    """When `EXPIRE` and its kin set the new expiry."""
+    """The condition under which `EXPIRE` and its kin set the new expiry."""
 
     HasNoExpiry = "NX"
     HasExistingExpiry = "XX"

@@ -18,7 +18,7 @@ class GeospatialData:
         self.latitude = latitude
 
     def to_args(self) -> list[bytes]:
-        """The position as arguments of a command. Raises `TypeError`."""
+        """Return the position as arguments of a command. Raises `TypeError`."""
         return [encode(self.longitude, "longitude"), encode(self.latitude, "latitude")]
 
 
@@ -32,7 +32,7 @@ class GeoUnit(Enum):
 
 
 class GeoSearchByRadius:
-    """A circle around the position that is searched from."""
+    """A circle around the position at the centre of the search."""
 
     __slots__ = ("radius", "unit")
 
@@ -41,12 +41,12 @@ class GeoSearchByRadius:
         self.unit = unit
 
     def to_args(self) -> list[bytes]:
-        """The area as arguments of a command. Raises `TypeError`."""
+        """Return the area as arguments of a command. Raises `TypeError`."""
         return [b"BYRADIUS", encode(self.radius, "radius"), keyword(self.unit, GeoUnit, "unit")]
 
 
 class GeoSearchByBox:
-    """A rectangle with the position that is searched from in its middle."""
+    """A rectangle around the position at the centre of the search."""
 
     __slots__ = ("height", "unit", "width")
 
@@ -56,13 +56,13 @@ class GeoSearchByBox:
         self.unit = unit
 
     def to_args(self) -> list[bytes]:
-        """The area as arguments of a command. Raises `TypeError`."""
+        """Return the area as arguments of a command. Raises `TypeError`."""
         sides = [encode(self.width, "width"), encode(self.height, "height")]
         return [b"BYBOX", *sides, keyword(self.unit, GeoUnit, "unit")]
 
 
 class GeoSearchCount:
-    """At most `count` results: the nearest, or with `any_option` the first that are found."""
+    """A limit of `count` results: the nearest, or with `any_option` the first that are found."""
 
     __slots__ = ("any_option", "count")
 
@@ -71,5 +71,5 @@ class GeoSearchCount:
         self.any_option = any_option
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `TypeError`."""
+        """Return the option as arguments of a command. Raises `TypeError`."""
         return [b"COUNT", encode(self.count, "count"), *([b"ANY"] if self.any_option else [])]

@@ -1,4 +1,4 @@
-"""Where and in what order: options of lists, and of commands that sort."""
+"""Positions and order: options of lists, and of commands that sort."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Limit:
         self.count = count
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command."""
+        """Return the option as arguments of a command."""
         return [b"LIMIT", b"%d" % self.offset, b"%d" % self.count]
 
 
 class OrderBy(Enum):
-    """Ascending or descending."""
+    """The order of results: ascending or descending."""
 
     ASC = "ASC"
     DESC = "DESC"
@@ -34,7 +34,7 @@ class ListDirection(Enum):
 
 
 class InsertPosition(Enum):
-    """On which side of the pivot (`LINSERT`)."""
+    """The side of the pivot (`LINSERT`)."""
 
     BEFORE = "BEFORE"
     AFTER = "AFTER"

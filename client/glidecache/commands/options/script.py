@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class FunctionRestorePolicy(Enum):
-    """What `FUNCTION RESTORE` does with the libraries that are there: refuse collisions, delete all, or replace."""
+    """The treatment of existing libraries by `FUNCTION RESTORE`: refuse collisions, delete all, or replace."""
 
     APPEND = "APPEND"
     FLUSH = "FLUSH"
@@ -14,7 +14,7 @@ class FunctionRestorePolicy(Enum):
 
 
 class Script:
-    """A Lua script for `invoke_script`: sent by its hash, and as a whole only where a server does not know it yet.
+    """A Lua script for `invoke_script`: sent by its hash, and as a whole only if a server does not know it yet.
 
     Immutable; any number of clients may use it. Raises `TypeError` when `code` is neither str nor bytes.
     """
@@ -35,5 +35,5 @@ class Script:
         return f"<Script {self._hash}, {len(self.code)} bytes>"
 
     def get_hash(self) -> str:
-        """The script's SHA-1 digest, in hexadecimal: the name that servers know it by."""
+        """Return the script's SHA-1 digest, in hexadecimal: the name that servers know it by."""
         return self._hash

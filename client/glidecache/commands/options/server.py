@@ -8,7 +8,7 @@ from glidecache.commands.encoding import encode
 
 
 class FlushMode(Enum):
-    """Whether a flush returns before the memory is given back, or after."""
+    """The time at which a flush returns: before or after the memory is given back."""
 
     ASYNC = "ASYNC"
     SYNC = "SYNC"
@@ -49,14 +49,14 @@ class InfoSection(Enum):
 
 
 class ClientPauseMode(Enum):
-    """What a pause keeps back: all commands, or those that write."""
+    """The commands that a pause holds back: all, or those that write."""
 
     ALL = "ALL"
     WRITE = "WRITE"
 
 
 class MigrateOptions:
-    """How `MIGRATE` moves: leave the key where it is too, replace what is there, and how to log in there."""
+    """The options of `MIGRATE`: keep the source key, replace an existing key, and the login for the target."""
 
     __slots__ = ("copy", "password", "replace", "username")
 
@@ -73,7 +73,7 @@ class MigrateOptions:
         self.username = username
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `ValueError` for a user without a password."""
+        """Return the option as arguments of a command. Raises `ValueError` for a user without a password."""
         args = [word for wants, word in ((self.copy, b"COPY"), (self.replace, b"REPLACE")) if wants]
         if self.password is None:
             if self.username is not None:

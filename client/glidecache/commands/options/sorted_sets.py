@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class InfBound(Enum):
-    """No bound on this side, for scores as well as for lexicographical ranges."""
+    """A missing bound on one side, for scores as well as for lexicographical ranges."""
 
     POS_INF = "+"
     NEG_INF = "-"
 
     @property
     def score_arg(self) -> bytes:
-        """As a bound of scores."""
+        """Return it as a bound of scores."""
         return self.value.encode() + b"inf"
 
     @property
     def lex_arg(self) -> bytes:
-        """As a bound of members."""
+        """Return it as a bound of members."""
         return self.value.encode()
 
 
 class ScoreBoundary:
-    """A score as a bound, which itself belongs to the range unless `is_inclusive` is False."""
+    """A score as a bound. It belongs to the range unless `is_inclusive` is False."""
 
     __slots__ = ("score_arg",)
 
@@ -40,7 +40,7 @@ class ScoreBoundary:
 
 
 class LexBoundary:
-    """A member as a bound, which itself belongs to the range unless `is_inclusive` is False."""
+    """A member as a bound. It belongs to the range unless `is_inclusive` is False."""
 
     __slots__ = ("lex_arg",)
 
@@ -49,7 +49,7 @@ class LexBoundary:
 
 
 class RangeByIndex:
-    """Members by their zero-based rank, both ends included; negative ones count from the end."""
+    """A range of members by their zero-based rank, both ends included; negative ranks count from the end."""
 
     __slots__ = ("end", "start")
 
@@ -58,12 +58,12 @@ class RangeByIndex:
         self.end = end
 
     def to_args(self) -> list[bytes]:
-        """The range as arguments of `ZRANGE`."""
+        """Return the range as arguments of `ZRANGE`."""
         return [encode(self.start, "start"), encode(self.end, "end")]
 
 
 class RangeByScore:
-    """Members by their score, from `start` to `end`: with `reverse`, `start` is the higher one."""
+    """A range of members by their score, from `start` to `end`. With `reverse`, `start` is the higher one."""
 
     __slots__ = ("end", "limit", "start")
 
@@ -75,12 +75,12 @@ class RangeByScore:
         self.limit = limit
 
     def to_args(self) -> list[bytes]:
-        """The range as arguments of `ZRANGE`."""
+        """Return the range as arguments of `ZRANGE`."""
         return [self.start, self.end, b"BYSCORE"]
 
 
 class RangeByLex:
-    """Members of equal score by their bytes, from `start` to `end`: with `reverse`, `start` is the higher one."""
+    """A range of members of equal score by their bytes, `start` to `end`. With `reverse`, `start` is the higher one."""
 
     __slots__ = ("end", "limit", "start")
 
@@ -92,12 +92,12 @@ class RangeByLex:
         self.limit = limit
 
     def to_args(self) -> list[bytes]:
-        """The range as arguments of `ZRANGE`."""
+        """Return the range as arguments of `ZRANGE`."""
         return [self.start, self.end, b"BYLEX"]
 
 
 class AggregationType(Enum):
-    """How the scores of one member in several sorted sets become one."""
+    """The combination of one member's scores from several sorted sets into one."""
 
     SUM = "SUM"
     MIN = "MIN"
@@ -105,19 +105,19 @@ class AggregationType(Enum):
 
 
 class ScoreFilter(Enum):
-    """Which end is popped: the lowest scores, or the highest."""
+    """The end that is popped: the lowest scores, or the highest."""
 
     MIN = "MIN"
     MAX = "MAX"
 
 
 def score_bound(bound: InfBound | ScoreBoundary, name: str) -> bytes:
-    """The argument for a bound of scores. Raises `TypeError`."""
+    """Return the argument for a bound of scores. Raises `TypeError`."""
     need(bound, (InfBound, ScoreBoundary), name)
     return bound.score_arg
 
 
 def lex_bound(bound: InfBound | LexBoundary, name: str) -> bytes:
-    """The argument for a bound of members. Raises `TypeError`."""
+    """Return the argument for a bound of members. Raises `TypeError`."""
     need(bound, (InfBound, LexBoundary), name)
     return bound.lex_arg

@@ -1,4 +1,4 @@
-"""Which entries of a stream, and what becomes of them: options of the stream commands."""
+"""Options of the stream commands: ranges, trimming, reading, groups and claims."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class StreamTrimOptions:
-    """Base of the ways to trim a stream: exactly, or nearly, which costs the server less.
+    """The base of the ways to trim a stream: exactly, or nearly, which costs the server less.
 
-    limit: how many entries at most are removed. Raises `ValueError` for a `limit` when `exact`.
+    limit: the most entries to remove. Raises `ValueError` for a `limit` when `exact`.
     """
 
     __slots__ = ("exact", "limit", "threshold")
@@ -31,13 +31,13 @@ class StreamTrimOptions:
         self.limit = limit
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `TypeError`."""
+        """Return the option as arguments of a command. Raises `TypeError`."""
         args = [self._method, b"=" if self.exact else b"~", encode(self.threshold, "threshold")]
         return args + _option(b"LIMIT", self.limit, "limit")
 
 
 class TrimByMinId(StreamTrimOptions):
-    """Remove entries whose ID is lower than `threshold`."""
+    """A trim that removes entries whose ID is lower than `threshold`."""
 
     __slots__ = ()
 
@@ -45,7 +45,7 @@ class TrimByMinId(StreamTrimOptions):
 
 
 class TrimByMaxLen(StreamTrimOptions):
-    """Remove the oldest entries until `threshold` of them are left."""
+    """A trim that removes the oldest entries until `threshold` of them are left."""
 
     __slots__ = ()
 
@@ -56,7 +56,7 @@ class TrimByMaxLen(StreamTrimOptions):
 
 
 class StreamAddOptions:
-    """How `XADD` adds: with an ID of one's own, without making a stream that is not there, trimming what is old."""
+    """The options of `XADD`: an ID of the caller's choice, no new stream if none exists, trimming old entries."""
 
     __slots__ = ("id", "make_stream", "trim")
 
@@ -68,7 +68,7 @@ class StreamAddOptions:
         self.trim = trim
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command, the ID last. Raises `TypeError`."""
+        """Return the option as arguments of a command, the ID last. Raises `TypeError`."""
         args = [] if self.make_stream else [b"NOMKSTREAM"]
         if self.trim is not None:
             need(self.trim, StreamTrimOptions, "trim")
@@ -77,14 +77,14 @@ class StreamAddOptions:
 
 
 class StreamRangeBound:
-    """Base of the bounds of a range of entries."""
+    """The base of the bounds of a range of entries."""
 
     __slots__ = ("stream_id",)
 
     stream_id: Argument
 
     def to_arg(self) -> Argument:
-        """The bound as it stands in the command."""
+        """Return the bound as the command carries it."""
         return self.stream_id
 
 
@@ -107,13 +107,13 @@ class MaxId(StreamRangeBound):
 
 
 class IdBound(StreamRangeBound):
-    """An ID that belongs to the range itself; it may be a time in ms alone."""
+    """An ID that belongs to the range; it may be a time in ms alone."""
 
     __slots__ = ()
 
     @classmethod
     def from_timestamp(cls, timestamp: int) -> Self:
-        """All entries of a time in ms."""
+        """Return the bound for all entries of a time in ms."""
         return cls(str(timestamp))
 
     def __init__(self, stream_id: Argument) -> None:
@@ -121,7 +121,7 @@ class IdBound(StreamRangeBound):
 
 
 class ExclusiveIdBound(IdBound):
-    """An ID that does not belong to the range itself; it may be a time in ms alone."""
+    """An ID that does not belong to the range; it may be a time in ms alone."""
 
     __slots__ = ()
 
@@ -131,7 +131,7 @@ class ExclusiveIdBound(IdBound):
 
 
 class StreamReadOptions:
-    """How much `XREAD` reads, and how long it waits for it: `block_ms` 0 means without end."""
+    """The options of `XREAD`: the number of entries, and the longest wait. `block_ms` 0 waits without end."""
 
     __slots__ = ("block_ms", "count")
 
@@ -140,12 +140,12 @@ class StreamReadOptions:
         self.count = count
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `TypeError`."""
+        """Return the option as arguments of a command. Raises `TypeError`."""
         return _option(b"BLOCK", self.block_ms, "block_ms") + _option(b"COUNT", self.count, "count")
 
 
 class StreamReadGroupOptions(StreamReadOptions):
-    """As `StreamReadOptions`; `no_ack`: what is read counts as acknowledged."""
+    """The options of `StreamReadOptions`, and `no_ack`: entries that are read count as acknowledged."""
 
     __slots__ = ("no_ack",)
 
@@ -154,12 +154,12 @@ class StreamReadGroupOptions(StreamReadOptions):
         self.no_ack = no_ack
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `TypeError`."""
+        """Return the option as arguments of a command. Raises `TypeError`."""
         return super().to_args() + ([b"NOACK"] if self.no_ack else [])
 
 
 class StreamGroupOptions:
-    """How a group is made: with its stream if need be, and how many entries count as read already (Valkey 7)."""
+    """The options of a new group: make its stream if necessary, the number of entries that count as read (Valkey 7)."""
 
     __slots__ = ("entries_read", "make_stream")
 
@@ -168,13 +168,13 @@ class StreamGroupOptions:
         self.entries_read = entries_read
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `TypeError`."""
+        """Return the option as arguments of a command. Raises `TypeError`."""
         args = [b"MKSTREAM"] if self.make_stream else []
         return args + _option(b"ENTRIESREAD", self.entries_read, "entries_read")
 
 
 class StreamPendingOptions:
-    """Which pending entries are listed: those that nobody has touched for so long, those of one consumer."""
+    """The choice of pending entries: those that were not touched for so long, those of one consumer."""
 
     __slots__ = ("consumer_name", "min_idle_time")
 
@@ -184,9 +184,9 @@ class StreamPendingOptions:
 
 
 class StreamClaimOptions:
-    """What an entry's delivery looks like once it is claimed: its idle time, as a span or as a Unix time in ms.
+    """The delivery of an entry after its claim: its idle time, as a span or as a Unix time in ms.
 
-    retry_count: how often it counts as delivered. is_force: also what was delivered to nobody.
+    retry_count: how often it counts as delivered. is_force: claim also entries that no consumer has.
     """
 
     __slots__ = ("idle", "idle_unix_time", "is_force", "retry_count")
@@ -204,7 +204,7 @@ class StreamClaimOptions:
         self.is_force = is_force
 
     def to_args(self) -> list[bytes]:
-        """The option as arguments of a command. Raises `TypeError`."""
+        """Return the option as arguments of a command. Raises `TypeError`."""
         return [
             *_option(b"IDLE", self.idle, "idle"),
             *_option(b"TIME", self.idle_unix_time, "idle_unix_time"),

@@ -28,7 +28,7 @@ from glidecache_shared.pool.store cimport PoolStore
 
 
 cdef read_entry(gc_view *view, uint32_t granule, gc_found *found):
-    """The entry at `granule` as (key, kind, whether its checksum is right)."""
+    """Return the entry at `granule` as (key, kind, whether its checksum is right)."""
     cdef bytes key, payload
     if not gc_entry_open(view, granule, &found.entry, &found.payload):
         raise AssertionError(f"granule {granule}: not an entry")
@@ -73,7 +73,7 @@ cdef check_store(PoolStore store):
 
 
 cdef check_chain(Arena arena, uint32_t granule):
-    """The granules of a chain, each marked used; with free ones they make up the arena, so none is in two chains."""
+    """Check a chain's granules and mark each used. With free ones they fill the arena, so none is in two chains."""
     cdef uint32_t *extent
     cdef uint32_t link, count, i
     total = 0
@@ -89,7 +89,7 @@ cdef check_chain(Arena arena, uint32_t granule):
 
 
 cdef check_index(Index index):
-    """All chains of buckets; returns `{granule: hash}`."""
+    """Check all chains of buckets. Return `{granule: hash}`."""
     cdef uint32_t number, overflow_seen = 0
     cdef gc_bucket *bucket
     cdef uint64_t slot
@@ -124,7 +124,7 @@ cdef check_index(Index index):
 
 
 cdef check_free_runs(FreeRuns runs):
-    """All free runs: lists, bitmap and lengths agree, and neighbours are joined."""
+    """Check all free runs: lists, bitmap and lengths agree, and neighbours are joined."""
     cdef uint32_t number, granule, previous, i
     cdef uint64_t total = 0
     cdef FreeRun *run

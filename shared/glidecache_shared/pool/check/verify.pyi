@@ -8,15 +8,15 @@ LAYOUT_VERSION: int
 """The version of the pool's layout that this core reads and writes."""
 
 class Verification(NamedTuple):
-    """How many entries are sound and how many damaged; `unsettled` chains were being changed at every look."""
+    """The numbers of sound and of damaged entries; `unsettled` chains were being changed at every look."""
 
     sound: int
     damaged: int
     unsettled: int
 
 def verify_entries(reader: PoolReader) -> Verification:
-    """Read every entry of the reader's pool and check its checksum, beside a daemon that goes on writing.
+    """Read every entry of the reader's pool and check its checksum, beside a daemon that continues to write.
 
-    Nothing is written. Takes about a second per million small entries (`make bench-restart`). Raises `MemoryError`
-    where an entry is larger than what this process can have.
+    Writes nothing. Takes about a second per million small entries (`make bench-restart`). Raises `MemoryError`
+    if an entry is larger than the memory that this process can have.
     """

@@ -1,8 +1,8 @@
 """Checking the entries of a pool from outside, beside its living writer: for `doctor`.
 
-A chain is walked as readers walk it: version, entries, version again; only what was seen under one even version counts. A
-daemon that was killed within a change leaves an odd version behind, and one that is busy may outrun us: such chains are
-`unsettled`, which says nothing about them. Nothing is written, and no entry is touched.
+A chain is walked as readers walk it: version, entries, version again. Only entries seen under one even version count.
+A daemon that was killed within a change leaves an odd version behind, and a busy one may change faster than this reads.
+Such chains are `unsettled`: nothing is known about them. Nothing is written, and no entry is touched.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -33,7 +33,7 @@ from glidecache_shared.pool.reader cimport PoolReader
 from typing import NamedTuple
 
 cdef enum:
-    ATTEMPTS = 256  # more than a lookup's: nobody waits for this one
+    ATTEMPTS = 256  # more than a lookup's: no request waits for this one
 
 LAYOUT_VERSION = GC_LAYOUT_VERSION
 
@@ -74,7 +74,7 @@ def verify_entries(PoolReader reader not None):
     cdef uint64_t sound = 0, damaged = 0, unsettled = 0
     cdef int attempt
     while True:
-        # Read anew each time: a chain that is split meanwhile leaves its second half behind the last bucket.
+        # Read again each time: a chain that is split meanwhile leaves its second half behind the last bucket.
         count = gc_published(&view.header.bucket_count, view.max_buckets)
         if number >= count:
             return Verification(sound, damaged, unsettled)
@@ -102,7 +102,7 @@ cdef inline bint unchanged(const gc_bucket *bucket, uint64_t version) noexcept n
 
 cdef bint walk_chain(
     PoolReader reader, Copy copy, const gc_bucket *first, uint64_t version, uint32_t *seen, uint32_t *wrong) except -1:
-    """Count the chain's entries and those of them that are wrong; False when it changed before that was done."""
+    """Count the chain's entries and the wrong ones among them; False when it changed before that was done."""
     cdef const gc_bucket *bucket = first
     cdef uint64_t slot
     cdef uint32_t links = 0
@@ -118,7 +118,7 @@ cdef bint walk_chain(
                 wrong[0] += 1
                 continue
             if not unchanged(first, version):
-                return False  # no allocation by a length that is a race's product
+                return False  # a race may have produced the length: no allocation by it
             copy.reserve(<uint64_t>found.entry.key_bytes + found.entry.payload_bytes)
             if not is_sound(reader, copy, &found, <uint32_t>(slot >> 32)):
                 wrong[0] += 1
@@ -128,7 +128,7 @@ cdef bint walk_chain(
 
 
 cdef bint is_sound(PoolReader reader, Copy copy, gc_found *found, uint32_t hash) noexcept nogil:
-    """Whether the entry's checksum is right, and its slot carries its key's hash."""
+    """Return whether the entry's checksum is right, and its slot carries its key's hash."""
     cdef uint32_t key_bytes = found.entry.key_bytes, payload_bytes = found.entry.payload_bytes
     cdef uint8_t *payload = copy.bytes + key_bytes
     return (

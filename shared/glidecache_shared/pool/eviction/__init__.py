@@ -1,1 +1,1 @@
-"""Which entries leave first, by the cache's policy, and which were read most."""
+"""The entries that are evicted first, by the cache's policy, and those that were read most."""

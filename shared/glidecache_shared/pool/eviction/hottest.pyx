@@ -1,8 +1,8 @@
-"""The entries that would leave last: the most accessed ones under LFU, the most recently accessed ones under LRU.
+"""The entries that would be evicted last: the most accessed under LFU, the most recently accessed under LRU.
 
-One pass over the access records, in sequence, with a small heap of the best so far; its root is what the next record
-has to beat. A threshold from a sample stands in for that root until the heap is full, or records that were
-stored one after the other, each newer than the last, would all pass through the heap.
+One pass over the access records, in sequence, with a small heap of the best so far. The next record has to beat its
+root. A threshold from a sample replaces that root until the heap is full. Otherwise records that were stored one
+after the other, each newer than the last, would all pass through the heap.
 """
 
 from collections import namedtuple
@@ -29,9 +29,9 @@ from glidecache_shared.pool.generation cimport PoolGeneration
 
 cdef enum:
     SAMPLES = 1024
-    # Of the sample so many are above the threshold, so about 1 in 256 of all records: enough to choose from, and few.
+    # So many of the sample are above the threshold, so about 1 in 256 of all records: enough to choose from, and few.
     SAMPLES_ABOVE = 4
-    # Below this, or where more than a fraction of the records is wanted, the heap alone is quick enough.
+    # Below this, or if more than a fraction of the records is wanted, the heap alone is quick enough.
     LEAST_RECORDS = 65536
     LEAST_RECORDS_PER_WANTED = 1024
 
@@ -50,7 +50,7 @@ cdef struct Pass:
 
 
 cdef list hottest_of(PoolGeneration store, uint32_t wanted, uint32_t most_key_bytes, uint64_t now_ns):
-    """At most `wanted` entries as `HotEntry`, the hottest first; empty where a worker truncated the board meanwhile."""
+    """Return at most `wanted` entries as `HotEntry`, the hottest first; empty if a worker truncated the board."""
     cdef Candidate *heap
     cdef uint32_t found, i
     if wanted == 0 or store.records.count == 0:
@@ -67,7 +67,7 @@ cdef list hottest_of(PoolGeneration store, uint32_t wanted, uint32_t most_key_by
 
 
 cdef uint32_t choose(Board board, Records records, Candidate *heap, uint32_t wanted) noexcept:
-    """Fill the heap; how many there are."""
+    """Fill the heap. Return the number of its candidates."""
     cdef Pass scan
     scan.records = board.records
     scan.notes = records.notes
@@ -82,7 +82,7 @@ cdef uint32_t choose(Board board, Records records, Candidate *heap, uint32_t wan
         board.faults += 1
         return 0
     if scan.size < wanted and (scan.threshold.last_access_ns != 0 or scan.threshold.count != 0):
-        # The sample was unlucky, or few records are in use: all of them then.
+        # The sample was unlucky, or few records are in use: look at all of them.
         memset(&scan.threshold, 0, sizeof(Priority))
         scan.size = 0
         if not guarded(look_through, &scan):
@@ -92,7 +92,7 @@ cdef uint32_t choose(Board board, Records records, Candidate *heap, uint32_t wan
 
 
 cdef Priority sampled_threshold(Board board, Records records, uint32_t wanted) noexcept:
-    """A priority that about one record in 256 is above; zero where that might be fewer than are wanted."""
+    """Return a priority that about one record in 256 exceeds; zero if that might be fewer than are wanted."""
     cdef Priority samples[SAMPLES]
     cdef Priority none
     cdef uint64_t random = 0x9E3779B97F4A7C15
@@ -133,7 +133,7 @@ cdef void look_through(void *argument) noexcept nogil:
 
 
 cdef void keep(Pass *scan, Candidate candidate) noexcept nogil:
-    """Put a candidate into the heap, whose root is the lowest; where it is full, in the root's stead."""
+    """Put a candidate into the heap, whose root is the lowest; a full heap loses its root."""
     cdef uint32_t at, parent, child
     if scan.size < scan.wanted:
         at = scan.size
@@ -165,7 +165,7 @@ cdef int hotter_first(const void *left, const void *right) noexcept nogil:
 
 
 cdef object describe(PoolGeneration store, Candidate candidate, uint32_t most_key_bytes, uint64_t now_ns):
-    """What an operator is told of one entry: of a long key its beginning, of the payload its length. None if it is damaged."""
+    """Return one entry for the operator: a long key's beginning, the payload's length. None if it is damaged."""
     cdef gc_found found
     cdef bytes key
     cdef uint32_t shown

@@ -1,13 +1,13 @@
-"""Victims by selection: exact LRU and LFU from records that workers update without telling anyone.
+"""Victims by selection: exact LRU and LFU from records that workers update without notice.
 
 Why it is exact (architecture decision 3). Priorities only grow. A scan fixes a threshold first, then keeps every record
-that is at or below it; what it passes over is above the threshold and stays above. Entries stored later join if they are
-at or below it. A kept candidate whose record has grown meanwhile goes back at its new priority if that is still
-at or below the threshold, else it is dropped. So the smallest candidate that is found unchanged is the smallest of all
-records, until none is left; then the next scan runs.
+at or below it. Records that it passes over are above the threshold and stay above. Entries stored later join if they
+are at or below it. A kept candidate whose record has grown meanwhile goes back at its new priority if that is still
+at or below the threshold, else it is dropped. So the smallest candidate that is found unchanged is the smallest of
+all records, until none is left. Then the next scan runs.
 
 The threshold is a low quantile of a sample, so one scan over n records yields about n / 64 victims: an eviction
-costs some 64 records read in sequence. Choosing it *after* or *during* the scan would let a record pass that later counts.
+costs some 64 records read in sequence. Choosing it *after* or *during* the scan would let a relevant record pass.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -22,7 +22,7 @@ cdef enum:
     MAX_SAMPLES = 1024
     MIN_SAMPLES = 64
     SLICE_RECORDS = 16 * GC_BLOCK_RECORDS
-    # A toucher who hammers the board can make candidates grow as fast as they are looked at. After this many in one
+    # A worker that touches records fast can make candidates grow as fast as they are looked at. After this many in one
     # choice, or this many scans without an unchanged candidate, the smallest one seen is taken as it is.
     MAX_PUSH_BACKS = 4096
     MAX_SCANS = 4
@@ -36,7 +36,7 @@ cdef inline bint same(Priority left, Priority right) noexcept nogil:
 
 
 cdef class VictimSelection:
-    """Chooses one pool's victims. `scans` and `push_backs` count its work for the daemon's metrics."""
+    """A selection of one pool's victims. `scans` and `push_backs` count its work for the daemon's metrics."""
 
     def __cinit__(self):
         self.heap = NULL
@@ -60,7 +60,7 @@ cdef class VictimSelection:
         return self
 
     cdef uint32_t next(self, uint64_t live) noexcept:
-        """The record of the policy's victim among `live` entries; `NO_RECORD` only when there is none."""
+        """Return the record of the policy's victim among `live` entries; `NO_RECORD` only when there is none."""
         cdef Candidate candidate
         cdef Priority now
         cdef uint32_t push_backs = 0, scans = 0, stale = 0
@@ -89,7 +89,7 @@ cdef class VictimSelection:
                 self.push_backs += 1
 
     cdef uint32_t prefetch(self) noexcept:
-        """Have the records of the next few victims on their way; returns the very next one's, `NO_RECORD` if not known."""
+        """Prefetch the records of the next few victims. Return the very next one's, `NO_RECORD` if not known."""
         cdef uint64_t at
         for at in range(min(self.size, <uint64_t>3)):
             gc_prefetch(&self.records.notes[self.heap[at].record])
@@ -97,7 +97,7 @@ cdef class VictimSelection:
         return self.heap[0].record if self.size != 0 else NO_RECORD
 
     cdef void stored(self, uint32_t record) noexcept:
-        """An entry was stored under `record`: it joins the candidates if it is at or below the threshold."""
+        """Add the entry stored under `record` to the candidates if it is at or below the threshold."""
         cdef Candidate candidate
         if self.size == 0:
             return  # the next scan sees it
@@ -133,7 +133,7 @@ cdef class VictimSelection:
         self.threshold = samples[taken // QUANTILE]
 
     cdef uint32_t _scan(self, uint64_t live) noexcept:
-        """Refill the candidates; returns the record that was smallest as it was read, `NO_RECORD` when none is in use."""
+        """Refill the candidates. Return the record that was smallest as it was read, `NO_RECORD` if none is in use."""
         cdef uint32_t first = 0, found, i
         cdef uint64_t at
         self.size = 0
@@ -153,7 +153,7 @@ cdef class VictimSelection:
         return self.heap[0].record
 
     cdef uint32_t _smallest(self) noexcept:
-        """The record that was smallest as it was read, without any candidates: what is left when there can be none."""
+        """Return the record that was smallest as it was read, without candidates: the choice when there can be none."""
         cdef Candidate lowest
         cdef uint32_t first = 0, found, i
         lowest.record = NO_RECORD
@@ -205,7 +205,7 @@ cdef class VictimSelection:
         return top
 
     cdef void _sift_down(self, uint64_t at, Candidate candidate) noexcept:
-        """Put `candidate` where it belongs at or below the free place `at`."""
+        """Put `candidate` into its place at or below the free place `at`."""
         cdef uint64_t child
         while True:
             child = 2 * at + 1

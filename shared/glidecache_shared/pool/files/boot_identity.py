@@ -1,4 +1,4 @@
-"""What CLOCK_MONOTONIC means here: two processes may compare its readings if these two agree."""
+"""The meaning of CLOCK_MONOTONIC here: two processes may compare its readings if these two values agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def boot_id() -> bytes:
-    """This boot of the machine, as 16 bytes; zeros where the kernel does not say."""
+    """Return this boot of the machine, as 16 bytes; zeros if the kernel does not say."""
     try:
         file = OwnedDescriptor.open(BOOT_ID, os.O_RDONLY)  # closes itself after any interruption (I15)
         return bytes.fromhex(os.read(file.number, _BOOT_ID_BYTES).strip().replace(b"-", b"").decode())
@@ -20,7 +20,7 @@ def boot_id() -> bytes:
 
 
 def time_namespace() -> int:
-    """This process's time namespace, as the inode of its handle; 0 where there are none."""
+    """Return this process's time namespace, as the inode of its handle; 0 if there are none."""
     try:
         return os.stat("/proc/self/ns/time").st_ino
     except OSError:

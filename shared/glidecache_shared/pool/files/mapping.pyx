@@ -61,7 +61,7 @@ cdef class MappedFile:
             try:
                 os.close(self.descriptor)
             except OSError:
-                pass  # the descriptor was closed behind our back; there is nothing left to release
+                pass  # other code closed the descriptor; there is nothing left to release
             self.descriptor = -1
 
     @staticmethod
@@ -87,7 +87,7 @@ cdef class MappedFile:
 
     @staticmethod
     def open(str path, bint writable):
-        """Map an existing file whole, without keeping a descriptor. Raises `OSError`; `ValueError` for what cannot be mapped."""
+        """Map an existing file whole; keep no descriptor. Raises `OSError`; `ValueError` if it cannot be mapped."""
         cdef MappedFile self = MappedFile.__new__(MappedFile)
         self.path = path
         try:
@@ -102,7 +102,7 @@ cdef class MappedFile:
     def take(str path, uint64_t length=0):
         """Map an existing whole file as `create` does, with its descriptor. Raises `OSError`; `ValueError` as `open`.
 
-        A file of another length than `length`, if given, is cut or lengthened to it first.
+        A file of another length than `length`, if given, is first cut or lengthened to it.
         """
         cdef MappedFile self = MappedFile.__new__(MappedFile)
         self.path = path
@@ -110,7 +110,7 @@ cdef class MappedFile:
         return self
 
     def _open(self, bint writable, uint64_t length=0):
-        # Without waiting: a pipe that somebody put in the file's place would block here until it had a writer.
+        # Without waiting: a pipe in the file's place would block here until it had a writer.
         self.descriptor = os.open(
             self.path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         status = os.fstat(self.descriptor)
@@ -132,7 +132,7 @@ cdef class MappedFile:
         return 0
 
     def resident_bytes(self) -> int:
-        """The memory that the file occupies on its file system (a file that is held open by `create` only)."""
+        """Return the memory that the file occupies on its file system (a file that is held open by `create` only)."""
         return os.fstat(self.descriptor).st_blocks * 512
 
 
@@ -149,7 +149,7 @@ cdef class Region:
     cdef bint ensure(self, uint64_t wanted) noexcept:
         """Put memory behind the first `wanted` bytes; False when the file system refuses or the region ends before.
 
-        Grows in steps of a sixteenth of what is there, between a page and 256 KiB: few calls, little slack.
+        Grows in steps of a sixteenth of its present size, between a page and 256 KiB: few calls, little slack.
         """
         cdef uint64_t step, target
         if wanted <= self.bytes:
@@ -165,7 +165,7 @@ cdef class Region:
         return True
 
     cdef bint resume(self, uint64_t bytes) noexcept:
-        """Take the first `bytes` over from whoever wrote the file; False when the file system refuses what is missing there."""
+        """Take over the first `bytes` from the file's writer; False when the file system refuses missing memory."""
         bytes = min((bytes + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES, self.max_bytes)
         if bytes != 0 and not self.restore(0, bytes):
             return False
@@ -173,7 +173,7 @@ cdef class Region:
         return True
 
     cdef void fetch(self, uint64_t length) noexcept:
-        """Map what there is of the first `length` bytes, all at once: many times cheaper than a fault a page.
+        """Map the existing pages of the first `length` bytes, all at once: many times cheaper than a fault a page.
 
         Only advice: a kernel before Linux 5.14 does not take it. Holes are left alone, because a look would fill them.
         """
@@ -210,7 +210,7 @@ cdef class Region:
             self.file.descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, self.offset + start, length) == 0
 
     cdef void shrink(self, uint64_t bytes) noexcept:
-        """Keep the first `bytes`, whole pages of which nobody may look beyond any more; at most 16 MiB go in one call."""
+        """Keep the first `bytes`; free whole pages beyond, which no process may read; at most 16 MiB a call."""
         cdef uint64_t target
         if bytes < self.bytes:
             target = max(bytes, self.bytes - min(self.bytes, <uint64_t>MAX_PUNCH_BYTES))

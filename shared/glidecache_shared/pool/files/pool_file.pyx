@@ -42,7 +42,7 @@ cdef inline uint64_t whole_pages(uint64_t length) noexcept nogil:
 
 
 cdef gc_header geometry_for(uint64_t max_bytes) noexcept:
-    """Line 1 of a header: what a pool of that bound has places for."""
+    """Return line 1 of a header: the number of places in a pool of that bound."""
     cdef gc_header header
     memset(&header, 0, sizeof(gc_header))
     header.max_bytes = max_bytes
@@ -61,12 +61,12 @@ cdef uint64_t board_bytes_for(uint64_t max_records) noexcept:
 
 
 cdef uint64_t sum_of(gc_header *header) noexcept:
-    """A checksum of all of the header that stands before its seal; never 0."""
+    """Return a checksum of the whole header before its seal; never 0."""
     return gc_xxh64(<const uint8_t *>header, <uint8_t *>&header.seal - <uint8_t *>header, 0) | 1
 
 
 cdef object retire_at(str path):
-    """Tell readers to leave, where there is a pool file of this layout; nothing is wrong where there is none."""
+    """Tell readers to leave, if there is a pool file of this layout; do nothing if there is none."""
     cdef MappedFile file
     cdef gc_header *header
     try:
@@ -160,17 +160,17 @@ cdef class PoolFiles:
         return None
 
     cdef uint64_t unseal(self) noexcept:
-        """Break the seal; what it was if it was whole, so that an earlier daemon stopped in order, else 0."""
+        """Break the seal. Return its value if it was whole, so that an earlier daemon stopped in order, else 0."""
         cdef uint64_t seal = self.header.seal
         gc_store_relaxed_u64(&self.header.seal, 0)
         return seal if seal == sum_of(self.header) else 0
 
     cdef uint64_t next_seal(self) noexcept:
-        """The seal for the header as it is now: to be set when all else is written."""
+        """Return the seal for the header as it is now. It must be set after everything else is written."""
         return sum_of(self.header)
 
     def _reach(self):
-        """The view and the regions, by the geometry in the header."""
+        """Set the view and the regions, by the geometry in the header."""
         cdef gc_header *header = self.header
         cdef uint8_t *base = self.pool.base
         self.view.header = header
@@ -190,7 +190,7 @@ cdef class PoolFiles:
         self, uint64_t generation, uint64_t instance_id, bytes secret, uint32_t policy, uint64_t ttl_ns, bint metrics,
         uint64_t grace_ns,
     ):
-        """Fill in the rest of the header: all that readers look at before they trust it. `open` lets them in."""
+        """Fill in the rest of the header: all that readers check before they trust it. `open` lets them in."""
         cdef gc_header *header = self.header
         cdef bytes boot_id = boot_identity.boot_id()
         header.layout_version = GC_LAYOUT_VERSION
@@ -206,15 +206,15 @@ cdef class PoolFiles:
         gc_store_release_u32(&header.state, GC_STATE_ACTIVE)
 
     cdef void open(self) noexcept:
-        """Let readers in. Last, because one that maps the file earlier refuses it, and so does the next daemon."""
+        """Let readers in. Last, because a reader that maps the file earlier refuses it, and so does the next daemon."""
         gc_store_release_u64(&self.header.magic, GC_MAGIC)
 
     cdef bytes secret(self):
-        """The key of the pool's hash."""
+        """Return the key of the pool's hash."""
         return (<const char *>self.header.secret)[:16]
 
     cdef void lend_board(self) noexcept:
-        """Leave the board mapped at `close`: until nobody refers to it any more."""
+        """Leave the board mapped at `close`, until no object refers to it any more."""
         self.lends_board = True
 
     def resident_bytes(self) -> int:
@@ -243,7 +243,7 @@ cdef class PoolFiles:
                     pass  # an operator removed it, or put another file in its place, which stays
 
     def close(self) -> None:
-        """Unmap. What pointed into the files must not be used any more."""
+        """Unmap. Pointers into the files must not be used any more."""
         self.header = NULL
         if self.pool is not None:
             self.pool.unmap()

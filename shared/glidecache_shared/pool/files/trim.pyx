@@ -1,10 +1,10 @@
 """Giving memory back, so that a pool costs what it holds and not what it once held (contract C8).
 
-In two steps. First the ends of the regions are *vacated*: buckets merge, high-numbered overflow buckets and access records
-move to low numbers, free granules are set aside, and the published counts say so. A good while later, when no reader
-can still be in a lookup that began before, the vacated pages are punched out of the files. (A reader that was
-stopped for that long in the middle of a lookup reads zeros there, which is a miss. Only if the file system had become full in the very
-meantime would it meet SIGBUS, which is why the wait is the grace after which readers distrust a silent daemon.)
+Two steps. First the ends of the regions are *vacated*: buckets merge, high-numbered overflow buckets and access
+records move to low numbers, free granules are set aside, and the published counts are lowered. Much later, when no
+reader can still be in a lookup that began before, the vacated pages are punched out of the files. (A reader that was
+stopped for that long in the middle of a lookup reads zeros there, which is a miss. It would meet SIGBUS only if the
+file system had become full just then. So the wait is the grace after which readers distrust a silent daemon.)
 
 Each step is bounded: the daemon calls this between requests.
 """
@@ -27,7 +27,7 @@ from glidecache_shared.pool.eviction.selection cimport VictimSelection
 cdef enum:
     PAGE_BYTES = 4096
     MAX_MOVES = 8192  # of each sort, in one call: some milliseconds
-    # Slack that is left alone: a part of what is in use, and so many bytes for small pools.
+    # Slack that is left alone: a part of the memory in use, and so many bytes for small pools.
     SLACK_PART = 64
     SLACK_BYTES = 128 * 1024
     # Buckets are merged below three quarters of the load at which they are split, so that neither undoes the other.
@@ -39,7 +39,7 @@ cdef inline uint64_t whole_pages(uint64_t length) noexcept nogil:
 
 
 cdef class Trimmer:
-    """Trims one pool. `wait_ns` is how long vacated memory stays before it is given back."""
+    """A trimmer of one pool. `wait_ns` is how long vacated memory stays before it is given back."""
 
     @staticmethod
     cdef Trimmer over(
@@ -57,12 +57,12 @@ cdef class Trimmer:
         return self
 
     cdef void inherit(self, uint64_t now_ns) noexcept:
-        """The files were an earlier daemon's: what it vacated goes after a window that begins now."""
+        """Note that the files were an earlier daemon's: memory that it vacated goes after a window that begins now."""
         self.inherited = True
         self.window_start_ns = now_ns
 
     cdef void run(self, uint64_t now_ns) noexcept:
-        """Give back what has been vacant for a whole window of `wait_ns`, then vacate more."""
+        """Give back memory that has been vacant for a whole window of `wait_ns`, then vacate more."""
         self.peak_buckets = max(self.peak_buckets, self.index.bucket_count)
         self.peak_overflow = max(self.peak_overflow, self.index.overflow_numbers.count)
         self.peak_records = max(self.peak_records, self.records.count)
@@ -78,8 +78,8 @@ cdef class Trimmer:
         self._vacate(now_ns)
 
     cdef void _give_back(self, uint64_t now_ns) noexcept:
-        # Counts fall in `_vacate` only, and each peak was taken before its runs: what is at or beyond both the last whole
-        # window's peak and this one's has been vacant for at least a window.
+        # Counts fall in `_vacate` only, and each peak was taken before its runs. Memory at or beyond the peaks of both
+        # the last window and this one has been vacant for at least a window.
         cdef uint64_t buckets = max(self.safe_buckets, self.peak_buckets)
         cdef uint64_t overflow = max(self.safe_overflow, self.peak_overflow)
         self.files.primary.shrink(whole_pages(buckets * GC_BUCKET_BYTES))
@@ -88,7 +88,7 @@ cdef class Trimmer:
         if now_ns > self.wait_ns:
             self.arena.punch(now_ns - self.wait_ns)
         if self.inherited and self.safe_buckets != 0:
-            # A window has passed, so nobody uses what an earlier daemon vacated and had no time to give back.
+            # A window has passed, so no reader uses memory that an earlier daemon vacated and had no time to give back.
             self.inherited = False
             for region in (self.files.primary, self.files.overflow, self.files.arena, self.board.region):
                 (<Region>region).punch_rest()
@@ -115,7 +115,7 @@ cdef class Trimmer:
         self.arena.set_aside(used // SLACK_PART + SLACK_BYTES // GC_GRANULE_BYTES, now_ns)
 
     cdef bint _move_record(self, uint32_t record) noexcept:
-        """Give the entry of `record` a lower one, with what the board says of it. False when there is none.
+        """Give the entry of `record` a lower one, with its access data from the board. False when there is none.
 
         A hit that touches the old record in this very moment leaves no trace; its reader was told the old number.
         """

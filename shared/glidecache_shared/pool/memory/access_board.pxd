@@ -14,7 +14,7 @@ cdef struct Candidate:
 
 
 cdef inline bint before(Priority left, Priority right) noexcept nogil:
-    """Whether `left` is evicted before `right`: lower count (always 0 under LRU), then older access (contract C11)."""
+    """Return whether `left` is evicted before `right`: lower count (always 0 under LRU), then older access (C11)."""
     if left.count != right.count:
         return left.count < right.count
     return left.last_access_ns < right.last_access_ns

@@ -1,6 +1,6 @@
 """The access board from the daemon's side: every access is guarded, because workers could have truncated the file.
 
-A fault reads as zero and is counted; recency is then spoiled for that pool, values never are (architecture decision 12).
+A fault reads as zero and is counted. Recency is then spoiled for that pool, values never (architecture decision 12).
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -42,7 +42,7 @@ cdef enum:
 
 
 cdef int lower_first(const void *left, const void *right) noexcept nogil:
-    """Two priorities, for `qsort`."""
+    """Compare two priorities, for `qsort`."""
     cdef Priority *a = <Priority *>left
     cdef Priority *b = <Priority *>right
     return -1 if before(a[0], b[0]) else (1 if before(b[0], a[0]) else 0)
@@ -101,7 +101,7 @@ cdef void do_filter(void *argument) noexcept nogil:
         priority.last_access_ns = gc_load_relaxed_u64(&work.records[place].last_access_ns)
         if work.counts:
             priority.count = gc_load_relaxed_u64(&work.records[place].tag_count) & GC_COUNT_MASK
-        # `before(threshold, priority)` in one jump: nearly every record is above, whatever makes it so.
+        # `before(threshold, priority)` in one jump: nearly every record is above, for either reason.
         if not ((threshold.count < priority.count) | (
             (threshold.count == priority.count) & (threshold.last_access_ns < priority.last_access_ns)
         )):
@@ -135,14 +135,14 @@ cdef class Board:
         return self
 
     cdef bint resume(self, uint32_t records) noexcept:
-        """Take the first `records` records of an earlier daemon over; false when the file system refuses what they lack."""
+        """Take over the first `records` records of an earlier daemon; false when the file system refuses memory."""
         if not self.region.resume(<uint64_t>records * GC_RECORD_BYTES):
             return False
         self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
         return True
 
     cdef uint64_t read(self, uint32_t record) noexcept:
-        """A record's tag and count, as they stand in one word."""
+        """Return a record's tag and count, as one word."""
         cdef RecordWork work
         work.record = &self.records[gc_place(record)]
         if not gc_guarded(do_read, &work):
@@ -151,7 +151,7 @@ cdef class Board:
         return work.tag_count
 
     cdef bint cover(self, uint32_t records) noexcept:
-        """Put memory behind the first `records` records; False when the file system refuses, or the bound."""
+        """Put memory behind the first `records` records; False when the file system or the bound refuses."""
         if records > self.max_records or not self.region.ensure(<uint64_t>records * GC_RECORD_BYTES):
             return False
         self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
@@ -167,7 +167,7 @@ cdef class Board:
             self.faults += 1
 
     cdef void touch(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept:
-        """A hit that the daemon answered."""
+        """Count a hit that the daemon answered."""
         cdef RecordWork work
         work.record = &self.records[gc_place(record)]
         work.tag = tag
@@ -177,7 +177,7 @@ cdef class Board:
             self.faults += 1
 
     cdef void move(self, uint32_t source, uint32_t target, uint32_t tag) noexcept:
-        """Give what stands in one record to another, under the other's tag."""
+        """Copy the access data of one record to another, under the other's tag."""
         cdef RecordWork work
         work.record = &self.records[gc_place(source)]
         if gc_guarded(do_read, &work):
@@ -197,7 +197,7 @@ cdef class Board:
         gc_prefetch(&self.records[gc_place(record)])
 
     cdef Priority priority(self, uint32_t record) noexcept:
-        """Where a record stands now."""
+        """Return a record's present priority."""
         cdef Priority result
         cdef RecordWork work
         work.record = &self.records[gc_place(record)]
@@ -210,9 +210,9 @@ cdef class Board:
         return result
 
     cdef uint32_t filter(self, uint32_t first, uint32_t count, Priority threshold, Candidate *found) noexcept:
-        """Read the records at `count` places from `first` on; those at or below `threshold` go to `found`, with their numbers.
+        """Read the records at `count` places from `first` on; put those at or below `threshold`, numbered, in `found`.
 
-        Returns how many: in use or not. A file that is shorter counts as a fault and reads as zeros.
+        Returns how many: in use or not. A shorter file counts as a fault and reads as zeros.
         """
         cdef FilterWork work
         cdef uint32_t place
@@ -243,14 +243,14 @@ cdef class Board:
         return <uint64_t>status.st_size >= self.file.bytes
 
     cdef bint mend(self) noexcept:
-        """Give a truncated file its length and memory back, the records as zeros. False when the file system refuses."""
+        """Give a truncated file its length and memory back, records as zeros. False when the file system refuses."""
         cdef uint64_t present = self.region.bytes
         if ftruncate(self.file.descriptor, self.file.bytes) != 0:
             return False
         return posix_fallocate(self.file.descriptor, 0, GC_BOARD_HEADER_BYTES + present) == 0
 
     cdef uint64_t hits(self) noexcept:
-        """Hits that readers counted, over all shards (contract C13)."""
+        """Return the hits that readers counted, over all shards (contract C13)."""
         cdef HitsWork work
         work.shards = <gc_shard *>self.file.base
         work.total = 0

@@ -1,12 +1,12 @@
 """The arena: granules given to entries as chains of extents, and memory given back.
 
-A chain takes the best free run that holds it whole; where there is none, it takes the longest runs until it is complete. As
-each granule carries 72 bytes however the runs fall, `granules(entry)` free granules always suffice: fragmentation makes
-chains longer, never an insert fail (contract C10).
+A chain takes the best free run that holds it whole. If there is none, it takes the longest runs until it is complete.
+Each granule carries 72 bytes however the runs fall, so `granules(entry)` free granules always suffice. Fragmentation
+makes chains longer, but never makes an insert fail (contract C10).
 
 The arena grows only when too few granules are free *in total*, so that its size follows the charges, not the history.
-It shrinks by holes: whole pages inside long free runs are first *set aside*, so that nothing uses them, and a good
-while later *punched* out of the file, when no reader can still be copying what stood there. An arena that needs them
+It shrinks by holes: whole pages inside long free runs are first *set aside*, so that nothing uses them. Later, when
+no reader can still be copying their old content, they are *punched* out of the file. An arena that needs them
 again fills holes before it grows.
 """
 
@@ -54,16 +54,16 @@ cdef class Arena:
 
     @staticmethod
     cdef Arena resume(gc_view *view, Region region):
-        """The arena of a file that another daemon wrote. Who knows what is used marks it in `runs`, then calls `collect`."""
+        """Make the arena of another daemon's file. The caller marks used granules in `runs`, then calls `collect`."""
         cdef Arena self = Arena.over(view, region)
         self.runs = FreeRuns.resume(view, view.header.granule_count)
         return self
 
     cdef bint collect(self, uint64_t now_ns) noexcept:
-        """Find what is free. False when the file system refuses memory that the arena has to have, or there is none for lists.
+        """Find the free granules. False when the file system refuses necessary memory, or there is none for lists.
 
-        Nobody remembers which pages the earlier daemon had punched. So each long free run is set aside: its pages are
-        given back a while later, and get their memory back before they are used, whatever they are now.
+        The pages that the earlier daemon had punched are not known. So each long free run is set aside: its pages are
+        given back a while later, and get their memory back before they are used, whatever their present state.
         """
         cdef uint32_t granules = 0
         cdef uint32_t start = self.runs.next_run(1, &granules)
@@ -89,7 +89,7 @@ cdef class Arena:
         return True
 
     cdef bint reserve(self, uint64_t granules) noexcept:
-        """Make sure that `granules` are free in total. False: the file system refuses memory, or the bound is reached."""
+        """Make sure that `granules` are free in total. False: the file system refuses memory, or the bound is met."""
         while self.hole_count != 0 and self.runs.free_granules < granules:
             if not self._fill():
                 return False
@@ -107,9 +107,9 @@ cdef class Arena:
         return True
 
     cdef uint32_t allocate(self, uint64_t bytes) noexcept:
-        """A chain of extents that carries `bytes`, as its first granule; 0 when `reserve` was not asked or refused.
+        """Take a chain of extents that carries `bytes`. Return its first granule; 0 without a successful `reserve`.
 
-        0, too, where free runs are damaged; what was taken until then is lost.
+        Returns 0, too, if free runs are damaged; granules taken until then are lost.
         """
         cdef uint32_t head = 0
         cdef uint32_t *link = NULL
@@ -141,7 +141,7 @@ cdef class Arena:
     cdef void release(self, uint32_t granule, uint64_t bytes) noexcept:
         """Free the whole chain of `bytes` that starts at `granule`. No bucket may lead to it any more.
 
-        The pool is damaged where the chain leads to what is no entry's, or carries less or more than it was made for.
+        The pool is damaged if the chain leads to granules of no entry, or carries less or more than it was made for.
         """
         cdef uint32_t *extent
         cdef uint32_t link, granules
@@ -153,7 +153,7 @@ cdef class Arena:
             extent = <uint32_t *>(self.view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
             link = extent[0]
             granules = 1 if link & GC_LINK_SINGLE else max(extent[1], <uint32_t>2)
-            # What is freed is not used any more, so that a chain which leads back into itself ends here, too.
+            # Freed granules are not used any more, so a chain that leads back into itself ends here, too.
             if granules > self.runs.granule_count - granule or not (
                 self.runs.is_used(granule) and self.runs.is_used(granule + granules - 1)
             ):
@@ -168,7 +168,7 @@ cdef class Arena:
     cdef void set_aside(self, uint64_t keep_granules, uint64_t now_ns) noexcept:
         """Set whole pages of the longest free runs aside until about `keep_granules` are left free.
 
-        A run keeps its first and last granule, where its list links and its length stand.
+        A run keeps its first and last granule, which hold its list links and its length.
         """
         cdef uint32_t start
         cdef uint64_t wanted
@@ -187,7 +187,7 @@ cdef class Arena:
                 return
 
     cdef bint _hole_in(self, uint32_t start, uint32_t end, uint64_t max_pages, uint64_t now_ns, Hole *hole) noexcept:
-        """Describe a hole of at most `max_pages` in the free run from `start` to before `end`; False when it is too short."""
+        """Describe a hole of at most `max_pages` in the free run from `start` to before `end`; False if too short."""
         hole.first_page = ((<uint64_t>start + 1) * GC_GRANULE_BYTES + PAGE_BYTES - 1) // PAGE_BYTES
         hole.end_page = (<uint64_t>end - 1) * GC_GRANULE_BYTES // PAGE_BYTES
         if hole.end_page < hole.first_page + MIN_HOLE_PAGES:

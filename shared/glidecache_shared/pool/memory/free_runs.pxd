@@ -21,7 +21,7 @@ cdef inline FreeRun *run_at(gc_view *view, uint32_t granule) noexcept nogil:
 
 
 cdef inline uint32_t *run_footer(gc_view *view, uint32_t last_granule) noexcept nogil:
-    """The run's length once more, in the last word of its last granule: from there a neighbour finds its start."""
+    """Return the place of the run's second length, in its last granule's last word: a neighbour finds its start."""
     return <uint32_t *>(view.arena + (<uint64_t>last_granule + 1) * GC_GRANULE_BYTES - 4)
 
 

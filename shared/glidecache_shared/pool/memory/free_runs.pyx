@@ -1,9 +1,9 @@
-"""Which granules are free: maximal runs in segregated lists by length (as in Masmano et al., "TLSF", 2004).
+"""The free granules: maximal runs in segregated lists by length (as in Masmano et al., "TLSF", 2004).
 
-Lists are exact up to 32 granules, four per power of two beyond. A run's length and list links stand in the free granules
+Lists are exact up to 32 granules, four per power of two beyond. A run's length and list links are in the free granules
 themselves; only a bitmap (one bit a granule) is private to the daemon. A granule that is not free here is part of an
-entry, or set aside. Nothing that stands in the file is followed before it agrees with the bitmap and with its neighbours
-in the list; where it does not, `view.damaged` is set, and granules may be lost, but none is written outside the arena.
+entry, or set aside. Nothing in the file is followed before it agrees with the bitmap and with its neighbours in the
+list. Otherwise `view.damaged` is set; granules may be lost, but none is written outside the arena.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -44,7 +44,7 @@ cdef class FreeRuns:
 
     @staticmethod
     cdef FreeRuns resume(gc_view *view, uint32_t granule_count):
-        """The granules of an arena that another daemon wrote. Who knows what is used sets its bits, then calls `collect`."""
+        """Make the free runs of another daemon's arena. The caller sets used granules' bits, then calls `collect`."""
         cdef FreeRuns self = FreeRuns.over(view)
         if not self.cover(granule_count):
             raise MemoryError
@@ -52,7 +52,7 @@ cdef class FreeRuns:
         return self
 
     cdef uint32_t next_run(self, uint32_t granule, uint32_t *granules) noexcept:
-        """The first maximal run of granules without a bit from `granule` on, with its length; 0 when there is none."""
+        """Find the first maximal run of granules without a bit from `granule` on, and its length; 0 if none."""
         cdef uint32_t start
         while granule < self.granule_count and self.is_used(granule):
             granule += 8 if not granule & 7 and self.used[granule >> 3] == 0xFF else 1
@@ -74,7 +74,7 @@ cdef class FreeRuns:
             granule = self.next_run(granule + granules, &granules)
 
     cdef bint extend(self, uint32_t granule_count) noexcept:
-        """The arena has grown to `granule_count`: the new ones are free. False without memory for their bits."""
+        """Add the new granules, free, of an arena grown to `granule_count`. False without memory for their bits."""
         cdef uint32_t old = self.granule_count
         if not self.cover(granule_count):
             return False
@@ -83,11 +83,11 @@ cdef class FreeRuns:
         return True
 
     cdef uint32_t length(self, uint32_t granule) noexcept:
-        """The length of the free run that starts at `granule`."""
+        """Return the length of the free run that starts at `granule`."""
         return run_at(self.view, granule).granules
 
     cdef bint sound(self, uint32_t granule) noexcept:
-        """Whether a free run can start at `granule`: its ends and its neighbours in the list are free by the bitmap.
+        """Return whether a free run can start at `granule`: its ends and list neighbours are free by the bitmap.
 
         If not, the pool is damaged.
         """
@@ -108,9 +108,9 @@ cdef class FreeRuns:
         return granule < self.granule_count and not self.is_used(granule)  # granule 0 is always used
 
     cdef bint take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept:
-        """Take `granules` from `first` out of the free run that starts at `granule`; what is left on either side stays free.
+        """Take `granules` from `first` out of the free run that starts at `granule`; the rest of it stays free.
 
-        False, and nothing is taken, where the pool is damaged.
+        Returns False, and takes nothing, if the pool is damaged.
         """
         cdef uint32_t end = granule + run_at(self.view, granule).granules
         if not self._unlink(granule):
@@ -124,7 +124,7 @@ cdef class FreeRuns:
         return True
 
     cdef uint32_t longest_list(self) noexcept:
-        """The first run of the list that holds the longest runs; 0 when nothing is free."""
+        """Return the first run of the list that holds the longest runs; 0 when nothing is free."""
         cdef int word = CLASS_WORDS - 1
         while word >= 0:
             if self.class_map[word] != 0:
@@ -133,7 +133,7 @@ cdef class FreeRuns:
         return 0
 
     cdef uint32_t run_for(self, uint32_t granules) noexcept:
-        """A free run that holds `granules`, or else one of the longest; 0 when there is none. `take` sees whether it is sound."""
+        """Return a free run that holds `granules`, or else one of the longest; 0 if there is none. `take` checks it."""
         cdef uint32_t number = class_of(granules)
         cdef uint32_t granule, attempts
         cdef uint32_t word
@@ -231,7 +231,7 @@ cdef class FreeRuns:
         self.class_map[number >> 6] |= <uint64_t>1 << (number & 63)
 
     cdef bint _unlink(self, uint32_t granule) noexcept:
-        """Take a free run out of its list. False where it is damaged, or its neighbours there are."""
+        """Take a free run out of its list. False if it or one of its neighbours there is damaged."""
         cdef FreeRun *run = run_at(self.view, granule)
         cdef uint32_t number
         if not self.sound(granule):

@@ -16,11 +16,11 @@ from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
 cdef inline void begin_change(gc_bucket *primary) noexcept nogil:
     """Make the chain's version odd, before anything in the chain changes."""
     gc_store_relaxed_u64(&primary.version, primary.version + 1)
-    gc_fence_release()  # pairs with the reader's acquire fence: who sees a change below sees the odd version too
+    gc_fence_release()  # pairs with the reader's acquire fence: a reader of a change below sees the odd version too
 
 
 cdef inline void end_change(gc_bucket *primary) noexcept nogil:
-    # Pairs with the reader's acquire load: who sees this version sees all that was changed before it.
+    # Pairs with the reader's acquire load: a reader of this version sees all changes before it.
     gc_store_release_u64(&primary.version, primary.version + 1)
 
 

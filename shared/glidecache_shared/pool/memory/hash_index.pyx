@@ -5,8 +5,8 @@ bucket's version guards the whole chain: odd while it is changed, so that a read
 after Boehm, "Can seqlocks get along with programming language memory models?", 2012). Slots carry 32 bits of the
 hash, enough to move entries at a split without reading them.
 
-Which overflow buckets are in use is private; no chain is changed before it has been followed once and agreed with that. Where
-it does not, `view.damaged` is set and the chain is left alone.
+The use of overflow buckets is private. No chain is changed before it has been followed once and agreed with that. If it
+does not, `view.damaged` is set and the chain is left alone.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -29,7 +29,7 @@ from glidecache_shared.pool.files.mapping cimport Region
 from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
 
 cdef enum:
-    SPLIT_SLOTS = 512  # a chain that is longer is not split: keyed hashing makes even 50 a wonder
+    SPLIT_SLOTS = 512  # a longer chain is not split: keyed hashing makes even 50 very unlikely
 
 
 cdef class Index:
@@ -51,7 +51,7 @@ cdef class Index:
 
     @staticmethod
     cdef Index resume(gc_view *view, Region primary, Region overflow):
-        """The index that stands in a file which another daemon wrote: `count_overflow` and `entry_count` follow."""
+        """Make the index of a file that another daemon wrote: `count_overflow` and `entry_count` follow."""
         cdef Index self = Index.__new__(Index)
         self.view = view
         self.primary = primary
@@ -62,7 +62,7 @@ cdef class Index:
         return self
 
     cdef bint count_overflow(self, const uint8_t *linked) noexcept:
-        """Take over which overflow buckets are in use: a byte for each that the header counts. False without memory."""
+        """Take over the use of overflow buckets: a byte for each that the header counts. False without memory."""
         cdef uint32_t number
         if not self.overflow_numbers.resume(self.view.header.overflow_count):
             return False
@@ -72,11 +72,11 @@ cdef class Index:
         return True
 
     cdef gc_bucket *bucket_for(self, uint32_t hash) noexcept:
-        """The primary bucket of a hash."""
+        """Return the primary bucket of a hash."""
         return &self.view.primary[gc_bucket_of(hash, self.bucket_count)]
 
     cdef bint insert(self, uint32_t hash, uint32_t granule) noexcept:
-        """Lead readers to the entry at `granule`, whose bytes are complete. False when an overflow bucket is refused."""
+        """Lead readers to the entry at `granule`, whose bytes are complete. False if an overflow bucket is refused."""
         cdef gc_bucket *bucket = self.bucket_for(hash)
         cdef bint done
         if not self._sound(bucket):
@@ -140,7 +140,7 @@ cdef class Index:
         end_change(primary)
 
     cdef bint _sound(self, gc_bucket *bucket) noexcept:
-        """Whether the chain of a primary bucket is at rest, and leads through overflow buckets in use to an end."""
+        """Return whether a primary bucket's chain is at rest, and leads through used overflow buckets to an end."""
         cdef uint32_t left = self.overflow_numbers.count
         cdef bint sound = not bucket.version & 1
         while sound and bucket.overflow != 0:
@@ -157,9 +157,10 @@ cdef class Index:
         return sound
 
     cdef int _collect(self, uint32_t number, uint64_t *slots, int count) noexcept:
-        """Copy the slots of a primary bucket's chain to behind the `count` that are there.
+        """Copy the slots of a primary bucket's chain behind the first `count`.
 
-        Returns the new count; -1 for more than `SPLIT_SLOTS`, and where the chain is damaged or a slot does not belong there.
+        Returns the new count; -1 for more than `SPLIT_SLOTS`, and if the chain is damaged or a slot is in the wrong
+        chain.
         """
         cdef gc_bucket *bucket = &self.view.primary[number]
         cdef int i
@@ -198,7 +199,7 @@ cdef class Index:
         return True
 
     cdef void _shorten(self, gc_bucket *bucket) noexcept:
-        """Take the last overflow bucket from a chain, with whatever stands in it, and free it."""
+        """Take the last overflow bucket from a chain, with its content, and free it."""
         cdef gc_bucket *before = bucket
         cdef uint32_t number
         while True:
@@ -215,7 +216,7 @@ cdef class Index:
         self.overflow_numbers.give_back(number - 1)
 
     cdef uint32_t _take_overflow(self) noexcept:
-        """1 + the number of an empty overflow bucket, the lowest; 0 when the file system refuses memory for one."""
+        """Return 1 + the lowest empty overflow bucket's number; 0 when the file system refuses memory for one."""
         cdef uint32_t count = self.overflow_numbers.count
         if self.overflow_numbers.free_count == 0:
             if not self.overflow.ensure((<uint64_t>count + 1) * GC_BUCKET_BYTES) or not self.overflow_numbers.extend():
@@ -228,17 +229,17 @@ cdef class Index:
         return self.overflow_numbers.count - self.overflow_numbers.free_count
 
     cdef void _distribute(self, uint64_t *slots, int count) noexcept:
-        """Put slots into the chains where they belong now; there are overflow buckets enough."""
+        """Put slots into the chains to which they now belong; there are enough overflow buckets."""
         cdef int i
         for i in range(count):
             self._append(self.bucket_for(<uint32_t>(slots[i] >> 32)), slots[i])
 
     cdef void _split(self) noexcept:
-        """Add one primary bucket and move to it what belongs there. Where memory is refused, chains grow longer instead.
+        """Add one primary bucket and move to it the slots that belong there. Without memory, chains grow longer.
 
         Two chains never need more overflow buckets than the one they came from had, so nothing can fail half-way.
-        A reader with the old bucket count looks into the old bucket: during the split it meets an odd version, after
-        it an entry that is gone, and then looks at the count again.
+        A reader with the old bucket count looks into the old bucket. During the split it finds an odd version, after
+        it a missing entry, and then checks the count again.
         """
         cdef uint64_t slots[SPLIT_SLOTS]
         cdef uint32_t number = self.bucket_count
@@ -248,11 +249,11 @@ cdef class Index:
         if number >= self.view.max_buckets or not self.primary.ensure((<uint64_t>number + 1) * GC_BUCKET_BYTES):
             return
         new = &self.view.primary[number]
-        old = &self.view.primary[gc_bucket_of(number, number)]  # where `number`, as a hash, belongs until now
+        old = &self.view.primary[gc_bucket_of(number, number)]  # the bucket of `number`, as a hash, until now
         count = self._collect(gc_bucket_of(number, number), slots, 0)
         if count < 0:
             return
-        # A place that comes back goes on counting, and may be as a daemon left it that was killed in here.
+        # A place that comes back continues its count, and may be as left by a daemon that was killed in here.
         new.version = (max(new.version, self.view.header.next_version) + 1) & ~<uint64_t>1
         begin_change(old)
         begin_change(new)
@@ -268,10 +269,10 @@ cdef class Index:
         end_change(old)
 
     cdef bint merge(self) noexcept:
-        """The reverse of a split: the last bucket's entries go back to where they came from. False when it cannot be done.
+        """Undo a split: the last bucket's entries go back to their previous bucket. False when it cannot be done.
 
-        A reader with the old count meets an odd version or an empty bucket in the last place, and then looks at the
-        count again. The place's memory stays until the region is shrunk, a good while later.
+        A reader with the old count finds an odd version or an empty bucket in the last place, and then checks the
+        count again. The place's memory stays until the region is shrunk, much later.
         """
         cdef uint64_t slots[SPLIT_SLOTS]
         cdef uint32_t number = self.bucket_count - 1
@@ -311,7 +312,7 @@ cdef class Index:
     cdef bint lower_overflow(self) noexcept:
         """Move the highest overflow bucket in use to the lowest free place, and forget free ones at the end.
 
-        False when there is nothing left to gain, or no chain has that bucket: then the pool is damaged.
+        Returns False when there is nothing left to gain, or no chain has that bucket: then the pool is damaged.
         """
         cdef uint32_t highest, number
         cdef gc_bucket *source

@@ -1,7 +1,7 @@
 """Numbers 0 … count − 1, each in use or free, given out lowest first.
 
-Lowest first keeps what is in use together at the start, so that the end of a region can be given back. A bit a number, and a
-bit a word of those: finding the lowest looks at one summary word per 4,096 numbers.
+Lowest first keeps used numbers together at the start, so that the end of a region can be given back. One bit per
+number, and one bit per word of those: finding the lowest looks at one summary word per 4,096 numbers.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -13,7 +13,7 @@ cdef extern from * nogil:
 
 
 cdef class FreeNumbers:
-    """Which numbers are free. `count` grows by `extend`, shrinks by `drop_free_end`."""
+    """The set of free numbers. `count` grows by `extend`, shrinks by `drop_free_end`."""
 
     def __cinit__(self):
         self.words = NULL
@@ -62,7 +62,7 @@ cdef class FreeNumbers:
         return True
 
     cdef uint32_t take_lowest(self) noexcept:
-        """The lowest free number, now in use; `NO_NUMBER` when none is free."""
+        """Take the lowest free number into use and return it; `NO_NUMBER` when none is free."""
         cdef uint32_t group, word, number
         if self.free_count == 0:
             return NO_NUMBER

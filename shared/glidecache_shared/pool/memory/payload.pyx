@@ -1,8 +1,8 @@
 """Values as flat payloads, and back (architecture decision 6).
 
 A string is its bytes. A hash is `count`, then the 2 × count lengths of field, value, field, value …, then these
-bytes without gaps; a set is `count`, its members' lengths, its members. All numbers are 32-bit, in the host's byte order.
-The lengths stand together so that decoding is one pass over two streams.
+bytes without gaps. A set is `count`, its members' lengths, its members. Numbers are 32-bit, in the host's byte order.
+The lengths are together so that decoding is one pass over two streams.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -20,7 +20,7 @@ cdef extern from *:
 
 
 cdef bytes encode(uint32_t kind, object value):
-    """The payload of `value`. Raises `TypeError` for what is not a value of that kind, `ValueError` for an unknown kind."""
+    """Return the payload of `value`. Raises `TypeError` for another type, `ValueError` for an unknown kind."""
     if kind == GC_KIND_STRING:
         if not isinstance(value, bytes):
             raise TypeError(f"a string entry's value must be bytes, not {type(value).__name__}")
@@ -70,7 +70,7 @@ cdef bytes encode_parts(list parts, Py_ssize_t parts_per_member):
 
 
 cdef object decode(uint32_t kind, const uint8_t *payload, uint64_t length):
-    """A fresh object from a payload that nobody changes meanwhile; None when it contradicts itself (damage is a miss).
+    """Return a fresh object from a payload that does not change meanwhile; None if inconsistent (damage is a miss).
 
     `payload` must be aligned to 4 bytes unless `kind` is a string.
     """
@@ -84,7 +84,7 @@ cdef object decode(uint32_t kind, const uint8_t *payload, uint64_t length):
 
 
 cdef bint lengths_fit(const uint32_t *numbers, uint64_t parts, uint64_t length) noexcept nogil:
-    """Whether `parts` lengths stand in the payload and add up to exactly what follows them."""
+    """Return whether `parts` lengths are in the payload and add up to exactly the bytes behind them."""
     cdef uint64_t total = 4 * (1 + parts)
     cdef uint64_t i
     if total > length:

@@ -16,7 +16,7 @@ cdef struct EntryNote:
 
 
 cdef inline uint32_t any_number(uint64_t *random, uint32_t count) noexcept nogil:
-    """One of `count` by chance, and the state of the chance that is not 0 (xorshift64, Marsaglia 2003) moved on."""
+    """Return a random number below `count`; advance the random state, which is not 0 (xorshift64, Marsaglia 2003)."""
     random[0] ^= random[0] << 13
     random[0] ^= random[0] >> 7
     random[0] ^= random[0] << 17

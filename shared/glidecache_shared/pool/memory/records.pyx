@@ -1,6 +1,6 @@
-"""Which access record belongs to which entry, and what the daemon alone needs to know of an entry: 24 bytes each.
+"""The assignment of access records to entries, and the daemon's private notes on an entry: 24 bytes each.
 
-Private to the daemon, so no worker can lead it astray: the board says *when* an entry was used, never *where* it is.
+Private to the daemon, so no worker can mislead it: the board says *when* an entry was used, never *where* it is.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -15,7 +15,7 @@ cdef class Records:
     """A note per access record; `granule` 0 marks a record that no entry has.
 
     `count` is one more than the highest record in use; it is published, and no reader touches a record beyond it. Tags
-    outlive it: a record that comes back into use goes on counting where it stopped.
+    outlive it: a record that comes back into use continues its tags.
     """
 
     def __cinit__(self):
@@ -36,7 +36,7 @@ cdef class Records:
 
     @staticmethod
     cdef Records resume(gc_header *header, Board board):
-        """The records of a pool that another daemon wrote, none with an entry yet: `settle` follows."""
+        """Make the records of a pool that another daemon wrote, none with an entry yet: `settle` follows."""
         cdef Records self = Records.over(header, board)
         self.notes = <EntryNote *>calloc(<size_t>header.record_count + 1, sizeof(EntryNote))
         if self.notes == NULL:
@@ -46,10 +46,10 @@ cdef class Records:
         return self
 
     cdef bint settle(self) noexcept:
-        """Once the notes of all entries are there: which records are free, and that the board agrees. False without memory.
+        """Find the free records once all entries have notes, and correct the board. False without memory.
 
-        Where an entry and its record have different tags (a daemon was killed between the two, or a worker wrote
-        nonsense), the entry's counts. A free record goes on counting from the tag that it has.
+        If an entry and its record have different tags (a daemon was killed between the two, or a worker wrote
+        nonsense), the entry's counts. A free record continues from its present tag.
         """
         cdef uint32_t record
         cdef uint64_t tag
@@ -65,7 +65,7 @@ cdef class Records:
         return True
 
     cdef uint32_t take(self) noexcept:
-        """The lowest free record, under a tag that its last owner did not have; `NO_RECORD` when memory is refused."""
+        """Take the lowest free record, under a tag that its last owner did not have; `NO_RECORD` without memory."""
         cdef uint32_t record = self.numbers.take_lowest()
         if record == NO_NUMBER:
             if not self._add():

@@ -1,9 +1,10 @@
-"""What an earlier daemon left in a pool file: walking its index, keeping what is right, dropping the rest.
+"""Recovery of an earlier daemon's pool file: walk its index, keep correct entries, drop the rest.
 
-A daemon can be killed at any instruction, and then the chain that it was changing is half changed, granules are in no
-entry, an overflow bucket is in no chain. Nothing here relies on the order in which it wrote. A slot is kept only if it stands
-in its own bucket and leads to an entry whose extents and record are nobody else's, whose checksum is right, and whose key has
-that hash and is the only one of its kind. Whatever is in no kept entry is free. Readers of the earlier daemon may be looking all the while: chains are changed under their versions, as always.
+A daemon can be killed at any instruction. Then the chain that it was changing is half changed, granules are in no
+entry, an overflow bucket is in no chain. Nothing here relies on the order in which it wrote. A slot is kept only if it
+is in its own bucket and leads to a correct entry: its extents and record belong to no other entry, its checksum is
+right, its key has that hash and is the only one of its kind. Everything outside kept entries is free. Readers of the
+earlier daemon may be looking all the while: chains are changed under their versions, as always.
 
 All of it is plain memory work, to be run under the guard against pages that a file has lost. Every loop is bounded by
 counts that were checked against the file's length, and links are followed once.
@@ -42,7 +43,7 @@ from glidecache_shared.pool.layout cimport (
 from glidecache_shared.pool.memory.records cimport EntryNote
 
 cdef enum:
-    GROUP_BUCKETS = 16  # so many buckets' entries are on their way from memory at once
+    GROUP_BUCKETS = 16  # so many buckets' entries are prefetched at once
 
 
 cdef void walk_index(void *argument) noexcept nogil:
@@ -65,7 +66,7 @@ cdef void walk_index(void *argument) noexcept nogil:
 
 
 cdef void fetch_extents(Walk *walk, uint32_t first, uint32_t end) noexcept nogil:
-    """Have the first extents of the entries of some buckets on their way. A fetch of nonsense does nothing."""
+    """Prefetch the first extents of the entries of some buckets. A fetch of nonsense does nothing."""
     cdef uint32_t number
     cdef int i
     cdef uint8_t *extent
@@ -77,7 +78,7 @@ cdef void fetch_extents(Walk *walk, uint32_t first, uint32_t end) noexcept nogil
 
 
 cdef void fetch_notes(Walk *walk, uint32_t first, uint32_t end) noexcept nogil:
-    """The same for the notes of these entries, now that their headers are there."""
+    """Prefetch the notes of these entries, now that their headers are there."""
     cdef uint32_t number
     cdef int i
     cdef gc_cursor cursor
@@ -91,10 +92,10 @@ cdef void fetch_notes(Walk *walk, uint32_t first, uint32_t end) noexcept nogil:
 
 
 cdef void mend_chain(Walk *walk, uint32_t number) noexcept nogil:
-    """Keep what is right in a chain and close it up. A chain in which all is right is not written."""
+    """Keep the correct slots of a chain and close it up. A chain in which all are correct is not written."""
     cdef gc_bucket *primary = &walk.view.primary[number]
     cdef gc_bucket *bucket = primary
-    cdef gc_bucket *target = primary  # where the next slot goes that is kept: never ahead of where it is read
+    cdef gc_bucket *target = primary  # the place of the next kept slot: never ahead of the place that is read
     cdef uint64_t slot
     cdef uint32_t link
     cdef int i, place = 0
@@ -150,7 +151,7 @@ cdef inline bint change(gc_bucket *primary, bint changing) noexcept nogil:
 
 
 cdef bint keep(Walk *walk, uint32_t number, uint64_t slot) noexcept nogil:
-    """Whether a slot of bucket `number` leads to an entry that is right; then it is noted, and its granules are its own."""
+    """Return whether a slot of bucket `number` leads to a correct entry. If so, note it and mark its granules."""
     cdef uint32_t granule = <uint32_t>slot
     cdef uint32_t hash = <uint32_t>(slot >> 32)
     cdef gc_entry entry
@@ -178,8 +179,8 @@ cdef bint keep(Walk *walk, uint32_t number, uint64_t slot) noexcept nogil:
 
 
 cdef bint claim(Walk *walk, uint32_t granule, gc_entry *entry) noexcept nogil:
-    """Mark the granules of a chain as used. False, with nothing marked, when it is none: it leaves the arena, shares a granule
-    with another, or does not carry the entry in as few extents as it may.
+    """Mark the granules of a chain as used. False, with nothing marked, if it is no valid chain: it leaves the arena,
+    shares a granule with another, or does not carry the entry in as few extents as it may.
     """
     cdef uint64_t wanted = sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes
     cdef uint64_t carried = 0, total = 0
@@ -207,7 +208,7 @@ cdef bint claim(Walk *walk, uint32_t granule, gc_entry *entry) noexcept nogil:
 
 
 cdef void disclaim(Walk *walk, uint32_t granule, uint32_t extents) noexcept nogil:
-    """Unmark what `claim` marked: so many extents of the chain, or all of it."""
+    """Unmark the marks of `claim`: so many extents of the chain, or all of it."""
     cdef uint32_t *extent
     cdef uint32_t i
     while extents != 0 and granule != 0:
@@ -243,7 +244,7 @@ cdef bint mark_unused(uint8_t *used, uint32_t first, uint32_t count) noexcept no
 
 
 cdef bint is_genuine(Walk *walk, uint32_t number, uint64_t slot, gc_entry *entry, gc_cursor *cursor) noexcept nogil:
-    """Whether an entry's bytes are those that were stored, under this hash, and it is the chain's first with its key."""
+    """Return whether an entry's bytes are as stored, under this hash, and it is the chain's first with its key."""
     cdef uint64_t length = <uint64_t>entry.key_bytes + entry.payload_bytes
     cdef const uint8_t *key = bytes_at(walk, cursor, length)
     cdef gc_found found
@@ -261,7 +262,7 @@ cdef bint is_genuine(Walk *walk, uint32_t number, uint64_t slot, gc_entry *entry
 
 
 cdef const uint8_t *bytes_at(Walk *walk, gc_cursor *cursor, uint64_t length) noexcept nogil:
-    """The next bytes of a chain in one piece: where they stand, or a copy that the next call overwrites. NULL without memory."""
+    """Return a chain's next bytes in one piece: in place, or a copy until the next call. NULL without memory."""
     cdef uint8_t *room
     if length <= cursor.left:
         return cursor.at

@@ -1,9 +1,9 @@
-"""What a daemon keeps for itself of a pool, set down in a file when it stops in order, so that the next need not look for it.
+"""A daemon's private record of a pool, saved in a file at a stop in order, so that the next one need not rebuild it.
 
-`<id>.<generation>.state`, private to the daemon: a head, a note per access record, a bit per granule, the holes, and a byte per overflow
-bucket. Finding all that again means reading each entry's header, a quarter of a second for a million entries; this is read in
-sequence. The file belongs to one seal of the pool's header and has a checksum; one that does not fit is as good as none.
-It exists between two daemons only: who reads it removes it.
+`<id>.<generation>.state`, private to the daemon: a head, a note per access record, a bit per granule, the holes, and a
+byte per overflow bucket. Finding all that again means reading each entry's header, a quarter of a second for a million
+entries; this is read in sequence. The file belongs to one seal of the pool's header and has a checksum. One that does
+not fit counts as none. It exists between two daemons only: the daemon that reads it removes it.
 """
 
 import os
@@ -56,7 +56,7 @@ cdef uint64_t checksum_of(uint8_t *text, uint64_t length) noexcept:
 
 
 cdef object write_state(PoolGeneration store, uint64_t seal):
-    """Set everything down beside the pool's files. Raises `OSError`, leaving no file."""
+    """Save everything beside the pool's files. Raises `OSError`, leaving no file."""
     cdef Head head
     cdef uint64_t length
     cdef uint32_t i
@@ -104,7 +104,7 @@ cdef object write_state(PoolGeneration store, uint64_t seal):
 
 
 cdef bint read_state(PoolGeneration store, uint64_t seal) except -1:
-    """Give `store` arena, records and index as a state file of this seal has them; false when there is none. It is removed."""
+    """Give `store` arena, records and index from this seal's state file, and remove that; false when there is none."""
     cdef str path = path_of(store)
     cdef uint64_t length = 0
     cdef uint32_t i
@@ -170,7 +170,7 @@ cdef object restore(PoolGeneration store, Head *head, uint8_t *at):
 
 
 def open_privately(path, flags):
-    """For `open`: readable and writable by this user alone, whatever the umask leaves of it."""
+    """Open a file, for `open`: readable and writable by this user alone, whatever the umask."""
     return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 

@@ -1,6 +1,6 @@
-"""A store over files that an earlier daemon filled: what a daemon keeps for itself is read or found again (architecture decision 14).
+"""A store over an earlier daemon's files: the daemon's private record is read or rebuilt (architecture decision 14).
 
-After a stop in order it stands in a state file, and no entry is looked at. Otherwise the whole pool is walked, and each
+After a stop in order it is in a state file, and no entry is looked at. Otherwise the whole pool is walked, and each
 entry verified.
 """
 
@@ -24,19 +24,19 @@ from glidecache_shared.pool.restart.state_file cimport read_state, write_state
 from glidecache_shared.pool.generation cimport PoolGeneration
 
 cdef enum:
-    # Two chains, as long as chains can be that are split or merged.
+    # Two chains, each of the greatest length that can be split or merged.
     MOST_LOST_BY_A_KILL = 1024
 
 Recovery = namedtuple("Recovery", "clean dropped")
 
 
 cdef object resume(PoolGeneration store, bint counts, uint64_t now_ns):
-    """Give `store`, whose files are reached, its parts, but for those that begin empty. Why that cannot be, or None."""
+    """Give `store`, whose files are reached, its parts, except empty ones. Return why that cannot be, or None."""
     store.view = &store.files.view
     store.header = store.files.header
     store.board = Board.over(store.files.board, store.view.max_records, counts)
     clean = read_state(store, store.files.unseal())
-    # Memory for all that the header counts, before anything of it is looked at.
+    # Memory for all that the header counts, before any of it is looked at.
     if not (
         store.files.primary.resume(<uint64_t>store.header.bucket_count * GC_BUCKET_BYTES)
         and store.files.overflow.resume(<uint64_t>store.header.overflow_count * GC_BUCKET_BYTES)
@@ -55,7 +55,7 @@ cdef object resume(PoolGeneration store, bint counts, uint64_t now_ns):
 
 
 cdef object walk(PoolGeneration store):
-    """Find the entries that are right, and with them what is in use of everything. Why that cannot be, or None."""
+    """Find the correct entries, and so everything that is in use. Return why that cannot be, or None."""
     cdef Walk walk
     cdef uint64_t lost
     cdef uint64_t counted = store.header.entry_count
@@ -90,7 +90,7 @@ cdef object walk(PoolGeneration store):
 
 
 cdef object seal(PoolGeneration store, uint64_t now_ns):
-    """Set down what the next daemon needs, and seal the header last. Without room for that, the next one walks the pool."""
+    """Save what the next daemon needs, and seal the header last. Without room, the next daemon walks the pool."""
     cdef uint64_t seal
     gc_store_relaxed_u64(&store.header.heartbeat_ns, now_ns)
     seal = store.files.next_seal()
