@@ -69,6 +69,10 @@ class ReplyError(Exception):
     """An error inside a reply (a batch's element, a nested error): `args[0]` is the server's text."""
 
 
+TOO_LATE = ReplyError("no reply from the server in time")
+"""The daemon's own error in the place of a reply that came when its caller did not wait any more."""
+
+
 def pack(message: Sequence[Any]) -> bytes:
     """Encode one message; `set` and `ReplyError` become extensions. Raises `TypeError` for other types."""
     try:

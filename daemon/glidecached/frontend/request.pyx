@@ -11,6 +11,7 @@ from glidecached.command_order cimport CommandOrder
 from glidecache_shared.protocol import (
     ERROR_REQUEST,
     ERROR_TIMEOUT,
+    TOO_LATE,
     STATUS_ERROR,
     STATUS_OK,
     ReplyError,
@@ -50,7 +51,7 @@ cdef class Request:
             around, value = pack_around((self.request_id, STATUS_OK), value)
             return self.finish(around, value)
         if isinstance(value, ReplyError):
-            return self.fail(ERROR_REQUEST, str(value))
+            return self.fail(ERROR_TIMEOUT if value is TOO_LATE else ERROR_REQUEST, str(value))
         message = pack_reply(self.request_id, OK, value)
         if message is None:
             # Large replies, and those with rare types: sets, floating-point numbers, errors.

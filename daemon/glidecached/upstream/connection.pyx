@@ -16,7 +16,7 @@ from glidecached.upstream.call cimport BULK_LANE, Call, pack_command
 from glidecached.upstream.resp cimport INCOMPLETE, Reader
 from glidecached.upstream.latency_histogram cimport LatencyHistogram
 
-from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
+from glidecache_shared.protocol import ERROR_REQUEST, TOO_LATE, ReplyError
 from glidecached.process.loop import READABLE, WRITABLE
 from glidecached.upstream.reply_room import ROOM
 from glidecached.upstream.resp import UnreadableError
@@ -82,6 +82,14 @@ cdef class Marker(Call):
 
     cpdef object fail(self, int code, str message):
         """Do nothing: no caller waits for it."""
+
+
+cdef bint is_over(Call call, int64_t received_ns) except -1:
+    """Return whether no client will take the call's reply, which came at that time.
+
+    A read's deadline does not decide that: until the reply is passed on, a later request may join the flight and move it.
+    """
+    return not call.is_wanted(0 if call.repeatable else received_ns)
 
 
 cdef class Connection:
@@ -511,8 +519,8 @@ cdef class Connection:
                 return self.prove_later(str(reply))
             return self.lose("replies are out of step: there is one too many")
         if self.is_parked_for_none():
-            # Its call is answered by nothing anyway: only that it came has to be remembered.
-            reply = None
+            # Only that it came has to be remembered. Should its caller still listen, it hears what is true.
+            reply = TOO_LATE
         else:
             self.parked_bytes += self.reader.last_weight_bytes
         self.parked.append((reply, self.last_received_ns))
@@ -531,7 +539,7 @@ cdef class Connection:
         self.park_left -= 1
         if self.park_left == 0:
             self.park_place += 1
-        return not call.is_wanted(self.last_received_ns)
+        return is_over(call, self.last_received_ns)
 
     cdef int find_park_place(self) except -1:
         """Find out which call the next reply to be parked belongs to."""
@@ -575,10 +583,11 @@ cdef class Connection:
         while self.parked and self.channel is not None:
             reply, received_ns = self.parked[0]
             call = self.waiting[0]
-            if call.is_wanted(received_ns) and not (
-                isinstance(reply, ReplyError) and str(reply).startswith(_NOT_NOW)
-            ):
-                break
+            if not is_over(call, received_ns) and not (isinstance(reply, ReplyError) and str(reply).startswith(_NOT_NOW)):
+                if call.is_wanted(received_ns):
+                    break
+                # Late, but others may have joined it: they hear the same as all who ask now.
+                reply = ReplyError(error)
             del self.parked[0]
             self.waiting.popleft()
             self.hand_on(call, reply, received_ns, None)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glidecache_shared.protocol import ReplyError
-from support.wired_connection import Batch, Single, Wire
+from support.wired_connection import FAR_NS, Batch, Single, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +135,40 @@ def test_i4_a_server_that_is_busy_says_so_to_everybody_and_is_asked_again(wire: 
     assert fourth.result == ("reply", 4)
     assert not wire.connection.in_doubt
     assert not wire.lost
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_i4_a_late_call_that_others_join_before_the_proof_gets_its_own_reply(wire: Wire, place: int) -> None:
+    calls = [Single(name) for name in (b"A", b"B", b"C")]
+    wire.send(*calls)
+    wire.requests()
+    for call in calls:
+        call.repeatable = True
+        expire(call)
+    wire.reply(b":0\r\n", lambda: wire.connection.in_doubt)
+    wire.server.sendall(b":1\r\n:2\r\n")
+    wire.turns()
+    calls[place].deadline_ns = FAR_NS  # as a flight's is moved by a request that joins it
+    wire.reply(bulk(nonce(wire)), lambda: calls[place].result)
+    assert calls[place].result == ("reply", place)
+
+
+def test_i4_a_late_read_that_others_join_is_not_answered_before_the_proof(wire: Wire) -> None:
+    late, second = Single(b"A"), Single(b"B")
+    late.repeatable = True
+    wire.send(late, second)
+    wire.requests()
+    expire(late)
+    wire.reply(b":0\r\n", lambda: wire.connection.in_doubt)
+    wire.requests()
+    late.deadline_ns = FAR_NS
+    wire.server.sendall(b"-BUSY running\r\n-BUSY running\r\n")
+    wire.turns()
+    assert late.result is None
+    wire.turn_until(lambda: wire.connection.waiting[-1] is not second)
+    wire.reply(bulk(nonce(wire)), lambda: second.result)
+    assert late.result == ("reply", 0)
+    assert str(second.result[1]) == "BUSY running"
 
 
 def test_i4_a_batch_is_in_doubt_from_its_first_late_reply(wire: Wire) -> None:
