@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the reference of the configuration, from the schema and what `glidecached.config.keys` says of each key.
+"""Write the reference of the configuration, from the schema and from `glidecached.config.key_reference`.
 
     tools/generate_configuration.py           writes docs/configuration.md and man/glidecached.toml.5
     tools/generate_configuration.py --check   writes nothing; exits 1 when one of them is not up to date
@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "daemon"), str(ROOT / "shared")]
 
-from glidecached.config.keys import KEYS  # noqa: E402 - found by the line above
+from glidecached.config.key_reference import KEYS  # noqa: E402 - found by the line above
 from glidecached.config.schema import File  # noqa: E402
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glidecache_shared.kinds import STRING
-from glidecache_shared.pool.errors import PoolDamagedError, PoolFull
+from glidecache_shared.pool.pool_errors import PoolDamagedError, PoolFull
 from glidecache_shared.pool.resize import Succession
 from glidecache_shared.pool.store import PoolStore
 from support.pool_file import (

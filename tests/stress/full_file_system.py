@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from glidecache_shared.kinds import STRING
-from glidecache_shared.pool.errors import PoolFull
+from glidecache_shared.pool.pool_errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.resize import Succession
 from glidecache_shared.pool.store import PoolStore

@@ -10,7 +10,7 @@ import typing
 
 import pytest
 
-from glidecached.config.keys import KEYS
+from glidecached.config.key_reference import KEYS
 from glidecached.config.schema import File
 from support.process import ROOT
 

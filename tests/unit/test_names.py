@@ -27,7 +27,7 @@ MIRRORED_MODULES = {
     "sorted_sets": "commands and their options",
     "streams": "commands and their options",
     "standalone": "commands, and the upstream of one server",
-    "session": "",
+    "watch": "the client's part, and its handlers in the daemon",
 }
 _CLASS = re.compile(r"^(?:cdef )?class (\w+)", re.MULTILINE)
 

@@ -11,7 +11,7 @@ from glidecache.commands.options.bitmaps import (
     OffsetOptions,
     bitfield_steps,
 )
-from glidecache.commands.options.checks import keyword, need
+from glidecache.commands.options.option_checks import keyword, need
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

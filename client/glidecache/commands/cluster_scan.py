@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from glidecache.commands.command import Plan
 from glidecache.commands.keys import scan_options
-from glidecache.commands.options.checks import keyword
+from glidecache.commands.options.option_checks import keyword
 from glidecache.commands.options.server import ObjectType
 from glidecache.errors import ConnectionError, RequestError
 from glidecache.routes import ByAddressRoute

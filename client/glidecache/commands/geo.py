@@ -5,7 +5,6 @@ from __future__ import annotations
 from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_found_places, to_optional_float, to_positions
 from glidecache.commands.encoding import encode, encode_command, encode_each
-from glidecache.commands.options.checks import need, optional_keyword
 from glidecache.commands.options.conditions import ConditionalChange
 from glidecache.commands.options.geo import (
     GeoSearchByBox,
@@ -14,6 +13,7 @@ from glidecache.commands.options.geo import (
     GeospatialData,
     GeoUnit,
 )
+from glidecache.commands.options.option_checks import need, optional_keyword
 from glidecache.commands.options.placement import OrderBy
 
 TYPE_CHECKING = False

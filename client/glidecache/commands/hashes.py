@@ -6,9 +6,9 @@ from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_bool, to_float, to_pairs
 from glidecache.commands.encoding import encode, encode_command, encode_each, encode_pairs
 from glidecache.commands.keys import scan_options
-from glidecache.commands.options.checks import need, optional_keyword
 from glidecache.commands.options.conditions import ConditionalChange, HashFieldConditionalChange
 from glidecache.commands.options.expiry import ExpireOptions, ExpiryGetEx, ExpirySet
+from glidecache.commands.options.option_checks import need, optional_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

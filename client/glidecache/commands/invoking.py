@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glidecache.commands.command import Plan
-from glidecache.commands.options.checks import need
+from glidecache.commands.options.option_checks import need
 from glidecache.commands.options.script import Script
 from glidecache.commands.scripting import operands
 

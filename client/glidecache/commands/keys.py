@@ -5,8 +5,8 @@ from __future__ import annotations
 from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_bool, to_status
 from glidecache.commands.encoding import encode, encode_command, encode_each, encode_optional
-from glidecache.commands.options.checks import need, optional_keyword
 from glidecache.commands.options.expiry import ExpireOptions
+from glidecache.commands.options.option_checks import need, optional_keyword
 from glidecache.commands.options.placement import Limit, OrderBy
 from glidecache.commands.options.server import MigrateOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_optional_popped, to_status
 from glidecache.commands.encoding import encode, encode_command, encode_each
-from glidecache.commands.options.checks import keyword
+from glidecache.commands.options.option_checks import keyword
 from glidecache.commands.options.placement import InsertPosition, ListDirection
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_bools, to_function_stats, to_libraries, to_status
 from glidecache.commands.encoding import encode, encode_command, encode_each, encode_optional
-from glidecache.commands.options.checks import optional_keyword
+from glidecache.commands.options.option_checks import optional_keyword
 from glidecache.commands.options.script import FunctionRestorePolicy
 from glidecache.commands.options.server import FlushMode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_map, to_status
 from glidecache.commands.encoding import each_of, encode_command, encode_each, encode_optional, encode_pairs
-from glidecache.commands.options.checks import keyword, optional_keyword
+from glidecache.commands.options.option_checks import keyword, optional_keyword
 from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection
 
 TYPE_CHECKING = False

@@ -15,8 +15,8 @@ from glidecache.commands.decoding import (
 )
 from glidecache.commands.encoding import each_of, encode, encode_command, encode_each
 from glidecache.commands.keys import scan_options
-from glidecache.commands.options.checks import keyword, need, optional_keyword
 from glidecache.commands.options.conditions import ConditionalChange, UpdateOptions
+from glidecache.commands.options.option_checks import keyword, need, optional_keyword
 from glidecache.commands.options.sorted_sets import (
     AggregationType,
     RangeByIndex,

@@ -6,7 +6,7 @@ from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_function_stats, to_optional_status, to_status
 from glidecache.commands.encoding import encode, encode_command, encode_each
 from glidecache.commands.keys import migration, scan_options
-from glidecache.commands.options.checks import keyword
+from glidecache.commands.options.option_checks import keyword
 from glidecache.commands.options.server import MigrateOptions, ObjectType
 
 TYPE_CHECKING = False

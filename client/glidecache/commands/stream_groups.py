@@ -13,7 +13,7 @@ from glidecache.commands.decoding import (
     to_streams,
 )
 from glidecache.commands.encoding import encode, encode_command, encode_each
-from glidecache.commands.options.checks import need
+from glidecache.commands.options.option_checks import need
 from glidecache.commands.options.streams import (
     StreamClaimOptions,
     StreamGroupOptions,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from glidecache.commands.command import Plan
 from glidecache.commands.decoding import optional, to_entries, to_map, to_streams, to_whole_stream
 from glidecache.commands.encoding import each_of, encode, encode_command, encode_each
-from glidecache.commands.options.checks import need
+from glidecache.commands.options.option_checks import need
 from glidecache.commands.options.streams import (
     StreamAddOptions,
     StreamRangeBound,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_bool, to_float, to_map, to_optional_status, to_status
 from glidecache.commands.encoding import encode_command, encode_each, encode_pairs
-from glidecache.commands.options.checks import need
 from glidecache.commands.options.conditions import ConditionalChange, ValueComparison
 from glidecache.commands.options.expiry import ExpiryGetEx, ExpirySet
+from glidecache.commands.options.option_checks import need
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from glidecached.config.keys import KEYS
+from glidecached.config.key_reference import KEYS
 from glidecached.upstream.target import Address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glidecached.config.keys import Key
+    from glidecached.config.key_reference import Key
     from glidecached.config.schema import File
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from glidecache_shared.pool.errors import PoolDamagedError
+from glidecache_shared.pool.pool_errors import PoolDamagedError
 from glidecache_shared.pool.store import PoolStore
 
 class PoolEntries:

@@ -6,7 +6,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 
-from glidecache_shared.pool.errors import PoolDamagedError
+from glidecache_shared.pool.pool_errors import PoolDamagedError
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from glidecached.text import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from glidecache_shared.pool.settings import StoreSettings
     from glidecache_shared.pool.store import PoolStore
+    from glidecache_shared.pool.store_settings import StoreSettings
     from glidecached.access import Access
     from glidecached.pools.metadata import PoolKey
 

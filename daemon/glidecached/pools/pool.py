@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.errors import PoolDamagedError, PoolFull
+from glidecache_shared.pool.pool_errors import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
 from glidecached.pools.entries import PoolEntries
 from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, permit
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from glidecache_shared.pool.generation import HotEntry
-    from glidecache_shared.pool.settings import StoreSettings
+    from glidecache_shared.pool.store_settings import StoreSettings
     from glidecached.pools.cache_shares import Maker
     from glidecached.pools.metadata import Admission, PoolKey
     from glidecached.pools.pool_settings import PoolSettings

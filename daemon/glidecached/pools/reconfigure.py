@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.errors import PoolFull
+from glidecache_shared.pool.pool_errors import PoolFull
 from glidecached.pools.background import BackgroundCopies
 from glidecached.pools.file_access import PermissionsError
 from glidecached.pools.metadata import Admission, PoolKey

@@ -9,7 +9,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.errors import PoolFull
+from glidecache_shared.pool.pool_errors import PoolFull
 from glidecached.pools.cache_shares import PoolShares
 from glidecached.pools.file_access import PermissionsError
 from glidecached.pools.lazy_free import LazyFree

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glidecache_shared import lease
-from glidecache_shared.pool.errors import TakeOverError
 from glidecache_shared.pool.generation import retire_file
+from glidecache_shared.pool.pool_errors import TakeOverError
 from glidecache_shared.pool.store import PoolStore
 from glidecached.pools.metadata import PoolKey, PoolMetadata, decode_origin
 from glidecached.text import counted
@@ -19,7 +19,7 @@ from glidecached.text import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from glidecache_shared.pool.settings import StoreSettings
+    from glidecache_shared.pool.store_settings import StoreSettings
 
 logger = logging.getLogger(__name__)
 

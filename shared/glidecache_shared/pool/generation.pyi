@@ -2,8 +2,8 @@
 
 from typing import NamedTuple, Self, Unpack
 
-from glidecache_shared.pool.metrics import PoolMetrics
-from glidecache_shared.pool.settings import StoreSettings
+from glidecache_shared.pool.pool_counters import PoolMetrics
+from glidecache_shared.pool.store_settings import StoreSettings
 
 class Recovery(NamedTuple):
     """The origin of a store's entries: kept at once after a stop in order, else each verified, and some dropped."""

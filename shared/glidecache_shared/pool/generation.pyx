@@ -22,9 +22,9 @@ from glidecache_shared.pool.eviction.selection cimport VictimSelection
 from glidecache_shared.pool.restart.takeover cimport resume, seal
 from glidecache_shared.pool.files.trim cimport Trimmer
 
-from glidecache_shared.pool.errors import PoolDamagedError, TakeOverError, raise_full
-from glidecache_shared.pool.metrics import PoolMetrics
-from glidecache_shared.pool.settings import POLICIES, check_settings, check_ttl
+from glidecache_shared.pool.pool_errors import PoolDamagedError, TakeOverError, raise_full
+from glidecache_shared.pool.pool_counters import PoolMetrics
+from glidecache_shared.pool.store_settings import POLICIES, check_settings, check_ttl
 
 
 def retire_file(path: str) -> None:

@@ -1,6 +1,6 @@
 """Typing of the compiled reader; the implementation and its memory-ordering argument are in `reader.pyx`."""
 
-from glidecache_shared.pool.metrics import PoolMetrics
+from glidecache_shared.pool.pool_counters import PoolMetrics
 
 Key = bytes | str | bytearray | memoryview | int | float
 

@@ -62,7 +62,7 @@ from glidecache_shared.pool.files.mapping cimport MappedFile
 from glidecache_shared.pool.memory.payload cimport decode
 
 from glidecache_shared.pool.files import boot_identity
-from glidecache_shared.pool.metrics import PoolMetrics
+from glidecache_shared.pool.pool_counters import PoolMetrics
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL

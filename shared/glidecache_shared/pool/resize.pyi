@@ -2,8 +2,8 @@
 
 from typing import Unpack
 
-from glidecache_shared.pool.settings import StoreSettings
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.pool.store_settings import StoreSettings
 
 class Succession:
     """A pool's change from one generation to the next, which has another bound, policy or metrics.

@@ -40,7 +40,7 @@ from glidecache_shared.pool.layout cimport (
 from glidecache_shared.pool.memory.records cimport NO_RECORD, EntryNote
 from glidecache_shared.pool.store cimport PoolStore
 
-from glidecache_shared.pool.errors import PoolFull
+from glidecache_shared.pool.pool_errors import PoolFull
 
 cdef enum:
     # The work that `finish` may do in one piece: some 0.1 ms. A client that changes more than that during a pass of all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from glidecache.commands.encoding import encode
-from glidecache.commands.options.checks import keyword
+from glidecache.commands.options.option_checks import keyword
 
 
 class GeospatialData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glidecache.commands.encoding import encode
-from glidecache.commands.options.checks import need
+from glidecache.commands.options.option_checks import need
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

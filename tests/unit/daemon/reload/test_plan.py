@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from glidecached.config.diff import compare
-from glidecached.config.keys import KEYS
+from glidecached.config.key_reference import KEYS
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
 
 BASE: dict[str, Any] = {
@@ -69,10 +69,12 @@ EACH_KEY = [(section, key) for section, keys in KEYS.items() for key in keys]
 
 def test_every_key_of_the_schema_is_classified_and_no_other() -> None:
     sections = {each.name for each in dataclasses.fields(File)}
-    assert set(KEYS) == sections, "glidecached.config.keys.KEYS has to say what a reload does with each key"
+    assert set(KEYS) == sections, (
+        "glidecached.config.key_reference.KEYS has to say what a reload does with each key"
+    )
     for section, keys in KEYS.items():
         names = {each.name for each in dataclasses.fields(table(file(BASE), section))}
-        assert set(keys) == names, f"glidecached.config.keys: [{section}]"
+        assert set(keys) == names, f"glidecached.config.key_reference: [{section}]"
 
 
 @pytest.mark.parametrize(("section", "key"), EACH_KEY)

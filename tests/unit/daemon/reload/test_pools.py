@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.kinds import STRING
-from glidecache_shared.pool.errors import PoolFull
+from glidecache_shared.pool.pool_errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
 from glidecached.pools.configured import ConfiguredCache
