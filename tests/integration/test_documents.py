@@ -75,16 +75,13 @@ def promised(example: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("embedded_daemon")
-def test_the_readmes_examples_print_what_they_promise() -> None:
-    awaited, blocking, third_terminal = EXAMPLES
-    for example in (awaited, blocking):
+@pytest.mark.parametrize("pasted", [slice(0, 1), slice(0, 2)], ids=["the first", "both"])
+def test_the_readmes_examples_print_what_they_promise(pasted: slice) -> None:
+    *examples, third_terminal = EXAMPLES
+    for example in examples[pasted]:
         assert len([line for line in example.splitlines() if line and not line.startswith("#")]) <= 6
         assert run(example) == promised(example)
-    (line,) = run(third_terminal)
-    before, value, after = line.split()
-    assert before == after == "calls=2", "one GET for each of the two keys, and none for the hits"
-    assert f"# calls=1 {value} calls=1" in third_terminal
-    assert value == "b'hello'"
+    assert run(third_terminal) == promised(third_terminal)
 
 
 @pytest.mark.usefixtures("embedded_daemon")
