@@ -34,33 +34,33 @@ _CACHE_GAUGES: _Rows = (
     ("entries", "Entries in the cache.", lambda cache: cache["metrics"]["entry_count"]),
     (
         "bytes",
-        "What the entries are charged, which the bound is about.",
+        "Bytes charged for the entries; compare with max_bytes.",
         lambda cache: cache["charged_bytes"],
     ),
-    ("max_bytes", "The bound.", lambda cache: cache["max_bytes"]),
+    ("max_bytes", "The cache's memory bound.", lambda cache: cache["max_bytes"]),
     ("resident_bytes", "Memory that the cache's files occupy.", lambda cache: cache["resident_bytes"]),
     (
         "attached_processes",
         "Processes known to use the cache.",
         lambda cache: cache["attached_processes"],
     ),
-    ("flights", "Misses that are being asked for upstream now.", lambda cache: cache["flights"]),
+    ("flights", "Requests to Valkey under way for misses.", lambda cache: cache["flights"]),
 )
 _CACHE_COUNTERS: _Rows = (
     (
         "lookups",
-        "Questions for one key.",
+        "Cache lookups, one for each key.",
         lambda cache: cache["metrics"]["hits"] + cache["metrics"]["misses"],
     ),
-    ("hits", "Lookups that were answered from the cache.", lambda cache: cache["metrics"]["hits"]),
+    ("hits", "Cache hits.", lambda cache: cache["metrics"]["hits"]),
     (
         "evictions",
-        "Entries that left for others' sake before their time.",
+        "Live entries evicted to make room.",
         lambda cache: cache["metrics"]["evictions"],
     ),
     (
         "expirations",
-        "Entries that were found expired and removed.",
+        "Expired entries found and removed.",
         lambda cache: cache["metrics"]["expirations"],
     ),
 )
@@ -68,19 +68,19 @@ _CACHE_COUNTERS: _Rows = (
 
 _UPSTREAM_GAUGES: _Rows = (
     ("connected", "1 while there is a connection to it.", lambda up: int(up["connected_to"] is not None)),
-    ("in_flight", "Requests that were sent and have no reply yet.", lambda up: up["in_flight"]),
-    ("queued", "Requests that wait to be sent.", lambda up: up["queued"]),
-    ("sessions", "Clients that use it.", lambda up: up["sessions"]),
+    ("in_flight", "Requests sent to Valkey that have no reply yet.", lambda up: up["in_flight"]),
+    ("queued", "Requests waiting to be sent.", lambda up: up["queued"]),
+    ("sessions", "Client sessions that use the upstream.", lambda up: up["sessions"]),
     (
         "blocking_connections",
-        "Connections for blocking commands and watches.",
+        "Dedicated connections, for blocking commands and watches.",
         lambda up: up["blocking_connections"],
     ),
 )
 _UPSTREAM_COUNTERS: _Rows = (
-    ("requests", "Requests given to it.", lambda up: up["requests"]),
-    ("failures", "Requests that got no reply from it.", lambda up: up["failed"]),
-    ("reconnects", "Connections made in the place of one that was lost.", lambda up: up["reconnects"]),
+    ("requests", "Requests to the upstream.", lambda up: up["requests"]),
+    ("failures", "Requests to the upstream that failed.", lambda up: up["failed"]),
+    ("reconnects", "Reconnections after a connection was lost.", lambda up: up["reconnects"]),
 )
 
 
@@ -94,20 +94,26 @@ def families(numbers: dict[str, Any], totals: Totals) -> Iterator[Metric]:
 def _daemon_families(daemon: dict[str, Any]) -> Iterator[Metric]:
     yield InfoMetricFamily("glidecached_build", "The daemon's version.", {"version": daemon["version"]})
     yield GaugeMetricFamily(
-        "glidecached_start_time_seconds", "When it started, since the epoch.", daemon["started_at"]
+        "glidecached_start_time_seconds",
+        "Start of the daemon, in seconds since the epoch.",
+        daemon["started_at"],
     )
-    yield GaugeMetricFamily("glidecached_sessions", "Clients that are attached.", daemon["sessions"])
+    yield GaugeMetricFamily("glidecached_sessions", "Client sessions.", daemon["sessions"])
     yield GaugeMetricFamily(
-        "glidecached_open_requests", "Clients' requests without an answer yet.", daemon["open_requests"]
+        "glidecached_open_requests", "Client requests under way.", daemon["open_requests"]
     )
     yield CounterMetricFamily(
-        "glidecached_accepted_requests", "Clients' requests that were accepted.", daemon["accepted_requests"]
+        "glidecached_accepted_requests", "Client requests accepted.", daemon["accepted_requests"]
     )
     yield GaugeMetricFamily(
-        "glidecached_max_total_bytes", "The bound over all caches.", daemon["max_total_cache_kb"] * 1024
+        "glidecached_max_total_bytes",
+        "Memory bound of all caches together.",
+        daemon["max_total_cache_kb"] * 1024,
     )
     refused = CounterMetricFamily(
-        "glidecached_refused_messages", "Messages and answers that went nowhere, by cause.", labels=("cause",)
+        "glidecached_refused_messages",
+        "Messages and answers refused or dropped, by cause.",
+        labels=("cause",),
     )
     # Causes with a count of 0 too: otherwise their first event would be no increase.
     for cause, count in {**dict.fromkeys(REFUSAL_CAUSES, 0), **daemon["refused"]}.items():
@@ -129,7 +135,7 @@ def _cache_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
         yield counter
     misses = CounterMetricFamily(
         "glidecached_cache_misses",
-        "Lookups that were not, by what was found.",
+        "Cache misses, by cause.",
         labels=(*_CACHE_LABELS, "cause"),
     )
     for cache in counting:
@@ -138,7 +144,7 @@ def _cache_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
     yield misses
     full = CounterMetricFamily(
         "glidecached_cache_file_system_full",
-        "Times that the file system had no room for the cache to grow.",
+        "Failed attempts to grow because the file system was full.",
         labels=_CACHE_LABELS,
     )
     for cache in caches:
@@ -178,7 +184,7 @@ def _durations(
 ) -> HistogramMetricFamily:
     durations = HistogramMetricFamily(
         "glidecached_upstream_request_duration_seconds",
-        "From a request's submission to its reply; without what blocks.",
+        "Time from request to reply, without blocking commands.",
         labels=("upstream",),
     )
     for label, counts in counted.items():
