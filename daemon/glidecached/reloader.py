@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glidecached.config.load import ConfigError
-from glidecached.pools.configured import configured_caches
+from glidecached.pools.metadata import configured_caches
 from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from glidecached.client_session import ClientSession, Sessions
-    from glidecached.config.diff import ConfigDiff
+    from glidecached.config.diff import ConfigDiff, Source
     from glidecached.config.model import Config
-    from glidecached.config.source import Source
     from glidecached.frontend.dispatcher import Dispatcher
     from glidecached.frontend.listener import Listener
     from glidecached.handlers.admin import AdminHandlers

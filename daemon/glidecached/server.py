@@ -28,8 +28,8 @@ from glidecached.handlers.commands import CommandHandlers
 from glidecached.handlers.dedicated_quota import DedicatedShares
 from glidecached.handlers.watch import WatchHandlers
 from glidecached.metrics.endpoint import MetricsListener
-from glidecached.pools.configured import configured_caches
 from glidecached.pools.manager import PoolManager
+from glidecached.pools.metadata import configured_caches
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
 from glidecached.pools.warm_restart import Leftovers, remove_all
 from glidecached.process.deadlines import Deadlines
@@ -47,9 +47,9 @@ from glidecached.upstream.reply_room import ROOM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from glidecached.config.diff import Source
     from glidecached.config.model import Config
-    from glidecached.config.source import Source
-    from glidecached.process.owned_runtime_dir import OwnedRuntimeDir
+    from glidecached.process.runtime_lock import OwnedRuntimeDir
 
 logger = logging.getLogger(__name__)
 

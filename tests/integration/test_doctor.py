@@ -19,9 +19,9 @@ from click.testing import CliRunner
 
 from glidecached.cli.operator import main
 from glidecached.doctor.check_process import memory_limit_bytes
+from glidecached.doctor.check_storage import check_entries, check_orphans, check_permissions
 from glidecached.doctor.check_systemd import judge_unit
 from glidecached.doctor.context import Configuration, Contact, Patient
-from glidecached.doctor.pools import check_entries, check_orphans, check_permissions
 from glidecached.doctor.result import Status
 from support.caches import new_cache
 from support.clients import at

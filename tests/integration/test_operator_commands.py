@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glidecache_shared import protocol
-from glidecached.cli.exit_status import ExitStatus
+from glidecached.cli.options import ExitStatus
 from support.cacheable import GET
 from support.caches import is_cached, new_cache
 from support.process import child_environment

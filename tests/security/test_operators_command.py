@@ -8,7 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from glidecached.cli.exit_status import ExitStatus
+from glidecached.cli.options import ExitStatus
 from support.process import child_environment
 from support.users import User, command_as
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ERROR_CONNECTION
 from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
-from glidecached.upstream.target import Address, Target
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import Address, Target, UpstreamOptions
 from support.upstream_calls import Recorded
 
 if TYPE_CHECKING:

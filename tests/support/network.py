@@ -10,8 +10,7 @@ from glidecached.process.loop import Loop
 from glidecached.upstream import pipeline, standalone
 from glidecached.upstream.connector import Channel, ConnectError
 from glidecached.upstream.standalone import StandaloneUpstream
-from glidecached.upstream.target import Target
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import Target, UpstreamOptions
 from support.upstream_calls import ADDRESS, open_channel
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import click
 
 from glidecache_shared import __version__
 from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
+from glidecached.config.diff import Source
 from glidecached.config.load import ConfigError
 from glidecached.config.model import DEFAULT_UPSTREAM, Config, NamedUpstream
-from glidecached.config.source import Source
 from glidecached.logs.handler import TELL_INTERVAL_MS, LogHandler
 from glidecached.upstream.target import Target, parse_address
 
@@ -114,11 +114,9 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.pools.pool_dir import PoolDirectoryError
-    from glidecached.process.core_dumps import prevent_core_dumps
     from glidecached.process.descriptors import raise_limit
-    from glidecached.process.limits import keep_freed_memory, spare_collections
-    from glidecached.process.owned_runtime_dir import OwnedRuntimeDir
-    from glidecached.process.runtime_lock import DirectoryLockedError
+    from glidecached.process.limits import keep_freed_memory, prevent_core_dumps, spare_collections
+    from glidecached.process.runtime_lock import DirectoryLockedError, OwnedRuntimeDir
     from glidecached.process.sd_notify import ServiceManager
     from glidecached.server import Server
 

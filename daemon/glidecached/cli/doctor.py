@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glidecached.cli.exit_status import ExitStatus
-from glidecached.cli.options import runtime_dir_option
+from glidecached.cli.options import ExitStatus, runtime_dir_option
 from glidecached.doctor.result import Status
 from glidecached.stats import formatting
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from glidecache_shared.runtime_dir import find_runtime_dir
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
-from glidecached.cli.exit_status import ExitStatus
 from glidecached.stats import formatting
 
 if TYPE_CHECKING:
@@ -38,3 +38,20 @@ def fail(status: ExitStatus, message: str) -> None:
     """End the process with a message for its user, in which there may be names that others have chosen."""
     click.echo(formatting.printable(message), err=True)
     sys.exit(status)
+
+
+class ExitStatus(IntEnum):
+    """The exit statuses that a shell sees.
+
+    2 is click's own, for wrong options and arguments; so the daemon's absence has another.
+    """
+
+    DONE = 0
+    FAILED = 1
+    """The daemon refused, or `doctor` found something that fails."""
+    USAGE = 2
+    """Options or arguments are wrong."""
+    UNREACHABLE = 3
+    """No daemon answers."""
+    NOT_CONFIRMED = 4
+    """Nothing was done: the answer was no, or there was no terminal to ask on and no `--yes`."""

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import stat
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from glidecached.access import Access, find_gid, find_uid
-from glidecached.config.files import SECRET_KEYS, ExposedFileError, read_file
 from glidecached.config.model import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
 from glidecached.pools.pool_settings import PoolSettings
-from glidecached.upstream.target import Credentials, Target, TlsMaterial
-from glidecached.upstream.tls import TlsMaterialError, check
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import (
+    Credentials,
+    Target,
+    TlsMaterial,
+    TlsMaterialError,
+    UpstreamOptions,
+    check,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
 _SECTIONS = {
     "daemon": DaemonSettings,
@@ -270,3 +276,41 @@ class _Resolver:
             except ValueError as error:
                 self._fault(f"{place} = {name!r}", str(error))
         return found
+
+
+SECRET_KEYS = ("password_file", "tls_key_file")
+"""The keys of an upstream that name a file with a secret."""
+
+PUBLIC_KEYS = ("tls_ca_file", "tls_cert_file")
+"""The keys that name a file that other users may read."""
+
+
+class ExposedFileError(Exception):
+    """A file gives other users a right that they must not have: `args[0]` names it, and what would be right."""
+
+
+def read_file(path: str, *, secret: bool) -> bytes:
+    """Return the contents of the file. Raises `ExposedFileError` and `OSError`.
+
+    Only its owner and its group may be able to write it; for a `secret`, the same applies to reading. A file in a
+    directory that is closed to others is closed to them, whatever its own mode. Services' credentials are such files.
+    """
+    with Path(path).open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        verb = exposure(path, mode, secret=secret)
+        if verb is not None:
+            message = f"other users can {verb} it (mode {stat.S_IMODE(mode):04o}); chmod o= {path}"
+            raise ExposedFileError(message)
+        return file.read()
+
+
+def exposure(path: str, mode: int, *, secret: bool) -> str | None:
+    """Return what others can do with a file of that mode, and must not: `"read"` or `"write"`, or None if nothing."""
+    exposed = mode & (stat.S_IROTH | stat.S_IWOTH if secret else stat.S_IWOTH)
+    if not exposed or not _is_reachable_by_others(path):
+        return None
+    return "read" if exposed & stat.S_IROTH else "write"
+
+
+def _is_reachable_by_others(path: str) -> bool:
+    return all(parent.stat().st_mode & stat.S_IXOTH for parent in Path(path).resolve().parents)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from glidecached.access import Access
 from glidecached.config.schema import DaemonSettings, File, MetricsSettings
-from glidecached.upstream.target import Address, Target
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import Address, Target, UpstreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glidecached.config.files import PUBLIC_KEYS, SECRET_KEYS, exposure
-from glidecached.config.load import SERVICES_CREDENTIALS
+from glidecached.config.load import PUBLIC_KEYS, SECRET_KEYS, SERVICES_CREDENTIALS, exposure
 from glidecached.doctor.result import fail, ok, skipped
 
 if TYPE_CHECKING:

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 from glidecached.doctor.check_config import check_configuration, check_secrets
 from glidecached.doctor.check_endpoint import check_answer, check_runtime_dir, check_socket, check_versions
 from glidecached.doctor.check_process import check_clock, check_limits, check_memory
-from glidecached.doctor.check_storage import check_file_system, check_pool_dir, check_room
+from glidecached.doctor.check_storage import (
+    check_entries,
+    check_file_system,
+    check_orphans,
+    check_permissions,
+    check_pool_dir,
+    check_room,
+)
 from glidecached.doctor.check_systemd import check_remove_ipc, check_unit
 from glidecached.doctor.check_upstreams import check_upstreams
-from glidecached.doctor.pools import check_entries, check_orphans, check_permissions
 from glidecached.doctor.result import skipped
 
 if TYPE_CHECKING:

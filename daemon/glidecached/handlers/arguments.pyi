@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from glidecached.upstream.cluster.route import Route
+from glidecached.upstream.cluster.routing import Route
 
 def need_fields(body: list[Any], *names: str) -> None:
     """Refuse a body that does not have exactly these fields."""

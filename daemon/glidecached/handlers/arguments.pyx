@@ -2,7 +2,7 @@
 
 from glidecache_shared.kinds import KIND_NAMES
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.frontend.safe_repr import shown
+from glidecached.text import shown
 from glidecached.handlers.route_arguments import read_route
 
 

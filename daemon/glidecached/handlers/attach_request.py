@@ -7,9 +7,9 @@ from typing import Any
 
 from glidecached.config.model import DEFAULT_UPSTREAM
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.frontend.safe_repr import shown
 from glidecached.pools.metadata import PoolKey
 from glidecached.pools.pool_settings import PoolSettings
+from glidecached.text import shown
 from glidecached.upstream.target import Address, Credentials, Mode, Target, TlsMaterial, network_address
 
 _MODES: tuple[Mode, ...] = ("standalone", "cluster")

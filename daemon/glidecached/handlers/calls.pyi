@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from glidecached.frontend.request import Request
 from glidecached.upstream.call import BatchCall, SingleCall
-from glidecached.upstream.cluster.route import Route
+from glidecached.upstream.cluster.routing import Route
 
 class CommandCall(SingleCall):
     """A command that is passed through."""

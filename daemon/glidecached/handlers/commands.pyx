@@ -18,7 +18,7 @@ from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import need_fields, split_route
 from glidecached.handlers.dedicated_quota import DedicatedShares
 from glidecached.handlers.screening import Screening
-from glidecached.upstream.cluster.route import MultiNodeRoute
+from glidecached.upstream.cluster.routing import MultiNodeRoute
 from glidecached.upstream.call import pack_in_slices
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.long_replies import LONG_REPLIES

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.frontend.safe_repr import shown
-from glidecached.upstream.cluster.route import MultiNodeRoute, SlotRoute
+from glidecached.text import shown
+from glidecached.upstream.cluster.routing import MultiNodeRoute, SlotRoute
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.target import network_address
 
 if TYPE_CHECKING:
-    from glidecached.upstream.cluster.route import Route
+    from glidecached.upstream.cluster.routing import Route
 
 _FORMS = (
     '"random", "all_nodes", "all_primaries", ["slot_key", key, "primary" | "replica"], '

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.call import SingleCall
-from glidecached.upstream.cluster.route import MultiNodeRoute
+from glidecached.upstream.cluster.routing import MultiNodeRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The HTTP interface for monitoring: Prometheus' metrics, health, a status page.
 
-`prometheus` and `page_data` present the figures of `glidecached.stats`: `negotiation` chooses the form, `totals` keeps
-counters from falling. `application` answers requests, `http_server` carries them, `endpoint` joins all parts.
+`prometheus` and `page_data` present the figures of `glidecached.stats`. `application` answers requests, `http_server`
+carries them, `endpoint` joins all parts.
 Figures are taken at most once a second, and one thread at a time makes answers from them.
 """

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from glidecached.metrics.negotiation import preferred
 from glidecached.metrics.page_data import Summary
-from glidecached.metrics.prometheus import Exposition
+from glidecached.metrics.prometheus import Exposition, preferred
+from glidecached.stats.formatting import printable, upstream_label
 from glidecached.stats.snapshots import LoopSilentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from glidecached.metrics.health import Health
-    from glidecached.metrics.hosts import Hosts
     from glidecached.stats.history import History
     from glidecached.stats.snapshots import Snapshots
 
@@ -136,3 +135,66 @@ class Application:
         with self._rendering:
             content = self._summary.render(snapshot, self._history.since(int(after[:20])))
         return _Answer("200 OK", content, "application/json")
+
+
+_OWN = frozenset(("localhost",))
+
+
+class Hosts:
+    """The names that requests may use: localhost, every IP address, `own`, and `allowed`."""
+
+    def __init__(self, own: str, allowed: tuple[str, ...]) -> None:
+        self._names = _OWN | {own.lower(), *(name.lower() for name in allowed)}
+
+    def admits(self, header: str | None) -> bool:
+        """Return whether this value of `Host` is allowed. A client that sends none is no browser, and is admitted."""
+        if header is None:
+            return True
+        name = header.strip().lower()
+        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        return name.removesuffix(".") in self._names or _is_ip_address(name)
+
+
+def _is_ip_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+_LEAST_SECONDS = 2.0
+
+
+class Health:
+    """The health check. It answers from any thread without asking the loop, so also while the loop hangs.
+
+    The daemon is unwell when its loop has not turned for the grace period, but at least for two seconds. After the
+    grace period clients do not trust its pools any more (architecture 9).
+    """
+
+    def __init__(self, snapshots: Snapshots, grace_ms: int) -> None:
+        self._snapshots = snapshots
+        self._longest_seconds = max(_LEAST_SECONDS, grace_ms / 1e3)
+
+    def check(self) -> tuple[bool, str]:
+        """Return whether the daemon is well, and lines with the reasons."""
+        silent_seconds = self._snapshots.silent_seconds
+        well = silent_seconds <= self._longest_seconds
+        return well, "\n".join([self._loop_line(silent_seconds, well=well), *self._upstream_lines(), ""])
+
+    def _loop_line(self, silent_seconds: float, *, well: bool) -> str:
+        if well:
+            return f"ok: the loop turned {silent_seconds:.1f} s ago"
+        return f"unwell: the loop has not turned for {silent_seconds:.1f} s; {self._longest_seconds:g} s are too long"
+
+    def _upstream_lines(self) -> Iterator[str]:
+        latest = self._snapshots.latest
+        for upstream in latest.numbers["upstreams"] if latest else ():
+            if upstream["connected_to"]:
+                state = f"connected to {upstream['connected_to']}"
+            elif upstream["last_error"]:
+                state = f"not connected: {upstream['last_error']}"
+            else:
+                state = "not used yet"
+            yield f"upstream {printable(upstream_label(upstream))}: {printable(state)}"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from glidecached.metrics.application import Application
-from glidecached.metrics.health import Health
-from glidecached.metrics.hosts import Hosts
+from glidecached.metrics.application import Application, Health, Hosts
 from glidecached.metrics.http_server import HttpServer
 from glidecached.stats.history import History
 from glidecached.stats.snapshots import Snapshots

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from glidecached.stats.formatting import cache_label, upstreams_by_label
 from glidecached.stats.history import INTERVAL_MS, LENGTH, foremost, foremost_upstreams
-from glidecached.stats.labels import cache_label, upstreams_by_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
 )
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from glidecached.frontend.dispatcher import REFUSAL_CAUSES
-from glidecached.metrics.totals import Totals
-from glidecached.stats.labels import cache_label, upstreams_by_label
+from glidecached.stats.formatting import cache_label, upstreams_by_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from prometheus_client.core import Metric
 
-    from glidecached.metrics.negotiation import Form
     from glidecached.stats.snapshots import Snapshot
 
     _Rows = tuple[tuple[str, str, Callable[[dict[str, Any]], float]], ...]
@@ -224,3 +223,68 @@ class Exposition(Collector):
         if form not in self._rendered:
             self._rendered[form] = form.encode(self._registry)
         return self._rendered[form]
+
+
+class Totals:
+    """The sums by label, which never become smaller while the label exists.
+
+    Prometheus takes a counter that falls for one that began again at 0, and adds its whole value to the rate. So the
+    counts of an upstream stay in the sum of its label when it ends. A label without upstreams is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._past: dict[str, tuple[Sequence[float], list[float]]] = {}
+
+    def advance(self, sums: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+        """Return the totals for these sums of the remaining upstreams. The sums must be later than the last call's."""
+        past = {}
+        totals = {}
+        for label, now in sums.items():
+            before, ended = self._past.get(label, (now, [0.0] * len(now)))
+            ended = [lost + max(0, old - new) for lost, old, new in zip(ended, before, now, strict=True)]
+            past[label] = now, ended
+            totals[label] = [new + lost for new, lost in zip(now, ended, strict=True)]
+        self._past = past
+        return totals
+
+
+_OPENMETRICS_VERSION = "1.0.0"
+
+
+class Form(NamedTuple):
+    """A text format: its encoder, and its content type."""
+
+    encode: Callable[[CollectorRegistry], bytes]
+    content_type: str
+
+
+TEXT = Form(generate_latest, "text/plain; version=0.0.4; charset=utf-8")
+OPENMETRICS = Form(
+    openmetrics.generate_latest,
+    f"application/openmetrics-text; version={_OPENMETRICS_VERSION}; charset=utf-8",
+)
+
+
+def preferred(accept: str) -> Form:
+    """Return OpenMetrics if the scraper accepts this version and does not prefer the text format; else that."""
+    wishes = {OPENMETRICS: 0.0, TEXT: 0.0}
+    for media_range in accept.lower().split(","):
+        media, *parameters = (part.strip() for part in media_range.split(";"))
+        given = dict(parameter.partition("=")[::2] for parameter in parameters)
+        if media == "application/openmetrics-text":
+            if given.get("version", _OPENMETRICS_VERSION).strip('"') != _OPENMETRICS_VERSION:
+                continue
+            form = OPENMETRICS
+        elif media in {"text/plain", "text/*", "*/*"}:
+            form = TEXT
+        else:
+            continue
+        wishes[form] = max(wishes[form], _quality(given.get("q", "1")))
+    return OPENMETRICS if 0 < wishes[OPENMETRICS] >= wishes[TEXT] else TEXT
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from glidecached.access import Access
-    from glidecached.pools.configured import ConfiguredCache
+    from glidecached.pools.metadata import ConfiguredCache
     from glidecached.pools.pool import Pool
     from glidecached.pools.pool_settings import PoolSettings
     from glidecached.pools.warm_restart import Leftover, Leftovers

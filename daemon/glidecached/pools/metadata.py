@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import asdict, dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from glidecached.access import Access
 from glidecached.pools.pool_settings import PoolSettings
 from glidecached.upstream.target import Address, Identity
+
+if TYPE_CHECKING:
+    from glidecached.config.model import Config
+
 
 _FORM = 2
 
@@ -97,3 +101,31 @@ def decode_origin(text: bytes) -> PoolMetadata | None:
         )
     except (ValueError, TypeError, KeyError):
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguredCache:
+    """A cache of the configuration: clients join it by its name alone."""
+
+    name: str
+    identity: Identity
+    settings: PoolSettings
+    admission: Admission = OPEN
+
+    @property
+    def key(self) -> PoolKey:
+        """Return the key of its pool."""
+        return PoolKey(self.name, None)
+
+
+def configured_caches(config: Config) -> list[ConfiguredCache]:
+    """Return all configured caches, each with the identity of its upstream and its access list."""
+    return [
+        ConfiguredCache(
+            name=cache.name,
+            identity=config.upstreams[cache.upstream].target.identity,
+            settings=cache.settings,
+            admission=Admission(upstream=cache.upstream, access=config.access_to(cache)),
+        )
+        for cache in config.caches.values()
+    ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from glidecached.access import Access
-    from glidecached.pools.configured import ConfiguredCache
+    from glidecached.pools.metadata import ConfiguredCache
     from glidecached.pools.pool import Pool
     from glidecached.pools.pool_settings import PoolSettings
     from glidecached.pools.table import PoolTable

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from glidecached.command_order import CommandOrder
-from glidecached.upstream.cluster.route import Route
+from glidecached.upstream.cluster.routing import Route
 
 class Call:
     """A request to be sent upstream, and its one outcome: `succeed` or `fail` is called exactly once.

@@ -25,7 +25,7 @@ from glidecached.upstream.handshake import (
     role_of,
     software_of,
 )
-from glidecached.upstream.tls import connection_options
+from glidecached.upstream.target import connection_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable

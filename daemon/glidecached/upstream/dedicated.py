@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.process.loop import Loop, Timer
-    from glidecached.upstream.target import Target
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Target, UpstreamOptions
 
 _IDLE_MS = 30_000
 _MOST_CONNECTING = 2

@@ -9,8 +9,7 @@ if TYPE_CHECKING:
 
     from glidecached.upstream.call import BatchCall, Call, SingleCall
     from glidecached.upstream.dedicated import ReservationHolder
-    from glidecached.upstream.target import Target
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Target, UpstreamOptions
 
 
 class Reservation(Protocol):

@@ -5,7 +5,7 @@ from collections import deque
 from glidecached.process.loop import Loop
 from glidecached.upstream.call import Call
 from glidecached.upstream.connection import Connection
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import UpstreamOptions
 
 class Line:
     """A queue, and the connection that it empties into while there is one. Subclasses make and lose connections.

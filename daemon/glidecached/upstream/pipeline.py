@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.call import Call
     from glidecached.upstream.latency_histogram import LatencyHistogram
     from glidecached.upstream.server_version import ServerVersion
-    from glidecached.upstream.target import Address, Target
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Address, Target, UpstreamOptions
 
 logger = logging.getLogger(__name__)
 

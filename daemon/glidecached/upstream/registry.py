@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from glidecached.process.loop import Loop
     from glidecached.shares import Holder
     from glidecached.upstream.interface import Upstream
-    from glidecached.upstream.target import Target
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Target, UpstreamOptions
 
 _SWEEP_MS = 10_000
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.connection import Connection
     from glidecached.upstream.dedicated import ReservationHolder, Reserved
     from glidecached.upstream.server_version import ServerVersion
-    from glidecached.upstream.target import Address, Target
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Address, Target, UpstreamOptions
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from glidecached.client_session import ClientSession
     from glidecached.pools.manager import PoolManager
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import UpstreamOptions
 
 UID = 1000
 CACHE = {"id": "u", "settings": {"max_cache_kb": 64, "entry_ttl_ms": 0, "enable_metrics": True}}

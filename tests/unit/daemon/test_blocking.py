@@ -13,8 +13,7 @@ from glidecached.process.loop import Loop
 from glidecached.upstream import dedicated
 from glidecached.upstream.connector import ConnectError
 from glidecached.upstream.dedicated import DedicatedConnections, Reserved
-from glidecached.upstream.target import Target
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import Target, UpstreamOptions
 from support.upstream_calls import ADDRESS, NONE_YET, Recorded, open_channel
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from glidecached.handlers.bounded import OncePerTurn
-from glidecached.upstream import tls
-from glidecached.upstream.target import TlsMaterial
-from glidecached.upstream.tls import TlsMaterialError, check
+from glidecached.upstream import target
+from glidecached.upstream.target import TlsMaterial, TlsMaterialError, check
 
 
 def test_i10_numbers_are_counted_once_a_turn(loop: Any) -> None:
@@ -31,19 +30,19 @@ def material(text: bytes) -> TlsMaterial:
 
 def test_i10_the_same_tls_texts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[TlsMaterial] = []
-    monkeypatch.setattr(tls, "_read", read.append)
-    monkeypatch.setattr(tls, "_checked", {})
+    monkeypatch.setattr(target, "_read", read.append)
+    monkeypatch.setattr(target, "_checked", {})
     for _ in range(10):
         check(material(b"a" * 1_000_000))
         check(material(b"b"))
     assert len(read) == 2
     for number in range(2_000):
         check(material(b"%d" % number))
-    assert len(tls._checked) <= 256
+    assert len(target._checked) <= 256
 
 
 def test_i10_what_is_wrong_with_tls_texts_is_told_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "_checked", {})
+    monkeypatch.setattr(target, "_checked", {})
     told = []
     for _ in range(3):
         with pytest.raises(TlsMaterialError) as no:

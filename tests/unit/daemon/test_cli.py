@@ -17,9 +17,8 @@ from click.testing import CliRunner
 from glidecache_shared import protocol
 from glidecached.cli import daemon, operator, options
 from glidecached.cli.daemon_client import RefusedError
-from glidecached.cli.exit_status import ExitStatus
-from glidecached.cli.report import report
-from glidecached.cli.text_table import table
+from glidecached.cli.options import ExitStatus
+from glidecached.cli.report import report, table
 from glidecached.doctor.result import ok
 from glidecached.embedded import EmbeddedServer, EmbeddedServerError
 from support.process import ROOT, child_environment

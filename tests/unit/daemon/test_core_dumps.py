@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CRASH = """
 import os, resource
-from glidecached.process.core_dumps import prevent_core_dumps
+from glidecached.process.limits import prevent_core_dumps
 _, hard = resource.getrlimit(resource.RLIMIT_CORE)
 resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
 prevent_core_dumps()
@@ -42,7 +42,7 @@ def test_a_crash_dumps_no_core(tmp_path: Path) -> None:
 def test_the_hard_limit_stays(monkeypatch: pytest.MonkeyPatch, hard: int, soft: int) -> None:
     import resource
 
-    from glidecached.process.core_dumps import prevent_core_dumps
+    from glidecached.process.limits import prevent_core_dumps
 
     limits = []
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (0, hard))

@@ -15,8 +15,7 @@ from glidecached.peers import Peer
 from glidecached.process.loop import Loop
 from glidecached.upstream import pipeline, standalone
 from glidecached.upstream.standalone import StandaloneUpstream
-from glidecached.upstream.target import Target
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import Target, UpstreamOptions
 
 if TYPE_CHECKING:
     import socket

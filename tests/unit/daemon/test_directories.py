@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glidecached.pools.pool_dir import PoolDirectory, PoolDirectoryError, default_pool_dir
-from glidecached.process.owned_runtime_dir import OwnedRuntimeDir
-from glidecached.process.runtime_lock import LOCK_NAME, DirectoryLock, DirectoryLockedError
+from glidecached.process.runtime_lock import LOCK_NAME, DirectoryLock, DirectoryLockedError, OwnedRuntimeDir
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,8 @@ from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
-from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.manager import PoolManager
-from glidecached.pools.metadata import Admission, PoolKey, PoolMetadata, decode_origin
+from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey, PoolMetadata, decode_origin
 from glidecached.pools.pool_settings import PoolSettings
 from glidecached.pools.warm_restart import Leftovers, remove_all
 from glidecached.upstream.target import Address, Identity

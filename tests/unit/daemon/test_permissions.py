@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached.access import Access
-from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.file_access import PermissionsError, permit
-from glidecached.pools.metadata import Admission, PoolKey
+from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey
 from glidecached.pools.pool_settings import PoolSettings
 from glidecached.pools.table import CacheRefusedError
 from glidecached.upstream.target import Address, Identity

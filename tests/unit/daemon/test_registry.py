@@ -9,9 +9,8 @@ import pytest
 
 from glidecache_shared import lease
 from glidecache_shared.kinds import STRING
-from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.manager import PoolManager, UnknownCacheError
-from glidecached.pools.metadata import PoolKey
+from glidecached.pools.metadata import ConfiguredCache, PoolKey
 from glidecached.pools.table import CacheRefusedError
 from support.catalog import identity, settings
 

@@ -9,8 +9,7 @@ import pytest
 from glidecached.peers import Peer
 from glidecached.upstream import registry
 from glidecached.upstream.registry import TooManyUpstreamsError, Upstreams
-from glidecached.upstream.target import Address, Target
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import Address, Target, UpstreamOptions
 
 MOST = 16
 OPTIONS = UpstreamOptions()

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from glidecached.cli.top.cache_table import Column, fitting
-from glidecached.cli.top.order import Order, ordered
+from glidecached.cli.top.cache_table import Column, Order, fitting, ordered
 from glidecached.cli.top.poller import Numbers
 from glidecached.cli.top.rates import compare
 from glidecached.cli.top.sparkline_history import LENGTH, SparklineHistory, sparkline

@@ -9,11 +9,10 @@ import click
 
 from glidecache_shared import __version__
 from glidecached.cli.doctor import doctor
-from glidecached.cli.exit_status import ExitStatus
 from glidecached.cli.operator.flush_drop import drop, flush
 from glidecached.cli.operator.ping import ping
 from glidecached.cli.operator.top import top
-from glidecached.cli.options import fail
+from glidecached.cli.options import ExitStatus, fail
 from glidecached.cli.stats_command import stats
 
 

@@ -7,8 +7,7 @@ import sys
 import click
 
 from glidecache_shared import protocol
-from glidecached.cli.exit_status import ExitStatus
-from glidecached.cli.options import fail, linked, runtime_dir_option
+from glidecached.cli.options import ExitStatus, fail, linked, runtime_dir_option
 from glidecached.stats import formatting
 from glidecached.text import counted
 

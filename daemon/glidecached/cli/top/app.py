@@ -15,8 +15,7 @@ from textual.message import Message
 from textual.widgets import DataTable, Static
 
 from glidecache_shared.kinds import KIND_NAMES
-from glidecached.cli.top.cache_table import Column, Listing
-from glidecached.cli.top.order import Order, ordered
+from glidecached.cli.top.cache_table import Column, Listing, Order, ordered
 from glidecached.cli.top.poller import Away, Hottest, Look, Numbers, Poller
 from glidecached.cli.top.rates import CacheFigures, Figures, UpstreamFigures, compare
 from glidecached.cli.top.sparkline_history import SparklineHistory

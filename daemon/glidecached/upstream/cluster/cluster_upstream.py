@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.cluster.sinks import ReplyCollector
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.dedicated import ReservationHolder
-    from glidecached.upstream.target import Address, Target
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Address, Target, UpstreamOptions
 
     ClientCall = SingleCall | BatchCall
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.redirects import ClusterDispatcher
 from glidecached.upstream.replicas import Freshness
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import UpstreamOptions
 
 class FastPath:
     """The entry of calls, which sends the usual ones. Subclasses implement `_begin`, for all others."""

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.latency_histogram import LatencyHistogram
     from glidecached.upstream.replicas import Freshness, ReplicaReads
     from glidecached.upstream.server_version import ServerVersion
-    from glidecached.upstream.target import Address
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Address, UpstreamOptions
 
 
 class Node(NodeState):

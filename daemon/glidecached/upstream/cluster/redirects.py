@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.cluster.node_request import NodeCommand, NodeRequest
     from glidecached.upstream.cluster.nodes import Node, Nodes
     from glidecached.upstream.cluster.topology import Topology
-    from glidecached.upstream.target import Address
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Address, UpstreamOptions
 
 logger = logging.getLogger(__name__)
 

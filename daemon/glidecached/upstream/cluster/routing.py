@@ -6,6 +6,7 @@ routing table of its core.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glidecache_shared.command_table import (
@@ -17,7 +18,6 @@ from glidecache_shared.command_table import (
     row_of,
 )
 from glidecached.upstream.cluster import response_policy
-from glidecached.upstream.cluster.route import MultiNodeRoute, SlotRoute
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.target import Address
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from glidecache_shared.command_table import Row
     from glidecached.upstream.cluster.response_policy import Combine
-    from glidecached.upstream.cluster.route import Route
     from glidecached.upstream.cluster.topology import Topology
 
 
@@ -185,3 +184,22 @@ def _slot_argument(arguments: Sequence[bytes]) -> int | None:
         return None
     text = arguments[_SLOT_PLACE]
     return int(text) if text.isdigit() and len(text) < 6 and int(text) < SLOTS else None  # noqa: PLR2004
+
+
+class MultiNodeRoute(Enum):
+    """A route that names no node."""
+
+    RANDOM = "random"
+    ALL_NODES = "all_nodes"
+    ALL_PRIMARIES = "all_primaries"
+
+
+class SlotRoute(NamedTuple):
+    """The node that serves a slot: its primary, or one of its replicas if it has any."""
+
+    slot: int
+    replica: bool
+
+
+Route = MultiNodeRoute | SlotRoute | Address
+"""`Address` is a node of the cluster by the name that the cluster itself gives it."""

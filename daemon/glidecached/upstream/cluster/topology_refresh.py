@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from glidecached.process.loop import Loop, Timer
     from glidecached.upstream.cluster.nodes import Nodes
-    from glidecached.upstream.target import Address
-    from glidecached.upstream.upstream_options import UpstreamOptions
+    from glidecached.upstream.target import Address, UpstreamOptions
 
 _CLUSTER_SLOTS = (b"CLUSTER", b"SLOTS")
 _INTERVAL_MS = 100

@@ -12,7 +12,7 @@ from glidecache_shared.protocol import (
     ERROR_TIMEOUT,
     ReplyError,
 )
-from glidecached.upstream.cluster.route import MultiNodeRoute, SlotRoute
+from glidecached.upstream.cluster.routing import MultiNodeRoute, SlotRoute
 from support.fake_cluster import AT_A, AT_B, Play
 from support.upstream_calls import NONE_YET, Recorded, RecordedBatch
 

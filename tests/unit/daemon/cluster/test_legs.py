@@ -10,8 +10,7 @@ import pytest
 
 from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ReplyError
 from glidecached.upstream.cluster.node_request import NodeCommand, NodeRequest
-from glidecached.upstream.cluster.route import SlotRoute
-from glidecached.upstream.cluster.routing import Part
+from glidecached.upstream.cluster.routing import Part, SlotRoute
 from glidecached.upstream.cluster.sinks import AggregatedReply, ReplyCollector, SingleReply
 from glidecached.upstream.replicas import Freshness
 from support.fake_cluster import AT_A, AT_B, FakeLink, Play

@@ -9,8 +9,14 @@ import pytest
 from glidecache_shared.command_table import find_keys
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.cluster import response_policy
-from glidecached.upstream.cluster.route import MultiNodeRoute, SlotRoute
-from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
+from glidecached.upstream.cluster.routing import (
+    MultiNodeRoute,
+    Part,
+    RoutingError,
+    SlotRoute,
+    plan,
+    plan_transaction,
+)
 from glidecached.upstream.cluster.slots import key_slot
 from glidecached.upstream.cluster.topology import Topology, TopologyError, read_redirection, read_topology
 from glidecached.upstream.target import Address

@@ -12,9 +12,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from glidecached.frontend.dispatcher import REFUSAL_CAUSES
-from glidecached.metrics.negotiation import OPENMETRICS, TEXT
-from glidecached.metrics.prometheus import Exposition, families
-from glidecached.metrics.totals import Totals
+from glidecached.metrics.prometheus import OPENMETRICS, TEXT, Exposition, Totals, families
 from glidecached.stats.snapshots import Snapshot
 from glidecached.upstream.latency_histogram import LatencyHistogram
 from support.process import ROOT

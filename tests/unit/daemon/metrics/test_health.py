@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glidecached.metrics.health import Health
+from glidecached.metrics.application import Health
 from glidecached.stats.snapshots import Snapshots
 
 

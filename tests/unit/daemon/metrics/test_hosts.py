@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glidecached.metrics.hosts import Hosts
+from glidecached.metrics.application import Hosts
 
 HOSTS = Hosts("Metrics.Example", ("cache-1.internal",))
 

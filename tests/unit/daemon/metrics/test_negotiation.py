@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from glidecached.metrics.negotiation import OPENMETRICS, TEXT, preferred
+from glidecached.metrics.prometheus import OPENMETRICS, TEXT, preferred
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"

@@ -16,10 +16,9 @@ from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.pool_errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
-from glidecached.pools.configured import ConfiguredCache
 from glidecached.pools.generation_copy import GenerationCopy
 from glidecached.pools.manager import PoolManager
-from glidecached.pools.metadata import Admission, PoolKey
+from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey
 from glidecached.pools.table import CacheRefusedError
 from glidecached.pools.warm_restart import Leftovers
 from support.catalog import ENTRIES, catalog, count, identity, settings, settle

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
+from glidecached.config.diff import Source
 from glidecached.config.load import ConfigError
-from glidecached.config.source import Source
 
 if TYPE_CHECKING:
     from pathlib import Path

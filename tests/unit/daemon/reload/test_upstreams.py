@@ -12,8 +12,7 @@ from glidecached.upstream import registry, standalone
 from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
 from glidecached.upstream.connector import ConnectError
 from glidecached.upstream.registry import Upstreams
-from glidecached.upstream.target import Address, Credentials, Target
-from glidecached.upstream.upstream_options import UpstreamOptions
+from glidecached.upstream.target import Address, Credentials, Target, UpstreamOptions
 from support.upstream_calls import Recorded
 
 if TYPE_CHECKING:
