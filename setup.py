@@ -20,6 +20,13 @@ compile_args = [
 ]
 compile_args += ["-O0", "-g", "-UNDEBUG"] if DEBUG else ["-O2", "-g0"]
 
+
+def compiled(root: Path) -> list[Path]:
+    """Return the sources of the compiled modules: all `.pyx`, and each `.py` that a `.pxd` beside it types."""
+    typed = (declarations.with_suffix(".py") for declarations in root.rglob("*.pxd"))
+    return sorted([*root.rglob("*.pyx"), *(source for source in typed if source.exists())])
+
+
 extensions = [
     Extension(
         ".".join(source.relative_to(root).with_suffix("").parts),
@@ -29,7 +36,7 @@ extensions = [
         extra_compile_args=compile_args,
     )
     for root in ROOTS
-    for source in sorted(root.rglob("*.pyx"))
+    for source in compiled(root)
 ]
 
 setup(
