@@ -7,7 +7,7 @@ from glidecache._generated.batch_commands import BatchStandaloneCommands
 from glidecache.commands.command import Plan
 from glidecache.commands.custom_command import decoder_for
 from glidecache.commands.encoding import encode_each
-from glidecache.commands.unsupported import NotOffered
+from glidecache.commands.unsupported import Unsupported
 from glidecache.config.checks import described, need_ms
 from glidecache.errors import ConfigurationError
 from glidecache.routes import need_route
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-class _Plans(NotOffered):
+class _Plans(Unsupported):
     """The commands of a batch, in order. Not safe for several threads at once; may be run any number of times.
 
     A batch can be copied and pickled; the copy has its own commands.

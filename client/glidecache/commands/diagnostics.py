@@ -5,7 +5,7 @@ from __future__ import annotations
 from glidecache.commands.command import Plan
 from glidecache.commands.decoding import to_status, to_text
 from glidecache.commands.encoding import encode_command, encode_each
-from glidecache.lazy import LazyModule
+from glidecache.core.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from glidecache.commands.decoding import to_map, to_set
 from glidecache.commands.encoding import encode, encode_each, encode_optional
+from glidecache.core.lazy import LazyModule
+from glidecache.core.replies import decode_each, first_error, in_glides_kinds, is_by_node
 from glidecache.core.transport_errors import error_for_reply
-from glidecache.core.watch import Watching
+from glidecache.core.watch import Watches
 from glidecache.errors import RequestError
-from glidecache.lazy import LazyModule
-from glidecache.reply_kinds import first_error, in_glides_kinds
 from glidecache_shared import protocol
 from glidecache_shared.command_table import batch_timeout_ns, blocking_timeout_ns, row_of, survey
 from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
@@ -22,21 +22,20 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
+    from glidecache.commands.cluster_scan import ClusterScanCursor
     from glidecache.commands.command import Plan
     from glidecache.commands.encoding import Argument
     from glidecache.commands.options.script import Script
     from glidecache.commands.options.server import ObjectType
-    from glidecache.core.connection import Channels
+    from glidecache.core.connection import Connections
     from glidecache.core.session import Session
     from glidecache.routes import Route
-    from glidecache.scan_cursor import ClusterScanCursor
 
     Result = TypeVar("Result")
 
 batches = LazyModule("glidecache.batch")
 cluster_scan = LazyModule("glidecache.commands.cluster_scan")
 invoking = LazyModule("glidecache.commands.invoking")
-node_replies = LazyModule("glidecache.commands.cluster_replies")
 routes = LazyModule("glidecache.routes")
 
 _MS = 1_000_000
@@ -48,11 +47,13 @@ _CACHED_ARGUMENTS = 2
 class CommandExecutor:
     """A client's calls. Safe for threads, loops and forks, as its session is."""
 
-    def __init__(self, session: Session, channels: Channels, *, has_cache: bool, is_cluster: bool) -> None:
+    def __init__(
+        self, session: Session, connections: Connections, *, has_cache: bool, is_cluster: bool
+    ) -> None:
         self._session = session
         self._has_cache = has_cache
         self._is_cluster = is_cluster
-        self._watching = Watching(session, channels)
+        self._watches = Watches(session, connections)
 
     async def command(self, plan: Plan[Result], route: Route | None = None) -> Result:
         """Run one plan. It always goes to the server (contract C1), and to the nodes of the route if there is one.
@@ -150,10 +151,10 @@ class CommandExecutor:
         # A standalone server has no routes: GLIDE ignores a batch's route there.
         route: Route | None = getattr(options, "route", None) if self._is_cluster else None
         timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
-        watch = self._watching.number if atomic else 0
+        watch = self._watches.number if atomic else 0
         if watch:
             # It runs on the connection that watches its keys.
-            replies = await self._watching.execute(watch, commands, timeout_ns)
+            replies = await self._watches.execute(watch, commands, timeout_ns)
         else:
             replies = await self._session.call(
                 protocol.BATCH,
@@ -173,11 +174,11 @@ class CommandExecutor:
 
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Watch keys for the next transaction of the calling thread or event loop."""
-        return await self._watching.watch(keys)
+        return await self._watches.watch(keys)
 
     async def unwatch(self) -> Literal["OK"]:
         """Stop watching keys."""
-        return await self._watching.unwatch()
+        return await self._watches.unwatch()
 
     async def invoke_script(
         self,
@@ -238,8 +239,8 @@ class CommandExecutor:
         return True
 
     def _result(self, plan: Plan[Any], reply: Any, route: Route | None = None) -> Any:
-        if self._is_cluster and node_replies.is_by_node(plan.args, route):
-            return node_replies.decode_each(plan.result, reply)
+        if self._is_cluster and is_by_node(plan.args, route):
+            return decode_each(plan.result, reply)
         return plan.result(reply)
 
     def _batch_timeout_ns(

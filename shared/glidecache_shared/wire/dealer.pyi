@@ -1,4 +1,8 @@
-"""A DEALER's side of an established connection: messages out, messages in, nothing that blocks."""
+"""A client's connection to one daemon process, and to no later one: messages out, messages in.
+
+A DEALER's side of ZeroMQ's protocol, on a plain Unix socket: no thread, no wake-up in between, and no state that a fork
+breaks (docs/design/0011-zmtp-on-plain-sockets.md).
+"""
 
 from glidecache_shared.owned import OwnedDescriptor
 
@@ -8,14 +12,29 @@ WRITABLE: int
 class NotSentError(Exception):
     """The connection was gone before the request was handed over: connect, and send it then."""
 
+def forks() -> int:
+    """Return the number of forks between the process that imported this module and the present one."""
+
 class Dealer:
-    """The messages over one connected socket, whose file stays its maker's. For one thread.
+    """The messages over one connected socket. For one thread; closed after a fork, in the child.
 
     It is up when the other side has greeted, not when the kernel has connected: a process that hangs takes nothing.
+    The socket closes with the object, unless its number belongs to another file by then (isolation, I16).
     """
 
-    def __init__(self, descriptor: int, file: OwnedDescriptor | None = None) -> None:
-        """Greet the daemon. With `file`, nothing is sent once the descriptor's number belongs to another file."""
+    def __init__(self, file: OwnedDescriptor) -> None:
+        """Take over a connected socket, and greet the daemon."""
+
+    @staticmethod
+    def connect(path: str) -> Dealer:
+        """Begin to connect to the socket at `path`.
+
+        Raises `OSError` when no process listens there, `BlockingIOError` when too many connections wait there already.
+        """
+
+    @property
+    def file(self) -> OwnedDescriptor:
+        """Return the socket. An application that closes all descriptors closes this one, too: see `is_own`."""
 
     @property
     def descriptor(self) -> int:
@@ -27,7 +46,7 @@ class Dealer:
 
     @property
     def ended(self) -> bool:
-        """Return whether either side has closed it: nothing comes any more, and nothing can be sent."""
+        """Return whether either side has closed it: nothing can be sent, and nothing more arrives."""
 
     @property
     def has_arrived(self) -> bool:
@@ -38,7 +57,10 @@ class Dealer:
         """Return whether the kernel has not taken everything yet: `flush` when the socket is writable."""
 
     def events(self) -> int:
-        """Return `READABLE` when a message has come, `WRITABLE` while the connection is established."""
+        """Return `READABLE` when a message has arrived, `WRITABLE` while the connection is established."""
+
+    def wait(self, milliseconds: float) -> bool:
+        """Block until something has changed, which `events` and `flush` then handle; False when the time is over."""
 
     def send(self, *frames: bytes) -> None:
         """Hand messages over, together. Raises `NotSentError` when there is no connection: none was taken.
@@ -53,4 +75,4 @@ class Dealer:
         """Give the kernel the bytes that it has not taken yet, or a part of them."""
 
     def close(self) -> None:
-        """Close: nothing is sent or received any more. Idempotent."""
+        """Close, and drop what has not been sent. Idempotent."""

@@ -1,10 +1,13 @@
-"""A DEALER's side of an established connection (see dealer.pyi)."""
+"""A client's connection to one daemon process, and to no later one (see dealer.pyi)."""
+
+import os
+import select
+import weakref
 
 from cpython.bytes cimport PyBytes_GET_SIZE
 
-from glidecache_shared.wire.send_buffer cimport SendBuffer
 from glidecache_shared.owned cimport OwnedDescriptor
-from glidecache_shared.wire.zmtp cimport Stream, frame_of
+from glidecache_shared.wire.zmtp cimport SendBuffer, Stream, frame_of
 
 from glidecache_shared.wire.zmtp import SEVERAL_FRAMES, ZmtpError, message_header
 
@@ -19,23 +22,46 @@ WRITABLE = OUT
 # The daemon is trusted with a client's memory as it is with its data.
 cdef Py_ssize_t NO_LIMIT = <Py_ssize_t>1 << 62
 
+# What belongs to this process alone: its forks so far, and its connections.
+cdef object forks_so_far = 0
+cdef object dealers = weakref.WeakSet()
+
 
 class NotSentError(Exception):
     """The connection was gone before the request was handed over: connect, and send it then."""
 
 
-cdef class Dealer:
-    def __cinit__(self):
-        # A call before `__init__` has come this far finds them: another thread may fork, and close all transports.
-        self.stream = Stream(b"DEALER", NO_LIMIT)
-        self.outbox = SendBuffer()
+def forks():
+    return forks_so_far
 
-    def __init__(self, int descriptor, OwnedDescriptor file=None):
+
+def _after_fork():
+    """Close the child's copies of the parent's connections, which would keep them open at the daemon."""
+    global forks_so_far
+    forks_so_far += 1
+    for dealer in list(dealers):
+        dealer.close()
+    dealers.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+cdef class Dealer:
+    def __cinit__(self, OwnedDescriptor file not None):
         self.file = file
-        self.descriptor = descriptor
+        self.descriptor = file.number
+        self.stream = Stream(b"DEALER", NO_LIMIT)
+        self.unsent_parts = SendBuffer()
         self.writable = True
-        self.outbox.append(self.stream.opening)
+        # As early as possible: another thread may fork.
+        dealers.add(self)
+        self.unsent_parts.append(self.stream.opening)
         self.flush()
+
+    @staticmethod
+    def connect(str path not None):
+        return Dealer(OwnedDescriptor.connect(path))
 
     @property
     def is_up(self) -> bool:
@@ -47,7 +73,7 @@ cdef class Dealer:
 
     @property
     def unsent(self) -> bool:
-        return len(self.outbox.parts) > 0
+        return len(self.unsent_parts.parts) > 0
 
     cpdef int events(self) except -1:
         cdef Py_ssize_t size
@@ -63,20 +89,27 @@ cdef class Dealer:
         return (IN if self.arrived is not None else 0) | (
             OUT if self.stream.ready and self.writable and not self.ended else 0)
 
+    def wait(self, double milliseconds):
+        # Python's own poll, which gevent and its like replace. One object per wait: a signal handler may wait for this
+        # connection too, and a poll object serves one at a time.
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN | select.POLLOUT if self.unsent else select.POLLIN)
+        return bool(poll.poll(milliseconds))
+
     def send(self, *frames):
-        cdef bint waits = len(self.outbox.parts) > 0
+        cdef bint waits = len(self.unsent_parts.parts) > 0
         cdef bytes frame
-        if self.file is not None and not self.file.is_own():
+        if not self.file.is_own():
             # The application closed it: its number now belongs to another file.
             self.ended = True
         if self.ended or not self.writable or not self.stream.ready:
             raise NotSentError
         for frame in frames:
             if PyBytes_GET_SIZE(frame) < JOIN_BELOW_BYTES:
-                self.outbox.append(frame_of(frame))
+                self.unsent_parts.append(frame_of(frame))
             else:
-                self.outbox.append(message_header(PyBytes_GET_SIZE(frame)))
-                self.outbox.append(frame)
+                self.unsent_parts.append(message_header(PyBytes_GET_SIZE(frame)))
+                self.unsent_parts.append(frame)
         if not waits and not self.hand_over() and not self.writable:
             raise NotSentError
 
@@ -91,18 +124,19 @@ cdef class Dealer:
 
     cdef Py_ssize_t hand_over(self) except -1:
         """Return how many bytes the kernel took."""
-        cdef Py_ssize_t size_bytes = self.outbox.unsent_bytes
-        cdef int fault = self.outbox.send(self.descriptor, NO_LIMIT)
-        size_bytes -= self.outbox.unsent_bytes
+        cdef Py_ssize_t size_bytes = self.unsent_parts.unsent_bytes
+        cdef int fault = self.unsent_parts.send(self.descriptor, NO_LIMIT)
+        size_bytes -= self.unsent_parts.unsent_bytes
         if fault:
-            # Only writing has come to an end: what the other side has said can still be read, up to its last byte.
+            # Only writing has ended: what the other side sent before can still be read, to its last byte.
             self.writable = False
-            self.outbox.clear()
+            self.unsent_parts.clear()
         return size_bytes
 
     def close(self):
         self.ended = True
-        self.outbox.clear()
+        self.unsent_parts.clear()
+        self.file.release()
 
     cdef object next(self):
         """Return the next message, or None. A peer that breaks the protocol is not listened to any more."""
@@ -116,7 +150,7 @@ cdef class Dealer:
         # Behind the end, the descriptor's number may be another file's.
         if self.stream.answers and not self.ended:
             for answer in self.stream.answers:
-                self.outbox.append(answer)
+                self.unsent_parts.append(answer)
             self.stream.answers.clear()
             self.hand_over()
         return message

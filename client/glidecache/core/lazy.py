@@ -35,8 +35,6 @@ _OF_CALLS = (
     "glidecache.commands.stream_groups",
     "glidecache.commands.streams",
     "glidecache.commands.strings",
-    "glidecache.core.transport",
-    "glidecache.commands.cluster_replies",
     "glidecache.routes",
 )
 _imported: list[str] = []
