@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Self, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
     from glidecache.commands.encoding import Argument
-    from glidecache.commands.options.script import Script
+    from glidecache.commands.options.server import Script
     from glidecache.config import GlideClientConfiguration
     from glidecache.core.executor import CommandExecutor
     from glidecache.core.session import Session
@@ -179,8 +179,8 @@ class AsyncClient(ClientBase):
         """Return the number of lookups that the pool answered; awaiting is optional. Raises `RequestError` (C14)."""
         return AwaitableInt(self._read_metrics().total_lookups)
 
-    async def _run(self, plan: Plan[Result], route: Route | None = None) -> Result:
-        return await self._executor.command(plan, route)
+    async def _run(self, command: Command[Result], route: Route | None = None) -> Result:
+        return await self._executor.run(command, route)
 
     async def _open(self) -> Self:
         try:

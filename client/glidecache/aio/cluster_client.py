@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.cluster_scan import ClusterScanCursor
     from glidecache.commands.encoding import Argument
-    from glidecache.commands.options.script import Script
-    from glidecache.commands.options.server import ObjectType
+    from glidecache.commands.options.server import ObjectType, Script
     from glidecache.config import GlideClusterClientConfiguration
     from glidecache.routes import Route
 

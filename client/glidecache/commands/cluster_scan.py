@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from glidecache.commands.command import Plan
+from glidecache.commands.command import Command
+from glidecache.commands.encoding import keyword
 from glidecache.commands.keys import scan_options
-from glidecache.commands.options.option_checks import keyword
 from glidecache.commands.options.server import ObjectType
 from glidecache.errors import ConnectionError, RequestError
 from glidecache.routes import ByAddressRoute
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
     from glidecache.routes import Route
 
-    Run = Callable[[Plan[Any], Route | None], Awaitable[Any]]
+    Run = Callable[[Command[Any], Route | None], Awaitable[Any]]
     Slots = int
 
 # Sets of slots are integers here, a bit for each slot: a cursor is read and written with every step.
@@ -151,12 +151,12 @@ class ClusterScan:
         return None
 
     async def _scan_node(self, position: Position) -> list[Any]:
-        plan: Plan[list[Any]] = Plan([b"SCAN", position.node_cursor, *self._options])
-        return await self._run(plan, ByAddressRoute(position.host, position.port))  # type: ignore[no-any-return]
+        command: Command[list[Any]] = Command([b"SCAN", position.node_cursor, *self._options])
+        return await self._run(command, ByAddressRoute(position.host, position.port))  # type: ignore[no-any-return]
 
     async def _topology(self) -> dict[tuple[str, int], Slots]:
         """Return the slots of each primary."""
-        return _owners(await self._run(Plan([b"CLUSTER", b"SLOTS"]), None))
+        return _owners(await self._run(Command([b"CLUSTER", b"SLOTS"]), None))
 
 
 def _owners(reply: list[list[Any]]) -> dict[tuple[str, int], Slots]:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Self, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
     from glidecache.commands.encoding import Argument
-    from glidecache.commands.options.script import Script
+    from glidecache.commands.options.server import Script
     from glidecache.config import GlideClientConfiguration
     from glidecache.core.executor import CommandExecutor
     from glidecache.core.session import Session
@@ -131,8 +131,8 @@ class BlockingClient(CachedReads, ClientBase):
         """Return the number of lookups that the pool answered. Raises `RequestError` (contract C14)."""
         return self._read_metrics().total_lookups
 
-    def _run(self, plan: Plan[Result], route: Route | None = None) -> Result:
-        return self._finish(self._executor.command(plan, route))  # type: ignore[no-any-return]
+    def _run(self, command: Command[Result], route: Route | None = None) -> Result:
+        return self._finish(self._executor.run(command, route))  # type: ignore[no-any-return]
 
     def _read_miss(self, kind: int, key: Argument) -> Any:
         return self._finish(self._executor.read(kind, key))
