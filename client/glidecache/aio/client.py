@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncStandaloneCommands
 from glidecache.core.client_base import ClientBase, need_settings
-from glidecache_shared.kinds import HASH, SET, STRING
+from glidecache_shared.protocol import HASH, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

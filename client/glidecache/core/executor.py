@@ -14,7 +14,7 @@ from glidecache.core.watch import Watches
 from glidecache.errors import RequestError
 from glidecache_shared import protocol
 from glidecache_shared.command_table import batch_timeout_ns, blocking_timeout_ns, row_of, survey
-from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
+from glidecache_shared.protocol import COMMAND_KINDS, HASH, KIND_COMMANDS, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class CommandExecutor:
 
     async def read(self, kind: int, key: Argument) -> Any:
         """Run a cacheable read that did not hit in this process (contract C4, C7a)."""
-        command = COMMANDS[kind]
+        command = KIND_COMMANDS[kind]
         encoded = key if type(key) is bytes else encode(key, f"the key of {command.decode()}")
         operation, body = (
             (protocol.READ, (kind, encoded)) if self._has_cache else (protocol.COMMAND, ([command, encoded],))
@@ -123,7 +123,9 @@ class CommandExecutor:
         """
         command: Command[Any] = custom_command.custom_command(command_args)
         args = command.args
-        kind = KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS and route is None else None
+        kind = (
+            COMMAND_KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS and route is None else None
+        )
         if kind is None:
             return await self.run(command, route)
         reader = self._session.reader

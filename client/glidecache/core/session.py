@@ -374,7 +374,10 @@ class Session:
         self._next_probe_ns = time.monotonic_ns() + _PROBE_INTERVAL_NS
         if not self._outage:
             self._outage = True
-            _logger().warning("%s; commands go to the servers directly, uncached, until it answers", problem)
+            _logger().warning(
+                "no daemon; commands go to the servers directly, uncached",
+                extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
+            )
 
     async def _daemon_recovered(self) -> bool:
         """Return whether the daemon answers again; ask it only from time to time."""
@@ -389,7 +392,7 @@ class Session:
         except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
             return False
         self._outage = False
-        _logger().info("glidecached at %s answers again", self._settings.runtime_dir)
+        _logger().info("daemon answers again", extra={"runtime_dir": self._settings.runtime_dir})
         return True
 
     async def _probe(self, connection: DaemonConnection, deadline_ns: int) -> None:

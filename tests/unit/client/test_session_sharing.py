@@ -20,7 +20,7 @@ from glidecache import (
 )
 from glidecache.sync import GlideClient as BlockingGlideClient
 from glidecache_shared import protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support.caches import new_cache
 from support.waiting import wait_until
 
