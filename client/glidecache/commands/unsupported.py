@@ -62,9 +62,7 @@ class Unsupported:
         )
         update_connection_password = _UnsupportedName(_CREDENTIALS)
         refresh_iam_token = _UnsupportedName(_CREDENTIALS)
-        get_statistics = _UnsupportedName(
-            "the connections are the daemon's; `glidecache stats` tells of them"
-        )
+        get_statistics = _UnsupportedName("the connections are the daemon's; `glidecache stats` reports them")
         append_command = _UnsupportedName("use custom_command")
         register_rdma_region = _UnsupportedName(_COPYING)
         rdma_available = _UnsupportedName(_COPYING)

@@ -188,7 +188,7 @@ class DaemonConnection:
                 except OSError as error:
                     if error.errno in OWN_FAULTS:
                         raise NoDaemonError(own_fault(error, "connection to glidecached")) from None
-                    problem = "is not running: nobody listens at its socket"
+                    problem = "is not running: no process listens at its socket"
                 else:
                     if await self._wait_until_up(dealer, deadline_ns):
                         return
