@@ -61,7 +61,7 @@ class ClientConnection:
         """Read once from the socket, which is readable."""
 
     def take(self) -> bytes | memoryview | None:
-        """Return the next message, or None: `Stream.take`. Raises `ZmtpError`; the connection is unusable then."""
+        """Return the next message, or None. Raises `ZmtpError`; the connection is unusable then."""
 
     def queue(self, *parts: bytes) -> bool | str:
         """Queue one message for the next `flush`. Return False when the peer has too many unread answers.

@@ -68,7 +68,7 @@ cdef class ClientConnection:
         return 0
 
     cpdef object take(self):
-        message = self.stream.take()
+        message = self.stream.next_message()
         if self.stream.answers:
             if self.is_full():
                 raise ZmtpError("heartbeats by one who does not read the answers")

@@ -7,7 +7,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 
-from glidecache_shared.wire.packing cimport Span, take
+from glidecache_shared.wire.packing cimport Span, unpack_object
 
 from glidecache_shared.protocol import EXT_BIG_INTEGER, EXT_ERROR, EXT_SET, ReplyError
 
@@ -174,7 +174,7 @@ cdef class Unpacker:
                     if not self.copy():
                         return False
             else:
-                value = take(&self.span, 0)
+                value = unpack_object(&self.span, 0)
                 if self.span.end == NULL:
                     raise ValueError("a text is not UTF-8")
                 self.put(value)
