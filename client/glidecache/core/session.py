@@ -274,7 +274,7 @@ class Session:
             self._unknown = attachment
 
     async def _attached(self, connection: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
-        """Do as `_ensure_attached`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
+        """Do as `_ensure_attached`, while no other call of the client does. Raises `NoDaemonError`, `NotSentError`."""
         # Even if the server may let a command wait for long, waiting for a daemon takes no longer than for others.
         ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
         try:
