@@ -150,11 +150,11 @@ class ClusterUpstream(FastPath):
         """Return the most connections for blocking calls and watches, to all nodes together."""
         return self._options.max_blocking_connections * max(1, sum(1 for _ in self._nodes))
 
-    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+    def reconfigure(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""
         self.target = target
         self._options = options
-        self._nodes.adjust(target, options)
+        self._nodes.reconfigure(target, options)
         self._journeys.refresh.patience_ms = options.connect_timeout_ms
 
     def close(self, reason: str) -> None:
@@ -178,7 +178,7 @@ class ClusterUpstream(FastPath):
             "addresses": [str(address) for address in self.target.addresses],
             "database": self.target.database,
             "connected_to": ", ".join(connected) or None,
-            "software": [software._asdict() for software in self._nodes.software],
+            "software": [version._asdict() for version in self._nodes.server_versions],
             "last_error": self.last_error,
             "sessions": self._sessions,
             "requests": self._submitted,

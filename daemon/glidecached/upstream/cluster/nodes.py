@@ -78,9 +78,9 @@ class Nodes:
         return any(node.link.proved for node in self)
 
     @property
-    def software(self) -> list[ServerVersion]:
+    def server_versions(self) -> list[ServerVersion]:
         """Return what the nodes reported about their software; each once."""
-        return list(dict.fromkeys(software for node in self for software in node.link.software))
+        return list(dict.fromkeys(version for node in self for version in node.link.server_versions))
 
     def keep_connected(self, sessions: int) -> None:
         """Connect again to nodes that were lost, as long as there are sessions."""
@@ -130,13 +130,13 @@ class Nodes:
                 del self.by_address[node.address]
                 node.link.close(f"{node.address} is not in the cluster any more")
 
-    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+    def reconfigure(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to nodes that are known and to those that come."""
         self._target = target
         self._options = replace(options, max_waiting_requests=sys.maxsize)
         for node in self:
             credentials = replace(node.link.target, credentials=target.credentials)
-            node.link.adjust(credentials, self._options)
+            node.link.reconfigure(credentials, self._options)
 
     def close(self, reason: str) -> None:
         """Close all of them."""
