@@ -105,7 +105,7 @@ def plan_transaction(
 
 def one_slot(keys: Sequence[bytes]) -> int:
     """Return the slot of keys that must all be in one slot. Raises `RoutingError`."""
-    slot = key_slot(keys[0])
+    slot: int = key_slot(keys[0])
     for key in keys:
         if key_slot(key) != slot:
             message = (

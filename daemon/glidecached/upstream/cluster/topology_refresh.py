@@ -115,7 +115,7 @@ class TopologyRefresh:
         address = self._left.pop(0)
         self._asked += 1
         self._timer = self._loop.call_later(_PATIENCE_MS, self._ask_next)
-        self._nodes.at(address).link.submit(_Question(self, self._round, address, self.patience_ms))
+        self._nodes.at(address).upstream.submit(_Question(self, self._round, address, self.patience_ms))
 
     def _failed(self, reason: str) -> None:
         self._reasons.append(reason)
