@@ -45,12 +45,15 @@ _COMMANDS_IN_STEP = 50
 class ClusterUpstream:
     """The upstream of one cluster: see `glidecached.upstream.interface.Upstream`.
 
-    `submit` is the compiled dispatcher's: usual calls take its fast path, all others are planned here.
+    `submit` is the compiled dispatcher's own: usual calls take its fast path, and this class plans all others.
 
     The first call asks the target's addresses for the topology; calls wait for it, and fail with the reasons when no
-    node can be asked. Later it is asked for again after redirects, when nodes are lost or silent, and regularly
-    while there are sessions. What one node is sent keeps its order; redirects and waiting may change it.
+    node can be asked. Later the daemon asks again after redirects, when nodes are lost or silent, and regularly while
+    there are sessions. One node gets its requests in order; redirects and waiting may change it.
     """
+
+    fills_cache = True
+    """A node that is no longer the primary redirects readers to the new one."""
 
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
         self.target = target
@@ -70,6 +73,7 @@ class ClusterUpstream:
         )
         self._dispatcher = self._redirects.dispatcher
         self.submit = self._dispatcher.submit
+        """Send one command: see `node_request.ClusterDispatcher`."""
         self._early: deque[tuple[ClientCall, bool, Freshness | None]] = deque()
         """Calls that wait for the topology."""
         self._closed_reason: str | None = None
@@ -78,11 +82,6 @@ class ClusterUpstream:
         self._long_pipelines = LongPipelines(loop)
         self._refreshed_ns = 0
         self._watch = loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
-
-    @property
-    def fills_cache(self) -> bool:
-        """Return True: a node that is no longer the primary redirects readers to the new one."""
-        return True
 
     @property
     def sessions(self) -> int:
@@ -288,9 +287,9 @@ class ClusterUpstream:
         *,
         blocking: bool,
     ) -> list[NodeCommand]:
-        parts, combine = plan(arguments, call.route, topology)
-        if combine is not None:
-            collector, place = AggregatedReply(parts, combine, collector, place), 0
+        parts, policy = plan(arguments, call.route, topology)
+        if policy is not None:
+            collector, place = AggregatedReply(parts, policy, collector, place), 0
         # The commands of a pipeline that only read may be sent again by themselves.
         resendable = call.repeatable or (isinstance(call, BatchCall) and is_known_read(arguments))
         return [
@@ -372,7 +371,7 @@ class ClusterUpstream:
             self._refuse(call, ERROR_CONNECTION, reason)
 
     def _watch_nodes(self) -> None:
-        """Ask for the topology when a node is silent: it may have been replaced. And regularly, for new nodes."""
+        """Ask for the topology regularly, and when a node is silent: it may have been replaced."""
         self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
         now_ns = time.monotonic_ns()
         silent = any(node.silent_ms(now_ns) > _SILENT_MS for node in self._nodes)

@@ -29,7 +29,7 @@ class Nodes:
     ) -> None:
         self._loop = loop
         self._target = target
-        # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
+        # The cluster's upstream limits its calls: a single node must not refuse a part of a call that was accepted.
         self._options = replace(options, max_waiting_requests=sys.maxsize)
         self.by_address: dict[Address, Node] = {}
         """The nodes in use."""
@@ -46,7 +46,7 @@ class Nodes:
 
     @property
     def software(self) -> list[ServerVersion]:
-        """Return what the nodes reported about their software; each once."""
+        """Return the software versions that the nodes reported, each once."""
         return list(dict.fromkeys(software for node in self for software in node.upstream.software))
 
     def keep_connected(self, sessions: int) -> None:
@@ -98,7 +98,7 @@ class Nodes:
                 node.upstream.close(f"{node.address} is not in the cluster any more")
 
     def reconfigure(self, target: Target, options: UpstreamOptions) -> None:
-        """Use these for connections from now on, to nodes that are known and to those that come."""
+        """Use these for connections from now on, to present and future nodes."""
         self._target = target
         self._options = replace(options, max_waiting_requests=sys.maxsize)
         for node in self:

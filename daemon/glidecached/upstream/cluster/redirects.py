@@ -53,18 +53,18 @@ class Redirects:
         seeds: tuple[Address, ...],
         options: UpstreamOptions,
         plan: Callable[[SingleCall], object],
-        known: Callable[[], object],
-        unknown: Callable[[str], object],
+        on_topology: Callable[[], object],
+        on_failure: Callable[[str], object],
     ) -> None:
         self.dispatcher = ClusterDispatcher(nodes.by_address, self, plan, options.max_waiting_requests)
         self._nodes = nodes
         self._loop = loop
         self._seeds = seeds
-        self._known = known
+        self._on_topology = on_topology
         self._shard_reads = ShardReads(nodes)
         self._waiting: set[NodeRequest] = set()
         self._closed_reason: str | None = None
-        self.refresh = TopologyRefresh(loop, nodes, options, self._learn, unknown)
+        self.refresh = TopologyRefresh(loop, nodes, options, self._learn, on_failure)
         self.counts: Counter[str] = Counter()
         """The number of requests that were redirected, by the server's error word, or lost."""
 
@@ -228,7 +228,7 @@ class Redirects:
         self.dispatcher.learn(topology)
         self._nodes.keep_only(topology)
         self._shard_reads.forget()
-        self._known()
+        self._on_topology()
 
     def _candidates(self) -> list[Address]:
         """Return the nodes to ask for the topology: connected nodes that answer, then the others, then the seeds."""

@@ -27,7 +27,7 @@ cdef class PipelineReplies(ReplyCollector):
 
 cdef class AggregatedReply(ReplyCollector):
     cdef list addresses
-    cdef object combine
+    cdef object policy
     cdef ReplyCollector parent
     cdef Py_ssize_t place
     cdef list replies

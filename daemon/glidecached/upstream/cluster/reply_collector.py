@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from glidecached.command_order import CommandOrder
     from glidecached.upstream.call import Call
-    from glidecached.upstream.cluster.response_policy import Combine
+    from glidecached.upstream.cluster.response_policy import ResponsePolicy
     from glidecached.upstream.cluster.routing import Part
     from glidecached.upstream.target import Address
 
@@ -32,7 +32,7 @@ class ReplyCollector:
         raise NotImplementedError
 
     def collect(self, place: cython.Py_ssize_t, reply: Any) -> None:
-        """Take the reply to the request of that place."""
+        """Keep or pass on the reply to the request of that place."""
         raise NotImplementedError
 
     def fail(self, place: cython.Py_ssize_t, code: cython.int, message: str) -> None:
@@ -126,7 +126,7 @@ class PipelineReplies(ReplyCollector):
         if not self.missing:
             self.parent.collect(0, self.replies)
 
-    def fail(self, place: cython.Py_ssize_t, code: cython.int, message: str) -> None:  # noqa: ARG002 - a call has one place
+    def fail(self, place: cython.Py_ssize_t, code: cython.int, message: str) -> None:  # noqa: ARG002 - the pipeline fails as one
         """Implement `ReplyCollector`."""
         self.parent.fail(0, code, message)
 
@@ -138,12 +138,12 @@ class AggregatedReply(ReplyCollector):
     """
 
     def __init__(
-        self, parts: Sequence[Part], combine: Combine, parent: ReplyCollector, place: cython.Py_ssize_t
+        self, parts: Sequence[Part], policy: ResponsePolicy, parent: ReplyCollector, place: cython.Py_ssize_t
     ) -> None:
         self.addresses: list[Address | None] = [
             None if isinstance(part.where, int) else part.where for part in parts
         ]
-        self.combine = combine
+        self.policy = policy
         self.parent = parent
         self.place = place
         self.replies: list[Any] = [None] * len(parts)
@@ -168,14 +168,14 @@ class AggregatedReply(ReplyCollector):
         if self.missing:
             return
         try:
-            aggregated = self.combine(self.addresses, self.replies)
+            aggregated = self.policy(self.addresses, self.replies)
         except (TypeError, ValueError) as error:
             aggregated = ReplyError(f"ERR the nodes' replies do not go together: {error}")
         self.parent.collect(self.place, aggregated)
 
     def fail(self, place: cython.Py_ssize_t, code: cython.int, message: str) -> None:
         """Implement `ReplyCollector`."""
-        if self.combine in TOLERANT:
+        if self.policy in TOLERANT:
             self.collect(place, ReplyError(message))
         else:
             self.parent.fail(self.place, code, message)
