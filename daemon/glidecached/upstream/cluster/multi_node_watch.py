@@ -38,7 +38,7 @@ class ReservedOverNodes:
         self._ended = False
 
     def reserve(self, keys: Sequence[bytes]) -> str | None:
-        """Reserve what these keys need in addition. Return why that was not possible, or None."""
+        """Reserve the connections that these keys need in addition. Return why that was not possible, or None."""
         for slot in dict.fromkeys(map(key_slot, keys)):
             reserved = self._at(slot, keys)
             if isinstance(reserved, str):
@@ -68,7 +68,7 @@ class ReservedOverNodes:
             self._holder.connection_ended()
 
     def _at(self, slot: int, keys: Sequence[bytes]) -> Reserved | str:
-        """Return what is reserved at the primary of a slot, reserving it if need be; or the reason why it cannot be."""
+        """Return the reservation at the primary of a slot, made if there is none; or why it cannot be made."""
         topology = self._dispatcher.topology
         address = None if topology is None else topology.primary(slot)
         if address is None:

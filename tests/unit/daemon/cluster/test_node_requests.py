@@ -13,7 +13,7 @@ from glidecached.upstream.cluster.node_request import NodeCommand, NodeRequest
 from glidecached.upstream.cluster.reply_collector import AggregatedReply, ReplyCollector, SingleReply
 from glidecached.upstream.cluster.routing import Part, SlotRoute
 from glidecached.upstream.replicas import Freshness
-from support.fake_cluster import AT_A, AT_B, FakeLink, Play
+from support.fake_cluster import AT_A, AT_B, FakeUpstream, Play
 from support.upstream_calls import NONE_YET, Recorded
 
 FAR_NS = 2**62
@@ -75,7 +75,7 @@ def test_fast_and_planned_calls_are_counted_alike(started: Play) -> None:
     calls = [started.submit(b"GET", AT_A), started.submit(b"MGET", AT_A, AT_B), routed, fresh]
     assert started.upstream._dispatcher.submitted == before + 4
     assert started.upstream._dispatcher.open == 5
-    assert [len(link.calls) for link in (started.a, started.b)] == [3, 2]
+    assert [len(node.calls) for node in (started.a, started.b)] == [3, 2]
     started.a.answer(b"1")
     started.a.answer(b"2")
     started.a.answer([b"3"])
@@ -88,14 +88,14 @@ def test_fast_and_planned_calls_are_counted_alike(started: Play) -> None:
 @pytest.mark.parametrize(
     "way",
     [
-        lambda link: link.answer(b"v"),
-        lambda link: link.answer(ReplyError("ERR wrong")),
-        lambda link: link.answer(ReplyError("MOVED 5061 10.0.0.1:2")),
-        lambda link: link.answer(ReplyError("ASK 5061 10.0.0.1:2")),
-        lambda link: link.answer(ReplyError("TRYAGAIN later")),
-        lambda link: link.lose(sent=True),
-        lambda link: link.lose(sent=False),
-        lambda link: link.calls.pop(0).abandon(),
+        lambda node: node.answer(b"v"),
+        lambda node: node.answer(ReplyError("ERR wrong")),
+        lambda node: node.answer(ReplyError("MOVED 5061 10.0.0.1:2")),
+        lambda node: node.answer(ReplyError("ASK 5061 10.0.0.1:2")),
+        lambda node: node.answer(ReplyError("TRYAGAIN later")),
+        lambda node: node.lose(sent=True),
+        lambda node: node.lose(sent=False),
+        lambda node: node.calls.pop(0).abandon(),
     ],
     ids=["value", "error", "moved", "asked", "later", "lost", "never sent", "unwanted"],
 )
@@ -104,9 +104,9 @@ def test_whatever_happens_all_counts_come_back(started: Play, way: Any) -> None:
     assert open_counts(started).count(1) == 2, "one request, at one node"
     way(started.a)
     started.turn(500)
-    for link in (started.a, started.b):
-        while link.calls:
-            link.answer(*[b"OK"] * (2 if getattr(link.calls[0], "asking", False) else 1))
+    for node in (started.a, started.b):
+        while node.calls:
+            node.answer(*[b"OK"] * (2 if getattr(node.calls[0], "asking", False) else 1))
     assert call.outcome != NONE_YET
     assert not any(open_counts(started))
     assert not started.upstream.busy
@@ -145,7 +145,7 @@ def test_a_request_goes_where_it_is_told(started: Play) -> None:
     requests[2].freshness = requests[3].freshness = Freshness(0, primary_too=False)
     for request in requests:
         started.upstream._dispatcher.send(request)
-    replica = started.links[3]
+    replica = started.upstreams[3]
     for collector in collectors[1:3]:
         assert replica.answer(b"OK", b"from the replica").startswith(b"*1\r\n$8\r\nREADONLY")
         assert collector.heard == [(0, b"from the replica")]
@@ -236,7 +236,7 @@ def test_nothing_keeps_calls_that_are_over_or_forgotten(started: Play, answered:
     else:
         # What is open goes with its upstream, round as it is: requests know their nodes, nodes their requests.
         upstream = weakref.ref(started.upstream)
-        FakeLink.by_port = {}
+        FakeUpstream.by_port = {}
         started.loop.forget()
         vars(started).clear()
         gc.collect()

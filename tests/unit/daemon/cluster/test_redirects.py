@@ -78,8 +78,8 @@ def test_redirections_end(started: Play) -> None:
     there, back = (ReplyError(f"MOVED 5061 10.0.0.1:{port}") for port in (2, 1))
     for _ in range(9):
         started.turn(500)
-        link = started.a if started.a.calls else started.b
-        link.answer(there if link is started.a else back)
+        node = started.a if started.a.calls else started.b
+        node.answer(there if node is started.a else back)
     assert isinstance(call.outcome, ReplyError)
     assert str(call.outcome).startswith("MOVED")
 
@@ -193,7 +193,7 @@ def test_a_replica_that_cannot_answer_leaves_it_to_the_primary(started: Play) ->
     call = Recorded(b"GET", AT_A)
     call.route = SlotRoute(5061, replica=True)
     started.upstream.submit(call)
-    replica = started.links[3]
+    replica = started.upstreams[3]
     assert b"READONLY" in replica.answer(b"OK", ReplyError("MASTERDOWN Link with MASTER is down"))
     started.a.answer(b"v")
     assert call.outcome == b"v"
@@ -201,8 +201,8 @@ def test_a_replica_that_cannot_answer_leaves_it_to_the_primary(started: Play) ->
 
 def test_all_nodes_answer_or_the_command_fails(started: Play) -> None:
     both, one = started.submit(b"DBSIZE"), started.submit(b"RANDOMKEY")
-    for link in (started.a, started.b):
-        link.answer(2)
+    for node in (started.a, started.b):
+        node.answer(2)
     assert both.outcome == 4
     started.a.lose(sent=True)
     started.b.answer(b"k")
