@@ -5,8 +5,11 @@ from glidecache_shared.pool.layout cimport gc_found
 
 
 cdef class PoolStore(PoolGeneration):
-    cdef object find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now)
-    cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1
+    cpdef object lookup(self, bytes key, uint32_t kind, uint64_t after_flight=*, object now_ns=*)
+    cpdef list lookup_many(self, list keys, uint32_t kind, uint64_t after_flight=*)
+    cpdef bint insert(self, bytes key, uint32_t kind, object value, uint64_t flight=*, object now_ns=*) except -1
+    cpdef int insert_many(self, dict entries, uint32_t kind, uint64_t flight=*) except -1
+    cdef object _find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now)
     cdef bint _store(
         self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
     ) noexcept

@@ -45,14 +45,21 @@ def payload_bytes(kind: int, value) -> int:
     return PyBytes_GET_SIZE(encode(kind, value))
 
 
+cdef inline int check_key(bytes key) except -1:
+    if key is None:
+        raise TypeError("a key must be bytes, not None")
+    return 0
+
+
 cdef class PoolStore(PoolGeneration):
     """The entries of one generation, written. Owned by the daemon's one thread; store.pyi has the public methods."""
 
-    def lookup(self, bytes key not None, uint32_t kind, uint64_t after_flight=0, now_ns=None):
-        return self.find_value(key, kind, after_flight, monotonic_ns() if now_ns is None else now_ns)
+    cpdef object lookup(self, bytes key, uint32_t kind, uint64_t after_flight=0, object now_ns=None):
+        return self._find_value(key, kind, after_flight, monotonic_ns() if now_ns is None else now_ns)
 
-    cdef object find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now):
+    cdef object _find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now):
         """Return the live value of that kind whose flight was sent after the given one, or None; counted either way."""
+        check_key(key)
         cdef gc_found found
         cdef object value = None
         self._check_sound()
@@ -75,25 +82,24 @@ cdef class PoolStore(PoolGeneration):
         self._count(&self.header.daemon_hits)
         return value
 
-    def lookup_many(self, list keys not None, uint32_t kind, uint64_t after_flight=0) -> list:
+    cpdef list lookup_many(self, list keys, uint32_t kind, uint64_t after_flight=0):
         cdef uint64_t now = monotonic_ns()
         cdef list values = []
         for key in keys:
-            values.append(self.find_value(<bytes?>key, kind, after_flight, now))
+            values.append(self._find_value(<bytes?>key, kind, after_flight, now))
         return values
 
-    def insert_many(self, dict entries not None, uint32_t kind, uint64_t flight=0) -> int:
+    cpdef int insert_many(self, dict entries, uint32_t kind, uint64_t flight=0) except -1:
         cdef int stored = 0
         for key, value in entries.items():
-            if value is not None and self.keep(<bytes?>key, kind, value, flight, None):
+            if value is not None and self.insert(<bytes?>key, kind, value, flight):
                 stored += 1
         return stored
 
-    def insert(self, bytes key not None, uint32_t kind, value, uint64_t flight=0, now_ns=None):
-        return self.keep(key, kind, value, flight, now_ns)
-
-    cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1:
-        """Do as `insert`."""
+    cpdef bint insert(
+        self, bytes key, uint32_t kind, object value, uint64_t flight=0, object now_ns=None,
+    ) except -1:
+        check_key(key)
         self._check_sound()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         cdef bytes payload = encode(kind, value)
