@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.generation cimport PoolGeneration
-from glidecache_shared.pool.layout cimport gc_found
+from glidecache_shared.pool.layout cimport gpool_found
 
 
 cdef class PoolStore(PoolGeneration):
@@ -17,7 +17,7 @@ cdef class PoolStore(PoolGeneration):
     cdef void _prefetch_victim(self) noexcept
     cdef void _remove(self, uint32_t record) noexcept
     cdef uint32_t _hash(self, bytes key) noexcept
-    cdef bint _find(self, bytes key, gc_found *found) noexcept
-    cdef bint _is_right(self, gc_found *found) noexcept
-    cdef bytes _payload(self, gc_found *found)
+    cdef bint _find(self, bytes key, gpool_found *found) noexcept
+    cdef bint _is_right(self, gpool_found *found) noexcept
+    cdef bytes _payload(self, gpool_found *found)
     cdef void _count(self, uint64_t *counter) noexcept
