@@ -1,4 +1,4 @@
-"""Plans of server, diagnostic, and administrative commands: what is sent, what it becomes, and what is refused."""
+"""Server, diagnostic, and administrative commands: what is sent, what it becomes, and what is refused."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from glidecache import (
     MemoryStatsDb,
     MigrateOptions,
 )
-from glidecache.commands import cluster, diagnostics, scripting, server, standalone
+from glidecache.commands import cluster, scripting, server, standalone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
 
 SENT = [
     (server.client_pause(50), "CLIENT PAUSE 50"),
     (server.client_pause(50, ClientPauseMode.WRITE), "CLIENT PAUSE 50 WRITE"),
     (server.bgsave_schedule(), "BGSAVE SCHEDULE"),
-    (diagnostics.latency_reset(), "LATENCY RESET"),
-    (diagnostics.latency_reset("command", b"fork"), "LATENCY RESET command fork"),
+    (server.latency_reset(), "LATENCY RESET"),
+    (server.latency_reset("command", b"fork"), "LATENCY RESET command fork"),
     (standalone.failover(), "FAILOVER"),
     (standalone.failover("h", 1, True, timeout_ms=5), "FAILOVER TO h 1 FORCE TIMEOUT 5"),
     (standalone.failover("h", 1), "FAILOVER TO h 1"),
@@ -45,14 +45,14 @@ SENT = [
 ]
 
 
-@pytest.mark.parametrize(("plan", "sent"), SENT, ids=[sent for _, sent in SENT])
-def test_what_is_sent(plan: Plan[Any], sent: str) -> None:
-    assert plan.args == sent.encode().split()
+@pytest.mark.parametrize(("command", "sent"), SENT, ids=[sent for _, sent in SENT])
+def test_what_is_sent(command: Command[Any], sent: str) -> None:
+    assert command.args == sent.encode().split()
 
 
 def test_several_keys_migrate_behind_the_options() -> None:
-    plan = standalone.migrate("h", 1, ["a", "b"], 0, 9, MigrateOptions(copy=True))
-    assert plan.args == [b"MIGRATE", b"h", b"1", b"", b"0", b"9", b"COPY", b"KEYS", b"a", b"b"]
+    command = standalone.migrate("h", 1, ["a", "b"], 0, 9, MigrateOptions(copy=True))
+    assert command.args == [b"MIGRATE", b"h", b"1", b"", b"0", b"9", b"COPY", b"KEYS", b"a", b"b"]
 
 
 DATABASE = [b"overhead.hashtable.main", 10, b"overhead.hashtable.expires", 20]
@@ -80,11 +80,11 @@ ENGINES = [b"LUA", [b"libraries_count", 1, b"functions_count", 2]]
 FUNCTION_STATS = {b"running_script": as_map([b"name", b"f"]), b"engines": as_map(ENGINES)}
 
 DECODED = [
-    (diagnostics.memory_stats(), STATS, EXPECTED_STATS),
-    (diagnostics.memory_stats(), as_map(STATS), EXPECTED_STATS),
-    (diagnostics.latency_history("e"), [[1, 2], [3, 4]], [LatencyEntry(1, 2), LatencyEntry(3, 4)]),
-    (diagnostics.latency_latest(), [[b"e", 1, 2, 3]], [LatencyEventInfo("e", 1, 2, 3)]),
-    (diagnostics.latency_latest(), [[b"e", 1, 2, 3, 4, 5]], [LatencyEventInfo("e", 1, 2, 3, 4, 5)]),
+    (server.memory_stats(), STATS, EXPECTED_STATS),
+    (server.memory_stats(), as_map(STATS), EXPECTED_STATS),
+    (server.latency_history("e"), [[1, 2], [3, 4]], [LatencyEntry(1, 2), LatencyEntry(3, 4)]),
+    (server.latency_latest(), [[b"e", 1, 2, 3]], [LatencyEventInfo("e", 1, 2, 3)]),
+    (server.latency_latest(), [[b"e", 1, 2, 3, 4, 5]], [LatencyEventInfo("e", 1, 2, 3, 4, 5)]),
     (
         scripting.function_stats(),
         [b"running_script", [b"name", b"f"], b"engines", ENGINES],
@@ -98,9 +98,9 @@ DECODED = [
 ]
 
 
-@pytest.mark.parametrize(("plan", "reply", "result"), DECODED)
-def test_c5_what_a_reply_becomes(plan: Plan[Any], reply: Any, result: Any) -> None:
-    decoded = plan.result(reply)
+@pytest.mark.parametrize(("command", "reply", "result"), DECODED)
+def test_c5_what_a_reply_becomes(command: Command[Any], reply: Any, result: Any) -> None:
+    decoded = command.result(reply)
     assert decoded == result
     assert type(decoded) is type(result)
 
@@ -118,7 +118,7 @@ def test_c5_what_a_reply_becomes(plan: Plan[Any], reply: Any, result: Any) -> No
             ValueError,
             "a username needs a password",
         ),
-        (lambda: diagnostics.latency_reset(["a"]), TypeError, r"events\[0\] must be bytes"),
+        (lambda: server.latency_reset(["a"]), TypeError, r"events\[0\] must be bytes"),
     ],
 )
 def test_what_is_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The plan functions of `glidecache.commands`, read from their source: nothing of the package is imported."""
+"""The command functions of `glidecache.commands`, read from their source: nothing of the package is imported."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ROUTE = "route: Route | None = None"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One plan function, as far as its methods need it."""
+class CommandFunction:
+    """One command function, as far as its methods need it."""
 
     module: str
     name: str
@@ -23,7 +23,7 @@ class Command:
     docstring: str
     routed: bool = False
 
-    def with_route(self, *, by_each: bool) -> Command:
+    def with_route(self, *, by_each: bool) -> CommandFunction:
         """Return the command with GLIDE's argument `route`.
 
         by_each: several nodes give a value each, not one together.
@@ -45,12 +45,12 @@ class Annotations(ast.NodeTransformer):
         return node
 
 
-class PlanFunctions:
+class CommandFunctions:
     """The commands of some modules of `glidecache.commands`, by module, each in its module's order."""
 
     def __init__(self, modules: tuple[str, ...]) -> None:
         self._trees = {module: _read_tree(module) for module in modules}
-        functions = {module: _plan_functions(tree) for module, tree in self._trees.items()}
+        functions = {module: _command_functions(tree) for module, tree in self._trees.items()}
         annotations = Annotations({function.name for found in functions.values() for function in found})
         self.by_module = {
             module: [_describe(module, function, annotations) for function in found]
@@ -88,26 +88,26 @@ def _read_tree(module: str) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
-def _plan_functions(tree: ast.Module) -> list[ast.FunctionDef]:
+def _command_functions(tree: ast.Module) -> list[ast.FunctionDef]:
     return [
         node
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
         and not node.name.startswith("_")
         and isinstance(node.returns, ast.Subscript)
-        and ast.unparse(node.returns.value) == "Plan"
+        and ast.unparse(node.returns.value) == "Command"
     ]
 
 
-def _describe(module: str, function: ast.FunctionDef, annotations: Annotations) -> Command:
-    """Return what the methods of a plan function need. Raises `ValueError` for what no method could be made of."""
+def _describe(module: str, function: ast.FunctionDef, annotations: Annotations) -> CommandFunction:
+    """Return what the methods of a command function need. Raises `ValueError` for what no method could be made of."""
     arguments = function.args
     if arguments.kwarg or arguments.kwonlyargs or arguments.posonlyargs:
-        message = f"{module}.{function.name}: plan functions take plain arguments, or *arguments, only"
+        message = f"{module}.{function.name}: command functions take plain arguments, or *arguments, only"
         raise ValueError(message)
     docstring = ast.get_docstring(function)
     if not docstring:
-        message = f"{module}.{function.name}: a plan function needs a docstring"
+        message = f"{module}.{function.name}: a command function needs a docstring"
         raise ValueError(message)
     defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
     named = [("", argument, default) for argument, default in zip(arguments.args, defaults, strict=True)]
@@ -121,7 +121,7 @@ def _describe(module: str, function: ast.FunctionDef, annotations: Annotations) 
         text = f"{star}{argument.arg}: {ast.unparse(annotations.visit(argument.annotation))}"
         parameters.append(text if default is None else f"{text} = {ast.unparse(default)}")
     assert isinstance(function.returns, ast.Subscript)
-    return Command(
+    return CommandFunction(
         module=module,
         name=function.name,
         parameters=tuple(parameters),

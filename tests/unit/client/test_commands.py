@@ -1,4 +1,4 @@
-"""Plans: what each command sends, and what both protocols' replies become."""
+"""What each command sends, and what both protocols' replies become."""
 
 from __future__ import annotations
 
@@ -38,10 +38,8 @@ from glidecache.commands import (
     batched,
     cluster,
     hashes,
-    invoking,
     keys,
     lists,
-    publish,
     scripting,
     server,
     sets,
@@ -53,7 +51,7 @@ from glidecache.commands import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
 
 NX = ConditionalChange.ONLY_IF_DOES_NOT_EXIST
 TEN_SECONDS = ExpirySet(ExpiryType.SEC, 10)
@@ -114,26 +112,29 @@ SENT = [
     (server.info([InfoSection.SERVER, InfoSection.CPU]), "INFO server cpu"),
     (server.flushall(FlushMode.ASYNC), "FLUSHALL ASYNC"),
     (server.lolwut(5, [1, 2]), "LOLWUT VERSION 5 1 2"),
-    (publish.publish("message", "channel"), "PUBLISH channel message"),
+    (server.publish("message", "channel"), "PUBLISH channel message"),
     (cluster.publish("message", "channel", sharded=True), "SPUBLISH channel message"),
     (cluster.publish("message", "channel"), "PUBLISH channel message"),
-    (publish.pubsub_channels("a*"), "PUBSUB CHANNELS a*"),
+    (server.pubsub_channels("a*"), "PUBSUB CHANNELS a*"),
     (scripting.fcall("f", ["k"], [1]), "FCALL f 1 k 1"),
     (scripting.fcall_ro("f"), "FCALL_RO f 0"),
     (scripting.function_list("x*", True), "FUNCTION LIST LIBRARYNAME x* WITHCODE"),
-    (invoking.by_hash(Script("return 1"), ["k"], ["a"]), f"EVALSHA {Script('return 1').get_hash()} 1 k a"),
+    (
+        scripting.ScriptCall(Script("return 1"), ["k"], ["a"]).by_hash(),
+        f"EVALSHA {Script('return 1').get_hash()} 1 k a",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("plan", "sent"), SENT, ids=[sent for _, sent in SENT])
-def test_what_is_sent(plan: Plan[Any], sent: str) -> None:
-    assert plan.args == sent.encode().split()
+@pytest.mark.parametrize(("command", "sent"), SENT, ids=[sent for _, sent in SENT])
+def test_what_is_sent(command: Command[Any], sent: str) -> None:
+    assert command.args == sent.encode().split()
 
 
 def test_a_script_is_sent_by_its_digest_and_as_a_whole() -> None:
     script = Script("return redis.call('GET', KEYS[1])")
     assert script.get_hash() == "d3c21d0c2b9ca22f82737626a27bcaf5d288f99f"
-    assert invoking.by_code(script, ["k"], None).args == [b"EVAL", script.code, b"1", b"k"]
+    assert scripting.ScriptCall(script, ["k"], None).by_code().args == [b"EVAL", script.code, b"1", b"k"]
 
 
 SCORES = {b"a": 1.0, b"b": 2.5}
@@ -184,7 +185,7 @@ DECODED = [
     (sorted_sets.zadd_incr("z", "m", 1), None, None),
     (server.config_get(["a"]), [b"a", b"1"], {b"a": b"1"}),
     (server.bgsave(), b"Background saving started", b"Background saving started"),
-    (publish.pubsub_numsub(["c"]), [b"c", 2], {b"c": 2}),
+    (server.pubsub_numsub(["c"]), [b"c", 2], {b"c": 2}),
     (scripting.script_exists(["x"]), [1], [True]),
     (
         scripting.function_list(),
@@ -200,12 +201,12 @@ DECODED = [
 
 
 @pytest.mark.parametrize(
-    ("plan", "reply", "result"),
+    ("command", "reply", "result"),
     DECODED,
-    ids=[f"{plan.args[0].decode()}-{reply}" for plan, reply, _ in DECODED],
+    ids=[f"{command.args[0].decode()}-{reply}" for command, reply, _ in DECODED],
 )
-def test_c5_what_a_reply_becomes(plan: Plan[Any], reply: Any, result: Any) -> None:
-    decoded = plan.result(reply)
+def test_c5_what_a_reply_becomes(command: Command[Any], reply: Any, result: Any) -> None:
+    decoded = command.result(reply)
     assert decoded == result
     assert type(decoded) is type(result)
 
@@ -233,7 +234,7 @@ def test_c5_what_a_reply_becomes(plan: Plan[Any], reply: Any, result: Any) -> No
         (lambda: ExpirySet(ExpiryType.KEEP_TTL, 1), ValueError, "must be None, not int"),
         (lambda: ExpirySet("EX", 1), TypeError, "expiry_type must be an ExpiryType"),
         (lambda: ExpiryGetEx(ExpiryTypeGetEx.UNIX_SEC, True), ValueError, "an int or a datetime, not bool"),
-        (lambda: invoking.by_hash("return 1", None, None), TypeError, "script must be a Script, not str"),
+        (lambda: scripting.ScriptCall("return 1", None, None), TypeError, "script must be a Script, not str"),
         (lambda: Script(5), TypeError, "code must be str or bytes, not int"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The turns in which calls of one event loop connect; the loop's own work does not use up deadlines (contract C28)."""
+"""The lock of one event loop's calls that connect; the loop's own work does not use up deadlines (contract C28)."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Alarm:
             self._callback()
 
 
-class _Place:
-    """One call that has the turn or waits for it."""
+class _Waiter:
+    """One call that holds the lock or waits for it."""
 
     __slots__ = ("before_ns", "future", "task")
 
@@ -62,78 +62,78 @@ class _Place:
         self.future: asyncio.Future[None] | None = None
 
     @property
-    def is_left(self) -> bool:
-        """Return whether its task has ended: an exception from outside kept it from leaving."""
+    def is_abandoned(self) -> bool:
+        """Return whether its task has ended: an exception from outside kept it from releasing the lock."""
         return self.task is not None and self.task.done()
 
 
-class LoopTurns:
+class LoopLock:
     """The right to connect and attach: one call of a loop has it, the others follow in order (contract C23).
 
-    A task that ended without leaving has lost its turn. While any call is here, a timer measures how long the loop
-    does not run; the deadlines are extended by that time.
+    A task that ended without releasing it has lost it. While any call holds it or waits, a timer measures how long the
+    loop does not run; the deadlines are extended by that time.
     """
 
     __slots__ = ("_due_ns", "_holder", "_lag_ns", "_loop", "_ticking", "_waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._holder: _Place | None = None
-        self._waiting: deque[_Place] = deque()
+        self._holder: _Waiter | None = None
+        self._waiting: deque[_Waiter] = deque()
         self._lag_ns = 0
         self._due_ns = 0
         self._ticking = False
 
     @property
-    def crowded(self) -> bool:
-        """Return whether a call has the turn or waits for it."""
-        return (self._holder is not None and not self._holder.is_left) or bool(self._waiting)
+    def has_waiters(self) -> bool:
+        """Return whether a call holds the lock or waits for it."""
+        return (self._holder is not None and not self._holder.is_abandoned) or bool(self._waiting)
 
     @property
     def lag_ns(self) -> int:
-        """Return how long the loop has not run since the holder asked for its turn."""
+        """Return how long the loop has not run since the holder asked for the lock."""
         return 0 if self._holder is None else self._total_ns() - self._holder.before_ns
 
-    async def take(self, deadline_ns: int) -> None:
-        """Wait for the turn. Raises `NoDaemonError` at the deadline."""
+    async def acquire(self, deadline_ns: int) -> None:
+        """Wait for the lock. Raises `NoDaemonError` at the deadline."""
         self._measure()
         task = asyncio.current_task()
-        place = _Place(self._total_ns(), task)
+        waiter = _Waiter(self._total_ns(), task)
         holder = self._holder
-        if holder is None or holder.is_left or (task is not None and holder.task is task):
-            self._waiting = deque(other for other in self._waiting if not other.is_left)
+        if holder is None or holder.is_abandoned or (task is not None and holder.task is task):
+            self._waiting = deque(other for other in self._waiting if not other.is_abandoned)
             if not self._waiting:
-                self._holder = place
+                self._holder = waiter
                 return
-        future = place.future = self._loop.create_future()
-        self._waiting.append(place)
-        if holder is None or holder.is_left:
-            self._hand_on()
+        future = waiter.future = self._loop.create_future()
+        self._waiting.append(waiter)
+        if holder is None or holder.is_abandoned:
+            self._pass_on()
         alarm = Alarm(
-            self._loop, lambda: deadline_ns + self._total_ns() - place.before_ns, lambda: _give_up(future)
+            self._loop, lambda: deadline_ns + self._total_ns() - waiter.before_ns, lambda: _time_out(future)
         )
         try:
             await future
         except BaseException:
-            if self._holder is place:
-                self._hand_on()  # cancelled just as its turn came
-            elif place in self._waiting:
-                self._waiting.remove(place)
+            if self._holder is waiter:
+                self._pass_on()  # cancelled just as it got the lock
+            elif waiter in self._waiting:
+                self._waiting.remove(waiter)
             raise
         finally:
             alarm.cancel()
 
-    def leave(self) -> None:
-        """Pass the turn on to the next call."""
-        self._hand_on()
+    def release(self) -> None:
+        """Pass the lock on to the next call."""
+        self._pass_on()
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
         self._holder = None
         while self._waiting:
-            place = self._waiting.popleft()
-            if place.future is not None and not place.future.done() and not place.is_left:
-                self._holder = place
-                place.future.set_result(None)
+            waiter = self._waiting.popleft()
+            if waiter.future is not None and not waiter.future.done() and not waiter.is_abandoned:
+                self._holder = waiter
+                waiter.future.set_result(None)
                 return
 
     def _total_ns(self) -> int:
@@ -152,15 +152,15 @@ class LoopTurns:
     def _tick(self) -> None:
         self._lag_ns = self._total_ns()
         holder = self._holder
-        if holder is not None and holder.is_left:
-            self._hand_on()
+        if holder is not None and holder.is_abandoned:
+            self._pass_on()
         if self._holder is None and not self._waiting:
             self._ticking = False
         else:
             self._start()
 
 
-def _give_up(future: asyncio.Future[None]) -> None:
+def _time_out(future: asyncio.Future[None]) -> None:
     if not future.done():
         message = "glidecached does not answer: another call is still waiting for it"
         future.set_exception(NoDaemonError(message))

@@ -1,22 +1,26 @@
-"""The common base of all four clients: made by `create`, shown without secrets, never copied."""
+"""The common base of all four clients: made by `create`, shown without secrets, never copied; their metrics."""
 
 from __future__ import annotations
 
-from glidecache.commands.unsupported import NotOffered
+from glidecache.commands.unsupported import Unsupported
+from glidecache.errors import DaemonUnavailableError, RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Never
 
+    from glidecache.core.session import Session
     from glidecache.core.settings import Configuration, Settings
+    from glidecache_shared.pool.pool_counters import PoolMetrics
 
 
-class ClientObject(NotOffered):
+class ClientBase(Unsupported):
     """The base of the clients."""
 
     __slots__ = ()
 
     if TYPE_CHECKING:
+        _session: Session
         _settings: Settings
 
     @property
@@ -43,6 +47,27 @@ class ClientObject(NotOffered):
             "another one from the same configuration; its cache object can be shared, copied and pickled"
         )
         raise TypeError(message)
+
+    def _read_metrics(self, *, counters: bool = True) -> PoolMetrics:
+        """Return the pool's counters, from shared memory (contract C13, C14).
+
+        `counters` is False for the entry count, which is always kept. Raises `RequestError` without a cache or where
+        metrics are off, `DaemonUnavailableError` while no pool is attached, `ClosingError`.
+        """
+        self._session.check_open()
+        if self._settings.cache is None:
+            message = "Client-side caching is not enabled"
+            raise RequestError(message)
+        reader = self._session.reader
+        if reader is None:
+            message = (
+                "the cache's pool is not attached: no daemon has been reached yet, or the upstream was not"
+            )
+            raise DaemonUnavailableError(message)
+        if counters and not reader.metrics_enabled:
+            message = "Cache metrics tracking is not enabled"
+            raise RequestError(message)
+        return reader.metrics()
 
 
 def need_settings(client: object, settings: object, *, awaited: bool) -> Settings:

@@ -1,16 +1,49 @@
-"""Bounds, ranges and aggregation of sorted sets."""
+"""Positions, order, bounds and ranges: options of lists, sorted sets, geo commands, and commands that sort."""
 
 from __future__ import annotations
 
 from enum import Enum
 
-from glidecache.commands.encoding import encode
-from glidecache.commands.options.option_checks import need
+from glidecache.commands.encoding import encode, keyword, need
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
-    from glidecache.commands.options.placement import Limit
+
+
+class Limit:
+    """A part of a result: `count` elements from the zero-based `offset` on; a negative count means all of them."""
+
+    __slots__ = ("count", "offset")
+
+    def __init__(self, offset: int, count: int) -> None:
+        self.offset = offset
+        self.count = count
+
+    def to_args(self) -> list[bytes]:
+        """Return the option as arguments of a command."""
+        return [b"LIMIT", b"%d" % self.offset, b"%d" % self.count]
+
+
+class OrderBy(Enum):
+    """The order of results: ascending or descending."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+class ListDirection(Enum):
+    """An end of a list."""
+
+    LEFT = "LEFT"
+    RIGHT = "RIGHT"
+
+
+class InsertPosition(Enum):
+    """The side of the pivot (`LINSERT`)."""
+
+    BEFORE = "BEFORE"
+    AFTER = "AFTER"
 
 
 class InfBound(Enum):
@@ -121,3 +154,70 @@ def lex_bound(bound: InfBound | LexBoundary, name: str) -> bytes:
     """Return the argument for a bound of members. Raises `TypeError`."""
     need(bound, (InfBound, LexBoundary), name)
     return bound.lex_arg
+
+
+class GeospatialData:
+    """A position in degrees: longitude from -180 to 180, latitude from -85.05112878 to 85.05112878."""
+
+    __slots__ = ("latitude", "longitude")
+
+    def __init__(self, longitude: float, latitude: float) -> None:
+        self.longitude = longitude
+        self.latitude = latitude
+
+    def to_args(self) -> list[bytes]:
+        """Return the position as arguments of a command. Raises `TypeError`."""
+        return [encode(self.longitude, "longitude"), encode(self.latitude, "latitude")]
+
+
+class GeoUnit(Enum):
+    """The unit of distances."""
+
+    METERS = "m"
+    KILOMETERS = "km"
+    MILES = "mi"
+    FEET = "ft"
+
+
+class GeoSearchByRadius:
+    """A circle around the position at the centre of the search."""
+
+    __slots__ = ("radius", "unit")
+
+    def __init__(self, radius: float, unit: GeoUnit) -> None:
+        self.radius = radius
+        self.unit = unit
+
+    def to_args(self) -> list[bytes]:
+        """Return the area as arguments of a command. Raises `TypeError`."""
+        return [b"BYRADIUS", encode(self.radius, "radius"), keyword(self.unit, GeoUnit, "unit")]
+
+
+class GeoSearchByBox:
+    """A rectangle around the position at the centre of the search."""
+
+    __slots__ = ("height", "unit", "width")
+
+    def __init__(self, width: float, height: float, unit: GeoUnit) -> None:
+        self.width = width
+        self.height = height
+        self.unit = unit
+
+    def to_args(self) -> list[bytes]:
+        """Return the area as arguments of a command. Raises `TypeError`."""
+        sides = [encode(self.width, "width"), encode(self.height, "height")]
+        return [b"BYBOX", *sides, keyword(self.unit, GeoUnit, "unit")]
+
+
+class GeoSearchCount:
+    """A limit of `count` results: the nearest, or with `any_option` the first that are found."""
+
+    __slots__ = ("any_option", "count")
+
+    def __init__(self, count: int, any_option: bool = False) -> None:
+        self.count = count
+        self.any_option = any_option
+
+    def to_args(self) -> list[bytes]:
+        """Return the option as arguments of a command. Raises `TypeError`."""
+        return [b"COUNT", encode(self.count, "count"), *([b"ANY"] if self.any_option else [])]

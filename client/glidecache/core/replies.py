@@ -1,23 +1,30 @@
-"""The kinds of a reply's parts, as GLIDE has them (contract C26).
+"""Replies as GLIDE's clients return them: the kinds of their parts (contract C26), and one reply per node of a cluster.
 
 In the protocol a status reply is text and a bulk string is bytes. GLIDE returns the status `OK` as `str` and every
 other status as bytes, at any depth. An error inside a reply is raised; in a batch it takes its place.
+
+The daemon gives a map from address to reply if several nodes were asked and their replies do not become one. Some
+commands reply with a map themselves. So the form is known from the command and its route, and never guessed.
 """
 
 from __future__ import annotations
 
 from glidecache.core.transport_errors import error_for_reply
 from glidecache.errors import RequestError
+from glidecache_shared.command_table import ALL_NODES, ALL_PRIMARIES, BY_NODE, row_of
 from glidecache_shared.protocol import ReplyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
+
+    from glidecache.routes import Route
 
 _OK = "OK"
 _PLAIN = frozenset((bytes, int, float, bool, type(None)))
 _CONTAINERS = (list, dict, set)
+_SEVERAL_NODES = (ALL_NODES, ALL_PRIMARIES)
 
 
 def in_glides_kinds(reply: Any, *, raises: bool = True) -> Any:
@@ -29,10 +36,10 @@ def in_glides_kinds(reply: Any, *, raises: bool = True) -> Any:
     if type(reply) in _PLAIN:
         return reply
     errors: list[RequestError] = []
-    settled = _settled([reply], errors)[0]
+    converted = _converted([reply], errors)[0]
     if errors and raises:
-        raise first_error(settled) or errors[0]
-    return settled
+        raise first_error(converted) or errors[0]
+    return converted
 
 
 def first_error(result: Any) -> RequestError | None:
@@ -52,10 +59,27 @@ def first_error(result: Any) -> RequestError | None:
     return None
 
 
-def _settled(parts: Collection[Any], errors: list[RequestError]) -> list[Any]:
+def is_by_node(args: Sequence[bytes], route: Route | None) -> bool:
+    """Return whether the reply to this command is a map from address to reply."""
+    if route is not None and route.is_single_node:
+        return False
+    row = row_of(args)
+    if row.policy != BY_NODE:
+        return False
+    return route is not None or row.spread in _SEVERAL_NODES
+
+
+def decode_each(decode: Callable[[Any], Any], reply: Any) -> Any:
+    """Return every node's decoded reply, by address. The reply of a cluster's only node is decoded as it is."""
+    if not isinstance(reply, dict):
+        return decode(reply)
+    return {address: decode(each) for address, each in reply.items()}
+
+
+def _converted(parts: Collection[Any], errors: list[RequestError]) -> list[Any]:
     """Return the parts in GLIDE's kinds, with all that is within them; append errors to `errors`."""
     waiting: list[Any] = []
-    settled = _level(parts, waiting, errors)
+    converted = _level(parts, waiting, errors)
     while waiting:
         container = waiting.pop()
         kind = type(container)
@@ -70,7 +94,7 @@ def _settled(parts: Collection[Any], errors: list[RequestError]) -> list[Any]:
             else:
                 container.clear()
                 container.update(level)
-    return settled
+    return converted
 
 
 def _level(parts: Collection[Any], waiting: list[Any], errors: list[RequestError]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Plans of bitmaps, HyperLogLogs, positions and streams: what is sent, what older servers reply, what is refused."""
+"""Commands on bitmaps, HyperLogLogs, positions and streams: what is sent, what older servers reply, what is refused."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ from glidecache import (
     TrimByMinId,
     UnsignedEncoding,
 )
-from glidecache.commands import batched, bitmaps, geo, hyperloglog, stream_groups, streams
+from glidecache.commands import batched, geo, streams, strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
 
 U4, I8 = UnsignedEncoding(4), SignedEncoding(8)
 RADIUS = GeoSearchByRadius(1.5, GeoUnit.MILES)
 PLACE = GeospatialData(13.5, -38)
 
 SENT = [
-    (bitmaps.bitcount("k", OffsetOptions(0, -1, BitmapIndexType.BIT)), "BITCOUNT k 0 -1 BIT"),
-    (bitmaps.bitpos("k", 1, OffsetOptions(2)), "BITPOS k 1 2"),
-    (bitmaps.bitop(BitwiseOperation.XOR, "d", ["a", "b"]), "BITOP XOR d a b"),
+    (strings.bitcount("k", OffsetOptions(0, -1, BitmapIndexType.BIT)), "BITCOUNT k 0 -1 BIT"),
+    (strings.bitpos("k", 1, OffsetOptions(2)), "BITPOS k 1 2"),
+    (strings.bitop(BitwiseOperation.XOR, "d", ["a", "b"]), "BITOP XOR d a b"),
     (
-        bitmaps.bitfield(
+        strings.bitfield(
             "k",
             [
                 BitFieldSet(U4, BitOffset(5), 3),
@@ -65,8 +65,8 @@ SENT = [
         ),
         "BITFIELD k SET u4 5 3 OVERFLOW FAIL INCRBY i8 #1 -2",
     ),
-    (bitmaps.bitfield_read_only("k", [BitFieldGet(U4, BitOffset(0))]), "BITFIELD_RO k GET u4 0"),
-    (hyperloglog.pfmerge("d", ["a", "b"]), "PFMERGE d a b"),
+    (strings.bitfield_read_only("k", [BitFieldGet(U4, BitOffset(0))]), "BITFIELD_RO k GET u4 0"),
+    (strings.pfmerge("d", ["a", "b"]), "PFMERGE d a b"),
     (
         geo.geoadd("g", {"m": PLACE}, ConditionalChange.ONLY_IF_EXISTS, True),
         "GEOADD g XX CH 13.5 -38 m",
@@ -95,34 +95,34 @@ SENT = [
     ),
     (streams.xinfo_stream_full("s", 3), "XINFO STREAM s FULL COUNT 3"),
     (
-        stream_groups.xgroup_create("s", "g", "$", StreamGroupOptions(True, 5)),
+        streams.xgroup_create("s", "g", "$", StreamGroupOptions(True, 5)),
         "XGROUP CREATE s g $ MKSTREAM ENTRIESREAD 5",
     ),
-    (stream_groups.xgroup_set_id("s", "g", "0", 5), "XGROUP SETID s g 0 ENTRIESREAD 5"),
+    (streams.xgroup_set_id("s", "g", "0", 5), "XGROUP SETID s g 0 ENTRIESREAD 5"),
     (batched.xgroup_set_id("s", "g", "0", "5"), "XGROUP SETID s g 0 ENTRIESREAD 5"),
     (batched.rpop("l", 2), "RPOP l 2"),
     (batched.rpop("l"), "RPOP l"),
     (
-        stream_groups.xreadgroup({"s": ">"}, "g", "c", StreamReadGroupOptions(True, 0, 5)),
+        streams.xreadgroup({"s": ">"}, "g", "c", StreamReadGroupOptions(True, 0, 5)),
         "XREADGROUP GROUP g c BLOCK 0 COUNT 5 NOACK STREAMS s >",
     ),
     (
-        stream_groups.xpending_range("s", "g", MinId(), MaxId(), 5, StreamPendingOptions(9, "c")),
+        streams.xpending_range("s", "g", MinId(), MaxId(), 5, StreamPendingOptions(9, "c")),
         "XPENDING s g IDLE 9 - + 5 c",
     ),
     (
-        stream_groups.xclaim("s", "g", "c", 5, ["1-0"], StreamClaimOptions(1, 2, 3, True)),
+        streams.xclaim("s", "g", "c", 5, ["1-0"], StreamClaimOptions(1, 2, 3, True)),
         "XCLAIM s g c 5 1-0 IDLE 1 TIME 2 RETRYCOUNT 3 FORCE",
     ),
-    (stream_groups.xclaim_just_id("s", "g", "c", 5, ["1-0"]), "XCLAIM s g c 5 1-0 JUSTID"),
-    (stream_groups.xautoclaim("s", "g", "c", 5, "0", 7), "XAUTOCLAIM s g c 5 0 COUNT 7"),
-    (stream_groups.xautoclaim_just_id("s", "g", "c", 5, "0"), "XAUTOCLAIM s g c 5 0 JUSTID"),
+    (streams.xclaim_just_id("s", "g", "c", 5, ["1-0"]), "XCLAIM s g c 5 1-0 JUSTID"),
+    (streams.xautoclaim("s", "g", "c", 5, "0", 7), "XAUTOCLAIM s g c 5 0 COUNT 7"),
+    (streams.xautoclaim_just_id("s", "g", "c", 5, "0"), "XAUTOCLAIM s g c 5 0 JUSTID"),
 ]
 
 
-@pytest.mark.parametrize(("plan", "sent"), SENT, ids=[sent for _, sent in SENT])
-def test_what_is_sent(plan: Plan[Any], sent: str) -> None:
-    assert plan.args == sent.encode().split()
+@pytest.mark.parametrize(("command", "sent"), SENT, ids=[sent for _, sent in SENT])
+def test_what_is_sent(command: Command[Any], sent: str) -> None:
+    assert command.args == sent.encode().split()
 
 
 FLAT, PAIRS = [b"f", b"1", b"f", b"2"], [[b"f", b"1"], [b"f", b"2"]]
@@ -133,10 +133,10 @@ DECODED = [
     (streams.xread({"s": 0}), {b"s": [[b"1-0", FLAT]]}, {b"s": {b"1-0": PAIRS}}),
     (streams.xread({"s": 0}), None, None),
     # An entry that was deleted while it was pending: its own history has the ID, older servers' claims have nothing.
-    (stream_groups.xreadgroup({"s": 0}, "g", "c"), {b"s": [[b"1-0", None]]}, {b"s": {b"1-0": None}}),
-    (stream_groups.xclaim("s", "g", "c", 0, ["1"]), [None, [b"2-0", FLAT]], {b"2-0": PAIRS}),
-    (stream_groups.xautoclaim("s", "g", "c", 0, "0"), [b"0-0", [None]], [b"0-0", {}]),
-    (stream_groups.xautoclaim("s", "g", "c", 0, "0"), [b"0-0", [], [b"1-0"]], [b"0-0", {}, [b"1-0"]]),
+    (streams.xreadgroup({"s": 0}, "g", "c"), {b"s": [[b"1-0", None]]}, {b"s": {b"1-0": None}}),
+    (streams.xclaim("s", "g", "c", 0, ["1"]), [None, [b"2-0", FLAT]], {b"2-0": PAIRS}),
+    (streams.xautoclaim("s", "g", "c", 0, "0"), [b"0-0", [None]], [b"0-0", {}]),
+    (streams.xautoclaim("s", "g", "c", 0, "0"), [b"0-0", [], [b"1-0"]], [b"0-0", {}, [b"1-0"]]),
     (
         streams.xinfo_stream_full("s"),
         [b"length", 1, b"groups", [[b"name", b"g", b"consumers", [[b"name", b"c"]]]]],
@@ -149,27 +149,27 @@ DECODED = [
         [[b"m", [1.5, [1.0, 2.0]]]],
     ),
     (geo.geosearch("g", "m", RADIUS, with_hash=True), [[b"m", 5]], [[b"m", [5]]]),
-    (hyperloglog.pfadd("h", ["a"]), 1, True),
+    (strings.pfadd("h", ["a"]), 1, True),
 ]
 
 
 @pytest.mark.parametrize(
-    ("plan", "reply", "result"),
+    ("command", "reply", "result"),
     DECODED,
-    ids=[f"{plan.args[0].decode()}-{reply}" for plan, reply, _ in DECODED],
+    ids=[f"{command.args[0].decode()}-{reply}" for command, reply, _ in DECODED],
 )
-def test_c5_what_a_reply_becomes(plan: Plan[Any], reply: Any, result: Any) -> None:
-    assert plan.result(reply) == result
+def test_c5_what_a_reply_becomes(command: Command[Any], reply: Any, result: Any) -> None:
+    assert command.result(reply) == result
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: bitmaps.bitcount("k", (0, 1)), TypeError, "options must be a OffsetOptions, not tuple"),
-        (lambda: bitmaps.bitop("AND", "d", ["a"]), TypeError, "operation must be a BitwiseOperation"),
-        (lambda: bitmaps.bitfield("k", ["GET"]), TypeError, "a subcommand must be a BitFieldSubCommands"),
+        (lambda: strings.bitcount("k", (0, 1)), TypeError, "options must be a OffsetOptions, not tuple"),
+        (lambda: strings.bitop("AND", "d", ["a"]), TypeError, "operation must be a BitwiseOperation"),
+        (lambda: strings.bitfield("k", ["GET"]), TypeError, "a subcommand must be a BitFieldSubCommands"),
         (
-            lambda: bitmaps.bitfield_read_only("k", [BitFieldSet(U4, BitOffset(0), 1)]),
+            lambda: strings.bitfield_read_only("k", [BitFieldSet(U4, BitOffset(0), 1)]),
             TypeError,
             "a subcommand must be a BitFieldGet, not BitFieldSet",
         ),
@@ -199,11 +199,11 @@ def test_c5_what_a_reply_becomes(plan: Plan[Any], reply: Any, result: Any) -> No
         (lambda: streams.xrevrange("s", "+", MinId()), TypeError, "end must be a StreamRangeBound, not str"),
         (lambda: streams.xread(["s"]), TypeError, "keys_and_ids must be a mapping, not list"),
         (
-            lambda: stream_groups.xreadgroup({"s": ">"}, "g", "c", StreamReadOptions()),
+            lambda: streams.xreadgroup({"s": ">"}, "g", "c", StreamReadOptions()),
             TypeError,
             "options must be a StreamReadGroupOptions, not StreamReadOptions",
         ),
-        (lambda: stream_groups.xack("s", "g", "1-0"), TypeError, "ids must be a list, not str"),
+        (lambda: streams.xack("s", "g", "1-0"), TypeError, "ids must be a list, not str"),
     ],
 )
 def test_what_is_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
