@@ -18,7 +18,7 @@ from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
 from glidecached.config.diff import Source
 from glidecached.config.load import ConfigError
 from glidecached.config.model import DEFAULT_UPSTREAM, Config, NamedUpstream
-from glidecached.logs.handler import TELL_INTERVAL_MS, LogHandler
+from glidecached.logs import SUMMARY_INTERVAL_MS, LogHandler
 from glidecached.upstream.target import Target, parse_address
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def main(
     try:
         status = _serve(config, source, directory, log, embedded=embedded)
     except Exception as error:
-        logger.critical("glidecached ends: %s", error, exc_info=error)
+        logger.critical("daemon failed", extra={"reason": error}, exc_info=error)
         status = _EXIT_FAILURE
     sys.exit(status)
 
@@ -90,12 +90,12 @@ def _source(path: Path | None, log_level: str | None) -> Source | None:
     return Source(path or SYSTEM_CONFIG, log_level=log_level)
 
 
-def _complain(text: str, log: LogHandler) -> None:
-    """Report why the daemon does not start: to the journal as an error, to people in plain words."""
+def _complain(reason: str, log: LogHandler) -> None:
+    """Report why the daemon does not start: to the journal as an event, to people as a sentence."""
     if log.in_journal:
-        logger.error("%s", text)
+        logger.error("cannot start", extra={"reason": reason})
     else:
-        click.echo(text, err=True)
+        click.echo(f"glidecached cannot start: {reason}", err=True)
 
 
 def _load(source: Source | None, log: LogHandler) -> Config:
@@ -105,7 +105,10 @@ def _load(source: Source | None, log: LogHandler) -> Config:
         return source.load()
     except ConfigError as error:
         for fault in error.faults:
-            _complain(fault, log)
+            if log.in_journal:
+                logger.error("configuration fault", extra={"fault": fault})  # noqa: TRY400 - the operator's
+            else:
+                click.echo(fault, err=True)
         sys.exit(EXIT_CONFIGURATION)
 
 
@@ -146,18 +149,18 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
                 service_manager=service_manager,
             )
         except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
-            _complain(f"glidecached cannot start: {error}", log)
+            _complain(str(error), log)
             return _EXIT_FAILURE
         except KeyboardInterrupt:
-            logger.info("asked to stop before the start was done")
+            logger.info("stopped before the start was done")
             return 0
         stack.callback(server.close)
-        server.call_regularly(TELL_INTERVAL_MS, log.tell_repeats)
+        server.call_regularly(SUMMARY_INTERVAL_MS, log.log_left_out)
         spare_collections()
         announce = _log_start if log.in_journal else _announce
         server.run(lambda: announce(config, directory, server, embedded=embedded))
         if server.failure:
-            logger.critical("glidecached ends: %s", server.failure)
+            logger.critical("daemon failed", extra={"reason": server.failure})
             return _EXIT_FAILURE
     return 0
 

@@ -62,7 +62,7 @@ class MetricsListener:
             self._server.close()
         self._server = server
         self._address = settings.listen
-        logger.info("metrics, health and the status page at http://%s/", settings.listen)
+        logger.info("metrics listening", extra={"url": f"http://{settings.listen}/"})
 
     def stop(self) -> None:
         """Close the address and drop the history. Idempotent."""

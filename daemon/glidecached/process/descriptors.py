@@ -33,7 +33,7 @@ def raise_limit() -> int:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (ValueError, OSError) as error:
-            logger.debug("the limit on descriptors stays at %d: %s", soft, error)
+            logger.debug("descriptor limit not raised", extra={"limit": soft, "reason": error})
         else:
             soft = hard
     return _MOST_BELIEVED if soft == resource.RLIM_INFINITY else min(soft, _MOST_BELIEVED)

@@ -107,7 +107,7 @@ def test_a_stop_that_comes_before_the_start_is_done_is_a_stop(tmp_path: Path) ->
         tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert 'event="asked to stop before the start was done"' in done.stderr
+    assert 'event="stopped before the start was done"' in done.stderr
     assert not (tmp_path / "run" / "glidecached.sock").exists()
 
 
@@ -120,9 +120,9 @@ def test_a_fault_that_ends_the_daemon_is_one_line_of_its_log(tmp_path: Path) -> 
         tmp_path,
     )
     assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if "glidecached ends" in line]
+    (line,) = [line for line in done.stderr.splitlines() if "daemon failed" in line]
     assert "level=critical" in line
-    assert r'event="glidecached ends: in\ntwo lines" exception="Traceback' in line
+    assert r'event="daemon failed" reason="in\ntwo lines" exception="Traceback' in line
     assert all(line.startswith("time=") for line in done.stderr.splitlines()), done.stderr
 
 
