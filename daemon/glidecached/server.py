@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from glidecache_shared import __version__, protocol
 from glidecached.client_processes import AttachedProcesses
 from glidecached.client_session import Sessions
+from glidecached.formatting import counted
 from glidecached.frontend.budget import Budget
 from glidecached.frontend.dispatcher import Dispatcher
 from glidecached.frontend.listener import Listener
@@ -33,14 +34,13 @@ from glidecached.pools.metadata import configured_caches
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
 from glidecached.pools.warm_restart import Leftovers, remove_all
 from glidecached.process.deadlines import Deadlines
-from glidecached.process.descriptors import plan_descriptors
+from glidecached.process.limits import plan_descriptors
 from glidecached.process.loop import READABLE, Loop
 from glidecached.process.runtime_lock import DirectoryLockedError
 from glidecached.process.sd_notify import ServiceManager
 from glidecached.process.sliced_work import SlicedWork
 from glidecached.process.watchdog import Supervision, allow_for_take_over
 from glidecached.reloader import ReloadedParts, Reloading
-from glidecached.text import counted
 from glidecached.upstream.registry import Upstreams
 from glidecached.upstream.reply_room import ROOM
 

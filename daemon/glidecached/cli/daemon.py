@@ -117,8 +117,12 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.pools.pool_dir import PoolDirectoryError
-    from glidecached.process.descriptors import raise_limit
-    from glidecached.process.limits import keep_freed_memory, prevent_core_dumps, spare_collections
+    from glidecached.process.limits import (
+        keep_freed_memory,
+        prevent_core_dumps,
+        raise_descriptor_limit,
+        spare_collections,
+    )
     from glidecached.process.runtime_lock import DirectoryLockedError, OwnedRuntimeDir
     from glidecached.process.sd_notify import ServiceManager
     from glidecached.server import Server
@@ -126,7 +130,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     service_manager = ServiceManager.from_environment(os.environ)
     keep_freed_memory()
     prevent_core_dumps()
-    raise_limit()
+    raise_descriptor_limit()
     # Until the loop takes the signals over, either of them undoes what was done so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glidecached import formatting
 from glidecached.cli.options import ExitStatus, runtime_dir_option
 from glidecached.doctor.result import Status
-from glidecached.stats import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glidecache_shared.runtime_dir import find_runtime_dir
+from glidecached import formatting
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
-from glidecached.stats import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
-from glidecached.doctor.paths import path_fault
+from glidecached.doctor.context import path_fault
 from glidecached.doctor.result import fail, ok, skipped, warn
+from glidecached.formatting import byte_size, counted, printable
 from glidecached.pools.warm_restart import POOL_SUFFIXES
-from glidecached.stats.formatting import byte_size, printable
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
 
 
@@ -27,9 +26,9 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only its size is looked at
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
-def check_pool_dir(patient: Patient) -> Iterator[Finding]:
+def check_pool_dir(context: DoctorContext) -> Iterator[Finding]:
     """Check that it is the daemon's own, and that no other user can put files there, or list them."""
-    path, process = patient.pool_dir, patient.contact.process
+    path, process = context.pool_dir, context.contact.process
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -56,9 +55,9 @@ def check_pool_dir(patient: Patient) -> Iterator[Finding]:
         yield ok("pool directory", seen)
 
 
-def check_file_system(patient: Patient) -> Iterator[Finding]:
+def check_file_system(context: DoctorContext) -> Iterator[Finding]:
     """Check that pools are in memory: on a disk's file system the kernel writes their pages out."""
-    place = _nearest(patient.pool_dir)
+    place = _nearest(context.pool_dir)
     kind = file_system_of(place)
     size = os.statvfs(place)
     total = byte_size(size.f_blocks * size.f_frsize)
@@ -72,13 +71,13 @@ def check_file_system(patient: Patient) -> Iterator[Finding]:
         yield warn("file system", seen, "set pool_dir to a directory on a tmpfs, such as one in /dev/shm")
 
 
-def check_room(patient: Patient) -> Iterator[Finding]:
+def check_room(context: DoctorContext) -> Iterator[Finding]:
     """Check that the size to which the caches may grow fits, now and at all."""
-    place = _nearest(patient.pool_dir)
+    place = _nearest(context.pool_dir)
     size = os.statvfs(place)
     total, free = size.f_blocks * size.f_frsize, size.f_bavail * size.f_frsize
-    bounds = sum(patient.bounds_bytes.values())
-    resident = sum(cache["resident_bytes"] for cache in patient.contact.stats.get("caches", ()))
+    bounds = sum(context.bounds_bytes.values())
+    resident = sum(cache["resident_bytes"] for cache in context.contact.stats.get("caches", ()))
     space = f"{byte_size(free)} of {byte_size(total)} free"
     seen = f"{space}; caches may grow to {byte_size(bounds)}, and have {byte_size(resident)}"
     if not total:  # ramfs, or a tmpfs without a size
@@ -89,8 +88,8 @@ def check_room(patient: Patient) -> Iterator[Finding]:
         yield fail("room", seen, advice)
     elif bounds - resident > free:
         yield warn("room", seen, f"see what else fills the file system (du -sh {_mount_point(place)[0]}/*)")
-    elif patient.configuration.config is not None:
-        most = patient.configuration.config.daemon.max_total_cache_kb * 1024
+    elif context.configuration.config is not None:
+        most = context.configuration.config.daemon.max_total_cache_kb * 1024
         if most > total:
             text = f"{seen}; clients may ask for {byte_size(most)} in all"
             yield warn("room", text, "lower [daemon] max_total_cache_kb to what the file system can hold")
@@ -138,11 +137,11 @@ _NOT_ASKED = "the daemon could not be asked"
 _NOT_TOLD = "the daemon tells root, its own user and admin_users what the files are called"
 
 
-def check_permissions(patient: Patient) -> Iterator[Finding]:
+def check_permissions(context: DoctorContext) -> Iterator[Finding]:
     """Check that only the daemon can write a pool, and that no user outside its group can count on a board."""
-    caches, process = patient.contact.stats.get("caches", ()), patient.contact.process
+    caches, process = context.contact.stats.get("caches", ()), context.contact.process
     wrong = []
-    if not _names_are_told(patient):
+    if not _names_are_told(context):
         yield skipped("pool permissions", _NOT_TOLD, _AS_WHO)
         return
     for cache in caches:
@@ -151,7 +150,7 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
             (".board", stat.S_IWOTH),
             (".state", stat.S_IWGRP | stat.S_IWOTH),
         ):
-            path = patient.pool_dir / f"{_stem(cache)}{suffix}"
+            path = context.pool_dir / f"{_stem(cache)}{suffix}"
             try:
                 found = path.stat()
             except FileNotFoundError:
@@ -160,7 +159,7 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
                 wrong.append(f"{path.name}: mode {stat.S_IMODE(found.st_mode):04o}")
             elif process is not None and found.st_uid != process.uid:
                 wrong.append(f"{path.name}: owner uid {found.st_uid}")
-    if not patient.contact.stats:
+    if not context.contact.stats:
         yield skipped("pool permissions", _NOT_ASKED)
     elif wrong:
         advice = "glidecache drop the cache: who can write a pool can change what workers read"
@@ -171,50 +170,50 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
         yield skipped("pool permissions", "no cache is in use")
 
 
-def check_orphans(patient: Patient) -> Iterator[Finding]:
+def check_orphans(context: DoctorContext) -> Iterator[Finding]:
     """Check for files of the pool directory that belong to no pool: they hold unused memory."""
-    contact = patient.contact
+    contact = context.contact
     if contact.pool_files is None:
-        if patient.pool_dir.exists():
+        if context.pool_dir.exists():
             yield skipped(
                 "orphaned files",
-                f"{patient.pool_dir} cannot be listed",
+                f"{context.pool_dir} cannot be listed",
                 _AS_WHO,
             )
         else:
-            yield ok("orphaned files", f"{patient.pool_dir} does not exist")
+            yield ok("orphaned files", f"{context.pool_dir} does not exist")
         return
     found = [name for name in contact.pool_files if name.endswith(POOL_SUFFIXES)]
     if not contact.stats:
         waiting = f"{counted(len(found), 'pool file')} left to the next daemon, which keeps or removes them"
         yield skipped("orphaned files", waiting if contact.nobody_is_there else _NOT_ASKED)
         return
-    if not _names_are_told(patient):
+    if not _names_are_told(context):
         yield skipped("orphaned files", _NOT_TOLD, _AS_WHO)
         return
     generations = {cache["file_id"]: cache["generation"] for cache in contact.stats["caches"]}
     # What is gone by now was being replaced.
     orphans = [
-        name for name in found if not _is_owned(name, generations) and (patient.pool_dir / name).exists()
+        name for name in found if not _is_owned(name, generations) and (context.pool_dir / name).exists()
     ]
-    missing = _missing(patient, contact.stats["caches"])
+    missing = _missing(context, contact.stats["caches"])
     if missing:
         # The daemon makes them again at its next heartbeat, under another name.
         time.sleep(_HEALING_SECONDS)
-        missing = _missing(patient, _caches_now(patient))
+        missing = _missing(context, _caches_now(context))
     if missing:
         advice = (
             "see its log for what keeps the daemon from making them again; workers cannot attach meanwhile"
         )
-        yield fail("orphaned files", f"{patient.pool_dir} lacks {_some(missing)}", advice)
+        yield fail("orphaned files", f"{context.pool_dir} lacks {_some(missing)}", advice)
     elif orphans:
         advice = "restart the daemon, which removes them; or rm them if they are yours"
-        yield warn("orphaned files", f"{patient.pool_dir}: {_some(orphans)}", advice)
+        yield warn("orphaned files", f"{context.pool_dir}: {_some(orphans)}", advice)
     else:
         yield ok("orphaned files", f"none among {counted(len(found), 'pool file')}")
 
 
-def check_entries(patient: Patient) -> Iterator[Finding]:
+def check_entries(context: DoctorContext) -> Iterator[Finding]:
     """Check every entry's checksum while the daemon continues to write."""
     try:
         from glidecache_shared.pool.check.verify import verify_entries
@@ -222,15 +221,15 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
     except ImportError:
         yield skipped("entries", "the compiled core cannot be loaded")
         return
-    caches = patient.contact.stats.get("caches", ())
+    caches = context.contact.stats.get("caches", ())
     if not caches:
-        yield skipped("entries", "no cache is in use" if patient.contact.stats else _NOT_ASKED)
-    elif not _names_are_told(patient):
+        yield skipped("entries", "no cache is in use" if context.contact.stats else _NOT_ASKED)
+    elif not _names_are_told(context):
         yield skipped("entries", _NOT_TOLD, _AS_WHO)
         return
     for cache in caches:
         label = f"cache {printable(cache['name'] or cache['id'])}"
-        stem = str(patient.pool_dir / _stem(cache))
+        stem = str(context.pool_dir / _stem(cache))
         try:
             found = verify_entries(PoolReader(f"{stem}.pool", f"{stem}.board"))
         except FileNotFoundError:
@@ -260,12 +259,12 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
                 yield ok("entries", f"{label}: {found.sound} sound{unsettled}")
 
 
-def _names_are_told(patient: Patient) -> bool:
+def _names_are_told(context: DoctorContext) -> bool:
     """Return whether the daemon has reported the names of its pools' files.
 
     It reports them to users who may see keys.
     """
-    return all("file_id" in cache for cache in patient.contact.stats.get("caches", ()))
+    return all("file_id" in cache for cache in context.contact.stats.get("caches", ()))
 
 
 def _stem(cache: dict[str, Any]) -> str:
@@ -280,19 +279,19 @@ def _is_owned(name: str, generations: dict[str, int]) -> bool:
     return not number or (number[0].isdigit() and int(number[0]) >= generations[file_id])
 
 
-def _missing(patient: Patient, caches: Iterable[dict[str, Any]]) -> list[str]:
+def _missing(context: DoctorContext, caches: Iterable[dict[str, Any]]) -> list[str]:
     """Return the missing files that workers open to attach to these caches."""
     names = (
         name
         for cache in caches
         for name in (f"{_stem(cache)}.pool", f"{_stem(cache)}.board", f"{cache['file_id']}.lease")
     )
-    return [name for name in names if not (patient.pool_dir / name).exists()]
+    return [name for name in names if not (context.pool_dir / name).exists()]
 
 
-def _caches_now(patient: Patient) -> list[dict[str, Any]]:
+def _caches_now(context: DoctorContext) -> list[dict[str, Any]]:
     try:
-        with DaemonClient(patient.runtime_dir) as link:
+        with DaemonClient(context.runtime_dir) as link:
             caches: list[dict[str, Any]] = link.request(protocol.STATS)["caches"]
             return caches
     except (DaemonUnreachableError, RefusedError):

@@ -13,7 +13,7 @@ from glidecached.doctor.result import ok, skipped, warn
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
 
 _BOOTED = Path("/run/systemd/system")
@@ -25,9 +25,9 @@ _TIMEOUT_SECONDS = 10
 _LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 
-def check_unit(patient: Patient) -> Iterator[Finding]:
+def check_unit(context: DoctorContext) -> Iterator[Finding]:
     """Check that a daemon that hangs or dies is restarted."""
-    process = patient.contact.process
+    process = context.contact.process
     if not _BOOTED.is_dir() or shutil.which("systemctl") is None:
         yield skipped("systemd unit", "systemd does not run this host")
         return
@@ -63,9 +63,9 @@ def judge_unit(unit: str, properties: Mapping[str, str]) -> Iterator[Finding]:
         yield ok("systemd unit", seen)
 
 
-def check_remove_ipc(patient: Patient) -> Iterator[Finding]:
+def check_remove_ipc(context: DoctorContext) -> Iterator[Finding]:
     """Check `RemoveIPC`: with `yes` logind removes a login user's files in /dev/shm when the last session ends."""
-    process = patient.contact.process
+    process = context.contact.process
     if process is None:
         yield skipped("RemoveIPC", "nobody was reached")
     elif process.uid < _FIRST_LOGIN_UID:

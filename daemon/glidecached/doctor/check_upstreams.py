@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.cli.report import upstream_label, upstream_state
 from glidecached.doctor.result import fail, ok, skipped, warn
-from glidecached.stats.formatting import printable
+from glidecached.formatting import printable
 from glidecached.upstream.server_version import ServerVersion
 from glidecached.upstream.target import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
     from glidecached.upstream.target import Address
 
 _CONNECT_SECONDS = 2.0
 
 
-def check_upstreams(patient: Patient) -> Iterator[Finding]:
+def check_upstreams(context: DoctorContext) -> Iterator[Finding]:
     """Yield one finding for each upstream."""
-    if not patient.contact.stats:
+    if not context.contact.stats:
         yield skipped("upstream", "the daemon could not be asked")
         return
-    for upstream in patient.contact.stats["upstreams"]:
+    for upstream in context.contact.stats["upstreams"]:
         label, state = upstream_label(upstream), printable(upstream_state(upstream))
         if upstream["connected_to"]:
             yield _judge_role(label, state, upstream) or _judge_software(f"{label}: {state}", upstream)
