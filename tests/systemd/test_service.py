@@ -124,7 +124,7 @@ def test_others_can_neither_connect_nor_open_pools(started: Machine, valkey: Val
     assert "Permission denied" in refusal
     assert "members of the group glidecached may" in refusal
     asked = started.run("sh", "-c", f"{GLIDECACHE} ping 2>&1; echo $?", user="outsider")
-    assert asked.startswith("no way to the daemon in /run/glidecached: ")
+    assert asked.startswith("cannot connect to the daemon in /run/glidecached: ")
     assert "members of the group glidecached may" in asked
     assert asked.splitlines()[-1] == "3"
     pool = started.run("sh", "-c", "ls /dev/shm/glidecached-main/*.pool").strip()

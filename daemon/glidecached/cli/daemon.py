@@ -41,21 +41,21 @@ _EXIT_FAILURE = 1
     "config_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"Configuration; without it {SYSTEM_CONFIG} if that exists, but not with --embedded.",
+    help=f"The configuration file. Default: {SYSTEM_CONFIG} if it exists; with --embedded, none.",
 )
 @click.option(
     "--embedded",
     is_flag=True,
-    help='Start a Valkey server of its own as the upstream "default"; it ends with the daemon.',
+    help='Start a separate Valkey server as the upstream "default"; it ends with the daemon.',
 )
 @click.option(
-    "--runtime-dir", metavar="DIR", help="Where the socket is; clients use the same rule to find it."
+    "--runtime-dir", metavar="DIR", help="The directory of the socket; clients find it by the same rule."
 )
 @click.option("--check-config", is_flag=True, help="Check the configuration and exit.")
 @click.option(
     "--log-level",
     type=click.Choice(LOG_LEVELS, case_sensitive=False),
-    help="How much to log to standard error.",
+    help="The least severe level that is logged to standard error.",
 )
 @click.version_option(__version__, message="glidecached %(version)s")
 def main(
@@ -72,7 +72,7 @@ def main(
     source = None if embedded and config_path is None else _source(config_path, log_level)
     config = _load(source, log)
     if check_config:
-        click.echo(f"{source.path}: correct" if source is not None else "no file: the defaults are correct")
+        click.echo(f"{source.path}: correct" if source is not None else "no file: the defaults apply")
         return
     logging.getLogger().setLevel((log_level or config.daemon.log_level).upper())
     directory = find_runtime_dir(runtime_dir or config.daemon.runtime_dir)

@@ -22,7 +22,7 @@ from glidecached.formatting import counted
 _FLUSH_TIMEOUT_MS = 60_000
 """The daemon takes about a second for a million entries, and longer beside much else."""
 
-_yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do not ask.")
+_yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do not ask for confirmation.")
 
 
 class _Commands(click.Group):
@@ -44,16 +44,16 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="glidecache %(version)s")
 def main() -> None:
-    """Ask a running glidecached.
+    """Query a running glidecached.
 
-    Exit status: 0 done, 1 refused (doctor: something fails), 2 wrong usage, 3 no daemon answers, 4 not confirmed.
+    Exit status: 0 done, 1 refused (doctor: a check fails), 2 wrong usage, 3 no daemon answers, 4 not confirmed.
     """
 
 
 @click.command()
 @runtime_dir_option
 def ping(runtime_dir: str | None) -> None:
-    """Exit with 0 if the daemon answers, and say how long that took."""
+    """Check that the daemon answers, and report how long that took."""
     with linked(runtime_dir) as link:
         sent_ns = time.perf_counter_ns()
         about = link.request(protocol.PING)
@@ -64,7 +64,7 @@ def ping(runtime_dir: str | None) -> None:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Everything that the daemon tells, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything that the daemon reports, as JSON.")
 @runtime_dir_option
 def stats(runtime_dir: str | None, as_json: bool) -> None:
     """Show the daemon's numbers: its caches and its upstreams."""
@@ -86,7 +86,7 @@ def stats(runtime_dir: str | None, as_json: bool) -> None:
     type=click.FloatRange(0.1, 3600),
     default=1.0,
     show_default=True,
-    help="Seconds between two looks, 0.1 to 3600.",
+    help="Seconds between two polls, 0.1 to 3600.",
 )
 @runtime_dir_option
 def top(runtime_dir: str | None, interval_s: float) -> None:
@@ -109,7 +109,7 @@ def _named(_context: click.Context, _parameter: click.Parameter, name: str) -> s
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        message = f"{formatting.printable(name)} is no text in UTF-8; `glidecache stats` shows the names"
+        message = f"{formatting.printable(name)} is not valid UTF-8; `glidecache stats` shows the names"
         raise click.BadParameter(message) from error
     return name
 
@@ -135,10 +135,10 @@ def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
 @_yes_option
 @runtime_dir_option
 def drop(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
-    """End CACHE, a name or a cache object's id; clients that use it get a fresh one."""
+    """End CACHE, a name or a cache object's id; its clients get a new, empty one."""
     with linked(runtime_dir) as link:
         if not confirmed:
-            _confirm(f"End {formatting.printable(cache)}, and with it all its entries and counters?")
+            _confirm(f"End {formatting.printable(cache)}, with all its entries and counters?")
         link.request(protocol.DROP, cache)
     click.echo("dropped")
 
@@ -146,13 +146,13 @@ def drop(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
 def _confirm(question: str) -> None:
     """Return if the user says yes; the process ends otherwise."""
     if not sys.stdin.isatty():
-        fail(ExitStatus.NOT_CONFIRMED, f"{question} There is no terminal to ask on: say --yes if you mean it")
+        fail(ExitStatus.NOT_CONFIRMED, f"{question} There is no terminal to confirm it: use --yes")
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:  # Ctrl-C, or the terminal went away
         agreed = False
     if not agreed:
-        fail(ExitStatus.NOT_CONFIRMED, "nothing was done")
+        fail(ExitStatus.NOT_CONFIRMED, "not confirmed; nothing was done")
 
 
 for _command in (ping, stats, top, flush, drop, doctor):

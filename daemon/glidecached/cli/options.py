@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def runtime_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Return the command with the option `--runtime-dir`, which it takes as `runtime_dir`."""
-    return click.option("--runtime-dir", metavar="DIR", help="Where the daemon's socket is.")(command)
+    return click.option("--runtime-dir", metavar="DIR", help="The directory of the daemon's socket.")(command)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def check_configuration(context: DoctorContext) -> Iterator[Finding]:
     """Check the configuration as `glidecached --check-config` does."""
     path, faults = context.configuration.path, context.configuration.faults
     if path is None:
-        yield ok("configuration", "there is no file: the defaults hold")
+        yield ok("configuration", "no file: the defaults apply")
     elif not faults:
         yield ok("configuration", f"{path}: correct")
     elif os.geteuid() != 0 and all(_DENIED in fault for fault in faults):

@@ -66,11 +66,11 @@ def check_socket(context: DoctorContext) -> Iterator[Finding]:
         yield fail(
             "socket",
             str(contact.distrust),
-            "clients refuse it: remove what is there, and let the daemon make it anew",
+            "clients refuse it: remove it, and restart the daemon, which makes a new one",
         )
     elif isinstance(contact.refusal, ConnectionRefusedError):
         yield fail(
-            "socket", f"{path} is stale: nobody listens on it any more", f"{_START}; it replaces the socket"
+            "socket", f"{path} is stale: no process listens on it", f"{_START}; it replaces the socket"
         )
     elif isinstance(contact.refusal, PermissionError):
         yield fail("socket", f"{seen}: uid {os.geteuid()} may not connect", _MEMBERSHIP)
@@ -78,7 +78,7 @@ def check_socket(context: DoctorContext) -> Iterator[Finding]:
         yield fail(
             "socket",
             f"{seen}: {contact.refusal}",
-            "the daemon takes no connections: see the next line, and its log",
+            "the daemon accepts no connections: see the next line, and its log",
         )
     else:
         yield ok("socket", f"{seen}, uid {os.geteuid()} may connect")
@@ -88,7 +88,7 @@ def check_answer(context: DoctorContext) -> Iterator[Finding]:
     """Check that the daemon answers; if not, report what its process is doing."""
     contact = context.contact
     if contact.process is None:
-        yield skipped("daemon", "nobody was reached")
+        yield skipped("daemon", "no daemon was reached")
         return
     pid = contact.process.pid
     if not contact.silence:
@@ -104,7 +104,7 @@ def check_answer(context: DoctorContext) -> Iterator[Finding]:
             "daemon", f"pid {pid} is stopped (SIGSTOP, or a debugger)", f"kill -CONT {pid}, or restart it"
         )
     else:
-        yield fail("daemon", contact.silence, f"see its log; if it stays so, restart it (pid {pid})")
+        yield fail("daemon", contact.silence, f"see its log; if this continues, restart it (pid {pid})")
 
 
 def check_versions(context: DoctorContext) -> Iterator[Finding]:
@@ -122,7 +122,7 @@ def check_versions(context: DoctorContext) -> Iterator[Finding]:
     seen = f"command {own}, protocol {protocol.PROTOCOL_VERSION}, pool layout {LAYOUT_VERSION}"
     about = context.contact.about
     if not about:
-        yield ok("versions", f"{seen}; the daemon's is not known")
+        yield ok("versions", f"{seen}; the daemon's version is not known")
     elif about["daemon_version"] != own:
         advice = "restart the daemon after an upgrade, and let the workers run in the same installation"
         yield warn("versions", f"{seen}; daemon {about['daemon_version']}", advice)

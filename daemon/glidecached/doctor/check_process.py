@@ -59,11 +59,9 @@ def check_memory(context: DoctorContext) -> Iterator[Finding]:
     limit = memory_limit_bytes(Path(f"/proc/{pid}/cgroup").read_text(), CGROUPS)
     bounds = sum(context.bounds_bytes.values())
     if limit is None:
-        yield ok("memory limit", "the daemon's control group has none")
+        yield ok("memory limit", "the daemon's control group has no limit")
         return
-    seen = (
-        f"the daemon's control group may have {byte_size(limit)}; its caches may grow to {byte_size(bounds)}"
-    )
+    seen = f"the daemon's control group is limited to {byte_size(limit)}; its caches may grow to {byte_size(bounds)}"
     if limit < bounds + _OWN_MEMORY_BYTES:
         enough = byte_size(bounds + _OWN_MEMORY_BYTES)
         advice = (
@@ -88,7 +86,7 @@ def check_clock(context: DoctorContext) -> Iterator[Finding]:
     except FileNotFoundError:
         theirs = 0  # a kernel without time namespaces
     except PermissionError:
-        yield skipped("clock", "the daemon's time namespace is not this user's to see", "run doctor as root")
+        yield skipped("clock", "this user may not see the daemon's time namespace", "run doctor as root")
         return
     own = time_namespace()
     if theirs == own and _sees_another_boot(pid):

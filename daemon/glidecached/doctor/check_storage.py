@@ -36,7 +36,7 @@ def check_pool_dir(context: DoctorContext) -> Iterator[Finding]:
             yield ok("pool directory", f"{path} does not exist yet; the daemon makes it")
         else:
             advice = "restart the daemon: workers cannot open its pools"
-            yield fail("pool directory", f"{path} does not exist, and the daemon runs", advice)
+            yield fail("pool directory", f"{path} does not exist, although the daemon runs", advice)
         return
     seen = f"{path}: owner uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
     if not stat.S_ISDIR(found.st_mode):
@@ -44,12 +44,14 @@ def check_pool_dir(context: DoctorContext) -> Iterator[Finding]:
     elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield fail("pool directory", f"{seen}: others can put files there", f"chmod 0710 {path}")
     elif process is not None and found.st_uid != process.uid:
-        advice = f"chown it to uid {process.uid}, as which the daemon runs"
+        advice = f"chown it to uid {process.uid}, the daemon's user"
         yield fail("pool directory", seen, advice)
     elif (fault := path_fault(str(path), friend=found.st_uid)) is not None:
         yield fail("pool directory", f"{seen}: {fault.reason}", fault.advice)
     elif found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        advice = f"chmod 0710 {path}: who knows a file's name can open it if the cache has no list"
+        advice = (
+            f"chmod 0710 {path}: a user who knows a file's name can open it if the cache has no access list"
+        )
         yield warn("pool directory", f"{seen}: others can list its files", advice)
     else:
         yield ok("pool directory", seen)
@@ -84,21 +86,21 @@ def check_room(context: DoctorContext) -> Iterator[Finding]:
         yield ok("room", f"{place} has no limit; caches may grow to {byte_size(bounds)}")
     elif bounds > total:
         remount = f"mount -o remount,size=... {_mount_point(place)[0]}"
-        advice = f"make it larger ({remount}), or lower max_cache_kb: caches would stop short of it"
+        advice = f"make it larger ({remount}), or lower max_cache_kb: caches cannot grow to it"
         yield fail("room", seen, advice)
     elif bounds - resident > free:
         yield warn("room", seen, f"see what else fills the file system (du -sh {_mount_point(place)[0]}/*)")
     elif context.configuration.config is not None:
         most = context.configuration.config.daemon.max_total_cache_kb * 1024
         if most > total:
-            text = f"{seen}; clients may ask for {byte_size(most)} in all"
+            text = f"{seen}; clients may ask for {byte_size(most)} in total"
             yield warn("room", text, "lower [daemon] max_total_cache_kb to what the file system can hold")
         else:
             yield ok("room", seen)
     else:
         yield skipped(
             "room",
-            f"{space}; the bounds are not known without a configuration",
+            f"{space}; the size limits are not known without a configuration",
         )
 
 
@@ -134,7 +136,7 @@ _MOST_NAMES = 5
 _HEALING_SECONDS = 2.5
 _AS_WHO = "run doctor as root or as the daemon's user"
 _NOT_ASKED = "the daemon could not be asked"
-_NOT_TOLD = "the daemon tells root, its own user and admin_users what the files are called"
+_NOT_TOLD = "the daemon reports file names only to root, its own user and admin_users"
 
 
 def check_permissions(context: DoctorContext) -> Iterator[Finding]:
@@ -162,7 +164,7 @@ def check_permissions(context: DoctorContext) -> Iterator[Finding]:
     if not context.contact.stats:
         yield skipped("pool permissions", _NOT_ASKED)
     elif wrong:
-        advice = "glidecache drop the cache: who can write a pool can change what workers read"
+        advice = "glidecache drop the cache: a user who can write a pool can change what workers read"
         yield fail("pool permissions", _some(wrong), advice)
     elif caches:
         yield ok("pool permissions", f"only the daemon can write the files of its caches ({len(caches)})")
@@ -233,7 +235,7 @@ def check_entries(context: DoctorContext) -> Iterator[Finding]:
         try:
             found = verify_entries(PoolReader(f"{stem}.pool", f"{stem}.board"))
         except FileNotFoundError:
-            yield skipped("entries", f"{label}: it ended meanwhile")
+            yield skipped("entries", f"{label}: it has ended meanwhile")
         except OSError as error:
             yield skipped("entries", f"{label}: {error.strerror}", _AS_WHO)
         except PoolFormatError as error:
@@ -244,7 +246,9 @@ def check_entries(context: DoctorContext) -> Iterator[Finding]:
             )
         else:
             unsettled = (
-                f"; changing all the while: {counted(found.unsettled, 'chain')}" if found.unsettled else ""
+                f"; {counted(found.unsettled, 'chain')} changed too often to be checked"
+                if found.unsettled
+                else ""
             )
             if found.damaged:
                 seen = f"{label}: {found.damaged} damaged, {found.sound} sound{unsettled}"
@@ -253,7 +257,7 @@ def check_entries(context: DoctorContext) -> Iterator[Finding]:
                     "entries",
                     seen,
                     # A flush notices what is wrong in the structure, not altered bytes; this makes new files at once.
-                    f"glidecache drop {name}; then look for bad memory, or who can write the pool",
+                    f"glidecache drop {name}; then look for bad memory, and for users who can write the pool",
                 )
             else:
                 yield ok("entries", f"{label}: {found.sound} sound{unsettled}")

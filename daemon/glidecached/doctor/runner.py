@@ -57,4 +57,4 @@ def examine(context: DoctorContext) -> Iterator[Finding]:
             yield from check(context)
         except OSError as error:
             name = check.__name__.removeprefix("check_").replace("_", " ")
-            yield skipped(name, f"it could not be looked at: {error}")
+            yield skipped(name, f"cannot be checked: {error}")

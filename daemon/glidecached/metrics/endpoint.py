@@ -51,8 +51,9 @@ class MetricsListener:
         try:
             server = HttpServer(host, port, application)
         except OSError as error:
+            reason = error.strerror or error
             message = (
-                f'[metrics] listen = "{settings.listen}": {error.strerror or error}; give another, or none'
+                f'[metrics] listen = "{settings.listen}": {reason}; choose another address, or remove it'
             )
             raise OSError(message) from error
         if self._server is None:

@@ -56,7 +56,7 @@ def test_the_hosts_configuration_is_not_that_of_an_embedded_server(
     file.write_text("[daemon]\nwhat = 1\n")
     monkeypatch.setattr(daemon, "SYSTEM_CONFIG", file)
     assert run("--check-config")[0] == daemon.EXIT_CONFIGURATION
-    assert run("--check-config", "--embedded") == (0, "no file: the defaults are correct\n")
+    assert run("--check-config", "--embedded") == (0, "no file: the defaults apply\n")
     assert run("--check-config", "--embedded", "--config", str(file))[0] == daemon.EXIT_CONFIGURATION
 
 
@@ -224,7 +224,7 @@ def test_colours_are_not_for_those_who_want_none(monkeypatch: pytest.MonkeyPatch
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path, command: str) -> None:
     result = CliRunner().invoke(operator.main, [command, "a\udcff", "--yes", "--runtime-dir", str(tmp_path)])
     assert result.exit_code == ExitStatus.USAGE
-    assert r"a\udcff is no text in UTF-8" in result.output
+    assert r"a\udcff is not valid UTF-8" in result.output
 
 
 @pytest.mark.parametrize(

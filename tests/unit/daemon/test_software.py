@@ -82,5 +82,5 @@ def test_a_server_that_is_too_old_is_warned_of() -> None:
 def test_a_version_that_is_not_told_is_well(told: dict[str, Any]) -> None:
     assert examine(**told)[:2] == (
         Status.OK,
-        "default: connected to h:1, whose version was not told",
+        "default: connected to h:1, version not reported",
     )
