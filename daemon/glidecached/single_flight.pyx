@@ -6,6 +6,7 @@ import logging
 from libc.stdint cimport int64_t
 
 from glidecached.frontend.request cimport Request
+from glidecached.pools.entries cimport PoolEntries
 from glidecached.upstream.call cimport SingleCall
 
 cdef enum:
@@ -17,8 +18,8 @@ logger = logging.getLogger(__name__)
 
 
 cdef class Flights:
-    def __init__(self, storage, next_number):
-        self.storage = storage
+    def __init__(self, PoolEntries entries not None, next_number):
+        self.entries = entries
         self.next_number = next_number
         self.running = tuple({} for _ in range(max(KIND_COMMANDS) + 1))
         self.running_many = {}
@@ -114,7 +115,7 @@ cdef class Flight(SingleCall):
             try:
                 reply = as_kind(self.kind, reply)
                 if self.upstream.fills_cache:
-                    self.flights.storage.store(self.key, self.kind, reply, self.number)
+                    self.flights.entries.insert(self.key, self.kind, reply, self.number)
             except (TypeError, ValueError) as error:
                 # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
                 logger.warning("a reply to %s is not stored: %s", self.arguments[0].decode(), error)
@@ -183,7 +184,7 @@ cdef class ManyFlight(SingleCall):
             values[key] = value
         try:
             if self.upstream.fills_cache:
-                self.flights.storage.store_many(values, STRING, self.number)
+                self.flights.entries.insert_many(values, STRING, self.number)
         except (TypeError, ValueError) as error:
             logger.warning("a reply to MGET is not stored: %s", error)
         for gathering in self.waiting:

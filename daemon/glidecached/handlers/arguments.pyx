@@ -2,7 +2,7 @@
 
 from glidecache_shared.protocol import KIND_NAMES
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.text import shown
+from glidecached.formatting import shown
 from glidecached.handlers.route_arguments import read_route
 
 

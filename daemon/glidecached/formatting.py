@@ -1,7 +1,11 @@
-"""Numbers for people: each function returns a short text, `–` for an unknown number."""
+"""Values as short texts for people: numbers with units, names, anything that a client sent.
+
+An unknown number is `–`.
+"""
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,11 +19,19 @@ _KILO = 1024
 _SECONDS_PER = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _FINE_BELOW = 10
 _WHOLE_FROM = 100
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 2
+_REPR.maxstring = _REPR.maxother = 200
 
 
 def count(number: int | None) -> str:
     """Return `1,234,567`."""
     return NOT_KNOWN if number is None else f"{number:,}"
+
+
+def counted(number: int, noun: str, nouns: str | None = None) -> str:
+    """Return `1 cache`, `2 caches`, `1,234 entries`: `nouns` is the plural where that is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def per_second(rate: float | None) -> str:
@@ -87,6 +99,14 @@ def printable(text: bytes | str, most: int = 0) -> str:
         text = text.decode("utf-8", "backslashreplace")
     text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return text if not most or len(text) <= most else text[: most - 1] + "…"
+
+
+def shown(value: Any, length: int = 40) -> str:
+    """Return `repr` of the value, cut to `length` characters.
+
+    The cost is bounded, too: a message may be very long, and nested so deeply that `repr` itself fails.
+    """
+    return _REPR.repr(value)[:length]
 
 
 def cache_label(cache: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,10 +1,10 @@
-"""Numbers with their nouns."""
+"""Values as text: numbers with their nouns."""
 
 from __future__ import annotations
 
 import pytest
 
-from glidecached.text import counted
+from glidecached.formatting import counted
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What becomes of commands whose way is not straight: redirections, losses, waiting, all of it bounded."""
+"""Redirects, losses and waiting: what happens to the commands, and that all of it is bounded."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_redirections_end(started: Play) -> None:
     there, back = (ReplyError(f"MOVED 5061 10.0.0.1:{port}") for port in (2, 1))
     for _ in range(9):
         started.turn(500)
-        link = started.a if started.a.calls else started.b
-        link.answer(there if link is started.a else back)
+        node = started.a if started.a.calls else started.b
+        node.answer(there if node is started.a else back)
     assert isinstance(call.outcome, ReplyError)
     assert str(call.outcome).startswith("MOVED")
 
@@ -174,15 +174,15 @@ def test_a_pipeline_whose_part_is_lost_fails_once(started: Play) -> None:
     assert not started.upstream.busy
 
 
-def test_a_batch_that_blocks_goes_in_one_convoy_per_node(started: Play) -> None:
+def test_a_batch_that_blocks_goes_in_one_pipeline_per_node(started: Play) -> None:
     batch = RecordedBatch([b"BLPOP", AT_A, b"0"], [b"INCR", AT_B], [b"INCR", AT_A], atomic=False)
     started.upstream.submit_blocking(batch)
-    (convoy,), (other,) = started.a.blocking, started.b.blocking
-    assert convoy.pack().count(b"*") == 2
+    (pipeline,), (other,) = started.a.blocking, started.b.blocking
+    assert pipeline.pack().count(b"*") == 2
     other.pack()
     assert other.receive(5)
-    assert not convoy.receive(None)
-    assert convoy.receive(ReplyError("MOVED 5061 10.0.0.1:2"))
+    assert not pipeline.receive(None)
+    assert pipeline.receive(ReplyError("MOVED 5061 10.0.0.1:2"))
     moved = started.b.blocking[1]
     moved.pack()
     moved.receive(6)
@@ -193,7 +193,7 @@ def test_a_replica_that_cannot_answer_leaves_it_to_the_primary(started: Play) ->
     call = Recorded(b"GET", AT_A)
     call.route = SlotRoute(5061, replica=True)
     started.upstream.submit(call)
-    replica = started.links[3]
+    replica = started.upstreams[3]
     assert b"READONLY" in replica.answer(b"OK", ReplyError("MASTERDOWN Link with MASTER is down"))
     started.a.answer(b"v")
     assert call.outcome == b"v"
@@ -201,8 +201,8 @@ def test_a_replica_that_cannot_answer_leaves_it_to_the_primary(started: Play) ->
 
 def test_all_nodes_answer_or_the_command_fails(started: Play) -> None:
     both, one = started.submit(b"DBSIZE"), started.submit(b"RANDOMKEY")
-    for link in (started.a, started.b):
-        link.answer(2)
+    for node in (started.a, started.b):
+        node.answer(2)
     assert both.outcome == 4
     started.a.lose(sent=True)
     started.b.answer(b"k")
@@ -221,7 +221,7 @@ def test_nodes_that_are_gone_are_closed_when_nobody_waits_for_them(started: Play
     waiting = started.submit(b"GET", AT_B)
     without_b = [[0, 16383, [b"10.0.0.1", 1]]]
     for expected in (None, "10.0.0.1:2 is not in the cluster any more"):
-        started.upstream._journeys.look_again()
+        started.upstream.request_refresh()
         started.learn(without_b)
         assert started.b.closed == expected
     assert waiting.outcome == NONE_YET, "it was not sent: it goes on to the node that serves its slot now"

@@ -54,7 +54,7 @@ class FakeNodes:
     def __init__(self) -> None:
         self.reserved: dict[Address, FakeReserved] = {}
         self.full: set[Address] = set()
-        self.link = self
+        self.upstream = self
         self._at = A
 
     def at(self, address: Address) -> FakeNodes:
@@ -100,8 +100,8 @@ class Transaction(Ended, BatchCall):
         BatchCall.__init__(self, list(commands), NEVER_NS, atomic=True, repeatable=False)
 
 
-class Journeys:
-    """The journeys of a cluster of two primaries."""
+class FakeDispatcher:
+    """The dispatcher of a cluster of two primaries."""
 
     topology = Topology([(0, HALF - 1, [A]), (HALF, SLOTS - 1, [B])])
 
@@ -112,9 +112,9 @@ class Stage:
     def __init__(self) -> None:
         self.nodes = FakeNodes()
         self.ended = 0
-        journeys: Any = Journeys()
+        dispatcher: Any = FakeDispatcher()
         nodes: Any = self.nodes
-        self.watch = ReservedOverNodes(journeys, nodes, self)
+        self.watch = ReservedOverNodes(dispatcher, nodes, self)
 
     def connection_ended(self) -> None:
         self.ended += 1

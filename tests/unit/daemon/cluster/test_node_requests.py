@@ -1,4 +1,4 @@
-"""Legs, sinks and the counts that they keep: whatever happens on the way, one outcome and nothing left behind."""
+"""Node requests, reply collectors and their counts: in every case one outcome, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 
 from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ReplyError
 from glidecached.upstream.cluster.node_request import NodeCommand, NodeRequest
+from glidecached.upstream.cluster.reply_collector import AggregatedReply, ReplyCollector, SingleReply
 from glidecached.upstream.cluster.routing import Part, SlotRoute
-from glidecached.upstream.cluster.sinks import AggregatedReply, ReplyCollector, SingleReply
 from glidecached.upstream.replicas import Freshness
-from support.fake_cluster import AT_A, AT_B, FakeLink, Play
+from support.fake_cluster import AT_A, AT_B, FakeUpstream, Play
 from support.upstream_calls import NONE_YET, Recorded
 
 FAR_NS = 2**62
 
 
-class Listener(ReplyCollector):
-    """A sink of Python's: what compiled legs call reaches it."""
+class RecordingCollector(ReplyCollector):
+    """A collector in Python: the compiled requests' calls reach it."""
 
     def __init__(self, *, wanted: bool = True) -> None:
         self.wanted = wanted
@@ -32,7 +32,7 @@ class Listener(ReplyCollector):
     def abandon(self) -> None:
         self.heard.append("abandoned")
 
-    def take(self, place: int, reply: Any) -> None:
+    def collect(self, place: int, reply: Any) -> None:
         self.heard.append((place, reply))
 
     def fail(self, place: int, code: int, message: str) -> None:
@@ -48,12 +48,12 @@ class Failing(Recorded):
         raise RuntimeError(message)
 
 
-def leg_of(play: Play, sink: ReplyCollector, *, place: int = 0, where: Any = 5061) -> NodeCommand:
-    play.upstream._journeys.open += 1
+def request_of(play: Play, collector: ReplyCollector, *, place: int = 0, where: Any = 5061) -> NodeCommand:
+    play.upstream._dispatcher.open += 1
     return NodeCommand(
-        play.upstream._journeys,
+        play.upstream._dispatcher,
         Part([b"GET", AT_A], where),
-        sink,
+        collector,
         place,
         FAR_NS,
         resendable=False,
@@ -62,20 +62,20 @@ def leg_of(play: Play, sink: ReplyCollector, *, place: int = 0, where: Any = 506
 
 
 def open_counts(play: Play) -> list[int]:
-    return [play.upstream._journeys.open, *(node.open for node in play.upstream._nodes)]
+    return [play.upstream._dispatcher.open, *(node.open for node in play.upstream._nodes)]
 
 
-def test_straight_and_planned_calls_are_counted_alike(started: Play) -> None:
-    before = started.upstream._submitted
+def test_fast_and_planned_calls_are_counted_alike(started: Play) -> None:
+    before = started.upstream._dispatcher.submitted
     routed = Recorded(b"GET", AT_A)
     routed.route = SlotRoute(5061, replica=False)
     started.upstream.submit(routed)
     fresh = Recorded(b"GET", AT_B)
     started.upstream.submit_read(fresh, 1, primary_too=False)
     calls = [started.submit(b"GET", AT_A), started.submit(b"MGET", AT_A, AT_B), routed, fresh]
-    assert started.upstream._submitted == before + 4
-    assert started.upstream._journeys.open == 5
-    assert [len(link.calls) for link in (started.a, started.b)] == [3, 2]
+    assert started.upstream._dispatcher.submitted == before + 4
+    assert started.upstream._dispatcher.open == 5
+    assert [len(node.calls) for node in (started.a, started.b)] == [3, 2]
     started.a.answer(b"1")
     started.a.answer(b"2")
     started.a.answer([b"3"])
@@ -88,31 +88,31 @@ def test_straight_and_planned_calls_are_counted_alike(started: Play) -> None:
 @pytest.mark.parametrize(
     "way",
     [
-        lambda link: link.answer(b"v"),
-        lambda link: link.answer(ReplyError("ERR wrong")),
-        lambda link: link.answer(ReplyError("MOVED 5061 10.0.0.1:2")),
-        lambda link: link.answer(ReplyError("ASK 5061 10.0.0.1:2")),
-        lambda link: link.answer(ReplyError("TRYAGAIN later")),
-        lambda link: link.lose(sent=True),
-        lambda link: link.lose(sent=False),
-        lambda link: link.calls.pop(0).abandon(),
+        lambda node: node.answer(b"v"),
+        lambda node: node.answer(ReplyError("ERR wrong")),
+        lambda node: node.answer(ReplyError("MOVED 5061 10.0.0.1:2")),
+        lambda node: node.answer(ReplyError("ASK 5061 10.0.0.1:2")),
+        lambda node: node.answer(ReplyError("TRYAGAIN later")),
+        lambda node: node.lose(sent=True),
+        lambda node: node.lose(sent=False),
+        lambda node: node.calls.pop(0).abandon(),
     ],
     ids=["value", "error", "moved", "asked", "later", "lost", "never sent", "unwanted"],
 )
 def test_whatever_happens_all_counts_come_back(started: Play, way: Any) -> None:
     call = started.submit(b"SET", AT_A, b"v")
-    assert open_counts(started).count(1) == 2, "one leg, at one node"
+    assert open_counts(started).count(1) == 2, "one request, at one node"
     way(started.a)
     started.turn(500)
-    for link in (started.a, started.b):
-        while link.calls:
-            link.answer(*[b"OK"] * (2 if getattr(link.calls[0], "asking", False) else 1))
+    for node in (started.a, started.b):
+        while node.calls:
+            node.answer(*[b"OK"] * (2 if getattr(node.calls[0], "asking", False) else 1))
     assert call.outcome != NONE_YET
     assert not any(open_counts(started))
     assert not started.upstream.busy
 
 
-def test_a_reply_that_cannot_be_handed_on_ends_its_leg(started: Play) -> None:
+def test_a_reply_that_cannot_be_handed_on_ends_its_request(started: Play) -> None:
     call = Failing(b"GET", AT_A)
     started.upstream.submit(call)
     with pytest.raises(RuntimeError, match="no room"):
@@ -121,103 +121,106 @@ def test_a_reply_that_cannot_be_handed_on_ends_its_leg(started: Play) -> None:
     assert not any(open_counts(started))
 
 
-def test_legs_speak_to_sinks_of_python(started: Play) -> None:
-    wanted, unwanted = Listener(), Listener(wanted=False)
-    legs = [leg_of(started, wanted, place=place) for place in range(3)]
-    assert [leg.is_wanted(1) for leg in legs] == [True] * 3
-    assert not leg_of(started, unwanted).is_wanted(1)
-    for leg in legs:
-        started.upstream._journeys.send(leg)
+def test_requests_reach_collectors_of_python(started: Play) -> None:
+    wanted, unwanted = RecordingCollector(), RecordingCollector(wanted=False)
+    requests = [request_of(started, wanted, place=place) for place in range(3)]
+    assert [request.is_wanted(1) for request in requests] == [True] * 3
+    assert not request_of(started, unwanted).is_wanted(1)
+    for request in requests:
+        started.upstream._dispatcher.send(request)
     started.a.answer(b"v")
     started.a.lose(sent=True)
     started.a.calls.pop(0).abandon()
     assert wanted.heard == [(0, b"v"), (1, ERROR_CONNECTION, "lost"), "abandoned"]
 
 
-def test_a_leg_goes_where_it_is_told(started: Play) -> None:
-    sinks = [Listener() for _ in range(5)]
+def test_a_request_goes_where_it_is_told(started: Play) -> None:
+    collectors = [RecordingCollector() for _ in range(5)]
     places = (5061, 5061, 5061, 12182, None)
-    legs = [leg_of(started, sink, where=where) for sink, where in zip(sinks, places, strict=True)]
-    legs[1].replica = True
-    legs[2].freshness = legs[3].freshness = Freshness(0, primary_too=False)
-    for leg in legs:
-        started.upstream._journeys.send(leg)
-    replica = started.links[3]
-    for sink in sinks[1:3]:
+    requests = [
+        request_of(started, collector, where=where)
+        for collector, where in zip(collectors, places, strict=True)
+    ]
+    requests[1].replica = True
+    requests[2].freshness = requests[3].freshness = Freshness(0, primary_too=False)
+    for request in requests:
+        started.upstream._dispatcher.send(request)
+    replica = started.upstreams[3]
+    for collector in collectors[1:3]:
         assert replica.answer(b"OK", b"from the replica").startswith(b"*1\r\n$8\r\nREADONLY")
-        assert sink.heard == [(0, b"from the replica")]
-    assert legs[0] in started.a.calls
-    assert legs[3] in started.b.calls, "the primary answers where there is no replica"
-    assert legs[4] in (started.a.calls + started.b.calls)
+        assert collector.heard == [(0, b"from the replica")]
+    assert requests[0] in started.a.calls
+    assert requests[3] in started.b.calls, "the primary answers where there is no replica"
+    assert requests[4] in (started.a.calls + started.b.calls)
 
 
 @pytest.mark.parametrize(
     ("first", "outcome"),
     [
-        (lambda whole: whole.take(0, b"v"), b"v"),
-        (lambda whole: whole.fail(0, ERROR_REQUEST, "no"), (ERROR_REQUEST, "no")),
-        (lambda whole: whole.abandon(), "abandoned"),
+        (lambda collector: collector.collect(0, b"v"), b"v"),
+        (lambda collector: collector.fail(0, ERROR_REQUEST, "no"), (ERROR_REQUEST, "no")),
+        (lambda collector: collector.abandon(), "abandoned"),
     ],
     ids=["value", "failure", "abandoned"],
 )
 def test_the_first_outcome_counts(first: Any, outcome: Any) -> None:
     call = Recorded(b"GET", AT_A)
-    whole = SingleReply(call)
-    assert whole.is_wanted(1)
-    first(whole)
-    assert not whole.is_wanted(1)
-    whole.take(1, b"later")
-    whole.fail(1, ERROR_CONNECTION, "later")
-    whole.abandon()
+    collector = SingleReply(call)
+    assert collector.is_wanted(1)
+    first(collector)
+    assert not collector.is_wanted(1)
+    collector.collect(1, b"later")
+    collector.fail(1, ERROR_CONNECTION, "later")
+    collector.abandon()
     assert call.outcome == outcome
 
 
 def test_parts_that_do_not_go_together_are_an_error() -> None:
-    listener = Listener()
+    recording = RecordingCollector()
     parts = [Part([b"GET", AT_A], 1), Part([b"GET", AT_B], 2)]
-    gathering = AggregatedReply(parts, lambda _addresses, replies: sum(replies), listener, 7)
+    aggregated = AggregatedReply(parts, lambda _addresses, replies: sum(replies), recording, 7)
     for place, reply in enumerate((1, b"x")):
-        gathering.take(place, reply)
-    ((place, error),) = listener.heard
+        aggregated.collect(place, reply)
+    ((place, error),) = recording.heard
     assert place == 7
     assert isinstance(error, ReplyError)
     assert "do not go together" in str(error)
 
 
 def test_a_place_beyond_the_parts_is_refused() -> None:
-    gathering = AggregatedReply(
-        [Part([b"GET", AT_A], 1)], lambda _addresses, replies: list(replies), Listener(), 0
+    aggregated = AggregatedReply(
+        [Part([b"GET", AT_A], 1)], lambda _addresses, replies: list(replies), RecordingCollector(), 0
     )
     with pytest.raises(IndexError):
-        gathering.take(1, b"v")
+        aggregated.collect(1, b"v")
 
 
 @pytest.mark.parametrize("wrong", [None, "a call", object()])
 def test_wrong_types_are_refused(started: Play, wrong: Any) -> None:
-    journeys: Any = started.upstream._journeys
+    dispatcher: Any = started.upstream._dispatcher
     part = Part([b"GET", AT_A], 5061)
     for make in (
         lambda: started.upstream.submit(wrong),
         lambda: SingleReply(wrong),
         lambda: AggregatedReply([part], lambda _addresses, replies: list(replies), wrong, 0),
         lambda: NodeRequest(wrong, part, FAR_NS, resendable=False, blocking=False),
-        lambda: NodeCommand(wrong, part, Listener(), 0, FAR_NS, resendable=False, blocking=False),
-        lambda: NodeCommand(journeys, part, wrong, 0, FAR_NS, resendable=False, blocking=False),
-        lambda: journeys.send(wrong),
+        lambda: NodeCommand(wrong, part, RecordingCollector(), 0, FAR_NS, resendable=False, blocking=False),
+        lambda: NodeCommand(dispatcher, part, wrong, 0, FAR_NS, resendable=False, blocking=False),
+        lambda: dispatcher.send(wrong),
     ):
         with pytest.raises(TypeError):
             make()
 
 
 def test_what_subclasses_have_to_say_is_asked_for(started: Play) -> None:
-    leg = NodeRequest(
-        started.upstream._journeys, Part([b"GET"], None), FAR_NS, resendable=False, blocking=False
+    request = NodeRequest(
+        started.upstream._dispatcher, Part([b"GET"], None), FAR_NS, resendable=False, blocking=False
     )
     for ask in (
-        leg.pack,
-        lambda: leg.receive(b"v"),
+        request.pack,
+        lambda: request.receive(b"v"),
         lambda: ReplyCollector().is_wanted(0),
-        lambda: ReplyCollector().take(0, b"v"),
+        lambda: ReplyCollector().collect(0, b"v"),
     ):
         with pytest.raises(NotImplementedError):
             ask()
@@ -231,9 +234,9 @@ def test_nothing_keeps_calls_that_are_over_or_forgotten(started: Play, answered:
         started.a.answer(b"v")
         assert call.outcome == b"v"
     else:
-        # What is open goes with its upstream, round as it is: legs know their nodes, nodes their legs.
+        # What is open goes with its upstream, round as it is: requests know their nodes, nodes their requests.
         upstream = weakref.ref(started.upstream)
-        FakeLink.by_port = {}
+        FakeUpstream.by_port = {}
         started.loop.forget()
         vars(started).clear()
         gc.collect()
