@@ -53,8 +53,8 @@ class ClusterUpstream(FastPath):
     """
 
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
-        tally = LatencyHistogram()
-        nodes = Nodes(loop, target, options, tally)
+        latencies = LatencyHistogram()
+        nodes = Nodes(loop, target, options, latencies)
         journeys = ClusterDispatcher(
             loop, nodes, target.addresses, options, self._topology_known, self._topology_unknown
         )
@@ -63,7 +63,7 @@ class ClusterUpstream(FastPath):
         self.last_error: str | None = None
         self._loop = loop
         self._sessions = 0
-        self._tally = tally
+        self._latencies = latencies
         self._nodes = nodes
         self._refused = 0
         self._long_pipelines = LongPipelines(loop)
@@ -191,7 +191,7 @@ class ClusterUpstream(FastPath):
             "nodes": [] if topology is None else self._describe_nodes(topology),
             "redirections": dict(self._journeys.counts),
             "refreshes": self._journeys.refresh.count,
-            **self._tally.stats(),
+            **self._latencies.stats(),
         }
 
     def _begin(self, call: ClientCall, *, blocking: bool, freshness: Freshness | None = None) -> None:

@@ -59,14 +59,16 @@ class Node(NodeState):
 class Nodes:
     """The nodes in use, by address. Belongs to the loop's thread."""
 
-    def __init__(self, loop: Loop, target: Target, options: UpstreamOptions, tally: LatencyHistogram) -> None:
+    def __init__(
+        self, loop: Loop, target: Target, options: UpstreamOptions, latencies: LatencyHistogram
+    ) -> None:
         self._loop = loop
         self._target = target
         # The cluster's upstream counts for all its nodes: one of them must not refuse a part of what that has let in.
         self._options = replace(options, max_waiting_requests=sys.maxsize)
         self.by_address: dict[Address, Node] = {}
         """The nodes in use."""
-        self._tally = tally
+        self._latencies = latencies
         self._sessions = 0
 
     def __iter__(self) -> Iterator[Node]:
@@ -99,7 +101,7 @@ class Nodes:
                 credentials=self._target.credentials,
             )
             node = self.by_address[address] = Node(
-                address, StandaloneUpstream(self._loop, target, self._options, self._tally)
+                address, StandaloneUpstream(self._loop, target, self._options, self._latencies)
             )
             node.link.sessions = self._sessions
         return node
