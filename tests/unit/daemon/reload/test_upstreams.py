@@ -144,8 +144,8 @@ def test_a_cluster_tells_all_its_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(target, credentials=Credentials(password="two"))
     upstream.reconfigure(other, OTHERS)
     for node in (known, upstream._nodes.at(Address("c", 3))):
-        assert node.link.target.credentials == other.credentials
-        assert node.link.target.addresses == (node.address,)
-    assert upstream._journeys.refresh.patience_ms == OTHERS.connect_timeout_ms
+        assert node.upstream.target.credentials == other.credentials
+        assert node.upstream.target.addresses == (node.address,)
+    assert upstream._redirects.refresh.patience_ms == OTHERS.connect_timeout_ms
     upstream.close("the test is over")
     loop.close()
