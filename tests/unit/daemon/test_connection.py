@@ -140,7 +140,7 @@ def test_replies_are_timed_from_their_calls_submission(wire: Wire) -> None:
     counted.submitted_ns = time.monotonic_ns() - 3_000_000_000
     wire.send(uncounted, counted)
     wire.reply(b"+a\r\n+b\r\n", lambda: counted.result)
-    latency = wire.tally.stats()["latency"]
+    latency = wire.latencies.stats()["latency"]
     assert latency["counts"][-1] == sum(latency["counts"]) == 1
     assert latency["sum_us"] >= 3_000_000
 
@@ -155,7 +155,7 @@ def test_a_call_that_its_reply_sends_elsewhere_is_timed_up_to_here(wire: Wire) -
     call.submitted_ns = time.monotonic_ns()
     wire.send(call)
     wire.reply(b"-MOVED 1 h:2\r\n", lambda: call.result)
-    latency = wire.tally.stats()["latency"]
+    latency = wire.latencies.stats()["latency"]
     assert sum(latency["counts"]) == 1
     assert latency["sum_us"] >= 0
 
