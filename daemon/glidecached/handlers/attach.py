@@ -26,7 +26,7 @@ from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
 from glidecached.upstream.cluster.routing import MultiNodeRoute
 from glidecached.upstream.lane import PROBE
 from glidecached.upstream.registry import TooManyUpstreamsError
-from glidecached.upstream.target import TlsMaterialError, UpstreamOptions, check
+from glidecached.upstream.target import TlsMaterialError, UpstreamOptions, check_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ class AttachHandlers:
             named = self._find_named(spec)
             target = spec.target if named is None else named.target
             if target.credentials.tls is not None:
-                check(target.credentials.tls)
+                check_tls(target.credentials.tls)
         except (SpecError, TlsMaterialError) as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return

@@ -8,7 +8,7 @@ import pytest
 
 from glidecached.handlers.bounded import OncePerTurn
 from glidecached.upstream import target
-from glidecached.upstream.target import TlsMaterial, TlsMaterialError, check
+from glidecached.upstream.target import TlsMaterial, TlsMaterialError, check_tls
 
 
 def test_i10_numbers_are_counted_once_a_turn(loop: Any) -> None:
@@ -33,11 +33,11 @@ def test_i10_the_same_tls_texts_are_read_once(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(target, "_read", read.append)
     monkeypatch.setattr(target, "_checked", {})
     for _ in range(10):
-        check(material(b"a" * 1_000_000))
-        check(material(b"b"))
+        check_tls(material(b"a" * 1_000_000))
+        check_tls(material(b"b"))
     assert len(read) == 2
     for number in range(2_000):
-        check(material(b"%d" % number))
+        check_tls(material(b"%d" % number))
     assert len(target._checked) <= 256
 
 
@@ -46,7 +46,7 @@ def test_i10_what_is_wrong_with_tls_texts_is_told_each_time(monkeypatch: pytest.
     told = []
     for _ in range(3):
         with pytest.raises(TlsMaterialError) as no:
-            check(material(b"no certificate"))
+            check_tls(material(b"no certificate"))
         told.append(str(no.value))
     assert len(set(told)) == 1
     assert "root certificates" in told[0]

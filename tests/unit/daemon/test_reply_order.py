@@ -254,7 +254,7 @@ def test_late_replies_do_not_count_in_the_time_of_replies(wire: Wire) -> None:
     expire(calls[1])
     wire.reply(b":0\r\n:1\r\n", lambda: wire.connection.in_doubt)
     wire.reply(b":2\r\n" + bulk(nonce(wire)), lambda: calls[2].result)
-    assert sum(wire.tally.stats()["latency"]["counts"]) == 1
+    assert sum(wire.latencies.stats()["latency"]["counts"]) == 1
 
 
 # ---- replies without a request
