@@ -325,7 +325,11 @@ class Session:
         self._next_probe_ns = time.monotonic_ns() + _PROBE_INTERVAL_NS
         if not self._outage:
             self._outage = True
-            _logger().warning("%s; commands go to the servers directly, uncached, until it answers", problem)
+            _logger().warning(
+                "%s; commands go to the servers directly, uncached, until it answers",
+                problem,
+                extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
+            )
 
     async def _is_back(self) -> bool:
         """Return whether the daemon answers again; ask it only from time to time."""
@@ -340,7 +344,8 @@ class Session:
         except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
             return False
         self._outage = False
-        _logger().info("glidecached at %s answers again", self._settings.runtime_dir)
+        runtime_dir = self._settings.runtime_dir
+        _logger().info("glidecached at %s answers again", runtime_dir, extra={"runtime_dir": runtime_dir})
         return True
 
     async def _probe(self, channel: DaemonConnection, deadline_ns: int) -> None:
