@@ -1,6 +1,8 @@
 from libc.stdint cimport int64_t
 
 from glidecached.command_order cimport CommandOrder
+from glidecached.pools.entries cimport PoolEntries
+from glidecached.single_flight cimport Flights
 
 
 cdef class ClientSession:
@@ -11,6 +13,9 @@ cdef class ClientSession:
     cdef readonly object upstream
     cdef readonly object upstream_name
     cdef readonly object pool
+    # The pool's compiled parts, which requests use; None without a pool.
+    cdef PoolEntries entries
+    cdef Flights flights
     cdef bint awaits_proof
     cdef readonly str read_from
     cdef bint reads_primary

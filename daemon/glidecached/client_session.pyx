@@ -6,6 +6,8 @@ from libc.stdint cimport int64_t
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.command_order cimport CommandOrder
+from glidecached.pools.entries cimport PoolEntries
+from glidecached.single_flight cimport Flights
 
 from glidecached.shares import Shares
 from glidecached.upstream.replicas import any_server_may_answer
@@ -33,6 +35,8 @@ cdef class ClientSession:
         self.upstream = upstream
         self.upstream_name = upstream_name
         self.pool = pool
+        if pool is not None:
+            self.entries, self.flights = pool.entries, pool.flights
         self.awaits_proof = awaits_proof
         self.read_from = read_from
         self.reads_primary = read_from == PRIMARY
@@ -60,8 +64,8 @@ cdef class ClientSession:
         return self.is_outdated()
 
     cdef inline bint is_outdated(self) except -1:
-        if self.pool is not None:
-            return self.pool.ended
+        if self.entries is not None:
+            return self.entries.ended
         return self.awaits_proof and self.upstream.proved
 
 

@@ -1,11 +1,12 @@
 from libc.stdint cimport int64_t
 
 from glidecached.frontend.request cimport Request
+from glidecached.pools.entries cimport PoolEntries
 from glidecached.upstream.call cimport SingleCall
 
 
 cdef class Flights:
-    cdef object storage
+    cdef PoolEntries entries
     cdef object next_number
     # By kind, then by key.
     cdef tuple running

@@ -7,24 +7,16 @@ flight, and a later lookup can decide whether an entry is young enough for the c
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from glidecached.frontend.request import Request
+from glidecached.pools.entries import PoolEntries
 from glidecached.upstream.interface import Upstream
 
-class Storage(Protocol):
-    """The part of a pool that flights need."""
-
-    def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
-        """Store a reply (contract C4, C22)."""
-
-    def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
-        """Store the values that are not None."""
-
 class Flights:
-    """The running flights of one pool. For the loop's thread."""
+    """The running flights of one pool: their replies become its entries. For the loop's thread."""
 
-    def __init__(self, storage: Storage, next_number: Callable[[], int]) -> None: ...
+    def __init__(self, entries: PoolEntries, next_number: Callable[[], int]) -> None: ...
     def __len__(self) -> int: ...
     def read(
         self, request: Request, upstream: Upstream, floor: int, kind: int, key: bytes, lane: int = 0

@@ -6,22 +6,22 @@ import logging
 from libc.stdint cimport int64_t
 
 from glidecached.frontend.request cimport Request
+from glidecached.pools.entries cimport PoolEntries
 from glidecached.upstream.call cimport SingleCall
 
 cdef enum:
     DETOUR = 1  # of `upstream.detours`
 
-from glidecache_shared.kinds import COMMANDS, HASH, SET, STRING
-from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
+from glidecache_shared.protocol import ERROR_REQUEST, HASH, KIND_COMMANDS, SET, STRING, ReplyError
 
 logger = logging.getLogger(__name__)
 
 
 cdef class Flights:
-    def __init__(self, storage, next_number):
-        self.storage = storage
+    def __init__(self, PoolEntries entries not None, next_number):
+        self.entries = entries
         self.next_number = next_number
-        self.running = tuple({} for _ in range(max(COMMANDS) + 1))
+        self.running = tuple({} for _ in range(max(KIND_COMMANDS) + 1))
         self.running_many = {}
 
     def __len__(self):
@@ -47,7 +47,7 @@ cdef class Flights:
     cdef Flight take_off(self, Request request, object upstream, int kind, bytes key):
         """Return a new flight, which later requests may join."""
         cdef Flight flight = Flight.__new__(Flight)
-        flight.arguments = (COMMANDS[kind], key)
+        flight.arguments = (KIND_COMMANDS[kind], key)
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
         flight.flights = self
@@ -115,7 +115,7 @@ cdef class Flight(SingleCall):
             try:
                 reply = as_kind(self.kind, reply)
                 if self.upstream.fills_cache:
-                    self.flights.storage.store(self.key, self.kind, reply, self.number)
+                    self.flights.entries.insert(self.key, self.kind, reply, self.number)
             except (TypeError, ValueError) as error:
                 # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
                 logger.warning("a reply to %s is not stored: %s", self.arguments[0].decode(), error)
@@ -184,7 +184,7 @@ cdef class ManyFlight(SingleCall):
             values[key] = value
         try:
             if self.upstream.fills_cache:
-                self.flights.storage.store_many(values, STRING, self.number)
+                self.flights.entries.insert_many(values, STRING, self.number)
         except (TypeError, ValueError) as error:
             logger.warning("a reply to MGET is not stored: %s", error)
         for gathering in self.waiting:

@@ -352,7 +352,7 @@ def test_c18_a_new_password_is_used_for_new_connections_and_the_pool_stays(
     wait_until(lambda: "no connection with the new credentials" in log(), "the log warns", PATIENCE_S)
     password.write_text("two")
     reloadable.hang_up()
-    wait_until(lambda: "accepts the new credentials" in log(), "the log tells", PATIENCE_S)
+    wait_until(lambda: "new credentials accepted" in log(), "the log tells", PATIENCE_S)
     assert read(client, own_valkey) == len(KEYS)
     own_valkey.admin.client_kill_filter(user="app")
     client.call("set", "new", "v")

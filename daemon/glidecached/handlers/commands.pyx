@@ -3,7 +3,7 @@
 import functools
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.single_flight cimport Flights, ManyReadsParts
+from glidecached.single_flight cimport ManyReadsParts
 from glidecached.frontend.request cimport Request
 from glidecached.handlers.arguments cimport need, need_all_bytes, need_command, need_kind
 from glidecached.pools.entries cimport PoolEntries
@@ -12,8 +12,7 @@ from glidecached.client_session cimport ClientSession, Sessions
 from glidecached.upstream.long_replies cimport LongReplies
 
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
-from glidecache_shared.kinds import STRING
-from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION, STRING
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import need_fields, split_route
 from glidecached.handlers.dedicated_quota import DedicatedShares
@@ -125,20 +124,20 @@ cdef class CommandHandlers:
 
     cpdef object send_read(self, Request request, ClientSession session, int kind, bytes key, int lane):
         """Look the key up, and ask the server if the pool does not have it."""
-        cdef PoolEntries pool = session.pool
+        cdef PoolEntries entries = session.entries
         cdef ReadCall call
-        if pool is not None:
-            value = pool.lookup(key, kind, session.floor)
+        if entries is not None:
+            value = entries.lookup(key, kind, session.floor)
             if value is not None:
                 request.reply(value)
                 return
         request.take_place(session.order)
-        if pool is None:
+        if entries is None:
             call = ReadCall(request, kind, key)
             call.lane = lane
             session.submit_read(call, self.next_number)
         else:
-            (<Flights>pool.flights).read(request, session.upstream, session.floor, kind, key, lane)
+            session.flights.read(request, session.upstream, session.floor, kind, key, lane)
 
     def get_many(self, Request request not None, list body not None):
         cdef ClientSession session
@@ -153,7 +152,7 @@ cdef class CommandHandlers:
             request.reply([])
             return
         cdef int lane = BULK_LANE if request.frame_bytes >= LONG_BYTES else SHARED_LANE
-        if len(keys) > MANY_KEYS and session.pool is not None:
+        if len(keys) > MANY_KEYS and session.entries is not None:
             return self._get_very_many(request, session, keys, lane)
         if session.order.may_go(lane):
             self.send_get_many(request, session, keys, lane)
@@ -162,7 +161,7 @@ cdef class CommandHandlers:
 
     def _get_very_many(self, Request request, ClientSession session, list keys, int lane):
         """Look up many keys in slices, with one MGET per slice: neither the daemon nor the server is busy for long."""
-        cdef PoolEntries pool = session.pool
+        cdef PoolEntries entries = session.entries
         cdef Py_ssize_t begin
         cdef ManyReadsParts parts
         while not session.order.may_go(lane):
@@ -176,10 +175,10 @@ cdef class CommandHandlers:
             if request.finished:
                 return
             part = keys[begin:begin + MANY_KEYS]
-            values = pool.lookup_many(part, STRING, session.floor)
+            values = entries.lookup_many(part, STRING, session.floor)
             known = {key: value for key, value in zip(part, values, strict=True) if value is not None}
             if None in values:
-                (<Flights>pool.flights).read_many(
+                session.flights.read_many(
                     request, session.upstream, session.floor, part, known, lane, parts, begin // MANY_KEYS)
             else:
                 parts.take(begin // MANY_KEYS, values)
@@ -187,16 +186,16 @@ cdef class CommandHandlers:
 
     cpdef object send_get_many(self, Request request, ClientSession session, list keys, int lane):
         """Look many keys up, and ask the servers for the missing ones."""
-        cdef PoolEntries pool = session.pool
+        cdef PoolEntries entries = session.entries
         cdef CommandCall call
         cdef Py_ssize_t index
-        if pool is None:
+        if entries is None:
             request.take_place(session.order)
             call = CommandCall(request, [b"MGET", *keys], repeatable=True)
             call.lane = lane
             session.submit_read(call, self.next_number)
             return
-        cdef list values = pool.lookup_many(keys, STRING, session.floor)
+        cdef list values = entries.lookup_many(keys, STRING, session.floor)
         cdef dict known = {}
         cdef bint complete = True
         for index in range(len(values)):
@@ -208,7 +207,7 @@ cdef class CommandHandlers:
             request.reply(values)
             return
         request.take_place(session.order)
-        (<Flights>pool.flights).read_many(request, session.upstream, session.floor, keys, known, lane)
+        session.flights.read_many(request, session.upstream, session.floor, keys, known, lane)
 
     def batch(self, Request request not None, list body not None):
         cdef ClientSession session

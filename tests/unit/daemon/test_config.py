@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import STRING
 from glidecached.config.load import ConfigError, load
 from glidecached.config.schema import CacheSettings, DaemonSettings, MetricsSettings, UpstreamSettings
 from glidecached.pools.pool_settings import MAX_CACHE_KB, MAX_TTL_MS, PoolSettings

@@ -14,7 +14,7 @@ from textual.css.query import NoMatches
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
-from glidecache_shared.kinds import KIND_NAMES
+from glidecache_shared.protocol import KIND_NAMES
 from glidecached import formatting
 from glidecached.cli.top.cache_table import Column, Listing, Order, ordered
 from glidecached.cli.top.poller import Away, Hottest, Look, Numbers, Poller
