@@ -46,7 +46,7 @@ bool find_and_stop(uint8_t *pool, const uint8_t *key, uint64_t key_bytes, uint32
     if (!gpool_find(&view, bucket, hash, key, key_bytes, &found))
         return false;
     *record = found.entry.record;
-    *tag = found.entry.tag_kind >> 8;
+    *tag = gpool_entry_tag(&found.entry);
     return true;
 }
 
@@ -60,7 +60,7 @@ void touch(uint8_t *board, uint32_t record, uint32_t tag, uint64_t now_ns, bool 
 }
 
 uint64_t last_access_of(uint8_t *board, uint32_t record) { return record_at(board, record)->last_access_ns; }
-uint64_t count_of(uint8_t *board, uint32_t record) { return record_at(board, record)->tag_count & GPOOL_COUNT_MASK; }
+uint64_t count_of(uint8_t *board, uint32_t record) { return gpool_record_count(record_at(board, record)->tag_count); }
 
 /* The next number from `from` on whose eight bytes, as a key, have zeros in the lowest `bits` of the hash. */
 uint64_t next_colliding(const uint64_t *secret, uint64_t from, uint32_t bits) {

@@ -15,7 +15,11 @@ from glidecache_shared.pool.files.pool_file cimport PoolFiles, retire_at
 from glidecache_shared.pool.eviction.hottest cimport hottest_of
 from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.late_hits cimport LateHits
-from glidecache_shared.pool.layout cimport GPOOL_STATE_RETIRED, gpool_store_relaxed_u64, gpool_store_release_u32
+from glidecache_shared.pool.layout cimport (
+    GPOOL_STATE_RETIRED,
+    gpool_store_relaxed_u64,
+    gpool_store_release_u32,
+)
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 from glidecache_shared.pool.memory.records cimport Records
 from glidecache_shared.pool.eviction.selection cimport VictimSelection

@@ -41,6 +41,8 @@ from glidecache_shared.pool.layout cimport (
     gpool_bucket_of,
     gpool_cursor_copy,
     gpool_entry_expires_ns,
+    gpool_entry_kind,
+    gpool_entry_tag,
     gpool_fence_acquire,
     gpool_find,
     gpool_found,
@@ -56,7 +58,6 @@ from glidecache_shared.pool.layout cimport (
     gpool_siphash13,
     gpool_spin_hint,
     gpool_touch,
-    gpool_view,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile
 from glidecache_shared.pool.memory.payload cimport decode
@@ -247,7 +248,7 @@ cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcep
 cdef inline void count_hit(PoolReader reader, const gpool_found *found, uint64_t now_ns) noexcept nogil:
     cdef uint32_t record = found.entry.record
     if record < gpool_published(&reader.view.header.record_count, reader.view.max_records):
-        gpool_touch(&reader.records[gpool_place(record)], found.entry.tag_kind >> 8, now_ns, reader.counts)
+        gpool_touch(&reader.records[gpool_place(record)], gpool_entry_tag(&found.entry), now_ns, reader.counts)
     if reader.metrics_on:
         gpool_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
 
@@ -281,7 +282,7 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
                 return None
             continue
         expires = gpool_entry_expires_ns(&found.entry)
-        if found.entry.tag_kind & 0xFF != kind or (expires != 0 and now_ns >= expires):
+        if gpool_entry_kind(&found.entry) != kind or (expires != 0 and now_ns >= expires):
             if unchanged(bucket, version):
                 return None
             continue

@@ -20,22 +20,24 @@ from libc.stdlib cimport free, realloc
 from glidecache_shared.pool.memory.access_board cimport guarded
 from glidecache_shared.pool.clock cimport is_expired, monotonic_ns
 from glidecache_shared.pool.layout cimport (
-    GPOOL_COUNT_BITS,
-    GPOOL_COUNT_MASK,
     GPOOL_STATE_RETIRED,
     gpool_charge,
     gpool_cursor,
     gpool_cursor_enter,
     gpool_cursor_write,
     gpool_entry,
+    gpool_entry_kind,
     gpool_entry_open,
     gpool_granules,
     gpool_header,
     gpool_load_relaxed_u64,
     gpool_place,
     gpool_record,
+    gpool_record_count,
     gpool_store_relaxed_u64,
     gpool_store_release_u32,
+    gpool_tag_count,
+    gpool_tag_kind,
 )
 from glidecache_shared.pool.memory.records cimport NO_RECORD, EntryNote
 from glidecache_shared.pool.store cimport PoolStore
@@ -72,9 +74,9 @@ cdef void carry(void *argument) noexcept nogil:
         if work.notes[record].granule == 0 or target == NO_RECORD:
             continue
         source = &work.source[gpool_place(record)]
-        count = gpool_load_relaxed_u64(&source.tag_count) & GPOOL_COUNT_MASK if work.counted and work.counts else 1
+        count = gpool_record_count(gpool_load_relaxed_u64(&source.tag_count)) if work.counted and work.counts else 1
         gpool_store_relaxed_u64(
-            &work.target[gpool_place(target)].tag_count, <uint64_t>work.new_notes[target].tag << GPOOL_COUNT_BITS | count)
+            &work.target[gpool_place(target)].tag_count, gpool_tag_count(work.new_notes[target].tag, count))
         gpool_store_relaxed_u64(
             &work.target[gpool_place(target)].last_access_ns, gpool_load_relaxed_u64(&source.last_access_ns))
 
@@ -233,7 +235,7 @@ cdef class Succession:
             new.records.give_back(number)
             return False
         entry.record = number
-        entry.tag_kind = new.records.notes[number].tag << 8 | entry.tag_kind & 0xFF
+        entry.tag_kind = gpool_tag_kind(new.records.notes[number].tag, gpool_entry_kind(&entry))
         target.granule_count = new.arena.runs.granule_count
         gpool_cursor_enter(new.view, granule, &target)
         gpool_cursor_write(new.view, &target, <const unsigned char *>&entry, sizeof(gpool_entry))

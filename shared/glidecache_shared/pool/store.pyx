@@ -21,13 +21,16 @@ from glidecache_shared.pool.layout cimport (
     gpool_cursor_write,
     gpool_entry,
     gpool_entry_checksum,
+    gpool_entry_kind,
     gpool_entry_open,
+    gpool_entry_tag,
     gpool_find,
     gpool_found,
     gpool_granules,
     gpool_prefetch,
     gpool_siphash13,
     gpool_store_relaxed_u64,
+    gpool_tag_kind,
 )
 from glidecache_shared.pool.memory.payload cimport decode, encode
 from glidecache_shared.pool.memory.records cimport NO_RECORD
@@ -68,7 +71,7 @@ cdef class PoolStore(PoolGeneration):
                 self._remove(found.entry.record)
                 self._count(&self.header.expirations)
                 self._count(&self.header.misses_expired)
-            elif found.entry.tag_kind & 0xFF != kind:
+            elif gpool_entry_kind(&found.entry) != kind:
                 self._count(&self.header.misses_other_kind)
             elif after_flight != 0 and self.records.notes[found.entry.record].flight <= after_flight:
                 self._count(&self.header.misses_own_write)
@@ -78,7 +81,7 @@ cdef class PoolStore(PoolGeneration):
         if value is None:
             self._count(&self.header.misses)
             return None
-        self.board.touch(found.entry.record, found.entry.tag_kind >> 8, now)
+        self.board.touch(found.entry.record, gpool_entry_tag(&found.entry), now)
         self._count(&self.header.daemon_hits)
         return value
 
@@ -153,7 +156,7 @@ cdef class PoolStore(PoolGeneration):
         entry.key_bytes = <uint32_t>PyBytes_GET_SIZE(key)
         entry.payload_bytes = <uint32_t>PyBytes_GET_SIZE(payload)
         entry.record = record
-        entry.tag_kind = tag << 8 | kind
+        entry.tag_kind = gpool_tag_kind(tag, kind)
         entry.expires_low = <uint32_t>expires
         entry.expires_high = <uint32_t>(expires >> 32)
         entry.checksum = gpool_entry_checksum(kind, key_at, entry.key_bytes, payload_at, entry.payload_bytes)

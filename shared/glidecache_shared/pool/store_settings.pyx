@@ -2,7 +2,12 @@
 
 from libc.stdint cimport uint64_t
 
-from glidecache_shared.pool.layout cimport GPOOL_GRANULE_BYTES, GPOOL_MAX_GRANULES, GPOOL_POLICY_LFU, GPOOL_POLICY_LRU
+from glidecache_shared.pool.layout cimport (
+    GPOOL_GRANULE_BYTES,
+    GPOOL_MAX_GRANULES,
+    GPOOL_POLICY_LFU,
+    GPOOL_POLICY_LRU,
+)
 
 from typing import TypedDict
 

@@ -8,20 +8,26 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.memory.arena cimport Arena
-from glidecache_shared.pool.memory.free_runs cimport CLASSES, FreeRun, FreeRuns, class_of, run_at, run_footer
+from glidecache_shared.pool.memory.free_runs cimport CLASSES, FreeRuns, class_of, run_at, run_footer
 from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.layout cimport (
     GPOOL_BUCKET_SLOTS,
     GPOOL_GRANULE_BYTES,
-    GPOOL_LINK_NEXT,
-    GPOOL_LINK_SINGLE,
     gpool_bucket,
     gpool_bucket_of,
     gpool_charge,
     gpool_cursor_copy,
     gpool_entry_checksum,
+    gpool_entry_kind,
     gpool_entry_open,
+    gpool_entry_tag,
+    gpool_extent,
     gpool_found,
+    gpool_free_run,
+    gpool_link_next,
+    gpool_link_single,
+    gpool_slot_granule,
+    gpool_slot_hash,
     gpool_view,
 )
 from glidecache_shared.pool.store cimport PoolStore
@@ -36,7 +42,7 @@ cdef read_entry(gpool_view *view, uint32_t granule, gpool_found *found):
     gpool_cursor_copy(view, &found.payload, <uint8_t *>PyBytes_AS_STRING(key), found.entry.key_bytes)
     payload = PyBytes_FromStringAndSize(NULL, found.entry.payload_bytes)
     gpool_cursor_copy(view, &found.payload, <uint8_t *>PyBytes_AS_STRING(payload), found.entry.payload_bytes)
-    kind = found.entry.tag_kind & 0xFF
+    kind = gpool_entry_kind(&found.entry)
     checksum = gpool_entry_checksum(
         kind, <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
         <const uint8_t *>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
@@ -57,7 +63,7 @@ cdef check_store(PoolStore store):
         record = found.entry.record
         assert record < store.records.count, f"entry {key!r}: record {record} is not in use"
         assert store.records.notes[record].granule == granule, f"entry {key!r}: record {record} is another's"
-        assert store.records.notes[record].tag == found.entry.tag_kind >> 8, f"entry {key!r}: tag differs"
+        assert store.records.notes[record].tag == gpool_entry_tag(&found.entry), f"entry {key!r}: tag differs"
         charged += gpool_charge(found.entry.key_bytes, found.entry.payload_bytes)
         granules += check_chain(store.arena, granule)
         assert store._find(key, &found) and found.granule == granule, f"entry {key!r}: not found by its key"
@@ -74,17 +80,16 @@ cdef check_store(PoolStore store):
 
 cdef check_chain(Arena arena, uint32_t granule):
     """Check a chain's granules and mark each used. With free ones they fill the arena, so none is in two chains."""
-    cdef uint32_t *extent
-    cdef uint32_t link, count, i
+    cdef gpool_extent *extent
+    cdef uint32_t count, i
     total = 0
     while granule != 0:
-        extent = <uint32_t *>(arena.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
-        link = extent[0]
-        count = 1 if link & GPOOL_LINK_SINGLE else extent[1]
+        extent = <gpool_extent *>(arena.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+        count = 1 if gpool_link_single(extent.link) else extent.granules
         for i in range(count):
             assert arena.runs.is_used(granule + i), f"granule {granule + i} is in a chain and marked free"
         total += count
-        granule = link & GPOOL_LINK_NEXT
+        granule = gpool_link_next(extent.link)
     return total
 
 
@@ -106,9 +111,10 @@ cdef check_index(Index index):
                     ended = True
                     continue
                 assert not ended, f"bucket {number}: a hole between slots"
-                assert gpool_bucket_of(<uint32_t>(slot >> 32), index.bucket_count) == number, f"bucket {number}: misplaced slot"
-                assert (slot & 0xFFFFFFFF) not in found, f"bucket {number}: two slots lead to one entry"
-                found[slot & 0xFFFFFFFF] = slot >> 32
+                assert gpool_bucket_of(gpool_slot_hash(slot), index.bucket_count) == number, (
+                    f"bucket {number}: misplaced slot")
+                assert gpool_slot_granule(slot) not in found, f"bucket {number}: two slots lead to one entry"
+                found[gpool_slot_granule(slot)] = gpool_slot_hash(slot)
             if bucket.overflow == 0:
                 break
             assert not ended, f"bucket {number}: an overflow bucket behind one that is not full"
@@ -127,7 +133,7 @@ cdef check_free_runs(FreeRuns runs):
     """Check all free runs: lists, bitmap and lengths agree, and neighbours are joined."""
     cdef uint32_t number, granule, previous, i
     cdef uint64_t total = 0
-    cdef FreeRun *run
+    cdef gpool_free_run *run
     for number in range(CLASSES):
         previous = 0
         granule = runs.heads[number]

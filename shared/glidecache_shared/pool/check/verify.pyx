@@ -17,6 +17,7 @@ from glidecache_shared.pool.layout cimport (
     gpool_bucket,
     gpool_cursor_copy,
     gpool_entry_checksum,
+    gpool_entry_kind,
     gpool_entry_open,
     gpool_fence_acquire,
     gpool_found,
@@ -25,6 +26,8 @@ from glidecache_shared.pool.layout cimport (
     gpool_next_bucket,
     gpool_published,
     gpool_siphash13,
+    gpool_slot_granule,
+    gpool_slot_hash,
     gpool_spin_hint,
     gpool_view,
 )
@@ -114,13 +117,13 @@ cdef bint walk_chain(
             if slot == 0:
                 break
             seen[0] += 1
-            if not gpool_entry_open(&reader.view, <uint32_t>slot, &found.entry, &found.payload):
+            if not gpool_entry_open(&reader.view, gpool_slot_granule(slot), &found.entry, &found.payload):
                 wrong[0] += 1
                 continue
             if not unchanged(first, version):
                 return False  # a race may have produced the length: no allocation by it
             copy.reserve(<uint64_t>found.entry.key_bytes + found.entry.payload_bytes)
-            if not is_sound(reader, copy, &found, <uint32_t>(slot >> 32)):
+            if not is_sound(reader, copy, &found, gpool_slot_hash(slot)):
                 wrong[0] += 1
         bucket = gpool_next_bucket(&reader.view, bucket)
         links += 1
@@ -134,7 +137,7 @@ cdef bint is_sound(PoolReader reader, Copy copy, gpool_found *found, uint32_t ha
     return (
         gpool_cursor_copy(&reader.view, &found.payload, copy.bytes, key_bytes)
         and gpool_cursor_copy(&reader.view, &found.payload, payload, payload_bytes)
-        and gpool_entry_checksum(found.entry.tag_kind & 0xFF, copy.bytes, key_bytes, payload, payload_bytes)
+        and gpool_entry_checksum(gpool_entry_kind(&found.entry), copy.bytes, key_bytes, payload, payload_bytes)
         == found.entry.checksum
         and <uint32_t>gpool_siphash13(reader.secret[0], reader.secret[1], copy.bytes, key_bytes) == hash
     )

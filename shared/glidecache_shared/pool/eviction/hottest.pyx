@@ -16,13 +16,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from glidecache_shared.pool.memory.access_board cimport Board, Candidate, Priority, before, guarded, lower_first
 from glidecache_shared.pool.layout cimport (
     GPOOL_BLOCK_RECORDS,
-    GPOOL_COUNT_MASK,
     gpool_cursor_copy,
+    gpool_entry_kind,
     gpool_entry_open,
     gpool_found,
     gpool_load_relaxed_u64,
     gpool_place,
     gpool_record,
+    gpool_record_count,
 )
 from glidecache_shared.pool.memory.records cimport EntryNote, Records, any_number
 from glidecache_shared.pool.generation cimport PoolGeneration
@@ -121,7 +122,8 @@ cdef void look_through(void *argument) noexcept nogil:
     for place in range(scan.end):
         candidate.priority.last_access_ns = gpool_load_relaxed_u64(&scan.records[place].last_access_ns)
         if scan.counts:
-            candidate.priority.count = gpool_load_relaxed_u64(&scan.records[place].tag_count) & GPOOL_COUNT_MASK
+            candidate.priority.count = gpool_record_count(
+                gpool_load_relaxed_u64(&scan.records[place].tag_count))
         if before(candidate.priority, bar) or (scan.size == scan.wanted and not before(bar, candidate.priority)):
             continue
         candidate.record = gpool_place(place)  # its own inverse
@@ -179,7 +181,7 @@ cdef object describe(PoolGeneration store, Candidate candidate, uint32_t most_ke
     return HotEntry(
         key,
         found.entry.key_bytes,
-        found.entry.tag_kind & 0xFF,
+        gpool_entry_kind(&found.entry),
         found.entry.payload_bytes,
         candidate.priority.count if store.board.counts else None,
         now_ns - min(now_ns, candidate.priority.last_access_ns),

@@ -11,11 +11,7 @@ Each step is bounded: the daemon calls this between requests.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport (
-    GPOOL_BUCKET_BYTES,
-    GPOOL_GRANULE_BYTES,
-    GPOOL_RECORD_BYTES,
-)
+from glidecache_shared.pool.layout cimport GPOOL_BUCKET_BYTES, GPOOL_GRANULE_BYTES, GPOOL_RECORD_BYTES
 from glidecache_shared.pool.memory.arena cimport Arena
 from glidecache_shared.pool.memory.access_board cimport Board
 from glidecache_shared.pool.files.pool_file cimport PoolFiles

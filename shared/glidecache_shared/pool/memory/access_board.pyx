@@ -9,16 +9,16 @@ from libc.string cimport memset
 from glidecache_shared.pool.layout cimport (
     GPOOL_BLOCK_RECORDS,
     GPOOL_BOARD_HEADER_BYTES,
-    GPOOL_COUNT_BITS,
-    GPOOL_COUNT_MASK,
     GPOOL_RECORD_BYTES,
     GPOOL_SHARDS,
     gpool_load_relaxed_u64,
     gpool_place,
     gpool_prefetch,
     gpool_record,
+    gpool_record_count,
     gpool_shard,
     gpool_store_relaxed_u64,
+    gpool_tag_count,
     gpool_touch,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
@@ -100,7 +100,8 @@ cdef void do_filter(void *argument) noexcept nogil:
     for place in range(work.first, work.end):
         priority.last_access_ns = gpool_load_relaxed_u64(&work.records[place].last_access_ns)
         if work.counts:
-            priority.count = gpool_load_relaxed_u64(&work.records[place].tag_count) & GPOOL_COUNT_MASK
+            priority.count = gpool_record_count(
+                gpool_load_relaxed_u64(&work.records[place].tag_count))
         # `before(threshold, priority)` in one jump: nearly every record is above, for either reason.
         if not ((threshold.count < priority.count) | (
             (threshold.count == priority.count) & (threshold.last_access_ns < priority.last_access_ns)
@@ -161,7 +162,7 @@ cdef class Board:
         """Give a record to a new entry: storing is the first access (contract C11)."""
         cdef RecordWork work
         work.record = &self.records[gpool_place(record)]
-        work.tag_count = <uint64_t>tag << GPOOL_COUNT_BITS | 1
+        work.tag_count = gpool_tag_count(tag, 1)
         work.last_access_ns = now_ns
         if not gpool_guarded(do_reset, &work):
             self.faults += 1
@@ -182,7 +183,7 @@ cdef class Board:
         work.record = &self.records[gpool_place(source)]
         if gpool_guarded(do_read, &work):
             work.record = &self.records[gpool_place(target)]
-            work.tag_count = <uint64_t>tag << GPOOL_COUNT_BITS | (work.tag_count & GPOOL_COUNT_MASK)
+            work.tag_count = gpool_tag_count(tag, gpool_record_count(work.tag_count))
             if gpool_guarded(do_reset, &work):
                 return
         self.faults += 1
@@ -205,7 +206,7 @@ cdef class Board:
             self.faults += 1
             memset(&result, 0, sizeof(result))
             return result
-        result.count = work.tag_count & GPOOL_COUNT_MASK if self.counts else 0
+        result.count = gpool_record_count(work.tag_count) if self.counts else 0
         result.last_access_ns = work.last_access_ns
         return result
 

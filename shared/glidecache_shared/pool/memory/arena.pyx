@@ -17,10 +17,12 @@ from glidecache_shared.pool.memory.free_runs cimport FreeRuns
 from glidecache_shared.pool.layout cimport (
     GPOOL_GRANULE_BYTES,
     GPOOL_GRANULE_PAYLOAD,
-    GPOOL_LINK_NEXT,
-    GPOOL_LINK_SINGLE,
+    gpool_extent,
     gpool_extent_capacity,
     gpool_extent_granules,
+    gpool_link,
+    gpool_link_next,
+    gpool_link_single,
     gpool_store_release_u32,
     gpool_view,
 )
@@ -112,9 +114,9 @@ cdef class Arena:
         Returns 0, too, if free runs are damaged; granules taken until then are lost.
         """
         cdef uint32_t head = 0
-        cdef uint32_t *link = NULL
+        cdef gpool_extent *previous = NULL
         cdef uint32_t start, granules
-        cdef uint32_t *extent
+        cdef gpool_extent *extent
         if (bytes + GPOOL_GRANULE_PAYLOAD - 1) // GPOOL_GRANULE_PAYLOAD > self.runs.free_granules:
             return 0
         while True:
@@ -123,17 +125,15 @@ cdef class Arena:
             granules = min(granules, self.runs.length(start))
             if not self.runs.take(start, start, granules):
                 return 0
-            extent = <uint32_t *>(self.view.arena + <uint64_t>start * GPOOL_GRANULE_BYTES)
-            if granules == 1:
-                extent[0] = GPOOL_LINK_SINGLE
-            else:
-                extent[0] = 0
-                extent[1] = granules
-            if link == NULL:
+            extent = <gpool_extent *>(self.view.arena + <uint64_t>start * GPOOL_GRANULE_BYTES)
+            extent.link = gpool_link(granules == 1, 0)
+            if granules != 1:
+                extent.granules = granules
+            if previous == NULL:
                 head = start
             else:
-                link[0] |= start
-            link = extent
+                previous.link |= start
+            previous = extent
             if bytes <= gpool_extent_capacity(granules):
                 return head
             bytes -= gpool_extent_capacity(granules)
@@ -143,16 +143,16 @@ cdef class Arena:
 
         The pool is damaged if the chain leads to granules of no entry, or carries less or more than it was made for.
         """
-        cdef uint32_t *extent
+        cdef gpool_extent *extent
         cdef uint32_t link, granules
         cdef uint64_t carried = 0
         while granule != 0:
             if granule >= self.runs.granule_count:
                 self.view.damaged = True
                 return
-            extent = <uint32_t *>(self.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
-            link = extent[0]
-            granules = 1 if link & GPOOL_LINK_SINGLE else max(extent[1], <uint32_t>2)
+            extent = <gpool_extent *>(self.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+            link = extent.link
+            granules = 1 if gpool_link_single(link) else max(extent.granules, <uint32_t>2)
             # Freed granules are not used any more, so a chain that leads back into itself ends here, too.
             if granules > self.runs.granule_count - granule or not (
                 self.runs.is_used(granule) and self.runs.is_used(granule + granules - 1)
@@ -161,7 +161,7 @@ cdef class Arena:
                 return
             self.runs.give_back(granule, granules)
             carried += gpool_extent_capacity(granules)
-            granule = link & GPOOL_LINK_NEXT
+            granule = gpool_link_next(link)
         if carried < bytes or carried - bytes >= GPOOL_GRANULE_BYTES:
             self.view.damaged = True
 

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport GPOOL_GRANULE_BYTES, gpool_view
+from glidecache_shared.pool.layout cimport GPOOL_GRANULE_BYTES, gpool_free_run, gpool_view
 
 cdef enum:
     EXACT_CLASSES = 32
@@ -10,14 +10,8 @@ cdef enum:
 cdef extern from * nogil:
     int __builtin_clz(unsigned int word)
 
-cdef struct FreeRun:
-    uint32_t granules
-    uint32_t previous
-    uint32_t next
-
-
-cdef inline FreeRun *run_at(gpool_view *view, uint32_t granule) noexcept nogil:
-    return <FreeRun *>(view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+cdef inline gpool_free_run *run_at(gpool_view *view, uint32_t granule) noexcept nogil:
+    return <gpool_free_run *>(view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
 
 
 cdef inline uint32_t *run_footer(gpool_view *view, uint32_t last_granule) noexcept nogil:

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from glidecache_shared.pool.layout cimport gpool_view
+from glidecache_shared.pool.layout cimport gpool_free_run, gpool_view
 
 cdef enum:
     FIT_ATTEMPTS = 16
@@ -91,7 +91,7 @@ cdef class FreeRuns:
 
         If not, the pool is damaged.
         """
-        cdef FreeRun *run
+        cdef gpool_free_run *run
         if self._is_free(granule):
             run = run_at(self.view, granule)
             if (
@@ -220,7 +220,7 @@ cdef class FreeRuns:
     cdef void _link(self, uint32_t granule, uint32_t granules) noexcept:
         """Put a free run at the head of its list."""
         cdef uint32_t number = class_of(granules)
-        cdef FreeRun *run = run_at(self.view, granule)
+        cdef gpool_free_run *run = run_at(self.view, granule)
         run.granules = granules
         run.previous = 0
         run.next = self.heads[number]
@@ -232,7 +232,7 @@ cdef class FreeRuns:
 
     cdef bint _unlink(self, uint32_t granule) noexcept:
         """Take a free run out of its list. False if it or one of its neighbours there is damaged."""
-        cdef FreeRun *run = run_at(self.view, granule)
+        cdef gpool_free_run *run = run_at(self.view, granule)
         cdef uint32_t number
         if not self.sound(granule):
             return False

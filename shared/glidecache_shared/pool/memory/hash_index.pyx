@@ -20,9 +20,13 @@ from glidecache_shared.pool.layout cimport (
     gpool_cursor,
     gpool_cursor_enter,
     gpool_entry,
+    gpool_entry_kind,
+    gpool_slot,
+    gpool_slot_hash,
     gpool_store_relaxed_u32,
     gpool_store_relaxed_u64,
     gpool_store_release_u32,
+    gpool_tag_kind,
     gpool_view,
 )
 from glidecache_shared.pool.files.mapping cimport Region
@@ -82,7 +86,7 @@ cdef class Index:
         if not self._sound(bucket):
             return False
         begin_change(bucket)
-        done = self._append(bucket, <uint64_t>hash << 32 | granule)
+        done = self._append(bucket, gpool_slot(hash, granule))
         end_change(bucket)
         if done:
             self.entry_count += 1
@@ -92,7 +96,7 @@ cdef class Index:
 
     cdef bint remove(self, uint32_t hash, uint32_t granule) noexcept:
         """Take the entry at `granule` from readers. False when no slot leads to it."""
-        cdef uint64_t slot = <uint64_t>hash << 32 | granule
+        cdef uint64_t slot = gpool_slot(hash, granule)
         cdef gpool_bucket *primary = self.bucket_for(hash)
         cdef gpool_bucket *bucket = primary
         cdef gpool_bucket *last
@@ -136,7 +140,7 @@ cdef class Index:
         entry = <gpool_entry *>cursor.at
         begin_change(primary)
         gpool_store_relaxed_u32(&entry.record, record)
-        gpool_store_relaxed_u32(&entry.tag_kind, tag << 8 | (entry.tag_kind & 0xFF))
+        gpool_store_relaxed_u32(&entry.tag_kind, gpool_tag_kind(tag, gpool_entry_kind(entry)))
         end_change(primary)
 
     cdef bint _sound(self, gpool_bucket *bucket) noexcept:
@@ -172,7 +176,7 @@ cdef class Index:
                     return count
                 if count == SPLIT_SLOTS:
                     return -1
-                if gpool_bucket_of(<uint32_t>(bucket.slots[i] >> 32), self.bucket_count) != number:
+                if gpool_bucket_of(gpool_slot_hash(bucket.slots[i]), self.bucket_count) != number:
                     self.view.damaged = True
                     return -1
                 slots[count] = bucket.slots[i]
@@ -232,7 +236,7 @@ cdef class Index:
         """Put slots into the chains to which they now belong; there are enough overflow buckets."""
         cdef int i
         for i in range(count):
-            self._append(self.bucket_for(<uint32_t>(slots[i] >> 32)), slots[i])
+            self._append(self.bucket_for(gpool_slot_hash(slots[i])), slots[i])
 
     cdef void _split(self) noexcept:
         """Add one primary bucket and move to it the slots that belong there. Without memory, chains grow longer.
@@ -326,7 +330,7 @@ cdef class Index:
             return False
         highest = self.overflow_numbers.count - 1
         source = &self.view.overflow[highest]
-        primary = self.bucket_for(<uint32_t>(source.slots[0] >> 32))
+        primary = self.bucket_for(gpool_slot_hash(source.slots[0]))
         if not self._sound(primary):
             return False
         holder = primary

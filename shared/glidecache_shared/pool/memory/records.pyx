@@ -7,7 +7,12 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 
 from glidecache_shared.pool.memory.access_board cimport Board
-from glidecache_shared.pool.layout cimport GPOOL_COUNT_BITS, GPOOL_TAG_MASK, gpool_header, gpool_store_release_u32
+from glidecache_shared.pool.layout cimport (
+    GPOOL_TAG_MASK,
+    gpool_header,
+    gpool_record_tag,
+    gpool_store_release_u32,
+)
 from glidecache_shared.pool.memory.id_bitmap cimport NO_NUMBER, FreeNumbers
 
 
@@ -52,13 +57,13 @@ cdef class Records:
         nonsense), the entry's counts. A free record continues from its present tag.
         """
         cdef uint32_t record
-        cdef uint64_t tag
+        cdef uint32_t tag
         if not self.numbers.resume(self.count):
             return False
         for record in range(self.count):
-            tag = self.board.read(record) >> GPOOL_COUNT_BITS
+            tag = gpool_record_tag(self.board.read(record))
             if self.notes[record].granule == 0:
-                self.notes[record].tag = <uint32_t>tag
+                self.notes[record].tag = tag
                 self.numbers.give_back(record)
             elif self.notes[record].tag != tag:
                 self.board.move(record, record, self.notes[record].tag)

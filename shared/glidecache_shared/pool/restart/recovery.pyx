@@ -19,8 +19,6 @@ from glidecache_shared.pool.layout cimport (
     GPOOL_GRANULE_BYTES,
     GPOOL_KIND_SET,
     GPOOL_KIND_STRING,
-    GPOOL_LINK_NEXT,
-    GPOOL_LINK_SINGLE,
     gpool_bucket,
     gpool_bucket_of,
     gpool_charge,
@@ -28,15 +26,22 @@ from glidecache_shared.pool.layout cimport (
     gpool_cursor_copy,
     gpool_entry,
     gpool_entry_checksum,
+    gpool_entry_kind,
     gpool_entry_open,
+    gpool_entry_tag,
+    gpool_extent,
     gpool_extent_capacity,
     gpool_fence_release,
     gpool_find,
     gpool_found,
     gpool_granules,
+    gpool_link_next,
+    gpool_link_single,
     gpool_load_acquire_u64,
     gpool_prefetch,
     gpool_siphash13,
+    gpool_slot_granule,
+    gpool_slot_hash,
     gpool_store_relaxed_u32,
     gpool_store_relaxed_u64,
 )
@@ -152,8 +157,8 @@ cdef inline bint change(gpool_bucket *primary, bint changing) noexcept nogil:
 
 cdef bint keep(Walk *walk, uint32_t number, uint64_t slot) noexcept nogil:
     """Return whether a slot of bucket `number` leads to a correct entry. If so, note it and mark its granules."""
-    cdef uint32_t granule = <uint32_t>slot
-    cdef uint32_t hash = <uint32_t>(slot >> 32)
+    cdef uint32_t granule = gpool_slot_granule(slot)
+    cdef uint32_t hash = gpool_slot_hash(slot)
     cdef gpool_entry entry
     cdef gpool_cursor cursor
     cdef EntryNote *note
@@ -161,7 +166,9 @@ cdef bint keep(Walk *walk, uint32_t number, uint64_t slot) noexcept nogil:
         not gpool_entry_open(walk.view, granule, &entry, &cursor)
     ):
         return False
-    if not GPOOL_KIND_STRING <= entry.tag_kind & 0xFF <= GPOOL_KIND_SET or entry.record >= walk.view.header.record_count:
+    if not GPOOL_KIND_STRING <= gpool_entry_kind(&entry) <= GPOOL_KIND_SET or (
+        entry.record >= walk.view.header.record_count
+    ):
         return False
     note = &walk.notes[entry.record]
     if note.granule != 0 or not claim(walk, granule, &entry):
@@ -172,7 +179,7 @@ cdef bint keep(Walk *walk, uint32_t number, uint64_t slot) noexcept nogil:
     note.flight = 0  # before every flight of this daemon (contract C22)
     note.granule = granule
     note.hash = hash
-    note.tag = entry.tag_kind >> 8
+    note.tag = gpool_entry_tag(&entry)
     walk.kept += 1
     walk.charged += gpool_charge(entry.key_bytes, entry.payload_bytes)
     return True
@@ -187,20 +194,20 @@ cdef bint claim(Walk *walk, uint32_t granule, gpool_entry *entry) noexcept nogil
     cdef uint64_t most = gpool_granules(entry.key_bytes, entry.payload_bytes)
     cdef uint32_t head = granule
     cdef uint32_t extents = 0, granules
-    cdef uint32_t *extent
+    cdef gpool_extent *extent
     while carried < wanted:
         if granule == 0 or granule >= walk.view.header.granule_count:
             break
-        extent = <uint32_t *>(walk.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
-        granules = 1 if extent[0] & GPOOL_LINK_SINGLE else extent[1]
-        if (granules < 2 and not extent[0] & GPOOL_LINK_SINGLE) or granules > walk.view.header.granule_count - granule:
+        extent = <gpool_extent *>(walk.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+        granules = 1 if gpool_link_single(extent.link) else extent.granules
+        if (granules < 2 and not gpool_link_single(extent.link)) or granules > walk.view.header.granule_count - granule:
             break
         total += granules
         if total > most or not mark_unused(walk.used, granule, granules):
             break
         extents += 1
         carried += gpool_extent_capacity(granules)
-        granule = extent[0] & GPOOL_LINK_NEXT
+        granule = gpool_link_next(extent.link)
     if carried >= wanted and granule == 0:
         return True
     disclaim(walk, head, extents)
@@ -209,14 +216,14 @@ cdef bint claim(Walk *walk, uint32_t granule, gpool_entry *entry) noexcept nogil
 
 cdef void disclaim(Walk *walk, uint32_t granule, uint32_t extents) noexcept nogil:
     """Unmark the marks of `claim`: so many extents of the chain, or all of it."""
-    cdef uint32_t *extent
+    cdef gpool_extent *extent
     cdef uint32_t i
     while extents != 0 and granule != 0:
-        extent = <uint32_t *>(walk.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
-        for i in range(granule, granule + (1 if extent[0] & GPOOL_LINK_SINGLE else extent[1])):
+        extent = <gpool_extent *>(walk.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+        for i in range(granule, granule + (1 if gpool_link_single(extent.link) else extent.granules)):
             walk.used[i >> 3] &= ~(1 << (i & 7))
         extents -= 1
-        granule = extent[0] & GPOOL_LINK_NEXT
+        granule = gpool_link_next(extent.link)
 
 
 cdef bint mark_unused(uint8_t *used, uint32_t first, uint32_t count) noexcept nogil:
@@ -251,14 +258,14 @@ cdef bint is_genuine(Walk *walk, uint32_t number, uint64_t slot, gpool_entry *en
     if key == NULL:
         return False
     if gpool_entry_checksum(
-        entry.tag_kind & 0xFF, key, entry.key_bytes, key + entry.key_bytes, entry.payload_bytes) != entry.checksum:
+        gpool_entry_kind(entry), key, entry.key_bytes, key + entry.key_bytes, entry.payload_bytes) != entry.checksum:
         return False
     if <uint32_t>gpool_siphash13(
-        walk.view.header.secret[0], walk.view.header.secret[1], key, entry.key_bytes) != <uint32_t>(slot >> 32):
+        walk.view.header.secret[0], walk.view.header.secret[1], key, entry.key_bytes) != gpool_slot_hash(slot):
         return False
     return not gpool_find(
-        walk.view, &walk.view.primary[number], <uint32_t>(slot >> 32), key, entry.key_bytes, &found,
-    ) or found.granule == <uint32_t>slot
+        walk.view, &walk.view.primary[number], gpool_slot_hash(slot), key, entry.key_bytes, &found,
+    ) or found.granule == gpool_slot_granule(slot)
 
 
 cdef const uint8_t *bytes_at(Walk *walk, gpool_cursor *cursor, uint64_t length) noexcept nogil:

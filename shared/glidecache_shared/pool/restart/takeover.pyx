@@ -17,7 +17,12 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from glidecache_shared.pool.memory.arena cimport Arena
 from glidecache_shared.pool.memory.access_board cimport Board, guarded
 from glidecache_shared.pool.memory.hash_index cimport Index
-from glidecache_shared.pool.layout cimport GPOOL_BUCKET_BYTES, GPOOL_GRANULE_BYTES, gpool_store_relaxed_u64, gpool_store_release_u64
+from glidecache_shared.pool.layout cimport (
+    GPOOL_BUCKET_BYTES,
+    GPOOL_GRANULE_BYTES,
+    gpool_store_relaxed_u64,
+    gpool_store_release_u64,
+)
 from glidecache_shared.pool.memory.records cimport Records
 from glidecache_shared.pool.restart.recovery cimport Walk, walk_index
 from glidecache_shared.pool.restart.state_file cimport read_state, write_state
