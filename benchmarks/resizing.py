@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "shared"))
 
 from glidecache_shared.kinds import STRING  # noqa: E402 - found by the line above
-from glidecache_shared.pool.resize import Succession  # noqa: E402
+from glidecache_shared.pool.resize import PoolResize  # noqa: E402
 from glidecache_shared.pool.store import PoolStore, charge_bytes  # noqa: E402
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where pools live
@@ -76,7 +76,7 @@ def measure(
     for number in range(entries):
         store.insert(b"%08d" % number, STRING, value)
     times = [time.perf_counter_ns()]
-    succession = Succession(
+    succession = PoolResize(
         store,
         directory,
         "pool",

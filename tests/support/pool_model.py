@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glidecache_shared.kinds import HASH, STRING
-from glidecache_shared.pool.pool_counters import PoolMetrics
+from glidecache_shared.pool.reader import PoolMetrics
 from glidecache_shared.pool.store import charge_bytes, payload_bytes
 
 NS_PER_MS = 1_000_000

@@ -12,7 +12,7 @@ from comparison import data
 from comparison.rows import Group, LeftOut, Row, Target, row
 from comparison.timing import rotated, undisturbed
 from glidecache_shared.kinds import STRING
-from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.pool.generation import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore, charge_bytes, payload_bytes
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from glidecache.core.session import Session
     from glidecache.core.settings import Settings
-    from glidecache_shared.pool.pool_counters import PoolMetrics
+    from glidecache_shared.pool.reader import PoolMetrics
 
 
 def read_metrics(session: Session, settings: Settings, *, counters: bool) -> PoolMetrics:

@@ -110,7 +110,7 @@ def check_answer(patient: Patient) -> Iterator[Finding]:
 def check_versions(patient: Patient) -> Iterator[Finding]:
     """Check that command, compiled core and daemon fit together."""
     try:
-        from glidecache_shared.pool.check.verify import LAYOUT_VERSION
+        from glidecache_shared.pool.check import LAYOUT_VERSION
     except ImportError as error:
         yield fail(
             "versions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.pool_errors import PoolDamagedError
+from glidecache_shared.pool.generation import PoolDamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

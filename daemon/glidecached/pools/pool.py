@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.pool_errors import PoolDamagedError, PoolFull
+from glidecache_shared.pool.generation import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
 from glidecached.pools.entries import PoolEntries
 from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, PoolLease, permit
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from glidecache_shared.pool.generation import HotEntry
-    from glidecache_shared.pool.store_settings import StoreSettings
+    from glidecache_shared.pool.generation import HotEntry, StoreSettings
     from glidecached.pools.cache_shares import Maker
-    from glidecached.pools.metadata import Admission, PoolKey
-    from glidecached.pools.pool_settings import PoolSettings
-    from glidecached.pools.warm_restart import Leftover
+    from glidecached.pools.metadata import Admission, PoolKey, PoolSettings
+    from glidecached.pools.warm_restart import PreviousPool
     from glidecached.upstream.target import Identity
 
 logger = logging.getLogger(__name__)
@@ -39,7 +37,7 @@ _DAMAGE_RETRY_NS = 1_000_000_000
 
 
 class Pool:
-    """A pool from its creation until `end` or `leave`. Its three files are in `directory`. For the loop's thread.
+    """A pool from its creation until `end` or `detach`. Its three files are in `directory`. For the loop's thread.
 
     It continues an earlier daemon's pool, if that is possible; `inheritable`: the next daemon may do the same.
     `next_generation` numbers its files: damaged ones are replaced by fresh ones at any time. `dispose` receives each
@@ -63,7 +61,7 @@ class Pool:
         inheritable: bool,
         admission: Admission = OPEN,
         maker: Maker | None = None,
-        leftover: Leftover | None = None,
+        previous: PreviousPool | None = None,
     ) -> None:
         self.key = key
         self.maker = maker
@@ -73,27 +71,27 @@ class Pool:
         self.settings = settings
         self.admission = admission
         self.configured = configured
-        self.handed_out_ns = time.monotonic_ns()
+        self.last_attach_ns = time.monotonic_ns()
         self._directory = directory
         self._next_generation = next_generation
         self._instance_id = instance_id
         self._grace_ms = grace_ms
         self._dispose = dispose
         self._inheritable = inheritable
-        self._renewal: GenerationCopy | None = None
+        self._copy: GenerationCopy | None = None
         self._coming = settings
         self._replaceable_at_ns = 0
         self._refusals = 0
         self._files_are_for = admission
         """The users that may have mapped the files in use."""
-        self.file_id = key.new_file_id() if leftover is None else leftover.file_id
-        making = self._making(settings)
-        store = None if leftover is None else take_over(leftover, self._origin(), directory, making)
+        self.file_id = key.new_file_id() if previous is None else previous.file_id
+        store_settings = self._store_settings(settings)
+        store = None if previous is None else take_over(previous, self._metadata(), directory, store_settings)
         store = store or self._fresh(settings)
         try:
             self._permit(store)
             self._lease = PoolLease(
-                directory, self.file_id, admission.access, None if leftover is None else leftover.lease
+                directory, self.file_id, admission.access, None if previous is None else previous.lease
             )
         except (OSError, PermissionsError):
             store.unlink()
@@ -110,10 +108,10 @@ class Pool:
             self._next_generation(),
             pool_mode=PRIVATE_MODE,
             board_mode=PRIVATE_MODE,
-            **self._making(settings),
+            **self._store_settings(settings),
         )
 
-    def _making(self, settings: PoolSettings) -> StoreSettings:
+    def _store_settings(self, settings: PoolSettings) -> StoreSettings:
         return {
             "max_cache_kb": settings.max_cache_kb,
             "entry_ttl_ms": settings.entry_ttl_ms,
@@ -123,7 +121,7 @@ class Pool:
             "grace_ms": self._grace_ms,
         }
 
-    def _origin(self) -> PoolMetadata:
+    def _metadata(self) -> PoolMetadata:
         return PoolMetadata(
             key=self.key,
             identity=self.identity,
@@ -143,7 +141,7 @@ class Pool:
         if not self._inheritable:
             return
         try:
-            self._lease.describe(self._origin())
+            self._lease.describe(self._metadata())
         except OSError as error:
             logger.warning("%s will not outlive this daemon: %s", self.key, error)
 
@@ -173,12 +171,12 @@ class Pool:
         return self._coming.max_cache_kb
 
     @property
-    def is_renewing(self) -> bool:
-        """Return whether `go_on` has work to do."""
-        return self._renewal is not None
+    def is_resizing(self) -> bool:
+        """Return whether `continue_resize` has work to do."""
+        return self._copy is not None
 
     def admit(self, admission: Admission) -> None:
-        """Change who may use it. If that shuts a user out, the caller must `renew`, for files not mapped by that user.
+        """Change who may use it. If that shuts a user out, the caller must `resize`, for files not mapped by that user.
 
         Raises `PermissionsError` and `OSError`; then no user may open the files any more, and the caller must end it.
         """
@@ -197,57 +195,58 @@ class Pool:
         """
         return not self.admission.access.covers(self._files_are_for.access)
 
-    def renew(self, settings: PoolSettings, generation: int) -> None:
+    def resize(self, settings: PoolSettings, generation: int) -> None:
         """Change the settings, and keep the entries. A new TTL is in force at once.
 
-        Settings that readers read when they mapped the files need new files: these are made now, and filled by `go_on`.
+        Settings that readers read when they mapped the files need new files. These are made now, and filled by
+        `continue_resize`.
         Raises the errors of construction; the pool then continues with its old limit, policy and metrics.
         """
         self.entries.store.set_ttl(settings.entry_ttl_ms)
         self.settings = replace(self.settings, entry_ttl_ms=settings.entry_ttl_ms)
         self._describe()
         if self.shuts_out or settings != self.settings:
-            self._renewal = GenerationCopy(
+            self._copy = GenerationCopy(
                 self.key,
                 self.entries.store,
                 self._directory,
                 self.file_id,
                 generation,
-                making=self._making(settings),
+                store_settings=self._store_settings(settings),
                 access=self.admission.access,
             )
             self._coming = settings
 
-    def go_on(self, until_ns: int | None) -> bool:
-        """Continue the generation copy of `renew`, until that time or to the end. Return whether it is done.
+    def continue_resize(self, until_ns: int | None) -> bool:
+        """Continue the generation copy of `resize`, until that time or to the end. Return whether it is done.
 
         If both generations do not fit into memory, the copy is given up. The pool stays as it is, with the smaller
         limit if that was already reached. The same happens when an unexpected exception is raised.
         """
-        renewal = self._renewal
-        if renewal is None:
+        copy = self._copy
+        if copy is None:
             return True
         try:
-            store = renewal.go_on(until_ns)
+            store = copy.run(until_ns)
         except (PoolFull, MemoryError) as error:
-            self._give_up_renewing()
+            self._give_up_resize()
             logger.warning("%s keeps its files and %d KB: %s", self.key, self.settings.max_cache_kb, error)
             return False
         except PoolDamagedError as error:
             if self.replace_damaged(error):
                 return True
-            self._give_up_renewing()
+            self._give_up_resize()
             return False
         except BaseException:
-            self._give_up_renewing()
+            self._give_up_resize()
             raise
         if store is None:
             return False
-        self._renewal = None
-        self._go_over_to(store)
+        self._copy = None
+        self._switch_to(store)
         return True
 
-    def _go_over_to(self, store: PoolStore) -> None:
+    def _switch_to(self, store: PoolStore) -> None:
         """Serve a store that was made with the new settings; the previous one is retired already."""
         before = self.entries.serve(store)
         self._refusals = 0
@@ -266,7 +265,7 @@ class Pool:
             return False
         self._replaceable_at_ns = now_ns + _DAMAGE_RETRY_NS
         try:
-            self._begin_fresh()
+            self._start_fresh()
         except Exception as obstacle:  # noqa: BLE001  # on any error, requests are answered from upstream
             logger.warning("%s cannot have a fresh pool now: %s; %s", self.key, obstacle, error)
             return False
@@ -307,7 +306,7 @@ class Pool:
                 self.file_id = file_id
                 raise
             try:
-                self._begin_fresh()
+                self._start_fresh()
             except BaseException:
                 self._lease.end()
                 self._lease, self.file_id = before, file_id
@@ -316,9 +315,9 @@ class Pool:
             with contextlib.suppress(OSError):  # there is no file, or it is another user's directory
                 before.path.unlink()
         else:
-            self._begin_fresh()
+            self._start_fresh()
         # Holders of the pool have to take its new lease first.
-        self.handed_out_ns = time.monotonic_ns()
+        self.last_attach_ns = time.monotonic_ns()
         logger.warning(
             "%s: %s has vanished; %s given up, generation %d is served, fresh",
             self.key,
@@ -327,7 +326,7 @@ class Pool:
             self.generation,
         )
 
-    def _begin_fresh(self) -> None:
+    def _start_fresh(self) -> None:
         """Serve a fresh generation: the one that was being prepared, or one like it."""
         store = self._fresh(self._coming)
         try:
@@ -336,19 +335,19 @@ class Pool:
             store.unlink()
             store.close()
             raise
-        self._stop_renewing()
+        self._stop_resize()
         self.entries.store.retire()
-        self._go_over_to(store)
+        self._switch_to(store)
 
-    def _give_up_renewing(self) -> None:
-        self._stop_renewing()
+    def _give_up_resize(self) -> None:
+        self._stop_resize()
         self.settings = replace(self.settings, max_cache_kb=self.entries.store.max_bytes // 1024)
         self._coming = self.settings
 
-    def _stop_renewing(self) -> None:
-        renewal, self._renewal = self._renewal, None
-        if renewal is not None:
-            renewal.abandon()
+    def _stop_resize(self) -> None:
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.abandon()
 
     def beat(self) -> None:
         """Renew the heartbeat that readers trust."""
@@ -395,9 +394,9 @@ class Pool:
         metrics = self.entries.store.metrics()
         return not (metrics.entry_count or metrics.total_lookups)
 
-    def handout(self) -> dict[str, Any]:
+    def client_info(self) -> dict[str, Any]:
         """Return the map that a client needs to map the files (docs/protocol.md, `ATTACH`)."""
-        self.handed_out_ns = time.monotonic_ns()
+        self.last_attach_ns = time.monotonic_ns()
         return {
             "pool_path": self.entries.store.pool_path,
             "board_path": self.entries.store.board_path,
@@ -420,11 +419,11 @@ class Pool:
             self._lease.end()
             self._end_store()
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Leave the pool to the next daemon of this directory; an unnamed one only while it is held. Idempotent."""
         if self.ended or (self.key.name is None and self.end_if_unheld()):
             return
-        self.go_on(None)
+        self.continue_resize(None)
         self.entries.end()
         if not self.entries.store.seal():
             logger.warning(
@@ -463,6 +462,6 @@ class Pool:
 
     def _end_store(self) -> None:
         self.entries.end()
-        self._stop_renewing()
+        self._stop_resize()
         self.entries.store.retire()
         self._dispose(self.entries.store)

@@ -184,4 +184,4 @@ cdef extern from "lookup.h" nogil:
 
 
 cdef extern from "touch.h" nogil:
-    void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bint count)
+    void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bint is_lfu)

@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns
 from glidecache_shared.pool.generation cimport PoolGeneration
-from glidecache_shared.pool.check.integrity cimport check_store, read_entry
+from glidecache_shared.pool.check cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
     GPOOL_GRANULE_BYTES,
     gpool_charge,
@@ -129,12 +129,12 @@ cdef class PoolStore(PoolGeneration):
             if not self._evict(now):
                 self._check_damage()
                 return False
-        record = self.records.take()
+        record = self.records.allocate()
         while record == NO_RECORD:
             if not self._evict(now):
                 self._check_damage()
                 return False
-            record = self.records.take()
+            record = self.records.allocate()
         if now_ns is None:
             now = monotonic_ns()  # once more: no access of an evicted entry is later than this one's
         stored = self._store(key, kind, payload, record, charge, flight, now)
@@ -162,7 +162,7 @@ cdef class PoolStore(PoolGeneration):
         entry.checksum = gpool_entry_checksum(kind, key_at, entry.key_bytes, payload_at, entry.payload_bytes)
         granule = self.arena.allocate(sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
         if granule == 0:
-            self.records.give_back(record)
+            self.records.release(record)
             return False
         cursor.granule_count = self.arena.runs.granule_count
         gpool_cursor_enter(self.view, granule, &cursor)
@@ -172,7 +172,7 @@ cdef class PoolStore(PoolGeneration):
         self.board.reset(record, tag, now)
         if not self.index.insert(hash, granule):
             self.arena.release(granule, sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
-            self.records.give_back(record)
+            self.records.release(record)
             return False
         self.records.notes[record].granule = granule
         self.records.notes[record].hash = hash
@@ -242,7 +242,7 @@ cdef class PoolStore(PoolGeneration):
             self.view.damaged = True
             return
         self.arena.release(granule, sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
-        self.records.give_back(record)
+        self.records.release(record)
         gpool_store_relaxed_u64(&self.header.charged_bytes, self.header.charged_bytes - charge)
         gpool_store_relaxed_u64(&self.header.entry_count, self.index.entry_count)
 
@@ -253,7 +253,7 @@ cdef class PoolStore(PoolGeneration):
 
     cdef bint _find(self, bytes key, gpool_found *found) noexcept:
         cdef uint32_t hash = self._hash(key)
-        self.view.max_chain = self.index.overflow_numbers.count + 1  # more is a ring
+        self.view.max_chain = self.index.overflow_ids.count + 1  # more is a ring
         return gpool_find(
             self.view, self.index.bucket_for(hash), hash,
             <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), found) and self._is_right(found)

@@ -32,9 +32,9 @@ static inline void gpool_touch_count(gpool_record *record, uint32_t tag) {
     }
 }
 
-/* `count`: whether the policy looks at counts (LFU). */
-static inline void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bool count) {
-    if (count)
+/* `is_lfu`: the policy is LFU, so the count grows as well. */
+static inline void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bool is_lfu) {
+    if (is_lfu)
         gpool_touch_count(record, tag);
     gpool_touch_time(record, now_ns);
 }

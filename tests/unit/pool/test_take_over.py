@@ -14,7 +14,7 @@ import pytest
 
 from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.files.pool_file import boot_identity
-from glidecache_shared.pool.pool_errors import TakeOverError
+from glidecache_shared.pool.generation import TakeOverError
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore
 

@@ -45,11 +45,11 @@ cdef class Arena:
         free(self.holes)
 
     @staticmethod
-    cdef Arena over(gpool_view *view, Region region):
+    cdef Arena create(gpool_view *view, Region region):
         cdef Arena self = Arena.__new__(Arena)
         self.view = view
         self.region = region
-        self.runs = FreeRuns.over(view)
+        self.runs = FreeRuns.create(view)
         self.hole_count = 0
         self.hole_room = 0
         return self
@@ -57,7 +57,7 @@ cdef class Arena:
     @staticmethod
     cdef Arena resume(gpool_view *view, Region region):
         """Make the arena of another daemon's file. The caller marks used granules in `runs`, then calls `collect`."""
-        cdef Arena self = Arena.over(view, region)
+        cdef Arena self = Arena.create(view, region)
         self.runs = FreeRuns.resume(view, view.header.granule_count)
         return self
 
@@ -123,7 +123,7 @@ cdef class Arena:
             granules = <uint32_t>gpool_extent_granules(bytes)
             start = self.runs.run_for(granules)
             granules = min(granules, self.runs.length(start))
-            if not self.runs.take(start, start, granules):
+            if not self.runs.allocate(start, start, granules):
                 return 0
             extent = <gpool_extent *>(self.view.arena + <uint64_t>start * GPOOL_GRANULE_BYTES)
             extent.link = gpool_link(granules == 1, 0)
@@ -159,7 +159,7 @@ cdef class Arena:
             ):
                 self.view.damaged = True
                 return
-            self.runs.give_back(granule, granules)
+            self.runs.release(granule, granules)
             carried += gpool_extent_capacity(granules)
             granule = gpool_link_next(link)
         if carried < bytes or carried - bytes >= GPOOL_GRANULE_BYTES:
@@ -182,7 +182,7 @@ cdef class Arena:
                 start, start + self.runs.length(start), min(wanted, <uint64_t>MAX_HOLE_PAGES), now_ns, &hole
             ) or not self._add_hole(hole):
                 return
-            if not self.runs.take(start, hole.granule, hole.granules):
+            if not self.runs.allocate(start, hole.granule, hole.granules):
                 self.hole_count -= 1
                 return
 
@@ -239,7 +239,7 @@ cdef class Arena:
         granule = hole.granule
         if first > hole.first_page:
             granule = <uint32_t>((first * PAGE_BYTES + GPOOL_GRANULE_BYTES - 1) // GPOOL_GRANULE_BYTES)
-        self.runs.give_back(granule, hole.granule + hole.granules - granule)
+        self.runs.release(granule, hole.granule + hole.granules - granule)
         hole.granules = granule - hole.granule
         hole.end_page = first
         if hole.granules == 0:

@@ -37,7 +37,7 @@ cdef class FreeRuns:
     cdef uint64_t used_bytes
 
     @staticmethod
-    cdef FreeRuns over(gpool_view *view)
+    cdef FreeRuns create(gpool_view *view)
     @staticmethod
     cdef FreeRuns resume(gpool_view *view, uint32_t granule_count)
     cdef uint32_t next_run(self, uint32_t granule, uint32_t *granules) noexcept
@@ -47,8 +47,8 @@ cdef class FreeRuns:
     cdef uint32_t longest_list(self) noexcept
     cdef uint32_t run_for(self, uint32_t granules) noexcept
     cdef bint sound(self, uint32_t granule) noexcept
-    cdef bint take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept
-    cdef void give_back(self, uint32_t granule, uint32_t granules) noexcept
+    cdef bint allocate(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept
+    cdef void release(self, uint32_t granule, uint32_t granules) noexcept
     cdef bint is_used(self, uint32_t granule) noexcept
     cdef bint cover(self, uint32_t granules) noexcept
     cdef bint _is_free(self, uint32_t granule) noexcept

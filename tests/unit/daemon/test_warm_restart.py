@@ -15,9 +15,15 @@ from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecached.access import Access
 from glidecached.pools.manager import PoolManager
-from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey, PoolMetadata, decode_origin
-from glidecached.pools.pool_settings import PoolSettings
-from glidecached.pools.warm_restart import Leftovers, remove_all
+from glidecached.pools.metadata import (
+    Admission,
+    ConfiguredCache,
+    PoolKey,
+    PoolMetadata,
+    PoolSettings,
+    decode_metadata,
+)
+from glidecached.pools.warm_restart import PreviousPools, remove_all
 from glidecached.upstream.target import Address, Identity
 
 if TYPE_CHECKING:
@@ -42,14 +48,14 @@ def configured(**changed: Any) -> ConfiguredCache:
 
 
 def hold(pool: Pool) -> lease.Lease:
-    handout = pool.handout()
+    handout = pool.client_info()
     held = lease.hold(handout["lease_path"], handout["lease_inode"])
     assert held is not None
     return held
 
 
 def reader_of(pool: Pool) -> PoolReader:
-    handout = pool.handout()
+    handout = pool.client_info()
     return PoolReader(handout["pool_path"], handout["board_path"])
 
 
@@ -71,7 +77,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
             grace_ms=5_000,
             max_total_cache_kb=max_total_cache_kb,
             next_number=itertools.count(1).__next__,
-            leftovers=Leftovers(tmp_path) if warm else None,
+            previous_pools=PreviousPools(tmp_path) if warm else None,
         )
         made.append(registry)
         for cache in caches:
@@ -88,14 +94,14 @@ def test_c20_a_named_pool_outlives_its_daemon(start: Callable[..., PoolManager],
     first = start()
     pool = first.join(NAMED, identity(), settings())
     pool.entries.insert(b"k", STRING, b"v", 1)
-    reader, inode = reader_of(pool), pool.handout()["lease_inode"]
+    reader, inode = reader_of(pool), pool.client_info()["lease_inode"]
     first.close()
     assert any(path.suffix == ".state" for path in tmp_path.iterdir())
     second = start()
     taken = second.find("catalog")
     assert reader.get(b"k") == b"v"
     assert reader.instance_id == 2
-    assert taken.handout()["lease_inode"] == inode
+    assert taken.client_info()["lease_inode"] == inode
     assert second.join(NAMED, identity(), settings()) is taken
     assert taken.entries.lookup(b"k", STRING, 0) == b"v"
 
@@ -187,7 +193,7 @@ def test_a_damaged_pool_is_made_anew_for_those_who_hold_it(
 ) -> None:
     first = start()
     pool = first.join(UNNAMED, identity(), settings())
-    path = Path(pool.handout()["pool_path"])
+    path = Path(pool.client_info()["pool_path"])
     with hold(pool):
         first.close()
         path.write_bytes(b"no pool" * 1_000)
@@ -233,7 +239,7 @@ def test_a_generation_that_was_being_filled_does_not_count(
     first = start()
     pool = first.join(NAMED, identity(), settings())
     pool.entries.insert(b"k", STRING, b"v", 1)
-    pool.renew(settings(max_cache_kb=2048), 5)
+    pool.resize(settings(max_cache_kb=2048), 5)
     assert len(list(tmp_path.glob("*.pool"))) == 2
     second = start()  # as if the first had been killed
     assert second.find("catalog").stats()["generation"] == 1
@@ -269,8 +275,8 @@ def test_an_origin_survives_its_text() -> None:
         configured=True,
         admission=Admission(upstream="u", access=Access(uids=frozenset({5}), gids=frozenset({6, 7}))),
     )
-    assert decode_origin(origin.encode()) == origin
-    assert decode_origin(origin.encode().replace(b'"form": 2', b'"form": 1')) is None
+    assert decode_metadata(origin.encode()) == origin
+    assert decode_metadata(origin.encode().replace(b'"form": 2', b'"form": 1')) is None
 
 
 def test_c19_a_pool_whose_list_has_changed_begins_anew(
@@ -352,7 +358,7 @@ def test_a_daemon_killed_while_it_shuts_users_out_leaves_them_nothing_that_comes
     pool.entries.insert(b"k", STRING, b"v", 1)
     shut_out = reader_of(pool)
     first.changes.readmit({"u": ONE})
-    assert pool.is_renewing
+    assert pool.is_resizing
     second = start(accesses={"u": ONE})  # as if the first had been killed
     assert not shut_out.trusted
     assert join_of(second, ONE).entries.lookup(b"k", STRING, 0) is None
@@ -366,7 +372,7 @@ def test_a_kill_while_the_next_generation_was_removed_costs_nothing(
     first = start()
     pool = first.join(NAMED, identity(), settings())
     pool.entries.insert(b"k", STRING, b"v", 1)
-    board = Path(pool.handout()["board_path"])
+    board = Path(pool.client_info()["board_path"])
     board.with_name(board.name.replace(".1.", ".2.")).touch()
     second = start()
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
@@ -385,16 +391,16 @@ def test_one_pool_that_cannot_be_left_does_not_keep_the_others(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(pools[0], "leave", fail)
+        patch.setattr(pools[0], "detach", fail)
         first.close()
     second = start()
     assert second.find("b").entries.lookup(b"k", STRING, 0) == b"v"
-    pools[0].leave()
+    pools[0].detach()
 
 
 def test_the_rest_of_a_longer_description_does_not_count() -> None:
     origin = PoolMetadata(key=NAMED, identity=identity(), settings=settings(), configured=True)
-    assert decode_origin(origin.encode() + b'"left over"}\n') == origin
+    assert decode_metadata(origin.encode() + b'"left over"}\n') == origin
 
 
 def test_the_name_of_a_pools_files_cannot_be_guessed_and_is_found_again(
