@@ -12,8 +12,7 @@ from glidecached.upstream.call cimport SingleCall
 cdef enum:
     DETOUR = 1  # of `upstream.detours`
 
-from glidecache_shared.kinds import COMMANDS, HASH, SET, STRING
-from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
+from glidecache_shared.protocol import ERROR_REQUEST, HASH, KIND_COMMANDS, SET, STRING, ReplyError
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +21,7 @@ cdef class Flights:
     def __init__(self, PoolEntries entries not None, next_number):
         self.entries = entries
         self.next_number = next_number
-        self.running = tuple({} for _ in range(max(COMMANDS) + 1))
+        self.running = tuple({} for _ in range(max(KIND_COMMANDS) + 1))
         self.running_many = {}
 
     def __len__(self):
@@ -48,7 +47,7 @@ cdef class Flights:
     cdef Flight take_off(self, Request request, object upstream, int kind, bytes key):
         """Return a new flight, which later requests may join."""
         cdef Flight flight = Flight.__new__(Flight)
-        flight.arguments = (COMMANDS[kind], key)
+        flight.arguments = (KIND_COMMANDS[kind], key)
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
         flight.flights = self

@@ -1,7 +1,6 @@
 from libc.stdint cimport int64_t
 
-from glidecache_shared.wire.send_buffer cimport SendBuffer
-from glidecache_shared.wire.zmtp cimport Stream
+from glidecache_shared.wire.zmtp cimport SendBuffer, Stream
 from glidecached.frontend.account cimport Account
 
 # Reasons not to read from a connection.

@@ -5,9 +5,8 @@ import struct
 
 from libc.stdint cimport int64_t
 
-from glidecache_shared.wire.send_buffer cimport SendBuffer
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecache_shared.wire.zmtp cimport Stream, frame_of
+from glidecache_shared.wire.zmtp cimport SendBuffer, Stream, frame_of
 
 from glidecache_shared.wire.zmtp import ZmtpError, message_header
 from glidecached.frontend.account cimport Account

@@ -20,7 +20,7 @@ from glidecached.frontend.connections cimport ConnectionSet
 from glidecache_shared import protocol
 from glidecache_shared.wire.zmtp import TooLongError, ZmtpError
 from glidecached.frontend.cancellations import Cancellations
-from glidecached.text import shown
+from glidecached.formatting import shown
 
 cdef extern from "Python.h":
     int64_t PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1

@@ -13,11 +13,11 @@ from glidecache_shared.protocol import (
     ERROR_PROTOCOL,
     PROTOCOL_VERSION,
 )
+from glidecached.formatting import counted
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import need, need_fields
 from glidecached.pools.manager import UnknownCacheError
 from glidecached.pools.metadata import PoolKey
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

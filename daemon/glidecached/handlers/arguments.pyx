@@ -1,8 +1,8 @@
 """Reading the body of a request (see arguments.pyi)."""
 
-from glidecache_shared.kinds import KIND_NAMES
+from glidecache_shared.protocol import KIND_NAMES
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.text import shown
+from glidecached.formatting import shown
 from glidecached.handlers.route_arguments import read_route
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from glidecached.config.model import DEFAULT_UPSTREAM
+from glidecached.formatting import shown
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.pools.metadata import PoolKey, PoolSettings
-from glidecached.text import shown
 from glidecached.upstream.target import Address, Credentials, Mode, Target, TlsMaterial, network_address
 
 _MODES: tuple[Mode, ...] = ("standalone", "cluster")

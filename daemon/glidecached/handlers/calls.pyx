@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from glidecached.frontend.request cimport Request
 from glidecached.upstream.call cimport BatchCall, SingleCall
 
-from glidecache_shared.kinds import COMMANDS
+from glidecache_shared.protocol import KIND_COMMANDS
 from glidecached.single_flight import as_kind
 
 
@@ -43,7 +43,7 @@ cdef class CommandCall(SingleCall):
 
 cdef class ReadCall(CommandCall):
     def __init__(self, Request request not None, int kind, bytes key not None):
-        CommandCall.__init__(self, request, (COMMANDS[kind], key), repeatable=True)
+        CommandCall.__init__(self, request, (KIND_COMMANDS[kind], key), repeatable=True)
         self.kind = kind
 
     cpdef object succeed(self, object reply):

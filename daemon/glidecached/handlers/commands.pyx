@@ -12,8 +12,7 @@ from glidecached.client_session cimport ClientSession, Sessions
 from glidecached.upstream.long_replies cimport LongReplies
 
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
-from glidecache_shared.kinds import STRING
-from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, ERROR_UNKNOWN_SESSION, STRING
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import need_fields, split_route
 from glidecached.handlers.dedicated_quota import DedicatedShares

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glidecached.formatting import shown
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.text import shown
 from glidecached.upstream.cluster.routing import MultiNodeRoute, SlotRoute
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.target import network_address

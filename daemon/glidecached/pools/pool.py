@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.generation import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
+from glidecached.formatting import counted
 from glidecached.pools.entries import PoolEntries
 from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, PoolLease, permit
 from glidecached.pools.generation_copy import GenerationCopy
 from glidecached.pools.metadata import OPEN, PoolMetadata
 from glidecached.pools.warm_restart import take_over
 from glidecached.single_flight import Flights
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from glidecache_shared import lease
 from glidecache_shared.pool.generation import TakeOverError, retire_file
 from glidecache_shared.pool.store import PoolStore
+from glidecached.formatting import counted
 from glidecached.pools.metadata import PoolKey, PoolMetadata, decode_metadata
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.protocol import (
     ERROR_CONFIGURATION,
     ERROR_FORBIDDEN,
     ERROR_PROTOCOL,
     PROTOCOL_VERSION,
+    STRING,
 )
 from glidecached.cli.report import report
 from glidecached.frontend.dispatcher import MalformedError

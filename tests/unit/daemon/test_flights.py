@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import HASH, SET, STRING
-from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
+from glidecache_shared.protocol import (
+    ERROR_CONNECTION,
+    ERROR_REQUEST,
+    ERROR_TIMEOUT,
+    HASH,
+    SET,
+    STRING,
+    ReplyError,
+)
 from glidecached.pools.entries import PoolEntries
 from glidecached.single_flight import Flights
 

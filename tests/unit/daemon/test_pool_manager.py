@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import lease
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from glidecached.pools.manager import PoolManager, UnknownCacheError
 from glidecached.pools.metadata import ConfiguredCache, PoolKey
 from glidecached.pools.table import CacheRefusedError

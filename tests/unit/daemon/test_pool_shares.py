@@ -16,7 +16,7 @@ from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolMetadata, decode_metadata
 from glidecached.pools.table import CacheBusyError, CacheRefusedError
 from glidecached.pools.warm_restart import PreviousPools
-from glidecached.process.descriptors import plan_descriptors
+from glidecached.process.limits import plan_descriptors
 from support.catalog import identity, settings
 from unit.daemon.test_pool_manager import take
 

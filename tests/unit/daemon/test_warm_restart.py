@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import lease
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import STRING
 from glidecached.access import Access
 from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import (

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.generation import PoolFull
+from glidecache_shared.protocol import STRING
 from support.catalog import ENTRIES, catalog, count, settle
 from support.pool_file import BUCKETS_AT
 

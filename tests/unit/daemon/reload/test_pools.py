@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.generation import PoolFull
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import STRING
 from glidecached.access import Access
 from glidecached.pools.generation_copy import GenerationCopy
 from glidecached.pools.manager import PoolManager
