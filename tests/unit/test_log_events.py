@@ -28,7 +28,6 @@ NOT_YET: tuple[str, ...] = (
     "daemon/glidecached/command_order.py",
     "daemon/glidecached/frontend/",
     "daemon/glidecached/handlers/",
-    "daemon/glidecached/pools/",
     "daemon/glidecached/process/loop",
     "daemon/glidecached/single_flight",
     "daemon/glidecached/upstream/",

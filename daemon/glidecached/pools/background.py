@@ -37,7 +37,7 @@ class BackgroundCopies:
         self._plan()
 
     def when_settled(self, callback: Callable[[], object]) -> None:
-        """Call `callback` once no pool is being renewed, in the order of asking; at once, if none is and none waits.
+        """Call `callback` once no pool is being resized, in the order of asking; at once if there is nothing to wait for.
 
         A callback may start new copies; later callbacks then wait for these as well.
         """
@@ -85,7 +85,7 @@ class BackgroundCopies:
                 try:
                     callback()
                 except Exception:
-                    logger.exception("%r failed; the others that wait for pools to change go on", callback)
+                    logger.exception("a callback after resizes failed", extra={"callback": repr(callback)})
         finally:
             self._settling = False
 

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 from glidecache_shared.pool.resize import PoolResize
-from glidecached.formatting import counted
 from glidecached.pools.file_access import PRIVATE_MODE, permit
 
 if TYPE_CHECKING:
@@ -75,13 +74,15 @@ class GenerationCopy:
         store = self._resize.finish()
         now_ns = time.monotonic_ns()
         logger.info(
-            "%s: generation %d of %s follows generation %d after %.0f ms, the last %.1f ms of them in one piece",
-            self._key,
-            store.generation,
-            counted(store.metrics().entry_count, "entry", "entries"),
-            self._store.generation,
-            (now_ns - self._started_ns) / 1e6,
-            (now_ns - whole_ns) / 1e6,
+            "pool resized",
+            extra={
+                "cache": self._key.label,
+                "generation": store.generation,
+                "previous_generation": self._store.generation,
+                "entries": store.metrics().entry_count,
+                "took_ms": round((now_ns - self._started_ns) / 1e6),
+                "pause_ms": round((now_ns - whole_ns) / 1e6, 1),
+            },
         )
         return store
 

@@ -68,6 +68,11 @@ class PoolKey(NamedTuple):
     def __str__(self) -> str:
         return f"cache {self.name!r}" if self.name is not None else f"cache object {self.cache_id}"
 
+    @property
+    def label(self) -> str:
+        """Return the name, or the cache object's id."""
+        return self.name or self.cache_id or ""
+
     def new_file_id(self) -> str:
         """Return a new random name for the files of a pool with this key: a client's name never becomes a path.
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.generation import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
-from glidecached.formatting import counted
 from glidecached.pools.entries import PoolEntries
 from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, PoolLease, permit
 from glidecached.pools.generation_copy import GenerationCopy
@@ -97,7 +96,7 @@ class Pool:
             store.unlink()
             store.close()
             raise
-        self.entries = PoolEntries(key, store, self.replace_damaged)
+        self.entries = PoolEntries(key.label, store, self.replace_damaged)
         self.flights = Flights(self.entries, next_number)
         self._describe()
 
@@ -143,7 +142,10 @@ class Pool:
         try:
             self._lease.describe(self._metadata())
         except OSError as error:
-            logger.warning("%s will not outlive this daemon: %s", self.key, error)
+            logger.warning(
+                "pool metadata not written, the next daemon cannot restore the pool",
+                extra={"cache": self.label, "reason": error},
+            )
 
     @property
     def ended(self) -> bool:
@@ -153,7 +155,7 @@ class Pool:
     @property
     def label(self) -> str:
         """Return the name, or the cache object's id."""
-        return self.key.name or self.key.cache_id or ""
+        return self.key.label
 
     @property
     def generation(self) -> int:
@@ -230,7 +232,10 @@ class Pool:
             store = copy.run(until_ns)
         except (PoolFull, MemoryError) as error:
             self._give_up_resize()
-            logger.warning("%s keeps its files and %d KB: %s", self.key, self.settings.max_cache_kb, error)
+            logger.warning(
+                "pool not resized",
+                extra={"cache": self.label, "max_cache_kb": self.settings.max_cache_kb, "reason": error},
+            )
             return False
         except PoolDamagedError as error:
             if self.replace_damaged(error):
@@ -267,15 +272,25 @@ class Pool:
         try:
             self._start_fresh()
         except Exception as obstacle:  # noqa: BLE001  # on any error, requests are answered from upstream
-            logger.warning("%s cannot have a fresh pool now: %s; %s", self.key, obstacle, error)
+            logger.warning(
+                "damaged pool cannot be replaced now",
+                extra={
+                    "cache": self.label,
+                    "reason": obstacle,
+                    "path": error.path,
+                    "entries": error.entries,
+                },
+            )
             return False
         self._replaceable_at_ns = 0
         logger.warning(
-            "%s: its pool was damaged (%s); %s given up, generation %d is served, fresh",
-            self.key,
-            error.path,
-            counted(error.entries, "entry", "entries"),
-            self.generation,
+            "damaged pool replaced, starting empty",
+            extra={
+                "cache": self.label,
+                "path": error.path,
+                "lost_entries": error.entries,
+                "generation": self.generation,
+            },
         )
         return True
 
@@ -319,11 +334,13 @@ class Pool:
         # Holders of the pool have to take its new lease first.
         self.last_attach_ns = time.monotonic_ns()
         logger.warning(
-            "%s: %s has vanished; %s given up, generation %d is served, fresh",
-            self.key,
-            path,
-            counted(entries, "entry", "entries"),
-            self.generation,
+            "pool file vanished, starting empty",
+            extra={
+                "cache": self.label,
+                "path": path,
+                "lost_entries": entries,
+                "generation": self.generation,
+            },
         )
 
     def _start_fresh(self) -> None:
@@ -427,7 +444,8 @@ class Pool:
         self.entries.end()
         if not self.entries.store.seal():
             logger.warning(
-                "%s is left unsealed: its file system is full; the next daemon verifies it", self.key
+                "pool not sealed, the next daemon verifies its entries",
+                extra={"cache": self.label, "reason": "its file system is full"},
             )
         self._lease.close()
 

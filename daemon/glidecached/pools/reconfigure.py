@@ -46,7 +46,7 @@ class PoolReconfiguration:
             if self._has_room_later(None, cache.settings):
                 self._copies.when_settled(functools.partial(self._try_again, cache))
             else:
-                logger.warning("%s", error)
+                logger.warning("configured cache not created", extra={"cache": cache.name, "reason": error})
 
     def make(self, cache: ConfiguredCache) -> Pool:
         """Make the pool of a cache of the configuration. Raises `CacheRefusedError`."""
@@ -60,7 +60,7 @@ class PoolReconfiguration:
         before = self._configured.get(cache.name)
         if before is None or before.identity != cache.identity:
             # A client's pool of this name ends as well: the name belongs to the configuration now.
-            self._table.end(cache.key, "the configuration defines the name anew")
+            self._table.end(cache.key, "the configuration defines the name")
             self.configure(cache)
             return
         self._configured[cache.name] = cache
@@ -106,13 +106,13 @@ class PoolReconfiguration:
             if admission != pool.admission:
                 pool.admit(admission)
         except (OSError, PermissionsError) as error:
-            logger.warning("%s cannot be given to other users now: %s", pool.key, error)
+            logger.warning("pool access not changed", extra={"cache": pool.label, "reason": error})
             self._start_empty(pool)
             return
         try:
             pool.resize(settings, self._table.next_generation())
         except (OSError, PermissionsError, PoolFull, ValueError) as error:
-            logger.warning("%s cannot be changed now: %s", pool.key, error)
+            logger.warning("pool not resized", extra={"cache": pool.label, "reason": error})
             self._resize_failed(pool)
             return
         if pool.is_resizing:
@@ -130,12 +130,14 @@ class PoolReconfiguration:
             self._copies.when_settled(functools.partial(self._try_again, cache))
         else:
             logger.warning(
-                "%s keeps %d KB: max_cache_kb=%d, and %d KB of max_total_cache_kb=%d are in use by others",
-                pool.key,
-                kept_kb,
-                settings.max_cache_kb,
-                others_kb,
-                total_kb,
+                "pool not enlarged, max_total_cache_kb is in use",
+                extra={
+                    "cache": pool.label,
+                    "kept_kb": kept_kb,
+                    "max_cache_kb": settings.max_cache_kb,
+                    "others_kb": others_kb,
+                    "max_total_cache_kb": total_kb,
+                },
             )
         return replace(settings, max_cache_kb=kept_kb)
 
@@ -153,9 +155,7 @@ class PoolReconfiguration:
 
     def _start_empty(self, pool: Pool) -> None:
         """Replace a pool, without its entries: users who may not read it any more have the files mapped."""
-        self._table.end(
-            pool.key, "other users may use it now, and its entries cannot be kept from those of before"
-        )
+        self._table.end(pool.key, "access has changed, and previous users have its files mapped")
         cache = self._configured.get(pool.key.name or "")
         if cache is not None:
             self.configure(cache)

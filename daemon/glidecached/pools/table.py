@@ -148,7 +148,14 @@ class PoolTable:
         if maker is not None:
             pool.counted_kb = settings.max_cache_kb
             self.shares.add(maker, pool.counted_kb)
-        logger.info("%s is served: %d KB, %s", key, settings.max_cache_kb, identity)
+        logger.info(
+            "pool ready",
+            extra={
+                "cache": key.label,
+                "max_cache_kb": settings.max_cache_kb,
+                "upstream": str(identity),
+            },
+        )
         return pool
 
     def remove(self, key: PoolKey) -> Pool | None:
@@ -165,14 +172,14 @@ class PoolTable:
         pool = self.remove(key)
         if pool is not None:
             pool.end()
-            logger.info("%s ended: %s", key, reason)
+            logger.info("pool ended", extra={"cache": key.label, "reason": reason})
 
     def end_unheld(self, *, attached_before_ns: int) -> None:
         """End the unnamed pools that no process holds any more (contract C20)."""
         for key, pool in list(self._by_key.items()):
             if key.name is None and pool.last_attach_ns < attached_before_ns and pool.end_if_unheld():
                 self.remove(key)
-                logger.info("%s ended: no process holds it any more", key)
+                logger.info("pool ended", extra={"cache": key.label, "reason": "no process holds it"})
 
     def end_idle(self) -> bool:
         """End the least recently used pool with a client's own name, of those that no process holds.
@@ -183,7 +190,13 @@ class PoolTable:
         for pool in sorted(self._by_key.values(), key=lambda each: each.last_attach_ns):
             if _is_idle(pool, now_ns) and pool.end_if_unheld():
                 self.remove(pool.key)
-                logger.warning("%s ended: no process holds it, and others need its room", pool.key)
+                logger.warning(
+                    "pool ended",
+                    extra={
+                        "cache": pool.label,
+                        "reason": "no process holds it, and other pools need its room",
+                    },
+                )
                 return True
         return False
 
@@ -203,7 +216,8 @@ class PoolTable:
                 if pool.key not in self._unhealed:
                     self._unhealed.add(pool.key)
                     logger.warning(
-                        "%s has lost its files, and new ones cannot be made now: %s", pool.key, error
+                        "pool files vanished, cannot be made again now",
+                        extra={"cache": pool.label, "reason": error},
                     )
             else:
                 self._unhealed.discard(pool.key)
@@ -222,7 +236,10 @@ class PoolTable:
         """Remove one of the earlier daemon's pools."""
         if self._previous_pools is not None:
             self._previous_pools.discard(previous)
-            logger.info("%s of the daemon before is removed: %s", previous.metadata.key, reason)
+            logger.info(
+                "removed previous pool",
+                extra={"cache": previous.metadata.key.label, "reason": reason},
+            )
 
     def claimed_kb(self, but: Pool | None = None) -> int:
         """Return the KB that all pools, except that one, may grow to."""
@@ -241,7 +258,7 @@ class PoolTable:
                 else:
                     pool.detach()
             except Exception:
-                logger.exception("%s could not be left in order; the others are", pool.key)
+                logger.exception("pool not closed cleanly", extra={"cache": pool.label})
         self._by_key.clear()
         self._lazy_free.close()
         self._reserve.close()
@@ -296,7 +313,13 @@ class PoolTable:
         for pool in (*unused, *idle):
             if pool.end_if_unheld():
                 self.remove(pool.key)
-                logger.info("%s ended: no process holds it, and its user wants another", pool.key)
+                logger.info(
+                    "pool ended",
+                    extra={
+                        "cache": pool.label,
+                        "reason": "no process holds it, and its user wants another",
+                    },
+                )
                 return True
         return False
 

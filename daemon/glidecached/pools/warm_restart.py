@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from glidecache_shared import lease
 from glidecache_shared.pool.generation import TakeOverError, retire_file
 from glidecache_shared.pool.store import PoolStore
-from glidecached.formatting import counted
 from glidecached.pools.metadata import PoolKey, PoolMetadata, decode_metadata
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ class PreviousPools:
             if path.suffix in POOL_SUFFIXES and path.name not in kept:
                 if path.suffix == ".pool":
                     retire_file(str(path))
-                logger.info("%s removed: no pool of an earlier daemon that can be gone on with", path.name)
+                logger.info("removed stale pool file, it cannot be restored", extra={"path": str(path)})
                 path.unlink(missing_ok=True)
 
 
@@ -134,16 +133,22 @@ def take_over(
         except TakeOverError as error:
             reason = str(error)
     if store is None:
-        logger.warning("%s begins a fresh generation; of the one before: %s", wanted.key, reason)
+        logger.warning(
+            "previous pool not restored, starting empty",
+            extra={"cache": wanted.key.label, "reason": reason},
+        )
         remove_generation(directory, previous.file_id, previous.generation)
         return None
     recovery = store.recovery
     logger.info(
-        "%s taken over: %s (%s) in %.0f ms",
-        wanted.key,
-        counted(store.metrics().entry_count, "entry", "entries"),
-        "sealed" if recovery is None or recovery.clean else f"verified, {recovery.dropped} dropped",
-        (time.monotonic_ns() - started_ns) / 1e6,
+        "pool restored",
+        extra={
+            "cache": wanted.key.label,
+            "entries": store.metrics().entry_count,
+            "verified": recovery is not None and not recovery.clean,
+            "dropped": 0 if recovery is None else recovery.dropped,
+            "took_ms": round((time.monotonic_ns() - started_ns) / 1e6),
+        },
     )
     return store
 

@@ -25,6 +25,7 @@ from glidecached.pools.metadata import (
 )
 from glidecached.pools.warm_restart import PreviousPools, remove_all
 from glidecached.upstream.target import Address, Identity
+from support.log_events import event_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 NAMED = PoolKey("catalog", None)
 UNNAMED = PoolKey(None, "u-1")
+
+
+def told(caplog: pytest.LogCaptureFixture) -> str:
+    """The events of the log, with their fields."""
+    return "\n".join(event_lines(caplog.records))
 
 
 def identity(database: int = 0) -> Identity:
@@ -134,7 +140,10 @@ def test_c19_a_name_with_other_settings_is_made_anew_and_that_is_said(
     second = start(configured(entry_ttl_ms=5))
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) is None
     assert reader.retired
-    assert "fresh generation; of the one before: its entry_ttl_ms is 0, not 5" in caplog.text
+    assert (
+        'event="previous pool not restored, starting empty" cache=catalog reason="its entry_ttl_ms is 0, not 5"'
+        in told(caplog)
+    )
     assert second.find("catalog").stats()["generation"] == 2
 
 
@@ -147,7 +156,7 @@ def test_c18_another_identity_never_sees_the_values_of_before(
     other = ConfiguredCache(name="catalog", identity=identity(database=1), settings=settings())
     second = start(other)
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) is None
-    assert "upstream identity is another: database 0, not 1" in caplog.text
+    assert "upstream identity is another: database 0, not 1" in told(caplog)
 
 
 def test_what_the_configuration_no_longer_has_is_removed(
@@ -160,7 +169,7 @@ def test_what_the_configuration_no_longer_has_is_removed(
     assert len(start()) == 0
     assert reader.retired
     assert list(tmp_path.iterdir()) == []
-    assert "no longer in the configuration" in caplog.text
+    assert "no longer in the configuration" in told(caplog)
 
 
 def test_c19_pools_of_before_count_against_the_limit(
@@ -172,7 +181,7 @@ def test_c19_pools_of_before_count_against_the_limit(
     first.join(PoolKey("other", None), identity(), settings())
     first.close()
     assert len(start(max_total_cache_kb=100)) == 1
-    assert "max_total_cache_kb=100" in caplog.text
+    assert "max_total_cache_kb=100" in told(caplog)
 
 
 def test_a_killed_daemons_pools_are_gone_on_with(
@@ -183,7 +192,7 @@ def test_a_killed_daemons_pools_are_gone_on_with(
     pool.entries.insert(b"k", STRING, b"v", 9)
     second = start()  # the first one just never came to an end
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
-    assert "taken over: 1 entry (verified, 0 dropped)" in caplog.text
+    assert 'event="pool restored" cache=catalog entries=1 verified=True dropped=0' in told(caplog)
     pool.entries.store.close()
     pool.entries.end()
 
@@ -199,7 +208,7 @@ def test_a_damaged_pool_is_made_anew_for_those_who_hold_it(
         path.write_bytes(b"no pool" * 1_000)
         second = start()
         assert second.find("u-1").held()
-        assert "not a pool file" in caplog.text
+        assert "not a pool file" in told(caplog)
         assert not path.exists()
 
 
@@ -294,13 +303,13 @@ def test_c19_a_pool_whose_list_has_changed_begins_anew(
     new = second.join(NAMED, identity(), settings(), Admission(upstream="u", access=one))
     assert new.entries.lookup(b"k", STRING, 0) is None
     assert not reader.trusted
-    assert "other users may use it now" in caplog.text
+    assert "other users may use it now" in told(caplog)
     second.close()
     third = start(accesses={"u": one})
     assert (
         third.join(NAMED, identity(), settings(), Admission(upstream="u", access=one)).admission.access == one
     )
-    assert caplog.text.count("other users may use it now") == 1
+    assert told(caplog).count("other users may use it now") == 1
 
 
 def test_a_pool_whose_upstream_is_gone_is_removed(
@@ -311,7 +320,7 @@ def test_a_pool_whose_upstream_is_gone_is_removed(
     first.join(NAMED, identity(), settings(), Admission(upstream="u"))
     first.close()
     start(accesses={"other": Access()})
-    assert "its upstream 'u' is no longer in the configuration" in caplog.text
+    assert "its upstream 'u' is no longer in the configuration" in told(caplog)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -362,7 +371,7 @@ def test_a_daemon_killed_while_it_shuts_users_out_leaves_them_nothing_that_comes
     second = start(accesses={"u": ONE})  # as if the first had been killed
     assert not shut_out.trusted
     assert join_of(second, ONE).entries.lookup(b"k", STRING, 0) is None
-    assert "other users may use it now" in caplog.text
+    assert "other users may use it now" in told(caplog)
 
 
 def test_a_kill_while_the_next_generation_was_removed_costs_nothing(

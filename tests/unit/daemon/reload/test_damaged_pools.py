@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from glidecache_shared.pool.generation import PoolFull
 from glidecache_shared.protocol import STRING
 from support.catalog import ENTRIES, catalog, count, settle
+from support.log_events import event_lines
 from support.pool_file import BUCKETS_AT
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
         pool.entries.insert_many({b"0": b"w"}, STRING, ENTRIES + 1)
         pool.beat()
         assert pool.hottest(5, 100) == []
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert "cannot have a fresh pool now: no room" in said, "once, and not at each request"
+    (said,) = event_lines(caplog.records)
+    event = 'event="damaged pool cannot be replaced now" cache=catalog reason="no room" '
+    assert said.startswith(event), "once, and not at each request"
     assert pool.client_info()["pool_path"] == path
     monkeypatch.undo()
     pool._replaceable_at_ns = 0  # a second has passed

@@ -22,6 +22,7 @@ from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey
 from glidecached.pools.table import CacheRefusedError
 from glidecached.pools.warm_restart import PreviousPools
 from support.catalog import ENTRIES, catalog, count, identity, settings, settle
+from support.log_events import event_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,9 @@ def test_c19_a_pool_that_would_outgrow_the_total_keeps_its_bound(
     registry.changes.reconfigure(catalog(max_cache_kb=2001, eviction_policy="LFU"))
     settle(registry, loop)
     assert registry.find("catalog").settings == settings(max_cache_kb=1024, eviction_policy="LFU")
-    assert "keeps 1024 KB: max_cache_kb=2001, and 0 KB of max_total_cache_kb=2000" in caplog.text
+    (told,) = event_lines(caplog.records)
+    assert told.startswith('event="pool not enlarged, max_total_cache_kb is in use" cache=catalog ')
+    assert told.endswith(" kept_kb=1024 max_cache_kb=2001 others_kb=0 max_total_cache_kb=2000")
 
 
 class Full(GenerationCopy):
@@ -236,8 +239,8 @@ def test_the_log_says_which_cache_has_a_new_generation(
     caplog.set_level(logging.INFO)
     registry.changes.reconfigure(catalog(max_cache_kb=512))
     settle(registry, loop)
-    (told,) = [message for message in caplog.messages if "follows generation" in message]
-    assert told.startswith("cache 'catalog': generation ")
+    (told,) = [line for line in event_lines(caplog.records) if "pool resized" in line]
+    assert told.startswith('event="pool resized" cache=catalog generation=')
 
 
 def test_a_cache_that_more_may_use_keeps_its_files(registry: PoolManager) -> None:
