@@ -32,7 +32,7 @@ from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import configured_caches
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
-from glidecached.pools.warm_restart import Leftovers, remove_all
+from glidecached.pools.warm_restart import PreviousPools, remove_all
 from glidecached.process.deadlines import Deadlines
 from glidecached.process.limits import plan_descriptors
 from glidecached.process.loop import READABLE, Loop
@@ -177,7 +177,7 @@ class Server:
             max_total_cache_kb=settings.max_total_cache_kb,
             max_pools=settings.max_pools,
             next_number=next_number,
-            leftovers=Leftovers(self._pool_directory.path) if self._warm else None,
+            previous_pools=PreviousPools(self._pool_directory.path) if self._warm else None,
             restore_directory=self._pool_directory.restore,
         )
         for cache in configured_caches(config):

@@ -26,7 +26,6 @@ NOT_YET: tuple[str, ...] = (
     "daemon/glidecached/client_processes.py",
     "daemon/glidecached/frontend/",
     "daemon/glidecached/handlers/",
-    "daemon/glidecached/pools/",
     "daemon/glidecached/process/loop",
     "daemon/glidecached/single_flight",
 )

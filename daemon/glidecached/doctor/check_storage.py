@@ -218,7 +218,7 @@ def check_orphans(context: DoctorContext) -> Iterator[Finding]:
 def check_entries(context: DoctorContext) -> Iterator[Finding]:
     """Check every entry's checksum while the daemon continues to write."""
     try:
-        from glidecache_shared.pool.check.verify import verify_entries
+        from glidecache_shared.pool.check import verify_entries
         from glidecache_shared.pool.reader import PoolFormatError, PoolReader
     except ImportError:
         yield skipped("entries", "the compiled core cannot be loaded")

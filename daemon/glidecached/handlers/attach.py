@@ -224,7 +224,7 @@ class AttachHandlers:
                 "session_id": session.session_id,
                 "request_timeout_ms": timeout_ms,
                 "mode": upstream.target.mode,
-                "pool": None if pool is None else pool.handout(),
+                "pool": None if pool is None else pool.client_info(),
             }
         )
 

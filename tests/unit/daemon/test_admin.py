@@ -17,8 +17,7 @@ from glidecache_shared.protocol import (
 from glidecached.cli.report import report
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.admin import AdminHandlers
-from glidecached.pools.metadata import PoolKey
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import PoolKey, PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,7 @@ import pytest
 
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.attach_request import SpecError, read_spec
-from glidecached.pools.metadata import PoolKey
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import PoolKey, PoolSettings
 from glidecached.upstream.target import Address
 
 SETTINGS = {"max_cache_kb": 1, "entry_ttl_ms": 0}

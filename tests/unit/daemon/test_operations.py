@@ -8,8 +8,7 @@ import pytest
 
 from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, HASH, STRING, ReplyError
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.pools.metadata import PoolKey
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import PoolKey, PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

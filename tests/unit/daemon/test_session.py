@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached.client_session import Sessions
-from glidecached.pools.metadata import PoolKey
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import PoolKey, PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,17 @@ from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.protocol import STRING
 from glidecached.access import Access
 from glidecached.pools.manager import PoolManager
-from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey, PoolMetadata, decode_origin
-from glidecached.pools.pool_settings import PoolSettings
-from glidecached.pools.warm_restart import Leftovers, remove_all
+from glidecached.pools.metadata import (
+    Admission,
+    ConfiguredCache,
+    PoolKey,
+    PoolMetadata,
+    PoolSettings,
+    decode_metadata,
+)
+from glidecached.pools.warm_restart import PreviousPools, remove_all
 from glidecached.upstream.target import Address, Identity
+from support.log_events import event_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +34,11 @@ if TYPE_CHECKING:
 
 NAMED = PoolKey("catalog", None)
 UNNAMED = PoolKey(None, "u-1")
+
+
+def told(caplog: pytest.LogCaptureFixture) -> str:
+    """The events of the log, with their fields."""
+    return "\n".join(event_lines(caplog.records))
 
 
 def identity(database: int = 0) -> Identity:
@@ -42,14 +54,14 @@ def configured(**changed: Any) -> ConfiguredCache:
 
 
 def hold(pool: Pool) -> lease.Lease:
-    handout = pool.handout()
+    handout = pool.client_info()
     held = lease.hold(handout["lease_path"], handout["lease_inode"])
     assert held is not None
     return held
 
 
 def reader_of(pool: Pool) -> PoolReader:
-    handout = pool.handout()
+    handout = pool.client_info()
     return PoolReader(handout["pool_path"], handout["board_path"])
 
 
@@ -71,7 +83,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
             grace_ms=5_000,
             max_total_cache_kb=max_total_cache_kb,
             next_number=itertools.count(1).__next__,
-            leftovers=Leftovers(tmp_path) if warm else None,
+            previous_pools=PreviousPools(tmp_path) if warm else None,
         )
         made.append(registry)
         for cache in caches:
@@ -88,14 +100,14 @@ def test_c20_a_named_pool_outlives_its_daemon(start: Callable[..., PoolManager],
     first = start()
     pool = first.join(NAMED, identity(), settings())
     pool.entries.insert(b"k", STRING, b"v", 1)
-    reader, inode = reader_of(pool), pool.handout()["lease_inode"]
+    reader, inode = reader_of(pool), pool.client_info()["lease_inode"]
     first.close()
     assert any(path.suffix == ".state" for path in tmp_path.iterdir())
     second = start()
     taken = second.find("catalog")
     assert reader.get(b"k") == b"v"
     assert reader.instance_id == 2
-    assert taken.handout()["lease_inode"] == inode
+    assert taken.client_info()["lease_inode"] == inode
     assert second.join(NAMED, identity(), settings()) is taken
     assert taken.entries.lookup(b"k", STRING, 0) == b"v"
 
@@ -128,7 +140,10 @@ def test_c19_a_name_with_other_settings_is_made_anew_and_that_is_said(
     second = start(configured(entry_ttl_ms=5))
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) is None
     assert reader.retired
-    assert "fresh generation; of the one before: its entry_ttl_ms is 0, not 5" in caplog.text
+    assert (
+        'event="previous pool not restored, starting empty" cache=catalog reason="its entry_ttl_ms is 0, not 5"'
+        in told(caplog)
+    )
     assert second.find("catalog").stats()["generation"] == 2
 
 
@@ -141,7 +156,7 @@ def test_c18_another_identity_never_sees_the_values_of_before(
     other = ConfiguredCache(name="catalog", identity=identity(database=1), settings=settings())
     second = start(other)
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) is None
-    assert "upstream identity is another: database 0, not 1" in caplog.text
+    assert "upstream identity is another: database 0, not 1" in told(caplog)
 
 
 def test_what_the_configuration_no_longer_has_is_removed(
@@ -154,7 +169,7 @@ def test_what_the_configuration_no_longer_has_is_removed(
     assert len(start()) == 0
     assert reader.retired
     assert list(tmp_path.iterdir()) == []
-    assert "no longer in the configuration" in caplog.text
+    assert "no longer in the configuration" in told(caplog)
 
 
 def test_c19_pools_of_before_count_against_the_limit(
@@ -166,7 +181,7 @@ def test_c19_pools_of_before_count_against_the_limit(
     first.join(PoolKey("other", None), identity(), settings())
     first.close()
     assert len(start(max_total_cache_kb=100)) == 1
-    assert "max_total_cache_kb=100" in caplog.text
+    assert "max_total_cache_kb=100" in told(caplog)
 
 
 def test_a_killed_daemons_pools_are_gone_on_with(
@@ -177,7 +192,7 @@ def test_a_killed_daemons_pools_are_gone_on_with(
     pool.entries.insert(b"k", STRING, b"v", 9)
     second = start()  # the first one just never came to an end
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
-    assert "taken over: 1 entry (verified, 0 dropped)" in caplog.text
+    assert 'event="pool restored" cache=catalog entries=1 verified=True dropped=0' in told(caplog)
     pool.entries.store.close()
     pool.entries.end()
 
@@ -187,13 +202,13 @@ def test_a_damaged_pool_is_made_anew_for_those_who_hold_it(
 ) -> None:
     first = start()
     pool = first.join(UNNAMED, identity(), settings())
-    path = Path(pool.handout()["pool_path"])
+    path = Path(pool.client_info()["pool_path"])
     with hold(pool):
         first.close()
         path.write_bytes(b"no pool" * 1_000)
         second = start()
         assert second.find("u-1").held()
-        assert "not a pool file" in caplog.text
+        assert "not a pool file" in told(caplog)
         assert not path.exists()
 
 
@@ -233,7 +248,7 @@ def test_a_generation_that_was_being_filled_does_not_count(
     first = start()
     pool = first.join(NAMED, identity(), settings())
     pool.entries.insert(b"k", STRING, b"v", 1)
-    pool.renew(settings(max_cache_kb=2048), 5)
+    pool.resize(settings(max_cache_kb=2048), 5)
     assert len(list(tmp_path.glob("*.pool"))) == 2
     second = start()  # as if the first had been killed
     assert second.find("catalog").stats()["generation"] == 1
@@ -269,8 +284,8 @@ def test_an_origin_survives_its_text() -> None:
         configured=True,
         admission=Admission(upstream="u", access=Access(uids=frozenset({5}), gids=frozenset({6, 7}))),
     )
-    assert decode_origin(origin.encode()) == origin
-    assert decode_origin(origin.encode().replace(b'"form": 2', b'"form": 1')) is None
+    assert decode_metadata(origin.encode()) == origin
+    assert decode_metadata(origin.encode().replace(b'"form": 2', b'"form": 1')) is None
 
 
 def test_c19_a_pool_whose_list_has_changed_begins_anew(
@@ -288,13 +303,13 @@ def test_c19_a_pool_whose_list_has_changed_begins_anew(
     new = second.join(NAMED, identity(), settings(), Admission(upstream="u", access=one))
     assert new.entries.lookup(b"k", STRING, 0) is None
     assert not reader.trusted
-    assert "other users may use it now" in caplog.text
+    assert "other users may use it now" in told(caplog)
     second.close()
     third = start(accesses={"u": one})
     assert (
         third.join(NAMED, identity(), settings(), Admission(upstream="u", access=one)).admission.access == one
     )
-    assert caplog.text.count("other users may use it now") == 1
+    assert told(caplog).count("other users may use it now") == 1
 
 
 def test_a_pool_whose_upstream_is_gone_is_removed(
@@ -305,7 +320,7 @@ def test_a_pool_whose_upstream_is_gone_is_removed(
     first.join(NAMED, identity(), settings(), Admission(upstream="u"))
     first.close()
     start(accesses={"other": Access()})
-    assert "its upstream 'u' is no longer in the configuration" in caplog.text
+    assert "its upstream 'u' is no longer in the configuration" in told(caplog)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -352,11 +367,11 @@ def test_a_daemon_killed_while_it_shuts_users_out_leaves_them_nothing_that_comes
     pool.entries.insert(b"k", STRING, b"v", 1)
     shut_out = reader_of(pool)
     first.changes.readmit({"u": ONE})
-    assert pool.is_renewing
+    assert pool.is_resizing
     second = start(accesses={"u": ONE})  # as if the first had been killed
     assert not shut_out.trusted
     assert join_of(second, ONE).entries.lookup(b"k", STRING, 0) is None
-    assert "other users may use it now" in caplog.text
+    assert "other users may use it now" in told(caplog)
 
 
 def test_a_kill_while_the_next_generation_was_removed_costs_nothing(
@@ -366,7 +381,7 @@ def test_a_kill_while_the_next_generation_was_removed_costs_nothing(
     first = start()
     pool = first.join(NAMED, identity(), settings())
     pool.entries.insert(b"k", STRING, b"v", 1)
-    board = Path(pool.handout()["board_path"])
+    board = Path(pool.client_info()["board_path"])
     board.with_name(board.name.replace(".1.", ".2.")).touch()
     second = start()
     assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
@@ -385,16 +400,16 @@ def test_one_pool_that_cannot_be_left_does_not_keep_the_others(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(pools[0], "leave", fail)
+        patch.setattr(pools[0], "detach", fail)
         first.close()
     second = start()
     assert second.find("b").entries.lookup(b"k", STRING, 0) == b"v"
-    pools[0].leave()
+    pools[0].detach()
 
 
 def test_the_rest_of_a_longer_description_does_not_count() -> None:
     origin = PoolMetadata(key=NAMED, identity=identity(), settings=settings(), configured=True)
-    assert decode_origin(origin.encode() + b'"left over"}\n') == origin
+    assert decode_metadata(origin.encode() + b'"left over"}\n') == origin
 
 
 def test_the_name_of_a_pools_files_cannot_be_guessed_and_is_found_again(

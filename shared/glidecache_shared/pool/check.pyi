@@ -1,4 +1,4 @@
-"""Typing of the compiled verification; the implementation is in `verify.pyx`."""
+"""Typing of the compiled checks; the implementation is in `check.pyx`."""
 
 from typing import NamedTuple
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
-from glidecache_shared.pool.resize import Succession
+from glidecache_shared.pool.resize import PoolResize
 from glidecache_shared.pool.store import PoolStore, charge_bytes
 from glidecache_shared.protocol import HASH, SET, STRING
 
@@ -29,11 +29,11 @@ ROUNDS = 12
 
 
 @pytest.fixture
-def begin(pool_directory: str, clock: Clock) -> Iterator[Callable[..., Succession]]:
-    """Begin a succession of a store; what is not given is as in `make_store`."""
-    begun: list[Succession] = []
+def begin(pool_directory: str, clock: Clock) -> Iterator[Callable[..., PoolResize]]:
+    """Begin a resize of a store; what is not given is as in `make_store`."""
+    begun: list[PoolResize] = []
 
-    def make(store: PoolStore, **settings: Any) -> Succession:
+    def make(store: PoolStore, **settings: Any) -> PoolResize:
         defaults: dict[str, Any] = {
             "max_cache_kb": 64,
             "entry_ttl_ms": 0,
@@ -47,19 +47,19 @@ def begin(pool_directory: str, clock: Clock) -> Iterator[Callable[..., Successio
         }
         pool_id = Path(store.pool_path).name.split(".")[0]
         begun.append(
-            Succession(store, pool_directory, pool_id, store.generation + 1, **(defaults | settings))
+            PoolResize(store, pool_directory, pool_id, store.generation + 1, **(defaults | settings))
         )
         return begun[-1]
 
     yield make
-    for succession in begun:
-        succession.abandon()
+    for resize in begun:
+        resize.abandon()
 
 
-def finish(succession: Succession, clock: Clock) -> PoolStore:
-    while not succession.step(3, clock.now_ns):
+def finish(resize: PoolResize, clock: Clock) -> PoolStore:
+    while not resize.step(3, clock.now_ns):
         pass
-    store = succession.finish(clock.now_ns)
+    store = resize.finish(clock.now_ns)
     store.check_integrity()
     return store
 
@@ -69,7 +69,7 @@ def reader(store: PoolStore) -> PoolReader:
 
 
 def test_c5_all_kinds_lengths_and_keys_are_the_same(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store(max_cache_kb=512)
     entries = {b"%d" % kind + bytes([0, 255]) * kind: (kind, VALUES[kind]) for kind in KINDS}
@@ -92,7 +92,7 @@ def test_c5_all_kinds_lengths_and_keys_are_the_same(
 
 @pytest.mark.parametrize("policy", ["LRU", "LFU"])
 def test_c11_the_order_of_victims_goes_on(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock, policy: str
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock, policy: str
 ) -> None:
     store = make_store(eviction_policy=policy)
     found = reader(store)
@@ -117,7 +117,7 @@ def test_c11_the_order_of_victims_goes_on(
 
 
 def test_c6_expiry_is_carried_over_and_another_ttl_is_for_new_entries(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store(entry_ttl_ms=10)
     stored_ns = clock.tick()
@@ -133,7 +133,7 @@ def test_c6_expiry_is_carried_over_and_another_ttl_is_for_new_entries(
     new.close()
 
 
-def test_c13_counters_go_on(make_store: MakeStore, begin: Callable[..., Succession], clock: Clock) -> None:
+def test_c13_counters_go_on(make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock) -> None:
     store = make_store(max_cache_kb=1, entry_ttl_ms=1)
     found = reader(store)
     for number in range(9):
@@ -155,7 +155,7 @@ def test_c13_counters_go_on(make_store: MakeStore, begin: Callable[..., Successi
 
 
 def test_c13_a_hit_that_a_reader_was_in_the_middle_of_counts_later(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store()
     store.insert(b"k", STRING, b"v", 1, clock.tick())
@@ -178,7 +178,7 @@ def test_c13_a_hit_that_a_reader_was_in_the_middle_of_counts_later(
 
 
 def test_metrics_that_were_off_begin_at_nothing(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store(enable_metrics=False)
     store.insert(b"k", STRING, b"v", 1, clock.tick())
@@ -189,7 +189,7 @@ def test_metrics_that_were_off_begin_at_nothing(
 
 
 def test_c22_flights_are_carried_over(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store()
     store.insert(b"k", STRING, b"late", 9, clock.tick())
@@ -201,7 +201,7 @@ def test_c22_flights_are_carried_over(
 
 
 def test_c8_c10_a_smaller_bound_takes_the_oldest_and_not_one_more(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store(max_cache_kb=16)
     for number in range(40):
@@ -215,24 +215,24 @@ def test_c8_c10_a_smaller_bound_takes_the_oldest_and_not_one_more(
 
 
 def test_c9_what_alone_is_over_the_new_bound_goes_first(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store(max_cache_kb=64)
     store.insert(b"a", STRING, b"v", 1, clock.tick())
     store.insert(b"b", STRING, b"v", 1, clock.tick())
     store.insert(b"large", STRING, b"v" * 5_000, 1, clock.tick())
-    succession = begin(store, max_cache_kb=1)
+    resize = begin(store, max_cache_kb=1)
     assert not store.insert(b"another", STRING, b"v" * 5_000, 1, clock.tick()), (
         "nor does one like it come any more"
     )
-    new = finish(succession, clock)
+    new = finish(resize, clock)
     assert sorted(new.entries()) == [(b"a", STRING), (b"b", STRING)]
     assert new.metrics().evictions == 1
     new.close()
 
 
 def test_c12_an_expired_victim_is_an_expiration(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store(max_cache_kb=64, entry_ttl_ms=1)
     store.insert(b"large", STRING, b"v" * 5_000, 1, clock.tick())
@@ -245,7 +245,7 @@ def test_c12_an_expired_victim_is_an_expiration(
 
 
 def test_c21_whatever_happens_while_it_is_filled_the_next_generation_is_the_same(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     """Inserts, replacements, evictions, lookups, trimming and a flush, between steps of one entry to many."""
     for seed in range(ROUNDS):
@@ -273,18 +273,18 @@ def test_c21_whatever_happens_while_it_is_filled_the_next_generation_is_the_same
         for _ in range(30):
             work()
         bound_kb = chance.choice([12, 48, 100])
-        succession = begin(
+        resize = begin(
             store,
             max_cache_kb=bound_kb,
             entry_ttl_ms=5,
             grace_ms=1,
             eviction_policy=("LRU", "LFU")[seed % 2],
         )
-        while not succession.step(chance.choice([1, 2, 50]), clock.tick()):
+        while not resize.step(chance.choice([1, 2, 50]), clock.tick()):
             work()
             assert store.charged_bytes <= store.max_bytes
         work()
-        new = succession.finish(clock.tick())
+        new = resize.finish(clock.tick())
         new.check_integrity()
         store.check_integrity()
         assert sorted(new.entries()) == sorted(store.entries())
@@ -296,40 +296,40 @@ def test_c21_whatever_happens_while_it_is_filled_the_next_generation_is_the_same
 
 
 def test_readers_use_the_old_one_until_the_new_one_is_whole(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store()
     for number in range(50):
         store.insert(b"%d" % number, STRING, b"v", 1, clock.tick())
     found = reader(store)
-    succession = begin(store)
+    resize = begin(store)
     done = False
     while not done:
-        done = succession.step(7, clock.now_ns)
+        done = resize.step(7, clock.now_ns)
         assert found.lookup(b"7", STRING, clock.now_ns) == b"v"
         with pytest.raises(PoolFormatError):
-            PoolReader(*succession.paths)
-    new = succession.finish(clock.now_ns)
+            PoolReader(*resize.paths)
+    new = resize.finish(clock.now_ns)
     assert found.retired
     assert found.lookup(b"7", STRING, clock.now_ns) is None
     assert reader(new).lookup(b"7", STRING, clock.now_ns) == b"v"
     with pytest.raises(ValueError, match="has ended"):
-        succession.step(1)
+        resize.step(1)
     new.close()
 
 
-def test_a_succession_that_is_given_up_leaves_no_trace(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock, pool_directory: str
+def test_a_resize_that_is_given_up_leaves_no_trace(
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock, pool_directory: str
 ) -> None:
     store = make_store()
     for number in range(50):
         store.insert(b"%d" % number, STRING, b"v", 1, clock.tick())
     before = sorted(Path(pool_directory).iterdir())
-    succession = begin(store, max_cache_kb=32)
+    resize = begin(store, max_cache_kb=32)
     assert len(list(Path(pool_directory).iterdir())) == len(before) + 2
-    succession.step(10, clock.now_ns)
-    succession.abandon()
-    succession.abandon()
+    resize.step(10, clock.now_ns)
+    resize.abandon()
+    resize.abandon()
     assert sorted(Path(pool_directory).iterdir()) == before
     assert store.max_bytes == 32 * 1024, "the smaller bound had been reached"
     assert store.insert(b"large", STRING, b"v" * 30_000, 1, clock.tick())
@@ -337,34 +337,34 @@ def test_a_succession_that_is_given_up_leaves_no_trace(
 
 
 def test_it_cannot_be_finished_before_it_is_small_enough(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store()
     for number in range(100):
         store.insert(b"%d" % number, STRING, b"v" * 200, 1, clock.tick())
-    succession = begin(store, max_cache_kb=1)
-    succession.step(1, clock.now_ns)
+    resize = begin(store, max_cache_kb=1)
+    resize.step(1, clock.now_ns)
     with pytest.raises(ValueError, match="over the new bound"):
-        succession.finish()
+        resize.finish()
 
 
-def test_misuse_is_refused(make_store: MakeStore, begin: Callable[..., Succession]) -> None:
+def test_misuse_is_refused(make_store: MakeStore, begin: Callable[..., PoolResize]) -> None:
     store = make_store()
     with pytest.raises(ValueError, match="positive"):
         begin(store, max_cache_kb=0)
-    succession = begin(store)
+    resize = begin(store)
     with pytest.raises(FileExistsError):
         begin(store)
     store.close()
     with pytest.raises(ValueError, match="closed"):
-        succession.step(1)
+        resize.step(1)
 
 
 SIZES = (100, 60_000)
 
 
 def test_c10_a_full_pool_whose_entries_come_and_go_fits_beside_itself(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     """What has left since it was copied must not take the place of what is there now."""
     for seed in range(ROUNDS):
@@ -382,10 +382,10 @@ def test_c10_a_full_pool_whose_entries_come_and_go_fits_beside_itself(
 
         for size in SIZES:
             fill(1024 * 1024, size)
-        succession = begin(store, max_cache_kb=1024)
-        while not succession.step(64, clock.now_ns):
+        resize = begin(store, max_cache_kb=1024)
+        while not resize.step(64, clock.now_ns):
             fill(60_000, chance.choice(SIZES))
-        new = succession.finish(clock.now_ns)
+        new = resize.finish(clock.now_ns)
         new.check_integrity()
         assert sorted(new.entries()) == sorted(store.entries())
         new.close()
@@ -393,43 +393,43 @@ def test_c10_a_full_pool_whose_entries_come_and_go_fits_beside_itself(
 
 
 def test_what_has_changed_meanwhile_is_followed_before_the_end(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     """Nobody is served while `finish` works: it must not be left with all the entries that a flush took."""
     entries, count = 1_000, 100
     store = make_store(max_cache_kb=1024)
     for number in range(entries):
         store.insert(b"%d" % number, STRING, b"v", 1, clock.tick())
-    succession = begin(store, max_cache_kb=1024)
-    assert not succession.step(entries, clock.now_ns)
+    resize = begin(store, max_cache_kb=1024)
+    assert not resize.step(entries, clock.now_ns)
     store.flush()
     steps = 1
-    while not succession.step(count, clock.now_ns):
+    while not resize.step(count, clock.now_ns):
         steps += 1
     assert steps == 2 * entries // count, "once over all of them, and once more, when there was nothing to do"
-    assert succession.finish(clock.now_ns).metrics().entry_count == 0
+    assert resize.finish(clock.now_ns).metrics().entry_count == 0
 
 
 def test_one_who_cannot_be_caught_up_with_is_not_followed_for_ever(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     store = make_store(max_cache_kb=1024)
-    succession = begin(store, max_cache_kb=1024)
+    resize = begin(store, max_cache_kb=1024)
     steps = 0
     done = False
     while not done:
         for number in range(1_000):
             store.insert(b"%d" % number, STRING, b"%d" % steps, 1, clock.tick())
-        done = succession.step(1_000, clock.now_ns)
+        done = resize.step(1_000, clock.now_ns)
         steps += 1
         assert steps < 20
-    new = succession.finish(clock.now_ns)
+    new = resize.finish(clock.now_ns)
     assert new.lookup(b"999", STRING, 0, clock.tick()) == b"%d" % (steps - 1)
     new.close()
 
 
 def test_c13_a_generation_that_is_open_has_all_counters(
-    make_store: MakeStore, begin: Callable[..., Succession], clock: Clock
+    make_store: MakeStore, begin: Callable[..., PoolResize], clock: Clock
 ) -> None:
     """The daemon may be killed at once then, and the next one goes on with this generation."""
     store = make_store(max_cache_kb=16 * 1024)
@@ -437,13 +437,13 @@ def test_c13_a_generation_that_is_open_has_all_counters(
         store.insert(b"%d" % number, STRING, b"v", 1, clock.now_ns)
     store.lookup(b"0", STRING, 0, clock.now_ns)
     store.lookup(b"none", STRING, 0, clock.now_ns)
-    succession = begin(store, max_cache_kb=16 * 1024)
-    while not succession.step(100_000, clock.now_ns):
+    resize = begin(store, max_cache_kb=16 * 1024)
+    while not resize.step(100_000, clock.now_ns):
         pass
     watcher = os.fork()
     if not watcher:
         with (
-            Path(succession.paths[0]).open("rb") as file,
+            Path(resize.paths[0]).open("rb") as file,
             mmap.mmap(file.fileno(), 4096, prot=mmap.PROT_READ) as header,
         ):
             until_ns = time.monotonic_ns() + 30_000_000_000
@@ -451,6 +451,6 @@ def test_c13_a_generation_that_is_open_has_all_counters(
                 pass
             hits, misses = struct.unpack_from("<QQ", header, 64 * 4 + 16)
         os._exit(0 if (hits, misses) == (1, 1) else 1)
-    new = succession.finish(clock.now_ns)
+    new = resize.finish(clock.now_ns)
     assert os.waitpid(watcher, 0)[1] == 0
     new.close()

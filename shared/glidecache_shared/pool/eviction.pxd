@@ -1,5 +1,6 @@
 from libc.stdint cimport uint32_t, uint64_t
 
+from glidecache_shared.pool.layout cimport gpool_view
 from glidecache_shared.pool.memory.access_board cimport Board, Candidate, Priority
 from glidecache_shared.pool.memory.records cimport Records
 
@@ -17,7 +18,7 @@ cdef class VictimSelection:
     cdef readonly uint64_t push_backs
 
     @staticmethod
-    cdef VictimSelection over(Board board, Records records)
+    cdef VictimSelection create(Board board, Records records)
     cdef uint32_t next(self, uint64_t live) noexcept
     cdef void stored(self, uint32_t record) noexcept
     cdef uint32_t prefetch(self) noexcept
@@ -30,3 +31,8 @@ cdef class VictimSelection:
     cdef void _choose_threshold(self, uint64_t live) noexcept
     cdef uint32_t _scan(self, uint64_t live) noexcept
     cdef uint32_t _smallest(self) noexcept
+
+
+cdef list hottest_of(
+    gpool_view *view, Board board, Records records, uint32_t wanted, uint32_t most_key_bytes, uint64_t now_ns,
+)

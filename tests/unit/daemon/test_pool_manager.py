@@ -33,7 +33,7 @@ def unnamed(cache_id: str = "u-1") -> PoolKey:
 
 def take(pool: Pool) -> lease.Lease:
     """What a client does with a pool that it was handed."""
-    handout = pool.handout()
+    handout = pool.client_info()
     held = lease.hold(handout["lease_path"], handout["lease_inode"])
     assert held is not None
     return held
@@ -72,7 +72,7 @@ def test_c19_a_held_name_refuses_other_settings_and_lists_them(registry: PoolMan
 def test_c19_an_unheld_name_is_made_again_with_other_settings(registry: PoolManager) -> None:
     old = registry.join(named(), identity(), settings())
     take(old).close()
-    handout = old.handout()
+    handout = old.client_info()
     new = registry.join(named(), identity(), settings(entry_ttl_ms=5))
     assert old.ended
     assert new.settings.entry_ttl_ms == 5
@@ -93,7 +93,7 @@ def test_c20_an_unnamed_pool_ends_when_its_last_holder_is_gone(
     loop.pass_time(2 * PROBE_MS)
     assert not pool.ended
     second.close()
-    pool.handed_out_ns -= HANDOUT_MS * 1_000_000  # time passes
+    pool.last_attach_ns -= HANDOUT_MS * 1_000_000  # time passes
     loop.pass_time(2 * PROBE_MS)
     assert pool.ended
     assert len(registry) == 0
@@ -110,7 +110,7 @@ def test_c20_a_pool_that_was_just_handed_out_is_not_ended(registry: PoolManager,
 def test_c20_a_named_pool_lives_without_holders(registry: PoolManager, loop: Any) -> None:
     registry.start()
     pool = registry.join(named(), identity(), settings())
-    pool.handed_out_ns = 0
+    pool.last_attach_ns = 0
     loop.pass_time(10 * PROBE_MS)
     assert registry.join(named(), identity(), settings()) is pool
 
