@@ -1,9 +1,10 @@
-"""Count the instructions of a hit, a miss and an EXISTS: `make bench-instructions`. They do not depend on the load.
+"""Count the instructions of a hit, a miss and an EXISTS: `make bench-instructions`. They hardly depend on the load.
 
 callgrind counts only while a client that is warm issues its requests, one at a time. A client's figure is counted
 with a usual daemon, a daemon's with a usual client. The kernel's work is not counted. The client collects no garbage
 meanwhile: a collection would fall into some counts and not into others. `--before DIRECTORY` counts another tree beside
-this one, with the interpreter, the daemon and the client of its `.venv`.
+this one, with the interpreter, the daemon and the client of its `.venv`. The daemon's timers run meanwhile, so a
+machine that has other work adds some per cent to the daemon's figures: the least of several runs is right.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 WARM, REQUESTS = 300, 1_000
 KEYS_AT_ONCE = 100
 START_S = 60.0
+IN_A_CLUSTER = "a cluster's"
+"""The rows whose servers are a cluster of three primaries; the others have one server."""
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
 
 
@@ -34,6 +37,7 @@ def main() -> int:
     """Count and print, or be the client that is counted."""
     options = argparse.ArgumentParser(prog="make bench-instructions", description=__doc__)
     options.add_argument("--before", type=Path, help="another tree, with its own .venv")
+    options.add_argument("--only", default="", help="the rows whose name has this text")
     options.add_argument("--json", type=Path, default=Path("build/bench-instructions.json"))
     options.add_argument("--client", nargs=3, metavar=("WAY", "DIRECTORY", "PORT"))
     given = options.parse_args()
@@ -46,7 +50,7 @@ def main() -> int:
     trees = {"now": Path(__file__).resolve().parents[1]}
     if given.before is not None:
         trees["before"] = given.before.resolve()
-    found = {name: counted(tree) for name, tree in trees.items()}
+    found = {name: counted(tree, given.only) for name, tree in trees.items()}
     for row, now in found["now"].items():
         before = found.get("before", {}).get(row)
         compared = "" if before is None else f"{before:12,.0f} before {100 * (now / before - 1):+6.1f} %"
@@ -56,28 +60,33 @@ def main() -> int:
     return 0
 
 
-def counted(tree: Path) -> dict[str, float]:
-    """Return the instructions of each kind of request, by the name of its row."""
+def counted(tree: Path, only: str) -> dict[str, float]:
+    """Return the instructions of each kind of request whose row's name has the text `only`, by that name."""
     found = {}
-    with tempfile.TemporaryDirectory(prefix="glidecached-instructions-") as place, server(place) as port:
+    with tempfile.TemporaryDirectory(prefix="glidecached-instructions-") as place, servers(place) as ports:
         for way, (keys, reaches_daemon) in WAYS.items():
             for program in ("client", "daemon") if reaches_daemon else ("client",):
-                instructions = _run(tree, Path(place), port, way, program)
-                found[f"{way}, {program}"] = instructions / REQUESTS / keys
+                row = f"{way}, {program}"
+                if only in row:
+                    port = ports[way.startswith(IN_A_CLUSTER)]
+                    found[row] = _run(tree, Path(place), port, way, program) / REQUESTS / keys
     return found
 
 
 @contextlib.contextmanager
-def server(place: str) -> Iterator[int]:
-    """Run an embedded Valkey within the context; give its port."""
+def servers(place: str) -> Iterator[tuple[int, int]]:
+    """Run an embedded Valkey and a cluster within the context; give the port of the first, and one of the cluster's."""
+    from support.cluster import Cluster
     from support.valkey_server import ValkeyServer
 
     valkey = ValkeyServer(Path(place) / "valkey")
-    valkey.start()
-    try:
-        yield valkey.port
-    finally:
-        valkey.stop()
+    cluster = Cluster(Path(place) / "cluster")
+    with contextlib.ExitStack() as ends:
+        ends.callback(valkey.stop)
+        valkey.start()
+        ends.callback(cluster.stop)
+        cluster.start()
+        yield valkey.port, cluster.port
 
 
 def _run(tree: Path, place: Path, port: int, way: str, program: str) -> int:
@@ -145,16 +154,20 @@ def issue(way: str, directory: str, port: int) -> None:
     import glidecache
     import glidecache.sync
 
-    cache = None if way == "EXISTS" else glidecache.ClientSideCache.create(65_536, 0)
-    client = glidecache.sync.GlideClient.create(
-        glidecache.GlideClientConfiguration(
-            [glidecache.NodeAddress("127.0.0.1", port)],
-            runtime_dir=directory,
-            request_timeout=100_000,
-            client_side_cache=cache,
-            fallback="error",
+    options: dict[str, Any] = {
+        "runtime_dir": directory,
+        "request_timeout": 100_000,
+        "client_side_cache": None if way == "EXISTS" else glidecache.ClientSideCache.create(65_536, 0),
+        "fallback": "error",
+    }
+    addresses = [glidecache.NodeAddress("127.0.0.1", port)]
+    client: glidecache.sync.GlideClient | glidecache.sync.GlideClusterClient
+    if way.startswith(IN_A_CLUSTER):
+        client = glidecache.sync.GlideClusterClient.create(
+            glidecache.GlideClusterClientConfiguration(addresses, **options)
         )
-    )
+    else:
+        client = glidecache.sync.GlideClient.create(glidecache.GlideClientConfiguration(addresses, **options))
     keys = [f"key{number}" for number in range(KEYS_AT_ONCE)]
     client.mset(dict.fromkeys(keys, "x" * 100))
     requests: dict[str, Callable[[int], object]] = {
@@ -165,6 +178,7 @@ def issue(way: str, directory: str, port: int) -> None:
         "a key of get_many, missing": lambda number: client.get_many(
             [f"none{number}.{key}" for key in range(KEYS_AT_ONCE)]
         ),
+        "a cluster's GET miss of a missing key": lambda number: client.get(f"none{number}"),
     }
     request = requests[way]
     for number in range(WARM):
@@ -187,6 +201,7 @@ WAYS = {
     "EXISTS": (1, True),
     "a key of get_many, hits": (KEYS_AT_ONCE, False),
     "a key of get_many, missing": (KEYS_AT_ONCE, True),
+    "a cluster's GET miss of a missing key": (1, True),
 }
 """Of each kind of request: how many keys it is divided by, and whether it reaches the daemon."""
 

@@ -19,9 +19,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "shared"))
 
-from glidecache_shared.kinds import STRING  # noqa: E402 - found by the line above
 from glidecache_shared.pool.resize import Succession  # noqa: E402
 from glidecache_shared.pool.store import PoolStore, charge_bytes  # noqa: E402
+from glidecache_shared.protocol import STRING  # noqa: E402 - found by the line above
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where pools live
 KEY_BYTES, VALUE_BYTES = 8, 250

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Write the clients' and batches' command methods from the plan functions in `glidecache.commands`.
+"""Write the clients' and batches' command methods from the command functions in `glidecache.commands`.
 
     tools/generate_commands.py           writes client/glidecache/_generated/*.py
     tools/generate_commands.py --check   writes nothing; exits 1 when one of them is not up to date
 
-A plan function is a public function of a family's module whose result is annotated `Plan[...]`. Its signature, its
-default values and the first paragraph of its docstring become those of the method: of both clients, and of batches.
+A command function is a public function of a family's module whose result is annotated `Command[...]`. Its signature,
+its default values and the first paragraph of its docstring become those of the method: of both clients, and of batches.
 Commands that only a standalone server has are in `standalone`, those of a cluster in `cluster`. The latter also lists
 the commands that take a route there. `batched` has what only batches have, or have with other arguments.
 """
@@ -16,12 +16,12 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from plan_functions import PACKAGE, Command, PlanFunctions, names_in
+from command_functions import PACKAGE, CommandFunction, CommandFunctions, names_in
 
 TARGET = PACKAGE / "_generated"
 FAMILIES = (
-    *("strings", "bitmaps", "hyperloglog", "keys", "hashes", "sets", "lists", "sorted_sets", "geo"),
-    *("streams", "stream_groups", "server", "diagnostics", "publish", "scripting"),
+    *("strings", "keys", "hashes", "sets", "lists", "sorted_sets", "geo"),
+    *("streams", "server", "scripting"),
 )
 STANDALONE = "standalone"
 CLUSTER = "cluster"
@@ -33,7 +33,7 @@ DOCSTRING_QUOTES = '"""'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
-    """One kind of methods: what they do with their plans."""
+    """One kind of methods: what they do with their commands."""
 
     prefix: str
     subject: str
@@ -50,7 +50,7 @@ class Class:
 
     name: str
     title: str
-    commands: list[Command]
+    commands: list[CommandFunction]
     parent: str = ""
 
 
@@ -58,32 +58,32 @@ FLAVOURS = (
     Flavour(
         prefix="Async",
         subject="Commands that are awaited",
-        run="async def _run(self, plan: Plan[Result], route: Route | None = None) -> Result: ...",
+        run="async def _run(self, command: Command[Result], route: Route | None = None) -> Result: ...",
         method="async def",
-        body="return await self._run({plan})",
+        body="return await self._run({command})",
         noqa="ASYNC109, N803",
     ),
     Flavour(
         prefix="Sync",
         subject="Commands that block",
-        run="def _run(self, plan: Plan[Result], route: Route | None = None) -> Result: ...",
+        run="def _run(self, command: Command[Result], route: Route | None = None) -> Result: ...",
         method="def",
-        body="return self._run({plan})",
+        body="return self._run({command})",
         noqa="N803",
     ),
     Flavour(
         prefix="Batch",
         subject="Commands that are added to a batch",
-        run="def _add(self, plan: Plan[Any]) -> Self: ...",
+        run="def _add(self, command: Command[Any]) -> Self: ...",
         method="def",
-        body="return self._add({plan})",
+        body="return self._add({command})",
         noqa="N803",
         for_batches=True,
     ),
 )
 
 
-def signature(flavour: Flavour, command: Command) -> str:
+def signature(flavour: Flavour, command: CommandFunction) -> str:
     """Return the method's first line, or lines, as the formatter would break them."""
     head = f"{INDENT}{flavour.method} {command.name}("
     end = f") -> {'Self' if flavour.for_batches else command.result}:"
@@ -97,16 +97,16 @@ def signature(flavour: Flavour, command: Command) -> str:
     return f"{head}\n{lines}{INDENT}{end}"
 
 
-def method(flavour: Flavour, command: Command) -> str:
+def method(flavour: Flavour, command: CommandFunction) -> str:
     """Return one method."""
     paragraph = command.docstring.replace("\n", f"\n{INDENT * 2}")
-    plan = f"_{command.module}.{command.name}({', '.join(command.passed)})"
+    passed = f"_{command.module}.{command.name}({', '.join(command.passed)})"
     if command.routed:
-        plan += ", route"
-    body = flavour.body.format(plan=plan)
+        passed += ", route"
+    body = flavour.body.format(command=passed)
     if len(INDENT * 2 + body) > LINE_LENGTH:
-        head, tail = flavour.body.split("{plan}")
-        body = f"{head}\n{INDENT * 3}{plan}\n{INDENT * 2}{tail}"
+        head, tail = flavour.body.split("{command}")
+        body = f"{head}\n{INDENT * 3}{passed}\n{INDENT * 2}{tail}"
     quotes = DOCSTRING_QUOTES
     return f"{signature(flavour, command)}\n{INDENT * 2}{quotes}{paragraph}{quotes}\n{INDENT * 2}{body}\n"
 
@@ -116,7 +116,7 @@ def imports(flavour: Flavour, classes: list[Class], origins: dict[str, str]) -> 
     used: set[str] = set()
     for each in classes:
         if not each.parent:
-            used |= {"Plan", "Any", "Self"} if flavour.for_batches else {"Plan", "Route", "TypeVar"}
+            used |= {"Command", "Any", "Self"} if flavour.for_batches else {"Command", "Route", "TypeVar"}
         for command in each.commands:
             for parameter in command.parameters:
                 used |= names_in(parameter.lstrip("*").partition(": ")[2].partition(" = ")[0])
@@ -124,7 +124,7 @@ def imports(flavour: Flavour, classes: list[Class], origins: dict[str, str]) -> 
     origins = {
         **origins,
         "ClusterResponse": "glidecache.routes",
-        "Plan": "glidecache.commands.command",
+        "Command": "glidecache.commands.command",
         "Route": "glidecache.routes",
         **dict.fromkeys(("Any", "Self", "TypeVar"), "typing"),
     }
@@ -168,13 +168,13 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
     )
     return "\n".join(
         (
-            f'"""{flavour.subject}, one method per plan. Written by tools/generate_commands.py: do not edit."""',
+            f'"""{flavour.subject}, one method per command. Written by tools/generate_commands.py: do not edit."""',
             f"# ruff: noqa: I001, RUF100, {flavour.noqa} - lazy modules stand apart; GLIDE's names of arguments",
             "",
             "from __future__ import annotations",
             "",
             *before,
-            "from glidecache.lazy import LazyModule",
+            "from glidecache.core.lazy import LazyModule",
             "",
             "TYPE_CHECKING = False",
             "if TYPE_CHECKING:",
@@ -190,30 +190,30 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
     )
 
 
-def render(flavour: Flavour, plans: PlanFunctions) -> dict[str, str]:
+def render(flavour: Flavour, functions: CommandFunctions) -> dict[str, str]:
     """Return the texts of a flavour's modules, by file name.
 
     They are: what all servers and a standalone server have, and what a cluster has.
     """
-    by_each = plans.constant(CLUSTER, "ANSWERED_BY_EACH")
-    together = plans.constant(CLUSTER, "ANSWERED_TOGETHER")
+    by_each = functions.constant(CLUSTER, "ANSWERED_BY_EACH")
+    together = functions.constant(CLUSTER, "ANSWERED_TOGETHER")
     routed = {
         (module, name) for table in (by_each, together) for module, names in table.items() for name in names
     }
-    common = [command for family in FAMILIES for command in plans.by_module[family]]
-    known = {(command.module, command.name) for command in (*common, *plans.by_module[CLUSTER])}
+    common = [command for family in FAMILIES for command in functions.by_module[family]]
+    known = {(command.module, command.name) for command in (*common, *functions.by_module[CLUSTER])}
     if routed - known:
-        message = f"{CLUSTER} gives a route to what is no plan function: {sorted(routed - known)}"
+        message = f"{CLUSTER} gives a route to what is no command function: {sorted(routed - known)}"
         raise ValueError(message)
-    own = plans.by_module[CLUSTER]
+    own = functions.by_module[CLUSTER]
     if flavour.for_batches:
         # In a batch no command has a route of its own.
         own = [command for command in own if (CLUSTER, command.name) not in routed]
-        special = {command.name: command for command in plans.by_module[BATCHED]}
+        special = {command.name: command for command in functions.by_module[BATCHED]}
         common = [command for command in common if command.name not in special] + list(special.values())
         routed = set()
     names = {command.name for command in common}
-    of_standalone = plans.by_module[STANDALONE]
+    of_standalone = functions.by_module[STANDALONE]
     if flavour.for_batches:
         # There a reply is one server's, whichever mode it is in.
         of_standalone = [command for command in of_standalone if command.name not in names]
@@ -248,24 +248,24 @@ def render(flavour: Flavour, plans: PlanFunctions) -> dict[str, str]:
         parent=base,
     )
     return {
-        f"{file}_commands.py": module_text(flavour, classes, plans.origins, ""),
+        f"{file}_commands.py": module_text(flavour, classes, functions.origins, ""),
         f"{file}_cluster_commands.py": module_text(
-            flavour, [cluster], plans.origins, parent_module=f"{file}_commands"
+            flavour, [cluster], functions.origins, parent_module=f"{file}_commands"
         ),
     }
 
 
 def main() -> int:
     """Write or check the generated modules. Return the exit status."""
-    parser = argparse.ArgumentParser(description="Write the command methods from the plan functions.")
+    parser = argparse.ArgumentParser(description="Write the command methods from the command functions.")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail when something is out of date"
     )
     check = parser.parse_args().check
-    plans = PlanFunctions((*FAMILIES, STANDALONE, CLUSTER, BATCHED))
+    functions = CommandFunctions((*FAMILIES, STANDALONE, CLUSTER, BATCHED))
     stale = []
     for flavour in FLAVOURS:
-        for file, text in render(flavour, plans).items():
+        for file, text in render(flavour, functions).items():
             path = TARGET / file
             if path.exists() and path.read_text() == text:
                 continue

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,53 +30,55 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "configuration.md"
 MANUAL = ROOT / "man" / "glidecached.toml.5"
+_COLUMNS = 100
 
 INTRODUCTION = """
-The daemon reads one file in TOML: `/etc/glidecached/glidecached.toml` if that exists, or what `--config` names;
-without a file all defaults hold. A key that is not listed here is refused, and so is a value of another type or
-out of its range. `glidecached --check-config` lists every fault of a file: the file, the key, the value, and what
-is allowed.
+The daemon reads one TOML file: the one that `--config` names, else `/etc/glidecached/glidecached.toml` if it
+exists. Without a file all defaults apply. The daemon refuses a key that is not listed here, and a value of another
+type or out of its range. `glidecached --check-config` lists every fault of a file: the file, the key, the value, and
+what is allowed.
 
-All keys but those said to be required may be left out. Times, sizes and counts are integers in the unit that ends
-the key's name; text and lists of text are quoted.
+All keys are optional, except those with the default "required". Times, sizes and counts are integers in the unit at
+the end of the key's name. Text and lists of text are quoted.
 """
 RELOAD = """
-SIGHUP, or `systemctl reload glidecached`, has the file read again, with the same checks. If anything in it is
-wrong, nothing changes, and each fault is logged. Otherwise the keys marked *changes* take effect while the daemon
-serves, those marked *kept* stay as they were, and the log says which are which. The command line's `--log-level`
-still goes before the file's. A daemon without a file, or with `--embedded`, has nothing to reload.
+At SIGHUP, or `systemctl reload glidecached`, the daemon reads the file again, with the same checks. If anything in
+it is wrong, nothing changes, and the log has each fault. Otherwise the keys marked *changes* take effect while the
+daemon serves. Those marked *kept* stay as they were until a restart. The log lists both. The command line's
+`--log-level` still overrides the file's. A daemon without a file, or with `--embedded`, has nothing to reload.
 
-Tables may come and go. A cache or an upstream that is added can be used at once. A cache that is removed ends: its
-memory is given back, and its clients get a `ConfigurationError` that names the caches there are, at their next
-request. Clients of a removed upstream are refused likewise.
+Tables may be added and removed. Clients can use a new cache or a new upstream at once. A removed cache ends: the
+daemon frees its memory, and its clients get a `ConfigurationError` at their next request, with the names of the
+remaining caches. Clients of a removed upstream are refused in the same way.
 
-A cache whose bound, policy, metrics or users change keeps its entries: those that fit a smaller bound, in the
-policy's order, with their times to live, their accesses and their place among the others. It is copied to new
-files, a little at a time between requests, which takes about a second for a million entries; for that time the
-file system of `pool_dir` needs room for both. Without it, the cache stays as it was, or at the smaller bound, and
-the log says so; only a cache whose users change then begins anew, because who may not read it any more has its
-files mapped. `systemctl reload` returns when all of this is done.
+A cache whose size limit, policy, metrics or users change keeps its entries. With a lower limit it keeps those that
+fit, in the policy's order. Entries keep their times to live, their accesses and their order. The daemon copies the
+cache to new files, in slices between requests; that takes about a second for a million entries. Meanwhile the file
+system of `pool_dir` needs room for both. Without that room, the cache stays as it was, or at the lower limit, and the
+log says so. Only a cache whose users change then starts empty, because users that may no longer read it still have
+its old files mapped. `systemctl reload` returns when all of this is done.
 """
 SEE_ALSO = """
-[glidecached.toml.example](../glidecached.toml.example) is a whole file with every key. How a pool changes its size
-is told in [design decision 13](design/0013-resizing.md), who is trusted with what in [security](security.md).
+[glidecached.toml.example](../glidecached.toml.example) is a complete file with every key. [Design
+decision 13](design/0013-resizing.md) describes how a pool changes its size. [security.md](security.md) says who is
+trusted with what.
 """
 SECTIONS = {
     "daemon": ("[daemon]", "The daemon itself."),
     "metrics": (
         "[metrics]",
-        "Figures for Prometheus, health, and a status page, over HTTP: see docs/monitoring.md.",
+        "Metrics for Prometheus, health, and a status page, over HTTP: see docs/monitoring.md.",
     ),
     "upstreams": (
         "[upstreams.NAME]",
         (
-            "One table per upstream: clients ask for it by its name, and for `default` when they say nothing. Without "
-            "any table, `default` is `127.0.0.1:6379`. A name has 1 to 200 printable characters."
+            "One table for each upstream. Clients select it by its name; the name `default` is their default. "
+            "Without any table, `default` is `127.0.0.1:6379`. A name has 1 to 200 printable characters."
         ),
     ),
     "caches": (
         "[caches.NAME]",
-        "One table per cache that clients attach to with `ClientSideCache.named(NAME)`.",
+        "One table for each cache that clients attach to with `ClientSideCache.named(NAME)`.",
     ),
 }
 
@@ -130,11 +133,11 @@ def entries(section: str) -> Iterator[Entry]:
 def page() -> str:
     """Return docs/configuration.md."""
     lines = ["# Configuration", "", "<!-- Written by tools/generate_configuration.py. -->", ""]
-    lines += [line for paragraph in (*_split(INTRODUCTION), *_split(SEE_ALSO)) for line in (paragraph, "")]
+    lines += [line for text in (INTRODUCTION, SEE_ALSO) for line in _wrapped(text)]
     lines += ["## Reload", ""]
-    lines += [line for paragraph in _split(RELOAD) for line in (paragraph, "")]
+    lines += _wrapped(RELOAD)
     for section, (heading, about) in SECTIONS.items():
-        lines += [f"## `{heading}`", "", about, ""]
+        lines += [f"## `{heading}`", "", *_wrapped(about)]
         lines += ["| key | meaning | values | default | at reload |", "|---|---|---|---|---|"]
         for each in entries(section):
             cells = (f"`{each.name}`", each.meaning, each.values, each.default, _emphasised(each.at_reload))
@@ -170,7 +173,7 @@ def manual() -> str:
         ".SH FILES",
         ".TP",
         ".I /etc/glidecached/glidecached.toml",
-        "Read where nothing else is named.",
+        "The default file.",
         '.SH "SEE ALSO"',
         ".BR glidecached (8),",
         ".BR glidecache (1)",
@@ -209,6 +212,16 @@ def _emphasised(at_reload: str) -> str:
 def _split(text: str) -> list[str]:
     """Return paragraphs, each in one line."""
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return paragraphs in lines of at most 100 columns, an empty line after each. Code and links are not broken."""
+    lines = []
+    for paragraph in _split(text):
+        kept = re.sub(r"`[^`]*`|\[[^\]]*\]", lambda found: found[0].replace(" ", "\0"), paragraph)
+        broken = textwrap.wrap(kept, _COLUMNS, break_long_words=False, break_on_hyphens=False)
+        lines += [*(line.replace("\0", " ") for line in broken), ""]
+    return lines
 
 
 def _paragraphs(text: str) -> list[str]:

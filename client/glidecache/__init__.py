@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Transaction,
     )
     from glidecache.cache import ClientSideCache, EvictionPolicy
+    from glidecache.commands.cluster_scan import ClusterScanCursor
     from glidecache.commands.options import (
         AggregationType,
         BitEncoding,
@@ -120,7 +121,6 @@ if TYPE_CHECKING:
         SlotKeyRoute,
         SlotType,
     )
-    from glidecache.scan_cursor import ClusterScanCursor
     from glidecache.types import (
         OK,
         TOK,
@@ -308,7 +308,7 @@ _HOMES = {
         "SlotKeyRoute",
         "SlotType",
     ),
-    "glidecache.scan_cursor": ("ClusterScanCursor",),
+    "glidecache.commands.cluster_scan": ("ClusterScanCursor",),
     "glidecache.types": (
         "OK",
         "TBatch",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from glidecache._generated.batch_cluster_commands import BatchClusterCommands
 from glidecache._generated.batch_commands import BatchStandaloneCommands
-from glidecache.commands.command import Plan
-from glidecache.commands.custom_command import decoder_for
-from glidecache.commands.encoding import encode_each
-from glidecache.commands.unsupported import NotOffered
+from glidecache.commands.custom_command import custom_command
+from glidecache.commands.unsupported import Unsupported
 from glidecache.config.checks import described, need_ms
 from glidecache.errors import ConfigurationError
 from glidecache.routes import need_route
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Self
 
+    from glidecache.commands.command import Command
     from glidecache.commands.encoding import Argument
     from glidecache.routes import SingleNodeRoute
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-class _Plans(NotOffered):
+class _Commands(Unsupported):
     """The commands of a batch, in order. Not safe for several threads at once; may be run any number of times.
 
     A batch can be copied and pickled; the copy has its own commands.
@@ -35,47 +34,47 @@ class _Plans(NotOffered):
             message = f"is_atomic must be a bool, not {type(is_atomic).__name__}"
             raise TypeError(message)
         self.is_atomic = is_atomic
-        self.plans: list[Plan[Any]] = []
+        self.queued: list[Command[Any]] = []
 
     @property
     def commands(self) -> list[tuple[bytes, list[bytes]]]:
         """Return the commands so far, each with its arguments as they will be sent: a new list."""
-        return [(plan.args[0], plan.args[1:]) for plan in self.plans]
+        return [(command.args[0], command.args[1:]) for command in self.queued]
 
     def __len__(self) -> int:
-        return len(self.plans)
+        return len(self.queued)
 
     def __copy__(self) -> Self:
         copied = type(self).__new__(type(self))
         copied.is_atomic = self.is_atomic
-        copied.plans = list(self.plans)
+        copied.queued = list(self.queued)
         return copied
 
     def __repr__(self) -> str:
         """Show the commands' names, never their arguments: these may be secrets."""
-        names = [plan.args[0].decode("utf-8", "replace") for plan in self.plans[:_SHOWN]]
-        more = ["…"] if len(self.plans) > _SHOWN else []
-        listed = f"{len(self.plans)} commands: {', '.join(names + more)}" if names else "no commands"
+        names = [command.args[0].decode("utf-8", "replace") for command in self.queued[:_SHOWN]]
+        more = ["…"] if len(self.queued) > _SHOWN else []
+        listed = f"{len(self.queued)} commands: {', '.join(names + more)}" if names else "no commands"
         return f"<{type(self).__name__} is_atomic={self.is_atomic}, {listed}>"
 
     def clear(self) -> None:
         """Remove all commands."""
-        self.plans.clear()
+        self.queued.clear()
 
     def custom_command(self, command_args: Iterable[Argument]) -> Self:
         """Add any command, its name first. Raises `TypeError` and `ValueError`."""
-        return self._add(custom_plan(command_args))
+        return self._add(custom_command(command_args))
 
-    def _add(self, plan: Plan[Any]) -> Self:
-        self.plans.append(plan)
+    def _add(self, command: Command[Any]) -> Self:
+        self.queued.append(command)
         return self
 
 
-class Batch(_Plans, BatchStandaloneCommands):
+class Batch(_Commands, BatchStandaloneCommands):
     """A batch for a standalone server, to be run by `exec`: a transaction if `is_atomic`, else a pipeline."""
 
 
-class ClusterBatch(_Plans, BatchClusterCommands):
+class ClusterBatch(_Commands, BatchClusterCommands):
     """A batch for a cluster, to be run by `exec`: a transaction (of one slot) if `is_atomic`, else a pipeline."""
 
 
@@ -158,12 +157,3 @@ def _need_plain_strategy(strategy: object) -> None:
         if getattr(strategy, name):
             message = f"BatchRetryStrategy: {name}=True is not supported: the daemon repeats reads alone"
             raise ConfigurationError(message)
-
-
-def custom_plan(command_args: Iterable[Argument]) -> Plan[Any]:
-    """Return a plan for any command, its name first. Raises `TypeError`, and `ValueError` for no command at all."""
-    args = encode_each(command_args, "command_args")
-    if not args or not args[0]:
-        message = "command_args must begin with a command's name"
-        raise ValueError(message)
-    return Plan(args, decoder_for(args))

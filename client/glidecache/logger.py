@@ -54,7 +54,8 @@ class Logger:
         Logger.logger_level = LogLevel.WARN if level is None else level
         if file_name:
             logging.getLogger(_NAME).warning(
-                "Logger: file_name=%r is ignored: give logging.getLogger(%r) a handler", file_name, _NAME
+                "Logger ignores file_name; add a handler to the logger instead",
+                extra={"file_name": file_name, "logger": _NAME},
             )
 
     @classmethod

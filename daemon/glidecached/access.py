@@ -93,7 +93,7 @@ def find_gid(group: str) -> int:
 def _checked_number(digits: str) -> int:
     number = int(digits)
     if number > _LARGEST_ID:
-        message = f"{digits} is no user's or group's number; the largest is {_LARGEST_ID}"
+        message = f"{digits} is not a user's or group's number; the largest is {_LARGEST_ID}"
         raise ValueError(message)
     return number
 

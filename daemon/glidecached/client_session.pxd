@@ -1,5 +1,7 @@
 from glidecached.command_order cimport CommandOrder
 from glidecached.frontend.request cimport Request
+from glidecached.pools.entries cimport PoolEntries
+from glidecached.single_flight cimport Flights
 
 
 cdef class ClientSession:
@@ -10,6 +12,9 @@ cdef class ClientSession:
     cdef readonly object upstream
     cdef readonly object upstream_name
     cdef readonly object pool
+    # The pool's compiled parts, which requests use; None without a pool.
+    cdef readonly PoolEntries entries
+    cdef readonly Flights flights
     cdef bint awaits_proof
     cdef readonly str read_from
     cdef bint reads_primary
@@ -22,7 +27,6 @@ cdef class ClientSession:
     cdef readonly CommandOrder order
 
     cpdef object submit_read(self, object call, object next_sequence)
-    cpdef object advance(self, object next_sequence)
     cdef bint is_outdated(self) except -1
 
 

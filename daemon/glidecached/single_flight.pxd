@@ -1,9 +1,10 @@
 from glidecached.frontend.request cimport Request
+from glidecached.pools.entries cimport PoolEntries
 from glidecached.upstream.call cimport SingleCall
 
 
 cdef class Flights:
-    cdef object storage
+    cdef PoolEntries entries
     cdef object next_sequence
     # By kind, then by key.
     cdef tuple running

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import cython
 
-from glidecache_shared.kinds import COMMANDS, HASH, SET, STRING
-from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
+from glidecache_shared.protocol import ERROR_REQUEST, HASH, KIND_COMMANDS, SET, STRING, ReplyError
 from glidecached.upstream.call import SingleCall
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from glidecached.command_order import CommandOrder
     from glidecached.frontend.request import Request
+    from glidecached.pools.entries import PoolEntries
     from glidecached.upstream.interface import Upstream
 
 logger = logging.getLogger(__name__)
@@ -30,23 +30,13 @@ logger = logging.getLogger(__name__)
 DETOUR = cython.declare(cython.int, 1)  # of `upstream.detours`
 
 
-class Storage(Protocol):
-    """The part of a pool that flights need."""
-
-    def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
-        """Store a reply (contract C4, C22)."""
-
-    def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
-        """Store the values that are not None."""
-
-
 class Flights:
-    """The running flights of one pool. For the loop's thread."""
+    """The running flights of one pool: their replies become its entries. For the loop's thread."""
 
-    def __init__(self, storage: Storage, next_sequence: Callable[[], int]) -> None:
-        self.storage = storage
+    def __init__(self, entries: PoolEntries, next_sequence: Callable[[], int]) -> None:
+        self.entries = entries
         self.next_sequence = next_sequence
-        self.running: tuple[dict[bytes, Flight], ...] = tuple([{} for _ in range(max(COMMANDS) + 1)])
+        self.running: tuple[dict[bytes, Flight], ...] = tuple([{} for _ in range(max(KIND_COMMANDS) + 1)])
         self.running_many: dict[bytes, ManyFlight] = {}
 
     def __len__(self) -> int:
@@ -82,7 +72,7 @@ class Flights:
         """Return a new flight, which later requests may join."""
         running: dict[bytes, Flight] = self.running[kind]
         flight: Flight = Flight.__new__(Flight)
-        flight.arguments = (COMMANDS[kind], key)  # type: ignore[misc]
+        flight.arguments = (KIND_COMMANDS[kind], key)  # type: ignore[misc]
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
         flight.flights = self
@@ -174,7 +164,7 @@ class Flight(SingleCall):
             try:
                 reply = as_kind(self.kind, reply)
                 if self.upstream.fills_cache:
-                    self.flights.storage.store(self.key, self.kind, reply, self.number)
+                    self.flights.entries.insert(self.key, self.kind, reply, self.number)
             except (TypeError, ValueError) as error:
                 # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
                 _log_unstored(self.arguments[0].decode(), error)
@@ -250,7 +240,7 @@ class ManyFlight(SingleCall):
         values.update(zip(list(values), reply, strict=True))
         try:
             if self.upstream.fills_cache:
-                self.flights.storage.store_many(values, STRING, self.number)
+                self.flights.entries.insert_many(values, STRING, self.number)
         except (TypeError, ValueError) as error:
             _log_unstored("MGET", error)
         for reads in self.waiting:

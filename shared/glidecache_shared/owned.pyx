@@ -33,9 +33,9 @@ cdef extern from "<sys/un.h>" nogil:
 cdef extern from *:
     """
     /* `struct ucred` is declared for _GNU_SOURCE alone. */
-    struct gc_credentials { int pid; unsigned int uid; unsigned int gid; };
+    struct peer_credentials { int pid; unsigned int uid; unsigned int gid; };
     """
-    struct gc_credentials:
+    struct peer_credentials:
         unsigned int uid
 
 
@@ -80,7 +80,7 @@ cdef class OwnedDescriptor:
         return self
 
     def peer_uid(self):
-        cdef gc_credentials credentials
+        cdef peer_credentials credentials
         cdef socklen_t length = sizeof(credentials)
         if getsockopt(self.number, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0:
             raise OSError(errno, os.strerror(errno))

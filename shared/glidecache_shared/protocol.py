@@ -1,4 +1,4 @@
-"""The wire protocol's numbers and its msgpack encoding, once for both sides (docs/protocol.md).
+"""The wire protocol's numbers, the kinds of entry, and the msgpack encoding, for both sides (docs/protocol.md).
 
 Nothing here imports msgpack before the first message is packed: `import glidecache` stays light.
 """
@@ -51,6 +51,18 @@ ERROR_FORBIDDEN = 9
 ERROR_PROTOCOL = 10
 ERROR_BUSY = 11
 ERROR_OVERDUE = 12
+
+# Kinds of entry (contract C1, C2), as numbered in shared memory, too
+STRING = 1
+HASH = 2
+SET = 3
+
+KIND_NAMES = {STRING: "string", HASH: "hash", SET: "set"}
+
+KIND_COMMANDS = {STRING: b"GET", HASH: b"HGETALL", SET: b"SMEMBERS"}
+"""The command that a miss of each kind sends upstream."""
+
+COMMAND_KINDS = {command: kind for kind, command in KIND_COMMANDS.items()}
 
 # msgpack extension types
 EXT_SET = 1

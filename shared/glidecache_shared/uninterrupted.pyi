@@ -25,7 +25,7 @@ def run_blocking(
     Takes the coroutine, or the function that makes it with its arguments.
     """
 
-class InTurn(Generic[Result]):
+class LockedCall(Generic[Result]):
     """An awaitable that runs a coroutine, which must not suspend, while it holds a lock."""
 
     def __init__(

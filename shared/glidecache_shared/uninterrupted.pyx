@@ -63,7 +63,7 @@ cdef class PendingRequests:
         return True
 
 
-cdef class InTurn:
+cdef class LockedCall:
     cdef object lock
     cdef int64_t deadline_ns
     cdef object late

@@ -22,7 +22,7 @@ import psutil
 from fuzz.messages import Messages
 from fuzz.peers import BROKEN_FRAMES, BROKEN_OPENINGS, KEPT_FRAMES, HostilePeer
 from glidecache_shared import protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from glidecache_shared.wire.zmtp import message_header
 from support.waiting import wait_until
 from support.wire import ReplyRefused, WireClient

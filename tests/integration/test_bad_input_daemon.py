@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support.valkey_server import HOST
 from support.waiting import wait_until
 from support.wire import ReplyRefused, WireClient

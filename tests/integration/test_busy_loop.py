@@ -72,7 +72,7 @@ def test_c28_tasks_that_work_before_their_command_do_not_time_out(
         client = await GlideClient.create(configuration)
         session: Any = client._session
         if begin == "disconnected":
-            session._channels.current().drop()
+            session._connections.current().drop()
         elif begin == "unattached":
             session._unknown = session._attachment
         assert await together(tasks, milliseconds, lambda number: client.set(f"k{number}", "v")) == {"'OK'"}
@@ -148,7 +148,7 @@ def test_c28_a_daemon_that_hangs_is_not_waited_for_without_bound(
         assert await client.set("k", "v") == "OK"
         own_daemon.pause()
         session: Any = client._session
-        for prepare in (lambda: None, session._channels.current().drop):
+        for prepare in (lambda: None, session._connections.current().drop):
             prepare()
             async with asyncio.timeout(20):
                 outcomes = await asyncio.gather(

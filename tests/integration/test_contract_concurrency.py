@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from glidecache_shared import protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support import worker_tasks
 from support.cacheable import CACHEABLE, GET, Cacheable
 from support.caches import new_cache

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from glidecache_shared import protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support.cacheable import GET, HGETALL
 from support.caches import new_cache, sleep_past
 from support.clients import at

@@ -21,7 +21,7 @@ from glidecached.cli.operator import main
 from glidecached.doctor.check_process import memory_limit_bytes
 from glidecached.doctor.check_storage import check_entries, check_orphans, check_permissions
 from glidecached.doctor.check_systemd import judge_unit
-from glidecached.doctor.context import Configuration, Contact, Patient
+from glidecached.doctor.context import Configuration, Contact, DoctorContext
 from glidecached.doctor.result import Status
 from support.caches import new_cache
 from support.clients import at
@@ -267,14 +267,14 @@ def test_a_generation_that_is_being_filled_is_no_orphan_and_one_of_before_is(use
 
 def test_who_is_not_told_the_files_names_skips_them() -> None:
     cache = {"name": "catalog", "id": None, "generation": 1}
-    patient = Patient(
+    context = DoctorContext(
         configuration=Configuration(path=None, config=None),
         runtime_dir="/nowhere",
         pool_dir=Path("/nowhere"),
         contact=Contact(stats={"caches": [cache]}, pool_files=("named-1.1.pool",)),
     )
     for check in (check_permissions, check_orphans, check_entries):
-        (finding,) = check(patient)
+        (finding,) = check(context)
         assert (finding.status, finding.advice) == (
             Status.SKIPPED,
             "run doctor as root or as the daemon's user",

@@ -109,7 +109,7 @@ def descriptors() -> int:
 
 
 def connect_again(client: Any) -> None:
-    client._session._channels.existing().drop()
+    client._session._connections.existing().drop()
 
 
 def attach_again(client: Any) -> None:
@@ -172,9 +172,9 @@ def test_i15_an_exception_at_any_line_of_a_call(
             need_own_replies(client, number, valkey)
         assert number > 30, "the path has so few lines that it cannot have been interrupted"
         kept.clear()
-        channel: Any = client._session._channels.existing()
-        assert not channel.busy
-        assert not channel._replies
+        connection: Any = client._session._connections.existing()
+        assert not connection.busy
+        assert not connection._replies
         assert descriptors() <= before + SPARE_DESCRIPTORS
         wait_until(lambda: not watched(valkey), "no watch is left")
 
@@ -266,9 +266,9 @@ def test_i15_cancellation_wherever_a_call_suspends(
             if not cancelled:
                 break
         assert number > 1
-        channel = client._session._channels.current()
-        assert len(channel._replies) == len(beside)
-        assert not channel.crowded
+        connection = client._session._connections.current()
+        assert len(connection._replies) == len(beside)
+        assert not connection.has_waiters
         for other in beside:
             other.cancel()
         await asyncio.gather(*beside, return_exceptions=True)

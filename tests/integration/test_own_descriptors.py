@@ -42,12 +42,12 @@ class Blocking:
         return getattr(self.client, method)(*arguments, **named)
 
 def drop(user):
-    channels = user.client._session._channels
+    connections = user.client._session._connections
     if isinstance(user, Blocking):
-        channels.existing().drop()
+        connections.existing().drop()
     else:
-        for channel in channels._of_loop.values():
-            channel.drop()
+        for connection in connections._of_loop.values():
+            connection.drop()
 
 def attempt(call):
     begun = time.monotonic()

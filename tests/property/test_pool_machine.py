@@ -15,10 +15,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.resize import Succession
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import HASH, SET, STRING
 from support.pool_model import NS_PER_MS, PoolModel, as_model_value, longest_payload, numbered_value
 
 BOOT_NS = 1_000_000_000_000

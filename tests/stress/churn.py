@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from stress.stamped import Stamp, stamped
 from stress.workers import KINDS, churned_key
 

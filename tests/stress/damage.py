@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
+from glidecache_shared.protocol import HASH, SET, STRING
 from support.pool_file import (
     ARENA_OFFSET_AT,
     BUCKET_BYTES,

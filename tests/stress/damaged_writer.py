@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.pool_errors import PoolDamagedError, PoolFull
 from glidecache_shared.pool.resize import Succession
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import STRING
 from support.pool_file import (
     ARENA_OFFSET_AT,
     BUCKET_BYTES,

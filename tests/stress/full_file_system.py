@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.pool_errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.resize import Succession
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import STRING
 
 SETTINGS: dict[str, Any] = {
     "max_cache_kb": 64 * 1024,

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import STRING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

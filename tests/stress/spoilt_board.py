@@ -13,9 +13,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import STRING
 from stress.hostile_board import ATTACKS
 
 if TYPE_CHECKING:

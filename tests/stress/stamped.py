@@ -10,7 +10,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from glidecache_shared.kinds import HASH, SET, STRING
+from glidecache_shared.protocol import HASH, SET, STRING
 
 _STAMP = struct.Struct("<QQI")
 _CRC = struct.Struct("<I")

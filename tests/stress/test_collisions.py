@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support.core_headers import CoreHeaders
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import STRING
 from stress.churn import churn
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 
 if TYPE_CHECKING:
     from stress.conftest import MakeStore, StartWorker

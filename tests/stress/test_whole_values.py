@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import STRING
 from stress.churn import TRIMMING_GRACE_MS, churn, swell_and_shrink
 from support.pool_model import NS_PER_MS
 

@@ -19,8 +19,8 @@ import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import HASH, SET, STRING
 from stress.stamped import NotWholeError, read_stamp
 
 if TYPE_CHECKING:

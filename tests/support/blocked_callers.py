@@ -207,7 +207,7 @@ async def issue(  # noqa: C901 - one way to end after the other
     if end == "loop closed":
         return client, tasks
     if end == "dropped":
-        client._session._channels.current().drop()
+        client._session._connections.current().drop()
         return client, tasks
     if end == "cancel":
         for task in tasks:

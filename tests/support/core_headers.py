@@ -28,11 +28,11 @@ _SOURCE = r"""
 
 /* All that a reader does before its touch, on a pool at rest: the entry's record and tag. */
 bool find_and_stop(uint8_t *pool, const uint8_t *key, uint64_t key_bytes, uint32_t *record, uint32_t *tag) {
-    gc_header *header = (gc_header *)pool;
-    gc_view view = {
+    gpool_header *header = (gpool_header *)pool;
+    gpool_view view = {
         .header = header,
-        .primary = (gc_bucket *)(pool + GC_HEADER_BYTES),
-        .overflow = (gc_bucket *)(pool + header->overflow_offset),
+        .primary = (gpool_bucket *)(pool + GPOOL_HEADER_BYTES),
+        .overflow = (gpool_bucket *)(pool + header->overflow_offset),
         .arena = pool + header->arena_offset,
         .max_buckets = (uint32_t)header->max_buckets,
         .max_overflow = (uint32_t)header->max_overflow,
@@ -40,44 +40,44 @@ bool find_and_stop(uint8_t *pool, const uint8_t *key, uint64_t key_bytes, uint32
         .max_records = (uint32_t)header->max_records,
         .max_chain = UINT32_MAX,
     };
-    uint32_t hash = (uint32_t)gc_siphash13(header->secret[0], header->secret[1], key, key_bytes);
-    gc_bucket *bucket = &view.primary[gc_bucket_of(hash, header->bucket_count)];
-    gc_found found;
-    if (!gc_find(&view, bucket, hash, key, key_bytes, &found))
+    uint32_t hash = (uint32_t)gpool_siphash13(header->secret[0], header->secret[1], key, key_bytes);
+    gpool_bucket *bucket = &view.primary[gpool_bucket_of(hash, header->bucket_count)];
+    gpool_found found;
+    if (!gpool_find(&view, bucket, hash, key, key_bytes, &found))
         return false;
     *record = found.entry.record;
     *tag = found.entry.tag_kind >> 8;
     return true;
 }
 
-static gc_record *record_at(uint8_t *board, uint32_t record) {
-    return (gc_record *)(board + GC_BOARD_HEADER_BYTES) + gc_place(record);
+static gpool_record *record_at(uint8_t *board, uint32_t record) {
+    return (gpool_record *)(board + GPOOL_BOARD_HEADER_BYTES) + gpool_place(record);
 }
 
 /* A reader's last step. */
 void touch(uint8_t *board, uint32_t record, uint32_t tag, uint64_t now_ns, bool counts) {
-    gc_touch(record_at(board, record), tag, now_ns, counts);
+    gpool_touch(record_at(board, record), tag, now_ns, counts);
 }
 
 uint64_t last_access_of(uint8_t *board, uint32_t record) { return record_at(board, record)->last_access_ns; }
-uint64_t count_of(uint8_t *board, uint32_t record) { return record_at(board, record)->tag_count & GC_COUNT_MASK; }
+uint64_t count_of(uint8_t *board, uint32_t record) { return record_at(board, record)->tag_count & GPOOL_COUNT_MASK; }
 
 /* The next number from `from` on whose eight bytes, as a key, have zeros in the lowest `bits` of the hash. */
 uint64_t next_colliding(const uint64_t *secret, uint64_t from, uint32_t bits) {
-    while (gc_siphash13(secret[0], secret[1], (const uint8_t *)&from, sizeof from) & ((UINT64_C(1) << bits) - 1))
+    while (gpool_siphash13(secret[0], secret[1], (const uint8_t *)&from, sizeof from) & ((UINT64_C(1) << bits) - 1))
         from++;
     return from;
 }
 
 /* How many buckets are in use, and the sum over all entries of the buckets that finding each has to look at. */
 void measure_chains(uint8_t *pool, uint64_t *buckets, uint64_t *looks, uint64_t *longest) {
-    gc_header *header = (gc_header *)pool;
-    gc_bucket *overflow = (gc_bucket *)(pool + header->overflow_offset);
+    gpool_header *header = (gpool_header *)pool;
+    gpool_bucket *overflow = (gpool_bucket *)(pool + header->overflow_offset);
     *buckets = *looks = *longest = 0;
     for (uint32_t number = 0; number < header->bucket_count; number++) {
-        gc_bucket *bucket = (gc_bucket *)(pool + GC_HEADER_BYTES) + number;
+        gpool_bucket *bucket = (gpool_bucket *)(pool + GPOOL_HEADER_BYTES) + number;
         for (uint64_t depth = 1;; depth++) {
-            for (int i = 0; i < GC_BUCKET_SLOTS; i++)
+            for (int i = 0; i < GPOOL_BUCKET_SLOTS; i++)
                 *looks += bucket->slots[i] != 0 ? depth : 0;
             *buckets += 1;
             *longest = depth > *longest ? depth : *longest;

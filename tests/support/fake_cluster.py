@@ -1,4 +1,4 @@
-"""A cluster's upstream before nodes whose replies the test says, on a clock by hand."""
+"""A cluster's upstream before nodes whose replies the test decides, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SLOTS = [[0, 8191, [b"10.0.0.1", 1], [b"10.0.0.1", 3]], [8192, 16383, [b"10.0.0.
 AT_A, AT_B = b"bar", b"foo"
 
 
-class FakeLink:
-    """A node's connection: the test says what comes back."""
+class FakeUpstream:
+    """A node's upstream: the test says what comes back."""
 
-    by_port: dict[int, FakeLink]
+    by_port: dict[int, FakeUpstream]
 
     def __init__(self, _loop: object, target: Target, _options: object, _tally: object) -> None:
         self.address = target.addresses[0]
@@ -70,19 +70,19 @@ class FakeLink:
 
 
 class Play:
-    """A cluster upstream before fake nodes, on a clock by hand."""
+    """A cluster upstream before fake nodes, with a clock that the test moves."""
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
-        self.links: dict[int, FakeLink] = {}
-        FakeLink.by_port = self.links
+        self.upstreams: dict[int, FakeUpstream] = {}
+        FakeUpstream.by_port = self.upstreams
         options = UpstreamOptions(max_waiting_requests=20)
         self.upstream = ClusterUpstream(loop, Target(mode="cluster", addresses=(SEED,)), options)
 
     def learn(self, reply: Any = SLOTS) -> None:
-        """Answer the question for the topology, whoever was asked."""
+        """Answer the question for the topology, of any node."""
         self.turn(150)
-        next(link for link in self.links.values() if link.questions).questions.pop(0).succeed(reply)
+        next(node for node in self.upstreams.values() if node.questions).questions.pop(0).succeed(reply)
 
     def turn(self, milliseconds: float = 1) -> None:
         deferred, self.loop.deferred = self.loop.deferred, []
@@ -92,7 +92,7 @@ class Play:
 
     def asks_for_topology(self) -> bool:
         self.turn(150)
-        return any(link.questions for link in self.links.values())
+        return any(node.questions for node in self.upstreams.values())
 
     def submit(self, *arguments: bytes, **options: Any) -> Recorded:
         call = Recorded(*arguments, **options)
@@ -100,9 +100,9 @@ class Play:
         return call
 
     @property
-    def a(self) -> FakeLink:
-        return self.links[1]
+    def a(self) -> FakeUpstream:
+        return self.upstreams[1]
 
     @property
-    def b(self) -> FakeLink:
-        return self.links[2]
+    def b(self) -> FakeUpstream:
+        return self.upstreams[2]

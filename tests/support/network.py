@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecached.process.loop import Loop
-from glidecached.upstream import pipeline, standalone
+from glidecached.upstream import reconnector, standalone
 from glidecached.upstream.connector import Channel, ConnectError
 from glidecached.upstream.standalone import StandaloneUpstream
 from glidecached.upstream.target import Target, UpstreamOptions
@@ -33,7 +33,7 @@ class Network:
         self.open: list[Callable[[Channel | ConnectError], object]] = []
         self.attempts = 0
         self.server: socket.socket | None = None
-        monkeypatch.setattr(pipeline, "Attempt", self._attempt)
+        monkeypatch.setattr(reconnector, "Attempt", self._attempt)
         monkeypatch.setattr(standalone, "Attempt", self._attempt)
         self.upstream = StandaloneUpstream(
             self.loop, Target(mode="standalone", addresses=(ADDRESS,)), OPTIONS
@@ -66,6 +66,10 @@ class Network:
             if until():
                 return
             assert time.monotonic() < limit
+
+    def age_connection(self) -> None:
+        """Let the connection have existed for a while."""
+        self.upstream.lanes.shared.main.reconnector.connected_ns -= 2_000_000_000
 
     def submit(self, *calls: Recorded) -> None:
         for call in calls:

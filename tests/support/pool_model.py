@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.pool.pool_counters import PoolMetrics
 from glidecache_shared.pool.store import charge_bytes, payload_bytes
+from glidecache_shared.protocol import HASH, STRING
 
 NS_PER_MS = 1_000_000
 

@@ -63,10 +63,10 @@ class Wire:
         self.connection = Connection(self.loop, channel, self, self.tally)
 
     def error_replied(self, text: str) -> None:
-        """Implement `connection.Owner`."""
+        """Implement `ConnectionHandler`."""
 
     def reply_is_long(self) -> None:
-        """Implement `connection.Owner`."""
+        """Implement `ConnectionHandler`."""
 
     def connection_drained(self) -> None:
         self.drained += 1

@@ -42,7 +42,7 @@ def test_what_is_left_out_has_its_reason_in_the_unit(machine: Machine) -> None:
     )
     left_out = [entry["name"] for entry in found if entry["set"] is False]
     assert len(left_out) > 5
-    reasons = (ROOT / "systemd" / "glidecached.service").read_text().partition("# Left out on purpose")[2]
+    reasons = (ROOT / "systemd" / "glidecached.service").read_text().partition("# Not set on purpose")[2]
     for name in left_out:
         for directive in re.findall(r"(\w+)=", name):
             assert f"{directive}=" in reasons, name

@@ -69,7 +69,7 @@ def main(when: str) -> None:
     if when == "first":
         monkey.patch_all()
     importlib.import_module("glidecache.sync")
-    importlib.import_module("glidecache.core.transport")
+    importlib.import_module("glidecache_shared.wire.dealer")
     if when == "imported":
         monkey.patch_all()
     client = make_client()

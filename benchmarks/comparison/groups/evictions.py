@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from comparison import data
 from comparison.rows import Group, LeftOut, Row, Target, row
 from comparison.timing import rotated, undisturbed
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.pool_errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore, charge_bytes, payload_bytes
+from glidecache_shared.protocol import STRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from comparison.peers import client_caches, own
 from comparison.rows import OWN, Group, reason, row
 from comparison.stand import BATCH, put_many
 from comparison.timing import rotated, undisturbed
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.store import charge_bytes, payload_bytes
+from glidecache_shared.protocol import STRING
 
 if TYPE_CHECKING:
     from comparison.scale import Scale

@@ -12,8 +12,8 @@ from comparison.peers import in_process, own, shared_files
 from comparison.rows import OWN, Group, Target, beside_own, reason
 from comparison.stand import BATCH, put_many
 from comparison.timing import Sample, rotated, undisturbed
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.store import charge_bytes, payload_bytes
+from glidecache_shared.protocol import STRING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

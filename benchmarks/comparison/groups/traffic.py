@@ -18,8 +18,8 @@ from comparison.peers import own
 from comparison.rows import OWN, Group, Target, row
 from comparison.stand import put_many
 from comparison.timing import rotated
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.store import charge_bytes, payload_bytes
+from glidecache_shared.protocol import STRING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

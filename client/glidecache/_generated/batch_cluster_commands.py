@@ -1,10 +1,10 @@
-"""Commands that are added to a batch, one method per plan. Written by tools/generate_commands.py: do not edit."""
+"""Commands that are added to a batch, one method per command. Written by tools/generate_commands.py: do not edit."""
 # ruff: noqa: I001, RUF100, N803 - lazy modules stand apart; GLIDE's names of arguments
 
 from __future__ import annotations
 
 from glidecache._generated.batch_commands import BatchCommands
-from glidecache.lazy import LazyModule
+from glidecache.core.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,16 +1,16 @@
-"""Commands that are added to a batch, one method per plan. Written by tools/generate_commands.py: do not edit."""
+"""Commands that are added to a batch, one method per command. Written by tools/generate_commands.py: do not edit."""
 # ruff: noqa: I001, RUF100, N803 - lazy modules stand apart; GLIDE's names of arguments
 
 from __future__ import annotations
 
-from glidecache.lazy import LazyModule
+from glidecache.core.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Self
 
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
     from glidecache.commands.encoding import AnyMapping, Argument
     from glidecache.commands.options.bitmaps import (
         BitFieldGet,
@@ -18,38 +18,32 @@ if TYPE_CHECKING:
         BitwiseOperation,
         OffsetOptions,
     )
-    from glidecache.commands.options.conditions import (
-        ConditionalChange,
-        HashFieldConditionalChange,
-        UpdateOptions,
-        ValueComparison,
-    )
-    from glidecache.commands.options.expiry import ExpireOptions, ExpiryGetEx, ExpirySet
-    from glidecache.commands.options.geo import (
+    from glidecache.commands.options.ranges import (
+        AggregationType,
         GeoSearchByBox,
         GeoSearchByRadius,
         GeoSearchCount,
         GeoUnit,
         GeospatialData,
-    )
-    from glidecache.commands.options.placement import InsertPosition, Limit, ListDirection, OrderBy
-    from glidecache.commands.options.script import FunctionRestorePolicy
-    from glidecache.commands.options.server import (
-        ClientPauseMode,
-        FlushMode,
-        InfoSection,
-        MigrateOptions,
-        ObjectType,
-    )
-    from glidecache.commands.options.sorted_sets import (
-        AggregationType,
         InfBound,
+        InsertPosition,
         LexBoundary,
+        Limit,
+        ListDirection,
+        OrderBy,
         RangeByIndex,
         RangeByLex,
         RangeByScore,
         ScoreBoundary,
         ScoreFilter,
+    )
+    from glidecache.commands.options.server import (
+        ClientPauseMode,
+        FlushMode,
+        FunctionRestorePolicy,
+        InfoSection,
+        MigrateOptions,
+        ObjectType,
     )
     from glidecache.commands.options.streams import (
         StreamAddOptions,
@@ -61,40 +55,39 @@ if TYPE_CHECKING:
         StreamReadOptions,
         StreamTrimOptions,
     )
+    from glidecache.commands.options.writes import (
+        ConditionalChange,
+        ExpireOptions,
+        ExpiryGetEx,
+        ExpirySet,
+        HashFieldConditionalChange,
+        UpdateOptions,
+        ValueComparison,
+    )
 
     from glidecache.commands import batched as _batched
-    from glidecache.commands import bitmaps as _bitmaps
-    from glidecache.commands import diagnostics as _diagnostics
     from glidecache.commands import geo as _geo
     from glidecache.commands import hashes as _hashes
-    from glidecache.commands import hyperloglog as _hyperloglog
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
-    from glidecache.commands import publish as _publish
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
     from glidecache.commands import sorted_sets as _sorted_sets
     from glidecache.commands import standalone as _standalone
-    from glidecache.commands import stream_groups as _stream_groups
     from glidecache.commands import streams as _streams
     from glidecache.commands import strings as _strings
 else:
     _batched = LazyModule("glidecache.commands.batched")
-    _bitmaps = LazyModule("glidecache.commands.bitmaps")
-    _diagnostics = LazyModule("glidecache.commands.diagnostics")
     _geo = LazyModule("glidecache.commands.geo")
     _hashes = LazyModule("glidecache.commands.hashes")
-    _hyperloglog = LazyModule("glidecache.commands.hyperloglog")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
-    _publish = LazyModule("glidecache.commands.publish")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
     _sorted_sets = LazyModule("glidecache.commands.sorted_sets")
     _standalone = LazyModule("glidecache.commands.standalone")
-    _stream_groups = LazyModule("glidecache.commands.stream_groups")
     _streams = LazyModule("glidecache.commands.streams")
     _strings = LazyModule("glidecache.commands.strings")
 
@@ -106,7 +99,7 @@ class BatchCommands:
 
     if TYPE_CHECKING:
 
-        def _add(self, plan: Plan[Any]) -> Self: ...
+        def _add(self, command: Command[Any]) -> Self: ...
 
     def set(
         self,
@@ -199,43 +192,43 @@ class BatchCommands:
 
     def setbit(self, key: Argument, offset: int, value: int) -> Self:
         """Set or clear the bit at `offset` (`SETBIT`). Return the bit that was there."""
-        return self._add(_bitmaps.setbit(key, offset, value))
+        return self._add(_strings.setbit(key, offset, value))
 
     def getbit(self, key: Argument, offset: int) -> Self:
         """Return the bit at `offset` (`GETBIT`); 0 past the end."""
-        return self._add(_bitmaps.getbit(key, offset))
+        return self._add(_strings.getbit(key, offset))
 
     def bitcount(self, key: Argument, options: OffsetOptions | None = None) -> Self:
         """Return how many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
-        return self._add(_bitmaps.bitcount(key, options))
+        return self._add(_strings.bitcount(key, options))
 
     def bitpos(self, key: Argument, bit: int, options: OffsetOptions | None = None) -> Self:
         """Return the place of the first bit that is `bit` (`BITPOS`); -1 if there is none."""
-        return self._add(_bitmaps.bitpos(key, bit, options))
+        return self._add(_strings.bitpos(key, bit, options))
 
     def bitop(self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]) -> Self:
         """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
-        return self._add(_bitmaps.bitop(operation, destination, keys))
+        return self._add(_strings.bitop(operation, destination, keys))
 
     def bitfield(self, key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> Self:
         """Read and write integers of any length within a string (`BITFIELD`). Return each step's result."""
-        return self._add(_bitmaps.bitfield(key, subcommands))
+        return self._add(_strings.bitfield(key, subcommands))
 
     def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> Self:
         """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
-        return self._add(_bitmaps.bitfield_read_only(key, subcommands))
+        return self._add(_strings.bitfield_read_only(key, subcommands))
 
     def pfadd(self, key: Argument, elements: Iterable[Argument]) -> Self:
         """Count elements (`PFADD`). Return whether the estimate has changed."""
-        return self._add(_hyperloglog.pfadd(key, elements))
+        return self._add(_strings.pfadd(key, elements))
 
     def pfcount(self, keys: Iterable[Argument]) -> Self:
         """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
-        return self._add(_hyperloglog.pfcount(keys))
+        return self._add(_strings.pfcount(keys))
 
     def pfmerge(self, destination: Argument, source_keys: Iterable[Argument]) -> Self:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
-        return self._add(_hyperloglog.pfmerge(destination, source_keys))
+        return self._add(_strings.pfmerge(destination, source_keys))
 
     def delete(self, keys: Iterable[Argument]) -> Self:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
@@ -1029,19 +1022,19 @@ class BatchCommands:
         options: StreamGroupOptions | None = None,
     ) -> Self:
         """Make a group that has read up to `group_id`, `"$"` for all (`XGROUP CREATE`)."""
-        return self._add(_stream_groups.xgroup_create(key, group_name, group_id, options))
+        return self._add(_streams.xgroup_create(key, group_name, group_id, options))
 
     def xgroup_destroy(self, key: Argument, group_name: Argument) -> Self:
         """Delete a group, its consumers and its pending entries (`XGROUP DESTROY`). Return whether it existed."""
-        return self._add(_stream_groups.xgroup_destroy(key, group_name))
+        return self._add(_streams.xgroup_destroy(key, group_name))
 
     def xgroup_create_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> Self:
         """Make a consumer (`XGROUP CREATECONSUMER`). Return whether it is new."""
-        return self._add(_stream_groups.xgroup_create_consumer(key, group_name, consumer_name))
+        return self._add(_streams.xgroup_create_consumer(key, group_name, consumer_name))
 
     def xgroup_del_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> Self:
         """Delete a consumer (`XGROUP DELCONSUMER`). Return how many entries were pending with it."""
-        return self._add(_stream_groups.xgroup_del_consumer(key, group_name, consumer_name))
+        return self._add(_streams.xgroup_del_consumer(key, group_name, consumer_name))
 
     def xreadgroup(
         self,
@@ -1051,15 +1044,15 @@ class BatchCommands:
         options: StreamReadGroupOptions | None = None,
     ) -> Self:
         """Read as a consumer of a group (`XREADGROUP`). The ID `">"`: undelivered entries; others: pending ones."""
-        return self._add(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
+        return self._add(_streams.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
     def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument]) -> Self:
         """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
-        return self._add(_stream_groups.xack(key, group_name, ids))
+        return self._add(_streams.xack(key, group_name, ids))
 
     def xpending(self, key: Argument, group_name: Argument) -> Self:
         """Sum up the pending entries (`XPENDING`): `[count, lowest ID, highest ID, [[consumer, count], …]]`."""
-        return self._add(_stream_groups.xpending(key, group_name))
+        return self._add(_streams.xpending(key, group_name))
 
     def xpending_range(
         self,
@@ -1071,7 +1064,7 @@ class BatchCommands:
         options: StreamPendingOptions | None = None,
     ) -> Self:
         """Return pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
-        return self._add(_stream_groups.xpending_range(key, group_name, start, end, count, options))
+        return self._add(_streams.xpending_range(key, group_name, start, end, count, options))
 
     def xclaim(
         self,
@@ -1083,7 +1076,7 @@ class BatchCommands:
         options: StreamClaimOptions | None = None,
     ) -> Self:
         """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
-        return self._add(_stream_groups.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
+        return self._add(_streams.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
 
     def xclaim_just_id(
         self,
@@ -1095,7 +1088,7 @@ class BatchCommands:
         options: StreamClaimOptions | None = None,
     ) -> Self:
         """Do as `xclaim`, without counting it as a delivery. Return the IDs alone (`XCLAIM … JUSTID`)."""
-        return self._add(_stream_groups.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options))
+        return self._add(_streams.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options))
 
     def xautoclaim(
         self,
@@ -1107,9 +1100,7 @@ class BatchCommands:
         count: int | None = None,
     ) -> Self:
         """Take over all entries that were pending for so long, from `start` on (`XAUTOCLAIM`)."""
-        return self._add(
-            _stream_groups.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count)
-        )
+        return self._add(_streams.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count))
 
     def xautoclaim_just_id(
         self,
@@ -1122,16 +1113,16 @@ class BatchCommands:
     ) -> Self:
         """Do as `xautoclaim`, without counting it as a delivery. Return the IDs alone (`XAUTOCLAIM … JUSTID`)."""
         return self._add(
-            _stream_groups.xautoclaim_just_id(key, group_name, consumer_name, min_idle_time_ms, start, count)
+            _streams.xautoclaim_just_id(key, group_name, consumer_name, min_idle_time_ms, start, count)
         )
 
     def xinfo_groups(self, key: Argument) -> Self:
         """Return the groups of a stream, each a map (`XINFO GROUPS`)."""
-        return self._add(_stream_groups.xinfo_groups(key))
+        return self._add(_streams.xinfo_groups(key))
 
     def xinfo_consumers(self, key: Argument, group_name: Argument) -> Self:
         """Return the consumers of a group, each a map (`XINFO CONSUMERS`)."""
-        return self._add(_stream_groups.xinfo_consumers(key, group_name))
+        return self._add(_streams.xinfo_consumers(key, group_name))
 
     def ping(self, message: Argument | None = None) -> Self:
         """Return `b"PONG"`, or the message, from the server (`PING`)."""
@@ -1227,43 +1218,43 @@ class BatchCommands:
 
     def memory_stats(self) -> Self:
         """Return the server's use of its memory (`MEMORY STATS`)."""
-        return self._add(_diagnostics.memory_stats())
+        return self._add(_server.memory_stats())
 
     def memory_doctor(self) -> Self:
         """Return the server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
-        return self._add(_diagnostics.memory_doctor())
+        return self._add(_server.memory_doctor())
 
     def memory_malloc_stats(self) -> Self:
         """Return the allocator's statistics (`MEMORY MALLOC-STATS`)."""
-        return self._add(_diagnostics.memory_malloc_stats())
+        return self._add(_server.memory_malloc_stats())
 
     def memory_purge(self) -> Self:
         """Have the allocator give memory back (`MEMORY PURGE`)."""
-        return self._add(_diagnostics.memory_purge())
+        return self._add(_server.memory_purge())
 
     def latency_history(self, event: Argument) -> Self:
         """Return the times at which an event was slow, and its delays (`LATENCY HISTORY`)."""
-        return self._add(_diagnostics.latency_history(event))
+        return self._add(_server.latency_history(event))
 
     def latency_latest(self) -> Self:
         """Return the last time and the worst delay of each event that was slow (`LATENCY LATEST`)."""
-        return self._add(_diagnostics.latency_latest())
+        return self._add(_server.latency_latest())
 
     def latency_reset(self, *events: Argument) -> Self:
         """Forget the slow times of these events, or of all (`LATENCY RESET`). Return how many events were forgotten."""
-        return self._add(_diagnostics.latency_reset(*events))
+        return self._add(_server.latency_reset(*events))
 
     def pubsub_channels(self, pattern: Argument | None = None) -> Self:
         """Return the channels that have subscribers (`PUBSUB CHANNELS`)."""
-        return self._add(_publish.pubsub_channels(pattern))
+        return self._add(_server.pubsub_channels(pattern))
 
     def pubsub_numpat(self) -> Self:
         """Return the number of patterns with subscribers (`PUBSUB NUMPAT`)."""
-        return self._add(_publish.pubsub_numpat())
+        return self._add(_server.pubsub_numpat())
 
     def pubsub_numsub(self, channels: Iterable[Argument] | None = None) -> Self:
         """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
-        return self._add(_publish.pubsub_numsub(channels))
+        return self._add(_server.pubsub_numsub(channels))
 
     def script_exists(self, sha1s: Iterable[Argument]) -> Self:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
@@ -1375,7 +1366,7 @@ class BatchStandaloneCommands(BatchCommands):
 
     def publish(self, message: Argument, channel: Argument) -> Self:
         """Send a message to a channel (`PUBLISH`). Return how many subscribers of this server got it."""
-        return self._add(_publish.publish(message, channel))
+        return self._add(_server.publish(message, channel))
 
     def scan(
         self,

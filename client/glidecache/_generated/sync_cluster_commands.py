@@ -1,10 +1,10 @@
-"""Commands that block, one method per plan. Written by tools/generate_commands.py: do not edit."""
+"""Commands that block, one method per command. Written by tools/generate_commands.py: do not edit."""
 # ruff: noqa: I001, RUF100, N803 - lazy modules stand apart; GLIDE's names of arguments
 
 from __future__ import annotations
 
 from glidecache._generated.sync_commands import SyncCommands
-from glidecache.lazy import LazyModule
+from glidecache.core.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,19 +12,22 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from glidecache.commands.encoding import AnyMapping, Argument
-    from glidecache.commands.options.script import FunctionRestorePolicy
-    from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection, MigrateOptions
+    from glidecache.commands.options.server import (
+        ClientPauseMode,
+        FlushMode,
+        FunctionRestorePolicy,
+        InfoSection,
+        MigrateOptions,
+    )
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
     from glidecache.routes import ClusterResponse, Route
 
     from glidecache.commands import cluster as _cluster
-    from glidecache.commands import diagnostics as _diagnostics
     from glidecache.commands import keys as _keys
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
 else:
     _cluster = LazyModule("glidecache.commands.cluster")
-    _diagnostics = LazyModule("glidecache.commands.diagnostics")
     _keys = LazyModule("glidecache.commands.keys")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
@@ -143,33 +146,33 @@ class SyncClusterCommands(SyncCommands):
 
     def memory_stats(self, route: Route | None = None) -> ClusterResponse[MemoryStats]:
         """Return the server's use of its memory (`MEMORY STATS`)."""
-        return self._run(_diagnostics.memory_stats(), route)
+        return self._run(_server.memory_stats(), route)
 
     def memory_doctor(self, route: Route | None = None) -> ClusterResponse[str]:
         """Return the server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
-        return self._run(_diagnostics.memory_doctor(), route)
+        return self._run(_server.memory_doctor(), route)
 
     def memory_malloc_stats(self, route: Route | None = None) -> ClusterResponse[str]:
         """Return the allocator's statistics (`MEMORY MALLOC-STATS`)."""
-        return self._run(_diagnostics.memory_malloc_stats(), route)
+        return self._run(_server.memory_malloc_stats(), route)
 
     def memory_purge(self, route: Route | None = None) -> Literal["OK"]:
         """Have the allocator give memory back (`MEMORY PURGE`)."""
-        return self._run(_diagnostics.memory_purge(), route)
+        return self._run(_server.memory_purge(), route)
 
     def latency_history(
         self, event: Argument, route: Route | None = None
     ) -> ClusterResponse[list[LatencyEntry]]:
         """Return the times at which an event was slow, and its delays (`LATENCY HISTORY`)."""
-        return self._run(_diagnostics.latency_history(event), route)
+        return self._run(_server.latency_history(event), route)
 
     def latency_latest(self, route: Route | None = None) -> ClusterResponse[list[LatencyEventInfo]]:
         """Return the last time and the worst delay of each event that was slow (`LATENCY LATEST`)."""
-        return self._run(_diagnostics.latency_latest(), route)
+        return self._run(_server.latency_latest(), route)
 
     def latency_reset(self, *events: Argument, route: Route | None = None) -> int:
         """Forget the slow times of these events, or of all (`LATENCY RESET`). Return how many events were forgotten."""
-        return self._run(_diagnostics.latency_reset(*events), route)
+        return self._run(_server.latency_reset(*events), route)
 
     def script_exists(self, sha1s: Iterable[Argument], route: Route | None = None) -> list[bool]:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""

@@ -1,9 +1,9 @@
-"""Commands that block, one method per plan. Written by tools/generate_commands.py: do not edit."""
+"""Commands that block, one method per command. Written by tools/generate_commands.py: do not edit."""
 # ruff: noqa: I001, RUF100, N803 - lazy modules stand apart; GLIDE's names of arguments
 
 from __future__ import annotations
 
-from glidecache.lazy import LazyModule
+from glidecache.core.lazy import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Literal, TypeVar
 
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
     from glidecache.commands.encoding import AnyMapping, Argument
     from glidecache.commands.options.bitmaps import (
         BitFieldGet,
@@ -19,38 +19,32 @@ if TYPE_CHECKING:
         BitwiseOperation,
         OffsetOptions,
     )
-    from glidecache.commands.options.conditions import (
-        ConditionalChange,
-        HashFieldConditionalChange,
-        UpdateOptions,
-        ValueComparison,
-    )
-    from glidecache.commands.options.expiry import ExpireOptions, ExpiryGetEx, ExpirySet
-    from glidecache.commands.options.geo import (
+    from glidecache.commands.options.ranges import (
+        AggregationType,
         GeoSearchByBox,
         GeoSearchByRadius,
         GeoSearchCount,
         GeoUnit,
         GeospatialData,
-    )
-    from glidecache.commands.options.placement import InsertPosition, Limit, ListDirection, OrderBy
-    from glidecache.commands.options.script import FunctionRestorePolicy
-    from glidecache.commands.options.server import (
-        ClientPauseMode,
-        FlushMode,
-        InfoSection,
-        MigrateOptions,
-        ObjectType,
-    )
-    from glidecache.commands.options.sorted_sets import (
-        AggregationType,
         InfBound,
+        InsertPosition,
         LexBoundary,
+        Limit,
+        ListDirection,
+        OrderBy,
         RangeByIndex,
         RangeByLex,
         RangeByScore,
         ScoreBoundary,
         ScoreFilter,
+    )
+    from glidecache.commands.options.server import (
+        ClientPauseMode,
+        FlushMode,
+        FunctionRestorePolicy,
+        InfoSection,
+        MigrateOptions,
+        ObjectType,
     )
     from glidecache.commands.options.streams import (
         StreamAddOptions,
@@ -62,42 +56,41 @@ if TYPE_CHECKING:
         StreamReadOptions,
         StreamTrimOptions,
     )
+    from glidecache.commands.options.writes import (
+        ConditionalChange,
+        ExpireOptions,
+        ExpiryGetEx,
+        ExpirySet,
+        HashFieldConditionalChange,
+        UpdateOptions,
+        ValueComparison,
+    )
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
     from glidecache.routes import Route
 
     Result = TypeVar("Result")
 
-    from glidecache.commands import bitmaps as _bitmaps
-    from glidecache.commands import diagnostics as _diagnostics
     from glidecache.commands import geo as _geo
     from glidecache.commands import hashes as _hashes
-    from glidecache.commands import hyperloglog as _hyperloglog
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
-    from glidecache.commands import publish as _publish
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
     from glidecache.commands import sorted_sets as _sorted_sets
     from glidecache.commands import standalone as _standalone
-    from glidecache.commands import stream_groups as _stream_groups
     from glidecache.commands import streams as _streams
     from glidecache.commands import strings as _strings
 else:
-    _bitmaps = LazyModule("glidecache.commands.bitmaps")
-    _diagnostics = LazyModule("glidecache.commands.diagnostics")
     _geo = LazyModule("glidecache.commands.geo")
     _hashes = LazyModule("glidecache.commands.hashes")
-    _hyperloglog = LazyModule("glidecache.commands.hyperloglog")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
-    _publish = LazyModule("glidecache.commands.publish")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
     _sorted_sets = LazyModule("glidecache.commands.sorted_sets")
     _standalone = LazyModule("glidecache.commands.standalone")
-    _stream_groups = LazyModule("glidecache.commands.stream_groups")
     _streams = LazyModule("glidecache.commands.streams")
     _strings = LazyModule("glidecache.commands.strings")
 
@@ -109,7 +102,7 @@ class SyncCommands:
 
     if TYPE_CHECKING:
 
-        def _run(self, plan: Plan[Result], route: Route | None = None) -> Result: ...
+        def _run(self, command: Command[Result], route: Route | None = None) -> Result: ...
 
     def set(
         self,
@@ -202,43 +195,43 @@ class SyncCommands:
 
     def setbit(self, key: Argument, offset: int, value: int) -> int:
         """Set or clear the bit at `offset` (`SETBIT`). Return the bit that was there."""
-        return self._run(_bitmaps.setbit(key, offset, value))
+        return self._run(_strings.setbit(key, offset, value))
 
     def getbit(self, key: Argument, offset: int) -> int:
         """Return the bit at `offset` (`GETBIT`); 0 past the end."""
-        return self._run(_bitmaps.getbit(key, offset))
+        return self._run(_strings.getbit(key, offset))
 
     def bitcount(self, key: Argument, options: OffsetOptions | None = None) -> int:
         """Return how many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
-        return self._run(_bitmaps.bitcount(key, options))
+        return self._run(_strings.bitcount(key, options))
 
     def bitpos(self, key: Argument, bit: int, options: OffsetOptions | None = None) -> int:
         """Return the place of the first bit that is `bit` (`BITPOS`); -1 if there is none."""
-        return self._run(_bitmaps.bitpos(key, bit, options))
+        return self._run(_strings.bitpos(key, bit, options))
 
     def bitop(self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]) -> int:
         """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
-        return self._run(_bitmaps.bitop(operation, destination, keys))
+        return self._run(_strings.bitop(operation, destination, keys))
 
     def bitfield(self, key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> list[int | None]:
         """Read and write integers of any length within a string (`BITFIELD`). Return each step's result."""
-        return self._run(_bitmaps.bitfield(key, subcommands))
+        return self._run(_strings.bitfield(key, subcommands))
 
     def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> list[int]:
         """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
-        return self._run(_bitmaps.bitfield_read_only(key, subcommands))
+        return self._run(_strings.bitfield_read_only(key, subcommands))
 
     def pfadd(self, key: Argument, elements: Iterable[Argument]) -> bool:
         """Count elements (`PFADD`). Return whether the estimate has changed."""
-        return self._run(_hyperloglog.pfadd(key, elements))
+        return self._run(_strings.pfadd(key, elements))
 
     def pfcount(self, keys: Iterable[Argument]) -> int:
         """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
-        return self._run(_hyperloglog.pfcount(keys))
+        return self._run(_strings.pfcount(keys))
 
     def pfmerge(self, destination: Argument, source_keys: Iterable[Argument]) -> Literal["OK"]:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
-        return self._run(_hyperloglog.pfmerge(destination, source_keys))
+        return self._run(_strings.pfmerge(destination, source_keys))
 
     def delete(self, keys: Iterable[Argument]) -> int:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
@@ -1038,25 +1031,25 @@ class SyncCommands:
         options: StreamGroupOptions | None = None,
     ) -> Literal["OK"]:
         """Make a group that has read up to `group_id`, `"$"` for all (`XGROUP CREATE`)."""
-        return self._run(_stream_groups.xgroup_create(key, group_name, group_id, options))
+        return self._run(_streams.xgroup_create(key, group_name, group_id, options))
 
     def xgroup_destroy(self, key: Argument, group_name: Argument) -> bool:
         """Delete a group, its consumers and its pending entries (`XGROUP DESTROY`). Return whether it existed."""
-        return self._run(_stream_groups.xgroup_destroy(key, group_name))
+        return self._run(_streams.xgroup_destroy(key, group_name))
 
     def xgroup_set_id(
         self, key: Argument, group_name: Argument, stream_id: Argument, entries_read: int | None = None
     ) -> Literal["OK"]:
         """Set the ID up to which a group has read (`XGROUP SETID`)."""
-        return self._run(_stream_groups.xgroup_set_id(key, group_name, stream_id, entries_read))
+        return self._run(_streams.xgroup_set_id(key, group_name, stream_id, entries_read))
 
     def xgroup_create_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> bool:
         """Make a consumer (`XGROUP CREATECONSUMER`). Return whether it is new."""
-        return self._run(_stream_groups.xgroup_create_consumer(key, group_name, consumer_name))
+        return self._run(_streams.xgroup_create_consumer(key, group_name, consumer_name))
 
     def xgroup_del_consumer(self, key: Argument, group_name: Argument, consumer_name: Argument) -> int:
         """Delete a consumer (`XGROUP DELCONSUMER`). Return how many entries were pending with it."""
-        return self._run(_stream_groups.xgroup_del_consumer(key, group_name, consumer_name))
+        return self._run(_streams.xgroup_del_consumer(key, group_name, consumer_name))
 
     def xreadgroup(
         self,
@@ -1066,15 +1059,15 @@ class SyncCommands:
         options: StreamReadGroupOptions | None = None,
     ) -> dict[bytes, dict[bytes, list[list[bytes]] | None]] | None:
         """Read as a consumer of a group (`XREADGROUP`). The ID `">"`: undelivered entries; others: pending ones."""
-        return self._run(_stream_groups.xreadgroup(keys_and_ids, group_name, consumer_name, options))
+        return self._run(_streams.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
     def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument]) -> int:
         """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
-        return self._run(_stream_groups.xack(key, group_name, ids))
+        return self._run(_streams.xack(key, group_name, ids))
 
     def xpending(self, key: Argument, group_name: Argument) -> list[Any]:
         """Sum up the pending entries (`XPENDING`): `[count, lowest ID, highest ID, [[consumer, count], …]]`."""
-        return self._run(_stream_groups.xpending(key, group_name))
+        return self._run(_streams.xpending(key, group_name))
 
     def xpending_range(
         self,
@@ -1086,7 +1079,7 @@ class SyncCommands:
         options: StreamPendingOptions | None = None,
     ) -> list[list[bytes | int]]:
         """Return pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
-        return self._run(_stream_groups.xpending_range(key, group_name, start, end, count, options))
+        return self._run(_streams.xpending_range(key, group_name, start, end, count, options))
 
     def xclaim(
         self,
@@ -1098,7 +1091,7 @@ class SyncCommands:
         options: StreamClaimOptions | None = None,
     ) -> dict[bytes, list[list[bytes]]]:
         """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
-        return self._run(_stream_groups.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
+        return self._run(_streams.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
 
     def xclaim_just_id(
         self,
@@ -1110,7 +1103,7 @@ class SyncCommands:
         options: StreamClaimOptions | None = None,
     ) -> list[bytes]:
         """Do as `xclaim`, without counting it as a delivery. Return the IDs alone (`XCLAIM … JUSTID`)."""
-        return self._run(_stream_groups.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options))
+        return self._run(_streams.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options))
 
     def xautoclaim(
         self,
@@ -1122,9 +1115,7 @@ class SyncCommands:
         count: int | None = None,
     ) -> list[Any]:
         """Take over all entries that were pending for so long, from `start` on (`XAUTOCLAIM`)."""
-        return self._run(
-            _stream_groups.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count)
-        )
+        return self._run(_streams.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count))
 
     def xautoclaim_just_id(
         self,
@@ -1137,28 +1128,28 @@ class SyncCommands:
     ) -> list[Any]:
         """Do as `xautoclaim`, without counting it as a delivery. Return the IDs alone (`XAUTOCLAIM … JUSTID`)."""
         return self._run(
-            _stream_groups.xautoclaim_just_id(key, group_name, consumer_name, min_idle_time_ms, start, count)
+            _streams.xautoclaim_just_id(key, group_name, consumer_name, min_idle_time_ms, start, count)
         )
 
     def xinfo_groups(self, key: Argument) -> list[dict[bytes, Any]]:
         """Return the groups of a stream, each a map (`XINFO GROUPS`)."""
-        return self._run(_stream_groups.xinfo_groups(key))
+        return self._run(_streams.xinfo_groups(key))
 
     def xinfo_consumers(self, key: Argument, group_name: Argument) -> list[dict[bytes, Any]]:
         """Return the consumers of a group, each a map (`XINFO CONSUMERS`)."""
-        return self._run(_stream_groups.xinfo_consumers(key, group_name))
+        return self._run(_streams.xinfo_consumers(key, group_name))
 
     def pubsub_channels(self, pattern: Argument | None = None) -> list[bytes]:
         """Return the channels that have subscribers (`PUBSUB CHANNELS`)."""
-        return self._run(_publish.pubsub_channels(pattern))
+        return self._run(_server.pubsub_channels(pattern))
 
     def pubsub_numpat(self) -> int:
         """Return the number of patterns with subscribers (`PUBSUB NUMPAT`)."""
-        return self._run(_publish.pubsub_numpat())
+        return self._run(_server.pubsub_numpat())
 
     def pubsub_numsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
         """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
-        return self._run(_publish.pubsub_numsub(channels))
+        return self._run(_server.pubsub_numsub(channels))
 
     def script_show(self, sha1: Argument) -> bytes:
         """Return the source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
@@ -1296,35 +1287,35 @@ class SyncStandaloneCommands(SyncCommands):
 
     def memory_stats(self) -> MemoryStats:
         """Return the server's use of its memory (`MEMORY STATS`)."""
-        return self._run(_diagnostics.memory_stats())
+        return self._run(_server.memory_stats())
 
     def memory_doctor(self) -> str:
         """Return the server's own diagnosis of its memory (`MEMORY DOCTOR`)."""
-        return self._run(_diagnostics.memory_doctor())
+        return self._run(_server.memory_doctor())
 
     def memory_malloc_stats(self) -> str:
         """Return the allocator's statistics (`MEMORY MALLOC-STATS`)."""
-        return self._run(_diagnostics.memory_malloc_stats())
+        return self._run(_server.memory_malloc_stats())
 
     def memory_purge(self) -> Literal["OK"]:
         """Have the allocator give memory back (`MEMORY PURGE`)."""
-        return self._run(_diagnostics.memory_purge())
+        return self._run(_server.memory_purge())
 
     def latency_history(self, event: Argument) -> list[LatencyEntry]:
         """Return the times at which an event was slow, and its delays (`LATENCY HISTORY`)."""
-        return self._run(_diagnostics.latency_history(event))
+        return self._run(_server.latency_history(event))
 
     def latency_latest(self) -> list[LatencyEventInfo]:
         """Return the last time and the worst delay of each event that was slow (`LATENCY LATEST`)."""
-        return self._run(_diagnostics.latency_latest())
+        return self._run(_server.latency_latest())
 
     def latency_reset(self, *events: Argument) -> int:
         """Forget the slow times of these events, or of all (`LATENCY RESET`). Return how many events were forgotten."""
-        return self._run(_diagnostics.latency_reset(*events))
+        return self._run(_server.latency_reset(*events))
 
     def publish(self, message: Argument, channel: Argument) -> int:
         """Send a message to a channel (`PUBLISH`). Return how many subscribers of this server got it."""
-        return self._run(_publish.publish(message, channel))
+        return self._run(_server.publish(message, channel))
 
     def script_exists(self, sha1s: Iterable[Argument]) -> list[bool]:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""

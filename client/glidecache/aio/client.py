@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncStandaloneCommands
-from glidecache.client_object import ClientObject, need_settings
-from glidecache.core.metrics import AwaitableFloat, AwaitableInt, read_metrics
-from glidecache_shared.kinds import HASH, SET, STRING
+from glidecache.core.client_base import ClientBase, need_settings
+from glidecache_shared.protocol import HASH, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
     from glidecache.commands.encoding import Argument
-    from glidecache.commands.options.script import Script
+    from glidecache.commands.options.server import Script
     from glidecache.config import GlideClientConfiguration
     from glidecache.core.executor import CommandExecutor
     from glidecache.core.session import Session
@@ -34,7 +33,27 @@ def _no_pool(_key: Argument) -> None:
 _CLOSED = "the client is closed"
 
 
-class AsyncClient(ClientObject):
+class AwaitableFloat(float):
+    """A float that may also be awaited, which returns itself: the reference's examples await, GLIDE 2.6 does not."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, Self]:
+        return self
+        yield
+
+
+class AwaitableInt(int):
+    """An int that may also be awaited, which returns itself."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, Self]:
+        return self
+        yield
+
+
+class AsyncClient(ClientBase):
     """The common base of both asyncio clients.
 
     A hit is answered from shared memory without suspending. Any number of tasks, on any number of event loops, may use
@@ -57,10 +76,10 @@ class AsyncClient(ClientObject):
         self._cached_hgetall: Callable[[Argument], dict[bytes, bytes] | None]
         self._cached_smembers: Callable[[Argument], set[bytes] | None]
         self._settings = settings
-        channels = LoopConnections(settings)
-        self._session: Session = Session(settings, channels, direct, self)
-        self._calls: CommandExecutor = CommandExecutor(
-            self._session, channels, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
+        connections = LoopConnections(settings)
+        self._session: Session = Session(settings, connections, direct, self._use_pool)
+        self._executor: CommandExecutor = CommandExecutor(
+            self._session, connections, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
         )
         self._use_pool(None)
 
@@ -91,21 +110,21 @@ class AsyncClient(ClientObject):
         value = self._cached_get(key)
         if value is not None:
             return value
-        return await self._calls.read(STRING, key)  # type: ignore[no-any-return]
+        return await self._executor.read(STRING, key)  # type: ignore[no-any-return]
 
     async def hgetall(self, key: Argument) -> dict[bytes, bytes]:
         """Return all fields and values, from the cache if it has them (`HGETALL`)."""
         value = self._cached_hgetall(key)
         if value is not None:
             return value
-        return await self._calls.read(HASH, key)  # type: ignore[no-any-return]
+        return await self._executor.read(HASH, key)  # type: ignore[no-any-return]
 
     async def smembers(self, key: Argument) -> set[bytes]:
         """Return all members, from the cache if it has them (`SMEMBERS`)."""
         value = self._cached_smembers(key)
         if value is not None:
             return value
-        return await self._calls.read(SET, key)  # type: ignore[no-any-return]
+        return await self._executor.read(SET, key)  # type: ignore[no-any-return]
 
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Return the strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
@@ -113,7 +132,7 @@ class AsyncClient(ClientObject):
         None for a missing key and for a value that is not a string. The daemon splits more than 2,000 keys into several
         `MGET`s. It does not wait for one before it sends the next, so writes may come between them.
         """
-        return await self._calls.get_many(keys)
+        return await self._executor.get_many(keys)
 
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
@@ -124,44 +143,44 @@ class AsyncClient(ClientObject):
         having run nothing, if the keys are no longer watched (a minute without use, a lost connection). Raises
         `RequestError` when all of the daemon's connections for this are in use.
         """
-        return await self._calls.watch(keys)
+        return await self._executor.watch(keys)
 
     async def unwatch(self) -> Literal["OK"]:
         """Stop watching keys (`UNWATCH`). An atomic batch does so too, whatever its outcome."""
-        return await self._calls.unwatch()
+        return await self._executor.unwatch()
 
     async def invoke_script(
         self, script: Script, keys: Iterable[Argument] | None = None, args: Iterable[Argument] | None = None
     ) -> Any:
         """Run a Lua script. The whole script is sent only if the server does not know it yet."""
-        return await self._calls.invoke_script(script, keys, args)
+        return await self._executor.invoke_script(script, keys, args)
 
     def get_cache_hit_rate(self) -> AwaitableFloat:
         """Return hits per lookup of the whole pool, 0.0 to 1.0; awaiting is optional. Raises `RequestError` (C14)."""
-        return AwaitableFloat(read_metrics(self._session, self._settings, counters=True).hit_rate)
+        return AwaitableFloat(self._read_metrics().hit_rate)
 
     def get_cache_miss_rate(self) -> AwaitableFloat:
         """Return misses per lookup of the whole pool, 0.0 to 1.0; awaiting is optional. Raises `RequestError` (C14)."""
-        return AwaitableFloat(read_metrics(self._session, self._settings, counters=True).miss_rate)
+        return AwaitableFloat(self._read_metrics().miss_rate)
 
     def get_cache_entry_count(self) -> AwaitableInt:
         """Return the number of entries in the pool; awaiting is optional. Raises `RequestError` with no cache (C14)."""
-        return AwaitableInt(read_metrics(self._session, self._settings, counters=False).entry_count)
+        return AwaitableInt(self._read_metrics(counters=False).entry_count)
 
     def get_cache_evictions(self) -> AwaitableInt:
         """Return the number of entries evicted from the pool; awaiting is optional. Raises `RequestError` (C14)."""
-        return AwaitableInt(read_metrics(self._session, self._settings, counters=True).evictions)
+        return AwaitableInt(self._read_metrics().evictions)
 
     def get_cache_expirations(self) -> AwaitableInt:
         """Return the number of entries of the pool that expired; awaiting is optional. Raises `RequestError` (C14)."""
-        return AwaitableInt(read_metrics(self._session, self._settings, counters=True).expirations)
+        return AwaitableInt(self._read_metrics().expirations)
 
     def get_cache_total_lookups(self) -> AwaitableInt:
         """Return the number of lookups that the pool answered; awaiting is optional. Raises `RequestError` (C14)."""
-        return AwaitableInt(read_metrics(self._session, self._settings, counters=True).total_lookups)
+        return AwaitableInt(self._read_metrics().total_lookups)
 
-    async def _run(self, plan: Plan[Result], route: Route | None = None) -> Result:
-        return await self._calls.command(plan, route)
+    async def _run(self, command: Command[Result], route: Route | None = None) -> Result:
+        return await self._executor.run(command, route)
 
     async def _open(self) -> Self:
         try:
@@ -198,7 +217,7 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
 
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
         """
-        return await self._calls.custom(command_args)
+        return await self._executor.custom(command_args)
 
     async def exec(
         self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
@@ -207,4 +226,4 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
 
         `raise_on_error`: raise the first error. Otherwise errors are among the results.
         """
-        return await self._calls.execute(batch, options, raise_on_error=raise_on_error)
+        return await self._executor.execute(batch, options, raise_on_error=raise_on_error)

@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Self
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
+    from glidecache.commands.cluster_scan import ClusterScanCursor
     from glidecache.commands.encoding import Argument
-    from glidecache.commands.options.script import Script
-    from glidecache.commands.options.server import ObjectType
+    from glidecache.commands.options.server import ObjectType, Script
     from glidecache.config import GlideClusterClientConfiguration
     from glidecache.routes import Route
-    from glidecache.scan_cursor import ClusterScanCursor
 
 
 class GlideClusterClient(AsyncClient, AsyncClusterCommands):
@@ -37,13 +36,13 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         Without a route `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
         """
-        return await self._calls.custom(command_args, route)
+        return await self._executor.custom(command_args, route)
 
     async def invoke_script_route(
         self, script: Script, args: Iterable[Argument] | None = None, route: Route | None = None
     ) -> Any:
         """Run a Lua script without keys, on the nodes of `route`."""
-        return await self._calls.invoke_script(script, None, args, route)
+        return await self._executor.invoke_script(script, None, args, route)
 
     async def scan(
         self,
@@ -58,17 +57,17 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice. A key that exists
         during the whole scan comes at least once. `allow_non_covered_slots`: continue if slots have no node.
         """
-        return await self._calls.scan(
+        return await self._executor.scan(
             cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots
         )
 
     async def unwatch(self, route: Route | None = None) -> Literal["OK"]:
         """Stop watching keys (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
         del route
-        return await self._calls.unwatch()
+        return await self._executor.unwatch()
 
     async def exec(
         self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; as `GlideClient.exec`."""
-        return await self._calls.execute(batch, options, raise_on_error=raise_on_error)
+        return await self._executor.execute(batch, options, raise_on_error=raise_on_error)

@@ -11,12 +11,12 @@ import time
 import weakref
 from contextlib import suppress
 
+from glidecache.aio.loop_lock import Alarm, LoopLock, seconds_until
 from glidecache.core.connection import DaemonConnection, reply_deadline_ns, with_deadline
-from glidecache.core.transport import READABLE, WRITABLE, forks
 from glidecache.core.transport_errors import DaemonLostError, NoReplyError, NotSentError, too_many
 from glidecache.errors import ClosingError
-from glidecache.loop_turns import Alarm, LoopTurns, seconds_until
 from glidecache_shared import protocol
+from glidecache_shared.wire.dealer import READABLE, WRITABLE, forks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from glidecache.core.settings import Settings
-    from glidecache.core.transport import Transport
+    from glidecache_shared.wire.dealer import Dealer
 
     Result = TypeVar("Result")
 
@@ -36,7 +36,7 @@ _PROMPT_NS = _MS
 class AsyncConnection(DaemonConnection):
     """One event loop's connection. For that loop's thread."""
 
-    __slots__ = ("_inflight_requests", "_late", "_loop", "_replies", "_tether", "_together", "_turns", "_up")
+    __slots__ = ("_inflight_requests", "_late", "_lock", "_loop", "_queued", "_replies", "_tether", "_up")
 
     def __init__(
         self, runtime_dir: str, made_after_forks: int, loop: asyncio.AbstractEventLoop, inflight_requests: int
@@ -45,7 +45,7 @@ class AsyncConnection(DaemonConnection):
         self._loop = loop
         self._inflight_requests = inflight_requests
         self._replies: dict[int, asyncio.Future[tuple[int, Any]]] = {}
-        self._together: dict[int, tuple[bytes, int, int]] = {}
+        self._queued: dict[int, tuple[bytes, int, int]] = {}
         """Requests that are sent together at the end of the loop's turn, because others are already open.
 
         Each has its deadline, and the time at which the call was made.
@@ -53,52 +53,52 @@ class AsyncConnection(DaemonConnection):
         self._late: dict[int, int] = {}
         """The delay between the call and the sending of each late request."""
         self._up: asyncio.Future[bool] | None = None
-        self._turns = LoopTurns(loop)
+        self._lock = LoopLock(loop)
         self._tether: weakref.ref[_Tether] | None = None
 
     @property
-    def crowded(self) -> bool:
-        """Return whether any call of this loop has the turn or waits for it."""
-        return self._turns.crowded
+    def has_waiters(self) -> bool:
+        """Return whether any call of this loop holds the lock or waits for it."""
+        return self._lock.has_waiters
 
-    async def in_turn(
+    async def run_exclusively(
         self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
     ) -> Result:
         """Connect or attach, in the order of the calls."""
-        await self._turns.take(deadline_ns)
+        await self._lock.acquire(deadline_ns)
         try:
             return await function(*arguments)
         finally:
-            self._turns.leave()
+            self._lock.release()
 
     def extended(self, deadline_ns: int) -> int:
         """Return the deadline, extended by the time for which the loop did not run since this call began to wait."""
-        return deadline_ns + self._turns.lag_ns
+        return deadline_ns + self._lock.lag_ns
 
     def shut(self) -> None:
         """Close, and fail all calls that wait for a reply or a connection. For the loop's thread."""
         if self._up is not None:
-            _settle(self._up, False)
+            _resolve(self._up, False)
         self._fail(ClosingError("the client was closed"))
         self.drop()
 
     def have_shut(self) -> None:
         """Ask the loop to `shut` this connection, from any thread."""
-        link = self._link
-        if link is not None and not link.is_own:
+        dealer = self._dealer
+        if dealer is not None and not dealer.file.is_own():
             return  # the loop's descriptors are closed: waking it would write to an unrelated file
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self.shut)
 
-    async def _wait_until_up(self, link: Transport, deadline_ns: int) -> bool:
-        if link.is_up:
+    async def _wait_until_up(self, dealer: Dealer, deadline_ns: int) -> bool:
+        if dealer.is_up:
             return True
         up: asyncio.Future[bool] = self._loop.create_future()
         self._up = up
         alarm = Alarm(
             self._loop,
             lambda: self.extended(deadline_ns),
-            lambda: _settle(up, link.is_up),
+            lambda: _resolve(up, dealer.is_up),
         )
         try:
             return await up
@@ -113,7 +113,7 @@ class AsyncConnection(DaemonConnection):
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
     ) -> tuple[int, Any]:
         """Send one request and wait for its reply."""
-        link, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
+        dealer, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
         now_ns = time.monotonic_ns()
         if len(self._replies) >= self._inflight_requests:
             raise too_many(self._inflight_requests)
@@ -121,80 +121,82 @@ class AsyncConnection(DaemonConnection):
         timer: asyncio.TimerHandle | None = None
         try:
             if self._replies:
-                if not self._together:
-                    self._loop.call_soon(self._send_together, link)
-                self._together[request_id] = frame, deadline_ns, now_ns
+                if not self._queued:
+                    self._loop.call_soon(self._send_queued, dealer)
+                self._queued[request_id] = frame, deadline_ns, now_ns
             else:
-                self._send(link, frame)
-                self.left_ns = now_ns
+                self._send(dealer, frame)
+                self.sent_ns = now_ns
             reply = self._replies[request_id] = self._loop.create_future()
             until_ns = reply_deadline_ns(deadline_ns, now_ns)
             timer = self._loop.call_later(
-                seconds_until(until_ns, now_ns), self._overdue, link, request_id, reply, until_ns
+                seconds_until(until_ns, now_ns), self._overdue, dealer, request_id, reply, until_ns
             )
             return await reply
         except BaseException:
             if reply is not None and reply.done() and not reply.cancelled():
                 reply.exception()  # it may have arrived while the call was interrupted
             else:
-                self._cancel(link, request_id)
+                self._cancel(dealer, request_id)
             raise
         finally:
             if timer is not None:
                 timer.cancel()
             self._replies.pop(request_id, None)
-            if self._together:
-                self._together.pop(request_id, None)
+            if self._queued:
+                self._queued.pop(request_id, None)
             if self._late:
                 self._late.pop(request_id, None)
 
     def _overdue(
-        self, link: Transport, request_id: int, reply: asyncio.Future[tuple[int, Any]], until_ns: int
+        self, dealer: Dealer, request_id: int, reply: asyncio.Future[tuple[int, Any]], until_ns: int
     ) -> None:
         """Time a call out, unless its reply has arrived, or its clock started later than the call."""
         if reply.done():
             return
-        if link is self._link:
-            self._take_replies(link)
+        if dealer is self._dealer:
+            self._read_replies(dealer)
         if reply.done():
             return
         now_ns = time.monotonic_ns()
-        if request_id in self._together:
+        if request_id in self._queued:
             # The request leaves in this turn of the loop.
-            _, deadline_ns, asked_ns = self._together[request_id]
+            _, deadline_ns, asked_ns = self._queued[request_id]
             until_ns = reply_deadline_ns(deadline_ns + now_ns - asked_ns, now_ns)
         else:
             until_ns += self._late.pop(request_id, 0)
         if until_ns > now_ns:
-            self._loop.call_later(_seconds_until(until_ns), self._overdue, link, request_id, reply, until_ns)
+            self._loop.call_later(
+                _seconds_until(until_ns), self._overdue, dealer, request_id, reply, until_ns
+            )
         else:
             reply.set_exception(NoReplyError())
 
-    def _cancel(self, link: Transport, request_id: int) -> None:
-        """Cancel a call in the daemon. Best effort: without the transport the daemon knows that the call is over."""
-        if self._together.pop(request_id, None) is not None or link is not self._link or self.hello is None:
+    def _cancel(self, dealer: Dealer, request_id: int) -> None:
+        """Cancel a call in the daemon. Best effort: without the connection the daemon knows that the call is over."""
+        if self._queued.pop(request_id, None) is not None or dealer is not self._dealer or self.hello is None:
             return
         if self._loop.is_closed():
             self.drop()
             return
         self.post(protocol.CANCEL, self.hello.instance_id, (request_id,))
 
-    def _send(self, link: Transport, frame: bytes, *frames: bytes) -> None:
+    def _send(self, dealer: Dealer, frame: bytes, *frames: bytes) -> None:
         """Send now what the kernel has room for, and the rest later. Raises `NotSentError`."""
         try:
-            link.send(frame, *frames)
+            dealer.send(frame, *frames)
         except NotSentError:
-            self._lose(link)
+            self._lose(dealer)
             raise
-        if link.unsent:
-            self._loop.add_writer(link.descriptor, self._on_room, link)
+        if dealer.unsent:
+            self._loop.add_writer(dealer.descriptor, self._on_room, dealer)
 
-    def _send_together(self, link: Transport) -> None:
-        if link is not self._link or not self._together:
-            return  # the transport was released meanwhile, or all requests were cancelled
-        self.left_ns = now_ns = time.monotonic_ns()
+    def _send_queued(self, dealer: Dealer) -> None:
+        if dealer is not self._dealer or not self._queued:
+            return  # the dealer was released meanwhile, or all requests were cancelled
+        self.sent_ns = now_ns = time.monotonic_ns()
         frames = []
-        for request_id, (frame, deadline_ns, asked_ns) in self._together.items():
+        for request_id, (frame, deadline_ns, asked_ns) in self._queued.items():
             late_ns = now_ns - asked_ns
             if late_ns > _PROMPT_NS:
                 # Its clock starts now.
@@ -202,64 +204,64 @@ class AsyncConnection(DaemonConnection):
                 frames.append(with_deadline(frame, deadline_ns + late_ns))
             else:
                 frames.append(frame)
-        with suppress(NotSentError):  # releasing the transport has failed these calls
-            self._send(link, *frames)
-        self._together.clear()
+        with suppress(NotSentError):  # releasing the dealer has failed these calls
+            self._send(dealer, *frames)
+        self._queued.clear()
 
-    def _make_link(self) -> Transport:
-        link = super()._make_link()
-        tether = _Tether(link)
+    def _open_dealer(self) -> Dealer:
+        dealer = super()._open_dealer()
+        tether = _Tether(dealer)
         self._tether = weakref.ref(tether)
-        self._loop.add_reader(link.descriptor, self._on_change, link, tether)
-        return link
+        self._loop.add_reader(dealer.descriptor, self._on_change, dealer, tether)
+        return dealer
 
-    def _release(self, link: Transport) -> None:
+    def _release(self, dealer: Dealer) -> None:
         if not self._loop.is_closed():
             # Otherwise the number belongs to another file by now, and its watcher is not this one.
             if self._tether is not None and self._tether() is not None:
-                self._loop.remove_reader(link.descriptor)
-                self._loop.remove_writer(link.descriptor)
-            _fail([self._replies[each] for each in self._together if each in self._replies], NotSentError())
-        self._together.clear()
-        link.close()
+                self._loop.remove_reader(dealer.descriptor)
+                self._loop.remove_writer(dealer.descriptor)
+            _fail([self._replies[each] for each in self._queued if each in self._replies], NotSentError())
+        self._queued.clear()
+        dealer.close()
 
-    def _on_room(self, link: Transport) -> None:
+    def _on_room(self, dealer: Dealer) -> None:
         """Send more of what the kernel had no room for."""
-        link.flush()
-        if not link.unsent:
-            self.left_ns = time.monotonic_ns()
-            self._loop.remove_writer(link.descriptor)
+        dealer.flush()
+        if not dealer.unsent:
+            self.sent_ns = time.monotonic_ns()
+            self._loop.remove_writer(dealer.descriptor)
 
-    def _take_replies(self, link: Transport) -> None:
-        """Take all replies that have arrived."""
-        while link is self._link and link.events() & READABLE:
-            self._take_reply(link)
+    def _read_replies(self, dealer: Dealer) -> None:
+        """Read all replies that have arrived."""
+        while dealer is self._dealer and dealer.events() & READABLE:
+            self._read_reply(dealer)
 
-    def _on_change(self, link: Transport, _tether: _Tether) -> None:
-        """Take what has arrived. Notice whether the connection is established or has ended."""
-        while link is self._link:
-            events = link.events()
+    def _on_change(self, dealer: Dealer, _tether: _Tether) -> None:
+        """Read what has arrived. Notice whether the connection is established or has ended."""
+        while dealer is self._dealer:
+            events = dealer.events()
             if events & READABLE:
-                self._take_reply(link)
-                if link.has_arrived:
+                self._read_reply(dealer)
+                if dealer.has_arrived:
                     continue
                 return  # what else arrives is announced
             if self._up is not None:
-                if events & WRITABLE or link.ended:
-                    _settle(self._up, link.is_up)
+                if events & WRITABLE or dealer.ended:
+                    _resolve(self._up, dealer.is_up)
             elif not events & WRITABLE:
-                self._lose(link)
+                self._lose(dealer)
             return
 
-    def _lose(self, link: Transport) -> None:
-        """Handle the loss of the daemon: take its last replies, and fail the calls that wait."""
-        self._take_replies(link)
-        if link is self._link:
+    def _lose(self, dealer: Dealer) -> None:
+        """Handle the loss of the daemon: read its last replies, and fail the calls that wait."""
+        self._read_replies(dealer)
+        if dealer is self._dealer:
             self.drop()
             self._fail(DaemonLostError())
 
-    def _take_reply(self, link: Transport) -> None:
-        frame = link.receive()
+    def _read_reply(self, dealer: Dealer) -> None:
+        frame = dealer.receive()
         if frame is None:
             return
         try:
@@ -276,7 +278,7 @@ class AsyncConnection(DaemonConnection):
 
 
 class LoopConnections:
-    """An asyncio client's connections (`core.connection.Channels`). Each event loop, in any thread, has one."""
+    """An asyncio client's connections (`core.connection.Connections`). Each event loop, in any thread, has one."""
 
     def __init__(self, settings: Settings) -> None:
         self._runtime_dir = settings.runtime_dir
@@ -285,60 +287,60 @@ class LoopConnections:
 
     def current(self) -> AsyncConnection:
         """Return the running loop's connection."""
-        channel = self.existing()
-        if channel is None:
+        connection = self.existing()
+        if connection is None:
             loop = _running_loop()
-            channel = AsyncConnection(self._runtime_dir, forks(), loop, self._inflight_requests)
+            connection = AsyncConnection(self._runtime_dir, forks(), loop, self._inflight_requests)
             self._forget_closed_loops()
-            self._of_loop[loop] = channel
-        return channel
+            self._of_loop[loop] = connection
+        return connection
 
     def existing(self) -> AsyncConnection | None:
         """Return the running loop's connection, if it has been made since the last fork."""
-        channel = self._of_loop.get(_running_loop())
-        return channel if channel is not None and channel.forks == forks() else None
+        connection = self._of_loop.get(_running_loop())
+        return connection if connection is not None and connection.forks == forks() else None
 
     def close(self) -> None:
         """Close the running loop's connection now, and ask the other loops to close theirs."""
         running = _running_loop()
-        for loop, channel in list(self._of_loop.items()):
-            if channel.forks != forks():
+        for loop, connection in list(self._of_loop.items()):
+            if connection.forks != forks():
                 continue  # the parent's: its sockets, and its loop's descriptors, must not be touched
             if loop is running:
-                channel.shut()
+                connection.shut()
             else:
-                channel.have_shut()
+                connection.have_shut()
         self._of_loop.clear()
 
     def __del__(self) -> None:
         # For a client that is dropped without `close`: its loops would keep the sockets as long as they run.
-        for channel in self._of_loop.values():
-            if channel.forks == forks():
-                channel.have_shut()
+        for connection in self._of_loop.values():
+            if connection.forks == forks():
+                connection.have_shut()
 
     def _forget_closed_loops(self) -> None:
-        for loop, channel in list(self._of_loop.items()):
+        for loop, connection in list(self._of_loop.items()):
             if loop.is_closed():
                 del self._of_loop[loop]
-                if channel.forks == forks():
-                    channel.drop()
+                if connection.forks == forks():
+                    connection.drop()
 
 
 class _Tether:
-    """An object that only the event loop holds, with the transport's reader. A closed loop so closes the transport.
+    """An object that only the event loop holds, with the dealer's reader. A closed loop so closes the dealer.
 
     There is no other sign that a loop was closed while calls are open. The daemon then ends these calls.
     """
 
-    __slots__ = ("__weakref__", "_link")
+    __slots__ = ("__weakref__", "_dealer")
 
-    def __init__(self, link: Transport) -> None:
-        self._link = link
+    def __init__(self, dealer: Dealer) -> None:
+        self._dealer = dealer
 
     def __del__(self) -> None:
-        link = getattr(self, "_link", None)  # the constructor may have been interrupted
-        if link is not None:
-            link.close()
+        dealer = getattr(self, "_dealer", None)  # the constructor may have been interrupted
+        if dealer is not None:
+            dealer.close()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
@@ -356,7 +358,7 @@ def _seconds_until(deadline_ns: int) -> float:
     return seconds_until(deadline_ns, time.monotonic_ns())
 
 
-def _settle(future: asyncio.Future[bool], result: bool) -> None:
+def _resolve(future: asyncio.Future[bool], result: bool) -> None:
     if not future.done():
         future.set_result(result)
 

@@ -1,1 +1,1 @@
-"""One plan function per command, a module per family; the clients' methods are generated from them."""
+"""One function per command, a module per family; the clients' methods are generated from them."""

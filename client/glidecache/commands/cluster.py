@@ -1,10 +1,9 @@
-"""Plans of the commands that only a cluster's client has, or with other arguments than a standalone server's."""
+"""Commands that only a cluster's client has, or with other arguments than a standalone server's."""
 
 from __future__ import annotations
 
-from glidecache.commands import keys, scripting
-from glidecache.commands import publish as standalone_publish
-from glidecache.commands.command import Plan
+from glidecache.commands import keys, scripting, server
+from glidecache.commands.command import Command
 from glidecache.commands.decoding import to_map, to_optional_status
 from glidecache.commands.encoding import encode, encode_command, encode_optional
 
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
 ANSWERED_BY_EACH = {
     "server": """
         bgrewriteaof bgsave bgsave_cancel bgsave_schedule client_getname client_id config_get echo info lastsave
-        lolwut time
+        latency_history latency_latest lolwut memory_doctor memory_malloc_stats memory_stats time
     """,
-    "diagnostics": "latency_history latency_latest memory_doctor memory_malloc_stats memory_stats",
     "scripting": "function_dump function_list function_stats",
     "cluster": "fcall_route fcall_ro_route",
 }
@@ -30,9 +28,9 @@ ANSWERED_BY_EACH = {
 ANSWERED_TOGETHER = {
     "keys": "random_key",
     "server": """
-        client_pause client_unpause config_resetstat config_rewrite config_set dbsize flushall flushdb ping save wait
+        client_pause client_unpause config_resetstat config_rewrite config_set dbsize flushall flushdb latency_reset
+        memory_purge ping save wait
     """,
-    "diagnostics": "latency_reset memory_purge",
     "scripting": """
         function_delete function_flush function_kill function_load function_restore
         script_exists script_flush script_kill
@@ -45,27 +43,27 @@ def copy(
     destination: Argument,
     replace: bool | None = None,
     destinationDB: int | None = None,  # noqa: N803 - GLIDE's name
-) -> Plan[bool]:
+) -> Command[bool]:
     """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
     return keys.copy(source, destination, destinationDB, replace)
 
 
-def publish(message: Argument, channel: Argument, sharded: bool = False) -> Plan[int]:
+def publish(message: Argument, channel: Argument, sharded: bool = False) -> Command[int]:
     """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`). Return how many subscribers got it."""
     if not sharded:
-        return standalone_publish.publish(message, channel)
-    return Plan(encode_command(b"SPUBLISH", channel, message))
+        return server.publish(message, channel)
+    return Command(encode_command(b"SPUBLISH", channel, message))
 
 
-def pubsub_shardchannels(pattern: Argument | None = None) -> Plan[list[bytes]]:
+def pubsub_shardchannels(pattern: Argument | None = None) -> Command[list[bytes]]:
     """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
     asking = [b"PUBSUB", b"SHARDCHANNELS"]
-    return Plan(asking if pattern is None else [*asking, encode(pattern, "pattern")])
+    return Command(asking if pattern is None else [*asking, encode(pattern, "pattern")])
 
 
-def pubsub_shardnumsub(channels: Iterable[Argument] | None = None) -> Plan[dict[bytes, int]]:
+def pubsub_shardnumsub(channels: Iterable[Argument] | None = None) -> Command[dict[bytes, int]]:
     """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-    return Plan([b"PUBSUB", b"SHARDNUMSUB", *encode_optional(channels, "channels")], to_map)
+    return Command([b"PUBSUB", b"SHARDNUMSUB", *encode_optional(channels, "channels")], to_map)
 
 
 def migrate(
@@ -75,16 +73,16 @@ def migrate(
     destination_db: int,
     timeout: int,
     options: MigrateOptions | None = None,
-) -> Plan[Literal["OK"] | bytes]:
+) -> Command[Literal["OK"] | bytes]:
     """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
-    return Plan(keys.migration(host, port, key, destination_db, timeout, options), to_optional_status)
+    return Command(keys.migration(host, port, key, destination_db, timeout, options), to_optional_status)
 
 
-def fcall_route(function: Argument, arguments: Iterable[Argument] | None = None) -> Plan[Any]:
+def fcall_route(function: Argument, arguments: Iterable[Argument] | None = None) -> Command[Any]:
     """Call a function without keys, on the nodes of a route (`FCALL`)."""
     return scripting.fcall(function, None, arguments)
 
 
-def fcall_ro_route(function: Argument, arguments: Iterable[Argument] | None = None) -> Plan[Any]:
+def fcall_ro_route(function: Argument, arguments: Iterable[Argument] | None = None) -> Command[Any]:
     """Call a function that only reads, without keys, on the nodes of a route (`FCALL_RO`)."""
     return scripting.fcall_ro(function, None, arguments)

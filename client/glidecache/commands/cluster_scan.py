@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from glidecache.commands.command import Plan
+from glidecache.commands.command import Command
+from glidecache.commands.encoding import keyword
 from glidecache.commands.keys import scan_options
-from glidecache.commands.options.option_checks import keyword
 from glidecache.commands.options.server import ObjectType
 from glidecache.errors import ConnectionError, RequestError
 from glidecache.routes import ByAddressRoute
-from glidecache.scan_cursor import ClusterScanCursor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,13 +28,51 @@ if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
     from glidecache.routes import Route
 
-    Run = Callable[[Plan[Any], Route | None], Awaitable[Any]]
+    Run = Callable[[Command[Any], Route | None], Awaitable[Any]]
     Slots = int
 
 # Sets of slots are integers here, a bit for each slot: a cursor is read and written with every step.
 _ALL_SLOTS = (1 << 16_384) - 1
 _NO_SLOTS = 0
 _NODE_DONE = b"0"
+_START = "0"
+_FINISHED = "finished"
+
+
+class ClusterScanCursor:
+    """The position of a scan over all keys of a cluster. A new one begins; each `scan` returns the next one.
+
+    Immutable, and nothing but its text, which `get_cursor` returns. Another process may continue from that text. Raises
+    `TypeError` for anything but text.
+    """
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, new_cursor: str | None = None) -> None:
+        if not isinstance(new_cursor, (str, type(None))):
+            message = f"new_cursor must be a str, not {type(new_cursor).__name__}"
+            raise TypeError(message)
+        self._cursor = new_cursor or _START
+
+    def get_cursor(self) -> str:
+        """Return the cursor as text."""
+        return self._cursor
+
+    def is_finished(self) -> bool:
+        """Return whether the scan is over."""
+        return self._cursor == _FINISHED
+
+    def is_start(self) -> bool:
+        """Return whether the scan has not begun."""
+        return self._cursor == _START
+
+    def __repr__(self) -> str:
+        return f"ClusterScanCursor({self._cursor!r})"
+
+    @classmethod
+    def finished(cls) -> ClusterScanCursor:
+        """Return the cursor of a scan that is over."""
+        return cls(_FINISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +151,12 @@ class ClusterScan:
         return None
 
     async def _scan_node(self, position: Position) -> list[Any]:
-        plan: Plan[list[Any]] = Plan([b"SCAN", position.node_cursor, *self._options])
-        return await self._run(plan, ByAddressRoute(position.host, position.port))  # type: ignore[no-any-return]
+        command: Command[list[Any]] = Command([b"SCAN", position.node_cursor, *self._options])
+        return await self._run(command, ByAddressRoute(position.host, position.port))  # type: ignore[no-any-return]
 
     async def _topology(self) -> dict[tuple[str, int], Slots]:
         """Return the slots of each primary."""
-        return _owners(await self._run(Plan([b"CLUSTER", b"SLOTS"]), None))
+        return _owners(await self._run(Command([b"CLUSTER", b"SLOTS"]), None))
 
 
 def _owners(reply: list[list[Any]]) -> dict[tuple[str, int], Slots]:

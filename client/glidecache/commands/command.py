@@ -1,4 +1,4 @@
-"""A plan: the command that is sent, and the conversion of its reply to the method's result."""
+"""A command that is sent, and the conversion of its reply to the method's result."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
 
     Result_co = TypeVar("Result_co", covariant=True)
 
-    class _PlanOf(Generic[Result_co]):
-        """The base of `Plan`, which is generic to type checkers. At run time `typing` would cost more than the plan."""
+    class _CommandOf(Generic[Result_co]):
+        """The base of `Command`, generic to type checkers. At run time `typing` would cost more than the command."""
 
 else:
     Result_co = None
 
-    class _PlanOf:
+    class _CommandOf:
         __slots__ = ()
 
         def __class_getitem__(cls, _result: object) -> type:
             return cls
 
 
-class Plan(_PlanOf[Result_co]):
+class Command(_CommandOf[Result_co]):
     """One command, ready to be sent, and the decoding of its reply to a result.
 
     `args` are the command's name and its arguments, encoded. `decode` turns the server's reply, RESP2's shape as well

@@ -1,13 +1,17 @@
-"""The results of `custom_command`, by the command's name: as the command's own method, and as GLIDE."""
+"""Any command, its name first, with the result of the command's own method: `custom_command`."""
 
 from __future__ import annotations
 
 from glidecache.commands import decoding
+from glidecache.commands.command import Command
+from glidecache.commands.encoding import encode_each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
+
+    from glidecache.commands.encoding import Argument
 
     Decoder = Callable[[Any], Any]
 
@@ -95,6 +99,15 @@ _ZADD_OPTIONS = frozenset(b"NX XX GT LT CH".split())
 _SPOP_WITH_COUNT = 3
 _SISMEMBER_LENGTH = 3
 _XINFO_LENGTH = 3
+
+
+def custom_command(command_args: Iterable[Argument]) -> Command[Any]:
+    """Return any command, its name first. Raises `TypeError`, and `ValueError` for no command at all."""
+    args = encode_each(command_args, "command_args")
+    if not args or not args[0]:
+        message = "command_args must begin with a command's name"
+        raise ValueError(message)
+    return Command(args, decoder_for(args))
 
 
 def decoder_for(args: Sequence[bytes]) -> Decoder | None:

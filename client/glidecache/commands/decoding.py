@@ -189,7 +189,7 @@ def optional(decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 class _Optional:
-    """A decoder that leaves None as it is. An object of a class, so that plans can be pickled."""
+    """A decoder that leaves None as it is. An object of a class, so that commands can be pickled."""
 
     __slots__ = ("_decode",)
 

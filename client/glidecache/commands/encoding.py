@@ -1,4 +1,4 @@
-"""Arguments of commands as bytes: the one rule for keys, values, fields and numbers (contract C5)."""
+"""Arguments of commands as bytes: the one rule for keys, values, fields, numbers and options (contract C5)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
-    from typing import Protocol, TypeVar
+    from enum import Enum
+    from typing import Any, Protocol, TypeVar
 
     Argument = bytes | str | bytearray | memoryview | int | float
 
@@ -98,3 +99,24 @@ def encode_pairs(mapping: AnyMapping[Argument, Argument], what: str) -> list[byt
         flat.append(encode(key, f"a key of {what}"))
         flat.append(encode(value, f"the value of {key!r} in {what}"))
     return flat
+
+
+def need(option: Any, kinds: type | tuple[type, ...], name: str) -> None:
+    """Raise `TypeError` unless `option`, the argument called `name`, is one of `kinds`."""
+    if not isinstance(option, kinds):
+        expected = kinds if isinstance(kinds, tuple) else (kinds,)
+        classes = " or ".join(kind.__name__ for kind in expected)
+        message = f"{name} must be a {classes}, not {type(option).__name__}"
+        raise TypeError(message)
+
+
+def keyword(option: Enum, kind: type[Enum], name: str) -> bytes:
+    """Return the keyword of an enumerated option. Raises `TypeError`."""
+    need(option, kind, name)
+    value: str = option.value
+    return value.encode()
+
+
+def optional_keyword(option: Enum | None, kind: type[Enum], name: str) -> list[bytes]:
+    """Return the keyword of an option that may be left out, as arguments. Raises `TypeError`."""
+    return [] if option is None else [keyword(option, kind, name)]

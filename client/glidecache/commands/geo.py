@@ -1,20 +1,19 @@
-"""Plans of the commands on sorted sets of positions."""
+"""Commands on sorted sets of positions."""
 
 from __future__ import annotations
 
-from glidecache.commands.command import Plan
+from glidecache.commands.command import Command
 from glidecache.commands.decoding import to_found_places, to_optional_float, to_positions
-from glidecache.commands.encoding import encode, encode_command, encode_each
-from glidecache.commands.options.conditions import ConditionalChange
-from glidecache.commands.options.geo import (
+from glidecache.commands.encoding import encode, encode_command, encode_each, need, optional_keyword
+from glidecache.commands.options.ranges import (
     GeoSearchByBox,
     GeoSearchByRadius,
     GeoSearchCount,
     GeospatialData,
     GeoUnit,
+    OrderBy,
 )
-from glidecache.commands.options.option_checks import need, optional_keyword
-from glidecache.commands.options.placement import OrderBy
+from glidecache.commands.options.writes import ConditionalChange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def geoadd(
     members_geospatialdata: AnyMapping[Argument, GeospatialData],
     existing_options: ConditionalChange | None = None,
     changed: bool = False,
-) -> Plan[int]:
+) -> Command[int]:
     """Add members with their positions (`GEOADD`). Return the number of new ones; `changed`: also of moved ones."""
     args = encode_command(b"GEOADD", key)
     args += optional_keyword(existing_options, ConditionalChange, "existing_options")
@@ -43,25 +42,25 @@ def geoadd(
     for member, position in items:
         need(position, GeospatialData, f"the position of {member!r}")
         args += [*position.to_args(), encode(member, "a member")]
-    return Plan(args)
+    return Command(args)
 
 
 def geodist(
     key: Argument, member1: Argument, member2: Argument, unit: GeoUnit | None = None
-) -> Plan[float | None]:
+) -> Command[float | None]:
     """Return the distance of two members, in metres or another unit (`GEODIST`); None if one is missing."""
     args = encode_command(b"GEODIST", key, member1, member2)
-    return Plan([*args, *optional_keyword(unit, GeoUnit, "unit")], to_optional_float)
+    return Command([*args, *optional_keyword(unit, GeoUnit, "unit")], to_optional_float)
 
 
-def geohash(key: Argument, members: Iterable[Argument]) -> Plan[list[bytes | None]]:
+def geohash(key: Argument, members: Iterable[Argument]) -> Command[list[bytes | None]]:
     """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
-    return Plan([b"GEOHASH", encode(key, "key"), *encode_each(members, "members")])
+    return Command([b"GEOHASH", encode(key, "key"), *encode_each(members, "members")])
 
 
-def geopos(key: Argument, members: Iterable[Argument]) -> Plan[list[list[float] | None]]:
+def geopos(key: Argument, members: Iterable[Argument]) -> Command[list[list[float] | None]]:
     """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
-    return Plan([b"GEOPOS", encode(key, "key"), *encode_each(members, "members")], to_positions)
+    return Command([b"GEOPOS", encode(key, "key"), *encode_each(members, "members")], to_positions)
 
 
 def geosearch(
@@ -73,7 +72,7 @@ def geosearch(
     with_coord: bool = False,
     with_dist: bool = False,
     with_hash: bool = False,
-) -> Plan[list[Any]]:
+) -> Command[list[Any]]:
     """Return the members within an area around a member or a position (`GEOSEARCH`).
 
     With any of the last three each is `[member, [distance, hash, [longitude, latitude]]]`, with the parts asked for.
@@ -83,7 +82,7 @@ def geosearch(
     args += _count(count)
     wanted = ((with_coord, b"WITHCOORD"), (with_dist, b"WITHDIST"), (with_hash, b"WITHHASH"))
     extras = [word for wants, word in wanted if wants]
-    return Plan(args + extras, to_found_places if extras else None)
+    return Command(args + extras, to_found_places if extras else None)
 
 
 def geosearchstore(
@@ -93,10 +92,10 @@ def geosearchstore(
     search_by: GeoSearchByRadius | GeoSearchByBox,
     count: GeoSearchCount | None = None,
     store_dist: bool = False,
-) -> Plan[int]:
+) -> Command[int]:
     """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
     args = [*encode_command(b"GEOSEARCHSTORE", destination, source), *_area(search_from, search_by)]
-    return Plan([*args, *_count(count), *([b"STOREDIST"] if store_dist else [])])
+    return Command([*args, *_count(count), *([b"STOREDIST"] if store_dist else [])])
 
 
 def _area(

@@ -1,14 +1,20 @@
-"""Plans of the commands that work on keys of any type."""
+"""Commands that work on keys of any type."""
 
 from __future__ import annotations
 
-from glidecache.commands.command import Plan
+from glidecache.commands.command import Command
 from glidecache.commands.decoding import to_bool, to_status
-from glidecache.commands.encoding import encode, encode_command, encode_each, encode_optional
-from glidecache.commands.options.expiry import ExpireOptions
-from glidecache.commands.options.option_checks import need, optional_keyword
-from glidecache.commands.options.placement import Limit, OrderBy
+from glidecache.commands.encoding import (
+    encode,
+    encode_command,
+    encode_each,
+    encode_optional,
+    need,
+    optional_keyword,
+)
+from glidecache.commands.options.ranges import Limit, OrderBy
 from glidecache.commands.options.server import MigrateOptions
+from glidecache.commands.options.writes import ExpireOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,84 +24,84 @@ if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
 
 
-def delete(keys: Iterable[Argument]) -> Plan[int]:
+def delete(keys: Iterable[Argument]) -> Command[int]:
     """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
-    return Plan([b"DEL", *encode_each(keys, "keys")])
+    return Command([b"DEL", *encode_each(keys, "keys")])
 
 
-def unlink(keys: Iterable[Argument]) -> Plan[int]:
+def unlink(keys: Iterable[Argument]) -> Command[int]:
     """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
-    return Plan([b"UNLINK", *encode_each(keys, "keys")])
+    return Command([b"UNLINK", *encode_each(keys, "keys")])
 
 
-def exists(keys: Iterable[Argument]) -> Plan[int]:
+def exists(keys: Iterable[Argument]) -> Command[int]:
     """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
-    return Plan([b"EXISTS", *encode_each(keys, "keys")])
+    return Command([b"EXISTS", *encode_each(keys, "keys")])
 
 
-def touch(keys: Iterable[Argument]) -> Plan[int]:
+def touch(keys: Iterable[Argument]) -> Command[int]:
     """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
-    return Plan([b"TOUCH", *encode_each(keys, "keys")])
+    return Command([b"TOUCH", *encode_each(keys, "keys")])
 
 
-def type(key: Argument) -> Plan[bytes]:
+def type(key: Argument) -> Command[bytes]:
     """Return the type of the value: `b"string"`, `b"hash"`, …, `b"none"` if there is none (`TYPE`)."""
-    return Plan(encode_command(b"TYPE", key))
+    return Command(encode_command(b"TYPE", key))
 
 
-def expire(key: Argument, seconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
+def expire(key: Argument, seconds: int, option: ExpireOptions | None = None) -> Command[bool]:
     """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
     return _expiring(b"EXPIRE", key, seconds, option)
 
 
-def expireat(key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
+def expireat(key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> Command[bool]:
     """Let `key` expire at a Unix time in seconds (`EXPIREAT`). Return whether that was set."""
     return _expiring(b"EXPIREAT", key, unix_seconds, option)
 
 
-def pexpire(key: Argument, milliseconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
+def pexpire(key: Argument, milliseconds: int, option: ExpireOptions | None = None) -> Command[bool]:
     """Let `key` expire after `milliseconds` (`PEXPIRE`). Return whether that was set."""
     return _expiring(b"PEXPIRE", key, milliseconds, option)
 
 
-def pexpireat(key: Argument, unix_milliseconds: int, option: ExpireOptions | None = None) -> Plan[bool]:
+def pexpireat(key: Argument, unix_milliseconds: int, option: ExpireOptions | None = None) -> Command[bool]:
     """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`). Return whether that was set."""
     return _expiring(b"PEXPIREAT", key, unix_milliseconds, option)
 
 
-def expiretime(key: Argument) -> Plan[int]:
+def expiretime(key: Argument) -> Command[int]:
     """Return the Unix time in seconds when `key` expires; -1: never, -2: no such key (`EXPIRETIME`)."""
-    return Plan(encode_command(b"EXPIRETIME", key))
+    return Command(encode_command(b"EXPIRETIME", key))
 
 
-def pexpiretime(key: Argument) -> Plan[int]:
+def pexpiretime(key: Argument) -> Command[int]:
     """Return the Unix time in milliseconds when `key` expires; -1: never, -2: no such key (`PEXPIRETIME`)."""
-    return Plan(encode_command(b"PEXPIRETIME", key))
+    return Command(encode_command(b"PEXPIRETIME", key))
 
 
-def ttl(key: Argument) -> Plan[int]:
+def ttl(key: Argument) -> Command[int]:
     """Return the seconds that `key` has to live; -1: forever, -2: there is no such key (`TTL`)."""
-    return Plan(encode_command(b"TTL", key))
+    return Command(encode_command(b"TTL", key))
 
 
-def pttl(key: Argument) -> Plan[int]:
+def pttl(key: Argument) -> Command[int]:
     """Return the milliseconds that `key` has to live; -1: forever, -2: there is no such key (`PTTL`)."""
-    return Plan(encode_command(b"PTTL", key))
+    return Command(encode_command(b"PTTL", key))
 
 
-def persist(key: Argument) -> Plan[bool]:
+def persist(key: Argument) -> Command[bool]:
     """Let `key` live forever (`PERSIST`). Return whether it had an expiry."""
-    return Plan(encode_command(b"PERSIST", key), to_bool)
+    return Command(encode_command(b"PERSIST", key), to_bool)
 
 
-def rename(key: Argument, new_key: Argument) -> Plan[Literal["OK"]]:
+def rename(key: Argument, new_key: Argument) -> Command[Literal["OK"]]:
     """Rename a key, and replace a key that already has the new name (`RENAME`)."""
-    return Plan(encode_command(b"RENAME", key, new_key), to_status)
+    return Command(encode_command(b"RENAME", key, new_key), to_status)
 
 
-def renamenx(key: Argument, new_key: Argument) -> Plan[bool]:
+def renamenx(key: Argument, new_key: Argument) -> Command[bool]:
     """Rename a key unless the new name is taken (`RENAMENX`). Return whether it was renamed."""
-    return Plan(encode_command(b"RENAMENX", key, new_key), to_bool)
+    return Command(encode_command(b"RENAMENX", key, new_key), to_bool)
 
 
 def copy(
@@ -103,24 +109,24 @@ def copy(
     destination: Argument,
     destinationDB: int | None = None,  # noqa: N803 - GLIDE's name
     replace: bool | None = None,
-) -> Plan[bool]:
+) -> Command[bool]:
     """Copy a value to another key, of another database if asked for (`COPY`). Return whether it was copied."""
     args = encode_command(b"COPY", source, destination)
     if destinationDB is not None:
         args += encode_command(b"DB", destinationDB)
     if replace:
         args.append(b"REPLACE")
-    return Plan(args, to_bool)
+    return Command(args, to_bool)
 
 
-def move(key: Argument, db_index: int) -> Plan[bool]:
+def move(key: Argument, db_index: int) -> Command[bool]:
     """Move a key to another database (`MOVE`). Return whether it was moved."""
-    return Plan(encode_command(b"MOVE", key, db_index), to_bool)
+    return Command(encode_command(b"MOVE", key, db_index), to_bool)
 
 
-def dump(key: Argument) -> Plan[bytes | None]:
+def dump(key: Argument) -> Command[bytes | None]:
     """Return the value in the server's own serialised form (`DUMP`); None if there is none."""
-    return Plan(encode_command(b"DUMP", key))
+    return Command(encode_command(b"DUMP", key))
 
 
 def restore(
@@ -131,7 +137,7 @@ def restore(
     absttl: bool = False,
     idletime: int | None = None,
     frequency: int | None = None,
-) -> Plan[Literal["OK"]]:
+) -> Command[Literal["OK"]]:
     """Make a key from the result of `dump` (`RESTORE`), to live `ttl` milliseconds; 0: forever.
 
     With `absttl` the `ttl` is a Unix time in milliseconds. A server refuses `idletime` with `frequency`.
@@ -145,32 +151,32 @@ def restore(
         args += encode_command(b"IDLETIME", idletime)
     if frequency is not None:
         args += encode_command(b"FREQ", frequency)
-    return Plan(args, to_status)
+    return Command(args, to_status)
 
 
-def object_encoding(key: Argument) -> Plan[bytes | None]:
+def object_encoding(key: Argument) -> Command[bytes | None]:
     """Return the server's encoding of the value (`OBJECT ENCODING`); None if there is none."""
-    return Plan(encode_command(b"OBJECT", b"ENCODING", key))
+    return Command(encode_command(b"OBJECT", b"ENCODING", key))
 
 
-def object_freq(key: Argument) -> Plan[int | None]:
+def object_freq(key: Argument) -> Command[int | None]:
     """Return the server's access frequency counter of the key (`OBJECT FREQ`); None if there is none."""
-    return Plan(encode_command(b"OBJECT", b"FREQ", key))
+    return Command(encode_command(b"OBJECT", b"FREQ", key))
 
 
-def object_idletime(key: Argument) -> Plan[int | None]:
+def object_idletime(key: Argument) -> Command[int | None]:
     """Return the seconds since the last access on the server (`OBJECT IDLETIME`); None if there is no such key."""
-    return Plan(encode_command(b"OBJECT", b"IDLETIME", key))
+    return Command(encode_command(b"OBJECT", b"IDLETIME", key))
 
 
-def object_refcount(key: Argument) -> Plan[int | None]:
+def object_refcount(key: Argument) -> Command[int | None]:
     """Return the server's reference count of the value (`OBJECT REFCOUNT`); None if there is none."""
-    return Plan(encode_command(b"OBJECT", b"REFCOUNT", key))
+    return Command(encode_command(b"OBJECT", b"REFCOUNT", key))
 
 
-def random_key() -> Plan[bytes | None]:
+def random_key() -> Command[bytes | None]:
     """Return any key (`RANDOMKEY`); None if there is none."""
-    return Plan([b"RANDOMKEY"])
+    return Command([b"RANDOMKEY"])
 
 
 def sort(
@@ -180,9 +186,9 @@ def sort(
     get_patterns: Iterable[Argument] | None = None,
     order: OrderBy | None = None,
     alpha: bool | None = None,
-) -> Plan[list[bytes | None]]:
+) -> Command[list[bytes | None]]:
     """Return the elements of a list, set or sorted set in order (`SORT`)."""
-    return Plan(_sorting(b"SORT", key, by_pattern, limit, get_patterns, order, alpha))
+    return Command(_sorting(b"SORT", key, by_pattern, limit, get_patterns, order, alpha))
 
 
 def sort_ro(
@@ -192,9 +198,9 @@ def sort_ro(
     get_patterns: Iterable[Argument] | None = None,
     order: OrderBy | None = None,
     alpha: bool | None = None,
-) -> Plan[list[bytes | None]]:
+) -> Command[list[bytes | None]]:
     """Return the same as `sort`, also from replicas (`SORT_RO`)."""
-    return Plan(_sorting(b"SORT_RO", key, by_pattern, limit, get_patterns, order, alpha))
+    return Command(_sorting(b"SORT_RO", key, by_pattern, limit, get_patterns, order, alpha))
 
 
 def sort_store(
@@ -205,10 +211,10 @@ def sort_store(
     get_patterns: Iterable[Argument] | None = None,
     order: OrderBy | None = None,
     alpha: bool | None = None,
-) -> Plan[int]:
+) -> Command[int]:
     """Store the result of `sort` as a list at `destination` (`SORT … STORE`). Return its length."""
     args = _sorting(b"SORT", key, by_pattern, limit, get_patterns, order, alpha)
-    return Plan([*args, b"STORE", encode(destination, "destination")])
+    return Command([*args, b"STORE", encode(destination, "destination")])
 
 
 def scan_options(match: Argument | None, count: int | None) -> list[bytes]:
@@ -232,8 +238,8 @@ def migration(
     return args
 
 
-def _expiring(name: bytes, key: Argument, when: int, option: ExpireOptions | None) -> Plan[bool]:
-    return Plan(
+def _expiring(name: bytes, key: Argument, when: int, option: ExpireOptions | None) -> Command[bool]:
+    return Command(
         [*encode_command(name, key, when), *optional_keyword(option, ExpireOptions, "option")], to_bool
     )
 

@@ -1,8 +1,8 @@
-"""Plans of the sorted set commands."""
+"""Commands on sorted sets."""
 
 from __future__ import annotations
 
-from glidecache.commands.command import Plan
+from glidecache.commands.command import Command
 from glidecache.commands.decoding import (
     to_float,
     to_optional_float,
@@ -13,11 +13,17 @@ from glidecache.commands.decoding import (
     to_score_pairs,
     to_scores,
 )
-from glidecache.commands.encoding import each_of, encode, encode_command, encode_each
+from glidecache.commands.encoding import (
+    each_of,
+    encode,
+    encode_command,
+    encode_each,
+    keyword,
+    need,
+    optional_keyword,
+)
 from glidecache.commands.keys import scan_options
-from glidecache.commands.options.conditions import ConditionalChange, UpdateOptions
-from glidecache.commands.options.option_checks import keyword, need, optional_keyword
-from glidecache.commands.options.sorted_sets import (
+from glidecache.commands.options.ranges import (
     AggregationType,
     RangeByIndex,
     RangeByLex,
@@ -26,6 +32,7 @@ from glidecache.commands.options.sorted_sets import (
     lex_bound,
     score_bound,
 )
+from glidecache.commands.options.writes import ConditionalChange, UpdateOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from glidecache.commands.encoding import AnyMapping, Argument
-    from glidecache.commands.options.sorted_sets import InfBound, LexBoundary, ScoreBoundary
+    from glidecache.commands.options.ranges import InfBound, LexBoundary, ScoreBoundary
 
 
 def zadd(
@@ -42,7 +49,7 @@ def zadd(
     existing_options: ConditionalChange | None = None,
     update_condition: UpdateOptions | None = None,
     changed: bool = False,
-) -> Plan[int]:
+) -> Command[int]:
     """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed.
 
     Raises `ValueError` for an `update_condition` together with `ONLY_IF_DOES_NOT_EXIST`.
@@ -56,7 +63,7 @@ def zadd(
     for member, score in members_scores.items():
         args.append(encode(score, f"the score of {member!r} in members_scores"))
         args.append(encode(member, "a member of members_scores"))
-    return Plan(args)
+    return Command(args)
 
 
 def zadd_incr(
@@ -65,104 +72,106 @@ def zadd_incr(
     increment: float,
     existing_options: ConditionalChange | None = None,
     update_condition: UpdateOptions | None = None,
-) -> Plan[float | None]:
+) -> Command[float | None]:
     """Add to a member's score, under a condition (`ZADD … INCR`). Return the new score, None if it was not met.
 
     Raises `ValueError` for an `update_condition` together with `ONLY_IF_DOES_NOT_EXIST`.
     """
     args = [b"ZADD", encode(key, "key"), *_adding(existing_options, update_condition), b"INCR"]
-    return Plan([*args, encode(increment, "increment"), encode(member, "member")], to_optional_float)
+    return Command([*args, encode(increment, "increment"), encode(member, "member")], to_optional_float)
 
 
-def zincrby(key: Argument, increment: float, member: Argument) -> Plan[float]:
+def zincrby(key: Argument, increment: float, member: Argument) -> Command[float]:
     """Add to a member's score (`ZINCRBY`). Return the score afterwards."""
-    return Plan(encode_command(b"ZINCRBY", key, increment, member), to_float)
+    return Command(encode_command(b"ZINCRBY", key, increment, member), to_float)
 
 
-def zrem(key: Argument, members: Iterable[Argument]) -> Plan[int]:
+def zrem(key: Argument, members: Iterable[Argument]) -> Command[int]:
     """Remove members (`ZREM`). Return how many there were."""
-    return Plan([b"ZREM", encode(key, "key"), *encode_each(members, "members")])
+    return Command([b"ZREM", encode(key, "key"), *encode_each(members, "members")])
 
 
-def zremrangebyrank(key: Argument, start: int, end: int) -> Plan[int]:
+def zremrangebyrank(key: Argument, start: int, end: int) -> Command[int]:
     """Remove the members of ranks `start` to `end`, both included (`ZREMRANGEBYRANK`). Return their number."""
-    return Plan(encode_command(b"ZREMRANGEBYRANK", key, start, end))
+    return Command(encode_command(b"ZREMRANGEBYRANK", key, start, end))
 
 
 def zremrangebyscore(
     key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
-) -> Plan[int]:
+) -> Command[int]:
     """Remove the members of a range of scores (`ZREMRANGEBYSCORE`). Return how many there were."""
-    return Plan(encode_command(b"ZREMRANGEBYSCORE", key, *_score_bounds(min_score, max_score)))
+    return Command(encode_command(b"ZREMRANGEBYSCORE", key, *_score_bounds(min_score, max_score)))
 
 
 def zremrangebylex(
     key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
-) -> Plan[int]:
+) -> Command[int]:
     """Remove the members of a lexicographical range (`ZREMRANGEBYLEX`). Return how many there were."""
-    return Plan(encode_command(b"ZREMRANGEBYLEX", key, *_lex_bounds(min_lex, max_lex)))
+    return Command(encode_command(b"ZREMRANGEBYLEX", key, *_lex_bounds(min_lex, max_lex)))
 
 
-def zcard(key: Argument) -> Plan[int]:
+def zcard(key: Argument) -> Command[int]:
     """Return how many members the sorted set has (`ZCARD`)."""
-    return Plan(encode_command(b"ZCARD", key))
+    return Command(encode_command(b"ZCARD", key))
 
 
 def zcount(
     key: Argument, min_score: InfBound | ScoreBoundary, max_score: InfBound | ScoreBoundary
-) -> Plan[int]:
+) -> Command[int]:
     """Return how many members have a score in the range (`ZCOUNT`)."""
-    return Plan(encode_command(b"ZCOUNT", key, *_score_bounds(min_score, max_score)))
+    return Command(encode_command(b"ZCOUNT", key, *_score_bounds(min_score, max_score)))
 
 
-def zlexcount(key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary) -> Plan[int]:
+def zlexcount(
+    key: Argument, min_lex: InfBound | LexBoundary, max_lex: InfBound | LexBoundary
+) -> Command[int]:
     """Return how many members are in a lexicographical range (`ZLEXCOUNT`)."""
-    return Plan(encode_command(b"ZLEXCOUNT", key, *_lex_bounds(min_lex, max_lex)))
+    return Command(encode_command(b"ZLEXCOUNT", key, *_lex_bounds(min_lex, max_lex)))
 
 
-def zscore(key: Argument, member: Argument) -> Plan[float | None]:
+def zscore(key: Argument, member: Argument) -> Command[float | None]:
     """Return a member's score (`ZSCORE`); None if there is no such member."""
-    return Plan(encode_command(b"ZSCORE", key, member), to_optional_float)
+    return Command(encode_command(b"ZSCORE", key, member), to_optional_float)
 
 
-def zmscore(key: Argument, members: Iterable[Argument]) -> Plan[list[float | None]]:
+def zmscore(key: Argument, members: Iterable[Argument]) -> Command[list[float | None]]:
     """Return the scores of members (`ZMSCORE`); None for each missing one."""
-    return Plan([b"ZMSCORE", encode(key, "key"), *encode_each(members, "members")], to_optional_floats)
+    return Command([b"ZMSCORE", encode(key, "key"), *encode_each(members, "members")], to_optional_floats)
 
 
-def zrank(key: Argument, member: Argument) -> Plan[int | None]:
+def zrank(key: Argument, member: Argument) -> Command[int | None]:
     """Return a member's rank, the lowest score being 0 (`ZRANK`); None if there is no such member."""
-    return Plan(encode_command(b"ZRANK", key, member))
+    return Command(encode_command(b"ZRANK", key, member))
 
 
-def zrank_withscore(key: Argument, member: Argument) -> Plan[list[int | float] | None]:
+def zrank_withscore(key: Argument, member: Argument) -> Command[list[int | float] | None]:
     """Return a member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
-    return Plan(encode_command(b"ZRANK", key, member, b"WITHSCORE"), to_optional_rank_and_score)
+    return Command(encode_command(b"ZRANK", key, member, b"WITHSCORE"), to_optional_rank_and_score)
 
 
-def zrevrank(key: Argument, member: Argument) -> Plan[int | None]:
+def zrevrank(key: Argument, member: Argument) -> Command[int | None]:
     """Return a member's rank, the highest score being 0 (`ZREVRANK`); None if there is no such member."""
-    return Plan(encode_command(b"ZREVRANK", key, member))
+    return Command(encode_command(b"ZREVRANK", key, member))
 
 
-def zrevrank_withscore(key: Argument, member: Argument) -> Plan[list[int | float] | None]:
+def zrevrank_withscore(key: Argument, member: Argument) -> Command[list[int | float] | None]:
     """Return a member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
-    return Plan(encode_command(b"ZREVRANK", key, member, b"WITHSCORE"), to_optional_rank_and_score)
+    return Command(encode_command(b"ZREVRANK", key, member, b"WITHSCORE"), to_optional_rank_and_score)
 
 
 def zrange(
     key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
-) -> Plan[list[bytes]]:
+) -> Command[list[bytes]]:
     """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
-    return Plan([b"ZRANGE", encode(key, "key"), *_range(range_query, reverse=reverse)])
+    return Command([b"ZRANGE", encode(key, "key"), *_range(range_query, reverse=reverse)])
 
 
 def zrange_withscores(
     key: Argument, range_query: RangeByIndex | RangeByScore, reverse: bool = False
-) -> Plan[dict[bytes, float]]:
+) -> Command[dict[bytes, float]]:
     """Return the members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
     args = [b"ZRANGE", encode(key, "key"), *_range(range_query, reverse=reverse), b"WITHSCORES"]
-    return Plan(args, to_scores)
+    return Command(args, to_scores)
 
 
 def zrangestore(
@@ -170,136 +179,138 @@ def zrangestore(
     source: Argument,
     range_query: RangeByIndex | RangeByLex | RangeByScore,
     reverse: bool = False,
-) -> Plan[int]:
+) -> Command[int]:
     """Store a range of one sorted set as another (`ZRANGESTORE`). Return its size."""
     keys = encode_command(b"ZRANGESTORE", destination, source)
-    return Plan([*keys, *_range(range_query, reverse=reverse)])
+    return Command([*keys, *_range(range_query, reverse=reverse)])
 
 
-def zpopmin(key: Argument, count: int | None = None) -> Plan[dict[bytes, float]]:
+def zpopmin(key: Argument, count: int | None = None) -> Command[dict[bytes, float]]:
     """Return the member of lowest score, or `count` of them, and remove them (`ZPOPMIN`): `{member: score}`."""
-    return Plan(_popping(b"ZPOPMIN", key, count), to_scores)
+    return Command(_popping(b"ZPOPMIN", key, count), to_scores)
 
 
-def zpopmax(key: Argument, count: int | None = None) -> Plan[dict[bytes, float]]:
+def zpopmax(key: Argument, count: int | None = None) -> Command[dict[bytes, float]]:
     """Return the member of highest score, or `count` of them, and remove them (`ZPOPMAX`): `{member: score}`."""
-    return Plan(_popping(b"ZPOPMAX", key, count), to_scores)
+    return Command(_popping(b"ZPOPMAX", key, count), to_scores)
 
 
-def bzpopmin(keys: Iterable[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
+def bzpopmin(keys: Iterable[Argument], timeout: float) -> Command[list[bytes | float] | None]:
     """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`).
 
     Returns `[key, member, score]`, None when the time is over; 0 waits forever.
     """
     args = [b"BZPOPMIN", *encode_each(keys, "keys"), encode(timeout, "timeout")]
-    return Plan(args, to_optional_popped_score)
+    return Command(args, to_optional_popped_score)
 
 
-def bzpopmax(keys: Iterable[Argument], timeout: float) -> Plan[list[bytes | float] | None]:
+def bzpopmax(keys: Iterable[Argument], timeout: float) -> Command[list[bytes | float] | None]:
     """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`).
 
     As `bzpopmin`.
     """
     args = [b"BZPOPMAX", *encode_each(keys, "keys"), encode(timeout, "timeout")]
-    return Plan(args, to_optional_popped_score)
+    return Command(args, to_optional_popped_score)
 
 
-def zmpop(keys: Iterable[Argument], filter: ScoreFilter, count: int | None = None) -> Plan[list[Any] | None]:
+def zmpop(
+    keys: Iterable[Argument], filter: ScoreFilter, count: int | None = None
+) -> Command[list[Any] | None]:
     """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
     args = [b"ZMPOP", *_counted(keys), keyword(filter, ScoreFilter, "filter")]
-    return Plan(
+    return Command(
         args if count is None else [*args, *encode_command(b"COUNT", count)], to_optional_popped_scores
     )
 
 
 def bzmpop(
     keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
-) -> Plan[list[Any] | None]:
+) -> Command[list[Any] | None]:
     """Do as `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits forever."""
     args = [*encode_command(b"BZMPOP", timeout), *_counted(keys), keyword(modifier, ScoreFilter, "modifier")]
-    return Plan(
+    return Command(
         args if count is None else [*args, *encode_command(b"COUNT", count)], to_optional_popped_scores
     )
 
 
-def zdiff(keys: Iterable[Argument]) -> Plan[list[bytes]]:
+def zdiff(keys: Iterable[Argument]) -> Command[list[bytes]]:
     """Return the members of the first sorted set that no other has (`ZDIFF`)."""
-    return Plan([b"ZDIFF", *_counted(keys)])
+    return Command([b"ZDIFF", *_counted(keys)])
 
 
-def zdiff_withscores(keys: Iterable[Argument]) -> Plan[dict[bytes, float]]:
+def zdiff_withscores(keys: Iterable[Argument]) -> Command[dict[bytes, float]]:
     """Return the same as `zdiff`, with scores (`ZDIFF … WITHSCORES`)."""
-    return Plan([b"ZDIFF", *_counted(keys), b"WITHSCORES"], to_scores)
+    return Command([b"ZDIFF", *_counted(keys), b"WITHSCORES"], to_scores)
 
 
-def zdiffstore(destination: Argument, keys: Iterable[Argument]) -> Plan[int]:
+def zdiffstore(destination: Argument, keys: Iterable[Argument]) -> Command[int]:
     """Store the result of `zdiff` as a sorted set at `destination` (`ZDIFFSTORE`). Return its size."""
-    return Plan([b"ZDIFFSTORE", encode(destination, "destination"), *_counted(keys)])
+    return Command([b"ZDIFFSTORE", encode(destination, "destination"), *_counted(keys)])
 
 
-def zinter(keys: Iterable[Argument]) -> Plan[list[bytes]]:
+def zinter(keys: Iterable[Argument]) -> Command[list[bytes]]:
     """Return the members that all sorted sets have (`ZINTER`)."""
-    return Plan([b"ZINTER", *_counted(keys)])
+    return Command([b"ZINTER", *_counted(keys)])
 
 
 def zinter_withscores(
     keys: Iterable[Argument | tuple[Argument, float]], aggregation_type: AggregationType | None = None
-) -> Plan[dict[bytes, float]]:
+) -> Command[dict[bytes, float]]:
     """Return the same as `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
-    return Plan([b"ZINTER", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
+    return Command([b"ZINTER", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
 
 
 def zinterstore(
     destination: Argument,
     keys: Iterable[Argument | tuple[Argument, float]],
     aggregation_type: AggregationType | None = None,
-) -> Plan[int]:
+) -> Command[int]:
     """Store the result of `zinter_withscores` at `destination` (`ZINTERSTORE`). Return its size."""
     combined = _combining(keys, aggregation_type)
-    return Plan([b"ZINTERSTORE", encode(destination, "destination"), *combined])
+    return Command([b"ZINTERSTORE", encode(destination, "destination"), *combined])
 
 
-def zintercard(keys: Iterable[Argument], limit: int | None = None) -> Plan[int]:
+def zintercard(keys: Iterable[Argument], limit: int | None = None) -> Command[int]:
     """Return how many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
     args = [b"ZINTERCARD", *_counted(keys)]
-    return Plan(args if limit is None else [*args, *encode_command(b"LIMIT", limit)])
+    return Command(args if limit is None else [*args, *encode_command(b"LIMIT", limit)])
 
 
-def zunion(keys: Iterable[Argument]) -> Plan[list[bytes]]:
+def zunion(keys: Iterable[Argument]) -> Command[list[bytes]]:
     """Return the members that any of the sorted sets has (`ZUNION`)."""
-    return Plan([b"ZUNION", *_counted(keys)])
+    return Command([b"ZUNION", *_counted(keys)])
 
 
 def zunion_withscores(
     keys: Iterable[Argument | tuple[Argument, float]], aggregation_type: AggregationType | None = None
-) -> Plan[dict[bytes, float]]:
+) -> Command[dict[bytes, float]]:
     """Return the same as `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
-    return Plan([b"ZUNION", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
+    return Command([b"ZUNION", *_combining(keys, aggregation_type), b"WITHSCORES"], to_scores)
 
 
 def zunionstore(
     destination: Argument,
     keys: Iterable[Argument | tuple[Argument, float]],
     aggregation_type: AggregationType | None = None,
-) -> Plan[int]:
+) -> Command[int]:
     """Store the result of `zunion_withscores` at `destination` (`ZUNIONSTORE`). Return its size."""
     combined = _combining(keys, aggregation_type)
-    return Plan([b"ZUNIONSTORE", encode(destination, "destination"), *combined])
+    return Command([b"ZUNIONSTORE", encode(destination, "destination"), *combined])
 
 
-def zrandmember(key: Argument) -> Plan[bytes | None]:
+def zrandmember(key: Argument) -> Command[bytes | None]:
     """Return any member (`ZRANDMEMBER`); None if there is none."""
-    return Plan(encode_command(b"ZRANDMEMBER", key))
+    return Command(encode_command(b"ZRANDMEMBER", key))
 
 
-def zrandmember_count(key: Argument, count: int) -> Plan[list[bytes]]:
+def zrandmember_count(key: Argument, count: int) -> Command[list[bytes]]:
     """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`ZRANDMEMBER`)."""
-    return Plan(encode_command(b"ZRANDMEMBER", key, count))
+    return Command(encode_command(b"ZRANDMEMBER", key, count))
 
 
-def zrandmember_withscores(key: Argument, count: int) -> Plan[list[list[bytes | float]]]:
+def zrandmember_withscores(key: Argument, count: int) -> Command[list[list[bytes | float]]]:
     """Return the same as `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
-    return Plan(encode_command(b"ZRANDMEMBER", key, count, b"WITHSCORES"), to_score_pairs)
+    return Command(encode_command(b"ZRANDMEMBER", key, count, b"WITHSCORES"), to_score_pairs)
 
 
 def zscan(
@@ -308,12 +319,12 @@ def zscan(
     match: Argument | None = None,
     count: int | None = None,
     no_scores: bool = False,
-) -> Plan[list[Any]]:
+) -> Command[list[Any]]:
     """Take one step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; `"0"` begins, `b"0"` ends."""
     args = [*encode_command(b"ZSCAN", key, cursor), *scan_options(match, count)]
     if no_scores:
         args.append(b"NOSCORES")
-    return Plan(args)
+    return Command(args)
 
 
 def _adding(existing: ConditionalChange | None, update: UpdateOptions | None) -> list[bytes]:

@@ -1,12 +1,11 @@
-"""Plans of the commands that only a standalone server's client has, or with other arguments than a cluster's."""
+"""Commands that only a standalone server's client has, or with other arguments than a cluster's."""
 
 from __future__ import annotations
 
-from glidecache.commands.command import Plan
+from glidecache.commands.command import Command
 from glidecache.commands.decoding import to_function_stats, to_optional_status, to_status
-from glidecache.commands.encoding import encode, encode_command, encode_each
+from glidecache.commands.encoding import encode, encode_command, encode_each, keyword
 from glidecache.commands.keys import migration, scan_options
-from glidecache.commands.options.option_checks import keyword
 from glidecache.commands.options.server import MigrateOptions, ObjectType
 
 TYPE_CHECKING = False
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 
 def scan(
     cursor: Argument, match: Argument | None = None, count: int | None = None, type: ObjectType | None = None
-) -> Plan[list[Any]]:
+) -> Command[list[Any]]:
     """Take one step over all keys (`SCAN`): `[next cursor, [key, …]]`. Begin with `"0"`; `b"0"` is the end."""
     args = [b"SCAN", encode(cursor, "cursor"), *scan_options(match, count)]
     if type is not None:
         args += [b"TYPE", keyword(type, ObjectType, "type")]
-    return Plan(args)
+    return Command(args)
 
 
 def migrate(
@@ -34,27 +33,27 @@ def migrate(
     destination_db: int,
     timeout: int,
     options: MigrateOptions | None = None,
-) -> Plan[Literal["OK"] | bytes]:
+) -> Command[Literal["OK"] | bytes]:
     """Move a key, or several, to another server (`MIGRATE`), which may be silent for `timeout` milliseconds.
 
     Returns `"OK"`, or `b"NOKEY"` if none of them exists. Raises `ValueError` for an empty list.
     """
     if isinstance(keys, (str, bytes, bytearray, memoryview, int, float)):
-        return Plan(migration(host, port, keys, destination_db, timeout, options), to_optional_status)
+        return Command(migration(host, port, keys, destination_db, timeout, options), to_optional_status)
     several = encode_each(keys, "keys")
     if not several:
         message = "keys must not be empty"
         raise ValueError(message)
     args = migration(host, port, b"", destination_db, timeout, options)
-    return Plan([*args, b"KEYS", *several], to_optional_status)
+    return Command([*args, b"KEYS", *several], to_optional_status)
 
 
-def function_stats() -> Plan[dict[bytes, dict[bytes, Any]]]:
+def function_stats() -> Command[dict[bytes, dict[bytes, Any]]]:
     """Return the running function, and each engine's numbers (`FUNCTION STATS`): `{b"primary": …}`.
 
     The daemon asks the primary alone, and a client that names its upstream does not know the address.
     """
-    return Plan([b"FUNCTION", b"STATS"], _of_primary)
+    return Command([b"FUNCTION", b"STATS"], _of_primary)
 
 
 def failover(
@@ -63,7 +62,7 @@ def failover(
     force: bool = False,
     abort: bool = False,
     timeout_ms: int | None = None,
-) -> Plan[Literal["OK"]]:
+) -> Command[Literal["OK"]]:
     """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); `abort` ends a running one.
 
     Raises `ValueError` for half an address, and for `force` without one.
@@ -76,24 +75,24 @@ def failover(
         raise ValueError(message)
     args = [b"FAILOVER"]
     if abort:
-        return Plan([*args, b"ABORT"], to_status)
+        return Command([*args, b"ABORT"], to_status)
     if host is not None and port is not None:
         args += encode_command(b"TO", host, port)
         if force:
             args.append(b"FORCE")
     if timeout_ms is not None:
         args += encode_command(b"TIMEOUT", timeout_ms)
-    return Plan(args, to_status)
+    return Command(args, to_status)
 
 
-def replicaof(host: Argument, port: int) -> Plan[Literal["OK"]]:
+def replicaof(host: Argument, port: int) -> Command[Literal["OK"]]:
     """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
-    return Plan(encode_command(b"REPLICAOF", host, port), to_status)
+    return Command(encode_command(b"REPLICAOF", host, port), to_status)
 
 
-def replicaof_no_one() -> Plan[Literal["OK"]]:
+def replicaof_no_one() -> Command[Literal["OK"]]:
     """Make the server a primary again (`REPLICAOF NO ONE`)."""
-    return Plan([b"REPLICAOF", b"NO", b"ONE"], to_status)
+    return Command([b"REPLICAOF", b"NO", b"ONE"], to_status)
 
 
 def _of_primary(reply: Any) -> dict[bytes, dict[bytes, Any]]:

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Never
 
 
-class _NotOffered:
+class _UnsupportedName:
     """An attribute that does not exist, with a reason."""
 
     def __init__(self, reason: str) -> None:
@@ -28,43 +28,45 @@ _CREDENTIALS = "each password is one upstream; create a client with the new one"
 _COPYING = "replies come as bytes objects of their own"
 
 
-class NotOffered:
+class Unsupported:
     """The unsupported names; `hasattr` and `dir` do not show them."""
 
     __slots__ = ()
 
     def __dir__(self) -> list[str]:
         """List the names that can be used."""
-        refused = {name for name, value in vars(NotOffered).items() if isinstance(value, _NotOffered)}
+        refused = {name for name, value in vars(Unsupported).items() if isinstance(value, _UnsupportedName)}
         return sorted(set(super().__dir__()) - refused)
 
     if not TYPE_CHECKING:
-        subscribe = _NotOffered(_SUBSCRIBING)
-        subscribe_lazy = _NotOffered(_SUBSCRIBING)
-        psubscribe = _NotOffered(_SUBSCRIBING)
-        psubscribe_lazy = _NotOffered(_SUBSCRIBING)
-        ssubscribe = _NotOffered(_SUBSCRIBING)
-        ssubscribe_lazy = _NotOffered(_SUBSCRIBING)
-        unsubscribe = _NotOffered(_SUBSCRIBING)
-        unsubscribe_lazy = _NotOffered(_SUBSCRIBING)
-        punsubscribe = _NotOffered(_SUBSCRIBING)
-        punsubscribe_lazy = _NotOffered(_SUBSCRIBING)
-        sunsubscribe = _NotOffered(_SUBSCRIBING)
-        sunsubscribe_lazy = _NotOffered(_SUBSCRIBING)
-        get_pubsub_message = _NotOffered(_SUBSCRIBING)
-        try_get_pubsub_message = _NotOffered(_SUBSCRIBING)
-        get_subscriptions = _NotOffered(_SUBSCRIBING)
-        client_tracking_info = _NotOffered("the cache is TTL-only, no connection tracks keys")
-        reset = _NotOffered(f"{_OWN_CONNECTION}; close the client instead")
-        select = _NotOffered(f"{_OWN_CONNECTION}; give database_id in the client's configuration")
-        scoped_connection = _NotOffered(f"{_OWN_CONNECTION}; send a transaction whole, as an atomic batch")
-        update_connection_password = _NotOffered(_CREDENTIALS)
-        refresh_iam_token = _NotOffered(_CREDENTIALS)
-        get_statistics = _NotOffered("the connections are the daemon's; `glidecache stats` tells of them")
-        append_command = _NotOffered("use custom_command")
-        register_rdma_region = _NotOffered(_COPYING)
-        rdma_available = _NotOffered(_COPYING)
-        rdma_checksum = _NotOffered(_COPYING)
-        rdma_get = _NotOffered(_COPYING)
-        rdma_set = _NotOffered(_COPYING)
-        rdma_usable = _NotOffered(_COPYING)
+        subscribe = _UnsupportedName(_SUBSCRIBING)
+        subscribe_lazy = _UnsupportedName(_SUBSCRIBING)
+        psubscribe = _UnsupportedName(_SUBSCRIBING)
+        psubscribe_lazy = _UnsupportedName(_SUBSCRIBING)
+        ssubscribe = _UnsupportedName(_SUBSCRIBING)
+        ssubscribe_lazy = _UnsupportedName(_SUBSCRIBING)
+        unsubscribe = _UnsupportedName(_SUBSCRIBING)
+        unsubscribe_lazy = _UnsupportedName(_SUBSCRIBING)
+        punsubscribe = _UnsupportedName(_SUBSCRIBING)
+        punsubscribe_lazy = _UnsupportedName(_SUBSCRIBING)
+        sunsubscribe = _UnsupportedName(_SUBSCRIBING)
+        sunsubscribe_lazy = _UnsupportedName(_SUBSCRIBING)
+        get_pubsub_message = _UnsupportedName(_SUBSCRIBING)
+        try_get_pubsub_message = _UnsupportedName(_SUBSCRIBING)
+        get_subscriptions = _UnsupportedName(_SUBSCRIBING)
+        client_tracking_info = _UnsupportedName("the cache is TTL-only, no connection tracks keys")
+        reset = _UnsupportedName(f"{_OWN_CONNECTION}; close the client instead")
+        select = _UnsupportedName(f"{_OWN_CONNECTION}; give database_id in the client's configuration")
+        scoped_connection = _UnsupportedName(
+            f"{_OWN_CONNECTION}; send a transaction whole, as an atomic batch"
+        )
+        update_connection_password = _UnsupportedName(_CREDENTIALS)
+        refresh_iam_token = _UnsupportedName(_CREDENTIALS)
+        get_statistics = _UnsupportedName("the connections are the daemon's; `glidecache stats` reports them")
+        append_command = _UnsupportedName("use custom_command")
+        register_rdma_region = _UnsupportedName(_COPYING)
+        rdma_available = _UnsupportedName(_COPYING)
+        rdma_checksum = _UnsupportedName(_COPYING)
+        rdma_get = _UnsupportedName(_COPYING)
+        rdma_set = _UnsupportedName(_COPYING)
+        rdma_usable = _UnsupportedName(_COPYING)

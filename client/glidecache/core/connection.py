@@ -14,17 +14,16 @@ from glidecache.core.transport_errors import DaemonLostError, NoDaemonError, NoR
 from glidecache.errors import ConfigurationError, RequestError
 from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import check_endpoint, socket_path
+from glidecache_shared.wire.dealer import Dealer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from typing import Any, Protocol, TypeVar
 
-    from glidecache.core.transport import Transport
-
     Result = TypeVar("Result")
 
-    class Channels(Protocol):
+    class Connections(Protocol):
         """All connections of one client: one per process and thread, or per process and event loop."""
 
         def current(self) -> DaemonConnection:
@@ -42,7 +41,7 @@ _RETRY_PAUSE_NS = 10 * _MS
 _CLOSED_AT_ONCE = 3
 """A daemon that closed so many connections in a row at once counts as full."""
 
-_POST_PATIENCE_NS = 10_000 * _MS
+_POST_TIMEOUT_NS = 10_000 * _MS
 OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """Errors that show a shortage of this process, not of the daemon."""
 
@@ -62,50 +61,50 @@ class Hello:
 
 
 class DaemonConnection:
-    """The connection to one runtime directory's daemon. Subclasses say how to wait, and which callers may use it."""
+    """The connection to one runtime directory's daemon. Subclasses implement sending and waiting."""
 
     __slots__ = (
         "_daemon_uid",
-        "_link",
+        "_dealer",
         "_next_id",
         "_runtime_dir",
         "_trusted_uid",
         "forks",
         "hello",
-        "left_ns",
+        "sent_ns",
         "watch",
     )
 
     def __init__(self, runtime_dir: str, forks: int) -> None:
         self._runtime_dir = runtime_dir
-        self._link: Transport | None = None
+        self._dealer: Dealer | None = None
         self._next_id = 0
         self._trusted_uid = self._daemon_uid = 0
         self.hello: Hello | None = None
         """The daemon that answers; None while not connected."""
-        self.left_ns = 0
+        self.sent_ns = 0
         """The time at which a request was last handed to the kernel, whole."""
         self.forks = forks
-        """The fork count at its creation, as `transport.forks` returns it. Other processes must not touch it."""
+        """The fork count at its creation, as `dealer.forks` returns it. Other processes must not touch it."""
         self.watch = 0
         """The number under which this thread or loop watches keys, or 0. It outlives the connection: see `watch`."""
 
     @property
-    def crowded(self) -> bool:
-        """Return whether calls wait for their turn, which another call must not overtake (contract C23)."""
+    def has_waiters(self) -> bool:
+        """Return whether calls wait to connect or attach; another call must not overtake them (contract C23)."""
         return False
 
-    def in_turn(
+    def run_exclusively(
         self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
     ) -> Awaitable[Result]:
         """Run a coroutine that connects or attaches, while no other call of the client does.
 
-        Awaiting it raises `NoDaemonError` when the turn does not come in time.
+        Awaiting it raises `NoDaemonError` when other calls take too long.
         """
         raise NotImplementedError
 
     def extended(self, deadline_ns: int) -> int:
-        """Return the deadline of the call that has the turn, extended by its event loop's other work (contract C28)."""
+        """Return the deadline of the call that connects, extended by its event loop's other work (contract C28)."""
         return deadline_ns
 
     async def connect(self, deadline_ns: int) -> Hello:
@@ -119,7 +118,7 @@ class DaemonConnection:
                 return self.hello
             await self._open(deadline_ns)
             try:
-                self.hello = await self._greet(deadline_ns)
+                self.hello = await self._handshake(deadline_ns)
             except (DaemonLostError, NotSentError):
                 remaining_ns = self.extended(deadline_ns) - time.monotonic_ns()
                 if remaining_ns <= 0:
@@ -143,18 +142,18 @@ class DaemonConnection:
     def post(self, operation: int, instance_id: int, body: Sequence[Any]) -> None:
         """Send a request whose answer is not awaited. Best effort: never raises, never blocks."""
         try:
-            deadline_ns = time.monotonic_ns() + _POST_PATIENCE_NS
-            link, _, frame = self._pack(operation, instance_id, deadline_ns, body)
-            self._send(link, frame)
+            deadline_ns = time.monotonic_ns() + _POST_TIMEOUT_NS
+            dealer, _, frame = self._pack(operation, instance_id, deadline_ns, body)
+            self._send(dealer, frame)
         except (NotSentError, OSError, RuntimeError):
             pass  # without a connection the daemon knows that the caller is gone
 
     def _pack(
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
-    ) -> tuple[Transport, int, bytes]:
-        """Return the transport to send on, the request's id, and its message. Raises as `request`."""
-        link = self._link
-        if link is None:
+    ) -> tuple[Dealer, int, bytes]:
+        """Return the dealer to send on, the request's id, and its message. Raises as `request`."""
+        dealer = self._dealer
+        if dealer is None:
             self.hello = None  # left by a call that was interrupted while it closed the connection
             raise NotSentError
         self._next_id = request_id = self._next_id + 1
@@ -166,34 +165,34 @@ class DaemonConnection:
                 f"max_message_bytes of the daemon's configuration allows {hello.max_message_bytes}"
             )
             raise RequestError(message)
-        return link, request_id, frame
+        return dealer, request_id, frame
 
     def drop(self) -> None:
         """Close the connection, if there is one. The next `connect` makes a new one."""
         self.hello = None  # first: after an interruption in between, the next call connects again
-        link, self._link = self._link, None
-        if link is not None:
-            self._release(link)
+        dealer, self._dealer = self._dealer, None
+        if dealer is not None:
+            self._release(dealer)
 
     async def _open(self, deadline_ns: int) -> None:
-        """Make a working transport. Raises `NoDaemonError`, and `RequestError` if the daemon closes it each time."""
+        """Open a working connection. Raises `NoDaemonError`, and `RequestError` if the daemon closes it each time."""
         closed = 0
         while True:
-            problem = self._look()
+            problem = self._check_socket()
             if not problem:
                 self.drop()  # left by a call that was cancelled while it connected
                 try:
-                    link = self._link = self._make_link()
+                    dealer = self._dealer = self._open_dealer()
                 except BlockingIOError:
                     problem = "is busy: too many wait for it to take their connections"
                 except OSError as error:
                     if error.errno in OWN_FAULTS:
                         raise NoDaemonError(own_fault(error, "connection to glidecached")) from None
-                    problem = "is not running: nobody listens at its socket"
+                    problem = "is not running: no process listens at its socket"
                 else:
-                    if await self._wait_until_up(link, deadline_ns):
+                    if await self._wait_until_up(dealer, deadline_ns):
                         return
-                    closed += link.ended
+                    closed += dealer.ended
                     self.drop()
                     problem = "accepts no connections"
             else:
@@ -207,8 +206,11 @@ class DaemonConnection:
                 raise self._unavailable(problem)
             await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))
 
-    def _look(self) -> str:
-        """Return why connecting would fail now, or nothing. Raises `NoDaemonError` if waiting would not help."""
+    def _check_socket(self) -> str:
+        """Return the reason why connecting would fail now, or an empty text.
+
+        Raises `NoDaemonError` if waiting would not help.
+        """
         try:
             self._trusted_uid = check_endpoint(self._runtime_dir)
         except FileNotFoundError:
@@ -222,23 +224,22 @@ class DaemonConnection:
             raise NoDaemonError(message) from None
         return ""
 
-    def _make_link(self) -> Transport:
-        """Begin to connect. Raise `OSError` as `Transport`, and `NoDaemonError` if the daemon is another one."""
-        from glidecache.core.transport import Transport
-
-        link = Transport(socket_path(self._runtime_dir))
+    def _open_dealer(self) -> Dealer:
+        """Begin to connect. Raise `OSError` as `Dealer.connect`, and `NoDaemonError` if the daemon is another one."""
+        dealer = Dealer.connect(socket_path(self._runtime_dir))
         # A user who may write the directory could have put another socket there since.
-        if link.listener_uid not in (0, self._trusted_uid):
-            link.close()
+        listener_uid = dealer.file.peer_uid()
+        if listener_uid not in (0, self._trusted_uid):
+            dealer.close()
             message = (
-                f"glidecached cannot be trusted: uid {link.listener_uid} listens at the socket in {self._runtime_dir}, "
+                f"glidecached cannot be trusted: uid {listener_uid} listens at the socket in {self._runtime_dir}, "
                 f"which belonged to uid {self._trusted_uid}"
             )
             raise NoDaemonError(message)
-        self._daemon_uid = link.listener_uid
-        return link
+        self._daemon_uid = listener_uid
+        return dealer
 
-    async def _greet(self, deadline_ns: int) -> Hello:
+    async def _handshake(self, deadline_ns: int) -> Hello:
         body = (protocol.PROTOCOL_VERSION, __version__)
         status, answer = await self.request(protocol.HELLO, 0, self.extended(deadline_ns), body)
         if status != protocol.STATUS_OK:
@@ -268,19 +269,19 @@ class DaemonConnection:
             raise DaemonLostError(message) from None
         return request_id, status, body
 
-    async def _wait_until_up(self, link: Transport, deadline_ns: int) -> bool:
-        """Return whether the transport was up before the deadline."""
+    async def _wait_until_up(self, dealer: Dealer, deadline_ns: int) -> bool:
+        """Return whether the connection was up before the deadline."""
         raise NotImplementedError
 
     async def _pause(self, nanoseconds: int) -> None:
         raise NotImplementedError
 
-    def _send(self, link: Transport, frame: bytes) -> None:
-        """Send a message. On failure, drop the transport and raise `NotSentError`."""
+    def _send(self, dealer: Dealer, frame: bytes) -> None:
+        """Send a message. On failure, drop the connection and raise `NotSentError`."""
         raise NotImplementedError
 
-    def _release(self, link: Transport) -> None:
-        """Close a transport that no longer belongs to the connection."""
+    def _release(self, dealer: Dealer) -> None:
+        """Close a dealer that no longer belongs to the connection."""
         raise NotImplementedError
 
 

@@ -6,15 +6,15 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 from __future__ import annotations
 
 from glidecache.commands.decoding import to_map, to_set
-from glidecache.commands.encoding import encode, encode_each, encode_optional
+from glidecache.commands.encoding import encode, encode_each
+from glidecache.core.lazy import LazyModule
+from glidecache.core.replies import decode_each, first_error, in_glides_kinds, is_by_node
 from glidecache.core.transport_errors import error_for_reply
-from glidecache.core.watch import Watching
+from glidecache.core.watch import Watches
 from glidecache.errors import RequestError
-from glidecache.lazy import LazyModule
-from glidecache.reply_kinds import first_error, in_glides_kinds
 from glidecache_shared import protocol
 from glidecache_shared.command_table import batch_timeout_ns, blocking_timeout_ns, row_of, survey
-from glidecache_shared.kinds import COMMANDS, HASH, KINDS, SET, STRING
+from glidecache_shared.protocol import COMMAND_KINDS, HASH, KIND_COMMANDS, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
-    from glidecache.commands.command import Plan
+    from glidecache.commands.cluster_scan import ClusterScanCursor
+    from glidecache.commands.command import Command
     from glidecache.commands.encoding import Argument
-    from glidecache.commands.options.script import Script
-    from glidecache.commands.options.server import ObjectType
-    from glidecache.core.connection import Channels
+    from glidecache.commands.options.server import ObjectType, Script
+    from glidecache.commands.scripting import ScriptCall
+    from glidecache.core.connection import Connections
     from glidecache.core.session import Session
     from glidecache.routes import Route
-    from glidecache.scan_cursor import ClusterScanCursor
 
     Result = TypeVar("Result")
 
 batches = LazyModule("glidecache.batch")
 cluster_scan = LazyModule("glidecache.commands.cluster_scan")
-invoking = LazyModule("glidecache.commands.invoking")
-node_replies = LazyModule("glidecache.commands.cluster_replies")
+custom_command = LazyModule("glidecache.commands.custom_command")
 routes = LazyModule("glidecache.routes")
+scripting = LazyModule("glidecache.commands.scripting")
 
 _MS = 1_000_000
 
@@ -48,18 +48,20 @@ _CACHED_ARGUMENTS = 2
 class CommandExecutor:
     """A client's calls. Safe for threads, loops and forks, as its session is."""
 
-    def __init__(self, session: Session, channels: Channels, *, has_cache: bool, is_cluster: bool) -> None:
+    def __init__(
+        self, session: Session, connections: Connections, *, has_cache: bool, is_cluster: bool
+    ) -> None:
         self._session = session
         self._has_cache = has_cache
         self._is_cluster = is_cluster
-        self._watching = Watching(session, channels)
+        self._watches = Watches(session, connections)
 
-    async def command(self, plan: Plan[Result], route: Route | None = None) -> Result:
-        """Run one plan. It always goes to the server (contract C1), and to the nodes of the route if there is one.
+    async def run(self, command: Command[Result], route: Route | None = None) -> Result:
+        """Run one command. It always goes to the server (contract C1), and to the nodes of the route if there is one.
 
         If several nodes answer separately, the result is a map from address to result.
         """
-        args = plan.args
+        args = command.args
         body: tuple[Any, ...] = (args,)
         if route is not None:
             routes.need_route(route)
@@ -73,11 +75,11 @@ class CommandExecutor:
             timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
             directly=lambda direct, seconds: direct.command(args, seconds),
         )
-        return self._result(plan, in_glides_kinds(reply), route)  # type: ignore[no-any-return]
+        return self._result(command, in_glides_kinds(reply), route)  # type: ignore[no-any-return]
 
     async def read(self, kind: int, key: Argument) -> Any:
         """Run a cacheable read that did not hit in this process (contract C4, C7a)."""
-        command = COMMANDS[kind]
+        command = KIND_COMMANDS[kind]
         encoded = key if type(key) is bytes else encode(key, f"the key of {command.decode()}")
         operation, body = (
             (protocol.READ, (kind, encoded)) if self._has_cache else (protocol.COMMAND, ([command, encoded],))
@@ -119,11 +121,13 @@ class CommandExecutor:
 
         A call with a route bypasses the cache: the caller has chosen the node that answers.
         """
-        plan: Plan[Any] = batches.custom_plan(command_args)
-        args = plan.args
-        kind = KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS and route is None else None
+        command: Command[Any] = custom_command.custom_command(command_args)
+        args = command.args
+        kind = (
+            COMMAND_KINDS.get(args[0].upper()) if len(args) == _CACHED_ARGUMENTS and route is None else None
+        )
         if kind is None:
-            return await self.command(plan, route)
+            return await self.run(command, route)
         reader = self._session.reader
         value = None if reader is None else reader.lookup(args[1], kind)
         return await self.read(kind, args[1]) if value is None else value
@@ -142,42 +146,42 @@ class CommandExecutor:
         """
         self._session.check_open()
         _need_batch(batch, options)
-        plans = list(batch.plans)
-        if not plans:
+        commands = list(batch.queued)
+        if not commands:
             return []
         atomic = batch.is_atomic
-        commands = [plan.args for plan in plans]
+        encoded = [command.args for command in commands]
         # A standalone server has no routes: GLIDE ignores a batch's route there.
         route: Route | None = getattr(options, "route", None) if self._is_cluster else None
-        timeout_ns = self._batch_timeout_ns(commands, options, atomic=atomic)
-        watch = self._watching.number if atomic else 0
+        timeout_ns = self._batch_timeout_ns(encoded, options, atomic=atomic)
+        watch = self._watches.number if atomic else 0
         if watch:
             # It runs on the connection that watches its keys.
-            replies = await self._watching.execute(watch, commands, timeout_ns)
+            replies = await self._watches.execute(watch, encoded, timeout_ns)
         else:
             replies = await self._session.call(
                 protocol.BATCH,
-                (atomic, commands) if route is None else (atomic, commands, route.as_wire()),
-                repeatable=survey(commands, atomic=atomic)[1],
+                (atomic, encoded) if route is None else (atomic, encoded, route.as_wire()),
+                repeatable=survey(encoded, atomic=atomic)[1],
                 timeout_ns=timeout_ns,
-                directly=lambda direct, seconds: direct.batch(commands, seconds, atomic=atomic),
+                directly=lambda direct, seconds: direct.batch(encoded, seconds, atomic=atomic),
             )
         if replies is None:
             return None
         # A transaction, and a batch with a route, runs on one node.
         decode = _on_one_node if atomic or route is not None else self._result
         return [
-            _decoded(decode, plan, in_glides_kinds(reply, raises=raise_on_error))
-            for plan, reply in zip(plans, replies, strict=True)
+            _decoded(decode, command, in_glides_kinds(reply, raises=raise_on_error))
+            for command, reply in zip(commands, replies, strict=True)
         ]
 
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Watch keys for the next transaction of the calling thread or event loop."""
-        return await self._watching.watch(keys)
+        return await self._watches.watch(keys)
 
     async def unwatch(self) -> Literal["OK"]:
         """Stop watching keys."""
-        return await self._watching.unwatch()
+        return await self._watches.unwatch()
 
     async def invoke_script(
         self,
@@ -190,21 +194,20 @@ class CommandExecutor:
 
         Afterwards all nodes of a cluster know it: the next call may be for another node's slots.
         """
-        keys, args = encode_optional(keys, "keys"), encode_optional(args, "args")
-        by_hash = invoking.by_hash(script, keys, args)
+        call: ScriptCall = scripting.ScriptCall(script, keys, args)
         if route is not None:
             routes.need_route(route)
             # A call must not run the script on some nodes only to find out which nodes lack it.
-            if not route.is_single_node and not await self._load_everywhere(script):
-                await self.command(invoking.loading(script), route)
+            if not route.is_single_node and not await self._load_everywhere(call):
+                await self.run(call.load(), route)
         try:
-            return await self.command(by_hash, route)
+            return await self.run(call.by_hash(), route)
         except RequestError as error:
-            if not invoking.is_unknown(error):
+            if not call.is_unknown(error):
                 raise
         if self._is_cluster:
-            await self._load_everywhere(script)
-        return await self.command(invoking.by_code(script, keys, args), route)
+            await self._load_everywhere(call)
+        return await self.run(call.by_code(), route)
 
     async def scan(
         self,
@@ -216,15 +219,15 @@ class CommandExecutor:
         allow_non_covered_slots: bool,
     ) -> list[Any]:
         """Take one step over all keys of a cluster: `[next cursor, [key, …]]`."""
-        scan = cluster_scan.ClusterScan(self.command, match, count, type)
+        scan = cluster_scan.ClusterScan(self.run, match, count, type)
         return await scan.step(cursor, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
-    async def _load_everywhere(self, script: Script) -> bool:
+    async def _load_everywhere(self, call: ScriptCall) -> bool:
         """Load a script into all nodes that answer. Return whether all did.
 
         A node that does not answer costs half of a time-out, once; the script runs without it.
         """
-        args = invoking.loading(script).args
+        args = call.load().args
         try:
             await self._session.call(
                 protocol.COMMAND,
@@ -237,10 +240,10 @@ class CommandExecutor:
             return False
         return True
 
-    def _result(self, plan: Plan[Any], reply: Any, route: Route | None = None) -> Any:
-        if self._is_cluster and node_replies.is_by_node(plan.args, route):
-            return node_replies.decode_each(plan.result, reply)
-        return plan.result(reply)
+    def _result(self, command: Command[Any], reply: Any, route: Route | None = None) -> Any:
+        if self._is_cluster and is_by_node(command.args, route):
+            return decode_each(command.result, reply)
+        return command.result(reply)
 
     def _batch_timeout_ns(
         self, commands: Sequence[Sequence[bytes]], options: BatchOptions | None, *, atomic: bool
@@ -252,12 +255,12 @@ class CommandExecutor:
         return self._session.timeout_ns + waits_ns if waits_ns else None
 
 
-def _decoded(decode: Callable[[Plan[Any], Any], Any], plan: Plan[Any], reply: Any) -> Any:
+def _decoded(decode: Callable[[Command[Any], Any], Any], command: Command[Any], reply: Any) -> Any:
     """Return the result of a batch's element. An error that cannot be decoded becomes the whole element."""
     if isinstance(reply, RequestError):
         return reply
     try:
-        return decode(plan, reply)
+        return decode(command, reply)
     except Exception:
         error = first_error(reply)
         if error is None:
@@ -265,8 +268,8 @@ def _decoded(decode: Callable[[Plan[Any], Any], Any], plan: Plan[Any], reply: An
         return error
 
 
-def _on_one_node(plan: Plan[Any], reply: Any) -> Any:
-    return plan.result(reply)
+def _on_one_node(command: Command[Any], reply: Any) -> Any:
+    return command.result(reply)
 
 
 def _need_batch(batch: object, options: object) -> None:

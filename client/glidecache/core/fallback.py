@@ -11,12 +11,12 @@ import os
 import select
 import time
 
-from glidecache.core.transport import forks
+from glidecache.core.resp_reader import MalformedReplyError, ReplyReader
 from glidecache.core.transport_errors import error_for_reply
-from glidecache.direct_replies import MalformedReplyError, ReplyReader
 from glidecache.errors import ConnectionError, ExecAbortError, RequestError, TimeoutError
 from glidecache_shared.command_table import row_of
 from glidecache_shared.protocol import ReplyError
+from glidecache_shared.wire.dealer import forks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

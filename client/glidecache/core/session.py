@@ -5,11 +5,13 @@ Written once for both clients: with a blocking connection and a blocking fallbac
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from contextlib import suppress
 
-from glidecache.attachment import Attachment, PoolGoneError
+from glidecache.core.connection import OWN_FAULTS, own_fault
+from glidecache.core.lazy import import_ahead
 from glidecache.core.settings import DEFAULT_REQUEST_TIMEOUT_MS
 from glidecache.core.transport_errors import (
     DaemonLostError,
@@ -20,44 +22,80 @@ from glidecache.core.transport_errors import (
 )
 from glidecache.errors import (
     ClosingError,
+    ConfigurationError,
     ConnectionError,
     DaemonUnavailableError,
     GlideError,
     RequestError,
     TimeoutError,
 )
-from glidecache.lazy import import_ahead
+from glidecache_shared import lease as leases
 from glidecache_shared import protocol
+from glidecache_shared.pool.reader import PoolFormatError, PoolReader
+from glidecache_shared.trusted_path import check_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any, Protocol
+    from typing import Any
 
-    from glidecache.core.connection import Channels, DaemonConnection, Hello
+    from glidecache.core.connection import Connections, DaemonConnection, Hello
     from glidecache.core.fallback import DirectFallback
     from glidecache.core.settings import Settings
-    from glidecache_shared.pool.reader import PoolReader
+    from glidecache_shared.lease import Lease
 
-    class PoolUser(Protocol):
-        """A client that answers hits by itself."""
-
-        def _use_pool(self, reader: PoolReader | None) -> None:
-            """Answer hits from this pool from now on; from no pool if None."""
-
+    PoolUser = Callable[[PoolReader | None], None]
 
 _MS = 1_000_000
 _ATTACH_ATTEMPTS = 4
 _REFUSALS = 4
-_WORN_INTERVAL_NS = 1_000 * _MS
+_STALE_INTERVAL_NS = 1_000 * _MS
 _PROBE_INTERVAL_NS = 750 * _MS
 """The probe interval. Clients use a new daemon within a second: this interval, a probe, and a request."""
-_PROBE_PATIENCE_NS = 50 * _MS
-_FAREWELL_NS = 100 * _MS
+_PROBE_TIMEOUT_NS = 50 * _MS
+_DETACH_TIMEOUT_NS = 100 * _MS
 _PROMPT_NS = 10 * _MS
 """A longer time from a call to its sending means that this process itself delayed it."""
 
 _NOT_RUN = (protocol.ERROR_STALE_INSTANCE, protocol.ERROR_UNKNOWN_SESSION)
+
+
+class PoolGoneError(Exception):
+    """The pool ended between the daemon's answer and this client's hold on it: attach again."""
+
+
+class Attachment:
+    """A session, and the hold on its pool. Immutable; shared by the threads and forked children of one client.
+
+    `forks` identifies the process that made it. Only that process ends the session at the daemon.
+    """
+
+    __slots__ = ("forks", "instance_id", "lease", "reader", "request_timeout_ms", "session_id")
+
+    def __init__(self, hello: Hello, answer: dict[str, Any], forks: int) -> None:
+        """Hold the pool that the answer to `ATTACH` names, and map it. `hello` describes that daemon.
+
+        Raises `PoolGoneError`, and `ConfigurationError` if this process can never map it.
+        """
+        self.instance_id = hello.instance_id
+        self.session_id: int = answer["session_id"]
+        self.request_timeout_ms: int = answer["request_timeout_ms"]
+        self.forks = forks
+        self.lease: Lease | None = None
+        self.reader: PoolReader | None = None
+        pool = answer["pool"]
+        if pool is not None:
+            self.lease, self.reader = _hold(pool, hello.daemon_uid)
+
+    @property
+    def stale(self) -> bool:
+        """Return whether the pool gives no more hits, for now or permanently: attaching again may help."""
+        return self.reader is not None and not self.reader.trusted
+
+    def release(self) -> None:
+        """Release the hold on the pool. Its mapping ends with the last reader."""
+        if self.lease is not None:
+            self.lease.close()
 
 
 class Session:
@@ -66,24 +104,25 @@ class Session:
     def __init__(
         self,
         settings: Settings,
-        channels: Channels,
+        connections: Connections,
         direct: DirectFallback | None,
-        client: PoolUser,
+        use_pool: PoolUser,
     ) -> None:
         """Prepare the session. `direct`: the servers, for when there is no daemon; None if they must not be asked.
 
-        `client` receives each new pool to read hits from. The session does not keep the client alive for that.
+        `use_pool` is a client's method, which receives each new pool to read hits from, None for no pool. The session
+        does not keep the client alive for that.
         """
         self._settings = settings
-        self._channels = channels
+        self._connections = connections
         self._direct = direct
-        self._client = weakref.ref(client)
+        self._pool_user: Callable[[], PoolUser | None] = weakref.WeakMethod(use_pool)
         self._attachment: Attachment | None = None
         self._outage = False
         self._next_probe_ns = 0
-        self._next_worn_ns = 0
+        self._next_stale_ns = 0
         self._unknown: Attachment | None = None
-        self._farewell = ""
+        self._close_message = ""
         self._ended = False
 
     @property
@@ -102,8 +141,8 @@ class Session:
 
     def check_open(self) -> None:
         """Raise `ClosingError` once the client is closed."""
-        if self._farewell:
-            raise ClosingError(self._farewell)
+        if self._close_message:
+            raise ClosingError(self._close_message)
 
     async def open(self) -> None:
         """Attach for the first time, or go direct if that is allowed. Raises as `create` of the clients."""
@@ -111,9 +150,11 @@ class Session:
         connect_ns = now_ns + self.timeout_ns
         attach_ns = now_ns + max(self.timeout_ns, self._settings.connection_timeout_ms * _MS)
         while True:
-            channel = self._channels.current()
+            connection = self._connections.current()
             try:
-                await channel.in_turn(connect_ns, self._open_in_turn, channel, connect_ns, attach_ns)
+                await connection.run_exclusively(
+                    connect_ns, self._connect_and_attach, connection, connect_ns, attach_ns
+                )
             except (DaemonLostError, NotSentError):
                 continue
             except NoReplyError:
@@ -122,9 +163,11 @@ class Session:
                 await self._open_directly(str(absent))
             return
 
-    async def _open_in_turn(self, channel: DaemonConnection, connect_ns: int, attach_ns: int) -> None:
-        hello = await channel.connect(connect_ns)
-        await self._attach(channel, hello, attach_ns, self._settings.spec)
+    async def _connect_and_attach(
+        self, connection: DaemonConnection, connect_ns: int, attach_ns: int
+    ) -> None:
+        hello = await connection.connect(connect_ns)
+        await self._attach(connection, hello, attach_ns, self._settings.spec)
 
     async def call(
         self,
@@ -142,7 +185,7 @@ class Session:
         """
         self.check_open()
         timeout_ns = self.timeout_ns if timeout_ns is None else timeout_ns
-        if self._outage and self._direct is not None and not await self._is_back():
+        if self._outage and self._direct is not None and not await self._daemon_recovered():
             return await directly(self._direct, timeout_ns / 1e9)
         try:
             return await self._request(operation, body, timeout_ns, repeatable=repeatable)
@@ -161,33 +204,37 @@ class Session:
 
     def post(self, operation: int, body: Sequence[Any]) -> None:
         """Send a request whose answer is not awaited, if there is a connection. Never raises."""
-        channel, attachment = self._channels.existing(), self._attachment
-        if channel is not None and attachment is not None and channel.hello is not None:
-            channel.post(operation, attachment.instance_id, (attachment.session_id, *body))
+        connection, attachment = self._connections.existing(), self._attachment
+        if connection is not None and attachment is not None and connection.hello is not None:
+            connection.post(operation, attachment.instance_id, (attachment.session_id, *body))
 
-    async def close(self, farewell: str) -> None:
+    async def close(self, close_message: str) -> None:
         """End the session. Idempotent; every later call raises `ClosingError` with this text."""
         if self._ended:
             return
-        self._farewell = self._farewell or farewell
+        self._close_message = self._close_message or close_message
         attachment = self._attachment
         self._use_pool(None)
-        channel = self._channels.existing()
+        connection = self._connections.existing()
         if attachment is not None:
             # A session that this process inherited by a fork still belongs to its parent.
-            if channel is not None and channel.hello is not None and channel.forks == attachment.forks:
-                await self._detach(channel, attachment, time.monotonic_ns() + _FAREWELL_NS)
+            if (
+                connection is not None
+                and connection.hello is not None
+                and connection.forks == attachment.forks
+            ):
+                await self._detach(connection, attachment, time.monotonic_ns() + _DETACH_TIMEOUT_NS)
             attachment.release()
             self._attachment = None
-        self._channels.close()
+        self._connections.close()
         if self._direct is not None:
             await self._direct.close()
         self._ended = True  # last: an interrupted close can be repeated
 
     def _use_pool(self, reader: PoolReader | None) -> None:
-        client = self._client()
-        if client is not None:
-            client._use_pool(reader)
+        use_pool = self._pool_user()
+        if use_pool is not None:
+            use_pool(reader)
 
     async def _request(
         self, operation: int, body: Sequence[Any], timeout_ns: int, *, repeatable: bool
@@ -197,14 +244,14 @@ class Session:
         deadline_ns = asked_ns + timeout_ns
         while True:
             self.check_open()
-            channel = self._channels.current()
-            attachment = None if channel.crowded else self._usable(channel)
+            connection = self._connections.current()
+            attachment = None if connection.has_waiters else self._usable(connection)
             try:
                 if attachment is None:
-                    attachment, lag_ns = await self._attached(channel, deadline_ns)
+                    attachment, lag_ns = await self._attached(connection, deadline_ns)
                     asked_ns = time.monotonic_ns()
                     deadline_ns += lag_ns
-                status, reply = await channel.request(
+                status, reply = await connection.request(
                     operation, attachment.instance_id, deadline_ns, (attachment.session_id, *body)
                 )
             except NotSentError:
@@ -218,7 +265,7 @@ class Session:
                 return reply
             code, text = reply
             refusals += 1
-            if _left_late(code, channel, asked_ns) and refusals < _REFUSALS:
+            if _sent_late(code, connection, asked_ns) and refusals < _REFUSALS:
                 asked_ns = time.monotonic_ns()
                 deadline_ns = asked_ns + timeout_ns
                 continue
@@ -226,70 +273,72 @@ class Session:
                 raise error_for(code, text)
             self._unknown = attachment
 
-    async def _attached(self, channel: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
-        """Do as `_ready`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
+    async def _attached(self, connection: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
+        """Do as `_ensure_attached`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
         # Even if the server may let a command wait for long, waiting for a daemon takes no longer than for others.
         ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
         try:
-            return await channel.in_turn(ready_ns, self._ready, channel, ready_ns)
+            return await connection.run_exclusively(ready_ns, self._ensure_attached, connection, ready_ns)
         except DaemonLostError:
             raise NotSentError from None  # the daemon ended meanwhile; the next one is awaited until the deadline
         except NoReplyError:
             message = "glidecached does not answer"
             raise NoDaemonError(message) from None
 
-    async def _ready(self, channel: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
+    async def _ensure_attached(
+        self, connection: DaemonConnection, deadline_ns: int
+    ) -> tuple[Attachment, int]:
         """Return a session with the daemon that answers now; attach if necessary.
 
         Also return for how long the caller's own event loop did not run meanwhile, in ns.
         """
-        hello = await channel.connect(deadline_ns)
-        attachment = self._usable(channel)
+        hello = await connection.connect(deadline_ns)
+        attachment = self._usable(connection)
         if attachment is None:
             self.check_open()
-            self._next_worn_ns = time.monotonic_ns() + _WORN_INTERVAL_NS
+            self._next_stale_ns = time.monotonic_ns() + _STALE_INTERVAL_NS
             # The first command shows whether the upstream is reachable: hits must work without it (contract C24).
             spec = {**self._settings.spec, "lazy_connect": True}
             before = self._attachment
             if before is not None and before.instance_id == hello.instance_id:
                 # Writes of this client there count (contract C22).
                 spec["follows"] = before.session_id
-            await self._attach(channel, hello, deadline_ns, spec)
+            await self._attach(connection, hello, deadline_ns, spec)
             attachment = self._attachment
             if attachment is None:
                 self.check_open()
                 raise NotSentError
-        return attachment, channel.extended(0)
+        return attachment, connection.extended(0)
 
-    def _usable(self, channel: DaemonConnection) -> Attachment | None:
-        attachment, hello = self._attachment, channel.hello
+    def _usable(self, connection: DaemonConnection) -> Attachment | None:
+        attachment, hello = self._attachment, connection.hello
         if attachment is None or hello is None or attachment is self._unknown:
             return None
         if attachment.instance_id != hello.instance_id:
             return None
         # The daemon may have replaced the generation. If it is only late, attaching changes nothing: not too often.
-        again = attachment.worn and time.monotonic_ns() >= self._next_worn_ns
+        again = attachment.stale and time.monotonic_ns() >= self._next_stale_ns
         return None if again else attachment
 
     async def _attach(
-        self, channel: DaemonConnection, hello: Hello, deadline_ns: int, spec: dict[str, Any]
+        self, connection: DaemonConnection, hello: Hello, deadline_ns: int, spec: dict[str, Any]
     ) -> None:
         import_ahead()
         for _ in range(_ATTACH_ATTEMPTS):
-            status, answer = await channel.request(
-                protocol.ATTACH, hello.instance_id, channel.extended(deadline_ns), (spec,)
+            status, answer = await connection.request(
+                protocol.ATTACH, hello.instance_id, connection.extended(deadline_ns), (spec,)
             )
             if status != protocol.STATUS_OK:
                 if answer[0] == protocol.ERROR_OVERDUE:
                     raise NoReplyError  # the caller's own request has not been handed over
                 raise error_for(*answer)
             try:
-                attachment = Attachment(hello, answer, channel.forks)
+                attachment = Attachment(hello, answer, connection.forks)
             except PoolGoneError:
                 continue
             try:
                 previous, self._attachment = self._attachment, attachment
-                if self._farewell:  # closed meanwhile
+                if self._close_message:  # closed meanwhile
                     self._attachment = None
                     attachment.release()
                     return
@@ -304,11 +353,11 @@ class Session:
         message = "the cache's pool ended again and again while this client attached to it"
         raise ConnectionError(message)
 
-    async def _detach(self, channel: DaemonConnection, attachment: Attachment, deadline_ns: int) -> None:
+    async def _detach(self, connection: DaemonConnection, attachment: Attachment, deadline_ns: int) -> None:
         body = (attachment.session_id,)
         # Best effort: the daemon forgets sessions by itself, and the lease keeps a pool.
         with suppress(DaemonLostError, NotSentError, NoReplyError, GlideError):
-            await channel.request(protocol.DETACH, attachment.instance_id, deadline_ns, body)
+            await connection.request(protocol.DETACH, attachment.instance_id, deadline_ns, body)
 
     async def _open_directly(self, problem: str) -> None:
         if self._direct is None:
@@ -325,32 +374,71 @@ class Session:
         self._next_probe_ns = time.monotonic_ns() + _PROBE_INTERVAL_NS
         if not self._outage:
             self._outage = True
-            _logger().warning("%s; commands go to the servers directly, uncached, until it answers", problem)
+            _logger().warning(
+                "no daemon; commands go to the servers directly, uncached",
+                extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
+            )
 
-    async def _is_back(self) -> bool:
+    async def _daemon_recovered(self) -> bool:
         """Return whether the daemon answers again; ask it only from time to time."""
         now_ns = time.monotonic_ns()
         if now_ns < self._next_probe_ns:
             return False
         self._next_probe_ns = now_ns + _PROBE_INTERVAL_NS
-        channel = self._channels.current()
-        deadline_ns = now_ns + _PROBE_PATIENCE_NS
+        connection = self._connections.current()
+        deadline_ns = now_ns + _PROBE_TIMEOUT_NS
         try:
-            await channel.in_turn(deadline_ns, self._probe, channel, deadline_ns)
+            await connection.run_exclusively(deadline_ns, self._probe, connection, deadline_ns)
         except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
             return False
         self._outage = False
-        _logger().info("glidecached at %s answers again", self._settings.runtime_dir)
+        _logger().info("daemon answers again", extra={"runtime_dir": self._settings.runtime_dir})
         return True
 
-    async def _probe(self, channel: DaemonConnection, deadline_ns: int) -> None:
-        await channel.connect(deadline_ns)
-        await channel.request(protocol.PING, 0, channel.extended(deadline_ns), ())
+    async def _probe(self, connection: DaemonConnection, deadline_ns: int) -> None:
+        await connection.connect(deadline_ns)
+        await connection.request(protocol.PING, 0, connection.extended(deadline_ns), ())
 
 
-def _left_late(code: int, channel: DaemonConnection, asked_ns: int) -> bool:
+def _hold(pool: dict[str, Any], daemon_uid: int) -> tuple[Lease, PoolReader]:
+    paths = [pool["pool_path"], pool["board_path"], pool["lease_path"]]
+    try:
+        # A user who could replace the files could also choose the values (I11).
+        for directory in {os.path.dirname(path) for path in paths}:
+            check_directory(directory, friend=daemon_uid)
+    except FileNotFoundError:
+        raise PoolGoneError from None
+    except OSError as error:
+        message = f"this process cannot trust the cache's pool: {error}"
+        raise ConfigurationError(message) from error
+    try:
+        lease = leases.hold(pool["lease_path"], pool["lease_inode"])
+        if lease is None:
+            raise PoolGoneError
+        try:
+            return lease, PoolReader(pool["pool_path"], pool["board_path"])
+        except FileNotFoundError:
+            lease.close()
+            raise PoolGoneError from None
+        except BaseException:
+            lease.close()
+            raise
+    except OSError as error:
+        if error.errno in OWN_FAULTS:
+            raise ConnectionError(own_fault(error, "cache's files")) from error
+        message = (
+            f"this process cannot map the cache's pool: {error}; "
+            "the daemon's pool_dir must be visible and readable here"
+        )
+        raise ConfigurationError(message) from error
+    except PoolFormatError as error:
+        message = f"this process cannot read the cache's pool: {error}"
+        raise ConfigurationError(message) from error
+
+
+def _sent_late(code: int, connection: DaemonConnection, asked_ns: int) -> bool:
     """Return whether a request was overdue, and not run, because this process sent it late (contract C28)."""
-    return code == protocol.ERROR_OVERDUE and channel.left_ns - asked_ns > _PROMPT_NS
+    return code == protocol.ERROR_OVERDUE and connection.sent_ns - asked_ns > _PROMPT_NS
 
 
 def _logger() -> Any:

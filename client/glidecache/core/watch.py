@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from glidecache.commands.encoding import Argument
-    from glidecache.core.connection import Channels
+    from glidecache.core.connection import Connections
     from glidecache.core.fallback import DirectFallback
     from glidecache.core.session import Session
 
 
-class Watching:
+class Watches:
     """The watches of a client's threads and loops: each its own keys. Safe for threads, loops and forks."""
 
-    def __init__(self, session: Session, channels: Channels) -> None:
+    def __init__(self, session: Session, connections: Connections) -> None:
         self._session = session
-        self._channels = channels
+        self._connections = connections
 
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Watch keys, besides those watched already. After an error nothing is watched."""
@@ -39,9 +39,9 @@ class Watching:
             raise RequestError(message)
         self._session.check_open()
         # Not a connection for a single call: the transaction must find the number again, or it would run unwatched.
-        channel = self._channels.existing() or self._channels.current()
-        begins = not channel.watch
-        number = channel.watch = channel.watch or int.from_bytes(os.urandom(7), "big") + 1
+        connection = self._connections.existing() or self._connections.current()
+        begins = not connection.watch
+        number = connection.watch = connection.watch or int.from_bytes(os.urandom(7), "big") + 1
         try:
             reply = await self._session.call(
                 protocol.WATCH,
@@ -52,8 +52,8 @@ class Watching:
             )
             return to_status(reply)
         except BaseException:
-            if channel.watch == number:
-                channel.watch = 0
+            if connection.watch == number:
+                connection.watch = 0
                 # The daemon may have begun the watch: a cancelled one must not keep a connection there.
                 self._session.post(protocol.UNWATCH, (number,))
             raise
@@ -69,8 +69,8 @@ class Watching:
     @property
     def number(self) -> int:
         """Return the number of the watch of the calling thread or loop, or 0."""
-        channel = self._channels.existing()
-        return 0 if channel is None else channel.watch
+        connection = self._connections.existing()
+        return 0 if connection is None else connection.watch
 
     async def execute(self, number: int, commands: Sequence[Sequence[bytes]], timeout_ns: int | None) -> Any:
         """Run a transaction that relies on the watch of this number, and end the watch. Return its replies, or None."""
@@ -85,9 +85,9 @@ class Watching:
         directly: Callable[[DirectFallback, float], Any],
     ) -> Any:
         try:
-            channel = self._channels.existing()
-            if channel is not None and channel.watch == number:
-                channel.watch = 0
+            connection = self._connections.existing()
+            if connection is not None and connection.watch == number:
+                connection.watch = 0
             return await self._session.call(
                 operation,
                 body,
@@ -99,9 +99,9 @@ class Watching:
             raise
         except BaseException:
             # Interrupted: this may not have reached the daemon, which keeps a connection for the watch.
-            channel = self._channels.existing()
-            if channel is not None and channel.watch == number:
-                channel.watch = 0
+            connection = self._connections.existing()
+            if connection is not None and connection.watch == number:
+                connection.watch = 0
             self._session.post(protocol.UNWATCH, (number,))
             raise
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Transaction,
     )
     from glidecache.cache import ClientSideCache, EvictionPolicy
+    from glidecache.commands.cluster_scan import ClusterScanCursor
     from glidecache.commands.options import (
         AggregationType,
         BitEncoding,
@@ -121,7 +122,6 @@ if TYPE_CHECKING:
         SlotKeyRoute,
         SlotType,
     )
-    from glidecache.scan_cursor import ClusterScanCursor
     from glidecache.sync.cluster_client import GlideClusterClient
     from glidecache.types import (
         OK,

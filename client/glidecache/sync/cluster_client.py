@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glidecache._generated.sync_cluster_commands import SyncClusterCommands
-from glidecache.sync.base import BlockingClient
+from glidecache.sync.client import BlockingClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Self
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
+    from glidecache.commands.cluster_scan import ClusterScanCursor
     from glidecache.commands.encoding import Argument
-    from glidecache.commands.options.script import Script
-    from glidecache.commands.options.server import ObjectType
+    from glidecache.commands.options.server import ObjectType, Script
     from glidecache.config import GlideClusterClientConfiguration
     from glidecache.routes import Route
-    from glidecache.scan_cursor import ClusterScanCursor
 
 
 class GlideClusterClient(BlockingClient, SyncClusterCommands):
@@ -37,13 +36,13 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         Without a route `GET`, `HGETALL` and `SMEMBERS` of one key go through the cache.
         Commands that are bound to one connection (`SELECT`, `SUBSCRIBE`, `MULTI`, …) raise `RequestError`.
         """
-        return self._finish(self._calls.custom(command_args, route))
+        return self._finish(self._executor.custom(command_args, route))
 
     def invoke_script_route(
         self, script: Script, args: Iterable[Argument] | None = None, route: Route | None = None
     ) -> Any:
         """Run a Lua script without keys, on the nodes of `route`."""
-        return self._finish(self._calls.invoke_script(script, None, args, route))
+        return self._finish(self._executor.invoke_script(script, None, args, route))
 
     def scan(
         self,
@@ -58,17 +57,17 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice. A key that exists
         during the whole scan comes at least once. `allow_non_covered_slots`: continue if slots have no node.
         """
-        scan = self._calls.scan
+        scan = self._executor.scan
         return self._finish(scan, cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
     def unwatch(self, route: Route | None = None) -> Literal["OK"]:
         """Stop watching keys (`UNWATCH`). A `route` changes nothing: the daemon knows where keys are watched."""
         del route
-        return self._finish(self._calls.unwatch())  # type: ignore[no-any-return]
+        return self._finish(self._executor.unwatch())  # type: ignore[no-any-return]
 
     def exec(
         self, batch: Batch | ClusterBatch, raise_on_error: bool, options: BatchOptions | None = None
     ) -> list[Any] | None:
         """Run a batch; as `GlideClient.exec`."""
-        execute = self._calls.execute
+        execute = self._executor.execute
         return self._finish(execute, batch, options, raise_on_error=raise_on_error)  # type: ignore[no-any-return]

@@ -7,10 +7,10 @@ import threading
 import time
 
 from glidecache.core.connection import DaemonConnection, reply_deadline_ns
-from glidecache.core.transport import READABLE, WRITABLE, forks
 from glidecache.core.transport_errors import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
 from glidecache.errors import ClosingError
-from glidecache_shared.uninterrupted import InTurn, run_blocking
+from glidecache_shared.uninterrupted import LockedCall, run_blocking
+from glidecache_shared.wire.dealer import READABLE, WRITABLE, forks
 
 __all__ = ["BlockingConnection", "ThreadConnections", "run_blocking"]
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from glidecache.core.settings import Settings
-    from glidecache.core.transport import Transport
+    from glidecache_shared.wire.dealer import Dealer
 
     Result = TypeVar("Result")
 
 _MS = 1_000_000
-_OUTCOMES = (NotSentError, DaemonLostError, NoReplyError)
+_TRANSPORT_ERRORS = (NotSentError, DaemonLostError, NoReplyError)
 _LONGEST_WAIT_MS = 50
-"""The longest single wait. A signal handler's call may take the awaited reply and the sign of it: look again."""
+"""The longest single wait. A signal handler's call may take the awaited reply and the sign of it: check again."""
 
 
 class _Closing:
@@ -53,13 +53,13 @@ class BlockingConnection(DaemonConnection):
         self._open_ids: set[int] = set()
         self._replies: dict[int, tuple[int, Any]] = {}
         self.busy = False
-        """True while a call uses the transport, which a call inside it must leave alone."""
+        """True while a call uses the dealer, which a call inside it must leave alone."""
 
     @property
     def is_at_work(self) -> bool:
-        """Return whether a call uses the transport just now: the caller's own, further up its stack.
+        """Return whether a call uses the dealer just now: the caller's own, further up its stack.
 
-        An exception from outside may have kept a call from finishing. Then the transport is dropped, with its open
+        An exception from outside may have kept a call from finishing. Then the dealer is dropped, with its open
         requests.
         """
         if self.busy and not self._is_in_a_call():
@@ -67,21 +67,21 @@ class BlockingConnection(DaemonConnection):
             self.busy = False
         return self.busy
 
-    def in_turn(
+    def run_exclusively(
         self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
-    ) -> InTurn[Result]:
+    ) -> LockedCall[Result]:
         """Connect or attach while no other thread of the client does. A signal handler's call may do so inside."""
         late = NoDaemonError("glidecached does not answer: another thread's call is still waiting for it")
-        return InTurn(self._lock, deadline_ns, late, function, *arguments)
+        return LockedCall(self._lock, deadline_ns, late, function, *arguments)
 
-    async def _wait_until_up(self, link: Transport, deadline_ns: int) -> bool:
-        while not link.is_up:
-            if link.ended:
+    async def _wait_until_up(self, dealer: Dealer, deadline_ns: int) -> bool:
+        while not dealer.is_up:
+            if dealer.ended:
                 return False
             remaining_ns = deadline_ns - time.monotonic_ns()
             if remaining_ns <= 0:
                 return False
-            link.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
+            dealer.wait(min(remaining_ns / _MS, _LONGEST_WAIT_MS))
         return True
 
     async def _pause(self, nanoseconds: int) -> None:
@@ -91,26 +91,26 @@ class BlockingConnection(DaemonConnection):
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
     ) -> tuple[int, Any]:
         """Send one request and wait for its reply."""
-        link, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
+        dealer, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
         try:
             # Before it is sent: from then on a call in a signal handler may take the reply at any moment.
             self._open_ids.add(request_id)
             self.busy = True
-            self._send(link, frame)
-            self.left_ns = time.monotonic_ns()
-            until_ns = reply_deadline_ns(deadline_ns, self.left_ns)
+            self._send(dealer, frame)
+            self.sent_ns = time.monotonic_ns()
+            until_ns = reply_deadline_ns(deadline_ns, self.sent_ns)
             while request_id not in self._replies:
-                if not link.has_arrived and not link.ended:
-                    self._wait(link, until_ns)
+                if not dealer.has_arrived and not dealer.ended:
+                    self._wait(dealer, until_ns)
                 if request_id not in self._replies:
-                    self._take_what_came(link)
+                    self._process_events(dealer)
             return self._replies.pop(request_id)
-        except _OUTCOMES:
+        except _TRANSPORT_ERRORS:
             raise
         except BaseException:
             # Interrupted, between any two steps: what was half sent or half read must not become part of a message.
             # The daemon ends what is open on a connection that closes, so there is nothing to cancel (isolation, I1).
-            self._let_go(link)
+            self._drop_if_current(dealer)
             raise
         finally:
             self.busy = False
@@ -126,15 +126,15 @@ class BlockingConnection(DaemonConnection):
             frame = frame.f_back  # type: ignore[assignment]
         return False
 
-    def _send(self, link: Transport, frame: bytes) -> None:
+    def _send(self, dealer: Dealer, frame: bytes) -> None:
         try:
-            link.send(frame)
+            dealer.send(frame)
         except NotSentError:
-            self._let_go(link)
+            self._drop_if_current(dealer)
             raise
 
-    def _wait(self, link: Transport, until_ns: int) -> None:
-        """Wait for a while; calls inside this one may use the transport. Raises `NoReplyError` when the time is over.
+    def _wait(self, dealer: Dealer, until_ns: int) -> None:
+        """Wait for a while; calls inside this one may use the dealer. Raises `NoReplyError` when the time is over.
 
         A reply that has arrived by then counts, however late the system ran this thread (contract C28).
         """
@@ -143,35 +143,35 @@ class BlockingConnection(DaemonConnection):
             message = "the client was closed"
             raise ClosingError(message)
         self.busy = False
-        if not link.wait(max(0.0, min(remaining_ns / _MS, _LONGEST_WAIT_MS))) and remaining_ns <= 0:
+        if not dealer.wait(max(0.0, min(remaining_ns / _MS, _LONGEST_WAIT_MS))) and remaining_ns <= 0:
             raise NoReplyError
         self.busy = True
-        if link.unsent:
-            link.flush()
+        if dealer.unsent:
+            dealer.flush()
 
-    def _take_what_came(self, link: Transport) -> None:
-        events = link.events()
+    def _process_events(self, dealer: Dealer) -> None:
+        events = dealer.events()
         if events & READABLE:
-            frame = link.receive()
+            frame = dealer.receive()
             if frame is not None:
                 request_id, status, body = self._read(frame)
                 if request_id in self._open_ids:  # other replies come too late for their requests
                     self._replies[request_id] = (status, body)
         elif not events & WRITABLE:
-            self._let_go(link)
+            self._drop_if_current(dealer)
             raise DaemonLostError
 
-    def _let_go(self, link: Transport) -> None:
-        # An inner call may have replaced the transport already.
-        if self._link is link:
+    def _drop_if_current(self, dealer: Dealer) -> None:
+        # An inner call may have replaced the dealer already.
+        if self._dealer is dealer:
             self.drop()
 
-    def _release(self, link: Transport) -> None:
-        link.close()
+    def _release(self, dealer: Dealer) -> None:
+        dealer.close()
 
 
 class ThreadConnections:
-    """A blocking client's connections (`core.connection.Channels`). Any thread may ask, also of a forked child."""
+    """A blocking client's connections (`core.connection.Connections`). Any thread may ask, also of a forked child."""
 
     def __init__(self, settings: Settings) -> None:
         self._runtime_dir = settings.runtime_dir
@@ -181,20 +181,20 @@ class ThreadConnections:
 
     def current(self) -> BlockingConnection:
         """Return the calling thread's connection; a separate one for a call inside another that is at work on it."""
-        channel = self.existing()
-        if channel is not None and not channel.is_at_work:
-            return channel
+        connection = self.existing()
+        if connection is not None and not connection.is_at_work:
+            return connection
         # A lock of this process: one that was held during a fork stays so in the child.
         lock = self._locks.setdefault(forks(), threading.RLock())
         new = BlockingConnection(self._runtime_dir, forks(), lock, self._closing)
-        if channel is None:
-            self._of_thread.channel = new
+        if connection is None:
+            self._of_thread.connection = new
         return new
 
     def existing(self) -> BlockingConnection | None:
         """Return the calling thread's connection, if it has been made since the last fork."""
-        channel: BlockingConnection | None = getattr(self._of_thread, "channel", None)
-        return channel if channel is not None and channel.forks == forks() else None
+        connection: BlockingConnection | None = getattr(self._of_thread, "connection", None)
+        return connection if connection is not None and connection.forks == forks() else None
 
     def close(self) -> None:
         """Close the calling thread's connection, and make calls of other threads fail.
@@ -202,6 +202,6 @@ class ThreadConnections:
         Their sockets close with their threads, or with the client object.
         """
         self._closing.closed = True
-        channel = self.existing()
-        if channel is not None:
-            channel.drop()
+        connection = self.existing()
+        if connection is not None:
+            connection.drop()

@@ -18,7 +18,7 @@ from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
 from glidecached.config.diff import Source
 from glidecached.config.load import ConfigError
 from glidecached.config.model import DEFAULT_UPSTREAM, Config, NamedUpstream
-from glidecached.logs.handler import TELL_INTERVAL_MS, LogHandler
+from glidecached.logs import SUMMARY_INTERVAL_MS, LogHandler
 from glidecached.upstream.target import Target, parse_address
 
 if TYPE_CHECKING:
@@ -41,21 +41,21 @@ _EXIT_FAILURE = 1
     "config_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"Configuration; without it {SYSTEM_CONFIG} if that exists, but not with --embedded.",
+    help=f"The configuration file. Default: {SYSTEM_CONFIG} if it exists; with --embedded, none.",
 )
 @click.option(
     "--embedded",
     is_flag=True,
-    help='Start a Valkey server of its own as the upstream "default"; it ends with the daemon.',
+    help='Start a separate Valkey server as the upstream "default"; it ends with the daemon.',
 )
 @click.option(
-    "--runtime-dir", metavar="DIR", help="Where the socket is; clients use the same rule to find it."
+    "--runtime-dir", metavar="DIR", help="The directory of the socket; clients find it by the same rule."
 )
 @click.option("--check-config", is_flag=True, help="Check the configuration and exit.")
 @click.option(
     "--log-level",
     type=click.Choice(LOG_LEVELS, case_sensitive=False),
-    help="How much to log to standard error.",
+    help="The least severe level that is logged to standard error.",
 )
 @click.version_option(__version__, message="glidecached %(version)s")
 def main(
@@ -72,14 +72,14 @@ def main(
     source = None if embedded and config_path is None else _source(config_path, log_level)
     config = _load(source, log)
     if check_config:
-        click.echo(f"{source.path}: correct" if source is not None else "no file: the defaults are correct")
+        click.echo(f"{source.path}: correct" if source is not None else "no file: the defaults apply")
         return
     logging.getLogger().setLevel((log_level or config.daemon.log_level).upper())
     directory = find_runtime_dir(runtime_dir or config.daemon.runtime_dir)
     try:
         status = _serve(config, source, directory, log, embedded=embedded)
     except Exception as error:
-        logger.critical("glidecached ends: %s", error, exc_info=error)
+        logger.critical("daemon failed", extra={"reason": error}, exc_info=error)
         status = _EXIT_FAILURE
     sys.exit(status)
 
@@ -90,12 +90,12 @@ def _source(path: Path | None, log_level: str | None) -> Source | None:
     return Source(path or SYSTEM_CONFIG, log_level=log_level)
 
 
-def _complain(text: str, log: LogHandler) -> None:
-    """Report why the daemon does not start: to the journal as an error, to people in plain words."""
+def _complain(reason: str, log: LogHandler) -> None:
+    """Report why the daemon does not start: to the journal as an event, to people as a sentence."""
     if log.in_journal:
-        logger.error("%s", text)
+        logger.error("cannot start", extra={"reason": reason})
     else:
-        click.echo(text, err=True)
+        click.echo(f"glidecached cannot start: {reason}", err=True)
 
 
 def _load(source: Source | None, log: LogHandler) -> Config:
@@ -105,7 +105,10 @@ def _load(source: Source | None, log: LogHandler) -> Config:
         return source.load()
     except ConfigError as error:
         for fault in error.faults:
-            _complain(fault, log)
+            if log.in_journal:
+                logger.error("configuration fault", extra={"fault": fault})  # noqa: TRY400 - the operator's
+            else:
+                click.echo(fault, err=True)
         sys.exit(EXIT_CONFIGURATION)
 
 
@@ -114,8 +117,12 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     # Imported now, so that --help, --version and --check-config need neither ZeroMQ nor the compiled core.
     from glidecached.embedded import EmbeddedServer, EmbeddedServerError
     from glidecached.pools.pool_dir import PoolDirectoryError
-    from glidecached.process.descriptors import raise_limit
-    from glidecached.process.limits import keep_freed_memory, prevent_core_dumps, spare_collections
+    from glidecached.process.limits import (
+        keep_freed_memory,
+        prevent_core_dumps,
+        raise_descriptor_limit,
+        spare_collections,
+    )
     from glidecached.process.runtime_lock import DirectoryLockedError, OwnedRuntimeDir
     from glidecached.process.sd_notify import ServiceManager
     from glidecached.server import Server
@@ -123,7 +130,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     service_manager = ServiceManager.from_environment(os.environ)
     keep_freed_memory()
     prevent_core_dumps()
-    raise_limit()
+    raise_descriptor_limit()
     # Until the loop takes the signals over, either of them undoes what was done so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
@@ -146,18 +153,18 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
                 service_manager=service_manager,
             )
         except (DirectoryLockedError, EmbeddedServerError, PoolDirectoryError, ValueError, OSError) as error:
-            _complain(f"glidecached cannot start: {error}", log)
+            _complain(str(error), log)
             return _EXIT_FAILURE
         except KeyboardInterrupt:
-            logger.info("asked to stop before the start was done")
+            logger.info("stopped before the start was done")
             return 0
         stack.callback(server.close)
-        server.call_regularly(TELL_INTERVAL_MS, log.tell_repeats)
+        server.call_regularly(SUMMARY_INTERVAL_MS, log.log_left_out)
         spare_collections()
         announce = _log_start if log.in_journal else _announce
         server.run(lambda: announce(config, directory, server, embedded=embedded))
         if server.failure:
-            logger.critical("glidecached ends: %s", server.failure)
+            logger.critical("daemon failed", extra={"reason": server.failure})
             return _EXIT_FAILURE
     return 0
 

@@ -49,7 +49,7 @@ class DaemonClient:
         try:
             check_endpoint(directory)
         except (OSError, ValueError) as error:
-            found = "no daemon" if isinstance(error, FileNotFoundError) else "no way to the daemon"
+            found = "no daemon" if isinstance(error, FileNotFoundError) else "cannot connect to the daemon"
             message = f"{found} in {directory}: {error}"
             raise DaemonUnreachableError(message) from error
         _knock(directory)
@@ -106,11 +106,11 @@ def _knock(directory: str) -> None:
             knocking.setblocking(False)
             knocking.connect(path)
     except (ConnectionRefusedError, FileNotFoundError) as error:
-        message = f"no daemon in {directory}: nobody listens on {path} any more"
+        message = f"no daemon in {directory}: no process listens on {path}"
         raise DaemonUnreachableError(message) from error
     except PermissionError as error:
         group = Path(path).stat().st_gid
-        message = f"uid {os.geteuid()} may not connect to {path}: its group is gid {group}, whose members may"
+        message = f"uid {os.geteuid()} may not connect to {path}: only members of its group, gid {group}, may"
         raise DaemonUnreachableError(message) from error
     except BlockingIOError:
         pass  # many knock at once: ZeroMQ has the patience

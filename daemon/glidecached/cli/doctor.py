@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glidecached import formatting
 from glidecached.cli.options import ExitStatus, runtime_dir_option
 from glidecached.doctor.result import Status
-from glidecached.stats import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,20 +26,20 @@ _COLOURS = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Statu
 _INDENT = " " * 9
 
 
-@click.command(short_help="Look for what is wrong, and say what to do.")
+@click.command(short_help="Find faults, and say what to do.")
 @click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The daemon's configuration, where it is not the one that it was started with.",
+    help="The daemon's configuration file, if it is not the one that it was started with.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @runtime_dir_option
 def doctor(runtime_dir: str | None, config_path: Path | None, as_json: bool) -> None:
-    """Look for what is wrong with the daemon, its configuration and this host, and say what to do.
+    """Find faults of the daemon, its configuration and this host, and say what to do.
 
-    Exit status: 0 nothing fails, 1 something does.
+    Exit status: 0 no check fails, 1 a check fails.
     """
     # Imported now: the configuration's form is made at import, which `glidecache ping` does without.
     from glidecached.doctor.context import gather

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glidecache_shared.runtime_dir import find_runtime_dir
+from glidecached import formatting
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
-from glidecached.stats import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def runtime_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Return the command with the option `--runtime-dir`, which it takes as `runtime_dir`."""
-    return click.option("--runtime-dir", metavar="DIR", help="Where the daemon's socket is.")(command)
+    return click.option("--runtime-dir", metavar="DIR", help="The directory of the daemon's socket.")(command)
 
 
 @contextmanager

@@ -5,9 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from glidecached.stats import formatting
-from glidecached.stats.formatting import percentile_us
-from glidecached.text import counted
+from glidecached import formatting
+from glidecached.formatting import counted, percentile_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -36,193 +36,199 @@ class Key:
 
 _DAEMON = {
     "runtime_dir": Key(
-        "Directory of the socket, as an absolute path. `--runtime-dir` goes before it.",
+        "The directory of the socket, as an absolute path. `--runtime-dir` overrides it.",
         reloads=False,
         note=_RESTART,
         default="`$GLIDECACHED_RUNTIME_DIR`, else `/run/glidecached` if it exists, else "
         "`$XDG_RUNTIME_DIR/glidecached`, else a private directory under the system's temporary one",
     ),
     "pool_dir": Key(
-        "Directory of the pools' files, as an absolute path: one of this daemon's own on a tmpfs, whose parent exists.",
+        "The directory of the pools' files, as an absolute path. It belongs to this daemon alone, and should be on a "
+        "tmpfs. Its parent must exist.",
         reloads=False,
         note=_RESTART,
         default="a directory in `/dev/shm` whose name comes from the runtime directory",
     ),
-    "log_level": Key("How much goes to the log. `--log-level` goes before it.", reloads=True),
+    "log_level": Key("The least severe level that is logged. `--log-level` overrides it.", reloads=True),
     "grace_ms": Key(
-        "How long clients go on answering hits when the daemon's heartbeat has stopped, in ms.",
+        "Grace period: how long clients continue to serve hits after the daemon's last heartbeat (ms).",
         reloads=False,
-        note=_RESTART + ", which begins with empty caches; clients know it from the pools' files",
+        note=_RESTART + ", and caches then start empty; clients read it from the pools' files",
     ),
     "max_total_cache_kb": Key(
-        "Bound over all pools together, in KB: clients that ask for more are refused.",
+        "Size limit of all pools together (KB). The daemon refuses clients that ask for more.",
         reloads=True,
-        note="pools that are there stay, also above a smaller one",
+        note="existing pools stay, even above a lower limit",
     ),
     "max_pools": Key(
-        "The limit of pools, including those of this file. Clients' processes and users have shares of the rest. A "
-        "quarter of the process's open files is a limit as well, three for each pool.",
+        "Limit on the number of pools, including the caches of this file. Each process and each user has a share of "
+        "the rest. A quarter of the process's descriptors is a limit as well: each pool needs three.",
         reloads=True,
-        note="pools that are there stay, also above a smaller one",
+        note="existing pools stay, even above a lower limit",
     ),
     "max_message_bytes": Key(
-        "The longest message that a client may send, in bytes; a client that sends a longer one is disconnected.",
+        "Limit on the length of one message from a client (bytes). The daemon disconnects a client that exceeds it.",
         reloads=False,
-        note=_RESTART + "; clients were told it when they connected",
+        note=_RESTART + "; clients receive it when they connect",
     ),
     "allow_adhoc_upstreams": Key(
-        "Whether clients may bring their own addresses; if not, they can use only the upstreams of this file, by "
-        "name.",
+        "Allow clients to give their own addresses. If false, they can use only the upstreams of this file, by name.",
         reloads=True,
-        note="with false, clients that brought theirs are refused at their next request",
+        note="if false, clients with their own addresses are refused at their next request",
     ),
     "admin_users": Key(
-        "Users, by name or uid, who may flush and drop caches and see keys, besides root and the daemon's own user.",
+        "Users, by name or uid, that may flush and drop caches, and see keys. Root and the daemon's own user "
+        "always may.",
         reloads=True,
     ),
     "max_requests_per_client": Key(
-        "How many requests one client connection (a thread or an event loop of a process) may have open; more are "
-        "refused.",
+        "Limit on the open requests of one client connection (a thread or an event loop of a process). The daemon "
+        "refuses more.",
         reloads=True,
     ),
     "max_connections": Key(
-        "The limit of client connections. One process has a quarter while others have some, one user "
-        "three quarters. The process's limit on descriptors may allow fewer.",
+        "Limit on the number of client connections. While others have connections, one process may have a quarter of "
+        "the limit, one user three quarters. The process's limit on descriptors may allow fewer.",
         reloads=True,
         note="open connections stay",
     ),
     "max_client_memory_mb": Key(
-        "The most memory that the daemon holds for all clients, in MB: messages that have not arrived in full, "
-        "queued or open requests, unread answers, and long replies of servers while they arrive. One process has a "
-        "quarter while others hold some. One message at a time may be larger than that; it is held in addition.",
+        "Limit on the memory that the daemon holds for all clients together (MB): messages that are still arriving, "
+        "queued or open requests, unread answers, and long replies while they arrive. While others hold memory, one "
+        "process may hold a quarter. One message at a time may exceed that; it counts in addition.",
         reloads=True,
         note="memory in use stays",
     ),
     "max_sessions": Key(
-        "How many clients the daemon remembers. A forgotten client attaches again, unseen by its caller.",
+        "Number of client sessions that the daemon keeps. A client without a session attaches again; its caller "
+        "does not notice.",
         reloads=True,
     ),
     "session_idle_seconds": Key(
-        "After how many seconds of silence the daemon forgets a client.",
+        "Close a client's session after this much time without a request (seconds).",
         reloads=True,
     ),
     "max_upstreams": Key(
-        "The limit of upstreams that clients bring; those of this file do not count. One process has a "
-        "quarter while others have some, one user three quarters.",
+        "Limit on the number of upstreams with clients' own addresses; those of this file do not count. While others "
+        "have some, one process may have a quarter of the limit, one user three quarters.",
         reloads=True,
         note="upstreams in use stay",
     ),
     "stop_timeout_ms": Key(
-        "How long accepted requests may take when the daemon is stopped, in ms.", reloads=True
+        "When the daemon stops: how long it waits for the answers of accepted requests (ms).", reloads=True
     ),
 }
 
 _IDENTITY = _RESTART + "; pools belong to it"
-_NEW_CONNECTIONS = "for connections made from then on"
+_NEW_CONNECTIONS = "for new connections"
 
 _METRICS = {
     "listen": Key(
-        "Where `/metrics`, `/healthz` and the status page are served: `host:port` or `[IPv6]:port`. Whoever reaches it "
-        "can read all figures, though no keys and no values.",
+        "The address of `/metrics`, `/healthz` and the status page: `host:port` or `[IPv6]:port`. Every client that "
+        "reaches it can read all figures, but no keys and no values.",
         reloads=True,
-        note="an address that cannot be had is told in the log, and the one before stays",
-        default="nowhere",
+        note="if the address cannot be bound, the log says so, and the previous one stays",
+        default="no listener",
     ),
     "allowed_hosts": Key(
-        "Host names by which browsers and scrapers may ask for it, besides that of `listen`, localhost, and all IP "
-        "addresses.",
+        "Host names that requests may use, besides that of `listen`, localhost, and all IP addresses.",
         reloads=True,
     ),
 }
 
 _UPSTREAMS = {
-    "mode": Key("What the servers are.", reloads=False, note=_RESTART),
+    "mode": Key(
+        "The kind of server: one primary with its replicas, or a cluster.", reloads=False, note=_RESTART
+    ),
     "addresses": Key(
-        "`host:port`, `[IPv6]:port` or `unix:/path`. Of several, the primary is used; of a cluster, some nodes to ask "
-        "for the others.",
+        "Each is `host:port`, `[IPv6]:port` or `unix:/path`. Of several standalone servers, the daemon uses the "
+        "primary. For a cluster, give some nodes; the daemon asks them for the others.",
         reloads=False,
         note=_IDENTITY,
     ),
-    "database_id": Key("Which database. Each has pools of its own.", reloads=False, note=_IDENTITY),
+    "database_id": Key(
+        "The number of the database. Each database has its own pools.", reloads=False, note=_IDENTITY
+    ),
     "username": Key(
-        "The user; needs a `password_file`.",
+        "The user name. It needs a `password_file`.",
         reloads=False,
         note=_IDENTITY,
         default="the server's user `default`",
     ),
     "password_file": Key(
-        "A file with the password, as an absolute path; a final newline is not part of it. Works with systemd's "
-        "`LoadCredential=`.",
+        "A file with the password, as an absolute path. A final newline is not part of the password. It works with "
+        "systemd's `LoadCredential=`.",
         reloads=True,
         note="the file is read again, "
         + _NEW_CONNECTIONS
-        + "; one is tried out at once, and the log tells the outcome",
+        + "; the daemon tries one at once, and logs the result",
         default="no password",
     ),
-    "use_tls": Key("Whether to speak TLS.", reloads=False, note=_IDENTITY),
+    "use_tls": Key("Use TLS.", reloads=False, note=_IDENTITY),
     "tls_insecure": Key(
-        "Do not verify the server. For trying things out only.", reloads=False, note=_IDENTITY
+        "Do not verify the server's certificate. For trials only.", reloads=False, note=_IDENTITY
     ),
     "tls_ca_file": Key(
-        "Authorities (PEM) to verify the server by, as an absolute path.",
+        "A file with more authorities (PEM) to verify the server by, as an absolute path.",
         reloads=False,
         note=_IDENTITY + ", and so is the file's content",
-        default="the system's authorities",
+        default="the system's authorities alone",
     ),
     "tls_cert_file": Key(
-        "A client certificate (PEM), as an absolute path; given with `tls_key_file`.",
+        "A file with the client certificate (PEM), as an absolute path. It needs a `tls_key_file`.",
         reloads=True,
         note="the file is read again, "
         + _NEW_CONNECTIONS
-        + "; without a `username` it is kept: the certificate is who "
-        "the pools belong to",
+        + "; without a `username` it is kept, because the pools belong to the certificate",
         default="no certificate",
     ),
     "tls_key_file": Key(
-        "The key (PEM) of the client certificate, as an absolute path.",
+        "A file with the client certificate's key (PEM), as an absolute path.",
         reloads=True,
         note="as `tls_cert_file`",
         default="no key",
     ),
     "request_timeout_ms": Key(
-        "How long a request may take, in ms, for clients that do not say so themselves.",
+        "Time limit of a request (ms), for clients that do not set their own.",
         reloads=True,
-        note="for clients that attach from then on",
+        note="for clients that attach after it",
     ),
-    "connect_timeout_ms": Key("How long making a connection may take per address, in ms.", reloads=True),
+    "connect_timeout_ms": Key("Time limit of an attempt to connect to one address (ms).", reloads=True),
     "reconnect_initial_ms": Key(
-        "Delay before the second attempt to connect, in ms; doubled each time. A random part of up to half of each "
-        "delay is left out.",
+        "Delay before the second attempt to connect (ms). It doubles each time. Each delay is shortened by a "
+        "random part, at most half of it.",
         reloads=True,
     ),
-    "reconnect_max_ms": Key("The longest delay between attempts to connect, in ms.", reloads=True),
+    "reconnect_max_ms": Key("Limit on the delay between attempts to connect (ms).", reloads=True),
     "stall_timeout_ms": Key(
-        "Close a connection when its oldest reply has been outstanding for this long (ms), even if other data arrived.",
+        "Close a connection when its oldest reply has been outstanding for this long (ms), even if other data "
+        "arrived.",
         reloads=True,
     ),
     "max_waiting_requests": Key(
-        "How many requests may wait for this upstream; more are refused.", reloads=True
+        "Limit on the requests that wait for this upstream. The daemon refuses more.", reloads=True
     ),
     "max_blocking_connections": Key(
-        "How many connections there may be for commands that block (`BLPOP`, `XREAD BLOCK`, `WAIT` …) and for watched "
-        "keys: each has one of its own. In a cluster: how many to each node.",
+        "Limit on the number of dedicated connections. Each command that blocks (`BLPOP`, `XREAD BLOCK`, `WAIT` "
+        "…) and each watch uses one. In a cluster the limit is for each node.",
         reloads=True,
-        note="connections that stand stay",
+        note="open connections stay",
     ),
     "allow_replica": Key(
-        "Fill caches from this server even if it reports itself a replica, such as a read replica on this host. Cached "
-        "values may then be as old as the replica. Not for a server that was a primary before.",
+        "Fill caches from this server even if it reports that it is a replica, such as a read replica on this "
+        "host. Cached values may then be as old as the replica's. This has no effect on a server that was a "
+        "primary before.",
         reloads=True,
     ),
     "allow_users": Key(
-        "Users, by name or uid, that may use this upstream by its name, and open the files of its pools. With "
-        "`allow_groups` also empty: all who can open the socket.",
+        "Users, by name or uid, that may use this upstream by its name, and open the files of its pools. If this and "
+        "`allow_groups` are empty: all users that can open the socket.",
         reloads=True,
-        note="all clients of the upstream attach again, and those that may no longer are refused; its pools get new "
-        "files, entries stay",
+        note="all clients of the upstream attach again, and the daemon refuses those that are no longer allowed; its "
+        "pools get new files, entries stay",
     ),
     "allow_groups": Key(
-        "Groups, by name or gid, whose members may do the same.",
+        "Groups, by name or gid: their members may do the same.",
         reloads=True,
         note="as `allow_users`",
     ),
@@ -230,36 +236,37 @@ _UPSTREAMS = {
 
 _CACHES = {
     "upstream": Key(
-        "An upstream of this file.",
+        "The name of an upstream of this file.",
         reloads=True,
-        note="the cache starts empty, and clients of the upstream before are refused",
+        note="the cache starts empty, and the daemon refuses clients of the previous upstream",
     ),
     "max_cache_kb": Key(
-        "The bound in KB: everything that an entry costs is counted.",
+        "Size limit (KB). It counts all that entries cost in shared memory, overhead included.",
         reloads=True,
-        note="larger or smaller, without losing what fits",
+        note="up or down; entries that fit stay",
     ),
     "entry_ttl_ms": Key(
-        "How long an entry is served, in ms, from its storing on; 0: until it is evicted.",
+        "Time to live: how long an entry is served after it was stored (ms). With 0 it is served until it is "
+        "evicted.",
         reloads=True,
-        note="for entries stored from then on",
+        note="for new entries",
     ),
     "eviction_policy": Key(
-        "Who leaves when the cache is full: `LRU`, the least recently used entry, or `LFU`, the least frequently used "
-        "one.",
+        "The entry that is evicted when the cache is full: `LRU`, the least recently used, or `LFU`, the least "
+        "frequently used.",
         reloads=True,
-        note="entries stay; counts of accesses begin with LFU",
+        note="entries stay; access counts start with LFU",
     ),
-    "enable_metrics": Key("Whether clients may read the cache's metrics.", reloads=True, note="entries stay"),
+    "enable_metrics": Key("Allow clients to read the cache's metrics.", reloads=True, note="entries stay"),
     "allow_users": Key(
-        "Users, by name or uid, that may use this cache, of those who may use its upstream. With `allow_groups` also "
-        "empty: all of them.",
+        "Users, by name or uid, that may use this cache; each must be allowed to use its upstream. If this and "
+        "`allow_groups` are empty: all of those.",
         reloads=True,
-        note="all clients of the cache attach again, and those that may no longer are refused; it gets new files, "
-        "entries stay",
+        note="all clients of the cache attach again, and the daemon refuses those that are no longer allowed; it "
+        "gets new files, entries stay",
     ),
     "allow_groups": Key(
-        "Groups, by name or gid, whose members may use this cache.", reloads=True, note="as `allow_users`"
+        "Groups, by name or gid: their members may use this cache.", reloads=True, note="as `allow_users`"
     ),
 }
 

@@ -119,7 +119,7 @@ def _who_brings(path: str) -> str:
     if not path.startswith(SERVICES_CREDENTIALS):
         return ""
     name = path.rpartition("/")[2]
-    return f"; systemd puts it there while a service runs whose unit has LoadCredential={name}:FILE (systemctl edit)"
+    return f"; systemd puts it there while a service with LoadCredential={name}:FILE runs (systemctl edit)"
 
 
 class _Resolver:
@@ -163,7 +163,7 @@ class _Resolver:
                 known = ", ".join(sorted(config.upstreams))
                 self._fault(
                     f"[caches.{cache.name}] upstream = {cache.upstream!r}",
-                    f"there is no such upstream; known: {known}",
+                    f"no such upstream; known: {known}",
                 )
             else:
                 self._check_narrows(cache, config.upstreams[cache.upstream])
@@ -171,17 +171,17 @@ class _Resolver:
         if total_kb > config.daemon.max_total_cache_kb:
             self._fault(
                 f"[daemon] max_total_cache_kb = {config.daemon.max_total_cache_kb}",
-                f"the configured caches alone ask for {total_kb} KB",
+                f"the configured caches alone need {total_kb} KB",
             )
         if len(config.caches) > config.daemon.max_pools:
             self._fault(
                 f"[daemon] max_pools = {config.daemon.max_pools}",
-                f"the configured caches alone are {len(config.caches)}",
+                f"{len(config.caches)} caches are configured",
             )
 
     def _check_narrows(self, cache: NamedCache, upstream: NamedUpstream) -> None:
         """Check that the cache's list is a part of its upstream's: a pool's files have only one list."""
-        text = f"may not use the upstream {upstream.name!r}; allow it there as well, or leave it out here"
+        text = f"may not use the upstream {upstream.name!r}; allow it there as well, or remove it here"
         for uid in sorted(cache.access.uids):
             if not upstream.access.allows_user(uid):
                 self._fault(f"[caches.{cache.name}] allow_users", f"uid {uid} {text}")
@@ -222,7 +222,9 @@ class _Resolver:
         content = self._read(f"{section} password_file", form.password_file, secret=True)
         if content is None:
             if form.username is not None and form.password_file is None:
-                self._fault(f"{section} username = {form.username!r}", "a user needs a password_file as well")
+                self._fault(
+                    f"{section} username = {form.username!r}", "a username needs a password_file as well"
+                )
             return None
         try:
             password = content.decode().removesuffix("\n").removesuffix("\r")
@@ -244,7 +246,7 @@ class _Resolver:
             return None
         if (form.tls_cert_file is None) != (form.tls_key_file is None):
             self._fault(
-                f"{section} tls_cert_file, tls_key_file", "a certificate and its key are given together"
+                f"{section} tls_cert_file, tls_key_file", "a certificate and its key must be given together"
             )
             return None
         ca, certificate, key = (

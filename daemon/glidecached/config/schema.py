@@ -52,7 +52,7 @@ def _address(text: object) -> object:
 
 def _not_empty(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     if not addresses:
-        message = "at least one address is needed"
+        message = "must have at least one address"
         raise ValueError(message)
     return addresses
 

@@ -14,18 +14,18 @@ from glidecached.doctor.result import fail, ok, skipped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
 
 _DENIED = os.strerror(13)
 _AS_WHO = "run doctor as root or as the daemon's user"
 
 
-def check_configuration(patient: Patient) -> Iterator[Finding]:
+def check_configuration(context: DoctorContext) -> Iterator[Finding]:
     """Check the configuration as `glidecached --check-config` does."""
-    path, faults = patient.configuration.path, patient.configuration.faults
+    path, faults = context.configuration.path, context.configuration.faults
     if path is None:
-        yield ok("configuration", "there is no file: the defaults hold")
+        yield ok("configuration", "no file: the defaults apply")
     elif not faults:
         yield ok("configuration", f"{path}: correct")
     elif os.geteuid() != 0 and all(_DENIED in fault for fault in faults):
@@ -33,7 +33,7 @@ def check_configuration(patient: Patient) -> Iterator[Finding]:
         yield skipped("configuration", "; ".join(faults), _AS_WHO)
     else:
         for fault in faults:
-            if SERVICES_CREDENTIALS in fault and patient.contact.nobody_is_there:
+            if SERVICES_CREDENTIALS in fault and context.contact.nobody_is_there:
                 yield skipped("configuration", fault, "start the service, and run doctor again")
             else:
                 yield fail(
@@ -41,12 +41,12 @@ def check_configuration(patient: Patient) -> Iterator[Finding]:
                 )
 
 
-def check_secrets(patient: Patient) -> Iterator[Finding]:
+def check_secrets(context: DoctorContext) -> Iterator[Finding]:
     """Check that only the daemon can read passwords and keys.
 
     Also check that no other user can change which servers are trusted.
     """
-    for key, place, path in _files(patient.configuration.path):
+    for key, place, path in _files(context.configuration.path):
         try:
             mode = path.stat().st_mode
             verb = exposure(str(path), mode, secret=key in SECRET_KEYS)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import socket_path
-from glidecached.doctor.paths import path_fault
+from glidecached import formatting
+from glidecached.doctor.context import path_fault
 from glidecached.doctor.result import fail, ok, skipped, warn
-from glidecached.stats import formatting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
 
 _START = "start the daemon: systemctl start glidecached, or glidecached in the foreground"
@@ -25,9 +25,9 @@ _MEMBERSHIP = (
 )
 
 
-def check_runtime_dir(patient: Patient) -> Iterator[Finding]:
+def check_runtime_dir(context: DoctorContext) -> Iterator[Finding]:
     """Check that it exists, and that only its owner can put a socket there."""
-    path = patient.runtime_dir
+    path = context.runtime_dir
     try:
         found = Path(path).stat()
     except FileNotFoundError:
@@ -46,17 +46,17 @@ def check_runtime_dir(patient: Patient) -> Iterator[Finding]:
         yield ok("runtime directory", seen)
 
 
-def check_socket(patient: Patient) -> Iterator[Finding]:
+def check_socket(context: DoctorContext) -> Iterator[Finding]:
     """Check that it exists, belongs to a user whom clients trust, and lets this user in."""
-    contact = patient.contact
+    contact = context.contact
     try:
-        path = socket_path(patient.runtime_dir)
+        path = socket_path(context.runtime_dir)
         found = os.lstat(path)
     except FileNotFoundError:
-        yield fail("socket", f"there is none in {patient.runtime_dir}", _START)
+        yield fail("socket", f"there is none in {context.runtime_dir}", _START)
         return
     except PermissionError:
-        yield fail("socket", f"uid {os.geteuid()} may not enter {patient.runtime_dir}", _MEMBERSHIP)
+        yield fail("socket", f"uid {os.geteuid()} may not enter {context.runtime_dir}", _MEMBERSHIP)
         return
     except ValueError as error:
         yield fail("socket", str(error), "choose a shorter runtime directory")
@@ -66,11 +66,11 @@ def check_socket(patient: Patient) -> Iterator[Finding]:
         yield fail(
             "socket",
             str(contact.distrust),
-            "clients refuse it: remove what is there, and let the daemon make it anew",
+            "clients refuse it: remove it, and restart the daemon, which makes a new one",
         )
     elif isinstance(contact.refusal, ConnectionRefusedError):
         yield fail(
-            "socket", f"{path} is stale: nobody listens on it any more", f"{_START}; it replaces the socket"
+            "socket", f"{path} is stale: no process listens on it", f"{_START}; it replaces the socket"
         )
     elif isinstance(contact.refusal, PermissionError):
         yield fail("socket", f"{seen}: uid {os.geteuid()} may not connect", _MEMBERSHIP)
@@ -78,17 +78,17 @@ def check_socket(patient: Patient) -> Iterator[Finding]:
         yield fail(
             "socket",
             f"{seen}: {contact.refusal}",
-            "the daemon takes no connections: see the next line, and its log",
+            "the daemon accepts no connections: see the next line, and its log",
         )
     else:
         yield ok("socket", f"{seen}, uid {os.geteuid()} may connect")
 
 
-def check_answer(patient: Patient) -> Iterator[Finding]:
+def check_answer(context: DoctorContext) -> Iterator[Finding]:
     """Check that the daemon answers; if not, report what its process is doing."""
-    contact = patient.contact
+    contact = context.contact
     if contact.process is None:
-        yield skipped("daemon", "nobody was reached")
+        yield skipped("daemon", "no daemon was reached")
         return
     pid = contact.process.pid
     if not contact.silence:
@@ -104,10 +104,10 @@ def check_answer(patient: Patient) -> Iterator[Finding]:
             "daemon", f"pid {pid} is stopped (SIGSTOP, or a debugger)", f"kill -CONT {pid}, or restart it"
         )
     else:
-        yield fail("daemon", contact.silence, f"see its log; if it stays so, restart it (pid {pid})")
+        yield fail("daemon", contact.silence, f"see its log; if this continues, restart it (pid {pid})")
 
 
-def check_versions(patient: Patient) -> Iterator[Finding]:
+def check_versions(context: DoctorContext) -> Iterator[Finding]:
     """Check that command, compiled core and daemon fit together."""
     try:
         from glidecache_shared.pool.check.verify import LAYOUT_VERSION
@@ -120,9 +120,9 @@ def check_versions(patient: Patient) -> Iterator[Finding]:
         return
     own = __version__
     seen = f"command {own}, protocol {protocol.PROTOCOL_VERSION}, pool layout {LAYOUT_VERSION}"
-    about = patient.contact.about
+    about = context.contact.about
     if not about:
-        yield ok("versions", f"{seen}; the daemon's is not known")
+        yield ok("versions", f"{seen}; the daemon's version is not known")
     elif about["daemon_version"] != own:
         advice = "restart the daemon after an upgrade, and let the workers run in the same installation"
         yield warn("versions", f"{seen}; daemon {about['daemon_version']}", advice)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from glidecache_shared.pool.files.boot_identity import BOOT_ID, time_namespace
 from glidecached.doctor.result import fail, ok, skipped, warn
-from glidecached.stats.formatting import byte_size
+from glidecached.formatting import byte_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
 
 _FEW_FILES = 1_024
@@ -26,17 +26,17 @@ _PRACTICALLY_UNLIMITED = 1 << 60
 """The older hierarchy has no word for unlimited, but a number near 2 to the 63rd."""
 
 
-def check_limits(patient: Patient) -> Iterator[Finding]:
+def check_limits(context: DoctorContext) -> Iterator[Finding]:
     """Open files for all clients, and files as long as a pool."""
-    pid = _pid(patient)
+    pid = _pid(context)
     if not pid:
         yield skipped("limits", "the daemon's process cannot be seen from here")
         return
     limits = _limits(pid)
     files, length = limits["Max open files"], limits["Max file size"]
-    in_use = _open_files(pid, patient)
+    in_use = _open_files(pid, context)
     seen = f"open files: {_number(files)} allowed, {in_use or 'an unknown number'} in use; file size: {_number(length)}"
-    longest = max(patient.bounds_bytes.values(), default=0)
+    longest = max(context.bounds_bytes.values(), default=0)
     if length is not None and length < longest:
         advice = "remove LimitFSIZE= or ulimit -f where the daemon is started: a pool is one file"
         yield fail("limits", f"{seen}, the largest cache may grow to {byte_size(longest)}", advice)
@@ -50,20 +50,18 @@ def check_limits(patient: Patient) -> Iterator[Finding]:
         yield ok("limits", seen)
 
 
-def check_memory(patient: Patient) -> Iterator[Finding]:
+def check_memory(context: DoctorContext) -> Iterator[Finding]:
     """Check that the control group's limit leaves room for the pools: a process that exceeds it is killed."""
-    pid = _pid(patient)
+    pid = _pid(context)
     if not pid:
         yield skipped("memory limit", "the daemon's process cannot be seen from here")
         return
     limit = memory_limit_bytes(Path(f"/proc/{pid}/cgroup").read_text(), CGROUPS)
-    bounds = sum(patient.bounds_bytes.values())
+    bounds = sum(context.bounds_bytes.values())
     if limit is None:
-        yield ok("memory limit", "the daemon's control group has none")
+        yield ok("memory limit", "the daemon's control group has no limit")
         return
-    seen = (
-        f"the daemon's control group may have {byte_size(limit)}; its caches may grow to {byte_size(bounds)}"
-    )
+    seen = f"the daemon's control group is limited to {byte_size(limit)}; its caches may grow to {byte_size(bounds)}"
     if limit < bounds + _OWN_MEMORY_BYTES:
         enough = byte_size(bounds + _OWN_MEMORY_BYTES)
         advice = (
@@ -74,12 +72,12 @@ def check_memory(patient: Patient) -> Iterator[Finding]:
         yield ok("memory limit", seen)
 
 
-def check_clock(patient: Patient) -> Iterator[Finding]:
+def check_clock(context: DoctorContext) -> Iterator[Finding]:
     """Check that workers and daemon have the same monotonic clock, of the same boot.
 
     Workers judge an entry's age by their own clock.
     """
-    pid = _pid(patient)
+    pid = _pid(context)
     if not pid:
         yield skipped("clock", "the daemon's process cannot be seen from here")
         return
@@ -88,7 +86,7 @@ def check_clock(patient: Patient) -> Iterator[Finding]:
     except FileNotFoundError:
         theirs = 0  # a kernel without time namespaces
     except PermissionError:
-        yield skipped("clock", "the daemon's time namespace is not this user's to see", "run doctor as root")
+        yield skipped("clock", "this user may not see the daemon's time namespace", "run doctor as root")
         return
     own = time_namespace()
     if theirs == own and _sees_another_boot(pid):
@@ -147,8 +145,8 @@ def _read_limit(path: Path) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _pid(patient: Patient) -> int:
-    return 0 if patient.contact.process is None else patient.contact.process.pid
+def _pid(context: DoctorContext) -> int:
+    return 0 if context.contact.process is None else context.contact.process.pid
 
 
 def _limits(pid: int) -> dict[str, int | None]:
@@ -159,12 +157,12 @@ def _limits(pid: int) -> dict[str, int | None]:
     return {name: int(value) if value.isdigit() else None for name, value in soft.items()}
 
 
-def _open_files(pid: int, patient: Patient) -> int:
+def _open_files(pid: int, context: DoctorContext) -> int:
     """Return the number of open files; for another user's process at least the number of sessions."""
     try:
         return len(list(Path(f"/proc/{pid}/fd").iterdir()))
     except PermissionError:
-        return int(patient.contact.stats.get("daemon", {}).get("sessions", 0))
+        return int(context.contact.stats.get("daemon", {}).get("sessions", 0))
 
 
 def _number(limit: int | None) -> str:

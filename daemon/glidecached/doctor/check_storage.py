@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
-from glidecached.doctor.paths import path_fault
+from glidecached.doctor.context import path_fault
 from glidecached.doctor.result import fail, ok, skipped, warn
+from glidecached.formatting import byte_size, counted, printable
 from glidecached.pools.warm_restart import POOL_SUFFIXES
-from glidecached.stats.formatting import byte_size, printable
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
 
 
@@ -27,9 +26,9 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only its size is looked at
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
-def check_pool_dir(patient: Patient) -> Iterator[Finding]:
+def check_pool_dir(context: DoctorContext) -> Iterator[Finding]:
     """Check that it is the daemon's own, and that no other user can put files there, or list them."""
-    path, process = patient.pool_dir, patient.contact.process
+    path, process = context.pool_dir, context.contact.process
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -37,7 +36,7 @@ def check_pool_dir(patient: Patient) -> Iterator[Finding]:
             yield ok("pool directory", f"{path} does not exist yet; the daemon makes it")
         else:
             advice = "restart the daemon: workers cannot open its pools"
-            yield fail("pool directory", f"{path} does not exist, and the daemon runs", advice)
+            yield fail("pool directory", f"{path} does not exist, although the daemon runs", advice)
         return
     seen = f"{path}: owner uid {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}"
     if not stat.S_ISDIR(found.st_mode):
@@ -45,20 +44,22 @@ def check_pool_dir(patient: Patient) -> Iterator[Finding]:
     elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield fail("pool directory", f"{seen}: others can put files there", f"chmod 0710 {path}")
     elif process is not None and found.st_uid != process.uid:
-        advice = f"chown it to uid {process.uid}, as which the daemon runs"
+        advice = f"chown it to uid {process.uid}, the daemon's user"
         yield fail("pool directory", seen, advice)
     elif (fault := path_fault(str(path), friend=found.st_uid)) is not None:
         yield fail("pool directory", f"{seen}: {fault.reason}", fault.advice)
     elif found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        advice = f"chmod 0710 {path}: who knows a file's name can open it if the cache has no list"
+        advice = (
+            f"chmod 0710 {path}: a user who knows a file's name can open it if the cache has no access list"
+        )
         yield warn("pool directory", f"{seen}: others can list its files", advice)
     else:
         yield ok("pool directory", seen)
 
 
-def check_file_system(patient: Patient) -> Iterator[Finding]:
+def check_file_system(context: DoctorContext) -> Iterator[Finding]:
     """Check that pools are in memory: on a disk's file system the kernel writes their pages out."""
-    place = _nearest(patient.pool_dir)
+    place = _nearest(context.pool_dir)
     kind = file_system_of(place)
     size = os.statvfs(place)
     total = byte_size(size.f_blocks * size.f_frsize)
@@ -72,34 +73,34 @@ def check_file_system(patient: Patient) -> Iterator[Finding]:
         yield warn("file system", seen, "set pool_dir to a directory on a tmpfs, such as one in /dev/shm")
 
 
-def check_room(patient: Patient) -> Iterator[Finding]:
+def check_room(context: DoctorContext) -> Iterator[Finding]:
     """Check that the size to which the caches may grow fits, now and at all."""
-    place = _nearest(patient.pool_dir)
+    place = _nearest(context.pool_dir)
     size = os.statvfs(place)
     total, free = size.f_blocks * size.f_frsize, size.f_bavail * size.f_frsize
-    bounds = sum(patient.bounds_bytes.values())
-    resident = sum(cache["resident_bytes"] for cache in patient.contact.stats.get("caches", ()))
+    bounds = sum(context.bounds_bytes.values())
+    resident = sum(cache["resident_bytes"] for cache in context.contact.stats.get("caches", ()))
     space = f"{byte_size(free)} of {byte_size(total)} free"
     seen = f"{space}; caches may grow to {byte_size(bounds)}, and have {byte_size(resident)}"
     if not total:  # ramfs, or a tmpfs without a size
         yield ok("room", f"{place} has no limit; caches may grow to {byte_size(bounds)}")
     elif bounds > total:
         remount = f"mount -o remount,size=... {_mount_point(place)[0]}"
-        advice = f"make it larger ({remount}), or lower max_cache_kb: caches would stop short of it"
+        advice = f"make it larger ({remount}), or lower max_cache_kb: caches cannot grow to it"
         yield fail("room", seen, advice)
     elif bounds - resident > free:
         yield warn("room", seen, f"see what else fills the file system (du -sh {_mount_point(place)[0]}/*)")
-    elif patient.configuration.config is not None:
-        most = patient.configuration.config.daemon.max_total_cache_kb * 1024
+    elif context.configuration.config is not None:
+        most = context.configuration.config.daemon.max_total_cache_kb * 1024
         if most > total:
-            text = f"{seen}; clients may ask for {byte_size(most)} in all"
+            text = f"{seen}; clients may ask for {byte_size(most)} in total"
             yield warn("room", text, "lower [daemon] max_total_cache_kb to what the file system can hold")
         else:
             yield ok("room", seen)
     else:
         yield skipped(
             "room",
-            f"{space}; the bounds are not known without a configuration",
+            f"{space}; the size limits are not known without a configuration",
         )
 
 
@@ -135,14 +136,14 @@ _MOST_NAMES = 5
 _HEALING_SECONDS = 2.5
 _AS_WHO = "run doctor as root or as the daemon's user"
 _NOT_ASKED = "the daemon could not be asked"
-_NOT_TOLD = "the daemon tells root, its own user and admin_users what the files are called"
+_NOT_TOLD = "the daemon reports file names only to root, its own user and admin_users"
 
 
-def check_permissions(patient: Patient) -> Iterator[Finding]:
+def check_permissions(context: DoctorContext) -> Iterator[Finding]:
     """Check that only the daemon can write a pool, and that no user outside its group can count on a board."""
-    caches, process = patient.contact.stats.get("caches", ()), patient.contact.process
+    caches, process = context.contact.stats.get("caches", ()), context.contact.process
     wrong = []
-    if not _names_are_told(patient):
+    if not _names_are_told(context):
         yield skipped("pool permissions", _NOT_TOLD, _AS_WHO)
         return
     for cache in caches:
@@ -151,7 +152,7 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
             (".board", stat.S_IWOTH),
             (".state", stat.S_IWGRP | stat.S_IWOTH),
         ):
-            path = patient.pool_dir / f"{_stem(cache)}{suffix}"
+            path = context.pool_dir / f"{_stem(cache)}{suffix}"
             try:
                 found = path.stat()
             except FileNotFoundError:
@@ -160,10 +161,10 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
                 wrong.append(f"{path.name}: mode {stat.S_IMODE(found.st_mode):04o}")
             elif process is not None and found.st_uid != process.uid:
                 wrong.append(f"{path.name}: owner uid {found.st_uid}")
-    if not patient.contact.stats:
+    if not context.contact.stats:
         yield skipped("pool permissions", _NOT_ASKED)
     elif wrong:
-        advice = "glidecache drop the cache: who can write a pool can change what workers read"
+        advice = "glidecache drop the cache: a user who can write a pool can change what workers read"
         yield fail("pool permissions", _some(wrong), advice)
     elif caches:
         yield ok("pool permissions", f"only the daemon can write the files of its caches ({len(caches)})")
@@ -171,50 +172,50 @@ def check_permissions(patient: Patient) -> Iterator[Finding]:
         yield skipped("pool permissions", "no cache is in use")
 
 
-def check_orphans(patient: Patient) -> Iterator[Finding]:
+def check_orphans(context: DoctorContext) -> Iterator[Finding]:
     """Check for files of the pool directory that belong to no pool: they hold unused memory."""
-    contact = patient.contact
+    contact = context.contact
     if contact.pool_files is None:
-        if patient.pool_dir.exists():
+        if context.pool_dir.exists():
             yield skipped(
                 "orphaned files",
-                f"{patient.pool_dir} cannot be listed",
+                f"{context.pool_dir} cannot be listed",
                 _AS_WHO,
             )
         else:
-            yield ok("orphaned files", f"{patient.pool_dir} does not exist")
+            yield ok("orphaned files", f"{context.pool_dir} does not exist")
         return
     found = [name for name in contact.pool_files if name.endswith(POOL_SUFFIXES)]
     if not contact.stats:
         waiting = f"{counted(len(found), 'pool file')} left to the next daemon, which keeps or removes them"
         yield skipped("orphaned files", waiting if contact.nobody_is_there else _NOT_ASKED)
         return
-    if not _names_are_told(patient):
+    if not _names_are_told(context):
         yield skipped("orphaned files", _NOT_TOLD, _AS_WHO)
         return
     generations = {cache["file_id"]: cache["generation"] for cache in contact.stats["caches"]}
     # What is gone by now was being replaced.
     orphans = [
-        name for name in found if not _is_owned(name, generations) and (patient.pool_dir / name).exists()
+        name for name in found if not _is_owned(name, generations) and (context.pool_dir / name).exists()
     ]
-    missing = _missing(patient, contact.stats["caches"])
+    missing = _missing(context, contact.stats["caches"])
     if missing:
         # The daemon makes them again at its next heartbeat, under another name.
         time.sleep(_HEALING_SECONDS)
-        missing = _missing(patient, _caches_now(patient))
+        missing = _missing(context, _caches_now(context))
     if missing:
         advice = (
             "see its log for what keeps the daemon from making them again; workers cannot attach meanwhile"
         )
-        yield fail("orphaned files", f"{patient.pool_dir} lacks {_some(missing)}", advice)
+        yield fail("orphaned files", f"{context.pool_dir} lacks {_some(missing)}", advice)
     elif orphans:
         advice = "restart the daemon, which removes them; or rm them if they are yours"
-        yield warn("orphaned files", f"{patient.pool_dir}: {_some(orphans)}", advice)
+        yield warn("orphaned files", f"{context.pool_dir}: {_some(orphans)}", advice)
     else:
         yield ok("orphaned files", f"none among {counted(len(found), 'pool file')}")
 
 
-def check_entries(patient: Patient) -> Iterator[Finding]:
+def check_entries(context: DoctorContext) -> Iterator[Finding]:
     """Check every entry's checksum while the daemon continues to write."""
     try:
         from glidecache_shared.pool.check.verify import verify_entries
@@ -222,19 +223,19 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
     except ImportError:
         yield skipped("entries", "the compiled core cannot be loaded")
         return
-    caches = patient.contact.stats.get("caches", ())
+    caches = context.contact.stats.get("caches", ())
     if not caches:
-        yield skipped("entries", "no cache is in use" if patient.contact.stats else _NOT_ASKED)
-    elif not _names_are_told(patient):
+        yield skipped("entries", "no cache is in use" if context.contact.stats else _NOT_ASKED)
+    elif not _names_are_told(context):
         yield skipped("entries", _NOT_TOLD, _AS_WHO)
         return
     for cache in caches:
         label = f"cache {printable(cache['name'] or cache['id'])}"
-        stem = str(patient.pool_dir / _stem(cache))
+        stem = str(context.pool_dir / _stem(cache))
         try:
             found = verify_entries(PoolReader(f"{stem}.pool", f"{stem}.board"))
         except FileNotFoundError:
-            yield skipped("entries", f"{label}: it ended meanwhile")
+            yield skipped("entries", f"{label}: it has ended meanwhile")
         except OSError as error:
             yield skipped("entries", f"{label}: {error.strerror}", _AS_WHO)
         except PoolFormatError as error:
@@ -245,7 +246,9 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
             )
         else:
             unsettled = (
-                f"; changing all the while: {counted(found.unsettled, 'chain')}" if found.unsettled else ""
+                f"; {counted(found.unsettled, 'chain')} changed too often to be checked"
+                if found.unsettled
+                else ""
             )
             if found.damaged:
                 seen = f"{label}: {found.damaged} damaged, {found.sound} sound{unsettled}"
@@ -254,18 +257,18 @@ def check_entries(patient: Patient) -> Iterator[Finding]:
                     "entries",
                     seen,
                     # A flush notices what is wrong in the structure, not altered bytes; this makes new files at once.
-                    f"glidecache drop {name}; then look for bad memory, or who can write the pool",
+                    f"glidecache drop {name}; then look for bad memory, and for users who can write the pool",
                 )
             else:
                 yield ok("entries", f"{label}: {found.sound} sound{unsettled}")
 
 
-def _names_are_told(patient: Patient) -> bool:
+def _names_are_told(context: DoctorContext) -> bool:
     """Return whether the daemon has reported the names of its pools' files.
 
     It reports them to users who may see keys.
     """
-    return all("file_id" in cache for cache in patient.contact.stats.get("caches", ()))
+    return all("file_id" in cache for cache in context.contact.stats.get("caches", ()))
 
 
 def _stem(cache: dict[str, Any]) -> str:
@@ -280,19 +283,19 @@ def _is_owned(name: str, generations: dict[str, int]) -> bool:
     return not number or (number[0].isdigit() and int(number[0]) >= generations[file_id])
 
 
-def _missing(patient: Patient, caches: Iterable[dict[str, Any]]) -> list[str]:
+def _missing(context: DoctorContext, caches: Iterable[dict[str, Any]]) -> list[str]:
     """Return the missing files that workers open to attach to these caches."""
     names = (
         name
         for cache in caches
         for name in (f"{_stem(cache)}.pool", f"{_stem(cache)}.board", f"{cache['file_id']}.lease")
     )
-    return [name for name in names if not (patient.pool_dir / name).exists()]
+    return [name for name in names if not (context.pool_dir / name).exists()]
 
 
-def _caches_now(patient: Patient) -> list[dict[str, Any]]:
+def _caches_now(context: DoctorContext) -> list[dict[str, Any]]:
     try:
-        with DaemonClient(patient.runtime_dir) as link:
+        with DaemonClient(context.runtime_dir) as link:
             caches: list[dict[str, Any]] = link.request(protocol.STATS)["caches"]
             return caches
     except (DaemonUnreachableError, RefusedError):

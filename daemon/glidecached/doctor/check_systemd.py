@@ -13,7 +13,7 @@ from glidecached.doctor.result import ok, skipped, warn
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
 
 _BOOTED = Path("/run/systemd/system")
@@ -25,9 +25,9 @@ _TIMEOUT_SECONDS = 10
 _LOGIND = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 
-def check_unit(patient: Patient) -> Iterator[Finding]:
+def check_unit(context: DoctorContext) -> Iterator[Finding]:
     """Check that a daemon that hangs or dies is restarted."""
-    process = patient.contact.process
+    process = context.contact.process
     if not _BOOTED.is_dir() or shutil.which("systemctl") is None:
         yield skipped("systemd unit", "systemd does not run this host")
         return
@@ -48,30 +48,30 @@ def judge_unit(unit: str, properties: Mapping[str, str]) -> Iterator[Finding]:
     seen = f"{unit}: " + ", ".join(f"{name}={properties.get(name, '')}" for name in _PROPERTIES)
     advice = []
     if not properties.get("Type", "").startswith("notify"):
-        advice.append("Type=notify, so that what starts after it finds it ready")
+        advice.append("Type=notify, so that later units find it ready")
     if properties.get("Restart", "no") in ("no", "on-success"):
-        advice.append("Restart=on-failure, so that it comes back")
+        advice.append("Restart=on-failure, so that systemd restarts it")
     if properties.get("WatchdogUSec", "0") in ("0", "infinity", ""):
-        advice.append("WatchdogSec=30s, so that it is restarted when it hangs")
+        advice.append("WatchdogSec=30s, so that systemd restarts it when it hangs")
     if properties.get("RuntimeDirectoryPreserve") == "no":
         advice.append("RuntimeDirectoryPreserve=restart, so that clients find the directory during a restart")
     if properties.get("RemoveIPC") == "yes":
-        advice.append("RemoveIPC=no, or a stop removes the pools, which are files of its user in /dev/shm")
+        advice.append(
+            "RemoveIPC=no, because otherwise a stop removes the pools, its user's files in /dev/shm"
+        )
     if advice:
         yield warn("systemd unit", seen, f"systemctl edit {unit}: " + "; ".join(advice))
     else:
         yield ok("systemd unit", seen)
 
 
-def check_remove_ipc(patient: Patient) -> Iterator[Finding]:
+def check_remove_ipc(context: DoctorContext) -> Iterator[Finding]:
     """Check `RemoveIPC`: with `yes` logind removes a login user's files in /dev/shm when the last session ends."""
-    process = patient.contact.process
+    process = context.contact.process
     if process is None:
-        yield skipped("RemoveIPC", "nobody was reached")
+        yield skipped("RemoveIPC", "no daemon was reached")
     elif process.uid < _FIRST_LOGIN_UID:
-        yield ok(
-            "RemoveIPC", f"the daemon's uid {process.uid} is a system user's: logind leaves its files alone"
-        )
+        yield ok("RemoveIPC", f"the daemon's uid {process.uid} is a system user's: logind keeps its files")
     elif not _BOOTED.is_dir() or shutil.which("busctl") is None:
         yield skipped("RemoveIPC", "systemd does not run this host")
     else:
@@ -81,9 +81,9 @@ def check_remove_ipc(patient: Patient) -> Iterator[Finding]:
             seen = f"logind removes the pools of uid {process.uid} in /dev/shm when that user logs out"
             yield warn("RemoveIPC", seen, advice)
         elif answer == "b false":
-            yield ok("RemoveIPC", "logind leaves files in /dev/shm alone")
+            yield ok("RemoveIPC", "logind keeps files in /dev/shm")
         else:
-            yield skipped("RemoveIPC", "logind does not say")
+            yield skipped("RemoveIPC", "logind does not report it")
 
 
 def _properties(command: list[str]) -> dict[str, str]:

@@ -7,35 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.cli.report import upstream_label, upstream_state
 from glidecached.doctor.result import fail, ok, skipped, warn
-from glidecached.stats.formatting import printable
+from glidecached.formatting import printable
 from glidecached.upstream.server_version import ServerVersion
 from glidecached.upstream.target import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
     from glidecached.upstream.target import Address
 
 _CONNECT_SECONDS = 2.0
 
 
-def check_upstreams(patient: Patient) -> Iterator[Finding]:
+def check_upstreams(context: DoctorContext) -> Iterator[Finding]:
     """Yield one finding for each upstream."""
-    if not patient.contact.stats:
+    if not context.contact.stats:
         yield skipped("upstream", "the daemon could not be asked")
         return
-    for upstream in patient.contact.stats["upstreams"]:
+    for upstream in context.contact.stats["upstreams"]:
         label, state = upstream_label(upstream), printable(upstream_state(upstream))
         if upstream["connected_to"]:
             yield _judge_role(label, state, upstream) or _judge_software(f"{label}: {state}", upstream)
             continue
         fault = state if upstream["last_error"] else _fault(upstream)
         if fault is None:
-            yield ok("upstream", f"{label}: not used yet, and takes connections")
+            yield ok("upstream", f"{label}: not used yet, and accepts connections")
         else:
-            advice = "see that the server runs, that address, password and TLS settings are right, and what is between"
+            advice = (
+                "check that the server runs, the address, password and TLS settings, and the network between"
+            )
             yield fail("upstream", f"{label}: {fault}", advice)
 
 
@@ -45,8 +47,8 @@ def _judge_role(label: str, state: str, upstream: dict[str, Any]) -> Finding | N
         return None
     return warn(
         "upstream",
-        f"{label}: {state}, a replica: what it answers is not cached, and it takes no writes",
-        "let the address lead to the primary; or, for a read replica on purpose, set allow_replica = true",
+        f"{label}: {state}, a replica: its replies are not cached, and it refuses writes",
+        "give the primary's address; or set allow_replica = true, if this is meant to be a read replica",
     )
 
 
@@ -55,15 +57,13 @@ def _judge_software(state: str, upstream: dict[str, Any]) -> Finding:
     # A daemon of another version may not report it.
     found = [ServerVersion(**each) for each in upstream.get("software", ())]
     names = ", ".join(printable(f"{software.name} {software.version}") for software in found)
-    seen = f"{state}, {names or 'whose version was not told'}"
+    seen = f"{state}, {names or 'version not reported'}"
     needed = [
         f"{software.name} {oldest}" for software in found if (oldest := software.oldest_supported) is not None
     ]
     if not needed:
         return ok("upstream", seen)
-    return warn(
-        "upstream", seen, f"upgrade to {', '.join(needed)} or later: nothing is tried with older servers"
-    )
+    return warn("upstream", seen, f"upgrade to {', '.join(needed)} or later: older servers are not tested")
 
 
 def _fault(upstream: dict[str, Any]) -> str | None:
@@ -77,7 +77,7 @@ def _fault(upstream: dict[str, Any]) -> str | None:
             faults.append(f"{text}: {error.strerror or error}")
         else:
             return None
-    return "not used yet, and takes no connections: " + "; ".join(faults)
+    return "not used yet, and accepts no connections: " + "; ".join(faults)
 
 
 def _connect(address: Address) -> None:

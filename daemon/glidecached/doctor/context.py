@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import protocol
 from glidecache_shared.runtime_dir import check_endpoint, find_runtime_dir, socket_path
+from glidecache_shared.trusted_path import check_directory
 from glidecached.cli.daemon import SYSTEM_CONFIG
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
 from glidecached.config.load import ConfigError, load
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _CREDENTIALS = struct.Struct("3i")
 _CONNECT_SECONDS = 3.0
+_COMMAND = "chmod "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class DoctorContext:
     """The context of the checks: everything about one daemon, running or not."""
 
     configuration: Configuration
@@ -93,7 +95,7 @@ class Patient:
         return bounds | in_use
 
 
-def gather(runtime_dir: str | None, config_path: Path | None) -> Patient:
+def gather(runtime_dir: str | None, config_path: Path | None) -> DoctorContext:
     """Look for the daemon, ask it, and read its configuration: the given one, else the one that it was started with."""
     configuration = read_configuration(config_path or _system_config())
     directory = find_runtime_dir(runtime_dir or _directory_in(configuration, "runtime_dir"))
@@ -108,7 +110,9 @@ def gather(runtime_dir: str | None, config_path: Path | None) -> Patient:
     else:
         contact = _ask(directory, process, pool_dir)
         pool_dir = _told_pool_dir(contact.stats, pool_dir)
-    return Patient(configuration=configuration, runtime_dir=directory, pool_dir=pool_dir, contact=contact)
+    return DoctorContext(
+        configuration=configuration, runtime_dir=directory, pool_dir=pool_dir, contact=contact
+    )
 
 
 def read_configuration(path: Path | None) -> Configuration:
@@ -204,3 +208,27 @@ def _names(directory: Path) -> tuple[str, ...] | None:
         return tuple(sorted(path.name for path in directory.iterdir()))
     except OSError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class PathFault:
+    """The reason why a directory cannot be trusted, and how to repair it."""
+
+    reason: str
+    advice: str
+
+
+def path_fault(path: str, *, last_owner: int | None = None, friend: int | None = None) -> PathFault | None:
+    """Return the fault on the way to the directory; None if it can be trusted, or cannot be found."""
+    try:
+        check_directory(path, last_owner=last_owner, friend=friend)
+    except PermissionError as error:
+        if error.errno is not None:  # this user may not see it
+            return None
+        reason, _, command = str(error).rpartition(f": {_COMMAND}")
+        if reason:
+            return PathFault(reason, f"{_COMMAND}{command}")
+        return PathFault(str(error), "choose a directory whose whole path is root's or the daemon's user's")
+    except OSError:
+        return None
+    return None

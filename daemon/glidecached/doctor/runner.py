@@ -22,7 +22,7 @@ from glidecached.doctor.result import skipped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from glidecached.doctor.context import Patient
+    from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
 
 CHECKS = (
@@ -47,14 +47,14 @@ CHECKS = (
 )
 
 
-def examine(patient: Patient) -> Iterator[Finding]:
+def examine(context: DoctorContext) -> Iterator[Finding]:
     """Yield every check's findings.
 
     What this user may not see, or what ends during the check, is skipped.
     """
     for check in CHECKS:
         try:
-            yield from check(patient)
+            yield from check(context)
         except OSError as error:
             name = check.__name__.removeprefix("check_").replace("_", " ")
-            yield skipped(name, f"it could not be looked at: {error}")
+            yield skipped(name, f"cannot be checked: {error}")

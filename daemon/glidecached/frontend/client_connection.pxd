@@ -1,5 +1,4 @@
-from glidecache_shared.wire.send_buffer cimport SendBuffer
-from glidecache_shared.wire.zmtp cimport Stream
+from glidecache_shared.wire.zmtp cimport SendBuffer, Stream
 from glidecached.budget cimport Account
 from glidecached.frontend.request cimport Request
 

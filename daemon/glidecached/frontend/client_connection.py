@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
-from cython.cimports.glidecache_shared.wire.send_buffer import SendBuffer
-from cython.cimports.glidecache_shared.wire.zmtp import Stream, frame_of
+from cython.cimports.glidecache_shared.wire.zmtp import SendBuffer, Stream, frame_of
 
 from glidecache_shared.wire.zmtp import ZmtpError, message_header
 from glidecached.access import Peer

@@ -13,9 +13,9 @@ from cython.cimports.glidecache_shared.wire.packing import reply_id
 from glidecache_shared import protocol
 from glidecache_shared.wire.zmtp import TooLongError
 from glidecached.budget import OpenRequests
+from glidecached.formatting import shown
 from glidecached.frontend.messages import MessageHeader, Packer, Scanner, Unpacker
 from glidecached.frontend.request import Cancellations, Request
-from glidecached.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping

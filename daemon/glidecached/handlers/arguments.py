@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.command_table import any_blocks, most_demanding, survey
-from glidecache_shared.kinds import KIND_NAMES
+from glidecache_shared.protocol import KIND_NAMES
+from glidecached.formatting import shown
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.text import shown
 from glidecached.upstream.cluster.routing import MultiNodeRoute, SlotRoute
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.target import network_address

@@ -15,12 +15,12 @@ from glidecache_shared.protocol import (
 )
 from glidecached.client_session import TooManySessionsError
 from glidecached.config.model import DEFAULT_REQUEST_TIMEOUT_MS
+from glidecached.formatting import shown
 from glidecached.handlers.arguments import need, need_fields
 from glidecached.handlers.attach_request import AttachSpec, SpecError, read_spec
 from glidecached.handlers.same_cluster import SeedsCheck, target_by_pools_seeds
 from glidecached.pools.metadata import OPEN, Admission
 from glidecached.pools.table import CacheBusyError, CacheRefusedError
-from glidecached.text import shown
 from glidecached.upstream.call import SingleCall
 from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
 from glidecached.upstream.cluster.routing import MultiNodeRoute

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from glidecached.config.model import DEFAULT_UPSTREAM
+from glidecached.formatting import shown
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.pools.metadata import PoolKey
 from glidecached.pools.pool_settings import PoolSettings
-from glidecached.text import shown
 from glidecached.upstream.target import Address, Credentials, Mode, Target, TlsMaterial, network_address
 
 _MODES: tuple[Mode, ...] = ("standalone", "cluster")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cython
 from cython.cimports.libc.stdint import int64_t
 
-from glidecache_shared.kinds import COMMANDS
+from glidecache_shared.protocol import KIND_COMMANDS
 from glidecached.single_flight import as_kind
 from glidecached.upstream.call import BatchCall, SingleCall
 
@@ -74,7 +74,7 @@ class ReadCall(CommandCall):
     """The command for a miss of one kind, for a client without a pool."""
 
     def __init__(self, request: Request, kind: cython.int, key: bytes) -> None:
-        CommandCall.__init__(self, request, (COMMANDS[kind], key), repeatable=True)
+        CommandCall.__init__(self, request, (KIND_COMMANDS[kind], key), repeatable=True)
         self.kind = kind
 
     def succeed(self, reply: Any) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cython
 
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
-from glidecache_shared.kinds import STRING
-from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, STRING
 from glidecached.budget import DedicatedShares
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import (
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from glidecached.client_session import ClientSession, Sessions
     from glidecached.frontend.request import Cancellations, Request
     from glidecached.pools.entries import PoolEntries
-    from glidecached.pools.pool import Pool
     from glidecached.single_flight import Flights
     from glidecached.upstream.cluster.routing import Route
 
@@ -154,23 +152,20 @@ class CommandHandlers:
         self, request: Request, session: ClientSession, kind: cython.int, key: bytes, lane: cython.int
     ) -> None:
         """Look the key up, and ask the server if the pool does not have it."""
-        pool: Pool | None = session.pool
-        entries: PoolEntries
-        flights: Flights
+        entries: PoolEntries | None = session.entries
+        flights: Flights | None = session.flights
         call: ReadCall
-        if pool is not None:
-            entries = pool
+        if entries is not None:
             value = entries.lookup(key, kind, session.min_flight)
             if value is not None:
                 request.reply(value)
                 return
         request.take_place(session.order)
-        if pool is None:
+        if flights is None:
             call = ReadCall(request, kind, key)
             call.lane = lane
             session.submit_read(call, self.next_sequence)
         else:
-            flights = pool.flights
             flights.read(request, session.upstream, session.min_flight, kind, key, lane)
 
     def get_many(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
@@ -187,8 +182,8 @@ class CommandHandlers:
             request.reply([])
             return None
         lane: cython.int = BULK_LANE if request.frame_bytes >= LONG_BYTES else SHARED_LANE
-        if len(keys) > MANY_KEYS and session.pool is not None:
-            return self._get_very_many(request, session, session.pool, keys, lane)
+        if len(keys) > MANY_KEYS and session.entries is not None:
+            return self._get_very_many(request, session, keys, lane)
         if session.order.may_go(lane):
             self.send_get_many(request, session, keys, lane)
         else:
@@ -197,11 +192,11 @@ class CommandHandlers:
         return None
 
     def _get_very_many(
-        self, request: Request, session: ClientSession, pool: Pool, keys: list[Any], lane: cython.int
+        self, request: Request, session: ClientSession, keys: list[Any], lane: cython.int
     ) -> Iterator[float | None]:
         """Look up many keys in slices, with one MGET per slice: neither the daemon nor the server is busy for long."""
-        entries: PoolEntries = pool
-        flights: Flights = pool.flights
+        entries: PoolEntries = cython.cast("PoolEntries", session.entries)
+        flights: Flights = cython.cast("Flights", session.flights)
         parts: ManyReadsParts
         begin: cython.Py_ssize_t
         while not session.order.may_go(lane):
@@ -236,17 +231,16 @@ class CommandHandlers:
         self, request: Request, session: ClientSession, keys: list[Any], lane: cython.int
     ) -> None:
         """Look many keys up, and ask the servers for the missing ones."""
-        pool: Pool | None = session.pool
-        entries: PoolEntries
+        entries: PoolEntries | None = session.entries
+        flights: Flights | None = session.flights
         call: CommandCall
         index: cython.Py_ssize_t
-        if pool is None:
+        if entries is None or flights is None:
             request.take_place(session.order)
             call = CommandCall(request, [b"MGET", *keys], repeatable=True)
             call.lane = lane
             session.submit_read(call, self.next_sequence)
             return
-        entries = pool
         values = entries.lookup_many(keys, STRING, session.min_flight)
         known: dict[bytes, Any] = {}
         complete: cython.bint = True
@@ -259,7 +253,6 @@ class CommandHandlers:
             request.reply(values)
             return
         request.take_place(session.order)
-        flights: Flights = pool.flights
         flights.read_many(request, session.upstream, session.min_flight, keys, known, lane)
 
     def batch(self, request: Request, body: list[Any]) -> Iterator[None] | None:

@@ -77,7 +77,7 @@ class SeedsCheck(SingleCall):
         elif self._upstream.proved and self._upstream.has_nodes(self._seeds):
             self._end(True)
         else:
-            self._upstream.look_again()
+            self._upstream.request_refresh()
             self._look()
 
     def fail(self, code: int, message: str) -> None:

@@ -9,9 +9,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from glidecached.formatting import printable, upstream_label
 from glidecached.metrics.page_data import Summary
 from glidecached.metrics.prometheus import Exposition, preferred
-from glidecached.stats.formatting import printable, upstream_label
 from glidecached.stats.snapshots import LoopSilentError
 
 if TYPE_CHECKING:

@@ -51,8 +51,9 @@ class MetricsListener:
         try:
             server = HttpServer(host, port, application)
         except OSError as error:
+            reason = error.strerror or error
             message = (
-                f'[metrics] listen = "{settings.listen}": {error.strerror or error}; give another, or none'
+                f'[metrics] listen = "{settings.listen}": {reason}; choose another address, or remove it'
             )
             raise OSError(message) from error
         if self._server is None:
@@ -62,7 +63,7 @@ class MetricsListener:
             self._server.close()
         self._server = server
         self._address = settings.listen
-        logger.info("metrics, health and the status page at http://%s/", settings.listen)
+        logger.info("metrics listening", extra={"url": f"http://{settings.listen}/"})
 
     def stop(self) -> None:
         """Close the address and drop the history. Idempotent."""

@@ -50,9 +50,9 @@ class _Gateway(SimpleHandler):
 
     def log_exception(self, exc_info: Any) -> None:
         if isinstance(exc_info[1], OSError):
-            logger.debug("an answer could not be written: %s", exc_info[1])
+            logger.debug("http answer not written", extra={"reason": exc_info[1]})
         else:
-            logger.error("a request could not be answered", exc_info=exc_info)
+            logger.error("http request failed", exc_info=exc_info)
 
 
 class _Handler(WSGIRequestHandler):
@@ -99,7 +99,7 @@ class _Handler(WSGIRequestHandler):
         return None
 
     def log_message(self, format: str, *args: Any) -> None:
-        logger.debug("%s " + format, self.client_address[0], *args)  # noqa: G003 - wsgiref's own format
+        logger.debug("http request", extra={"client": self.client_address[0], "text": format % args})
 
 
 class _Server(WSGIServer):
@@ -160,9 +160,9 @@ class _Server(WSGIServer):
         del request
         error = sys.exception()
         if isinstance(error, OSError):
-            logger.debug("%s: %s", client_address[0], error)
+            logger.debug("http connection failed", extra={"client": client_address[0], "reason": error})
         else:
-            logger.error("a request of %s could not be answered", client_address[0], exc_info=error)
+            logger.error("http request failed", extra={"client": client_address[0]}, exc_info=error)
 
     def is_reserved(self, request: Any) -> bool:
         """Return whether the connection is one of those reserved for health probes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from glidecached.process.descriptors import plan_descriptors
+from glidecached.process.limits import plan_descriptors
 from glidecached.shares import Shares
 
 if TYPE_CHECKING:

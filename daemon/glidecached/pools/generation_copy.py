@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from glidecache_shared.pool.resize import Succession
+from glidecached.formatting import counted
 from glidecached.pools.file_access import PRIVATE_MODE, permit
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.pool.pool_errors import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
+from glidecached.formatting import counted
 from glidecached.pools.entries import PoolEntries
 from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, PoolLease, permit
 from glidecached.pools.generation_copy import GenerationCopy
 from glidecached.pools.metadata import OPEN, PoolMetadata
 from glidecached.pools.warm_restart import take_over
 from glidecached.single_flight import Flights
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -38,7 +38,7 @@ _DAMAGE_RETRY_NS = 1_000_000_000
 """The time until the next attempt to replace a damaged store."""
 
 
-class Pool(PoolEntries):
+class Pool:
     """A pool from its creation until `end` or `leave`. Its three files are in `directory`. For the loop's thread.
 
     It continues an earlier daemon's pool, if that is possible; `inheritable`: the next daemon may do the same.
@@ -74,7 +74,6 @@ class Pool(PoolEntries):
         self.admission = admission
         self.configured = configured
         self.handed_out_ns = time.monotonic_ns()
-        self.flights = Flights(self, next_number)
         self._directory = directory
         self._next_generation = next_generation
         self._instance_id = instance_id
@@ -90,16 +89,18 @@ class Pool(PoolEntries):
         self.file_id = key.new_file_id() if leftover is None else leftover.file_id
         making = self._making(settings)
         store = None if leftover is None else take_over(leftover, self._origin(), directory, making)
-        self._store = store or self._fresh(settings)
+        store = store or self._fresh(settings)
         try:
-            self._permit(self._store)
+            self._permit(store)
             self._lease = PoolLease(
                 directory, self.file_id, admission.access, None if leftover is None else leftover.lease
             )
         except (OSError, PermissionsError):
-            self._store.unlink()
-            self._store.close()
+            store.unlink()
+            store.close()
             raise
+        self.entries = PoolEntries(key, store, self.replace_damaged)
+        self.flights = Flights(self.entries, next_number)
         self._describe()
 
     def _fresh(self, settings: PoolSettings) -> PoolStore:
@@ -147,6 +148,11 @@ class Pool(PoolEntries):
             logger.warning("%s will not outlive this daemon: %s", self.key, error)
 
     @property
+    def ended(self) -> bool:
+        """Return whether it has ended: sessions that use it must attach again."""
+        return self.entries.ended
+
+    @property
     def label(self) -> str:
         """Return the name, or the cache object's id."""
         return self.key.name or self.key.cache_id or ""
@@ -154,7 +160,7 @@ class Pool(PoolEntries):
     @property
     def generation(self) -> int:
         """Return the generation number of the files in use."""
-        return self._store.generation
+        return self.entries.store.generation
 
     @property
     def claimed_kb(self) -> int:
@@ -178,7 +184,7 @@ class Pool(PoolEntries):
         """
         self.admission = admission
         self._lease.permit(admission.access)
-        self._permit(self._store)
+        self._permit(self.entries.store)
         if not self.shuts_out:
             self._files_are_for = admission
         self._describe()
@@ -197,13 +203,13 @@ class Pool(PoolEntries):
         Settings that readers read when they mapped the files need new files: these are made now, and filled by `go_on`.
         Raises the errors of construction; the pool then continues with its old limit, policy and metrics.
         """
-        self._store.set_ttl(settings.entry_ttl_ms)
+        self.entries.store.set_ttl(settings.entry_ttl_ms)
         self.settings = replace(self.settings, entry_ttl_ms=settings.entry_ttl_ms)
         self._describe()
         if self.shuts_out or settings != self.settings:
             self._renewal = GenerationCopy(
                 self.key,
-                self._store,
+                self.entries.store,
                 self._directory,
                 self.file_id,
                 generation,
@@ -243,7 +249,7 @@ class Pool(PoolEntries):
 
     def _go_over_to(self, store: PoolStore) -> None:
         """Serve a store that was made with the new settings; the previous one is retired already."""
-        before, self._store = self._store, store
+        before = self.entries.serve(store)
         self._refusals = 0
         self.settings, self._files_are_for = self._coming, self.admission
         self._describe()
@@ -279,7 +285,7 @@ class Pool(PoolEntries):
         """Return the path of a file of this pool that has lost its name, so that no client can attach; else None."""
         if self._lease.lost:
             return str(self._lease.path)
-        return self._store.lost_file()
+        return self.entries.store.lost_file()
 
     def replace_lost(self) -> None:
         """Begin a fresh generation if `lost_file` returns a path (I13); its counters begin with it, too.
@@ -290,7 +296,7 @@ class Pool(PoolEntries):
         path = None if self.ended else self.lost_file
         if path is None:
             return
-        entries = self._store.metrics().entry_count
+        entries = self.entries.store.metrics().entry_count
         if self._lease.lost:
             # A new name is needed: another file may have the old one now.
             before, file_id = self._lease, self.file_id
@@ -331,12 +337,12 @@ class Pool(PoolEntries):
             store.close()
             raise
         self._stop_renewing()
-        self._store.retire()
+        self.entries.store.retire()
         self._go_over_to(store)
 
     def _give_up_renewing(self) -> None:
         self._stop_renewing()
-        self.settings = replace(self.settings, max_cache_kb=self._store.max_bytes // 1024)
+        self.settings = replace(self.settings, max_cache_kb=self.entries.store.max_bytes // 1024)
         self._coming = self.settings
 
     def _stop_renewing(self) -> None:
@@ -347,7 +353,7 @@ class Pool(PoolEntries):
     def beat(self) -> None:
         """Renew the heartbeat that readers trust."""
         try:
-            self._store.beat()
+            self.entries.store.beat()
         except PoolDamagedError as error:
             self.replace_damaged(error)
 
@@ -356,7 +362,7 @@ class Pool(PoolEntries):
         total = 0
         while below:
             try:
-                below, removed = self._store.flush_below(below, _FLUSHED_RECORDS)
+                below, removed = self.entries.store.flush_below(below, _FLUSHED_RECORDS)
             except PoolDamagedError as error:
                 self.replace_damaged(error)
                 return 0, total + error.entries
@@ -368,7 +374,7 @@ class Pool(PoolEntries):
     def hottest(self, count: int, most_key_bytes: int) -> list[HotEntry]:
         """Return the entries that would be evicted last, the hottest first."""
         try:
-            return self._store.hottest(count, most_key_bytes)
+            return self.entries.store.hottest(count, most_key_bytes)
         except PoolDamagedError as error:
             self.replace_damaged(error)
             return []
@@ -379,22 +385,22 @@ class Pool(PoolEntries):
 
     def take_refusals(self) -> int:
         """Return how often the file system refused it memory since the last call."""
-        refusals = self._store.file_system_full
+        refusals = self.entries.store.file_system_full
         more, self._refusals = refusals - self._refusals, refusals
         return max(more, 0)
 
     @property
     def unused(self) -> bool:
         """Return whether nothing was ever looked up or stored in it."""
-        metrics = self._store.metrics()
+        metrics = self.entries.store.metrics()
         return not (metrics.entry_count or metrics.total_lookups)
 
     def handout(self) -> dict[str, Any]:
         """Return the map that a client needs to map the files (docs/protocol.md, `ATTACH`)."""
         self.handed_out_ns = time.monotonic_ns()
         return {
-            "pool_path": self._store.pool_path,
-            "board_path": self._store.board_path,
+            "pool_path": self.entries.store.pool_path,
+            "board_path": self.entries.store.board_path,
             "lease_path": str(self._lease.path),
             "lease_inode": self._lease.inode,
             "enable_metrics": self.settings.enable_metrics,
@@ -419,8 +425,8 @@ class Pool(PoolEntries):
         if self.ended or (self.key.name is None and self.end_if_unheld()):
             return
         self.go_on(None)
-        self.ended = True
-        if not self._store.seal():
+        self.entries.end()
+        if not self.entries.store.seal():
             logger.warning(
                 "%s is left unsealed: its file system is full; the next daemon verifies it", self.key
             )
@@ -433,7 +439,7 @@ class Pool(PoolEntries):
 
     def stats(self, processes: Collection[int] = ()) -> dict[str, Any]:
         """Return numbers for the operator. `processes`: those that are known to use the pool."""
-        store = self._store
+        store = self.entries.store
         metrics = store.metrics()
         held = self.held()
         return {
@@ -456,7 +462,7 @@ class Pool(PoolEntries):
         }
 
     def _end_store(self) -> None:
-        self.ended = True
+        self.entries.end()
         self._stop_renewing()
-        self._store.retire()
-        self._dispose(self._store)
+        self.entries.store.retire()
+        self._dispose(self.entries.store)

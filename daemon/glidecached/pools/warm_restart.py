@@ -13,8 +13,8 @@ from glidecache_shared import lease
 from glidecache_shared.pool.generation import retire_file
 from glidecache_shared.pool.pool_errors import TakeOverError
 from glidecache_shared.pool.store import PoolStore
+from glidecached.formatting import counted
 from glidecached.pools.metadata import PoolKey, PoolMetadata, decode_origin
-from glidecached.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,16 +1,68 @@
-"""The process's memory: keeping freed memory, and sparing garbage collections."""
+"""The limits of the daemon's process: descriptors, core dumps, freed memory, garbage collections."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import resource
+from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
+
+_OWN_DESCRIPTORS = 48
+"""For the daemon itself: files of the interpreter, the loop, the log, name resolution, a reload."""
+
+_MOST_DESCRIPTORS = 1_048_576
+_DESCRIPTORS_PER_POOL = 3
+"""For one pool: its file, its access board, its lease. Twice as many while its generation is replaced."""
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEPT_BYTES = 16 << 20
 _MAPPED_FROM_BYTES = 4 << 20
 _COLLECTION_THRESHOLDS = (700, 10, 20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescriptorPlan:
+    """The division of the limit on descriptors: admission must never use up the last one (I9).
+
+    Half is for clients' connections, a quarter each for pools and for upstreams.
+    """
+
+    limit: int
+    connections: int
+    pools: int
+    upstream_connections: int
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the process's soft limit on descriptors to the hard one. Return the limit that then applies."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError) as error:
+            logger.debug("descriptor limit not raised", extra={"limit": soft, "reason": error})
+    return _descriptor_limit()
+
+
+def plan_descriptors(limit: int | None = None) -> DescriptorPlan:
+    """Divide the process's descriptors among their uses. `limit` defaults to the current soft limit."""
+    limit = _descriptor_limit() if limit is None else limit
+    left = max(limit - _OWN_DESCRIPTORS, 16)
+    return DescriptorPlan(
+        limit=limit,
+        connections=max(4, left // 2),
+        pools=max(2, left // 4 // _DESCRIPTORS_PER_POOL),
+        upstream_connections=max(4, left // 4),
+    )
+
+
+def _descriptor_limit() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else min(soft, _MOST_DESCRIPTORS)
 
 
 def keep_freed_memory() -> None:

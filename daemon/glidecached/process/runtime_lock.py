@@ -54,7 +54,7 @@ class DirectoryLock:
             if not _is_own(descriptor):
                 os.close(descriptor)
                 message = (
-                    f"{self.path} is not a file of this daemon's own; look who can write there, and remove it"
+                    f"{self.path} is not this daemon's own file; find out who can write there, and remove it"
                 )
                 raise DirectoryLockedError(message)
             if not lock_exclusively(descriptor):

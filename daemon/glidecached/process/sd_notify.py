@@ -34,7 +34,8 @@ class ServiceManager:
         address = environment.pop("NOTIFY_SOCKET", None)
         if address and not address.startswith(("/", "@")):
             logger.warning(
-                "NOTIFY_SOCKET is %s, no path and no abstract name: no service manager is told", address
+                "NOTIFY_SOCKET is not a path or an abstract name, service manager not used",
+                extra={"address": address},
             )
             address = None
         watchdog_us = environment.pop("WATCHDOG_USEC", "")
@@ -80,6 +81,9 @@ class ServiceManager:
                 sender.connect(self._address)
                 sender.sendall(message.encode())
         except OSError as error:
-            logger.warning("the service manager could not be told %s: %s", message.partition("\n")[0], error)
+            logger.warning(
+                "service manager not reachable",
+                extra={"notification": message.partition("\n")[0], "reason": error},
+            )
             return False
         return True

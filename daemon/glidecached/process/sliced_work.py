@@ -61,7 +61,7 @@ class SlicedWork:
             except StopIteration:
                 pass
             except Exception:
-                logger.exception("work in slices failed; the loop continues")
+                logger.exception("sliced work failed")
             else:
                 if pause_ms is None:
                     self._ready.append(steps)

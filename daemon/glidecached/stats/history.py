@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from glidecached.stats.formatting import cache_label, upstreams_by_label
+from glidecached.formatting import cache_label, upstreams_by_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

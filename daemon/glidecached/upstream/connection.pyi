@@ -9,7 +9,7 @@ from glidecached.upstream.call import Call
 from glidecached.upstream.connector import Channel
 from glidecached.upstream.latency_histogram import LatencyHistogram
 
-class Owner(Protocol):
+class ConnectionHandler(Protocol):
     """The owner of a connection: the object that made it."""
 
     def connection_drained(self) -> None:
@@ -31,7 +31,7 @@ class Connection:
     """
 
     def __init__(
-        self, loop: Loop, channel: Channel, owner: Owner, tally: LatencyHistogram | None = None
+        self, loop: Loop, channel: Channel, handler: ConnectionHandler, tally: LatencyHistogram | None = None
     ) -> None: ...
     @property
     def waiting(self) -> deque[Call]: ...

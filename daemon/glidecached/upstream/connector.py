@@ -23,7 +23,7 @@ from glidecached.upstream.handshake import (
     marker_of,
     need_nothing_unread,
     role_of,
-    software_of,
+    version_of,
 )
 from glidecached.upstream.target import connection_options
 
@@ -55,16 +55,16 @@ class ConnectError(Exception):
 class Channel:
     """A connected, authenticated, non-blocking socket, whose database is selected. `close` it exactly once.
 
-    `software` is the server's description of itself, if it gave one. `marker` is the command that returns its argument,
-    which proves to which calls replies belong; None where the server refuses both such commands. `role` is `b"master"`,
-    `b"slave"` or another, as the server reports it; None where it does not.
+    `server_version` is what the server reported about itself, if anything. `marker` is the command that returns its
+    argument, which proves to which calls replies belong; None where the server refuses both such commands. `role` is
+    `b"master"`, `b"slave"` or another, as the server reports it; None where it does not.
     """
 
     socket: socket.socket
     address: Address
     resp_version: int
     _owner: Any
-    software: ServerVersion | None = None
+    server_version: ServerVersion | None = None
     marker: bytes | None = b"ECHO"
     role: bytes | None = None
 
@@ -223,7 +223,7 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
                 address,
                 resp_version,
                 connection,
-                software=software_of(connection),
+                server_version=version_of(connection),
                 marker=marker_of(connection),
                 role=role_of(connection),
             )

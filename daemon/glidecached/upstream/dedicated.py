@@ -34,8 +34,8 @@ class DedicatedConnections:
 
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
         self.loop = loop
-        self.target = target
-        self.options = options
+        self._target = target
+        self._options = options
         self._all: set[_Dedicated] = set()
         self._idle: list[_Dedicated] = []
         self._connecting = 0
@@ -63,6 +63,11 @@ class DedicatedConnections:
         """Reserve a connection for one holder, until the holder gives it back; or return why there is none."""
         dedicated = self._take()
         return self._exhausted() if dedicated is None else Reserved(dedicated, holder)
+
+    def reconfigure(self, target: Target, options: UpstreamOptions) -> None:
+        """Use these for connections from now on."""
+        self._target = target
+        self._options = options
 
     def drop_unwanted(self) -> None:
         """Close each connection that has a call, or is being made for one, whose caller no longer waits.
@@ -105,7 +110,7 @@ class DedicatedConnections:
         while self._to_connect and self._connecting < _MOST_CONNECTING:
             self._connecting += 1
             attempted = functools.partial(self._attempted, self._to_connect.popleft())
-            Attempt(self.loop, self.target, self.options.connect_timeout_ms, attempted)
+            Attempt(self.loop, self._target, self._options.connect_timeout_ms, attempted)
 
     def _attempted(self, dedicated: _Dedicated, result: Channel | ConnectError) -> None:
         self._connecting -= 1
@@ -120,14 +125,14 @@ class DedicatedConnections:
     def _take(self) -> _Dedicated | None:
         if self._idle:
             return self._idle.pop()
-        if len(self._all) >= self.options.max_blocking_connections:
+        if len(self._all) >= self._options.max_blocking_connections:
             return None
         dedicated = _Dedicated(self)
         self._all.add(dedicated)
         return dedicated
 
     def _exhausted(self) -> str:
-        bound = self.options.max_blocking_connections
+        bound = self._options.max_blocking_connections
         return (
             f"all {bound} connections for blocking commands and watches are in use (max_blocking_connections)"
         )
@@ -249,16 +254,16 @@ class _Dedicated:
             reserved.ended(code, reason)
 
     def reply_is_long(self) -> None:
-        """Implement `connection.Owner`: no other call waits behind the reply."""
+        """Implement `ConnectionHandler`: no other call waits behind the reply."""
 
     def error_replied(self, text: str) -> None:
-        """Implement `connection.Owner`."""
+        """Implement `ConnectionHandler`."""
 
     def connection_drained(self) -> None:
-        """Implement `connection.Owner`: one call at a time, nothing more to send."""
+        """Implement `ConnectionHandler`: one call at a time, nothing more to send."""
 
     def connection_lost(self, reason: str) -> None:
-        """Implement `connection.Owner`."""
+        """Implement `ConnectionHandler`."""
         self.end(ERROR_CONNECTION, f"connection lost: {reason}; the command may have run")
 
     def finished(self, *, clean: bool) -> None:

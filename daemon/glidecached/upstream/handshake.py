@@ -103,12 +103,12 @@ class Greeted:
         return response
 
 
-def software_of(connection: Any) -> ServerVersion | None:
-    """Return the server's software: from HELLO, or from INFO where the server allows that."""
+def version_of(connection: Any) -> ServerVersion | None:
+    """Return the server's name and version: from HELLO, or from INFO where the server allows that."""
     if connection.greeting is not None:
         return from_hello(connection.greeting)
-    software: ServerVersion | None = _ask(connection, from_info, "INFO", "server")
-    return software
+    version: ServerVersion | None = _ask(connection, from_info, "INFO", "server")
+    return version
 
 
 def role_of(connection: Any) -> bytes | None:

@@ -67,7 +67,7 @@ class Upstream(Protocol):
     def drop_unwanted(self) -> None:
         """Drop calls that no client waits for any more (`Call.is_wanted`), and end connections that only they use."""
 
-    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+    def reconfigure(self, target: Target, options: UpstreamOptions) -> None:
         """Make connections with these from now on; open connections stay. Addresses, mode and database are the same.
 
         If there is a connection, new credentials are proved by a connection that is made only for that.

@@ -1,17 +1,31 @@
+from glidecached.process.loop cimport Loop
 from glidecached.upstream.call cimport Call
-from glidecached.upstream.line cimport Line
+from glidecached.upstream.pipeline cimport Pipeline
 
 
 cdef class Lane:
-    cdef public Line main
+    cdef readonly Pipeline main
     # True while calls take a detour; checked by every call.
-    cdef public bint held
-    cdef public bint watched
+    cdef readonly bint held
+    cdef bint _watched
+    cdef Loop _loop
+    cdef object _make_spare
+    cdef Pipeline _spare
+    cdef object _hold
+    cdef Py_ssize_t _idle_ticks
+    cdef Py_ssize_t _ticks
 
     cpdef object submit(self, Call call)
 
 
 cdef class Lanes:
-    cdef public Lane shared
+    cdef readonly Lane shared
+    cdef readonly object dedicated
+    cdef Loop _loop
+    cdef object _make_pipeline
+    cdef dict _others
+    cdef Pipeline _out_of_band
+    cdef object _closed_reason
+    cdef Py_ssize_t _refused
 
     cpdef object submit(self, Call call)

@@ -1,6 +1,6 @@
 cdef class LongReplies:
     cdef readonly Py_ssize_t count
-    cdef object keys
+    cdef object _keys
 
-    cdef bint has(self, object arguments) except -1
+    cpdef bint has(self, object arguments) except -1
     cpdef object add(self, object arguments)

@@ -81,7 +81,7 @@ class Upstreams:
         if before == target:
             upstream = self._by_target.get(target)
             if upstream is not None:
-                upstream.adjust(target, options)
+                upstream.reconfigure(target, options)
             return
         if self._permanent.get(before) != name:
             # Another name has the same target, and keeps it.
@@ -93,7 +93,7 @@ class Upstreams:
             self._superseded.append(self._by_target[target])
         self._by_target[target] = upstream
         self._permanent[target] = name
-        upstream.adjust(target, options)
+        upstream.reconfigure(target, options)
 
     def unconfigure(self, name: str, target: Target) -> None:
         """Note that the configuration no longer has that upstream: it ends when no session uses it."""

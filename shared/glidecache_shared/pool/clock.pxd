@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
-from glidecache_shared.pool.layout cimport gc_entry, gc_entry_expires_ns
+from glidecache_shared.pool.layout cimport gpool_entry, gpool_entry_expires_ns
 
 cdef inline uint64_t never_reached_ns() noexcept nogil:
     return <uint64_t>-1
@@ -22,6 +22,6 @@ cdef inline uint64_t expiry(uint64_t now, uint64_t ttl_ns) noexcept nogil:
     return now + ttl_ns if ttl_ns < never_reached_ns() - now else never_reached_ns()
 
 
-cdef inline bint is_expired(const gc_entry *entry, uint64_t now) noexcept nogil:
-    cdef uint64_t expires = gc_entry_expires_ns(entry)
+cdef inline bint is_expired(const gpool_entry *entry, uint64_t now) noexcept nogil:
+    cdef uint64_t expires = gpool_entry_expires_ns(entry)
     return expires != 0 and now >= expires

@@ -5,7 +5,7 @@ from glidecache_shared.pool.memory.access_board cimport Board
 from glidecache_shared.pool.files.pool_file cimport PoolFiles
 from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.late_hits cimport LateHits
-from glidecache_shared.pool.layout cimport gc_header, gc_view
+from glidecache_shared.pool.layout cimport gpool_header, gpool_view
 from glidecache_shared.pool.memory.records cimport Records
 from glidecache_shared.pool.eviction.selection cimport VictimSelection
 from glidecache_shared.pool.files.trim cimport Trimmer
@@ -13,8 +13,8 @@ from glidecache_shared.pool.files.trim cimport Trimmer
 
 cdef class PoolGeneration:
     cdef PoolFiles files
-    cdef gc_view *view
-    cdef gc_header *header
+    cdef gpool_view *view
+    cdef gpool_header *header
     cdef Arena arena
     cdef Index index
     cdef Board board

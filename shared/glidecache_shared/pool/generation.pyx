@@ -15,7 +15,7 @@ from glidecache_shared.pool.files.pool_file cimport PoolFiles, retire_at
 from glidecache_shared.pool.eviction.hottest cimport hottest_of
 from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.late_hits cimport LateHits
-from glidecache_shared.pool.layout cimport GC_STATE_RETIRED, gc_store_relaxed_u64, gc_store_release_u32
+from glidecache_shared.pool.layout cimport GPOOL_STATE_RETIRED, gpool_store_relaxed_u64, gpool_store_release_u32
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 from glidecache_shared.pool.memory.records cimport Records
 from glidecache_shared.pool.eviction.selection cimport VictimSelection
@@ -132,8 +132,8 @@ cdef class PoolGeneration:
         self._complete(grace_ns)
         self.trimmer.inherit(now)
         self.counting = settings["enable_metrics"]
-        gc_store_relaxed_u64(&self.header.instance_id, settings["instance_id"])
-        gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
+        gpool_store_relaxed_u64(&self.header.instance_id, settings["instance_id"])
+        gpool_store_relaxed_u64(&self.header.heartbeat_ns, now)
         return self
 
     def seal(self, now_ns=None) -> bool:
@@ -147,7 +147,7 @@ cdef class PoolGeneration:
     def beat(self, now_ns=None) -> None:
         self._check_open()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
-        gc_store_relaxed_u64(&self.header.heartbeat_ns, now)
+        gpool_store_relaxed_u64(&self.header.heartbeat_ns, now)
         self._check_sound()
         self.trimmer.run(now)
         self._check_damage()
@@ -159,7 +159,7 @@ cdef class PoolGeneration:
     def set_ttl(self, entry_ttl_ms) -> None:
         self._check_open()
         check_ttl(entry_ttl_ms)
-        gc_store_relaxed_u64(&self.header.ttl_ns, entry_ttl_ms * 1_000_000)
+        gpool_store_relaxed_u64(&self.header.ttl_ns, entry_ttl_ms * 1_000_000)
 
     cdef int inherit_hits(self, PoolGeneration before) except -1:
         """Continue the hits of the previous generation, whose readers may still be in a lookup begun there."""
@@ -173,7 +173,7 @@ cdef class PoolGeneration:
     cdef void _count_late_hits(self, uint64_t now) noexcept:
         cdef uint64_t late = self.late_hits.take()
         if self.counting and late != 0:
-            gc_store_relaxed_u64(&self.header.daemon_hits, self.header.daemon_hits + late)
+            gpool_store_relaxed_u64(&self.header.daemon_hits, self.header.daemon_hits + late)
         if now >= self.late_hits.until_ns:
             self.late_hits = None
 
@@ -189,7 +189,7 @@ cdef class PoolGeneration:
 
     def retire(self) -> None:
         self._check_open()
-        gc_store_release_u32(&self.header.state, GC_STATE_RETIRED)
+        gpool_store_release_u32(&self.header.state, GPOOL_STATE_RETIRED)
 
     def unlink(self) -> None:
         self._check_open()

@@ -4,62 +4,62 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "atomics.h" nogil:
-    uint32_t gc_load_relaxed_u32(const uint32_t *word)
-    uint64_t gc_load_relaxed_u64(const uint64_t *word)
-    uint32_t gc_load_acquire_u32(const uint32_t *word)
-    uint64_t gc_load_acquire_u64(const uint64_t *word)
-    void gc_store_relaxed_u32(uint32_t *word, uint32_t value)
-    void gc_store_relaxed_u64(uint64_t *word, uint64_t value)
-    void gc_store_release_u32(uint32_t *word, uint32_t value)
-    void gc_store_release_u64(uint64_t *word, uint64_t value)
-    void gc_fence_acquire()
-    void gc_fence_release()
-    void gc_add_relaxed_u64(uint64_t *word, uint64_t amount)
-    void gc_spin_hint()
+    uint32_t gpool_load_relaxed_u32(const uint32_t *word)
+    uint64_t gpool_load_relaxed_u64(const uint64_t *word)
+    uint32_t gpool_load_acquire_u32(const uint32_t *word)
+    uint64_t gpool_load_acquire_u64(const uint64_t *word)
+    void gpool_store_relaxed_u32(uint32_t *word, uint32_t value)
+    void gpool_store_relaxed_u64(uint64_t *word, uint64_t value)
+    void gpool_store_release_u32(uint32_t *word, uint32_t value)
+    void gpool_store_release_u64(uint64_t *word, uint64_t value)
+    void gpool_fence_acquire()
+    void gpool_fence_release()
+    void gpool_add_relaxed_u64(uint64_t *word, uint64_t amount)
+    void gpool_spin_hint()
 
 
 cdef extern from "siphash.h" nogil:
-    uint64_t gc_siphash13(uint64_t k0, uint64_t k1, const uint8_t *data, size_t length)
+    uint64_t gpool_siphash13(uint64_t k0, uint64_t k1, const uint8_t *data, size_t length)
 
 
 cdef extern from "checksum.h" nogil:
-    uint64_t gc_xxh64(const uint8_t *data, size_t length, uint64_t seed)
-    uint32_t gc_entry_checksum(
+    uint64_t gpool_xxh64(const uint8_t *data, size_t length, uint64_t seed)
+    uint32_t gpool_entry_checksum(
         uint32_t kind, const uint8_t *key, size_t key_length, const uint8_t *payload, size_t payload_length)
 
 
 cdef extern from "layout.h" nogil:
     enum:
-        GC_LAYOUT_VERSION
-        GC_HEADER_BYTES
-        GC_BUCKET_BYTES
-        GC_BUCKET_SLOTS
-        GC_GRANULE_BYTES
-        GC_GRANULE_PAYLOAD
-        GC_SHARDS
-        GC_BOARD_HEADER_BYTES
-        GC_RECORD_BYTES
-        GC_BLOCK_RECORDS
-        GC_INDEX_SHARE_BYTES
-        GC_ENTRIES_PER_BUCKET
-        GC_MIN_CHARGE
-        GC_STATE_ACTIVE
-        GC_STATE_RETIRED
-        GC_POLICY_LRU
-        GC_POLICY_LFU
-        GC_KIND_STRING
-        GC_KIND_HASH
-        GC_KIND_SET
-        GC_TAG_BITS
-        GC_COUNT_BITS
-    const uint64_t GC_MAGIC
-    const uint64_t GC_COUNT_MASK
-    const uint32_t GC_LINK_SINGLE
-    const uint32_t GC_LINK_NEXT
-    const uint32_t GC_MAX_GRANULES
-    const uint32_t GC_TAG_MASK
+        GPOOL_LAYOUT_VERSION
+        GPOOL_HEADER_BYTES
+        GPOOL_BUCKET_BYTES
+        GPOOL_BUCKET_SLOTS
+        GPOOL_GRANULE_BYTES
+        GPOOL_GRANULE_PAYLOAD
+        GPOOL_SHARDS
+        GPOOL_BOARD_HEADER_BYTES
+        GPOOL_RECORD_BYTES
+        GPOOL_BLOCK_RECORDS
+        GPOOL_INDEX_SHARE_BYTES
+        GPOOL_ENTRIES_PER_BUCKET
+        GPOOL_MIN_CHARGE
+        GPOOL_STATE_ACTIVE
+        GPOOL_STATE_RETIRED
+        GPOOL_POLICY_LRU
+        GPOOL_POLICY_LFU
+        GPOOL_KIND_STRING
+        GPOOL_KIND_HASH
+        GPOOL_KIND_SET
+        GPOOL_TAG_BITS
+        GPOOL_COUNT_BITS
+    const uint64_t GPOOL_MAGIC
+    const uint64_t GPOOL_COUNT_MASK
+    const uint32_t GPOOL_LINK_SINGLE
+    const uint32_t GPOOL_LINK_NEXT
+    const uint32_t GPOOL_MAX_GRANULES
+    const uint32_t GPOOL_TAG_MASK
 
-    ctypedef struct gc_header:
+    ctypedef struct gpool_header:
         uint64_t magic
         uint32_t layout_version
         uint32_t policy
@@ -97,12 +97,12 @@ cdef extern from "layout.h" nogil:
         uint64_t next_version
         uint64_t seal
 
-    ctypedef struct gc_bucket:
+    ctypedef struct gpool_bucket:
         uint64_t version
         uint32_t overflow
         uint64_t slots[6]
 
-    ctypedef struct gc_entry:
+    ctypedef struct gpool_entry:
         uint32_t key_bytes
         uint32_t payload_bytes
         uint32_t record
@@ -111,27 +111,27 @@ cdef extern from "layout.h" nogil:
         uint32_t expires_high
         uint32_t checksum
 
-    ctypedef struct gc_record:
+    ctypedef struct gpool_record:
         uint64_t last_access_ns
         uint64_t tag_count
 
-    ctypedef struct gc_shard:
+    ctypedef struct gpool_shard:
         uint64_t hits
 
-    uint64_t gc_granules(uint64_t key_bytes, uint64_t payload_bytes)
-    uint64_t gc_charge(uint64_t key_bytes, uint64_t payload_bytes)
-    uint64_t gc_extent_capacity(uint64_t granules)
-    uint64_t gc_extent_granules(uint64_t bytes)
-    uint32_t gc_bucket_of(uint32_t hash, uint32_t count)
+    uint64_t gpool_granules(uint64_t key_bytes, uint64_t payload_bytes)
+    uint64_t gpool_charge(uint64_t key_bytes, uint64_t payload_bytes)
+    uint64_t gpool_extent_capacity(uint64_t granules)
+    uint64_t gpool_extent_granules(uint64_t bytes)
+    uint32_t gpool_bucket_of(uint32_t hash, uint32_t count)
 
 
 cdef extern from "lookup.h" nogil:
-    const uint32_t GC_READER_CHAIN
+    const uint32_t GPOOL_READER_CHAIN
 
-    ctypedef struct gc_view:
-        gc_header *header
-        gc_bucket *primary
-        gc_bucket *overflow
+    ctypedef struct gpool_view:
+        gpool_header *header
+        gpool_bucket *primary
+        gpool_bucket *overflow
         uint8_t *arena
         uint32_t max_buckets
         uint32_t max_overflow
@@ -140,31 +140,31 @@ cdef extern from "lookup.h" nogil:
         uint32_t max_chain
         uint32_t damaged
 
-    ctypedef struct gc_cursor:
+    ctypedef struct gpool_cursor:
         uint8_t *at
         uint64_t left
         uint32_t next
         uint32_t granule_count
 
-    ctypedef struct gc_found:
-        gc_entry entry
-        gc_cursor payload
+    ctypedef struct gpool_found:
+        gpool_entry entry
+        gpool_cursor payload
         uint32_t granule
 
-    uint32_t gc_shard_of(uint32_t process_id)
-    void gc_prefetch(const void *address)
-    uint32_t gc_place(uint32_t record)
-    uint32_t gc_published(const uint32_t *word, uint32_t maximum)
-    bint gc_cursor_enter(const gc_view *view, uint32_t granule, gc_cursor *cursor)
-    bint gc_cursor_copy(const gc_view *view, gc_cursor *cursor, uint8_t *target, uint64_t length)
-    bint gc_cursor_write(const gc_view *view, gc_cursor *cursor, const uint8_t *source, uint64_t length)
-    bint gc_entry_open(const gc_view *view, uint32_t granule, gc_entry *entry, gc_cursor *cursor)
-    uint64_t gc_entry_expires_ns(const gc_entry *entry)
-    gc_bucket *gc_next_bucket(const gc_view *view, const gc_bucket *bucket)
-    bint gc_find(
-        const gc_view *view, const gc_bucket *bucket, uint32_t hash,
-        const uint8_t *key, uint64_t key_bytes, gc_found *found)
+    uint32_t gpool_shard_of(uint32_t process_id)
+    void gpool_prefetch(const void *address)
+    uint32_t gpool_place(uint32_t record)
+    uint32_t gpool_published(const uint32_t *word, uint32_t maximum)
+    bint gpool_cursor_enter(const gpool_view *view, uint32_t granule, gpool_cursor *cursor)
+    bint gpool_cursor_copy(const gpool_view *view, gpool_cursor *cursor, uint8_t *target, uint64_t length)
+    bint gpool_cursor_write(const gpool_view *view, gpool_cursor *cursor, const uint8_t *source, uint64_t length)
+    bint gpool_entry_open(const gpool_view *view, uint32_t granule, gpool_entry *entry, gpool_cursor *cursor)
+    uint64_t gpool_entry_expires_ns(const gpool_entry *entry)
+    gpool_bucket *gpool_next_bucket(const gpool_view *view, const gpool_bucket *bucket)
+    bint gpool_find(
+        const gpool_view *view, const gpool_bucket *bucket, uint32_t hash,
+        const uint8_t *key, uint64_t key_bytes, gpool_found *found)
 
 
 cdef extern from "touch.h" nogil:
-    void gc_touch(gc_record *record, uint32_t tag, uint64_t now_ns, bint count)
+    void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bint count)

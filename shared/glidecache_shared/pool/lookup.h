@@ -15,17 +15,17 @@
 
 /* A mapping of a pool file, with its geometry as validated when it was mapped. */
 typedef struct {
-    gc_header *header;
-    gc_bucket *primary;
-    gc_bucket *overflow;
+    gpool_header *header;
+    gpool_bucket *primary;
+    gpool_bucket *overflow;
     uint8_t *arena;
     uint32_t max_buckets;
     uint32_t max_overflow;
     uint32_t max_granules;
     uint32_t max_records;
-    uint32_t max_chain; /* how many buckets of one chain are looked at: GC_READER_CHAIN, or all for the daemon */
+    uint32_t max_chain; /* how many buckets of one chain are looked at: GPOOL_READER_CHAIN, or all for the daemon */
     uint32_t damaged;   /* the daemon's: the file contradicts the daemon's own record (never reset) */
-} gc_view;
+} gpool_view;
 
 /* A position in the bytes of an extent chain. */
 typedef struct {
@@ -33,49 +33,49 @@ typedef struct {
     uint64_t left; /* bytes from `at` to the end of this extent */
     uint32_t next; /* the next extent's first granule, or 0 */
     uint32_t granule_count;
-} gc_cursor;
+} gpool_cursor;
 
 typedef struct {
-    gc_entry entry;
-    gc_cursor payload; /* at the payload's first byte */
+    gpool_entry entry;
+    gpool_cursor payload; /* at the payload's first byte */
     uint32_t granule;
-} gc_found;
+} gpool_found;
 
 /* A count that the header publishes; one that the mapping cannot hold reads as 0. */
-static inline uint32_t gc_published(const uint32_t *word, uint32_t maximum) {
-    uint32_t count = gc_load_acquire_u32(word); /* pairs with the release in Region growth: memory first, count after */
+static inline uint32_t gpool_published(const uint32_t *word, uint32_t maximum) {
+    uint32_t count = gpool_load_acquire_u32(word); /* pairs with the release in Region growth: memory first, count after */
     return count <= maximum ? count : 0;
 }
 
-static inline bool gc_cursor_enter(const gc_view *view, uint32_t granule, gc_cursor *cursor) {
+static inline bool gpool_cursor_enter(const gpool_view *view, uint32_t granule, gpool_cursor *cursor) {
     cursor->at = NULL;
     cursor->left = 0;
     cursor->next = 0;
     if (granule == 0 || granule >= cursor->granule_count)
         return false;
-    uint8_t *extent = view->arena + (uint64_t)granule * GC_GRANULE_BYTES;
-    uint32_t link = gc_load_relaxed_u32((const uint32_t *)extent);
-    cursor->next = link & GC_LINK_NEXT;
-    if (link & GC_LINK_SINGLE) {
+    uint8_t *extent = view->arena + (uint64_t)granule * GPOOL_GRANULE_BYTES;
+    uint32_t link = gpool_load_relaxed_u32((const uint32_t *)extent);
+    cursor->next = link & GPOOL_LINK_NEXT;
+    if (link & GPOOL_LINK_SINGLE) {
         cursor->at = extent + 4;
-        cursor->left = GC_GRANULE_PAYLOAD;
+        cursor->left = GPOOL_GRANULE_PAYLOAD;
         return true;
     }
-    uint32_t granules = gc_load_relaxed_u32((const uint32_t *)(extent + 4));
+    uint32_t granules = gpool_load_relaxed_u32((const uint32_t *)(extent + 4));
     if (granules < 2 || granules > cursor->granule_count - granule)
         return false;
     cursor->at = extent + 8;
-    cursor->left = gc_extent_capacity(granules);
+    cursor->left = gpool_extent_capacity(granules);
     return true;
 }
 
 /* Copy the next `length` bytes out of the chain. Every extent carries bytes, so the loop ends. */
-static inline bool gc_cursor_copy(const gc_view *view, gc_cursor *cursor, uint8_t *target, uint64_t length) {
+static inline bool gpool_cursor_copy(const gpool_view *view, gpool_cursor *cursor, uint8_t *target, uint64_t length) {
     while (length > cursor->left) {
         memcpy(target, cursor->at, cursor->left);
         target += cursor->left;
         length -= cursor->left;
-        if (!gc_cursor_enter(view, cursor->next, cursor))
+        if (!gpool_cursor_enter(view, cursor->next, cursor))
             return false;
     }
     memcpy(target, cursor->at, length);
@@ -84,13 +84,13 @@ static inline bool gc_cursor_copy(const gc_view *view, gc_cursor *cursor, uint8_
     return true;
 }
 
-static inline bool gc_cursor_equals(const gc_view *view, gc_cursor *cursor, const uint8_t *bytes, uint64_t length) {
+static inline bool gpool_cursor_equals(const gpool_view *view, gpool_cursor *cursor, const uint8_t *bytes, uint64_t length) {
     while (length > cursor->left) {
         if (memcmp(bytes, cursor->at, cursor->left) != 0)
             return false;
         bytes += cursor->left;
         length -= cursor->left;
-        if (!gc_cursor_enter(view, cursor->next, cursor))
+        if (!gpool_cursor_enter(view, cursor->next, cursor))
             return false;
     }
     if (memcmp(bytes, cursor->at, length) != 0)
@@ -101,12 +101,12 @@ static inline bool gc_cursor_equals(const gc_view *view, gc_cursor *cursor, cons
 }
 
 /* Write `length` bytes into a chain that no bucket leads to yet (the daemon only). */
-static inline bool gc_cursor_write(const gc_view *view, gc_cursor *cursor, const uint8_t *source, uint64_t length) {
+static inline bool gpool_cursor_write(const gpool_view *view, gpool_cursor *cursor, const uint8_t *source, uint64_t length) {
     while (length > cursor->left) {
         memcpy(cursor->at, source, cursor->left);
         source += cursor->left;
         length -= cursor->left;
-        if (!gc_cursor_enter(view, cursor->next, cursor))
+        if (!gpool_cursor_enter(view, cursor->next, cursor))
             return false;
     }
     memcpy(cursor->at, source, length);
@@ -116,49 +116,49 @@ static inline bool gc_cursor_write(const gc_view *view, gc_cursor *cursor, const
 }
 
 /* Read an entry's header; the cursor is then at its key. False when the lengths cannot be true. */
-static inline bool gc_entry_open(const gc_view *view, uint32_t granule, gc_entry *entry, gc_cursor *cursor) {
-    cursor->granule_count = gc_published(&view->header->granule_count, view->max_granules);
-    if (!gc_cursor_enter(view, granule, cursor))
+static inline bool gpool_entry_open(const gpool_view *view, uint32_t granule, gpool_entry *entry, gpool_cursor *cursor) {
+    cursor->granule_count = gpool_published(&view->header->granule_count, view->max_granules);
+    if (!gpool_cursor_enter(view, granule, cursor))
         return false;
     memcpy(entry, cursor->at, sizeof *entry); /* an extent carries at least 72 bytes: the header is whole */
     cursor->at += sizeof *entry;
     cursor->left -= sizeof *entry;
-    return (uint64_t)entry->key_bytes + entry->payload_bytes <= (uint64_t)cursor->granule_count * GC_GRANULE_BYTES;
+    return (uint64_t)entry->key_bytes + entry->payload_bytes <= (uint64_t)cursor->granule_count * GPOOL_GRANULE_BYTES;
 }
 
-static inline uint64_t gc_entry_expires_ns(const gc_entry *entry) {
+static inline uint64_t gpool_entry_expires_ns(const gpool_entry *entry) {
     return (uint64_t)entry->expires_high << 32 | entry->expires_low;
 }
 
 /* The next bucket of a chain, or NULL at its end or where the link cannot be true. */
-static inline gc_bucket *gc_next_bucket(const gc_view *view, const gc_bucket *bucket) {
-    uint32_t number = gc_load_relaxed_u32(&bucket->overflow);
-    if (number == 0 || number > gc_published(&view->header->overflow_count, view->max_overflow))
+static inline gpool_bucket *gpool_next_bucket(const gpool_view *view, const gpool_bucket *bucket) {
+    uint32_t number = gpool_load_relaxed_u32(&bucket->overflow);
+    if (number == 0 || number > gpool_published(&view->header->overflow_count, view->max_overflow))
         return NULL;
     return view->overflow + (number - 1);
 }
 
 /* How far a reader follows a chain. Keyed hashing keeps chains at a handful of buckets. Longer ones come only from damage,
  * or from keys of a client that knows the secret. Those are misses here, which the daemon answers. */
-#define GC_READER_CHAIN 256
+#define GPOOL_READER_CHAIN 256
 
 /* Look for `key` in the chain that starts at `bucket`. */
-static inline bool gc_find(const gc_view *view, const gc_bucket *bucket, uint32_t hash,
-                           const uint8_t *key, uint64_t key_bytes, gc_found *found) {
+static inline bool gpool_find(const gpool_view *view, const gpool_bucket *bucket, uint32_t hash,
+                           const uint8_t *key, uint64_t key_bytes, gpool_found *found) {
     for (uint32_t links = 0; bucket != NULL && links < view->max_chain; links++) {
-        for (int i = 0; i < GC_BUCKET_SLOTS; i++) {
-            uint64_t slot = gc_load_relaxed_u64(&bucket->slots[i]);
+        for (int i = 0; i < GPOOL_BUCKET_SLOTS; i++) {
+            uint64_t slot = gpool_load_relaxed_u64(&bucket->slots[i]);
             if (slot == 0)
                 break; /* slots are filled from the front: the rest of the bucket is empty */
             if ((uint32_t)(slot >> 32) != hash)
                 continue;
             found->granule = (uint32_t)slot;
-            if (gc_entry_open(view, found->granule, &found->entry, &found->payload) &&
+            if (gpool_entry_open(view, found->granule, &found->entry, &found->payload) &&
                 found->entry.key_bytes == key_bytes &&
-                gc_cursor_equals(view, &found->payload, key, key_bytes))
+                gpool_cursor_equals(view, &found->payload, key, key_bytes))
                 return true;
         }
-        bucket = gc_next_bucket(view, bucket);
+        bucket = gpool_next_bucket(view, bucket);
     }
     return false;
 }

@@ -1,13 +1,13 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport gc_record, gc_shard, gc_view
+from glidecache_shared.pool.layout cimport gpool_record, gpool_shard, gpool_view
 from glidecache_shared.pool.files.mapping cimport MappedFile
 
 
 cdef class PoolReader:
-    cdef gc_view view
-    cdef gc_record *records
-    cdef gc_shard *shards
+    cdef gpool_view view
+    cdef gpool_record *records
+    cdef gpool_shard *shards
     cdef uint64_t secret[2]
     cdef uint64_t grace_ns
     cdef bint counts

@@ -19,44 +19,44 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 from glidecache_shared.pool.layout cimport (
-    GC_BLOCK_RECORDS,
-    GC_BOARD_HEADER_BYTES,
-    GC_BUCKET_BYTES,
-    GC_GRANULE_BYTES,
-    GC_HEADER_BYTES,
-    GC_KIND_HASH,
-    GC_KIND_SET,
-    GC_KIND_STRING,
-    GC_LAYOUT_VERSION,
-    GC_MAGIC,
-    GC_POLICY_LFU,
-    GC_POLICY_LRU,
-    GC_READER_CHAIN,
-    GC_RECORD_BYTES,
-    GC_SHARDS,
-    GC_STATE_ACTIVE,
-    GC_STATE_RETIRED,
-    gc_add_relaxed_u64,
-    gc_bucket,
-    gc_bucket_of,
-    gc_cursor_copy,
-    gc_entry_expires_ns,
-    gc_fence_acquire,
-    gc_find,
-    gc_found,
-    gc_header,
-    gc_load_acquire_u32,
-    gc_load_acquire_u64,
-    gc_load_relaxed_u64,
-    gc_place,
-    gc_published,
-    gc_record,
-    gc_shard,
-    gc_shard_of,
-    gc_siphash13,
-    gc_spin_hint,
-    gc_touch,
-    gc_view,
+    GPOOL_BLOCK_RECORDS,
+    GPOOL_BOARD_HEADER_BYTES,
+    GPOOL_BUCKET_BYTES,
+    GPOOL_GRANULE_BYTES,
+    GPOOL_HEADER_BYTES,
+    GPOOL_KIND_HASH,
+    GPOOL_KIND_SET,
+    GPOOL_KIND_STRING,
+    GPOOL_LAYOUT_VERSION,
+    GPOOL_MAGIC,
+    GPOOL_POLICY_LFU,
+    GPOOL_POLICY_LRU,
+    GPOOL_READER_CHAIN,
+    GPOOL_RECORD_BYTES,
+    GPOOL_SHARDS,
+    GPOOL_STATE_ACTIVE,
+    GPOOL_STATE_RETIRED,
+    gpool_add_relaxed_u64,
+    gpool_bucket,
+    gpool_bucket_of,
+    gpool_cursor_copy,
+    gpool_entry_expires_ns,
+    gpool_fence_acquire,
+    gpool_find,
+    gpool_found,
+    gpool_header,
+    gpool_load_acquire_u32,
+    gpool_load_acquire_u64,
+    gpool_load_relaxed_u64,
+    gpool_place,
+    gpool_published,
+    gpool_record,
+    gpool_shard,
+    gpool_shard_of,
+    gpool_siphash13,
+    gpool_spin_hint,
+    gpool_touch,
+    gpool_view,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile
 from glidecache_shared.pool.memory.payload cimport decode
@@ -79,12 +79,12 @@ cdef enum:
 
 # The counter shard of this process (architecture decision 4): by its id. A forked child, whose parent has the
 # same memory, chooses its own.
-cdef uint32_t shard_number = gc_shard_of(getpid())
+cdef uint32_t shard_number = gpool_shard_of(getpid())
 
 
 cdef void choose_shard() noexcept nogil:
     global shard_number
-    shard_number = gc_shard_of(getpid())
+    shard_number = gpool_shard_of(getpid())
 
 
 pthread_atfork(NULL, NULL, choose_shard)
@@ -116,62 +116,62 @@ cdef class PoolReader:
         self.file = open_mapped(pool_path, False)
         self.board_file = open_mapped(board_path, True)
         self._check_header()
-        cdef gc_header *header = <gc_header *>self.file.base
+        cdef gpool_header *header = <gpool_header *>self.file.base
         self.view.header = header
-        self.view.primary = <gc_bucket *>(self.file.base + GC_HEADER_BYTES)
-        self.view.overflow = <gc_bucket *>(self.file.base + header.overflow_offset)
+        self.view.primary = <gpool_bucket *>(self.file.base + GPOOL_HEADER_BYTES)
+        self.view.overflow = <gpool_bucket *>(self.file.base + header.overflow_offset)
         self.view.arena = self.file.base + header.arena_offset
         self.view.max_buckets = <uint32_t>header.max_buckets
         self.view.max_overflow = <uint32_t>header.max_overflow
         self.view.max_granules = <uint32_t>header.max_granules
         self.view.max_records = <uint32_t>header.max_records
-        self.view.max_chain = GC_READER_CHAIN
-        self.shards = <gc_shard *>self.board_file.base
-        self.records = <gc_record *>(self.board_file.base + GC_BOARD_HEADER_BYTES)
+        self.view.max_chain = GPOOL_READER_CHAIN
+        self.shards = <gpool_shard *>self.board_file.base
+        self.records = <gpool_record *>(self.board_file.base + GPOOL_BOARD_HEADER_BYTES)
         self.secret[0] = header.secret[0]
         self.secret[1] = header.secret[1]
         self.grace_ns = header.grace_ns
-        self.counts = header.policy == GC_POLICY_LFU
+        self.counts = header.policy == GPOOL_POLICY_LFU
         self.metrics_on = header.metrics != 0
 
     def _check_header(self):
         """Check everything that later lookups rely on without looking again."""
-        cdef gc_header *header = <gc_header *>self.file.base
+        cdef gpool_header *header = <gpool_header *>self.file.base
         cdef uint64_t limit = <uint64_t>1 << 31
         path = self.file.path
-        if self.file.bytes < GC_HEADER_BYTES or gc_load_acquire_u64(&header.magic) != GC_MAGIC:
+        if self.file.bytes < GPOOL_HEADER_BYTES or gpool_load_acquire_u64(&header.magic) != GPOOL_MAGIC:
             raise PoolFormatError(f"{path}: not a pool file")
-        if header.layout_version != GC_LAYOUT_VERSION:
+        if header.layout_version != GPOOL_LAYOUT_VERSION:
             raise PoolFormatError(
-                f"{path}: layout version {header.layout_version}, this client reads {GC_LAYOUT_VERSION}: "
+                f"{path}: layout version {header.layout_version}, this client reads {GPOOL_LAYOUT_VERSION}: "
                 "daemon and client must be of versions that belong together")
-        if header.policy not in (GC_POLICY_LRU, GC_POLICY_LFU):
+        if header.policy not in (GPOOL_POLICY_LRU, GPOOL_POLICY_LFU):
             raise PoolFormatError(f"{path}: unknown policy {header.policy}")
         if max(header.max_buckets, header.max_overflow, header.max_granules, header.max_records) > limit or not (
             header.file_bytes == self.file.bytes
-            and header.overflow_offset % GC_BUCKET_BYTES == 0
-            and GC_HEADER_BYTES + header.max_buckets * GC_BUCKET_BYTES <= header.overflow_offset
+            and header.overflow_offset % GPOOL_BUCKET_BYTES == 0
+            and GPOOL_HEADER_BYTES + header.max_buckets * GPOOL_BUCKET_BYTES <= header.overflow_offset
             and header.overflow_offset <= header.arena_offset <= self.file.bytes
-            and header.max_overflow * GC_BUCKET_BYTES <= header.arena_offset - header.overflow_offset
-            and header.max_granules * GC_GRANULE_BYTES <= self.file.bytes - header.arena_offset
+            and header.max_overflow * GPOOL_BUCKET_BYTES <= header.arena_offset - header.overflow_offset
+            and header.max_granules * GPOOL_GRANULE_BYTES <= self.file.bytes - header.arena_offset
             and header.arena_offset % 8 == 0
         ):
             raise PoolFormatError(f"{path}: the regions in the header do not fit the file of {self.file.bytes} bytes")
-        blocks = (header.max_records + GC_BLOCK_RECORDS - 1) // GC_BLOCK_RECORDS
-        if GC_BOARD_HEADER_BYTES + blocks * GC_BLOCK_RECORDS * GC_RECORD_BYTES > self.board_file.bytes:
+        blocks = (header.max_records + GPOOL_BLOCK_RECORDS - 1) // GPOOL_BLOCK_RECORDS
+        if GPOOL_BOARD_HEADER_BYTES + blocks * GPOOL_BLOCK_RECORDS * GPOOL_RECORD_BYTES > self.board_file.bytes:
             raise PoolFormatError(f"{self.board_file.path}: too short for {header.max_records} access records")
         boot_id = boot_identity.boot_id()
         if memcmp(header.boot_id, <const char *>boot_id, 16) != 0 or header.time_namespace != boot_identity.time_namespace():
             raise PoolFormatError(f"{path}: of another boot or time namespace, so its times mean nothing here")
 
     def get(self, key):
-        return self.read(key, GC_KIND_STRING, monotonic_ns())
+        return self.read(key, GPOOL_KIND_STRING, monotonic_ns())
 
     def hgetall(self, key):
-        return self.read(key, GC_KIND_HASH, monotonic_ns())
+        return self.read(key, GPOOL_KIND_HASH, monotonic_ns())
 
     def smembers(self, key):
-        return self.read(key, GC_KIND_SET, monotonic_ns())
+        return self.read(key, GPOOL_KIND_SET, monotonic_ns())
 
     def lookup(self, key, uint32_t kind, now_ns=None):
         return self.read(key, kind, monotonic_ns() if now_ns is None else <uint64_t>now_ns)
@@ -195,7 +195,7 @@ cdef class PoolReader:
 
     @property
     def retired(self) -> bool:
-        return gc_load_acquire_u32(&self.view.header.state) == GC_STATE_RETIRED
+        return gpool_load_acquire_u32(&self.view.header.state) == GPOOL_STATE_RETIRED
 
     @property
     def generation(self) -> int:
@@ -210,17 +210,17 @@ cdef class PoolReader:
         return self.metrics_on
 
     def metrics(self):
-        cdef gc_header *header = self.view.header
-        cdef uint64_t hits = gc_load_relaxed_u64(&header.daemon_hits)
+        cdef gpool_header *header = self.view.header
+        cdef uint64_t hits = gpool_load_relaxed_u64(&header.daemon_hits)
         cdef int i
-        for i in range(GC_SHARDS):
-            hits += gc_load_relaxed_u64(&self.shards[i].hits)
+        for i in range(GPOOL_SHARDS):
+            hits += gpool_load_relaxed_u64(&self.shards[i].hits)
         return PoolMetrics(
             hits,
-            gc_load_relaxed_u64(&header.misses),
-            gc_load_relaxed_u64(&header.entry_count),
-            gc_load_relaxed_u64(&header.evictions),
-            gc_load_relaxed_u64(&header.expirations),
+            gpool_load_relaxed_u64(&header.misses),
+            gpool_load_relaxed_u64(&header.entry_count),
+            gpool_load_relaxed_u64(&header.evictions),
+            gpool_load_relaxed_u64(&header.expirations),
         )
 
 
@@ -233,59 +233,59 @@ def open_mapped(str path, bint writable):
 
 cdef inline bint is_trusted(PoolReader reader, uint64_t now_ns) noexcept nogil:
     """Return whether the generation is in use and its daemon has shown a sign of life within the grace (decision 9)."""
-    cdef gc_header *header = reader.view.header
-    cdef int64_t age = <int64_t>(now_ns - gc_load_relaxed_u64(&header.heartbeat_ns))
-    return gc_load_acquire_u32(&header.state) == GC_STATE_ACTIVE and age <= <int64_t>reader.grace_ns
+    cdef gpool_header *header = reader.view.header
+    cdef int64_t age = <int64_t>(now_ns - gpool_load_relaxed_u64(&header.heartbeat_ns))
+    return gpool_load_acquire_u32(&header.state) == GPOOL_STATE_ACTIVE and age <= <int64_t>reader.grace_ns
 
 
-cdef inline bint unchanged(const gc_bucket *bucket, uint64_t version) noexcept nogil:
+cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcept nogil:
     """Return whether all reads since `version` was loaded are one state: the second half of the seqlock."""
-    gc_fence_acquire()  # pairs with the writer's release fence in begin_change
-    return gc_load_relaxed_u64(&bucket.version) == version
+    gpool_fence_acquire()  # pairs with the writer's release fence in begin_change
+    return gpool_load_relaxed_u64(&bucket.version) == version
 
 
-cdef inline void count_hit(PoolReader reader, const gc_found *found, uint64_t now_ns) noexcept nogil:
+cdef inline void count_hit(PoolReader reader, const gpool_found *found, uint64_t now_ns) noexcept nogil:
     cdef uint32_t record = found.entry.record
-    if record < gc_published(&reader.view.header.record_count, reader.view.max_records):
-        gc_touch(&reader.records[gc_place(record)], found.entry.tag_kind >> 8, now_ns, reader.counts)
+    if record < gpool_published(&reader.view.header.record_count, reader.view.max_records):
+        gpool_touch(&reader.records[gpool_place(record)], found.entry.tag_kind >> 8, now_ns, reader.counts)
     if reader.metrics_on:
-        gc_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
+        gpool_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
 
 
 cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_bytes, uint32_t kind, uint64_t now_ns):
     cdef uint32_t hash, bucket_count, number
     cdef uint64_t version, expires
-    cdef const gc_bucket *bucket
-    cdef gc_found found
+    cdef const gpool_bucket *bucket
+    cdef gpool_found found
     cdef bint present
     cdef int attempt
     cdef object value
     if not is_trusted(reader, now_ns):
         return None
-    hash = <uint32_t>gc_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
+    hash = <uint32_t>gpool_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
     for attempt in range(ATTEMPTS):
-        bucket_count = gc_published(&reader.view.header.bucket_count, reader.view.max_buckets)
+        bucket_count = gpool_published(&reader.view.header.bucket_count, reader.view.max_buckets)
         if bucket_count == 0:
             return None
-        number = gc_bucket_of(hash, bucket_count)
+        number = gpool_bucket_of(hash, bucket_count)
         bucket = &reader.view.primary[number]
-        version = gc_load_acquire_u64(&bucket.version)  # pairs with the release in end_change
+        version = gpool_load_acquire_u64(&bucket.version)  # pairs with the release in end_change
         if version & 1:
-            gc_spin_hint()
+            gpool_spin_hint()
             continue
-        present = gc_find(&reader.view, bucket, hash, key, key_bytes, &found)
+        present = gpool_find(&reader.view, bucket, hash, key, key_bytes, &found)
         if not present:
             # Also check whether a split moved the key's place: its bucket was left between our two looks.
-            if unchanged(bucket, version) and gc_published(
+            if unchanged(bucket, version) and gpool_published(
                 &reader.view.header.bucket_count, reader.view.max_buckets) == bucket_count:
                 return None
             continue
-        expires = gc_entry_expires_ns(&found.entry)
+        expires = gpool_entry_expires_ns(&found.entry)
         if found.entry.tag_kind & 0xFF != kind or (expires != 0 and now_ns >= expires):
             if unchanged(bucket, version):
                 return None
             continue
-        if kind == GC_KIND_STRING:
+        if kind == GPOOL_KIND_STRING:
             value = copy_string(reader, bucket, version, &found)
         else:
             value = copy_and_decode(reader, bucket, version, kind, &found)
@@ -298,20 +298,20 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
     return None
 
 
-cdef inline object copy_string(PoolReader reader, const gc_bucket *bucket, uint64_t version, gc_found *found):
+cdef inline object copy_string(PoolReader reader, const gpool_bucket *bucket, uint64_t version, gpool_found *found):
     """Return the payload as bytes, or None when the copy cannot be believed."""
     cdef bytes value
     if found.entry.payload_bytes > SCRATCH_BYTES and not unchanged(bucket, version):
         return None  # a race may have produced the length: no allocation by it
     value = PyBytes_FromStringAndSize(NULL, found.entry.payload_bytes)
-    if not gc_cursor_copy(
+    if not gpool_cursor_copy(
         &reader.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(value), found.entry.payload_bytes):
         return None
     return value if unchanged(bucket, version) else None
 
 
 cdef object copy_and_decode(
-    PoolReader reader, const gc_bucket *bucket, uint64_t version, uint32_t kind, gc_found *found):
+    PoolReader reader, const gpool_bucket *bucket, uint64_t version, uint32_t kind, gpool_found *found):
     """Return the payload decoded from a private copy that is known to be whole, or None."""
     cdef uint32_t scratch[SCRATCH_WORDS]  # words: payloads of hashes and sets are read as such
     cdef uint8_t *copy = <uint8_t *>scratch
@@ -325,7 +325,7 @@ cdef object copy_and_decode(
             raise MemoryError
         copy = allocated
     try:
-        if gc_cursor_copy(&reader.view, &found.payload, copy, found.entry.payload_bytes) and unchanged(bucket, version):
+        if gpool_cursor_copy(&reader.view, &found.payload, copy, found.entry.payload_bytes) and unchanged(bucket, version):
             value = decode(kind, copy, found.entry.payload_bytes)
     finally:
         PyMem_Free(allocated)
@@ -347,10 +347,10 @@ cdef class CachedReads:
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:
-            value = reader.read(key, GC_KIND_STRING, monotonic_ns())
+            value = reader.read(key, GPOOL_KIND_STRING, monotonic_ns())
             if value is not None:
                 return value
-        return self._read_miss(GC_KIND_STRING, key)
+        return self._read_miss(GPOOL_KIND_STRING, key)
 
     @cython.embedsignature(False)
     def hgetall(self, key):
@@ -358,10 +358,10 @@ cdef class CachedReads:
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:
-            value = reader.read(key, GC_KIND_HASH, monotonic_ns())
+            value = reader.read(key, GPOOL_KIND_HASH, monotonic_ns())
             if value is not None:
                 return value
-        return self._read_miss(GC_KIND_HASH, key)
+        return self._read_miss(GPOOL_KIND_HASH, key)
 
     @cython.embedsignature(False)
     def smembers(self, key):
@@ -369,7 +369,7 @@ cdef class CachedReads:
         cdef PoolReader reader = self._reader
         cdef object value
         if reader is not None:
-            value = reader.read(key, GC_KIND_SET, monotonic_ns())
+            value = reader.read(key, GPOOL_KIND_SET, monotonic_ns())
             if value is not None:
                 return value
-        return self._read_miss(GC_KIND_SET, key)
+        return self._read_miss(GPOOL_KIND_SET, key)

@@ -20,22 +20,22 @@ from libc.stdlib cimport free, realloc
 from glidecache_shared.pool.memory.access_board cimport guarded
 from glidecache_shared.pool.clock cimport is_expired, monotonic_ns
 from glidecache_shared.pool.layout cimport (
-    GC_COUNT_BITS,
-    GC_COUNT_MASK,
-    GC_STATE_RETIRED,
-    gc_charge,
-    gc_cursor,
-    gc_cursor_enter,
-    gc_cursor_write,
-    gc_entry,
-    gc_entry_open,
-    gc_granules,
-    gc_header,
-    gc_load_relaxed_u64,
-    gc_place,
-    gc_record,
-    gc_store_relaxed_u64,
-    gc_store_release_u32,
+    GPOOL_COUNT_BITS,
+    GPOOL_COUNT_MASK,
+    GPOOL_STATE_RETIRED,
+    gpool_charge,
+    gpool_cursor,
+    gpool_cursor_enter,
+    gpool_cursor_write,
+    gpool_entry,
+    gpool_entry_open,
+    gpool_granules,
+    gpool_header,
+    gpool_load_relaxed_u64,
+    gpool_place,
+    gpool_record,
+    gpool_store_relaxed_u64,
+    gpool_store_release_u32,
 )
 from glidecache_shared.pool.memory.records cimport NO_RECORD, EntryNote
 from glidecache_shared.pool.store cimport PoolStore
@@ -50,8 +50,8 @@ cdef enum:
 
 cdef struct Accesses:
     # What `carry` needs: both boards, the records of the entries in both, and whether the new policy counts.
-    gc_record *source
-    gc_record *target
+    gpool_record *source
+    gpool_record *target
     EntryNote *notes
     EntryNote *new_notes
     Copied *copied
@@ -66,17 +66,17 @@ cdef void carry(void *argument) noexcept nogil:
     cdef Accesses *work = <Accesses *>argument
     cdef uint32_t record, target
     cdef uint64_t count
-    cdef gc_record *source
+    cdef gpool_record *source
     for record in range(work.first, work.end):
         target = work.copied[record].record
         if work.notes[record].granule == 0 or target == NO_RECORD:
             continue
-        source = &work.source[gc_place(record)]
-        count = gc_load_relaxed_u64(&source.tag_count) & GC_COUNT_MASK if work.counted and work.counts else 1
-        gc_store_relaxed_u64(
-            &work.target[gc_place(target)].tag_count, <uint64_t>work.new_notes[target].tag << GC_COUNT_BITS | count)
-        gc_store_relaxed_u64(
-            &work.target[gc_place(target)].last_access_ns, gc_load_relaxed_u64(&source.last_access_ns))
+        source = &work.source[gpool_place(record)]
+        count = gpool_load_relaxed_u64(&source.tag_count) & GPOOL_COUNT_MASK if work.counted and work.counts else 1
+        gpool_store_relaxed_u64(
+            &work.target[gpool_place(target)].tag_count, <uint64_t>work.new_notes[target].tag << GPOOL_COUNT_BITS | count)
+        gpool_store_relaxed_u64(
+            &work.target[gpool_place(target)].last_access_ns, gpool_load_relaxed_u64(&source.last_access_ns))
 
 
 cdef class Succession:
@@ -139,15 +139,15 @@ cdef class Succession:
 
     cdef bint _weed(self, uint32_t count, uint64_t now) noexcept:
         """Evict entries that alone are over the new bound, before others make room. Return whether that is done."""
-        cdef gc_entry entry
-        cdef gc_cursor cursor
+        cdef gpool_entry entry
+        cdef gpool_cursor cursor
         cdef uint32_t end = min(<uint64_t>self.at + count, <uint64_t>self.old.records.count)
         while self.at < end:
             if self.old.records.notes[self.at].granule != 0:
-                if not gc_entry_open(self.old.view, self.old.records.notes[self.at].granule, &entry, &cursor):
+                if not gpool_entry_open(self.old.view, self.old.records.notes[self.at].granule, &entry, &cursor):
                     self.old.view.damaged = True
                     return False
-                if gc_charge(entry.key_bytes, entry.payload_bytes) > self.wanted_bytes:
+                if gpool_charge(entry.key_bytes, entry.payload_bytes) > self.wanted_bytes:
                     self.old._remove(self.at)
                     self.old._count(
                         &self.old.header.expirations if is_expired(&entry, now) else &self.old.header.evictions)
@@ -211,48 +211,48 @@ cdef class Succession:
         cdef PoolStore old = self.old
         cdef PoolStore new = self.new
         cdef EntryNote *note = &old.records.notes[record]
-        cdef gc_entry entry
-        cdef gc_cursor source, target
+        cdef gpool_entry entry
+        cdef gpool_cursor source, target
         cdef uint64_t length, part
         cdef uint32_t granule, number
         if (
-            not gc_entry_open(old.view, note.granule, &entry, &source)
+            not gpool_entry_open(old.view, note.granule, &entry, &source)
             or entry.record != record
-            or gc_charge(entry.key_bytes, entry.payload_bytes) > old.header.charged_bytes
+            or gpool_charge(entry.key_bytes, entry.payload_bytes) > old.header.charged_bytes
         ):
             old.view.damaged = True
             return False
         length = <uint64_t>entry.key_bytes + entry.payload_bytes
-        if not new.arena.reserve(gc_granules(entry.key_bytes, entry.payload_bytes)):
+        if not new.arena.reserve(gpool_granules(entry.key_bytes, entry.payload_bytes)):
             return False
         number = new.records.take()
         if number == NO_RECORD:
             return False
-        granule = new.arena.allocate(sizeof(gc_entry) + length)
+        granule = new.arena.allocate(sizeof(gpool_entry) + length)
         if granule == 0:
             new.records.give_back(number)
             return False
         entry.record = number
         entry.tag_kind = new.records.notes[number].tag << 8 | entry.tag_kind & 0xFF
         target.granule_count = new.arena.runs.granule_count
-        gc_cursor_enter(new.view, granule, &target)
-        gc_cursor_write(new.view, &target, <const unsigned char *>&entry, sizeof(gc_entry))
+        gpool_cursor_enter(new.view, granule, &target)
+        gpool_cursor_write(new.view, &target, <const unsigned char *>&entry, sizeof(gpool_entry))
         while length != 0:
             part = min(length, source.left)
-            gc_cursor_write(new.view, &target, source.at, part)
+            gpool_cursor_write(new.view, &target, source.at, part)
             length -= part
-            if length != 0 and not gc_cursor_enter(old.view, source.next, &source):
+            if length != 0 and not gpool_cursor_enter(old.view, source.next, &source):
                 old.view.damaged = True
                 break
         new.board.reset(number, new.records.notes[number].tag, 0)
         if not new.index.insert(note.hash, granule):
-            new.arena.release(granule, sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
+            new.arena.release(granule, sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
             new.records.give_back(number)
             return False
         new.records.notes[number].granule = granule
         new.records.notes[number].hash = note.hash
         new.records.notes[number].flight = note.flight
-        new.header.charged_bytes += gc_charge(entry.key_bytes, entry.payload_bytes)
+        new.header.charged_bytes += gpool_charge(entry.key_bytes, entry.payload_bytes)
         new.header.entry_count = new.index.entry_count
         self.copied[record].tag = note.tag
         self.copied[record].record = number
@@ -276,7 +276,7 @@ cdef class Succession:
         # A daemon that is killed from here on leaves the new generation: readers are told of neither, or leave the old
         # one.
         new.files.open()
-        gc_store_release_u32(&old.header.state, GC_STATE_RETIRED)
+        gpool_store_release_u32(&old.header.state, GPOOL_STATE_RETIRED)
         # Once more: the accesses and hits of readers in between.
         self._carry_accesses()
         if new.late_hits is not None:
@@ -285,8 +285,8 @@ cdef class Succession:
         return new
 
     cdef int _carry_counters(self) except -1:
-        cdef gc_header *before = self.old.header
-        cdef gc_header *now = self.new.header
+        cdef gpool_header *before = self.old.header
+        cdef gpool_header *now = self.new.header
         if not self.old.counting:
             return 0
         now.misses = before.misses

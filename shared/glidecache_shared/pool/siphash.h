@@ -9,17 +9,17 @@
 #include <stdint.h>
 #include <string.h>
 
-#define GC_ROTL64(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
+#define GPOOL_ROTL64(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 
-#define GC_SIP_ROUND(v0, v1, v2, v3)                                            \
+#define GPOOL_SIP_ROUND(v0, v1, v2, v3)                                            \
     do {                                                                        \
-        v0 += v1; v1 = GC_ROTL64(v1, 13); v1 ^= v0; v0 = GC_ROTL64(v0, 32);     \
-        v2 += v3; v3 = GC_ROTL64(v3, 16); v3 ^= v2;                             \
-        v0 += v3; v3 = GC_ROTL64(v3, 21); v3 ^= v0;                             \
-        v2 += v1; v1 = GC_ROTL64(v1, 17); v1 ^= v2; v2 = GC_ROTL64(v2, 32);     \
+        v0 += v1; v1 = GPOOL_ROTL64(v1, 13); v1 ^= v0; v0 = GPOOL_ROTL64(v0, 32);     \
+        v2 += v3; v3 = GPOOL_ROTL64(v3, 16); v3 ^= v2;                             \
+        v0 += v3; v3 = GPOOL_ROTL64(v3, 21); v3 ^= v0;                             \
+        v2 += v1; v1 = GPOOL_ROTL64(v1, 17); v1 ^= v2; v2 = GPOOL_ROTL64(v2, 32);     \
     } while (0)
 
-static inline uint64_t gc_little_endian_u64(const uint8_t *bytes) {
+static inline uint64_t gpool_little_endian_u64(const uint8_t *bytes) {
     uint64_t word;
     memcpy(&word, bytes, sizeof word);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -28,7 +28,7 @@ static inline uint64_t gc_little_endian_u64(const uint8_t *bytes) {
     return word;
 }
 
-static inline uint64_t gc_siphash13(uint64_t k0, uint64_t k1, const uint8_t *data, size_t length) {
+static inline uint64_t gpool_siphash13(uint64_t k0, uint64_t k1, const uint8_t *data, size_t length) {
     uint64_t v0 = k0 ^ UINT64_C(0x736f6d6570736575);
     uint64_t v1 = k1 ^ UINT64_C(0x646f72616e646f6d);
     uint64_t v2 = k0 ^ UINT64_C(0x6c7967656e657261);
@@ -37,21 +37,21 @@ static inline uint64_t gc_siphash13(uint64_t k0, uint64_t k1, const uint8_t *dat
     uint64_t last = (uint64_t)length << 56;
 
     for (; data != end; data += 8) {
-        uint64_t m = gc_little_endian_u64(data);
+        uint64_t m = gpool_little_endian_u64(data);
         v3 ^= m;
-        GC_SIP_ROUND(v0, v1, v2, v3);
+        GPOOL_SIP_ROUND(v0, v1, v2, v3);
         v0 ^= m;
     }
     for (size_t i = 0; i < (length & 7); i++)
         last |= (uint64_t)data[i] << (8 * i);
 
     v3 ^= last;
-    GC_SIP_ROUND(v0, v1, v2, v3);
+    GPOOL_SIP_ROUND(v0, v1, v2, v3);
     v0 ^= last;
     v2 ^= 0xff;
-    GC_SIP_ROUND(v0, v1, v2, v3);
-    GC_SIP_ROUND(v0, v1, v2, v3);
-    GC_SIP_ROUND(v0, v1, v2, v3);
+    GPOOL_SIP_ROUND(v0, v1, v2, v3);
+    GPOOL_SIP_ROUND(v0, v1, v2, v3);
+    GPOOL_SIP_ROUND(v0, v1, v2, v3);
     return v0 ^ v1 ^ v2 ^ v3;
 }
 

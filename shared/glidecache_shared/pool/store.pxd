@@ -1,12 +1,15 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.generation cimport PoolGeneration
-from glidecache_shared.pool.layout cimport gc_found
+from glidecache_shared.pool.layout cimport gpool_found
 
 
 cdef class PoolStore(PoolGeneration):
-    cdef object find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now)
-    cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1
+    cpdef object lookup(self, bytes key, uint32_t kind, uint64_t after_flight=*, object now_ns=*)
+    cpdef list lookup_many(self, list keys, uint32_t kind, uint64_t after_flight=*)
+    cpdef bint insert(self, bytes key, uint32_t kind, object value, uint64_t flight=*, object now_ns=*) except -1
+    cpdef int insert_many(self, dict entries, uint32_t kind, uint64_t flight=*) except -1
+    cdef object _find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now)
     cdef bint _store(
         self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
     ) noexcept
@@ -14,7 +17,7 @@ cdef class PoolStore(PoolGeneration):
     cdef void _prefetch_victim(self) noexcept
     cdef void _remove(self, uint32_t record) noexcept
     cdef uint32_t _hash(self, bytes key) noexcept
-    cdef bint _find(self, bytes key, gc_found *found) noexcept
-    cdef bint _is_right(self, gc_found *found) noexcept
-    cdef bytes _payload(self, gc_found *found)
+    cdef bint _find(self, bytes key, gpool_found *found) noexcept
+    cdef bint _is_right(self, gpool_found *found) noexcept
+    cdef bytes _payload(self, gpool_found *found)
     cdef void _count(self, uint64_t *counter) noexcept

@@ -1,6 +1,7 @@
 """Typing of the compiled store; the implementation is in `store.pyx`."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from glidecache_shared.pool.generation import PoolGeneration
 
@@ -34,7 +35,7 @@ class PoolStore(PoolGeneration):
     def lookup_many(self, keys: list[bytes], kind: int, after_flight: int = 0) -> list[object]:
         """Do as `lookup` for each key, in order."""
 
-    def insert_many(self, entries: dict[bytes, Value | None], kind: int, flight: int = 0) -> int:
+    def insert_many(self, entries: dict[bytes, Any], kind: int, flight: int = 0) -> int:
         """Do as `insert` for each entry whose value is not None, in order. Return how many were stored."""
 
     def flush(self) -> int:

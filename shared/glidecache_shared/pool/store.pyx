@@ -13,21 +13,21 @@ from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns
 from glidecache_shared.pool.generation cimport PoolGeneration
 from glidecache_shared.pool.check.integrity cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
-    GC_GRANULE_BYTES,
-    gc_charge,
-    gc_cursor,
-    gc_cursor_copy,
-    gc_cursor_enter,
-    gc_cursor_write,
-    gc_entry,
-    gc_entry_checksum,
-    gc_entry_open,
-    gc_find,
-    gc_found,
-    gc_granules,
-    gc_prefetch,
-    gc_siphash13,
-    gc_store_relaxed_u64,
+    GPOOL_GRANULE_BYTES,
+    gpool_charge,
+    gpool_cursor,
+    gpool_cursor_copy,
+    gpool_cursor_enter,
+    gpool_cursor_write,
+    gpool_entry,
+    gpool_entry_checksum,
+    gpool_entry_open,
+    gpool_find,
+    gpool_found,
+    gpool_granules,
+    gpool_prefetch,
+    gpool_siphash13,
+    gpool_store_relaxed_u64,
 )
 from glidecache_shared.pool.memory.payload cimport decode, encode
 from glidecache_shared.pool.memory.records cimport NO_RECORD
@@ -37,7 +37,7 @@ def charge_bytes(key_bytes: int, payload_bytes: int) -> int:
     """Return an entry's charge by the lengths of its key and payload alone (C8; docs/design/pool-layout.md)."""
     if key_bytes < 0 or payload_bytes < 0:
         raise ValueError("lengths must not be negative")
-    return gc_charge(key_bytes, payload_bytes)
+    return gpool_charge(key_bytes, payload_bytes)
 
 
 def payload_bytes(kind: int, value) -> int:
@@ -45,15 +45,22 @@ def payload_bytes(kind: int, value) -> int:
     return PyBytes_GET_SIZE(encode(kind, value))
 
 
+cdef inline int check_key(bytes key) except -1:
+    if key is None:
+        raise TypeError("a key must be bytes, not None")
+    return 0
+
+
 cdef class PoolStore(PoolGeneration):
     """The entries of one generation, written. Owned by the daemon's one thread; store.pyi has the public methods."""
 
-    def lookup(self, bytes key not None, uint32_t kind, uint64_t after_flight=0, now_ns=None):
-        return self.find_value(key, kind, after_flight, monotonic_ns() if now_ns is None else now_ns)
+    cpdef object lookup(self, bytes key, uint32_t kind, uint64_t after_flight=0, object now_ns=None):
+        return self._find_value(key, kind, after_flight, monotonic_ns() if now_ns is None else now_ns)
 
-    cdef object find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now):
+    cdef object _find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now):
         """Return the live value of that kind whose flight was sent after the given one, or None; counted either way."""
-        cdef gc_found found
+        check_key(key)
+        cdef gpool_found found
         cdef object value = None
         self._check_sound()
         if self._find(key, &found):
@@ -75,33 +82,32 @@ cdef class PoolStore(PoolGeneration):
         self._count(&self.header.daemon_hits)
         return value
 
-    def lookup_many(self, list keys not None, uint32_t kind, uint64_t after_flight=0) -> list:
+    cpdef list lookup_many(self, list keys, uint32_t kind, uint64_t after_flight=0):
         cdef uint64_t now = monotonic_ns()
         cdef list values = []
         for key in keys:
-            values.append(self.find_value(<bytes?>key, kind, after_flight, now))
+            values.append(self._find_value(<bytes?>key, kind, after_flight, now))
         return values
 
-    def insert_many(self, dict entries not None, uint32_t kind, uint64_t flight=0) -> int:
+    cpdef int insert_many(self, dict entries, uint32_t kind, uint64_t flight=0) except -1:
         cdef int stored = 0
         for key, value in entries.items():
-            if value is not None and self.keep(<bytes?>key, kind, value, flight, None):
+            if value is not None and self.insert(<bytes?>key, kind, value, flight):
                 stored += 1
         return stored
 
-    def insert(self, bytes key not None, uint32_t kind, value, uint64_t flight=0, now_ns=None):
-        return self.keep(key, kind, value, flight, now_ns)
-
-    cdef bint keep(self, bytes key, uint32_t kind, object value, uint64_t flight, object now_ns) except -1:
-        """Do as `insert`."""
+    cpdef bint insert(
+        self, bytes key, uint32_t kind, object value, uint64_t flight=0, object now_ns=None,
+    ) except -1:
+        check_key(key)
         self._check_sound()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         cdef bytes payload = encode(kind, value)
         cdef uint64_t key_bytes = PyBytes_GET_SIZE(key)
         cdef uint64_t length = PyBytes_GET_SIZE(payload)
-        cdef uint64_t charge = gc_charge(key_bytes, length)
+        cdef uint64_t charge = gpool_charge(key_bytes, length)
         cdef uint32_t record
-        cdef gc_found found
+        cdef gpool_found found
         cdef bint stored
         if charge > self.largest_bytes or key_bytes + length > 0xFFFFFFFF:
             return False
@@ -116,7 +122,7 @@ cdef class PoolStore(PoolGeneration):
                 self.view.damaged = True
                 self._check_damage()
         # Existing entries make up for memory that the file system refuses: victims, in the policy's order.
-        while not self.arena.reserve(gc_granules(key_bytes, length)):
+        while not self.arena.reserve(gpool_granules(key_bytes, length)):
             if not self._evict(now):
                 self._check_damage()
                 return False
@@ -141,8 +147,8 @@ cdef class PoolStore(PoolGeneration):
         cdef uint32_t hash = self._hash(key)
         cdef uint32_t tag = self.records.notes[record].tag
         cdef uint64_t expires = expiry(now, self.header.ttl_ns)
-        cdef gc_entry entry
-        cdef gc_cursor cursor
+        cdef gpool_entry entry
+        cdef gpool_cursor cursor
         cdef uint32_t granule
         entry.key_bytes = <uint32_t>PyBytes_GET_SIZE(key)
         entry.payload_bytes = <uint32_t>PyBytes_GET_SIZE(payload)
@@ -150,27 +156,27 @@ cdef class PoolStore(PoolGeneration):
         entry.tag_kind = tag << 8 | kind
         entry.expires_low = <uint32_t>expires
         entry.expires_high = <uint32_t>(expires >> 32)
-        entry.checksum = gc_entry_checksum(kind, key_at, entry.key_bytes, payload_at, entry.payload_bytes)
-        granule = self.arena.allocate(sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
+        entry.checksum = gpool_entry_checksum(kind, key_at, entry.key_bytes, payload_at, entry.payload_bytes)
+        granule = self.arena.allocate(sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
         if granule == 0:
             self.records.give_back(record)
             return False
         cursor.granule_count = self.arena.runs.granule_count
-        gc_cursor_enter(self.view, granule, &cursor)
-        gc_cursor_write(self.view, &cursor, <const uint8_t *>&entry, sizeof(gc_entry))
-        gc_cursor_write(self.view, &cursor, key_at, entry.key_bytes)
-        gc_cursor_write(self.view, &cursor, payload_at, entry.payload_bytes)
+        gpool_cursor_enter(self.view, granule, &cursor)
+        gpool_cursor_write(self.view, &cursor, <const uint8_t *>&entry, sizeof(gpool_entry))
+        gpool_cursor_write(self.view, &cursor, key_at, entry.key_bytes)
+        gpool_cursor_write(self.view, &cursor, payload_at, entry.payload_bytes)
         self.board.reset(record, tag, now)
         if not self.index.insert(hash, granule):
-            self.arena.release(granule, sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
+            self.arena.release(granule, sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
             self.records.give_back(record)
             return False
         self.records.notes[record].granule = granule
         self.records.notes[record].hash = hash
         self.records.notes[record].flight = flight
         self.selection.stored(record)
-        gc_store_relaxed_u64(&self.header.charged_bytes, self.header.charged_bytes + charge)
-        gc_store_relaxed_u64(&self.header.entry_count, self.index.entry_count)
+        gpool_store_relaxed_u64(&self.header.charged_bytes, self.header.charged_bytes + charge)
+        gpool_store_relaxed_u64(&self.header.entry_count, self.index.entry_count)
         return True
 
     def flush(self) -> int:
@@ -193,11 +199,11 @@ cdef class PoolStore(PoolGeneration):
     cdef bint _evict(self, uint64_t now) noexcept:
         """Remove the policy's victim (contract C10–C12). False when the pool is empty, or damaged."""
         cdef uint32_t record = self.selection.next(self.index.entry_count)
-        cdef gc_entry entry
-        cdef gc_cursor cursor
+        cdef gpool_entry entry
+        cdef gpool_cursor cursor
         if record == NO_RECORD:
             return False
-        if not gc_entry_open(self.view, self.records.notes[record].granule, &entry, &cursor):
+        if not gpool_entry_open(self.view, self.records.notes[record].granule, &entry, &cursor):
             self.view.damaged = True
             return False
         self._remove(record)
@@ -212,19 +218,19 @@ cdef class PoolStore(PoolGeneration):
         cdef uint32_t record = self.selection.prefetch()
         if record != NO_RECORD:
             # Its note is at hand, because the eviction before this one asked for it.
-            gc_prefetch(self.view.arena + <uint64_t>self.records.notes[record].granule * GC_GRANULE_BYTES)
-            gc_prefetch(self.index.bucket_for(self.records.notes[record].hash))
+            gpool_prefetch(self.view.arena + <uint64_t>self.records.notes[record].granule * GPOOL_GRANULE_BYTES)
+            gpool_prefetch(self.index.bucket_for(self.records.notes[record].hash))
 
     cdef void _remove(self, uint32_t record) noexcept:
         """Take an entry from readers, then free its memory. One that is not as it was made stays: damage."""
         cdef uint32_t granule = self.records.notes[record].granule
-        cdef gc_entry entry
-        cdef gc_cursor cursor
+        cdef gpool_entry entry
+        cdef gpool_cursor cursor
         cdef uint64_t charge
-        if not gc_entry_open(self.view, granule, &entry, &cursor):
+        if not gpool_entry_open(self.view, granule, &entry, &cursor):
             self.view.damaged = True
             return
-        charge = gc_charge(entry.key_bytes, entry.payload_bytes)
+        charge = gpool_charge(entry.key_bytes, entry.payload_bytes)
         if (
             entry.record != record
             or charge > self.header.charged_bytes
@@ -232,37 +238,37 @@ cdef class PoolStore(PoolGeneration):
         ):
             self.view.damaged = True
             return
-        self.arena.release(granule, sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
+        self.arena.release(granule, sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
         self.records.give_back(record)
-        gc_store_relaxed_u64(&self.header.charged_bytes, self.header.charged_bytes - charge)
-        gc_store_relaxed_u64(&self.header.entry_count, self.index.entry_count)
+        gpool_store_relaxed_u64(&self.header.charged_bytes, self.header.charged_bytes - charge)
+        gpool_store_relaxed_u64(&self.header.entry_count, self.index.entry_count)
 
     cdef uint32_t _hash(self, bytes key) noexcept:
-        return <uint32_t>gc_siphash13(
+        return <uint32_t>gpool_siphash13(
             self.header.secret[0], self.header.secret[1],
             <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
 
-    cdef bint _find(self, bytes key, gc_found *found) noexcept:
+    cdef bint _find(self, bytes key, gpool_found *found) noexcept:
         cdef uint32_t hash = self._hash(key)
         self.view.max_chain = self.index.overflow_numbers.count + 1  # more is a ring
-        return gc_find(
+        return gpool_find(
             self.view, self.index.bucket_for(hash), hash,
             <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), found) and self._is_right(found)
 
-    cdef bint _is_right(self, gc_found *found) noexcept:
+    cdef bint _is_right(self, gpool_found *found) noexcept:
         """Return whether a found entry is the one that its record's note describes; if not, the pool is damaged."""
         if (
             found.entry.record < self.records.count
             and self.records.notes[found.entry.record].granule == found.granule
-            and gc_charge(found.entry.key_bytes, found.entry.payload_bytes) <= self.header.charged_bytes
+            and gpool_charge(found.entry.key_bytes, found.entry.payload_bytes) <= self.header.charged_bytes
         ):
             return True
         self.view.damaged = True
         return False
 
-    cdef bytes _payload(self, gc_found *found):
+    cdef bytes _payload(self, gpool_found *found):
         cdef bytes payload = PyBytes_FromStringAndSize(NULL, found.entry.payload_bytes)
-        if not gc_cursor_copy(
+        if not gpool_cursor_copy(
             self.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(payload), found.entry.payload_bytes
         ):
             self.view.damaged = True
@@ -271,12 +277,12 @@ cdef class PoolStore(PoolGeneration):
     cdef inline void _count(self, uint64_t *counter) noexcept:
         # The daemon is the only writer of these; relaxed, because readers only add them up.
         if self.counting:
-            gc_store_relaxed_u64(counter, counter[0] + 1)
+            gpool_store_relaxed_u64(counter, counter[0] + 1)
 
     def entries(self) -> list:
         self._check_open()
         cdef uint32_t record
-        cdef gc_found found
+        cdef gpool_found found
         result = []
         for record in range(self.records.count):
             if self.records.notes[record].granule != 0:

@@ -2,11 +2,11 @@
 
 from libc.stdint cimport uint64_t
 
-from glidecache_shared.pool.layout cimport GC_GRANULE_BYTES, GC_MAX_GRANULES, GC_POLICY_LFU, GC_POLICY_LRU
+from glidecache_shared.pool.layout cimport GPOOL_GRANULE_BYTES, GPOOL_MAX_GRANULES, GPOOL_POLICY_LFU, GPOOL_POLICY_LRU
 
 from typing import TypedDict
 
-POLICIES = {"LRU": GC_POLICY_LRU, "LFU": GC_POLICY_LFU}
+POLICIES = {"LRU": GPOOL_POLICY_LRU, "LFU": GPOOL_POLICY_LFU}
 MOST_NS = <uint64_t>-1
 
 
@@ -24,8 +24,8 @@ def check_settings(*, max_cache_kb, entry_ttl_ms, eviction_policy, enable_metric
         raise ValueError(f"max_cache_kb must be positive, not {max_cache_kb}")
     if eviction_policy not in POLICIES:
         raise ValueError(f"eviction_policy must be LRU or LFU, not {eviction_policy!r}")
-    if max_cache_kb * 1024 // GC_GRANULE_BYTES + 2 > GC_MAX_GRANULES:
-        raise ValueError(f"max_cache_kb must be at most {(<uint64_t>(GC_MAX_GRANULES - 1) * GC_GRANULE_BYTES - 1) // 1024}")
+    if max_cache_kb * 1024 // GPOOL_GRANULE_BYTES + 2 > GPOOL_MAX_GRANULES:
+        raise ValueError(f"max_cache_kb must be at most {(<uint64_t>(GPOOL_MAX_GRANULES - 1) * GPOOL_GRANULE_BYTES - 1) // 1024}")
     check_ttl(entry_ttl_ms)
     if grace_ms * 1_000_000 > MOST_NS // 2:
         raise ValueError("grace_ms must fit into 64 bits as nanoseconds")

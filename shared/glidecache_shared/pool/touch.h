@@ -13,30 +13,30 @@
 
 /* Attempts before an update is given up: each failure means that another process's update of the same word succeeded, so
  * only a hostile peer can use this up. */
-#define GC_TOUCH_ATTEMPTS 4096
+#define GPOOL_TOUCH_ATTEMPTS 4096
 
-static inline void gc_touch_time(gc_record *record, uint64_t now_ns) {
-    uint64_t seen = gc_load_relaxed_u64(&record->last_access_ns);
-    for (int i = 0; seen < now_ns && i < GC_TOUCH_ATTEMPTS; i++)
-        if (gc_cas_relaxed_u64(&record->last_access_ns, &seen, now_ns))
+static inline void gpool_touch_time(gpool_record *record, uint64_t now_ns) {
+    uint64_t seen = gpool_load_relaxed_u64(&record->last_access_ns);
+    for (int i = 0; seen < now_ns && i < GPOOL_TOUCH_ATTEMPTS; i++)
+        if (gpool_cas_relaxed_u64(&record->last_access_ns, &seen, now_ns))
             return;
 }
 
-static inline void gc_touch_count(gc_record *record, uint32_t tag) {
-    uint64_t seen = gc_load_relaxed_u64(&record->tag_count);
-    for (int i = 0; i < GC_TOUCH_ATTEMPTS; i++) {
-        if (seen >> GC_COUNT_BITS != tag || (seen & GC_COUNT_MASK) == GC_COUNT_MASK)
+static inline void gpool_touch_count(gpool_record *record, uint32_t tag) {
+    uint64_t seen = gpool_load_relaxed_u64(&record->tag_count);
+    for (int i = 0; i < GPOOL_TOUCH_ATTEMPTS; i++) {
+        if (seen >> GPOOL_COUNT_BITS != tag || (seen & GPOOL_COUNT_MASK) == GPOOL_COUNT_MASK)
             return;
-        if (gc_cas_relaxed_u64(&record->tag_count, &seen, seen + 1))
+        if (gpool_cas_relaxed_u64(&record->tag_count, &seen, seen + 1))
             return;
     }
 }
 
 /* `count`: whether the policy looks at counts (LFU). */
-static inline void gc_touch(gc_record *record, uint32_t tag, uint64_t now_ns, bool count) {
+static inline void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bool count) {
     if (count)
-        gc_touch_count(record, tag);
-    gc_touch_time(record, now_ns);
+        gpool_touch_count(record, tag);
+    gpool_touch_time(record, now_ns);
 }
 
 #endif

@@ -1,17 +1,18 @@
 from glidecache_shared.owned cimport OwnedDescriptor
-from glidecache_shared.wire.send_buffer cimport SendBuffer
-from glidecache_shared.wire.zmtp cimport Stream
+from glidecache_shared.wire.zmtp cimport SendBuffer, Stream
 
 
 cdef class Dealer:
+    cdef object __weakref__
+    cdef readonly OwnedDescriptor file
+    # The file's number, also after it was closed: event loops know the connection by it.
+    cdef readonly int descriptor
+    cdef readonly bint ended
     cdef Stream stream
-    cdef SendBuffer outbox
-    # A message that has come and was not asked for yet.
+    cdef SendBuffer unsent_parts
+    # A message that has arrived and has not been asked for yet.
     cdef object arrived
     cdef bint writable
-    cdef readonly bint ended
-    cdef readonly int descriptor
-    cdef OwnedDescriptor file
 
     cpdef int events(self) except -1
     cpdef object receive(self)

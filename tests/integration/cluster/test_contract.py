@@ -8,7 +8,7 @@ import pytest
 
 from glidecache import NodeAddress
 from glidecache_shared import protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support.cacheable import GET
 from support.caches import is_cached, new_cache
 from support.valkey_server import HOST

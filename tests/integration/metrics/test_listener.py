@@ -112,7 +112,9 @@ def test_no_counter_falls_when_caches_and_upstreams_are_changed(
         seen.daemon.configuration.write_text(text)
         known = len(seen.daemon.log_text())
         seen.daemon.process.send_signal(signal.SIGHUP)
-        wait_until(lambda at=known: "reload is over" in seen.daemon.log_text()[at:], "the reload is over", 60)
+        wait_until(
+            lambda at=known: "reload finished" in seen.daemon.log_text()[at:], "the reload is over", 60
+        )
         client.get("k")
         bound = f'glidecached_cache_max_bytes{{cache="catalog",named="yes"}} {kb * 1024:.1f}'
         wait_until(lambda line=bound: line in seen.ask("/metrics").text, "the figures are fresh", 20)

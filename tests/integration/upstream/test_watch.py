@@ -10,7 +10,7 @@ import pytest
 from glidecache import Batch, ClosingError, ClusterBatch, ExecAbortError, NodeAddress, RequestError
 from glidecache import ConnectionError as GlideConnectionError
 from glidecache_shared import protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support import worker_tasks
 from support.caches import new_cache
 from support.clients import at

@@ -42,7 +42,7 @@ from glidecache import (
     Transaction,
 )
 from glidecache.aio.cluster_client import GlideClusterClient as AsyncClusterClient
-from glidecache.client_object import ClientObject
+from glidecache.core.client_base import ClientBase
 from glidecache.core.settings import Settings
 from glidecache_shared import protocol
 from support.command_samples import GROUPS
@@ -304,4 +304,4 @@ def test_errors_have_glides_words(daemon: FakeDaemon, connect: Connect) -> None:
 
 
 def test_clients_are_of_one_base() -> None:
-    assert all(issubclass(each, ClientObject) for each in CLIENTS)
+    assert all(issubclass(each, ClientBase) for each in CLIENTS)

@@ -13,7 +13,7 @@ from glidecache.commands.cluster_scan import ClusterScan
 from glidecache.sync.connection import run_blocking
 
 if TYPE_CHECKING:
-    from glidecache.commands.command import Plan
+    from glidecache.commands.command import Command
     from glidecache.routes import Route
 
 SLOTS = 16_384
@@ -36,8 +36,8 @@ class ModelCluster:
         self.gone: set[str] = set()
         self.sent: list[tuple[list[bytes], Any]] = []
 
-    async def run(self, plan: Plan[Any], route: Route | None) -> Any:
-        self.sent.append((plan.args, None if route is None else route.as_wire()))
+    async def run(self, command: Command[Any], route: Route | None) -> Any:
+        self.sent.append((command.args, None if route is None else route.as_wire()))
         if route is None:
             return self._slots()
         _, host, port = route.as_wire()
@@ -45,7 +45,7 @@ class ModelCluster:
         if node in self.gone or node not in self.owner.values():
             message = f"the cluster has no node {node}"
             raise RequestError(message)
-        return self._scan(node, int(plan.args[1]))
+        return self._scan(node, int(command.args[1]))
 
     def _slots(self) -> list[list[Any]]:
         rows: list[list[Any]] = []
@@ -144,8 +144,8 @@ def test_the_error_of_a_node_that_has_its_slots_is_the_callers() -> None:
 
 
 def test_an_error_of_the_connection_is_the_callers_too() -> None:
-    async def run(plan: Plan[Any], _route: Route | None) -> Any:
-        if plan.args[0] == b"SCAN":
+    async def run(command: Command[Any], _route: Route | None) -> Any:
+        if command.args[0] == b"SCAN":
             message = "cut"
             raise ConnectionError(message)
         return ModelCluster(A)._slots()

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from glidecache.batch import Batch, custom_plan
+from glidecache.batch import Batch
+from glidecache.commands.custom_command import custom_command
 
 SHAPES = [
     ("set k v", b"OK", "OK"),
@@ -57,7 +58,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("command", "reply", "result"), SHAPES, ids=[command for command, _, _ in SHAPES])
 def test_custom_commands_return_what_glide_returns(command: str, reply: Any, result: Any) -> None:
-    decoded = custom_plan(command.split()).result(reply)  # type: ignore[arg-type]
+    decoded = custom_command(command.split()).result(reply)  # type: ignore[arg-type]
     assert decoded == result
     assert type(decoded) is type(result)
 
@@ -65,6 +66,6 @@ def test_custom_commands_return_what_glide_returns(command: str, reply: Any, res
 @pytest.mark.parametrize("nothing", [[], [""], [b"", "k"]])
 def test_a_custom_command_has_a_name(nothing: list[Any]) -> None:
     with pytest.raises(ValueError, match="begin with a command's name"):
-        custom_plan(nothing)
+        custom_command(nothing)
     with pytest.raises(ValueError, match="begin with a command's name"):
         Batch(is_atomic=False).custom_command(nothing)

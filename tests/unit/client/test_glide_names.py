@@ -11,13 +11,13 @@ import pytest
 
 import glidecache
 import glidecache.sync
-from glidecache.commands.unsupported import NotOffered
+from glidecache.commands.unsupported import Unsupported
 from support.glide_record import clients_of, record
 from support.signatures import methods, shape
 
 RECORD: dict[str, Any] = json.loads(Path(__file__).with_name("glide.json").read_text())
 
-NOT_OFFERED = {name for name in vars(NotOffered) if not name.startswith("_")}
+NOT_OFFERED = {name for name in vars(Unsupported) if not name.startswith("_")}
 """Refused by name, with a reason."""
 
 OTHER_PARAMETERS = {

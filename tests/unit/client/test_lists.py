@@ -42,22 +42,22 @@ SAMPLES = {
 TAKES_A_KEY_TOO = {"migrate"}
 
 
-def planned(call: Any, position: int, argument: object) -> list[bytes]:
+def encoded(call: Any, position: int, argument: object) -> list[bytes]:
     """Return what the call sends, with another argument at this position."""
     batch = Batch(is_atomic=False)
     arguments = [*call.arguments[:position], argument, *call.arguments[position + 1 :]]
     getattr(batch, call.method)(*arguments)
-    return batch.plans[0].args
+    return batch.queued[0].args
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_any_iterable_is_a_list(name: str) -> None:
     call, position = SAMPLES[name]
     items = call.arguments[position]
-    expected = planned(call, position, items)
-    assert planned(call, position, tuple(items)) == expected
-    assert planned(call, position, (item for item in items)) == expected
-    assert planned(call, position, dict(enumerate(items)).values()) == expected
+    expected = encoded(call, position, items)
+    assert encoded(call, position, tuple(items)) == expected
+    assert encoded(call, position, (item for item in items)) == expected
+    assert encoded(call, position, dict(enumerate(items)).values()) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_lone_string_is_no_list(name: str) -> None:
     call, position = SAMPLES[name]
     for lone in (*LONE, *NO_LISTS):
         with pytest.raises(TypeError, match=f"must be a list, not {type(lone).__name__}"):
-            planned(call, position, lone)
+            encoded(call, position, lone)
 
 
 @pytest.mark.parametrize("lone", LONE)
@@ -114,7 +114,7 @@ def test_a_generator_of_a_scripts_keys_is_gone_through_once(
 
 def test_sections_are_gone_through_once() -> None:
     batch = Batch(is_atomic=False).info(section for section in (InfoSection.SERVER, InfoSection.STATS))
-    assert batch.plans[0].args == [b"INFO", b"server", b"stats"]
+    assert batch.queued[0].args == [b"INFO", b"server", b"stats"]
 
 
 def test_every_method_with_a_list_has_a_sample() -> None:

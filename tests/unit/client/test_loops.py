@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache import ClosingError, GlideClient, GlideClientConfiguration, TimeoutError
+from glidecache.aio.loop_lock import LoopLock
 from glidecache.core.connection import own_fault, with_deadline
 from glidecache.core.transport_errors import NoDaemonError
-from glidecache.loop_turns import LoopTurns
 from glidecache_shared import protocol
 
 if TYPE_CHECKING:
@@ -43,17 +43,17 @@ def test_c28_a_message_gets_another_deadline(request_id: int, instance_id: int, 
 
 def test_turns_are_taken_in_the_order_of_asking() -> None:
     async def run() -> list[int]:
-        turns = LoopTurns(asyncio.get_running_loop())
+        lock = LoopLock(asyncio.get_running_loop())
         order: list[int] = []
 
         async def call(number: int) -> None:
-            await turns.take(in_a_second_ns())
+            await lock.acquire(in_a_second_ns())
             order.append(number)
             await asyncio.sleep(0)
-            turns.leave()
+            lock.release()
 
         await asyncio.gather(*(call(number) for number in range(10)))
-        assert not turns.crowded
+        assert not lock.has_waiters
         return order
 
     assert asyncio.run(run()) == list(range(10))
@@ -61,19 +61,19 @@ def test_turns_are_taken_in_the_order_of_asking() -> None:
 
 def test_i15_a_task_that_ended_without_leaving_has_lost_its_turn() -> None:
     async def run() -> None:
-        turns = LoopTurns(asyncio.get_running_loop())
-        await asyncio.ensure_future(turns.take(in_a_second_ns()))
-        assert not turns.crowded
+        lock = LoopLock(asyncio.get_running_loop())
+        await asyncio.ensure_future(lock.acquire(in_a_second_ns()))
+        assert not lock.has_waiters
         holder = asyncio.ensure_future(asyncio.sleep(0.05))
 
         async def hold() -> None:
-            await turns.take(in_a_second_ns())
+            await lock.acquire(in_a_second_ns())
             await holder
 
         ends_later = asyncio.ensure_future(hold())
         await asyncio.sleep(0)
-        assert turns.crowded
-        await asyncio.wait_for(turns.take(in_a_second_ns()), 0.9)
+        assert lock.has_waiters
+        await asyncio.wait_for(lock.acquire(in_a_second_ns()), 0.9)
         assert ends_later.done()
 
     asyncio.run(run())
@@ -81,28 +81,28 @@ def test_i15_a_task_that_ended_without_leaving_has_lost_its_turn() -> None:
 
 def test_i15_a_call_that_is_cancelled_as_its_turn_comes_hands_it_on() -> None:
     async def run() -> None:
-        turns = LoopTurns(asyncio.get_running_loop())
-        await turns.take(in_a_second_ns())
-        waiting = [asyncio.ensure_future(turns.take(in_a_second_ns())) for _ in range(3)]
+        lock = LoopLock(asyncio.get_running_loop())
+        await lock.acquire(in_a_second_ns())
+        waiting = [asyncio.ensure_future(lock.acquire(in_a_second_ns())) for _ in range(3)]
         await asyncio.sleep(0)
-        turns.leave()
+        lock.release()
         waiting[0].cancel()  # it has the turn already, and does not know yet
         waiting[2].cancel()
         await asyncio.wait(waiting)
         assert [task.cancelled() for task in waiting] == [True, False, True]
-        await asyncio.wait_for(turns.take(in_a_second_ns()), 0.9)
+        await asyncio.wait_for(lock.acquire(in_a_second_ns()), 0.9)
 
     asyncio.run(run())
 
 
 def test_c28_only_time_in_which_the_loop_runs_counts_for_a_turn() -> None:
     async def run() -> None:
-        turns = LoopTurns(asyncio.get_running_loop())
-        await turns.take(in_a_second_ns())
-        waiting = asyncio.ensure_future(turns.take(time.monotonic_ns() + 200_000_000))
+        lock = LoopLock(asyncio.get_running_loop())
+        await lock.acquire(in_a_second_ns())
+        waiting = asyncio.ensure_future(lock.acquire(time.monotonic_ns() + 200_000_000))
         await asyncio.sleep(0)
         time.sleep(0.5)  # noqa: ASYNC251
-        assert turns.lag_ns > 400_000_000
+        assert lock.lag_ns > 400_000_000
         await asyncio.sleep(0.02)
         assert not waiting.done()
         with pytest.raises(NoDaemonError):
@@ -157,7 +157,7 @@ def test_i1_a_cancelled_call_is_cancelled_at_the_daemon(daemon: FakeDaemon, runt
         ((_, (cancelled,)),) = daemon.operations(protocol.CANCEL)
         assert len(daemon.operations(protocol.COMMAND)) == len(calls)
         session: Any = client._session
-        assert cancelled not in session._channels.current()._replies
+        assert cancelled not in session._connections.current()._replies
         await client.close()
         for call in (calls[0], calls[2]):
             with pytest.raises(ClosingError):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glidecache import Batch, ClusterBatch, ExecAbortError, RequestError, Script
-from glidecache.direct_replies import MalformedReplyError, ReplyReader
-from glidecache.reply_kinds import in_glides_kinds
+from glidecache.core.replies import in_glides_kinds
+from glidecache.core.resp_reader import MalformedReplyError, ReplyReader
 from glidecache_shared import protocol
 from glidecache_shared.protocol import ReplyError
 

@@ -17,7 +17,7 @@ from glidecache import (
 )
 from glidecache.sync import GlideClient as BlockingGlideClient
 from glidecache_shared import lease, protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support.clients import AsyncioClient
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from glidecache import (
 )
 from glidecache.sync import GlideClient as BlockingGlideClient
 from glidecache_shared import protocol
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support.caches import new_cache
 from support.waiting import wait_until
 
@@ -125,7 +125,7 @@ async def test_a_cancelled_call_leaves_no_trace(daemon: FakeDaemon, runtime_dir:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert client._session._channels.current()._replies == {}  # type: ignore[attr-defined]
+        assert client._session._connections.current()._replies == {}  # type: ignore[attr-defined]
         daemon.answers[protocol.COMMAND] = echo
         daemon.send_late()
         assert await client.echo("x") == b"x"

@@ -30,7 +30,7 @@ def checked_by_mypy(program: Path, directory: Path) -> str:
     configuration.write_text(
         f"[mypy]\nstrict = True\nmypy_path = {':'.join(str(ROOT / root) for root in ROOTS)}\n"
         f"cache_dir = {directory / 'cache'}\n"
-        "[mypy-valkey.*,msgpack.*]\nignore_missing_imports = True\n"
+        "[mypy-valkey.*,msgpack.*,cython.*]\nignore_missing_imports = True\n"
     )
     command = [sys.executable, "-m", "mypy", "--config-file", configuration, program]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory).stdout

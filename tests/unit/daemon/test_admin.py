@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.protocol import (
     ERROR_CONFIGURATION,
     ERROR_FORBIDDEN,
     ERROR_PROTOCOL,
     PROTOCOL_VERSION,
+    STRING,
 )
 from glidecached.cli.report import report
 from glidecached.frontend.dispatcher import MalformedError
@@ -37,7 +37,7 @@ def registry(make_registry: Callable[..., PoolManager], upstream: Any) -> PoolMa
     pool = registry.join(
         PoolKey("catalog", None), upstream.target.identity, PoolSettings(max_cache_kb=64, entry_ttl_ms=0)
     )
-    pool.store(b"k", STRING, b"v", 1)
+    pool.entries.insert(b"k", STRING, b"v", 1)
     return registry
 
 
@@ -127,7 +127,7 @@ def test_the_report_shows_every_cache_and_upstream(registry: PoolManager) -> Non
 def test_admins_see_the_hottest_keys_and_others_do_not(
     admin: AdminHandlers, registry: PoolManager, requests: Any
 ) -> None:
-    registry.find("catalog").store(b"K" * 300, STRING, b"v", 2)
+    registry.find("catalog").entries.insert(b"K" * 300, STRING, b"v", 2)
     allowed, refused = requests(uid=ADMIN_UID), requests(uid=STRANGER_UID)
     admin.hottest(allowed, ["catalog", 10])
     told = requests.value(allowed)

@@ -29,9 +29,9 @@ class Servers:
         self.down: str | None = None
         self.ends: list[socket.socket] = []
         monkeypatch.setattr(dedicated, "Attempt", self._attempt)
-        target = Target(mode="standalone", addresses=(ADDRESS,))
+        self.target = Target(mode="standalone", addresses=(ADDRESS,))
         self.connections = DedicatedConnections(
-            self.loop, target, UpstreamOptions(max_blocking_connections=2)
+            self.loop, self.target, UpstreamOptions(max_blocking_connections=2)
         )
 
     def _attempt(self, loop: Loop, _target: Target, _timeout_ms: int, done: Any) -> Servers:
@@ -236,7 +236,7 @@ def test_i10_two_connections_are_made_at_a_time_and_none_for_a_caller_that_has_g
     """A connection that was begun for a caller that has gone serves the next one."""
     attempts: list[Callable[[object], object]] = []
     monkeypatch.setattr(dedicated, "Attempt", lambda _loop, _target, _timeout, done: attempts.append(done))
-    servers.connections.options = UpstreamOptions(max_blocking_connections=10)
+    servers.connections.reconfigure(servers.target, UpstreamOptions(max_blocking_connections=10))
     calls = [servers.submit(b"BLPOP", b"q%d" % number, b"0") for number in range(6)]
     assert len(attempts) == 2
     for call in calls[:4]:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glidecache_shared.kinds import HASH, SET, STRING
-from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, ReplyError
+from glidecache_shared.protocol import ERROR_EXEC_ABORT, ERROR_REQUEST, HASH, SET, STRING, ReplyError
 from glidecached.single_flight import as_kind
 from glidecached.upstream.call import BatchCall, SingleCall, pack_command, pack_in_slices
 

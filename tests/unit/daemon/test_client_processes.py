@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     import pytest
 
 
+class NoPool:
+    """As much of a pool as a session takes from it."""
+
+    entries = flights = None
+
+
 def key_of(path: Path) -> tuple[int, int]:
     status = path.stat()
     return os.major(status.st_dev) << 20 | os.minor(status.st_dev), status.st_ino
@@ -47,7 +53,7 @@ def test_connected_processes_count_for_the_pool_of_their_session(loop: Any, upst
     sessions = Sessions(loop, max_sessions=10, idle_seconds=60)
     connected = {11, 12}
     attached = ClientProcesses(loop, sessions, lambda: connected)
-    pool: Any = object()
+    pool: Any = NoPool()
     with_pool = sessions.open(1000, upstream, pool, awaits_proof=False)
     without = sessions.open(1000, upstream, None, awaits_proof=False)
     with_pool.processes |= {11, 12, 13}

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from glidecached.client_session import Sessions
+from glidecached.pools.metadata import PoolKey
+from glidecached.pools.pool_settings import PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from glidecached.pools.manager import PoolManager
+
 OWN_UID = 1000
-
-
-class Ended(NamedTuple):
-    """As much of a pool as a session looks at."""
-
-    ended: bool
 
 
 @pytest.fixture
@@ -66,9 +64,14 @@ def test_unused_sessions_are_forgotten(sessions: Sessions, upstream: Any, loop: 
     assert find(sessions, used.session_id) is used
 
 
-def test_c20_a_session_whose_pool_ended_has_to_attach_again(sessions: Sessions, upstream: Any) -> None:
-    ended: Any = Ended(ended=True)
-    session = sessions.open(OWN_UID, upstream, ended, awaits_proof=False)
+def test_c20_a_session_whose_pool_ended_has_to_attach_again(
+    sessions: Sessions, upstream: Any, make_registry: Callable[..., PoolManager]
+) -> None:
+    settings = PoolSettings(max_cache_kb=64, entry_ttl_ms=0)
+    pool = make_registry().join(PoolKey("n", None), upstream.target.identity, settings)
+    session = sessions.open(OWN_UID, upstream, pool, awaits_proof=False)
+    assert find(sessions, session.session_id) is session
+    pool.end()
     assert find(sessions, session.session_id) is None
     assert upstream.sessions == 0
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import HASH, STRING
-from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, ReplyError
+from glidecache_shared.protocol import ERROR_REQUEST, ERROR_UNKNOWN_SESSION, HASH, STRING, ReplyError
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.pools.metadata import PoolKey
 from glidecached.pools.pool_settings import PoolSettings

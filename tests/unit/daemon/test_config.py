@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trustme
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import STRING
 from glidecached.config.load import ConfigError, load
 from glidecached.config.schema import CacheSettings, DaemonSettings, MetricsSettings, UpstreamSettings
 from glidecached.pools.pool_settings import MAX_CACHE_KB, MAX_TTL_MS, PoolSettings
@@ -76,32 +76,35 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
         ("[caches]\nx = 1", r"\[caches\.x\]|caches\.x = 1: should be a table"),
         ("[demon]\nx = 1", r"demon: unknown key; allowed are daemon, metrics, upstreams, caches"),
         ("[upstreams.a]", r"\[upstreams\.a\] addresses: this key is required"),
-        ("[upstreams.a]\naddresses = []", r"addresses = \[\]: at least one address"),
+        ("[upstreams.a]\naddresses = []", r"addresses = \[\]: must have at least one address"),
         ("[upstreams.a]\naddresses = ['h']", r"addresses\[0\] = 'h': 'h' is not an address; write host:port"),
         ("[upstreams.a]\naddresses = ['h:99999']", r"'h:99999' is not an address"),
         ("[upstreams.a]\naddresses = ['unix:run']", r"path must be absolute"),
         ("[upstreams.a]\naddresses = [1]", r"addresses\[0\] = 1"),
         (UPSTREAM + "mode = 'both'", r"mode = 'both': should be 'standalone' or 'cluster'"),
         (UPSTREAM + "database_id = -1", r"\[upstreams\.default\] database_id = -1: should be greater than"),
-        (UPSTREAM + "username = 'app'", r"username = 'app': a user needs a password_file"),
+        (UPSTREAM + "username = 'app'", r"username = 'app': a username needs a password_file"),
         (
             UPSTREAM + "password_file = '/no/such'",
             r"password_file = '/no/such': cannot be read: No such file",
         ),
         (UPSTREAM + "tls_ca_file = '/no/such'", r"tls_ca_file: has no effect without use_tls = true"),
         (UPSTREAM + "tls_insecure = true", r"tls_insecure: has no effect without use_tls = true"),
-        (UPSTREAM + "use_tls = true\ntls_cert_file = '/c'", r"a certificate and its key are given together"),
+        (
+            UPSTREAM + "use_tls = true\ntls_cert_file = '/c'",
+            r"a certificate and its key must be given together",
+        ),
         (UPSTREAM + "allow_groups = ['no such group']", r"allow_groups = 'no such group': there is no group"),
         ("[caches.c]\nmax_cache_kb = 1", r"\[caches\.c\] entry_ttl_ms: this key is required"),
         ("[caches.c]\nmax_cache_kb = 0\nentry_ttl_ms = 0", r"max_cache_kb = 0: should be greater than 0"),
         ("[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = -1", r"entry_ttl_ms = -1: should be greater than"),
         (
             "[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = 0\nupstream = 'x'",
-            r"\[caches\.c\] upstream = 'x': there is no such upstream; known: default",
+            r"\[caches\.c\] upstream = 'x': no such upstream; known: default",
         ),
         (
             "[daemon]\nmax_total_cache_kb = 9\n[caches.c]\nmax_cache_kb = 10\nentry_ttl_ms = 0",
-            r"max_total_cache_kb = 9: the configured caches alone ask for 10 KB",
+            r"max_total_cache_kb = 9: the configured caches alone need 10 KB",
         ),
         (
             "[caches.c]\nmax_cache_kb = 1\nentry_ttl_ms = 9007199254740992",
@@ -113,7 +116,7 @@ UPSTREAM = '[upstreams.default]\naddresses = ["h:1"]\n'
         ),
         (
             "[daemon]\nmax_pools = 1\n[caches]\na={max_cache_kb=1,entry_ttl_ms=0}\nb={max_cache_kb=1,entry_ttl_ms=0}",
-            r"\[daemon\] max_pools = 1: the configured caches alone are 2",
+            r"\[daemon\] max_pools = 1: 2 caches are configured",
         ),
         (f"[daemon]\nruntime_dir = '/{'d' * 100}'", r"runtime_dir = '/d+.*: .*has 118 bytes.*at most 107"),
         ('[daemon]\npool_dir = "/dev/shm/a\\u0000b"', r"pool_dir = .*: must not contain a NUL"),
@@ -152,7 +155,7 @@ def test_a_services_credential_that_is_not_there_yet(file: Path) -> None:
     path = "/run/credentials/glidecached-test.service/secret"
     (fault,) = faults(file, UPSTREAM + f"password_file = '{path}'")
     assert "cannot be read: No such file" in fault
-    assert "while a service runs whose unit has LoadCredential=secret:FILE" in fault
+    assert "while a service with LoadCredential=secret:FILE runs" in fault
 
 
 def test_without_upstreams_there_is_the_default_one(file: Path) -> None:

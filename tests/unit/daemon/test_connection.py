@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
-from glidecached.process.loop import Loop
-from glidecached.upstream.connection import Connection
-from glidecached.upstream.line import Line
-from support.upstream_calls import open_channel
+from support.upstream_calls import Recorded
 from support.wired_connection import Batch, Single, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.network import Network
 
 MEBIBYTE = 2**20
 
@@ -161,35 +160,23 @@ def test_a_call_that_its_reply_sends_elsewhere_is_timed_up_to_here(wire: Wire) -
     assert latency["sum_us"] >= 0
 
 
-class LosingLine(Line):
-    """A line that releases its connection as soon as that is lost, as a pipeline does."""
-
-    def __init__(self, loop: Loop) -> None:
-        super().__init__(loop, None)  # type: ignore[arg-type]
-        channel, self.server = open_channel()
-        self._connection = Connection(loop, channel, self)  # type: ignore[arg-type]
-        self.lost: list[str] = []
-
-    def connection_lost(self, reason: str) -> None:
-        self._connection = None
-        self.lost.append(reason)
-
-
 @pytest.mark.parametrize("end", ["closed", "odd", "broken"])
-def test_a_connection_that_is_lost_while_it_sends_outlives_that(end: str) -> None:
-    loop = Loop()
-    line = LosingLine(loop)
-    call = Single(b"GET", b"k")
+def test_a_connection_that_is_lost_while_it_sends_outlives_that(network: Network, end: str) -> None:
+    first, second = Recorded(b"GET", b"k"), Recorded(b"GET", b"k")
+    network.submit(first)
+    network.accept()
+    network.reply(b"+OK\r\n+v\r\n", lambda: first.over)
+    network.received()
+    assert network.server is not None
+    network.submit(second)
     if end == "closed":
-        line.server.close()
+        network.server.close()
     else:
-        line.server.sendall(b":1\r\n" if end == "odd" else b"?\r\n")
-    line._queue.append(call)
-    line._flush()
-    assert len(line.lost) == 1
-    assert list(line._queue) == [call], "nothing was sent: the next connection takes it"
-    line.server.close()
-    loop.close()
+        network.server.sendall(b":1\r\n" if end == "odd" else b"?\r\n")
+    pipeline = network.upstream.lanes.shared.main
+    pipeline.connection_drained()
+    assert not pipeline.connected
+    assert list(pipeline.queue) == [second], "nothing was sent: the next connection takes it"
 
 
 # ---- turns of the loop are bounded (rule I10)

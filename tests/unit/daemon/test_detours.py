@@ -13,7 +13,7 @@ from glidecached.access import Peer
 from glidecached.command_order import CommandOrder
 from glidecached.frontend.request import Request
 from glidecached.process.loop import Loop
-from glidecached.upstream import pipeline, standalone
+from glidecached.upstream import reconnector, standalone
 from glidecached.upstream.standalone import StandaloneUpstream
 from glidecached.upstream.target import Target, UpstreamOptions
 
@@ -68,7 +68,7 @@ class Server:
         self.holds_writes = False
         self.ran: list[str] = []
         self._unread: dict[socket.socket, bytes] = {}
-        for module in (pipeline, standalone):
+        for module in (reconnector, standalone):
             monkeypatch.setattr(module, "Attempt", self._attempt)
         target = Target(mode="standalone", addresses=(ADDRESS,))
         self.upstream = StandaloneUpstream(self.loop, target, UpstreamOptions())
@@ -178,12 +178,12 @@ def test_i6_afterwards_all_calls_travel_together_again(server: Server) -> None:
     server.holds_writes = True
     write = Owned(one, b"W", b"1")
     server.submit(write)
-    server.turns(lambda: server.upstream.shared.held)
+    server.turns(lambda: server.upstream.lanes.shared.held)
     read = Owned(two, b"R", b"1", repeatable=True)
     server.submit(read)
     server.turns(lambda: read.over)
     server.holds_writes = False
-    server.turns(lambda: write.over and not server.upstream.shared.held)
+    server.turns(lambda: write.over and not server.upstream.lanes.shared.held)
     connections = server.connections
     for number in range(5):
         call = Owned(two, b"W", b"after %d" % number)

@@ -153,10 +153,10 @@ def test_a_lock_file_that_leads_to_another_file_is_refused_and_not_overwritten(t
     directory.mkdir()
     precious.write_text("secret")
     (directory / LOCK_NAME).hardlink_to(precious)
-    with pytest.raises(DirectoryLockedError, match="is not a file of this daemon's own"):
+    with pytest.raises(DirectoryLockedError, match="is not this daemon's own file"):
         DirectoryLock(directory)
     assert precious.read_text() == "secret"
     (directory / LOCK_NAME).unlink()
     os.mkfifo(directory / LOCK_NAME)
-    with pytest.raises(DirectoryLockedError, match="is not a file of this daemon's own"):
+    with pytest.raises(DirectoryLockedError, match="is not this daemon's own file"):
         DirectoryLock(directory)

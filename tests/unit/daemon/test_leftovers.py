@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import lease
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import STRING
 from glidecached.access import Access
 from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey, PoolMetadata, decode_origin
@@ -87,7 +87,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
 def test_c20_a_named_pool_outlives_its_daemon(start: Callable[..., PoolManager], tmp_path: Path) -> None:
     first = start()
     pool = first.join(NAMED, identity(), settings())
-    pool.store(b"k", STRING, b"v", 1)
+    pool.entries.insert(b"k", STRING, b"v", 1)
     reader, inode = reader_of(pool), pool.handout()["lease_inode"]
     first.close()
     assert any(path.suffix == ".state" for path in tmp_path.iterdir())
@@ -97,7 +97,7 @@ def test_c20_a_named_pool_outlives_its_daemon(start: Callable[..., PoolManager],
     assert reader.instance_id == 2
     assert taken.handout()["lease_inode"] == inode
     assert second.join(NAMED, identity(), settings()) is taken
-    assert taken.lookup(b"k", STRING, 0) == b"v"
+    assert taken.entries.lookup(b"k", STRING, 0) == b"v"
 
 
 def test_c20_an_unnamed_pool_outlives_its_daemon_only_while_it_is_held(
@@ -122,11 +122,11 @@ def test_c19_a_name_with_other_settings_is_made_anew_and_that_is_said(
 ) -> None:
     first = start(configured())
     pool = first.find("catalog")
-    pool.store(b"k", STRING, b"v", 1)
+    pool.entries.insert(b"k", STRING, b"v", 1)
     reader = reader_of(pool)
     first.close()
     second = start(configured(entry_ttl_ms=5))
-    assert second.find("catalog").lookup(b"k", STRING, 0) is None
+    assert second.find("catalog").entries.lookup(b"k", STRING, 0) is None
     assert reader.retired
     assert "fresh generation; of the one before: its entry_ttl_ms is 0, not 5" in caplog.text
     assert second.find("catalog").stats()["generation"] == 2
@@ -136,11 +136,11 @@ def test_c18_another_identity_never_sees_the_values_of_before(
     start: Callable[..., PoolManager], caplog: pytest.LogCaptureFixture
 ) -> None:
     first = start(configured())
-    first.find("catalog").store(b"k", STRING, b"v", 1)
+    first.find("catalog").entries.insert(b"k", STRING, b"v", 1)
     first.close()
     other = ConfiguredCache(name="catalog", identity=identity(database=1), settings=settings())
     second = start(other)
-    assert second.find("catalog").lookup(b"k", STRING, 0) is None
+    assert second.find("catalog").entries.lookup(b"k", STRING, 0) is None
     assert "upstream identity is another: database 0, not 1" in caplog.text
 
 
@@ -174,12 +174,12 @@ def test_a_killed_daemons_pools_are_gone_on_with(
 ) -> None:
     caplog.set_level(logging.INFO)
     pool = start().join(NAMED, identity(), settings())
-    pool.store(b"k", STRING, b"v", 9)
+    pool.entries.insert(b"k", STRING, b"v", 9)
     second = start()  # the first one just never came to an end
-    assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
+    assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
     assert "taken over: 1 entry (verified, 0 dropped)" in caplog.text
-    pool._store.close()
-    pool.ended = True
+    pool.entries.store.close()
+    pool.entries.end()
 
 
 def test_a_damaged_pool_is_made_anew_for_those_who_hold_it(
@@ -212,7 +212,7 @@ def test_a_lease_that_tells_nothing_whole_leads_to_no_pool(
 
 def test_only_the_last_generation_counts(start: Callable[..., PoolManager], tmp_path: Path) -> None:
     first = start()
-    first.join(NAMED, identity(), settings()).store(b"k", STRING, b"v", 1)
+    first.join(NAMED, identity(), settings()).entries.insert(b"k", STRING, b"v", 1)
     first.close()
     for path in list(tmp_path.glob("*.1.*")):
         (tmp_path / path.name.replace(".1.", ".0.")).touch()
@@ -232,12 +232,12 @@ def test_a_generation_that_was_being_filled_does_not_count(
     """A daemon that is killed while a pool changes its size leaves two; the first one was in use."""
     first = start()
     pool = first.join(NAMED, identity(), settings())
-    pool.store(b"k", STRING, b"v", 1)
+    pool.entries.insert(b"k", STRING, b"v", 1)
     pool.renew(settings(max_cache_kb=2048), 5)
     assert len(list(tmp_path.glob("*.pool"))) == 2
     second = start()  # as if the first had been killed
     assert second.find("catalog").stats()["generation"] == 1
-    assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
+    assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
     assert sorted(path.name.partition(".")[2] for path in tmp_path.iterdir()) == [
         "1.board",
         "1.pool",
@@ -281,12 +281,12 @@ def test_c19_a_pool_whose_list_has_changed_begins_anew(
     both, one = (Access(uids=frozenset(uids)) for uids in ((5, 6), (5,)))
     first = start()
     pool = first.join(NAMED, identity(), settings(), Admission(upstream="u", access=both))
-    pool.store(b"k", STRING, b"v", 1)
+    pool.entries.insert(b"k", STRING, b"v", 1)
     reader = reader_of(pool)
     first.close()
     second = start(accesses={"u": one})
     new = second.join(NAMED, identity(), settings(), Admission(upstream="u", access=one))
-    assert new.lookup(b"k", STRING, 0) is None
+    assert new.entries.lookup(b"k", STRING, 0) is None
     assert not reader.trusted
     assert "other users may use it now" in caplog.text
     second.close()
@@ -335,11 +335,11 @@ def test_who_is_listed_since_the_last_daemon_may_take_the_lease(
 
 def test_a_pool_that_more_may_use_is_gone_on_with(start: Callable[..., PoolManager]) -> None:
     first = start()
-    join_of(first, ONE).store(b"k", STRING, b"v", 1)
+    join_of(first, ONE).entries.insert(b"k", STRING, b"v", 1)
     first.close()
     for access in (BOTH, Access()):
         daemon = start(accesses={"u": access})
-        assert join_of(daemon, access).lookup(b"k", STRING, 0) == b"v"
+        assert join_of(daemon, access).entries.lookup(b"k", STRING, 0) == b"v"
         daemon.close()
 
 
@@ -349,13 +349,13 @@ def test_a_daemon_killed_while_it_shuts_users_out_leaves_them_nothing_that_comes
     """They have the files mapped that were in use at that moment: no daemon may go on with these."""
     first = start(accesses={"u": BOTH})
     pool = join_of(first, BOTH)
-    pool.store(b"k", STRING, b"v", 1)
+    pool.entries.insert(b"k", STRING, b"v", 1)
     shut_out = reader_of(pool)
     first.changes.readmit({"u": ONE})
     assert pool.is_renewing
     second = start(accesses={"u": ONE})  # as if the first had been killed
     assert not shut_out.trusted
-    assert join_of(second, ONE).lookup(b"k", STRING, 0) is None
+    assert join_of(second, ONE).entries.lookup(b"k", STRING, 0) is None
     assert "other users may use it now" in caplog.text
 
 
@@ -365,11 +365,11 @@ def test_a_kill_while_the_next_generation_was_removed_costs_nothing(
     """The pool's file goes first, so the board may be all that is left of it."""
     first = start()
     pool = first.join(NAMED, identity(), settings())
-    pool.store(b"k", STRING, b"v", 1)
+    pool.entries.insert(b"k", STRING, b"v", 1)
     board = Path(pool.handout()["board_path"])
     board.with_name(board.name.replace(".1.", ".2.")).touch()
     second = start()
-    assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
+    assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
     assert not list(tmp_path.glob("*.2.*"))
 
 
@@ -379,7 +379,7 @@ def test_one_pool_that_cannot_be_left_does_not_keep_the_others(
     first = start()
     pools = [first.join(PoolKey(name, None), identity(), settings()) for name in ("a", "b")]
     for pool in pools:
-        pool.store(b"k", STRING, b"v", 1)
+        pool.entries.insert(b"k", STRING, b"v", 1)
 
     def fail() -> None:
         raise RuntimeError
@@ -388,7 +388,7 @@ def test_one_pool_that_cannot_be_left_does_not_keep_the_others(
         patch.setattr(pools[0], "leave", fail)
         first.close()
     second = start()
-    assert second.find("b").lookup(b"k", STRING, 0) == b"v"
+    assert second.find("b").entries.lookup(b"k", STRING, 0) == b"v"
     pools[0].leave()
 
 
@@ -417,7 +417,7 @@ def test_of_two_leftovers_with_one_key_the_later_counts(
     start: Callable[..., PoolManager], tmp_path: Path
 ) -> None:
     first = start()
-    first.join(NAMED, identity(), settings()).store(b"k", STRING, b"old", 1)
+    first.join(NAMED, identity(), settings()).entries.insert(b"k", STRING, b"old", 1)
     first.close()
     for path in list(tmp_path.iterdir()):
         name = path.name.replace(path.name.partition(".")[0], f"named-{'0' * 24}")

@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.logs import handler as handler_module
-from glidecached.logs.handler import LogHandler
-from glidecached.logs.repeats import BURST, MAX_KINDS, WINDOW_SECONDS, Repeats
+from glidecached import logs
+from glidecached.logs import (
+    BURST,
+    MAX_EVENTS,
+    MAX_SUBJECTS,
+    SUBJECT_FIELDS,
+    WINDOW_SECONDS,
+    LogHandler,
+    RepeatLimiter,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +45,7 @@ class Log:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
     log = Log()
-    monkeypatch.setattr(handler_module.time, "monotonic", lambda: log.now)
+    monkeypatch.setattr(logs.time, "monotonic", lambda: log.now)
     yield log
     log.handler.close()
 
@@ -107,18 +114,49 @@ def test_another_process_journal_is_none() -> None:
 
 
 def test_repeats_are_left_out_and_counted(log: Log) -> None:
+    """Clients choose most fields, so the values of those make no event another one."""
     for number in range(BURST + 5):
-        log.logger.warning("client %d is turned away", number)
+        log.logger.warning("client refused", extra={"client": number})
     log.logger.warning("something else")
     assert len(log.lines) == BURST + 1
     log.now += WINDOW_SECONDS
-    log.handler.tell_repeats()
-    assert log.lines[-1].endswith('event="client 24 is turned away" left_out=5')
-    log.logger.warning("client %d is turned away", 99)
-    assert log.lines[-1].endswith('event="client 99 is turned away"')
+    log.handler.log_left_out()
+    assert log.lines[-1].endswith('event="client refused" client=24 left_out=5')
+    log.logger.warning("client refused", extra={"client": 99})
+    assert log.lines[-1].endswith('event="client refused" client=99')
 
 
-def test_the_next_event_tells_too_and_so_does_the_end(log: Log) -> None:
+@pytest.mark.parametrize("name", SUBJECT_FIELDS)
+def test_a_flood_about_one_thing_does_not_hide_the_same_event_about_another(log: Log, name: str) -> None:
+    for _ in range(BURST + 5):
+        log.logger.warning("not reachable", extra={name: "a", "reason": "refused"})
+    log.logger.warning("not reachable", extra={name: "b", "reason": "refused"})
+    assert log.lines[-1].endswith(f'event="not reachable" {name}=b reason=refused')
+    log.now += WINDOW_SECONDS
+    log.handler.log_left_out()
+    assert log.lines[BURST + 1 :] == log.lines[-1:]
+    assert log.lines[-1].endswith(f'event="not reachable" {name}=a reason=refused left_out=5')
+
+
+def test_clients_that_name_many_things_do_not_fill_the_log(log: Log) -> None:
+    for number in range(100 * MAX_SUBJECTS):
+        log.logger.warning("cache full", extra={"cache": f"name {number}"})
+    assert len(log.lines) == MAX_SUBJECTS + BURST
+    for _ in range(BURST):
+        log.logger.warning("cache full", extra={"cache": "name 0"})
+    assert len(log.lines) == MAX_SUBJECTS + 2 * BURST - 1
+    log.now += WINDOW_SECONDS
+    log.handler.log_left_out()
+    left_out = [int(line.rpartition("left_out=")[2]) for line in log.lines if "left_out=" in line]
+    assert left_out == [1, 99 * MAX_SUBJECTS - BURST]
+
+
+def test_a_field_cannot_replace_what_a_line_says_itself(log: Log) -> None:
+    log.logger.warning("real", extra={"event": "forged", "level": "info", "logger": "another"})
+    assert log.lines[-1].endswith("level=warning logger=glidecached.test event=real")
+
+
+def test_the_next_event_reports_too_and_so_does_the_end(log: Log) -> None:
     for _ in range(BURST + 1):
         log.logger.info("one")
     log.now += WINDOW_SECONDS
@@ -139,23 +177,29 @@ def test_debug_lines_all_pass(log: Log) -> None:
 def test_an_operator_is_always_answered(log: Log) -> None:
     log.logger.name = "glidecached.reloader"
     for number in range(BURST + 5):
-        log.logger.error("not reloaded: fault %d", number)
+        log.logger.error("configuration fault", extra={"fault": number})
     assert len(log.lines) == BURST + 5
 
 
 def test_memory_is_bounded_and_nothing_is_lost_by_that() -> None:
-    repeats = Repeats()
+    limiter = RepeatLimiter()
 
     def record(number: int) -> logging.LogRecord:
-        return logging.LogRecord("logger", logging.INFO, "", 0, f"kind {number}", (), None)
+        return logging.LogRecord("logger", logging.INFO, "", 0, f"event {number}", (), None)
 
     for _ in range(BURST + 3):
-        repeats.admit(record(0), 0.0)
-    told = []
-    for number in range(1, 10 * MAX_KINDS):
-        repeats.admit(record(number), 0.0)
-        told += list(repeats.ended(0.0))
-    assert [(summary.getMessage(), summary.__dict__["left_out"]) for summary in told] == [("kind 0", 3)]
-    assert len(repeats) == MAX_KINDS
-    repeats.admit(logging.LogRecord("logger", logging.INFO, "", 0, "x" * 100_000, (), None), 0.0)
-    assert max(len(text) for _, _, text in repeats._windows) < 1_000
+        limiter.admit(record(0), 0.0)
+    summaries = []
+    for number in range(1, 10 * MAX_EVENTS):
+        limiter.admit(record(number), 0.0)
+        summaries += list(limiter.ended(0.0))
+    assert [(each.getMessage(), each.__dict__["left_out"]) for each in summaries] == [("event 0", 3)]
+    assert len(limiter) == MAX_EVENTS
+    long = logging.LogRecord("logger", logging.INFO, "", 0, "x" * 100_000, (), None)
+    long.__dict__.update({f"field_{number}": "y" * 100_000 for number in range(100)}, upstream="z" * 100_000)
+    for _ in range(BURST + 1):
+        limiter.admit(long, 0.0)
+    assert max(len(text) for _, _, text in limiter._windows) < 1_000
+    window = list(limiter._windows.values())[-1]
+    ((subject, repeats),) = window.subjects.items()
+    assert len(repr(subject)) + len(repr(repeats)) < 20_000

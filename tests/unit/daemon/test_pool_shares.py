@@ -16,7 +16,7 @@ from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolMetadata, decode_origin
 from glidecached.pools.table import CacheBusyError, CacheRefusedError
 from glidecached.pools.warm_restart import Leftovers
-from glidecached.process.descriptors import plan_descriptors
+from glidecached.process.limits import plan_descriptors
 from support.catalog import identity, settings
 from unit.daemon.test_registry import take
 
@@ -73,7 +73,7 @@ def fill(registry: PoolManager, who: Peer, count: int, *, first: int = 0) -> lis
     pools = []
     for number in range(first, first + count):
         pool = registry.join(name(number), identity(), settings(), peer=who)
-        pool.store(b"k", STRING, b"v", 1)
+        pool.entries.insert(b"k", STRING, b"v", 1)
         pools.append(pool)
     return pools
 
@@ -175,7 +175,9 @@ def test_i9_a_process_with_a_cache_leaves_a_part_of_the_kb_for_others(
     start: Callable[..., PoolManager],
 ) -> None:
     registry = start(max_total_cache_kb=1_600)
-    registry.join(name(0), identity(), settings(max_cache_kb=1_450), peer=peer()).store(b"k", STRING, b"v", 1)
+    registry.join(name(0), identity(), settings(max_cache_kb=1_450), peer=peer()).entries.insert(
+        b"k", STRING, b"v", 1
+    )
     with pytest.raises(
         CacheBusyError, match=f"max_total_cache_kb is full for process 1 of uid {USER}.* 100 KB"
     ):
@@ -261,7 +263,7 @@ def test_i9_counts_are_right_whatever_comes_and_goes(start: Callable[..., PoolMa
             if chance.random() < 0.5:
                 held.append(take(pool))
             if chance.random() < 0.5:
-                pool.store(b"k", STRING, b"v", 1)
+                pool.entries.insert(b"k", STRING, b"v", 1)
             pool.handed_out_ns -= chance.randrange(6) * 1_000_000_000
         except CacheRefusedError:
             pass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import lease
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from glidecached.pools.manager import PoolManager, UnknownCacheError
 from glidecached.pools.metadata import ConfiguredCache, PoolKey
 from glidecached.pools.table import CacheRefusedError
@@ -166,12 +166,12 @@ def test_c16_a_flush_empties_one_cache(registry: PoolManager) -> None:
     pool = registry.join(named(), identity(), settings(enable_metrics=True))
     other = registry.join(unnamed(), identity(), settings())
     for each in (pool, other):
-        each.store(b"k", STRING, b"v", 1)
+        each.entries.insert(b"k", STRING, b"v", 1)
     removed: list[int] = []
     registry.flush("catalog", removed.append)
     assert removed == [1]
-    assert pool.lookup(b"k", STRING, 0) is None
-    assert other.lookup(b"k", STRING, 0) == b"v"
+    assert pool.entries.lookup(b"k", STRING, 0) is None
+    assert other.entries.lookup(b"k", STRING, 0) == b"v"
     metrics = pool.stats()["metrics"]
     assert (metrics["evictions"], metrics["expirations"]) == (0, 0)
 
@@ -197,7 +197,7 @@ def test_of_very_many_caches_some_are_named(registry: PoolManager) -> None:
 def test_a_reply_that_comes_after_the_pools_end_is_not_stored(registry: PoolManager) -> None:
     pool = registry.join(named(), identity(), settings())
     registry.drop("catalog")
-    pool.store(b"k", STRING, b"v", 1)
+    pool.entries.insert(b"k", STRING, b"v", 1)
 
 
 def test_names_never_become_paths(registry: PoolManager, tmp_path: Path) -> None:

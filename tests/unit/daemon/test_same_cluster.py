@@ -28,7 +28,7 @@ class Cluster:
         assert seeds == OWN.addresses
         return self.known
 
-    def look_again(self) -> None:
+    def request_refresh(self) -> None:
         self.looks += 1
 
 

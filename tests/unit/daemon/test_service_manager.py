@@ -11,6 +11,7 @@ import pytest
 
 from glidecached.process.sd_notify import ServiceManager
 from glidecached.process.watchdog import Supervision, allow_for_take_over
+from support.log_events import event_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,8 +89,8 @@ def test_an_address_of_another_kind_is_said_once_and_not_tried(caplog: pytest.Lo
     manager.ready()
     assert not manager.listens
     assert manager.watchdog_ms is None
-    assert [record.getMessage() for record in caplog.records] == [
-        "NOTIFY_SOCKET is vsock:2:1234, no path and no abstract name: no service manager is told"
+    assert event_lines(caplog.records) == [
+        'event="NOTIFY_SOCKET is not a path or an abstract name, service manager not used" address=vsock:2:1234'
     ]
 
 
@@ -113,7 +114,8 @@ def test_a_manager_that_does_not_listen_holds_no_sign_of_life_up(
     monkeypatch.setattr(socket.socket, "settimeout", noted)
     manager.alive()
     assert waits == [0.0]
-    assert "could not be told WATCHDOG=1" in caplog.text
+    (line,) = [line for line in event_lines(caplog.records) if "WATCHDOG=1" in line]
+    assert line.startswith('event="service manager not reachable" notification="WATCHDOG=1" reason=')
     listener.heard()
     assert manager.show("fine")
 
@@ -129,7 +131,8 @@ def test_a_reload_says_when_it_began(listener: Listener) -> None:
 
 def test_a_manager_that_is_gone_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ServiceManager(str(tmp_path / "nobody")).ready()
-    assert "could not be told READY=1" in caplog.text
+    (line,) = event_lines(caplog.records)
+    assert line.startswith('event="service manager not reachable" notification="READY=1" reason=')
 
 
 def test_nothing_happens_without_a_manager(loop: Any, upstream: Any) -> None:

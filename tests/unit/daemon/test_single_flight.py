@@ -8,27 +8,35 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import HASH, SET, STRING
-from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
+from glidecache_shared.protocol import (
+    ERROR_CONNECTION,
+    ERROR_REQUEST,
+    ERROR_TIMEOUT,
+    HASH,
+    SET,
+    STRING,
+    ReplyError,
+)
+from glidecached.pools.entries import PoolEntries
 from glidecached.single_flight import Flights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Shelf:
-    """A pool that only remembers what it was given: `(key, kind, value, flight)`."""
+class Shelf(PoolEntries):
+    """A pool's entries that only remember what they were given: `(key, kind, value, flight)`."""
 
     def __init__(self) -> None:
         self.stored: list[tuple[bytes, int, Any, int]] = []
 
-    def store(self, key: bytes, kind: int, value: Any, flight: int) -> None:
+    def insert(self, key: bytes, kind: int, value: Any, flight: int) -> None:
         self.stored.append((key, kind, value, flight))
 
-    def store_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
+    def insert_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
         for key, value in values.items():
             if value is not None:
-                self.store(key, kind, value, flight)
+                self.insert(key, kind, value, flight)
 
 
 @pytest.fixture

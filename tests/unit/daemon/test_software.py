@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from glidecached.doctor.check_upstreams import check_upstreams
-from glidecached.doctor.context import Configuration, Contact, Patient
+from glidecached.doctor.context import Configuration, Contact, DoctorContext
 from glidecached.doctor.result import Status
 from glidecached.upstream.server_version import ServerVersion, from_hello, from_info
 
@@ -60,13 +60,13 @@ def test_which_is_too_old(name: str, version: str, oldest: str | None) -> None:
 def examine(**upstream: Any) -> tuple[Status, str, str]:
     """What doctor says of one upstream that the daemon is connected to."""
     stats = {"upstreams": [{"name": "default", "connected_to": "h:1", "last_error": None, **upstream}]}
-    patient = Patient(
+    context = DoctorContext(
         configuration=Configuration(path=None, config=None),
         runtime_dir="/nowhere",
         pool_dir="/nowhere",  # type: ignore[arg-type] # nobody looks
         contact=Contact(stats=stats),
     )
-    (finding,) = check_upstreams(patient)
+    (finding,) = check_upstreams(context)
     return finding.status, finding.seen, finding.advice
 
 
@@ -82,5 +82,5 @@ def test_a_server_that_is_too_old_is_warned_of() -> None:
 def test_a_version_that_is_not_told_is_well(told: dict[str, Any]) -> None:
     assert examine(**told)[:2] == (
         Status.OK,
-        "default: connected to h:1, whose version was not told",
+        "default: connected to h:1, version not reported",
     )

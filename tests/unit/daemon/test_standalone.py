@@ -69,7 +69,7 @@ def test_a_lost_connection_repeats_reads_and_fails_what_may_have_run(network: Ne
     read, write, unsent = Recorded(b"READ", repeatable=True), Recorded(b"WRITE"), Recorded(b"LATER")
     network.submit(read, write)
     network.turns()
-    network.upstream._main._connected_ns -= 2_000_000_000  # The connection has existed for a while.
+    network.age_connection()
     network.hang_up()
     network.submit(unsent)
     assert write.outcome[0] == ERROR_CONNECTION
@@ -146,7 +146,7 @@ def test_i4_where_no_marker_passes_the_log_says_so_once(
             network.submit(Recorded(b"A"))
             network.turns(lambda: network.open)
             network.accept(marker=None)
-            network.upstream._main._connected_ns -= 2_000_000_000
+            network.age_connection()
             network.hang_up()
     assert caplog.text.count("neither ECHO nor PING") == 1
 
@@ -160,7 +160,7 @@ def test_waiting_calls_are_bounded(network: Network) -> None:
 def test_refused_credentials_are_proved_no_longer(network: Network) -> None:
     network.submit(Recorded(b"A"))
     network.accept()
-    network.upstream._main._connected_ns -= 2_000_000_000
+    network.age_connection()
     network.hang_up()
     network.turns(lambda: network.open)
     assert network.upstream.proved

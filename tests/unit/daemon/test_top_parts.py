@@ -10,7 +10,7 @@ import pytest
 from glidecached.cli.top.cache_table import Column, Order, fitting, ordered
 from glidecached.cli.top.poller import Numbers
 from glidecached.cli.top.rates import compare
-from glidecached.cli.top.sparkline_history import LENGTH, SparklineHistory, sparkline
+from glidecached.cli.top.sparklines import LENGTH, SparklineHistory, sparkline
 
 
 def numbers(

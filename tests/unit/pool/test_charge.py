@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.store import charge_bytes, payload_bytes
+from glidecache_shared.protocol import HASH, SET, STRING
 
 if TYPE_CHECKING:
     from glidecache_shared.pool.store import PoolStore

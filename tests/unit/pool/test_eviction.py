@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import HASH, STRING
 from support.pool_model import NS_PER_MS, PoolModel, longest_payload
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import HASH, SET, STRING
 from support.pool_model import NS_PER_MS
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import charge_bytes
+from glidecache_shared.protocol import STRING
 
 if TYPE_CHECKING:
     from unit.pool.conftest import Clock, MakeStore

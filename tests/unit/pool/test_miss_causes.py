@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import HASH, STRING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
+from glidecache_shared.protocol import STRING
 from support.pool_model import NS_PER_MS
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import HASH, STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore
+from glidecache_shared.protocol import HASH, STRING
 
 if TYPE_CHECKING:
     from unit.pool.conftest import Clock, MakeStore

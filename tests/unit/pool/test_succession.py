@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.reader import PoolFormatError, PoolReader
 from glidecache_shared.pool.resize import Succession
 from glidecache_shared.pool.store import PoolStore, charge_bytes
+from glidecache_shared.protocol import HASH, SET, STRING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

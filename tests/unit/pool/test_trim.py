@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import charge_bytes
+from glidecache_shared.protocol import STRING
 from support.pool_model import NS_PER_MS
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import HASH, SET, STRING
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import HASH, SET, STRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

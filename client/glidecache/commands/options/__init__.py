@@ -19,46 +19,33 @@ from glidecache.commands.options.bitmaps import (
     SignedEncoding,
     UnsignedEncoding,
 )
-from glidecache.commands.options.conditions import (
-    ConditionalChange,
-    HashFieldConditionalChange,
-    OnlyIfEqual,
-    OnlyIfNotEqual,
-    UpdateOptions,
-    ValueComparison,
-)
-from glidecache.commands.options.expiry import (
-    ExpireOptions,
-    ExpiryGetEx,
-    ExpirySet,
-    ExpiryType,
-    ExpiryTypeGetEx,
-)
-from glidecache.commands.options.geo import (
+from glidecache.commands.options.ranges import (
+    AggregationType,
     GeoSearchByBox,
     GeoSearchByRadius,
     GeoSearchCount,
     GeospatialData,
     GeoUnit,
-)
-from glidecache.commands.options.placement import InsertPosition, Limit, ListDirection, OrderBy
-from glidecache.commands.options.script import FunctionRestorePolicy, Script
-from glidecache.commands.options.server import (
-    ClientPauseMode,
-    FlushMode,
-    InfoSection,
-    MigrateOptions,
-    ObjectType,
-)
-from glidecache.commands.options.sorted_sets import (
-    AggregationType,
     InfBound,
+    InsertPosition,
     LexBoundary,
+    Limit,
+    ListDirection,
+    OrderBy,
     RangeByIndex,
     RangeByLex,
     RangeByScore,
     ScoreBoundary,
     ScoreFilter,
+)
+from glidecache.commands.options.server import (
+    ClientPauseMode,
+    FlushMode,
+    FunctionRestorePolicy,
+    InfoSection,
+    MigrateOptions,
+    ObjectType,
+    Script,
 )
 from glidecache.commands.options.streams import (
     ExclusiveIdBound,
@@ -75,6 +62,19 @@ from glidecache.commands.options.streams import (
     StreamTrimOptions,
     TrimByMaxLen,
     TrimByMinId,
+)
+from glidecache.commands.options.writes import (
+    ConditionalChange,
+    ExpireOptions,
+    ExpiryGetEx,
+    ExpirySet,
+    ExpiryType,
+    ExpiryTypeGetEx,
+    HashFieldConditionalChange,
+    OnlyIfEqual,
+    OnlyIfNotEqual,
+    UpdateOptions,
+    ValueComparison,
 )
 
 __all__ = [

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from glidecache.commands.encoding import each_of, encode
-from glidecache.commands.options.option_checks import keyword, need, optional_keyword
+from glidecache.commands.encoding import each_of, encode, keyword, need, optional_keyword
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

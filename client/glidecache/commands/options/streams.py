@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from glidecache.commands.encoding import encode
-from glidecache.commands.options.option_checks import need
+from glidecache.commands.encoding import encode, need
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

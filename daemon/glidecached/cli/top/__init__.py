@@ -1,6 +1,5 @@
-"""The screen of `glidecache top`: what a running daemon does, live in a terminal.
+"""The screen of `glidecache top`: the caches and upstreams of a running daemon, live in a terminal.
 
-`poller` asks the daemon from a thread of its own, `rates` computes rates from two answers. `sparkline_history` keeps
-what the sparklines draw, `cache_table` and `sparklines` are the widgets, `app` is the screen. Only this part needs
-Textual.
+`poller` asks the daemon from a thread of its own, `rates` computes rates from two answers. `cache_table` and
+`sparklines` are the widgets, `app` is the screen. Only this part needs Textual.
 """

@@ -14,14 +14,13 @@ from textual.css.query import NoMatches
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
-from glidecache_shared.kinds import KIND_NAMES
+from glidecache_shared.protocol import KIND_NAMES
+from glidecached import formatting
 from glidecached.cli.top.cache_table import Column, Listing, Order, ordered
 from glidecached.cli.top.poller import Away, Hottest, Look, Numbers, Poller
 from glidecached.cli.top.rates import CacheFigures, Figures, UpstreamFigures, compare
-from glidecached.cli.top.sparkline_history import SparklineHistory
-from glidecached.cli.top.sparklines import Trends
-from glidecached.stats import formatting
-from glidecached.text import counted
+from glidecached.cli.top.sparklines import SparklineHistory, Trends
+from glidecached.formatting import counted
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from textual import events
 
     from glidecached.cli.top.rates import CacheFigures
-    from glidecached.cli.top.sparkline_history import SparklineHistory
+    from glidecached.cli.top.sparklines import SparklineHistory
 
 _PADDING = 1
 _FIRST_LEAST = 14

@@ -1,22 +1,85 @@
-"""The selected cache's recent past: one sparkline a line, its newest value at the right."""
+"""The recent past of each cache as sparklines: one line for each value, its newest at the right."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 from textual.widgets import Static
 
-from glidecached.cli.top.sparkline_history import sparkline
-from glidecached.stats import formatting
+from glidecached import formatting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from glidecached.cli.top.sparkline_history import Moment
+    from glidecached.cli.top.rates import CacheFigures
 
+LENGTH = 512
+"""The number of moments that are kept: more than a terminal has columns."""
+
+_BARS = "▁▂▃▄▅▆▇█"
 _LABEL_WIDTH = 10
 _VALUE_WIDTH = 11
+
+
+class Moment(NamedTuple):
+    """The values drawn for one moment of a cache; None leaves a gap."""
+
+    hit_rate: float | None
+    lookups_per_s: float | None
+    fill: float | None
+
+
+_GAP = Moment(hit_rate=None, lookups_per_s=None, fill=None)
+
+
+class SparklineHistory:
+    """The last `LENGTH` moments of each cache that there is; all of the same length in time."""
+
+    def __init__(self) -> None:
+        self._moments: dict[str, deque[Moment]] = {}
+
+    def add(self, caches: Iterable[CacheFigures]) -> None:
+        """Append one moment of every cache; caches that are no more are forgotten."""
+        kept: dict[str, deque[Moment]] = {}
+        for cache in caches:
+            moments = self._moments.get(cache.asked_as) or deque(maxlen=LENGTH)
+            moments.append(
+                Moment(hit_rate=cache.hit_rate, lookups_per_s=cache.lookups_per_s, fill=cache.fill)
+            )
+            kept[cache.asked_as] = moments
+        self._moments = kept
+
+    def add_gap(self) -> None:
+        """Append a moment in which the daemon was away."""
+        for moments in self._moments.values():
+            moments.append(_GAP)
+
+    def of(self, cache: str) -> Sequence[Moment]:
+        """Return the moments of one cache, the oldest first."""
+        return list(self._moments.get(cache, ()))
+
+
+def sparkline(values: Iterable[float | None], width: int, top: float | None = None) -> str:
+    """Return the last `width` values as bars from 0 to `top`, or to the largest of those; None is a gap.
+
+    Exactly `width` characters, the newest at the right. A bar once drawn moves to the left and does not change, unless
+    the scale does.
+    """
+    if width <= 0:
+        return ""
+    shown = list(values)[-width:]
+    if top is None:
+        top = max((value for value in shown if value is not None), default=0.0)
+    bars = "".join(" " if value is None else _bar(value, top) for value in shown)
+    return bars.rjust(width)
+
+
+def _bar(value: float, top: float) -> str:
+    if top <= 0:
+        return _BARS[0]
+    return _BARS[min(len(_BARS) - 1, int(value / top * len(_BARS)))]
 
 
 class Trends(Static):

@@ -1,8 +1,9 @@
 """Clusters: many servers as one upstream.
 
-`slots` finds the slot of a key, `routing` the nodes of a command, `response_policy` combines replies.
-`topology` holds what is known of the cluster, `topology_refresh` keeps it up to date. A `node_request` is one command
-for one of the `nodes`; a `transaction` or one of the `multi_requests` is several in one write. `redirects` sends them,
-and sends them again after redirections and losses. `sinks` take the replies, `replica_reads` finds replicas that may
-answer. `cluster_upstream` combines all of it. `fast_path` is for most calls: one key, to its primary.
+`cluster_upstream` takes a client's calls. A call with one key and no route takes the fast path: `node_request` makes it
+a request for one of the nodes, and sends it. The others are planned: `routing` finds the nodes of a command by the
+`slots` of its keys. A transaction is one of the `node_batches`, like a pipeline that may block. `reply_collector` keeps
+the replies, and `response_policy` combines them. `redirects` sends requests again after redirects and losses.
+`replica_reads` finds replicas that may answer, `multi_node_watch` watches keys. `topology` holds what is known of the
+cluster, `topology_refresh` keeps it up to date, `nodes` holds the nodes in use.
 """

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from glidecache_shared.command_table import is_known_read
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST
 from glidecached.upstream.call import BatchCall, SingleCall
-from glidecached.upstream.cluster.fast_path import FastPath
-from glidecached.upstream.cluster.long_pipelines import LongPipelines
 from glidecached.upstream.cluster.multi_node_watch import ReservedOverNodes
+from glidecached.upstream.cluster.node_batches import LongPipelines, NodeTransaction
 from glidecached.upstream.cluster.node_request import NodeCommand
 from glidecached.upstream.cluster.nodes import Nodes
-from glidecached.upstream.cluster.redirects import ClusterDispatcher
+from glidecached.upstream.cluster.redirects import Redirects
+from glidecached.upstream.cluster.reply_collector import AggregatedReply, PipelineReplies, SingleReply
 from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
-from glidecached.upstream.cluster.sinks import AggregatedReply, Replies, SingleReply
-from glidecached.upstream.cluster.transaction import NodeTransaction
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.latency_histogram import LatencyHistogram
 from glidecached.upstream.replicas import Freshness
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from glidecached.process.loop import Loop
-    from glidecached.upstream.cluster.sinks import ReplyCollector
+    from glidecached.upstream.cluster.reply_collector import ReplyCollector
     from glidecached.upstream.cluster.topology import Topology
     from glidecached.upstream.dedicated import ReservationHolder
     from glidecached.upstream.target import Address, Target, UpstreamOptions
@@ -44,36 +42,46 @@ _LONG_PIPELINE = 1_000
 _COMMANDS_IN_STEP = 50
 
 
-class ClusterUpstream(FastPath):
+class ClusterUpstream:
     """The upstream of one cluster: see `glidecached.upstream.interface.Upstream`.
 
+    `submit` is the compiled dispatcher's own: usual calls take its fast path, and this class plans all others.
+
     The first call asks the target's addresses for the topology; calls wait for it, and fail with the reasons when no
-    node can be asked. Later it is asked for again after redirections, when nodes are lost or silent, and regularly
-    while there are sessions. What one node is sent keeps its order; redirections and waiting may change it.
+    node can be asked. Later the daemon asks again after redirects, when nodes are lost or silent, and regularly while
+    there are sessions. One node gets its requests in order; redirects and waiting may change it.
     """
 
+    fills_cache = True
+    """A node that is no longer the primary redirects readers to the new one."""
+
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
-        tally = LatencyHistogram()
-        nodes = Nodes(loop, target, options, tally)
-        journeys = ClusterDispatcher(
-            loop, nodes, target.addresses, options, self._topology_known, self._topology_unknown
-        )
-        super().__init__(options, journeys)
         self.target = target
         self.last_error: str | None = None
         self._loop = loop
+        self._options = options
+        self._latencies = LatencyHistogram()
+        self._nodes = Nodes(loop, target, options, self._latencies)
+        self._redirects = Redirects(
+            loop,
+            self._nodes,
+            target.addresses,
+            options,
+            self._plan_call,
+            self._topology_known,
+            self._topology_unknown,
+        )
+        self._dispatcher = self._redirects.dispatcher
+        self.submit = self._dispatcher.submit
+        """Send one command: see `node_request.ClusterDispatcher`."""
+        self._early: deque[tuple[ClientCall, bool, Freshness | None]] = deque()
+        """Calls that wait for the topology."""
+        self._closed_reason: str | None = None
         self._sessions = 0
-        self._tally = tally
-        self._nodes = nodes
         self._refused = 0
         self._long_pipelines = LongPipelines(loop)
         self._refreshed_ns = 0
         self._watch = loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
-
-    @property
-    def fills_cache(self) -> bool:
-        """Return True: a node that is no longer the primary redirects readers to the new one."""
-        return True
 
     @property
     def sessions(self) -> int:
@@ -93,7 +101,7 @@ class ClusterUpstream(FastPath):
     @property
     def busy(self) -> bool:
         """Return whether any call is open."""
-        return bool(self._journeys.open or self._early)
+        return bool(self._dispatcher.open or self._early)
 
     def submit_read(self, call: SingleCall, floor: int, *, primary_too: bool) -> None:
         """Send a read, as `submit` does. A replica of the primary may answer if it has all writes up to `floor`."""
@@ -111,10 +119,10 @@ class ClusterUpstream(FastPath):
         """Reserve connections to the primaries of these keys; or return why there is none."""
         if self._closed_reason is not None:
             return self._closed_reason
-        if self._journeys.topology is None:
-            self._journeys.look_again()
+        if self._dispatcher.topology is None:
+            self._redirects.request_refresh()
             return "the cluster's topology is not known yet"
-        reserved = ReservedOverNodes(self._journeys, self._nodes, holder)
+        reserved = ReservedOverNodes(self._dispatcher, self._nodes, holder)
         problem = reserved.reserve(keys)
         if problem is not None:
             reserved.close()
@@ -131,31 +139,32 @@ class ClusterUpstream(FastPath):
             else:
                 entry[0].abandon()
         for node in self._nodes:
-            node.link.drop_unwanted()
+            node.upstream.drop_unwanted()
 
     def has_nodes(self, addresses: Sequence[Address]) -> bool:
         """Return whether all addresses are the cluster's nodes, by its own nodes' topology or by the target."""
-        topology = self._journeys.topology
+        topology = self._dispatcher.topology
         if topology is None:
             return False
         known = {numeric(each) for each in (*self.target.addresses, *topology.nodes)}
         return known.issuperset(map(numeric, addresses))
 
-    def look_again(self) -> None:
+    def request_refresh(self) -> None:
         """Ask for the topology again, unless that is under way."""
-        self._journeys.look_again()
+        self._redirects.request_refresh()
 
     @property
     def max_dedicated(self) -> int:
         """Return the most connections for blocking calls and watches, to all nodes together."""
         return self._options.max_blocking_connections * max(1, sum(1 for _ in self._nodes))
 
-    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+    def reconfigure(self, target: Target, options: UpstreamOptions) -> None:
         """Use these for connections from now on, to all nodes. Other credentials are tried out at once."""
         self.target = target
         self._options = options
-        self._nodes.adjust(target, options)
-        self._journeys.refresh.patience_ms = options.connect_timeout_ms
+        self._nodes.reconfigure(target, options)
+        self._dispatcher.max_open = options.max_waiting_requests
+        self._redirects.refresh.patience_ms = options.connect_timeout_ms
 
     def close(self, reason: str) -> None:
         """Close everything; open calls fail."""
@@ -163,52 +172,56 @@ class ClusterUpstream(FastPath):
             return
         self._closed_reason = reason
         self._watch.cancel()
-        self._journeys.close(reason)
+        self._redirects.close(reason)
         self._nodes.close(reason)
         self._fail_early(reason)
 
     def stats(self) -> dict[str, Any]:
         """Return numbers for the operator."""
-        topology = self._journeys.topology
-        links = [node.link.stats() for node in self._nodes]
-        connected = [str(node.address) for node in self._nodes if node.link.connected]
+        topology = self._dispatcher.topology
+        nodes = [node.upstream.stats() for node in self._nodes]
+        connected = [str(node.address) for node in self._nodes if node.upstream.connected]
         return {
             "mode": "cluster",
             "identity": str(self.target.identity),
             "addresses": [str(address) for address in self.target.addresses],
             "database": self.target.database,
             "connected_to": ", ".join(connected) or None,
-            "software": [software._asdict() for software in self._nodes.software],
+            "software": [version._asdict() for version in self._nodes.server_versions],
             "last_error": self.last_error,
             "sessions": self._sessions,
-            "requests": self._submitted,
-            "failed": self._refused + sum(link["failed"] for link in links),
-            "in_flight": sum(link["in_flight"] for link in links),
-            "queued": len(self._early) + sum(link["queued"] for link in links),
-            "connections_made": sum(link["connections_made"] for link in links),
-            "blocking_connections": sum(link["blocking_connections"] for link in links),
+            "requests": self._dispatcher.submitted,
+            "failed": self._refused + sum(node["failed"] for node in nodes),
+            "in_flight": sum(node["in_flight"] for node in nodes),
+            "queued": len(self._early) + sum(node["queued"] for node in nodes),
+            "connections_made": sum(node["connections_made"] for node in nodes),
+            "blocking_connections": sum(node["blocking_connections"] for node in nodes),
             "slots_covered": 0 if topology is None else topology.slots_covered,
             "nodes": [] if topology is None else self._describe_nodes(topology),
-            "redirections": dict(self._journeys.counts),
-            "refreshes": self._journeys.refresh.count,
-            **self._tally.stats(),
+            "redirections": dict(self._redirects.counts),
+            "refreshes": self._redirects.refresh.count,
+            **self._latencies.stats(),
         }
 
+    def _plan_call(self, call: SingleCall) -> None:
+        """Plan a call that does not take the fast path."""
+        self._begin(call, blocking=False)
+
     def _begin(self, call: ClientCall, *, blocking: bool, freshness: Freshness | None = None) -> None:
-        self._submitted += 1
-        topology = self._journeys.topology
+        self._dispatcher.submitted += 1
+        topology = self._dispatcher.topology
         if self._closed_reason is not None:
             self._refuse(call, ERROR_CONNECTION, self._closed_reason)
-        elif not self._has_room():
+        elif self._dispatcher.open + len(self._early) >= self._options.max_waiting_requests:
             bound = self._options.max_waiting_requests
             self._refuse(call, ERROR_BUSY, f"{bound} requests already wait for this cluster")
         elif topology is None:
             self._early.append((call, blocking, freshness))
-            self._journeys.look_again()
+            self._redirects.request_refresh()
         else:
-            self._set_out(call, topology, blocking=blocking, freshness=freshness)
+            self._send_call(call, topology, blocking=blocking, freshness=freshness)
 
-    def _set_out(
+    def _send_call(
         self, call: ClientCall, topology: Topology, *, blocking: bool, freshness: Freshness | None
     ) -> None:
         if call.lane == BULK and not blocking and (self._long_pipelines.busy or _is_long(call)):
@@ -221,23 +234,25 @@ class ClusterUpstream(FastPath):
     ) -> None:
         try:
             if isinstance(call, SingleCall):
-                legs = self._legs_of(call.arguments, topology, call, SingleReply(call), 0, blocking=blocking)
+                requests = self._requests_of(
+                    call.arguments, topology, call, SingleReply(call), 0, blocking=blocking
+                )
             elif call.atomic:
                 self._send_transaction(call, topology, blocking=blocking)
                 return
             else:
-                legs = self._legs_of_pipeline(call, topology, blocking=blocking)
+                requests = self._requests_of_pipeline(call, topology, blocking=blocking)
         except RoutingError as error:
             self._refuse(call, ERROR_REQUEST, str(error))
             return
-        self._journeys.open += len(legs)
+        self._dispatcher.open += len(requests)
         if blocking and isinstance(call, BatchCall):
-            self._journeys.send_in_convoys(legs)
+            self._redirects.send_blocking_pipeline(requests)
         else:
-            for leg in legs:
-                leg.lane = call.lane
-                leg.freshness = None if call.route is not None else freshness
-                self._journeys.send(leg)
+            for request in requests:
+                request.lane = call.lane
+                request.freshness = None if call.route is not None else freshness
+                self._dispatcher.send(request)
 
     def _send_in_steps(self, call: ClientCall, topology: Topology) -> Iterator[None]:
         """Split and send a long pipeline, some commands a step; also a call that must not overtake one."""
@@ -245,43 +260,43 @@ class ClusterUpstream(FastPath):
             self._send_at_once(call, topology, blocking=False, freshness=None)
             return
         commands = call.commands
-        replies = Replies(len(commands), SingleReply(call))
-        legs: list[NodeCommand] = []
+        collector = PipelineReplies(len(commands), SingleReply(call))
+        requests: list[NodeCommand] = []
         try:
             for place, command in enumerate(commands):
-                legs += self._legs_of(command, topology, call, replies, place, blocking=False)
+                requests += self._requests_of(command, topology, call, collector, place, blocking=False)
                 if place % _COMMANDS_IN_STEP == 0:
                     yield None
         except RoutingError as error:
             self._refuse(call, ERROR_REQUEST, str(error))
             return
-        self._journeys.open += len(legs)
-        for place, leg in enumerate(legs):
-            leg.lane = call.lane
-            self._journeys.send(leg)
+        self._dispatcher.open += len(requests)
+        for place, request in enumerate(requests):
+            request.lane = call.lane
+            self._dispatcher.send(request)
             if place % _COMMANDS_IN_STEP == 0:
                 yield None
 
-    def _legs_of(
+    def _requests_of(
         self,
         arguments: Any,
         topology: Topology,
         call: ClientCall,
-        sink: ReplyCollector,
+        collector: ReplyCollector,
         place: int,
         *,
         blocking: bool,
     ) -> list[NodeCommand]:
-        parts, combine = plan(arguments, call.route, topology)
-        if combine is not None:
-            sink, place = AggregatedReply(parts, combine, sink, place), 0
+        parts, policy = plan(arguments, call.route, topology)
+        if policy is not None:
+            collector, place = AggregatedReply(parts, policy, collector, place), 0
         # The commands of a pipeline that only read may be sent again by themselves.
         resendable = call.repeatable or (isinstance(call, BatchCall) and is_known_read(arguments))
         return [
             NodeCommand(
-                self._journeys,
+                self._dispatcher,
                 part,
-                sink,
+                collector,
                 place + number,
                 call.deadline_ns,
                 resendable=resendable,
@@ -290,21 +305,23 @@ class ClusterUpstream(FastPath):
             for number, part in enumerate(parts)
         ]
 
-    def _legs_of_pipeline(self, call: BatchCall, topology: Topology, *, blocking: bool) -> list[NodeCommand]:
+    def _requests_of_pipeline(
+        self, call: BatchCall, topology: Topology, *, blocking: bool
+    ) -> list[NodeCommand]:
         commands = call.commands
-        whole = Replies(len(commands), SingleReply(call))
+        collector = PipelineReplies(len(commands), SingleReply(call))
         return [
-            leg
+            request
             for place, command in enumerate(commands)
-            for leg in self._legs_of(command, topology, call, whole, place, blocking=blocking)
+            for request in self._requests_of(command, topology, call, collector, place, blocking=blocking)
         ]
 
     def _send_transaction(self, call: BatchCall, topology: Topology, *, blocking: bool) -> None:
         where, replica = plan_transaction(call.commands, call.route, topology)
-        self._journeys.open += 1
-        leg = NodeTransaction(self._journeys, Part((), where, replica), call, blocking=blocking)
-        leg.lane = call.lane
-        self._journeys.send(leg)
+        self._dispatcher.open += 1
+        request = NodeTransaction(self._dispatcher, Part((), where, replica), call, blocking=blocking)
+        request.lane = call.lane
+        self._dispatcher.send(request)
 
     def _describe_nodes(self, topology: Topology) -> list[dict[str, Any]]:
         slots = topology.slots_by_node()
@@ -314,8 +331,8 @@ class ClusterUpstream(FastPath):
                 "address": str(address),
                 "role": "primary" if address in slots else "replica",
                 "slots": slots.get(address, 0),
-                "connected": address in known and known[address].link.connected,
-                "last_error": known[address].link.last_error if address in known else None,
+                "connected": address in known and known[address].upstream.connected,
+                "last_error": known[address].upstream.last_error if address in known else None,
             }
             for address in topology.nodes
         ]
@@ -325,23 +342,26 @@ class ClusterUpstream(FastPath):
         call.fail(code, message)
 
     def _topology_known(self) -> None:
-        topology = self._journeys.topology
+        topology = self._dispatcher.topology
         if topology is None:
             return
         if self.last_error is not None:
-            logger.info("cluster %s is reachable again", self.target.addresses[0])
+            logger.info("cluster reachable again", extra={"cluster": str(self.target.addresses[0])})
         self.last_error = None
         self._refreshed_ns = time.monotonic_ns()
         early, self._early = self._early, deque()
         for call, blocking, freshness in early:
             if call.is_wanted(self._refreshed_ns):
-                self._set_out(call, topology, blocking=blocking, freshness=freshness)
+                self._send_call(call, topology, blocking=blocking, freshness=freshness)
             else:
                 call.abandon()
 
     def _topology_unknown(self, reason: str) -> None:
         if self.last_error != reason:
-            logger.warning("the cluster's topology cannot be asked for: %s", reason)
+            logger.warning(
+                "cluster topology unavailable",
+                extra={"cluster": str(self.target.addresses[0]), "reason": reason},
+            )
         self.last_error = reason
         self._fail_early(reason)
 
@@ -351,13 +371,13 @@ class ClusterUpstream(FastPath):
             self._refuse(call, ERROR_CONNECTION, reason)
 
     def _watch_nodes(self) -> None:
-        """Ask for the topology when a node is silent: it may have been replaced. And regularly, for new nodes."""
+        """Ask for the topology regularly, and when a node is silent: it may have been replaced."""
         self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_nodes)
         now_ns = time.monotonic_ns()
         silent = any(node.silent_ms(now_ns) > _SILENT_MS for node in self._nodes)
         old = self._sessions > 0 and now_ns - self._refreshed_ns > _REFRESH_INTERVAL_NS
-        if self._journeys.topology is not None and (silent or old):
-            self._journeys.look_again()
+        if self._dispatcher.topology is not None and (silent or old):
+            self._redirects.request_refresh()
 
 
 def _is_long(call: ClientCall) -> TypeGuard[BatchCall]:

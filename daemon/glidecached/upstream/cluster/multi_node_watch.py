@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from glidecached.upstream.call import Call
-    from glidecached.upstream.cluster.node_request import RequestSender
+    from glidecached.upstream.cluster.node_request import ClusterDispatcher
     from glidecached.upstream.cluster.nodes import Nodes
     from glidecached.upstream.dedicated import ReservationHolder, Reserved
     from glidecached.upstream.target import Address
@@ -30,15 +30,15 @@ _ENDED = "a connection that watched keys has ended; nothing was run"
 class ReservedOverNodes:
     """One holder's reservation for watched keys, like `dedicated.Reserved`, on any primaries. For the loop's thread."""
 
-    def __init__(self, journeys: RequestSender, nodes: Nodes, holder: ReservationHolder) -> None:
-        self._journeys = journeys
+    def __init__(self, dispatcher: ClusterDispatcher, nodes: Nodes, holder: ReservationHolder) -> None:
+        self._dispatcher = dispatcher
         self._nodes = nodes
         self._holder = holder
         self._reserved: dict[Address, Reserved] = {}
         self._ended = False
 
     def reserve(self, keys: Sequence[bytes]) -> str | None:
-        """Reserve what these keys need in addition. Return why that was not possible, or None."""
+        """Reserve the connections that these keys need in addition. Return why that was not possible, or None."""
         for slot in dict.fromkeys(map(key_slot, keys)):
             reserved = self._at(slot, keys)
             if isinstance(reserved, str):
@@ -68,15 +68,15 @@ class ReservedOverNodes:
             self._holder.connection_ended()
 
     def _at(self, slot: int, keys: Sequence[bytes]) -> Reserved | str:
-        """Return what is reserved at the primary of a slot, reserving it if need be; or the reason why it cannot be."""
-        topology = self._journeys.topology
+        """Return the reservation at the primary of a slot, made if there is none; or why it cannot be made."""
+        topology = self._dispatcher.topology
         address = None if topology is None else topology.primary(slot)
         if address is None:
             return f"CLUSTERDOWN no node serves slot {slot}"
         known = self._reserved.get(address)
         if known is not None:
             return known
-        reserved = self._nodes.at(address).link.reserve(keys, self)
+        reserved = self._nodes.at(address).upstream.reserve(keys, self)
         if not isinstance(reserved, str):
             self._reserved[address] = reserved
         return reserved
@@ -85,13 +85,15 @@ class ReservedOverNodes:
         by_slot: dict[int, list[bytes]] = {}
         for key in call.arguments[1:]:
             by_slot.setdefault(key_slot(key), []).append(key)
-        whole = _Whole(call, len(by_slot), lambda replies: call.succeed(first_error(replies) or replies[0]))
+        parted = _PartedCall(
+            call, len(by_slot), lambda replies: call.succeed(first_error(replies) or replies[0])
+        )
         for slot, keys in by_slot.items():
             reserved = self._at(slot, keys)
             if isinstance(reserved, str):
-                whole.fail(ERROR_BUSY, reserved)
+                parted.fail(ERROR_BUSY, reserved)
                 return
-            reserved.submit(_Part((b"WATCH", *keys), whole))
+            reserved.submit(_CommandPart((b"WATCH", *keys), parted))
 
     def _unwatch(self, call: Call) -> None:
         reserved, self._reserved = self._reserved, {}
@@ -99,9 +101,11 @@ class ReservedOverNodes:
         if not reserved:
             call.fail(ERROR_CONNECTION, _ENDED)
             return
-        whole = _Whole(call, len(reserved), lambda replies: call.succeed(first_error(replies) or replies[0]))
+        parted = _PartedCall(
+            call, len(reserved), lambda replies: call.succeed(first_error(replies) or replies[0])
+        )
         for each in reserved.values():
-            each.submit(_Part((b"UNWATCH",), whole), last=True)
+            each.submit(_CommandPart((b"UNWATCH",), parted), last=True)
 
     def _execute(self, call: BatchCall) -> None:
         """Ask the other primaries before its own runs it."""
@@ -124,13 +128,13 @@ class ReservedOverNodes:
             else:
                 self._run(call, runs)
 
-        whole = _Whole(call, len(others), checked, self.close)
+        parted = _PartedCall(call, len(others), checked, self.close)
         for each in others:
-            each.submit(_Check(whole), last=True)
+            each.submit(_CheckPart(parted), last=True)
 
     def _runner(self, call: BatchCall) -> Reserved | None:
         """Return the connection for a transaction: by its keys, or without keys any watching one. None: it failed."""
-        topology = self._journeys.topology
+        topology = self._dispatcher.topology
         if topology is None or self._ended:
             call.fail(ERROR_CONNECTION, _ENDED)
             return None
@@ -153,7 +157,7 @@ class ReservedOverNodes:
         runs.submit(call, last=True)
 
 
-class _Whole:
+class _PartedCall:
     """One call, asked in parts: it is answered when all are, and fails with the first that fails."""
 
     def __init__(
@@ -168,69 +172,64 @@ class _Whole:
         self._done = done
         self._failed = failed
         self._replies: list[Any] = []
-        self._over = False
+        self._ended = False
 
-    def take(self, reply: Any) -> None:
-        """Take the reply of one part."""
+    def collect(self, reply: Any) -> None:
+        """Take the reply to one part."""
         self._replies.append(reply)
-        if len(self._replies) == self._parts and not self._over:
-            self._over = True
+        if len(self._replies) == self._parts and not self._ended:
+            self._ended = True
             self._done(self._replies)
 
     def fail(self, code: int, message: str) -> None:
         """Fail the call, because one part failed."""
-        if not self._over:
-            self._over = True
+        if not self._ended:
+            self._ended = True
             self._failed()
             self.call.fail(code, message)
 
     def abandon(self) -> None:
         """Abandon the call: it ended before a part was sent."""
-        if not self._over:
-            self._over = True
+        if not self._ended:
+            self._ended = True
             self._failed()
             self.call.abandon()
 
 
-class _Part(SingleCall):
+class _Part:
+    """What the parts of a call have in common: the call's deadline, and its outcome."""
+
+    __slots__ = ()
+    parted: _PartedCall
+
+    def is_wanted(self, now_ns: int) -> bool:
+        return self.parted.call.is_wanted(now_ns)
+
+    def abandon(self) -> None:
+        self.parted.abandon()
+
+    def succeed(self, reply: Any) -> None:
+        self.parted.collect(reply)
+
+    def fail(self, code: int, message: str) -> None:
+        self.parted.fail(code, message)
+
+
+class _CommandPart(_Part, SingleCall):
     """One command of a call that is asked in parts."""
 
-    __slots__ = ("_whole",)
+    __slots__ = ("parted",)
 
-    def __init__(self, arguments: tuple[bytes, ...], whole: _Whole) -> None:
-        super().__init__(arguments, whole.call.deadline_ns, repeatable=False)
-        self._whole = whole
-
-    def is_wanted(self, now_ns: int) -> bool:
-        return self._whole.call.is_wanted(now_ns)
-
-    def abandon(self) -> None:
-        self._whole.abandon()
-
-    def succeed(self, reply: Any) -> None:
-        self._whole.take(reply)
-
-    def fail(self, code: int, message: str) -> None:
-        self._whole.fail(code, message)
+    def __init__(self, arguments: tuple[bytes, ...], parted: _PartedCall) -> None:
+        super().__init__(arguments, parted.call.deadline_ns, repeatable=False)
+        self.parted = parted
 
 
-class _Check(BatchCall):
+class _CheckPart(_Part, BatchCall):
     """An empty transaction: its result is None if a key that is watched on its connection has changed."""
 
-    __slots__ = ("_whole",)
+    __slots__ = ("parted",)
 
-    def __init__(self, whole: _Whole) -> None:
-        super().__init__([], whole.call.deadline_ns, atomic=True, repeatable=False)
-        self._whole = whole
-
-    def is_wanted(self, now_ns: int) -> bool:
-        return self._whole.call.is_wanted(now_ns)
-
-    def abandon(self) -> None:
-        self._whole.abandon()
-
-    def succeed(self, reply: Any) -> None:
-        self._whole.take(reply)
-
-    def fail(self, code: int, message: str) -> None:
-        self._whole.fail(code, message)
+    def __init__(self, parted: _PartedCall) -> None:
+        super().__init__([], parted.call.deadline_ns, atomic=True, repeatable=False)
+        self.parted = parted

@@ -1,33 +1,39 @@
 from libc.stdint cimport int64_t
 
-from glidecached.upstream.call cimport SingleCall
-from glidecached.upstream.cluster.sinks cimport ReplyCollector
+from glidecached.upstream.call cimport Call, SingleCall
+from glidecached.upstream.cluster.reply_collector cimport ReplyCollector, SingleReply
 
 
-cdef class NodeState:
+cdef class Node:
     cdef readonly object address
-    cdef readonly object link
+    cdef readonly object upstream
     cdef readonly Py_ssize_t open
     cdef readonly int64_t heard_ns
+    cdef public int missing
 
-    cdef object send_leg(self, NodeRequest leg)
+    cpdef object send(self, NodeRequest request)
     cpdef object expect_answer(self)
-    cdef int left(self, NodeRequest leg) except -1
+    cdef int leave(self, NodeRequest request) except -1
 
 
-cdef class RequestSender:
-    cdef public object topology
+cdef class ClusterDispatcher:
+    cdef readonly object topology
     cdef public Py_ssize_t open
-    cdef readonly object _nodes
+    cdef public Py_ssize_t max_open
+    cdef public Py_ssize_t submitted
+    cdef readonly object handler
+    cdef object plan
+    cdef dict nodes
+    # The primaries' addresses by slot, as in the topology.
+    cdef list primaries
+    cdef bint closed
 
-    cdef object send_leg(self, NodeRequest leg)
-    cpdef object send_unusual(self, NodeRequest leg)
-    cpdef bint redirected(self, NodeRequest leg, str error) except -1
-    cpdef object lost(self, NodeRequest leg, int code, str message)
+    cpdef object send(self, NodeRequest request)
+    cdef NodeCommand request_to_slot(self, SingleCall call, int slot, ReplyCollector collector)
 
 
 cdef class NodeRequest(SingleCall):
-    cdef readonly RequestSender _journeys
+    cdef readonly ClusterDispatcher dispatcher
     # An int is a slot.
     cdef public object where
     cdef public bint replica
@@ -35,7 +41,7 @@ cdef class NodeRequest(SingleCall):
     cdef readonly bint blocking
     cdef public bint asking
     cdef public object freshness
-    cdef public NodeState node
+    cdef public Node node
     cdef public bint sent
     cdef public int redirections
     cdef public int losses
@@ -44,16 +50,13 @@ cdef class NodeRequest(SingleCall):
 
     cpdef object give_up(self, int code, str message)
     cpdef object leave_node(self)
-    cpdef object _end(self)
-    cpdef bytes _pack(self)
-    cpdef bint _receive(self, object reply) except -1
-    cpdef object _abandon(self)
-    cpdef object _give_up(self, int code, str message)
+    cpdef object finish(self)
+    cpdef bytes pack_commands(self)
+    cpdef bint receive_reply(self, object reply) except -1
+    cpdef object report_abandoned(self)
+    cpdef object report_failure(self, int code, str message)
 
 
 cdef class NodeCommand(NodeRequest):
-    cdef ReplyCollector sink
+    cdef ReplyCollector collector
     cdef Py_ssize_t place
-
-
-cdef NodeCommand leg_to_slot(RequestSender journeys, SingleCall call, int slot, ReplyCollector sink)

@@ -15,7 +15,8 @@ from glidecached.upstream.replicas import ReplicaReads
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glidecached.upstream.cluster.nodes import Node, Nodes
+    from glidecached.upstream.cluster.node_request import Node
+    from glidecached.upstream.cluster.nodes import Nodes
     from glidecached.upstream.replicas import ReplicaLink
     from glidecached.upstream.target import Address
 
@@ -32,8 +33,8 @@ class ShardReads:
         known = self._by_primary.get(primary.address)
         if known is not None and known[0] == replicas:
             return known[1]
-        links = [_ReadonlyLink(self._nodes.at(address).link) for address in replicas]
-        reads = ReplicaReads(primary.link, links)
+        links = [_ReadonlyLink(self._nodes.at(address).upstream) for address in replicas]
+        reads = ReplicaReads(primary.upstream, links)
         self._by_primary[primary.address] = (replicas, reads)
         return reads
 

@@ -1,7 +1,7 @@
-"""One reply out of several nodes', by GLIDE's response policies: which command is answered by which is in `routing`.
+"""GLIDE's response policies: each makes one reply out of the replies of several nodes.
 
-Each takes the addresses that were asked and their replies, in the same order. An error among them is the answer, where
-nothing else is said.
+The table of commands names the policy of each command. A policy takes the addresses that were asked and their replies,
+in the same order. An error among them is the answer, unless the policy says otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from glidecached.upstream.target import Address
 
-    Combine = Callable[[Sequence[Address | None], Sequence[Any]], Any]
+    ResponsePolicy = Callable[[Sequence[Address | None], Sequence[Any]], Any]
 
 
 def by_node(addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
@@ -89,6 +89,23 @@ def first_error(replies: Sequence[Any]) -> ReplyError | None:
 
 TOLERANT = (one_succeeded, first_found)
 """The policies that answer even if some nodes cannot be reached."""
+
+POLICIES: dict[str, ResponsePolicy] = {
+    function.__name__: function
+    for function in (
+        all_succeeded,
+        by_node,
+        everywhere,
+        first_found,
+        joined,
+        least,
+        least_of_each,
+        one_succeeded,
+        summed_map,
+        total,
+    )
+}
+"""The policies, by the names that the table of commands gives them."""
 
 
 def _as_numbers(replies: Sequence[Any], function: Callable[[Sequence[int]], int]) -> Any:

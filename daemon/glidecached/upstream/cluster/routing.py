@@ -17,7 +17,7 @@ from glidecache_shared.command_table import (
     find_keys,
     row_of,
 )
-from glidecached.upstream.cluster import response_policy
+from glidecached.upstream.cluster.response_policy import POLICIES, first_error
 from glidecached.upstream.cluster.slots import SLOTS, key_slot
 from glidecached.upstream.target import Address
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecache_shared.command_table import Row
-    from glidecached.upstream.cluster.response_policy import Combine
+    from glidecached.upstream.cluster.response_policy import ResponsePolicy
     from glidecached.upstream.cluster.topology import Topology
 
 
 class RoutingError(Exception):
-    """The command cannot be sent anywhere: `args[0]` says why, and what would be right."""
+    """The command has no valid destination: `args[0]` says why, and what would be right."""
 
 
 class Part(NamedTuple):
@@ -42,32 +42,11 @@ class Part(NamedTuple):
 
 
 class RoutingPlan(NamedTuple):
-    """A command's parts. With `combine` they have one answer together; without, there is one part."""
+    """A command's parts. With `policy` they have one answer together; without, there is one part."""
 
     parts: list[Part]
-    combine: Combine | None = None
+    policy: ResponsePolicy | None = None
 
-
-_COMBINES: dict[str, Combine] = {
-    function.__name__: function
-    for function in (
-        *(
-            response_policy.all_succeeded,
-            response_policy.by_node,
-            response_policy.everywhere,
-            response_policy.first_found,
-            response_policy.joined,
-        ),
-        *(
-            response_policy.least,
-            response_policy.least_of_each,
-            response_policy.one_succeeded,
-            response_policy.summed_map,
-            response_policy.total,
-        ),
-    )
-}
-"""The response policies, by the names that the table of commands gives them."""
 
 _SLOT_PLACE = 2
 
@@ -105,7 +84,7 @@ def plan_transaction(
 
 def one_slot(keys: Sequence[bytes]) -> int:
     """Return the slot of keys that must all be in one slot. Raises `RoutingError`."""
-    slot = key_slot(keys[0])
+    slot: int = key_slot(keys[0])
     for key in keys:
         if key_slot(key) != slot:
             message = (
@@ -132,7 +111,7 @@ def _routed(arguments: Sequence[bytes], route: Route, topology: Topology) -> Rou
 
 
 def _several(arguments: Sequence[bytes], nodes: Sequence[Address], row: Row) -> RoutingPlan:
-    return RoutingPlan([Part(arguments, node) for node in nodes], _COMBINES[row.policy])
+    return RoutingPlan([Part(arguments, node) for node in nodes], POLICIES[row.policy])
 
 
 def _split(arguments: Sequence[bytes], row: Row) -> RoutingPlan:
@@ -159,14 +138,14 @@ def _split(arguments: Sequence[bytes], row: Row) -> RoutingPlan:
     parts = [Part([*command, *arguments[end:]], slot) for slot, command in commands.items()]
     if row.policy == "joined":
         return RoutingPlan(parts, _in_order(list(places.values()), end - 1))
-    return RoutingPlan(parts, _COMBINES[row.policy])
+    return RoutingPlan(parts, POLICIES[row.policy])
 
 
-def _in_order(groups: list[list[int]], count: int) -> Combine:
-    """Put the values of each part where its keys stood in the command."""
+def _in_order(groups: list[list[int]], count: int) -> ResponsePolicy:
+    """Return the policy that puts each part's values in the places of its keys in the command."""
 
     def put(_addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
-        error = response_policy.first_error(replies)
+        error = first_error(replies)
         if error is not None:
             return error
         values: list[Any] = [None] * count

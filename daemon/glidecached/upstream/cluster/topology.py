@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class TopologyError(Exception):
-    """A server's account of the cluster that is of no use; `args[0]` says why."""
+    """A server's reply does not describe a cluster; `args[0]` says why."""
 
 
 class Topology:
-    """One state of the cluster, as a node described it; single slots are moved by the redirections that come later."""
+    """One state of the cluster, as a node described it; single slots are moved by the redirects that come later."""
 
     def __init__(self, shards: Sequence[tuple[int, int, Sequence[Address]]]) -> None:
         """Read `shards`: first slot, last slot, and the nodes that serve them, the primary first."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _CLUSTER_SLOTS = (b"CLUSTER", b"SLOTS")
 _INTERVAL_MS = 100
-"""The shortest time between two rounds, however many redirections and losses ask for one."""
+"""The shortest time between two rounds, however many redirects and losses ask for one."""
 _PATIENCE_MS = 300
 """After this time without an answer the next node is asked as well; the first answer counts."""
 
@@ -28,7 +28,7 @@ _PATIENCE_MS = 300
 class TopologyRefresh:
     """The rounds of asking for the topology, one at a time: node after node, until one has an answer.
 
-    `known` is called with each new topology, `unknown` with the reasons when a round has found none.
+    `on_topology` is called with each new topology, `on_failure` with the reasons when a round has found none.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class TopologyRefresh:
         loop: Loop,
         nodes: Nodes,
         options: UpstreamOptions,
-        known: Callable[[Topology], object],
-        unknown: Callable[[str], object],
+        on_topology: Callable[[Topology], object],
+        on_failure: Callable[[str], object],
     ) -> None:
         self._loop = loop
         self._nodes = nodes
         self.patience_ms = options.connect_timeout_ms
-        self._known = known
-        self._unknown = unknown
+        self._on_topology = on_topology
+        self._on_failure = on_failure
         self._left: list[Address] = []
         self._round = 0
         self._asked = 0
@@ -60,7 +60,7 @@ class TopologyRefresh:
         return self._running or self._timer is not None
 
     def request(self, candidates: Callable[[], list[Address]]) -> None:
-        """Let there be a round, soon; `candidates` then gives the nodes in the order of asking."""
+        """Begin a round soon, unless one is under way; `candidates` then returns the nodes in the order of asking."""
         if self.running:
             return
         # Never at once: the caller may be in the middle of losing a connection.
@@ -86,7 +86,7 @@ class TopologyRefresh:
             return
         self._end()
         self.count += 1
-        self._known(topology)
+        self._on_topology(topology)
 
     def unanswered(self, number: int, address: Address, message: str) -> None:
         """Handle a node that cannot be asked."""
@@ -109,13 +109,13 @@ class TopologyRefresh:
         if self._timer is not None:
             self._timer.cancel()
         if not self._left:
-            # All have been asked; a node that still has not answered gets the time that making a connection may take.
+            # All have been asked. A node that has not answered yet gets the time-out of a connection.
             self._timer = self._loop.call_later(self.patience_ms, self._give_up)
             return
         address = self._left.pop(0)
         self._asked += 1
         self._timer = self._loop.call_later(_PATIENCE_MS, self._ask_next)
-        self._nodes.at(address).link.submit(_Question(self, self._round, address, self.patience_ms))
+        self._nodes.at(address).upstream.submit(_Question(self, self._round, address, self.patience_ms))
 
     def _failed(self, reason: str) -> None:
         self._reasons.append(reason)
@@ -127,7 +127,7 @@ class TopologyRefresh:
     def _give_up(self) -> None:
         reasons = self._reasons or ["no node of the cluster has answered CLUSTER SLOTS in time"]
         self._end()
-        self._unknown("; ".join(reasons))
+        self._on_failure("; ".join(reasons))
 
     def _end(self) -> None:
         if self._timer is not None:

@@ -11,33 +11,33 @@ from glidecache_shared.pool.memory.arena cimport Arena
 from glidecache_shared.pool.memory.free_runs cimport CLASSES, FreeRun, FreeRuns, class_of, run_at, run_footer
 from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.layout cimport (
-    GC_BUCKET_SLOTS,
-    GC_GRANULE_BYTES,
-    GC_LINK_NEXT,
-    GC_LINK_SINGLE,
-    gc_bucket,
-    gc_bucket_of,
-    gc_charge,
-    gc_cursor_copy,
-    gc_entry_checksum,
-    gc_entry_open,
-    gc_found,
-    gc_view,
+    GPOOL_BUCKET_SLOTS,
+    GPOOL_GRANULE_BYTES,
+    GPOOL_LINK_NEXT,
+    GPOOL_LINK_SINGLE,
+    gpool_bucket,
+    gpool_bucket_of,
+    gpool_charge,
+    gpool_cursor_copy,
+    gpool_entry_checksum,
+    gpool_entry_open,
+    gpool_found,
+    gpool_view,
 )
 from glidecache_shared.pool.store cimport PoolStore
 
 
-cdef read_entry(gc_view *view, uint32_t granule, gc_found *found):
+cdef read_entry(gpool_view *view, uint32_t granule, gpool_found *found):
     """Return the entry at `granule` as (key, kind, whether its checksum is right)."""
     cdef bytes key, payload
-    if not gc_entry_open(view, granule, &found.entry, &found.payload):
+    if not gpool_entry_open(view, granule, &found.entry, &found.payload):
         raise AssertionError(f"granule {granule}: not an entry")
     key = PyBytes_FromStringAndSize(NULL, found.entry.key_bytes)
-    gc_cursor_copy(view, &found.payload, <uint8_t *>PyBytes_AS_STRING(key), found.entry.key_bytes)
+    gpool_cursor_copy(view, &found.payload, <uint8_t *>PyBytes_AS_STRING(key), found.entry.key_bytes)
     payload = PyBytes_FromStringAndSize(NULL, found.entry.payload_bytes)
-    gc_cursor_copy(view, &found.payload, <uint8_t *>PyBytes_AS_STRING(payload), found.entry.payload_bytes)
+    gpool_cursor_copy(view, &found.payload, <uint8_t *>PyBytes_AS_STRING(payload), found.entry.payload_bytes)
     kind = found.entry.tag_kind & 0xFF
-    checksum = gc_entry_checksum(
+    checksum = gpool_entry_checksum(
         kind, <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key),
         <const uint8_t *>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
     return key, kind, checksum == found.entry.checksum
@@ -46,7 +46,7 @@ cdef read_entry(gc_view *view, uint32_t granule, gc_found *found):
 cdef check_store(PoolStore store):
     cdef uint64_t charged = 0
     cdef uint64_t granules = 1
-    cdef gc_found found
+    cdef gpool_found found
     cdef uint32_t record, granule
     check_free_runs(store.arena.runs)
     placed = check_index(store.index)
@@ -58,7 +58,7 @@ cdef check_store(PoolStore store):
         assert record < store.records.count, f"entry {key!r}: record {record} is not in use"
         assert store.records.notes[record].granule == granule, f"entry {key!r}: record {record} is another's"
         assert store.records.notes[record].tag == found.entry.tag_kind >> 8, f"entry {key!r}: tag differs"
-        charged += gc_charge(found.entry.key_bytes, found.entry.payload_bytes)
+        charged += gpool_charge(found.entry.key_bytes, found.entry.payload_bytes)
         granules += check_chain(store.arena, granule)
         assert store._find(key, &found) and found.granule == granule, f"entry {key!r}: not found by its key"
     header = store.header
@@ -78,20 +78,20 @@ cdef check_chain(Arena arena, uint32_t granule):
     cdef uint32_t link, count, i
     total = 0
     while granule != 0:
-        extent = <uint32_t *>(arena.view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
+        extent = <uint32_t *>(arena.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
         link = extent[0]
-        count = 1 if link & GC_LINK_SINGLE else extent[1]
+        count = 1 if link & GPOOL_LINK_SINGLE else extent[1]
         for i in range(count):
             assert arena.runs.is_used(granule + i), f"granule {granule + i} is in a chain and marked free"
         total += count
-        granule = link & GC_LINK_NEXT
+        granule = link & GPOOL_LINK_NEXT
     return total
 
 
 cdef check_index(Index index):
     """Check all chains of buckets. Return `{granule: hash}`."""
     cdef uint32_t number, overflow_seen = 0
-    cdef gc_bucket *bucket
+    cdef gpool_bucket *bucket
     cdef uint64_t slot
     cdef bint ended
     found = {}
@@ -100,13 +100,13 @@ cdef check_index(Index index):
         assert bucket.version & 1 == 0, f"bucket {number}: version is odd at rest"
         while True:
             ended = False
-            for i in range(GC_BUCKET_SLOTS):
+            for i in range(GPOOL_BUCKET_SLOTS):
                 slot = bucket.slots[i]
                 if slot == 0:
                     ended = True
                     continue
                 assert not ended, f"bucket {number}: a hole between slots"
-                assert gc_bucket_of(<uint32_t>(slot >> 32), index.bucket_count) == number, f"bucket {number}: misplaced slot"
+                assert gpool_bucket_of(<uint32_t>(slot >> 32), index.bucket_count) == number, f"bucket {number}: misplaced slot"
                 assert (slot & 0xFFFFFFFF) not in found, f"bucket {number}: two slots lead to one entry"
                 found[slot & 0xFFFFFFFF] = slot >> 32
             if bucket.overflow == 0:

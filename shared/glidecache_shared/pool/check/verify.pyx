@@ -11,22 +11,22 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 from glidecache_shared.pool.layout cimport (
-    GC_BUCKET_SLOTS,
-    GC_LAYOUT_VERSION,
-    GC_READER_CHAIN,
-    gc_bucket,
-    gc_cursor_copy,
-    gc_entry_checksum,
-    gc_entry_open,
-    gc_fence_acquire,
-    gc_found,
-    gc_load_acquire_u64,
-    gc_load_relaxed_u64,
-    gc_next_bucket,
-    gc_published,
-    gc_siphash13,
-    gc_spin_hint,
-    gc_view,
+    GPOOL_BUCKET_SLOTS,
+    GPOOL_LAYOUT_VERSION,
+    GPOOL_READER_CHAIN,
+    gpool_bucket,
+    gpool_cursor_copy,
+    gpool_entry_checksum,
+    gpool_entry_open,
+    gpool_fence_acquire,
+    gpool_found,
+    gpool_load_acquire_u64,
+    gpool_load_relaxed_u64,
+    gpool_next_bucket,
+    gpool_published,
+    gpool_siphash13,
+    gpool_spin_hint,
+    gpool_view,
 )
 from glidecache_shared.pool.reader cimport PoolReader
 
@@ -35,7 +35,7 @@ from typing import NamedTuple
 cdef enum:
     ATTEMPTS = 256  # more than a lookup's: no request waits for this one
 
-LAYOUT_VERSION = GC_LAYOUT_VERSION
+LAYOUT_VERSION = GPOOL_LAYOUT_VERSION
 
 
 class Verification(NamedTuple):
@@ -67,22 +67,22 @@ cdef class Copy:
 
 def verify_entries(PoolReader reader not None):
     cdef Copy copy = Copy()
-    cdef gc_view *view = &reader.view
-    cdef const gc_bucket *bucket
+    cdef gpool_view *view = &reader.view
+    cdef const gpool_bucket *bucket
     cdef uint64_t version
     cdef uint32_t number = 0, count, seen, wrong
     cdef uint64_t sound = 0, damaged = 0, unsettled = 0
     cdef int attempt
     while True:
         # Read again each time: a chain that is split meanwhile leaves its second half behind the last bucket.
-        count = gc_published(&view.header.bucket_count, view.max_buckets)
+        count = gpool_published(&view.header.bucket_count, view.max_buckets)
         if number >= count:
             return Verification(sound, damaged, unsettled)
         bucket = &view.primary[number]
         for attempt in range(ATTEMPTS):
-            version = gc_load_acquire_u64(&bucket.version)  # pairs with the release in end_change
+            version = gpool_load_acquire_u64(&bucket.version)  # pairs with the release in end_change
             if version & 1:
-                gc_spin_hint()
+                gpool_spin_hint()
                 continue
             seen = wrong = 0
             if walk_chain(reader, copy, bucket, version, &seen, &wrong) and unchanged(bucket, version):
@@ -95,26 +95,26 @@ def verify_entries(PoolReader reader not None):
         PyErr_CheckSignals()
 
 
-cdef inline bint unchanged(const gc_bucket *bucket, uint64_t version) noexcept nogil:
-    gc_fence_acquire()  # pairs with the writer's release fence in begin_change
-    return gc_load_relaxed_u64(&bucket.version) == version
+cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcept nogil:
+    gpool_fence_acquire()  # pairs with the writer's release fence in begin_change
+    return gpool_load_relaxed_u64(&bucket.version) == version
 
 
 cdef bint walk_chain(
-    PoolReader reader, Copy copy, const gc_bucket *first, uint64_t version, uint32_t *seen, uint32_t *wrong) except -1:
+    PoolReader reader, Copy copy, const gpool_bucket *first, uint64_t version, uint32_t *seen, uint32_t *wrong) except -1:
     """Count the chain's entries and the wrong ones among them; False when it changed before that was done."""
-    cdef const gc_bucket *bucket = first
+    cdef const gpool_bucket *bucket = first
     cdef uint64_t slot
     cdef uint32_t links = 0
     cdef int i
-    cdef gc_found found
-    while bucket != NULL and links < GC_READER_CHAIN:
-        for i in range(GC_BUCKET_SLOTS):
-            slot = gc_load_relaxed_u64(&bucket.slots[i])
+    cdef gpool_found found
+    while bucket != NULL and links < GPOOL_READER_CHAIN:
+        for i in range(GPOOL_BUCKET_SLOTS):
+            slot = gpool_load_relaxed_u64(&bucket.slots[i])
             if slot == 0:
                 break
             seen[0] += 1
-            if not gc_entry_open(&reader.view, <uint32_t>slot, &found.entry, &found.payload):
+            if not gpool_entry_open(&reader.view, <uint32_t>slot, &found.entry, &found.payload):
                 wrong[0] += 1
                 continue
             if not unchanged(first, version):
@@ -122,19 +122,19 @@ cdef bint walk_chain(
             copy.reserve(<uint64_t>found.entry.key_bytes + found.entry.payload_bytes)
             if not is_sound(reader, copy, &found, <uint32_t>(slot >> 32)):
                 wrong[0] += 1
-        bucket = gc_next_bucket(&reader.view, bucket)
+        bucket = gpool_next_bucket(&reader.view, bucket)
         links += 1
     return True
 
 
-cdef bint is_sound(PoolReader reader, Copy copy, gc_found *found, uint32_t hash) noexcept nogil:
+cdef bint is_sound(PoolReader reader, Copy copy, gpool_found *found, uint32_t hash) noexcept nogil:
     """Return whether the entry's checksum is right, and its slot carries its key's hash."""
     cdef uint32_t key_bytes = found.entry.key_bytes, payload_bytes = found.entry.payload_bytes
     cdef uint8_t *payload = copy.bytes + key_bytes
     return (
-        gc_cursor_copy(&reader.view, &found.payload, copy.bytes, key_bytes)
-        and gc_cursor_copy(&reader.view, &found.payload, payload, payload_bytes)
-        and gc_entry_checksum(found.entry.tag_kind & 0xFF, copy.bytes, key_bytes, payload, payload_bytes)
+        gpool_cursor_copy(&reader.view, &found.payload, copy.bytes, key_bytes)
+        and gpool_cursor_copy(&reader.view, &found.payload, payload, payload_bytes)
+        and gpool_entry_checksum(found.entry.tag_kind & 0xFF, copy.bytes, key_bytes, payload, payload_bytes)
         == found.entry.checksum
-        and <uint32_t>gc_siphash13(reader.secret[0], reader.secret[1], copy.bytes, key_bytes) == hash
+        and <uint32_t>gpool_siphash13(reader.secret[0], reader.secret[1], copy.bytes, key_bytes) == hash
     )

@@ -15,14 +15,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from glidecache_shared.pool.memory.access_board cimport Board, Candidate, Priority, before, guarded, lower_first
 from glidecache_shared.pool.layout cimport (
-    GC_BLOCK_RECORDS,
-    GC_COUNT_MASK,
-    gc_cursor_copy,
-    gc_entry_open,
-    gc_found,
-    gc_load_relaxed_u64,
-    gc_place,
-    gc_record,
+    GPOOL_BLOCK_RECORDS,
+    GPOOL_COUNT_MASK,
+    gpool_cursor_copy,
+    gpool_entry_open,
+    gpool_found,
+    gpool_load_relaxed_u64,
+    gpool_place,
+    gpool_record,
 )
 from glidecache_shared.pool.memory.records cimport EntryNote, Records, any_number
 from glidecache_shared.pool.generation cimport PoolGeneration
@@ -38,7 +38,7 @@ cdef enum:
 HotEntry = namedtuple("HotEntry", "key key_bytes kind payload_bytes accesses idle_ns")
 
 cdef struct Pass:
-    gc_record *records
+    gpool_record *records
     EntryNote *notes
     uint32_t record_count
     uint32_t end
@@ -72,7 +72,7 @@ cdef uint32_t choose(Board board, Records records, Candidate *heap, uint32_t wan
     scan.records = board.records
     scan.notes = records.notes
     scan.record_count = min(records.count, board.record_count)
-    scan.end = (scan.record_count + GC_BLOCK_RECORDS - 1) // GC_BLOCK_RECORDS * GC_BLOCK_RECORDS
+    scan.end = (scan.record_count + GPOOL_BLOCK_RECORDS - 1) // GPOOL_BLOCK_RECORDS * GPOOL_BLOCK_RECORDS
     scan.counts = board.counts
     scan.heap = heap
     scan.size = 0
@@ -119,12 +119,12 @@ cdef void look_through(void *argument) noexcept nogil:
     cdef uint32_t place
     candidate.priority.count = 0
     for place in range(scan.end):
-        candidate.priority.last_access_ns = gc_load_relaxed_u64(&scan.records[place].last_access_ns)
+        candidate.priority.last_access_ns = gpool_load_relaxed_u64(&scan.records[place].last_access_ns)
         if scan.counts:
-            candidate.priority.count = gc_load_relaxed_u64(&scan.records[place].tag_count) & GC_COUNT_MASK
+            candidate.priority.count = gpool_load_relaxed_u64(&scan.records[place].tag_count) & GPOOL_COUNT_MASK
         if before(candidate.priority, bar) or (scan.size == scan.wanted and not before(bar, candidate.priority)):
             continue
-        candidate.record = gc_place(place)  # its own inverse
+        candidate.record = gpool_place(place)  # its own inverse
         if candidate.record >= scan.record_count or scan.notes[candidate.record].granule == 0:
             continue
         keep(scan, candidate)
@@ -166,15 +166,15 @@ cdef int hotter_first(const void *left, const void *right) noexcept nogil:
 
 cdef object describe(PoolGeneration store, Candidate candidate, uint32_t most_key_bytes, uint64_t now_ns):
     """Return one entry for the operator: a long key's beginning, the payload's length. None if it is damaged."""
-    cdef gc_found found
+    cdef gpool_found found
     cdef bytes key
     cdef uint32_t shown
-    if not gc_entry_open(store.view, store.records.notes[candidate.record].granule, &found.entry, &found.payload):
+    if not gpool_entry_open(store.view, store.records.notes[candidate.record].granule, &found.entry, &found.payload):
         store.view.damaged = True
         return None
     shown = min(found.entry.key_bytes, most_key_bytes)
     key = PyBytes_FromStringAndSize(NULL, shown)
-    if not gc_cursor_copy(store.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(key), shown):
+    if not gpool_cursor_copy(store.view, &found.payload, <uint8_t *>PyBytes_AS_STRING(key), shown):
         store.view.damaged = True
     return HotEntry(
         key,

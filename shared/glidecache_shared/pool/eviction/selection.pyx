@@ -14,14 +14,14 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort, realloc
 
 from glidecache_shared.pool.memory.access_board cimport Board, Candidate, Priority, before, lower_first
-from glidecache_shared.pool.layout cimport GC_BLOCK_RECORDS, gc_prefetch
+from glidecache_shared.pool.layout cimport GPOOL_BLOCK_RECORDS, gpool_prefetch
 from glidecache_shared.pool.memory.records cimport NO_RECORD, Records, any_number
 
 cdef enum:
     QUANTILE = 64
     MAX_SAMPLES = 1024
     MIN_SAMPLES = 64
-    SLICE_RECORDS = 16 * GC_BLOCK_RECORDS
+    SLICE_RECORDS = 16 * GPOOL_BLOCK_RECORDS
     # A worker that touches records fast can make candidates grow as fast as they are looked at. After this many in one
     # choice, or this many scans without an unchanged candidate, the smallest one seen is taken as it is.
     MAX_PUSH_BACKS = 4096
@@ -92,7 +92,7 @@ cdef class VictimSelection:
         """Prefetch the records of the next few victims. Return the very next one's, `NO_RECORD` if not known."""
         cdef uint64_t at
         for at in range(min(self.size, <uint64_t>3)):
-            gc_prefetch(&self.records.notes[self.heap[at].record])
+            gpool_prefetch(&self.records.notes[self.heap[at].record])
             self.board.prefetch(self.heap[at].record)
         return self.heap[0].record if self.size != 0 else NO_RECORD
 

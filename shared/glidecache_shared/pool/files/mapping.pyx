@@ -26,7 +26,7 @@ cdef extern from *:
     #define MADV_POPULATE_READ 22
     #endif
     """
-    const int GC_MADV_POPULATE_READ "MADV_POPULATE_READ"
+    const int GPOOL_MADV_POPULATE_READ "MADV_POPULATE_READ"
 
 cdef extern from "<sys/mman.h>" nogil:
     int madvise(void *address, size_t length, int advice)
@@ -187,7 +187,7 @@ cdef class Region:
             hole = min(lseek(self.file.descriptor, data, SEEK_HOLE), end)
             if hole <= data:
                 return
-            madvise(self.file.base + data // PAGE_BYTES * PAGE_BYTES, hole - data // PAGE_BYTES * PAGE_BYTES, GC_MADV_POPULATE_READ)
+            madvise(self.file.base + data // PAGE_BYTES * PAGE_BYTES, hole - data // PAGE_BYTES * PAGE_BYTES, GPOOL_MADV_POPULATE_READ)
             data = hole
 
     cdef void punch_rest(self) noexcept:

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport gc_header, gc_view
+from glidecache_shared.pool.layout cimport gpool_header, gpool_view
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 
 
@@ -11,8 +11,8 @@ cdef class PoolFiles:
     cdef readonly MappedFile pool
     cdef readonly MappedFile board
     cdef str stem
-    cdef gc_header *header
-    cdef gc_view view
+    cdef gpool_header *header
+    cdef gpool_view view
     cdef Region primary
     cdef Region overflow
     cdef Region arena

@@ -6,25 +6,25 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from glidecache_shared.pool.layout cimport (
-    GC_BOARD_HEADER_BYTES,
-    GC_BUCKET_BYTES,
-    GC_ENTRIES_PER_BUCKET,
-    GC_GRANULE_BYTES,
-    GC_HEADER_BYTES,
-    GC_LAYOUT_VERSION,
-    GC_MAGIC,
-    GC_MIN_CHARGE,
-    GC_POLICY_LFU,
-    GC_POLICY_LRU,
-    GC_RECORD_BYTES,
-    GC_STATE_ACTIVE,
-    GC_STATE_RETIRED,
-    gc_bucket,
-    gc_header,
-    gc_store_relaxed_u64,
-    gc_store_release_u32,
-    gc_store_release_u64,
-    gc_xxh64,
+    GPOOL_BOARD_HEADER_BYTES,
+    GPOOL_BUCKET_BYTES,
+    GPOOL_ENTRIES_PER_BUCKET,
+    GPOOL_GRANULE_BYTES,
+    GPOOL_HEADER_BYTES,
+    GPOOL_LAYOUT_VERSION,
+    GPOOL_MAGIC,
+    GPOOL_MIN_CHARGE,
+    GPOOL_POLICY_LFU,
+    GPOOL_POLICY_LRU,
+    GPOOL_RECORD_BYTES,
+    GPOOL_STATE_ACTIVE,
+    GPOOL_STATE_RETIRED,
+    gpool_bucket,
+    gpool_header,
+    gpool_store_relaxed_u64,
+    gpool_store_release_u32,
+    gpool_store_release_u64,
+    gpool_xxh64,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 
@@ -34,48 +34,48 @@ cdef enum:
     PAGE_BYTES = 4096
     GEOMETRY_BYTES = 64  # line 1 of the header
 
-POLICY_NAMES = {GC_POLICY_LRU: "LRU", GC_POLICY_LFU: "LFU"}
+POLICY_NAMES = {GPOOL_POLICY_LRU: "LRU", GPOOL_POLICY_LFU: "LFU"}
 
 
 cdef inline uint64_t whole_pages(uint64_t length) noexcept nogil:
     return (length + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
 
 
-cdef gc_header geometry_for(uint64_t max_bytes) noexcept:
+cdef gpool_header geometry_for(uint64_t max_bytes) noexcept:
     """Return line 1 of a header: the number of places in a pool of that bound."""
-    cdef gc_header header
-    memset(&header, 0, sizeof(gc_header))
+    cdef gpool_header header
+    memset(&header, 0, sizeof(gpool_header))
     header.max_bytes = max_bytes
-    header.max_records = max(max_bytes // GC_MIN_CHARGE, <uint64_t>1)
-    header.max_buckets = header.max_records // GC_ENTRIES_PER_BUCKET + 2
+    header.max_records = max(max_bytes // GPOOL_MIN_CHARGE, <uint64_t>1)
+    header.max_buckets = header.max_records // GPOOL_ENTRIES_PER_BUCKET + 2
     header.max_overflow = header.max_records // 3 + 8  # more than chains of any shape can use
-    header.max_granules = max_bytes // GC_GRANULE_BYTES + 2  # and granule 0, which is never given out
-    header.overflow_offset = GC_HEADER_BYTES + whole_pages(header.max_buckets * GC_BUCKET_BYTES)
-    header.arena_offset = header.overflow_offset + whole_pages(header.max_overflow * GC_BUCKET_BYTES)
-    header.file_bytes = header.arena_offset + whole_pages(header.max_granules * GC_GRANULE_BYTES)
+    header.max_granules = max_bytes // GPOOL_GRANULE_BYTES + 2  # and granule 0, which is never given out
+    header.overflow_offset = GPOOL_HEADER_BYTES + whole_pages(header.max_buckets * GPOOL_BUCKET_BYTES)
+    header.arena_offset = header.overflow_offset + whole_pages(header.max_overflow * GPOOL_BUCKET_BYTES)
+    header.file_bytes = header.arena_offset + whole_pages(header.max_granules * GPOOL_GRANULE_BYTES)
     return header
 
 
 cdef uint64_t board_bytes_for(uint64_t max_records) noexcept:
-    return GC_BOARD_HEADER_BYTES + whole_pages(max_records * GC_RECORD_BYTES)
+    return GPOOL_BOARD_HEADER_BYTES + whole_pages(max_records * GPOOL_RECORD_BYTES)
 
 
-cdef uint64_t sum_of(gc_header *header) noexcept:
+cdef uint64_t sum_of(gpool_header *header) noexcept:
     """Return a checksum of the whole header before its seal; never 0."""
-    return gc_xxh64(<const uint8_t *>header, <uint8_t *>&header.seal - <uint8_t *>header, 0) | 1
+    return gpool_xxh64(<const uint8_t *>header, <uint8_t *>&header.seal - <uint8_t *>header, 0) | 1
 
 
 cdef object retire_at(str path):
     """Tell readers to leave, if there is a pool file of this layout; do nothing if there is none."""
     cdef MappedFile file
-    cdef gc_header *header
+    cdef gpool_header *header
     try:
         file = MappedFile.take(path)
     except (OSError, ValueError):
         return
-    header = <gc_header *>file.base
-    if file.bytes >= GC_HEADER_BYTES and header.magic == GC_MAGIC and header.layout_version == GC_LAYOUT_VERSION:
-        gc_store_release_u32(&header.state, GC_STATE_RETIRED)
+    header = <gpool_header *>file.base
+    if file.bytes >= GPOOL_HEADER_BYTES and header.magic == GPOOL_MAGIC and header.layout_version == GPOOL_LAYOUT_VERSION:
+        gpool_store_release_u32(&header.state, GPOOL_STATE_RETIRED)
     file.unmap()
 
 
@@ -88,16 +88,16 @@ cdef class PoolFiles:
 
         Readers refuse the file until `publish`. Raises `OSError`; then nothing is left behind.
         """
-        cdef gc_header geometry = geometry_for(max_bytes)
+        cdef gpool_header geometry = geometry_for(max_bytes)
         cdef PoolFiles self = PoolFiles.__new__(PoolFiles)
-        self.pool = MappedFile.create(f"{stem}.pool", geometry.file_bytes, pool_mode, GC_HEADER_BYTES)
+        self.pool = MappedFile.create(f"{stem}.pool", geometry.file_bytes, pool_mode, GPOOL_HEADER_BYTES)
         try:
             self.board = MappedFile.create(
-                f"{stem}.board", board_bytes_for(geometry.max_records), board_mode, GC_BOARD_HEADER_BYTES)
+                f"{stem}.board", board_bytes_for(geometry.max_records), board_mode, GPOOL_BOARD_HEADER_BYTES)
         except BaseException:
             self.unlink()
             raise
-        self.header = <gc_header *>self.pool.base
+        self.header = <gpool_header *>self.pool.base
         memcpy(&self.header.max_bytes, &geometry.max_bytes, GEOMETRY_BYTES)
         self._reach()
         return self
@@ -110,9 +110,9 @@ cdef class PoolFiles:
         """
         cdef PoolFiles self = PoolFiles.__new__(PoolFiles)
         self.pool = MappedFile.take(f"{stem}.pool")
-        if self.pool.bytes < GC_HEADER_BYTES:
+        if self.pool.bytes < GPOOL_HEADER_BYTES:
             raise ValueError(f"the file of {self.pool.bytes} bytes is too short for a header")
-        self.header = <gc_header *>self.pool.base
+        self.header = <gpool_header *>self.pool.base
         self.stem = stem
         return self
 
@@ -123,18 +123,18 @@ cdef class PoolFiles:
 
         Raises `OSError` and `ValueError` where the board cannot be mapped.
         """
-        cdef gc_header *header = self.header
-        cdef gc_header geometry = geometry_for(max_bytes)
+        cdef gpool_header *header = self.header
+        cdef gpool_header geometry = geometry_for(max_bytes)
         cdef bytes boot_id = boot_identity.boot_id()
-        if header.magic != GC_MAGIC:
+        if header.magic != GPOOL_MAGIC:
             return "it is not a pool file, or was never finished"
-        if header.layout_version != GC_LAYOUT_VERSION:
-            return f"its layout has version {header.layout_version}, this daemon's {GC_LAYOUT_VERSION}"
+        if header.layout_version != GPOOL_LAYOUT_VERSION:
+            return f"its layout has version {header.layout_version}, this daemon's {GPOOL_LAYOUT_VERSION}"
         if memcmp(header.boot_id, <const char *>boot_id, 16) != 0:
             return "it is of another boot, so its times mean nothing now"
         if header.time_namespace != boot_identity.time_namespace():
             return "it is of another time namespace, so its times mean nothing here"
-        if header.state != GC_STATE_ACTIVE:
+        if header.state != GPOOL_STATE_ACTIVE:
             return "its generation has ended"
         for name, found, wanted in (
             ("max_cache_kb", header.max_bytes // 1024, max_bytes // 1024),
@@ -162,7 +162,7 @@ cdef class PoolFiles:
     cdef uint64_t unseal(self) noexcept:
         """Break the seal. Return its value if it was whole, so that an earlier daemon stopped in order, else 0."""
         cdef uint64_t seal = self.header.seal
-        gc_store_relaxed_u64(&self.header.seal, 0)
+        gpool_store_relaxed_u64(&self.header.seal, 0)
         return seal if seal == sum_of(self.header) else 0
 
     cdef uint64_t next_seal(self) noexcept:
@@ -171,18 +171,18 @@ cdef class PoolFiles:
 
     def _reach(self):
         """Set the view and the regions, by the geometry in the header."""
-        cdef gc_header *header = self.header
+        cdef gpool_header *header = self.header
         cdef uint8_t *base = self.pool.base
         self.view.header = header
-        self.view.primary = <gc_bucket *>(base + GC_HEADER_BYTES)
-        self.view.overflow = <gc_bucket *>(base + header.overflow_offset)
+        self.view.primary = <gpool_bucket *>(base + GPOOL_HEADER_BYTES)
+        self.view.overflow = <gpool_bucket *>(base + header.overflow_offset)
         self.view.arena = base + header.arena_offset
         self.view.max_buckets = <uint32_t>header.max_buckets
         self.view.max_overflow = <uint32_t>header.max_overflow
         self.view.max_granules = <uint32_t>header.max_granules
         self.view.max_records = <uint32_t>header.max_records
         self.view.max_chain = <uint32_t>-1
-        self.primary = Region(self.pool, GC_HEADER_BYTES, header.overflow_offset - GC_HEADER_BYTES)
+        self.primary = Region(self.pool, GPOOL_HEADER_BYTES, header.overflow_offset - GPOOL_HEADER_BYTES)
         self.overflow = Region(self.pool, header.overflow_offset, header.arena_offset - header.overflow_offset)
         self.arena = Region(self.pool, header.arena_offset, header.file_bytes - header.arena_offset)
 
@@ -191,9 +191,9 @@ cdef class PoolFiles:
         uint64_t grace_ns,
     ):
         """Fill in the rest of the header: all that readers check before they trust it. `open` lets them in."""
-        cdef gc_header *header = self.header
+        cdef gpool_header *header = self.header
         cdef bytes boot_id = boot_identity.boot_id()
-        header.layout_version = GC_LAYOUT_VERSION
+        header.layout_version = GPOOL_LAYOUT_VERSION
         header.policy = policy
         header.generation = generation
         header.instance_id = instance_id
@@ -203,11 +203,11 @@ cdef class PoolFiles:
         header.grace_ns = grace_ns
         header.time_namespace = boot_identity.time_namespace()
         memcpy(header.boot_id, <const char *>boot_id, 16)
-        gc_store_release_u32(&header.state, GC_STATE_ACTIVE)
+        gpool_store_release_u32(&header.state, GPOOL_STATE_ACTIVE)
 
     cdef void open(self) noexcept:
         """Let readers in. Last, because a reader that maps the file earlier refuses it, and so does the next daemon."""
-        gc_store_release_u64(&self.header.magic, GC_MAGIC)
+        gpool_store_release_u64(&self.header.magic, GPOOL_MAGIC)
 
     cdef bytes secret(self):
         """Return the key of the pool's hash."""

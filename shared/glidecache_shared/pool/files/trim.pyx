@@ -12,9 +12,9 @@ Each step is bounded: the daemon calls this between requests.
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.layout cimport (
-    GC_BUCKET_BYTES,
-    GC_GRANULE_BYTES,
-    GC_RECORD_BYTES,
+    GPOOL_BUCKET_BYTES,
+    GPOOL_GRANULE_BYTES,
+    GPOOL_RECORD_BYTES,
 )
 from glidecache_shared.pool.memory.arena cimport Arena
 from glidecache_shared.pool.memory.access_board cimport Board
@@ -82,8 +82,8 @@ cdef class Trimmer:
         # the last window and this one has been vacant for at least a window.
         cdef uint64_t buckets = max(self.safe_buckets, self.peak_buckets)
         cdef uint64_t overflow = max(self.safe_overflow, self.peak_overflow)
-        self.files.primary.shrink(whole_pages(buckets * GC_BUCKET_BYTES))
-        self.files.overflow.shrink(whole_pages(overflow * GC_BUCKET_BYTES))
+        self.files.primary.shrink(whole_pages(buckets * GPOOL_BUCKET_BYTES))
+        self.files.overflow.shrink(whole_pages(overflow * GPOOL_BUCKET_BYTES))
         self.board.shrink(max(self.safe_records, self.peak_records))
         if now_ns > self.wait_ns:
             self.arena.punch(now_ns - self.wait_ns)
@@ -96,13 +96,13 @@ cdef class Trimmer:
     cdef void _vacate(self, uint64_t now_ns) noexcept:
         cdef uint64_t used = self.arena.runs.granule_count - self.arena.runs.free_granules - self.arena.hole_granules()
         cdef uint64_t entries = self.index.entry_count
-        cdef uint64_t keep_records = entries + entries // SLACK_PART + SLACK_BYTES // GC_RECORD_BYTES
+        cdef uint64_t keep_records = entries + entries // SLACK_PART + SLACK_BYTES // GPOOL_RECORD_BYTES
         cdef uint32_t target, moves, record
         for moves in range(MAX_MOVES):
             if entries >= <uint64_t>MERGE_ENTRIES_PER_BUCKET * self.index.bucket_count or not self.index.merge():
                 break
         for moves in range(MAX_MOVES):
-            if <uint64_t>self.index.overflow_numbers.free_count * GC_BUCKET_BYTES < SLACK_BYTES or (
+            if <uint64_t>self.index.overflow_numbers.free_count * GPOOL_BUCKET_BYTES < SLACK_BYTES or (
                 not self.index.lower_overflow()
             ):
                 break
@@ -112,7 +112,7 @@ cdef class Trimmer:
                 if self.records.notes[record].granule != 0 and not self._move_record(record):
                     break
             self.records.drop_free_end()
-        self.arena.set_aside(used // SLACK_PART + SLACK_BYTES // GC_GRANULE_BYTES, now_ns)
+        self.arena.set_aside(used // SLACK_PART + SLACK_BYTES // GPOOL_GRANULE_BYTES, now_ns)
 
     cdef bint _move_record(self, uint32_t record) noexcept:
         """Give the entry of `record` a lower one, with its access data from the board. False when there is none.

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport gc_record
+from glidecache_shared.pool.layout cimport gpool_record
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 
 cdef struct Priority:
@@ -29,7 +29,7 @@ cdef bint guarded(void (*work)(void *) noexcept nogil, void *argument) noexcept
 cdef class Board:
     cdef MappedFile file
     cdef Region region
-    cdef gc_record *records
+    cdef gpool_record *records
     cdef readonly uint32_t record_count
     cdef uint32_t max_records
     cdef bint counts

@@ -7,19 +7,19 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from glidecache_shared.pool.layout cimport (
-    GC_BLOCK_RECORDS,
-    GC_BOARD_HEADER_BYTES,
-    GC_COUNT_BITS,
-    GC_COUNT_MASK,
-    GC_RECORD_BYTES,
-    GC_SHARDS,
-    gc_load_relaxed_u64,
-    gc_place,
-    gc_prefetch,
-    gc_record,
-    gc_shard,
-    gc_store_relaxed_u64,
-    gc_touch,
+    GPOOL_BLOCK_RECORDS,
+    GPOOL_BOARD_HEADER_BYTES,
+    GPOOL_COUNT_BITS,
+    GPOOL_COUNT_MASK,
+    GPOOL_RECORD_BYTES,
+    GPOOL_SHARDS,
+    gpool_load_relaxed_u64,
+    gpool_place,
+    gpool_prefetch,
+    gpool_record,
+    gpool_shard,
+    gpool_store_relaxed_u64,
+    gpool_touch,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 
@@ -28,8 +28,8 @@ from posix.stat cimport fstat, struct_stat
 from cpython.exc cimport PyErr_SetFromErrno
 
 cdef extern from "guard.h" nogil:
-    int gc_guard_install()
-    bint gc_guarded(void (*work)(void *) noexcept nogil, void *argument)
+    int gpool_guard_install()
+    bint gpool_guarded(void (*work)(void *) noexcept nogil, void *argument)
 
 cdef extern from "<fcntl.h>" nogil:
     int posix_fallocate(int descriptor, long offset, long length)
@@ -49,14 +49,14 @@ cdef int lower_first(const void *left, const void *right) noexcept nogil:
 
 
 cdef struct RecordWork:
-    gc_record *record
+    gpool_record *record
     uint64_t last_access_ns
     uint64_t tag_count
     uint32_t tag
     bint counts
 
 cdef struct FilterWork:
-    gc_record *records
+    gpool_record *records
     uint32_t first
     uint32_t end
     bint counts
@@ -65,31 +65,31 @@ cdef struct FilterWork:
     uint32_t found_count
 
 cdef struct HitsWork:
-    gc_shard *shards
+    gpool_shard *shards
     uint64_t total
 
 
 cdef bint guarded(void (*work)(void *) noexcept nogil, void *argument) noexcept:
     """Run `work(argument)`; false when it touched memory that its file does not have. Once there is a `Board`."""
-    return gc_guarded(work, argument)
+    return gpool_guarded(work, argument)
 
 
 cdef void do_reset(void *argument) noexcept nogil:
     # The tag first: a late reader of the record's last owner then no longer finds its own.
     cdef RecordWork *work = <RecordWork *>argument
-    gc_store_relaxed_u64(&work.record.tag_count, work.tag_count)
-    gc_store_relaxed_u64(&work.record.last_access_ns, work.last_access_ns)
+    gpool_store_relaxed_u64(&work.record.tag_count, work.tag_count)
+    gpool_store_relaxed_u64(&work.record.last_access_ns, work.last_access_ns)
 
 
 cdef void do_touch(void *argument) noexcept nogil:
     cdef RecordWork *work = <RecordWork *>argument
-    gc_touch(work.record, work.tag, work.last_access_ns, work.counts)
+    gpool_touch(work.record, work.tag, work.last_access_ns, work.counts)
 
 
 cdef void do_read(void *argument) noexcept nogil:
     cdef RecordWork *work = <RecordWork *>argument
-    work.tag_count = gc_load_relaxed_u64(&work.record.tag_count)
-    work.last_access_ns = gc_load_relaxed_u64(&work.record.last_access_ns)
+    work.tag_count = gpool_load_relaxed_u64(&work.record.tag_count)
+    work.last_access_ns = gpool_load_relaxed_u64(&work.record.last_access_ns)
 
 
 cdef void do_filter(void *argument) noexcept nogil:
@@ -98,23 +98,23 @@ cdef void do_filter(void *argument) noexcept nogil:
     cdef uint32_t place
     priority.count = 0
     for place in range(work.first, work.end):
-        priority.last_access_ns = gc_load_relaxed_u64(&work.records[place].last_access_ns)
+        priority.last_access_ns = gpool_load_relaxed_u64(&work.records[place].last_access_ns)
         if work.counts:
-            priority.count = gc_load_relaxed_u64(&work.records[place].tag_count) & GC_COUNT_MASK
+            priority.count = gpool_load_relaxed_u64(&work.records[place].tag_count) & GPOOL_COUNT_MASK
         # `before(threshold, priority)` in one jump: nearly every record is above, for either reason.
         if not ((threshold.count < priority.count) | (
             (threshold.count == priority.count) & (threshold.last_access_ns < priority.last_access_ns)
         )):
             work.found[work.found_count].priority = priority
-            work.found[work.found_count].record = gc_place(place)  # its own inverse
+            work.found[work.found_count].record = gpool_place(place)  # its own inverse
             work.found_count += 1
 
 
 cdef void do_sum_hits(void *argument) noexcept nogil:
     cdef HitsWork *work = <HitsWork *>argument
     cdef int i
-    for i in range(GC_SHARDS):
-        work.total += gc_load_relaxed_u64(&work.shards[i].hits)
+    for i in range(GPOOL_SHARDS):
+        work.total += gpool_load_relaxed_u64(&work.shards[i].hits)
 
 
 cdef class Board:
@@ -123,11 +123,11 @@ cdef class Board:
     @staticmethod
     cdef Board over(MappedFile file, uint32_t max_records, bint counts):
         cdef Board self = Board.__new__(Board)
-        if gc_guard_install() != 0:
+        if gpool_guard_install() != 0:
             PyErr_SetFromErrno(OSError)
         self.file = file
-        self.region = Region(file, GC_BOARD_HEADER_BYTES, <uint64_t>max_records * GC_RECORD_BYTES)
-        self.records = <gc_record *>(file.base + GC_BOARD_HEADER_BYTES)
+        self.region = Region(file, GPOOL_BOARD_HEADER_BYTES, <uint64_t>max_records * GPOOL_RECORD_BYTES)
+        self.records = <gpool_record *>(file.base + GPOOL_BOARD_HEADER_BYTES)
         self.max_records = max_records
         self.record_count = 0
         self.counts = counts
@@ -136,76 +136,76 @@ cdef class Board:
 
     cdef bint resume(self, uint32_t records) noexcept:
         """Take over the first `records` records of an earlier daemon; false when the file system refuses memory."""
-        if not self.region.resume(<uint64_t>records * GC_RECORD_BYTES):
+        if not self.region.resume(<uint64_t>records * GPOOL_RECORD_BYTES):
             return False
-        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
+        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GPOOL_RECORD_BYTES)
         return True
 
     cdef uint64_t read(self, uint32_t record) noexcept:
         """Return a record's tag and count, as one word."""
         cdef RecordWork work
-        work.record = &self.records[gc_place(record)]
-        if not gc_guarded(do_read, &work):
+        work.record = &self.records[gpool_place(record)]
+        if not gpool_guarded(do_read, &work):
             self.faults += 1
             return 0
         return work.tag_count
 
     cdef bint cover(self, uint32_t records) noexcept:
         """Put memory behind the first `records` records; False when the file system or the bound refuses."""
-        if records > self.max_records or not self.region.ensure(<uint64_t>records * GC_RECORD_BYTES):
+        if records > self.max_records or not self.region.ensure(<uint64_t>records * GPOOL_RECORD_BYTES):
             return False
-        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
+        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GPOOL_RECORD_BYTES)
         return True
 
     cdef void reset(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept:
         """Give a record to a new entry: storing is the first access (contract C11)."""
         cdef RecordWork work
-        work.record = &self.records[gc_place(record)]
-        work.tag_count = <uint64_t>tag << GC_COUNT_BITS | 1
+        work.record = &self.records[gpool_place(record)]
+        work.tag_count = <uint64_t>tag << GPOOL_COUNT_BITS | 1
         work.last_access_ns = now_ns
-        if not gc_guarded(do_reset, &work):
+        if not gpool_guarded(do_reset, &work):
             self.faults += 1
 
     cdef void touch(self, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept:
         """Count a hit that the daemon answered."""
         cdef RecordWork work
-        work.record = &self.records[gc_place(record)]
+        work.record = &self.records[gpool_place(record)]
         work.tag = tag
         work.last_access_ns = now_ns
         work.counts = self.counts
-        if not gc_guarded(do_touch, &work):
+        if not gpool_guarded(do_touch, &work):
             self.faults += 1
 
     cdef void move(self, uint32_t source, uint32_t target, uint32_t tag) noexcept:
         """Copy the access data of one record to another, under the other's tag."""
         cdef RecordWork work
-        work.record = &self.records[gc_place(source)]
-        if gc_guarded(do_read, &work):
-            work.record = &self.records[gc_place(target)]
-            work.tag_count = <uint64_t>tag << GC_COUNT_BITS | (work.tag_count & GC_COUNT_MASK)
-            if gc_guarded(do_reset, &work):
+        work.record = &self.records[gpool_place(source)]
+        if gpool_guarded(do_read, &work):
+            work.record = &self.records[gpool_place(target)]
+            work.tag_count = <uint64_t>tag << GPOOL_COUNT_BITS | (work.tag_count & GPOOL_COUNT_MASK)
+            if gpool_guarded(do_reset, &work):
                 return
         self.faults += 1
 
     cdef void shrink(self, uint32_t records) noexcept:
         """Keep the memory of the first `records` records, beyond which no reader goes any more."""
-        cdef uint64_t length = (<uint64_t>records * GC_RECORD_BYTES + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
+        cdef uint64_t length = (<uint64_t>records * GPOOL_RECORD_BYTES + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
         self.region.shrink(length)
-        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GC_RECORD_BYTES)
+        self.record_count = min(<uint64_t>self.max_records, self.region.bytes // GPOOL_RECORD_BYTES)
 
     cdef void prefetch(self, uint32_t record) noexcept:
-        gc_prefetch(&self.records[gc_place(record)])
+        gpool_prefetch(&self.records[gpool_place(record)])
 
     cdef Priority priority(self, uint32_t record) noexcept:
         """Return a record's present priority."""
         cdef Priority result
         cdef RecordWork work
-        work.record = &self.records[gc_place(record)]
-        if not gc_guarded(do_read, &work):
+        work.record = &self.records[gpool_place(record)]
+        if not gpool_guarded(do_read, &work):
             self.faults += 1
             memset(&result, 0, sizeof(result))
             return result
-        result.count = work.tag_count & GC_COUNT_MASK if self.counts else 0
+        result.count = work.tag_count & GPOOL_COUNT_MASK if self.counts else 0
         result.last_access_ns = work.last_access_ns
         return result
 
@@ -219,17 +219,17 @@ cdef class Board:
         work.records = self.records
         work.first = first
         # Memory comes in whole pages, so in whole blocks.
-        work.end = min(first + count, (self.record_count + GC_BLOCK_RECORDS - 1) // GC_BLOCK_RECORDS * GC_BLOCK_RECORDS)
+        work.end = min(first + count, (self.record_count + GPOOL_BLOCK_RECORDS - 1) // GPOOL_BLOCK_RECORDS * GPOOL_BLOCK_RECORDS)
         work.counts = self.counts
         work.threshold = threshold
         work.found = found
         work.found_count = 0
-        if gc_guarded(do_filter, &work):
+        if gpool_guarded(do_filter, &work):
             return work.found_count
         self.faults += 1
         for place in range(work.first, work.end):
             memset(&found[place - first], 0, sizeof(Candidate))
-            found[place - first].record = gc_place(place)
+            found[place - first].record = gpool_place(place)
         return work.end - work.first
 
     cdef bint keep_length(self) noexcept:
@@ -247,13 +247,13 @@ cdef class Board:
         cdef uint64_t present = self.region.bytes
         if ftruncate(self.file.descriptor, self.file.bytes) != 0:
             return False
-        return posix_fallocate(self.file.descriptor, 0, GC_BOARD_HEADER_BYTES + present) == 0
+        return posix_fallocate(self.file.descriptor, 0, GPOOL_BOARD_HEADER_BYTES + present) == 0
 
     cdef uint64_t hits(self) noexcept:
         """Return the hits that readers counted, over all shards (contract C13)."""
         cdef HitsWork work
-        work.shards = <gc_shard *>self.file.base
+        work.shards = <gpool_shard *>self.file.base
         work.total = 0
-        if not gc_guarded(do_sum_hits, &work):
+        if not gpool_guarded(do_sum_hits, &work):
             self.faults += 1
         return work.total

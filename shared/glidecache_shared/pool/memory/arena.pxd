@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.memory.free_runs cimport FreeRuns
-from glidecache_shared.pool.layout cimport gc_view
+from glidecache_shared.pool.layout cimport gpool_view
 from glidecache_shared.pool.files.mapping cimport Region
 
 
@@ -16,7 +16,7 @@ cdef struct Hole:
 
 
 cdef class Arena:
-    cdef gc_view *view
+    cdef gpool_view *view
     cdef Region region
     cdef readonly FreeRuns runs
     cdef Hole *holes
@@ -24,10 +24,10 @@ cdef class Arena:
     cdef uint32_t hole_room
 
     @staticmethod
-    cdef Arena over(gc_view *view, Region region)
+    cdef Arena over(gpool_view *view, Region region)
 
     @staticmethod
-    cdef Arena resume(gc_view *view, Region region)
+    cdef Arena resume(gpool_view *view, Region region)
     cdef bint collect(self, uint64_t now_ns) noexcept
     cdef bint reserve(self, uint64_t granules) noexcept
     cdef uint32_t allocate(self, uint64_t bytes) noexcept

@@ -15,14 +15,14 @@ from libc.stdlib cimport free, realloc
 
 from glidecache_shared.pool.memory.free_runs cimport FreeRuns
 from glidecache_shared.pool.layout cimport (
-    GC_GRANULE_BYTES,
-    GC_GRANULE_PAYLOAD,
-    GC_LINK_NEXT,
-    GC_LINK_SINGLE,
-    gc_extent_capacity,
-    gc_extent_granules,
-    gc_store_release_u32,
-    gc_view,
+    GPOOL_GRANULE_BYTES,
+    GPOOL_GRANULE_PAYLOAD,
+    GPOOL_LINK_NEXT,
+    GPOOL_LINK_SINGLE,
+    gpool_extent_capacity,
+    gpool_extent_granules,
+    gpool_store_release_u32,
+    gpool_view,
 )
 from glidecache_shared.pool.files.mapping cimport Region
 
@@ -43,7 +43,7 @@ cdef class Arena:
         free(self.holes)
 
     @staticmethod
-    cdef Arena over(gc_view *view, Region region):
+    cdef Arena over(gpool_view *view, Region region):
         cdef Arena self = Arena.__new__(Arena)
         self.view = view
         self.region = region
@@ -53,7 +53,7 @@ cdef class Arena:
         return self
 
     @staticmethod
-    cdef Arena resume(gc_view *view, Region region):
+    cdef Arena resume(gpool_view *view, Region region):
         """Make the arena of another daemon's file. The caller marks used granules in `runs`, then calls `collect`."""
         cdef Arena self = Arena.over(view, region)
         self.runs = FreeRuns.resume(view, view.header.granule_count)
@@ -67,7 +67,7 @@ cdef class Arena:
         """
         cdef uint32_t granules = 0
         cdef uint32_t start = self.runs.next_run(1, &granules)
-        cdef uint64_t end = <uint64_t>self.runs.granule_count * GC_GRANULE_BYTES
+        cdef uint64_t end = <uint64_t>self.runs.granule_count * GPOOL_GRANULE_BYTES
         cdef uint64_t backed_to = 0
         cdef Hole hole
         while start != 0:
@@ -97,13 +97,13 @@ cdef class Arena:
 
     cdef bint _grow(self, uint64_t granules) noexcept:
         cdef uint64_t count = self.runs.granule_count + granules
-        if count > self.view.max_granules or not self.region.ensure(count * GC_GRANULE_BYTES):
+        if count > self.view.max_granules or not self.region.ensure(count * GPOOL_GRANULE_BYTES):
             return False
-        count = min(self.region.bytes // GC_GRANULE_BYTES, <uint64_t>self.view.max_granules)
+        count = min(self.region.bytes // GPOOL_GRANULE_BYTES, <uint64_t>self.view.max_granules)
         if not self.runs.extend(<uint32_t>count):
             return False
-        # Pairs with the acquire in gc_published: the memory is there before the count says so.
-        gc_store_release_u32(&self.view.header.granule_count, <uint32_t>count)
+        # Pairs with the acquire in gpool_published: the memory is there before the count says so.
+        gpool_store_release_u32(&self.view.header.granule_count, <uint32_t>count)
         return True
 
     cdef uint32_t allocate(self, uint64_t bytes) noexcept:
@@ -115,17 +115,17 @@ cdef class Arena:
         cdef uint32_t *link = NULL
         cdef uint32_t start, granules
         cdef uint32_t *extent
-        if (bytes + GC_GRANULE_PAYLOAD - 1) // GC_GRANULE_PAYLOAD > self.runs.free_granules:
+        if (bytes + GPOOL_GRANULE_PAYLOAD - 1) // GPOOL_GRANULE_PAYLOAD > self.runs.free_granules:
             return 0
         while True:
-            granules = <uint32_t>gc_extent_granules(bytes)
+            granules = <uint32_t>gpool_extent_granules(bytes)
             start = self.runs.run_for(granules)
             granules = min(granules, self.runs.length(start))
             if not self.runs.take(start, start, granules):
                 return 0
-            extent = <uint32_t *>(self.view.arena + <uint64_t>start * GC_GRANULE_BYTES)
+            extent = <uint32_t *>(self.view.arena + <uint64_t>start * GPOOL_GRANULE_BYTES)
             if granules == 1:
-                extent[0] = GC_LINK_SINGLE
+                extent[0] = GPOOL_LINK_SINGLE
             else:
                 extent[0] = 0
                 extent[1] = granules
@@ -134,9 +134,9 @@ cdef class Arena:
             else:
                 link[0] |= start
             link = extent
-            if bytes <= gc_extent_capacity(granules):
+            if bytes <= gpool_extent_capacity(granules):
                 return head
-            bytes -= gc_extent_capacity(granules)
+            bytes -= gpool_extent_capacity(granules)
 
     cdef void release(self, uint32_t granule, uint64_t bytes) noexcept:
         """Free the whole chain of `bytes` that starts at `granule`. No bucket may lead to it any more.
@@ -150,9 +150,9 @@ cdef class Arena:
             if granule >= self.runs.granule_count:
                 self.view.damaged = True
                 return
-            extent = <uint32_t *>(self.view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
+            extent = <uint32_t *>(self.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
             link = extent[0]
-            granules = 1 if link & GC_LINK_SINGLE else max(extent[1], <uint32_t>2)
+            granules = 1 if link & GPOOL_LINK_SINGLE else max(extent[1], <uint32_t>2)
             # Freed granules are not used any more, so a chain that leads back into itself ends here, too.
             if granules > self.runs.granule_count - granule or not (
                 self.runs.is_used(granule) and self.runs.is_used(granule + granules - 1)
@@ -160,9 +160,9 @@ cdef class Arena:
                 self.view.damaged = True
                 return
             self.runs.give_back(granule, granules)
-            carried += gc_extent_capacity(granules)
-            granule = link & GC_LINK_NEXT
-        if carried < bytes or carried - bytes >= GC_GRANULE_BYTES:
+            carried += gpool_extent_capacity(granules)
+            granule = link & GPOOL_LINK_NEXT
+        if carried < bytes or carried - bytes >= GPOOL_GRANULE_BYTES:
             self.view.damaged = True
 
     cdef void set_aside(self, uint64_t keep_granules, uint64_t now_ns) noexcept:
@@ -177,7 +177,7 @@ cdef class Arena:
             start = self.runs.longest_list()
             if not self.runs.sound(start):
                 return
-            wanted = (self.runs.free_granules - keep_granules) * GC_GRANULE_BYTES // PAGE_BYTES + 1
+            wanted = (self.runs.free_granules - keep_granules) * GPOOL_GRANULE_BYTES // PAGE_BYTES + 1
             if wanted < MIN_HOLE_PAGES or not self._hole_in(
                 start, start + self.runs.length(start), min(wanted, <uint64_t>MAX_HOLE_PAGES), now_ns, &hole
             ) or not self._add_hole(hole):
@@ -188,13 +188,13 @@ cdef class Arena:
 
     cdef bint _hole_in(self, uint32_t start, uint32_t end, uint64_t max_pages, uint64_t now_ns, Hole *hole) noexcept:
         """Describe a hole of at most `max_pages` in the free run from `start` to before `end`; False if too short."""
-        hole.first_page = ((<uint64_t>start + 1) * GC_GRANULE_BYTES + PAGE_BYTES - 1) // PAGE_BYTES
-        hole.end_page = (<uint64_t>end - 1) * GC_GRANULE_BYTES // PAGE_BYTES
+        hole.first_page = ((<uint64_t>start + 1) * GPOOL_GRANULE_BYTES + PAGE_BYTES - 1) // PAGE_BYTES
+        hole.end_page = (<uint64_t>end - 1) * GPOOL_GRANULE_BYTES // PAGE_BYTES
         if hole.end_page < hole.first_page + MIN_HOLE_PAGES:
             return False
         hole.end_page = min(hole.end_page, hole.first_page + max_pages)
-        hole.granule = <uint32_t>(hole.first_page * PAGE_BYTES // GC_GRANULE_BYTES)
-        hole.granules = <uint32_t>((hole.end_page * PAGE_BYTES + GC_GRANULE_BYTES - 1) // GC_GRANULE_BYTES) - hole.granule
+        hole.granule = <uint32_t>(hole.first_page * PAGE_BYTES // GPOOL_GRANULE_BYTES)
+        hole.granules = <uint32_t>((hole.end_page * PAGE_BYTES + GPOOL_GRANULE_BYTES - 1) // GPOOL_GRANULE_BYTES) - hole.granule
         hole.backed = True
         hole.punched = False
         hole.set_aside_ns = now_ns
@@ -238,7 +238,7 @@ cdef class Arena:
             return False
         granule = hole.granule
         if first > hole.first_page:
-            granule = <uint32_t>((first * PAGE_BYTES + GC_GRANULE_BYTES - 1) // GC_GRANULE_BYTES)
+            granule = <uint32_t>((first * PAGE_BYTES + GPOOL_GRANULE_BYTES - 1) // GPOOL_GRANULE_BYTES)
         self.runs.give_back(granule, hole.granule + hole.granules - granule)
         hole.granules = granule - hole.granule
         hole.end_page = first

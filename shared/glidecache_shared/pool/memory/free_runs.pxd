@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport GC_GRANULE_BYTES, gc_view
+from glidecache_shared.pool.layout cimport GPOOL_GRANULE_BYTES, gpool_view
 
 cdef enum:
     EXACT_CLASSES = 32
@@ -16,13 +16,13 @@ cdef struct FreeRun:
     uint32_t next
 
 
-cdef inline FreeRun *run_at(gc_view *view, uint32_t granule) noexcept nogil:
-    return <FreeRun *>(view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
+cdef inline FreeRun *run_at(gpool_view *view, uint32_t granule) noexcept nogil:
+    return <FreeRun *>(view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
 
 
-cdef inline uint32_t *run_footer(gc_view *view, uint32_t last_granule) noexcept nogil:
+cdef inline uint32_t *run_footer(gpool_view *view, uint32_t last_granule) noexcept nogil:
     """Return the place of the run's second length, in its last granule's last word: a neighbour finds its start."""
-    return <uint32_t *>(view.arena + (<uint64_t>last_granule + 1) * GC_GRANULE_BYTES - 4)
+    return <uint32_t *>(view.arena + (<uint64_t>last_granule + 1) * GPOOL_GRANULE_BYTES - 4)
 
 
 cdef inline uint32_t class_of(uint32_t granules) noexcept nogil:
@@ -34,7 +34,7 @@ cdef inline uint32_t class_of(uint32_t granules) noexcept nogil:
 
 
 cdef class FreeRuns:
-    cdef gc_view *view
+    cdef gpool_view *view
     cdef readonly uint32_t granule_count
     cdef readonly uint32_t free_granules
     cdef uint64_t class_map[CLASS_WORDS]
@@ -43,9 +43,9 @@ cdef class FreeRuns:
     cdef uint64_t used_bytes
 
     @staticmethod
-    cdef FreeRuns over(gc_view *view)
+    cdef FreeRuns over(gpool_view *view)
     @staticmethod
-    cdef FreeRuns resume(gc_view *view, uint32_t granule_count)
+    cdef FreeRuns resume(gpool_view *view, uint32_t granule_count)
     cdef uint32_t next_run(self, uint32_t granule, uint32_t *granules) noexcept
     cdef void collect(self) noexcept
     cdef bint extend(self, uint32_t granule_count) noexcept

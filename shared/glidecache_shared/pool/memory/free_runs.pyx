@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from glidecache_shared.pool.layout cimport gc_view
+from glidecache_shared.pool.layout cimport gpool_view
 
 cdef enum:
     FIT_ATTEMPTS = 16
@@ -29,7 +29,7 @@ cdef class FreeRuns:
         free(self.used)
 
     @staticmethod
-    cdef FreeRuns over(gc_view *view):
+    cdef FreeRuns over(gpool_view *view):
         cdef FreeRuns self = FreeRuns.__new__(FreeRuns)
         self.view = view
         self.granule_count = 1  # granule 0 is never given out: 0 means "none" in every link
@@ -43,7 +43,7 @@ cdef class FreeRuns:
         return self
 
     @staticmethod
-    cdef FreeRuns resume(gc_view *view, uint32_t granule_count):
+    cdef FreeRuns resume(gpool_view *view, uint32_t granule_count):
         """Make the free runs of another daemon's arena. The caller sets used granules' bits, then calls `collect`."""
         cdef FreeRuns self = FreeRuns.over(view)
         if not self.cover(granule_count):

@@ -12,18 +12,18 @@ does not, `view.damaged` is set and the chain is left alone.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from glidecache_shared.pool.layout cimport (
-    GC_BUCKET_BYTES,
-    GC_BUCKET_SLOTS,
-    GC_ENTRIES_PER_BUCKET,
-    gc_bucket,
-    gc_bucket_of,
-    gc_cursor,
-    gc_cursor_enter,
-    gc_entry,
-    gc_store_relaxed_u32,
-    gc_store_relaxed_u64,
-    gc_store_release_u32,
-    gc_view,
+    GPOOL_BUCKET_BYTES,
+    GPOOL_BUCKET_SLOTS,
+    GPOOL_ENTRIES_PER_BUCKET,
+    gpool_bucket,
+    gpool_bucket_of,
+    gpool_cursor,
+    gpool_cursor_enter,
+    gpool_entry,
+    gpool_store_relaxed_u32,
+    gpool_store_relaxed_u64,
+    gpool_store_release_u32,
+    gpool_view,
 )
 from glidecache_shared.pool.files.mapping cimport Region
 from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
@@ -36,21 +36,21 @@ cdef class Index:
     """The daemon's side of one pool's index. `primary` and `overflow` are the file's two bucket regions."""
 
     @staticmethod
-    cdef Index over(gc_view *view, Region primary, Region overflow):
+    cdef Index over(gpool_view *view, Region primary, Region overflow):
         cdef Index self = Index.__new__(Index)
         self.view = view
         self.primary = primary
         self.overflow = overflow
         self.overflow_numbers = FreeNumbers()
         self.entry_count = 0
-        if not primary.ensure(GC_BUCKET_BYTES):
+        if not primary.ensure(GPOOL_BUCKET_BYTES):
             return None
         self.bucket_count = 1
-        gc_store_release_u32(&view.header.bucket_count, 1)
+        gpool_store_release_u32(&view.header.bucket_count, 1)
         return self
 
     @staticmethod
-    cdef Index resume(gc_view *view, Region primary, Region overflow):
+    cdef Index resume(gpool_view *view, Region primary, Region overflow):
         """Make the index of a file that another daemon wrote: `count_overflow` and `entry_count` follow."""
         cdef Index self = Index.__new__(Index)
         self.view = view
@@ -71,13 +71,13 @@ cdef class Index:
                 self.overflow_numbers.give_back(number)
         return True
 
-    cdef gc_bucket *bucket_for(self, uint32_t hash) noexcept:
+    cdef gpool_bucket *bucket_for(self, uint32_t hash) noexcept:
         """Return the primary bucket of a hash."""
-        return &self.view.primary[gc_bucket_of(hash, self.bucket_count)]
+        return &self.view.primary[gpool_bucket_of(hash, self.bucket_count)]
 
     cdef bint insert(self, uint32_t hash, uint32_t granule) noexcept:
         """Lead readers to the entry at `granule`, whose bytes are complete. False if an overflow bucket is refused."""
-        cdef gc_bucket *bucket = self.bucket_for(hash)
+        cdef gpool_bucket *bucket = self.bucket_for(hash)
         cdef bint done
         if not self._sound(bucket):
             return False
@@ -86,22 +86,22 @@ cdef class Index:
         end_change(bucket)
         if done:
             self.entry_count += 1
-            if self.entry_count > <uint64_t>GC_ENTRIES_PER_BUCKET * self.bucket_count:
+            if self.entry_count > <uint64_t>GPOOL_ENTRIES_PER_BUCKET * self.bucket_count:
                 self._split()
         return done
 
     cdef bint remove(self, uint32_t hash, uint32_t granule) noexcept:
         """Take the entry at `granule` from readers. False when no slot leads to it."""
         cdef uint64_t slot = <uint64_t>hash << 32 | granule
-        cdef gc_bucket *primary = self.bucket_for(hash)
-        cdef gc_bucket *bucket = primary
-        cdef gc_bucket *last
-        cdef gc_bucket *holder = NULL
+        cdef gpool_bucket *primary = self.bucket_for(hash)
+        cdef gpool_bucket *bucket = primary
+        cdef gpool_bucket *last
+        cdef gpool_bucket *holder = NULL
         cdef int i, place = 0, end
         if not self._sound(primary):
             return False
         while holder == NULL:
-            for i in range(GC_BUCKET_SLOTS):
+            for i in range(GPOOL_BUCKET_SLOTS):
                 if bucket.slots[i] == slot:
                     holder = bucket
                     place = i
@@ -114,11 +114,11 @@ cdef class Index:
         while last.overflow != 0:
             last = &self.view.overflow[last.overflow - 1]
         end = 0
-        while end + 1 < GC_BUCKET_SLOTS and last.slots[end + 1] != 0:
+        while end + 1 < GPOOL_BUCKET_SLOTS and last.slots[end + 1] != 0:
             end += 1
         begin_change(primary)
-        gc_store_relaxed_u64(&holder.slots[place], last.slots[end])
-        gc_store_relaxed_u64(&last.slots[end], 0)
+        gpool_store_relaxed_u64(&holder.slots[place], last.slots[end])
+        gpool_store_relaxed_u64(&last.slots[end], 0)
         if end == 0 and last != primary:
             self._shorten(primary)
         end_change(primary)
@@ -127,19 +127,19 @@ cdef class Index:
 
     cdef void set_record(self, uint32_t hash, uint32_t granule, uint32_t record, uint32_t tag) noexcept:
         """Write another access record into the entry at `granule`, which readers may be looking at."""
-        cdef gc_bucket *primary = self.bucket_for(hash)
-        cdef gc_cursor cursor
-        cdef gc_entry *entry
+        cdef gpool_bucket *primary = self.bucket_for(hash)
+        cdef gpool_cursor cursor
+        cdef gpool_entry *entry
         cursor.granule_count = self.view.header.granule_count
-        if not gc_cursor_enter(self.view, granule, &cursor):
+        if not gpool_cursor_enter(self.view, granule, &cursor):
             return
-        entry = <gc_entry *>cursor.at
+        entry = <gpool_entry *>cursor.at
         begin_change(primary)
-        gc_store_relaxed_u32(&entry.record, record)
-        gc_store_relaxed_u32(&entry.tag_kind, tag << 8 | (entry.tag_kind & 0xFF))
+        gpool_store_relaxed_u32(&entry.record, record)
+        gpool_store_relaxed_u32(&entry.tag_kind, tag << 8 | (entry.tag_kind & 0xFF))
         end_change(primary)
 
-    cdef bint _sound(self, gc_bucket *bucket) noexcept:
+    cdef bint _sound(self, gpool_bucket *bucket) noexcept:
         """Return whether a primary bucket's chain is at rest, and leads through used overflow buckets to an end."""
         cdef uint32_t left = self.overflow_numbers.count
         cdef bint sound = not bucket.version & 1
@@ -162,17 +162,17 @@ cdef class Index:
         Returns the new count; -1 for more than `SPLIT_SLOTS`, and if the chain is damaged or a slot is in the wrong
         chain.
         """
-        cdef gc_bucket *bucket = &self.view.primary[number]
+        cdef gpool_bucket *bucket = &self.view.primary[number]
         cdef int i
         if not self._sound(bucket):
             return -1
         while True:
-            for i in range(GC_BUCKET_SLOTS):
+            for i in range(GPOOL_BUCKET_SLOTS):
                 if bucket.slots[i] == 0:
                     return count
                 if count == SPLIT_SLOTS:
                     return -1
-                if gc_bucket_of(<uint32_t>(bucket.slots[i] >> 32), self.bucket_count) != number:
+                if gpool_bucket_of(<uint32_t>(bucket.slots[i] >> 32), self.bucket_count) != number:
                     self.view.damaged = True
                     return -1
                 slots[count] = bucket.slots[i]
@@ -181,26 +181,26 @@ cdef class Index:
                 return count
             bucket = &self.view.overflow[bucket.overflow - 1]
 
-    cdef bint _append(self, gc_bucket *bucket, uint64_t slot) noexcept:
+    cdef bint _append(self, gpool_bucket *bucket, uint64_t slot) noexcept:
         """Put a slot at the end of a chain that is being changed."""
         cdef uint32_t number
         cdef int i
         while bucket.overflow != 0:
             bucket = &self.view.overflow[bucket.overflow - 1]
-        for i in range(GC_BUCKET_SLOTS):
+        for i in range(GPOOL_BUCKET_SLOTS):
             if bucket.slots[i] == 0:
-                gc_store_relaxed_u64(&bucket.slots[i], slot)
+                gpool_store_relaxed_u64(&bucket.slots[i], slot)
                 return True
         number = self._take_overflow()
         if number == 0:
             return False
-        gc_store_relaxed_u64(&self.view.overflow[number - 1].slots[0], slot)
-        gc_store_relaxed_u32(&bucket.overflow, number)
+        gpool_store_relaxed_u64(&self.view.overflow[number - 1].slots[0], slot)
+        gpool_store_relaxed_u32(&bucket.overflow, number)
         return True
 
-    cdef void _shorten(self, gc_bucket *bucket) noexcept:
+    cdef void _shorten(self, gpool_bucket *bucket) noexcept:
         """Take the last overflow bucket from a chain, with its content, and free it."""
-        cdef gc_bucket *before = bucket
+        cdef gpool_bucket *before = bucket
         cdef uint32_t number
         while True:
             number = before.overflow
@@ -208,7 +208,7 @@ cdef class Index:
             if bucket.overflow == 0:
                 break
             before = bucket
-        gc_store_relaxed_u32(&before.overflow, 0)
+        gpool_store_relaxed_u32(&before.overflow, 0)
         empty(bucket)
         if self.overflow_numbers.is_free(number - 1):
             self.view.damaged = True  # it was in two chains, and the other one is gone
@@ -219,10 +219,10 @@ cdef class Index:
         """Return 1 + the lowest empty overflow bucket's number; 0 when the file system refuses memory for one."""
         cdef uint32_t count = self.overflow_numbers.count
         if self.overflow_numbers.free_count == 0:
-            if not self.overflow.ensure((<uint64_t>count + 1) * GC_BUCKET_BYTES) or not self.overflow_numbers.extend():
+            if not self.overflow.ensure((<uint64_t>count + 1) * GPOOL_BUCKET_BYTES) or not self.overflow_numbers.extend():
                 return 0
             empty(&self.view.overflow[count])  # a daemon may have been killed while it filled this place
-            gc_store_release_u32(&self.view.header.overflow_count, count + 1)
+            gpool_store_release_u32(&self.view.header.overflow_count, count + 1)
         return self.overflow_numbers.take_lowest() + 1
 
     cdef uint32_t overflow_in_use(self) noexcept:
@@ -243,14 +243,14 @@ cdef class Index:
         """
         cdef uint64_t slots[SPLIT_SLOTS]
         cdef uint32_t number = self.bucket_count
-        cdef gc_bucket *old
-        cdef gc_bucket *new
+        cdef gpool_bucket *old
+        cdef gpool_bucket *new
         cdef int count
-        if number >= self.view.max_buckets or not self.primary.ensure((<uint64_t>number + 1) * GC_BUCKET_BYTES):
+        if number >= self.view.max_buckets or not self.primary.ensure((<uint64_t>number + 1) * GPOOL_BUCKET_BYTES):
             return
         new = &self.view.primary[number]
-        old = &self.view.primary[gc_bucket_of(number, number)]  # the bucket of `number`, as a hash, until now
-        count = self._collect(gc_bucket_of(number, number), slots, 0)
+        old = &self.view.primary[gpool_bucket_of(number, number)]  # the bucket of `number`, as a hash, until now
+        count = self._collect(gpool_bucket_of(number, number), slots, 0)
         if count < 0:
             return
         # A place that comes back continues its count, and may be as left by a daemon that was killed in here.
@@ -263,8 +263,8 @@ cdef class Index:
         empty(old)
         self.bucket_count = number + 1
         self._distribute(slots, count)
-        # Pairs with the acquire in gc_published: the new bucket is filled before the count leads there.
-        gc_store_release_u32(&self.view.header.bucket_count, number + 1)
+        # Pairs with the acquire in gpool_published: the new bucket is filled before the count leads there.
+        gpool_store_release_u32(&self.view.header.bucket_count, number + 1)
         end_change(new)
         end_change(old)
 
@@ -277,14 +277,14 @@ cdef class Index:
         cdef uint64_t slots[SPLIT_SLOTS]
         cdef uint32_t number = self.bucket_count - 1
         cdef uint32_t spare
-        cdef gc_bucket *last
-        cdef gc_bucket *target
+        cdef gpool_bucket *last
+        cdef gpool_bucket *target
         cdef int count, more
         if number == 0:
             return False
         last = &self.view.primary[number]
-        target = &self.view.primary[gc_bucket_of(number, number)]
-        count = self._collect(gc_bucket_of(number, number), slots, 0)
+        target = &self.view.primary[gpool_bucket_of(number, number)]
+        count = self._collect(gpool_bucket_of(number, number), slots, 0)
         more = self._collect(number, slots, count) if count >= 0 else -1
         spare = self._take_overflow()  # two chains joined may need one overflow bucket more than they had
         if spare != 0:
@@ -292,11 +292,11 @@ cdef class Index:
         if more < 0 or spare == 0:
             return False
         # Before the place is given up: a daemon that is killed meanwhile leaves no version that could come again.
-        gc_store_relaxed_u64(
+        gpool_store_relaxed_u64(
             &self.view.header.next_version, max(self.view.header.next_version, last.version + 2))
         begin_change(target)
         begin_change(last)
-        gc_store_release_u32(&self.view.header.bucket_count, number)
+        gpool_store_release_u32(&self.view.header.bucket_count, number)
         while target.overflow != 0:
             self._shorten(target)
         while last.overflow != 0:
@@ -315,13 +315,13 @@ cdef class Index:
         Returns False when there is nothing left to gain, or no chain has that bucket: then the pool is damaged.
         """
         cdef uint32_t highest, number
-        cdef gc_bucket *source
-        cdef gc_bucket *target
-        cdef gc_bucket *primary
-        cdef gc_bucket *holder
+        cdef gpool_bucket *source
+        cdef gpool_bucket *target
+        cdef gpool_bucket *primary
+        cdef gpool_bucket *holder
         cdef int i
         self.overflow_numbers.drop_free_end()
-        gc_store_release_u32(&self.view.header.overflow_count, self.overflow_numbers.count)
+        gpool_store_release_u32(&self.view.header.overflow_count, self.overflow_numbers.count)
         if self.overflow_numbers.free_count == 0:
             return False
         highest = self.overflow_numbers.count - 1
@@ -338,10 +338,10 @@ cdef class Index:
         number = self.overflow_numbers.take_lowest()
         target = &self.view.overflow[number]
         begin_change(primary)
-        for i in range(GC_BUCKET_SLOTS):
-            gc_store_relaxed_u64(&target.slots[i], source.slots[i])
-        gc_store_relaxed_u32(&target.overflow, source.overflow)
-        gc_store_relaxed_u32(&holder.overflow, number + 1)
+        for i in range(GPOOL_BUCKET_SLOTS):
+            gpool_store_relaxed_u64(&target.slots[i], source.slots[i])
+        gpool_store_relaxed_u32(&target.overflow, source.overflow)
+        gpool_store_relaxed_u32(&holder.overflow, number + 1)
         empty(source)
         end_change(primary)
         self.overflow_numbers.give_back(highest)

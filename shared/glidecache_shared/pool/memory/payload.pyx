@@ -12,7 +12,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.dict cimport PyDict_SetItem
 from cpython.set cimport PySet_Add
 
-from glidecache_shared.pool.layout cimport GC_KIND_HASH, GC_KIND_SET, GC_KIND_STRING
+from glidecache_shared.pool.layout cimport GPOOL_KIND_HASH, GPOOL_KIND_SET, GPOOL_KIND_STRING
 
 cdef extern from *:
     # Cython's own name for it: CPython has none that is public.
@@ -21,15 +21,15 @@ cdef extern from *:
 
 cdef bytes encode(uint32_t kind, object value):
     """Return the payload of `value`. Raises `TypeError` for another type, `ValueError` for an unknown kind."""
-    if kind == GC_KIND_STRING:
+    if kind == GPOOL_KIND_STRING:
         if not isinstance(value, bytes):
             raise TypeError(f"a string entry's value must be bytes, not {type(value).__name__}")
         return value
-    if kind not in (GC_KIND_HASH, GC_KIND_SET):
+    if kind not in (GPOOL_KIND_HASH, GPOOL_KIND_SET):
         raise ValueError(f"unknown kind {kind}")
     if isinstance(value, (str, bytes, bytearray, memoryview)):
         raise TypeError(f"a hash or set entry's value must be a collection of bytes, not {type(value).__name__}")
-    if kind == GC_KIND_HASH:
+    if kind == GPOOL_KIND_HASH:
         if hasattr(value, "items"):
             return encode_parts([part for item in value.items() for part in item], 2)
         if isinstance(value, (set, frozenset)):
@@ -74,11 +74,11 @@ cdef object decode(uint32_t kind, const uint8_t *payload, uint64_t length):
 
     `payload` must be aligned to 4 bytes unless `kind` is a string.
     """
-    if kind == GC_KIND_STRING:
+    if kind == GPOOL_KIND_STRING:
         return PyBytes_FromStringAndSize(<const char *>payload, length)
-    if kind == GC_KIND_HASH:
+    if kind == GPOOL_KIND_HASH:
         return decode_hash(payload, length)
-    if kind == GC_KIND_SET:
+    if kind == GPOOL_KIND_SET:
         return decode_set(payload, length)
     return None
 

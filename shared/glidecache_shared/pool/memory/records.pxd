@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.memory.access_board cimport Board
-from glidecache_shared.pool.layout cimport gc_header
+from glidecache_shared.pool.layout cimport gpool_header
 from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
 
 cdef enum:
@@ -24,7 +24,7 @@ cdef inline uint32_t any_number(uint64_t *random, uint32_t count) noexcept nogil
 
 
 cdef class Records:
-    cdef gc_header *header
+    cdef gpool_header *header
     cdef Board board
     cdef EntryNote *notes
     cdef FreeNumbers numbers
@@ -32,9 +32,9 @@ cdef class Records:
     cdef uint32_t room
 
     @staticmethod
-    cdef Records over(gc_header *header, Board board)
+    cdef Records over(gpool_header *header, Board board)
     @staticmethod
-    cdef Records resume(gc_header *header, Board board)
+    cdef Records resume(gpool_header *header, Board board)
     cdef bint settle(self) noexcept
     cdef uint32_t take(self) noexcept
     cdef void give_back(self, uint32_t record) noexcept

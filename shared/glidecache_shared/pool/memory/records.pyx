@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 
 from glidecache_shared.pool.memory.access_board cimport Board
-from glidecache_shared.pool.layout cimport GC_COUNT_BITS, GC_TAG_MASK, gc_header, gc_store_release_u32
+from glidecache_shared.pool.layout cimport GPOOL_COUNT_BITS, GPOOL_TAG_MASK, gpool_header, gpool_store_release_u32
 from glidecache_shared.pool.memory.id_bitmap cimport NO_NUMBER, FreeNumbers
 
 
@@ -26,7 +26,7 @@ cdef class Records:
         free(self.notes)
 
     @staticmethod
-    cdef Records over(gc_header *header, Board board):
+    cdef Records over(gpool_header *header, Board board):
         cdef Records self = Records.__new__(Records)
         self.header = header
         self.board = board
@@ -35,7 +35,7 @@ cdef class Records:
         return self
 
     @staticmethod
-    cdef Records resume(gc_header *header, Board board):
+    cdef Records resume(gpool_header *header, Board board):
         """Make the records of a pool that another daemon wrote, none with an entry yet: `settle` follows."""
         cdef Records self = Records.over(header, board)
         self.notes = <EntryNote *>calloc(<size_t>header.record_count + 1, sizeof(EntryNote))
@@ -56,7 +56,7 @@ cdef class Records:
         if not self.numbers.resume(self.count):
             return False
         for record in range(self.count):
-            tag = self.board.read(record) >> GC_COUNT_BITS
+            tag = self.board.read(record) >> GPOOL_COUNT_BITS
             if self.notes[record].granule == 0:
                 self.notes[record].tag = <uint32_t>tag
                 self.numbers.give_back(record)
@@ -71,7 +71,7 @@ cdef class Records:
             if not self._add():
                 return NO_RECORD
             record = self.numbers.take_lowest()
-        self.notes[record].tag = (self.notes[record].tag + 1) & GC_TAG_MASK
+        self.notes[record].tag = (self.notes[record].tag + 1) & GPOOL_TAG_MASK
         return record
 
     cdef bint _add(self) noexcept:
@@ -92,8 +92,8 @@ cdef class Records:
         if not self.numbers.extend():
             return False
         self.count += 1
-        # Pairs with the acquire in gc_published: the memory is there before the count says so.
-        gc_store_release_u32(&self.header.record_count, self.count)
+        # Pairs with the acquire in gpool_published: the memory is there before the count says so.
+        gpool_store_release_u32(&self.header.record_count, self.count)
         return True
 
     cdef void give_back(self, uint32_t record) noexcept:
@@ -104,4 +104,4 @@ cdef class Records:
         """Forget the free records at the end, which no reader may touch from now on."""
         self.numbers.drop_free_end()
         self.count = self.numbers.count
-        gc_store_release_u32(&self.header.record_count, self.count)
+        gpool_store_release_u32(&self.header.record_count, self.count)

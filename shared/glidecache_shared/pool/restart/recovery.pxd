@@ -1,10 +1,10 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport gc_view
+from glidecache_shared.pool.layout cimport gpool_view
 from glidecache_shared.pool.memory.records cimport EntryNote
 
 cdef struct Walk:
-    gc_view *view
+    gpool_view *view
     # what is found: bits of granules, a note per record, a byte per overflow bucket, sums
     uint8_t *used
     EntryNote *notes

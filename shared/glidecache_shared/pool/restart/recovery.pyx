@@ -15,30 +15,30 @@ from libc.stdlib cimport realloc
 
 from glidecache_shared.pool.memory.hash_index cimport begin_change, empty, end_change
 from glidecache_shared.pool.layout cimport (
-    GC_BUCKET_SLOTS,
-    GC_GRANULE_BYTES,
-    GC_KIND_SET,
-    GC_KIND_STRING,
-    GC_LINK_NEXT,
-    GC_LINK_SINGLE,
-    gc_bucket,
-    gc_bucket_of,
-    gc_charge,
-    gc_cursor,
-    gc_cursor_copy,
-    gc_entry,
-    gc_entry_checksum,
-    gc_entry_open,
-    gc_extent_capacity,
-    gc_fence_release,
-    gc_find,
-    gc_found,
-    gc_granules,
-    gc_load_acquire_u64,
-    gc_prefetch,
-    gc_siphash13,
-    gc_store_relaxed_u32,
-    gc_store_relaxed_u64,
+    GPOOL_BUCKET_SLOTS,
+    GPOOL_GRANULE_BYTES,
+    GPOOL_KIND_SET,
+    GPOOL_KIND_STRING,
+    GPOOL_LINK_NEXT,
+    GPOOL_LINK_SINGLE,
+    gpool_bucket,
+    gpool_bucket_of,
+    gpool_charge,
+    gpool_cursor,
+    gpool_cursor_copy,
+    gpool_entry,
+    gpool_entry_checksum,
+    gpool_entry_open,
+    gpool_extent_capacity,
+    gpool_fence_release,
+    gpool_find,
+    gpool_found,
+    gpool_granules,
+    gpool_load_acquire_u64,
+    gpool_prefetch,
+    gpool_siphash13,
+    gpool_store_relaxed_u32,
+    gpool_store_relaxed_u64,
 )
 from glidecache_shared.pool.memory.records cimport EntryNote
 
@@ -71,69 +71,69 @@ cdef void fetch_extents(Walk *walk, uint32_t first, uint32_t end) noexcept nogil
     cdef int i
     cdef uint8_t *extent
     for number in range(first, end):
-        for i in range(GC_BUCKET_SLOTS):
-            extent = walk.view.arena + <uint64_t><uint32_t>walk.view.primary[number].slots[i] * GC_GRANULE_BYTES
-            gc_prefetch(extent)
-            gc_prefetch(extent + sizeof(gc_entry) + 4)
+        for i in range(GPOOL_BUCKET_SLOTS):
+            extent = walk.view.arena + <uint64_t><uint32_t>walk.view.primary[number].slots[i] * GPOOL_GRANULE_BYTES
+            gpool_prefetch(extent)
+            gpool_prefetch(extent + sizeof(gpool_entry) + 4)
 
 
 cdef void fetch_notes(Walk *walk, uint32_t first, uint32_t end) noexcept nogil:
     """Prefetch the notes of these entries, now that their headers are there."""
     cdef uint32_t number
     cdef int i
-    cdef gc_cursor cursor
-    cdef gc_entry entry
+    cdef gpool_cursor cursor
+    cdef gpool_entry entry
     for number in range(first, end):
-        for i in range(GC_BUCKET_SLOTS):
-            if gc_entry_open(walk.view, <uint32_t>walk.view.primary[number].slots[i], &entry, &cursor) and (
+        for i in range(GPOOL_BUCKET_SLOTS):
+            if gpool_entry_open(walk.view, <uint32_t>walk.view.primary[number].slots[i], &entry, &cursor) and (
                 entry.record < walk.view.header.record_count
             ):
-                gc_prefetch(&walk.notes[entry.record])
+                gpool_prefetch(&walk.notes[entry.record])
 
 
 cdef void mend_chain(Walk *walk, uint32_t number) noexcept nogil:
     """Keep the correct slots of a chain and close it up. A chain in which all are correct is not written."""
-    cdef gc_bucket *primary = &walk.view.primary[number]
-    cdef gc_bucket *bucket = primary
-    cdef gc_bucket *target = primary  # the place of the next kept slot: never ahead of the place that is read
+    cdef gpool_bucket *primary = &walk.view.primary[number]
+    cdef gpool_bucket *bucket = primary
+    cdef gpool_bucket *target = primary  # the place of the next kept slot: never ahead of the place that is read
     cdef uint64_t slot
     cdef uint32_t link
     cdef int i, place = 0
-    cdef bint changing = gc_load_acquire_u64(&primary.version) & 1
+    cdef bint changing = gpool_load_acquire_u64(&primary.version) & 1
     if changing:
-        gc_fence_release()  # as in begin_change, for readers that saw the earlier daemon's odd version
+        gpool_fence_release()  # as in begin_change, for readers that saw the earlier daemon's odd version
     while True:
-        for i in range(GC_BUCKET_SLOTS):
+        for i in range(GPOOL_BUCKET_SLOTS):
             slot = bucket.slots[i]
             if slot == 0:
                 continue
             if not keep(walk, number, slot):
                 walk.dropped += 1
                 continue
-            if place == GC_BUCKET_SLOTS:
+            if place == GPOOL_BUCKET_SLOTS:
                 target = &walk.view.overflow[target.overflow - 1]
                 place = 0
             if target != bucket or place != i:
                 changing = change(primary, changing)
-                gc_store_relaxed_u64(&target.slots[place], slot)
+                gpool_store_relaxed_u64(&target.slots[place], slot)
             place += 1
         link = bucket.overflow
         if link == 0:
             break
         if link > walk.view.header.overflow_count or walk.linked[link - 1]:
             changing = change(primary, changing)
-            gc_store_relaxed_u32(&bucket.overflow, 0)
+            gpool_store_relaxed_u32(&bucket.overflow, 0)
             break
         walk.linked[link - 1] = 1
         bucket = &walk.view.overflow[link - 1]
-    for i in range(place, GC_BUCKET_SLOTS):
+    for i in range(place, GPOOL_BUCKET_SLOTS):
         if target.slots[i] != 0:
             changing = change(primary, changing)
-            gc_store_relaxed_u64(&target.slots[i], 0)
+            gpool_store_relaxed_u64(&target.slots[i], 0)
     link = target.overflow
     if link != 0:
         changing = change(primary, changing)
-        gc_store_relaxed_u32(&target.overflow, 0)
+        gpool_store_relaxed_u32(&target.overflow, 0)
     while link != 0:
         target = &walk.view.overflow[link - 1]
         walk.linked[link - 1] = 0
@@ -143,7 +143,7 @@ cdef void mend_chain(Walk *walk, uint32_t number) noexcept nogil:
         end_change(primary)
 
 
-cdef inline bint change(gc_bucket *primary, bint changing) noexcept nogil:
+cdef inline bint change(gpool_bucket *primary, bint changing) noexcept nogil:
     """Begin a change of the chain, if it has not begun."""
     if not changing:
         begin_change(primary)
@@ -154,14 +154,14 @@ cdef bint keep(Walk *walk, uint32_t number, uint64_t slot) noexcept nogil:
     """Return whether a slot of bucket `number` leads to a correct entry. If so, note it and mark its granules."""
     cdef uint32_t granule = <uint32_t>slot
     cdef uint32_t hash = <uint32_t>(slot >> 32)
-    cdef gc_entry entry
-    cdef gc_cursor cursor
+    cdef gpool_entry entry
+    cdef gpool_cursor cursor
     cdef EntryNote *note
-    if gc_bucket_of(hash, walk.view.header.bucket_count) != number or (
-        not gc_entry_open(walk.view, granule, &entry, &cursor)
+    if gpool_bucket_of(hash, walk.view.header.bucket_count) != number or (
+        not gpool_entry_open(walk.view, granule, &entry, &cursor)
     ):
         return False
-    if not GC_KIND_STRING <= entry.tag_kind & 0xFF <= GC_KIND_SET or entry.record >= walk.view.header.record_count:
+    if not GPOOL_KIND_STRING <= entry.tag_kind & 0xFF <= GPOOL_KIND_SET or entry.record >= walk.view.header.record_count:
         return False
     note = &walk.notes[entry.record]
     if note.granule != 0 or not claim(walk, granule, &entry):
@@ -174,33 +174,33 @@ cdef bint keep(Walk *walk, uint32_t number, uint64_t slot) noexcept nogil:
     note.hash = hash
     note.tag = entry.tag_kind >> 8
     walk.kept += 1
-    walk.charged += gc_charge(entry.key_bytes, entry.payload_bytes)
+    walk.charged += gpool_charge(entry.key_bytes, entry.payload_bytes)
     return True
 
 
-cdef bint claim(Walk *walk, uint32_t granule, gc_entry *entry) noexcept nogil:
+cdef bint claim(Walk *walk, uint32_t granule, gpool_entry *entry) noexcept nogil:
     """Mark the granules of a chain as used. False, with nothing marked, if it is no valid chain: it leaves the arena,
     shares a granule with another, or does not carry the entry in as few extents as it may.
     """
-    cdef uint64_t wanted = sizeof(gc_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes
+    cdef uint64_t wanted = sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes
     cdef uint64_t carried = 0, total = 0
-    cdef uint64_t most = gc_granules(entry.key_bytes, entry.payload_bytes)
+    cdef uint64_t most = gpool_granules(entry.key_bytes, entry.payload_bytes)
     cdef uint32_t head = granule
     cdef uint32_t extents = 0, granules
     cdef uint32_t *extent
     while carried < wanted:
         if granule == 0 or granule >= walk.view.header.granule_count:
             break
-        extent = <uint32_t *>(walk.view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
-        granules = 1 if extent[0] & GC_LINK_SINGLE else extent[1]
-        if (granules < 2 and not extent[0] & GC_LINK_SINGLE) or granules > walk.view.header.granule_count - granule:
+        extent = <uint32_t *>(walk.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+        granules = 1 if extent[0] & GPOOL_LINK_SINGLE else extent[1]
+        if (granules < 2 and not extent[0] & GPOOL_LINK_SINGLE) or granules > walk.view.header.granule_count - granule:
             break
         total += granules
         if total > most or not mark_unused(walk.used, granule, granules):
             break
         extents += 1
-        carried += gc_extent_capacity(granules)
-        granule = extent[0] & GC_LINK_NEXT
+        carried += gpool_extent_capacity(granules)
+        granule = extent[0] & GPOOL_LINK_NEXT
     if carried >= wanted and granule == 0:
         return True
     disclaim(walk, head, extents)
@@ -212,11 +212,11 @@ cdef void disclaim(Walk *walk, uint32_t granule, uint32_t extents) noexcept nogi
     cdef uint32_t *extent
     cdef uint32_t i
     while extents != 0 and granule != 0:
-        extent = <uint32_t *>(walk.view.arena + <uint64_t>granule * GC_GRANULE_BYTES)
-        for i in range(granule, granule + (1 if extent[0] & GC_LINK_SINGLE else extent[1])):
+        extent = <uint32_t *>(walk.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+        for i in range(granule, granule + (1 if extent[0] & GPOOL_LINK_SINGLE else extent[1])):
             walk.used[i >> 3] &= ~(1 << (i & 7))
         extents -= 1
-        granule = extent[0] & GC_LINK_NEXT
+        granule = extent[0] & GPOOL_LINK_NEXT
 
 
 cdef bint mark_unused(uint8_t *used, uint32_t first, uint32_t count) noexcept nogil:
@@ -243,25 +243,25 @@ cdef bint mark_unused(uint8_t *used, uint32_t first, uint32_t count) noexcept no
     return True
 
 
-cdef bint is_genuine(Walk *walk, uint32_t number, uint64_t slot, gc_entry *entry, gc_cursor *cursor) noexcept nogil:
+cdef bint is_genuine(Walk *walk, uint32_t number, uint64_t slot, gpool_entry *entry, gpool_cursor *cursor) noexcept nogil:
     """Return whether an entry's bytes are as stored, under this hash, and it is the chain's first with its key."""
     cdef uint64_t length = <uint64_t>entry.key_bytes + entry.payload_bytes
     cdef const uint8_t *key = bytes_at(walk, cursor, length)
-    cdef gc_found found
+    cdef gpool_found found
     if key == NULL:
         return False
-    if gc_entry_checksum(
+    if gpool_entry_checksum(
         entry.tag_kind & 0xFF, key, entry.key_bytes, key + entry.key_bytes, entry.payload_bytes) != entry.checksum:
         return False
-    if <uint32_t>gc_siphash13(
+    if <uint32_t>gpool_siphash13(
         walk.view.header.secret[0], walk.view.header.secret[1], key, entry.key_bytes) != <uint32_t>(slot >> 32):
         return False
-    return not gc_find(
+    return not gpool_find(
         walk.view, &walk.view.primary[number], <uint32_t>(slot >> 32), key, entry.key_bytes, &found,
     ) or found.granule == <uint32_t>slot
 
 
-cdef const uint8_t *bytes_at(Walk *walk, gc_cursor *cursor, uint64_t length) noexcept nogil:
+cdef const uint8_t *bytes_at(Walk *walk, gpool_cursor *cursor, uint64_t length) noexcept nogil:
     """Return a chain's next bytes in one piece: in place, or a copy until the next call. NULL without memory."""
     cdef uint8_t *room
     if length <= cursor.left:
@@ -273,4 +273,4 @@ cdef const uint8_t *bytes_at(Walk *walk, gc_cursor *cursor, uint64_t length) noe
             return NULL
         walk.scratch = room
         walk.scratch_bytes = length
-    return walk.scratch if gc_cursor_copy(walk.view, cursor, walk.scratch, length) else NULL
+    return walk.scratch if gpool_cursor_copy(walk.view, cursor, walk.scratch, length) else NULL

@@ -17,7 +17,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from glidecache_shared.pool.memory.arena cimport Arena
 from glidecache_shared.pool.memory.access_board cimport Board, guarded
 from glidecache_shared.pool.memory.hash_index cimport Index
-from glidecache_shared.pool.layout cimport GC_BUCKET_BYTES, GC_GRANULE_BYTES, gc_store_relaxed_u64, gc_store_release_u64
+from glidecache_shared.pool.layout cimport GPOOL_BUCKET_BYTES, GPOOL_GRANULE_BYTES, gpool_store_relaxed_u64, gpool_store_release_u64
 from glidecache_shared.pool.memory.records cimport Records
 from glidecache_shared.pool.restart.recovery cimport Walk, walk_index
 from glidecache_shared.pool.restart.state_file cimport read_state, write_state
@@ -38,8 +38,8 @@ cdef object resume(PoolGeneration store, bint counts, uint64_t now_ns):
     clean = read_state(store, store.files.unseal())
     # Memory for all that the header counts, before any of it is looked at.
     if not (
-        store.files.primary.resume(<uint64_t>store.header.bucket_count * GC_BUCKET_BYTES)
-        and store.files.overflow.resume(<uint64_t>store.header.overflow_count * GC_BUCKET_BYTES)
+        store.files.primary.resume(<uint64_t>store.header.bucket_count * GPOOL_BUCKET_BYTES)
+        and store.files.overflow.resume(<uint64_t>store.header.overflow_count * GPOOL_BUCKET_BYTES)
         and store.board.resume(store.header.record_count)
     ):
         return os.strerror(errno.ENOSPC)
@@ -47,7 +47,7 @@ cdef object resume(PoolGeneration store, bint counts, uint64_t now_ns):
         store.recovery = Recovery(True, 0)
         return None
     store.files.primary.fetch(store.files.primary.bytes)
-    store.files.arena.fetch(<uint64_t>store.header.granule_count * GC_GRANULE_BYTES)
+    store.files.arena.fetch(<uint64_t>store.header.granule_count * GPOOL_GRANULE_BYTES)
     fault = walk(store)
     if fault is None and not store.arena.collect(now_ns):
         fault = os.strerror(errno.ENOSPC)
@@ -84,19 +84,19 @@ cdef object walk(PoolGeneration store):
         return f"it is damaged: its entries' charges add up to {walk.charged} bytes, over the bound"
     store.index.entry_count = walk.kept
     store.recovery = Recovery(False, walk.dropped)
-    gc_store_relaxed_u64(&store.header.entry_count, walk.kept)
-    gc_store_relaxed_u64(&store.header.charged_bytes, walk.charged)
+    gpool_store_relaxed_u64(&store.header.entry_count, walk.kept)
+    gpool_store_relaxed_u64(&store.header.charged_bytes, walk.charged)
     return None
 
 
 cdef object seal(PoolGeneration store, uint64_t now_ns):
     """Save what the next daemon needs, and seal the header last. Without room, the next daemon walks the pool."""
     cdef uint64_t seal
-    gc_store_relaxed_u64(&store.header.heartbeat_ns, now_ns)
+    gpool_store_relaxed_u64(&store.header.heartbeat_ns, now_ns)
     seal = store.files.next_seal()
     try:
         write_state(store, seal)
     except OSError:
         return False
-    gc_store_release_u64(&store.header.seal, seal)
+    gpool_store_release_u64(&store.header.seal, seal)
     return True

@@ -80,7 +80,7 @@ def test_a_split_keeps_what_belongs_together() -> None:
     assert join is not None
     assert join([None, None], [[b"1", b"3", b"4"], [b"2"]]) == [b"1", b"2", b"3", b"4"]
     assert join([None, None], [[b"1", b"3", b"4"], ERROR]) is ERROR
-    assert plan(words("DEL foo {foo}x"), None, TOPOLOGY).combine is None
+    assert plan(words("DEL foo {foo}x"), None, TOPOLOGY).policy is None
 
 
 def test_i3_what_stands_behind_the_last_key_is_every_parts() -> None:
@@ -148,7 +148,7 @@ def test_routes() -> None:
     assert plan(command, B, TOPOLOGY).parts == [Part(command, B)]
     parts, join = plan(command, MultiNodeRoute.ALL_NODES, TOPOLOGY)
     assert ([part.where for part in parts], join) == ([A, B, C], response_policy.by_node)
-    assert plan(words("DBSIZE"), MultiNodeRoute.ALL_NODES, TOPOLOGY).combine is response_policy.total
+    assert plan(words("DBSIZE"), MultiNodeRoute.ALL_NODES, TOPOLOGY).policy is response_policy.total
     with pytest.raises(RoutingError, match=r"no node 10.0.0.1:9; it has: 10.0.0.1:1, 10.0.0.1:2, 10.0.0.1:3"):
         plan(command, Address("10.0.0.1", 9), TOPOLOGY)
 

@@ -1,4 +1,4 @@
-"""Which slot a key is of, and of which commands that is certain at first sight."""
+"""The slot of a key, and the commands whose slot is certain at first sight."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glidecache_shared.command_table import irregular_names, names_of_keys_alone
-from glidecached.upstream.cluster.fast_path import slot_of_one_key
 from glidecached.upstream.cluster.routing import Part, RoutingPlan, plan
-from glidecached.upstream.cluster.slots import SLOTS, key_slot
+from glidecached.upstream.cluster.slots import SLOTS, key_slot, slot_of_one_key
 from glidecached.upstream.cluster.topology import Topology
 from glidecached.upstream.target import Address
 
@@ -40,7 +39,7 @@ def test_only_bytes_have_a_slot(key: Any) -> None:
 
 @settings(deadline=None, max_examples=500)
 @given(NAMES, st.booleans(), st.lists(WORDS, min_size=1, max_size=5))
-def test_the_straight_way_leads_where_the_plan_does(name: bytes, lower: bool, rest: list[bytes]) -> None:
+def test_the_fast_path_leads_where_the_plan_does(name: bytes, lower: bool, rest: list[bytes]) -> None:
     arguments = [name.lower() if lower else name, *rest]
     slot = slot_of_one_key(arguments)
     if slot >= 0:
@@ -54,7 +53,7 @@ def test_the_straight_way_leads_where_the_plan_does(name: bytes, lower: bool, re
     "command",
     ["GET foo", "get foo", "HGETALL foo", "SET foo 1 EX 5", "EXISTS foo", "del foo", "MYMODULE.DO foo x"],
 )
-def test_usual_commands_go_straight(command: str) -> None:
+def test_usual_commands_take_the_fast_path(command: str) -> None:
     words = command.encode().split()
     assert slot_of_one_key(words) == slot_of_one_key(tuple(words)) == 12182
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecache_shared.kinds import STRING
+from glidecache_shared.protocol import STRING
 from support.catalog import ENTRIES, catalog
 
 if TYPE_CHECKING:
@@ -21,5 +21,5 @@ def registry(make_registry: Callable[..., PoolManager]) -> PoolManager:
     made.changes.configure(catalog())
     pool = made.find("catalog")
     for number in range(ENTRIES):
-        pool.store(b"%d" % number, STRING, b"v", number + 1)
+        pool.entries.insert(b"%d" % number, STRING, b"v", number + 1)
     return made

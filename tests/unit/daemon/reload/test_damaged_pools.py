@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.protocol import STRING
 from support.catalog import ENTRIES, catalog, count, settle
 from support.pool_file import BUCKETS_AT
 
@@ -35,8 +35,8 @@ def test_a_pool_on_its_way_arrives_without_its_entries(
     settle(registry, loop)
     assert registry.find("catalog") is pool
     assert (pool.settings.max_cache_kb, pool.claimed_kb, count(registry)) == (2048, 2048, 0)
-    pool.store(b"0", STRING, b"w", ENTRIES + 1)
-    assert pool.lookup(b"0", STRING, 0) == b"w"
+    pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
+    assert pool.entries.lookup(b"0", STRING, 0) == b"w"
     assert len(list(tmp_path.glob("*.pool"))) == 1
 
 
@@ -54,10 +54,10 @@ def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
     spoil(pool)
     monkeypatch.setattr("glidecached.pools.pool.PoolStore", Full)
     with caplog.at_level(logging.WARNING):
-        assert pool.lookup(b"0", STRING, 0) is None
-        assert pool.lookup_many([b"0", b"1"], STRING, 0) == [None, None]
-        pool.store(b"0", STRING, b"w", ENTRIES + 1)
-        pool.store_many({b"0": b"w"}, STRING, ENTRIES + 1)
+        assert pool.entries.lookup(b"0", STRING, 0) is None
+        assert pool.entries.lookup_many([b"0", b"1"], STRING, 0) == [None, None]
+        pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
+        pool.entries.insert_many({b"0": b"w"}, STRING, ENTRIES + 1)
         pool.beat()
         assert pool.hottest(5, 100) == []
     (said,) = [record.getMessage() for record in caplog.records]
@@ -65,7 +65,7 @@ def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
     assert pool.handout()["pool_path"] == path
     monkeypatch.undo()
     pool._replaceable_at_ns = 0  # a second has passed
-    pool.store_many({b"0": b"w"}, STRING, ENTRIES + 1)
+    pool.entries.insert_many({b"0": b"w"}, STRING, ENTRIES + 1)
     assert pool.handout()["pool_path"] != path
-    pool.store(b"0", STRING, b"w", ENTRIES + 1)
-    assert pool.lookup_many([b"0", b"1"], STRING, 0) == [b"w", None]
+    pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
+    assert pool.entries.lookup_many([b"0", b"1"], STRING, 0) == [b"w", None]

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.kinds import STRING
 from glidecache_shared.pool.pool_errors import PoolFull
 from glidecache_shared.pool.reader import PoolReader
+from glidecache_shared.protocol import STRING
 from glidecached.access import Access
 from glidecached.pools.generation_copy import GenerationCopy
 from glidecached.pools.manager import PoolManager
@@ -35,13 +35,13 @@ def test_the_entries_stay_and_nobody_waits(registry: PoolManager, loop: Any) -> 
     registry.changes.reconfigure(catalog(max_cache_kb=2048, enable_metrics=True))
     assert pool.is_renewing
     assert pool.handout()["pool_path"] == before
-    pool.store(b"meanwhile", STRING, b"v", ENTRIES + 1)
+    pool.entries.insert(b"meanwhile", STRING, b"v", ENTRIES + 1)
     settle(registry, loop)
     assert registry.find("catalog") is pool
     assert pool.handout()["pool_path"] != before
     assert pool.handout()["enable_metrics"]
     assert count(registry) == ENTRIES + 1
-    assert pool.lookup(b"meanwhile", STRING, 0) == b"v"
+    assert pool.entries.lookup(b"meanwhile", STRING, 0) == b"v"
 
 
 def test_another_ttl_is_in_force_at_once_and_needs_no_files(registry: PoolManager) -> None:
@@ -159,12 +159,12 @@ def test_c20_a_pool_that_is_left_on_its_way_arrives_first(loop: Any, tmp_path: P
 
     first = daemon()
     first.changes.configure(catalog())
-    first.find("catalog").store(b"k", STRING, b"v", 1)
+    first.find("catalog").entries.insert(b"k", STRING, b"v", 1)
     first.changes.reconfigure(catalog(max_cache_kb=2048))
     first.close()
     second = daemon()
     second.changes.configure(catalog(max_cache_kb=2048))
-    assert second.find("catalog").lookup(b"k", STRING, 0) == b"v"
+    assert second.find("catalog").entries.lookup(b"k", STRING, 0) == b"v"
     second.drop("catalog")
 
 
@@ -175,13 +175,13 @@ def test_pools_of_an_upstreams_clients_follow_its_users(make_registry: Any, loop
         name: registry.join(PoolKey(name, None), identity(), settings(), Admission(upstream=upstream))
         for name, upstream in (("theirs", "default"), ("gone", "other"), ("own", None))
     }
-    pools["theirs"].store(b"k", STRING, b"v", 1)
+    pools["theirs"].entries.insert(b"k", STRING, b"v", 1)
     registry.changes.readmit({"default": new})
     settle(registry, loop)
     assert pools["gone"].ended
     assert not pools["own"].ended
     assert pools["theirs"].admission == Admission(upstream="default", access=new)
-    assert pools["theirs"].lookup(b"k", STRING, 0) == b"v"
+    assert pools["theirs"].entries.lookup(b"k", STRING, 0) == b"v"
 
 
 def test_one_pool_that_fails_does_not_stop_the_others(
@@ -325,7 +325,7 @@ def test_what_is_left_of_a_large_pool_goes_a_little_at_a_time(in_memory: PoolMan
     registry.changes.configure(other(max_cache_kb=64 * 1024))
     pool = registry.find("other")
     for number in range(24):
-        pool.store(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
+        pool.entries.insert(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
     handout = pool.handout()
     with Path(handout["pool_path"]).open("rb") as file:
         reader = PoolReader(handout["pool_path"], handout["board_path"])
@@ -350,7 +350,7 @@ def test_a_daemon_that_stops_keeps_nothing_of_what_has_ended(make_registry: Any,
     registry.changes.configure(other(max_cache_kb=64 * 1024))
     pool = registry.find("other")
     for number in range(20):
-        pool.store(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
+        pool.entries.insert(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
     path = pool.handout()["pool_path"]
     registry.changes.unconfigure("other")
     assert path in Path("/proc/self/maps").read_text()

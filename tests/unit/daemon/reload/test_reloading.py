@@ -1,4 +1,4 @@
-"""Reloads one at a time; whoever asked for one hears of its end, whatever came of it."""
+"""Reloads run one at a time, and each reports its end, with or without success."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from glidecached.config.load import ConfigError
 from glidecached.config.model import Config
 from glidecached.config.schema import File
 from glidecached.reloader import Reloading
+from support.log_events import event_lines
 
 PATIENCE_S = 30
 
@@ -74,10 +75,11 @@ def test_a_file_that_cannot_be_used_ends_the_reload_as_well(
     desk.come_back()
     desk.settle()
     assert desk.heard == ["reloading", "ready"]
-    assert (
-        f"not reloaded: {'f: wrong' if isinstance(fault, ConfigError) else '/etc/f.toml: RuntimeError'}"
-        in (caplog.text)
-    )
+    reason = "f: wrong" if isinstance(fault, ConfigError) else "/etc/f.toml: RuntimeError: strange"
+    assert event_lines(caplog.records)[-2:] == [
+        f'event="configuration fault" fault="{reason}"',
+        'event="reload refused, the previous configuration stays" path=/etc/f.toml faults=1',
+    ]
 
 
 def test_a_part_that_fails_keeps_no_other_from_changing(caplog: pytest.LogCaptureFixture) -> None:
@@ -90,8 +92,11 @@ def test_a_part_that_fails_keeps_no_other_from_changing(caplog: pytest.LogCaptur
     desk.settle()
     assert done == ["sessions", "metrics"]
     assert desk.heard == ["reloading", "ready"]
-    assert "a part of the reload failed, and the others go on" in caplog.text
-    assert "not reloaded: 3 parts, as told above; restart the daemon to have all of it" in caplog.text
+    assert "part of the reload failed" in caplog.messages
+    assert (
+        event_lines(caplog.records)[-1]
+        == 'event="reload incomplete, restart the daemon to complete it" failed_parts=3'
+    )
 
 
 def test_without_a_thread_to_read_the_file_in_nothing_changes_and_the_next_one_may(
@@ -107,7 +112,9 @@ def test_without_a_thread_to_read_the_file_in_nothing_changes_and_the_next_one_m
         patch.setattr(threading.Thread, "start", refuse)
         desk.reloading.request()
     desk.settle()
-    assert "not reloaded: the file cannot be read now: can't start new thread" in caplog.text
+    assert event_lines(caplog.records)[0] == (
+        """event="configuration fault" fault="the file cannot be read now: can't start new thread\""""
+    )
     desk.reloading.request()
     desk.come_back()
     desk.settle()

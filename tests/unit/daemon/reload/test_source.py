@@ -111,7 +111,7 @@ def test_what_does_not_go_with_what_is_kept_refuses_the_file(file: Path) -> None
     source = Source(file)
     before = source.load()
     file.write_text(UPSTREAM + '[caches.c]\nupstream = "other"\nmax_cache_kb = 1\nentry_ttl_ms = 0\n')
-    with pytest.raises(ConfigError, match="there is no such upstream"):
+    with pytest.raises(ConfigError, match="no such upstream"):
         source.prepare(before)
 
 

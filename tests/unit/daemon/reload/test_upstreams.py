@@ -35,7 +35,7 @@ class Kept:
         self.busy = False
         self.closed = False
 
-    def adjust(self, target: Target, options: UpstreamOptions) -> None:
+    def reconfigure(self, target: Target, options: UpstreamOptions) -> None:
         self.target, self.options = target, options
 
     def close(self, _reason: str) -> None:
@@ -105,14 +105,16 @@ def test_c18_new_credentials_are_tried_out_while_the_connection_goes_on(
     network.accept()
     assert upstream.proved
     other = replace(upstream.target, credentials=Credentials(password="two"))
-    upstream.adjust(other, OTHERS)
+    upstream.reconfigure(other, OTHERS)
     assert upstream.connected
     assert not upstream.proved
     network.open.pop()(ConnectError("WRONGPASS", refused=True))
-    assert "no connection with the new credentials, the present ones stay: WRONGPASS" in caplog.text
+    record = caplog.records[-1]
+    assert record.getMessage() == "no connection with the new credentials; open ones stay"
+    assert getattr(record, "reason", None) == "WRONGPASS"
     assert not upstream.proved
     assert upstream.connected
-    upstream.adjust(other, OPTIONS)
+    upstream.reconfigure(other, OPTIONS)
     assert not network.open, "the same once more are not tried again"
 
 
@@ -120,14 +122,14 @@ def test_an_attempt_that_is_under_way_begins_again_with_the_new_credentials(netw
     upstream = network.upstream
     upstream.submit(Recorded(b"PING"))
     assert (network.attempts, len(network.open)) == (1, 1)
-    upstream.adjust(replace(upstream.target, credentials=Credentials(password="two")), OPTIONS)
+    upstream.reconfigure(replace(upstream.target, credentials=Credentials(password="two")), OPTIONS)
     assert (network.attempts, len(network.open)) == (2, 1)
 
 
 def test_other_bounds_hold_at_once(network: Network) -> None:
     upstream = network.upstream
     upstream.submit(Recorded(b"PING"))
-    upstream.adjust(upstream.target, OTHERS)
+    upstream.reconfigure(upstream.target, OTHERS)
     refused = Recorded(b"PING")
     upstream.submit(refused)
     assert "1 requests already wait" in refused.outcome[1]
@@ -140,10 +142,10 @@ def test_a_cluster_tells_all_its_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     upstream = ClusterUpstream(loop, target, OPTIONS)
     known = upstream._nodes.at(Address("a", 1))
     other = replace(target, credentials=Credentials(password="two"))
-    upstream.adjust(other, OTHERS)
+    upstream.reconfigure(other, OTHERS)
     for node in (known, upstream._nodes.at(Address("c", 3))):
-        assert node.link.target.credentials == other.credentials
-        assert node.link.target.addresses == (node.address,)
-    assert upstream._journeys.refresh.patience_ms == OTHERS.connect_timeout_ms
+        assert node.upstream.target.credentials == other.credentials
+        assert node.upstream.target.addresses == (node.address,)
+    assert upstream._redirects.refresh.patience_ms == OTHERS.connect_timeout_ms
     upstream.close("the test is over")
     loop.close()

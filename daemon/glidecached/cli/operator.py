@@ -1,0 +1,159 @@
+"""`glidecache`: query the running daemon, and remove entries or caches."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import sys
+import time
+from typing import Any
+
+import click
+
+from glidecache_shared import __version__, protocol
+from glidecache_shared.runtime_dir import find_runtime_dir
+from glidecached import formatting
+from glidecached.cli.doctor import doctor
+from glidecached.cli.options import ExitStatus, fail, linked, runtime_dir_option
+from glidecached.cli.report import report
+from glidecached.formatting import counted
+
+_FLUSH_TIMEOUT_MS = 60_000
+"""The daemon takes about a second for a million entries, and longer beside much else."""
+
+_yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do not ask for confirmation.")
+
+
+class _Commands(click.Group):
+    """A group that reports in one line that the output could not be written, such as to a full file system."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Implement `click.Group`.
+
+        A user who has closed a pipe wants no message, and gets none from click.
+        """
+        try:
+            return super().invoke(context)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            fail(ExitStatus.FAILED, f"glidecache: {error.strerror or error}")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="glidecache %(version)s")
+def main() -> None:
+    """Query a running glidecached.
+
+    Exit status: 0 done, 1 refused (doctor: a check fails), 2 wrong usage, 3 no daemon answers, 4 not confirmed.
+    """
+
+
+@click.command()
+@runtime_dir_option
+def ping(runtime_dir: str | None) -> None:
+    """Check that the daemon answers, and report how long that took."""
+    with linked(runtime_dir) as link:
+        sent_ns = time.perf_counter_ns()
+        about = link.request(protocol.PING)
+        taken_us = (time.perf_counter_ns() - sent_ns) / 1_000
+    click.echo(
+        f"glidecached {about['daemon_version']} answers, pid {about['pid']}, in {formatting.latency(taken_us)}"
+    )
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print everything that the daemon reports, as JSON.")
+@runtime_dir_option
+def stats(runtime_dir: str | None, as_json: bool) -> None:
+    """Show the daemon's numbers: its caches and its upstreams."""
+    with linked(runtime_dir) as link:
+        numbers = link.request(protocol.STATS)
+    if as_json:
+        click.echo(json.dumps(numbers, indent=2))
+        return
+    # A user who reads a pipe can scroll.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.echo("\n".join(report(numbers, width)))
+
+
+@click.command(short_help="Watch caches and upstreams live.")
+@click.option(
+    "--interval",
+    "interval_s",
+    metavar="SECONDS",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two polls, 0.1 to 3600.",
+)
+@runtime_dir_option
+def top(runtime_dir: str | None, interval_s: float) -> None:
+    """Watch the daemon's caches and upstreams live, and the hottest keys of one cache."""
+    directory = find_runtime_dir(runtime_dir)
+    # A directory that was never right should not look like a daemon that is away for a while.
+    with linked(directory):
+        pass
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        message = "top needs a terminal; `glidecache stats` writes the same numbers once"
+        raise click.UsageError(message)
+    # Textual costs as much to import as the rest of the command together, several times.
+    from glidecached.cli.top.app import Top
+
+    Top(directory, interval_s).run()
+
+
+def _named(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Return the argument CACHE, if it is UTF-8: the shell may pass any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        message = f"{formatting.printable(name)} is not valid UTF-8; `glidecache stats` shows the names"
+        raise click.BadParameter(message) from error
+    return name
+
+
+_cache_argument = click.argument("cache", callback=_named)
+
+
+@click.command(short_help="Remove all entries of a cache.")
+@_cache_argument
+@_yes_option
+@runtime_dir_option
+def flush(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
+    """Remove all entries of CACHE, a name or a cache object's id."""
+    with linked(runtime_dir) as link:
+        if not confirmed:
+            _confirm(f"Remove all entries of {formatting.printable(cache)}?")
+        removed = link.request(protocol.FLUSH, cache, timeout_ms=_FLUSH_TIMEOUT_MS)
+    click.echo(f"{counted(removed, 'entry', 'entries')} removed")
+
+
+@click.command(short_help="End a cache, its entries and its counters.")
+@_cache_argument
+@_yes_option
+@runtime_dir_option
+def drop(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
+    """End CACHE, a name or a cache object's id; its clients get a new, empty one."""
+    with linked(runtime_dir) as link:
+        if not confirmed:
+            _confirm(f"End {formatting.printable(cache)}, with all its entries and counters?")
+        link.request(protocol.DROP, cache)
+    click.echo("dropped")
+
+
+def _confirm(question: str) -> None:
+    """Return if the user says yes; the process ends otherwise."""
+    if not sys.stdin.isatty():
+        fail(ExitStatus.NOT_CONFIRMED, f"{question} There is no terminal to confirm it: use --yes")
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:  # Ctrl-C, or the terminal went away
+        agreed = False
+    if not agreed:
+        fail(ExitStatus.NOT_CONFIRMED, "not confirmed; nothing was done")
+
+
+for _command in (ping, stats, top, flush, drop, doctor):
+    main.add_command(_command)
