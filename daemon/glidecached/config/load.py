@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from glidecached.access import Access, find_gid, find_uid
 from glidecached.config.model import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import PoolSettings
 from glidecached.upstream.target import (
     Credentials,
     Target,
