@@ -25,7 +25,7 @@ _SILENT_MS = 200
 """A replica that has owed a reply for so long is asked nothing more until it speaks."""
 
 _PROBE_INTERVAL_NS = 20_000_000
-_UNTOLD_INTERVAL_NS = 10_000_000_000
+_UNKNOWN_INTERVAL_NS = 10_000_000_000
 _PATIENCE_NS = 1_000_000_000
 
 # Replies that say: this replica cannot answer now.
@@ -141,17 +141,17 @@ class ReplicaReads:
             return
         self._probing = True
         self._next_probe_ns = now_ns + _PROBE_INTERVAL_NS
-        self._primary.submit(RoleCall(functools.partial(self._primary_told, self._wanted)))
+        self._primary.submit(RoleCall(functools.partial(self._primary_answered, self._wanted)))
 
-    def _primary_told(self, floor: int, role: Any) -> None:
+    def _primary_answered(self, floor: int, role: Any) -> None:
         self._probing = False
         offset = _offset(role, b"master", 1)
         if offset is None:
-            self._next_probe_ns = time.monotonic_ns() + _UNTOLD_INTERVAL_NS
+            self._next_probe_ns = time.monotonic_ns() + _UNKNOWN_INTERVAL_NS
             return
         for replica in self._others():
             if replica.is_able():
-                replica.link.submit(RoleCall(functools.partial(replica.told, floor, offset)))
+                replica.link.submit(RoleCall(functools.partial(replica.answered, floor, offset)))
 
 
 class _Replica:
@@ -180,7 +180,7 @@ class _Replica:
             self.covered = 0
         return floor <= self.covered
 
-    def told(self, floor: int, primary_offset: int, role: Any) -> None:
+    def answered(self, floor: int, primary_offset: int, role: Any) -> None:
         """Handle its reply to ROLE, which was asked after the primary's."""
         offset = _offset(role, b"slave", 4)
         if offset is not None and offset >= primary_offset and self._covered_on == self.link.connections_made:
@@ -217,26 +217,26 @@ class _ReplicaRead(SingleCall):
 
 
 class RoleCall(SingleCall):
-    """A ROLE command for the daemon itself; `told` gets the reply, or None."""
+    """A ROLE command for the daemon itself; `answered` gets the reply, or None."""
 
-    __slots__ = ("_told",)
+    __slots__ = ("_answered",)
 
-    def __init__(self, told: Callable[[Any], object]) -> None:
+    def __init__(self, answered: Callable[[Any], object]) -> None:
         super().__init__((b"ROLE",), time.monotonic_ns() + _PATIENCE_NS, repeatable=False)
-        self._told = told
+        self._answered = answered
 
     def abandon(self) -> None:
         """Implement `Call`: nothing was found out."""
-        self._told(None)
+        self._answered(None)
 
     def succeed(self, reply: Any) -> None:
         """Implement `Call`: the server reported its role, or refused to."""
-        self._told(reply)
+        self._answered(reply)
 
     def fail(self, code: int, message: str) -> None:
         """Implement `Call`: nothing was found out."""
         del code, message
-        self._told(None)
+        self._answered(None)
 
 
 def is_replica(role: Any) -> bool:

@@ -182,7 +182,8 @@ def test_resp2_and_resp3_servers_give_the_same_replies(
         server = start_valkey(*directives)
         client = connect(new_cache(), **at(daemon, server))
         replies.append(every_shape(client))
-        assert f"{HOST}:{server.port} connected, RESP{version}" in daemon.log_text()
+        connected = f'event="upstream connected" upstream={HOST}:{server.port} resp={version}'
+        assert connected in daemon.log_text()
     with_resp3, with_resp2 = replies
     for by_resp3, by_resp2 in zip(with_resp3, with_resp2, strict=True):
         assert by_resp2 == by_resp3

@@ -107,12 +107,12 @@ def test_an_unreadable_reply_ends_the_connection_and_blames_its_own_call(wire: W
     assert list(wire.connection.waiting) == [innocent]
 
 
-def test_a_reply_that_nobody_asked_for_ends_the_connection(wire: Wire) -> None:
+def test_an_unrequested_reply_ends_the_connection(wire: Wire) -> None:
     wire.reply(b"+OK\r\n", lambda: wire.lost)
     assert "reply to no request" in wire.lost[0]
 
 
-def test_a_call_that_fails_to_take_its_reply_disturbs_nobody(
+def test_a_call_that_fails_to_take_its_reply_disturbs_no_other(
     wire: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Single):
@@ -126,7 +126,7 @@ def test_a_call_that_fails_to_take_its_reply_disturbs_nobody(
     assert "a reply could not be delivered" in caplog.text
 
 
-def test_what_comes_behind_a_reply_that_closed_the_connection_is_nobodys(wire: Wire) -> None:
+def test_what_comes_behind_a_reply_that_closed_the_connection_is_dropped(wire: Wire) -> None:
     first, second = Single(b"A"), Single(b"B")
     first.succeed = lambda _reply: wire.connection.close()  # type: ignore[method-assign]
     wire.send(first, second)
@@ -148,7 +148,7 @@ def test_replies_are_timed_from_their_calls_submission(wire: Wire) -> None:
 def test_a_call_that_its_reply_sends_elsewhere_is_timed_up_to_here(wire: Wire) -> None:
     class Redirected(Single):
         def receive(self, reply: Any) -> bool:
-            self.submitted_ns = 2**62  # as if submitted anew, later than everything here
+            self.submitted_ns = 2**62  # as if submitted again, later than everything here
             return super().receive(reply)
 
     call = Redirected(b"A")
