@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ERROR_CONNECTION
 from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
+from glidecached.upstream.lane import Lanes
 from glidecached.upstream.target import Address, Target, UpstreamOptions
 from support.upstream_calls import Recorded
 
@@ -17,6 +18,16 @@ SLOTS = [[0, 8191, [b"10.0.0.1", 1], [b"10.0.0.1", 3]], [8192, 16383, [b"10.0.0.
 AT_A, AT_B = b"bar", b"foo"
 
 
+class FakeLanes(Lanes):
+    """The lanes of a node's upstream, for the dispatcher."""
+
+    def __init__(self, upstream: FakeUpstream) -> None:
+        self.upstream = upstream
+
+    def submit(self, call: Call) -> None:
+        self.upstream.submit(call)
+
+
 class FakeUpstream:
     """A node's upstream: the test says what comes back."""
 
@@ -24,6 +35,7 @@ class FakeUpstream:
 
     def __init__(self, _loop: object, target: Target, _options: object, _tally: object) -> None:
         self.address = target.addresses[0]
+        self.lanes = FakeLanes(self)
         self.connected = True
         self.connections_made = 1
         self.silent_ms = 0.0

@@ -2,11 +2,14 @@ from libc.stdint cimport int64_t
 
 from glidecached.upstream.call cimport Call, SingleCall
 from glidecached.upstream.cluster.reply_collector cimport ReplyCollector, SingleReply
+from glidecached.upstream.lane cimport Lanes
 
 
 cdef class Node:
     cdef readonly object address
     cdef readonly object upstream
+    # The upstream's compiled part, which requests use.
+    cdef Lanes lanes
     cdef readonly Py_ssize_t open
     cdef readonly int64_t heard_ns
     cdef public int missing

@@ -45,6 +45,7 @@ class Node:
     def __init__(self, address: Address, upstream: StandaloneUpstream) -> None:
         self.address = address
         self.upstream = upstream
+        self.lanes = upstream.lanes
         self.open: cython.Py_ssize_t = 0
         """The number of requests at the node, without blocking ones."""
         self.heard_ns: int64_t = 0
@@ -59,7 +60,7 @@ class Node:
             self.upstream.submit_blocking(request)
         else:
             self.expect_answer()
-            self.upstream.submit(request)
+            self.lanes.submit(request)
 
     def expect_answer(self) -> None:
         """Count a request that is sent and will not block."""
