@@ -37,7 +37,7 @@ class BackgroundCopies:
         self._plan()
 
     def when_settled(self, callback: Callable[[], object]) -> None:
-        """Call `callback` once no pool is being resized, in the order of asking; at once if there is none.
+        """Call `callback` once no pool is being resized, in the order of asking; at once if none is.
 
         A callback may start new copies; later callbacks then wait for these as well.
         """

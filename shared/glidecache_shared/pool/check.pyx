@@ -247,7 +247,8 @@ cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcep
 
 
 cdef bint walk_chain(
-    PoolReader reader, Copy copy, const gpool_bucket *first, uint64_t version, uint32_t *seen, uint32_t *wrong) except -1:
+    PoolReader reader, Copy copy, const gpool_bucket *first, uint64_t version, uint32_t *seen, uint32_t *wrong,
+) except -1:
     """Count the chain's entries and the wrong ones among them; False when it changed before that was done."""
     cdef const gpool_bucket *bucket = first
     cdef uint64_t slot

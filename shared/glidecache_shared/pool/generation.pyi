@@ -108,7 +108,7 @@ class PoolGeneration:
         """Set the TTL of entries stored from now on (0: they do not expire); existing entries keep theirs."""
 
     def retire(self) -> None:
-        """Tell readers to stop using this generation; they attach again."""
+        """Have readers stop using this generation; they attach again."""
 
     def unlink(self) -> None:
         """Remove both files from the directory; mappings stay valid."""
@@ -175,4 +175,4 @@ class PoolGeneration:
         """Return the scans for victims, and the candidates that went back because they had been touched meanwhile."""
 
 def retire_file(path: str) -> None:
-    """Tell the readers of the pool file at `path` to leave it; do nothing if there is none of this layout."""
+    """Have the readers of the pool file at `path` detach; do nothing if there is none of this layout."""

@@ -41,7 +41,7 @@ class PoolFull(Exception):  # as `queue.Full`
 
 
 class TakeOverError(Exception):
-    """An earlier daemon's files cannot be taken over: `args[0]` says why. Their readers have been told to leave."""
+    """An earlier daemon's files cannot be taken over: `args[0]` is the reason. Their readers detach."""
 
 
 class PoolDamagedError(Exception):
@@ -71,7 +71,8 @@ def check_settings(*, max_cache_kb, entry_ttl_ms, eviction_policy, enable_metric
     if eviction_policy not in POLICIES:
         raise ValueError(f"eviction_policy must be LRU or LFU, not {eviction_policy!r}")
     if max_cache_kb * 1024 // GPOOL_GRANULE_BYTES + 2 > GPOOL_MAX_GRANULES:
-        raise ValueError(f"max_cache_kb must be at most {(<uint64_t>(GPOOL_MAX_GRANULES - 1) * GPOOL_GRANULE_BYTES - 1) // 1024}")
+        most_kb = (<uint64_t>(GPOOL_MAX_GRANULES - 1) * GPOOL_GRANULE_BYTES - 1) // 1024
+        raise ValueError(f"max_cache_kb must be at most {most_kb}")
     check_ttl(entry_ttl_ms)
     if grace_ms * 1_000_000 > MOST_NS // 2:
         raise ValueError("grace_ms must fit into 64 bits as nanoseconds")
@@ -95,7 +96,7 @@ def raise_full(error, directory):
 
 
 def retire_file(path: str) -> None:
-    """Tell the readers of a pool file to leave it, if it is one."""
+    """Have the readers of a pool file detach, if it is one."""
     retire_at(path)
 
 

@@ -112,7 +112,9 @@ cdef class PoolResize:
         cdef uint32_t end
         self._check_open()
         self.old._check_sound()
-        if self.old.bound_bytes > self.wanted_bytes and not self._narrow(count, monotonic_ns() if now_ns is None else now_ns):
+        if self.old.bound_bytes > self.wanted_bytes and not self._narrow(
+            count, monotonic_ns() if now_ns is None else now_ns
+        ):
             self.old._check_damage()
             return False
         self._make_room()
@@ -275,8 +277,8 @@ cdef class PoolResize:
         self._carry_accesses()
         new.beat(now_ns)
         self._carry_counters()
-        # A daemon that is killed from here on leaves the new generation: readers are told of neither, or leave the old
-        # one.
+        # A daemon that is killed from here on leaves the new generation: readers learn of neither, or detach from the
+        # old one.
         new.files.open()
         gpool_store_release_u32(&old.header.state, GPOOL_STATE_RETIRED)
         # Once more: the accesses and hits of readers in between.

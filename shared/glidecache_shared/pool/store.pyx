@@ -76,7 +76,8 @@ cdef class PoolStore(PoolGeneration):
             elif after_flight != 0 and self.records.notes[found.entry.record].flight <= after_flight:
                 self._count(&self.header.misses_own_write)
             else:
-                value = decode(kind, <const uint8_t *>PyBytes_AS_STRING(self._payload(&found)), found.entry.payload_bytes)
+                value = decode(
+                    kind, <const uint8_t *>PyBytes_AS_STRING(self._payload(&found)), found.entry.payload_bytes)
         self._check_damage()
         if value is None:
             self._count(&self.header.misses)

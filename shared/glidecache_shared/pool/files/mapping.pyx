@@ -178,7 +178,7 @@ cdef class Region:
         Only advice: a kernel before Linux 5.14 does not take it. Holes are left alone, because a look would fill them.
         """
         cdef off_t data = self.offset
-        cdef off_t hole
+        cdef off_t hole, start
         cdef off_t end = self.offset + length
         while data < end:
             data = lseek(self.file.descriptor, data, SEEK_DATA)
@@ -187,7 +187,8 @@ cdef class Region:
             hole = min(lseek(self.file.descriptor, data, SEEK_HOLE), end)
             if hole <= data:
                 return
-            madvise(self.file.base + data // PAGE_BYTES * PAGE_BYTES, hole - data // PAGE_BYTES * PAGE_BYTES, GPOOL_MADV_POPULATE_READ)
+            start = data // PAGE_BYTES * PAGE_BYTES
+            madvise(self.file.base + start, hole - start, GPOOL_MADV_POPULATE_READ)
             data = hole
 
     cdef void punch_rest(self) noexcept:

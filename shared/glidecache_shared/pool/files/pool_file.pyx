@@ -66,7 +66,7 @@ cdef uint64_t sum_of(gpool_header *header) noexcept:
 
 
 cdef object retire_at(str path):
-    """Tell readers to leave, if there is a pool file of this layout; do nothing if there is none."""
+    """Have readers detach, if there is a pool file of this layout; do nothing if there is none."""
     cdef MappedFile file
     cdef gpool_header *header
     try:
@@ -74,7 +74,9 @@ cdef object retire_at(str path):
     except (OSError, ValueError):
         return
     header = <gpool_header *>file.base
-    if file.bytes >= GPOOL_HEADER_BYTES and header.magic == GPOOL_MAGIC and header.layout_version == GPOOL_LAYOUT_VERSION:
+    if file.bytes >= GPOOL_HEADER_BYTES and header.magic == GPOOL_MAGIC and (
+        header.layout_version == GPOOL_LAYOUT_VERSION
+    ):
         gpool_store_release_u32(&header.state, GPOOL_STATE_RETIRED)
     file.unmap()
 

@@ -113,7 +113,7 @@ cdef class Trimmer:
     cdef bint _move_record(self, uint32_t record) noexcept:
         """Give the entry of `record` a lower one, with its access data from the board. False when there is none.
 
-        A hit that touches the old record in this very moment leaves no trace; its reader was told the old number.
+        A hit that touches the old record in this very moment leaves no trace; its reader has the old number.
         """
         cdef uint32_t lower = self.records.allocate()
         if lower == NO_RECORD:

@@ -220,7 +220,9 @@ cdef class Board:
         work.records = self.records
         work.first = first
         # Memory comes in whole pages, so in whole blocks.
-        work.end = min(first + count, (self.record_count + GPOOL_BLOCK_RECORDS - 1) // GPOOL_BLOCK_RECORDS * GPOOL_BLOCK_RECORDS)
+        work.end = min(
+            first + count,
+            (self.record_count + GPOOL_BLOCK_RECORDS - 1) // GPOOL_BLOCK_RECORDS * GPOOL_BLOCK_RECORDS)
         work.is_lfu = self.is_lfu
         work.threshold = threshold
         work.found = found

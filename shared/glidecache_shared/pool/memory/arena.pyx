@@ -194,7 +194,8 @@ cdef class Arena:
             return False
         hole.end_page = min(hole.end_page, hole.first_page + max_pages)
         hole.granule = <uint32_t>(hole.first_page * PAGE_BYTES // GPOOL_GRANULE_BYTES)
-        hole.granules = <uint32_t>((hole.end_page * PAGE_BYTES + GPOOL_GRANULE_BYTES - 1) // GPOOL_GRANULE_BYTES) - hole.granule
+        hole.granules = <uint32_t>(
+            (hole.end_page * PAGE_BYTES + GPOOL_GRANULE_BYTES - 1) // GPOOL_GRANULE_BYTES) - hole.granule
         hole.backed = True
         hole.punched = False
         hole.set_aside_ns = now_ns

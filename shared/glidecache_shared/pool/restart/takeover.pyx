@@ -360,7 +360,9 @@ cdef bint mark_unused(uint8_t *used, uint32_t first, uint32_t count) noexcept no
     return True
 
 
-cdef bint is_genuine(Walk *walk, uint32_t number, uint64_t slot, gpool_entry *entry, gpool_cursor *cursor) noexcept nogil:
+cdef bint is_genuine(
+    Walk *walk, uint32_t number, uint64_t slot, gpool_entry *entry, gpool_cursor *cursor,
+) noexcept nogil:
     """Return whether an entry's bytes are as stored, under this hash, and it is the chain's first with its key."""
     cdef uint64_t length = <uint64_t>entry.key_bytes + entry.payload_bytes
     cdef const uint8_t *key = bytes_at(walk, cursor, length)
