@@ -53,9 +53,10 @@ _LARGEST_NUMBER = 2**63 - 1
 _FAILED = "glidecached failed on this request; its log says why"
 
 _WITHOUT_INSTANCE = frozenset((protocol.HELLO, protocol.PING))
-# Operations with long messages, and those of them whose body begins with a session's number.
-_OF_SESSIONS = frozenset(
+# Operations with long messages. The body of each but ATTACH begins with a session's number.
+_LONG = frozenset(
     (
+        protocol.ATTACH,
         protocol.COMMAND,
         protocol.READ,
         protocol.GET_MANY,
@@ -64,7 +65,6 @@ _OF_SESSIONS = frozenset(
         protocol.EXEC,
     )
 )
-_LONG = _OF_SESSIONS | {protocol.ATTACH}
 _CAUSES = {
     protocol.ERROR_PROTOCOL: "malformed",
     protocol.ERROR_STALE_INSTANCE: "stale_instance",
@@ -73,15 +73,8 @@ _CAUSES = {
     protocol.ERROR_UNKNOWN_SESSION: "unknown_session",
 }
 
-REFUSAL_CAUSES = (
-    *_CAUSES.values(),
-    "unknown_session",
-    "unreadable",
-    "too_long",
-    "unfinished",
-    "unread_answer",
-    "unroutable_answer",
-)
+_OTHER_CAUSES = ("unreadable", "too_long", "unfinished", "unread_answer", "unroutable_answer")
+REFUSAL_CAUSES = (*_CAUSES.values(), "unknown_session", *_OTHER_CAUSES)
 """All keys that `Dispatcher.refused` can have."""
 
 
@@ -312,15 +305,10 @@ class Dispatcher:
             return protocol.ERROR_PROTOCOL, f"a message of {length} bytes; this operation has short ones"
         if operation == protocol.ATTACH:
             if length > MOST_ATTACH_BYTES:
-                return (
-                    protocol.ERROR_PROTOCOL,
-                    f"ATTACH has {length} bytes; at most {MOST_ATTACH_BYTES} are allowed",
-                )
+                reason = f"ATTACH has {length} bytes; at most {MOST_ATTACH_BYTES} are allowed"
+                return protocol.ERROR_PROTOCOL, reason
         elif session_id >= 0 and not self.knows_session(session_id, request.peer.uid):
-            return (
-                protocol.ERROR_UNKNOWN_SESSION,
-                "this session is not known here (any more); attach again",
-            )
+            return protocol.ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again"
         if not self.open.enter(request.identity):
             return protocol.ERROR_BUSY, self._too_many()
         return None
@@ -351,7 +339,7 @@ class Dispatcher:
         """Decode a long message, then run it. It is counted as open already."""
         counted: cython.bint = True
         try:
-            body = yield from self._decode(connection, request, message, operation, begin, count)
+            body, is_large = yield from self._decode(connection, request, message, operation, begin, count)
             message = None
             connection.release_frame()
             if body is None or connection.descriptor < 0:
@@ -361,6 +349,8 @@ class Dispatcher:
                 reason = "the deadline had passed before the daemon had decoded the request"
                 self.refuse(request, protocol.ERROR_OVERDUE, reason)
                 return
+            if is_large:
+                request.ballast = body
             counted = False
             self.accept(connection, request, self.operations[operation], body, now_ns)
         finally:
@@ -379,8 +369,11 @@ class Dispatcher:
         operation: int,
         begin: cython.Py_ssize_t,
         count: cython.Py_ssize_t,
-    ) -> Generator[float | None, None, list[Any] | None]:
-        """Decode a long message in slices. Return None if it was refused, or if its connection has ended."""
+    ) -> Generator[float | None, None, tuple[list[Any] | None, bool]]:
+        """Decode a long message in slices. Return its body, and whether it is large enough to be freed in slices.
+
+        The body is None if the message was refused, or if its connection has ended.
+        """
         body: list[Any] | None = None
         scanner: Scanner
         unpacker: Unpacker
@@ -400,10 +393,10 @@ class Dispatcher:
             fault = scanner.fault
         if fault is not None:
             self.refuse(request, protocol.ERROR_PROTOCOL, fault)
-            return None
+            return None, False
         has_room = yield from self._find_room(connection, request, OBJECT_BYTES * objects)
         if not has_room:
-            return None
+            return None, False
         if body is None:
             unpacker = Unpacker(message, begin, count)
             try:
@@ -411,11 +404,9 @@ class Dispatcher:
                     yield None
             except ValueError as error:
                 self.refuse(request, protocol.ERROR_PROTOCOL, str(error))
-                return None
+                return None, False
             body = unpacker.value
-        if objects > STEP_OBJECTS:
-            request.ballast = body
-        return body
+        return body, objects > STEP_OBJECTS
 
     def _find_room(
         self, connection: ClientConnection, request: Request, size: cython.Py_ssize_t
@@ -468,19 +459,16 @@ class Dispatcher:
             content = self.header.unpack_whole(message)
         header = content if type(content) is list and len(content) >= _HEADER_LENGTH else None
         if header is None and request_id > 0:
-            self.refuse(
-                Request(self, connection.identity, connection.peer, request_id, 0),
-                protocol.ERROR_PROTOCOL,
-                "the header is not of four 64-bit integers",
-            )
+            request = Request(self, connection.identity, connection.peer, request_id, 0)
+            self.refuse(request, protocol.ERROR_PROTOCOL, "the header is not of four 64-bit integers")
         elif header is None or not _is_positive(header[1]):
             self.refuse_unreadable("not [op, request_id, instance_id, deadline_ns, …]")
         else:
+            request = Request(self, connection.identity, connection.peer, header[1], 0)
             refusal = self.judge_odd(header) or (
                 protocol.ERROR_PROTOCOL,
                 "the header is not of four integers",
             )
-            request = Request(self, connection.identity, connection.peer, header[1], 0)
             self.refuse(request, refusal[0], refusal[1])
 
     def refuse_unreadable(self, reason: str, cause: str = "unreadable") -> None:
