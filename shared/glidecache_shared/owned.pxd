@@ -6,6 +6,6 @@ cdef class OwnedDescriptor:
     cdef uint64_t device
     cdef uint64_t inode
 
-    cdef int take(self, int number) except -1
+    cdef int adopt(self, int number) except -1
     cpdef bint is_own(self) noexcept
     cdef void release(self) noexcept

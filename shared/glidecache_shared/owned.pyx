@@ -45,7 +45,7 @@ cdef class OwnedDescriptor:
 
     def __init__(self, int number):
         if number >= 0:
-            self.take(number)
+            self.adopt(number)
 
     def __dealloc__(self):
         self.release()
@@ -57,7 +57,7 @@ cdef class OwnedDescriptor:
         cdef int number = c_open(PyBytes_AS_STRING(name), flags | O_CLOEXEC)
         if number < 0:
             raise OSError(errno, os.strerror(errno), path)
-        self.take(number)
+        self.adopt(number)
         return self
 
     @staticmethod
@@ -74,7 +74,7 @@ cdef class OwnedDescriptor:
         number = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
         if number < 0:
             raise OSError(errno, os.strerror(errno))
-        self.take(number)
+        self.adopt(number)
         if connect(number, <const sockaddr *>&address, sizeof(address)) < 0:
             raise OSError(errno, os.strerror(errno), path)
         return self
@@ -95,7 +95,7 @@ cdef class OwnedDescriptor:
             self.number >= 0 and fstat(self.number, &found) == 0
             and <uint64_t>found.st_dev == self.device and <uint64_t>found.st_ino == self.inode)
 
-    cdef int take(self, int number) except -1:
+    cdef int adopt(self, int number) except -1:
         cdef struct_stat found
         if fstat(number, &found) < 0:
             raise OSError(errno, os.strerror(errno))

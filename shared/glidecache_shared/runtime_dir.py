@@ -1,4 +1,4 @@
-"""The meeting place of daemon and clients: the runtime directory, its ZeroMQ endpoint, and its trusted owners.
+"""The runtime directory, where clients find the daemon: its path, its ZeroMQ endpoint, and its trusted owners.
 
 Both sides use one rule (I11), from `glidecache_shared.trusted_path`. Only `ensure_runtime_dir`, which the daemon
 calls, creates anything. The stub imports this module at its own import, so this one imports very little.

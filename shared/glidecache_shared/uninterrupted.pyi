@@ -36,7 +36,7 @@ class LockedCall(Generic[Result]):
         function: Callable[..., Coroutine[Any, Any, Result]],
         *arguments: Any,
     ) -> None:
-        """Run it in turn. `late` is raised when the lock cannot be had by the deadline."""
+        """Prepare the call. Awaiting it raises `late` when the lock is not free by the deadline."""
 
     def __await__(self) -> Generator[Any, Any, Result]: ...
 

@@ -80,7 +80,7 @@ class HostilePeer:
                     break
                 self._stream.feed(data)
         with contextlib.suppress(ZmtpError):
-            while (message := self._stream.take()) is not None:
+            while (message := self._stream.next_message()) is not None:
                 found.append(message)
         return found
 

@@ -95,7 +95,7 @@ class RawPeer:
         """Return the answer to that request. Raise `PeerDroppedError` or `TimeoutError`."""
         end = time.monotonic() + timeout_s
         while True:
-            while (message := self._stream.take()) is not None:
+            while (message := self._stream.next_message()) is not None:
                 reply: list[Any] = msgpack.unpackb(bytes(message), raw=False, strict_map_key=False)
                 if reply[0] == number:
                     return reply

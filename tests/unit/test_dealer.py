@@ -41,7 +41,7 @@ def greeted(near: socket.socket, far: socket.socket) -> tuple[Dealer, Stream]:
     far.sendall(peer.opening)
     assert dealer.events() == WRITABLE
     assert peer.receive(far.fileno()) > 0
-    assert peer.take() is None
+    assert peer.next_message() is None
     return dealer, peer
 
 
@@ -105,7 +105,7 @@ def test_a_finalizer_that_sends_in_the_middle_of_sending_breaks_nothing(
     came = []
     while len(came) < len(sent):
         assert peer.receive(far.fileno()) > 0
-        while (message := peer.take()) is not None:
+        while (message := peer.next_message()) is not None:
             came.append(bytes(message))
     assert sorted(came) == sorted(sent)
     with pytest.raises(BlockingIOError):
@@ -125,7 +125,7 @@ def test_what_the_kernel_takes_in_pieces_comes_whole(
     while len(came) < len(messages):
         peer.feed(far.recv(room_bytes if len(came) == 5 else 1 << 18))
         dealer.flush()
-        while (message := peer.take()) is not None:
+        while (message := peer.next_message()) is not None:
             came.append(bytes(message))
     assert came == messages
     assert not dealer.unsent

@@ -26,7 +26,7 @@ def address_space_bytes() -> int:
 
 def messages_of(stream: Stream) -> list[bytes]:
     found = []
-    while (message := stream.take()) is not None:
+    while (message := stream.next_message()) is not None:
         found.append(bytes(message))
     return found
 
@@ -74,7 +74,7 @@ def test_what_a_socket_has_is_read_without_waiting() -> None:
 def test_a_length_that_is_only_announced_costs_nothing() -> None:
     stream = Stream(b"DEALER", LIMIT)
     stream.feed(HERE + message_header(LIMIT) + bytes(1000))
-    assert stream.take() is None
+    assert stream.next_message() is None
     assert stream.missing_bytes == LIMIT - 1000
     near, far = socket.socketpair()
     with near, far:
@@ -89,7 +89,7 @@ def test_a_frame_over_the_limit_is_refused_before_it_comes() -> None:
     stream = Stream(b"DEALER", 1000)
     stream.feed(HERE + message_header(1001))
     with pytest.raises(TooLongError, match="1001"):
-        stream.take()
+        stream.next_message()
 
 
 NO_MEMORY = """
@@ -99,17 +99,17 @@ from test_zmtp import HERE, LIMIT, address_space_bytes
 
 stream = Stream(b"DEALER", LIMIT)
 stream.feed(HERE + message_header(LIMIT))
-assert stream.take() is None
+assert stream.next_message() is None
 looks_like_messages = (message_header(3) + b"abc") * 20_000
 stream.feed(looks_like_messages)
-assert stream.take() is None
+assert stream.next_message() is None
 resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes() + (16 << 20), resource.RLIM_INFINITY))
 while stream.missing_bytes > 0:
     stream.feed(looks_like_messages)
 assert stream.missing_bytes == 0, stream.missing_bytes
 for _ in range(3):
     try:
-        sys.exit(f"taken: {stream.take()}")
+        sys.exit(f"taken: {stream.next_message()}")
     except ZmtpError as error:
         assert str(error) == f"no memory for a frame of {LIMIT} bytes", error
     stream.feed(looks_like_messages)

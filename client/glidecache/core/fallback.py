@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from glidecache.core.settings import Settings
     from glidecache.errors import GlideError
 
-    Command = Sequence[bytes]
+    Arguments = Sequence[bytes]
 
 _MAX_IDLE = 16
 _READ_BYTES = 262_144
@@ -43,7 +43,7 @@ class DirectFallback:
         self._settings = settings
         self._idle: dict[Hashable, list[Any]] = {}
 
-    async def command(self, args: Command, timeout_seconds: float) -> Any:
+    async def command(self, args: Arguments, timeout_seconds: float) -> Any:
         """Run one command and return its reply. Raises `RequestError` and its kin."""
         _need_allowed(args)
         reply = (await self._talk([args], timeout_seconds))[0]
@@ -51,7 +51,7 @@ class DirectFallback:
             raise error_for_reply(str(reply))
         return reply
 
-    async def batch(self, commands: Sequence[Command], timeout_seconds: float, *, atomic: bool) -> Any:
+    async def batch(self, commands: Sequence[Arguments], timeout_seconds: float, *, atomic: bool) -> Any:
         """Run a pipeline or a transaction. Return the replies, `ReplyError` for failed commands. Raises as `command`.
 
         None for a transaction that the server did not run because a watched key had changed.
@@ -75,7 +75,7 @@ class DirectFallback:
         while idle:
             await self._drop(idle.pop())
 
-    async def _talk(self, commands: Sequence[Command], timeout_seconds: float) -> list[Any]:
+    async def _talk(self, commands: Sequence[Arguments], timeout_seconds: float) -> list[Any]:
         """Send all commands on one connection and return their replies, in order."""
         # The package as a whole, first: its modules import each other in a circle. That breaks when a thread asks for
         # one of them while another thread is half through.
@@ -86,7 +86,7 @@ class DirectFallback:
         connection = None
         try:
             async with self._limited(timeout_seconds):
-                connection = await self._take()
+                connection = await self._idle_connection()
                 if connection is None:
                     connection = await self._connect(deadline)
                 replies = await self._exchange(connection, commands, deadline)
@@ -103,13 +103,13 @@ class DirectFallback:
             await self._drop(connection)
         return replies
 
-    async def _exchange(self, connection: Any, commands: Sequence[Command], deadline: float) -> list[Any]:
+    async def _exchange(self, connection: Any, commands: Sequence[Arguments], deadline: float) -> list[Any]:
         """Send commands and read their replies. Raises `OSError` for a connection that cannot be used any more."""
         await self._send(connection, commands, deadline)
         reader = ReplyReader()
         replies: list[Any] = []
         while len(replies) < len(commands):
-            reply = reader.take()
+            reply = reader.next_reply()
             if reply:
                 replies += reply
                 continue
@@ -123,7 +123,7 @@ class DirectFallback:
             raise MalformedReplyError(message)
         return replies
 
-    async def _take(self) -> Any:
+    async def _idle_connection(self) -> Any:
         """Return an idle connection that is still connected, or None."""
         idle = self._pool()
         while idle:
@@ -207,7 +207,7 @@ class DirectFallback:
     def _descriptor(self, connection: Any) -> int:
         raise NotImplementedError
 
-    async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
+    async def _send(self, connection: Any, commands: Sequence[Arguments], deadline: float) -> None:
         raise NotImplementedError
 
     async def _receive(self, connection: Any, deadline: float) -> bytes:
@@ -239,7 +239,7 @@ class BlockingFallback(DirectFallback):
     def _descriptor(self, connection: Any) -> int:
         return connection._sock.fileno()  # type: ignore[no-any-return]
 
-    async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
+    async def _send(self, connection: Any, commands: Sequence[Arguments], deadline: float) -> None:
         connection._sock.settimeout(_seconds_until(deadline))
         connection.send_packed_command(connection.pack_commands(commands), check_health=False)
 
@@ -275,7 +275,7 @@ class AsyncFallback(DirectFallback):
     def _descriptor(self, connection: Any) -> int:
         return connection._writer.get_extra_info("socket").fileno()  # type: ignore[no-any-return]
 
-    async def _send(self, connection: Any, commands: Sequence[Command], deadline: float) -> None:
+    async def _send(self, connection: Any, commands: Sequence[Arguments], deadline: float) -> None:
         del deadline  # `_limited` holds it
         await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
 
@@ -287,7 +287,7 @@ class AsyncFallback(DirectFallback):
         await connection.disconnect(nowait=True)
 
 
-def _need_allowed(args: Command) -> None:
+def _need_allowed(args: Arguments) -> None:
     refused = row_of(args).refusal
     if refused is not None:
         raise RequestError(refused)

@@ -48,7 +48,7 @@ class ReplyReader:
         self._at = 0
         self._buffer += data
 
-    def take(self) -> list[Any]:
+    def next_reply(self) -> list[Any]:
         """Return the next reply as a list of one, or an empty list while it is not complete.
 
         Raises `MalformedReplyError`.

@@ -274,7 +274,7 @@ class Session:
             self._unknown = attachment
 
     async def _attached(self, connection: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
-        """Do as `_ensure_attached`, in turn with the client's other calls. Raises `NoDaemonError`, `NotSentError`."""
+        """Do as `_ensure_attached`, while no other call of the client does. Raises `NoDaemonError`, `NotSentError`."""
         # Even if the server may let a command wait for long, waiting for a daemon takes no longer than for others.
         ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
         try:
@@ -375,7 +375,8 @@ class Session:
         if not self._outage:
             self._outage = True
             _logger().warning(
-                "no daemon; commands go to the servers directly, uncached",
+                "%s; commands go to the servers directly, uncached, until it answers",
+                problem,
                 extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
             )
 
@@ -392,7 +393,8 @@ class Session:
         except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
             return False
         self._outage = False
-        _logger().info("daemon answers again", extra={"runtime_dir": self._settings.runtime_dir})
+        runtime_dir = self._settings.runtime_dir
+        _logger().info("glidecached at %s answers again", runtime_dir, extra={"runtime_dir": runtime_dir})
         return True
 
     async def _probe(self, connection: DaemonConnection, deadline_ns: int) -> None:

@@ -21,7 +21,7 @@ from glidecached.upstream.target import (
     TlsMaterial,
     TlsMaterialError,
     UpstreamOptions,
-    check,
+    check_tls,
 )
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class _Resolver:
         )
         tls = TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
         try:
-            check(tls)
+            check_tls(tls)
         except TlsMaterialError as error:
             self._fault(f"{section} {', '.join(name for name, path in files.items() if path)}", str(error))
         return tls

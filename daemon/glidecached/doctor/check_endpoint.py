@@ -47,7 +47,7 @@ def check_runtime_dir(context: DoctorContext) -> Iterator[Finding]:
 
 
 def check_socket(context: DoctorContext) -> Iterator[Finding]:
-    """Check that it exists, belongs to a user whom clients trust, and lets this user in."""
+    """Check that it exists, belongs to a user that clients trust, and lets this user in."""
     contact = context.contact
     try:
         path = socket_path(context.runtime_dir)

@@ -173,7 +173,7 @@ class Dealer:
     def next(self) -> object:
         """Return the next message, or None. A peer that breaks the protocol is not listened to any more."""
         try:
-            message = self.stream.take()
+            message = self.stream.next_message()
         except ZmtpError:
             message = SEVERAL_FRAMES
         if message is SEVERAL_FRAMES:

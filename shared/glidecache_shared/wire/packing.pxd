@@ -24,4 +24,4 @@ cdef bint read_header(const uint8_t *message, Py_ssize_t length, Header *header)
 cdef int64_t peek_signed(const uint8_t *message, Py_ssize_t length, int64_t otherwise) noexcept nogil
 cdef int64_t reply_id(bytes message)
 cdef object unpack_body(const uint8_t *message, Py_ssize_t length, Py_ssize_t count, Py_ssize_t *objects)
-cdef object take(Span *span, int depth)
+cdef object unpack_object(Span *span, int depth)

@@ -91,7 +91,7 @@ cdef object unpack_from(const uint8_t *message, Py_ssize_t length):
     span.end = message + length
     span.most_pairs = UINT32_MAX
     span.objects = 0
-    value = take(&span, 0)
+    value = unpack_object(&span, 0)
     return value if span.at == span.end else UNREADABLE
 
 
@@ -106,10 +106,10 @@ cdef bint read_header(const uint8_t *message, Py_ssize_t length, Header *header)
     span.at = message
     span.end = message + length
     header.body_fields = 0
-    if not take_array_header(&span, &count) or count < 4:
+    if not read_array_header(&span, &count) or count < 4:
         return False
     for index in range(4):
-        if not take_signed(&span, &header.fields[index]):
+        if not read_signed(&span, &header.fields[index]):
             return False
         header.body_fields += 1
     header.body_bytes = span.at - message
@@ -123,7 +123,7 @@ cdef int64_t peek_signed(const uint8_t *message, Py_ssize_t length, int64_t othe
     cdef int64_t number
     span.at = message
     span.end = message + length
-    return number if take_signed(&span, &number) else otherwise
+    return number if read_signed(&span, &number) else otherwise
 
 
 cdef int64_t reply_id(bytes message):
@@ -133,8 +133,8 @@ cdef int64_t reply_id(bytes message):
     cdef int64_t number = 0
     span.at = <const uint8_t *>PyBytes_AS_STRING(message)
     span.end = span.at + PyBytes_GET_SIZE(message)
-    if take_array_header(&span, &count):
-        take_signed(&span, &number)
+    if read_array_header(&span, &count):
+        read_signed(&span, &number)
     return number
 
 
@@ -148,12 +148,12 @@ cdef object unpack_body(const uint8_t *message, Py_ssize_t length, Py_ssize_t co
     span.end = message + length
     span.most_pairs = MOST_PAIRS
     span.objects = 0
-    values = take_array(&span, count, 0)
+    values = unpack_array(&span, count, 0)
     objects[0] = span.objects + 1
     return values if span.at == span.end else UNREADABLE
 
 
-cdef inline bint take_array_header(Span *span, uint64_t *count) noexcept nogil:
+cdef inline bint read_array_header(Span *span, uint64_t *count) noexcept nogil:
     cdef uint8_t code
     if not has(span, 1):
         return False
@@ -162,10 +162,10 @@ cdef inline bint take_array_header(Span *span, uint64_t *count) noexcept nogil:
     if FIX_ARRAY <= code < FIX_STR:
         count[0] = code & 0x0F
         return True
-    return ARRAY <= code < ARRAY + 2 and take_number(span, 2 << (code - ARRAY), count)
+    return ARRAY <= code < ARRAY + 2 and read_number(span, 2 << (code - ARRAY), count)
 
 
-cdef inline bint take_signed(Span *span, int64_t *number) noexcept nogil:
+cdef inline bint read_signed(Span *span, int64_t *number) noexcept nogil:
     cdef uint8_t code
     cdef uint64_t unsigned
     cdef int unused_bits
@@ -177,12 +177,12 @@ cdef inline bint take_signed(Span *span, int64_t *number) noexcept nogil:
         number[0] = <signed char>code
         return True
     if UINT <= code < UINT + 4:
-        if not take_number(span, 1 << (code - UINT), &unsigned) or unsigned >> 63:
+        if not read_number(span, 1 << (code - UINT), &unsigned) or unsigned >> 63:
             return False
         number[0] = <int64_t>unsigned
         return True
     if INT <= code < INT + 4:
-        if not take_number(span, 1 << (code - INT), &unsigned):
+        if not read_number(span, 1 << (code - INT), &unsigned):
             return False
         unused_bits = 64 - (8 << (code - INT))
         number[0] = <int64_t>(unsigned << unused_bits) >> unused_bits
@@ -347,7 +347,7 @@ cdef inline bint has(Span *span, uint64_t size) noexcept nogil:
     return span.end != NULL and size <= <uint64_t>(span.end - span.at)
 
 
-cdef inline bint take_number(Span *span, int size, uint64_t *number) noexcept nogil:
+cdef inline bint read_number(Span *span, int size, uint64_t *number) noexcept nogil:
     """Return a big-endian number of so many bytes."""
     cdef int index
     if not has(span, size):
@@ -359,7 +359,7 @@ cdef inline bint take_number(Span *span, int size, uint64_t *number) noexcept no
     return True
 
 
-cdef object take(Span *span, int depth):
+cdef object unpack_object(Span *span, int depth):
     """Return the next object. A wrong or rare one ends the span."""
     cdef uint64_t number
     cdef uint8_t code
@@ -371,39 +371,39 @@ cdef object take(Span *span, int depth):
     if code < FIX_MAP or code >= NEGATIVE_FIX_INT:
         return <int64_t><signed char>code
     if code < FIX_ARRAY:
-        return take_map(span, code & 0x0F, depth)
+        return unpack_map(span, code & 0x0F, depth)
     if code < FIX_STR:
-        return take_array(span, code & 0x0F, depth)
+        return unpack_array(span, code & 0x0F, depth)
     if code < NIL:
-        return take_str(span, code & 0x1F)
+        return unpack_str(span, code & 0x1F)
     if code == NIL:
         return None
     if code == FALSE or code == TRUE:
         return code == TRUE
     if BIN <= code < BIN + 3:
-        return take_bin(span, number) if take_number(span, 1 << (code - BIN), &number) else give_up(span)
+        return unpack_bin(span, number) if read_number(span, 1 << (code - BIN), &number) else give_up(span)
     if UINT <= code < UINT + 4:
-        return number if take_number(span, 1 << (code - UINT), &number) else give_up(span)
+        return number if read_number(span, 1 << (code - UINT), &number) else give_up(span)
     if INT <= code < INT + 4:
-        return take_int(span, 1 << (code - INT))
+        return unpack_int(span, 1 << (code - INT))
     if STR <= code < STR + 3:
-        return take_str(span, number) if take_number(span, 1 << (code - STR), &number) else give_up(span)
+        return unpack_str(span, number) if read_number(span, 1 << (code - STR), &number) else give_up(span)
     if ARRAY <= code < ARRAY + 2:
-        return take_array(span, number, depth) if take_number(span, 2 << (code - ARRAY), &number) else give_up(span)
+        return unpack_array(span, number, depth) if read_number(span, 2 << (code - ARRAY), &number) else give_up(span)
     if MAP <= code < MAP + 2:
-        return take_map(span, number, depth) if take_number(span, 2 << (code - MAP), &number) else give_up(span)
+        return unpack_map(span, number, depth) if read_number(span, 2 << (code - MAP), &number) else give_up(span)
     return give_up(span)  # floats, extensions
 
 
-cdef object take_int(Span *span, int size):
+cdef object unpack_int(Span *span, int size):
     cdef uint64_t number
-    if not take_number(span, size, &number):
+    if not read_number(span, size, &number):
         return give_up(span)
     cdef int unused_bits = 64 - 8 * size
     return <int64_t>(number << unused_bits) >> unused_bits
 
 
-cdef object take_bin(Span *span, uint64_t size):
+cdef object unpack_bin(Span *span, uint64_t size):
     if not has(span, size):
         return give_up(span)
     value = PyBytes_FromStringAndSize(<const char *>span.at, <Py_ssize_t>size)
@@ -411,7 +411,7 @@ cdef object take_bin(Span *span, uint64_t size):
     return value
 
 
-cdef object take_str(Span *span, uint64_t size):
+cdef object unpack_str(Span *span, uint64_t size):
     if not has(span, size):
         return give_up(span)
     try:
@@ -422,14 +422,14 @@ cdef object take_str(Span *span, uint64_t size):
     return value
 
 
-cdef object take_array(Span *span, uint64_t count, int depth):
+cdef object unpack_array(Span *span, uint64_t count, int depth):
     # Each element takes a byte at least: no list is made by a length that cannot be true.
     if depth == MOST_NESTED or not has(span, count):
         return give_up(span)
     cdef list values = PyList_New(<Py_ssize_t>count)
     cdef Py_ssize_t index
     for index in range(<Py_ssize_t>count):
-        value = take(span, depth + 1)
+        value = unpack_object(span, depth + 1)
         if span.end == NULL:
             return None
         Py_INCREF(value)
@@ -437,16 +437,16 @@ cdef object take_array(Span *span, uint64_t count, int depth):
     return values
 
 
-cdef object take_map(Span *span, uint64_t count, int depth):
+cdef object unpack_map(Span *span, uint64_t count, int depth):
     if depth == MOST_NESTED or not has(span, count) or count > span.most_pairs:
         return give_up(span)
     cdef dict values = {}
     cdef uint64_t index
     for index in range(count):
-        key = take(span, depth + 1)
+        key = unpack_object(span, depth + 1)
         if not isinstance(key, (bytes, str, int)):
             return give_up(span)
-        values[key] = take(span, depth + 1)
+        values[key] = unpack_object(span, depth + 1)
         if span.end == NULL:
             return None
     return values

@@ -42,7 +42,7 @@ cdef class Stream:
     cdef Py_ssize_t missing
 
     cpdef Py_ssize_t receive(self, int descriptor) except -2
-    cpdef object take(self)
+    cpdef object next_message(self)
     cdef Py_ssize_t make_room(self, Py_ssize_t size) except -1
     cdef bint fills_long_body(self) noexcept
     cdef void *place(self) noexcept
@@ -53,4 +53,4 @@ cdef class Stream:
     cdef bint has(self, Py_ssize_t size) noexcept
     cdef int check_greeting(self) except -1
     cdef bytes next_frame(self, uint8_t *flags)
-    cdef int take_command(self, bytes body) except -1
+    cdef int process_command(self, bytes body) except -1

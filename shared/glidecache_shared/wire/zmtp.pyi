@@ -19,7 +19,7 @@ def message_header(body_bytes: int) -> bytes:
 class Stream:
     """The data that one connection has received so far, as messages. For one thread.
 
-    Send `opening` first. `receive` incoming data, `take` until nothing is left, and send `answers`.
+    Send `opening` first. `receive` incoming data, read `next_message` until nothing is left, and send `answers`.
     """
 
     def __init__(self, socket_type: bytes, max_message_bytes: int) -> None: ...
@@ -45,5 +45,5 @@ class Stream:
     def feed(self, data: bytes) -> None:
         """Take bytes that came by another way."""
 
-    def take(self) -> bytes | memoryview | None:
+    def next_message(self) -> bytes | memoryview | None:
         """Return the next complete message, `SEVERAL_FRAMES`, or None. Raises `ZmtpError`."""

@@ -199,7 +199,7 @@ cdef class Stream:
         self.filled(size)
         return size
 
-    cpdef object take(self):
+    cpdef object next_message(self):
         cdef uint8_t flags
         cdef bytes body
         while self.missing <= 0:
@@ -212,7 +212,7 @@ cdef class Stream:
             if body is None:
                 break
             if flags & COMMAND:
-                self.take_command(body)
+                self.process_command(body)
             elif not self.ready:
                 raise ZmtpError("a message before READY")
             elif flags & MORE:
@@ -350,7 +350,7 @@ cdef class Stream:
         self.has(SHORT_HEADER_BYTES)
         return body
 
-    cdef int take_command(self, bytes body) except -1:
+    cdef int process_command(self, bytes body) except -1:
         name, content = _split(body)
         if name == b"READY" and not self.ready:
             socket_type = _properties(content).get(b"socket-type")

@@ -115,7 +115,7 @@ def test_c26_the_direct_fallback_reads_the_same_kinds(reply: Any, data: st.DataO
     reader, taken = ReplyReader(), []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         reader.feed(stream[start:end])
-        while found := reader.take():
+        while found := reader.next_reply():
             taken += found
     assert [shown(each) for each in taken] == [shown(reply), "str 'sentinel'"]
     assert reader.is_empty
@@ -143,7 +143,7 @@ def test_c26_the_direct_fallback_reads_what_is_rare(stream: bytes, reply: Any) -
         for start in range(0, len(stream), size):
             assert not found
             reader.feed(stream[start : start + size])
-            found = reader.take()
+            found = reader.next_reply()
         assert shown(found) == shown([reply])
         assert reader.is_empty
 
@@ -155,7 +155,7 @@ def test_what_is_no_reply_is_an_error(stream: bytes) -> None:
     reader = ReplyReader()
     reader.feed(stream)
     with pytest.raises(MalformedReplyError, match="the server's answer is malformed"):
-        reader.take()
+        reader.next_reply()
 
 
 def test_c26_depth_is_no_limit() -> None:
@@ -164,7 +164,7 @@ def test_c26_depth_is_no_limit() -> None:
         deep = [deep]
     reader = ReplyReader()
     reader.feed(b"*1\r\n" * DEEPEST * 10 + b"+HI\r\n")
-    assert reader.take()
+    assert reader.next_reply()
     with pytest.raises(RequestError, match="ERR deep"):
         in_glides_kinds(deep)
 

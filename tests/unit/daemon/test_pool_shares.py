@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached.peers import Peer
+from glidecached.access import Peer
 from glidecached.pools.cache_shares import Maker, PoolShares
 from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolMetadata, decode_metadata
