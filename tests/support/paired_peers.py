@@ -61,7 +61,7 @@ class PairedPeers:
         for identity, (connection, peer, stream) in list(self._peers.items()):
             while stream.receive(peer.fileno()) > 0 or connection.unsent:
                 connection.flush()
-            while (message := stream.take()) is not None:
+            while (message := stream.next_message()) is not None:
                 found.append((identity, protocol.unpack(message)))
         return found
 
