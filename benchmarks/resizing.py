@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "shared"))
 
-from glidecache_shared.pool.resize import Succession  # noqa: E402
+from glidecache_shared.pool.resize import PoolResize  # noqa: E402
 from glidecache_shared.pool.store import PoolStore, charge_bytes  # noqa: E402
 from glidecache_shared.protocol import STRING  # noqa: E402 - found by the line above
 
@@ -76,7 +76,7 @@ def measure(
     for number in range(entries):
         store.insert(b"%08d" % number, STRING, value)
     times = [time.perf_counter_ns()]
-    succession = Succession(
+    succession = PoolResize(
         store,
         directory,
         "pool",

@@ -20,7 +20,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.check.verify import verify_entries
+from glidecache_shared.pool.check import verify_entries
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore, charge_bytes
 from glidecache_shared.protocol import STRING

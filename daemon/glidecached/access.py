@@ -1,4 +1,4 @@
-"""Access lists: users are allowed by uid, or by a group that the user's process is in (architecture 12)."""
+"""Access: a peer's identity, and lists of the users that are allowed, by uid or by group (architecture 12)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import grp
 import os
 import pwd
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from glidecached.peers import Peer
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LARGEST_ID = 2**32 - 2
 """The kernel's numbers have 32 bits, and the last one means no particular user or group."""
+
+
+class Peer(NamedTuple):
+    """The process that connected, as the kernel saw it at that moment.
+
+    `groups` are its supplementary groups; None when it has too many to be read.
+    """
+
+    uid: int
+    gid: int
+    pid: int
+    groups: tuple[int, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

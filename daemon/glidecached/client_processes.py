@@ -24,7 +24,7 @@ _FIELDS = 8
 _FORGET_MS = 60_000
 
 
-class AttachedProcesses:
+class ClientProcesses:
     """A count of processes by pool. For the loop's thread.
 
     `connected` returns the ids of the processes that are connected now.
@@ -60,7 +60,7 @@ def lease_takers() -> dict[tuple[int, int], set[int]]:
     try:
         lines = _LOCKS.read_text(encoding="ascii").splitlines()
     except OSError as error:
-        logger.debug("%s cannot be read: %s", _LOCKS, error)
+        logger.debug("the kernel's locks cannot be read", extra={"path": _LOCKS, "reason": str(error)})
         return {}
     takers: dict[tuple[int, int], set[int]] = {}
     for line in lines:

@@ -25,7 +25,7 @@ MAX_SUBJECTS = 16
 SUMMARY_INTERVAL_MS = WINDOW_SECONDS * 1e3
 """The interval at which `log_left_out` is due."""
 
-SUBJECT_FIELDS = ("upstream", "node", "cache", "uid")
+SUBJECT_FIELDS = ("upstream", "cluster", "node", "cache", "uid")
 """Fields that name what an event is about. A flood about one of them does not hide the same event about another."""
 
 RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}

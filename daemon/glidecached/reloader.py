@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 class ReloadedParts:
     """The parts of the daemon that a reload changes, and the service manager that is told its begin and its end."""
 
-    socket: Listener
-    front: Dispatcher
+    listener: Listener
+    dispatcher: Dispatcher
     sessions: Sessions
     upstreams: Upstreams
     pools: PoolManager
@@ -160,10 +160,10 @@ class Reloading:
         parts, settings = self._parts, config.daemon
         parts.attach.config = config
         parts.admin.admin_uids = config.admin_uids
-        parts.socket.limit_requests(settings.max_requests_per_client)
-        parts.front.limit_requests(settings.max_requests_per_client)
-        parts.socket.limit_connections(settings.max_connections)
-        parts.socket.budget.limit(settings.max_client_memory_mb)
+        parts.listener.limit_requests(settings.max_requests_per_client)
+        parts.dispatcher.limit_requests(settings.max_requests_per_client)
+        parts.listener.limit_connections(settings.max_connections)
+        parts.listener.budget.limit(settings.max_client_memory_mb)
         parts.sessions.max_sessions = settings.max_sessions
         parts.sessions.idle_seconds = settings.session_idle_seconds
         parts.upstreams.max_upstreams = settings.max_upstreams

@@ -15,24 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import __version__, protocol
-from glidecached.client_processes import AttachedProcesses
+from glidecached.budget import Budget, DedicatedShares
+from glidecached.client_processes import ClientProcesses
 from glidecached.client_session import Sessions
 from glidecached.formatting import counted
-from glidecached.frontend.budget import Budget
 from glidecached.frontend.dispatcher import Dispatcher
 from glidecached.frontend.listener import Listener
-from glidecached.handlers.admin import AdminHandlers
+from glidecached.handlers.admin import MOST_CACHES, AdminHandlers, OncePerTurn, bounded_upstreams
 from glidecached.handlers.attach import AttachHandlers
-from glidecached.handlers.bounded import MOST_CACHES, OncePerTurn, bounded_upstreams
-from glidecached.handlers.cancel import CancelHandler
-from glidecached.handlers.commands import CommandHandlers
-from glidecached.handlers.dedicated_quota import DedicatedShares
+from glidecached.handlers.commands import CancelHandler, CommandHandlers
 from glidecached.handlers.watch import WatchHandlers
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import configured_caches
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
-from glidecached.pools.warm_restart import Leftovers, remove_all
+from glidecached.pools.warm_restart import PreviousPools, remove_all
 from glidecached.process.deadlines import Deadlines
 from glidecached.process.limits import plan_descriptors
 from glidecached.process.loop import READABLE, Loop
@@ -98,11 +95,12 @@ class Server:
             )
             undo.callback(self._pool_directory.release)
             self._loop = Loop()
-            self._turns = SlicedWork(self._loop)
+            self._sliced_work = SlicedWork(self._loop)
             self._descriptors = plan_descriptors()
             undo.callback(self._loop.close)
-            self._socket = self._bind(directory.socket_path)
-            undo.callback(self._socket.close)
+            self._listener = self._bind(directory.socket_path)
+            self._connections = self._listener.connections
+            undo.callback(self._listener.close)
             self._assemble()
             undo.callback(self._pools.close)
             undo.callback(self._upstreams.close, "glidecached is stopping")
@@ -133,7 +131,7 @@ class Server:
             self._loop.signals((signal.SIGHUP,), lambda _number: self._reloading.request()),
         ):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
-            self._loop.set_intake(self._socket.descriptor, self._front)
+            self._loop.set_intake(self._connections.descriptor, self._dispatcher)
             self._pools.start()
             self._supervision.start()
             self.call_regularly(_PLACES_MS, self._look_after_places)
@@ -161,8 +159,8 @@ class Server:
         config = self._config
         settings = config.daemon
         loop = self._loop
-        ROOM.use(self._socket.budget.memory)
-        next_number = itertools.count(1).__next__
+        ROOM.use(self._listener.budget.memory)
+        next_sequence = itertools.count(1).__next__
         if not self._warm:
             remove_all(self._pool_directory.path)
         allow_for_take_over(self._manager, self._pool_directory.path)
@@ -176,8 +174,8 @@ class Server:
             grace_ms=settings.grace_ms,
             max_total_cache_kb=settings.max_total_cache_kb,
             max_pools=settings.max_pools,
-            next_number=next_number,
-            leftovers=Leftovers(self._pool_directory.path) if self._warm else None,
+            next_number=next_sequence,
+            previous_pools=PreviousPools(self._pool_directory.path) if self._warm else None,
             restore_directory=self._pool_directory.restore,
         )
         for cache in configured_caches(config):
@@ -185,35 +183,35 @@ class Server:
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)
         self._supervision = Supervision(self._manager, loop, self._upstreams.configured, self._status)
-        self._front = Dispatcher(
-            self._socket,
+        self._dispatcher = Dispatcher(
+            self._connections,
             Deadlines(loop),
             instance_id=self._instance_id,
             max_requests_per_peer=settings.max_requests_per_client,
-            max_message_bytes=settings.max_message_bytes,
-            turns=self._turns,
+            sliced_work=self._sliced_work,
             knows_session=lambda session_id, uid: self._sessions.known(session_id, uid) is not None,
+            refused=self._listener.refused,
         )
-        self._attached = AttachedProcesses(loop, self._sessions, self._socket.connected_processes)
-        cancellations = self._front.cancellations
+        self._client_processes = ClientProcesses(loop, self._sessions, self._listener.connected_processes)
+        cancellations = self._dispatcher.cancellations
         attach = AttachHandlers(
             loop,
             config,
             self._upstreams,
             self._pools,
             self._sessions,
-            next_number,
+            next_sequence,
             detached=cancellations.session_ended,
         )
         dedicated = DedicatedShares()
-        data = CommandHandlers(self._sessions, next_number, dedicated)
-        watching = WatchHandlers(loop, self._sessions, next_number, dedicated)
+        data = CommandHandlers(self._sessions, next_sequence, dedicated)
+        watching = WatchHandlers(loop, self._sessions, next_sequence, dedicated)
 
         def peer_ended(identity: bytes) -> None:
             cancellations.peer_ended(identity)
             watching.peer_ended(identity)
 
-        self._socket.peer_ended = peer_ended
+        self._listener.peer_ended = peer_ended
         self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
         admin = AdminHandlers(self._about(), OncePerTurn(loop, self._stats), self._pools, config.admin_uids)
         self._reloading = Reloading(
@@ -221,8 +219,8 @@ class Server:
             config,
             self._source,
             ReloadedParts(
-                socket=self._socket,
-                front=self._front,
+                listener=self._listener,
+                dispatcher=self._dispatcher,
                 sessions=self._sessions,
                 upstreams=self._upstreams,
                 pools=self._pools,
@@ -233,7 +231,7 @@ class Server:
                 done=self._manager.ready,
             ),
         )
-        self._front.serve(
+        self._dispatcher.serve(
             {
                 protocol.HELLO: admin.hello,
                 protocol.PING: admin.ping,
@@ -275,18 +273,18 @@ class Server:
                 "pool_dir": str(self.pool_dir),
                 "uptime_seconds": (time.monotonic_ns() - self._started_ns) / 1e9,
                 "sessions": len(self._sessions),
-                "connections": self._socket.connections,
-                "client_memory_bytes": self._socket.budget.memory.held,
-                "client_memory_max_bytes": self._socket.budget.memory.total,
+                "connections": len(self._connections),
+                "client_memory_bytes": self._listener.budget.memory.held,
+                "client_memory_max_bytes": self._listener.budget.memory.total,
                 "caches_left_out": caches_left_out,
                 "upstreams_left_out": upstreams_left_out,
-                "accepted_requests": self._front.accepted,
-                "open_requests": self._front.open_requests,
-                "refused": dict(self._front.refused),
+                "accepted_requests": self._dispatcher.accepted,
+                "open_requests": self._dispatcher.open_requests,
+                "refused": dict(self._dispatcher.refused),
                 "max_total_cache_kb": self._pools.max_total_cache_kb,
             },
             "upstreams": upstreams,
-            "caches": self._pools.stats(self._attached.by_pool(), most=MOST_CACHES),
+            "caches": self._pools.stats(self._client_processes.by_pool(), most=MOST_CACHES),
         }
 
     def _status(self) -> str:
@@ -312,13 +310,13 @@ class Server:
         self._supervision.stop(drain_ms / 1e3)
         self._reloading.stop()
         until_ns = time.monotonic_ns() + drain_ms * 1_000_000
-        self._socket.hide()
+        self._listener.hide()
         # Requests that have arrived count as accepted: their senders cannot know better.
-        while not self._front.receive() and time.monotonic_ns() < until_ns:
+        while not self._dispatcher.receive() and time.monotonic_ns() < until_ns:
             pass
-        self._loop.remove_intake(self._socket.descriptor)
-        self._socket.stop_receiving()
-        self._loop.watch(self._socket.descriptor, READABLE, lambda _events: self._socket.write())
+        self._loop.remove_intake(self._connections.descriptor)
+        self._listener.stop_receiving()
+        self._loop.watch(self._connections.descriptor, READABLE, lambda _events: self._connections.write())
         self._drain(until_ns)
 
     def _look_after_places(self) -> None:
@@ -327,7 +325,7 @@ class Server:
             return
         try:
             made = self._directory.restore()
-            bound = self._socket.restore()
+            bound = self._listener.restore()
         except (DirectoryLockedError, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _FOR_A_WHILE:
                 logger.warning("socket vanished, cannot be bound again now", extra={"reason": error})
@@ -341,11 +339,12 @@ class Server:
             logger.warning("socket restored", extra={"path": self._directory.socket_path})
 
     def _drain(self, until_ns: int) -> None:
-        if not self._front.open_requests and not self._socket.unsent:
+        if not self._dispatcher.open_requests and not self._connections.unsent:
             self._loop.stop()
         elif time.monotonic_ns() >= until_ns:
             logger.warning(
-                "stop timeout reached, requests still open", extra={"requests": self._front.open_requests}
+                "stop timeout reached, requests still open",
+                extra={"requests": self._dispatcher.open_requests},
             )
             self._loop.stop()
         else:

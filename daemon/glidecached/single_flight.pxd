@@ -1,5 +1,3 @@
-from libc.stdint cimport int64_t
-
 from glidecached.frontend.request cimport Request
 from glidecached.pools.entries cimport PoolEntries
 from glidecached.upstream.call cimport SingleCall
@@ -7,19 +5,24 @@ from glidecached.upstream.call cimport SingleCall
 
 cdef class Flights:
     cdef PoolEntries entries
-    cdef object next_number
+    cdef object next_sequence
     # By kind, then by key.
     cdef tuple running
     # Apart from those: for a value of another type an MGET answers None, a GET with an error.
     cdef dict running_many
 
-    cdef Flight take_off(self, Request request, object upstream, int kind, bytes key)
+    cpdef object read(
+        self, Request request, object upstream, long long min_flight, int kind, bytes key, int lane=*)
+    cpdef object read_many(
+        self, Request request, object upstream, long long min_flight, list keys, dict known, int lane=*,
+        ManyReadsParts parts=*, Py_ssize_t part=*)
+    cdef Flight new_flight(self, Request request, object upstream, int kind, bytes key)
 
 
 cdef class Flight(SingleCall):
     cdef Flights flights
     cdef object upstream
-    cdef int64_t number
+    cdef long long number
     cdef int kind
     cdef bytes key
     cdef list waiting
@@ -31,7 +34,7 @@ cdef class Flight(SingleCall):
 cdef class ManyFlight(SingleCall):
     cdef Flights flights
     cdef object upstream
-    cdef int64_t number
+    cdef long long number
     # By key, in the order of the request; None until the reply has arrived.
     cdef dict values
     cdef list waiting
@@ -44,11 +47,11 @@ cdef class ManyReads:
     cdef list keys
     cdef dict values
     cdef Py_ssize_t flights_left
-    # The whole of which this gathering is a part, and the part's number; None where it is the whole.
+    # The whole of which these reads are a part, and the part's number; None where they are the whole.
     cdef ManyReadsParts parts
     cdef Py_ssize_t part
 
-    cdef int take(self, dict values) except -1
+    cdef int add(self, dict values) except -1
 
 
 cdef class ManyReadsParts:
@@ -56,4 +59,4 @@ cdef class ManyReadsParts:
     cdef list values
     cdef Py_ssize_t left
 
-    cdef int take(self, Py_ssize_t part, list values) except -1
+    cdef int add(self, Py_ssize_t part, list values) except -1

@@ -306,7 +306,7 @@ class Stage:
     def take_overs(self) -> tuple[int, int]:
         """Pools that a new daemon went on with, and those that it began anew."""
         log = self.daemon.log_text()
-        return log.count("taken over: "), log.count("fresh generation")
+        return log.count("pool restored"), log.count("previous pool not restored")
 
     def _too_old(self, complaint: dict[str, Any]) -> str:
         replaced_ns, read_ns = complaint["replaced_ns"], complaint["read_ns"]

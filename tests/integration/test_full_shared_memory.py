@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SIZE_KB = 2_048
 VALUE = "v" * 1_000
-FULL, ROOM = "is full: cache", "has room again"
+FULL, ROOM = "file system full", "file system has room again"
 PATIENCE_S = 20.0
 """Five quiet heartbeats, on a machine that may be busy."""
 

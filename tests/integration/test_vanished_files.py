@@ -93,7 +93,7 @@ def test_i13_workers_attach_to_a_fresh_generation_when_files_have_vanished(
     new = connect(cache, **at(own_daemon, own_valkey))
     assert [new.get("k") for _ in range(2)] == [b"v"] * 2
     assert new.metrics().total_lookups >= 1
-    assert "has vanished" in own_daemon.log_text()
+    assert "pool file vanished" in own_daemon.log_text()
 
     # The client that was attached stays, and shares the pool again.
     def share() -> bool:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from glidecache_shared.pool.reader import PoolReader
-from glidecache_shared.pool.resize import Succession
+from glidecache_shared.pool.resize import PoolResize
 from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.protocol import HASH, SET, STRING
 from support.pool_model import NS_PER_MS, PoolModel, as_model_value, longest_payload, numbered_value
@@ -182,7 +182,7 @@ class PoolMachine(RuleBasedStateMachine):
             self.ttl_ns = entry_ttl_ms * NS_PER_MS
         now = self.tick()
         self.model.set_bound(max_cache_kb * 1024, now)
-        succession = Succession(
+        resize = PoolResize(
             self.store,
             self.directory,
             os.path.basename(self.store.pool_path).split(".")[0],  # noqa: PTH119 - a name, not a place
@@ -197,9 +197,9 @@ class PoolMachine(RuleBasedStateMachine):
             board_mode=0o660,
             now_ns=now,
         )
-        while not succession.step(step, now):
+        while not resize.step(step, now):
             assert not self.readers[0].retired
-        old, self.store = self.store, succession.finish(now)
+        old, self.store = self.store, resize.finish(now)
         assert all(reader.retired for reader in self.readers)
         old.unlink()
         old.close()

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.pool_errors import PoolDamagedError, PoolFull
-from glidecache_shared.pool.resize import Succession
+from glidecache_shared.pool.generation import PoolDamagedError, PoolFull
+from glidecache_shared.pool.resize import PoolResize
 from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.protocol import STRING
 from support.pool_file import (
@@ -132,7 +132,7 @@ _ACTIONS: tuple[Callable[[PoolStore, random.Random, int], None], ...] = (
 
 def _succeed(store: PoolStore, directory: str, number: int) -> None:
     """Copy all to another generation, as a reload would."""
-    succession = Succession(
+    resize = PoolResize(
         store,
         directory,
         "spoilt",
@@ -148,10 +148,10 @@ def _succeed(store: PoolStore, directory: str, number: int) -> None:
     )
     try:
         with contextlib.suppress(PoolFull):  # lengths that could be true may not fit
-            while not succession.step(16):
+            while not resize.step(16):
                 pass
     finally:
-        succession.abandon()
+        resize.abandon()
 
 
 def _spoil(path: Path, region: str, chance: random.Random) -> None:

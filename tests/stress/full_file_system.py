@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.pool.generation import PoolFull
 from glidecache_shared.pool.reader import PoolReader
-from glidecache_shared.pool.resize import Succession
+from glidecache_shared.pool.resize import PoolResize
 from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.protocol import STRING
 
@@ -106,14 +106,14 @@ def succeed(*, directory: str, size_kb: int) -> dict[str, Any]:
         before = store.metrics().entry_count
         modes = {"pool_mode": 0o600, "board_mode": 0o600}
         settings = SETTINGS | {"max_cache_kb": bound_kb}
-        succession = Succession(store, directory, "full", generation, **settings, **modes)
+        resize = PoolResize(store, directory, "full", generation, **settings, **modes)
         refused = ""
         try:
-            while not succession.step(100):
+            while not resize.step(100):
                 pass
         except PoolFull as error:
             refused = str(error)
-        succession.abandon()
+        resize.abandon()
         store.check_integrity()
         outcomes.append(
             {

@@ -1,7 +1,7 @@
 """Architecture's failure model: whatever is written into a pool file, its daemon neither crashes nor hangs over it.
 
 A store fills, a part of its file is spoilt at random but reproducibly, and it goes on: inserts, evictions, lookups,
-flushes, trims, a succession. Each returns, or raises `PoolDamagedError`, and from then on all do.
+flushes, trims, a resize. Each returns, or raises `PoolDamagedError`, and from then on all do.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecached.access import Access
-from glidecached.pools.metadata import Admission, ConfiguredCache
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import Admission, ConfiguredCache, PoolSettings
 from glidecached.upstream.target import Address, Identity
 
 if TYPE_CHECKING:

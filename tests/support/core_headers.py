@@ -46,7 +46,7 @@ bool find_and_stop(uint8_t *pool, const uint8_t *key, uint64_t key_bytes, uint32
     if (!gpool_find(&view, bucket, hash, key, key_bytes, &found))
         return false;
     *record = found.entry.record;
-    *tag = found.entry.tag_kind >> 8;
+    *tag = gpool_entry_tag(&found.entry);
     return true;
 }
 
@@ -55,12 +55,12 @@ static gpool_record *record_at(uint8_t *board, uint32_t record) {
 }
 
 /* A reader's last step. */
-void touch(uint8_t *board, uint32_t record, uint32_t tag, uint64_t now_ns, bool counts) {
-    gpool_touch(record_at(board, record), tag, now_ns, counts);
+void touch(uint8_t *board, uint32_t record, uint32_t tag, uint64_t now_ns, bool is_lfu) {
+    gpool_touch(record_at(board, record), tag, now_ns, is_lfu);
 }
 
 uint64_t last_access_of(uint8_t *board, uint32_t record) { return record_at(board, record)->last_access_ns; }
-uint64_t count_of(uint8_t *board, uint32_t record) { return record_at(board, record)->tag_count & GPOOL_COUNT_MASK; }
+uint64_t count_of(uint8_t *board, uint32_t record) { return gpool_record_count(record_at(board, record)->tag_count); }
 
 /* The next number from `from` on whose eight bytes, as a key, have zeros in the lowest `bits` of the hash. */
 uint64_t next_colliding(const uint64_t *secret, uint64_t from, uint32_t bits) {
@@ -166,11 +166,11 @@ class Mapped:
 class StoppingReader:
     """A reader of a pool at rest that stops between copying a value and touching its record."""
 
-    def __init__(self, headers: CoreHeaders, pool: Mapped, board: Mapped, *, counts: bool) -> None:
+    def __init__(self, headers: CoreHeaders, pool: Mapped, board: Mapped, *, is_lfu: bool) -> None:
         self._library = headers.library
         self._pool = pool
         self._board = board
-        self._counts = counts
+        self._is_lfu = is_lfu
 
     def stop_at(self, key: bytes) -> Stopped:
         """Find `key` and stop. Raises `KeyError` where it is not there."""
@@ -184,7 +184,7 @@ class StoppingReader:
     def go_on(self, stopped: Stopped, now_ns: int) -> None:
         """Touch, however much has happened since."""
         self._library.touch(
-            self._board.address, stopped.record, stopped.tag, ctypes.c_uint64(now_ns), self._counts
+            self._board.address, stopped.record, stopped.tag, ctypes.c_uint64(now_ns), self._is_lfu
         )
 
     def count(self, record: int) -> int:

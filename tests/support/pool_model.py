@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glidecache_shared.pool.pool_counters import PoolMetrics
+from glidecache_shared.pool.reader import PoolMetrics
 from glidecache_shared.pool.store import charge_bytes, payload_bytes
 from glidecache_shared.protocol import HASH, STRING
 

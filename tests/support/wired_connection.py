@@ -59,8 +59,8 @@ class Wire:
         self.server.setblocking(False)
         self.lost: list[str] = []
         self.drained = 0
-        self.tally = LatencyHistogram()
-        self.connection = Connection(self.loop, channel, self, self.tally)
+        self.latencies = LatencyHistogram()
+        self.connection = Connection(self.loop, channel, self, self.latencies)
 
     def error_replied(self, text: str) -> None:
         """Implement `ConnectionHandler`."""

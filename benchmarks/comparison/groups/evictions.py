@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from comparison import data
 from comparison.rows import Group, LeftOut, Row, Target, row
 from comparison.timing import rotated, undisturbed
-from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.pool.generation import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore, charge_bytes, payload_bytes
 from glidecache_shared.protocol import STRING

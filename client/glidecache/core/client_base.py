@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from glidecache.core.session import Session
     from glidecache.core.settings import Configuration, Settings
-    from glidecache_shared.pool.pool_counters import PoolMetrics
+    from glidecache_shared.pool.reader import PoolMetrics
 
 
 class ClientBase(Unsupported):

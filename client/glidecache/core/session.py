@@ -375,7 +375,8 @@ class Session:
         if not self._outage:
             self._outage = True
             _logger().warning(
-                "no daemon; commands go to the servers directly, uncached",
+                "%s; commands go to the servers directly, uncached, until it answers",
+                problem,
                 extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
             )
 
@@ -392,7 +393,8 @@ class Session:
         except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
             return False
         self._outage = False
-        _logger().info("daemon answers again", extra={"runtime_dir": self._settings.runtime_dir})
+        runtime_dir = self._settings.runtime_dir
+        _logger().info("glidecached at %s answers again", runtime_dir, extra={"runtime_dir": runtime_dir})
         return True
 
     async def _probe(self, connection: DaemonConnection, deadline_ns: int) -> None:

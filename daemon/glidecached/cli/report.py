@@ -6,7 +6,8 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from glidecached import formatting
-from glidecached.formatting import counted, percentile_us
+from glidecached.formatting import counted
+from glidecached.stats.figures import percentile_us, upstream_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ def report(numbers: dict[str, Any], width: int | None = None) -> Iterator[str]:
     yield "\nupstreams"
     yield from table(_UPSTREAM_HEADINGS, [_upstream(each) for each in numbers["upstreams"]], width)
     for upstream in numbers["upstreams"]:
-        yield f"  {upstream_label(upstream)}: {upstream_state(upstream)}"
+        yield f"  {upstream_label(upstream)}: {formatting.printable(upstream_state(upstream))}"
     if not numbers["caches"]:
         yield "\nno caches"
         return
@@ -60,14 +61,6 @@ def upstream_label(upstream: dict[str, Any]) -> str:
     """Return the label of an upstream: its name, or the addresses of a client's own upstream."""
     label = upstream["name"] or ", ".join(upstream["addresses"])
     return formatting.printable(label, _NAME_CHARACTERS)
-
-
-def upstream_state(upstream: dict[str, Any]) -> str:
-    """Return whether there is a connection, and if not, why."""
-    if upstream["connected_to"]:
-        return formatting.printable(f"connected to {upstream['connected_to']}")
-    error = upstream["last_error"]
-    return formatting.printable(f"not connected: {error}") if error else "not used yet"
 
 
 def cache_label(cache: dict[str, Any]) -> str:

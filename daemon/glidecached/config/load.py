@@ -14,14 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 from glidecached.access import Access, find_gid, find_uid
 from glidecached.config.model import Config, NamedCache, NamedUpstream
 from glidecached.config.schema import CacheSettings, DaemonSettings, File, MetricsSettings, UpstreamSettings
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import PoolSettings
 from glidecached.upstream.target import (
     Credentials,
     Target,
     TlsMaterial,
     TlsMaterialError,
     UpstreamOptions,
-    check,
+    check_tls,
 )
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ class _Resolver:
         )
         tls = TlsMaterial(insecure=form.tls_insecure, ca=ca, certificate=certificate, key=key)
         try:
-            check(tls)
+            check_tls(tls)
         except TlsMaterialError as error:
             self._fault(f"{section} {', '.join(name for name, path in files.items() if path)}", str(error))
         return tls

@@ -12,7 +12,7 @@ from glidecached.upstream.target import Address, Target, UpstreamOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glidecached.pools.pool_settings import PoolSettings
+    from glidecached.pools.metadata import PoolSettings
 
 DEFAULT_UPSTREAM = "default"
 DEFAULT_REQUEST_TIMEOUT_MS = 250

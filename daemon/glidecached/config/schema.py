@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from glidecache_shared.protocol import DEFAULT_MAX_MESSAGE_BYTES
 from glidecache_shared.runtime_dir import socket_path
-from glidecached.pools.pool_settings import MAX_CACHE_KB, MAX_TTL_MS, EvictionPolicy
+from glidecached.pools.metadata import MAX_CACHE_KB, MAX_TTL_MS, EvictionPolicy
 from glidecached.upstream.target import Address, Mode, parse_address
 
 _FORM = ConfigDict(extra="forbid")

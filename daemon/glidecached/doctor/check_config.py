@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from glidecached.doctor.result import Finding
 
 _DENIED = os.strerror(13)
-_AS_WHO = "run doctor as root or as the daemon's user"
+_MORE_RIGHTS = "run doctor as root or as the daemon's user"
 
 
 def check_configuration(context: DoctorContext) -> Iterator[Finding]:
@@ -30,10 +30,10 @@ def check_configuration(context: DoctorContext) -> Iterator[Finding]:
         yield ok("configuration", f"{path}: correct")
     elif os.geteuid() != 0 and all(_DENIED in fault for fault in faults):
         # What the daemon's user may read, another one need not.
-        yield skipped("configuration", "; ".join(faults), _AS_WHO)
+        yield skipped("configuration", "; ".join(faults), _MORE_RIGHTS)
     else:
         for fault in faults:
-            if SERVICES_CREDENTIALS in fault and context.contact.nobody_is_there:
+            if SERVICES_CREDENTIALS in fault and context.contact.is_absent:
                 yield skipped("configuration", fault, "start the service, and run doctor again")
             else:
                 yield fail(
@@ -53,7 +53,7 @@ def check_secrets(context: DoctorContext) -> Iterator[Finding]:
         except FileNotFoundError:
             continue  # `check_configuration` reports it
         except OSError as error:
-            yield skipped("secrets", f"{place} {path}: {error.strerror}", _AS_WHO)
+            yield skipped("secrets", f"{place} {path}: {error.strerror}", _MORE_RIGHTS)
             continue
         seen = f"{place} {path}: mode {stat.S_IMODE(mode):04o}"
         if verb is None:

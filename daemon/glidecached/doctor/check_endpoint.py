@@ -47,7 +47,7 @@ def check_runtime_dir(context: DoctorContext) -> Iterator[Finding]:
 
 
 def check_socket(context: DoctorContext) -> Iterator[Finding]:
-    """Check that it exists, belongs to a user whom clients trust, and lets this user in."""
+    """Check that it exists, belongs to a user that clients trust, and lets this user in."""
     contact = context.contact
     try:
         path = socket_path(context.runtime_dir)
@@ -110,7 +110,7 @@ def check_answer(context: DoctorContext) -> Iterator[Finding]:
 def check_versions(context: DoctorContext) -> Iterator[Finding]:
     """Check that command, compiled core and daemon fit together."""
     try:
-        from glidecache_shared.pool.check.verify import LAYOUT_VERSION
+        from glidecache_shared.pool.check import LAYOUT_VERSION
     except ImportError as error:
         yield fail(
             "versions",

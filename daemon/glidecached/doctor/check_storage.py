@@ -134,17 +134,17 @@ def _nearest(path: Path) -> Path:
 
 _MOST_NAMES = 5
 _HEALING_SECONDS = 2.5
-_AS_WHO = "run doctor as root or as the daemon's user"
+_MORE_RIGHTS = "run doctor as root or as the daemon's user"
 _NOT_ASKED = "the daemon could not be asked"
-_NOT_TOLD = "the daemon reports file names only to root, its own user and admin_users"
+_NO_NAMES = "the daemon reports file names only to root, its own user and admin_users"
 
 
 def check_permissions(context: DoctorContext) -> Iterator[Finding]:
     """Check that only the daemon can write a pool, and that no user outside its group can count on a board."""
     caches, process = context.contact.stats.get("caches", ()), context.contact.process
     wrong = []
-    if not _names_are_told(context):
-        yield skipped("pool permissions", _NOT_TOLD, _AS_WHO)
+    if not _has_file_names(context):
+        yield skipped("pool permissions", _NO_NAMES, _MORE_RIGHTS)
         return
     for cache in caches:
         for suffix, forbidden in (
@@ -180,7 +180,7 @@ def check_orphans(context: DoctorContext) -> Iterator[Finding]:
             yield skipped(
                 "orphaned files",
                 f"{context.pool_dir} cannot be listed",
-                _AS_WHO,
+                _MORE_RIGHTS,
             )
         else:
             yield ok("orphaned files", f"{context.pool_dir} does not exist")
@@ -188,10 +188,10 @@ def check_orphans(context: DoctorContext) -> Iterator[Finding]:
     found = [name for name in contact.pool_files if name.endswith(POOL_SUFFIXES)]
     if not contact.stats:
         waiting = f"{counted(len(found), 'pool file')} left to the next daemon, which keeps or removes them"
-        yield skipped("orphaned files", waiting if contact.nobody_is_there else _NOT_ASKED)
+        yield skipped("orphaned files", waiting if contact.is_absent else _NOT_ASKED)
         return
-    if not _names_are_told(context):
-        yield skipped("orphaned files", _NOT_TOLD, _AS_WHO)
+    if not _has_file_names(context):
+        yield skipped("orphaned files", _NO_NAMES, _MORE_RIGHTS)
         return
     generations = {cache["file_id"]: cache["generation"] for cache in contact.stats["caches"]}
     # What is gone by now was being replaced.
@@ -218,7 +218,7 @@ def check_orphans(context: DoctorContext) -> Iterator[Finding]:
 def check_entries(context: DoctorContext) -> Iterator[Finding]:
     """Check every entry's checksum while the daemon continues to write."""
     try:
-        from glidecache_shared.pool.check.verify import verify_entries
+        from glidecache_shared.pool.check import verify_entries
         from glidecache_shared.pool.reader import PoolFormatError, PoolReader
     except ImportError:
         yield skipped("entries", "the compiled core cannot be loaded")
@@ -226,8 +226,8 @@ def check_entries(context: DoctorContext) -> Iterator[Finding]:
     caches = context.contact.stats.get("caches", ())
     if not caches:
         yield skipped("entries", "no cache is in use" if context.contact.stats else _NOT_ASKED)
-    elif not _names_are_told(context):
-        yield skipped("entries", _NOT_TOLD, _AS_WHO)
+    elif not _has_file_names(context):
+        yield skipped("entries", _NO_NAMES, _MORE_RIGHTS)
         return
     for cache in caches:
         label = f"cache {printable(cache['name'] or cache['id'])}"
@@ -237,7 +237,7 @@ def check_entries(context: DoctorContext) -> Iterator[Finding]:
         except FileNotFoundError:
             yield skipped("entries", f"{label}: it has ended meanwhile")
         except OSError as error:
-            yield skipped("entries", f"{label}: {error.strerror}", _AS_WHO)
+            yield skipped("entries", f"{label}: {error.strerror}", _MORE_RIGHTS)
         except PoolFormatError as error:
             yield fail(
                 "entries",
@@ -263,7 +263,7 @@ def check_entries(context: DoctorContext) -> Iterator[Finding]:
                 yield ok("entries", f"{label}: {found.sound} sound{unsettled}")
 
 
-def _names_are_told(context: DoctorContext) -> bool:
+def _has_file_names(context: DoctorContext) -> bool:
     """Return whether the daemon has reported the names of its pools' files.
 
     It reports them to users who may see keys.

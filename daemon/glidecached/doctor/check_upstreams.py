@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from glidecached.cli.report import upstream_label, upstream_state
+from glidecached.cli.report import upstream_label
 from glidecached.doctor.result import fail, ok, skipped, warn
 from glidecached.formatting import printable
+from glidecached.stats.figures import upstream_state
 from glidecached.upstream.server_version import ServerVersion
 from glidecached.upstream.target import parse_address
 

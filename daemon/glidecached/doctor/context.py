@@ -64,7 +64,7 @@ class Contact:
     """Names in the pool directory, read before `stats` were asked for; None where this user may not list it."""
 
     @property
-    def nobody_is_there(self) -> bool:
+    def is_absent(self) -> bool:
         """Return whether no daemon runs: there is no socket, or no process listens on it any more."""
         return isinstance(self.distrust, FileNotFoundError) or isinstance(
             self.refusal, ConnectionRefusedError
@@ -109,7 +109,7 @@ def gather(runtime_dir: str | None, config_path: Path | None) -> DoctorContext:
         contact = Contact(distrust=distrust, refusal=refusal, pool_files=_names(pool_dir))
     else:
         contact = _ask(directory, process, pool_dir)
-        pool_dir = _told_pool_dir(contact.stats, pool_dir)
+        pool_dir = _reported_pool_dir(contact.stats, pool_dir)
     return DoctorContext(
         configuration=configuration, runtime_dir=directory, pool_dir=pool_dir, contact=contact
     )
@@ -191,7 +191,7 @@ def _ask(directory: str, process: Process, pool_dir: Path) -> Contact:
             about = link.request(protocol.PING)
             answer_us = (time.perf_counter_ns() - asked_ns) / 1_000
             # In this order a pool that is made meanwhile cannot look like an orphan.
-            names = _names(_told_pool_dir(link.request(protocol.STATS), pool_dir))
+            names = _names(_reported_pool_dir(link.request(protocol.STATS), pool_dir))
             stats = link.request(protocol.STATS)
     except (DaemonUnreachableError, RefusedError) as error:
         refused = isinstance(error, RefusedError)
@@ -199,7 +199,7 @@ def _ask(directory: str, process: Process, pool_dir: Path) -> Contact:
     return Contact(process=process, about=about, answer_us=answer_us, stats=stats, pool_files=names)
 
 
-def _told_pool_dir(stats: dict[str, Any], expected: Path) -> Path:
+def _reported_pool_dir(stats: dict[str, Any], expected: Path) -> Path:
     return Path(stats.get("daemon", {}).get("pool_dir", expected))
 
 

@@ -1,39 +1,34 @@
-from libc.stdint cimport int64_t
-
-from glidecache_shared.wire.packing cimport Header
-from glidecached.process.deadlines cimport Deadlines
+from glidecached.budget cimport OpenRequests
 from glidecached.frontend.client_connection cimport ClientConnection
-from glidecached.peers cimport OpenRequests
-from glidecached.frontend.request cimport Request
 from glidecached.frontend.connections cimport ConnectionSet
+from glidecached.frontend.messages cimport MessageHeader, Packer, Scanner, Unpacker
+from glidecached.frontend.request cimport Cancellations, Request
+from glidecached.process.deadlines cimport Deadlines
 
 
 cdef class Dispatcher:
-    cdef object socket
+    cdef ConnectionSet connections
     cdef Deadlines deadlines
-    cdef ConnectionSet traffic
-    cdef readonly object turns
+    cdef readonly object sliced_work
     cdef object knows_session
-    cdef object instance_id
-    cdef int64_t instance_number
-    cdef Py_ssize_t max_message_bytes
+    cdef long long instance_id
     cdef dict operations
     cdef OpenRequests open
-    cdef readonly object cancellations
-    cdef int64_t warned_ns
-    cdef readonly Py_ssize_t accepted
+    cdef readonly Cancellations cancellations
     cdef readonly object refused
+    cdef readonly Py_ssize_t accepted
+    cdef MessageHeader header
+    cdef long long warned_ns
 
-    cdef int take(self, bytes identity, object peer, object frame, int64_t now_ns) except -1
-    cdef int take_odd(
-        self, ClientConnection connection, bytes identity, object peer, bytes frame, int64_t request_id, int64_t now_ns
-    ) except -1
-    cdef int take_large(self, ClientConnection connection, Request request, bytes frame, Header *header) except -1
-    cdef bint move_charge(self, ClientConnection connection, Request request, Py_ssize_t length, Py_ssize_t more) except -1
-    cdef int accept(self, ClientConnection connection, Request request, object operation, list body, int64_t now_ns) except -1
-    cdef tuple judge(self, Header *header, int64_t now_ns)
-    cdef tuple check(self, list message, int64_t now_ns)
-    cdef int run(self, ClientConnection connection, object operation, Request request, list body) except -1
-    cdef int go_on(self, ClientConnection connection, object steps, Request request) except -1
-    cdef int refuse(self, Request request, int code, str message) except -1
-    cdef int refuse_unreadable(self, str reason, str cause=*) except -1
+    cdef object dispatch(self, ClientConnection connection, bytes message, long long now_ns)
+    cdef object dispatch_large(self, ClientConnection connection, Request request, bytes message)
+    cdef object accept(
+        self, ClientConnection connection, Request request, object operation, list body, long long now_ns)
+    cdef object run(self, ClientConnection connection, object operation, Request request, list body)
+    cdef tuple judge(self, object operation, long long now_ns)
+    cdef tuple judge_odd(self, list header)
+    cdef tuple judge_large(self, Request request, Py_ssize_t length, long long session_id)
+    cdef object continue_in_slices(self, ClientConnection connection, object steps, Request request)
+    cdef object refuse(self, Request request, int code, str reason)
+    cdef object refuse_odd(self, ClientConnection connection, bytes message)
+    cdef object refuse_unreadable(self, str reason, str cause=*)

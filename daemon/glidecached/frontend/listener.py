@@ -1,4 +1,4 @@
-"""The ROUTER socket: the messages of all clients in, answers out. Nothing blocks.
+"""The daemon's socket: it is bound here, and clients are admitted or turned away. Nothing blocks.
 
 It speaks ZeroMQ's protocol on a plain Unix socket, in the loop's own thread
 (docs/design/0011-zmtp-on-plain-sockets.md).
@@ -16,9 +16,9 @@ import stat
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from glidecached.frontend.budget import Budget
+from glidecached.budget import Budget
 from glidecached.frontend.client_connection import ClientConnection
 from glidecached.frontend.connections import ConnectionSet
 from glidecached.shares import Shares
@@ -50,12 +50,8 @@ _WARNING_INTERVAL_NS = 10_000_000_000
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
-class Listener(ConnectionSet):
-    """A bound socket and its connections. For the loop's thread; answers to disconnected peers are dropped.
-
-    `descriptor` is readable when `receive` or writing can continue. `defer` runs a callback at the end of the loop's
-    turn: the answers of one turn to one peer leave together.
-    """
+class Listener:
+    """A bound socket that admits clients to its `connections`. For the loop's thread."""
 
     def __init__(
         self,
@@ -72,11 +68,14 @@ class Listener(ConnectionSet):
         """Bind to the Unix socket at `path`, which must not exist. Raises `OSError`.
 
         `max_requests` is the limit of open requests per peer: that many answers find room, and refusals beside them.
+        `defer` runs a callback at the end of the loop's turn: the answers of one turn to one peer leave together.
         `call_later` is the loop's; without it no message has a deadline. `budget` bounds the bytes held for all peers.
         `descriptor_bound` is the number of connections for which the process's limit on descriptors leaves room.
         """
-        super().__init__(defer)
-        self._listener: socket.socket | None = None
+        self.connections = ConnectionSet(self, defer)
+        self.peer_ended: Callable[[bytes], object] | None = None
+        """Called with the identity of each connection that has ended, after its last message was taken."""
+        self._socket: socket.socket | None = None
         self._place: tuple[int, ...] | None = None
         self.budget = budget or Budget()
         self._descriptor_bound = descriptor_bound
@@ -86,6 +85,7 @@ class Listener(ConnectionSet):
             "[daemon] max_connections, limit on descriptors",
         )
         self.refused: Counter[str] = Counter()
+        """The numbers of refused messages, by cause. The dispatcher counts here, too."""
         self._turned_away: Counter[tuple[int, int]] = Counter()
         self._path = Path(path)
         self._max_message_bytes = max_message_bytes
@@ -94,36 +94,25 @@ class Listener(ConnectionSet):
         self._warned_ns = 0
         self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._listener = _listen(path)
+            self._socket = _listen(path)
         except OSError:
             self._close_descriptors()
             raise
         self._place = _place_of(path)
-        self._poller.register(self._listener.fileno(), select.EPOLLIN)
+        self.connections.add_listener(self._socket.fileno())
         self._call_later = call_later
         if call_later is not None:
             call_later(_ROOM_MS, self._look_for_room)
             call_later(_SWEEP_MS, self._sweep)
 
-    @property
-    def descriptor(self) -> int:
-        """Return the descriptor of all connections: it is readable as long as there is something to do."""
-        return self._poller.fileno()
-
-    @property
-    def connections(self) -> int:
-        """Return the number of connections."""
-        return len(self._by_identity)
-
     def connected_processes(self) -> set[int]:
         """Return the ids of the connected processes, as the kernel reports them; 0 for those it does not show."""
-        return {connection.peer.pid for connection in self._by_identity.values()}
+        return {connection.peer.pid for connection in self.connections}
 
     def limit_requests(self, max_requests: int) -> None:
         """Set the limit of open requests per peer, as at the start."""
         self._max_unsent = _unsent_for(max_requests)
-        for connection in self._by_descriptor.values():
-            connection.max_unsent = self._max_unsent
+        self.connections.limit_unsent(self._max_unsent)
 
     def restore(self) -> bool:
         """Bind again if the socket has vanished, or another file has its place. Return whether that was so (I13).
@@ -131,16 +120,16 @@ class Listener(ConnectionSet):
         Existing connections stay. For an owner of the directory. Raises `OSError`; then nothing has changed.
         """
         try:
-            if self._listener is None or _place_of(self._path) == self._place:
+            if self._socket is None or _place_of(self._path) == self._place:
                 return False
         except OSError:  # the kernel gives no answer, as for a directory that is closed for a while
             return False
         self._path.unlink(missing_ok=True)
-        listener = _listen(str(self._path))
-        self._poller.register(listener.fileno(), select.EPOLLIN)
-        self._poller.unregister(self._listener.fileno())
-        self._listener.close()
-        self._listener, self._place = listener, _place_of(self._path)
+        bound = _listen(str(self._path))
+        self.connections.add_listener(bound.fileno())
+        self.connections.remove_listener(self._socket.fileno())
+        self._socket.close()
+        self._socket, self._place = bound, _place_of(self._path)
         return True
 
     def limit_connections(self, max_connections: int) -> None:
@@ -148,10 +137,10 @@ class Listener(ConnectionSet):
         self.connection_shares.total = min(max_connections, self._descriptor_bound)
 
     def stop_receiving(self) -> None:
-        """Take no more messages, and no more connections; `write` when `descriptor` is readable."""
-        if self._listener is not None:
-            self._poller.unregister(self._listener.fileno())
-        self._listen_no_more()
+        """Take no more messages, and no more connections; `write` when `connections.descriptor` is readable."""
+        if self._socket is not None:
+            self.connections.remove_listener(self._socket.fileno())
+        self.connections.stop_reading()
 
     def hide(self) -> None:
         """Remove the socket's name, so that no new client finds it. Existing connections stay, and get answers."""
@@ -162,22 +151,23 @@ class Listener(ConnectionSet):
     def close(self) -> None:
         """Send queued answers, for at most a second, and close. Idempotent."""
         until = time.monotonic() + _LINGER_SECONDS
-        waiting = [connection for connection in self._by_identity.values() if not connection.flush()]
+        waiting = [connection for connection in self.connections if not connection.flush()]
         while waiting and time.monotonic() < until:
             poll = select.poll()
             for connection in waiting:
                 poll.register(connection.descriptor, select.POLLOUT)
             poll.poll(max(0.0, until - time.monotonic()) * 1_000)
             waiting = [connection for connection in waiting if not connection.flush()]
-        for connection in list(self._by_identity.values()):
-            self._drop(connection)
+        for connection in self.connections:
+            self.connections.drop(connection)
         self._close_descriptors()
         self.hide()
 
-    def _accept(self) -> None:
-        while self._listener is not None:
+    def accept(self) -> None:
+        """Implement `connections.ConnectionHandler`: accept pending clients."""
+        while self._socket is not None:
             try:
-                connected, _ = self._listener.accept()
+                connected, _ = self._socket.accept()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -185,11 +175,21 @@ class Listener(ConnectionSet):
                     self._turn_away(error)
                 return
             try:
-                self._welcome(connected)
+                self._admit(connected)
             except OSError:
                 connected.close()  # the peer has disconnected already
 
-    def _welcome(self, connected: socket.socket) -> None:
+    def connection_ended(self, connection: ClientConnection) -> None:
+        """Implement `connections.ConnectionHandler`: count one connection less."""
+        if self.peer_ended is not None:
+            self.peer_ended(connection.identity)
+        if connection.refusal is None:
+            self.connection_shares.leave(connection.peer)
+        else:
+            self._turned_away[_process_of(connection)] -= 1
+            self._turned_away += Counter()  # drops the processes that have none left
+
+    def _admit(self, connected: socket.socket) -> None:
         now_ns = time.monotonic_ns()
         self._drop_silent(now_ns)
         self._accepted += 1
@@ -204,7 +204,7 @@ class Listener(ConnectionSet):
         full = self.connection_shares.enter(connection.peer)
         if full is not None:
             # The refusal is sent when the peer asks for something; then the connection is closed.
-            self._warn(full)
+            self._warn("a client was turned away", {"reason": full})
             process = _process_of(connection)
             if (
                 self._turned_away.total() >= _MOST_TURNED_AWAY
@@ -213,26 +213,19 @@ class Listener(ConnectionSet):
                 connection.close()
                 return
             self._turned_away[process] += 1
-            connection.refused = full
-        self._admit(connection)
-
-    def _dropped(self, connection: ClientConnection) -> None:
-        if connection.refused is None:
-            self.connection_shares.leave(connection.peer)
-        else:
-            self._turned_away[_process_of(connection)] -= 1
-            self._turned_away += Counter()  # drops the processes that have none left
+            connection.refusal = full
+        self.connections.admit(connection)
 
     def _drop_silent(self, now_ns: int) -> None:
         """Drop connections that do not introduce themselves, and refused ones that send nothing."""
-        for silent in list(self._introducing.values()):
-            patience_ns = _HANDSHAKE_NS if silent.refused is None else _TURNED_AWAY_NS
-            if now_ns - silent.accepted_ns >= patience_ns:
-                self._drop(silent)
+        for silent in list(self.connections.introducing.values()):
+            limit_ns = _HANDSHAKE_NS if silent.refusal is None else _TURNED_AWAY_NS
+            if now_ns - silent.accepted_ns >= limit_ns:
+                self.connections.drop(silent)
 
     def _look_for_room(self) -> None:
-        if self.roomless:
-            self.retry_roomless()
+        if self.connections.roomless:
+            self.connections.retry_roomless()
         if self._call_later is not None:
             self._call_later(_ROOM_MS, self._look_for_room)
 
@@ -240,40 +233,41 @@ class Listener(ConnectionSet):
         now_ns = time.monotonic_ns()
         self._drop_silent(now_ns)
         if self._turned_away:
-            for connection in list(self._by_identity.values()):
-                if connection.refused is not None and now_ns - connection.accepted_ns >= _TURNED_AWAY_NS:
-                    self._drop(connection)
-        for peer in self.drop_unfinished() if self.unfinished else ():
+            for connection in self.connections:
+                if connection.refusal is not None and now_ns - connection.accepted_ns >= _TURNED_AWAY_NS:
+                    self.connections.drop(connection)
+        for peer in self.connections.drop_unfinished() if self.connections.unfinished else ():
             self.refused["unfinished"] += 1
             self._warn(
-                f"dropped a connection of process {peer.pid} of uid {peer.uid}: its message made no progress "
-                f"for {self.budget.unfinished_ns / 1e9:.0f} s"
+                "dropped a connection: its message made no progress",
+                {"pid": peer.pid, "uid": peer.uid, "seconds": round(self.budget.unfinished_ns / 1e9)},
             )
         if self._call_later is not None:
             self._call_later(_SWEEP_MS, self._sweep)
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, event: str, facts: dict[str, Any]) -> None:
+        """Log a warning now and then: clients cannot flood the log."""
         now_ns = time.monotonic_ns()
         if now_ns - self._warned_ns >= _WARNING_INTERVAL_NS:
             self._warned_ns = now_ns
-            logger.warning("%s", text)
+            logger.warning(event, extra=facts)
 
     def _turn_away(self, error: OSError) -> None:
         """Close a connection for which no descriptor is left: pending, it would keep the loop awake."""
-        self._warn(f"clients are turned away: {error.strerror}")
+        self._warn("a client was turned away", {"reason": error.strerror})
         reserve, self._reserve = self._reserve, -1
         if reserve >= 0:
             os.close(reserve)
         with contextlib.suppress(OSError):
-            if self._listener is not None:
-                self._listener.accept()[0].close()
+            if self._socket is not None:
+                self._socket.accept()[0].close()
         with contextlib.suppress(OSError):
             self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _close_descriptors(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-        self._poller.close()
+        if self._socket is not None:
+            self._socket.close()
+        self.connections.close()
         reserve, self._reserve = self._reserve, -1
         if reserve >= 0:
             os.close(reserve)

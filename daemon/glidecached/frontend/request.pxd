@@ -1,16 +1,15 @@
-from libc.stdint cimport int64_t
-
+from glidecached.budget cimport Account, OpenRequests
 from glidecached.command_order cimport CommandOrder
-from glidecached.frontend.account cimport Account
+from glidecached.process.deadlines cimport Deadlines
 
 
 cdef class Request:
-    cdef object front
+    cdef object dispatcher
     cdef readonly bytes identity
     cdef public object peer
     cdef public object session
-    cdef readonly int64_t request_id
-    cdef readonly int64_t deadline_ns
+    cdef readonly long long request_id
+    cdef readonly long long deadline_ns
     cdef readonly bint finished
     cdef public set slot
     cdef public tuple expiry
@@ -27,11 +26,28 @@ cdef class Request:
     cdef public object on_finish
 
     cpdef object refusal(self, Py_ssize_t reply_bytes)
-    cpdef int take_place(self, CommandOrder order) except -1
-    cpdef int reply(self, object value) except -1
-    cpdef int fail(self, int code, str message) except -1
-    cpdef int expire(self) except -1
-    cpdef int cancel(self) except -1
-    cdef int leave(self) except -1
+    cdef bint charge(self, Account account, Py_ssize_t size) except -1
+    cdef int assume(self, Account account, Py_ssize_t size) except -1
+    cpdef object take_place(self, CommandOrder order)
+    cpdef object reply(self, object value)
+    cpdef object fail(self, int code, str message)
+    cpdef object expire(self)
+    cpdef object cancel(self)
+    cpdef object finish(self, bytes message, bytes rest=*)
+    cdef int end(self) except -1
     cdef int release(self) except -1
-    cpdef int finish(self, bytes message, bytes rest=*) except -1
+
+
+cdef class Cancellations:
+    cdef Deadlines deadlines
+    cdef OpenRequests open
+    # Connections that have ended; request ids by connection; detached sessions, with the requests that detached them.
+    cdef set peers
+    cdef dict named
+    cdef list sessions
+    cdef bint planned
+    cdef readonly Py_ssize_t cancelled
+
+    cdef int plan(self) except -1
+    cdef bint is_cancelled(self, Request request) except -1
+    cdef bint is_closed_with_session(self, Request request) except -1

@@ -13,19 +13,26 @@ from glidecache_shared.protocol import (
     ERROR_PROTOCOL,
     PROTOCOL_VERSION,
 )
-from glidecached.formatting import counted
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.arguments import need, need_fields
 from glidecached.pools.manager import UnknownCacheError
 from glidecached.pools.metadata import PoolKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from glidecached.frontend.request import Request
     from glidecached.pools.manager import PoolManager
+    from glidecached.process.loop import Loop
 
 logger = logging.getLogger(__name__)
+
+MOST_CACHES = 500
+MOST_UPSTREAMS = 500
+_MOST_ADDRESSES = 16
+_MOST_NODES = 256
+_MOST_TEXT = 1_000
+"""Bounds of STATS: lists that clients can lengthen are cut, and the omitted items are counted (isolation I8)."""
 
 _MOST_HOT_ENTRIES = 100
 _MOST_KEY_BYTES = 256
@@ -106,7 +113,7 @@ class AdminHandlers:
             except UnknownCacheError as error:
                 request.fail(ERROR_CONFIGURATION, str(error))
             else:
-                logger.info("uid %d dropped cache %s", request.peer.uid, label)
+                logger.info("cache dropped", extra={"cache": label, "uid": request.peer.uid})
                 request.reply(None)
 
     def hottest(self, request: Request, body: list[Any]) -> None:
@@ -141,5 +148,47 @@ class AdminHandlers:
 
 
 def _flushed(request: Request, label: str, removed: int) -> None:
-    logger.info("uid %d flushed cache %s: %s", request.peer.uid, label, counted(removed, "entry", "entries"))
+    logger.info("cache flushed", extra={"cache": label, "uid": request.peer.uid, "entries": removed})
     request.reply(removed)
+
+
+class OncePerTurn:
+    """One shared answer for all requests in a turn of the loop: a flood of them costs one answer. It is not changed."""
+
+    def __init__(self, loop: Loop, ask: Callable[[], dict[str, Any]]) -> None:
+        self._loop = loop
+        self._ask = ask
+        self._answer: dict[str, Any] | None = None
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the answer of this turn."""
+        answer = self._answer
+        if answer is None:
+            answer = self._answer = self._ask()
+            self._loop.defer(self._forget)
+        return answer
+
+    def _forget(self) -> None:
+        self._answer = None
+
+
+def bounded_upstreams(upstreams: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """Return the first upstreams with bounded lists and texts, and the number of the others."""
+    every = list(upstreams)
+    return [_bounded(upstream) for upstream in every[:MOST_UPSTREAMS]], max(0, len(every) - MOST_UPSTREAMS)
+
+
+def _bounded(upstream: dict[str, Any]) -> dict[str, Any]:
+    addresses = upstream.get("addresses", [])
+    if len(addresses) > _MOST_ADDRESSES:
+        rest = len(addresses) - _MOST_ADDRESSES
+        upstream["addresses"] = [*addresses[:_MOST_ADDRESSES], f"and {rest} more"]
+    for name in ("nodes", "replicas"):
+        if len(upstream.get(name) or ()) > _MOST_NODES:
+            upstream[f"{name}_left_out"] = len(upstream[name]) - _MOST_NODES
+            upstream[name] = upstream[name][:_MOST_NODES]
+    for name in ("identity", "connected_to", "last_error"):
+        text = upstream.get(name)
+        if isinstance(text, str) and len(text) > _MOST_TEXT:
+            upstream[name] = f"{text[:_MOST_TEXT]}…"
+    return upstream

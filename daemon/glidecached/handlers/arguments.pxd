@@ -1,4 +1,4 @@
-cpdef int need(object value, object kind, str name) except -1
-cpdef int need_command(object value) except -1
-cpdef int need_all_bytes(list values, str name) except -1
-cpdef int need_kind(object value) except -1
+cpdef object need(object value, type kind, str name)
+cpdef object need_command(object value)
+cpdef object need_all_bytes(list values, str name)
+cpdef object need_kind(object value)

@@ -26,7 +26,7 @@ from glidecached.upstream.cluster.cluster_upstream import ClusterUpstream
 from glidecached.upstream.cluster.routing import MultiNodeRoute
 from glidecached.upstream.lane import PROBE
 from glidecached.upstream.registry import TooManyUpstreamsError
-from glidecached.upstream.target import TlsMaterialError, UpstreamOptions, check
+from glidecached.upstream.target import TlsMaterialError, UpstreamOptions, check_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.target import Target
 
 _PING = (b"PING",)
-_LAZY_PATIENCE_MS = 100
+_LAZY_WAIT_MS = 100
 
 
 class AttachHandlers:
@@ -65,12 +65,12 @@ class AttachHandlers:
         upstreams: Upstreams,
         pools: PoolManager,
         sessions: Sessions,
-        next_number: Callable[[], int],
+        next_sequence: Callable[[], int],
         detached: Callable[[ClientSession, Request], object] | None = None,
     ) -> None:
         """Handle ATTACH and DETACH. `detached` is called with the session that ended and the request that ended it."""
         self._loop = loop
-        self._next_number = next_number
+        self._next_sequence = next_sequence
         self.config = config
         self._upstreams = upstreams
         self._pools = pools
@@ -93,7 +93,7 @@ class AttachHandlers:
             named = self._find_named(spec)
             target = spec.target if named is None else named.target
             if target.credentials.tls is not None:
-                check(target.credentials.tls)
+                check_tls(target.credentials.tls)
         except (SpecError, TlsMaterialError) as error:
             request.fail(ERROR_CONFIGURATION, str(error))
             return
@@ -115,7 +115,7 @@ class AttachHandlers:
         elif spec.has_cache and named is None and not upstream.proved:
             attempt = _TryCall(request, finish)
             half_ns = (request.deadline_ns - time.monotonic_ns()) // 2
-            self._loop.call_later(min(half_ns / 1e6, _LAZY_PATIENCE_MS), attempt.give_up)
+            self._loop.call_later(min(half_ns / 1e6, _LAZY_WAIT_MS), attempt.give_up)
             upstream.submit(attempt)
         else:
             finish()
@@ -136,13 +136,13 @@ class AttachHandlers:
             return False
         config = self.config
 
-        def go_on(is_same: bool) -> None:
+        def conclude(is_same: bool) -> None:
             if is_same:
                 self._finish(request, spec, config, None, upstream, False)
             else:
                 self._begin(request, spec, by_own_seeds=True)
 
-        check = SeedsCheck(self._loop, upstream, target.addresses, request, go_on)
+        check = SeedsCheck(self._loop, upstream, target.addresses, request, conclude)
         self._loop.call_later((request.deadline_ns - time.monotonic_ns()) / 2e6, check.give_up)
         upstream.submit(check)
         return True
@@ -224,7 +224,7 @@ class AttachHandlers:
                 "session_id": session.session_id,
                 "request_timeout_ms": timeout_ms,
                 "mode": upstream.target.mode,
-                "pool": None if pool is None else pool.handout(),
+                "pool": None if pool is None else pool.client_info(),
             }
         )
 
@@ -238,7 +238,7 @@ class AttachHandlers:
         *,
         awaits_proof: bool,
     ) -> ClientSession:
-        """Return the client's previous session, if a new one would be no better; else a new one with the old floor."""
+        """Return the client's previous session if a new one would be no better, else a new one with its writes."""
         peer, sessions = request.peer, self._sessions
         before = None if spec.follows is None else sessions.known(spec.follows, peer.uid)
         if before is not None and before.pid == peer.pid:
@@ -255,11 +255,11 @@ class AttachHandlers:
             pid=peer.pid,
         )
         if before is not None:
-            session.floor = before.floor
+            session.min_flight = before.min_flight
         elif spec.follows is not None:
-            floor = sessions.floor_of_forgotten(spec.follows, peer.uid)
+            min_flight = sessions.min_flight_of_forgotten(spec.follows, peer.uid)
             # Its writes in a session that is forgotten completely were before this.
-            session.floor = self._next_number() if floor is None else floor
+            session.min_flight = self._next_sequence() if min_flight is None else min_flight
         return session
 
     def _join(

@@ -8,8 +8,7 @@ from typing import Any
 from glidecached.config.model import DEFAULT_UPSTREAM
 from glidecached.formatting import shown
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.pools.metadata import PoolKey
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import PoolKey, PoolSettings
 from glidecached.upstream.target import Address, Credentials, Mode, Target, TlsMaterial, network_address
 
 _MODES: tuple[Mode, ...] = ("standalone", "cluster")

@@ -1,12 +1,10 @@
-from libc.stdint cimport int64_t
-
 from glidecached.frontend.request cimport Request
 from glidecached.upstream.call cimport BatchCall, SingleCall
 
 
 cdef class CommandCall(SingleCall):
     cdef readonly Request request
-    cdef object settled
+    cdef object on_outcome
 
 
 cdef class ReadCall(CommandCall):
@@ -15,4 +13,4 @@ cdef class ReadCall(CommandCall):
 
 cdef class BatchRequestCall(BatchCall):
     cdef readonly Request request
-    cdef object settled
+    cdef object on_outcome

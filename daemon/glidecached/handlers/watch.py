@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import functools
-import time
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import (
     ERROR_BUSY,
     ERROR_CONNECTION,
     ERROR_REQUEST,
-    ERROR_UNKNOWN_SESSION,
     ReplyError,
 )
+from glidecached.budget import DedicatedShares
 from glidecached.frontend.dispatcher import MalformedError
-from glidecached.handlers.arguments import need, need_all_bytes, need_fields
+from glidecached.handlers.arguments import Screening, need, need_all_bytes, need_fields
 from glidecached.handlers.calls import BatchRequestCall, CommandCall
-from glidecached.handlers.dedicated_quota import DedicatedShares
-from glidecached.handlers.screening import Screening
 from glidecached.watched_keys import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from glidecached.client_session import ClientSession, Sessions
+    from glidecached.client_session import Sessions
     from glidecached.frontend.request import Request
     from glidecached.process.loop import Loop
 
@@ -44,13 +41,13 @@ class WatchHandlers:
         self,
         loop: Loop,
         sessions: Sessions,
-        next_number: Callable[[], int],
+        next_sequence: Callable[[], int],
         dedicated: DedicatedShares | None = None,
     ) -> None:
         self._loop = loop
         self._dedicated = dedicated or DedicatedShares()
         self._sessions = sessions
-        self._next_number = next_number
+        self._next_sequence = next_sequence
         self._of_peer: dict[bytes, set[Watch]] = {}
 
     def peer_ended(self, identity: bytes) -> None:
@@ -69,7 +66,8 @@ class WatchHandlers:
         if not keys:
             message = "keys is empty; WATCH needs at least one"
             raise MalformedError(message)
-        session = self._session(request, session_id)
+        need(session_id, int, "session_id")
+        session = self._sessions.of_request(request, session_id)
         if session is None:
             return
         watch = session.watches.get(number)
@@ -90,15 +88,16 @@ class WatchHandlers:
             request.fail(ERROR_CONNECTION, _GONE)
             return
         self._belong(watch, request.identity)
-        advance = functools.partial(self._advance, session)
-        watch.submit(_WatchCall(request, watch, [b"WATCH", *keys], settled=advance))
+        advance = functools.partial(session.advance, self._next_sequence)
+        watch.submit(_WatchCall(request, watch, [b"WATCH", *keys], on_outcome=advance))
 
     def unwatch(self, request: Request, body: list[Any]) -> None:
         """Handle UNWATCH: end a watch. A missing one has ended already."""
         need_fields(body, "session_id", "watch")
         session_id, number = body
         need(number, int, "watch")
-        session = self._session(request, session_id)
+        need(session_id, int, "session_id")
+        session = self._sessions.of_request(request, session_id)
         if session is None:
             return
         watch = session.watches.get(number)
@@ -144,7 +143,8 @@ class WatchHandlers:
         number: int,
         commands: list[list[bytes]],
     ) -> None:
-        session = self._session(request, session_id)
+        need(session_id, int, "session_id")
+        session = self._sessions.of_request(request, session_id)
         if session is None:
             return
         watch = session.watches.get(number)
@@ -155,19 +155,11 @@ class WatchHandlers:
             watch.end()
             request.fail(ERROR_REQUEST, f"{screening.refusal}; nothing of the batch was run")
             return
-        self._advance(session)
-        advance = functools.partial(self._advance, session)
-        watch.submit_last(BatchRequestCall(request, commands, atomic=True, repeatable=False, settled=advance))
-
-    def _session(self, request: Request, session_id: Any) -> ClientSession | None:
-        need(session_id, int, "session_id")
-        session = self._sessions.find(session_id, request.peer.uid, time.monotonic_ns())
-        if session is None:
-            request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
-        else:
-            request.session = session
-            session.processes.add(request.peer.pid)
-        return session
+        session.advance(self._next_sequence)
+        advance = functools.partial(session.advance, self._next_sequence)
+        watch.submit_last(
+            BatchRequestCall(request, commands, atomic=True, repeatable=False, on_outcome=advance)
+        )
 
     def _belong(self, watch: Watch, identity: bytes) -> None:
         """Tie the watch to the connection that names it: the latest one, if a thread has connected again."""
@@ -182,9 +174,6 @@ class WatchHandlers:
             if not watches:
                 del self._of_peer[watch.identity]
 
-    def _advance(self, session: ClientSession) -> None:
-        session.floor = self._next_number()
-
 
 class _WatchCall(CommandCall):
     """A WATCH command. When its caller gets no answer, or it fails, nothing is kept for it."""
@@ -192,9 +181,9 @@ class _WatchCall(CommandCall):
     __slots__ = ("_watch",)
 
     def __init__(
-        self, request: Request, watch: Watch, arguments: list[bytes], *, settled: Callable[[], object]
+        self, request: Request, watch: Watch, arguments: list[bytes], *, on_outcome: Callable[[], object]
     ) -> None:
-        super().__init__(request, arguments, repeatable=False, settled=settled)
+        super().__init__(request, arguments, repeatable=False, on_outcome=on_outcome)
         self._watch = watch
 
     def abandon(self) -> None:

@@ -9,9 +9,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from glidecached.formatting import printable, upstream_label
+from glidecached.formatting import printable
 from glidecached.metrics.page_data import Summary
 from glidecached.metrics.prometheus import Exposition, preferred
+from glidecached.stats.figures import upstream_label, upstream_state
 from glidecached.stats.snapshots import LoopSilentError
 
 if TYPE_CHECKING:
@@ -191,10 +192,4 @@ class Health:
     def _upstream_lines(self) -> Iterator[str]:
         latest = self._snapshots.latest
         for upstream in latest.numbers["upstreams"] if latest else ():
-            if upstream["connected_to"]:
-                state = f"connected to {upstream['connected_to']}"
-            elif upstream["last_error"]:
-                state = f"not connected: {upstream['last_error']}"
-            else:
-                state = "not used yet"
-            yield f"upstream {printable(upstream_label(upstream))}: {printable(state)}"
+            yield f"upstream {printable(upstream_label(upstream))}: {printable(upstream_state(upstream))}"

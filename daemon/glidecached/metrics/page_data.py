@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from glidecached.formatting import cache_label, upstreams_by_label
+from glidecached.stats.figures import cache_label, upstreams_by_label
 from glidecached.stats.history import INTERVAL_MS, LENGTH, foremost, foremost_upstreams
 
 if TYPE_CHECKING:

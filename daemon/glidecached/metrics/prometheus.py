@@ -15,8 +15,8 @@ from prometheus_client.core import (
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
-from glidecached.formatting import cache_label, upstreams_by_label
 from glidecached.frontend.dispatcher import REFUSAL_CAUSES
+from glidecached.stats.figures import cache_label, upstreams_by_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

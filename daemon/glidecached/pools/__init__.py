@@ -1,4 +1,4 @@
-"""The pools: their making, their clients, and their end (contract C18 to C20).
+"""The pools: their creation, their clients, and their end (contract C18 to C20).
 
 `pool` is one pool with its files and its lease, `table` all of them. `manager` has the rules by which clients join and
 pools end, `reconfigure` applies a changed configuration. `pool_dir` is the directory of the files. `warm_restart`

@@ -57,9 +57,7 @@ def remove_abandoned(parent: Path, *, uid: int) -> list[str]:
         match = _NAME.fullmatch(name)
         if match and int(match[1]) == uid and _remove_if_abandoned(parent / name, uid):
             removed.append(name)
-            logger.info(
-                "%s removed: the runtime directory of its daemon does not exist any more", parent / name
-            )
+            logger.info("removed abandoned pool directory", extra={"path": str(parent / name)})
     return removed
 
 
@@ -108,7 +106,7 @@ def _is_abandoned(path: Path) -> bool:
 
 
 def _remove_contents(directory: Path) -> None:
-    """Remove the files, and make readers that still have one mapped leave. The mark goes last."""
+    """Remove the files, and have readers that still map one detach. The mark goes last."""
     for path in [path for path in directory.iterdir() if path.name != LINK_NAME]:
         if stat.S_ISREG(path.lstat().st_mode):
             if path.suffix == ".pool":

@@ -1,4 +1,4 @@
-"""Generation copies in the background: one pool after another, a little in each turn of the loop."""
+"""Long work on pools in the background, a little in each turn of the loop: generation copies, and flushes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _SLICE_NS = 2_000_000
-"""The longest time that requests wait for one turn's share of copying."""
+"""The longest time that requests wait for one turn's share of the work."""
+_FROM_THE_TOP = 0xFFFF_FFFF
 
 
 class BackgroundCopies:
@@ -31,12 +32,12 @@ class BackgroundCopies:
         self._settling = False
 
     def add(self, pool: Pool) -> None:
-        """Continue the generation copy of a pool that `is_renewing`, until it is done."""
+        """Continue the generation copy of a pool that `is_resizing`, until it is done."""
         self._pools.append(pool)
         self._plan()
 
     def when_settled(self, callback: Callable[[], object]) -> None:
-        """Call `callback` once no pool is being renewed, in the order of asking; at once, if none is and none waits.
+        """Call `callback` once no pool is being resized, in the order of asking; at once if none is.
 
         A callback may start new copies; later callbacks then wait for these as well.
         """
@@ -54,8 +55,8 @@ class BackgroundCopies:
         pool = self._pools[0]
         failed = False
         try:
-            if pool.is_renewing:  # the pool may have ended meanwhile
-                failed = not pool.go_on(time.monotonic_ns() + _SLICE_NS) and not pool.is_renewing
+            if pool.is_resizing:  # the pool may have ended meanwhile
+                failed = not pool.continue_resize(time.monotonic_ns() + _SLICE_NS) and not pool.is_resizing
         except BaseException:
             failed = True
             raise
@@ -63,7 +64,7 @@ class BackgroundCopies:
             self._turned(pool, failed=failed)
 
     def _turned(self, pool: Pool, *, failed: bool) -> None:
-        if failed or not pool.is_renewing:
+        if failed or not pool.is_resizing:
             self._pools.popleft()
         try:
             if failed:
@@ -84,6 +85,35 @@ class BackgroundCopies:
                 try:
                     callback()
                 except Exception:
-                    logger.exception("%r failed; the others that wait for pools to change go on", callback)
+                    logger.exception("a callback after resizes failed", extra={"callback": repr(callback)})
         finally:
             self._settling = False
+
+
+class Flush:
+    """An operator's flush of a pool, which begins when it is made. `done` is called with the number of removed entries.
+
+    With few entries, that happens during construction. All entries that existed at the beginning are gone then, even if
+    the pool got its next generation or ended meanwhile. Newer entries may be gone, too.
+    """
+
+    def __init__(self, loop: Loop, pool: Pool, done: Callable[[int], object]) -> None:
+        self._loop = loop
+        self._pool = pool
+        self._done = done
+        self._generation = 0
+        self._below = 0
+        self._removed = 0
+        self._turn()
+
+    def _turn(self) -> None:
+        pool = self._pool
+        if not pool.ended:
+            if pool.generation != self._generation:
+                self._generation, self._below = pool.generation, _FROM_THE_TOP
+            self._below, removed = pool.flush(self._below, time.monotonic_ns() + _SLICE_NS)
+            self._removed += removed
+            if self._below:
+                self._loop.defer(self._turn)
+                return
+        self._done(self._removed)

@@ -76,7 +76,7 @@ class PoolShares:
         self._kb[maker] = self._kb.get(maker, 0) + kb
 
     def remove(self, maker: Maker, kb: int) -> None:
-        """Count a pool no more."""
+        """Stop counting a pool."""
         self._count.leave(maker)
         left_kb = self._kb.get(maker, 0) - kb
         if left_kb > 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.pool_errors import PoolDamagedError
+from glidecache_shared.pool.generation import PoolDamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,10 +68,10 @@ class PoolEntries:
             self.on_damage(error)
             return
         except Exception:
-            logger.exception("could not store a reply", extra={"cache": str(self.label)})
+            logger.exception("could not store a reply", extra={"cache": self.label})
             return
         if not stored:
-            logger.debug("reply not stored", extra={"cache": str(self.label), "key_bytes": len(key)})
+            logger.debug("reply not stored", extra={"cache": self.label, "key_bytes": len(key)})
 
     def insert_many(self, values: dict[bytes, object], kind: cython.uint, flight: cython.ulonglong) -> None:
         """Store each value that is not None. Never raises."""
@@ -82,4 +82,4 @@ class PoolEntries:
         except PoolDamagedError as error:
             self.on_damage(error)
         except Exception:
-            logger.exception("could not store replies", extra={"cache": str(self.label)})
+            logger.exception("could not store replies", extra={"cache": self.label})

@@ -136,12 +136,12 @@ class PoolLease:
         """Change the users that may take it. Raises `PermissionsError`, `OSError`."""
         permit(str(self.path), access, writable=False)
 
-    def describe(self, origin: PoolMetadata) -> None:
+    def describe(self, metadata: PoolMetadata) -> None:
         """Record the metadata for the next daemon. Raises `OSError`.
 
         The new text is written before the rest of a longer one is cut off: a kill between the two steps loses nothing.
         """
-        text = origin.encode()
+        text = metadata.encode()
         os.pwrite(self._descriptor, text, 0)
         os.ftruncate(self._descriptor, len(text))
 

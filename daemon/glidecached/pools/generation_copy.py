@@ -6,15 +6,14 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.resize import Succession
-from glidecached.formatting import counted
+from glidecache_shared.pool.resize import PoolResize
 from glidecached.pools.file_access import PRIVATE_MODE, permit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from glidecache_shared.pool.generation import StoreSettings
     from glidecache_shared.pool.store import PoolStore
-    from glidecache_shared.pool.store_settings import StoreSettings
     from glidecached.access import Access
     from glidecached.pools.metadata import PoolKey
 
@@ -39,23 +38,23 @@ class GenerationCopy:
         file_id: str,
         generation: int,
         *,
-        making: StoreSettings,
+        store_settings: StoreSettings,
         access: Access,
     ) -> None:
-        """Create the new store. `making`: the arguments of `PoolStore.create`. `access`: the users of the new files."""
+        """Create the new store, with `store_settings` for `PoolStore.create`, for the users of `access`."""
         self._key = key
         self._store = store
         self._started_ns = time.monotonic_ns()
-        self._succession = Succession(
+        self._resize = PoolResize(
             store,
             str(directory),
             file_id,
             generation,
             pool_mode=PRIVATE_MODE,
             board_mode=PRIVATE_MODE,
-            **making,
+            **store_settings,
         )
-        pool_path, board_path = self._succession.paths
+        pool_path, board_path = self._resize.paths
         try:
             permit(pool_path, access, writable=False)
             permit(board_path, access, writable=True)
@@ -63,28 +62,30 @@ class GenerationCopy:
             self.abandon()
             raise
 
-    def go_on(self, until_ns: int | None) -> PoolStore | None:
+    def run(self, until_ns: int | None) -> PoolStore | None:
         """Work until that time, or to the end. Return the new store once it is in use: the old one is retired then.
 
         Raises `PoolFull` and `MemoryError` if there is no room for both; then the caller must `abandon` the copy.
         """
-        while not self._succession.step(_ENTRIES):
+        while not self._resize.step(_ENTRIES):
             if until_ns is not None and time.monotonic_ns() >= until_ns:
                 return None
         whole_ns = time.monotonic_ns()
-        store = self._succession.finish()
+        store = self._resize.finish()
         now_ns = time.monotonic_ns()
         logger.info(
-            "%s: generation %d of %s follows generation %d after %.0f ms, the last %.1f ms of them in one piece",
-            self._key,
-            store.generation,
-            counted(store.metrics().entry_count, "entry", "entries"),
-            self._store.generation,
-            (now_ns - self._started_ns) / 1e6,
-            (now_ns - whole_ns) / 1e6,
+            "pool resized",
+            extra={
+                "cache": self._key.label,
+                "generation": store.generation,
+                "previous_generation": self._store.generation,
+                "entries": store.metrics().entry_count,
+                "took_ms": round((now_ns - self._started_ns) / 1e6),
+                "pause_ms": round((now_ns - whole_ns) / 1e6, 1),
+            },
         )
         return store
 
     def abandon(self) -> None:
         """Remove the unfinished new generation. Idempotent."""
-        self._succession.abandon()
+        self._resize.abandon()

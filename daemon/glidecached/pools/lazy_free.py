@@ -53,7 +53,7 @@ class LazyFree:
     def _turn(self) -> None:
         if not self._leaving:
             return
-        if self._leaving[0].give_back():
+        if self._leaving[0].free_some():
             self._leaving.popleft().close()
         if self._leaving:
             self._loop.defer(self._turn)

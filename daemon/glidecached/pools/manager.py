@@ -8,13 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecached.client_processes import lease_takers
+from glidecached.pools.background import Flush
 from glidecached.pools.cache_shares import Maker, maker_of
-from glidecached.pools.flush import Flush
 from glidecached.pools.metadata import OPEN, Admission, PoolKey
 from glidecached.pools.reconfigure import PoolReconfiguration
 from glidecached.pools.table import (
     DEFAULT_MAX_POOLS,
-    HANDOUT_NS,
+    LEASE_WAIT_NS,
     CacheBusyError,
     CacheRefusedError,
     PoolTable,
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from glidecached.access import Access
-    from glidecached.pools.metadata import ConfiguredCache
+    from glidecached.pools.metadata import ConfiguredCache, PoolSettings
     from glidecached.pools.pool import Pool
-    from glidecached.pools.pool_settings import PoolSettings
-    from glidecached.pools.warm_restart import Leftover, Leftovers
+    from glidecached.pools.warm_restart import PreviousPool, PreviousPools
     from glidecached.process.loop import Loop
     from glidecached.shares import Holder
     from glidecached.upstream.target import Identity
@@ -51,7 +50,7 @@ class UnknownCacheError(Exception):
 class PoolManager:
     """The pool manager. For the loop's thread; `start` sets the timers that renew heartbeats and end unheld pools.
 
-    `changes` makes and changes the pools of the configuration. `leftovers` are an earlier daemon's pools:
+    `changes` makes and changes the pools of the configuration. `previous_pools` are an earlier daemon's pools:
     `changes.configure` continues those of the configuration, `inherit` the others.
     """
 
@@ -64,44 +63,44 @@ class PoolManager:
         grace_ms: int,
         max_total_cache_kb: int,
         next_number: Callable[[], int],
-        leftovers: Leftovers | None = None,
+        previous_pools: PreviousPools | None = None,
         max_pools: int = DEFAULT_MAX_POOLS,
         restore_directory: Callable[[], object] = lambda: None,
     ) -> None:
         self._loop = loop
         self._grace_ms = grace_ms
-        self._stock = PoolTable(
+        self._table = PoolTable(
             loop,
             directory,
             instance_id=instance_id,
             grace_ms=grace_ms,
             max_total_cache_kb=max_total_cache_kb,
             next_number=next_number,
-            leftovers=leftovers,
+            previous_pools=previous_pools,
             max_pools=max_pools,
             restore_directory=restore_directory,
         )
         self._configured: dict[str, ConfiguredCache] = {}
         self._unseen: list[Pool] = []
-        self.changes = PoolReconfiguration(loop, self._stock, self._configured)
+        self.changes = PoolReconfiguration(loop, self._table, self._configured)
 
     @property
     def max_total_cache_kb(self) -> int:
         """Return the limit over all pools. It may be set at any time; existing pools stay, even above it."""
-        return self._stock.max_total_cache_kb
+        return self._table.max_total_cache_kb
 
     @max_total_cache_kb.setter
     def max_total_cache_kb(self, total_kb: int) -> None:
-        self._stock.max_total_cache_kb = total_kb
+        self._table.max_total_cache_kb = total_kb
 
     @property
     def max_pools(self) -> int:
         """Return the limit of pools. It may be set at any time; existing pools stay."""
-        return self._stock.shares.max_pools
+        return self._table.shares.max_pools
 
     @max_pools.setter
     def max_pools(self, count: int) -> None:
-        self._stock.shares.max_pools = count
+        self._table.shares.max_pools = count
 
     def start(self) -> None:
         """Begin to renew heartbeats, and to look for pools that no process holds."""
@@ -113,46 +112,46 @@ class PoolManager:
 
         `accesses` are the access lists of the configured upstreams by name: pools get the users that these now allow.
         """
-        for leftover in self._stock.unclaimed():
-            origin = leftover.origin
-            upstream = origin.admission.upstream
-            if origin.configured:
-                self._stock.discard(leftover, "it is no longer in the configuration")
-            elif origin.key.name is None and not leftover.held:
-                self._stock.discard(leftover, "no process holds it any more")
+        for previous in self._table.unclaimed():
+            metadata = previous.metadata
+            upstream = metadata.admission.upstream
+            if metadata.configured:
+                self._table.discard(previous, "it is no longer in the configuration")
+            elif metadata.key.name is None and not previous.held:
+                self._table.discard(previous, "no process holds it any more")
             elif upstream is not None and upstream not in accesses:
                 reason = f"its upstream {upstream!r} is no longer in the configuration"
-                self._stock.discard(leftover, reason)
+                self._table.discard(previous, reason)
             else:
                 admission = (
                     OPEN if upstream is None else Admission(upstream=upstream, access=accesses[upstream])
                 )
-                self._go_on_with(leftover, admission)
+                self._continue_with(previous, admission)
 
-    def _go_on_with(self, leftover: Leftover, admission: Admission) -> None:
-        origin, held = leftover.origin, leftover.held
-        if self._stock.shares.is_full(len(self._configured)) and not held:
-            self._stock.discard(
-                leftover, "there is no room for so many (max_pools, or the limit of open files)"
+    def _continue_with(self, previous: PreviousPool, admission: Admission) -> None:
+        metadata, held = previous.metadata, previous.held
+        if self._table.shares.is_full(len(self._configured)) and not held:
+            self._table.discard(
+                previous, "there is no room for so many (max_pools, or the limit of open files)"
             )
             return
-        maker = None if origin.maker_uid is None else Maker(origin.maker_uid, 0)
+        maker = None if metadata.maker_uid is None else Maker(metadata.maker_uid, 0)
         try:
-            pool = self._stock.make(
-                origin.key,
-                origin.identity,
-                origin.settings,
+            pool = self._table.make(
+                metadata.key,
+                metadata.identity,
+                metadata.settings,
                 admission,
                 configured=False,
                 maker=maker,
                 inherited=True,
             )
         except CacheRefusedError as error:
-            self._stock.discard(leftover, str(error))
+            self._table.discard(previous, str(error))
             return
         if maker is not None and not held and pool.unused and pool.end_if_unheld():
             # Names that a client took and never used must not block other clients after a restart, either.
-            self._stock.end(origin.key, "nothing was ever looked up in it, and no process holds it")
+            self._table.end(metadata.key, "nothing was ever looked up in it, and no process holds it")
 
     def join_configured(self, name: str, identity: Identity) -> Pool:
         """Return the configured cache of that name, for a client with its identity. Raises `CacheRefusedError`."""
@@ -165,7 +164,7 @@ class PoolManager:
             differences = _list(cache.identity.differences(identity))
             message = f"{cache.key} belongs to another upstream identity: {differences}"
             raise CacheRefusedError(message)
-        pool = self._stock.get(cache.key)
+        pool = self._table.get(cache.key)
         return self.changes.make(cache) if pool is None else self._healed(pool)
 
     def join(
@@ -187,7 +186,7 @@ class PoolManager:
                 f"{key} is defined by the daemon's configuration: use ClientSideCache.named({key.name!r})"
             )
             raise CacheRefusedError(message)
-        pool = self._stock.get(key)
+        pool = self._table.get(key)
         maker = maker_of(peer)
         if pool is None:
             return self._make(key, identity, settings, admission, maker)
@@ -201,7 +200,7 @@ class PoolManager:
         stays = self._is_kept_from(pool, maker) and bool(foreign or pool.admission.access != admission.access)
         if pool.held() or stays or not pool.end_if_unheld():
             raise CacheRefusedError(_refusal(pool, foreign, differing, stays=stays))
-        self._stock.remove(key)
+        self._table.remove(key)
         return self._make(key, identity, settings, admission, maker)
 
     def identity_of(self, key: PoolKey | None, configured: str | None) -> Identity | None:
@@ -209,16 +208,16 @@ class PoolManager:
         if configured is not None:
             cache = self._configured.get(configured)
             return None if cache is None else cache.identity
-        pool = None if key is None else self._stock.get(key)
+        pool = None if key is None else self._table.get(key)
         return None if pool is None else pool.identity
 
     def find(self, label: str) -> Pool:
         """Return the pool of that name, or of the cache object with that id. Raises `UnknownCacheError`."""
         for key in (PoolKey(label, None), PoolKey(None, label)):
-            pool = self._stock.get(key)
+            pool = self._table.get(key)
             if pool is not None:
                 return pool
-        known = sorted(pool.label for pool in self._stock)
+        known = sorted(pool.label for pool in self._table)
         more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
         message = (
             f"there is no cache {label[:200]!r}; there are: {', '.join(known[:_MOST_NAMES]) or 'none'}{more}"
@@ -232,7 +231,7 @@ class PoolManager:
     def drop(self, label: str) -> None:
         """End a pool, even if processes hold it. Raises `UnknownCacheError`."""
         pool = self.find(label)
-        self._stock.remove(pool.key)
+        self._table.remove(pool.key)
         pool.end()
 
     def stats(
@@ -245,19 +244,19 @@ class PoolManager:
         takers = lease_takers()
         return [
             pool.stats((connected or {}).get(pool, set()) | takers.get(pool.lease_file, set()))
-            for pool in itertools.islice(self._stock, most)
+            for pool in itertools.islice(self._table, most)
         ]
 
     def file_ids(self) -> dict[PoolKey, str]:
         """Return the file ids of all pools: only for users who may open any of them."""
-        return {pool.key: pool.file_id for pool in self._stock}
+        return {pool.key: pool.file_id for pool in self._table}
 
     def close(self) -> None:
         """Leave all pools to the next daemon, or end them: then readers detach at once, and the files are removed."""
-        self._stock.close()
+        self._table.close()
 
     def __len__(self) -> int:
-        return len(self._stock)
+        return len(self._table)
 
     def _make(
         self,
@@ -267,7 +266,7 @@ class PoolManager:
         admission: Admission,
         maker: Maker | None,
     ) -> Pool:
-        return self._stock.make(key, identity, settings, admission, configured=False, maker=maker)
+        return self._table.make(key, identity, settings, admission, configured=False, maker=maker)
 
     @staticmethod
     def _is_kept_from(pool: Pool, maker: Maker | None) -> bool:
@@ -277,7 +276,7 @@ class PoolManager:
     def _healed(self, pool: Pool) -> Pool:
         """Return a pool whose files are where clients look for them. Raises `CacheBusyError`."""
         try:
-            self._stock.heal(pool)
+            self._table.heal(pool)
         except Exception as error:
             message = f"{pool.key} has lost its files, and new ones cannot be made now: {error}"
             raise CacheBusyError(message) from error
@@ -285,22 +284,22 @@ class PoolManager:
 
     def _probe(self) -> None:
         self._loop.call_later(_PROBE_MS, self._probe)
-        self._stock.end_unheld(handed_out_before_ns=time.monotonic_ns() - HANDOUT_NS)
+        self._table.end_unheld(attached_before_ns=time.monotonic_ns() - LEASE_WAIT_NS)
 
     def _beat(self) -> None:
         """Renew all heartbeats: four times within the readers' grace period, at least once a second."""
         self._loop.call_later(min(_BEAT_MS, self._grace_ms / 4), self._beat)
-        for pool in self._stock:
+        for pool in self._table:
             pool.beat()
-        self._stock.look_after_room()
+        self._table.look_after_room()
         if not self._unseen:
-            self._unseen = list(self._stock)
+            self._unseen = list(self._table)
             self._look_after_files()
 
     def _look_after_files(self) -> None:
         """Check for vanished files, of some pools in each turn of the loop: there may be thousands."""
         seen, self._unseen = self._unseen[:_POOLS_A_TURN], self._unseen[_POOLS_A_TURN:]
-        self._stock.look_after_files(seen)
+        self._table.look_after_files(seen)
         if self._unseen:
             self._loop.defer(self._look_after_files)
 

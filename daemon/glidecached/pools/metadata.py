@@ -4,18 +4,59 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from glidecached.access import Access
-from glidecached.pools.pool_settings import PoolSettings
 from glidecached.upstream.target import Address, Identity
 
 if TYPE_CHECKING:
     from glidecached.config.model import Config
 
+EvictionPolicy = Literal["LRU", "LFU"]
+EVICTION_POLICIES: tuple[EvictionPolicy, ...] = ("LRU", "LFU")
+
+MAX_CACHE_KB = 159_383_551
+"""A pool's granules have numbers of 31 bits. This and the next are the compiled core's limits, as a test checks."""
+MAX_TTL_MS = 18_446_744_073_709
+"""As nanoseconds it fits into 64 bits: 584 years."""
 
 _FORM = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """The settings of a pool, on which all clients that share a name must agree (contract C19).
+
+    Its bound in KB, its TTL in ms (0: entries do not expire), its policy, and whether metrics may be read.
+    """
+
+    max_cache_kb: int
+    entry_ttl_ms: int
+    eviction_policy: EvictionPolicy = "LRU"
+    enable_metrics: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for values that no pool can have."""
+        if not 0 < self.max_cache_kb <= MAX_CACHE_KB:
+            right = "positive" if self.max_cache_kb <= 0 else f"at most {MAX_CACHE_KB}"
+            message = f"max_cache_kb is {self.max_cache_kb}; it must be {right}"
+            raise ValueError(message)
+        if not 0 <= self.entry_ttl_ms <= MAX_TTL_MS:
+            right = "non-negative" if self.entry_ttl_ms < 0 else f"at most {MAX_TTL_MS}"
+            message = f"entry_ttl_ms is {self.entry_ttl_ms}; it must be {right} (0 = no expiration)"
+            raise ValueError(message)
+        if self.eviction_policy not in EVICTION_POLICIES:
+            message = f"eviction_policy is {self.eviction_policy!r}; it must be one of {', '.join(EVICTION_POLICIES)}"
+            raise ValueError(message)
+
+    def differences(self, other: PoolSettings) -> list[str]:
+        """Return `"entry_ttl_ms 5000, not 1000"` for each field in which `other` is different."""
+        return [
+            f"{name} {mine}, not {theirs}"
+            for name in (each.name for each in fields(self))
+            if (mine := getattr(self, name)) != (theirs := getattr(other, name))
+        ]
 
 
 class PoolKey(NamedTuple):
@@ -26,6 +67,11 @@ class PoolKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"cache {self.name!r}" if self.name is not None else f"cache object {self.cache_id}"
+
+    @property
+    def label(self) -> str:
+        """Return the name, or the cache object's id."""
+        return self.name or self.cache_id or ""
 
     def new_file_id(self) -> str:
         """Return a new random name for the files of a pool with this key: a client's name never becomes a path.
@@ -77,7 +123,7 @@ class PoolMetadata:
         return json.dumps(described).encode() + b"\n"
 
 
-def decode_origin(text: bytes) -> PoolMetadata | None:
+def decode_metadata(text: bytes) -> PoolMetadata | None:
     """Decode the text of `PoolMetadata.encode`. Return None for anything else, such as an incomplete text.
 
     Only the first line counts: the end of a longer previous text may follow it.

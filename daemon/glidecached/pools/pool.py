@@ -8,9 +8,8 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.pool_errors import PoolDamagedError, PoolFull
+from glidecache_shared.pool.generation import PoolDamagedError, PoolFull
 from glidecache_shared.pool.store import PoolStore
-from glidecached.formatting import counted
 from glidecached.pools.entries import PoolEntries
 from glidecached.pools.file_access import PRIVATE_MODE, PermissionsError, PoolLease, permit
 from glidecached.pools.generation_copy import GenerationCopy
@@ -22,12 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from glidecache_shared.pool.generation import HotEntry
-    from glidecache_shared.pool.store_settings import StoreSettings
+    from glidecache_shared.pool.generation import HotEntry, StoreSettings
     from glidecached.pools.cache_shares import Maker
-    from glidecached.pools.metadata import Admission, PoolKey
-    from glidecached.pools.pool_settings import PoolSettings
-    from glidecached.pools.warm_restart import Leftover
+    from glidecached.pools.metadata import Admission, PoolKey, PoolSettings
+    from glidecached.pools.warm_restart import PreviousPool
     from glidecached.upstream.target import Identity
 
 logger = logging.getLogger(__name__)
@@ -39,7 +36,7 @@ _DAMAGE_RETRY_NS = 1_000_000_000
 
 
 class Pool:
-    """A pool from its creation until `end` or `leave`. Its three files are in `directory`. For the loop's thread.
+    """A pool from its creation until `end` or `detach`. Its three files are in `directory`. For the loop's thread.
 
     It continues an earlier daemon's pool, if that is possible; `inheritable`: the next daemon may do the same.
     `next_generation` numbers its files: damaged ones are replaced by fresh ones at any time. `dispose` receives each
@@ -63,7 +60,7 @@ class Pool:
         inheritable: bool,
         admission: Admission = OPEN,
         maker: Maker | None = None,
-        leftover: Leftover | None = None,
+        previous: PreviousPool | None = None,
     ) -> None:
         self.key = key
         self.maker = maker
@@ -73,33 +70,33 @@ class Pool:
         self.settings = settings
         self.admission = admission
         self.configured = configured
-        self.handed_out_ns = time.monotonic_ns()
+        self.last_attach_ns = time.monotonic_ns()
         self._directory = directory
         self._next_generation = next_generation
         self._instance_id = instance_id
         self._grace_ms = grace_ms
         self._dispose = dispose
         self._inheritable = inheritable
-        self._renewal: GenerationCopy | None = None
+        self._copy: GenerationCopy | None = None
         self._coming = settings
         self._replaceable_at_ns = 0
         self._refusals = 0
         self._files_are_for = admission
         """The users that may have mapped the files in use."""
-        self.file_id = key.new_file_id() if leftover is None else leftover.file_id
-        making = self._making(settings)
-        store = None if leftover is None else take_over(leftover, self._origin(), directory, making)
+        self.file_id = key.new_file_id() if previous is None else previous.file_id
+        store_settings = self._store_settings(settings)
+        store = None if previous is None else take_over(previous, self._metadata(), directory, store_settings)
         store = store or self._fresh(settings)
         try:
             self._permit(store)
             self._lease = PoolLease(
-                directory, self.file_id, admission.access, None if leftover is None else leftover.lease
+                directory, self.file_id, admission.access, None if previous is None else previous.lease
             )
         except (OSError, PermissionsError):
             store.unlink()
             store.close()
             raise
-        self.entries = PoolEntries(key, store, self.replace_damaged)
+        self.entries = PoolEntries(key.label, store, self.replace_damaged)
         self.flights = Flights(self.entries, next_number)
         self._describe()
 
@@ -110,10 +107,10 @@ class Pool:
             self._next_generation(),
             pool_mode=PRIVATE_MODE,
             board_mode=PRIVATE_MODE,
-            **self._making(settings),
+            **self._store_settings(settings),
         )
 
-    def _making(self, settings: PoolSettings) -> StoreSettings:
+    def _store_settings(self, settings: PoolSettings) -> StoreSettings:
         return {
             "max_cache_kb": settings.max_cache_kb,
             "entry_ttl_ms": settings.entry_ttl_ms,
@@ -123,7 +120,7 @@ class Pool:
             "grace_ms": self._grace_ms,
         }
 
-    def _origin(self) -> PoolMetadata:
+    def _metadata(self) -> PoolMetadata:
         return PoolMetadata(
             key=self.key,
             identity=self.identity,
@@ -143,9 +140,12 @@ class Pool:
         if not self._inheritable:
             return
         try:
-            self._lease.describe(self._origin())
+            self._lease.describe(self._metadata())
         except OSError as error:
-            logger.warning("%s will not outlive this daemon: %s", self.key, error)
+            logger.warning(
+                "pool metadata not written, the next daemon cannot restore the pool",
+                extra={"cache": self.label, "reason": error},
+            )
 
     @property
     def ended(self) -> bool:
@@ -155,7 +155,7 @@ class Pool:
     @property
     def label(self) -> str:
         """Return the name, or the cache object's id."""
-        return self.key.name or self.key.cache_id or ""
+        return self.key.label
 
     @property
     def generation(self) -> int:
@@ -173,12 +173,12 @@ class Pool:
         return self._coming.max_cache_kb
 
     @property
-    def is_renewing(self) -> bool:
-        """Return whether `go_on` has work to do."""
-        return self._renewal is not None
+    def is_resizing(self) -> bool:
+        """Return whether `continue_resize` has work to do."""
+        return self._copy is not None
 
     def admit(self, admission: Admission) -> None:
-        """Change who may use it. If that shuts a user out, the caller must `renew`, for files not mapped by that user.
+        """Change who may use it. If that shuts a user out, the caller must `resize`, for files not mapped by that user.
 
         Raises `PermissionsError` and `OSError`; then no user may open the files any more, and the caller must end it.
         """
@@ -197,57 +197,61 @@ class Pool:
         """
         return not self.admission.access.covers(self._files_are_for.access)
 
-    def renew(self, settings: PoolSettings, generation: int) -> None:
+    def resize(self, settings: PoolSettings, generation: int) -> None:
         """Change the settings, and keep the entries. A new TTL is in force at once.
 
-        Settings that readers read when they mapped the files need new files: these are made now, and filled by `go_on`.
+        Settings that readers read when they mapped the files need new files. These are made now, and filled by
+        `continue_resize`.
         Raises the errors of construction; the pool then continues with its old limit, policy and metrics.
         """
         self.entries.store.set_ttl(settings.entry_ttl_ms)
         self.settings = replace(self.settings, entry_ttl_ms=settings.entry_ttl_ms)
         self._describe()
         if self.shuts_out or settings != self.settings:
-            self._renewal = GenerationCopy(
+            self._copy = GenerationCopy(
                 self.key,
                 self.entries.store,
                 self._directory,
                 self.file_id,
                 generation,
-                making=self._making(settings),
+                store_settings=self._store_settings(settings),
                 access=self.admission.access,
             )
             self._coming = settings
 
-    def go_on(self, until_ns: int | None) -> bool:
-        """Continue the generation copy of `renew`, until that time or to the end. Return whether it is done.
+    def continue_resize(self, until_ns: int | None) -> bool:
+        """Continue the generation copy of `resize`, until that time or to the end. Return whether it is done.
 
         If both generations do not fit into memory, the copy is given up. The pool stays as it is, with the smaller
         limit if that was already reached. The same happens when an unexpected exception is raised.
         """
-        renewal = self._renewal
-        if renewal is None:
+        copy = self._copy
+        if copy is None:
             return True
         try:
-            store = renewal.go_on(until_ns)
+            store = copy.run(until_ns)
         except (PoolFull, MemoryError) as error:
-            self._give_up_renewing()
-            logger.warning("%s keeps its files and %d KB: %s", self.key, self.settings.max_cache_kb, error)
+            self._give_up_resize()
+            logger.warning(
+                "pool not resized",
+                extra={"cache": self.label, "max_cache_kb": self.settings.max_cache_kb, "reason": error},
+            )
             return False
         except PoolDamagedError as error:
             if self.replace_damaged(error):
                 return True
-            self._give_up_renewing()
+            self._give_up_resize()
             return False
         except BaseException:
-            self._give_up_renewing()
+            self._give_up_resize()
             raise
         if store is None:
             return False
-        self._renewal = None
-        self._go_over_to(store)
+        self._copy = None
+        self._switch_to(store)
         return True
 
-    def _go_over_to(self, store: PoolStore) -> None:
+    def _switch_to(self, store: PoolStore) -> None:
         """Serve a store that was made with the new settings; the previous one is retired already."""
         before = self.entries.serve(store)
         self._refusals = 0
@@ -266,17 +270,27 @@ class Pool:
             return False
         self._replaceable_at_ns = now_ns + _DAMAGE_RETRY_NS
         try:
-            self._begin_fresh()
+            self._start_fresh()
         except Exception as obstacle:  # noqa: BLE001  # on any error, requests are answered from upstream
-            logger.warning("%s cannot have a fresh pool now: %s; %s", self.key, obstacle, error)
+            logger.warning(
+                "damaged pool cannot be replaced now",
+                extra={
+                    "cache": self.label,
+                    "reason": obstacle,
+                    "path": error.path,
+                    "entries": error.entries,
+                },
+            )
             return False
         self._replaceable_at_ns = 0
         logger.warning(
-            "%s: its pool was damaged (%s); %s given up, generation %d is served, fresh",
-            self.key,
-            error.path,
-            counted(error.entries, "entry", "entries"),
-            self.generation,
+            "damaged pool replaced, starting empty",
+            extra={
+                "cache": self.label,
+                "path": error.path,
+                "lost_entries": error.entries,
+                "generation": self.generation,
+            },
         )
         return True
 
@@ -307,7 +321,7 @@ class Pool:
                 self.file_id = file_id
                 raise
             try:
-                self._begin_fresh()
+                self._start_fresh()
             except BaseException:
                 self._lease.end()
                 self._lease, self.file_id = before, file_id
@@ -316,18 +330,20 @@ class Pool:
             with contextlib.suppress(OSError):  # there is no file, or it is another user's directory
                 before.path.unlink()
         else:
-            self._begin_fresh()
+            self._start_fresh()
         # Holders of the pool have to take its new lease first.
-        self.handed_out_ns = time.monotonic_ns()
+        self.last_attach_ns = time.monotonic_ns()
         logger.warning(
-            "%s: %s has vanished; %s given up, generation %d is served, fresh",
-            self.key,
-            path,
-            counted(entries, "entry", "entries"),
-            self.generation,
+            "pool file vanished, starting empty",
+            extra={
+                "cache": self.label,
+                "path": path,
+                "lost_entries": entries,
+                "generation": self.generation,
+            },
         )
 
-    def _begin_fresh(self) -> None:
+    def _start_fresh(self) -> None:
         """Serve a fresh generation: the one that was being prepared, or one like it."""
         store = self._fresh(self._coming)
         try:
@@ -336,19 +352,19 @@ class Pool:
             store.unlink()
             store.close()
             raise
-        self._stop_renewing()
+        self._stop_resize()
         self.entries.store.retire()
-        self._go_over_to(store)
+        self._switch_to(store)
 
-    def _give_up_renewing(self) -> None:
-        self._stop_renewing()
+    def _give_up_resize(self) -> None:
+        self._stop_resize()
         self.settings = replace(self.settings, max_cache_kb=self.entries.store.max_bytes // 1024)
         self._coming = self.settings
 
-    def _stop_renewing(self) -> None:
-        renewal, self._renewal = self._renewal, None
-        if renewal is not None:
-            renewal.abandon()
+    def _stop_resize(self) -> None:
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.abandon()
 
     def beat(self) -> None:
         """Renew the heartbeat that readers trust."""
@@ -395,9 +411,9 @@ class Pool:
         metrics = self.entries.store.metrics()
         return not (metrics.entry_count or metrics.total_lookups)
 
-    def handout(self) -> dict[str, Any]:
+    def client_info(self) -> dict[str, Any]:
         """Return the map that a client needs to map the files (docs/protocol.md, `ATTACH`)."""
-        self.handed_out_ns = time.monotonic_ns()
+        self.last_attach_ns = time.monotonic_ns()
         return {
             "pool_path": self.entries.store.pool_path,
             "board_path": self.entries.store.board_path,
@@ -420,15 +436,16 @@ class Pool:
             self._lease.end()
             self._end_store()
 
-    def leave(self) -> None:
+    def detach(self) -> None:
         """Leave the pool to the next daemon of this directory; an unnamed one only while it is held. Idempotent."""
         if self.ended or (self.key.name is None and self.end_if_unheld()):
             return
-        self.go_on(None)
+        self.continue_resize(None)
         self.entries.end()
         if not self.entries.store.seal():
             logger.warning(
-                "%s is left unsealed: its file system is full; the next daemon verifies it", self.key
+                "pool not sealed, the next daemon verifies its entries",
+                extra={"cache": self.label, "reason": "its file system is full"},
             )
         self._lease.close()
 
@@ -463,6 +480,6 @@ class Pool:
 
     def _end_store(self) -> None:
         self.entries.end()
-        self._stop_renewing()
+        self._stop_resize()
         self.entries.store.retire()
         self._dispose(self.entries.store)

@@ -89,7 +89,7 @@ class PoolDirectory:
         before = self._descriptor
         _, self._descriptor = self._take()
         os.close(before)
-        logger.warning("the pool directory %s had vanished; it is made again", self.path)
+        logger.warning("pool directory restored", extra={"path": str(self.path)})
         return True
 
     def release(self) -> None:

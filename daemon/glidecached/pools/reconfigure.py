@@ -7,7 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.pool.generation import PoolFull
 from glidecached.pools.background import BackgroundCopies
 from glidecached.pools.file_access import PermissionsError
 from glidecached.pools.metadata import Admission, PoolKey
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from glidecached.access import Access
-    from glidecached.pools.metadata import ConfiguredCache
+    from glidecached.pools.metadata import ConfiguredCache, PoolSettings
     from glidecached.pools.pool import Pool
-    from glidecached.pools.pool_settings import PoolSettings
     from glidecached.pools.table import PoolTable
     from glidecached.process.loop import Loop
 
@@ -33,10 +32,10 @@ class PoolReconfiguration:
     maps names to caches, and is kept up to date.
     """
 
-    def __init__(self, loop: Loop, stock: PoolTable, configured: dict[str, ConfiguredCache]) -> None:
-        self._stock = stock
+    def __init__(self, loop: Loop, table: PoolTable, configured: dict[str, ConfiguredCache]) -> None:
+        self._table = table
         self._configured = configured
-        self._renewals = BackgroundCopies(loop, self._renewal_failed)
+        self._copies = BackgroundCopies(loop, self._resize_failed)
 
     def configure(self, cache: ConfiguredCache) -> None:
         """Make a cache of the configuration. Without room for its files now, the next client to join tries again."""
@@ -45,13 +44,13 @@ class PoolReconfiguration:
             self.make(cache)
         except CacheRefusedError as error:
             if self._has_room_later(None, cache.settings):
-                self._renewals.when_settled(functools.partial(self._try_again, cache))
+                self._copies.when_settled(functools.partial(self._try_again, cache))
             else:
-                logger.warning("%s", error)
+                logger.warning("configured cache not created", extra={"cache": cache.name, "reason": error})
 
     def make(self, cache: ConfiguredCache) -> Pool:
         """Make the pool of a cache of the configuration. Raises `CacheRefusedError`."""
-        return self._stock.make(cache.key, cache.identity, cache.settings, cache.admission, configured=True)
+        return self._table.make(cache.key, cache.identity, cache.settings, cache.admission, configured=True)
 
     def reconfigure(self, cache: ConfiguredCache) -> None:
         """Make or change a cache of the configuration. Its entries stay, unless its identity changes.
@@ -61,42 +60,42 @@ class PoolReconfiguration:
         before = self._configured.get(cache.name)
         if before is None or before.identity != cache.identity:
             # A client's pool of this name ends as well: the name belongs to the configuration now.
-            self._stock.end(cache.key, "the configuration defines the name anew")
+            self._table.end(cache.key, "the configuration defines the name")
             self.configure(cache)
             return
         self._configured[cache.name] = cache
-        pool = self._stock.get(cache.key)
+        pool = self._table.get(cache.key)
         if pool is not None and (pool.settings, pool.admission) != (cache.settings, cache.admission):
             self._change(pool, cache.settings, cache.admission)
 
     def unconfigure(self, name: str) -> None:
         """End a cache that the configuration no longer has; its clients learn that at their next request."""
         del self._configured[name]
-        self._stock.end(PoolKey(name, None), "it is no longer in the configuration")
+        self._table.end(PoolKey(name, None), "it is no longer in the configuration")
 
     def readmit(self, accesses: Mapping[str, Access]) -> None:
         """Give the pools that clients have made through a configured upstream to that upstream's present users.
 
         `accesses` are the access lists of the configured upstreams by name: pools of a removed upstream end.
         """
-        for pool in self._stock:
+        for pool in self._table:
             name = pool.admission.upstream
             if pool.configured or name is None:
                 continue
             if name not in accesses:
-                self._stock.end(pool.key, f"its upstream {name!r} is no longer in the configuration")
+                self._table.end(pool.key, f"its upstream {name!r} is no longer in the configuration")
             elif pool.admission.access != accesses[name]:
                 self._change(pool, pool.settings, Admission(upstream=name, access=accesses[name]))
 
     def when_settled(self, callback: Callable[[], object]) -> None:
         """Call `callback` once the changes of `reconfigure` and `readmit` are done."""
-        self._renewals.when_settled(callback)
+        self._copies.when_settled(callback)
 
     def _try_again(self, cache: ConfiguredCache) -> None:
         """Change a cache again: the memory that other pools gave back is available now."""
         if self._configured.get(cache.name) != cache:
             return
-        if self._stock.get(cache.key) is None:
+        if self._table.get(cache.key) is None:
             self.configure(cache)
         else:
             self.reconfigure(cache)
@@ -107,56 +106,56 @@ class PoolReconfiguration:
             if admission != pool.admission:
                 pool.admit(admission)
         except (OSError, PermissionsError) as error:
-            logger.warning("%s cannot be given to other users now: %s", pool.key, error)
-            self._begin_anew(pool)
+            logger.warning("pool access not changed", extra={"cache": pool.label, "reason": error})
+            self._start_empty(pool)
             return
         try:
-            pool.renew(settings, self._stock.next_generation())
+            pool.resize(settings, self._table.next_generation())
         except (OSError, PermissionsError, PoolFull, ValueError) as error:
-            logger.warning("%s cannot be changed now: %s", pool.key, error)
-            self._renewal_failed(pool)
+            logger.warning("pool not resized", extra={"cache": pool.label, "reason": error})
+            self._resize_failed(pool)
             return
-        if pool.is_renewing:
-            self._renewals.add(pool)
+        if pool.is_resizing:
+            self._copies.add(pool)
 
     def _within_total(self, pool: Pool, settings: PoolSettings) -> PoolSettings:
         """Return the settings with the limit that the pool may have now. If it may have more later, plan that."""
-        others_kb = self._stock.claimed_kb(but=pool)
-        total_kb = self._stock.max_total_cache_kb
+        others_kb = self._table.claimed_kb(but=pool)
+        total_kb = self._table.max_total_cache_kb
         kept_kb = pool.settings.max_cache_kb
         if settings.max_cache_kb <= kept_kb or others_kb + settings.max_cache_kb <= total_kb:
             return settings
         cache = self._configured.get(pool.key.name or "")
         if cache is not None and self._has_room_later(pool, settings):
-            self._renewals.when_settled(functools.partial(self._try_again, cache))
+            self._copies.when_settled(functools.partial(self._try_again, cache))
         else:
             logger.warning(
-                "%s keeps %d KB: max_cache_kb=%d, and %d KB of max_total_cache_kb=%d are in use by others",
-                pool.key,
-                kept_kb,
-                settings.max_cache_kb,
-                others_kb,
-                total_kb,
+                "pool not enlarged, max_total_cache_kb is in use",
+                extra={
+                    "cache": pool.label,
+                    "kept_kb": kept_kb,
+                    "max_cache_kb": settings.max_cache_kb,
+                    "others_kb": others_kb,
+                    "max_total_cache_kb": total_kb,
+                },
             )
         return replace(settings, max_cache_kb=kept_kb)
 
     def _has_room_later(self, pool: Pool | None, settings: PoolSettings) -> bool:
         """Return whether there will be enough room once other pools have become smaller."""
-        coming_kb = self._stock.coming_kb(but=pool)
+        coming_kb = self._table.coming_kb(but=pool)
         return (
-            coming_kb < self._stock.claimed_kb(but=pool)
-            and coming_kb + settings.max_cache_kb <= self._stock.max_total_cache_kb
+            coming_kb < self._table.claimed_kb(but=pool)
+            and coming_kb + settings.max_cache_kb <= self._table.max_total_cache_kb
         )
 
-    def _renewal_failed(self, pool: Pool) -> None:
+    def _resize_failed(self, pool: Pool) -> None:
         if pool.shuts_out:
-            self._begin_anew(pool)
+            self._start_empty(pool)
 
-    def _begin_anew(self, pool: Pool) -> None:
+    def _start_empty(self, pool: Pool) -> None:
         """Replace a pool, without its entries: users who may not read it any more have the files mapped."""
-        self._stock.end(
-            pool.key, "other users may use it now, and its entries cannot be kept from those of before"
-        )
+        self._table.end(pool.key, "access has changed, and previous users have its files mapped")
         cache = self._configured.get(pool.key.name or "")
         if cache is not None:
             self.configure(cache)

@@ -25,6 +25,8 @@ _SMALLEST_BYTES = 32 << 10
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _QUIET_LOOKS = 5
 _ROOM_BYTES = 1 << 20
+_NAMED = 3
+"""The number of caches that the event names."""
 
 
 class Reserve:
@@ -91,16 +93,18 @@ class RoomWatch:
             if not self._is_full:
                 self._is_full = True
                 logger.warning(
-                    "the file system of %s is full: %s cannot grow; new entries replace older ones, or are skipped, "
-                    "until there is room (df, and docs/operations.md)",
-                    self._directory,
-                    ", ".join(str(pool.key) for pool in refused[:3]) + (", ..." if len(refused) > 3 else ""),  # noqa: PLR2004
+                    "file system full, pools cannot grow",
+                    extra={
+                        "path": str(self._directory),
+                        "caches": ", ".join(pool.label for pool in refused[:_NAMED]),
+                        "refused_pools": len(refused),
+                    },
                 )
         elif self._is_full:
             self._quiet_looks += 1
             if self._quiet_looks >= _QUIET_LOOKS and self._free_bytes() >= _ROOM_BYTES:
                 self._is_full = False
-                logger.info("the file system of %s has room again", self._directory)
+                logger.info("file system has room again", extra={"path": str(self._directory)})
 
     def _free_bytes(self) -> int:
         try:

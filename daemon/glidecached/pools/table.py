@@ -9,7 +9,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.pool.generation import PoolFull
 from glidecached.pools.cache_shares import PoolShares
 from glidecached.pools.file_access import PermissionsError
 from glidecached.pools.lazy_free import LazyFree
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from glidecached.pools.cache_shares import Maker
-    from glidecached.pools.metadata import Admission, PoolKey
-    from glidecached.pools.pool_settings import PoolSettings
-    from glidecached.pools.warm_restart import Leftover, Leftovers
+    from glidecached.pools.metadata import Admission, PoolKey, PoolSettings
+    from glidecached.pools.warm_restart import PreviousPool, PreviousPools
     from glidecached.process.loop import Loop
     from glidecached.upstream.target import Identity
 
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_MAX_POOLS = 4_096
 
-HANDOUT_NS = 3_000_000_000
+LEASE_WAIT_NS = 3_000_000_000
 """A client that just received a pool may take this long to take its lease."""
 
 _UNUSED_NS = 250_000_000
@@ -51,8 +50,8 @@ class CacheBusyError(CacheRefusedError):
 class PoolTable:
     """The pools by their keys. For the loop's thread.
 
-    `max_total_cache_kb` may be set at any time. `leftovers` are an earlier daemon's pools, which new pools of the same
-    keys continue. With `leftovers`, `close` leaves the pools to the next daemon; without, all of them end.
+    `max_total_cache_kb` may be set at any time. `previous_pools` are an earlier daemon's pools, which new pools of the
+    same keys continue. With them, `close` leaves the pools to the next daemon; without, all of them end.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class PoolTable:
         grace_ms: int,
         max_total_cache_kb: int,
         next_number: Callable[[], int],
-        leftovers: Leftovers | None,
+        previous_pools: PreviousPools | None,
         max_pools: int = DEFAULT_MAX_POOLS,
         restore_directory: Callable[[], object] = lambda: None,
     ) -> None:
@@ -78,9 +77,11 @@ class PoolTable:
         self._grace_ms = grace_ms
         self.max_total_cache_kb = max_total_cache_kb
         self._next_number = next_number
-        self._leftovers = leftovers
-        self._remains = LazyFree(loop, grace_ms)
-        self._generations = itertools.count(1 if leftovers is None else leftovers.last_generation + 1)
+        self._previous_pools = previous_pools
+        self._lazy_free = LazyFree(loop, grace_ms)
+        self._generations = itertools.count(
+            1 if previous_pools is None else previous_pools.last_generation + 1
+        )
         self._by_key: dict[PoolKey, Pool] = {}
 
     def __iter__(self) -> Iterator[Pool]:
@@ -116,7 +117,7 @@ class PoolTable:
         self._check_total(key, settings)
         if maker is not None and not inherited:
             self._check_share(key, settings, maker)
-        leftover = None if self._leftovers is None else self._leftovers.claim(key)
+        previous = None if self._previous_pools is None else self._previous_pools.claim(key)
         make = functools.partial(
             Pool,
             key,
@@ -127,18 +128,18 @@ class PoolTable:
             instance_id=self._instance_id,
             grace_ms=self._grace_ms,
             next_number=self._next_number,
-            dispose=self._remains.add,
+            dispose=self._lazy_free.add,
             configured=configured,
-            inheritable=self._leftovers is not None,
+            inheritable=self._previous_pools is not None,
             admission=admission,
             maker=maker,
-            leftover=leftover,
+            previous=previous,
         )
         try:
-            pool = make() if leftover is not None else self._reserve.make(make)
+            pool = make() if previous is not None else self._reserve.make(make)
         except (OSError, PermissionsError, PoolFull, ValueError) as error:
-            if self._leftovers is not None and leftover is not None:
-                self._leftovers.discard(leftover)
+            if self._previous_pools is not None and previous is not None:
+                self._previous_pools.discard(previous)
             message = f"{key} cannot be made in {self._directory}: {error}"
             if isinstance(error, PoolFull) or (isinstance(error, OSError) and error.errno in _FULL):
                 raise CacheBusyError(message) from error
@@ -147,7 +148,14 @@ class PoolTable:
         if maker is not None:
             pool.counted_kb = settings.max_cache_kb
             self.shares.add(maker, pool.counted_kb)
-        logger.info("%s is served: %d KB, %s", key, settings.max_cache_kb, identity)
+        logger.info(
+            "pool ready",
+            extra={
+                "cache": key.label,
+                "max_cache_kb": settings.max_cache_kb,
+                "upstream": str(identity),
+            },
+        )
         return pool
 
     def remove(self, key: PoolKey) -> Pool | None:
@@ -164,14 +172,14 @@ class PoolTable:
         pool = self.remove(key)
         if pool is not None:
             pool.end()
-            logger.info("%s ended: %s", key, reason)
+            logger.info("pool ended", extra={"cache": key.label, "reason": reason})
 
-    def end_unheld(self, *, handed_out_before_ns: int) -> None:
+    def end_unheld(self, *, attached_before_ns: int) -> None:
         """End the unnamed pools that no process holds any more (contract C20)."""
         for key, pool in list(self._by_key.items()):
-            if key.name is None and pool.handed_out_ns < handed_out_before_ns and pool.end_if_unheld():
+            if key.name is None and pool.last_attach_ns < attached_before_ns and pool.end_if_unheld():
                 self.remove(key)
-                logger.info("%s ended: no process holds it any more", key)
+                logger.info("pool ended", extra={"cache": key.label, "reason": "no process holds it"})
 
     def end_idle(self) -> bool:
         """End the least recently used pool with a client's own name, of those that no process holds.
@@ -179,10 +187,16 @@ class PoolTable:
         Its entries are lost: only for when there is no other room (isolation I9). Return whether there was one.
         """
         now_ns = time.monotonic_ns()
-        for pool in sorted(self._by_key.values(), key=lambda each: each.handed_out_ns):
+        for pool in sorted(self._by_key.values(), key=lambda each: each.last_attach_ns):
             if _is_idle(pool, now_ns) and pool.end_if_unheld():
                 self.remove(pool.key)
-                logger.warning("%s ended: no process holds it, and others need its room", pool.key)
+                logger.warning(
+                    "pool ended",
+                    extra={
+                        "cache": pool.label,
+                        "reason": "no process holds it, and other pools need its room",
+                    },
+                )
                 return True
         return False
 
@@ -202,7 +216,8 @@ class PoolTable:
                 if pool.key not in self._unhealed:
                     self._unhealed.add(pool.key)
                     logger.warning(
-                        "%s has lost its files, and new ones cannot be made now: %s", pool.key, error
+                        "pool files vanished, cannot be made again now",
+                        extra={"cache": pool.label, "reason": error},
                     )
             else:
                 self._unhealed.discard(pool.key)
@@ -213,15 +228,18 @@ class PoolTable:
             self._restore_directory()
             self._reserve.make(pool.replace_lost)
 
-    def unclaimed(self) -> list[Leftover]:
+    def unclaimed(self) -> list[PreviousPool]:
         """Return the earlier daemon's pools that are still unclaimed, named ones first."""
-        return [] if self._leftovers is None else self._leftovers.unclaimed()
+        return [] if self._previous_pools is None else self._previous_pools.unclaimed()
 
-    def discard(self, leftover: Leftover, reason: str) -> None:
+    def discard(self, previous: PreviousPool, reason: str) -> None:
         """Remove one of the earlier daemon's pools."""
-        if self._leftovers is not None:
-            self._leftovers.discard(leftover)
-            logger.info("%s of the daemon before is removed: %s", leftover.origin.key, reason)
+        if self._previous_pools is not None:
+            self._previous_pools.discard(previous)
+            logger.info(
+                "removed previous pool",
+                extra={"cache": previous.metadata.key.label, "reason": reason},
+            )
 
     def claimed_kb(self, but: Pool | None = None) -> int:
         """Return the KB that all pools, except that one, may grow to."""
@@ -235,20 +253,20 @@ class PoolTable:
         """Leave all pools to the next daemon, or end them: then readers detach at once, and the files are removed."""
         for pool in self:
             try:
-                if self._leftovers is None:
+                if self._previous_pools is None:
                     pool.end()
                 else:
-                    pool.leave()
+                    pool.detach()
             except Exception:
-                logger.exception("%s could not be left in order; the others are", pool.key)
+                logger.exception("pool not closed cleanly", extra={"cache": pool.label})
         self._by_key.clear()
-        self._remains.close()
+        self._lazy_free.close()
         self._reserve.close()
 
     def _check_total(self, key: PoolKey, settings: PoolSettings) -> None:
         wanted_kb = settings.max_cache_kb
         if self.claimed_kb() + wanted_kb > self.max_total_cache_kb:
-            self.end_unheld(handed_out_before_ns=time.monotonic_ns())
+            self.end_unheld(attached_before_ns=time.monotonic_ns())
         while (total_kb := self.claimed_kb()) + wanted_kb > self.max_total_cache_kb:
             unheld_kb = self._idle_kb()
             if total_kb - unheld_kb + wanted_kb > self.max_total_cache_kb or not self.end_idle():
@@ -261,7 +279,7 @@ class PoolTable:
     def _check_share(self, key: PoolKey, settings: PoolSettings, maker: Maker) -> None:
         configured = sum(pool.maker is None for pool in self._by_key.values())
         if self.shares.is_full(configured):
-            self.end_unheld(handed_out_before_ns=time.monotonic_ns())
+            self.end_unheld(attached_before_ns=time.monotonic_ns())
             if self.shares.is_full(configured):
                 self.end_idle()
         while full := self.shares.refusal(
@@ -278,11 +296,11 @@ class PoolTable:
         not taken its lease yet, notices and attaches again. Then come idle pools, also those of the user's other
         processes if the maker has few itself.
         """
-        by_age = sorted(self._by_key.values(), key=lambda each: each.handed_out_ns)
-        idle_since_ns = time.monotonic_ns() - HANDOUT_NS
+        by_age = sorted(self._by_key.values(), key=lambda each: each.last_attach_ns)
+        idle_since_ns = time.monotonic_ns() - LEASE_WAIT_NS
         own = [pool for pool in by_age if pool.maker == maker]
         unused = [pool for pool in own if pool.unused]
-        idle = [pool for pool in own if pool.key.name is not None and pool.handed_out_ns < idle_since_ns]
+        idle = [pool for pool in own if pool.key.name is not None and pool.last_attach_ns < idle_since_ns]
         if not self.shares.has_its_share(maker):
             idle += [
                 pool
@@ -290,12 +308,18 @@ class PoolTable:
                 if pool.maker is not None
                 and pool.maker.uid == maker.uid
                 and pool.key.name is not None
-                and pool.handed_out_ns < idle_since_ns
+                and pool.last_attach_ns < idle_since_ns
             ]
         for pool in (*unused, *idle):
             if pool.end_if_unheld():
                 self.remove(pool.key)
-                logger.info("%s ended: no process holds it, and its user wants another", pool.key)
+                logger.info(
+                    "pool ended",
+                    extra={
+                        "cache": pool.label,
+                        "reason": "no process holds it, and its user wants another",
+                    },
+                )
                 return True
         return False
 
@@ -313,4 +337,4 @@ def _is_idle(pool: Pool, now_ns: int) -> bool:
         return False
     # The end of an unused pool loses nothing; a client that just received it attaches again.
     at_once = pool.maker is not None and pool.unused
-    return now_ns - pool.handed_out_ns >= (_UNUSED_NS if at_once else HANDOUT_NS)
+    return now_ns - pool.last_attach_ns >= (_UNUSED_NS if at_once else LEASE_WAIT_NS)

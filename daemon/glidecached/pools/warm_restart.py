@@ -10,33 +10,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glidecache_shared import lease
-from glidecache_shared.pool.generation import retire_file
-from glidecache_shared.pool.pool_errors import TakeOverError
+from glidecache_shared.pool.generation import TakeOverError, retire_file
 from glidecache_shared.pool.store import PoolStore
-from glidecached.formatting import counted
-from glidecached.pools.metadata import PoolKey, PoolMetadata, decode_origin
+from glidecached.pools.metadata import PoolKey, PoolMetadata, decode_metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from glidecache_shared.pool.store_settings import StoreSettings
+    from glidecache_shared.pool.generation import StoreSettings
 
 logger = logging.getLogger(__name__)
 
 POOL_SUFFIXES = (".pool", ".board", ".state", ".lease")
 _GENERATION_FILE = re.compile(r"((?:un)?named-[0-9a-f]{24})\.([1-9][0-9]{0,18})\.(?:pool|board|state)")
-_MAX_ORIGIN_BYTES = 1 << 20
+_MAX_METADATA_BYTES = 1 << 20
 _MAGIC_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class PreviousPool:
     """An earlier daemon's pool: the last generation, and its lease, open for this daemon."""
 
     file_id: str
     generation: int
     lease: int
-    origin: PoolMetadata
+    metadata: PoolMetadata
 
     @property
     def held(self) -> bool:
@@ -44,38 +42,38 @@ class Leftover:
         return lease.has_holders(self.lease)
 
 
-class Leftovers:
+class PreviousPools:
     """The pools that were found at the start, each until it is claimed or discarded; other pool files are removed."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.last_generation = 0
         """The highest number of any generation here: new ones continue from it."""
-        self._by_key: dict[PoolKey, Leftover] = {}
+        self._by_key: dict[PoolKey, PreviousPool] = {}
         # Of two pools with one key, which no daemon leaves, the later one counts.
         for file_id, generation in sorted(self._find_generations().items(), key=lambda found: found[1]):
-            leftover = self._open(file_id, generation)
-            if leftover is not None:
-                earlier = self._by_key.pop(leftover.origin.key, None)
+            previous = self._open(file_id, generation)
+            if previous is not None:
+                earlier = self._by_key.pop(previous.metadata.key, None)
                 if earlier is not None:
                     lease.Lease(earlier.lease).close()
-                self._by_key[leftover.origin.key] = leftover
+                self._by_key[previous.metadata.key] = previous
         self._sweep()
 
-    def claim(self, key: PoolKey) -> Leftover | None:
+    def claim(self, key: PoolKey) -> PreviousPool | None:
         """Return the pool of that key, if there is one: the caller owns it now."""
         return self._by_key.pop(key, None)
 
-    def unclaimed(self) -> list[Leftover]:
+    def unclaimed(self) -> list[PreviousPool]:
         """Return the pools that are still unclaimed, named ones first: they outlive their holders."""
-        return sorted(self._by_key.values(), key=lambda leftover: leftover.origin.key.name is None)
+        return sorted(self._by_key.values(), key=lambda previous: previous.metadata.key.name is None)
 
-    def discard(self, leftover: Leftover) -> None:
+    def discard(self, previous: PreviousPool) -> None:
         """Have the readers of a pool detach from it, and remove it."""
-        self._by_key.pop(leftover.origin.key, None)
-        lease.Lease(leftover.lease).close()
-        remove_generation(self._directory, leftover.file_id, leftover.generation)
-        (self._directory / f"{leftover.file_id}.lease").unlink(missing_ok=True)
+        self._by_key.pop(previous.metadata.key, None)
+        lease.Lease(previous.lease).close()
+        remove_generation(self._directory, previous.file_id, previous.generation)
+        (self._directory / f"{previous.file_id}.lease").unlink(missing_ok=True)
 
     def _find_generations(self) -> dict[str, int]:
         """Return the last generation of each pool. Remove generations that were being replaced or filled."""
@@ -90,59 +88,67 @@ class Leftovers:
                     last[file_id] = generation
         return last
 
-    def _open(self, file_id: str, generation: int) -> Leftover | None:
+    def _open(self, file_id: str, generation: int) -> PreviousPool | None:
         path = self._directory / f"{file_id}.lease"
         try:
             descriptor = lease.reopen(str(path))
         except OSError:
             return None
-        origin = decode_origin(os.pread(descriptor, _MAX_ORIGIN_BYTES, 0))
-        if origin is None:
+        metadata = decode_metadata(os.pread(descriptor, _MAX_METADATA_BYTES, 0))
+        if metadata is None:
             lease.Lease(descriptor).close()
             return None
-        return Leftover(file_id, generation, descriptor, origin)
+        return PreviousPool(file_id, generation, descriptor, metadata)
 
     def _sweep(self) -> None:
         """Remove files that cannot be continued: half made, of an earlier generation, or without a lease."""
-        kept = {f"{leftover.file_id}.lease" for leftover in self._by_key.values()} | {
-            f"{leftover.file_id}.{leftover.generation}{suffix}"
-            for leftover in self._by_key.values()
+        kept = {f"{previous.file_id}.lease" for previous in self._by_key.values()} | {
+            f"{previous.file_id}.{previous.generation}{suffix}"
+            for previous in self._by_key.values()
             for suffix in (".pool", ".board", ".state")
         }
         for path in self._directory.iterdir():
             if path.suffix in POOL_SUFFIXES and path.name not in kept:
                 if path.suffix == ".pool":
                     retire_file(str(path))
-                logger.info("%s removed: no pool of an earlier daemon that can be gone on with", path.name)
+                logger.info("removed stale pool file, it cannot be restored", extra={"path": str(path)})
                 path.unlink(missing_ok=True)
 
 
 def take_over(
-    leftover: Leftover, wanted: PoolMetadata, directory: Path, making: StoreSettings
+    previous: PreviousPool, wanted: PoolMetadata, directory: Path, store_settings: StoreSettings
 ) -> PoolStore | None:
     """Return the earlier daemon's store, for a pool as `wanted`. If a fresh one is needed, remove the old one: None.
 
-    `making`: the arguments of `PoolStore.take_over`. The result is logged.
+    `store_settings`: the arguments of `PoolStore.take_over`. The result is logged.
     """
     started_ns = time.monotonic_ns()
     store = None
-    reason = _difference(leftover.origin, wanted)
+    reason = _difference(previous.metadata, wanted)
     if reason is None:
         try:
-            store = PoolStore.take_over(str(directory), leftover.file_id, leftover.generation, **making)
+            store = PoolStore.take_over(
+                str(directory), previous.file_id, previous.generation, **store_settings
+            )
         except TakeOverError as error:
             reason = str(error)
     if store is None:
-        logger.warning("%s begins a fresh generation; of the one before: %s", wanted.key, reason)
-        remove_generation(directory, leftover.file_id, leftover.generation)
+        logger.warning(
+            "previous pool not restored, starting empty",
+            extra={"cache": wanted.key.label, "reason": reason},
+        )
+        remove_generation(directory, previous.file_id, previous.generation)
         return None
     recovery = store.recovery
     logger.info(
-        "%s taken over: %s (%s) in %.0f ms",
-        wanted.key,
-        counted(store.metrics().entry_count, "entry", "entries"),
-        "sealed" if recovery is None or recovery.clean else f"verified, {recovery.dropped} dropped",
-        (time.monotonic_ns() - started_ns) / 1e6,
+        "pool restored",
+        extra={
+            "cache": wanted.key.label,
+            "entries": store.metrics().entry_count,
+            "verified": recovery is not None and not recovery.clean,
+            "dropped": 0 if recovery is None else recovery.dropped,
+            "took_ms": round((time.monotonic_ns() - started_ns) / 1e6),
+        },
     )
     return store
 

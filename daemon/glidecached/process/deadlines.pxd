@@ -1,8 +1,7 @@
-from libc.stdint cimport int64_t
-
-
 cdef class Deadlines:
     cdef object loop
     cdef dict slots
 
-    cdef set slot_for(self, int64_t deadline_ns, int64_t now_ns)
+    cdef set slot_for(self, long long deadline_ns, long long now_ns)
+
+cdef long long width_of(long long distance_ns) noexcept

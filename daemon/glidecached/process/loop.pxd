@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t
+from glidecached.process.epoll cimport EventPoll
 
 
 cdef class Timer:
@@ -8,17 +8,16 @@ cdef class Timer:
 
 
 cdef class Loop:
-    cdef object poller
-    cdef int descriptor
+    cdef EventPoll poll
     cdef dict handlers
     # A heap of (when, number, Timer).
     cdef list timers
-    cdef int64_t timer_number
+    cdef long long timer_number
     cdef list deferred
     cdef object from_threads
     # Work for turns in which nothing else happens, and the time of the last such work.
     cdef object idle
-    cdef int64_t idled_ns
+    cdef long long idled_ns
     cdef object intake
     cdef bint intake_announced
     cdef bint running
@@ -28,6 +27,8 @@ cdef class Loop:
     cpdef object defer(self, object callback)
     cpdef object when_idle(self, object callback)
     cdef int handle_events(self) except -1
-    cdef int run_idle(self, int events) except -1
-    cdef int run_timers(self) except -1
+    cdef object run_idle(self, int events)
+    cdef object run_timers(self)
     cdef int wait_ms(self) except -1
+
+cdef int call_back(object callback, tuple arguments) except -1

@@ -1,1 +1,1 @@
-"""Figures for people and programs: snapshots, history, percentiles, labels, formats."""
+"""The daemon's numbers: snapshots for other threads, their history, and how to read them."""

@@ -7,10 +7,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from glidecached.formatting import cache_label, upstreams_by_label
+from glidecached.stats.figures import cache_label, percentile_us, upstreams_by_label
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from glidecached.process.loop import Loop, Timer
     from glidecached.stats.snapshots import Snapshot, Snapshots
@@ -152,8 +152,8 @@ def _upstream_point(before: list[dict[str, Any]], now: list[dict[str, Any]], sec
     return UpstreamPoint(
         grown("requests"),
         grown("failed"),
-        quantile_ms(bounds_us, counts, 0.5),
-        quantile_ms(bounds_us, counts, 0.99),
+        _milliseconds(percentile_us(bounds_us, counts, 0.5)),
+        _milliseconds(percentile_us(bounds_us, counts, 0.99)),
     )
 
 
@@ -161,18 +161,5 @@ def _counts(group: list[dict[str, Any]]) -> list[int]:
     return [sum(column) for column in zip(*(each["latency"]["counts"] for each in group), strict=True)]
 
 
-def quantile_ms(bounds_us: Sequence[int], counts: Sequence[int], quantile: float) -> float | None:
-    """Return the quantile of a histogram; values count as spread evenly within each bucket, as in PromQL.
-
-    Values beyond the last bound count as that bound. The result is None for an empty histogram.
-    """
-    wanted = quantile * sum(counts)
-    if not wanted:
-        return None
-    lower_us = 0
-    for bound_us, count in zip(bounds_us, counts, strict=False):
-        if wanted <= count:
-            return (lower_us + (bound_us - lower_us) * wanted / count) / 1e3
-        wanted -= count
-        lower_us = bound_us
-    return lower_us / 1e3
+def _milliseconds(microseconds: float | None) -> float | None:
+    return None if microseconds is None else microseconds / 1e3

@@ -3,11 +3,7 @@ from libc.stdint cimport int64_t, uint8_t
 from glidecached.upstream.call cimport Call
 from glidecached.upstream.resp cimport Reader
 from glidecached.upstream.latency_histogram cimport LatencyHistogram
-
-
-cdef class Marker(Call):
-    cdef bytes command
-    cdef bytes nonce
+from glidecached.upstream.reply_order cimport ReplyOrder
 
 
 cdef class Connection:
@@ -16,10 +12,10 @@ cdef class Connection:
     cdef object socket
     cdef int descriptor
     cdef bint is_tls
-    cdef object owner
-    # Called when a call has its last reply; None where the owner does not count them.
+    cdef object handler
+    # Called when a call has its last reply; None where the handler does not count them.
     cdef public object on_reply
-    cdef LatencyHistogram tally
+    cdef LatencyHistogram latencies
     cdef Reader reader
     # What the socket has not taken, from `written` on; None when there is nothing.
     cdef bytes unwritten
@@ -41,22 +37,14 @@ cdef class Connection:
     # True while it does not read because there is no room for the reply at the head.
     cdef bint roomless
     cdef str server
-    cdef bint settling
-    # Rule I4: True while replies are parked; how many of them come before the proof.
-    cdef bytes marker
-    cdef readonly bint in_doubt
-    cdef Marker proof
-    cdef list parked
-    cdef int64_t parked_bytes
-    # Which of the waiting calls the next reply to be parked belongs to, and how many more are that call's.
-    cdef Py_ssize_t park_place
-    cdef Py_ssize_t park_left
-    cdef Py_ssize_t parked_before_proof
+    cdef bint dispatching
+    # Whose replies they are, where that is in doubt (rule I4).
+    cdef ReplyOrder order
 
     cpdef object send(self, object calls)
     cpdef object doubt(self)
     cpdef object close(self)
-    cdef int begin_anew(self) except -1
+    cdef int begin_idle(self) except -1
     cdef int write_more(self, bytes data) except -1
     cdef bint write(self) except -1
     cdef Py_ssize_t send_some(self, Py_ssize_t most_bytes) except -1
@@ -68,14 +56,12 @@ cdef class Connection:
     cdef int read_on(self) except -1
     cdef Py_ssize_t receive_some(self, bytearray buffer) except -2
     cdef Py_ssize_t receive(self, uint8_t *place, Py_ssize_t room) except -2
-    cdef bint settle(self, int64_t began_ns) except -1
-    cdef bint settle_all(self, int64_t began_ns) except -1
-    cdef int hand_on(self, Call call, object reply, int64_t received_ns, LatencyHistogram tally) except -1
-    cdef int spoil(self, str reason) except -1
+    cdef bint dispatch_replies(self, int64_t began_ns) except -1
+    cdef bint dispatch_all(self, int64_t began_ns) except -1
+    cdef int deliver(self, Call call, object reply, int64_t received_ns, LatencyHistogram latencies) except -1
+    cdef int fail_protocol(self, str reason) except -1
     cdef int lose(self, str reason) except -1
     cdef int prove(self) except -1
     cdef int park(self, object reply) except -1
-    cdef bint is_parked_for_none(self) except -1
-    cdef int find_park_place(self) except -1
-    cdef int believe(self) except -1
-    cdef int prove_later(self, str error) except -1
+    cdef int deliver_proved(self) except -1
+    cdef int deliver_certain(self, str error) except -1

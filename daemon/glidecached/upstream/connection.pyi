@@ -10,28 +10,37 @@ from glidecached.upstream.connector import Channel
 from glidecached.upstream.latency_histogram import LatencyHistogram
 
 class ConnectionHandler(Protocol):
-    """The owner of a connection: the object that made it."""
+    """The object that made a connection."""
 
     def connection_drained(self) -> None:
         """Note that everything packed so far is written; there is room for more."""
 
     def connection_lost(self, reason: str) -> None:
-        """Handle a connection that ended by itself. The owner sends the calls in `waiting` again or fails them."""
+        """Handle a connection that ended by itself. It sends the calls in `waiting` again or fails them."""
+
+    def reply_is_long(self) -> None:
+        """Note that more than 1 MB of one reply has arrived: those behind it wait."""
+
+    def error_replied(self, text: str) -> None:
+        """Note an error in the server's reply, whatever call it belongs to."""
 
 class Connection:
     """A channel and the calls that were sent on it and wait for their replies. Belongs to the loop's thread.
 
-    Replies belong to calls by their order alone. That order is proved (rule I4) when a reply comes for a call that is
-    not wanted any more, or when `doubt` is called. Then the connection sends a marker behind everything: a command
-    that returns its argument. Replies are parked until the marker's own reply comes. If it comes at its place, they are
-    passed on. If not, or if the server refuses every marker, the connection ends. Pushes are no replies.
+    Replies belong to calls by their order alone. That order is proved (rule I4, see `reply_order`) when a reply comes
+    for a call that is not wanted any more, or when `doubt` is called. If it cannot be proved, the connection ends.
+    Pushes are no replies.
 
-    In one turn of the loop it reads about 1 MB, packs and writes as much, and passes replies on for some 5 ms.
-    `tally`, if given, records how long replies took, except those that came too late.
+    In one turn of the loop it reads about 256 KB, writes as much, and delivers replies for some 1 ms.
+    `latencies`, if given, records how long replies took, except those that came too late.
     """
 
     def __init__(
-        self, loop: Loop, channel: Channel, handler: ConnectionHandler, tally: LatencyHistogram | None = None
+        self,
+        loop: Loop,
+        channel: Channel,
+        handler: ConnectionHandler,
+        latencies: LatencyHistogram | None = None,
     ) -> None: ...
     @property
     def waiting(self) -> deque[Call]: ...
@@ -67,4 +76,4 @@ class Connection:
         """Prove to which calls the next replies belong. Idempotent while that is under way."""
 
     def close(self) -> None:
-        """Close the socket, without informing the owner. Idempotent."""
+        """Close the socket, without informing the handler. Idempotent."""

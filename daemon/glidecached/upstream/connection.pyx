@@ -12,11 +12,12 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.clock cimport monotonic_ns
-from glidecached.upstream.call cimport BULK_LANE, Call, pack_command
+from glidecached.upstream.call cimport BULK_LANE, Call
 from glidecached.upstream.resp cimport INCOMPLETE, Reader
 from glidecached.upstream.latency_histogram cimport LatencyHistogram
+from glidecached.upstream.reply_order cimport BROKEN, NOT_NOW, PROVED, ReplyOrder
 
-from glidecache_shared.protocol import ERROR_REQUEST, TOO_LATE, ReplyError
+from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
 from glidecached.process.loop import READABLE, WRITABLE
 from glidecached.upstream.reply_room import ROOM
 from glidecached.upstream.resp import UnreadableError
@@ -34,7 +35,7 @@ cdef enum:
     READ_BYTES = 262_144
     # The bytes that are packed ahead: a call that has not been packed yet can still be dropped when it is overdue.
     WRITE_BYTES = 1_048_576
-    # The most that one connection reads, writes and settles in a turn of the loop; then others are served.
+    # The most that one connection reads, writes and delivers in a turn of the loop; then others are served.
     TURN_BYTES = 262_144
     # Less of a reply that is known to be long: it passes thousands of turns, and other clients wait for each of them.
     LONG_TURN_BYTES = 65_536
@@ -43,11 +44,8 @@ cdef enum:
     REPLIES_PER_LOOK = 64
     # This much of one reply counts as progress, like a whole reply.
     PROGRESS_BYTES = 1_048_576
-    # The most bytes that are parked while their order is not proved.
-    PARKED_BYTES = 67_108_864
     PROVE_AGAIN_MS = 20
     ROOM_MS = 20
-    NONCE_BYTES = 16
     NOTHING_YET = -1
 
 cdef int IN = READABLE
@@ -59,61 +57,31 @@ cdef bint buffer_taken = False
 
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-# Errors of a server that runs no commands now: they prove nothing, either way.
-_NOT_NOW = ("BUSY ", "LOADING ", "MASTERDOWN ")
-
-
-cdef class Marker(Call):
-    """The daemon's own command. The place of its reply shows to which calls the replies around it belong."""
-
-    def __init__(self, bytes command, bytes nonce):
-        self.deadline_ns = 2**63 - 1
-        self.command = command
-        self.nonce = nonce
-
-    cpdef bytes pack(self):
-        return pack_command((self.command, self.nonce))
-
-    cpdef object abandon(self):
-        """Do nothing: it is sent at once, so it is never abandoned."""
-
-    cpdef object succeed(self, object reply):
-        """Do nothing: the connection has handled it."""
-
-    cpdef object fail(self, int code, str message):
-        """Do nothing: no caller waits for it."""
-
-
-cdef bint is_over(Call call, int64_t received_ns) except -1:
-    """Return whether no client will take the call's reply, which came at that time.
-
-    A read's deadline does not decide that: until the reply is passed on, a later request may join the flight and move it.
-    """
-    return not call.is_wanted(0 if call.repeatable else received_ns)
-
-
 cdef class Connection:
-    def __init__(self, loop, channel, owner, LatencyHistogram tally=None):
+    def __init__(self, loop, channel, handler, LatencyHistogram latencies=None):
         self.loop = loop
         self.channel = channel
         self.socket = channel.socket
         self.descriptor = channel.socket.fileno()
         self.is_tls = isinstance(channel.socket, ssl.SSLSocket)
-        self.marker = channel.marker
-        self.owner = owner
+        self.handler = handler
         self.server = str(channel.address)
-        self.tally = tally
+        self.latencies = latencies
         self.reader = Reader()
         self.events = IN
         self.waiting = deque()
+        self.order = ReplyOrder(channel.marker, self.waiting)
         self.behind = deque()
-        self.parked = []
         self.last_received_ns = self.oldest_sent_ns = monotonic_ns()
         loop.watch(self.descriptor, IN, self._ready)
 
     @property
     def closed(self) -> bool:
         return self.channel is None
+
+    @property
+    def in_doubt(self) -> bool:
+        return self.order.in_doubt
 
     @property
     def pushes(self):
@@ -128,7 +96,7 @@ cdef class Connection:
         if self.channel is None or self.unwritten is not None or self.resuming or not calls:
             return
         if not self.waiting:
-            self.begin_anew()
+            self.begin_idle()
             if self.channel is None:
                 return
         now_ns = monotonic_ns()
@@ -154,7 +122,7 @@ cdef class Connection:
             self.write_more(packed[0] if len(packed) == 1 else b"".join(packed))
         elif not size_bytes:
             return
-        if self.in_doubt and self.proof is None and self.channel is not None:
+        if self.order.in_doubt and self.order.marker is None and self.channel is not None:
             self.prove()
         if calls and self.channel is not None and self.unwritten is None:
             # The rest follows in the next turn: others are served first.
@@ -162,13 +130,12 @@ cdef class Connection:
             self.loop.defer(self._resume)
 
     cpdef object doubt(self):
-        if self.in_doubt or self.channel is None:
+        if self.order.in_doubt or self.channel is None:
             return
-        if self.marker is None:
+        if self.order.doubt():
+            self.prove()
+        else:
             self.lose("a reply came too late, and the server refuses the commands that prove the order of replies")
-            return
-        self.in_doubt = True
-        self.prove()
 
     cpdef object close(self):
         channel, self.channel = self.channel, None
@@ -178,18 +145,15 @@ cdef class Connection:
             channel.close()
             if self.progress_bytes:
                 ROOM.leave(self, self.server)
-            if self.proof is not None:
-                self.waiting.remove(self.proof)
-                self.proof = None
-            # Now, not when the connection is collected: an owner may still refer to it.
+            self.order.close()
+            # Now, not when the connection is collected: its handler may still refer to it.
             self.reader.drop()
             self.unwritten = None
             self.behind.clear()
-            self.parked = []
 
     def _ready(self, int events):
         if self.unwritten is not None and events & OUT and self.write():
-            self.owner.connection_drained()
+            self.handler.connection_drained()
         if self.roomless and events & ~(IN | OUT):
             self.lose("closed by the server")  # it is not read, so the kernel would announce it endlessly
         elif events & ~OUT:
@@ -198,23 +162,23 @@ cdef class Connection:
     def _resume(self):
         self.resuming = False
         if self.channel is not None:
-            self.owner.connection_drained()
+            self.handler.connection_drained()
 
     def _read_on(self):
         self.reading_on = False
         self.read()
 
     def _prove_again(self):
-        if self.in_doubt and self.proof is None and self.channel is not None:
+        if self.order.in_doubt and self.order.marker is None and self.channel is not None:
             self.prove()
 
     # ---- writing
 
-    cdef int begin_anew(self) except -1:
+    cdef int begin_idle(self) except -1:
         """Start with no reply owed: data that has arrived until now answers no call that is sent from now on."""
         cdef char byte
         self.oldest_sent_ns = monotonic_ns()
-        if not self.settling:
+        if not self.dispatching:
             # A plain socket is asked whether anything has arrived, an end or an error too; TLS can only be read.
             if self.is_tls or recv(self.descriptor, &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0 or errno != EAGAIN:
                 self.read()
@@ -301,7 +265,7 @@ cdef class Connection:
         global buffer_taken
         cdef bytearray buffer = read_buffer
         cdef bint nested = buffer_taken
-        if self.settling or self.roomless:
+        if self.dispatching or self.roomless:
             return 0
         if nested:
             # Another connection passes its replies on, and made this one send something.
@@ -318,7 +282,7 @@ cdef class Connection:
         cdef Py_ssize_t most_bytes = LONG_TURN_BYTES if self.progress_bytes else TURN_BYTES
         cdef int64_t began_ns = 0
         cdef uint8_t *place
-        if self.paused and not self.settle(monotonic_ns()):
+        if self.paused and not self.dispatch_replies(monotonic_ns()):
             return 0
         while self.channel is not None:
             place = NULL if self.is_tls else self.reader.room(&room)
@@ -338,7 +302,7 @@ cdef class Connection:
                 self.reader.filled(size_bytes)
             if not began_ns:
                 began_ns = self.last_received_ns
-            if not self.settle(began_ns) or self.roomless:
+            if not self.dispatch_replies(began_ns) or self.roomless:
                 return 0
             turn_bytes += size_bytes
             # TLS may have more decrypted already than the socket will announce.
@@ -382,7 +346,7 @@ cdef class Connection:
     cdef int find_room(self) except -1:
         """Read no more of a long reply than there is room for."""
         cdef bint roomless = self.channel is not None and not ROOM.take(
-            self, self.owner, self.server, max(self.progress_bytes, self.reader.weight_bytes))
+            self, self.handler, self.server, max(self.progress_bytes, self.reader.weight_bytes))
         if roomless != self.roomless:
             self.roomless = roomless
             self.watch(IN if self.unwritten is None else IN | OUT)
@@ -397,19 +361,19 @@ cdef class Connection:
             if not self.roomless:
                 self.read_on()
 
-    cdef bint settle(self, int64_t began_ns) except -1:
+    cdef bint dispatch_replies(self, int64_t began_ns) except -1:
         """Pass on the complete replies. Return whether that was all of them before the turn's time was up."""
-        self.settling = True
+        self.dispatching = True
         try:
-            return self.settle_all(began_ns)
+            return self.dispatch_all(began_ns)
         except BaseException:
             # The unread rest of this input would be missing from the stream.
             self.lose("a fault of the daemon's own")
             raise
         finally:
-            self.settling = False
+            self.dispatching = False
 
-    cdef bint settle_all(self, int64_t began_ns) except -1:
+    cdef bint dispatch_all(self, int64_t began_ns) except -1:
         cdef Py_ssize_t count = 0
         cdef Call call
         self.paused = False
@@ -418,15 +382,15 @@ cdef class Connection:
             try:
                 reply = self.reader.next_reply()
             except UnreadableError as error:
-                self.spoil(str(error))
+                self.fail_protocol(str(error))
                 return True
             except MemoryError:
-                self.spoil("there is no memory for it")
+                self.fail_protocol("there is no memory for it")
                 return True
             if reply is INCOMPLETE:
                 if self.reader.progress_bytes() - self.progress_bytes >= PROGRESS_BYTES:
                     if not self.progress_bytes:
-                        self.owner.reply_is_long()
+                        self.handler.reply_is_long()
                     self.progress_bytes = self.reader.progress_bytes()
                     self.oldest_sent_ns = self.last_received_ns
                     self.find_room()
@@ -438,19 +402,19 @@ cdef class Connection:
             if self.progress_bytes:
                 self.progress_bytes = 0
                 ROOM.leave(self, self.server)
-            if self.in_doubt:
+            if self.order.in_doubt:
                 self.park(reply)
             else:
                 call = self.waiting.popleft()
                 if call.is_wanted(self.last_received_ns):
-                    self.hand_on(call, reply, self.last_received_ns, self.tally)
+                    self.deliver(call, reply, self.last_received_ns, self.latencies)
                 else:
                     self.waiting.appendleft(call)
                     self.doubt()
                     self.park(reply)
             if type(reply) is ReplyError:
-                self.owner.error_replied(str(reply))
-            # Long ones take longer to hand on.
+                self.handler.error_replied(str(reply))
+            # Long ones take longer to deliver.
             count += 1 + (self.reader.last_weight_bytes >> 12)
             if count >= REPLIES_PER_LOOK:
                 count = 0
@@ -462,138 +426,78 @@ cdef class Connection:
                 return False
         return True
 
-    cdef int hand_on(self, Call call, object reply, int64_t received_ns, LatencyHistogram tally) except -1:
+    cdef int deliver(self, Call call, object reply, int64_t received_ns, LatencyHistogram latencies) except -1:
         """Give a reply to the call that it answers, which has been taken from the waiting calls."""
         cdef int64_t submitted_ns = call.submitted_ns  # a redirected call is submitted again when it receives its reply
         try:
             if not call.receive(reply):
                 self.waiting.appendleft(call)
             else:
-                if tally is not None and submitted_ns:
-                    tally.replied(received_ns - submitted_ns)
+                if latencies is not None and submitted_ns:
+                    latencies.replied(received_ns - submitted_ns)
                 if self.on_reply is not None:
                     self.on_reply()
         except Exception:
-            logger.exception("a reply could not be passed on")
+            logger.exception("a reply could not be delivered", extra={"upstream": self.server})
         return 0
 
-    cdef int spoil(self, str reason) except -1:
+    cdef int fail_protocol(self, str reason) except -1:
         message = f"the server's reply cannot be read: {reason}"
         # In doubt the daemon does not know to which call the reply belonged.
-        if self.waiting and not self.in_doubt:
+        if self.waiting and not self.order.in_doubt:
             (<Call>self.waiting.popleft()).fail(ERROR_REQUEST, message)
         return self.lose(message)
 
     cdef int lose(self, str reason) except -1:
         if self.channel is not None:
             self.close()
-            self.owner.connection_lost(reason)
+            self.handler.connection_lost(reason)
         return 0
 
-    # ---- proving to which calls replies belong (rule I4)
+    # ---- replies in doubt (rule I4, see `reply_order`)
 
     cdef int prove(self) except -1:
         """Send a marker behind everything that was sent."""
-        cdef Call call
-        cdef Py_ssize_t count = 0
-        # Parked replies are not passed on: their calls still wait for them.
-        for call in self.waiting:
-            count += call.replies_left()
-        self.parked_before_proof = count
-        self.proof = Marker(self.marker, b"glidecached:" + os.urandom(NONCE_BYTES).hex().encode())
-        self.waiting.append(self.proof)
-        self.write_more(self.proof.pack())
+        self.write_more(self.order.send_marker())
         return 0
 
     cdef int park(self, object reply) except -1:
-        """Park a reply until its call is proved, or recognize it as the proof, or as a sign of lost order."""
-        cdef Py_ssize_t place = len(self.parked)
+        """Keep a reply until its call is proved, or use what it shows about the order."""
+        cdef int found
         if self.channel is None:
             return 0  # doubted, and there is no marker
-        if self.proof is not None and type(reply) is bytes and reply == self.proof.nonce:
-            if place == self.parked_before_proof:
-                return self.believe()
-            return self.lose(f"replies are out of step: {self.parked_before_proof - place} are missing")
-        if self.proof is not None and place == self.parked_before_proof:
-            if isinstance(reply, ReplyError):
-                return self.prove_later(str(reply))
-            return self.lose("replies are out of step: there is one too many")
-        if self.is_parked_for_none():
-            # Only that it came has to be remembered. Should its caller still listen, it hears what is true.
-            reply = TOO_LATE
-        else:
-            self.parked_bytes += self.reader.last_weight_bytes
-        self.parked.append((reply, self.last_received_ns))
-        if self.parked_bytes > PARKED_BYTES:
-            return self.lose(f"more than {PARKED_BYTES} bytes arrived before their order was proved")
+        found = self.order.park(reply, self.last_received_ns, self.reader.last_weight_bytes)
+        if found == PROVED:
+            return self.deliver_proved()
+        if found == NOT_NOW:
+            return self.deliver_certain(str(reply))
+        if found == BROKEN:
+            return self.lose(self.order.fault)
         return 0
 
-    cdef bint is_parked_for_none(self) except -1:
-        """Return whether the next reply to be parked belongs to a call that no client waits for."""
-        cdef Call call
-        if self.park_left == 0:
-            if self.park_place >= len(self.waiting):
-                return False
-            self.park_left = (<Call>self.waiting[self.park_place]).replies_left()
-        call = self.waiting[self.park_place]
-        self.park_left -= 1
-        if self.park_left == 0:
-            self.park_place += 1
-        return is_over(call, self.last_received_ns)
-
-    cdef int find_park_place(self) except -1:
-        """Find out which call the next reply to be parked belongs to."""
-        cdef Py_ssize_t replies = len(self.parked)
-        self.park_place = self.park_left = 0
-        while replies > 0:
-            self.park_left = (<Call>self.waiting[self.park_place]).replies_left()
-            if self.park_left > replies:
-                self.park_left -= replies
-                return 0
-            replies -= self.park_left
-            self.park_left = 0
-            self.park_place += 1
-        return 0
-
-    cdef int believe(self) except -1:
+    cdef int deliver_proved(self) except -1:
         """Pass on the parked replies: they belong to their calls."""
         cdef Call call
-        cdef Marker proof = self.proof
-        parked, self.parked = self.parked, []
-        self.parked_bytes = self.park_place = self.park_left = 0
-        self.proof = None
-        self.in_doubt = False
-        for reply, received_ns in parked:
+        cdef Call marker = self.order.marker
+        for reply, received_ns in self.order.take_proved():
             if self.channel is None:
                 break  # a call has closed the connection
             call = self.waiting.popleft()
             # Late replies do not show how long replies take.
-            self.hand_on(call, reply, received_ns, self.tally if call.is_wanted(received_ns) else None)
-        if proof in self.waiting:
-            self.waiting.remove(proof)
+            self.deliver(call, reply, received_ns, self.latencies if call.is_wanted(received_ns) else None)
+        if marker in self.waiting:
+            self.waiting.remove(marker)
         return 0
 
-    cdef int prove_later(self, str error) except -1:
+    cdef int deliver_certain(self, str error) except -1:
         """Handle a server that runs no commands now: pass its errors on, true for any caller, and try again soon."""
-        cdef Call call
-        if not error.startswith(_NOT_NOW):
-            return self.lose(f"the server refuses the command that proves the order of its replies: {error}")
-        self.waiting.remove(self.proof)
-        self.proof = None
-        while self.parked and self.channel is not None:
-            reply, received_ns = self.parked[0]
-            call = self.waiting[0]
-            if not is_over(call, received_ns) and not (isinstance(reply, ReplyError) and str(reply).startswith(_NOT_NOW)):
-                if call.is_wanted(received_ns):
-                    break
-                # Late, but others may have joined it: they hear the same as all who ask now.
-                reply = ReplyError(error)
-            del self.parked[0]
-            self.waiting.popleft()
-            self.hand_on(call, reply, received_ns, None)
-        self.find_park_place()
-        if not self.parked:
-            self.parked_bytes = 0
+        cdef tuple certain
+        while self.channel is not None:
+            certain = self.order.take_certain(error)
+            if certain is None:
+                break
+            self.deliver(self.waiting.popleft(), certain[0], certain[1], None)
+        self.order.find_place()
         if self.waiting and self.channel is not None:
             self.loop.call_later(PROVE_AGAIN_MS, self._prove_again)
         return 0

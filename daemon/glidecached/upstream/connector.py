@@ -25,7 +25,7 @@ from glidecached.upstream.handshake import (
     role_of,
     version_of,
 )
-from glidecached.upstream.target import connection_options
+from glidecached.upstream.target import tls_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,8 +214,8 @@ def _handshake(address: Address, target: Target, timeout_seconds: float, resp_ve
             "socket_keepalive": True,
             "socket_keepalive_options": _KEEPALIVE,
         }
-    with connection_options(credentials.tls) as tls_options:
-        connection = kind(**options, **tls_options)
+    with tls_options(credentials.tls) as tls:
+        connection = kind(**options, **tls)
         try:
             connection.connect()
             channel = Channel(

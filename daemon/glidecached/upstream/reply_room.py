@@ -14,7 +14,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from glidecached.frontend.oversize_lane import OversizeLane
+from glidecached.budget import OversizeLane
 from glidecached.shares import Shares, megabytes
 
 if TYPE_CHECKING:

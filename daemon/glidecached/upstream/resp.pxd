@@ -57,7 +57,7 @@ cdef class Reader(Assembly):
     cdef int refuse(self, str reason) except -1
     cdef object complete(self, object reply)
     cdef int drop(self) noexcept
-    cdef int spoil(self, str reason) except -1
+    cdef int fail(self, str reason) except -1
 
 
 cdef object INCOMPLETE

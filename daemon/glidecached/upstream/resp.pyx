@@ -1,6 +1,6 @@
 """The servers' protocol (see resp.pyi)."""
 
-from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, UINT32_MAX, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcpy
 
@@ -20,15 +20,6 @@ from glidecached.upstream.resp_assembly cimport (
     SET_SIZE,
     Assembly,
 )
-from glidecached.upstream.resp_lines cimport (
-    LONGEST_NUMBER,
-    find_newline,
-    parse_count,
-    parse_double,
-    parse_integer,
-    shown,
-    status,
-)
 
 from glidecache_shared.protocol import ReplyError
 
@@ -39,6 +30,9 @@ cdef extern from "Python.h":
     void Py_DECREF_RAW "Py_DECREF" (PyObject *value)
 
 cdef enum:
+    # The most bytes of a number, a length, a count. A double that is written out has some 330 digits.
+    LONGEST_NUMBER = 512
+    SHORT_LINE = 8
     DEEPEST = 500
     LONGEST_BULK = 536_870_912
     LONGEST_SKIPPED_BULK = 4_294_967_296
@@ -182,7 +176,7 @@ cdef class Reader(Assembly):
         self.line_bytes = needed
         self.at = data + size
         if needed > LONGEST_LINE or needed > LONGEST_NUMBER and self.line[0] not in b"+-(":
-            self.spoil(f"a line of more than {needed} bytes")
+            self.fail(f"a line of more than {needed} bytes")
         return 0
 
     cdef object read_line(self, const uint8_t *line, Py_ssize_t size):
@@ -190,17 +184,17 @@ cdef class Reader(Assembly):
         cdef int mark
         cdef int64_t number = 0
         if size < 2 or line[size - 1] != 13:
-            self.spoil(f"a line that does not end with CR and LF: {shown(line, size)}")
+            self.fail(f"a line that does not end with CR and LF: {shown(line, size)}")
         mark = line[0]
         size -= 2
         line += 1
         if mark == b"$":
             if not parse_count(line, size, &number):
-                self.spoil(f"a string's length is {shown(line, size)}")
+                self.fail(f"a string's length is {shown(line, size)}")
             return self.begin_bulk(mark, number) if number >= 0 else self.put(None, False, SCALAR_SIZE)
         if mark == b":":
             if not parse_integer(line, size, &number):
-                self.spoil(f"an integer is {shown(line, size)}")
+                self.fail(f"an integer is {shown(line, size)}")
             return self.put(number, False, SCALAR_SIZE)
         if mark == b"+":
             return self.put(status(line, size), False, BYTES_SIZE + size)
@@ -209,35 +203,35 @@ cdef class Reader(Assembly):
                             LIST_SIZE + 2 * size)
         if mark in b"*~%|>":
             if not parse_count(line, size, &number):
-                self.spoil(f"a container's count is {shown(line, size)}")
+                self.fail(f"a container's count is {shown(line, size)}")
             if number < 0:
                 if mark == b"|" or mark == b">":
-                    self.spoil("an attribute or a push has no count")
+                    self.fail("an attribute or a push has no count")
                 return self.put(None, False, SCALAR_SIZE)
             if mark == b"|" or mark == b">" or self.skipping:
                 return self.begin_skipped(mark, number)
             return self.begin_container(LIST if mark == b"*" else SET if mark == b"~" else MAP, number)
         if mark == b"_":
             if size:
-                self.spoil(f"a null with a content: {shown(line, size)}")
+                self.fail(f"a null with a content: {shown(line, size)}")
             return self.put(None, False, SCALAR_SIZE)
         if mark == b"#":
             if size != 1 or line[0] not in b"tf":
-                self.spoil(f"a boolean is {shown(line, size)}")
+                self.fail(f"a boolean is {shown(line, size)}")
             return self.put(line[0] == b"t", False, SCALAR_SIZE)
         if mark == b",":
             value = parse_double(line, size)
             if value is None:
-                self.spoil(f"a double is {shown(line, size)}")
+                self.fail(f"a double is {shown(line, size)}")
             return self.put(value, False, SCALAR_SIZE)
         if mark == b"(":
             # Kept as digits: scripts may call any text a big number, and such integers can be chosen to have one hash.
             return self.put((<const char *>line)[:size], False, BYTES_SIZE + size)
         if mark == b"=" or mark == b"!":
             if not parse_count(line, size, &number) or number < (4 if mark == b"=" else 0):
-                self.spoil(f"a string's length is {shown(line, size)}")
+                self.fail(f"a string's length is {shown(line, size)}")
             return self.begin_bulk(mark, number)
-        self.spoil(f"a reply begins with {shown(line - 1, size + 1)}")
+        self.fail(f"a reply begins with {shown(line - 1, size + 1)}")
 
     # ---- strings
 
@@ -246,7 +240,7 @@ cdef class Reader(Assembly):
         if not self.skipping:
             if length + 2 <= self.end - content and length + self.weight_bytes < self.most_bytes:
                 if content[length] != 13 or content[length + 1] != 10:
-                    self.spoil(f"a string of {length} bytes does not end there")
+                    self.fail(f"a string of {length} bytes does not end there")
                 self.at = content + length + 2
                 value = PyBytes_FromStringAndSize(<const char *>content, length)
                 if mark == b"$":
@@ -257,7 +251,7 @@ cdef class Reader(Assembly):
             elif length + self.weight_bytes >= self.most_bytes:
                 self.refuse(f"more than {self.most_bytes} bytes in memory")
         if length > LONGEST_SKIPPED_BULK:
-            self.spoil(f"a string of {length} bytes is announced")
+            self.fail(f"a string of {length} bytes is announced")
         self.in_bulk = True
         self.bulk_mark = mark
         self.bulk_bytes = length
@@ -296,7 +290,7 @@ cdef class Reader(Assembly):
                 self.held = None
                 return INCOMPLETE
             if self.at[0] != (13 if self.bulk_end == 2 else 10):
-                self.spoil(f"a string of {self.bulk_bytes} bytes does not end there")
+                self.fail(f"a string of {self.bulk_bytes} bytes does not end there")
             self.at += 1
             self.bulk_end -= 1
         self.in_bulk = False
@@ -318,7 +312,7 @@ cdef class Reader(Assembly):
         cdef Py_ssize_t size = BYTES_SIZE + PyBytes_GET_SIZE(value)
         if mark == b"=":
             if value[3] != 58:
-                self.spoil(f"a verbatim string has no format: {value[:16]!r}")
+                self.fail(f"a verbatim string has no format: {value[:16]!r}")
             return self.put(value[4:], False, size)
         if mark == b"!":
             return self.put(ReplyError(value.decode("utf-8", "replace")), False, LIST_SIZE + 2 * size)
@@ -328,7 +322,7 @@ cdef class Reader(Assembly):
 
     cdef object begin_container(self, int shape, int64_t count):
         if count > <int64_t>UINT32_MAX:
-            self.spoil(f"a container of {count} values is announced")
+            self.fail(f"a container of {count} values is announced")
         if self.depth == DEEPEST:
             self.refuse(f"more than {DEEPEST} containers in one another")
             return self.skipped(1 - (2 * count if shape == MAP else count))
@@ -342,13 +336,13 @@ cdef class Reader(Assembly):
         """Begin an attribute, a push, or a container within dropped values."""
         cdef int64_t values = 2 * count if mark == b"%" or mark == b"|" else count
         if count > <int64_t>UINT32_MAX or self.skipping > INT64_MAX - 2 * <int64_t>UINT32_MAX:
-            self.spoil(f"a container of {count} values is announced")
+            self.fail(f"a container of {count} values is announced")
         if mark == b"|":
             self.skipping += values
             return AGAIN
         if mark == b">":
             if self.depth or self.skipping:
-                self.spoil("a push within a reply")
+                self.fail("a push within a reply")
             self.in_push = True
             self.skipping = 1
         return self.skipped(1 - values)
@@ -403,7 +397,65 @@ cdef class Reader(Assembly):
         self.bulk = NULL
         return 0
 
-    cdef int spoil(self, str reason) except -1:
+    cdef int fail(self, str reason) except -1:
         self.fault = reason
         self.drop()
         raise UnreadableError(reason)
+
+
+# ---- the parts of a line, without its mark and its end
+
+cdef inline const uint8_t *find_newline(const uint8_t *at, const uint8_t *end) noexcept nogil:
+    """Find the end of a line. Lines are mostly short: a call for each would cost more than the search."""
+    cdef const uint8_t *near_end = at + min(<Py_ssize_t>SHORT_LINE, end - at)
+    while at < near_end:
+        if at[0] == 10:
+            return at
+        at += 1
+    return <const uint8_t *>memchr(at, 10, end - at)
+
+
+cdef inline object status(const uint8_t *text, Py_ssize_t size):
+    if size == 2 and text[0] == b"O" and text[1] == b"K":
+        return "OK"
+    return PyUnicode_DecodeUTF8(<const char *>text, size, b"replace")
+
+
+cdef inline bint parse_count(const uint8_t *digits, Py_ssize_t size, int64_t *number) noexcept nogil:
+    """Read a length or a count: digits, or -1."""
+    if size == 2 and digits[0] == 45 and digits[1] == 49:
+        number[0] = -1
+        return True
+    return size and digits[0] != 45 and digits[0] != 43 and parse_integer(digits, size, number)
+
+
+cdef inline bint parse_integer(const uint8_t *digits, Py_ssize_t size, int64_t *number) noexcept nogil:
+    cdef uint64_t sum = 0
+    cdef Py_ssize_t place = 0
+    cdef bint negative = size > 0 and digits[0] == 45
+    if size and (negative or digits[0] == 43):
+        place = 1
+    if place == size or size - place > 19:
+        return False
+    for place in range(place, size):
+        if digits[place] < 48 or digits[place] > 57:
+            return False
+        sum = sum * 10 + (digits[place] - 48)
+    if sum > <uint64_t>INT64_MAX + negative:
+        return False
+    number[0] = <int64_t>(-sum) if negative else <int64_t>sum
+    return True
+
+
+cdef inline object parse_double(const uint8_t *digits, Py_ssize_t size):
+    text = (<const char *>digits)[:size]
+    if not size or size > LONGEST_NUMBER or b"_" in text or text != text.strip():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+cdef inline object shown(const uint8_t *data, Py_ssize_t size):
+    return repr((<const char *>data)[:min(size, 40)])

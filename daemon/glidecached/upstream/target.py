@@ -189,7 +189,7 @@ class TlsMaterialError(ValueError):
     """A text that is not the PEM it should be: `args[0]` says which, and why."""
 
 
-def check(tls: TlsMaterial) -> None:
+def check_tls(tls: TlsMaterial) -> None:
     """Read all texts once, so that what cannot be read is refused when it is given. Raises `TlsMaterialError`.
 
     A text of a megabyte takes long to read, and clients bring the same one again and again. So the result is
@@ -239,7 +239,7 @@ def _read(tls: TlsMaterial) -> None:
 
 
 @contextlib.contextmanager
-def connection_options(tls: TlsMaterial | None) -> Iterator[dict[str, Any]]:
+def tls_options(tls: TlsMaterial | None) -> Iterator[dict[str, Any]]:
     """Yield valkey-py's TLS arguments. Certificate and key are files that exist only within the context."""
     if tls is None:
         yield {}

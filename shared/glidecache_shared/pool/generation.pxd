@@ -1,13 +1,12 @@
 from libc.stdint cimport uint64_t
 
 from glidecache_shared.pool.memory.arena cimport Arena
-from glidecache_shared.pool.memory.access_board cimport Board
+from glidecache_shared.pool.memory.access_board cimport Board, LateHits
 from glidecache_shared.pool.files.pool_file cimport PoolFiles
 from glidecache_shared.pool.memory.hash_index cimport Index
-from glidecache_shared.pool.late_hits cimport LateHits
 from glidecache_shared.pool.layout cimport gpool_header, gpool_view
 from glidecache_shared.pool.memory.records cimport Records
-from glidecache_shared.pool.eviction.selection cimport VictimSelection
+from glidecache_shared.pool.eviction cimport VictimSelection
 from glidecache_shared.pool.files.trim cimport Trimmer
 
 
@@ -23,7 +22,7 @@ cdef class PoolGeneration:
     cdef Trimmer trimmer
     cdef bint counting
     cdef uint64_t faults_mended
-    # The bound in force, which a succession may have lowered below the files' own; what alone is larger is not stored.
+    # The bound in force, which a resize may have lowered below the files' own; what alone is larger is not stored.
     cdef uint64_t bound_bytes
     cdef uint64_t largest_bytes
     # Of the generation before, for as long as one of its readers may be late.

@@ -1,9 +1,34 @@
 """Typing of a generation's life; the implementation is in `generation.pyx`."""
 
-from typing import NamedTuple, Self, Unpack
+from typing import NamedTuple, Self, TypedDict, Unpack
 
-from glidecache_shared.pool.pool_counters import PoolMetrics
-from glidecache_shared.pool.store_settings import StoreSettings
+from glidecache_shared.pool.reader import PoolMetrics
+
+class PoolFull(Exception):
+    """The pool's file system has no room: for even an empty pool, or for a second generation beside the first."""
+
+class TakeOverError(Exception):
+    """An earlier daemon's files cannot be taken over: `args[0]` is the reason. Their readers detach."""
+
+class PoolDamagedError(Exception):
+    """A pool's file contradicts its daemon's own record of it: no part of it may be used any more.
+
+    Another process has written to it, or memory has failed. The store can still be retired, unlinked and closed.
+    """
+
+    path: str
+    entries: int
+    def __init__(self, path: str, entries: int) -> None: ...
+
+class StoreSettings(TypedDict):
+    """The settings of a store: the pool's own, and of the daemon its instance and its readers' grace."""
+
+    max_cache_kb: int
+    entry_ttl_ms: int
+    eviction_policy: str
+    enable_metrics: bool
+    instance_id: int
+    grace_ms: int
 
 class Recovery(NamedTuple):
     """The origin of a store's entries: kept at once after a stop in order, else each verified, and some dropped."""
@@ -44,7 +69,7 @@ class PoolGeneration:
         """Make `<pool_id>.<generation>.pool` and `.board` in `directory`.
 
         `secret` (16 bytes; random when None) keys the hash.
-        Readers refuse a pool that is not `opened`: one that a `Succession` fills.
+        Readers refuse a pool that is not `opened`: one that a `PoolResize` fills.
         Raises `ValueError`, `OSError`, or `PoolFull`.
         """
 
@@ -94,7 +119,7 @@ class PoolGeneration:
         Checks the file system twice. Raises `ValueError` once it is closed.
         """
 
-    def give_back(self) -> bool:
+    def free_some(self) -> bool:
         """Give up to 16 MiB of its files' memory back to the file system. Return whether there was none left to give.
 
         For a retired generation: only `close` may follow. Processes that have the files mapped find zeros there.

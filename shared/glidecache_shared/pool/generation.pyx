@@ -9,22 +9,89 @@ import os
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.memory.arena cimport Arena
-from glidecache_shared.pool.memory.access_board cimport Board
+from glidecache_shared.pool.memory.access_board cimport Board, LateHits
 from glidecache_shared.pool.clock cimport monotonic_ns, never_reached_ns
 from glidecache_shared.pool.files.pool_file cimport PoolFiles, retire_at
-from glidecache_shared.pool.eviction.hottest cimport hottest_of
 from glidecache_shared.pool.memory.hash_index cimport Index
-from glidecache_shared.pool.late_hits cimport LateHits
-from glidecache_shared.pool.layout cimport GPOOL_STATE_RETIRED, gpool_store_relaxed_u64, gpool_store_release_u32
+from glidecache_shared.pool.layout cimport (
+    GPOOL_GRANULE_BYTES,
+    GPOOL_MAX_GRANULES,
+    GPOOL_POLICY_LFU,
+    GPOOL_POLICY_LRU,
+    GPOOL_STATE_RETIRED,
+    gpool_store_relaxed_u64,
+    gpool_store_release_u32,
+)
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 from glidecache_shared.pool.memory.records cimport Records
-from glidecache_shared.pool.eviction.selection cimport VictimSelection
+from glidecache_shared.pool.eviction cimport VictimSelection, hottest_of
 from glidecache_shared.pool.restart.takeover cimport resume, seal
 from glidecache_shared.pool.files.trim cimport Trimmer
 
-from glidecache_shared.pool.pool_errors import PoolDamagedError, TakeOverError, raise_full
-from glidecache_shared.pool.pool_counters import PoolMetrics
-from glidecache_shared.pool.store_settings import POLICIES, check_settings, check_ttl
+from typing import TypedDict
+
+from glidecache_shared.pool.reader import PoolMetrics
+
+POLICIES = {"LRU": GPOOL_POLICY_LRU, "LFU": GPOOL_POLICY_LFU}
+MOST_NS = <uint64_t>-1
+
+
+class PoolFull(Exception):  # as `queue.Full`
+    """The pool's file system has no room: for even an empty pool, or for a second generation beside the first."""
+
+
+class TakeOverError(Exception):
+    """An earlier daemon's files cannot be taken over: `args[0]` says why. Their readers have been told to leave."""
+
+
+class PoolDamagedError(Exception):
+    """A pool's file contradicts its daemon's own record of it: no part of it may be used any more.
+
+    Another process has written to it, or memory has failed. The store can still be retired, unlinked and closed.
+    """
+
+    def __init__(self, path: str, entries: int) -> None:
+        super().__init__(f"{path} is damaged, with {entries} entries in it")
+        self.path = path
+        self.entries = entries
+
+
+class StoreSettings(TypedDict):
+    max_cache_kb: int
+    entry_ttl_ms: int
+    eviction_policy: str
+    enable_metrics: bool
+    instance_id: int
+    grace_ms: int
+
+
+def check_settings(*, max_cache_kb, entry_ttl_ms, eviction_policy, enable_metrics, instance_id, grace_ms):
+    if max_cache_kb <= 0:
+        raise ValueError(f"max_cache_kb must be positive, not {max_cache_kb}")
+    if eviction_policy not in POLICIES:
+        raise ValueError(f"eviction_policy must be LRU or LFU, not {eviction_policy!r}")
+    if max_cache_kb * 1024 // GPOOL_GRANULE_BYTES + 2 > GPOOL_MAX_GRANULES:
+        raise ValueError(f"max_cache_kb must be at most {(<uint64_t>(GPOOL_MAX_GRANULES - 1) * GPOOL_GRANULE_BYTES - 1) // 1024}")
+    check_ttl(entry_ttl_ms)
+    if grace_ms * 1_000_000 > MOST_NS // 2:
+        raise ValueError("grace_ms must fit into 64 bits as nanoseconds")
+    if not 0 <= instance_id <= MOST_NS:
+        raise ValueError("instance_id must be an unsigned 64-bit number")
+
+
+def check_ttl(entry_ttl_ms):
+    if entry_ttl_ms < 0:
+        raise ValueError("entry_ttl_ms must be non-negative (0 = no expiration)")
+    if entry_ttl_ms * 1_000_000 > MOST_NS:
+        raise ValueError("entry_ttl_ms must fit into 64 bits as nanoseconds")
+
+
+def raise_full(error, directory):
+    """Raise `error`, as `PoolFull` if the file system reported that it is full."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        message = f"no room for a new pool in {directory}: {error.strerror}"
+        raise PoolFull(message) from error
+    raise error
 
 
 def retire_file(path: str) -> None:
@@ -85,22 +152,22 @@ cdef class PoolGeneration:
             self.files.open()
         return self
 
-    def _build(self, bint counts, uint64_t grace_ns):
+    def _build(self, bint is_lfu, uint64_t grace_ns):
         """Make the parts that write the regions of files that hold nothing yet."""
         self.view = &self.files.view
         self.header = self.files.header
-        self.arena = Arena.over(self.view, self.files.arena)
-        self.board = Board.over(self.files.board, self.view.max_records, counts)
-        self.records = Records.over(self.header, self.board)
-        self.index = Index.over(self.view, self.files.primary, self.files.overflow)
+        self.arena = Arena.create(self.view, self.files.arena)
+        self.board = Board.create(self.files.board, self.view.max_records, is_lfu)
+        self.records = Records.create(self.header, self.board)
+        self.index = Index.create(self.view, self.files.primary, self.files.overflow)
         if self.index is None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._complete(grace_ns)
 
     def _complete(self, uint64_t grace_ns):
         self.bound_bytes = self.largest_bytes = self.header.max_bytes
-        self.selection = VictimSelection.over(self.board, self.records)
-        self.trimmer = Trimmer.over(
+        self.selection = VictimSelection.create(self.board, self.records)
+        self.trimmer = Trimmer.create(
             self.files, self.arena, self.index, self.board, self.records, self.selection, grace_ns)
 
     # ---- warm restart
@@ -113,7 +180,7 @@ cdef class PoolGeneration:
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         cdef str stem = os.path.join(directory, f"{pool_id}.{generation}")
         try:
-            self.files = PoolFiles.take(stem)
+            self.files = PoolFiles.take_over(stem)
         except (OSError, ValueError) as error:
             retire_at(f"{stem}.pool")
             raise TakeOverError(f"{error}") from error
@@ -165,13 +232,13 @@ cdef class PoolGeneration:
         """Continue the hits of the previous generation, whose readers may still be in a lookup begun there."""
         if before.late_hits is not None:
             before._count_late_hits(self.header.heartbeat_ns)
-        self.late_hits = LateHits.of(before.board, self.header.heartbeat_ns + self.header.grace_ns)
+        self.late_hits = LateHits.create(before.board, self.header.heartbeat_ns + self.header.grace_ns)
         self.header.daemon_hits = before.header.daemon_hits + self.late_hits.counted
         before.files.lend_board()
         return 0
 
     cdef void _count_late_hits(self, uint64_t now) noexcept:
-        cdef uint64_t late = self.late_hits.take()
+        cdef uint64_t late = self.late_hits.count_new()
         if self.counting and late != 0:
             gpool_store_relaxed_u64(&self.header.daemon_hits, self.header.daemon_hits + late)
         if now >= self.late_hits.until_ns:
@@ -199,7 +266,7 @@ cdef class PoolGeneration:
         self._check_open()
         return self.files.lost_file()
 
-    def give_back(self) -> bool:
+    def free_some(self) -> bool:
         self._check_open()
         cdef Region region
         cdef uint64_t before
@@ -228,7 +295,7 @@ cdef class PoolGeneration:
         self._check_open()
         if (
             self.header.bucket_count != self.index.bucket_count
-            or self.header.overflow_count != self.index.overflow_numbers.count
+            or self.header.overflow_count != self.index.overflow_ids.count
             or max(self.header.granule_count, <uint32_t>1) != self.arena.runs.granule_count
             or self.header.record_count != self.records.count
             or self.header.entry_count != self.index.entry_count
@@ -265,7 +332,9 @@ cdef class PoolGeneration:
 
     def hottest(self, uint32_t count, uint32_t most_key_bytes=256, now_ns=None) -> list:
         self._check_sound()
-        found = hottest_of(self, count, most_key_bytes, monotonic_ns() if now_ns is None else now_ns)
+        found = hottest_of(
+            self.view, self.board, self.records, count, most_key_bytes,
+            monotonic_ns() if now_ns is None else now_ns)
         self._check_damage()
         return found
 

@@ -1,21 +1,20 @@
 /* The layout of a pool in shared memory: the one place where its bytes are defined (docs/design/pool-layout.md).
  *
- *  <id>.<generation>.pool, written by the daemon, mapped read-only by workers
- *  ┌────────┬──────────────────────┬─────────────────────┬───────────────────────────────────────┐
- *  │ header │ primary buckets      │ overflow buckets    │ arena: granules of 76 bytes           │
- *  │ 4 KiB  │ 64 B each, n in use  │ 64 B each           │ entries, as chains of extents         │
- *  └────────┴──────────────────────┴─────────────────────┴───────────────────────────────────────┘
- *  Each region has its place for the pool's whole bound; memory is allocated as it grows.
+ * Each structure is drawn beside its definition. A number behind a name is a width in bits; the number before a row is
+ * its offset in bytes. Words are drawn from their highest bit to their lowest. tests/unit/pool/test_layout.py compares
+ * each drawing with the compiled structure.
  *
- *  <id>.<generation>.board, written by the daemon and by workers
- *  ┌──────────────────────┬──────────────────────────────────────┐
- *  │ 64 counter shards    │ access records, 16 B each            │
- *  └──────────────────────┴──────────────────────────────────────┘
+ * <id>.<generation>.pool, written by the daemon, mapped read-only by workers. Here the numbers are bytes:
+ *   ┌─────────────┬─────────────────────┬─────────────────────┬──────────────────────────────────────┐
+ *   │ header 4096 │ primary buckets 64  │ overflow buckets 64 │ arena of granules 76                 │
+ *   │             │ n in use            │                     │ entries, as chains of extents        │
+ *   └─────────────┴─────────────────────┴─────────────────────┴──────────────────────────────────────┘
+ *   Each region has its place for the pool's whole bound; memory is allocated as it grows.
  *
- *  bucket  64 B  │ version 8 │ overflow 4 │ unused 4 │ 6 slots of 8 │      slot = hash 4 │ granule 4 │
- *  extent        │ link 4 │ (granules 4, unless the link says "single") │ bytes …
- *  entry         │ header 28 │ key │ payload │     spread over the extents of one chain
- *  record  16 B  │ last access 8 │ tag 24 bit, count 40 bit │      number n is at gpool_place(n)
+ * <id>.<generation>.board, written by the daemon and by workers:
+ *   ┌──────────────────────┬──────────────────────────────────────┐
+ *   │ counter shards 4096  │ access records 16                    │
+ *   └──────────────────────┴──────────────────────────────────────┘
  */
 #ifndef GLIDECACHE_LAYOUT_H
 #define GLIDECACHE_LAYOUT_H
@@ -30,20 +29,19 @@
 #define GPOOL_BUCKET_BYTES 64
 #define GPOOL_BUCKET_SLOTS 6
 #define GPOOL_GRANULE_BYTES 76
-#define GPOOL_GRANULE_PAYLOAD 72 /* what a granule surely carries: 76 less one link, whether extents are long or single */
+#define GPOOL_GRANULE_PAYLOAD 72 /* what a granule surely carries: 76 less a link, whether extents are long or single */
 #define GPOOL_SHARDS 64
 #define GPOOL_SHARD_BYTES 64
 #define GPOOL_BOARD_HEADER_BYTES (GPOOL_SHARDS * GPOOL_SHARD_BYTES)
 
 /* Shares of a charge besides the granules: one access record, and one entry's part of the index. The index holds a
- * bucket per GPOOL_ENTRIES_PER_BUCKET entries (16 bytes an entry) and overflow buckets, at most 2.6 bytes an entry in
- * expectation at the worst moment of a doubling round (Poisson loads between 4 and 8 a bucket). */
+ * bucket per GPOOL_ENTRIES_PER_BUCKET entries (16 bytes an entry) and overflow buckets: 2.52 bytes an entry in
+ * expectation at the worst moment of a doubling round, when 43 % of the buckets are split (Poisson loads; a test
+ * calculates it). */
 #define GPOOL_RECORD_BYTES 16
 #define GPOOL_INDEX_SHARE_BYTES 20
 #define GPOOL_ENTRIES_PER_BUCKET 4
 
-#define GPOOL_LINK_SINGLE UINT32_C(0x80000000) /* the extent is one granule, and has no length word */
-#define GPOOL_LINK_NEXT UINT32_C(0x7fffffff)   /* the next extent's first granule; 0 ends the chain */
 #define GPOOL_MAX_GRANULES UINT32_C(0x7fffffff)
 
 #define GPOOL_STATE_ACTIVE 1
@@ -58,9 +56,54 @@
 
 #define GPOOL_TAG_BITS 24
 #define GPOOL_TAG_MASK UINT32_C(0xffffff)
+#define GPOOL_KIND_BITS 8
+#define GPOOL_KIND_MASK UINT32_C(0xff)
 #define GPOOL_COUNT_BITS 40
 #define GPOOL_COUNT_MASK ((UINT64_C(1) << GPOOL_COUNT_BITS) - 1)
 
+/* gpool_header: the first five cache lines of the file's first page
+ *         ┌─────────────────────────────┬─────────────────────────────┐
+ *       0 │ magic 64                                                  │ what this is
+ *       8 │ layout_version 32           │ policy 32                   │
+ *      16 │ generation 64                                             │
+ *      24 │ instance_id 64                                            │
+ *      32 │ secret 128                                                │
+ *      48 │ ttl_ns 64                                                 │
+ *      56 │ metrics 64                                                │
+ *         ├───────────────────────────────────────────────────────────┤
+ *      64 │ max_bytes 64                                              │ geometry
+ *      72 │ max_buckets 64                                            │
+ *      80 │ overflow_offset 64                                        │
+ *      88 │ max_overflow 64                                           │
+ *      96 │ arena_offset 64                                           │
+ *     104 │ max_granules 64                                           │
+ *     112 │ max_records 64                                            │
+ *     120 │ file_bytes 64                                             │
+ *         ├───────────────────────────────────────────────────────────┤
+ *     128 │ grace_ns 64                                               │ trust, and causes of misses
+ *     136 │ time_namespace 64                                         │
+ *     144 │ boot_id 128                                               │
+ *     160 │ misses_expired 64                                         │
+ *     168 │ misses_other_kind 64                                      │
+ *     176 │ misses_own_write 64                                       │
+ *     184 │ unused_2 64                                               │
+ *         ├─────────────────────────────┬─────────────────────────────┤
+ *     192 │ state 32                    │ bucket_count 32             │ what each lookup reads
+ *     200 │ overflow_count 32           │ granule_count 32            │
+ *     208 │ record_count 32             │ unused_3a 32                │
+ *     216 │ heartbeat_ns 64                                           │
+ *     224 │ unused_3 256                                              │
+ *         ├───────────────────────────────────────────────────────────┤
+ *     256 │ entry_count 64                                            │ the daemon's counters
+ *     264 │ charged_bytes 64                                          │
+ *     272 │ daemon_hits 64                                            │
+ *     280 │ misses 64                                                 │
+ *     288 │ evictions 64                                              │
+ *     296 │ expirations 64                                            │
+ *     304 │ next_version 64                                           │
+ *     312 │ seal 64                                                   │
+ *         └───────────────────────────────────────────────────────────┘
+ */
 typedef struct {
     /* line 0: what this is; written once, before the magic (the instance is new at each take-over) */
     uint64_t magic;
@@ -84,9 +127,9 @@ typedef struct {
     uint64_t grace_ns;
     uint64_t time_namespace; /* inode of /proc/self/ns/time, 0 where there is none */
     uint8_t boot_id[16];
-    uint64_t misses_expired; /* of all misses: there was an entry, and it had expired */
+    uint64_t misses_expired;    /* of all misses: there was an entry, and it had expired */
     uint64_t misses_other_kind; /* it was of another kind */
-    uint64_t misses_own_write; /* it was stored before what the asking client had written */
+    uint64_t misses_own_write;  /* it was stored before what the asking client had written */
     uint64_t unused_2;
     /* line 3: what every lookup reads; changes with growth and once a heartbeat */
     uint32_t state;
@@ -108,50 +151,134 @@ typedef struct {
     uint64_t seal;         /* 0 while a daemon writes; after a clean stop the sum of all bytes before it */
 } gpool_header;
 
+/* gpool_bucket: one cache line of the hash index
+ *         ┌─────────────────────────────┬─────────────────────────────┐
+ *       0 │ version 64                                                │
+ *       8 │ overflow 32                 │ unused 32                   │
+ *      16 │ slots 384                                                 │ six
+ *         └───────────────────────────────────────────────────────────┘
+ */
 typedef struct {
     uint64_t version;  /* odd while the chain that starts here is being changed; unused in overflow buckets */
     uint32_t overflow; /* 1 + number of the next overflow bucket, 0 at the end */
     uint32_t unused;
-    uint64_t slots[GPOOL_BUCKET_SLOTS]; /* hash << 32 | granule; 0 is empty; filled from the front, without holes */
+    uint64_t slots[GPOOL_BUCKET_SLOTS]; /* 0 is empty; filled from the front, without holes */
 } gpool_bucket;
 
-/* After the link words of an entry's first extent. Seven 32-bit words, because granules are aligned to 4 bytes only. */
+/* gpool_slot(hash, granule): the word in a slot
+ *         ┌─────────────────────────────┬─────────────────────────────┐
+ *         │ hash 32                     │ granule 32                  │
+ *         └─────────────────────────────┴─────────────────────────────┘
+ */
+static inline uint64_t gpool_slot(uint32_t hash, uint32_t granule) { return (uint64_t)hash << 32 | granule; }
+static inline uint32_t gpool_slot_hash(uint64_t slot) { return (uint32_t)(slot >> 32); }
+static inline uint32_t gpool_slot_granule(uint64_t slot) { return (uint32_t)slot; }
+
+/* gpool_extent: the beginning of a run of granules that carries bytes of an entry. `granules` is its length. An extent
+ * of a single granule has no such word: its bytes begin there.
+ *         ┌─────────────────────────────┬─────────────────────────────┐
+ *       0 │ link 32                     │ granules 32                 │
+ *         └─────────────────────────────┴─────────────────────────────┘
+ */
+typedef struct {
+    uint32_t link;
+    uint32_t granules;
+} gpool_extent;
+
+/* gpool_link(single, next): the link of an extent. `next` is the next extent's first granule, 0 at the chain's end.
+ *         ┌──────────┬────────────────────────────────────────────────┐
+ *         │ single 1 │ next 31                                        │
+ *         └──────────┴────────────────────────────────────────────────┘
+ */
+static inline uint32_t gpool_link(uint32_t single, uint32_t next) { return single << 31 | next; }
+static inline uint32_t gpool_link_single(uint32_t link) { return link >> 31; }
+static inline uint32_t gpool_link_next(uint32_t link) { return link & UINT32_C(0x7fffffff); }
+
+/* gpool_entry: the header of an entry, behind the first extent's link. Key and payload follow, over the whole chain. All
+ * words have 32 bits, because granules are aligned to 4 bytes only.
+ *         ┌─────────────────────────────┬─────────────────────────────┐
+ *       0 │ key_bytes 32                │ payload_bytes 32            │
+ *       8 │ record 32                   │ tag_kind 32                 │
+ *      16 │ expires_low 32              │ expires_high 32             │
+ *      24 │ checksum 32                 │
+ *         └─────────────────────────────┘
+ */
 typedef struct {
     uint32_t key_bytes;
     uint32_t payload_bytes;
     uint32_t record;
-    uint32_t tag_kind; /* tag << 8 | kind */
+    uint32_t tag_kind;
     uint32_t expires_low;
     uint32_t expires_high; /* CLOCK_MONOTONIC in ns at which the entry is expired; 0: never */
     uint32_t checksum;
 } gpool_entry;
 
+/* gpool_tag_kind(tag, kind): whose record it is, and what the entry holds
+ *         ┌───────────────────────────────────────────┬───────────────┐
+ *         │ tag 24                                    │ kind 8        │
+ *         └───────────────────────────────────────────┴───────────────┘
+ */
+static inline uint32_t gpool_tag_kind(uint32_t tag, uint32_t kind) { return tag << GPOOL_KIND_BITS | kind; }
+static inline uint32_t gpool_entry_tag(const gpool_entry *entry) { return entry->tag_kind >> GPOOL_KIND_BITS; }
+static inline uint32_t gpool_entry_kind(const gpool_entry *entry) { return entry->tag_kind & GPOOL_KIND_MASK; }
+
+/* gpool_record: an access record on the board; record n is at gpool_place(n)
+ *         ┌───────────────────────────────────────────────────────────┐
+ *       0 │ last_access_ns 64                                         │
+ *       8 │ tag_count 64                                              │
+ *         └───────────────────────────────────────────────────────────┘
+ */
 typedef struct {
     uint64_t last_access_ns;
-    uint64_t tag_count; /* tag << 40 | count */
+    uint64_t tag_count;
 } gpool_record;
 
+/* gpool_tag_count(tag, count): the tag changes with each entry that gets the record; the count is of accesses (LFU)
+ *         ┌──────────────────────┬────────────────────────────────────┐
+ *         │ tag 24               │ count 40                           │
+ *         └──────────────────────┴────────────────────────────────────┘
+ */
+static inline uint64_t gpool_tag_count(uint32_t tag, uint64_t count) {
+    return (uint64_t)tag << GPOOL_COUNT_BITS | count;
+}
+static inline uint32_t gpool_record_tag(uint64_t tag_count) { return (uint32_t)(tag_count >> GPOOL_COUNT_BITS); }
+static inline uint64_t gpool_record_count(uint64_t tag_count) { return tag_count & GPOOL_COUNT_MASK; }
+
+/* gpool_shard: the hits of the processes that have chosen it; one cache line
+ *         ┌───────────────────────────────────────────────────────────┐
+ *       0 │ hits 64                                                   │
+ *       8 │ unused 448                                                │
+ *         └───────────────────────────────────────────────────────────┘
+ */
 typedef struct {
     uint64_t hits;
     uint64_t unused[7];
 } gpool_shard;
 
+/* gpool_free_run: the beginning of a run of free granules, in the list of its length. Its last word repeats `granules`,
+ * so that a neighbour finds its start.
+ *         ┌─────────────────────────────┬─────────────────────────────┐
+ *       0 │ granules 32                 │ previous 32                 │
+ *       8 │ next 32                     │
+ *         └─────────────────────────────┘
+ */
+typedef struct {
+    uint32_t granules;
+    uint32_t previous;
+    uint32_t next;
+} gpool_free_run;
+
 _Static_assert(sizeof(gpool_header) == 5 * 64, "the header is five cache lines");
-_Static_assert(offsetof(gpool_header, max_bytes) == 64, "geometry starts line 1");
-_Static_assert(offsetof(gpool_header, grace_ns) == 128, "trust starts line 2");
-_Static_assert(offsetof(gpool_header, state) == 192, "what lookups read starts line 3");
-_Static_assert(offsetof(gpool_header, entry_count) == 256, "counters start line 4");
-_Static_assert(offsetof(gpool_header, seal) == 312, "the seal is the header's last word");
 _Static_assert(sizeof(gpool_bucket) == GPOOL_BUCKET_BYTES, "a bucket is one cache line");
-_Static_assert(offsetof(gpool_bucket, slots) == 16, "slots follow version and link");
-_Static_assert(sizeof(gpool_entry) == 28, "an entry's header is seven words");
 _Static_assert(sizeof(gpool_record) == GPOOL_RECORD_BYTES, "an access record is 16 bytes");
 _Static_assert(4096 % GPOOL_RECORD_BYTES == 0, "records fill pages");
 _Static_assert(sizeof(gpool_shard) == GPOOL_SHARD_BYTES, "a counter shard is one cache line");
+_Static_assert(sizeof(gpool_free_run) + 4 <= GPOOL_GRANULE_BYTES, "a free granule holds links and both lengths");
 _Static_assert(GPOOL_GRANULE_BYTES % 4 == 0, "extent links are aligned words");
 _Static_assert(GPOOL_GRANULE_PAYLOAD == GPOOL_GRANULE_BYTES - 4, "a link word per granule is the worst case");
 _Static_assert(2 * GPOOL_GRANULE_BYTES - 8 == 2 * GPOOL_GRANULE_PAYLOAD, "two granules in one extent carry no less");
 _Static_assert(GPOOL_TAG_BITS + GPOOL_COUNT_BITS == 64, "tag and count fill a word");
+_Static_assert(GPOOL_TAG_BITS + GPOOL_KIND_BITS == 32, "tag and kind fill a word");
 
 /* The granules that an entry needs when each becomes an extent of its own: the worst case that its charge covers. */
 static inline uint64_t gpool_granules(uint64_t key_bytes, uint64_t payload_bytes) {
@@ -159,7 +286,8 @@ static inline uint64_t gpool_granules(uint64_t key_bytes, uint64_t payload_bytes
 }
 
 static inline uint64_t gpool_charge(uint64_t key_bytes, uint64_t payload_bytes) {
-    return gpool_granules(key_bytes, payload_bytes) * GPOOL_GRANULE_BYTES + GPOOL_RECORD_BYTES + GPOOL_INDEX_SHARE_BYTES;
+    return gpool_granules(key_bytes, payload_bytes) * GPOOL_GRANULE_BYTES
+        + GPOOL_RECORD_BYTES + GPOOL_INDEX_SHARE_BYTES;
 }
 
 /* The place of an access record: within each page of 256 records, rows and columns of a square of 16 change places. So

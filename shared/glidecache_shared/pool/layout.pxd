@@ -50,12 +50,7 @@ cdef extern from "layout.h" nogil:
         GPOOL_KIND_STRING
         GPOOL_KIND_HASH
         GPOOL_KIND_SET
-        GPOOL_TAG_BITS
-        GPOOL_COUNT_BITS
     const uint64_t GPOOL_MAGIC
-    const uint64_t GPOOL_COUNT_MASK
-    const uint32_t GPOOL_LINK_SINGLE
-    const uint32_t GPOOL_LINK_NEXT
     const uint32_t GPOOL_MAX_GRANULES
     const uint32_t GPOOL_TAG_MASK
 
@@ -102,6 +97,10 @@ cdef extern from "layout.h" nogil:
         uint32_t overflow
         uint64_t slots[6]
 
+    ctypedef struct gpool_extent:
+        uint32_t link
+        uint32_t granules
+
     ctypedef struct gpool_entry:
         uint32_t key_bytes
         uint32_t payload_bytes
@@ -117,6 +116,24 @@ cdef extern from "layout.h" nogil:
 
     ctypedef struct gpool_shard:
         uint64_t hits
+
+    ctypedef struct gpool_free_run:
+        uint32_t granules
+        uint32_t previous
+        uint32_t next
+
+    uint64_t gpool_slot(uint32_t hash, uint32_t granule)
+    uint32_t gpool_slot_hash(uint64_t slot)
+    uint32_t gpool_slot_granule(uint64_t slot)
+    uint32_t gpool_link(bint single, uint32_t next)
+    bint gpool_link_single(uint32_t link)
+    uint32_t gpool_link_next(uint32_t link)
+    uint32_t gpool_tag_kind(uint32_t tag, uint32_t kind)
+    uint32_t gpool_entry_tag(const gpool_entry *entry)
+    uint32_t gpool_entry_kind(const gpool_entry *entry)
+    uint64_t gpool_tag_count(uint32_t tag, uint64_t count)
+    uint32_t gpool_record_tag(uint64_t tag_count)
+    uint64_t gpool_record_count(uint64_t tag_count)
 
     uint64_t gpool_granules(uint64_t key_bytes, uint64_t payload_bytes)
     uint64_t gpool_charge(uint64_t key_bytes, uint64_t payload_bytes)
@@ -167,4 +184,4 @@ cdef extern from "lookup.h" nogil:
 
 
 cdef extern from "touch.h" nogil:
-    void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bint count)
+    void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bint is_lfu)

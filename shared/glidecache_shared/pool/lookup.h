@@ -53,18 +53,18 @@ static inline bool gpool_cursor_enter(const gpool_view *view, uint32_t granule, 
     cursor->next = 0;
     if (granule == 0 || granule >= cursor->granule_count)
         return false;
-    uint8_t *extent = view->arena + (uint64_t)granule * GPOOL_GRANULE_BYTES;
-    uint32_t link = gpool_load_relaxed_u32((const uint32_t *)extent);
-    cursor->next = link & GPOOL_LINK_NEXT;
-    if (link & GPOOL_LINK_SINGLE) {
-        cursor->at = extent + 4;
+    gpool_extent *extent = (gpool_extent *)(view->arena + (uint64_t)granule * GPOOL_GRANULE_BYTES);
+    uint32_t link = gpool_load_relaxed_u32(&extent->link);
+    cursor->next = gpool_link_next(link);
+    if (gpool_link_single(link)) {
+        cursor->at = (uint8_t *)extent + sizeof extent->link;
         cursor->left = GPOOL_GRANULE_PAYLOAD;
         return true;
     }
-    uint32_t granules = gpool_load_relaxed_u32((const uint32_t *)(extent + 4));
+    uint32_t granules = gpool_load_relaxed_u32(&extent->granules);
     if (granules < 2 || granules > cursor->granule_count - granule)
         return false;
-    cursor->at = extent + 8;
+    cursor->at = (uint8_t *)(extent + 1);
     cursor->left = gpool_extent_capacity(granules);
     return true;
 }
@@ -150,9 +150,9 @@ static inline bool gpool_find(const gpool_view *view, const gpool_bucket *bucket
             uint64_t slot = gpool_load_relaxed_u64(&bucket->slots[i]);
             if (slot == 0)
                 break; /* slots are filled from the front: the rest of the bucket is empty */
-            if ((uint32_t)(slot >> 32) != hash)
+            if (gpool_slot_hash(slot) != hash)
                 continue;
-            found->granule = (uint32_t)slot;
+            found->granule = gpool_slot_granule(slot);
             if (gpool_entry_open(view, found->granule, &found->entry, &found->payload) &&
                 found->entry.key_bytes == key_bytes &&
                 gpool_cursor_equals(view, &found->payload, key, key_bytes))

@@ -10,7 +10,7 @@ cdef class PoolReader:
     cdef gpool_shard *shards
     cdef uint64_t secret[2]
     cdef uint64_t grace_ns
-    cdef bint counts
+    cdef bint is_lfu
     cdef bint metrics_on
     cdef MappedFile file
     cdef MappedFile board_file

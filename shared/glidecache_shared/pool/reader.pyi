@@ -1,6 +1,27 @@
 """Typing of the compiled reader; the implementation and its memory-ordering argument are in `reader.pyx`."""
 
-from glidecache_shared.pool.pool_counters import PoolMetrics
+from typing import NamedTuple
+
+class PoolMetrics(NamedTuple):
+    """The hits, misses, entries, evictions and expirations of one pool, over all its processes (contract C13)."""
+
+    hits: int
+    misses: int
+    entry_count: int
+    evictions: int
+    expirations: int
+
+    @property
+    def total_lookups(self) -> int:
+        """Return the lookups that were answered, hits and misses."""
+
+    @property
+    def hit_rate(self) -> float:
+        """Return hits per lookup, 0.0–1.0; 0.0 before the first lookup."""
+
+    @property
+    def miss_rate(self) -> float:
+        """Return misses per lookup, 0.0–1.0; 0.0 before the first lookup."""
 
 Key = bytes | str | bytearray | memoryview | int | float
 

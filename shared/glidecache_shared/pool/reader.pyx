@@ -9,6 +9,8 @@ Attempts are bounded; a lookup that used them up is a miss, which the daemon the
 Safe for any number of threads and forks: a reader has no state of its own that changes.
 """
 
+from collections import namedtuple
+
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
@@ -41,6 +43,8 @@ from glidecache_shared.pool.layout cimport (
     gpool_bucket_of,
     gpool_cursor_copy,
     gpool_entry_expires_ns,
+    gpool_entry_kind,
+    gpool_entry_tag,
     gpool_fence_acquire,
     gpool_find,
     gpool_found,
@@ -56,13 +60,11 @@ from glidecache_shared.pool.layout cimport (
     gpool_siphash13,
     gpool_spin_hint,
     gpool_touch,
-    gpool_view,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile
 from glidecache_shared.pool.memory.payload cimport decode
 
 from glidecache_shared.pool.files import boot_identity
-from glidecache_shared.pool.pool_counters import PoolMetrics
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -88,6 +90,33 @@ cdef void choose_shard() noexcept nogil:
 
 
 pthread_atfork(NULL, NULL, choose_shard)
+
+
+class PoolMetrics(namedtuple("PoolMetrics", "hits misses entry_count evictions expirations")):
+    """The hits, misses, entries, evictions and expirations of one pool, over all its processes (contract C13).
+
+    A `namedtuple` from `collections`: importing `typing` or `dataclasses` would cost the stub more than the pool's
+    reader does.
+    """
+
+    __slots__ = ()
+
+    @property
+    def total_lookups(self):
+        """Return the lookups that were answered, hits and misses."""
+        return self.hits + self.misses
+
+    @property
+    def hit_rate(self):
+        """Return hits per lookup, 0.0–1.0; 0.0 before the first lookup."""
+        total = self.total_lookups
+        return self.hits / total if total else 0.0
+
+    @property
+    def miss_rate(self):
+        """Return misses per lookup, 0.0–1.0; 0.0 before the first lookup."""
+        total = self.total_lookups
+        return self.misses / total if total else 0.0
 
 
 class PoolFormatError(Exception):
@@ -131,7 +160,7 @@ cdef class PoolReader:
         self.secret[0] = header.secret[0]
         self.secret[1] = header.secret[1]
         self.grace_ns = header.grace_ns
-        self.counts = header.policy == GPOOL_POLICY_LFU
+        self.is_lfu = header.policy == GPOOL_POLICY_LFU
         self.metrics_on = header.metrics != 0
 
     def _check_header(self):
@@ -247,7 +276,7 @@ cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcep
 cdef inline void count_hit(PoolReader reader, const gpool_found *found, uint64_t now_ns) noexcept nogil:
     cdef uint32_t record = found.entry.record
     if record < gpool_published(&reader.view.header.record_count, reader.view.max_records):
-        gpool_touch(&reader.records[gpool_place(record)], found.entry.tag_kind >> 8, now_ns, reader.counts)
+        gpool_touch(&reader.records[gpool_place(record)], gpool_entry_tag(&found.entry), now_ns, reader.is_lfu)
     if reader.metrics_on:
         gpool_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
 
@@ -281,7 +310,7 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
                 return None
             continue
         expires = gpool_entry_expires_ns(&found.entry)
-        if found.entry.tag_kind & 0xFF != kind or (expires != 0 and now_ns >= expires):
+        if gpool_entry_kind(&found.entry) != kind or (expires != 0 and now_ns >= expires):
             if unchanged(bucket, version):
                 return None
             continue

@@ -9,7 +9,7 @@ cdef struct Copied:
     uint32_t record  # NO_RECORD: it was not copied
 
 
-cdef class Succession:
+cdef class PoolResize:
     cdef PoolStore old
     cdef PoolStore new
     cdef Copied *copied

@@ -2,10 +2,10 @@
 
 from typing import Unpack
 
+from glidecache_shared.pool.generation import StoreSettings
 from glidecache_shared.pool.store import PoolStore
-from glidecache_shared.pool.store_settings import StoreSettings
 
-class Succession:
+class PoolResize:
     """A pool's change from one generation to the next, which has another bound, policy or metrics.
 
     Until `finish`, `store` is used as before: lookups, inserts, beats, flushes. It must not be closed

@@ -20,27 +20,29 @@ from libc.stdlib cimport free, realloc
 from glidecache_shared.pool.memory.access_board cimport guarded
 from glidecache_shared.pool.clock cimport is_expired, monotonic_ns
 from glidecache_shared.pool.layout cimport (
-    GPOOL_COUNT_BITS,
-    GPOOL_COUNT_MASK,
     GPOOL_STATE_RETIRED,
     gpool_charge,
     gpool_cursor,
     gpool_cursor_enter,
     gpool_cursor_write,
     gpool_entry,
+    gpool_entry_kind,
     gpool_entry_open,
     gpool_granules,
     gpool_header,
     gpool_load_relaxed_u64,
     gpool_place,
     gpool_record,
+    gpool_record_count,
     gpool_store_relaxed_u64,
     gpool_store_release_u32,
+    gpool_tag_count,
+    gpool_tag_kind,
 )
 from glidecache_shared.pool.memory.records cimport NO_RECORD, EntryNote
 from glidecache_shared.pool.store cimport PoolStore
 
-from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.pool.generation import PoolFull
 
 cdef enum:
     # The work that `finish` may do in one piece: some 0.1 ms. A client that changes more than that during a pass of all
@@ -57,8 +59,8 @@ cdef struct Accesses:
     Copied *copied
     uint32_t first
     uint32_t end
-    bint counted
-    bint counts
+    bint was_lfu
+    bint is_lfu
 
 
 cdef void carry(void *argument) noexcept nogil:
@@ -72,14 +74,14 @@ cdef void carry(void *argument) noexcept nogil:
         if work.notes[record].granule == 0 or target == NO_RECORD:
             continue
         source = &work.source[gpool_place(record)]
-        count = gpool_load_relaxed_u64(&source.tag_count) & GPOOL_COUNT_MASK if work.counted and work.counts else 1
+        count = gpool_record_count(gpool_load_relaxed_u64(&source.tag_count)) if work.was_lfu and work.is_lfu else 1
         gpool_store_relaxed_u64(
-            &work.target[gpool_place(target)].tag_count, <uint64_t>work.new_notes[target].tag << GPOOL_COUNT_BITS | count)
+            &work.target[gpool_place(target)].tag_count, gpool_tag_count(work.new_notes[target].tag, count))
         gpool_store_relaxed_u64(
             &work.target[gpool_place(target)].last_access_ns, gpool_load_relaxed_u64(&source.last_access_ns))
 
 
-cdef class Succession:
+cdef class PoolResize:
     """The change of one generation to the next: see resize.pyi for the public methods."""
 
     def __cinit__(self):
@@ -225,15 +227,15 @@ cdef class Succession:
         length = <uint64_t>entry.key_bytes + entry.payload_bytes
         if not new.arena.reserve(gpool_granules(entry.key_bytes, entry.payload_bytes)):
             return False
-        number = new.records.take()
+        number = new.records.allocate()
         if number == NO_RECORD:
             return False
         granule = new.arena.allocate(sizeof(gpool_entry) + length)
         if granule == 0:
-            new.records.give_back(number)
+            new.records.release(number)
             return False
         entry.record = number
-        entry.tag_kind = new.records.notes[number].tag << 8 | entry.tag_kind & 0xFF
+        entry.tag_kind = gpool_tag_kind(new.records.notes[number].tag, gpool_entry_kind(&entry))
         target.granule_count = new.arena.runs.granule_count
         gpool_cursor_enter(new.view, granule, &target)
         gpool_cursor_write(new.view, &target, <const unsigned char *>&entry, sizeof(gpool_entry))
@@ -247,7 +249,7 @@ cdef class Succession:
         new.board.reset(number, new.records.notes[number].tag, 0)
         if not new.index.insert(note.hash, granule):
             new.arena.release(granule, sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
-            new.records.give_back(number)
+            new.records.release(number)
             return False
         new.records.notes[number].granule = granule
         new.records.notes[number].hash = note.hash
@@ -305,8 +307,8 @@ cdef class Succession:
         work.notes = self.old.records.notes
         work.new_notes = self.new.records.notes
         work.copied = self.copied
-        work.counted = self.old.board.counts
-        work.counts = self.new.board.counts
+        work.was_lfu = self.old.board.is_lfu
+        work.is_lfu = self.new.board.is_lfu
         work.first = 0
         work.end = min(self.room, self.old.records.count)
         # A board that a worker truncated has lost its accesses anyway: the entries then count as never used.
@@ -321,6 +323,6 @@ cdef class Succession:
 
     cdef int _check_open(self) except -1:
         if self.new is None:
-            raise ValueError("the succession has ended")
+            raise ValueError("the resize has ended")
         self.old._check_open()
         return 0

@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns
 from glidecache_shared.pool.generation cimport PoolGeneration
-from glidecache_shared.pool.check.integrity cimport check_store, read_entry
+from glidecache_shared.pool.check cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
     GPOOL_GRANULE_BYTES,
     gpool_charge,
@@ -21,13 +21,16 @@ from glidecache_shared.pool.layout cimport (
     gpool_cursor_write,
     gpool_entry,
     gpool_entry_checksum,
+    gpool_entry_kind,
     gpool_entry_open,
+    gpool_entry_tag,
     gpool_find,
     gpool_found,
     gpool_granules,
     gpool_prefetch,
     gpool_siphash13,
     gpool_store_relaxed_u64,
+    gpool_tag_kind,
 )
 from glidecache_shared.pool.memory.payload cimport decode, encode
 from glidecache_shared.pool.memory.records cimport NO_RECORD
@@ -68,7 +71,7 @@ cdef class PoolStore(PoolGeneration):
                 self._remove(found.entry.record)
                 self._count(&self.header.expirations)
                 self._count(&self.header.misses_expired)
-            elif found.entry.tag_kind & 0xFF != kind:
+            elif gpool_entry_kind(&found.entry) != kind:
                 self._count(&self.header.misses_other_kind)
             elif after_flight != 0 and self.records.notes[found.entry.record].flight <= after_flight:
                 self._count(&self.header.misses_own_write)
@@ -78,7 +81,7 @@ cdef class PoolStore(PoolGeneration):
         if value is None:
             self._count(&self.header.misses)
             return None
-        self.board.touch(found.entry.record, found.entry.tag_kind >> 8, now)
+        self.board.touch(found.entry.record, gpool_entry_tag(&found.entry), now)
         self._count(&self.header.daemon_hits)
         return value
 
@@ -126,12 +129,12 @@ cdef class PoolStore(PoolGeneration):
             if not self._evict(now):
                 self._check_damage()
                 return False
-        record = self.records.take()
+        record = self.records.allocate()
         while record == NO_RECORD:
             if not self._evict(now):
                 self._check_damage()
                 return False
-            record = self.records.take()
+            record = self.records.allocate()
         if now_ns is None:
             now = monotonic_ns()  # once more: no access of an evicted entry is later than this one's
         stored = self._store(key, kind, payload, record, charge, flight, now)
@@ -153,13 +156,13 @@ cdef class PoolStore(PoolGeneration):
         entry.key_bytes = <uint32_t>PyBytes_GET_SIZE(key)
         entry.payload_bytes = <uint32_t>PyBytes_GET_SIZE(payload)
         entry.record = record
-        entry.tag_kind = tag << 8 | kind
+        entry.tag_kind = gpool_tag_kind(tag, kind)
         entry.expires_low = <uint32_t>expires
         entry.expires_high = <uint32_t>(expires >> 32)
         entry.checksum = gpool_entry_checksum(kind, key_at, entry.key_bytes, payload_at, entry.payload_bytes)
         granule = self.arena.allocate(sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
         if granule == 0:
-            self.records.give_back(record)
+            self.records.release(record)
             return False
         cursor.granule_count = self.arena.runs.granule_count
         gpool_cursor_enter(self.view, granule, &cursor)
@@ -169,7 +172,7 @@ cdef class PoolStore(PoolGeneration):
         self.board.reset(record, tag, now)
         if not self.index.insert(hash, granule):
             self.arena.release(granule, sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
-            self.records.give_back(record)
+            self.records.release(record)
             return False
         self.records.notes[record].granule = granule
         self.records.notes[record].hash = hash
@@ -239,7 +242,7 @@ cdef class PoolStore(PoolGeneration):
             self.view.damaged = True
             return
         self.arena.release(granule, sizeof(gpool_entry) + <uint64_t>entry.key_bytes + entry.payload_bytes)
-        self.records.give_back(record)
+        self.records.release(record)
         gpool_store_relaxed_u64(&self.header.charged_bytes, self.header.charged_bytes - charge)
         gpool_store_relaxed_u64(&self.header.entry_count, self.index.entry_count)
 
@@ -250,7 +253,7 @@ cdef class PoolStore(PoolGeneration):
 
     cdef bint _find(self, bytes key, gpool_found *found) noexcept:
         cdef uint32_t hash = self._hash(key)
-        self.view.max_chain = self.index.overflow_numbers.count + 1  # more is a ring
+        self.view.max_chain = self.index.overflow_ids.count + 1  # more is a ring
         return gpool_find(
             self.view, self.index.bucket_for(hash), hash,
             <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), found) and self._is_right(found)

@@ -25,16 +25,16 @@ static inline void gpool_touch_time(gpool_record *record, uint64_t now_ns) {
 static inline void gpool_touch_count(gpool_record *record, uint32_t tag) {
     uint64_t seen = gpool_load_relaxed_u64(&record->tag_count);
     for (int i = 0; i < GPOOL_TOUCH_ATTEMPTS; i++) {
-        if (seen >> GPOOL_COUNT_BITS != tag || (seen & GPOOL_COUNT_MASK) == GPOOL_COUNT_MASK)
+        if (gpool_record_tag(seen) != tag || gpool_record_count(seen) == GPOOL_COUNT_MASK)
             return;
         if (gpool_cas_relaxed_u64(&record->tag_count, &seen, seen + 1))
             return;
     }
 }
 
-/* `count`: whether the policy looks at counts (LFU). */
-static inline void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bool count) {
-    if (count)
+/* `is_lfu`: the policy is LFU, so the count grows as well. */
+static inline void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bool is_lfu) {
+    if (is_lfu)
         gpool_touch_count(record, tag);
     gpool_touch_time(record, now_ns);
 }

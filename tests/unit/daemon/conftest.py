@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared import protocol
+from glidecached.access import Peer
 from glidecached.client_session import ClientSession, Sessions
 from glidecached.frontend.request import Request
 from glidecached.handlers.commands import CommandHandlers
-from glidecached.peers import Peer
 from glidecached.upstream.target import Address, Target
 from support.network import Network
 

@@ -17,8 +17,7 @@ from glidecache_shared.protocol import (
 from glidecached.cli.report import report
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.admin import AdminHandlers
-from glidecached.pools.metadata import PoolKey
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import PoolKey, PoolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +60,11 @@ def test_admins_flush_and_drop(
     admin.drop(drop, ["catalog"])
     assert requests.value(drop) is None
     assert len(registry) == 0
-    assert f"uid {uid} flushed cache catalog: 1 entry" in caplog.messages
-    assert f"uid {uid} dropped cache catalog" in caplog.messages
+    logged = [(record.getMessage(), record.__dict__) for record in caplog.records]
+    assert [
+        (event, fields["cache"], fields["uid"]) for event, fields in logged if event.startswith("cache ")
+    ] == [("cache flushed", "catalog", uid), ("cache dropped", "catalog", uid)]
+    assert next(fields["entries"] for event, fields in logged if event == "cache flushed") == 1
 
 
 def test_others_do_not(admin: AdminHandlers, registry: PoolManager, requests: Any) -> None:

@@ -15,12 +15,11 @@ from glidecache_shared.protocol import (
     ERROR_FORBIDDEN,
     ReplyError,
 )
-from glidecached.access import Access
+from glidecached.access import Access, Peer
 from glidecached.client_session import Sessions
 from glidecached.config.model import Config, NamedUpstream
 from glidecached.config.schema import DaemonSettings
 from glidecached.handlers.attach import AttachHandlers
-from glidecached.peers import Peer
 from glidecached.upstream.registry import TooManyUpstreamsError
 from glidecached.upstream.target import Address, Target
 
@@ -230,7 +229,7 @@ def test_detach_forgets_the_session(reception: Reception, requests: Any) -> None
 def test_access_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    from glidecached.peers import Peer
+    from glidecached.access import Peer
 
     access = Access(gids=frozenset({77}))
     assert access.allows(Peer(0, 0, 1))
@@ -255,7 +254,7 @@ def session_of(reception: Reception, request: Any) -> ClientSession:
 
 def test_c22_who_attaches_again_goes_on_with_his_session(reception: Reception) -> None:
     session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True))
-    session.floor = 7
+    session.min_flight = 7
     again = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, follows=session.session_id))
     assert again is session
     assert len(reception.sessions) == 1
@@ -265,35 +264,35 @@ def test_c22_a_new_session_knows_what_the_one_before_has_written(reception: Rece
     """Of a pool that has ended, and of one that is read from elsewhere: the one before is not used any more then."""
     before = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True))
     for floor, changed in ((7, {}), (8, {"read_from": "prefer_replica"})):
-        before.floor = floor
+        before.min_flight = floor
         if not changed:
             reception.registry.drop("u")
         after = session_of(
             reception, reception.ask(cache=CACHE, lazy_connect=True, follows=before.session_id, **changed)
         )
         assert after is not before
-        assert after.floor == floor
+        assert after.min_flight == floor
         assert len(reception.sessions) == 1
         before = after
 
 
 def test_c22_a_fork_gets_a_session_of_its_own_that_knows_what_both_have_written(reception: Reception) -> None:
     parents = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, pid=1))
-    parents.floor = 7
+    parents.min_flight = 7
     request = reception.ask(cache=CACHE, lazy_connect=True, pid=2, follows=parents.session_id)
     assert session_of(reception, request) is not parents
-    assert session_of(reception, request).floor == 7
+    assert session_of(reception, request).min_flight == 7
     assert len(reception.sessions) == 2
 
 
 def test_c7a_a_forgotten_session_is_followed_as_well(reception: Reception) -> None:
     """A reload has those attach again whose rights may be others: what they may be answered by stays the same."""
     session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True))
-    session.floor = 7
+    session.min_flight = 7
     assert reception.sessions.end(lambda _session: True) == 1
     again = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, follows=session.session_id))
     assert again is not session
-    assert again.floor == 7
+    assert again.min_flight == 7
 
 
 def test_c22_after_a_session_that_nobody_remembers_no_flight_of_before_answers(reception: Reception) -> None:
@@ -301,8 +300,8 @@ def test_c22_after_a_session_that_nobody_remembers_no_flight_of_before_answers(r
     for _ in range(2 * reception.sessions.max_sessions):
         reception.ask(lazy_connect=True)
     session = session_of(reception, reception.ask(cache=CACHE, lazy_connect=True, follows=first.session_id))
-    assert session.floor == 100
-    assert session_of(reception, reception.ask(cache=CACHE, lazy_connect=True)).floor == 0
+    assert session.min_flight == 100
+    assert session_of(reception, reception.ask(cache=CACHE, lazy_connect=True)).min_flight == 0
 
 
 def test_another_users_session_cannot_be_followed(reception: Reception) -> None:

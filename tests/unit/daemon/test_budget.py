@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.frontend.budget import Budget
+from glidecached.budget import Budget, OversizeLane
 from glidecached.frontend.listener import Listener
-from glidecached.frontend.oversize_lane import OversizeLane
 from support.abusers import MB, OPENING
+from support.paired_peers import received
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -47,9 +47,11 @@ class Place:
 
     def turn(self) -> None:
         """Read what came."""
-        self.router.retry_roomless()
+        self.router.connections.retry_roomless()
         self.messages += [
-            len(message) for _, _, message in self.router.receive(100) if isinstance(message, bytes)
+            len(message)
+            for _, _, message in received(self.router.connections, 100)
+            if isinstance(message, bytes)
         ]
 
     def push(self, peer: socket.socket, data: bytes) -> int:
@@ -135,10 +137,10 @@ def test_i8_a_message_that_does_not_go_on_ends_its_connection(place: Place) -> N
 
     def dropped() -> bool:
         place.push(steady, bytes(50) + announced(100) + bytes(50))
-        return bool(place.router.drop_unfinished())
+        return bool(place.router.connections.drop_unfinished())
 
     wait_until(dropped, "the slow one is dropped")
-    assert place.router.connections == 1
+    assert len(place.router.connections) == 1
     assert place.push(steady, bytes(50)) == 50
 
 
@@ -155,14 +157,14 @@ def test_i9_connections_beyond_a_share_are_told_so(
         max_connections=4,
     )
     peers = []
-    turn: Callable[[], list[object]] = lambda: list(router.receive(100))  # noqa: E731 - as short as it gets
+    turn: Callable[[], list[object]] = lambda: list(received(router.connections, 100))  # noqa: E731 - as short as it gets
     try:
         for _ in range(3 + count):
             peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             peer.connect(str(tmp_path / "socket"))
             peers.append(peer)
             turn()
-        assert router.connections == 3 + count
+        assert len(router.connections) == 3 + count
         assert router.connection_shares.held == 3
         router.limit_connections(100)
         assert router.connection_shares.total == 100

@@ -15,7 +15,7 @@ from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.protocol import STRING
 from glidecached.config.load import ConfigError, load
 from glidecached.config.schema import CacheSettings, DaemonSettings, MetricsSettings, UpstreamSettings
-from glidecached.pools.pool_settings import MAX_CACHE_KB, MAX_TTL_MS, PoolSettings
+from glidecached.pools.metadata import MAX_CACHE_KB, MAX_TTL_MS, PoolSettings
 from glidecached.upstream.target import Address
 from support.process import ROOT
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glidecached.access import Peer
 from glidecached.command_order import CommandOrder
 from glidecached.frontend.request import Request
-from glidecached.peers import Peer
 from glidecached.process.loop import Loop
 from glidecached.upstream import reconnector, standalone
 from glidecached.upstream.standalone import StandaloneUpstream

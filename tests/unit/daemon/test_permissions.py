@@ -11,8 +11,7 @@ import pytest
 
 from glidecached.access import Access
 from glidecached.pools.file_access import PermissionsError, permit
-from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey
-from glidecached.pools.pool_settings import PoolSettings
+from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey, PoolSettings
 from glidecached.pools.table import CacheRefusedError
 from glidecached.upstream.target import Address, Identity
 
@@ -139,7 +138,7 @@ def test_c19_a_name_has_one_list(make_registry: Callable[..., PoolManager]) -> N
     theirs = Admission(upstream="private", access=USERS)
     pool = registry.join(key, IDENTITY, SETTINGS, theirs)
     assert registry.join(key, IDENTITY, SETTINGS, Admission(upstream="twin", access=USERS)) is pool
-    handout = pool.handout()
+    handout = pool.client_info()
     held = lease.hold(handout["lease_path"], handout["lease_inode"])
     assert held is not None
     with (

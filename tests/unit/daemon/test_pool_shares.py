@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached.peers import Peer
+from glidecached.access import Peer
 from glidecached.pools.cache_shares import Maker, PoolShares
 from glidecached.pools.manager import PoolManager
-from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolMetadata, decode_origin
+from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolMetadata, decode_metadata
 from glidecached.pools.table import CacheBusyError, CacheRefusedError
-from glidecached.pools.warm_restart import Leftovers
+from glidecached.pools.warm_restart import PreviousPools
 from glidecached.process.limits import plan_descriptors
 from support.catalog import identity, settings
-from unit.daemon.test_registry import take
+from unit.daemon.test_pool_manager import take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
             max_total_cache_kb=max_total_cache_kb,
             max_pools=max_pools,
             next_number=itertools.count(1).__next__,
-            leftovers=Leftovers(tmp_path),
+            previous_pools=PreviousPools(tmp_path),
         )
         made.append(registry)
         if inherit:
@@ -120,9 +120,9 @@ def test_i9_named_pools_that_nobody_holds_leave_for_others_the_longest_idle_firs
     with pytest.raises(CacheBusyError):
         registry.join(name(50), identity(), settings(), peer=peer(OTHER_USER, 20))
     for age_s, pool in zip((9, 8, 7, 6, 5, 4.5, 4, 3.5), pools, strict=True):
-        pool.handed_out_ns -= int(age_s * 1e9)
+        pool.last_attach_ns -= int(age_s * 1e9)
     with take(pools[0]):
-        pools[0].handed_out_ns -= 60_000_000_000
+        pools[0].last_attach_ns -= 60_000_000_000
         registry.join(name(50), identity(), settings(), peer=peer(OTHER_USER, 20))
         assert [pool.ended for pool in pools] == [False, True] + [False] * 6
 
@@ -140,9 +140,9 @@ def test_i9_a_users_idle_pools_leave_for_another_of_its_processes(start: Callabl
     with pytest.raises(CacheBusyError, match=f"caches are full for uid {USER}"):
         fill(registry, peer(pid=40), 1, first=40)
     for new in (60, 61):
-        pools = sorted(registry._stock, key=lambda pool: pool.handed_out_ns)
+        pools = sorted(registry._table, key=lambda pool: pool.last_attach_ns)
         for age_s, pool in enumerate(reversed(pools), start=4):
-            pool.handed_out_ns -= age_s * 1_000_000_000
+            pool.last_attach_ns -= age_s * 1_000_000_000
         fill(registry, peer(pid=41), 1, first=new)
         assert [pool.ended for pool in pools] == [True] + [False] * 11
         registry = start()
@@ -155,7 +155,7 @@ def test_i9_room_in_kb_is_made_by_what_nobody_holds(start: Callable[..., PoolMan
     assert old.settings.max_cache_kb == 64
     with pytest.raises(CacheRefusedError, match="max_total_cache_kb=100"):
         registry.join(name(1), identity(), wanted, peer=peer(OTHER_USER, 2))
-    old.handed_out_ns -= 4_000_000_000
+    old.last_attach_ns -= 4_000_000_000
     registry.join(name(1), identity(), wanted, peer=peer(OTHER_USER, 2))
     assert old.ended
 
@@ -166,7 +166,7 @@ def test_i9_a_cache_that_was_made_for_nothing_keeps_no_room(start: Callable[...,
     large = registry.join(name(0), identity(), settings(max_cache_kb=100), peer=peer())
     with pytest.raises(CacheRefusedError):
         registry.join(name(1), identity(), settings(), peer=peer(OTHER_USER, 2))
-    large.handed_out_ns -= 300_000_000
+    large.last_attach_ns -= 300_000_000
     registry.join(name(1), identity(), settings(), peer=peer(OTHER_USER, 2))
     assert large.ended
 
@@ -236,10 +236,10 @@ def test_i9_an_origin_without_a_maker_is_readable() -> None:
     origin = PoolMetadata(
         key=name(1), identity=identity(), settings=settings(), configured=False, maker_uid=USER
     )
-    assert decode_origin(origin.encode()) == origin
+    assert decode_metadata(origin.encode()) == origin
     old = origin.encode().replace(f', "maker_uid": {USER}'.encode(), b"")
     assert old != origin.encode()
-    decoded = decode_origin(old)
+    decoded = decode_metadata(old)
     assert decoded is not None
     assert decoded.maker_uid is None
     assert decoded.key == origin.key
@@ -264,7 +264,7 @@ def test_i9_counts_are_right_whatever_comes_and_goes(start: Callable[..., PoolMa
                 held.append(take(pool))
             if chance.random() < 0.5:
                 pool.entries.insert(b"k", STRING, b"v", 1)
-            pool.handed_out_ns -= chance.randrange(6) * 1_000_000_000
+            pool.last_attach_ns -= chance.randrange(6) * 1_000_000_000
         except CacheRefusedError:
             pass
         if held and chance.random() < 0.5:
@@ -272,11 +272,11 @@ def test_i9_counts_are_right_whatever_comes_and_goes(start: Callable[..., PoolMa
         if chance.random() < 0.1:
             registry._probe()
         if chance.random() < 0.1 and len(registry):
-            registry.drop(chance.choice([pool.label for pool in registry._stock]))
-        shares = registry._stock.shares
+            registry.drop(chance.choice([pool.label for pool in registry._table]))
+        shares = registry._table.shares
         assert shares.held == len(registry) <= 12
         by_maker: dict[Maker, int] = {}
-        for pool in registry._stock:
+        for pool in registry._table:
             assert pool.maker is not None
             by_maker[pool.maker] = by_maker.get(pool.maker, 0) + pool.counted_kb
         assert shares._kb == by_maker

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.peers import Peer
+from glidecached.access import Peer
 from glidecached.shares import Shares
 from glidecached.upstream import reply_room
 from glidecached.upstream.reply_room import ROOM, ReplyRoom

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glidecached.peers import Peer
+from glidecached.access import Peer
 from glidecached.shares import Shares, megabytes
 
 EXEMPT = frozenset((0,))

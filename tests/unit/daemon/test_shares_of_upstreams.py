@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glidecached.peers import Peer
+from glidecached.access import Peer
 from glidecached.upstream import registry
 from glidecached.upstream.registry import TooManyUpstreamsError, Upstreams
 from glidecached.upstream.target import Address, Target, UpstreamOptions

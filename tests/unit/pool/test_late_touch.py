@@ -35,7 +35,7 @@ def store(make_store: MakeStore, clock: Clock) -> PoolStore:
 @pytest.fixture
 def reader(store: PoolStore, core_headers: CoreHeaders) -> Iterator[StoppingReader]:
     with Mapped(store.pool_path) as pool, Mapped(store.board_path) as board:
-        yield StoppingReader(core_headers, pool, board, counts=True)
+        yield StoppingReader(core_headers, pool, board, is_lfu=True)
 
 
 def test_c11_a_touch_in_time_counts(store: PoolStore, reader: StoppingReader, clock: Clock) -> None:

@@ -198,7 +198,7 @@ def test_closing_leaves_the_files_and_what_is_in_them(make_store: MakeStore, clo
         ("insert", (b"k", HASH, {})),
         ("flush", ()),
         ("flush_below", (5, 5)),
-        ("give_back", ()),
+        ("free_some", ()),
         ("beat", ()),
         ("retire", ()),
         ("unlink", ()),

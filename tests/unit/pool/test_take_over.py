@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.pool.files.pool_file import boot_identity
-from glidecache_shared.pool.pool_errors import TakeOverError
+from glidecache_shared.pool.generation import TakeOverError
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.pool.store import PoolStore
 from glidecache_shared.protocol import HASH, SET, STRING

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from glidecached.cli.report import cache_label, upstream_label
-from glidecached.formatting import percentile_us, since
+from glidecached.stats.figures import percentile_us, since
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -99,7 +99,7 @@ cdef class MappedFile:
         return self
 
     @staticmethod
-    def take(str path, uint64_t length=0):
+    def take_over(str path, uint64_t length=0):
         """Map an existing whole file as `create` does, with its descriptor. Raises `OSError`; `ValueError` as `open`.
 
         A file of another length than `length`, if given, is first cut or lengthened to it.

@@ -70,7 +70,7 @@ cdef object retire_at(str path):
     cdef MappedFile file
     cdef gpool_header *header
     try:
-        file = MappedFile.take(path)
+        file = MappedFile.take_over(path)
     except (OSError, ValueError):
         return
     header = <gpool_header *>file.base
@@ -103,13 +103,13 @@ cdef class PoolFiles:
         return self
 
     @staticmethod
-    def take(str stem):
+    def take_over(str stem):
         """Map the pool file of an earlier daemon without looking at its content. Raises `OSError`, `ValueError`.
 
         `fault` maps the board, once its length is known.
         """
         cdef PoolFiles self = PoolFiles.__new__(PoolFiles)
-        self.pool = MappedFile.take(f"{stem}.pool")
+        self.pool = MappedFile.take_over(f"{stem}.pool")
         if self.pool.bytes < GPOOL_HEADER_BYTES:
             raise ValueError(f"the file of {self.pool.bytes} bytes is too short for a header")
         self.header = <gpool_header *>self.pool.base
@@ -155,7 +155,7 @@ cdef class PoolFiles:
         ):
             return "its header is damaged: it counts more than there is room for"
         # Workers may have cut it short or lengthened it; no entry is lost by that.
-        self.board = MappedFile.take(f"{self.stem}.board", board_bytes_for(geometry.max_records))
+        self.board = MappedFile.take_over(f"{self.stem}.board", board_bytes_for(geometry.max_records))
         self._reach()
         return None
 

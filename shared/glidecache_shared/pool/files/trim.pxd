@@ -5,7 +5,7 @@ from glidecache_shared.pool.memory.access_board cimport Board
 from glidecache_shared.pool.files.pool_file cimport PoolFiles
 from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.memory.records cimport Records
-from glidecache_shared.pool.eviction.selection cimport VictimSelection
+from glidecache_shared.pool.eviction cimport VictimSelection
 
 
 cdef class Trimmer:
@@ -26,7 +26,7 @@ cdef class Trimmer:
     cdef bint inherited
 
     @staticmethod
-    cdef Trimmer over(
+    cdef Trimmer create(
         PoolFiles files, Arena arena, Index index, Board board, Records records, VictimSelection selection, uint64_t wait_ns,
     )
     cdef void inherit(self, uint64_t now_ns) noexcept

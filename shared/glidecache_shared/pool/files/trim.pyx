@@ -11,18 +11,14 @@ Each step is bounded: the daemon calls this between requests.
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport (
-    GPOOL_BUCKET_BYTES,
-    GPOOL_GRANULE_BYTES,
-    GPOOL_RECORD_BYTES,
-)
+from glidecache_shared.pool.layout cimport GPOOL_BUCKET_BYTES, GPOOL_GRANULE_BYTES, GPOOL_RECORD_BYTES
 from glidecache_shared.pool.memory.arena cimport Arena
 from glidecache_shared.pool.memory.access_board cimport Board
 from glidecache_shared.pool.files.pool_file cimport PoolFiles
 from glidecache_shared.pool.memory.hash_index cimport Index
 from glidecache_shared.pool.files.mapping cimport Region
 from glidecache_shared.pool.memory.records cimport NO_RECORD, Records
-from glidecache_shared.pool.eviction.selection cimport VictimSelection
+from glidecache_shared.pool.eviction cimport VictimSelection
 
 cdef enum:
     PAGE_BYTES = 4096
@@ -42,7 +38,7 @@ cdef class Trimmer:
     """A trimmer of one pool. `wait_ns` is how long vacated memory stays before it is given back."""
 
     @staticmethod
-    cdef Trimmer over(
+    cdef Trimmer create(
         PoolFiles files, Arena arena, Index index, Board board, Records records, VictimSelection selection, uint64_t wait_ns,
     ):
         cdef Trimmer self = Trimmer.__new__(Trimmer)
@@ -64,7 +60,7 @@ cdef class Trimmer:
     cdef void run(self, uint64_t now_ns) noexcept:
         """Give back memory that has been vacant for a whole window of `wait_ns`, then vacate more."""
         self.peak_buckets = max(self.peak_buckets, self.index.bucket_count)
-        self.peak_overflow = max(self.peak_overflow, self.index.overflow_numbers.count)
+        self.peak_overflow = max(self.peak_overflow, self.index.overflow_ids.count)
         self.peak_records = max(self.peak_records, self.records.count)
         if now_ns - self.window_start_ns >= self.wait_ns:
             self.window_start_ns = now_ns
@@ -72,7 +68,7 @@ cdef class Trimmer:
             self.safe_overflow = self.peak_overflow
             self.safe_records = self.peak_records
             self.peak_buckets = self.index.bucket_count
-            self.peak_overflow = self.index.overflow_numbers.count
+            self.peak_overflow = self.index.overflow_ids.count
             self.peak_records = self.records.count
         self._give_back(now_ns)
         self._vacate(now_ns)
@@ -102,7 +98,7 @@ cdef class Trimmer:
             if entries >= <uint64_t>MERGE_ENTRIES_PER_BUCKET * self.index.bucket_count or not self.index.merge():
                 break
         for moves in range(MAX_MOVES):
-            if <uint64_t>self.index.overflow_numbers.free_count * GPOOL_BUCKET_BYTES < SLACK_BYTES or (
+            if <uint64_t>self.index.overflow_ids.free_count * GPOOL_BUCKET_BYTES < SLACK_BYTES or (
                 not self.index.lower_overflow()
             ):
                 break
@@ -119,11 +115,11 @@ cdef class Trimmer:
 
         A hit that touches the old record in this very moment leaves no trace; its reader was told the old number.
         """
-        cdef uint32_t lower = self.records.take()
+        cdef uint32_t lower = self.records.allocate()
         if lower == NO_RECORD:
             return False
         if lower > record:
-            self.records.give_back(lower)
+            self.records.release(lower)
             return False
         self.board.move(record, lower, self.records.notes[lower].tag)
         self.index.set_record(
@@ -131,6 +127,6 @@ cdef class Trimmer:
         self.records.notes[lower].granule = self.records.notes[record].granule
         self.records.notes[lower].hash = self.records.notes[record].hash
         self.records.notes[lower].flight = self.records.notes[record].flight
-        self.records.give_back(record)
+        self.records.release(record)
         self.selection.stored(lower)  # a candidate, if its old record was one
         return True

@@ -32,11 +32,11 @@ cdef class Board:
     cdef gpool_record *records
     cdef readonly uint32_t record_count
     cdef uint32_t max_records
-    cdef bint counts
+    cdef bint is_lfu
     cdef readonly uint64_t faults
 
     @staticmethod
-    cdef Board over(MappedFile file, uint32_t max_records, bint counts)
+    cdef Board create(MappedFile file, uint32_t max_records, bint is_lfu)
     cdef bint resume(self, uint32_t records) noexcept
     cdef uint64_t read(self, uint32_t record) noexcept
     cdef bint cover(self, uint32_t records) noexcept
@@ -50,3 +50,13 @@ cdef class Board:
     cdef bint keep_length(self) noexcept
     cdef bint mend(self) noexcept
     cdef uint64_t hits(self) noexcept
+
+
+cdef class LateHits:
+    cdef Board board
+    cdef uint64_t counted
+    cdef uint64_t until_ns
+
+    @staticmethod
+    cdef LateHits create(Board board, uint64_t until_ns)
+    cdef uint64_t count_new(self) noexcept

@@ -9,16 +9,16 @@ from libc.string cimport memset
 from glidecache_shared.pool.layout cimport (
     GPOOL_BLOCK_RECORDS,
     GPOOL_BOARD_HEADER_BYTES,
-    GPOOL_COUNT_BITS,
-    GPOOL_COUNT_MASK,
     GPOOL_RECORD_BYTES,
     GPOOL_SHARDS,
     gpool_load_relaxed_u64,
     gpool_place,
     gpool_prefetch,
     gpool_record,
+    gpool_record_count,
     gpool_shard,
     gpool_store_relaxed_u64,
+    gpool_tag_count,
     gpool_touch,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
@@ -53,13 +53,13 @@ cdef struct RecordWork:
     uint64_t last_access_ns
     uint64_t tag_count
     uint32_t tag
-    bint counts
+    bint is_lfu
 
 cdef struct FilterWork:
     gpool_record *records
     uint32_t first
     uint32_t end
-    bint counts
+    bint is_lfu
     Priority threshold
     Candidate *found
     uint32_t found_count
@@ -83,7 +83,7 @@ cdef void do_reset(void *argument) noexcept nogil:
 
 cdef void do_touch(void *argument) noexcept nogil:
     cdef RecordWork *work = <RecordWork *>argument
-    gpool_touch(work.record, work.tag, work.last_access_ns, work.counts)
+    gpool_touch(work.record, work.tag, work.last_access_ns, work.is_lfu)
 
 
 cdef void do_read(void *argument) noexcept nogil:
@@ -99,8 +99,9 @@ cdef void do_filter(void *argument) noexcept nogil:
     priority.count = 0
     for place in range(work.first, work.end):
         priority.last_access_ns = gpool_load_relaxed_u64(&work.records[place].last_access_ns)
-        if work.counts:
-            priority.count = gpool_load_relaxed_u64(&work.records[place].tag_count) & GPOOL_COUNT_MASK
+        if work.is_lfu:
+            priority.count = gpool_record_count(
+                gpool_load_relaxed_u64(&work.records[place].tag_count))
         # `before(threshold, priority)` in one jump: nearly every record is above, for either reason.
         if not ((threshold.count < priority.count) | (
             (threshold.count == priority.count) & (threshold.last_access_ns < priority.last_access_ns)
@@ -118,10 +119,10 @@ cdef void do_sum_hits(void *argument) noexcept nogil:
 
 
 cdef class Board:
-    """One pool's access records and hit counters. `counts`: whether the policy looks at access counts (LFU)."""
+    """One pool's access records and hit counters. `is_lfu`: the policy is LFU, which uses access counts."""
 
     @staticmethod
-    cdef Board over(MappedFile file, uint32_t max_records, bint counts):
+    cdef Board create(MappedFile file, uint32_t max_records, bint is_lfu):
         cdef Board self = Board.__new__(Board)
         if gpool_guard_install() != 0:
             PyErr_SetFromErrno(OSError)
@@ -130,7 +131,7 @@ cdef class Board:
         self.records = <gpool_record *>(file.base + GPOOL_BOARD_HEADER_BYTES)
         self.max_records = max_records
         self.record_count = 0
-        self.counts = counts
+        self.is_lfu = is_lfu
         self.faults = 0
         return self
 
@@ -161,7 +162,7 @@ cdef class Board:
         """Give a record to a new entry: storing is the first access (contract C11)."""
         cdef RecordWork work
         work.record = &self.records[gpool_place(record)]
-        work.tag_count = <uint64_t>tag << GPOOL_COUNT_BITS | 1
+        work.tag_count = gpool_tag_count(tag, 1)
         work.last_access_ns = now_ns
         if not gpool_guarded(do_reset, &work):
             self.faults += 1
@@ -172,7 +173,7 @@ cdef class Board:
         work.record = &self.records[gpool_place(record)]
         work.tag = tag
         work.last_access_ns = now_ns
-        work.counts = self.counts
+        work.is_lfu = self.is_lfu
         if not gpool_guarded(do_touch, &work):
             self.faults += 1
 
@@ -182,7 +183,7 @@ cdef class Board:
         work.record = &self.records[gpool_place(source)]
         if gpool_guarded(do_read, &work):
             work.record = &self.records[gpool_place(target)]
-            work.tag_count = <uint64_t>tag << GPOOL_COUNT_BITS | (work.tag_count & GPOOL_COUNT_MASK)
+            work.tag_count = gpool_tag_count(tag, gpool_record_count(work.tag_count))
             if gpool_guarded(do_reset, &work):
                 return
         self.faults += 1
@@ -205,7 +206,7 @@ cdef class Board:
             self.faults += 1
             memset(&result, 0, sizeof(result))
             return result
-        result.count = work.tag_count & GPOOL_COUNT_MASK if self.counts else 0
+        result.count = gpool_record_count(work.tag_count) if self.is_lfu else 0
         result.last_access_ns = work.last_access_ns
         return result
 
@@ -220,7 +221,7 @@ cdef class Board:
         work.first = first
         # Memory comes in whole pages, so in whole blocks.
         work.end = min(first + count, (self.record_count + GPOOL_BLOCK_RECORDS - 1) // GPOOL_BLOCK_RECORDS * GPOOL_BLOCK_RECORDS)
-        work.counts = self.counts
+        work.is_lfu = self.is_lfu
         work.threshold = threshold
         work.found = found
         work.found_count = 0
@@ -257,3 +258,25 @@ cdef class Board:
         if not gpool_guarded(do_sum_hits, &work):
             self.faults += 1
         return work.total
+
+
+cdef class LateHits:
+    """Hits on the previous generation's board, by readers that were in a lookup when it was retired.
+
+    There are none after `until_ns`, a grace after the change. `counted` hits were taken over.
+    """
+
+    @staticmethod
+    cdef LateHits create(Board board, uint64_t until_ns):
+        cdef LateHits self = LateHits.__new__(LateHits)
+        self.board = board
+        self.until_ns = until_ns
+        self.counted = board.hits()
+        return self
+
+    cdef uint64_t count_new(self) noexcept:
+        """Return how many hits have come since the last count. (None if a worker truncated that board meanwhile.)"""
+        cdef uint64_t hits = self.board.hits()
+        cdef uint64_t late = hits - self.counted if hits > self.counted else 0
+        self.counted += late
+        return late

@@ -24,7 +24,7 @@ cdef class Arena:
     cdef uint32_t hole_room
 
     @staticmethod
-    cdef Arena over(gpool_view *view, Region region)
+    cdef Arena create(gpool_view *view, Region region)
 
     @staticmethod
     cdef Arena resume(gpool_view *view, Region region)

@@ -17,10 +17,12 @@ from glidecache_shared.pool.memory.free_runs cimport FreeRuns
 from glidecache_shared.pool.layout cimport (
     GPOOL_GRANULE_BYTES,
     GPOOL_GRANULE_PAYLOAD,
-    GPOOL_LINK_NEXT,
-    GPOOL_LINK_SINGLE,
+    gpool_extent,
     gpool_extent_capacity,
     gpool_extent_granules,
+    gpool_link,
+    gpool_link_next,
+    gpool_link_single,
     gpool_store_release_u32,
     gpool_view,
 )
@@ -43,11 +45,11 @@ cdef class Arena:
         free(self.holes)
 
     @staticmethod
-    cdef Arena over(gpool_view *view, Region region):
+    cdef Arena create(gpool_view *view, Region region):
         cdef Arena self = Arena.__new__(Arena)
         self.view = view
         self.region = region
-        self.runs = FreeRuns.over(view)
+        self.runs = FreeRuns.create(view)
         self.hole_count = 0
         self.hole_room = 0
         return self
@@ -55,7 +57,7 @@ cdef class Arena:
     @staticmethod
     cdef Arena resume(gpool_view *view, Region region):
         """Make the arena of another daemon's file. The caller marks used granules in `runs`, then calls `collect`."""
-        cdef Arena self = Arena.over(view, region)
+        cdef Arena self = Arena.create(view, region)
         self.runs = FreeRuns.resume(view, view.header.granule_count)
         return self
 
@@ -112,28 +114,26 @@ cdef class Arena:
         Returns 0, too, if free runs are damaged; granules taken until then are lost.
         """
         cdef uint32_t head = 0
-        cdef uint32_t *link = NULL
+        cdef gpool_extent *previous = NULL
         cdef uint32_t start, granules
-        cdef uint32_t *extent
+        cdef gpool_extent *extent
         if (bytes + GPOOL_GRANULE_PAYLOAD - 1) // GPOOL_GRANULE_PAYLOAD > self.runs.free_granules:
             return 0
         while True:
             granules = <uint32_t>gpool_extent_granules(bytes)
             start = self.runs.run_for(granules)
             granules = min(granules, self.runs.length(start))
-            if not self.runs.take(start, start, granules):
+            if not self.runs.allocate(start, start, granules):
                 return 0
-            extent = <uint32_t *>(self.view.arena + <uint64_t>start * GPOOL_GRANULE_BYTES)
-            if granules == 1:
-                extent[0] = GPOOL_LINK_SINGLE
-            else:
-                extent[0] = 0
-                extent[1] = granules
-            if link == NULL:
+            extent = <gpool_extent *>(self.view.arena + <uint64_t>start * GPOOL_GRANULE_BYTES)
+            extent.link = gpool_link(granules == 1, 0)
+            if granules != 1:
+                extent.granules = granules
+            if previous == NULL:
                 head = start
             else:
-                link[0] |= start
-            link = extent
+                previous.link |= start
+            previous = extent
             if bytes <= gpool_extent_capacity(granules):
                 return head
             bytes -= gpool_extent_capacity(granules)
@@ -143,25 +143,25 @@ cdef class Arena:
 
         The pool is damaged if the chain leads to granules of no entry, or carries less or more than it was made for.
         """
-        cdef uint32_t *extent
+        cdef gpool_extent *extent
         cdef uint32_t link, granules
         cdef uint64_t carried = 0
         while granule != 0:
             if granule >= self.runs.granule_count:
                 self.view.damaged = True
                 return
-            extent = <uint32_t *>(self.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
-            link = extent[0]
-            granules = 1 if link & GPOOL_LINK_SINGLE else max(extent[1], <uint32_t>2)
+            extent = <gpool_extent *>(self.view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+            link = extent.link
+            granules = 1 if gpool_link_single(link) else max(extent.granules, <uint32_t>2)
             # Freed granules are not used any more, so a chain that leads back into itself ends here, too.
             if granules > self.runs.granule_count - granule or not (
                 self.runs.is_used(granule) and self.runs.is_used(granule + granules - 1)
             ):
                 self.view.damaged = True
                 return
-            self.runs.give_back(granule, granules)
+            self.runs.release(granule, granules)
             carried += gpool_extent_capacity(granules)
-            granule = link & GPOOL_LINK_NEXT
+            granule = gpool_link_next(link)
         if carried < bytes or carried - bytes >= GPOOL_GRANULE_BYTES:
             self.view.damaged = True
 
@@ -182,7 +182,7 @@ cdef class Arena:
                 start, start + self.runs.length(start), min(wanted, <uint64_t>MAX_HOLE_PAGES), now_ns, &hole
             ) or not self._add_hole(hole):
                 return
-            if not self.runs.take(start, hole.granule, hole.granules):
+            if not self.runs.allocate(start, hole.granule, hole.granules):
                 self.hole_count -= 1
                 return
 
@@ -239,7 +239,7 @@ cdef class Arena:
         granule = hole.granule
         if first > hole.first_page:
             granule = <uint32_t>((first * PAGE_BYTES + GPOOL_GRANULE_BYTES - 1) // GPOOL_GRANULE_BYTES)
-        self.runs.give_back(granule, hole.granule + hole.granules - granule)
+        self.runs.release(granule, hole.granule + hole.granules - granule)
         hole.granules = granule - hole.granule
         hole.end_page = first
         if hole.granules == 0:

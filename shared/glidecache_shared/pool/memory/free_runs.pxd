@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport GPOOL_GRANULE_BYTES, gpool_view
+from glidecache_shared.pool.layout cimport GPOOL_GRANULE_BYTES, gpool_free_run, gpool_view
 
 cdef enum:
     EXACT_CLASSES = 32
@@ -10,14 +10,8 @@ cdef enum:
 cdef extern from * nogil:
     int __builtin_clz(unsigned int word)
 
-cdef struct FreeRun:
-    uint32_t granules
-    uint32_t previous
-    uint32_t next
-
-
-cdef inline FreeRun *run_at(gpool_view *view, uint32_t granule) noexcept nogil:
-    return <FreeRun *>(view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
+cdef inline gpool_free_run *run_at(gpool_view *view, uint32_t granule) noexcept nogil:
+    return <gpool_free_run *>(view.arena + <uint64_t>granule * GPOOL_GRANULE_BYTES)
 
 
 cdef inline uint32_t *run_footer(gpool_view *view, uint32_t last_granule) noexcept nogil:
@@ -43,7 +37,7 @@ cdef class FreeRuns:
     cdef uint64_t used_bytes
 
     @staticmethod
-    cdef FreeRuns over(gpool_view *view)
+    cdef FreeRuns create(gpool_view *view)
     @staticmethod
     cdef FreeRuns resume(gpool_view *view, uint32_t granule_count)
     cdef uint32_t next_run(self, uint32_t granule, uint32_t *granules) noexcept
@@ -53,8 +47,8 @@ cdef class FreeRuns:
     cdef uint32_t longest_list(self) noexcept
     cdef uint32_t run_for(self, uint32_t granules) noexcept
     cdef bint sound(self, uint32_t granule) noexcept
-    cdef bint take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept
-    cdef void give_back(self, uint32_t granule, uint32_t granules) noexcept
+    cdef bint allocate(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept
+    cdef void release(self, uint32_t granule, uint32_t granules) noexcept
     cdef bint is_used(self, uint32_t granule) noexcept
     cdef bint cover(self, uint32_t granules) noexcept
     cdef bint _is_free(self, uint32_t granule) noexcept

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
-from glidecache_shared.pool.layout cimport gpool_view
+from glidecache_shared.pool.layout cimport gpool_free_run, gpool_view
 
 cdef enum:
     FIT_ATTEMPTS = 16
@@ -29,7 +29,7 @@ cdef class FreeRuns:
         free(self.used)
 
     @staticmethod
-    cdef FreeRuns over(gpool_view *view):
+    cdef FreeRuns create(gpool_view *view):
         cdef FreeRuns self = FreeRuns.__new__(FreeRuns)
         self.view = view
         self.granule_count = 1  # granule 0 is never given out: 0 means "none" in every link
@@ -45,7 +45,7 @@ cdef class FreeRuns:
     @staticmethod
     cdef FreeRuns resume(gpool_view *view, uint32_t granule_count):
         """Make the free runs of another daemon's arena. The caller sets used granules' bits, then calls `collect`."""
-        cdef FreeRuns self = FreeRuns.over(view)
+        cdef FreeRuns self = FreeRuns.create(view)
         if not self.cover(granule_count):
             raise MemoryError
         self.granule_count = max(granule_count, self.granule_count)  # the header counts none before the arena first grows
@@ -79,7 +79,7 @@ cdef class FreeRuns:
         if not self.cover(granule_count):
             return False
         self.granule_count = granule_count
-        self.give_back(old, granule_count - old)
+        self.release(old, granule_count - old)
         return True
 
     cdef uint32_t length(self, uint32_t granule) noexcept:
@@ -91,7 +91,7 @@ cdef class FreeRuns:
 
         If not, the pool is damaged.
         """
-        cdef FreeRun *run
+        cdef gpool_free_run *run
         if self._is_free(granule):
             run = run_at(self.view, granule)
             if (
@@ -107,7 +107,7 @@ cdef class FreeRuns:
     cdef inline bint _is_free(self, uint32_t granule) noexcept:
         return granule < self.granule_count and not self.is_used(granule)  # granule 0 is always used
 
-    cdef bint take(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept:
+    cdef bint allocate(self, uint32_t granule, uint32_t first, uint32_t granules) noexcept:
         """Take `granules` from `first` out of the free run that starts at `granule`; the rest of it stays free.
 
         Returns False, and takes nothing, if the pool is damaged.
@@ -159,7 +159,7 @@ cdef class FreeRuns:
             return self.heads[word * 64 + __builtin_ctzll(lists)]
         return self.longest_list()
 
-    cdef void give_back(self, uint32_t granule, uint32_t granules) noexcept:
+    cdef void release(self, uint32_t granule, uint32_t granules) noexcept:
         """Free granules and join them with their free neighbours, unless these are damaged."""
         cdef uint32_t before, after, joined
         self._mark(granule, granules, False)
@@ -220,7 +220,7 @@ cdef class FreeRuns:
     cdef void _link(self, uint32_t granule, uint32_t granules) noexcept:
         """Put a free run at the head of its list."""
         cdef uint32_t number = class_of(granules)
-        cdef FreeRun *run = run_at(self.view, granule)
+        cdef gpool_free_run *run = run_at(self.view, granule)
         run.granules = granules
         run.previous = 0
         run.next = self.heads[number]
@@ -232,7 +232,7 @@ cdef class FreeRuns:
 
     cdef bint _unlink(self, uint32_t granule) noexcept:
         """Take a free run out of its list. False if it or one of its neighbours there is damaged."""
-        cdef FreeRun *run = run_at(self.view, granule)
+        cdef gpool_free_run *run = run_at(self.view, granule)
         cdef uint32_t number
         if not self.sound(granule):
             return False

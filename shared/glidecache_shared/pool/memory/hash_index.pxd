@@ -10,7 +10,7 @@ from glidecache_shared.pool.layout cimport (
     gpool_view,
 )
 from glidecache_shared.pool.files.mapping cimport Region
-from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
+from glidecache_shared.pool.memory.id_bitmap cimport IdBitmap
 
 
 cdef inline void begin_change(gpool_bucket *primary) noexcept nogil:
@@ -38,10 +38,10 @@ cdef class Index:
     cdef Region overflow
     cdef readonly uint32_t bucket_count
     cdef readonly uint64_t entry_count
-    cdef FreeNumbers overflow_numbers
+    cdef IdBitmap overflow_ids
 
     @staticmethod
-    cdef Index over(gpool_view *view, Region primary, Region overflow)
+    cdef Index create(gpool_view *view, Region primary, Region overflow)
     @staticmethod
     cdef Index resume(gpool_view *view, Region primary, Region overflow)
     cdef bint count_overflow(self, const uint8_t *linked) noexcept

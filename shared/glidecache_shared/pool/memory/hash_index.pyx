@@ -20,13 +20,17 @@ from glidecache_shared.pool.layout cimport (
     gpool_cursor,
     gpool_cursor_enter,
     gpool_entry,
+    gpool_entry_kind,
+    gpool_slot,
+    gpool_slot_hash,
     gpool_store_relaxed_u32,
     gpool_store_relaxed_u64,
     gpool_store_release_u32,
+    gpool_tag_kind,
     gpool_view,
 )
 from glidecache_shared.pool.files.mapping cimport Region
-from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
+from glidecache_shared.pool.memory.id_bitmap cimport IdBitmap
 
 cdef enum:
     SPLIT_SLOTS = 512  # a longer chain is not split: keyed hashing makes even 50 very unlikely
@@ -36,12 +40,12 @@ cdef class Index:
     """The daemon's side of one pool's index. `primary` and `overflow` are the file's two bucket regions."""
 
     @staticmethod
-    cdef Index over(gpool_view *view, Region primary, Region overflow):
+    cdef Index create(gpool_view *view, Region primary, Region overflow):
         cdef Index self = Index.__new__(Index)
         self.view = view
         self.primary = primary
         self.overflow = overflow
-        self.overflow_numbers = FreeNumbers()
+        self.overflow_ids = IdBitmap()
         self.entry_count = 0
         if not primary.ensure(GPOOL_BUCKET_BYTES):
             return None
@@ -56,7 +60,7 @@ cdef class Index:
         self.view = view
         self.primary = primary
         self.overflow = overflow
-        self.overflow_numbers = FreeNumbers()
+        self.overflow_ids = IdBitmap()
         self.bucket_count = view.header.bucket_count
         self.entry_count = 0
         return self
@@ -64,11 +68,11 @@ cdef class Index:
     cdef bint count_overflow(self, const uint8_t *linked) noexcept:
         """Take over the use of overflow buckets: a byte for each that the header counts. False without memory."""
         cdef uint32_t number
-        if not self.overflow_numbers.resume(self.view.header.overflow_count):
+        if not self.overflow_ids.resume(self.view.header.overflow_count):
             return False
-        for number in range(self.overflow_numbers.count):
+        for number in range(self.overflow_ids.count):
             if not linked[number]:
-                self.overflow_numbers.give_back(number)
+                self.overflow_ids.release(number)
         return True
 
     cdef gpool_bucket *bucket_for(self, uint32_t hash) noexcept:
@@ -82,7 +86,7 @@ cdef class Index:
         if not self._sound(bucket):
             return False
         begin_change(bucket)
-        done = self._append(bucket, <uint64_t>hash << 32 | granule)
+        done = self._append(bucket, gpool_slot(hash, granule))
         end_change(bucket)
         if done:
             self.entry_count += 1
@@ -92,7 +96,7 @@ cdef class Index:
 
     cdef bint remove(self, uint32_t hash, uint32_t granule) noexcept:
         """Take the entry at `granule` from readers. False when no slot leads to it."""
-        cdef uint64_t slot = <uint64_t>hash << 32 | granule
+        cdef uint64_t slot = gpool_slot(hash, granule)
         cdef gpool_bucket *primary = self.bucket_for(hash)
         cdef gpool_bucket *bucket = primary
         cdef gpool_bucket *last
@@ -136,18 +140,18 @@ cdef class Index:
         entry = <gpool_entry *>cursor.at
         begin_change(primary)
         gpool_store_relaxed_u32(&entry.record, record)
-        gpool_store_relaxed_u32(&entry.tag_kind, tag << 8 | (entry.tag_kind & 0xFF))
+        gpool_store_relaxed_u32(&entry.tag_kind, gpool_tag_kind(tag, gpool_entry_kind(entry)))
         end_change(primary)
 
     cdef bint _sound(self, gpool_bucket *bucket) noexcept:
         """Return whether a primary bucket's chain is at rest, and leads through used overflow buckets to an end."""
-        cdef uint32_t left = self.overflow_numbers.count
+        cdef uint32_t left = self.overflow_ids.count
         cdef bint sound = not bucket.version & 1
         while sound and bucket.overflow != 0:
             sound = (
                 left != 0
-                and bucket.overflow <= self.overflow_numbers.count
-                and not self.overflow_numbers.is_free(bucket.overflow - 1)
+                and bucket.overflow <= self.overflow_ids.count
+                and not self.overflow_ids.is_free(bucket.overflow - 1)
             )
             if sound:
                 bucket = &self.view.overflow[bucket.overflow - 1]
@@ -172,7 +176,7 @@ cdef class Index:
                     return count
                 if count == SPLIT_SLOTS:
                     return -1
-                if gpool_bucket_of(<uint32_t>(bucket.slots[i] >> 32), self.bucket_count) != number:
+                if gpool_bucket_of(gpool_slot_hash(bucket.slots[i]), self.bucket_count) != number:
                     self.view.damaged = True
                     return -1
                 slots[count] = bucket.slots[i]
@@ -210,29 +214,29 @@ cdef class Index:
             before = bucket
         gpool_store_relaxed_u32(&before.overflow, 0)
         empty(bucket)
-        if self.overflow_numbers.is_free(number - 1):
+        if self.overflow_ids.is_free(number - 1):
             self.view.damaged = True  # it was in two chains, and the other one is gone
             return
-        self.overflow_numbers.give_back(number - 1)
+        self.overflow_ids.release(number - 1)
 
     cdef uint32_t _take_overflow(self) noexcept:
         """Return 1 + the lowest empty overflow bucket's number; 0 when the file system refuses memory for one."""
-        cdef uint32_t count = self.overflow_numbers.count
-        if self.overflow_numbers.free_count == 0:
-            if not self.overflow.ensure((<uint64_t>count + 1) * GPOOL_BUCKET_BYTES) or not self.overflow_numbers.extend():
+        cdef uint32_t count = self.overflow_ids.count
+        if self.overflow_ids.free_count == 0:
+            if not self.overflow.ensure((<uint64_t>count + 1) * GPOOL_BUCKET_BYTES) or not self.overflow_ids.extend():
                 return 0
             empty(&self.view.overflow[count])  # a daemon may have been killed while it filled this place
             gpool_store_release_u32(&self.view.header.overflow_count, count + 1)
-        return self.overflow_numbers.take_lowest() + 1
+        return self.overflow_ids.allocate() + 1
 
     cdef uint32_t overflow_in_use(self) noexcept:
-        return self.overflow_numbers.count - self.overflow_numbers.free_count
+        return self.overflow_ids.count - self.overflow_ids.free_count
 
     cdef void _distribute(self, uint64_t *slots, int count) noexcept:
         """Put slots into the chains to which they now belong; there are enough overflow buckets."""
         cdef int i
         for i in range(count):
-            self._append(self.bucket_for(<uint32_t>(slots[i] >> 32)), slots[i])
+            self._append(self.bucket_for(gpool_slot_hash(slots[i])), slots[i])
 
     cdef void _split(self) noexcept:
         """Add one primary bucket and move to it the slots that belong there. Without memory, chains grow longer.
@@ -288,7 +292,7 @@ cdef class Index:
         more = self._collect(number, slots, count) if count >= 0 else -1
         spare = self._take_overflow()  # two chains joined may need one overflow bucket more than they had
         if spare != 0:
-            self.overflow_numbers.give_back(spare - 1)
+            self.overflow_ids.release(spare - 1)
         if more < 0 or spare == 0:
             return False
         # Before the place is given up: a daemon that is killed meanwhile leaves no version that could come again.
@@ -320,13 +324,13 @@ cdef class Index:
         cdef gpool_bucket *primary
         cdef gpool_bucket *holder
         cdef int i
-        self.overflow_numbers.drop_free_end()
-        gpool_store_release_u32(&self.view.header.overflow_count, self.overflow_numbers.count)
-        if self.overflow_numbers.free_count == 0:
+        self.overflow_ids.drop_free_end()
+        gpool_store_release_u32(&self.view.header.overflow_count, self.overflow_ids.count)
+        if self.overflow_ids.free_count == 0:
             return False
-        highest = self.overflow_numbers.count - 1
+        highest = self.overflow_ids.count - 1
         source = &self.view.overflow[highest]
-        primary = self.bucket_for(<uint32_t>(source.slots[0] >> 32))
+        primary = self.bucket_for(gpool_slot_hash(source.slots[0]))
         if not self._sound(primary):
             return False
         holder = primary
@@ -335,7 +339,7 @@ cdef class Index:
                 self.view.damaged = True
                 return False
             holder = &self.view.overflow[holder.overflow - 1]
-        number = self.overflow_numbers.take_lowest()
+        number = self.overflow_ids.allocate()
         target = &self.view.overflow[number]
         begin_change(primary)
         for i in range(GPOOL_BUCKET_SLOTS):
@@ -344,5 +348,5 @@ cdef class Index:
         gpool_store_relaxed_u32(&holder.overflow, number + 1)
         empty(source)
         end_change(primary)
-        self.overflow_numbers.give_back(highest)
+        self.overflow_ids.release(highest)
         return True

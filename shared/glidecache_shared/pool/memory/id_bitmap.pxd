@@ -1,10 +1,10 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
-    NO_NUMBER = 0xFFFFFFFF
+    NO_ID = 0xFFFFFFFF
 
 
-cdef class FreeNumbers:
+cdef class IdBitmap:
     cdef uint64_t *words
     cdef uint64_t *summary
     cdef uint32_t word_room
@@ -13,8 +13,8 @@ cdef class FreeNumbers:
 
     cdef bint extend(self) noexcept
     cdef bint resume(self, uint32_t count) noexcept
-    cdef uint32_t take_lowest(self) noexcept
-    cdef void give_back(self, uint32_t number) noexcept
+    cdef uint32_t allocate(self) noexcept
+    cdef void release(self, uint32_t number) noexcept
     cdef bint is_free(self, uint32_t number) noexcept
     cdef void drop_free_end(self) noexcept
     cdef bint _make_room(self, uint64_t count) noexcept

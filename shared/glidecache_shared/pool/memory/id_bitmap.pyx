@@ -12,7 +12,7 @@ cdef extern from * nogil:
     int __builtin_ctzll(unsigned long long word)
 
 
-cdef class FreeNumbers:
+cdef class IdBitmap:
     """The set of free numbers. `count` grows by `extend`, shrinks by `drop_free_end`."""
 
     def __cinit__(self):
@@ -31,7 +31,7 @@ cdef class FreeNumbers:
         if not self._make_room(<uint64_t>self.count + 1):
             return False
         self.count += 1
-        self.give_back(self.count - 1)
+        self.release(self.count - 1)
         return True
 
     cdef bint resume(self, uint32_t count) noexcept:
@@ -61,11 +61,11 @@ cdef class FreeNumbers:
         self.word_room = <uint32_t>room
         return True
 
-    cdef uint32_t take_lowest(self) noexcept:
-        """Take the lowest free number into use and return it; `NO_NUMBER` when none is free."""
+    cdef uint32_t allocate(self) noexcept:
+        """Take the lowest free number into use and return it; `NO_ID` when none is free."""
         cdef uint32_t group, word, number
         if self.free_count == 0:
-            return NO_NUMBER
+            return NO_ID
         group = 0
         while self.summary[group] == 0:
             group += 1
@@ -74,7 +74,7 @@ cdef class FreeNumbers:
         self._take(number)
         return number
 
-    cdef void give_back(self, uint32_t number) noexcept:
+    cdef void release(self, uint32_t number) noexcept:
         self.words[number >> 6] |= <uint64_t>1 << (number & 63)
         self.summary[number >> 12] |= <uint64_t>1 << (number >> 6 & 63)
         self.free_count += 1

@@ -2,7 +2,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.memory.access_board cimport Board
 from glidecache_shared.pool.layout cimport gpool_header
-from glidecache_shared.pool.memory.id_bitmap cimport FreeNumbers
+from glidecache_shared.pool.memory.id_bitmap cimport IdBitmap
 
 cdef enum:
     NO_RECORD = 0xFFFFFFFF
@@ -27,16 +27,16 @@ cdef class Records:
     cdef gpool_header *header
     cdef Board board
     cdef EntryNote *notes
-    cdef FreeNumbers numbers
+    cdef IdBitmap ids
     cdef uint32_t count
     cdef uint32_t room
 
     @staticmethod
-    cdef Records over(gpool_header *header, Board board)
+    cdef Records create(gpool_header *header, Board board)
     @staticmethod
     cdef Records resume(gpool_header *header, Board board)
     cdef bint settle(self) noexcept
-    cdef uint32_t take(self) noexcept
-    cdef void give_back(self, uint32_t record) noexcept
+    cdef uint32_t allocate(self) noexcept
+    cdef void release(self, uint32_t record) noexcept
     cdef void drop_free_end(self) noexcept
     cdef bint _add(self) noexcept

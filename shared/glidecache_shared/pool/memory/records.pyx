@@ -7,8 +7,13 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 
 from glidecache_shared.pool.memory.access_board cimport Board
-from glidecache_shared.pool.layout cimport GPOOL_COUNT_BITS, GPOOL_TAG_MASK, gpool_header, gpool_store_release_u32
-from glidecache_shared.pool.memory.id_bitmap cimport NO_NUMBER, FreeNumbers
+from glidecache_shared.pool.layout cimport (
+    GPOOL_TAG_MASK,
+    gpool_header,
+    gpool_record_tag,
+    gpool_store_release_u32,
+)
+from glidecache_shared.pool.memory.id_bitmap cimport NO_ID, IdBitmap
 
 
 cdef class Records:
@@ -20,13 +25,13 @@ cdef class Records:
 
     def __cinit__(self):
         self.notes = NULL
-        self.numbers = FreeNumbers()
+        self.ids = IdBitmap()
 
     def __dealloc__(self):
         free(self.notes)
 
     @staticmethod
-    cdef Records over(gpool_header *header, Board board):
+    cdef Records create(gpool_header *header, Board board):
         cdef Records self = Records.__new__(Records)
         self.header = header
         self.board = board
@@ -37,7 +42,7 @@ cdef class Records:
     @staticmethod
     cdef Records resume(gpool_header *header, Board board):
         """Make the records of a pool that another daemon wrote, none with an entry yet: `settle` follows."""
-        cdef Records self = Records.over(header, board)
+        cdef Records self = Records.create(header, board)
         self.notes = <EntryNote *>calloc(<size_t>header.record_count + 1, sizeof(EntryNote))
         if self.notes == NULL:
             raise MemoryError
@@ -52,25 +57,25 @@ cdef class Records:
         nonsense), the entry's counts. A free record continues from its present tag.
         """
         cdef uint32_t record
-        cdef uint64_t tag
-        if not self.numbers.resume(self.count):
+        cdef uint32_t tag
+        if not self.ids.resume(self.count):
             return False
         for record in range(self.count):
-            tag = self.board.read(record) >> GPOOL_COUNT_BITS
+            tag = gpool_record_tag(self.board.read(record))
             if self.notes[record].granule == 0:
-                self.notes[record].tag = <uint32_t>tag
-                self.numbers.give_back(record)
+                self.notes[record].tag = tag
+                self.ids.release(record)
             elif self.notes[record].tag != tag:
                 self.board.move(record, record, self.notes[record].tag)
         return True
 
-    cdef uint32_t take(self) noexcept:
+    cdef uint32_t allocate(self) noexcept:
         """Take the lowest free record, under a tag that its last owner did not have; `NO_RECORD` without memory."""
-        cdef uint32_t record = self.numbers.take_lowest()
-        if record == NO_NUMBER:
+        cdef uint32_t record = self.ids.allocate()
+        if record == NO_ID:
             if not self._add():
                 return NO_RECORD
-            record = self.numbers.take_lowest()
+            record = self.ids.allocate()
         self.notes[record].tag = (self.notes[record].tag + 1) & GPOOL_TAG_MASK
         return record
 
@@ -89,19 +94,19 @@ cdef class Records:
                 self.notes[self.room].granule = 0
                 self.notes[self.room].tag = 0
                 self.room += 1
-        if not self.numbers.extend():
+        if not self.ids.extend():
             return False
         self.count += 1
         # Pairs with the acquire in gpool_published: the memory is there before the count says so.
         gpool_store_release_u32(&self.header.record_count, self.count)
         return True
 
-    cdef void give_back(self, uint32_t record) noexcept:
+    cdef void release(self, uint32_t record) noexcept:
         self.notes[record].granule = 0
-        self.numbers.give_back(record)
+        self.ids.release(record)
 
     cdef void drop_free_end(self) noexcept:
         """Forget the free records at the end, which no reader may touch from now on."""
-        self.numbers.drop_free_end()
-        self.count = self.numbers.count
+        self.ids.drop_free_end()
+        self.count = self.ids.count
         gpool_store_release_u32(&self.header.record_count, self.count)

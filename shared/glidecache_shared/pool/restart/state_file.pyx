@@ -73,7 +73,7 @@ cdef object write_state(PoolGeneration store, uint64_t seal):
     head.record_count = store.records.count
     head.granule_count = store.arena.runs.granule_count
     head.hole_count = store.arena.hole_count
-    head.overflow_count = store.index.overflow_numbers.count
+    head.overflow_count = store.index.overflow_ids.count
     head.unused = 0
     length = length_of(&head)
     text = PyByteArray_FromStringAndSize(NULL, length)
@@ -91,7 +91,7 @@ cdef object write_state(PoolGeneration store, uint64_t seal):
         memcpy(at, store.arena.holes, head.hole_count * sizeof(Hole))
     at += head.hole_count * sizeof(Hole)
     for i in range(head.overflow_count):
-        at[i] = not store.index.overflow_numbers.is_free(i)
+        at[i] = not store.index.overflow_ids.is_free(i)
     memcpy(start, &head, sizeof(Head))
     head.checksum = checksum_of(start, length)
     memcpy(start, &head, sizeof(Head))
@@ -140,14 +140,14 @@ cdef object restore(PoolGeneration store, Head *head, uint8_t *at):
     cdef Arena arena = Arena.resume(store.view, store.files.arena)
     cdef Records records = Records.resume(store.header, store.board)
     cdef Index index = Index.resume(store.view, store.files.primary, store.files.overflow)
-    if not records.numbers.resume(head.record_count):
+    if not records.ids.resume(head.record_count):
         raise MemoryError
     for i in range(head.record_count):
         records.notes[i].granule = notes[i].granule
         records.notes[i].hash = notes[i].hash
         records.notes[i].tag = notes[i].tag
         if notes[i].granule == 0:
-            records.numbers.give_back(i)
+            records.ids.release(i)
     at += head.record_count * sizeof(Note)
     memcpy(arena.runs.used, at, (head.granule_count + 7) // 8)
     at += (head.granule_count + 7) // 8

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from glidecached.stats import history as module
-from glidecached.stats.history import History, quantile_ms, sample_between
+from glidecached.stats.figures import percentile_us
+from glidecached.stats.history import History, sample_between
 from glidecached.stats.snapshots import Snapshot, Snapshots
 from glidecached.upstream.latency_histogram import BOUNDS_US
 
@@ -81,20 +82,20 @@ def test_upstreams_of_one_label_are_added_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "quantile", "expected_ms"),
+    ("counts", "fraction", "expected_us"),
     [
-        ([10, 0, 0], 0.5, 0.05),
-        ([10, 10, 0], 0.75, 0.15),
-        ([0, 0, 7], 0.5, 0.2),  # beyond the last bound: that bound
+        ([10, 0, 0], 0.5, 50),
+        ([10, 10, 0], 0.75, 150),
+        ([0, 0, 7], 0.5, 200),  # beyond the last bound: that bound
         ([0, 0, 0], 0.5, None),
-        ([100, 1, 0], 0.99, 0.099_99),
+        ([100, 1, 0], 0.99, 99.99),
     ],
 )
 def test_quantiles_are_spread_evenly_within_their_place(
-    counts: list[int], quantile: float, expected_ms: float | None
+    counts: list[int], fraction: float, expected_us: float | None
 ) -> None:
-    found = quantile_ms([100, 200], counts, quantile)
-    assert found == (None if expected_ms is None else pytest.approx(expected_ms))
+    found = percentile_us([100, 200], counts, fraction)
+    assert found == (None if expected_us is None else pytest.approx(expected_us))
 
 
 def test_the_ring_is_bounded_and_tells_what_is_new(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:

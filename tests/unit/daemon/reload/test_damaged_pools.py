@@ -6,9 +6,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.pool.generation import PoolFull
 from glidecache_shared.protocol import STRING
 from support.catalog import ENTRIES, catalog, count, settle
+from support.log_events import event_lines
 from support.pool_file import BUCKETS_AT
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def spoil(pool: Pool) -> None:
     """Let the header tell of other numbers of buckets than there are."""
-    with Path(pool.handout()["pool_path"]).open("r+b") as file:
+    with Path(pool.client_info()["pool_path"]).open("r+b") as file:
         file.seek(BUCKETS_AT)
         file.write(b"\x7f" * 8)
 
@@ -30,7 +31,7 @@ def test_a_pool_on_its_way_arrives_without_its_entries(
 ) -> None:
     pool = registry.find("catalog")
     registry.changes.reconfigure(catalog(max_cache_kb=2048))
-    assert pool.is_renewing, "it is on its way"
+    assert pool.is_resizing, "it is on its way"
     spoil(pool)
     settle(registry, loop)
     assert registry.find("catalog") is pool
@@ -50,7 +51,7 @@ def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
             raise PoolFull(message)
 
     pool = registry.find("catalog")
-    path = pool.handout()["pool_path"]
+    path = pool.client_info()["pool_path"]
     spoil(pool)
     monkeypatch.setattr("glidecached.pools.pool.PoolStore", Full)
     with caplog.at_level(logging.WARNING):
@@ -60,12 +61,13 @@ def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
         pool.entries.insert_many({b"0": b"w"}, STRING, ENTRIES + 1)
         pool.beat()
         assert pool.hottest(5, 100) == []
-    (said,) = [record.getMessage() for record in caplog.records]
-    assert "cannot have a fresh pool now: no room" in said, "once, and not at each request"
-    assert pool.handout()["pool_path"] == path
+    (said,) = event_lines(caplog.records)
+    event = 'event="damaged pool cannot be replaced now" cache=catalog reason="no room" '
+    assert said.startswith(event), "once, and not at each request"
+    assert pool.client_info()["pool_path"] == path
     monkeypatch.undo()
     pool._replaceable_at_ns = 0  # a second has passed
     pool.entries.insert_many({b"0": b"w"}, STRING, ENTRIES + 1)
-    assert pool.handout()["pool_path"] != path
+    assert pool.client_info()["pool_path"] != path
     pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
     assert pool.entries.lookup_many([b"0", b"1"], STRING, 0) == [b"w", None]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache_shared.pool.pool_errors import PoolFull
+from glidecache_shared.pool.generation import PoolFull
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.protocol import STRING
 from glidecached.access import Access
@@ -20,8 +20,9 @@ from glidecached.pools.generation_copy import GenerationCopy
 from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey
 from glidecached.pools.table import CacheRefusedError
-from glidecached.pools.warm_restart import Leftovers
+from glidecached.pools.warm_restart import PreviousPools
 from support.catalog import ENTRIES, catalog, count, identity, settings, settle
+from support.log_events import event_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,24 +32,24 @@ KEY = PoolKey("catalog", None)
 
 def test_the_entries_stay_and_nobody_waits(registry: PoolManager, loop: Any) -> None:
     pool = registry.find("catalog")
-    before = pool.handout()["pool_path"]
+    before = pool.client_info()["pool_path"]
     registry.changes.reconfigure(catalog(max_cache_kb=2048, enable_metrics=True))
-    assert pool.is_renewing
-    assert pool.handout()["pool_path"] == before
+    assert pool.is_resizing
+    assert pool.client_info()["pool_path"] == before
     pool.entries.insert(b"meanwhile", STRING, b"v", ENTRIES + 1)
     settle(registry, loop)
     assert registry.find("catalog") is pool
-    assert pool.handout()["pool_path"] != before
-    assert pool.handout()["enable_metrics"]
+    assert pool.client_info()["pool_path"] != before
+    assert pool.client_info()["enable_metrics"]
     assert count(registry) == ENTRIES + 1
     assert pool.entries.lookup(b"meanwhile", STRING, 0) == b"v"
 
 
 def test_another_ttl_is_in_force_at_once_and_needs_no_files(registry: PoolManager) -> None:
-    path = registry.find("catalog").handout()["pool_path"]
+    path = registry.find("catalog").client_info()["pool_path"]
     registry.changes.reconfigure(catalog(entry_ttl_ms=5))
-    assert not registry.find("catalog").is_renewing
-    assert registry.find("catalog").handout()["pool_path"] == path
+    assert not registry.find("catalog").is_resizing
+    assert registry.find("catalog").client_info()["pool_path"] == path
     assert registry.find("catalog").settings == settings(max_cache_kb=1024, entry_ttl_ms=5)
 
 
@@ -93,15 +94,17 @@ def test_c19_a_pool_that_would_outgrow_the_total_keeps_its_bound(
     registry.changes.reconfigure(catalog(max_cache_kb=2001, eviction_policy="LFU"))
     settle(registry, loop)
     assert registry.find("catalog").settings == settings(max_cache_kb=1024, eviction_policy="LFU")
-    assert "keeps 1024 KB: max_cache_kb=2001, and 0 KB of max_total_cache_kb=2000" in caplog.text
+    (told,) = event_lines(caplog.records)
+    assert told.startswith('event="pool not enlarged, max_total_cache_kb is in use" cache=catalog ')
+    assert told.endswith(" kept_kb=1024 max_cache_kb=2001 others_kb=0 max_total_cache_kb=2000")
 
 
 class Full(GenerationCopy):
     """A file system that is full after some entries."""
 
-    def go_on(self, until_ns: int | None) -> Any:
+    def run(self, until_ns: int | None) -> Any:
         del until_ns
-        self._succession.step(300)
+        self._resize.step(300)
         raise PoolFull
 
 
@@ -154,7 +157,7 @@ def test_c20_a_pool_that_is_left_on_its_way_arrives_first(loop: Any, tmp_path: P
             grace_ms=5_000,
             max_total_cache_kb=10_000,
             next_number=itertools.count(1).__next__,
-            leftovers=Leftovers(tmp_path),
+            previous_pools=PreviousPools(tmp_path),
         )
 
     first = daemon()
@@ -196,7 +199,7 @@ def test_one_pool_that_fails_does_not_stop_the_others(
     def fail(_until_ns: int | None) -> bool:
         raise RuntimeError
 
-    monkeypatch.setattr(registry.find("a"), "go_on", fail)
+    monkeypatch.setattr(registry.find("a"), "continue_resize", fail)
     (turn,), loop.deferred = loop.deferred, []
     with pytest.raises(RuntimeError):
         turn()
@@ -236,35 +239,35 @@ def test_the_log_says_which_cache_has_a_new_generation(
     caplog.set_level(logging.INFO)
     registry.changes.reconfigure(catalog(max_cache_kb=512))
     settle(registry, loop)
-    (told,) = [message for message in caplog.messages if "follows generation" in message]
-    assert told.startswith("cache 'catalog': generation ")
+    (told,) = [line for line in event_lines(caplog.records) if "pool resized" in line]
+    assert told.startswith('event="pool resized" cache=catalog generation=')
 
 
 def test_a_cache_that_more_may_use_keeps_its_files(registry: PoolManager) -> None:
     one, both = (Access(uids=frozenset(uids)) for uids in ((1,), (1, 2)))
     registry.changes.configure(other())
     pool = registry.find("other")
-    path = Path(pool.handout()["pool_path"])
+    path = Path(pool.client_info()["pool_path"])
     registry.changes.reconfigure(replace(other(), admission=Admission(access=one)))
-    assert pool.is_renewing
-    pool.go_on(None)
-    path = Path(pool.handout()["pool_path"])
+    assert pool.is_resizing
+    pool.continue_resize(None)
+    path = Path(pool.client_info()["pool_path"])
     for access in (both, Access()):
         registry.changes.reconfigure(replace(other(), admission=Admission(access=access)))
-        assert not pool.is_renewing
+        assert not pool.is_resizing
         assert pool.admission.access == access
-        assert Path(pool.handout()["pool_path"]) == path
+        assert Path(pool.client_info()["pool_path"]) == path
     assert os.listxattr(path) == []
-    assert os.listxattr(pool.handout()["lease_path"]) == []
+    assert os.listxattr(pool.client_info()["lease_path"]) == []
 
 
 @pytest.fixture
 def broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(renewal: GenerationCopy, _until_ns: int | None) -> None:
-        renewal._succession.step(300)
+    def fail(copy: GenerationCopy, _until_ns: int | None) -> None:
+        copy._resize.step(300)
         raise RuntimeError
 
-    monkeypatch.setattr(GenerationCopy, "go_on", fail)
+    monkeypatch.setattr(GenerationCopy, "run", fail)
 
 
 def turn(loop: Any) -> None:
@@ -282,7 +285,7 @@ def test_a_fault_leaves_nothing_of_the_next_generation(
         turn(loop)
     pool = registry.find("catalog")
     assert sorted(tmp_path.iterdir()) == files
-    assert (pool.is_renewing, pool.claimed_kb) == (False, 1024)
+    assert (pool.is_resizing, pool.claimed_kb) == (False, 1024)
     monkeypatch.undo()
     registry.changes.reconfigure(catalog(max_cache_kb=2048))
     settle(registry, loop)
@@ -326,7 +329,7 @@ def test_what_is_left_of_a_large_pool_goes_a_little_at_a_time(in_memory: PoolMan
     pool = registry.find("other")
     for number in range(24):
         pool.entries.insert(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
-    handout = pool.handout()
+    handout = pool.client_info()
     with Path(handout["pool_path"]).open("rb") as file:
         reader = PoolReader(handout["pool_path"], handout["board_path"])
         registry.changes.unconfigure("other")
@@ -351,7 +354,7 @@ def test_a_daemon_that_stops_keeps_nothing_of_what_has_ended(make_registry: Any,
     pool = registry.find("other")
     for number in range(20):
         pool.entries.insert(b"%d" % number, STRING, b"v" * (1 << 20), number + 1)
-    path = pool.handout()["pool_path"]
+    path = pool.client_info()["pool_path"]
     registry.changes.unconfigure("other")
     assert path in Path("/proc/self/maps").read_text()
     registry.close()
@@ -366,14 +369,14 @@ def test_c16_a_flush_takes_all_entries_and_nobody_waits_for_it(
     registry: PoolManager, loop: Any, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     """A slice at a time; where entries are in another file at the end, from there as well."""
-    monkeypatch.setattr("glidecached.pools.flush._SLICE_NS", 0)
+    monkeypatch.setattr("glidecached.pools.background._SLICE_NS", 0)
     removed: list[int] = []
     registry.flush("catalog", removed.append)
     assert removed == []
     assert 0 < count(registry) < ENTRIES
     if meanwhile == "the next generation":
         registry.changes.reconfigure(catalog(eviction_policy="LFU"))
-        registry.find("catalog").go_on(None)
+        registry.find("catalog").continue_resize(None)
     elif meanwhile == "the end":
         registry.drop("catalog")
     while loop.deferred:

@@ -1,0 +1,515 @@
+"""Dispatch of a message: read, check, find the operation, answer once."""
+
+from __future__ import annotations
+
+import collections
+import logging
+from typing import TYPE_CHECKING, Any
+
+import cython
+from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
+from cython.cimports.glidecache_shared.wire.packing import reply_id
+
+from glidecache_shared import protocol
+from glidecache_shared.wire.zmtp import TooLongError
+from glidecached.budget import OpenRequests
+from glidecached.formatting import shown
+from glidecached.frontend.messages import MessageHeader, Packer, Scanner, Unpacker
+from glidecached.frontend.request import Cancellations, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+    from glidecached.frontend.client_connection import ClientConnection
+    from glidecached.frontend.connections import ConnectionSet
+    from glidecached.process.deadlines import Deadlines
+    from glidecached.process.sliced_work import SlicedWork
+
+    Operation = Callable[[Request, list[Any]], Iterator[float | None] | None]
+
+logger = logging.getLogger(__name__)
+
+MESSAGES_PER_TURN = cython.declare(cython.int, 1_000)
+# The longest time in which one turn takes messages; the next turn takes the rest.
+TURN_NS = cython.declare(cython.longlong, 1_000_000)
+LOOKS_AT_CLOCK_AFTER = cython.declare(cython.int, 4)
+# Longer messages are decoded in slices.
+SMALL_BYTES = cython.declare(cython.Py_ssize_t, 32_768)
+# The memory that each value of a request takes besides its bytes.
+OBJECT_BYTES = cython.declare(cython.Py_ssize_t, 64)
+# The memory of an open request besides its message. Shares of the budget so bound waiting requests, too.
+REQUEST_BYTES = cython.declare(cython.Py_ssize_t, 1_024)
+# The most arguments that a server takes, and the lists around them.
+MOST_OBJECTS = cython.declare(cython.Py_ssize_t, 1_048_704)
+MOST_ATTACH_BYTES = cython.declare(cython.Py_ssize_t, 4_194_304)
+# The size of one step of sliced work: about a quarter of a millisecond.
+STEP_OBJECTS = cython.declare(cython.Py_ssize_t, 4_000)
+WARNING_INTERVAL_NS = cython.declare(cython.longlong, 10_000_000_000)
+
+_ROOM_POLL_MS = 20.0
+_ROOM_POLLS = 50
+_HEADER_LENGTH = 4
+_LARGEST_NUMBER = 2**63 - 1
+_FAILED = "glidecached failed on this request; its log says why"
+
+_WITHOUT_INSTANCE = frozenset((protocol.HELLO, protocol.PING))
+# Operations with long messages, and those of them whose body begins with a session's number.
+_OF_SESSIONS = frozenset(
+    (
+        protocol.COMMAND,
+        protocol.READ,
+        protocol.GET_MANY,
+        protocol.BATCH,
+        protocol.WATCH,
+        protocol.EXEC,
+    )
+)
+_LONG = _OF_SESSIONS | {protocol.ATTACH}
+_CAUSES = {
+    protocol.ERROR_PROTOCOL: "malformed",
+    protocol.ERROR_STALE_INSTANCE: "stale_instance",
+    protocol.ERROR_OVERDUE: "overdue",
+    protocol.ERROR_BUSY: "busy",
+    protocol.ERROR_UNKNOWN_SESSION: "unknown_session",
+}
+
+REFUSAL_CAUSES = (
+    *_CAUSES.values(),
+    "unknown_session",
+    "unreadable",
+    "too_long",
+    "unfinished",
+    "unread_answer",
+    "unroutable_answer",
+)
+"""All keys that `Dispatcher.refused` can have."""
+
+
+class MalformedError(Exception):
+    """A message that violates the protocol: `args[0]` says what was wrong and what would be right."""
+
+
+class Dispatcher:
+    """The dispatcher: takes requests from connections, passes accepted ones to their operation, and sends the answers.
+
+    Operations get the request and the body of the message, as a list. They raise `MalformedError` for a wrong body, and
+    may answer at once or later. Long work is returned as steps. For the loop's thread; an `Intake` of the loop.
+    """
+
+    def __init__(
+        self,
+        connections: ConnectionSet,
+        deadlines: Deadlines,
+        *,
+        instance_id: cython.longlong,
+        max_requests_per_peer: int,
+        sliced_work: SlicedWork,
+        knows_session: Callable[[int, int], bool],
+        refused: collections.Counter[str] | None = None,
+    ) -> None:
+        """Serve requests. `knows_session` returns whether there is a session with this number for this uid."""
+        self.connections = connections
+        self.sliced_work = sliced_work
+        self.knows_session = knows_session
+        self.deadlines = deadlines
+        self.instance_id = instance_id
+        self.operations: dict[int, Operation] = {}
+        self.open = OpenRequests(max_requests_per_peer)
+        self.cancellations = Cancellations(deadlines, self.open)
+        """The object that ends requests whose callers no longer wait."""
+        self.refused: collections.Counter[str] = collections.Counter() if refused is None else refused
+        """The numbers of refused messages and dropped answers, by cause."""
+        self.accepted = 0
+        """The number of accepted requests."""
+        self.header = MessageHeader()
+        self.warned_ns = 0
+
+    def limit_requests(self, max_requests_per_peer: int) -> None:
+        """Set the limit of open requests per connection; requests that are open already stay."""
+        self.open.max_per_peer = max_requests_per_peer
+
+    def serve(self, operations: Mapping[int, Operation]) -> None:
+        """Set the operations, by the protocol's numbers."""
+        self.operations = dict(operations)
+
+    @property
+    def open_requests(self) -> int:
+        """Return the number of accepted requests without an answer so far."""
+        return self.open.total
+
+    @property
+    def pending(self) -> bool:
+        """Return whether there is more than the connections' descriptor announces (`loop.Intake`)."""
+        return self.connections.has_messages
+
+    def receive(self) -> bool:
+        """Take received messages, up to a fair amount. Return whether there were none (`loop.Intake`)."""
+        connection: ClientConnection | None
+        now_ns: cython.longlong = monotonic_ns()
+        taken: cython.int = 0
+        self.connections.read()
+        while taken < MESSAGES_PER_TURN:
+            message = self.connections.next_message()
+            connection = self.connections.current
+            if message is None or connection is None:
+                break
+            if type(message) is bytes:
+                self.dispatch(connection, message, now_ns)
+            else:
+                self.refuse_unreadable(
+                    str(message), "too_long" if isinstance(message, TooLongError) else "unreadable"
+                )
+            taken += 1
+            if taken % LOOKS_AT_CLOCK_AFTER == 0 and monotonic_ns() - now_ns > TURN_NS:
+                break
+        return bool(taken == 0)
+
+    def answer(self, identity: bytes, *parts: bytes) -> None:
+        """Send an answer, or count it as dropped (`request.Answering`)."""
+        outcome = self.connections.send(identity, parts)
+        if outcome is True:
+            return
+        if outcome is False:
+            self.refused["unroutable_answer"] += 1
+            return
+        self.refused["unread_answer"] += 1
+        text = f"the answer was dropped: {outcome}; the command may have run"
+        message = protocol.pack(
+            (reply_id(parts[0]), protocol.STATUS_ERROR, (protocol.ERROR_BUSY, text[:400]))
+        )
+        if self.connections.send(identity, (message,)) is not True:
+            self.refused["unroutable_answer"] += 1
+
+    def why_full(self, identity: bytes, size_bytes: cython.Py_ssize_t) -> str | None:
+        """Return why a connection takes no answers now (`request.Answering`)."""
+        return self.connections.why_full(identity, size_bytes)
+
+    def pack_later(self, request: Request, value: Any) -> None:
+        """Pack a large reply in slices, then answer (`request.Answering`)."""
+        self.sliced_work.start(self._pack(request, value))
+
+    def finished(self, request: Request) -> None:
+        """Count one open request less for that peer (`request.Answering`)."""
+        self.open.leave(request.identity)
+
+    def dispatch(self, connection: ClientConnection, message: bytes, now_ns: cython.longlong) -> None:
+        """Check one message, and run its operation."""
+        request: Request
+        header: MessageHeader = self.header
+        length: cython.Py_ssize_t = len(message)
+        if not header.read(message):
+            self.refuse_odd(connection, message)
+            return
+        operation: Any = self.operations.get(header.operation)
+        refusal = self.judge(operation, now_ns)
+        if refusal is None and connection.refusal is not None:
+            refusal = (protocol.ERROR_BUSY, connection.refusal)
+        request = Request(self, connection.identity, connection.peer, header.request_id, header.deadline_ns)
+        request.frame_bytes = length
+        if refusal is not None:
+            if length > SMALL_BYTES:
+                connection.release_frame()
+            self.refuse(request, refusal[0], refusal[1])
+            return
+        if length > SMALL_BYTES:
+            self.dispatch_large(connection, request, message)
+            return
+        body = header.unpack_body(message)
+        if body is None:
+            self.refuse(request, protocol.ERROR_PROTOCOL, header.fault_of(message))
+        elif not self.open.enter(connection.identity):
+            self.refuse(request, protocol.ERROR_BUSY, self._too_many())
+        elif request.charge(connection.account, REQUEST_BYTES + length + OBJECT_BYTES * header.objects):
+            self.accept(connection, request, operation, body, now_ns)
+        else:
+            self.open.leave(connection.identity)
+            self.refuse(request, protocol.ERROR_BUSY, connection.account.full)
+
+    def accept(
+        self,
+        connection: ClientConnection,
+        request: Request,
+        operation: Operation,
+        body: list[Any],
+        now_ns: cython.longlong,
+    ) -> None:
+        """Run a request that is counted already, and send its answer."""
+        self.accepted += 1
+        request.slot = self.deadlines.slot_for(request.deadline_ns, now_ns)
+        request.slot.add(request)
+        self.run(connection, operation, request, body)
+
+    def run(
+        self, connection: ClientConnection, operation: Operation, request: Request, body: list[Any]
+    ) -> None:
+        """Call the operation, and continue it in slices if it returns steps."""
+        try:
+            steps = operation(request, body)
+            if steps is not None:
+                self.continue_in_slices(connection, steps, request)
+        except MalformedError as error:
+            self.refused["malformed"] += 1
+            request.fail(protocol.ERROR_PROTOCOL, str(error))
+        except Exception:
+            logger.exception("a request failed inside the daemon", extra=_facts(request))
+            request.fail(protocol.ERROR_REQUEST, _FAILED)
+
+    def continue_in_slices(
+        self, connection: ClientConnection, steps: Iterator[float | None], request: Request
+    ) -> None:
+        """Do work in slices; later messages of the same connection wait for it."""
+        try:
+            next(steps)
+        except StopIteration:
+            return
+        self.connections.begin_work(connection)
+        self.sliced_work.start(self._continue(connection, steps, request))
+
+    def _continue(
+        self, connection: ClientConnection, steps: Iterator[float | None], request: Request
+    ) -> Iterator[float | None]:
+        try:
+            yield from steps
+        except MalformedError as error:
+            self.refused["malformed"] += 1
+            request.fail(protocol.ERROR_PROTOCOL, str(error))
+        except Exception:
+            logger.exception("a request failed inside the daemon", extra=_facts(request))
+            request.fail(protocol.ERROR_REQUEST, _FAILED)
+        finally:
+            self.connections.end_work(connection)
+
+    def judge(self, operation: Operation | None, now_ns: cython.longlong) -> tuple[int, str] | None:
+        """Return the code and text of the refusal of a header of four integers, or None."""
+        header: MessageHeader = self.header
+        if operation is None:
+            return _unknown_operation(header.operation)
+        if header.deadline_ns <= 0:
+            return protocol.ERROR_PROTOCOL, "the deadline is not a positive 64-bit integer"
+        if header.instance_id != self.instance_id and header.operation not in _WITHOUT_INSTANCE:
+            return protocol.ERROR_STALE_INSTANCE, "meant for an earlier daemon; attach again"
+        if header.deadline_ns <= now_ns:
+            return protocol.ERROR_OVERDUE, "the deadline had passed before the daemon read the request"
+        return None
+
+    def judge_odd(self, header: list[Any]) -> tuple[int, str] | None:
+        """Return the code and text of the refusal of an odd header, or None."""
+        operation = header[0]
+        if type(operation) is not int or operation not in self.operations:
+            return _unknown_operation(operation)
+        if not _is_positive(header[3]):
+            return protocol.ERROR_PROTOCOL, "the deadline is not a positive 64-bit integer"
+        if header[2] != self.instance_id and operation not in _WITHOUT_INSTANCE:
+            return protocol.ERROR_STALE_INSTANCE, "meant for an earlier daemon; attach again"
+        return None
+
+    def judge_large(
+        self, request: Request, length: cython.Py_ssize_t, session_id: cython.longlong
+    ) -> tuple[int, str] | None:
+        """Return the code and text of the refusal of a long message, by its beginning, or None."""
+        operation = self.header.operation
+        if operation not in _LONG:
+            return protocol.ERROR_PROTOCOL, f"a message of {length} bytes; this operation has short ones"
+        if operation == protocol.ATTACH:
+            if length > MOST_ATTACH_BYTES:
+                return (
+                    protocol.ERROR_PROTOCOL,
+                    f"ATTACH has {length} bytes; at most {MOST_ATTACH_BYTES} are allowed",
+                )
+        elif session_id >= 0 and not self.knows_session(session_id, request.peer.uid):
+            return (
+                protocol.ERROR_UNKNOWN_SESSION,
+                "this session is not known here (any more); attach again",
+            )
+        if not self.open.enter(request.identity):
+            return protocol.ERROR_BUSY, self._too_many()
+        return None
+
+    def dispatch_large(self, connection: ClientConnection, request: Request, message: bytes) -> None:
+        """Check the beginning of a long message, then decode it in slices. Later messages wait behind it."""
+        header: MessageHeader = self.header
+        refusal = self.judge_large(request, len(message), header.peek_session_id(message))
+        if refusal is not None:
+            connection.release_frame()
+            self.refuse(request, refusal[0], refusal[1])
+            return
+        self.connections.begin_work(connection)
+        steps = self._receive_large(
+            connection, request, message, header.operation, header.body_bytes, header.body_fields
+        )
+        self.sliced_work.start(steps)
+
+    def _receive_large(
+        self,
+        connection: ClientConnection,
+        request: Request,
+        message: bytes | None,
+        operation: int,
+        begin: cython.Py_ssize_t,
+        count: cython.Py_ssize_t,
+    ) -> Iterator[float | None]:
+        """Decode a long message, then run it. It is counted as open already."""
+        counted: cython.bint = True
+        try:
+            body = yield from self._decode(connection, request, message, operation, begin, count)
+            message = None
+            connection.release_frame()
+            if body is None or connection.descriptor < 0:
+                return
+            now_ns: cython.longlong = monotonic_ns()
+            if request.deadline_ns <= now_ns:
+                reason = "the deadline had passed before the daemon had decoded the request"
+                self.refuse(request, protocol.ERROR_OVERDUE, reason)
+                return
+            counted = False
+            self.accept(connection, request, self.operations[operation], body, now_ns)
+        finally:
+            message = None
+            if counted:
+                self.open.leave(request.identity)
+                request.release()
+            connection.release_frame()
+            self.connections.end_work(connection)
+
+    def _decode(
+        self,
+        connection: ClientConnection,
+        request: Request,
+        message: Any,
+        operation: int,
+        begin: cython.Py_ssize_t,
+        count: cython.Py_ssize_t,
+    ) -> Generator[float | None, None, list[Any] | None]:
+        """Decode a long message in slices. Return None if it was refused, or if its connection has ended."""
+        body: list[Any] | None = None
+        scanner: Scanner
+        unpacker: Unpacker
+        objects: cython.Py_ssize_t
+        if operation == protocol.ATTACH:
+            # Its maps are small, so all its bytes are unpacked at once.
+            header = MessageHeader()
+            header.read(message)
+            body = header.unpack_body(message)
+            objects = header.objects
+            fault = None if body is not None else "the body is not what ATTACH has"
+        else:
+            scanner = Scanner(message, begin, count, MOST_OBJECTS)
+            while not scanner.step(4 * STEP_OBJECTS):
+                yield None
+            objects = scanner.objects
+            fault = scanner.fault
+        if fault is not None:
+            self.refuse(request, protocol.ERROR_PROTOCOL, fault)
+            return None
+        has_room = yield from self._find_room(connection, request, OBJECT_BYTES * objects)
+        if not has_room:
+            return None
+        if body is None:
+            unpacker = Unpacker(message, begin, count)
+            try:
+                while not unpacker.step(STEP_OBJECTS):
+                    yield None
+            except ValueError as error:
+                self.refuse(request, protocol.ERROR_PROTOCOL, str(error))
+                return None
+            body = unpacker.value
+        if objects > STEP_OBJECTS:
+            request.ballast = body
+        return body
+
+    def _find_room(
+        self, connection: ClientConnection, request: Request, size: cython.Py_ssize_t
+    ) -> Generator[float, None, bool]:
+        """Charge for the decoded form of a request, within a second. Return False if it was refused or has ended."""
+        for _ in range(_ROOM_POLLS):
+            if connection.descriptor < 0:
+                return False
+            if connection.charge_request(request, request.frame_bytes, size):
+                return True
+            yield _ROOM_POLL_MS
+        self.refuse(request, protocol.ERROR_BUSY, connection.account.full)
+        return False
+
+    def _pack(self, request: Request, value: Any) -> Iterator[float | None]:
+        packer: Packer = Packer(request.request_id, protocol.STATUS_OK, value)
+        message: bytes | None = None
+        try:
+            while not request.finished and not packer.measure(STEP_OBJECTS):
+                yield None
+            while not request.finished and message is None:
+                message = packer.write(STEP_OBJECTS)
+                if message is None:
+                    yield None
+        except (TypeError, ValueError, OverflowError) as error:
+            # Only a script's reply can have this form.
+            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be passed on: {error}")
+        else:
+            if message is not None and not request.finished:
+                request.finish(message)
+        del packer  # it refers to the value, which is freed in slices
+        if type(value) in (list, dict, set) and len(value) > STEP_OBJECTS:
+            self.sliced_work.release(value)
+
+    def refuse(self, request: Request, code: cython.int, reason: str) -> None:
+        """Answer with an error, and count it; the request was not accepted."""
+        self.refused[_CAUSES[code]] += 1
+        logger.debug("a request was refused", extra={**_facts(request), "reason": reason})
+        self.answer(
+            request.identity, protocol.pack((request.request_id, protocol.STATUS_ERROR, (code, reason)))
+        )
+
+    def refuse_odd(self, connection: ClientConnection, message: bytes) -> None:
+        """Refuse a message whose header is not four integers; answer if it is small and has a request id."""
+        content: Any = None
+        request_id: cython.longlong = self.header.request_id
+        if len(message) > SMALL_BYTES:
+            connection.release_frame()
+        else:
+            content = self.header.unpack_whole(message)
+        header = content if type(content) is list and len(content) >= _HEADER_LENGTH else None
+        if header is None and request_id > 0:
+            self.refuse(
+                Request(self, connection.identity, connection.peer, request_id, 0),
+                protocol.ERROR_PROTOCOL,
+                "the header is not of four 64-bit integers",
+            )
+        elif header is None or not _is_positive(header[1]):
+            self.refuse_unreadable("not [op, request_id, instance_id, deadline_ns, …]")
+        else:
+            refusal = self.judge_odd(header) or (
+                protocol.ERROR_PROTOCOL,
+                "the header is not of four integers",
+            )
+            request = Request(self, connection.identity, connection.peer, header[1], 0)
+            self.refuse(request, refusal[0], refusal[1])
+
+    def refuse_unreadable(self, reason: str, cause: str = "unreadable") -> None:
+        """Count a message without a request id, which cannot be answered, and log it now and then."""
+        now_ns: cython.longlong = monotonic_ns()
+        self.refused[cause] += 1
+        if now_ns - self.warned_ns >= WARNING_INTERVAL_NS:
+            self.warned_ns = now_ns
+            logger.warning(
+                "a message was dropped",
+                extra={"cause": cause, "reason": reason[:200], "so_far": self.refused[cause]},
+            )
+
+    def _too_many(self) -> str:
+        return f"{self.open.max_per_peer} requests of this connection are open already"
+
+
+def _is_positive(value: Any) -> bool:
+    """Return whether the value is a positive integer of 64 bits."""
+    return type(value) is int and 0 < value <= _LARGEST_NUMBER
+
+
+def _unknown_operation(operation: Any) -> tuple[int, str]:
+    return (
+        protocol.ERROR_PROTOCOL,
+        f"unknown operation {shown(operation)}; this is protocol {protocol.PROTOCOL_VERSION}",
+    )
+
+
+def _facts(request: Request) -> dict[str, Any]:
+    """Return the facts about a request for the log."""
+    return {"request_id": request.request_id, "peer": request.peer}

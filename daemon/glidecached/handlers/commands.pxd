@@ -1,0 +1,30 @@
+from glidecached.client_session cimport ClientSession, Sessions
+from glidecached.frontend.request cimport Request
+from glidecached.handlers.arguments cimport need, need_all_bytes, need_command, need_kind
+from glidecached.handlers.calls cimport BatchRequestCall, CommandCall, ReadCall
+from glidecached.pools.entries cimport PoolEntries
+from glidecached.single_flight cimport Flights, ManyReadsParts
+from glidecached.upstream.long_replies cimport LongReplies
+
+
+cdef class CommandHandlers:
+    cdef Sessions sessions
+    cdef object next_sequence
+    cdef LongReplies long_replies
+    cdef object dedicated
+
+    cdef bint may_block(self, Request request, ClientSession session) except -1
+    cpdef object send_command(
+        self, Request request, ClientSession session, list arguments, bint reads, int lane, object route)
+    cpdef object send_read(self, Request request, ClientSession session, int kind, bytes key, int lane)
+    cpdef object send_get_many(self, Request request, ClientSession session, list keys, int lane)
+    cdef object submit_batch(
+        self, Request request, object screening, object session_id, bint atomic, list commands, object route,
+        list packed=*)
+    cdef object send_blocking_batch(
+        self, Request request, ClientSession session, list commands, bint reads, object route)
+    cpdef object send_batch(
+        self, Request request, ClientSession session, list commands, bint atomic, bint reads, int lane, object route,
+        list packed)
+
+cdef bint may_route(Request request, ClientSession session, object route) except -1

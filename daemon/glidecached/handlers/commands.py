@@ -1,0 +1,410 @@
+"""COMMAND, READ, GET_MANY and BATCH, the clients' operations on their data; CANCEL, which ends one of them."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import cython
+
+from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
+from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, STRING
+from glidecached.budget import DedicatedShares
+from glidecached.frontend.dispatcher import MalformedError
+from glidecached.handlers.arguments import (
+    Screening,
+    need,
+    need_all_bytes,
+    need_command,
+    need_fields,
+    need_kind,
+    split_route,
+)
+from glidecached.handlers.calls import BatchRequestCall, CommandCall, ReadCall
+from glidecached.single_flight import ManyReadsParts
+from glidecached.upstream.call import pack_in_slices
+from glidecached.upstream.cluster.routing import MultiNodeRoute
+from glidecached.upstream.lane import BULK
+from glidecached.upstream.long_replies import LONG_REPLIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from glidecached.client_session import ClientSession, Sessions
+    from glidecached.frontend.request import Cancellations, Request
+    from glidecached.pools.entries import PoolEntries
+    from glidecached.single_flight import Flights
+    from glidecached.upstream.cluster.routing import Route
+
+SHARED_LANE = cython.declare(cython.int, SHARED)
+OUT_OF_BAND_LANE = cython.declare(cython.int, OUT_OF_BAND)
+DEDICATED_LANE = cython.declare(cython.int, DEDICATED)
+BULK_LANE = cython.declare(cython.int, BULK)
+
+# A request this long takes the bulk lane, so that others do not wait for its writing.
+LONG_BYTES = cython.declare(cython.Py_ssize_t, 262_144)
+MANY_COMMANDS = cython.declare(cython.Py_ssize_t, 1_000)
+# The number of keys that are looked up, and asked for, at once.
+MANY_KEYS = cython.declare(cython.Py_ssize_t, 2_000)
+
+_TURN_POLL_MS = 2.0
+_SEVERAL = (MultiNodeRoute.ALL_NODES, MultiNodeRoute.ALL_PRIMARIES)
+
+
+class CommandHandlers:
+    """The four operations that end in a server's reply. For the loop's thread."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        next_sequence: Callable[[], int],
+        dedicated: DedicatedShares | None = None,
+    ) -> None:
+        self.long_replies: Any = LONG_REPLIES
+        self.sessions = sessions
+        self.next_sequence = next_sequence
+        self.dedicated = dedicated or DedicatedShares()
+
+    def command(self, request: Request, body: list[Any]) -> None:
+        """Handle COMMAND: pass any command through, unless it is bound to one connection."""
+        (session_id, arguments), route = split_route(body, "session_id", "args")
+        need_command(arguments)
+        need(session_id, int, "session_id")
+        session: ClientSession | None = self.sessions.of_request(request, session_id)
+        if session is None or not may_route(request, session, route):
+            return
+        row = row_of(arguments)
+        if row.refusal is not None:
+            request.fail(ERROR_REQUEST, row.refusal)
+            return
+        lane: cython.int = row.lane
+        if lane == SHARED_LANE and (
+            request.frame_bytes >= LONG_BYTES
+            or (self.long_replies.count and self.long_replies.has(arguments))
+        ):
+            lane = BULK_LANE
+        if row.blocks:
+            # Exempt from the order of a client's commands (contract C23): it may wait for the next one.
+            if not self.may_block(request, session):
+                return
+            if not row.reads:
+                session.advance(self.next_sequence)
+            on_outcome = None if row.reads else functools.partial(session.advance, self.next_sequence)
+            session.upstream.submit_blocking(
+                CommandCall(request, arguments, repeatable=False, route=route, on_outcome=on_outcome)
+            )
+        elif lane == OUT_OF_BAND_LANE or session.order.may_go(lane):
+            self.send_command(request, session, arguments, row.reads, lane, route)
+        else:
+            start = functools.partial(self.send_command, request, session, arguments, row.reads, lane, route)
+            session.order.wait(lane, request, start)
+
+    def send_command(
+        self,
+        request: Request,
+        session: ClientSession,
+        arguments: list[Any],
+        reads: cython.bint,
+        lane: cython.int,
+        route: Route | None,
+    ) -> None:
+        """Send a command whose turn has come."""
+        call: CommandCall = CommandCall(request, arguments, repeatable=reads, route=route)
+        if lane != OUT_OF_BAND_LANE:
+            request.take_place(session.order)
+        call.lane = lane
+        if lane == DEDICATED_LANE and not self.may_block(request, session):
+            return
+        if reads and lane != DEDICATED_LANE:
+            session.submit_read(call, self.next_sequence)
+            return
+        if not reads:
+            session.advance(self.next_sequence)
+        if lane == DEDICATED_LANE:
+            call.on_outcome = None if reads else functools.partial(session.advance, self.next_sequence)
+            session.upstream.submit_blocking(call)
+            return
+        if lane != SHARED_LANE:
+            # It takes effect between being sent and being answered; results of requests in between may be older.
+            call.on_outcome = functools.partial(session.advance, self.next_sequence)
+        session.upstream.submit(call)
+
+    def read(self, request: Request, body: list[Any]) -> None:
+        """Handle READ: a lookup that did not hit in the worker (contract C7a)."""
+        need_fields(body, "session_id", "kind", "key")
+        session_id, kind, key = body
+        need_kind(kind)
+        need(key, bytes, "key")
+        need(session_id, int, "session_id")
+        session: ClientSession | None = self.sessions.of_request(request, session_id)
+        if session is None:
+            return
+        lane: cython.int = SHARED_LANE
+        if self.long_replies.count and self.long_replies.has((None, key)):
+            lane = BULK_LANE
+        if session.order.may_go(lane):
+            self.send_read(request, session, kind, key, lane)
+        else:
+            start = functools.partial(self.send_read, request, session, kind, key, lane)
+            session.order.wait(lane, request, start)
+
+    def send_read(
+        self, request: Request, session: ClientSession, kind: cython.int, key: bytes, lane: cython.int
+    ) -> None:
+        """Look the key up, and ask the server if the pool does not have it."""
+        entries: PoolEntries | None = session.entries
+        flights: Flights | None = session.flights
+        call: ReadCall
+        if entries is not None:
+            value = entries.lookup(key, kind, session.min_flight)
+            if value is not None:
+                request.reply(value)
+                return
+        request.take_place(session.order)
+        if flights is None:
+            call = ReadCall(request, kind, key)
+            call.lane = lane
+            session.submit_read(call, self.next_sequence)
+        else:
+            flights.read(request, session.upstream, session.min_flight, kind, key, lane)
+
+    def get_many(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
+        """Handle GET_MANY: look up many strings, each occurrence counted; one MGET for the misses (contract C17)."""
+        need_fields(body, "session_id", "keys")
+        session_id, keys = body
+        need(keys, list, "keys")
+        need_all_bytes(keys, "key")
+        need(session_id, int, "session_id")
+        session: ClientSession | None = self.sessions.of_request(request, session_id)
+        if session is None:
+            return None
+        if not keys:
+            request.reply([])
+            return None
+        lane: cython.int = BULK_LANE if request.frame_bytes >= LONG_BYTES else SHARED_LANE
+        if len(keys) > MANY_KEYS and session.entries is not None:
+            return self._get_very_many(request, session, keys, lane)
+        if session.order.may_go(lane):
+            self.send_get_many(request, session, keys, lane)
+        else:
+            start = functools.partial(self.send_get_many, request, session, keys, lane)
+            session.order.wait(lane, request, start)
+        return None
+
+    def _get_very_many(
+        self, request: Request, session: ClientSession, keys: list[Any], lane: cython.int
+    ) -> Iterator[float | None]:
+        """Look up many keys in slices, with one MGET per slice: neither the daemon nor the server is busy for long."""
+        entries: PoolEntries = cython.cast("PoolEntries", session.entries)
+        flights: Flights = cython.cast("Flights", session.flights)
+        parts: ManyReadsParts
+        begin: cython.Py_ssize_t
+        while not session.order.may_go(lane):
+            # Later commands on its connection wait for it.
+            yield _TURN_POLL_MS
+            if request.finished:
+                return
+        request.take_place(session.order)
+        parts = ManyReadsParts(request, (len(keys) + MANY_KEYS - 1) // MANY_KEYS)
+        for begin in range(0, len(keys), MANY_KEYS):
+            if request.finished:
+                return
+            part = keys[begin : begin + MANY_KEYS]
+            values = entries.lookup_many(part, STRING, session.min_flight)
+            known = {key: value for key, value in zip(part, values, strict=True) if value is not None}
+            if None in values:
+                flights.read_many(
+                    request,
+                    session.upstream,
+                    session.min_flight,
+                    part,
+                    known,
+                    lane,
+                    parts,
+                    begin // MANY_KEYS,
+                )
+            else:
+                parts.add(begin // MANY_KEYS, values)
+            yield None
+
+    def send_get_many(
+        self, request: Request, session: ClientSession, keys: list[Any], lane: cython.int
+    ) -> None:
+        """Look many keys up, and ask the servers for the missing ones."""
+        entries: PoolEntries | None = session.entries
+        flights: Flights | None = session.flights
+        call: CommandCall
+        index: cython.Py_ssize_t
+        if entries is None or flights is None:
+            request.take_place(session.order)
+            call = CommandCall(request, [b"MGET", *keys], repeatable=True)
+            call.lane = lane
+            session.submit_read(call, self.next_sequence)
+            return
+        values = entries.lookup_many(keys, STRING, session.min_flight)
+        known: dict[bytes, Any] = {}
+        complete: cython.bint = True
+        for index in range(len(values)):
+            if values[index] is None:
+                complete = False
+            else:
+                known[keys[index]] = values[index]
+        if complete:
+            request.reply(values)
+            return
+        request.take_place(session.order)
+        flights.read_many(request, session.upstream, session.min_flight, keys, known, lane)
+
+    def batch(self, request: Request, body: list[Any]) -> Iterator[None] | None:
+        """Handle BATCH: a pipeline or a transaction, past the cache (contract C17). A large one is done in steps."""
+        (session_id, atomic, commands), route = split_route(body, "session_id", "atomic", "commands")
+        need(atomic, bool, "atomic")
+        need(commands, list, "commands")
+        if route in _SEVERAL:
+            message = f"route {route.value}: all of a batch goes to one node, and this route names several"
+            raise MalformedError(message)
+        screening = Screening(commands, atomic=atomic)
+        if screening.fits_at_once:
+            for _ in screening.steps():
+                pass
+            self.submit_batch(request, screening, session_id, atomic, commands, route)
+            return None
+        return self._batch(request, screening, session_id, atomic, commands, route)
+
+    def _batch(
+        self,
+        request: Request,
+        screening: Screening,
+        session_id: Any,
+        atomic: bool,
+        commands: list[Any],
+        route: Route | None,
+    ) -> Iterator[None]:
+        """Screen a large batch in slices, then submit it whole."""
+        yield from screening.steps()
+        packed = None
+        if screening.refusal is None:
+            packed = yield from pack_in_slices(commands, atomic=atomic)
+        if not request.finished:
+            self.submit_batch(request, screening, session_id, atomic, commands, route, packed)
+
+    def submit_batch(
+        self,
+        request: Request,
+        screening: Screening,
+        session_id: Any,
+        atomic: cython.bint,
+        commands: list[Any],
+        route: Route | None,
+        packed: list[Any] | None = None,
+    ) -> None:
+        """Send a batch that has been screened, as soon as the order of the client's commands allows it."""
+        need(session_id, int, "session_id")
+        session: ClientSession | None = self.sessions.of_request(request, session_id)
+        if session is None or not may_route(request, session, route):
+            return
+        if screening.refusal is not None:
+            request.fail(ERROR_REQUEST, f"{screening.refusal}; nothing of the batch was run")
+            return
+        if not commands:
+            request.reply([])
+            return
+        lane: cython.int = screening.lane
+        if lane == SHARED_LANE and (request.frame_bytes >= LONG_BYTES or len(commands) >= MANY_COMMANDS):
+            lane = BULK_LANE
+        start = functools.partial(
+            self.send_batch, request, session, commands, atomic, screening.reads, lane, route, packed
+        )
+        if screening.blocks:
+            self.send_blocking_batch(request, session, commands, screening.reads, route)
+        elif lane == OUT_OF_BAND_LANE or session.order.may_go(lane):
+            start()
+        else:
+            session.order.wait(lane, request, start)
+
+    def send_blocking_batch(
+        self,
+        request: Request,
+        session: ClientSession,
+        commands: list[Any],
+        reads: cython.bint,
+        route: Route | None,
+    ) -> None:
+        """Send a pipeline that may block. Like a blocking command, it is exempt from the order."""
+        if not self.may_block(request, session):
+            return
+        if not reads:
+            session.advance(self.next_sequence)
+        session.upstream.submit_blocking(
+            BatchRequestCall(
+                request,
+                commands,
+                atomic=False,
+                repeatable=False,
+                route=route,
+                on_outcome=None if reads else functools.partial(session.advance, self.next_sequence),
+            )
+        )
+
+    def send_batch(
+        self,
+        request: Request,
+        session: ClientSession,
+        commands: list[Any],
+        atomic: cython.bint,
+        reads: cython.bint,
+        lane: cython.int,
+        route: Route | None,
+        packed: list[Any] | None,
+    ) -> None:
+        """Send a batch whose turn has come, whole and on the lane of its most demanding member."""
+        call: BatchRequestCall = BatchRequestCall(
+            request, commands, atomic=atomic, repeatable=reads and lane != DEDICATED_LANE, route=route
+        )
+        call.packed = packed
+        if lane != OUT_OF_BAND_LANE:
+            request.take_place(session.order)
+        call.lane = lane
+        if lane == DEDICATED_LANE and not self.may_block(request, session):
+            return
+        if not reads:
+            session.advance(self.next_sequence)
+            if lane != SHARED_LANE:
+                call.on_outcome = functools.partial(session.advance, self.next_sequence)
+        if lane == DEDICATED_LANE:
+            session.upstream.submit_blocking(call)
+        else:
+            session.upstream.submit_batch(call)
+
+    def may_block(self, request: Request, session: ClientSession) -> cython.bint:
+        """Return whether the shares of the request's process and user allow it a dedicated connection."""
+        full = self.dedicated.enter(request, session.upstream)
+        if full is None:
+            return True
+        request.fail(ERROR_BUSY, full)
+        return False
+
+
+class CancelHandler:
+    """The operation behind CANCEL: a client no longer waits for one of its requests. For the loop's thread."""
+
+    def __init__(self, cancellations: Cancellations) -> None:
+        self._cancellations = cancellations
+
+    def cancel(self, request: Request, body: list[Any]) -> None:
+        """Handle CANCEL: end a request of the same connection. One that is not open was answered: no error."""
+        need_fields(body, "cancelled_request_id")
+        need(body[0], int, "cancelled_request_id")
+        if body[0] == request.request_id:
+            message = f"cancelled_request_id is {body[0]}, the CANCEL's own id; name another request"
+            raise MalformedError(message)
+        self._cancellations.cancel(request.identity, body[0])
+        request.reply(None)
+
+
+def may_route(request: Request, session: ClientSession, route: Route | None) -> cython.bint:
+    """Return whether the session has nodes to choose from, if the request chooses one; if not, refuse the request."""
+    if route is None or session.upstream.target.mode == "cluster":
+        return True
+    request.fail(ERROR_PROTOCOL, "a route is for clusters: this session's upstream is one standalone server")
+    return False

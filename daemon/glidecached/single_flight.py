@@ -1,0 +1,324 @@
+"""Single flight: concurrent misses of one pool make one request upstream (contract C22, C7a).
+
+Every command that goes upstream has a number, in the order of sending. A flight may answer a client only if it was sent
+after that client's last command that is not a known read (its session's `min_flight`): so a client that wrote and then
+misses sees its own write. The number goes into the pool with the reply. So a reply never replaces the reply of a later
+flight, and a later lookup can decide whether an entry is young enough for the client.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from typing import TYPE_CHECKING, Any
+
+import cython
+
+from glidecache_shared.protocol import ERROR_REQUEST, HASH, KIND_COMMANDS, SET, STRING, ReplyError
+from glidecached.upstream.call import SingleCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from glidecached.command_order import CommandOrder
+    from glidecached.frontend.request import Request
+    from glidecached.pools.entries import PoolEntries
+    from glidecached.upstream.interface import Upstream
+
+logger = logging.getLogger(__name__)
+
+DETOUR = cython.declare(cython.int, 1)  # of `upstream.detours`
+
+
+class Flights:
+    """The running flights of one pool: their replies become its entries. For the loop's thread."""
+
+    def __init__(self, entries: PoolEntries, next_sequence: Callable[[], int]) -> None:
+        self.entries = entries
+        self.next_sequence = next_sequence
+        self.running: tuple[dict[bytes, Flight], ...] = tuple([{} for _ in range(max(KIND_COMMANDS) + 1)])
+        self.running_many: dict[bytes, ManyFlight] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self.running)) + len(self.running_many)
+
+    def read(
+        self,
+        request: Request,
+        upstream: Upstream,
+        min_flight: cython.longlong,
+        kind: cython.int,
+        key: bytes,
+        lane: cython.int = 0,
+    ) -> None:
+        """Answer the request by a running flight, or by a new one."""
+        running: dict[bytes, Flight] = self.running[kind]
+        flight: Flight | None = running.get(key)
+        # Only a flight on the client's own connections is certainly sent after the client's earlier commands.
+        if (
+            flight is not None
+            and flight.number > min_flight
+            and flight.upstream is upstream
+            and (flight.way == 0 or flight.may_be_joined(request))
+        ):
+            flight.waiting.append(request)
+            flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
+            return
+        flight = self.new_flight(request, upstream, kind, key)
+        flight.lane = lane
+        upstream.submit(flight)
+
+    def new_flight(self, request: Request, upstream: Upstream, kind: cython.int, key: bytes) -> Flight:
+        """Return a new flight, which later requests may join."""
+        running: dict[bytes, Flight] = self.running[kind]
+        flight: Flight = Flight.__new__(Flight)
+        flight.arguments = (KIND_COMMANDS[kind], key)  # type: ignore[misc]
+        flight.deadline_ns = request.deadline_ns
+        flight.repeatable = True
+        flight.flights = self
+        flight.upstream = upstream
+        flight.number = self.next_sequence()
+        flight.kind = kind
+        flight.key = key
+        flight.waiting = [request]
+        running[key] = flight
+        return flight
+
+    def read_many(
+        self,
+        request: Request,
+        upstream: Upstream,
+        min_flight: cython.longlong,
+        keys: list[Any],
+        known: dict[Any, Any],
+        lane: cython.int = 0,
+        parts: ManyReadsParts | None = None,
+        part: cython.Py_ssize_t = 0,
+    ) -> None:
+        """Answer `keys` in order, from `known`, from running flights, and for the rest by one MGET (contract C17).
+
+        With `parts`, add the values to them as this part instead.
+        """
+        reads: ManyReads = ManyReads.__new__(ManyReads)
+        flight: ManyFlight | None
+        joined: dict[int, ManyFlight] = {}
+        missing: dict[bytes, Any] = {}
+        for key in keys:
+            if key in known:
+                continue
+            flight = self.running_many.get(key) if self.running_many else None
+            if (
+                flight is not None
+                and flight.number > min_flight
+                and flight.upstream is upstream
+                and flight.way == 0
+            ):
+                joined[flight.number] = flight
+            else:
+                missing[key] = None
+        flights: list[ManyFlight] = list(joined.values())
+        sent: ManyFlight | None = None
+        if missing:
+            sent = ManyFlight((b"MGET", *missing), request.deadline_ns, repeatable=True)
+            sent.flights = self
+            sent.upstream = upstream
+            sent.number = self.next_sequence()
+            sent.values = missing
+            sent.waiting = []
+            flights.append(sent)
+            for key in missing:
+                self.running_many[key] = sent
+        reads.request = request
+        reads.keys = keys
+        reads.values = known
+        reads.parts = parts
+        reads.part = part
+        # All flights are known before one is sent: a call that fails at once must not complete half of the reads.
+        reads.flights_left = len(flights)
+        for flight in flights:
+            flight.waiting.append(reads)
+            flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
+        if sent is not None:
+            sent.lane = lane
+            upstream.submit(sent)
+
+
+class Flight(SingleCall):
+    """One GET, HGETALL or SMEMBERS and the requests that wait for it.
+
+    Requests have deadlines of their own. Requests join the flight until it has landed: a slow server is asked once.
+    """
+
+    flights: Flights
+    upstream: Upstream
+    number: int
+    kind: int
+    key: bytes
+    waiting: list[Request]
+
+    def succeed(self, reply: Any) -> None:
+        """Store the reply, and answer the requests."""
+        request: Request
+        self.land()
+        if reply is not None and not isinstance(reply, ReplyError):
+            try:
+                reply = as_kind(self.kind, reply)
+                if self.upstream.fills_cache:
+                    self.flights.entries.insert(self.key, self.kind, reply, self.number)
+            except (TypeError, ValueError) as error:
+                # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
+                _log_unstored(self.arguments[0].decode(), error)
+        for request in self.waiting:
+            request.reply(reply)
+
+    def fail(self, code: cython.int, message: str) -> None:
+        """Answer the requests with an error."""
+        request: Request
+        self.land()
+        for request in self.waiting:
+            request.fail(code, message)
+
+    def abandon(self) -> None:
+        """Let the requests expire."""
+        request: Request
+        self.land()
+        for request in self.waiting:
+            request.expire()
+
+    def clients(self) -> list[CommandOrder]:
+        """Return the orders of the sessions whose requests wait."""
+        return [request.order for request in self.waiting if request.order is not None]
+
+    def divide(self, pinned: Container[CommandOrder]) -> Flight | None:
+        """Split off and return a flight for the requests of sessions not in `pinned`, or return None."""
+        other: Flight
+        free: list[Request] = [request for request in self.waiting if request.order not in pinned]
+        if not free or len(free) == len(self.waiting):
+            return None
+        self.waiting = [request for request in self.waiting if request.order in pinned]
+        other = self.flights.new_flight(free[0], self.upstream, self.kind, self.key)
+        other.waiting = free
+        other.deadline_ns = self.deadline_ns
+        return other
+
+    def may_be_joined(self, request: Request) -> cython.bint:
+        """Return whether the request may join, by its client's order while a lane is held (see `upstream.detours`).
+
+        A flight on a detour may overtake what the client has open elsewhere. A pinned one waits for another client.
+        """
+        if self.way == DETOUR:
+            return request.order is None or request.order.open <= 1
+        return request.order in self.clients()
+
+    def land(self) -> None:
+        """End the flight; a younger one for the same key may have taken its place already."""
+        running: dict[bytes, Flight] = self.flights.running[self.kind]
+        if running.get(self.key) is self:
+            del running[self.key]
+
+
+class ManyFlight(SingleCall):
+    """One MGET and the reads that wait for some of its keys."""
+
+    flights: Flights
+    upstream: Upstream
+    number: int
+    values: dict[bytes, Any]
+    waiting: list[ManyReads]
+
+    def succeed(self, reply: Any) -> None:
+        """Store the values, and answer the requests that have all of theirs."""
+        reads: ManyReads
+        if isinstance(reply, ReplyError):
+            self.fail(ERROR_REQUEST, str(reply))
+            return
+        if type(reply) is not list or len(reply) != len(self.values):
+            self.fail(ERROR_REQUEST, f"MGET of {len(self.values)} keys was answered by {reply!r:.60}")
+            return
+        self.land()
+        values: dict[bytes, Any] = self.values
+        values.update(zip(list(values), reply, strict=True))
+        try:
+            if self.upstream.fills_cache:
+                self.flights.entries.insert_many(values, STRING, self.number)
+        except (TypeError, ValueError) as error:
+            _log_unstored("MGET", error)
+        for reads in self.waiting:
+            reads.add(values)
+
+    def fail(self, code: cython.int, message: str) -> None:
+        """Answer the requests with an error."""
+        reads: ManyReads
+        self.land()
+        for reads in self.waiting:
+            reads.request.fail(code, message)
+
+    def abandon(self) -> None:
+        """Let the requests expire."""
+        reads: ManyReads
+        self.land()
+        for reads in self.waiting:
+            reads.request.expire()
+
+    def clients(self) -> list[CommandOrder]:
+        """Return the orders of the sessions whose requests wait."""
+        return [reads.request.order for reads in self.waiting if reads.request.order is not None]
+
+    def land(self) -> None:
+        """End the flight; younger ones for its keys may have taken its place already."""
+        running: dict[bytes, ManyFlight] = self.flights.running_many
+        for key in self.values:
+            if running.get(key) is self:
+                del running[key]
+
+
+class ManyReads:
+    """A GET_MANY that is answered when the last of its flights has landed."""
+
+    request: Request
+    keys: list[bytes]
+    values: dict[bytes, Any]
+    flights_left: int
+    parts: ManyReadsParts | None
+    part: int
+
+    def add(self, values: dict[Any, Any]) -> None:
+        """Take the values of a flight that has landed; some may belong to other reads."""
+        # The pool's value and the flight's are both younger than the client's last write: either is right.
+        self.values = {**values, **self.values} if self.values else values
+        self.flights_left -= 1
+        if not self.flights_left:
+            values_in_order = [self.values[key] for key in self.keys]
+            if self.parts is None:
+                self.request.reply(values_in_order)
+            else:
+                self.parts.add(self.part, values_in_order)
+
+
+class ManyReadsParts:
+    """A GET_MANY of very many keys, answered when the last of its parts has arrived."""
+
+    def __init__(self, request: Request, count: cython.Py_ssize_t) -> None:
+        self.request = request
+        self.values: list[list[Any]] = [[]] * count
+        self.left: int = count
+
+    def add(self, part: cython.Py_ssize_t, values: list[Any]) -> None:
+        """Take the values of one part."""
+        self.values[part] = values
+        self.left -= 1
+        if not self.left:
+            self.request.reply(list(itertools.chain.from_iterable(self.values)))
+
+
+def as_kind(kind: int, reply: Any) -> Any:
+    """Return the reply as the kind's own type: a RESP2 server sends hashes and sets as lists."""
+    if kind == HASH and isinstance(reply, list):
+        return dict(zip(reply[::2], reply[1::2], strict=True))
+    if kind == SET and isinstance(reply, list):
+        return set(reply)
+    return reply
+
+
+def _log_unstored(command: str, error: Exception) -> None:
+    logger.warning("a reply was not stored", extra={"command": command, "reason": str(error)})

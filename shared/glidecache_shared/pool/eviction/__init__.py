@@ -1,1 +1,0 @@
-"""The entries that are evicted first, by the cache's policy, and those that were read most."""
