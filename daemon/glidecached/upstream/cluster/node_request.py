@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
-from cython.cimports.glidecached.upstream.call import command_pieces
+from cython.cimports.glidecached.upstream.call import BULK_LANE, command_pieces
 from cython.cimports.glidecached.upstream.cluster.slots import slot_of_one_key
 
 from glidecache_shared.protocol import ReplyError
@@ -127,6 +127,8 @@ class ClusterDispatcher:
         slot: cython.int
         if (
             call.route is None
+            # A call on the bulk lane must not overtake a long pipeline that is still being split.
+            and call.lane != BULK_LANE
             and self.primaries is not None
             and not self.closed
             and self.open < self.max_open

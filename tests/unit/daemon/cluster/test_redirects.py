@@ -13,6 +13,8 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.upstream.cluster.routing import MultiNodeRoute, SlotRoute
+from glidecached.upstream.lane import BULK
+from glidecached.upstream.target import UpstreamOptions
 from support.fake_cluster import AT_A, AT_B, Play
 from support.upstream_calls import NONE_YET, Recorded, RecordedBatch
 
@@ -207,6 +209,19 @@ def test_all_nodes_answer_or_the_command_fails(started: Play) -> None:
     started.a.lose(sent=True)
     started.b.answer(b"k")
     assert one.outcome == b"k", "one node is enough for this"
+
+
+def test_c23_no_call_overtakes_a_long_pipeline_that_is_being_split(started: Play) -> None:
+    roomy = UpstreamOptions(max_waiting_requests=5_000)
+    started.upstream._options = roomy
+    started.upstream._dispatcher.max_open = roomy.max_waiting_requests
+    batch = RecordedBatch(*([b"INCR", AT_A] for _ in range(1_000)), atomic=False)
+    batch.lane = BULK
+    started.upstream.submit_batch(batch)
+    later = Recorded(b"SET", AT_A, b"v")
+    later.lane = BULK
+    started.upstream.submit(later)
+    assert not started.a.calls, "neither has been sent yet"
 
 
 def test_waiting_calls_are_bounded(started: Play) -> None:
