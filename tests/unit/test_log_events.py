@@ -22,15 +22,6 @@ CLIENT = "client/"
 FORWARDS = "client/glidecache/logger.py"
 """GLIDE's logger forwards the application's own messages."""
 
-NOT_YET: tuple[str, ...] = (
-    "daemon/glidecached/client_processes.py",
-    "daemon/glidecached/frontend/",
-    "daemon/glidecached/handlers/",
-    "daemon/glidecached/process/loop",
-    "daemon/glidecached/single_flight",
-)
-"""Files and folders whose calls still have their data in the text."""
-
 _METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 _LOGGERS = {"logger", "_logger", "getLogger"}
 _FORBIDDEN = RECORD_ATTRIBUTES | LINE_KEYS
@@ -152,7 +143,7 @@ def sources() -> list[Path]:
 
 def test_events_are_constant_texts_with_fields() -> None:
     found = [fault for source in sources() for fault in faults_of(source)]
-    assert [fault for fault in found if not fault.startswith(NOT_YET)] == []
+    assert found == []
 
 
 GOOD = (

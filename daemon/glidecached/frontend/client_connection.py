@@ -110,7 +110,7 @@ class ClientConnection:
         return self.stream.received - before
 
     def next_message(self) -> bytes | memoryview | None:
-        """Return the next message, or None: `Stream.next_message`. Raises `ZmtpError`; the connection is unusable then."""
+        """Return the next message, or None. Raises `ZmtpError`; the connection is unusable then."""
         message: Any = self.stream.next_message()
         if self.stream.answers:
             if self.is_full():

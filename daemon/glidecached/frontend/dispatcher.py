@@ -244,7 +244,10 @@ class Dispatcher:
             self.refused["malformed"] += 1
             request.fail(protocol.ERROR_PROTOCOL, str(error))
         except Exception:
-            logger.exception("a request failed inside the daemon", extra=_facts(request))
+            logger.exception(
+                "a request failed inside the daemon",
+                extra={"request_id": request.request_id, "peer": request.peer},
+            )
             request.fail(protocol.ERROR_REQUEST, _FAILED)
 
     def continue_in_slices(
@@ -267,7 +270,10 @@ class Dispatcher:
             self.refused["malformed"] += 1
             request.fail(protocol.ERROR_PROTOCOL, str(error))
         except Exception:
-            logger.exception("a request failed inside the daemon", extra=_facts(request))
+            logger.exception(
+                "a request failed inside the daemon",
+                extra={"request_id": request.request_id, "peer": request.peer},
+            )
             request.fail(protocol.ERROR_REQUEST, _FAILED)
         finally:
             self.connections.end_work(connection)
@@ -444,7 +450,10 @@ class Dispatcher:
     def refuse(self, request: Request, code: cython.int, reason: str) -> None:
         """Answer with an error, and count it; the request was not accepted."""
         self.refused[_CAUSES[code]] += 1
-        logger.debug("a request was refused", extra={**_facts(request), "reason": reason})
+        logger.debug(
+            "a request was refused",
+            extra={"request_id": request.request_id, "peer": request.peer, "reason": reason},
+        )
         self.answer(
             request.identity, protocol.pack((request.request_id, protocol.STATUS_ERROR, (code, reason)))
         )
@@ -496,8 +505,3 @@ def _unknown_operation(operation: Any) -> tuple[int, str]:
         protocol.ERROR_PROTOCOL,
         f"unknown operation {shown(operation)}; this is protocol {protocol.PROTOCOL_VERSION}",
     )
-
-
-def _facts(request: Request) -> dict[str, Any]:
-    """Return the facts about a request for the log."""
-    return {"request_id": request.request_id, "peer": request.peer}

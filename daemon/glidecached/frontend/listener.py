@@ -16,7 +16,7 @@ import stat
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glidecached.budget import Budget
 from glidecached.frontend.client_connection import ClientConnection
@@ -204,7 +204,7 @@ class Listener:
         full = self.connection_shares.enter(connection.peer)
         if full is not None:
             # The refusal is sent when the peer asks for something; then the connection is closed.
-            self._warn("a client was turned away", {"reason": full})
+            self._warn_turned_away(full)
             process = _process_of(connection)
             if (
                 self._turned_away.total() >= _MOST_TURNED_AWAY
@@ -238,23 +238,30 @@ class Listener:
                     self.connections.drop(connection)
         for peer in self.connections.drop_unfinished() if self.connections.unfinished else ():
             self.refused["unfinished"] += 1
-            self._warn(
-                "dropped a connection: its message made no progress",
-                {"pid": peer.pid, "uid": peer.uid, "seconds": round(self.budget.unfinished_ns / 1e9)},
-            )
+            if self._may_warn():
+                seconds = round(self.budget.unfinished_ns / 1e9)
+                logger.warning(
+                    "dropped a connection: its message made no progress",
+                    extra={"pid": peer.pid, "uid": peer.uid, "seconds": seconds},
+                )
         if self._call_later is not None:
             self._call_later(_SWEEP_MS, self._sweep)
 
-    def _warn(self, event: str, facts: dict[str, Any]) -> None:
-        """Log a warning now and then: clients cannot flood the log."""
+    def _may_warn(self) -> bool:
+        """Return whether the last warning was long enough ago: clients cannot flood the log."""
         now_ns = time.monotonic_ns()
-        if now_ns - self._warned_ns >= _WARNING_INTERVAL_NS:
-            self._warned_ns = now_ns
-            logger.warning(event, extra=facts)
+        if now_ns - self._warned_ns < _WARNING_INTERVAL_NS:
+            return False
+        self._warned_ns = now_ns
+        return True
+
+    def _warn_turned_away(self, reason: str | None) -> None:
+        if self._may_warn():
+            logger.warning("a client was turned away", extra={"reason": reason})
 
     def _turn_away(self, error: OSError) -> None:
         """Close a connection for which no descriptor is left: pending, it would keep the loop awake."""
-        self._warn("a client was turned away", {"reason": error.strerror})
+        self._warn_turned_away(error.strerror)
         reserve, self._reserve = self._reserve, -1
         if reserve >= 0:
             os.close(reserve)

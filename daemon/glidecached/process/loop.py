@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
 
-_FAILED = "a callback failed; the loop continues"
-
 LONGEST_WAIT_MS = cython.declare(cython.int, 3_600_000)
 # The longest time that work for idle turns waits for one.
 LONGEST_BUSY_NS = cython.declare(cython.longlong, 5_000_000)
@@ -175,14 +173,18 @@ class Loop:
             try:
                 self.intake.receive()
             except Exception:
-                logger.exception(_FAILED, extra={"callback": repr(self.intake)})
+                logger.exception(
+                    "a callback failed; the loop continues", extra={"callback": repr(self.intake)}
+                )
         if self.deferred:
             deferred, self.deferred = self.deferred, []
             for callback in deferred:
                 try:
                     callback()
                 except Exception:
-                    logger.exception(_FAILED, extra={"callback": repr(callback)})
+                    logger.exception(
+                        "a callback failed; the loop continues", extra={"callback": repr(callback)}
+                    )
         if self.idle:
             self.run_idle(events)
 
@@ -207,7 +209,7 @@ class Loop:
             try:
                 handler(self.poll.events_at(index))
             except Exception:
-                logger.exception(_FAILED, extra={"callback": repr(handler)})
+                logger.exception("a callback failed; the loop continues", extra={"callback": repr(handler)})
         return count
 
     def wait_ms(self) -> cython.int:
@@ -263,4 +265,4 @@ def call_back(callback: Callable[..., object], arguments: tuple[Any, ...]) -> No
     try:
         callback(*arguments)
     except Exception:
-        logger.exception(_FAILED, extra={"callback": repr(callback)})
+        logger.exception("a callback failed; the loop continues", extra={"callback": repr(callback)})

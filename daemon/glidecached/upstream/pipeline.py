@@ -241,7 +241,7 @@ class Pipeline:
         self._handler.pipeline_refused(self, error)
         reason = str(error)
         if self.last_error != reason:
-            logger.warning("upstream not reachable", extra={"reason": reason})
+            logger.warning("upstream not reachable", extra={"upstream": str(self.address), "reason": reason})
         self.last_error = reason
         self._fail_queue(reason)
 
