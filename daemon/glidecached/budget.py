@@ -1,4 +1,4 @@
-"""What one client can make the daemon hold: open requests, bytes, and dedicated connections.
+"""The limits on what one client can make the daemon hold: open requests, bytes, and dedicated connections.
 
 `Shares` divide each of these resources between processes and users (isolation I8, I9).
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 import cython
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.access import Peer
-    from glidecached.frontend.request import Request
     from glidecached.upstream.interface import Upstream
 
 DEFAULT_CLIENT_MEMORY_MB = 256
@@ -191,6 +190,17 @@ class Budget:
         self.memory.total = memory_mb * _MB
 
 
+class DedicatedHolder(Protocol):
+    """A request that has a dedicated connection for itself (`frontend.request.Request`)."""
+
+    on_finish: Callable[[], object] | None
+    """Called once it is finished."""
+
+    @property
+    def peer(self) -> Peer:
+        """Return the process that sent it."""
+
+
 class DedicatedShares:
     """The shares of each upstream's dedicated connections, by process and by user. For the loop's thread."""
 
@@ -208,7 +218,7 @@ class DedicatedShares:
         shares.total = total
         return shares
 
-    def enter(self, request: Request, upstream: Upstream) -> str | None:
+    def enter(self, request: DedicatedHolder, upstream: Upstream) -> str | None:
         """Count one for the request, until it is finished. If none is left for it, return the text that says why."""
         shares = self.of(upstream)
         full = shares.enter(request.peer)
@@ -216,7 +226,7 @@ class DedicatedShares:
             request.on_finish = functools.partial(shares.leave, request.peer)
         return full
 
-    def keep(self, request: Request, upstream: Upstream) -> Callable[[], object] | str:
+    def keep(self, request: DedicatedHolder, upstream: Upstream) -> Callable[[], object] | str:
         """Count one until the returned function is called. If none is left, return the text that says why."""
         shares = self.of(upstream)
         full = shares.enter(request.peer)

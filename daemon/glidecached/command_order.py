@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import cython
 
@@ -18,12 +18,22 @@ from glidecache_shared.protocol import ERROR_REQUEST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.frontend.request import Request
     from glidecached.process.loop import Loop
 
 logger = logging.getLogger(__name__)
 
 EACH_ITS_OWN = cython.declare(cython.int, DEDICATED)
+
+
+class OrderedRequest(Protocol):
+    """A request that waits for its turn (`frontend.request.Request`)."""
+
+    @property
+    def finished(self) -> bool:
+        """Return whether it no longer needs its turn."""
+
+    def fail(self, code: int, message: str) -> None:
+        """Answer with an error."""
 
 
 class CommandOrder:
@@ -36,7 +46,7 @@ class CommandOrder:
         self.loop = loop
         self.open: cython.Py_ssize_t = 0
         self.lane: cython.int = 0
-        self.waiting: deque[tuple[int, Request, Callable[[], None]]] | None = None
+        self.waiting: deque[tuple[int, OrderedRequest, Callable[[], None]]] | None = None
 
     def may_go(self, lane: cython.int) -> cython.bint:
         """Return whether a command may start on that lane now."""
@@ -57,7 +67,7 @@ class CommandOrder:
         if self.open == 0 and self.waiting is not None:
             self.loop.defer(self._start_waiting)
 
-    def wait(self, lane: cython.int, request: Request, start: Callable[[], None]) -> None:
+    def wait(self, lane: cython.int, request: OrderedRequest, start: Callable[[], None]) -> None:
         """Call `start` when the requests before it allow it, unless the request has finished by then."""
         if self.waiting is None:
             self.waiting = deque()

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glidecached.config.load import ConfigError
-from glidecached.pools.metadata import configured_caches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -236,7 +235,7 @@ class Reloading:
                 yield functools.partial(pools.unconfigure, name)
         yield lambda: pools.readmit({name: each.access for name, each in config.upstreams.items()})
         sizes = {name: cache.settings.max_cache_kb for name, cache in before.items()}
-        caches = configured_caches(config)
+        caches = config.configured_caches()
         for cache in sorted(caches, key=lambda each: each.settings.max_cache_kb - sizes.get(each.name, 0)):
             yield functools.partial(pools.reconfigure, cache)
 

@@ -27,7 +27,6 @@ from glidecached.handlers.commands import CancelHandler, CommandHandlers
 from glidecached.handlers.watch import WatchHandlers
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.manager import PoolManager
-from glidecached.pools.metadata import configured_caches
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
 from glidecached.pools.warm_restart import PreviousPools, remove_all
 from glidecached.process.deadlines import Deadlines
@@ -178,7 +177,7 @@ class Server:
             previous_pools=PreviousPools(self._pool_directory.path) if self._warm else None,
             restore_directory=self._pool_directory.restore,
         )
-        for cache in configured_caches(config):
+        for cache in config.configured_caches():
             self._pools.changes.configure(cache)
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
         self._sessions = Sessions(loop, settings.max_sessions, settings.session_idle_seconds)

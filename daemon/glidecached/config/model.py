@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from glidecached.access import Access
 from glidecached.config.schema import DaemonSettings, File, MetricsSettings
+from glidecached.pools.metadata import Admission, ConfiguredCache, PoolSettings
 from glidecached.upstream.target import Address, Target, UpstreamOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from glidecached.pools.metadata import PoolSettings
 
 DEFAULT_UPSTREAM = "default"
 DEFAULT_REQUEST_TIMEOUT_MS = 250
@@ -61,3 +60,15 @@ class Config:
     def access_to(self, cache: NamedCache) -> Access:
         """Return who may use the cache and open its files: its own list, which narrows its upstream's; else that."""
         return cache.access if cache.access.restricts else self.upstreams[cache.upstream].access
+
+    def configured_caches(self) -> list[ConfiguredCache]:
+        """Return all configured caches, each with the identity of its upstream and its access list."""
+        return [
+            ConfiguredCache(
+                name=cache.name,
+                identity=self.upstreams[cache.upstream].target.identity,
+                settings=cache.settings,
+                admission=Admission(upstream=cache.upstream, access=self.access_to(cache)),
+            )
+            for cache in self.caches.values()
+        ]

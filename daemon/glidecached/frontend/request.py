@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from glidecached.access import Peer
     from glidecached.budget import Account, OpenRequests, OversizeLane
-    from glidecached.client_session import ClientSession
     from glidecached.command_order import CommandOrder
     from glidecached.process.deadlines import Deadlines
     from glidecached.process.sliced_work import SlicedWork
+    from glidecached.upstream.interface import Upstream
 
 # From here on a string is handed to the kernel as it came, without a copy in between.
 LARGE_BYTES = cython.declare(cython.Py_ssize_t, 65_536)
@@ -57,11 +57,19 @@ class Answering(Protocol):
         """Pack a reply that is large or contains rare types, and `finish` the request with it."""
 
 
+class RequestSession(Protocol):
+    """The session that a request names (`client_session.ClientSession`)."""
+
+    @property
+    def upstream(self) -> Upstream:
+        """Return the upstream that drops the calls of cancelled requests."""
+
+
 class Request:
     """An accepted request. The first call of `reply`, `fail`, `expire` or `cancel` ends it; later calls do nothing."""
 
     finished: bool
-    session: ClientSession | None
+    session: RequestSession | None
     """The session that it names, once its operation has looked it up."""
     slot: set[Any] | None
     """The set of `Deadlines` that contains it until it is answered."""
@@ -195,7 +203,7 @@ class Cancellations:
         self.open = open_requests
         self.peers: set[bytes] = set()
         self.named: dict[bytes, set[int]] = {}
-        self.sessions: list[tuple[ClientSession, Request]] = []
+        self.sessions: list[tuple[RequestSession, Request]] = []
         self.planned = False
         self.cancelled = 0
         """The number of cancelled requests."""
@@ -212,7 +220,7 @@ class Cancellations:
             self.named.setdefault(identity, set()).add(request_id)
             self.plan()
 
-    def session_ended(self, session: ClientSession, detach: Request) -> None:
+    def session_ended(self, session: RequestSession, detach: Request) -> None:
         """End the requests that the detaching process still has open in the session: they fail with `CLOSING`.
 
         Forked children share the session with the process that made it; their requests continue.

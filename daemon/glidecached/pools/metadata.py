@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from glidecached.access import Access
 from glidecached.upstream.target import Address, Identity
-
-if TYPE_CHECKING:
-    from glidecached.config.model import Config
 
 EvictionPolicy = Literal["LRU", "LFU"]
 EVICTION_POLICIES: tuple[EvictionPolicy, ...] = ("LRU", "LFU")
@@ -162,16 +159,3 @@ class ConfiguredCache:
     def key(self) -> PoolKey:
         """Return the key of its pool."""
         return PoolKey(self.name, None)
-
-
-def configured_caches(config: Config) -> list[ConfiguredCache]:
-    """Return all configured caches, each with the identity of its upstream and its access list."""
-    return [
-        ConfiguredCache(
-            name=cache.name,
-            identity=config.upstreams[cache.upstream].target.identity,
-            settings=cache.settings,
-            admission=Admission(upstream=cache.upstream, access=config.access_to(cache)),
-        )
-        for cache in config.caches.values()
-    ]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections import deque
 
 PARKED, PROVED, NOT_NOW, BROKEN = 0, 1, 2, 3
-"""What became of a reply on a connection in doubt (`ReplyOrder.park`)."""
+"""The outcomes of `ReplyOrder.park` for a reply on a connection in doubt."""
 
 _NONCE_BYTES = 16
 

@@ -197,7 +197,7 @@ class _PartedCall:
 
 
 class _Part:
-    """What the parts of a call have in common: the call's deadline, and its outcome."""
+    """The common base of a call's parts: they share its deadline and its outcome."""
 
     __slots__ = ()
     parted: _PartedCall

@@ -81,7 +81,7 @@ class Node:
 
 
 class RequestHandler(Protocol):
-    """What a dispatcher needs for requests that are not usual: see `redirects.Redirects`."""
+    """The handler of a dispatcher's unusual requests: see `redirects.Redirects`."""
 
     def send_unusual(self, request: NodeRequest) -> None:
         """Send a request that does not go to the primary of its slot, or whose primary has never been used."""
@@ -204,7 +204,7 @@ class NodeRequest(SingleCall):
         """A slot, a node, or any primary."""
         self.replica = part.replica
         self.resendable = resendable
-        """Whether it may run twice."""
+        """True if it may run twice."""
         self.blocking = blocking
         self.asking = False
         self.freshness: Freshness | None = None
