@@ -262,7 +262,12 @@ class ManyFlight(SingleCall):
 
     def clients(self) -> list[CommandOrder]:
         """Return the orders of the sessions whose requests wait."""
-        return [reads.request.order for reads in self.waiting if reads.request.order is not None]
+        reads: ManyReads
+        orders = []
+        for reads in self.waiting:
+            if reads.request.order is not None:
+                orders.append(reads.request.order)  # noqa: PERF401 - a comprehension's variable has no C type
+        return orders
 
     def land(self) -> None:
         """End the flight; younger ones for its keys may have taken its place already."""

@@ -1,4 +1,4 @@
-"""Reading the arguments of unusual commands as the servers do: keys that options name, BLOCK, time-outs."""
+"""Reading the arguments of unusual commands as the servers do: keys that options name, and BLOCK."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ if TYPE_CHECKING:
 SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
 
-FOR_EVER_NS = 365 * 86_400 * SECOND_NS
-"""The meaning of 0 as a time-out at the server."""
-
-_SPACES = b" \t\n\v\f\r"
+SPACES = b" \t\n\v\f\r"
 _SIGNS = (b"-", b"+")
 
 _AFTER_SORT_OPTION = {b"LIMIT": 2, b"GET": 1, b"BY": 1}
@@ -44,7 +41,7 @@ def counted(place: int, step: int, *, stores: bool) -> Finder:
 
 def _leading_number(text: bytes) -> int:
     """Read a number as the servers do when they look for keys: text behind it is ignored, and no number is 0."""
-    text = text.lstrip(_SPACES)
+    text = text.lstrip(SPACES)
     sign = -1 if text[:1] == b"-" else 1
     digits = text[1:] if text[:1] in _SIGNS else text
     end = 0
@@ -115,33 +112,6 @@ def walk_streams(arguments: Sequence[bytes]) -> tuple[int, int, bool]:
             block = place + 1
         place += 1 + behind
     return 0, block, True
-
-
-def block_option_ns(arguments: Sequence[bytes]) -> int:
-    """Return how long XREAD or XREADGROUP may wait; 0 if it does not wait, or will be refused."""
-    place = walk_streams(arguments)[1]
-    return as_ns(arguments[place], MS_NS) if 0 < place < len(arguments) else 0
-
-
-def as_ns(text: bytes, unit_ns: int) -> int:
-    """Read a time-out as the server does: whole milliseconds, or seconds as C reads them; 0 if it will refuse it."""
-    number: float
-    try:
-        if unit_ns == MS_NS:
-            number = int(text) if text.isdigit() and len(text) < 20 else -1  # noqa: PLR2004
-            if str(number).encode() != text:
-                return 0
-        elif b"_" in text or text[:1] in _SPACES or text[-1:] in _SPACES:
-            return 0
-        elif text.lstrip(b"+-")[:2].upper() == b"0X":
-            number = float.fromhex(text.decode())
-        else:
-            number = float(text)
-    except (ValueError, OverflowError):
-        return 0
-    if number == 0:
-        return FOR_EVER_NS
-    return int(min(number * unit_ns, FOR_EVER_NS)) if number > 0 else 0
 
 
 FUNCTIONS: dict[str, Finder] = {

@@ -11,12 +11,9 @@ from __future__ import annotations
 
 from glidecache_shared.command_facts import ADVICE, TABLE
 from glidecache_shared.command_options import (
-    FOR_EVER_NS,
     FUNCTIONS,
     MS_NS,
     SECOND_NS,
-    as_ns,
-    block_option_ns,
     counted,
     option,
     walk_streams,
@@ -132,19 +129,6 @@ def find_keys(arguments: Sequence[bytes]) -> Sequence[bytes]:
     return row_of(arguments).find_keys(arguments)
 
 
-def blocking_timeout_ns(arguments: Sequence[bytes]) -> int:
-    """Return how long the server may let the command wait; 0 for almost all, and for those that it will refuse."""
-    row = row_of(arguments)
-    if not row.blocks:
-        return 0
-    if row.variant is not None:
-        return block_option_ns(arguments)
-    place = row.timeout_place
-    if len(arguments) <= max(place, 1):
-        return 0
-    return as_ns(arguments[place], row.timeout_unit_ns)
-
-
 def survey(commands: Sequence[Sequence[bytes]], *, atomic: bool) -> tuple[int, bool, str | None]:
     """Return the lane of a batch, whether all of it only reads, and the first refusal in it.
 
@@ -169,13 +153,6 @@ def most_demanding(lanes: Iterable[int]) -> int:
 def any_blocks(commands: Sequence[Sequence[bytes]]) -> bool:
     """Return whether the server may keep back the reply to any of the commands, outside of a transaction."""
     return any(row.blocks for row in _rows_of(commands))
-
-
-def batch_timeout_ns(commands: Sequence[Sequence[bytes]]) -> int:
-    """Return how long the server may let the commands of a pipeline wait, one after the other."""
-    if not any_blocks(commands):
-        return 0
-    return min(sum(map(blocking_timeout_ns, commands)), FOR_EVER_NS)
 
 
 def is_known_read(arguments: Sequence[bytes]) -> bool:

@@ -14,7 +14,7 @@ import fcntl
 import os
 import time
 
-from glidecache_shared.owned import OwnedDescriptor
+from glidecache_shared.owned_descriptor import OwnedDescriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

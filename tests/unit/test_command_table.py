@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from glidecache_shared import command_table
+from glidecache_shared.blocking_timeouts import FOR_EVER_NS, batch_timeout_ns, blocking_timeout_ns
 from glidecache_shared.command_facts import ADVICE
-from glidecache_shared.command_options import FOR_EVER_NS
 from glidecache_shared.command_table import (
     DEDICATED,
     OUT_OF_BAND,
@@ -20,8 +20,6 @@ from glidecache_shared.command_table import (
     SHARED,
     all_rows,
     any_blocks,
-    batch_timeout_ns,
-    blocking_timeout_ns,
     find_keys,
     is_known_read,
     most_demanding,

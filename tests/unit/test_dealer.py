@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import zmq
 
-from glidecache_shared.owned import OwnedDescriptor
+from glidecache_shared.owned_descriptor import OwnedDescriptor
 from glidecache_shared.wire.dealer import READABLE, WRITABLE, Dealer, NotSentError
 from glidecache_shared.wire.zmtp import Stream, message_header
 from support.waiting import wait_until

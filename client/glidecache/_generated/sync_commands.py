@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from glidecache.core.lazy import LazyModule
+from glidecache.core.lazy_import import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

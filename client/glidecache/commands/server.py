@@ -18,7 +18,7 @@ from glidecache.commands.encoding import (
     optional_keyword,
 )
 from glidecache.commands.options.server import ClientPauseMode, FlushMode, InfoSection
-from glidecache.core.lazy import LazyModule
+from glidecache.core.lazy_import import LazyModule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

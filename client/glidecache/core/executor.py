@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from glidecache.commands.decoding import to_map, to_set
 from glidecache.commands.encoding import encode, encode_each
-from glidecache.core.lazy import LazyModule
+from glidecache.core.lazy_import import LazyModule
 from glidecache.core.replies import decode_each, first_error, in_glides_kinds, is_by_node
 from glidecache.core.transport_errors import error_for_reply
 from glidecache.core.watch import Watches
 from glidecache.errors import RequestError
 from glidecache_shared import protocol
-from glidecache_shared.command_table import batch_timeout_ns, blocking_timeout_ns, row_of, survey
+from glidecache_shared.blocking_timeouts import batch_timeout_ns, blocking_timeout_ns
+from glidecache_shared.command_table import row_of, survey
 from glidecache_shared.protocol import COMMAND_KINDS, HASH, KIND_COMMANDS, SET, STRING
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ import weakref
 from contextlib import suppress
 
 from glidecache.core.connection import OWN_FAULTS, own_fault
-from glidecache.core.lazy import import_ahead
+from glidecache.core.lazy_import import import_ahead
 from glidecache.core.settings import DEFAULT_REQUEST_TIMEOUT_MS
 from glidecache.core.transport_errors import (
     DaemonLostError,

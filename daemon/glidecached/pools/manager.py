@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from glidecached.client_processes import lease_takers
-from glidecached.pools.background import Flush
+from glidecached.pools.background_work import Flush
 from glidecached.pools.cache_shares import Maker, maker_of
 from glidecached.pools.metadata import OPEN, Admission, PoolKey
 from glidecached.pools.reconfigure import PoolReconfiguration

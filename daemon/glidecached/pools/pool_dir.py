@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from glidecache_shared.trusted_path import check_directory
-from glidecached.pools.abandoned import mark, remove_abandoned, unmark
+from glidecached.pools.abandoned_dirs import mark, remove_abandoned, unmark
 from glidecached.process.runtime_lock import DirectoryLockedError, lock_exclusively
 
 logger = logging.getLogger(__name__)

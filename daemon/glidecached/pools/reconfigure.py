@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from glidecache_shared.pool.generation import PoolFull
-from glidecached.pools.background import BackgroundCopies
+from glidecached.pools.background_work import BackgroundCopies
 from glidecached.pools.file_access import PermissionsError
 from glidecached.pools.metadata import Admission, PoolKey
 from glidecached.pools.table import CacheRefusedError

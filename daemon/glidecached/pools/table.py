@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from glidecache_shared.pool.generation import PoolFull
 from glidecached.pools.cache_shares import PoolShares
 from glidecached.pools.file_access import PermissionsError
+from glidecached.pools.free_space import Reserve, RoomWatch
 from glidecached.pools.lazy_free import LazyFree
 from glidecached.pools.pool import Pool
-from glidecached.pools.room import Reserve, RoomWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-from glidecache_shared.owned cimport OwnedDescriptor
+from glidecache_shared.owned_descriptor cimport OwnedDescriptor
 from glidecache_shared.wire.zmtp cimport SendBuffer, Stream
 
 

@@ -13,7 +13,7 @@ import weakref
 import cython
 from cython.cimports.glidecache_shared.wire.zmtp import SendBuffer, Stream, frame_of
 
-from glidecache_shared.owned import OwnedDescriptor
+from glidecache_shared.owned_descriptor import OwnedDescriptor
 from glidecache_shared.wire.zmtp import SEVERAL_FRAMES, ZmtpError, message_header
 
 READABLE = 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import valkey
 
-from glidecache_shared.command_options import FOR_EVER_NS
+from glidecache_shared.blocking_timeouts import FOR_EVER_NS, blocking_timeout_ns
 from glidecache_shared.command_table import (
     BY_NODE,
     DEDICATED,
@@ -17,7 +17,6 @@ from glidecache_shared.command_table import (
     SHARED,
     Row,
     all_rows,
-    blocking_timeout_ns,
     find_keys,
     row_of,
 )

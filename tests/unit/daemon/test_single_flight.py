@@ -17,6 +17,7 @@ from glidecache_shared.protocol import (
     STRING,
     ReplyError,
 )
+from glidecached.command_order import CommandOrder
 from glidecached.pools.entries import PoolEntries
 from glidecached.single_flight import Flights
 
@@ -226,3 +227,25 @@ def test_an_mget_that_is_refused_is_an_error(flights: Flights, upstream: Any, re
     flights.read_many(request, upstream, 0, [b"a"], {})
     upstream.calls[0].succeed(ReplyError("NOPERM mget"))
     assert requests.error(request) == (ERROR_REQUEST, "NOPERM mget")
+
+
+def test_c23_a_flight_knows_the_clients_that_wait_for_it(
+    flights: Flights, upstream: Any, requests: Any
+) -> None:
+    first, second, free = CommandOrder(None), CommandOrder(None), requests()  # type: ignore[arg-type]
+    for order in (first, second):
+        request = requests()
+        request.take_place(order)
+        flights.read(request, upstream, 0, STRING, b"k")
+        request = requests()
+        request.take_place(order)
+        flights.read_many(request, upstream, 0, [b"l", b"m"], {})
+    flights.read(free, upstream, 0, STRING, b"k")
+    one, many = upstream.calls
+    assert one.clients() == many.clients() == [first, second]
+    rest = one.divide({first})
+    assert one.clients() == [first]
+    assert rest.clients() == [second]
+    rest.succeed(b"v")
+    assert requests.value(free) == b"v"
+    assert many.divide({first}) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from glidecache_shared.owned import OwnedDescriptor
+from glidecache_shared.owned_descriptor import OwnedDescriptor
 
 _BOOT_ID_BYTES = 64
 BOOT_ID = "/proc/sys/kernel/random/boot_id"

@@ -369,7 +369,7 @@ def test_c16_a_flush_takes_all_entries_and_nobody_waits_for_it(
     registry: PoolManager, loop: Any, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     """A slice at a time; where entries are in another file at the end, from there as well."""
-    monkeypatch.setattr("glidecached.pools.background._SLICE_NS", 0)
+    monkeypatch.setattr("glidecached.pools.background_work._SLICE_NS", 0)
     removed: list[int] = []
     registry.flush("catalog", removed.append)
     assert removed == []

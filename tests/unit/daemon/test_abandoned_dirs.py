@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.pools import abandoned
-from glidecached.pools.abandoned import LINK_NAME, remove_abandoned
+from glidecached.pools import abandoned_dirs
+from glidecached.pools.abandoned_dirs import LINK_NAME, remove_abandoned
 from glidecached.pools.pool_dir import PoolDirectory
 from glidecached.process.runtime_lock import DirectoryLockedError, lock_exclusively
 
@@ -98,7 +98,7 @@ def test_i13_a_runtime_directory_that_comes_meanwhile_keeps_its_pools(
         (tmp_path / "run").mkdir()
         return lock_exclusively(descriptor)
 
-    monkeypatch.setattr(abandoned, "lock_exclusively", lock_late)
+    monkeypatch.setattr(abandoned_dirs, "lock_exclusively", lock_late)
     assert remove_abandoned(shared, uid=OWN) == []
     assert sorted(path.iterdir()) == files
 

@@ -1,4 +1,4 @@
-"""Descriptors that know their file (see owned.pyi)."""
+"""Descriptors that know their file (see owned_descriptor.pyi)."""
 
 import os
 
