@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,14 @@ class Requests:
     def open(self, request: Request) -> bool:
         """Whether it has no answer yet."""
         return request.request_id not in self._answers.by_id
+
+
+@pytest.fixture(autouse=True)
+def log_level_afterwards() -> Iterator[None]:
+    """Keep the root logger's level for the next test: a reload sets it."""
+    level = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture
