@@ -39,6 +39,17 @@ class Crew:
         start_ns = time.monotonic_ns() + LEAD_NS
         return float(max(self._order(("once", start_ns, 0))) - start_ns) / 1000
 
+    @contextmanager
+    def at_work(self, milliseconds: float) -> Iterator[None]:
+        """Run the block while all of them call one after another; at the end, wait until they are done."""
+        start_ns = time.monotonic_ns() + LEAD_NS
+        for pipe in self.pipes:
+            pipe.send(("for", start_ns, start_ns + round(milliseconds * 1e6)))
+        time.sleep(2 * LEAD_NS / 1e9)
+        yield
+        for pipe in self.pipes:
+            pipe.recv()
+
     def _order(self, order: tuple[str, int, int]) -> list[Any]:
         for pipe in self.pipes:
             pipe.send(order)

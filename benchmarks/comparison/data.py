@@ -20,6 +20,11 @@ LARGE = random.Random(1).randbytes(LARGE_BYTES)
 KEY_BYTES = 16
 
 
+def large_key(number: int) -> bytes:
+    """Return the key of one of many large values, all of them `LARGE`."""
+    return b"bench:large:%04d" % number
+
+
 def many_key(number: int) -> bytes:
     """Return the key of the entry with this number, among many.
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from comparison.timing import P10, P50
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from comparison.timing import Sample
+    from comparison.timing import Sample, Singles
 
 OWN = "glidecached"
 
@@ -91,6 +94,31 @@ def row(
         met=met,
         note=note,
     )
+
+
+def against_own(
+    samples: Mapping[str, Singles],
+    targets: Mapping[str, Target],
+    prefix: str = "",
+    *,
+    shares: Mapping[str, float] = {"p10": P10, "median": P50},
+) -> list[Row]:
+    """Return rows per candidate, ours first; each ratio is ours to theirs, of the same quantile.
+
+    Targets are judged by the first quantile, and every row says the machine's load.
+    """
+    rows = []
+    load = f"load {os.getloadavg()[0]:.1f}"
+    for word, share in shares.items():
+        own_us = samples[OWN].quantile_us(share)
+        rows.append(row(f"{prefix}{OWN}, {word}", own_us, "µs", note=load))
+        for name, sample in samples.items():
+            if name == OWN:
+                continue
+            time_us = sample.quantile_us(share)
+            target = targets.get(name) if word == next(iter(shares)) else None
+            rows.append(row(f"{prefix}{name}, {word}", time_us, "µs", ratio=own_us / time_us, target=target))
+    return rows
 
 
 def beside_own(

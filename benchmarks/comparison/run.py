@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from comparison import machine
 from comparison.groups import (
     cluster,
+    concurrent,
     evictions,
     fan_out,
     growth,
@@ -18,6 +19,7 @@ from comparison.groups import (
     misses,
     other_kinds,
     processes,
+    starvation,
     string_hits,
     traffic,
 )
@@ -36,13 +38,17 @@ GROUPS: dict[str, Callable[[Stand, Scale], Group]] = {
     "awaited": string_hits.measure_awaited,
     "hash": other_kinds.measure_hash,
     "set": other_kinds.measure_set,
+    "get-many": string_hits.measure_many,
     "large": other_kinds.measure_large,
     "processes": processes.measure,
     "evictions": evictions.measure,
     "growth": growth.measure,
     "misses": misses.measure,
+    "large-misses": misses.measure_large,
     "cluster": cluster.measure,
     "waiters": fan_out.measure,
+    "concurrent": concurrent.measure,
+    "starvation": starvation.measure,
     "traffic": traffic.measure,
     "many-keys": many_keys.measure,
 }

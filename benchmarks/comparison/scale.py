@@ -31,9 +31,13 @@ class Scale:
     """Entries of the larger pool where whole clients are compared."""
     misses: int
     """Single misses of one turn."""
+    large_values: int
+    """The number of values of 1 MB; a pool that grows stores each of them once."""
     crew_rounds: int
     """The number of turns where eight or sixteen processes take turns."""
     crew_ms: float
+    spin_s: float
+    """The time for which readers keep the processors busy; commands beside them must be done by then."""
     watch_s: float
     """The time for which the daemon is watched while workers hit."""
 
@@ -54,8 +58,10 @@ DEFAULT = Scale(
     eviction_rounds=7,
     crowded_entries=50_000,
     misses=200,
+    large_values=240,
     crew_rounds=7,
     crew_ms=700,
+    spin_s=12,
     watch_s=5,
 )
 
@@ -70,7 +76,9 @@ QUICK = Scale(
     eviction_rounds=3,
     crowded_entries=10_000,
     misses=50,
+    large_values=60,
     crew_rounds=3,
     crew_ms=200,
+    spin_s=6,
     watch_s=2,
 )

@@ -116,3 +116,9 @@ def put_many(server: ValkeyServer, count: int) -> None:
     for first in range(0, count, BATCH):
         numbers = range(first, min(first + BATCH, count))
         server.admin.mset({data.many_key(number): data.many_value(number) for number in numbers})
+
+
+def put_large(server: ValkeyServer, count: int) -> None:
+    """Store large values 0 to `count` - 1 upstream, each of them `data.LARGE`."""
+    for number in range(count):
+        server.admin.set(data.large_key(number), data.LARGE)

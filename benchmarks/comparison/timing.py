@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Candidate = TypeVar("Candidate")
 
+P10, P50, P90 = 0.1, 0.5, 0.9
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -35,6 +37,21 @@ class Sample:
         """Return the spread of the rounds: the middle half of them lies between these."""
         first, _, third = statistics.quantiles(self.rounds_us, n=4, method="inclusive")
         return first, third
+
+
+@dataclass(frozen=True, slots=True)
+class Singles:
+    """One candidate's calls, each timed by itself, in nanoseconds."""
+
+    times_ns: Sequence[int]
+
+    def quantile_us(self, share: float) -> float:
+        """Return the time that this share of the calls kept, in microseconds.
+
+        The tenth (`P10`) is what a call costs where nothing disturbs it; the median has the machine's mood in it.
+        """
+        ordered = sorted(self.times_ns)
+        return ordered[min(int(share * len(ordered)), len(ordered) - 1)] / 1000
 
 
 def rotated(candidates: Sequence[Candidate], by: int) -> list[Candidate]:
@@ -79,6 +96,21 @@ async def interleave_awaited(
             for name in rotated(list(calls), round_number):
                 times[name].append(await per_await_us(calls[name], numbers[name]))
     return {name: Sample(tuple(values)) for name, values in times.items()}
+
+
+def one_by_one(calls: Mapping[str, Callable[[], object]], number: int, rounds: int) -> dict[str, Singles]:
+    """Time `number` single calls of each candidate in a round; the candidates take turns."""
+    times: dict[str, list[int]] = {name: [] for name in calls}
+    clock = time.perf_counter_ns
+    with undisturbed():
+        for round_number in range(rounds):
+            for name in rotated(list(calls), round_number):
+                call = calls[name]
+                for _ in repeat(None, number):
+                    start_ns = clock()
+                    call()
+                    times[name].append(clock() - start_ns)
+    return {name: Singles(values) for name, values in times.items()}
 
 
 def per_call_us(call: Callable[[], object], number: int) -> float:

@@ -59,7 +59,7 @@ def measure(stand: Stand, scale: Scale) -> Group:
                 last_us,
                 "µs",
                 ratio=last_us / single_us,
-                target=Target(text="≤ 2 × alone", at_most=2),
+                target=Target(text="≤ 1.6 × alone", at_most=1.6),
             ),
             row("... requests upstream", asked, "each", target=Target(text="1", at_least=1, at_most=1)),
             row(f"{WAITERS} processes, a bare ZeroMQ fan-out", bare_us, "µs"),

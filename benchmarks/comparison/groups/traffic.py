@@ -1,4 +1,4 @@
-"""Eight client processes: commands that no cache answers, and skewed reads, with a cache and without."""
+"""Eight client processes: reads that no cache answers, and skewed reads, with a cache and without."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def measure(stand: Stand, scale: Scale) -> Group:
     runtime_dir, address = stand.runtime_dir, stand.address
     with ExitStack() as stack:
         crews = {
-            OWN: stack.enter_context(crew(PROCESSES, existing_own, runtime_dir)),
-            DIRECT: stack.enter_context(crew(PROCESSES, existing_direct, address)),
+            OWN: stack.enter_context(crew(PROCESSES, uncached_own, runtime_dir)),
+            DIRECT: stack.enter_context(crew(PROCESSES, uncached_direct, address)),
         }
-        commands = take_turns(crews, scale)
+        uncached = take_turns(crews, scale)
     with ExitStack() as stack:
         cache = own.new_cache(max_cache_kb=round(KEYS * CACHED_PART * bytes_per_entry() / 1024))
         watcher = own.open_client(stand, stack, cache)
@@ -63,13 +63,13 @@ def measure(stand: Stand, scale: Scale) -> Group:
         title=f"{PROCESSES} blocking clients in processes of their own",
         ratio_is="ours / theirs",
         rows=[
-            row("EXISTS, glidecached", commands[OWN], "requests/s"),
+            row("uncached GETs, glidecached", uncached[OWN], "requests/s"),
             row(
-                "EXISTS, valkey-py, direct",
-                commands[DIRECT],
+                "uncached GETs, valkey-py, direct",
+                uncached[DIRECT],
                 "requests/s",
-                ratio=commands[OWN] / commands[DIRECT],
-                target=Target(text="≥ 0.5", at_least=0.5),
+                ratio=uncached[OWN] / uncached[DIRECT],
+                target=Target(text="≥ 1.2", at_least=1.2),
             ),
             row(
                 f"Zipf({ZIPF}) GETs, with the cache",
@@ -114,16 +114,16 @@ def bytes_per_entry() -> int:
     return charge_bytes(data.KEY_BYTES, payload_bytes(STRING, data.many_value(0)))
 
 
-def existing_own(_number: int, runtime_dir: str) -> Callable[[int], object]:
-    """Return a command that is never cached, through the daemon."""
+def uncached_own(_number: int, runtime_dir: str) -> Callable[[int], object]:
+    """Return reads of a client without a cache, through the daemon."""
     client = glidecache.sync.GlideClient.create(own.settings(runtime_dir, None))
-    return lambda number: client.exists([data.many_key(number % KEYS)])
+    return lambda number: client.get(data.many_key(number % KEYS))
 
 
-def existing_direct(_number: int, address: tuple[str, int]) -> Callable[[int], object]:
-    """Return the same command, to the server."""
+def uncached_direct(_number: int, address: tuple[str, int]) -> Callable[[int], object]:
+    """Return the same reads, from the server."""
     client = valkey.Valkey(*address)
-    return lambda number: client.exists(data.many_key(number % KEYS))
+    return lambda number: client.get(data.many_key(number % KEYS))
 
 
 def zipf_own(number: int, runtime_dir: str, cache: Any) -> Callable[[int], object]:
