@@ -35,7 +35,7 @@ DAEMON_CPU = Target(text="< 2 %", at_most=2)
 
 FIRST_KEY, SECOND_KEY, HOT_KEY = map(data.many_key, range(3))
 CONTROL = None
-"""In the place of a key: the worker reads a dict of its own, which shares nothing with anybody."""
+"""In the place of a key: the worker reads a dict of its own, which it shares with no other process."""
 TURNS: dict[str, dict[int, bytes | None]] = {
     "first alone": {0: FIRST_KEY},
     "second alone": {1: SECOND_KEY},
