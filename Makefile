@@ -10,7 +10,7 @@
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
 #   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
-#   make bench-instructions  the instructions of a hit, a miss, an EXISTS (BENCH_ARGS="--before DIR"); needs valgrind
+#   make bench-instructions  the instructions of a hit, a miss, an EXISTS, beside their budget (BENCH_ARGS="--before DIR", "--keep"); needs valgrind
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries, 6,000 random histories of a pool
 #   make isolation  all 4,500 command shapes, and every hostile message, beside a client that must not notice

@@ -30,6 +30,8 @@ KEYS_AT_ONCE = 100
 START_S = 60.0
 IN_A_CLUSTER = "a cluster's"
 """The rows whose servers are a cluster of three primaries; the others have one server."""
+BUDGET = Path(__file__).with_name("instruction-budget.json")
+MOST_EXCESS = 0.03
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
 
 
@@ -39,6 +41,7 @@ def main() -> int:
     options.add_argument("--before", type=Path, help="another tree, with its own .venv")
     options.add_argument("--only", default="", help="the rows whose name has this text")
     options.add_argument("--json", type=Path, default=Path("build/bench-instructions.json"))
+    options.add_argument("--keep", action="store_true", help="make this run the budget")
     options.add_argument("--client", nargs=3, metavar=("WAY", "DIRECTORY", "PORT"))
     given = options.parse_args()
     if given.client:
@@ -51,13 +54,40 @@ def main() -> int:
     if given.before is not None:
         trees["before"] = given.before.resolve()
     found = {name: counted(tree, given.only) for name, tree in trees.items()}
+    budget = json.loads(BUDGET.read_text())
+    print(f"{'':44} {'now':>12} {'budget':>12}")
     for row, now in found["now"].items():
+        print(f"{row:44} {now:12,.0f} {compared(now, budget['rows'].get(row))}", end="")
         before = found.get("before", {}).get(row)
-        compared = "" if before is None else f"{before:12,.0f} before {100 * (now / before - 1):+6.1f} %"
-        print(f"{row:44} {now:12,.0f} {compared}")
+        print("" if before is None else f"   before {compared(now, before)}")
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_text(json.dumps(found, indent=2) + "\n")
-    return 0
+    if given.keep:
+        rows = {row: round(now) for row, now in found["now"].items()}
+        budget = {"python": sys.version, "rows": budget["rows"] | rows}
+        BUDGET.write_text(json.dumps(budget, indent=2) + "\n")
+    if budget["python"] != sys.version:
+        print("not judged: the budget belongs to another build of the interpreter")
+        return 0
+    exceeding = excesses(found["now"], budget["rows"])
+    print(*exceeding, sep="\n", end="\n" if exceeding else "")
+    return 1 if exceeding else 0
+
+
+def compared(now: float, other: float | None) -> str:
+    """Return the other count, and how far this one is from it."""
+    return f"{'':21}" if other is None else f"{other:12,.0f} {100 * (now / other - 1):+6.1f} %"
+
+
+def excesses(counts: dict[str, float], budget: dict[str, float]) -> list[str]:
+    """Return a line for each row that exceeds its budget, or has none."""
+    return [
+        f"{row}: no budget; `--keep` makes this run the budget"
+        if row not in budget
+        else f"{row}: over its budget of {budget[row]:,} by more than {MOST_EXCESS:.0%}"
+        for row, count in counts.items()
+        if count > budget.get(row, 0) * (1 + MOST_EXCESS)
+    ]
 
 
 def counted(tree: Path, only: str) -> dict[str, float]:
