@@ -65,8 +65,13 @@ def encode_command(name: bytes, *arguments: Argument) -> list[bytes]:
 
 def encode_each(values: Iterable[Argument], what: str) -> list[bytes]:
     """Encode a list of arguments. Raises `TypeError`, also for a lone string instead of a list."""
+    # The usual two first: the name of an argument is made only where an error may need it.
     return [
-        value if type(value) is bytes else encode(value, f"{what}[{index}]")
+        value
+        if type(value) is bytes
+        else value.encode()
+        if type(value) is str
+        else encode(value, f"{what}[{index}]")
         for index, value in enumerate(each_of(values, what))
     ]
 

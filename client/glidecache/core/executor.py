@@ -100,7 +100,7 @@ class CommandExecutor:
         self._session.check_open()
         encoded = encode_each(keys, "keys")
         reader = self._session.reader
-        values: list[Any] = [None] * len(encoded) if reader is None else [reader.get(key) for key in encoded]
+        values: list[Any] = [None] * len(encoded) if reader is None else reader.get_each(encoded)
         missing = [index for index, value in enumerate(values) if value is None]
         if missing:
             wanted = [encoded[index] for index in missing]

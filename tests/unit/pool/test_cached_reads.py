@@ -54,6 +54,19 @@ def test_hits_are_answered_from_the_pool_and_misses_are_handed_on(make_store: Ma
     assert client.get("g") == b"answer 3"
 
 
+def test_c17_each_key_of_a_list_is_looked_up_as_by_itself(make_store: MakeStore) -> None:
+    store = make_store(now_ns=time.monotonic_ns())
+    reader = PoolReader(store.pool_path, store.board_path)
+    store.insert(b"string", STRING, b"value", 1)
+    store.insert(b"hash", HASH, {b"f": b"v"}, 2)
+    assert reader.get_each([]) == []
+    assert reader.get_each([b"string", b"absent", b"hash", b"string"]) == [b"value", None, None, b"value"]
+    assert reader.metrics().hits == 2
+    wrong: Any = [b"string", None]
+    with pytest.raises(TypeError, match="a key must be bytes"):
+        reader.get_each(wrong)
+
+
 def test_a_pool_that_is_not_trusted_is_a_miss(make_store: MakeStore) -> None:
     store = make_store(now_ns=time.monotonic_ns())
     client = Client(PoolReader(store.pool_path, store.board_path))
