@@ -6,8 +6,8 @@
 
 A command function is a public function of a family's module whose result is annotated `Command[...]`. Its signature,
 its default values and the first paragraph of its docstring become those of the method: of both clients, and of batches.
-Commands that only a standalone server has are in `standalone`, those of a cluster in `cluster`. The latter also lists
-the commands that take a route there. `batched` has what only batches have, or have with other arguments.
+Commands that only a standalone server has are in `standalone_only`, those of a cluster in `cluster_only`. The latter
+also lists the commands that take a route there. `batched` has what only batches have, or have with other arguments.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ FAMILIES = (
     *("strings", "keys", "hashes", "sets", "lists", "sorted_sets", "geo"),
     *("streams", "server", "scripting"),
 )
-STANDALONE = "standalone"
-CLUSTER = "cluster"
+STANDALONE = "standalone_only"
+CLUSTER = "cluster_only"
 BATCHED = "batched"
 LINE_LENGTH = 110
 INDENT = " " * 4

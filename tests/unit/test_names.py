@@ -22,8 +22,6 @@ MIRRORED_MODULES = {
     "cluster_client": "aio, sync",
     "connection": "aio, sync, what both share, its configuration, and the daemon's to a server",
     "server": "commands and their options, and the daemon's server",
-    "streams": "commands and their options",
-    "standalone": "commands, and the upstream of one server",
     "watch": "the client's part, and its handlers in the daemon",
 }
 _CLASS = re.compile(r"^(?:cdef )?class (\w+)", re.MULTILINE)

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
     from glidecache.routes import ClusterResponse, Route
 
-    from glidecache.commands import cluster as _cluster
+    from glidecache.commands import cluster_only as _cluster_only
     from glidecache.commands import keys as _keys
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
 else:
-    _cluster = LazyModule("glidecache.commands.cluster")
+    _cluster_only = LazyModule("glidecache.commands.cluster_only")
     _keys = LazyModule("glidecache.commands.keys")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
@@ -239,19 +239,19 @@ class AsyncClusterCommands(AsyncCommands):
         destinationDB: int | None = None,
     ) -> bool:
         """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
-        return await self._run(_cluster.copy(source, destination, replace, destinationDB))
+        return await self._run(_cluster_only.copy(source, destination, replace, destinationDB))
 
     async def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> int:
         """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`). Return how many subscribers got it."""
-        return await self._run(_cluster.publish(message, channel, sharded))
+        return await self._run(_cluster_only.publish(message, channel, sharded))
 
     async def pubsub_shardchannels(self, pattern: Argument | None = None) -> list[bytes]:
         """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
-        return await self._run(_cluster.pubsub_shardchannels(pattern))
+        return await self._run(_cluster_only.pubsub_shardchannels(pattern))
 
     async def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-        return await self._run(_cluster.pubsub_shardnumsub(channels))
+        return await self._run(_cluster_only.pubsub_shardnumsub(channels))
 
     async def migrate(
         self,
@@ -263,16 +263,16 @@ class AsyncClusterCommands(AsyncCommands):
         options: MigrateOptions | None = None,
     ) -> Literal["OK"] | bytes:
         """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
-        return await self._run(_cluster.migrate(host, port, key, destination_db, timeout, options))
+        return await self._run(_cluster_only.migrate(host, port, key, destination_db, timeout, options))
 
     async def fcall_route(
         self, function: Argument, arguments: Iterable[Argument] | None = None, route: Route | None = None
     ) -> ClusterResponse[Any]:
         """Call a function without keys, on the nodes of a route (`FCALL`)."""
-        return await self._run(_cluster.fcall_route(function, arguments), route)
+        return await self._run(_cluster_only.fcall_route(function, arguments), route)
 
     async def fcall_ro_route(
         self, function: Argument, arguments: Iterable[Argument] | None = None, route: Route | None = None
     ) -> ClusterResponse[Any]:
         """Call a function that only reads, without keys, on the nodes of a route (`FCALL_RO`)."""
-        return await self._run(_cluster.fcall_ro_route(function, arguments), route)
+        return await self._run(_cluster_only.fcall_ro_route(function, arguments), route)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
     from glidecache.commands.options.server import MigrateOptions
 
-    from glidecache.commands import cluster as _cluster
+    from glidecache.commands import cluster_only as _cluster_only
 else:
-    _cluster = LazyModule("glidecache.commands.cluster")
+    _cluster_only = LazyModule("glidecache.commands.cluster_only")
 
 
 class BatchClusterCommands(BatchCommands):
@@ -32,19 +32,19 @@ class BatchClusterCommands(BatchCommands):
         destinationDB: int | None = None,
     ) -> Self:
         """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
-        return self._add(_cluster.copy(source, destination, replace, destinationDB))
+        return self._add(_cluster_only.copy(source, destination, replace, destinationDB))
 
     def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> Self:
         """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`). Return how many subscribers got it."""
-        return self._add(_cluster.publish(message, channel, sharded))
+        return self._add(_cluster_only.publish(message, channel, sharded))
 
     def pubsub_shardchannels(self, pattern: Argument | None = None) -> Self:
         """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
-        return self._add(_cluster.pubsub_shardchannels(pattern))
+        return self._add(_cluster_only.pubsub_shardchannels(pattern))
 
     def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> Self:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-        return self._add(_cluster.pubsub_shardnumsub(channels))
+        return self._add(_cluster_only.pubsub_shardnumsub(channels))
 
     def migrate(
         self,
@@ -56,4 +56,4 @@ class BatchClusterCommands(BatchCommands):
         options: MigrateOptions | None = None,
     ) -> Self:
         """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
-        return self._add(_cluster.migrate(host, port, key, destination_db, timeout, options))
+        return self._add(_cluster_only.migrate(host, port, key, destination_db, timeout, options))

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from glidecache.commands.results import LatencyEntry, LatencyEventInfo, MemoryStats
     from glidecache.routes import ClusterResponse, Route
 
-    from glidecache.commands import cluster as _cluster
+    from glidecache.commands import cluster_only as _cluster_only
     from glidecache.commands import keys as _keys
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
 else:
-    _cluster = LazyModule("glidecache.commands.cluster")
+    _cluster_only = LazyModule("glidecache.commands.cluster_only")
     _keys = LazyModule("glidecache.commands.keys")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
@@ -235,19 +235,19 @@ class SyncClusterCommands(SyncCommands):
         destinationDB: int | None = None,
     ) -> bool:
         """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
-        return self._run(_cluster.copy(source, destination, replace, destinationDB))
+        return self._run(_cluster_only.copy(source, destination, replace, destinationDB))
 
     def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> int:
         """Send a message to a channel (`PUBLISH`, with `sharded` `SPUBLISH`). Return how many subscribers got it."""
-        return self._run(_cluster.publish(message, channel, sharded))
+        return self._run(_cluster_only.publish(message, channel, sharded))
 
     def pubsub_shardchannels(self, pattern: Argument | None = None) -> list[bytes]:
         """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
-        return self._run(_cluster.pubsub_shardchannels(pattern))
+        return self._run(_cluster_only.pubsub_shardchannels(pattern))
 
     def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-        return self._run(_cluster.pubsub_shardnumsub(channels))
+        return self._run(_cluster_only.pubsub_shardnumsub(channels))
 
     def migrate(
         self,
@@ -259,16 +259,16 @@ class SyncClusterCommands(SyncCommands):
         options: MigrateOptions | None = None,
     ) -> Literal["OK"] | bytes:
         """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
-        return self._run(_cluster.migrate(host, port, key, destination_db, timeout, options))
+        return self._run(_cluster_only.migrate(host, port, key, destination_db, timeout, options))
 
     def fcall_route(
         self, function: Argument, arguments: Iterable[Argument] | None = None, route: Route | None = None
     ) -> ClusterResponse[Any]:
         """Call a function without keys, on the nodes of a route (`FCALL`)."""
-        return self._run(_cluster.fcall_route(function, arguments), route)
+        return self._run(_cluster_only.fcall_route(function, arguments), route)
 
     def fcall_ro_route(
         self, function: Argument, arguments: Iterable[Argument] | None = None, route: Route | None = None
     ) -> ClusterResponse[Any]:
         """Call a function that only reads, without keys, on the nodes of a route (`FCALL_RO`)."""
-        return self._run(_cluster.fcall_ro_route(function, arguments), route)
+        return self._run(_cluster_only.fcall_ro_route(function, arguments), route)

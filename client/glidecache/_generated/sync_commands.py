@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         MigrateOptions,
         ObjectType,
     )
-    from glidecache.commands.options.streams import (
+    from glidecache.commands.options.stream_options import (
         StreamAddOptions,
         StreamClaimOptions,
         StreamGroupOptions,
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
     from glidecache.commands import sorted_sets as _sorted_sets
-    from glidecache.commands import standalone as _standalone
+    from glidecache.commands import standalone_only as _standalone_only
     from glidecache.commands import streams as _streams
     from glidecache.commands import strings as _strings
 else:
@@ -90,7 +90,7 @@ else:
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
     _sorted_sets = LazyModule("glidecache.commands.sorted_sets")
-    _standalone = LazyModule("glidecache.commands.standalone")
+    _standalone_only = LazyModule("glidecache.commands.standalone_only")
     _streams = LazyModule("glidecache.commands.streams")
     _strings = LazyModule("glidecache.commands.strings")
 
@@ -1369,7 +1369,7 @@ class SyncStandaloneCommands(SyncCommands):
         type: ObjectType | None = None,
     ) -> list[Any]:
         """Take one step over all keys (`SCAN`): `[next cursor, [key, …]]`. Begin with `"0"`; `b"0"` is the end."""
-        return self._run(_standalone.scan(cursor, match, count, type))
+        return self._run(_standalone_only.scan(cursor, match, count, type))
 
     def migrate(
         self,
@@ -1381,11 +1381,11 @@ class SyncStandaloneCommands(SyncCommands):
         options: MigrateOptions | None = None,
     ) -> Literal["OK"] | bytes:
         """Move a key, or several, to another server (`MIGRATE`), which may be silent for `timeout` milliseconds."""
-        return self._run(_standalone.migrate(host, port, keys, destination_db, timeout, options))
+        return self._run(_standalone_only.migrate(host, port, keys, destination_db, timeout, options))
 
     def function_stats(self) -> dict[bytes, dict[bytes, Any]]:
         """Return the running function, and each engine's numbers (`FUNCTION STATS`): `{b"primary": …}`."""
-        return self._run(_standalone.function_stats())
+        return self._run(_standalone_only.function_stats())
 
     def failover(
         self,
@@ -1396,12 +1396,12 @@ class SyncStandaloneCommands(SyncCommands):
         timeout_ms: int | None = None,
     ) -> Literal["OK"]:
         """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); `abort` ends a running one."""
-        return self._run(_standalone.failover(host, port, force, abort, timeout_ms))
+        return self._run(_standalone_only.failover(host, port, force, abort, timeout_ms))
 
     def replicaof(self, host: Argument, port: int) -> Literal["OK"]:
         """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
-        return self._run(_standalone.replicaof(host, port))
+        return self._run(_standalone_only.replicaof(host, port))
 
     def replicaof_no_one(self) -> Literal["OK"]:
         """Make the server a primary again (`REPLICAOF NO ONE`)."""
-        return self._run(_standalone.replicaof_no_one())
+        return self._run(_standalone_only.replicaof_no_one())

@@ -15,7 +15,7 @@ from glidecache.commands.decoding import (
     to_whole_stream,
 )
 from glidecache.commands.encoding import each_of, encode, encode_command, encode_each, need
-from glidecache.commands.options.streams import (
+from glidecache.commands.options.stream_options import (
     StreamAddOptions,
     StreamClaimOptions,
     StreamGroupOptions,

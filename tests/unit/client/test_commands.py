@@ -36,7 +36,7 @@ from glidecache import (
 )
 from glidecache.commands import (
     batched,
-    cluster,
+    cluster_only,
     hashes,
     keys,
     lists,
@@ -44,7 +44,7 @@ from glidecache.commands import (
     server,
     sets,
     sorted_sets,
-    standalone,
+    standalone_only,
     strings,
 )
 
@@ -66,10 +66,10 @@ SENT = [
     (keys.delete(["a", "b"]), "DEL a b"),
     (keys.expire("k", 5, ExpireOptions.HasNoExpiry), "EXPIRE k 5 NX"),
     (keys.copy("a", "b", 2, True), "COPY a b DB 2 REPLACE"),
-    (cluster.copy("a", "b", True, 2), "COPY a b DB 2 REPLACE"),
+    (cluster_only.copy("a", "b", True, 2), "COPY a b DB 2 REPLACE"),
     (keys.restore("k", 0, b"x", idletime=5, frequency=6), "RESTORE k 0 x IDLETIME 5 FREQ 6"),
     (keys.restore("k", 0, b"x", True, True, 5), "RESTORE k 0 x REPLACE ABSTTL IDLETIME 5"),
-    (standalone.scan("0", "a*", 10, ObjectType.ZSET), "SCAN 0 MATCH a* COUNT 10 TYPE ZSet"),
+    (standalone_only.scan("0", "a*", 10, ObjectType.ZSET), "SCAN 0 MATCH a* COUNT 10 TYPE ZSet"),
     (
         keys.sort_store("k", "d", "w_*", Limit(0, 5), ["#", "d_*"], OrderBy.DESC, True),
         "SORT k BY w_* LIMIT 0 5 GET # GET d_* DESC ALPHA STORE d",
@@ -113,8 +113,8 @@ SENT = [
     (server.flushall(FlushMode.ASYNC), "FLUSHALL ASYNC"),
     (server.lolwut(5, [1, 2]), "LOLWUT VERSION 5 1 2"),
     (server.publish("message", "channel"), "PUBLISH channel message"),
-    (cluster.publish("message", "channel", sharded=True), "SPUBLISH channel message"),
-    (cluster.publish("message", "channel"), "PUBLISH channel message"),
+    (cluster_only.publish("message", "channel", sharded=True), "SPUBLISH channel message"),
+    (cluster_only.publish("message", "channel"), "PUBLISH channel message"),
     (server.pubsub_channels("a*"), "PUBSUB CHANNELS a*"),
     (scripting.fcall("f", ["k"], [1]), "FCALL f 1 k 1"),
     (scripting.fcall_ro("f"), "FCALL_RO f 0"),

@@ -14,7 +14,7 @@ from glidecache import (
     MemoryStatsDb,
     MigrateOptions,
 )
-from glidecache.commands import cluster, scripting, server, standalone
+from glidecache.commands import cluster_only, scripting, server, standalone_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,21 +27,21 @@ SENT = [
     (server.bgsave_schedule(), "BGSAVE SCHEDULE"),
     (server.latency_reset(), "LATENCY RESET"),
     (server.latency_reset("command", b"fork"), "LATENCY RESET command fork"),
-    (standalone.failover(), "FAILOVER"),
-    (standalone.failover("h", 1, True, timeout_ms=5), "FAILOVER TO h 1 FORCE TIMEOUT 5"),
-    (standalone.failover("h", 1), "FAILOVER TO h 1"),
-    (standalone.failover(abort=True), "FAILOVER ABORT"),
-    (standalone.replicaof("h", 1), "REPLICAOF h 1"),
-    (standalone.replicaof_no_one(), "REPLICAOF NO ONE"),
-    (standalone.migrate("h", 1, "k", 0, 9), "MIGRATE h 1 k 0 9"),
-    (cluster.migrate("h", 1, "k", 0, 9, MigrateOptions(True, True)), "MIGRATE h 1 k 0 9 COPY REPLACE"),
-    (cluster.migrate("h", 1, "k", 0, 9, MigrateOptions(password="p")), "MIGRATE h 1 k 0 9 AUTH p"),
+    (standalone_only.failover(), "FAILOVER"),
+    (standalone_only.failover("h", 1, True, timeout_ms=5), "FAILOVER TO h 1 FORCE TIMEOUT 5"),
+    (standalone_only.failover("h", 1), "FAILOVER TO h 1"),
+    (standalone_only.failover(abort=True), "FAILOVER ABORT"),
+    (standalone_only.replicaof("h", 1), "REPLICAOF h 1"),
+    (standalone_only.replicaof_no_one(), "REPLICAOF NO ONE"),
+    (standalone_only.migrate("h", 1, "k", 0, 9), "MIGRATE h 1 k 0 9"),
+    (cluster_only.migrate("h", 1, "k", 0, 9, MigrateOptions(True, True)), "MIGRATE h 1 k 0 9 COPY REPLACE"),
+    (cluster_only.migrate("h", 1, "k", 0, 9, MigrateOptions(password="p")), "MIGRATE h 1 k 0 9 AUTH p"),
     (
-        cluster.migrate("h", 1, "k", 0, 9, MigrateOptions(password="p", username="u")),
+        cluster_only.migrate("h", 1, "k", 0, 9, MigrateOptions(password="p", username="u")),
         "MIGRATE h 1 k 0 9 AUTH2 u p",
     ),
-    (cluster.fcall_route("f", ["a"]), "FCALL f 0 a"),
-    (cluster.fcall_ro_route("f"), "FCALL_RO f 0"),
+    (cluster_only.fcall_route("f", ["a"]), "FCALL f 0 a"),
+    (cluster_only.fcall_ro_route("f"), "FCALL_RO f 0"),
 ]
 
 
@@ -51,7 +51,7 @@ def test_what_is_sent(command: Command[Any], sent: str) -> None:
 
 
 def test_several_keys_migrate_behind_the_options() -> None:
-    command = standalone.migrate("h", 1, ["a", "b"], 0, 9, MigrateOptions(copy=True))
+    command = standalone_only.migrate("h", 1, ["a", "b"], 0, 9, MigrateOptions(copy=True))
     assert command.args == [b"MIGRATE", b"h", b"1", b"", b"0", b"9", b"COPY", b"KEYS", b"a", b"b"]
 
 
@@ -91,9 +91,9 @@ DECODED = [
         FUNCTION_STATS,
     ),
     (scripting.function_stats(), FUNCTION_STATS, FUNCTION_STATS),
-    (standalone.function_stats(), FUNCTION_STATS, {b"primary": FUNCTION_STATS}),
-    (standalone.migrate("h", 1, "k", 0, 9), b"OK", "OK"),
-    (standalone.migrate("h", 1, "k", 0, 9), b"NOKEY", b"NOKEY"),
+    (standalone_only.function_stats(), FUNCTION_STATS, {b"primary": FUNCTION_STATS}),
+    (standalone_only.migrate("h", 1, "k", 0, 9), b"OK", "OK"),
+    (standalone_only.migrate("h", 1, "k", 0, 9), b"NOKEY", b"NOKEY"),
     (server.client_getname(), None, None),
 ]
 
@@ -109,12 +109,16 @@ def test_c5_what_a_reply_becomes(command: Command[Any], reply: Any, result: Any)
     ("call", "error", "message"),
     [
         (lambda: server.client_pause(5, "WRITE"), TypeError, "mode must be a ClientPauseMode, not str"),
-        (lambda: standalone.failover("h"), ValueError, "host and port go together"),
-        (lambda: standalone.failover(force=True), ValueError, "force needs host and port"),
-        (lambda: standalone.migrate("h", 1, [], 0, 9), ValueError, "keys must not be empty"),
-        (lambda: standalone.migrate("h", 1, "k", 0, 9, True), TypeError, "options must be a MigrateOptions"),
+        (lambda: standalone_only.failover("h"), ValueError, "host and port go together"),
+        (lambda: standalone_only.failover(force=True), ValueError, "force needs host and port"),
+        (lambda: standalone_only.migrate("h", 1, [], 0, 9), ValueError, "keys must not be empty"),
         (
-            lambda: cluster.migrate("h", 1, "k", 0, 9, MigrateOptions(username="u")),
+            lambda: standalone_only.migrate("h", 1, "k", 0, 9, True),
+            TypeError,
+            "options must be a MigrateOptions",
+        ),
+        (
+            lambda: cluster_only.migrate("h", 1, "k", 0, 9, MigrateOptions(username="u")),
             ValueError,
             "a username needs a password",
         ),

@@ -47,7 +47,7 @@ from glidecache.commands.options.server import (
     ObjectType,
     Script,
 )
-from glidecache.commands.options.streams import (
+from glidecache.commands.options.stream_options import (
     ExclusiveIdBound,
     IdBound,
     MaxId,

@@ -22,7 +22,7 @@ ANSWERED_BY_EACH = {
         latency_history latency_latest lolwut memory_doctor memory_malloc_stats memory_stats time
     """,
     "scripting": "function_dump function_list function_stats",
-    "cluster": "fcall_route fcall_ro_route",
+    "cluster_only": "fcall_route fcall_ro_route",
 }
 # ... or they give one answer together: the sum, the least, the union, or that all have succeeded.
 ANSWERED_TOGETHER = {
