@@ -278,3 +278,21 @@ def test_c5_a_value_scattered_over_free_pieces_comes_back_whole(make_store: Make
     fields = {b"%d" % number: value[number : 2 * number] for number in range(100)}
     assert store.insert(b"scattered", HASH, fields, 2_001, clock.tick()) is True
     assert reader.lookup(b"scattered", HASH, clock.tick()) == fields
+
+
+def test_c5_names_of_fields_that_share_a_place_stay_apart(
+    store_and_reader: StoreAndReader, clock: Clock
+) -> None:
+    store, reader = store_and_reader
+    # Far more names than places, of all lengths around those that are kept, and some that differ in one byte only.
+    numbers = random.Random(5)
+    names = [numbers.randbytes(length) for length in range(36) for _ in range(20)]
+    names += [b"common-%d-suffix-of-all" % number for number in range(600)]
+    names += [b"%c" % number for number in range(256)] + [b"a%cb" % number for number in range(256)]
+    hashes = [dict.fromkeys(numbers.sample(names, 40), b"v%d" % number) for number in range(60)]
+    for number, value in enumerate(hashes):
+        store.insert(b"%d" % number, HASH, value, number + 1, clock.tick())
+    for _ in range(3):
+        for number, value in enumerate(hashes):
+            assert reader.lookup(b"%d" % number, HASH, clock.tick()) == value
+            assert store.lookup(b"%d" % number, HASH, 0, clock.tick()) == value

@@ -6,10 +6,12 @@ The lengths are together so that decoding is one pass over two streams.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_SetItem
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.set cimport PySet_Add
 
 from glidecache_shared.pool.layout cimport GPOOL_KIND_HASH, GPOOL_KIND_SET, GPOOL_KIND_STRING
@@ -17,6 +19,15 @@ from glidecache_shared.pool.layout cimport GPOOL_KIND_HASH, GPOOL_KIND_SET, GPOO
 cdef extern from *:
     # Cython's own name for it: CPython has none that is public.
     dict __Pyx_PyDict_NewPresized(Py_ssize_t count)
+
+
+cdef enum:
+    KEPT_NAMES = 256
+    LONGEST_KEPT_NAME = 32
+
+# Names of hash fields, as they were last decoded in this process: hashes of one kind have the same ones. A kept name
+# needs no new object, and its hash is known. Used only with the GIL held.
+cdef PyObject *kept_names[KEPT_NAMES]
 
 
 cdef bytes encode(uint32_t kind, object value):
@@ -94,6 +105,41 @@ cdef bint lengths_fit(const uint32_t *numbers, uint64_t parts, uint64_t length) 
     return total == length
 
 
+cdef inline uint32_t place_of_name(const uint8_t *name, uint32_t length) noexcept nogil:
+    """Return the place of a name of 1 to LONGEST_KEPT_NAME bytes, by its first and its last bytes."""
+    cdef uint64_t first = 0
+    cdef uint64_t last = 0
+    if length >= 8:
+        memcpy(&first, name, 8)
+        memcpy(&last, name + length - 8, 8)
+    elif length >= 4:
+        memcpy(&first, name, 4)
+        memcpy(&last, name + length - 4, 4)
+    else:
+        first = name[0] | <uint64_t>name[length // 2] << 8 | <uint64_t>name[length - 1] << 16
+    return <uint32_t>(((first ^ (last << 7 | last >> 57)) + length) * <uint64_t>0x9E3779B97F4A7C15 >> 56)
+
+
+cdef inline object field_name(const uint8_t *name, uint32_t length):
+    """Return the name of a field: the kept one, if its place has it; else a new one, which is kept."""
+    cdef PyObject **place
+    cdef object fresh
+    if length == 0 or length > LONGEST_KEPT_NAME:
+        return PyBytes_FromStringAndSize(<const char *>name, length)
+    place = &kept_names[place_of_name(name, length)]
+    if (
+        place[0] != NULL
+        and PyBytes_GET_SIZE(<object>place[0]) == length
+        and memcmp(PyBytes_AS_STRING(<object>place[0]), name, length) == 0
+    ):
+        return <object>place[0]
+    fresh = PyBytes_FromStringAndSize(<const char *>name, length)
+    Py_INCREF(fresh)
+    Py_XDECREF(place[0])
+    place[0] = <PyObject *>fresh
+    return fresh
+
+
 cdef object decode_hash(const uint8_t *payload, uint64_t length):
     cdef const uint32_t *numbers = <const uint32_t *>payload
     cdef const uint8_t *at
@@ -108,7 +154,7 @@ cdef object decode_hash(const uint8_t *payload, uint64_t length):
     at = payload + 4 * (1 + 2 * count)
     result = __Pyx_PyDict_NewPresized(count)
     for i in range(count):
-        field = PyBytes_FromStringAndSize(<const char *>at, numbers[1 + 2 * i])
+        field = field_name(at, numbers[1 + 2 * i])
         at += numbers[1 + 2 * i]
         value = PyBytes_FromStringAndSize(<const char *>at, numbers[2 + 2 * i])
         at += numbers[2 + 2 * i]
