@@ -196,7 +196,9 @@ def test_the_log_level_changes(reloadable: Reloadable) -> None:
         reloadable.tables["daemon"] = {"log_level": level}
         reloadable.write()
         reloadable.daemon.process.send_signal(signal.SIGHUP)
-        wait_until(lambda told=f"log_level {other} → {level}": told in log(), "the log tells", PATIENCE_S)
+        wait_until(
+            lambda told=f"log_level {other} → {level}": told in log(), "the log has the event", PATIENCE_S
+        )
         reloadable.daemon.process.send_signal(signal.SIGHUP)
         reloadable.daemon.stats()
     wait_until(lambda: "nothing has changed" in log(), "the log reports it again", PATIENCE_S)
@@ -350,7 +352,7 @@ def test_c18_a_new_password_is_used_for_new_connections_and_the_pool_stays(
     wait_until(lambda: "no connection with the new credentials" in log(), "the log warns", PATIENCE_S)
     password.write_text("two")
     reloadable.hang_up()
-    wait_until(lambda: "new credentials accepted" in log(), "the log tells", PATIENCE_S)
+    wait_until(lambda: "new credentials accepted" in log(), "the log has the event", PATIENCE_S)
     assert read(client, own_valkey) == len(KEYS)
     own_valkey.admin.client_kill_filter(user="app")
     client.call("set", "new", "v")

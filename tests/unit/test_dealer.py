@@ -284,5 +284,5 @@ def test_a_forked_child_has_no_copy_of_the_connection(path: Path, listener: sock
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
     daemon.sendall(Stream(b"ROUTER", 100).opening)
-    wait_until(lambda: dealer.is_up, "the parent's still stands")
+    wait_until(lambda: dealer.is_up, "the parent has its connection")
     daemon.close()

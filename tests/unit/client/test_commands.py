@@ -1,4 +1,4 @@
-"""What each command sends, and what both protocols' replies become."""
+"""The words that each command sends, and the results of both protocols' replies."""
 
 from __future__ import annotations
 
