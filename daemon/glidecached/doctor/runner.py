@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from glidecached.doctor.check_config import check_configuration, check_secrets
 from glidecached.doctor.check_endpoint import check_answer, check_runtime_dir, check_socket, check_versions
 from glidecached.doctor.check_process import check_clock, check_limits, check_memory
+from glidecached.doctor.check_scheduling import check_scheduling
 from glidecached.doctor.check_storage import (
     check_entries,
     check_file_system,
@@ -37,6 +38,7 @@ CHECKS = (
     check_room,
     check_limits,
     check_memory,
+    check_scheduling,
     check_clock,
     check_unit,
     check_remove_ipc,
