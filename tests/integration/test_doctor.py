@@ -18,11 +18,12 @@ import pytest
 from click.testing import CliRunner
 
 from glidecached.cli.operator import main
+from glidecached.doctor.check_huge_pages import check_huge_pages, huge_bytes, judge_share
 from glidecached.doctor.check_process import memory_limit_bytes
 from glidecached.doctor.check_scheduling import Turns, judge_turns
 from glidecached.doctor.check_storage import check_entries, check_orphans, check_permissions
 from glidecached.doctor.check_systemd import judge_unit
-from glidecached.doctor.context import Configuration, Contact, DoctorContext
+from glidecached.doctor.context import Configuration, Contact, DoctorContext, Process
 from glidecached.doctor.result import Status
 from support.caches import new_cache
 from support.clients import at
@@ -435,6 +436,51 @@ def test_a_units_settings_are_judged(changed: dict[str, Any], advised: str) -> N
     (finding,) = judge_unit("glidecached.service", good | changed)
     assert advised in finding.advice
     assert finding.status == ("warn" if advised else "ok")
+
+
+SMAPS = """\
+7f0000000000-7f0004000000 rw-s 00000000 00:18 4711                       /dev/shm/pools/a b.1.pool
+Rss:               65536 kB
+ShmemPmdMapped:    49152 kB
+7f0004000000-7f0004001000 rw-s 00000000 00:18 4712                       /dev/shm/pools/a b.1.board
+ShmemPmdMapped:        0 kB
+7f0008000000-7f000c000000 r--s 00000000 00:18 4711                       /dev/shm/pools/a b.1.pool
+ShmemPmdMapped:     2048 kB
+7f0010000000-7f0010021000 rw-p 00000000 00:00 0
+ShmemPmdMapped:        0 kB
+"""
+
+
+def test_huge_pages_are_counted_by_file() -> None:
+    found = huge_bytes(SMAPS)
+    assert found["/dev/shm/pools/a b.1.pool"] == 50 << 20  # noqa: S108 - a text
+    assert found["/dev/shm/pools/a b.1.board"] == 0  # noqa: S108 - a text
+
+
+def test_small_pages_of_a_large_cache_are_warned_of() -> None:
+    assert judge_share("catalog", 60 << 20, 100 << 20).status == "ok"
+    finding = judge_share("catalog", 40 << 20, 100 << 20)
+    assert (finding.status, finding.seen) == ("warn", "cache catalog: 40.0 MB of 100.0 MB in huge pages")
+    assert "huge=within_size" in finding.advice
+
+
+@pytest.mark.parametrize(("resident_mb", "status"), [(64, "ok"), (65, "warn")])
+def test_only_large_caches_need_huge_pages(resident_mb: int, status: str) -> None:
+    cache = {
+        "name": "catalog",
+        "id": None,
+        "generation": 1,
+        "file_id": "f",
+        "resident_bytes": resident_mb << 20,
+    }
+    context = DoctorContext(
+        configuration=Configuration(path=None, config=None),
+        runtime_dir="/nowhere",
+        pool_dir=Path("/nowhere"),
+        contact=Contact(stats={"caches": [cache]}, process=Process(pid=os.getpid(), uid=os.geteuid())),
+    )
+    (finding,) = check_huge_pages(context)
+    assert finding.status == status
 
 
 @pytest.mark.parametrize(

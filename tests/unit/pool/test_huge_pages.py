@@ -147,7 +147,7 @@ def test_holes_of_a_large_arena_are_whole_huge_pages(make_store: MakeStore, cloc
     assert sum(end - start for start, end in punched) >= 8 * MB
     for start, end in punched:
         assert start % HUGE == 0, hex(start)
-        assert end % HUGE == 0 or end >= os.stat(store.pool_path).st_size, hex(end)
+        assert end % HUGE == 0 or end >= Path(store.pool_path).stat().st_size, hex(end)
     store.check_integrity()
 
 
@@ -232,4 +232,4 @@ def test_c10_a_full_file_system_evicts_and_what_was_refused_takes_no_room(
 
 def charged_fits(charged: int, resident: int) -> bool:
     """Whether the file system is in use up to two huge pages a region, and nothing beyond it."""
-    return 40 * MB - 8 * HUGE < charged + charge_bytes(8, 32_000) and resident <= 40 * MB
+    return charged + charge_bytes(8, 32_000) > 40 * MB - 8 * HUGE and resident <= 40 * MB
