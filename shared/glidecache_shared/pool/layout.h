@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define GPOOL_MAGIC UINT64_C(0x6c6f6f5063643147) /* "G1dcPool" as little-endian bytes: also shows the byte order */
-#define GPOOL_LAYOUT_VERSION 2
+#define GPOOL_LAYOUT_VERSION 3
 
 #define GPOOL_HEADER_BYTES 4096
 #define GPOOL_BUCKET_BYTES 64

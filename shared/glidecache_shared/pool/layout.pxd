@@ -23,7 +23,7 @@ cdef extern from "siphash.h" nogil:
 
 
 cdef extern from "checksum.h" nogil:
-    uint64_t gpool_xxh64(const uint8_t *data, size_t length, uint64_t seed)
+    uint64_t gpool_sum(const uint8_t *data, size_t length, uint64_t seed)
     uint32_t gpool_entry_checksum(
         uint32_t kind, const uint8_t *key, size_t key_length, const uint8_t *payload, size_t payload_length)
 
