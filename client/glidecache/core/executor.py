@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
     from glidecache.commands.options.server import ObjectType, Script
     from glidecache.commands.scripting import ScriptCall
+    from glidecache.core.attachment import FirstAttempt
     from glidecache.core.connection import Connections
     from glidecache.core.session import Session
     from glidecache.routes import Route
@@ -57,10 +58,12 @@ class CommandExecutor:
         self._is_cluster = is_cluster
         self._watches = Watches(session, connections)
 
-    async def run(self, command: Command[Result], route: Route | None = None) -> Result:
+    async def run(
+        self, command: Command[Result], route: Route | None = None, first: FirstAttempt | None = None
+    ) -> Result:
         """Run one command. It always goes to the server (contract C1), and to the nodes of the route if there is one.
 
-        If several nodes answer separately, the result is a map from address to result.
+        If several nodes answer separately, the result is a map from address to result. `first`: see `Session.call`.
         """
         args = command.args
         body: tuple[Any, ...] = (args,)
@@ -75,11 +78,12 @@ class CommandExecutor:
             repeatable=row.reads,
             timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
             directly=lambda direct, seconds: direct.command(args, seconds),
+            first=first,
         )
-        return self._result(command, in_glides_kinds(reply), route)  # type: ignore[no-any-return]
+        return self.result(command, in_glides_kinds(reply), route)
 
-    async def read(self, kind: int, key: Argument) -> Any:
-        """Run a cacheable read that did not hit in this process (contract C4, C7a)."""
+    async def read(self, kind: int, key: Argument, first: FirstAttempt | None = None) -> Any:
+        """Run a cacheable read that did not hit in this process (contract C4, C7a). `first`: see `Session.call`."""
         command = KIND_COMMANDS[kind]
         encoded = key if type(key) is bytes else encode(key, f"the key of {command.decode()}")
         operation, body = (
@@ -91,6 +95,7 @@ class CommandExecutor:
             repeatable=True,
             timeout_ns=None,
             directly=lambda direct, seconds: direct.command((command, encoded), seconds),
+            first=first,
         )
         decode = _DECODERS[kind]
         return reply if decode is None else decode(reply)
@@ -170,7 +175,7 @@ class CommandExecutor:
         if replies is None:
             return None
         # A transaction, and a batch with a route, runs on one node.
-        decode = _on_one_node if atomic or route is not None else self._result
+        decode = _on_one_node if atomic or route is not None else self.result
         return [
             _decoded(decode, command, in_glides_kinds(reply, raises=raise_on_error))
             for command, reply in zip(commands, replies, strict=True)
@@ -241,9 +246,10 @@ class CommandExecutor:
             return False
         return True
 
-    def _result(self, command: Command[Any], reply: Any, route: Route | None = None) -> Any:
+    def result(self, command: Command[Result], reply: Any, route: Route | None = None) -> Result:
+        """Return the result of a command for its reply, which is in GLIDE's kinds."""
         if self._is_cluster and is_by_node(command.args, route):
-            return decode_each(command.result, reply)
+            return decode_each(command.result, reply)  # type: ignore[no-any-return]
         return command.result(reply)
 
     def _batch_timeout_ns(
