@@ -6,8 +6,9 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 from __future__ import annotations
 
 from glidecache.commands.decoding import to_map, to_set
-from glidecache.commands.encoding import encode, encode_each
+from glidecache.commands.encoding import encode
 from glidecache.core.lazy_import import LazyModule
+from glidecache.core.many_keys import ManyKeys
 from glidecache.core.replies import decode_each, first_error, in_glides_kinds, is_by_node
 from glidecache.core.transport_errors import error_for_reply
 from glidecache.core.watch import Watches
@@ -103,24 +104,19 @@ class CommandExecutor:
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Return many strings: hits from the pool, all others in one request (contract C17)."""
         self._session.check_open()
-        encoded = encode_each(keys, "keys")
-        reader = self._session.reader
-        values: list[Any] = [None] * len(encoded) if reader is None else reader.get_each(encoded)
-        missing = [index for index, value in enumerate(values) if value is None]
-        if missing:
-            wanted = [encoded[index] for index in missing]
-            replies = await self._session.call(
-                protocol.GET_MANY,
-                (wanted,),
-                repeatable=True,
-                timeout_ns=None,
-                directly=lambda direct, seconds: _get_many_directly(direct, wanted, seconds),
-            )
-            if len(wanted) == len(encoded):
-                return replies  # type: ignore[no-any-return]
-            for index, value in zip(missing, replies, strict=True):
-                values[index] = value
-        return values
+        looked_up = ManyKeys(self._session.reader, keys)
+        return looked_up.filled(await self.get_missing(looked_up.missing) if looked_up.missing else [])
+
+    async def get_missing(self, keys: list[bytes], first: FirstAttempt | None = None) -> list[bytes | None]:
+        """Return many strings that are not in the pool, in one request. `first`: see `Session.call`."""
+        return await self._session.call(  # type: ignore[no-any-return]
+            protocol.GET_MANY,
+            (keys,),
+            repeatable=True,
+            timeout_ns=None,
+            directly=lambda direct, seconds: _get_many_directly(direct, keys, seconds),
+            first=first,
+        )
 
     async def custom(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
         """Run any command. A cacheable one with exactly its two arguments goes through the cache (contract C1).

@@ -68,6 +68,7 @@ class BlockingClient(CachedReads, ClientBase):
         )
         self._read_miss: Callable[[int, Argument], Any] = fast_path.read
         self._run_fast: Callable[..., Any] = fast_path.run
+        self._get_many: Callable[[Iterable[Argument]], list[bytes | None]] = fast_path.get_many
 
     def close(self, err_message: str | None = None) -> None:
         """Close this client; other clients that share its cache are unaffected. Idempotent.
@@ -96,7 +97,7 @@ class BlockingClient(CachedReads, ClientBase):
         None for a missing key and for a value that is not a string. The daemon splits more than 2,000 keys into several
         `MGET`s. It does not wait for one before it sends the next, so writes may come between them.
         """
-        return self._finish(self._executor.get_many(keys))  # type: ignore[no-any-return]
+        return self._get_many(keys)
 
     def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).

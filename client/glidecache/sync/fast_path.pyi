@@ -4,6 +4,7 @@ A request takes this way when its client is attached and open, its thread has a 
 are bytes and text. What does not succeed here goes on in `Session`, which knows all other cases: see `FirstAttempt`.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from glidecache.commands.command import Command
@@ -15,7 +16,7 @@ from glidecache.sync.connection import ThreadConnections
 from glidecache_shared.uninterrupted import PendingRequests
 
 class FastPath:
-    """A blocking client's requests for single keys and of single commands. Safe for threads and forks."""
+    """A blocking client's reads and single commands. Safe for threads and forks."""
 
     def __init__(
         self,
@@ -29,6 +30,9 @@ class FastPath:
     ) -> None: ...
     def read(self, kind: int, key: Argument) -> Any:
         """Do as `CommandExecutor.read`, to its end."""
+
+    def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
+        """Do as `CommandExecutor.get_many`, to its end."""
 
     def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `CommandExecutor.run`, to its end."""

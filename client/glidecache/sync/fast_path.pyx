@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from cpython.bytes cimport PyBytes_GET_SIZE
 
 from glidecache.core.attachment cimport Attachment, FirstAttempt, Hello, SessionState
+from glidecache.core.many_keys cimport ManyKeys
 from glidecache.sync.exchange cimport Exchange
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.uninterrupted cimport PendingRequests, finish
@@ -22,6 +23,7 @@ cdef enum:
 
 cdef int64_t READ = protocol.READ
 cdef int64_t COMMAND = protocol.COMMAND
+cdef int64_t GET_MANY = protocol.GET_MANY
 cdef int64_t STATUS_OK = protocol.STATUS_OK
 cdef int STRING = protocol.STRING
 cdef int HASH = protocol.HASH
@@ -66,6 +68,25 @@ cdef class FastPath:
                     reply = (<tuple>first)[1]
                     return reply if kind == STRING else to_map(reply) if kind == HASH else to_set(reply)
             return finish(self.executor.read(kind, key, first))
+        finally:
+            self.pending.open -= 1
+
+    def get_many(self, keys):
+        cdef Attachment attachment
+        cdef ManyKeys looked_up
+        first = None
+        self.pending.begin()
+        try:
+            attachment = self.state.attachment
+            if self.state.close_message:
+                return finish(self.executor.get_many(keys))  # which says so
+            looked_up = ManyKeys(None if attachment is None else attachment.reader, keys)
+            if not looked_up.missing:
+                return looked_up.filled([])
+            first = self.attempt(GET_MANY, (looked_up.missing,))
+            if type(first) is tuple:
+                return looked_up.filled((<tuple>first)[1])
+            return looked_up.filled(finish(self.executor.get_missing(looked_up.missing, first)))
         finally:
             self.pending.open -= 1
 

@@ -36,6 +36,7 @@ CALLS: dict[str, Callable[[GlideClient], Any]] = {
     "get": lambda client: client.get("k"),
     "hgetall": lambda client: client.hgetall(b"k"),
     "smembers": lambda client: client.smembers("k"),
+    "get_many": lambda client: client.get_many(["k", b"l"]),
     "echo": lambda client: client.echo("text"),
     "set": lambda client: client.set("k", "v"),
     "exists": lambda client: client.exists(["k", "l"]),
@@ -95,6 +96,7 @@ def without_the_fast_path(client: GlideClient) -> GlideClient:
     """Have all calls of the client go through its session."""
     executor, finish = client._executor, client._finish
     client._read_miss = lambda kind, key: finish(executor.read(kind, key))
+    client._get_many = lambda keys: finish(executor.get_many(keys))
     client._run_fast = lambda command, route: finish(executor.run(command, route))
     return client
 
@@ -146,6 +148,7 @@ def compare(
 def test_c26_any_reply(daemon: FakeDaemon, create: Callable[[], GlideClient], name: str, reply: str) -> None:
     def prepare(_client: GlideClient) -> None:
         daemon.answers[protocol.READ] = daemon.answers[protocol.COMMAND] = lambda _body: REPLIES[reply]
+        daemon.answers[protocol.GET_MANY] = lambda body: [REPLIES[reply] for _ in body[1]]
 
     compare(daemon, create, CALLS[name], prepare)
 
@@ -155,9 +158,11 @@ def test_c26_any_reply(daemon: FakeDaemon, create: Callable[[], GlideClient], na
 def test_c5_any_key(daemon: FakeDaemon, create: Callable[[], GlideClient], method: str, key: str) -> None:
     daemon.answers[protocol.COMMAND] = lambda body: None if body[1][0] != b"ECHO" else body[1][-1]
     compare(daemon, create, lambda client: getattr(client, method)(KEYS[key]))
+    compare(daemon, create, lambda client: client.get_many(["k", KEYS[key], b"l"]))
+    compare(daemon, create, lambda client: client.get_many(KEYS[key]))
 
 
-@pytest.mark.parametrize("name", ["get", "echo", "set", "any command"])
+@pytest.mark.parametrize("name", ["get", "get_many", "echo", "set", "any command"])
 @pytest.mark.parametrize("times", [1, 2, 5])
 @pytest.mark.parametrize("code", REFUSALS)
 def test_any_refusal(
@@ -172,7 +177,7 @@ def test_any_refusal(
 @pytest.mark.parametrize("name", CALLS)
 def test_no_reply(daemon: FakeDaemon, create: Callable[[], GlideClient], name: str) -> None:
     def prepare(_client: GlideClient) -> None:
-        del daemon.answers[protocol.COMMAND], daemon.answers[protocol.READ]
+        del daemon.answers[protocol.COMMAND], daemon.answers[protocol.READ], daemon.answers[protocol.GET_MANY]
 
     outcome = compare(daemon, create, CALLS[name], prepare)
     assert outcome[0].__name__ == "TimeoutError"
