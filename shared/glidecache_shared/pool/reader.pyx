@@ -21,6 +21,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 from glidecache_shared.pool.layout cimport (
+    GPOOL_LAST_TOUCHES,
     GPOOL_BLOCK_RECORDS,
     GPOOL_BOARD_HEADER_BYTES,
     GPOOL_BUCKET_BYTES,
@@ -51,6 +52,7 @@ from glidecache_shared.pool.layout cimport (
     gpool_header,
     gpool_load_acquire_u32,
     gpool_load_acquire_u64,
+    gpool_last_touch,
     gpool_load_relaxed_u64,
     gpool_place,
     gpool_published,
@@ -60,6 +62,7 @@ from glidecache_shared.pool.layout cimport (
     gpool_siphash13,
     gpool_spin_hint,
     gpool_touch,
+    gpool_touch_apart,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile
 from glidecache_shared.pool.memory.payload cimport decode
@@ -82,6 +85,7 @@ cdef enum:
 # The counter shard of this process (architecture decision 4): by its id. A forked child, whose parent has the
 # same memory, chooses its own.
 cdef uint32_t shard_number = gpool_shard_of(getpid())
+cdef gpool_last_touch last_touches[GPOOL_LAST_TOUCHES]
 
 
 cdef void choose_shard() noexcept nogil:
@@ -279,7 +283,12 @@ cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcep
 cdef inline void count_hit(PoolReader reader, const gpool_found *found, uint64_t now_ns) noexcept nogil:
     cdef uint32_t record = found.entry.record
     if record < gpool_published(&reader.view.header.record_count, reader.view.max_records):
-        gpool_touch(&reader.records[gpool_place(record)], gpool_entry_tag(&found.entry), now_ns, reader.is_lfu)
+        if reader.is_lfu:
+            gpool_touch(&reader.records[gpool_place(record)], gpool_entry_tag(&found.entry), now_ns, True)
+        else:
+            gpool_touch_apart(
+                &reader.records[gpool_place(record)], record, gpool_entry_tag(&found.entry), now_ns,
+                reader.shards, shard_number, last_touches)
     if reader.metrics_on:
         gpool_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
 

@@ -30,6 +30,7 @@ cdef enum:
     SPARE_PART = 4
     # Buckets are merged below three quarters of the load at which they are split, so that neither undoes the other.
     MERGE_ENTRIES_PER_BUCKET = 3
+    COLD_NS = 1_000_000_000
 
 
 cdef inline uint64_t whole_pages(uint64_t length) noexcept nogil:
@@ -61,6 +62,8 @@ cdef class Trimmer:
 
     cdef void run(self, uint64_t now_ns) noexcept:
         """Give back memory that has been vacant for a whole window of `wait_ns`, then vacate more."""
+        # Before records move. A hot record of a while ago makes room for another one.
+        self.board.merge(now_ns - min(now_ns, <uint64_t>COLD_NS))
         self.peak_buckets = max(self.peak_buckets, self.index.bucket_count)
         self.peak_overflow = max(self.peak_overflow, self.index.overflow_ids.count)
         self.peak_records = max(self.peak_records, self.records.count)
