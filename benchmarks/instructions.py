@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 WARM, REQUESTS = 300, 1_000
 KEYS_AT_ONCE = 100
+CALLS_AT_ONCE = 64
+IN_A_LOOP = "a GET miss of 64 at once in an event loop"
 START_S = 60.0
 IN_A_CLUSTER = "a cluster's"
 """The rows whose servers are a cluster of three primaries; the others have one server."""
@@ -42,7 +44,9 @@ def main() -> int:
     options.add_argument("--only", default="", help="the rows whose name has this text")
     options.add_argument("--json", type=Path, default=Path("build/bench-instructions.json"))
     options.add_argument("--keep", action="store_true", help="make this run the budget")
-    options.add_argument("--profiles", type=Path, help="a directory for callgrind's files (callgrind_annotate)")
+    options.add_argument(
+        "--profiles", type=Path, help="a directory for callgrind's files (callgrind_annotate)"
+    )
     options.add_argument("--client", nargs=3, metavar=("WAY", "DIRECTORY", "PORT"))
     given = options.parse_args()
     if given.client:
@@ -219,6 +223,8 @@ def issue(way: str, directory: str, port: int) -> None:
         ),
         "a cluster's GET miss of a missing key": lambda number: client.get(f"none{number}"),
     }
+    if way == IN_A_LOOP:
+        requests[way] = in_a_loop(glidecache.GlideClientConfiguration(addresses, **options))
     request = requests[way]
     for number in range(WARM):
         request(number)
@@ -234,6 +240,21 @@ def issue(way: str, directory: str, port: int) -> None:
     sys.stdin.readline()
 
 
+def in_a_loop(configuration: Any) -> Callable[[int], object]:
+    """Return a function that misses several keys at once with an asyncio client."""
+    import asyncio
+
+    import glidecache
+
+    loop = asyncio.new_event_loop()
+    client = loop.run_until_complete(glidecache.GlideClient.create(configuration))
+
+    async def miss(number: int) -> None:
+        await asyncio.gather(*[client.get(f"none{number}.{key}") for key in range(CALLS_AT_ONCE)])
+
+    return lambda number: loop.run_until_complete(miss(number))
+
+
 WAYS = {
     "a GET hit": (1, False),
     "a GET miss of a missing key": (1, True),
@@ -241,6 +262,7 @@ WAYS = {
     "a key of get_many, hits": (KEYS_AT_ONCE, False),
     "a key of get_many, missing": (KEYS_AT_ONCE, True),
     "a cluster's GET miss of a missing key": (1, True),
+    IN_A_LOOP: (CALLS_AT_ONCE, True),
 }
 """Of each kind of request: how many keys it is divided by, and whether it reaches the daemon."""
 

@@ -63,6 +63,7 @@ class AsyncClient(ClientBase):
     def __init__(self, settings: Settings | None = None) -> None:
         settings = need_settings(self, settings, awaited=True)
         from glidecache.aio.connection import LoopConnections
+        from glidecache.aio.loop_fast_path import LoopFastPath
         from glidecache.core.executor import CommandExecutor
         from glidecache.core.session import Session
 
@@ -80,6 +81,13 @@ class AsyncClient(ClientBase):
         self._session: Session = Session(settings, connections, direct, self._use_pool)
         self._executor: CommandExecutor = CommandExecutor(
             self._session, connections, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
+        )
+        self._fast_path = LoopFastPath(
+            self._executor,
+            self._session.state,
+            connections,
+            settings.request_timeout_ms,
+            has_cache=settings.cache is not None,
         )
         self._use_pool(None)
 
@@ -110,21 +118,21 @@ class AsyncClient(ClientBase):
         value = self._cached_get(key)
         if value is not None:
             return value
-        return await self._executor.read(STRING, key)  # type: ignore[no-any-return]
+        return await self._fast_path.read(STRING, key)  # type: ignore[no-any-return]
 
     async def hgetall(self, key: Argument) -> dict[bytes, bytes]:
         """Return all fields and values, from the cache if it has them (`HGETALL`)."""
         value = self._cached_hgetall(key)
         if value is not None:
             return value
-        return await self._executor.read(HASH, key)  # type: ignore[no-any-return]
+        return await self._fast_path.read(HASH, key)  # type: ignore[no-any-return]
 
     async def smembers(self, key: Argument) -> set[bytes]:
         """Return all members, from the cache if it has them (`SMEMBERS`)."""
         value = self._cached_smembers(key)
         if value is not None:
             return value
-        return await self._executor.read(SET, key)  # type: ignore[no-any-return]
+        return await self._fast_path.read(SET, key)  # type: ignore[no-any-return]
 
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Return the strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
@@ -132,7 +140,7 @@ class AsyncClient(ClientBase):
         None for a missing key and for a value that is not a string. The daemon splits more than 2,000 keys into several
         `MGET`s. It does not wait for one before it sends the next, so writes may come between them.
         """
-        return await self._executor.get_many(keys)
+        return await self._fast_path.get_many(keys)
 
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
@@ -180,7 +188,7 @@ class AsyncClient(ClientBase):
         return AwaitableInt(self._read_metrics().total_lookups)
 
     async def _run(self, command: Command[Result], route: Route | None = None) -> Result:
-        return await self._executor.run(command, route)
+        return await self._fast_path.run(command, route)  # type: ignore[no-any-return]
 
     async def _open(self) -> Self:
         try:
