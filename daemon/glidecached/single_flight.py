@@ -18,14 +18,20 @@ from glidecache_shared.protocol import ERROR_REQUEST, HASH, KIND_COMMANDS, SET, 
 from glidecached.upstream.call import SingleCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Container
 
     from glidecached.command_order import CommandOrder
     from glidecached.frontend.request import Request
     from glidecached.pools.entries import PoolEntries
-    from glidecached.upstream.interface import Upstream
+    from glidecached.sequence import Sequence
+    from glidecached.upstream.sender import UpstreamCore
 
 logger = logging.getLogger(__name__)
+
+FEWEST_CHAINS = cython.declare(cython.Py_ssize_t, 64)
+MOST_IDLE_CHAINS = cython.declare(cython.Py_ssize_t, 4_096)
+# By kind.
+COMMANDS = cython.declare(tuple, tuple(KIND_COMMANDS.get(kind) for kind in range(max(KIND_COMMANDS) + 1)))
 
 DETOUR = cython.declare(cython.int, 1)  # of `upstream.detours`
 
@@ -33,27 +39,27 @@ DETOUR = cython.declare(cython.int, 1)  # of `upstream.detours`
 class Flights:
     """The running flights of one pool: their replies become its entries. For the loop's thread."""
 
-    def __init__(self, entries: PoolEntries, next_sequence: Callable[[], int]) -> None:
+    def __init__(self, entries: PoolEntries, next_sequence: Sequence) -> None:
         self.entries = entries
         self.next_sequence = next_sequence
-        self.running: tuple[dict[bytes, Flight], ...] = tuple([{} for _ in range(max(KIND_COMMANDS) + 1)])
+        self.running = FlightTable()
         self.running_many: dict[bytes, ManyFlight] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self.running)) + len(self.running_many)
+        return int(self.running.count) + len(self.running_many)
 
     def read(
         self,
         request: Request,
-        upstream: Upstream,
+        upstream: UpstreamCore,
         min_flight: cython.longlong,
         kind: cython.int,
         key: bytes,
         lane: cython.int = 0,
     ) -> None:
         """Answer the request by a running flight, or by a new one."""
-        running: dict[bytes, Flight] = self.running[kind]
-        flight: Flight | None = running.get(key)
+        key_hash: cython.Py_hash_t = hash(key)
+        flight: Flight | None = self.running.find(kind, key, key_hash)
         # Only a flight on the client's own connections is certainly sent after the client's earlier commands.
         if (
             flight is not None
@@ -61,33 +67,42 @@ class Flights:
             and flight.upstream is upstream
             and (flight.way == 0 or flight.may_be_joined(request))
         ):
-            flight.waiting.append(request)
+            flight.join(request)
             flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
             return
-        flight = self.new_flight(request, upstream, kind, key)
+        if flight is not None:
+            self.running.discard(flight)
+        flight = self.new_flight(request, upstream, kind, key, key_hash)
         flight.lane = lane
-        upstream.submit(flight)
+        upstream.sender.submit(flight)
 
-    def new_flight(self, request: Request, upstream: Upstream, kind: cython.int, key: bytes) -> Flight:
-        """Return a new flight, which later requests may join."""
-        running: dict[bytes, Flight] = self.running[kind]
+    def new_flight(
+        self,
+        request: Request,
+        upstream: UpstreamCore,
+        kind: cython.int,
+        key: bytes,
+        key_hash: cython.Py_hash_t,
+    ) -> Flight:
+        """Return a new flight, which later requests may join. The table has no other one for the key."""
         flight: Flight = Flight.__new__(Flight)
-        flight.arguments = (KIND_COMMANDS[kind], key)  # type: ignore[misc]
+        flight.arguments = (COMMANDS[kind], key)  # type: ignore[misc]
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
         flight.flights = self
         flight.upstream = upstream
-        flight.number = self.next_sequence()
+        flight.number = self.next_sequence.take()
         flight.kind = kind
         flight.key = key
-        flight.waiting = [request]
-        running[key] = flight
+        flight.hash = key_hash
+        flight.first = flight.last = request
+        self.running.add(flight)
         return flight
 
     def read_many(
         self,
         request: Request,
-        upstream: Upstream,
+        upstream: UpstreamCore,
         min_flight: cython.longlong,
         keys: list[Any],
         known: dict[Any, Any],
@@ -122,7 +137,7 @@ class Flights:
             sent = ManyFlight((b"MGET", *missing), request.deadline_ns, repeatable=True)
             sent.flights = self
             sent.upstream = upstream
-            sent.number = self.next_sequence()
+            sent.number = self.next_sequence.take()
             sent.values = missing
             sent.waiting = []
             flights.append(sent)
@@ -140,7 +155,74 @@ class Flights:
             flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
         if sent is not None:
             sent.lane = lane
-            upstream.submit(sent)
+            upstream.sender.submit(sent)
+
+
+class FlightTable:
+    """The flights that later requests may join, by kind and key. A chain links flights whose hashes end alike.
+
+    Python keeps a byte string's hash with it, and nobody outside can choose strings with one hash.
+    """
+
+    def __init__(self) -> None:
+        self.chains: list[Flight | None] = [None] * FEWEST_CHAINS
+        self.count: cython.Py_ssize_t = 0
+
+    def find(self, kind: cython.int, key: bytes, key_hash: cython.Py_hash_t) -> Flight | None:
+        """Return the flight for that key, or None."""
+        flight: Flight | None = self.chains[key_hash & (len(self.chains) - 1)]
+        while flight is not None:
+            if flight.hash == key_hash and flight.kind == kind and flight.key == key:
+                return flight
+            flight = flight.next_in_chain
+        return None
+
+    def add(self, flight: Flight) -> None:
+        """Add a flight; there must be no other one of its kind and key."""
+        place: cython.Py_ssize_t
+        if self.count >= len(self.chains):
+            self.resize(2 * len(self.chains))
+        place = flight.hash & (len(self.chains) - 1)
+        flight.next_in_chain = self.chains[place]
+        flight.listed = True
+        self.chains[place] = flight
+        self.count += 1
+
+    def discard(self, flight: Flight) -> None:
+        """Remove a flight, if it is there."""
+        place: cython.Py_ssize_t = flight.hash & (len(self.chains) - 1)
+        before: Flight | None
+        if not flight.listed:
+            return
+        before = self.chains[place]
+        if before is flight:
+            self.chains[place] = flight.next_in_chain
+        else:
+            while before is not None and before.next_in_chain is not flight:
+                before = before.next_in_chain
+            if before is not None:
+                before.next_in_chain = flight.next_in_chain
+        flight.listed = False
+        flight.next_in_chain = None
+        self.count -= 1
+        if self.count == 0 and len(self.chains) > MOST_IDLE_CHAINS:
+            self.resize(FEWEST_CHAINS)
+
+    def resize(self, room: cython.Py_ssize_t) -> None:
+        """Make as many chains, a power of two, and put the flights into them."""
+        flight: Flight | None
+        following: Flight | None
+        place: cython.Py_ssize_t
+        before = self.chains
+        self.chains = [None] * room
+        for first in before:
+            flight = first
+            while flight is not None:
+                following = flight.next_in_chain
+                place = flight.hash & (room - 1)
+                flight.next_in_chain = self.chains[place]
+                self.chains[place] = flight
+                flight = following
 
 
 class Flight(SingleCall):
@@ -150,39 +232,70 @@ class Flight(SingleCall):
     """
 
     flights: Flights
-    upstream: Upstream
+    upstream: UpstreamCore
     number: int
     kind: int
     key: bytes
-    waiting: list[Request]
+    hash: int
+    listed: bool
+    next_in_chain: Flight | None
+    first: Request | None
+    last: Request | None
+
+    @property
+    def waiting(self) -> list[Request]:
+        """Return the requests that wait for it."""
+        found: list[Request] = []
+        request: Request | None = self.first
+        while request is not None:
+            found.append(request)
+            request = request.behind
+        return found
+
+    def join(self, request: Request) -> None:
+        """Let a request wait for it, behind the others."""
+        if self.last is None:
+            self.first = request
+        else:
+            self.last.behind = request
+        self.last = request
 
     def succeed(self, reply: Any) -> None:
         """Store the reply, and answer the requests."""
-        request: Request
+        request: Request | None = self.first
+        following: Request | None
         self.land()
         if reply is not None and not isinstance(reply, ReplyError):
             try:
-                reply = as_kind(self.kind, reply)
+                if type(reply) is not bytes:
+                    reply = as_kind(self.kind, reply)
                 if self.upstream.fills_cache:
                     self.flights.entries.insert(self.key, self.kind, reply, self.number)
             except (TypeError, ValueError) as error:
                 # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
                 _log_unstored(self.arguments[0].decode(), error)
-        for request in self.waiting:
+        while request is not None:
+            following = request.behind
+            request.behind = None
             request.reply(reply)
+            request = following
 
     def fail(self, code: cython.int, message: str) -> None:
         """Answer the requests with an error."""
         request: Request
+        waiting: list[Request] = self.waiting
         self.land()
-        for request in self.waiting:
+        for request in waiting:
+            request.behind = None
             request.fail(code, message)
 
     def abandon(self) -> None:
         """Let the requests expire."""
         request: Request
+        waiting: list[Request] = self.waiting
         self.land()
-        for request in self.waiting:
+        for request in waiting:
+            request.behind = None
             request.expire()
 
     def clients(self) -> list[CommandOrder]:
@@ -192,12 +305,23 @@ class Flight(SingleCall):
     def divide(self, pinned: Container[CommandOrder]) -> Flight | None:
         """Split off and return a flight for the requests of sessions not in `pinned`, or return None."""
         other: Flight
-        free: list[Request] = [request for request in self.waiting if request.order not in pinned]
-        if not free or len(free) == len(self.waiting):
+        request: Request
+        waiting: list[Request] = self.waiting
+        free: list[Request] = [request for request in waiting if request.order not in pinned]
+        if not free or len(free) == len(waiting):
             return None
-        self.waiting = [request for request in self.waiting if request.order in pinned]
-        other = self.flights.new_flight(free[0], self.upstream, self.kind, self.key)
-        other.waiting = free
+        younger: Flight | None = self.flights.running.find(self.kind, self.key, self.hash)
+        if younger is not None:
+            self.flights.running.discard(younger)
+        self.first = self.last = None
+        other = self.flights.new_flight(free[0], self.upstream, self.kind, self.key, self.hash)
+        other.first = other.last = None
+        for request in waiting:
+            request.behind = None
+            if request.order in pinned:
+                self.join(request)
+            else:
+                other.join(request)
         other.deadline_ns = self.deadline_ns
         return other
 
@@ -212,16 +336,15 @@ class Flight(SingleCall):
 
     def land(self) -> None:
         """End the flight; a younger one for the same key may have taken its place already."""
-        running: dict[bytes, Flight] = self.flights.running[self.kind]
-        if running.get(self.key) is self:
-            del running[self.key]
+        self.flights.running.discard(self)
+        self.first = self.last = None
 
 
 class ManyFlight(SingleCall):
     """One MGET and the reads that wait for some of its keys."""
 
     flights: Flights
-    upstream: Upstream
+    upstream: UpstreamCore
     number: int
     values: dict[bytes, Any]
     waiting: list[ManyReads]

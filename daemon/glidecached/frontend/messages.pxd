@@ -15,8 +15,13 @@ cdef class MessageHeader:
     cdef readonly Py_ssize_t body_bytes
     cdef readonly Py_ssize_t body_fields
     cdef readonly Py_ssize_t objects
+    # The body of a read.
+    cdef readonly int64_t session_id
+    cdef readonly int kind
+    cdef readonly bytes key
 
     cdef bint read(self, bytes message) noexcept
+    cdef bint unpack_read(self, bytes message) except -1
     cdef object unpack_body(self, bytes message)
     cdef object unpack_whole(self, bytes message)
     cdef int64_t peek_session_id(self, bytes message) noexcept

@@ -8,7 +8,7 @@ from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 
 from glidecache_shared.wire.packing cimport (
-    UNREADABLE, Span, peek_signed, read_header, unpack_object, unpack_body, unpack_from)
+    UNREADABLE, Span, peek_signed, read_header, unpack_object, unpack_body, unpack_from, unpack_read)
 
 from glidecache_shared.protocol import EXT_BIG_INTEGER, EXT_ERROR, EXT_SET, ReplyError
 
@@ -35,6 +35,11 @@ cdef enum:
     MAP = 0xDE
     NEGATIVE_FIX_INT = 0xE0
 
+    # The body of a read: a session's number, a kind (of `protocol.KIND_NAMES`, one after another), a key.
+    READ_FIELDS = 3
+    FIRST_KIND = 1
+    LAST_KIND = 3
+
     MOST_NESTED = 16
     # Bytes copied in one step: a fraction of a millisecond, including the kernel's page faults.
     COPY_BYTES = 262_144
@@ -54,6 +59,19 @@ cdef class MessageHeader:
         # In this case, the number of fields that are as they should be.
         self.request_id = header.fields[1] if header.body_fields >= 2 else 0
         return False
+
+    cdef bint unpack_read(self, bytes message) except -1:
+        cdef int64_t kind
+        if self.body_fields != READ_FIELDS:
+            return False
+        self.key = unpack_read(
+            <const uint8_t *>PyBytes_AS_STRING(message) + self.body_bytes,
+            PyBytes_GET_SIZE(message) - self.body_bytes, &self.session_id, &kind)
+        if self.key is None or kind < FIRST_KIND or kind > LAST_KIND:
+            return False
+        self.kind = <int>kind
+        self.objects = 1 + READ_FIELDS
+        return True
 
     cdef object unpack_body(self, bytes message):
         body = unpack_body(

@@ -6,11 +6,13 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import cython
+from cython.cimports.glidecached.handlers.facts import facts_of
 
-from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
+from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, STRING
 from glidecached.budget import DedicatedShares
 from glidecached.frontend.dispatcher import MalformedError
+from glidecached.frontend.operations import Operation
 from glidecached.handlers.arguments import (
     Screening,
     need,
@@ -28,11 +30,13 @@ from glidecached.upstream.lane import BULK
 from glidecached.upstream.long_replies import LONG_REPLIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from glidecached.client_session import ClientSession, Sessions
     from glidecached.frontend.request import Cancellations, Request
+    from glidecached.handlers.facts import CommandFacts
     from glidecached.pools.entries import PoolEntries
+    from glidecached.sequence import Sequence
     from glidecached.single_flight import Flights
     from glidecached.upstream.cluster.routing import Route
 
@@ -47,6 +51,9 @@ MANY_COMMANDS = cython.declare(cython.Py_ssize_t, 1_000)
 # The number of keys that are looked up, and asked for, at once.
 MANY_KEYS = cython.declare(cython.Py_ssize_t, 2_000)
 
+# The fields of a COMMAND without a route.
+COMMAND_FIELDS = cython.declare(cython.Py_ssize_t, 2)
+
 _TURN_POLL_MS = 2.0
 _SEVERAL = (MultiNodeRoute.ALL_NODES, MultiNodeRoute.ALL_PRIMARIES)
 
@@ -57,7 +64,7 @@ class CommandHandlers:
     def __init__(
         self,
         sessions: Sessions,
-        next_sequence: Callable[[], int],
+        next_sequence: Sequence,
         dedicated: DedicatedShares | None = None,
     ) -> None:
         self.long_replies: Any = LONG_REPLIES
@@ -67,13 +74,18 @@ class CommandHandlers:
 
     def command(self, request: Request, body: list[Any]) -> None:
         """Handle COMMAND: pass any command through, unless it is bound to one connection."""
-        (session_id, arguments), route = split_route(body, "session_id", "args")
+        arguments: list[Any]
+        route: Route | None = None
+        if len(body) == COMMAND_FIELDS:
+            session_id, arguments = body[0], body[1]
+        else:
+            (session_id, arguments), route = split_route(body, "session_id", "args")
         need_command(arguments)
         need(session_id, int, "session_id")
         session: ClientSession | None = self.sessions.of_request(request, session_id)
         if session is None or not may_route(request, session, route):
             return
-        row = row_of(arguments)
+        row: CommandFacts = facts_of(arguments)
         if row.refusal is not None:
             request.fail(ERROR_REQUEST, row.refusal)
             return
@@ -109,7 +121,12 @@ class CommandHandlers:
         route: Route | None,
     ) -> None:
         """Send a command whose turn has come."""
-        call: CommandCall = CommandCall(request, arguments, repeatable=reads, route=route)
+        call: CommandCall = CommandCall.__new__(CommandCall)
+        call.request = request
+        call.arguments = arguments  # type: ignore[misc]
+        call.deadline_ns = request.deadline_ns
+        call.repeatable = reads
+        call.route = route
         if lane != OUT_OF_BAND_LANE:
             request.take_place(session.order)
         call.lane = lane
@@ -127,7 +144,7 @@ class CommandHandlers:
         if lane != SHARED_LANE:
             # It takes effect between being sent and being answered; results of requests in between may be older.
             call.on_outcome = functools.partial(session.advance, self.next_sequence)
-        session.upstream.submit(call)
+        session.core.sender.submit(call)
 
     def read(self, request: Request, body: list[Any]) -> None:
         """Handle READ: a lookup that did not hit in the worker (contract C7a)."""
@@ -137,8 +154,11 @@ class CommandHandlers:
         need(key, bytes, "key")
         need(session_id, int, "session_id")
         session: ClientSession | None = self.sessions.of_request(request, session_id)
-        if session is None:
-            return
+        if session is not None:
+            self.read_key(request, session, kind, key)
+
+    def read_key(self, request: Request, session: ClientSession, kind: cython.int, key: bytes) -> None:
+        """Do what READ asks for, now or when its turn comes."""
         lane: cython.int = SHARED_LANE
         if self.long_replies.count and self.long_replies.has((None, key)):
             lane = BULK_LANE
@@ -166,7 +186,7 @@ class CommandHandlers:
             call.lane = lane
             session.submit_read(call, self.next_sequence)
         else:
-            flights.read(request, session.upstream, session.min_flight, kind, key, lane)
+            flights.read(request, session.core, session.min_flight, kind, key, lane)
 
     def get_many(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
         """Handle GET_MANY: look up many strings, each occurrence counted; one MGET for the misses (contract C17)."""
@@ -215,7 +235,7 @@ class CommandHandlers:
             if None in values:
                 flights.read_many(
                     request,
-                    session.upstream,
+                    session.core,
                     session.min_flight,
                     part,
                     known,
@@ -253,7 +273,7 @@ class CommandHandlers:
             request.reply(values)
             return
         request.take_place(session.order)
-        flights.read_many(request, session.upstream, session.min_flight, keys, known, lane)
+        flights.read_many(request, session.core, session.min_flight, keys, known, lane)
 
     def batch(self, request: Request, body: list[Any]) -> Iterator[None] | None:
         """Handle BATCH: a pipeline or a transaction, past the cache (contract C17). A large one is done in steps."""
@@ -385,6 +405,35 @@ class CommandHandlers:
         return False
 
 
+class CommandOperation(Operation):
+    """COMMAND, for the dispatcher."""
+
+    def __init__(self, handlers: CommandHandlers) -> None:
+        self.handlers = handlers
+
+    def run(self, request: Request, body: list[Any]) -> None:
+        """Implement `Operation`."""
+        self.handlers.command(request, body)
+
+
+class ReadOperation(Operation):
+    """READ, for the dispatcher."""
+
+    def __init__(self, handlers: CommandHandlers) -> None:
+        self.handlers = handlers
+        self.reads_one_key = True
+
+    def run(self, request: Request, body: list[Any]) -> None:
+        """Implement `Operation`."""
+        self.handlers.read(request, body)
+
+    def run_read(self, request: Request, session_id: cython.longlong, kind: cython.int, key: bytes) -> None:
+        """Implement `Operation`."""
+        session: ClientSession | None = self.handlers.sessions.of_number(request, session_id)
+        if session is not None:
+            self.handlers.read_key(request, session, kind, key)
+
+
 class CancelHandler:
     """The operation behind CANCEL: a client no longer waits for one of its requests. For the loop's thread."""
 
@@ -398,7 +447,7 @@ class CancelHandler:
         if body[0] == request.request_id:
             message = f"cancelled_request_id is {body[0]}, the CANCEL's own id; name another request"
             raise MalformedError(message)
-        self._cancellations.cancel(request.identity, body[0])
+        self._cancellations.cancel(request.caller, body[0])
         request.reply(None)
 
 

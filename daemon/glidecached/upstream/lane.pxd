@@ -1,6 +1,7 @@
 from glidecached.process.loop cimport Loop
 from glidecached.upstream.call cimport Call
 from glidecached.upstream.pipeline cimport Pipeline
+from glidecached.upstream.sender cimport CallSender
 
 
 cdef class Lane:
@@ -18,7 +19,7 @@ cdef class Lane:
     cpdef object submit(self, Call call)
 
 
-cdef class Lanes:
+cdef class Lanes(CallSender):
     cdef readonly Lane shared
     cdef readonly object dedicated
     cdef Loop _loop
@@ -27,5 +28,3 @@ cdef class Lanes:
     cdef Pipeline _out_of_band
     cdef object _closed_reason
     cdef Py_ssize_t _refused
-
-    cpdef object submit(self, Call call)

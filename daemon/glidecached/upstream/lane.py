@@ -14,6 +14,7 @@ from cython.cimports.glidecached.upstream.call import BULK_LANE, PROBE_LANE
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND
 from glidecache_shared.protocol import ERROR_CONNECTION
 from glidecached.upstream.detours import DETOUR, PINNED, DroppedReplies, Hold
+from glidecached.upstream.sender import CallSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,7 +206,7 @@ class Lane:
         self._hold = None
 
 
-class Lanes:
+class Lanes(CallSender):
     """All lanes to one server. Belongs to the loop's thread.
 
     Calls with one immediate reply use the shared lane; scripts and long requests have a lane each. Calls that must

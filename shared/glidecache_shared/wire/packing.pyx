@@ -138,6 +138,24 @@ cdef int64_t reply_id(bytes message):
     return number
 
 
+cdef bytes unpack_read(const uint8_t *message, Py_ssize_t length, int64_t *session_id, int64_t *kind):
+    """Return the third value, a byte string, of exactly three, of which the others are integers; None if not so."""
+    cdef Span span
+    cdef uint64_t size
+    cdef uint8_t code
+    span.at = message
+    span.end = message + length
+    if not read_signed(&span, session_id) or not read_signed(&span, kind) or not has(&span, 1):
+        return None
+    code = span.at[0]
+    span.at += 1
+    if not BIN <= code < BIN + 3 or not read_number(&span, 1 << (code - BIN), &size):
+        return None
+    if size != <uint64_t>(span.end - span.at):
+        return None
+    return PyBytes_FromStringAndSize(<const char *>span.at, <Py_ssize_t>size)
+
+
 cdef object unpack_body(const uint8_t *message, Py_ssize_t length, Py_ssize_t count, Py_ssize_t *objects):
     """Return this many values from the bytes, as a list; `UNREADABLE` for values that no request has.
 

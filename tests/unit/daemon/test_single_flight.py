@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from glidecache_shared.protocol import (
 )
 from glidecached.command_order import CommandOrder
 from glidecached.pools.entries import PoolEntries
+from glidecached.sequence import Sequence
 from glidecached.single_flight import Flights
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def numbers() -> Callable[[], int]:
+def numbers() -> Sequence:
     """The count of what is sent."""
-    return itertools.count(1).__next__
+    return Sequence()
 
 
 @pytest.fixture
-def flights(shelf: Shelf, numbers: Callable[[], int]) -> Flights:
+def flights(shelf: Shelf, numbers: Sequence) -> Flights:
     return Flights(shelf, numbers)
 
 
@@ -76,7 +76,7 @@ def test_c22_keys_and_commands_do_not_share(flights: Flights, upstream: Any, req
 
 
 def test_c22_a_client_that_wrote_does_not_join_an_older_flight(
-    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int], shelf: Shelf
+    flights: Flights, upstream: Any, requests: Any, numbers: Sequence, shelf: Shelf
 ) -> None:
     before = requests()
     flights.read(before, upstream, 0, STRING, b"k")
@@ -96,7 +96,7 @@ def test_c22_a_client_that_wrote_does_not_join_an_older_flight(
 
 
 def test_c22_an_older_flight_that_lands_last_leaves_the_younger_one_joinable(
-    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int]
+    flights: Flights, upstream: Any, requests: Any, numbers: Sequence
 ) -> None:
     flights.read(requests(), upstream, 0, STRING, b"k")
     flights.read(requests(), upstream, numbers(), STRING, b"k")
@@ -204,7 +204,7 @@ def test_c17_an_mget_is_no_flight_for_a_get(flights: Flights, upstream: Any, req
 
 
 def test_c22_a_client_that_wrote_does_not_join_an_older_mget(
-    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int]
+    flights: Flights, upstream: Any, requests: Any, numbers: Sequence
 ) -> None:
     flights.read_many(requests(), upstream, 0, [b"a"], {})
     flights.read_many(requests(), upstream, numbers(), [b"a"], {})
@@ -215,7 +215,7 @@ def test_a_call_that_fails_at_once_fails_its_gathering(
     flights: Flights, make_upstream: Callable[[], Any], requests: Any
 ) -> None:
     upstream = make_upstream()
-    upstream.submit = lambda call: call.fail(ERROR_CONNECTION, "down")
+    upstream.sender.submit = lambda call: call.fail(ERROR_CONNECTION, "down")
     request = requests()
     flights.read_many(request, upstream, 0, [b"a", b"b"], {})
     assert requests.error(request) == (ERROR_CONNECTION, "down")

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 from glidecached.upstream.call cimport Call, SingleCall
 from glidecached.upstream.cluster.reply_collector cimport ReplyCollector, SingleReply
 from glidecached.upstream.lane cimport Lanes
+from glidecached.upstream.sender cimport CallSender
 
 
 cdef class Node:
@@ -19,7 +20,7 @@ cdef class Node:
     cdef int leave(self, NodeRequest request) except -1
 
 
-cdef class ClusterDispatcher:
+cdef class ClusterDispatcher(CallSender):
     cdef readonly object topology
     cdef public Py_ssize_t open
     cdef public Py_ssize_t max_open

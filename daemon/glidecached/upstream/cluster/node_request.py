@@ -18,6 +18,7 @@ from cython.cimports.glidecached.upstream.cluster.slots import slot_of_one_key
 from glidecache_shared.protocol import ReplyError
 from glidecached.upstream.call import Call, SingleCall, pack_command
 from glidecached.upstream.cluster.reply_collector import ReplyCollector, SingleReply
+from glidecached.upstream.sender import CallSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,7 @@ class RequestHandler(Protocol):
         """Handle a request whose node could not be asked, or was lost before it answered."""
 
 
-class ClusterDispatcher:
+class ClusterDispatcher(CallSender):
     """The sender of one cluster's node requests. Belongs to the loop's thread.
 
     A request to the primary of its slot is sent from here, by the topology and the nodes known at that moment.
@@ -121,8 +122,9 @@ class ClusterDispatcher:
         """The number of calls."""
         self.closed = False
 
-    def submit(self, call: SingleCall) -> None:
+    def submit(self, single: Call) -> None:
         """Send the command to the node of its keys, or to where it goes without keys."""
+        call: SingleCall = cython.cast(SingleCall, single, typecheck=True)
         collector: SingleReply
         slot: cython.int
         if (

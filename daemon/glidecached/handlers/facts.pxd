@@ -1,0 +1,7 @@
+cdef class CommandFacts:
+    cdef str refusal
+    cdef int lane
+    cdef bint blocks
+    cdef bint reads
+
+cdef CommandFacts facts_of(list arguments)

@@ -1,0 +1,21 @@
+cdef class Timer:
+    cdef object callback
+    cdef tuple arguments
+    cdef bint cancelled
+    cdef long long when_ns
+    # The order of asking, for timers of the same time.
+    cdef long long number
+
+    cdef bint is_before(self, Timer other) noexcept
+
+
+cdef class Timers:
+    # A heap, the next timer first.
+    cdef list heap
+    cdef long long numbers
+
+    cdef Timer add(self, long long when_ns, object callback, tuple arguments)
+    cdef Timer first(self)
+    cdef Timer take_first(self)
+    cdef int rise(self, Py_ssize_t place) except -1
+    cdef int sink(self) except -1
