@@ -155,6 +155,8 @@ def _run(tree: Path, place: Path, port: int, way: str, program: str) -> int:
         assert client.stdout is not None
         if client.stdout.readline() != "warm\n":
             sys.exit(f"the client does not start: {(directory / 'log').read_text()}")
+        while len(list(Path(f"/proc/{daemon.pid}/task").iterdir())) > 1 and time.monotonic() < limit:
+            time.sleep(0.05)  # the threads that made the connections end after some idle seconds
         counted = client if program == "client" else daemon
         _control("--instr=on", counted.pid)
         client.stdin.write("go\n")
@@ -200,9 +202,12 @@ def issue(way: str, directory: str, port: int) -> None:
         client = glidecache.sync.GlideClient.create(glidecache.GlideClientConfiguration(addresses, **options))
     keys = [f"key{number}" for number in range(KEYS_AT_ONCE)]
     client.mset(dict.fromkeys(keys, "x" * 100))
+    if way.endswith("an existing key"):
+        client.mset({f"some{number}": "x" * 100 for number in range(WARM + REQUESTS)})
     requests: dict[str, Callable[[int], object]] = {
         "a GET hit": lambda _: client.get("key0"),
         "a GET miss of a missing key": lambda number: client.get(f"none{number}"),
+        "a GET miss of an existing key": lambda number: client.get(f"some{number}"),
         "EXISTS": lambda _: client.exists(["key0"]),
         "a key of get_many, hits": lambda _: client.get_many(keys),
         "a key of get_many, missing": lambda number: client.get_many(
@@ -228,6 +233,7 @@ def issue(way: str, directory: str, port: int) -> None:
 WAYS = {
     "a GET hit": (1, False),
     "a GET miss of a missing key": (1, True),
+    "a GET miss of an existing key": (1, True),
     "EXISTS": (1, True),
     "a key of get_many, hits": (KEYS_AT_ONCE, False),
     "a key of get_many, missing": (KEYS_AT_ONCE, True),

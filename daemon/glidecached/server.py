@@ -22,7 +22,13 @@ from glidecached.frontend.dispatcher import Dispatcher, MessageIntake
 from glidecached.frontend.listener import Listener
 from glidecached.handlers.admin import MOST_CACHES, AdminHandlers, OncePerTurn, bounded_upstreams
 from glidecached.handlers.attach import AttachHandlers
-from glidecached.handlers.commands import CancelHandler, CommandHandlers, CommandOperation, ReadOperation
+from glidecached.handlers.commands import (
+    CancelHandler,
+    CommandHandlers,
+    CommandOperation,
+    GetManyOperation,
+    ReadOperation,
+)
 from glidecached.handlers.watch import WatchHandlers
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.manager import PoolManager
@@ -243,7 +249,7 @@ class Server:
                 protocol.DETACH: attach.detach,
                 protocol.COMMAND: CommandOperation(data),
                 protocol.READ: ReadOperation(data),
-                protocol.GET_MANY: data.get_many,
+                protocol.GET_MANY: GetManyOperation(data),
                 protocol.BATCH: data.batch,
                 protocol.WATCH: watching.watch,
                 protocol.UNWATCH: watching.unwatch,

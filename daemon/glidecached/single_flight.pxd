@@ -1,4 +1,7 @@
+from libc.stdint cimport uint32_t
+
 from glidecached.frontend.request cimport Request
+from glidecached.many_reads cimport ManyFlights
 from glidecached.pools.entries cimport PoolEntries
 from glidecached.sequence cimport Sequence
 from glidecached.upstream.call cimport SingleCall
@@ -9,15 +12,12 @@ cdef class Flights:
     cdef PoolEntries entries
     cdef Sequence next_sequence
     cdef FlightTable running
-    # Apart from those: for a value of another type an MGET answers None, a GET with an error.
-    cdef dict running_many
+    cdef readonly ManyFlights many
 
     cpdef object read(
-        self, Request request, UpstreamCore upstream, long long min_flight, int kind, bytes key, int lane=*)
-    cpdef object read_many(
-        self, Request request, UpstreamCore upstream, long long min_flight, list keys, dict known, int lane=*,
-        ManyReadsParts parts=*, Py_ssize_t part=*)
-    cdef Flight new_flight(self, Request request, UpstreamCore upstream, int kind, bytes key, Py_hash_t hash)
+        self, Request request, UpstreamCore upstream, long long min_flight, int kind, bytes key, uint32_t key_hash,
+        int lane=*)
+    cdef Flight new_flight(self, Request request, UpstreamCore upstream, int kind, bytes key, uint32_t key_hash)
 
 
 cdef class FlightTable:
@@ -25,7 +25,7 @@ cdef class FlightTable:
     cdef list chains
     cdef readonly Py_ssize_t count
 
-    cdef Flight find(self, int kind, bytes key, Py_hash_t hash)
+    cdef Flight find(self, int kind, bytes key, uint32_t key_hash)
     cdef int add(self, Flight flight) except -1
     cdef object discard(self, Flight flight)
     cdef int resize(self, Py_ssize_t room) except -1
@@ -37,8 +37,10 @@ cdef class Flight(SingleCall):
     cdef long long number
     cdef int kind
     cdef bytes key
+    # Of its key, in that generation of the pool.
+    cdef uint32_t hash
+    cdef Py_ssize_t generation
     # Its place in the table, while later requests may join it.
-    cdef Py_hash_t hash
     cdef bint listed
     cdef Flight next_in_chain
     # The requests that wait for it.
@@ -48,34 +50,3 @@ cdef class Flight(SingleCall):
     cdef void join(self, Request request) noexcept
     cdef bint may_be_joined(self, Request request) except -1
     cdef int land(self) except -1
-
-
-cdef class ManyFlight(SingleCall):
-    cdef Flights flights
-    cdef UpstreamCore upstream
-    cdef long long number
-    # By key, in the order of the request; None until the reply has arrived.
-    cdef dict values
-    cdef list waiting
-
-    cdef int land(self) except -1
-
-
-cdef class ManyReads:
-    cdef Request request
-    cdef list keys
-    cdef dict values
-    cdef Py_ssize_t flights_left
-    # The whole of which these reads are a part, and the part's number; None where they are the whole.
-    cdef ManyReadsParts parts
-    cdef Py_ssize_t part
-
-    cdef int add(self, dict values) except -1
-
-
-cdef class ManyReadsParts:
-    cdef Request request
-    cdef list values
-    cdef Py_ssize_t left
-
-    cdef int add(self, Py_ssize_t part, list values) except -1

@@ -51,6 +51,9 @@ class PairedPeers:
     def accept(self) -> None:
         """Implement `connections.ConnectionHandler`: there is no listener."""
 
+    def connection_lacks_room(self) -> None:
+        """Implement `connections.ConnectionHandler`: the test looks for room."""
+
     def connection_ended(self, connection: ClientConnection) -> None:
         """Implement `connections.ConnectionHandler`."""
         _, peer, _ = self._peers.pop(connection.identity)

@@ -1,3 +1,4 @@
+# cython: boundscheck=True, wraparound=False
 """Messages of connected peers in, answers out, in fair turns. Nothing blocks."""
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class ConnectionHandler(Protocol):
 
     def accept(self) -> None:
         """Accept clients: a descriptor that belongs to none of the connections is ready."""
+
+    def connection_lacks_room(self) -> None:
+        """Retry soon (`retry_roomless`): there is no room yet for a message that has begun."""
 
     def connection_ended(self, connection: ClientConnection) -> None:
         """Handle the end of a connection, after its last message was taken."""
@@ -293,6 +297,7 @@ class ConnectionSet(Deferred):
             connection.lacks_room = True
             self.roomless[connection.identity] = connection
             self.quieten(connection)
+            self.handler.connection_lacks_room()
 
     def resume(self, connection: ClientConnection) -> None:
         """Read from the connection again unless there is another reason not to."""

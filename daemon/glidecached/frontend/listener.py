@@ -103,8 +103,8 @@ class Listener:
         self._place = _place_of(path)
         self.connections.add_listener(self._socket.fileno())
         self._call_later = call_later
+        self._looks_for_room = False
         if call_later is not None:
-            call_later(_ROOM_MS, self._look_for_room)
             call_later(_SWEEP_MS, self._sweep)
 
     def connected_processes(self) -> set[int]:
@@ -181,6 +181,12 @@ class Listener:
             except OSError:
                 connected.close()  # the peer has disconnected already
 
+    def connection_lacks_room(self) -> None:
+        """Implement `connections.ConnectionHandler`: look for room every 20 ms while any connection lacks it."""
+        if self._call_later is not None and not self._looks_for_room:
+            self._looks_for_room = True
+            self._call_later(_ROOM_MS, self._look_for_room)
+
     def connection_ended(self, connection: ClientConnection) -> None:
         """Implement `connections.ConnectionHandler`: count one connection less."""
         if self.peer_ended is not None:
@@ -226,10 +232,9 @@ class Listener:
                 self.connections.drop(silent)
 
     def _look_for_room(self) -> None:
-        if self.connections.roomless:
-            self.connections.retry_roomless()
-        if self._call_later is not None:
-            self._call_later(_ROOM_MS, self._look_for_room)
+        self._looks_for_room = False
+        if self.connections.retry_roomless():
+            self.connection_lacks_room()
 
     def _sweep(self) -> None:
         now_ns = time.monotonic_ns()

@@ -144,7 +144,7 @@ class Request(Expiring):
             around, value = pack_around((self.request_id, STATUS_OK), value)
             self.finish(around, value)
             return
-        if value is not None and isinstance(value, ReplyError):
+        if value is not None and type(value) is not bytes and isinstance(value, ReplyError):
             self.fail(ERROR_TIMEOUT if value is TOO_LATE else ERROR_REQUEST, str(value))
             return
         message: bytes | None = pack_reply(self.request_id, OK, value)

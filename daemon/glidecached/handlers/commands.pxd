@@ -6,7 +6,8 @@ from glidecached.handlers.calls cimport BatchRequestCall, CommandCall, ReadCall
 from glidecached.pools.entries cimport PoolEntries
 from glidecached.handlers.facts cimport CommandFacts, facts_of
 from glidecached.sequence cimport Sequence
-from glidecached.single_flight cimport Flights, ManyReadsParts
+from glidecached.many_reads cimport ManyReadsParts
+from glidecached.single_flight cimport Flights
 from glidecached.upstream.long_replies cimport LongReplies
 
 
@@ -18,6 +19,7 @@ cdef class CommandHandlers:
 
     cpdef object command(self, Request request, list body)
     cpdef object read(self, Request request, list body)
+    cpdef object get_many(self, Request request, list body)
     cdef object read_key(self, Request request, ClientSession session, int kind, bytes key)
     cdef bint may_block(self, Request request, ClientSession session) except -1
     cpdef object send_command(
@@ -38,8 +40,13 @@ cdef class CommandOperation(Operation):
     cdef CommandHandlers handlers
 
 
+cdef class GetManyOperation(Operation):
+    cdef CommandHandlers handlers
+
+
 cdef class ReadOperation(Operation):
     cdef CommandHandlers handlers
 
 
+cdef bint lacks_some(list values) except -1
 cdef bint may_route(Request request, ClientSession session, object route) except -1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import cython
 from cython.cimports.glidecached.handlers.facts import facts_of
+from cython.cimports.libc.stdint import uint32_t
 
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, STRING
@@ -23,7 +24,7 @@ from glidecached.handlers.arguments import (
     split_route,
 )
 from glidecached.handlers.calls import BatchRequestCall, CommandCall, ReadCall
-from glidecached.single_flight import ManyReadsParts
+from glidecached.many_reads import ManyReadsParts
 from glidecached.upstream.call import pack_in_slices
 from glidecached.upstream.cluster.routing import MultiNodeRoute
 from glidecached.upstream.lane import BULK
@@ -74,7 +75,6 @@ class CommandHandlers:
 
     def command(self, request: Request, body: list[Any]) -> None:
         """Handle COMMAND: pass any command through, unless it is bound to one connection."""
-        arguments: list[Any]
         route: Route | None = None
         if len(body) == COMMAND_FIELDS:
             session_id, arguments = body[0], body[1]
@@ -175,8 +175,10 @@ class CommandHandlers:
         entries: PoolEntries | None = session.entries
         flights: Flights | None = session.flights
         call: ReadCall
+        key_hash: uint32_t = 0
         if entries is not None:
-            value = entries.lookup(key, kind, session.min_flight)
+            key_hash = entries.hasher.hash(key)
+            value = entries.find(key, key_hash, kind, session.min_flight)
             if value is not None:
                 request.reply(value)
                 return
@@ -186,7 +188,7 @@ class CommandHandlers:
             call.lane = lane
             session.submit_read(call, self.next_sequence)
         else:
-            flights.read(request, session.core, session.min_flight, kind, key, lane)
+            flights.read(request, session.core, session.min_flight, kind, key, key_hash, lane)
 
     def get_many(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
         """Handle GET_MANY: look up many strings, each occurrence counted; one MGET for the misses (contract C17)."""
@@ -230,15 +232,16 @@ class CommandHandlers:
             if request.finished:
                 return
             part = keys[begin : begin + MANY_KEYS]
-            values = entries.lookup_many(part, STRING, session.min_flight)
-            known = {key: value for key, value in zip(part, values, strict=True) if value is not None}
-            if None in values:
-                flights.read_many(
+            hashes = entries.hasher.hash_all(part)
+            values = entries.find_many(part, hashes, STRING, session.min_flight)
+            if lacks_some(values):
+                flights.many.read(
                     request,
                     session.core,
                     session.min_flight,
                     part,
-                    known,
+                    hashes,
+                    values,
                     lane,
                     parts,
                     begin // MANY_KEYS,
@@ -254,26 +257,19 @@ class CommandHandlers:
         entries: PoolEntries | None = session.entries
         flights: Flights | None = session.flights
         call: CommandCall
-        index: cython.Py_ssize_t
         if entries is None or flights is None:
             request.take_place(session.order)
             call = CommandCall(request, [b"MGET", *keys], repeatable=True)
             call.lane = lane
             session.submit_read(call, self.next_sequence)
             return
-        values = entries.lookup_many(keys, STRING, session.min_flight)
-        known: dict[bytes, Any] = {}
-        complete: cython.bint = True
-        for index in range(len(values)):
-            if values[index] is None:
-                complete = False
-            else:
-                known[keys[index]] = values[index]
-        if complete:
+        hashes = entries.hasher.hash_all(keys)
+        values = entries.find_many(keys, hashes, STRING, session.min_flight)
+        if lacks_some(values):
+            request.take_place(session.order)
+            flights.many.read(request, session.core, session.min_flight, keys, hashes, values, lane)
+        else:
             request.reply(values)
-            return
-        request.take_place(session.order)
-        flights.read_many(request, session.core, session.min_flight, keys, known, lane)
 
     def batch(self, request: Request, body: list[Any]) -> Iterator[None] | None:
         """Handle BATCH: a pipeline or a transaction, past the cache (contract C17). A large one is done in steps."""
@@ -416,6 +412,17 @@ class CommandOperation(Operation):
         self.handlers.command(request, body)
 
 
+class GetManyOperation(Operation):
+    """GET_MANY, for the dispatcher."""
+
+    def __init__(self, handlers: CommandHandlers) -> None:
+        self.handlers = handlers
+
+    def run(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
+        """Implement `Operation`."""
+        return self.handlers.get_many(request, body)
+
+
 class ReadOperation(Operation):
     """READ, for the dispatcher."""
 
@@ -449,6 +456,15 @@ class CancelHandler:
             raise MalformedError(message)
         self._cancellations.cancel(request.caller, body[0])
         request.reply(None)
+
+
+def lacks_some(values: list[Any]) -> cython.bint:
+    """Return whether any of the values is None."""
+    index: cython.Py_ssize_t
+    for index in range(len(values)):  # noqa: SIM110 - a loop in C
+        if values[index] is None:
+            return True
+    return False
 
 
 def may_route(request: Request, session: ClientSession, route: Route | None) -> cython.bint:

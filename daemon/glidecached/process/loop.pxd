@@ -12,6 +12,10 @@ cdef class Intake:
     cpdef bint has_pending(self) except -1
 
 
+cdef class IntakeWatch(EventHandler):
+    cdef Loop loop
+
+
 cdef class Loop:
     cdef EventPoll poll
     # By descriptor; None for those that are not watched.
@@ -22,6 +26,7 @@ cdef class Loop:
     cdef object from_threads
     # Work for turns in which nothing else happens, and the time of the last such work.
     cdef object idle
+    cdef Py_ssize_t idle_count
     cdef long long idled_ns
     cdef Intake intake
     cdef bint intake_announced

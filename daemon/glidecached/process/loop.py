@@ -1,3 +1,4 @@
+# cython: boundscheck=True, wraparound=False
 """The daemon's event loop: one thread, epoll, timers, and a way in for signals and helper threads (architecture 11).
 
 A turn is: wait; handle ready descriptors and due timers; take in what clients sent; write what was submitted meanwhile.
@@ -71,6 +72,19 @@ class Intake:
         raise NotImplementedError
 
 
+class IntakeWatch(EventHandler):
+    """The descriptor that wakes the loop for its intake."""
+
+    loop: Loop
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+
+    def ready(self, _events: cython.int) -> None:
+        """Implement `EventHandler`."""
+        self.loop.intake_announced = True
+
+
 class Loop:
     """The event loop: callbacks by descriptor and by time, run one after another in the thread that calls `run`.
 
@@ -86,6 +100,7 @@ class Loop:
         """The tasks for the end of this turn, after the intake."""
         self.from_threads: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self.idle: deque[Callable[[], object]] = deque()
+        self.idle_count: cython.Py_ssize_t = 0
         self.idled_ns = 0
         self.intake: Intake | None = None
         self.intake_announced = False
@@ -115,7 +130,7 @@ class Loop:
     def set_intake(self, descriptor: int, intake: Intake) -> None:
         """Take requests from `intake` at the end of every turn; `descriptor` wakes the loop for it."""
         self.intake = intake
-        self.watch(descriptor, READABLE, self._announce_intake)
+        self.watch(descriptor, READABLE, IntakeWatch(self))
 
     def remove_intake(self, descriptor: int) -> None:
         """Take no more requests from it."""
@@ -137,6 +152,7 @@ class Loop:
         For long work in short pieces. Clients' requests go first (isolation I10).
         """
         self.idle.append(callback)
+        self.idle_count += 1
 
     def defer(self, callback: Callable[[], object]) -> None:
         """Run the callback once, at the end of this turn, after the intake."""
@@ -198,7 +214,7 @@ class Loop:
                 )
         if self.turn_end.first is not None:
             self.turn_end.carry_out()
-        if self.idle:
+        if self.idle_count:
             self.run_idle(events)
 
     def run_idle(self, events: cython.int) -> None:
@@ -206,6 +222,7 @@ class Loop:
         now_ns: cython.longlong = monotonic_ns()
         if events and now_ns - self.idled_ns < LONGEST_BUSY_NS:
             return
+        self.idle_count -= 1
         call_back(self.idle.popleft(), ())
         self.idled_ns = monotonic_ns()
 
@@ -230,7 +247,8 @@ class Loop:
 
     def wait_ms(self) -> cython.int:
         """Return the time until something is due, in whole milliseconds for the kernel, rounded up."""
-        if self.turn_end.first is not None or self.idle or self.from_threads:
+        # A callback from another thread has made the wake descriptor readable.
+        if self.turn_end.first is not None or self.idle_count:
             return 0
         if self.intake is not None and self.intake.has_pending():
             return 0
@@ -255,9 +273,6 @@ class Loop:
             call_back(timer.callback, timer.arguments)
             timer = self.timers.first()
 
-    def _announce_intake(self, _events: int) -> None:
-        self.intake_announced = True
-
     def _woken(self, _events: int) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self.wake_reader, 4096)
@@ -269,6 +284,9 @@ class Loop:
 def call_back(callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     """Call back; log an exception."""
     try:
-        callback(*arguments)
+        if arguments:
+            callback(*arguments)
+        else:
+            callback()
     except Exception:
         logger.exception("a callback failed; the loop continues", extra={"callback": repr(callback)})

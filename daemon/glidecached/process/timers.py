@@ -1,3 +1,4 @@
+# cython: boundscheck=False, wraparound=False
 """The loop's timers, the next one first: a heap that compares C numbers."""
 
 from __future__ import annotations

@@ -67,6 +67,9 @@ _PARTNERS = {b"DEALER": b"ROUTER", b"ROUTER": b"DEALER"}
 
 SEVERAL_FRAMES = memoryview(b"")
 
+# One buffer of RECEIVE_BYTES that no stream uses now. Streams of all threads share it; all hold the interpreter's lock.
+cdef uint8_t *spare_buffer = NULL
+
 
 class ZmtpError(Exception):
     """The peer does not speak this protocol, and the connection is of no use any more. `args[0]` says why."""
@@ -229,6 +232,7 @@ cdef class Stream:
 
         An announced length is believed up to BELIEVED_BYTES, then as it comes true: at most doubled.
         """
+        global spare_buffer
         cdef Py_ssize_t held = self.end - self.start
         if self.fills_long_body():
             if self.long_held == Py_SIZE(<object>self.long_body):
@@ -245,7 +249,10 @@ cdef class Stream:
             if self.start:
                 memmove(self.buffer, self.buffer + self.start, held)
                 self.start, self.end = 0, held
-            if self.capacity - held < size:
+            if self.buffer == NULL and spare_buffer != NULL and size == RECEIVE_BYTES:
+                self.buffer, self.capacity = spare_buffer, RECEIVE_BYTES
+                spare_buffer = NULL
+            elif self.capacity - held < size:
                 buffer = <uint8_t *>PyMem_Realloc(self.buffer, held + size)
                 if buffer == NULL:
                     raise MemoryError
@@ -291,9 +298,13 @@ cdef class Stream:
         return body
 
     cdef void give_back_room(self) noexcept:
-        """Free an empty buffer: a silent peer costs no memory."""
+        """Free an empty buffer, or keep it for the next stream that needs one: a silent peer costs no memory."""
+        global spare_buffer
         if self.start == self.end:
-            PyMem_Free(self.buffer)
+            if spare_buffer == NULL and self.capacity == RECEIVE_BYTES:
+                spare_buffer = self.buffer
+            else:
+                PyMem_Free(self.buffer)
             self.buffer = NULL
             self.start = self.end = self.capacity = 0
 
