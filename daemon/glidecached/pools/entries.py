@@ -27,6 +27,8 @@ class PoolEntries:
     it by a fresh one; it must not raise. The request that found the damage continues as after a miss.
     """
 
+    store: PoolStore
+
     def __init__(
         self, label: object, store: PoolStore | None, on_damage: Callable[[PoolDamagedError], object]
     ) -> None:
