@@ -229,8 +229,10 @@ class Dispatcher(Answering):
             self.dispatch_large(connection, request, message)
             return
         body: list[Any] | None = None
-        is_read: cython.bint = operation.reads_one_key and header.unpack_read(message)
-        if not is_read:
+        is_usual: cython.bint = (operation.reads_one_key and header.unpack_read(message)) or (
+            operation.is_command and header.unpack_command(message)
+        )
+        if not is_usual:
             body = header.unpack_body(message)
             if body is None:
                 self.refuse(request, protocol.ERROR_PROTOCOL, header.fault_of(message))
@@ -262,12 +264,15 @@ class Dispatcher(Answering):
     ) -> None:
         """Run an accepted request's operation, and continue it in slices if it returns steps.
 
-        Without a body the header has read it: the session, kind and key of a read.
+        Without a body the header has read it: what a read has, or a command.
         """
         header: MessageHeader = self.header
         try:
             if body is None:
-                operation.run_read(request, header.session_id, header.kind, header.key)
+                if operation.is_command:
+                    operation.run_command(request, header.session_id, header.take_arguments())
+                else:
+                    operation.run_read(request, header.session_id, header.kind, header.key)
                 return
             steps = operation.run(request, body)
             if steps is not None:

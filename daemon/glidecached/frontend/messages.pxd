@@ -19,9 +19,13 @@ cdef class MessageHeader:
     cdef readonly int64_t session_id
     cdef readonly int kind
     cdef readonly bytes key
+    # The arguments of a command.
+    cdef readonly list arguments
 
     cdef bint read(self, bytes message) noexcept
     cdef bint unpack_read(self, bytes message) except -1
+    cdef bint unpack_command(self, bytes message) except -1
+    cdef list take_arguments(self)
     cdef object unpack_body(self, bytes message)
     cdef object unpack_whole(self, bytes message)
     cdef int64_t peek_session_id(self, bytes message) noexcept

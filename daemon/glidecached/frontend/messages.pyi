@@ -45,6 +45,14 @@ class MessageHeader:
     def kind(self) -> int: ...
     @property
     def key(self) -> bytes: ...
+    @property
+    def arguments(self) -> list[Any] | None: ...
+    def unpack_command(self, message: bytes) -> bool:
+        """Read a body that is a session's number and a list, without a list for both. False for any other body."""
+
+    def take_arguments(self) -> list[Any]:
+        """Return the arguments that `unpack_command` has read, once."""
+
     def unpack_read(self, message: bytes) -> bool:
         """Read a body that is a session's number, a known kind and a key, without a list. False for any other body."""
 

@@ -8,7 +8,7 @@ from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 
 from glidecache_shared.wire.packing cimport (
-    UNREADABLE, Span, peek_signed, read_header, unpack_object, unpack_body, unpack_from, unpack_read)
+    UNREADABLE, Span, peek_signed, read_header, unpack_object, unpack_body, unpack_command, unpack_from, unpack_read)
 
 from glidecache_shared.protocol import EXT_BIG_INTEGER, EXT_ERROR, EXT_SET, ReplyError
 
@@ -37,6 +37,8 @@ cdef enum:
 
     # The body of a read: a session's number, a kind (of `protocol.KIND_NAMES`, one after another), a key.
     READ_FIELDS = 3
+    # That of a command without a route: a session's number, the arguments.
+    COMMAND_FIELDS = 2
     FIRST_KIND = 1
     LAST_KIND = 3
 
@@ -72,6 +74,18 @@ cdef class MessageHeader:
         self.kind = <int>kind
         self.objects = 1 + READ_FIELDS
         return True
+
+    cdef bint unpack_command(self, bytes message) except -1:
+        if self.body_fields != COMMAND_FIELDS:
+            return False
+        self.arguments = unpack_command(
+            <const uint8_t *>PyBytes_AS_STRING(message) + self.body_bytes,
+            PyBytes_GET_SIZE(message) - self.body_bytes, &self.session_id, &self.objects)
+        return self.arguments is not None
+
+    cdef list take_arguments(self):
+        arguments, self.arguments = self.arguments, None
+        return arguments
 
     cdef object unpack_body(self, bytes message):
         body = unpack_body(

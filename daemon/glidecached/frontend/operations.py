@@ -22,8 +22,15 @@ class Operation:
     reads_one_key: bool
     """True where `run_read` does the same, for a body that is a session's number, a kind and a key."""
 
+    is_command: bool
+    """True where `run_command` does the same, for a body that is a session's number and a list."""
+
     def run(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
         """Begin it. Implemented by subclasses."""
+        raise NotImplementedError
+
+    def run_command(self, request: Request, session_id: cython.longlong, arguments: list[Any]) -> Any:
+        """Begin it, with a body that is not a list. Implemented by subclasses that are for commands."""
         raise NotImplementedError
 
     def run_read(self, request: Request, session_id: cython.longlong, kind: cython.int, key: bytes) -> Any:

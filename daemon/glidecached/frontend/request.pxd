@@ -3,6 +3,8 @@ from glidecached.command_order cimport CommandOrder
 from glidecached.frontend.caller cimport Caller
 from glidecached.process.deadlines cimport Deadlines, Expiring
 
+cdef bint is_plain(object value) noexcept
+
 
 cdef class Answering:
     cpdef object answer(self, Caller caller, bytes message, bytes rest)

@@ -38,6 +38,11 @@ NO_REPLY = cython.declare(tuple, (ERROR_TIMEOUT, "no reply from the server in ti
 CLOSED = "the client was closed"
 
 
+def is_plain(value: Any) -> cython.bint:
+    """Return whether a reply is certainly no error: a byte string, an integer, or none."""
+    return value is None or type(value) is bytes or type(value) is int
+
+
 class Answering:
     """The receiver of answers: the dispatcher. Its methods are implemented by subclasses."""
 
@@ -144,7 +149,7 @@ class Request(Expiring):
             around, value = pack_around((self.request_id, STATUS_OK), value)
             self.finish(around, value)
             return
-        if value is not None and type(value) is not bytes and isinstance(value, ReplyError):
+        if not is_plain(value) and isinstance(value, ReplyError):
             self.fail(ERROR_TIMEOUT if value is TOO_LATE else ERROR_REQUEST, str(value))
             return
         message: bytes | None = pack_reply(self.request_id, OK, value)

@@ -18,6 +18,7 @@ cdef class CommandHandlers:
     cdef object dedicated
 
     cpdef object command(self, Request request, list body)
+    cdef object pass_through(self, Request request, ClientSession session, list arguments, object route)
     cpdef object read(self, Request request, list body)
     cpdef object get_many(self, Request request, list body)
     cdef object read_key(self, Request request, ClientSession session, int kind, bytes key)

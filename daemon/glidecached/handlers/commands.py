@@ -52,9 +52,6 @@ MANY_COMMANDS = cython.declare(cython.Py_ssize_t, 1_000)
 # The number of keys that are looked up, and asked for, at once.
 MANY_KEYS = cython.declare(cython.Py_ssize_t, 2_000)
 
-# The fields of a COMMAND without a route.
-COMMAND_FIELDS = cython.declare(cython.Py_ssize_t, 2)
-
 _TURN_POLL_MS = 2.0
 _SEVERAL = (MultiNodeRoute.ALL_NODES, MultiNodeRoute.ALL_PRIMARIES)
 
@@ -75,16 +72,17 @@ class CommandHandlers:
 
     def command(self, request: Request, body: list[Any]) -> None:
         """Handle COMMAND: pass any command through, unless it is bound to one connection."""
-        route: Route | None = None
-        if len(body) == COMMAND_FIELDS:
-            session_id, arguments = body[0], body[1]
-        else:
-            (session_id, arguments), route = split_route(body, "session_id", "args")
+        (session_id, arguments), route = split_route(body, "session_id", "args")
         need_command(arguments)
         need(session_id, int, "session_id")
         session: ClientSession | None = self.sessions.of_request(request, session_id)
-        if session is None or not may_route(request, session, route):
-            return
+        if session is not None and may_route(request, session, route):
+            self.pass_through(request, session, arguments, route)
+
+    def pass_through(
+        self, request: Request, session: ClientSession, arguments: list[Any], route: Route | None
+    ) -> None:
+        """Do what COMMAND asks for, now or when its turn comes."""
         row: CommandFacts = facts_of(arguments)
         if row.refusal is not None:
             request.fail(ERROR_REQUEST, row.refusal)
@@ -406,10 +404,18 @@ class CommandOperation(Operation):
 
     def __init__(self, handlers: CommandHandlers) -> None:
         self.handlers = handlers
+        self.is_command = True
 
     def run(self, request: Request, body: list[Any]) -> None:
         """Implement `Operation`."""
         self.handlers.command(request, body)
+
+    def run_command(self, request: Request, session_id: cython.longlong, arguments: list[Any]) -> None:
+        """Implement `Operation`."""
+        need_command(arguments)
+        session: ClientSession | None = self.handlers.sessions.of_number(request, session_id)
+        if session is not None:
+            self.handlers.pass_through(request, session, arguments, None)
 
 
 class GetManyOperation(Operation):

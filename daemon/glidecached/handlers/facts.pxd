@@ -1,4 +1,5 @@
 cdef class CommandFacts:
+    cdef bytes name
     cdef str refusal
     cdef int lane
     cdef bint blocks

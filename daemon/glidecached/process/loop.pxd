@@ -1,5 +1,5 @@
 from glidecached.process.epoll cimport EventPoll
-from glidecached.process.timers cimport Timer, Timers
+from glidecached.process.timers cimport TimedTask, Timer, Timers
 from glidecached.process.turn_end cimport TurnEnd
 
 
@@ -35,6 +35,7 @@ cdef class Loop:
     cdef int wake_writer
 
     cpdef object defer(self, object callback)
+    cdef object run_later(self, long long delay_ns, TimedTask task)
     cpdef object when_idle(self, object callback)
     cdef object turn(self)
     cdef int handle_events(self) except -1
@@ -42,4 +43,5 @@ cdef class Loop:
     cdef object run_timers(self)
     cdef int wait_ms(self) except -1
 
+cdef object run_task(TimedTask task)
 cdef int call_back(object callback, tuple arguments) except -1

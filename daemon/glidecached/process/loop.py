@@ -26,7 +26,7 @@ from glidecached.process.turn_end import DeferredCall, TurnEnd
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from glidecached.process.timers import Timer
+    from glidecached.process.timers import TimedTask, Timer
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +145,10 @@ class Loop:
         """Run the callback in `delay_ms`."""
         delay_ns: cython.longlong = cython.cast(cython.longlong, delay_ms * 1e6)
         return self.timers.add(monotonic_ns() + delay_ns, callback, arguments)
+
+    def run_later(self, delay_ns: cython.longlong, task: TimedTask) -> None:
+        """Run the task in `delay_ns`."""
+        self.timers.add_task(monotonic_ns() + delay_ns, task)
 
     def when_idle(self, callback: Callable[[], object]) -> None:
         """Call back in a turn in which nothing else happens, or 5 ms after the last such call: one callback a turn.
@@ -270,7 +274,10 @@ class Loop:
         now_ns: cython.longlong = monotonic_ns()
         while timer is not None and timer.when_ns <= now_ns:
             self.timers.take_first()
-            call_back(timer.callback, timer.arguments)
+            if timer.task is None:
+                call_back(timer.callback, timer.arguments)
+            else:
+                run_task(timer.task)
             timer = self.timers.first()
 
     def _woken(self, _events: int) -> None:
@@ -279,6 +286,14 @@ class Loop:
         while self.from_threads:
             callback, arguments = self.from_threads.popleft()
             call_back(callback, arguments)
+
+
+def run_task(task: TimedTask) -> None:
+    """Run a task whose time has come; log an exception."""
+    try:
+        task.run_timer()
+    except Exception:
+        logger.exception("a callback failed; the loop continues", extra={"callback": repr(task)})
 
 
 def call_back(callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:

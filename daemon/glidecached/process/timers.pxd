@@ -1,4 +1,10 @@
+cdef class TimedTask:
+    cpdef object run_timer(self)
+
+
 cdef class Timer:
+    # A task that is called in its place, without a look-up; or None.
+    cdef TimedTask task
     cdef object callback
     cdef tuple arguments
     cdef bint cancelled
@@ -15,6 +21,7 @@ cdef class Timers:
     cdef long long numbers
 
     cdef Timer add(self, long long when_ns, object callback, tuple arguments)
+    cdef Timer add_task(self, long long when_ns, TimedTask task)
     cdef Timer first(self)
     cdef Timer take_first(self)
     cdef int rise(self, Py_ssize_t place) except -1

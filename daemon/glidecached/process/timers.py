@@ -11,9 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def no_callback() -> None:
+    """Stand for the callback of a timer that has a task."""
+
+
+class TimedTask:
+    """A compiled object that has something to do at a time."""
+
+    def run_timer(self) -> None:
+        """Do it: the time has come. Implemented by subclasses."""
+        raise NotImplementedError
+
+
 class Timer:
     """One callback at one time; it may be cancelled until it has run."""
 
+    task: TimedTask | None
     callback: Callable[..., object]
     arguments: tuple[Any, ...]
     cancelled: bool
@@ -50,6 +63,12 @@ class Timers:
         timer.number = self.numbers
         self.heap.append(timer)
         self.rise(len(self.heap) - 1)
+        return timer
+
+    def add_task(self, when_ns: cython.longlong, task: TimedTask) -> Timer:
+        """Add a timer for a task."""
+        timer: Timer = self.add(when_ns, no_callback, ())
+        timer.task = task
         return timer
 
     def first(self) -> Timer | None:

@@ -33,4 +33,6 @@ cdef class Pipeline(Deferred):
     cdef int64_t _used_ns
 
     cpdef object submit(self, Call call)
+    cdef bint is_closed(self) noexcept
+    cdef bint is_busy(self) noexcept
     cdef object _refuse(self, Call call, int code, str message)

@@ -115,6 +115,10 @@ class Pipeline(Deferred):
     @property
     def closed(self) -> bool:
         """Return whether it takes no more calls."""
+        return bool(self.is_closed())
+
+    def is_closed(self) -> cython.bint:
+        """Return whether it is `closed`."""
         return self._closed_reason is not None
 
     @property
@@ -128,7 +132,11 @@ class Pipeline(Deferred):
     @property
     def busy(self) -> bool:
         """Return whether any call is open."""
-        return bool(self.queue) or (self.connection is not None and bool(self.connection.waiting))
+        return bool(self.is_busy())
+
+    def is_busy(self) -> cython.bint:
+        """Return whether it is `busy`."""
+        return self.queue.count > 0 or (self.connection is not None and self.connection.waiting.count > 0)
 
     @property
     def wants_connection(self) -> bool:

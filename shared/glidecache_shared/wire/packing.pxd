@@ -23,6 +23,7 @@ cdef object unpack_from(const uint8_t *message, Py_ssize_t length)
 cdef bint read_header(const uint8_t *message, Py_ssize_t length, Header *header) noexcept nogil
 cdef int64_t peek_signed(const uint8_t *message, Py_ssize_t length, int64_t otherwise) noexcept nogil
 cdef int64_t reply_id(bytes message)
+cdef list unpack_command(const uint8_t *message, Py_ssize_t length, int64_t *session_id, Py_ssize_t *objects)
 cdef bytes unpack_read(const uint8_t *message, Py_ssize_t length, int64_t *session_id, int64_t *kind)
 cdef object unpack_body(const uint8_t *message, Py_ssize_t length, Py_ssize_t count, Py_ssize_t *objects)
 cdef object unpack_object(Span *span, int depth)

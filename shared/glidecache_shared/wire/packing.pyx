@@ -138,6 +138,24 @@ cdef int64_t reply_id(bytes message):
     return number
 
 
+cdef list unpack_command(const uint8_t *message, Py_ssize_t length, int64_t *session_id, Py_ssize_t *objects):
+    """Return the second of exactly two values, a list, of which the first is an integer; None if not so.
+
+    Set `objects` to the number of objects that all of it is.
+    """
+    cdef Span span
+    cdef uint64_t count
+    span.at = message
+    span.end = message + length
+    span.most_pairs = MOST_PAIRS
+    span.objects = 2
+    if not read_signed(&span, session_id) or not read_array_header(&span, &count):
+        return None
+    values = unpack_array(&span, count, 1)
+    objects[0] = span.objects + 1
+    return values if span.at == span.end else None
+
+
 cdef bytes unpack_read(const uint8_t *message, Py_ssize_t length, int64_t *session_id, int64_t *kind):
     """Return the third value, a byte string, of exactly three, of which the others are integers; None if not so."""
     cdef Span span

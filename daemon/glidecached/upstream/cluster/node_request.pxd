@@ -14,6 +14,7 @@ cdef class Node:
     cdef readonly Py_ssize_t open
     cdef readonly int64_t heard_ns
     cdef public int missing
+    cdef public bint in_use
 
     cpdef object send(self, NodeRequest request)
     cpdef object expect_answer(self)
@@ -30,9 +31,13 @@ cdef class ClusterDispatcher(CallSender):
     cdef dict nodes
     # The primaries' addresses by slot, as in the topology.
     cdef list primaries
+    # Some primaries' addresses and their nodes, each at a place by the address's place in memory.
+    cdef list recent_addresses
+    cdef list recent_nodes
     cdef bint closed
 
     cpdef object send(self, NodeRequest request)
+    cdef Node node_at(self, object address)
     cdef NodeCommand request_to_slot(self, SingleCall call, int slot, ReplyCollector collector)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from glidecached.upstream.standalone import StandaloneUpstream
     from glidecached.upstream.target import Address
 
+RECENT_MASK = cython.declare(cython.Py_ssize_t, 63)
 _ASKING = cython.declare(bytes, pack_command((b"ASKING",)))
 READONLY = pack_command((b"READONLY",))
 """The bytes that are written before a read that a replica is to answer."""
@@ -51,6 +52,8 @@ class Node:
         """The number of requests at the node, without blocking ones."""
         self.heard_ns: int64_t = 0
         """When it last answered, or when it was asked while no request waited for it."""
+        self.in_use = True
+        """False once it is none of the cluster's nodes any more."""
         self.missing: cython.int = 0
         """The number of consecutive topologies that did not name it."""
 
@@ -121,6 +124,8 @@ class ClusterDispatcher(CallSender):
         self.submitted: cython.Py_ssize_t = 0
         """The number of calls."""
         self.closed = False
+        self.recent_addresses: list[Address | None] = [None] * (RECENT_MASK + 1)
+        self.recent_nodes: list[Node | None] = [None] * (RECENT_MASK + 1)
 
     def submit(self, single: Call) -> None:
         """Send the command to the node of its keys, or to where it goes without keys."""
@@ -154,12 +159,25 @@ class ClusterDispatcher(CallSender):
             and not request.replica
             and request.freshness is None
         ):
-            primary: Any = self.primaries[request.where]
-            node = self.nodes.get(primary)
+            node = self.node_at(self.primaries[request.where])
         if node is None:
             self.handler.send_unusual(request)
         else:
             node.send(request)
+
+    def node_at(self, address: Address | None) -> Node | None:
+        """Return the node at that address of the topology, if it is in use."""
+        place: cython.Py_ssize_t = (
+            cython.cast(cython.Py_ssize_t, cython.cast(cython.p_void, address)) >> 4
+        ) & RECENT_MASK
+        node: Node | None = self.recent_nodes[place]
+        if node is not None and node.in_use and self.recent_addresses[place] is address:
+            return node
+        node = self.nodes.get(address)  # type: ignore[arg-type]
+        if node is not None:
+            self.recent_addresses[place] = address
+            self.recent_nodes[place] = node
+        return node
 
     def learn(self, topology: Topology) -> None:
         """Send requests by this topology from now on, and by what it learns from redirects."""

@@ -70,4 +70,4 @@ def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
     pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
     assert pool.client_info()["pool_path"] != path
     pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
-    assert pool.entries.lookup_many([b"0", b"1"], STRING, 0) == [b"w", None]
+    assert [pool.entries.lookup(key, STRING, 0) for key in (b"0", b"1")] == [b"w", None]
