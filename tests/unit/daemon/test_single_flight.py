@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import zlib
 from array import array
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from glidecache_shared.protocol import (
 )
 from glidecached.command_order import CommandOrder
 from glidecached.pools.entries import PoolEntries
+from glidecached.pools.metadata import PoolKey, PoolSettings
 from glidecached.sequence import Sequence
 from glidecached.single_flight import Flights
 
@@ -39,8 +42,8 @@ class Shelf(PoolEntries):
 
 
 def hash_of(key: bytes) -> int:
-    """Few hashes, so that keys share them."""
-    return sum(key) % 2
+    """Few hashes for short keys, so that keys share them."""
+    return sum(key) % 2 if len(key) == 1 else zlib.crc32(key)
 
 
 def read(flights: Flights, request: Any, upstream: Any, min_flight: int, kind: int, key: bytes) -> None:
@@ -263,3 +266,63 @@ def test_c23_a_flight_knows_the_clients_that_wait_for_it(
     rest.succeed(b"v")
     assert requests.value(free) == b"v"
     assert many.divide({first}) is None
+
+
+def test_c22_thousands_of_flights_are_each_found_again(
+    flights: Flights, upstream: Any, requests: Any
+) -> None:
+    keys = [b"%d" % number for number in range(10_000)]
+    for key in keys:
+        read(flights, requests(), upstream, 0, STRING, key)
+    again = [requests() for _ in keys]
+    for request, key in zip(again, keys, strict=True):
+        read(flights, request, upstream, 0, STRING, key)
+    assert len(upstream.calls) == len(flights) == len(keys)
+    for call in reversed(upstream.calls):
+        call.succeed(call.arguments[1])
+    assert [requests.value(request) for request in again] == keys
+    assert len(flights) == 0
+
+
+def test_c22_a_flight_that_was_overtaken_ends_without_its_successor(
+    flights: Flights, upstream: Any, requests: Any, numbers: Sequence
+) -> None:
+    read(flights, requests(), upstream, 0, STRING, b"k")
+    read(flights, requests(), upstream, numbers(), STRING, b"k")
+    upstream.calls[0].succeed(b"old")
+    assert len(flights) == 1
+    joined = requests()
+    read(flights, joined, upstream, 0, STRING, b"k")
+    assert len(upstream.calls) == 2
+    upstream.calls[1].succeed(b"new")
+    assert requests.value(joined) == b"new"
+
+
+def test_a_new_generation_hashes_the_key_again(
+    upstream: Any, requests: Any, make_registry: Callable[[], Any]
+) -> None:
+    """The hash that the request brought is the old generation's: by it nobody would find the entry."""
+    settings = PoolSettings(max_cache_kb=64, entry_ttl_ms=0, enable_metrics=True)
+    pool = make_registry().join(PoolKey("n", None), upstream.target.identity, settings)
+    pool.flights.read(requests(), upstream, 0, STRING, b"k", 12345)
+    pool.entries.serve(pool.entries.store)
+    upstream.calls[0].succeed(b"v")
+    assert pool.entries.lookup(b"k", STRING, 0) == b"v"
+
+
+def test_no_reads_refer_to_one_another_once_they_are_answered(
+    flights: Flights, upstream: Any, requests: Any
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for outcome in ("succeed", "fail", "abandon"):
+            read_many(flights, requests(), upstream, 0, [b"a", b"b", b"a"], {})
+            call = upstream.calls.pop()
+            call.succeed([b"1", None]) if outcome == "succeed" else (
+                call.fail(ERROR_CONNECTION, "gone") if outcome == "fail" else call.abandon()
+            )
+            del call
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
