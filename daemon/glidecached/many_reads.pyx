@@ -11,6 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from glidecached.frontend.request cimport Request
 from glidecached.pools.entries cimport PoolEntries
+from glidecached.pools.key_hasher cimport scattered
 from glidecached.sequence cimport Sequence
 from glidecached.upstream.call cimport SingleCall
 from glidecached.upstream.sender cimport UpstreamCore
@@ -73,7 +74,7 @@ cdef class ManyFlights:
                             joined = {}
                         joined[flight.number] = flight
                         continue
-                slot = hash_at[index] & <uint32_t>(room - 1)
+                slot = scattered(hash_at[index]) & <uint32_t>(room - 1)
                 while slots[slot] >= 0 and (
                     asked_hash_at[slots[slot]] != hash_at[index] or command[slots[slot] + 1] != key
                 ):

@@ -13,6 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import cython
+from cython.cimports.glidecached.pools.key_hasher import scattered
 from cython.cimports.glidecached.upstream.call import pack_key_command
 from cython.cimports.libc.stdint import uint32_t
 
@@ -108,8 +109,8 @@ class Flights:
 class FlightTable:
     """The flights that later requests may join, by kind and key. A chain links flights whose hashes end alike.
 
-    The hashes are the pool's, which its secret keys. A pool's next generation has another secret: flights that began
-    before are not joined any more.
+    The hashes are the pool's, scattered by what clients do not know. A pool's next generation has other hashes: flights
+    that began before are not joined any more.
     """
 
     def __init__(self) -> None:
@@ -118,7 +119,7 @@ class FlightTable:
 
     def find(self, kind: cython.int, key: bytes, key_hash: uint32_t) -> Flight | None:
         """Return the flight for that key, or None."""
-        flight: Flight | None = self.chains[key_hash & (len(self.chains) - 1)]
+        flight: Flight | None = self.chains[scattered(key_hash) & (len(self.chains) - 1)]
         while flight is not None:
             if flight.hash == key_hash and flight.kind == kind and flight.key == key:
                 return flight
@@ -130,7 +131,7 @@ class FlightTable:
         place: cython.Py_ssize_t
         if self.count >= len(self.chains):
             self.resize(2 * len(self.chains))
-        place = flight.hash & (len(self.chains) - 1)
+        place = scattered(flight.hash) & (len(self.chains) - 1)
         flight.next_in_chain = self.chains[place]
         flight.listed = True
         self.chains[place] = flight
@@ -138,7 +139,7 @@ class FlightTable:
 
     def discard(self, flight: Flight) -> None:
         """Remove a flight, if it is there."""
-        place: cython.Py_ssize_t = flight.hash & (len(self.chains) - 1)
+        place: cython.Py_ssize_t = scattered(flight.hash) & (len(self.chains) - 1)
         before: Flight | None
         if not flight.listed:
             return
@@ -167,7 +168,7 @@ class FlightTable:
             flight = first
             while flight is not None:
                 following = flight.next_in_chain
-                place = flight.hash & (room - 1)
+                place = scattered(flight.hash) & (room - 1)
                 flight.next_in_chain = self.chains[place]
                 self.chains[place] = flight
                 flight = following

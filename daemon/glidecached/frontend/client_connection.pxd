@@ -43,6 +43,7 @@ cdef class ClientConnection(Caller):
     cdef Py_ssize_t receive(self) except -1
     cdef object next_message(self)
     cdef object queue(self, bytes message, bytes rest)
+    cdef object queue_framed(self, bytes frame)
     cdef object charge_answer(self, Py_ssize_t size_bytes)
     cpdef bint flush(self) except -1
     cpdef object close(self)

@@ -153,6 +153,16 @@ class ClientConnection(Caller):
             self.send_buffer.append(rest)
         return True
 
+    def queue_framed(self, frame: bytes) -> bool | str:
+        """Do what `queue` does, with a message that is in its frame."""
+        if self.is_full():
+            return False
+        full = self.charge_answer(len(frame))
+        if full is not None:
+            return full
+        self.send_buffer.append(frame)
+        return True
+
     def charge_answer(self, size_bytes: cython.Py_ssize_t) -> str | None:
         """Charge for an answer of this length, or take the lane for it. Return what is full, or None."""
         if self.account.charge(size_bytes + PART_BYTES):

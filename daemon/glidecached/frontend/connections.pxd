@@ -28,6 +28,8 @@ cdef class ConnectionSet(Deferred):
     cpdef object next_message(self)
     cpdef object why_full(self, ClientConnection connection, Py_ssize_t size_bytes)
     cpdef object send(self, ClientConnection connection, bytes message, bytes rest=*)
+    cdef object send_framed(self, ClientConnection connection, bytes frame)
+    cdef object queued(self, ClientConnection connection, bint must_read, object outcome)
     cpdef object admit(self, ClientConnection connection)
     cpdef object drop(self, ClientConnection connection)
     cdef object begin_work(self, ClientConnection connection)

@@ -201,7 +201,17 @@ class ConnectionSet(Deferred):
         if connection.descriptor < 0:
             return False
         must_read: cython.bint = connection.must_read
-        outcome = connection.queue(message, rest)
+        return self.queued(connection, must_read, connection.queue(message, rest))
+
+    def send_framed(self, connection: ClientConnection, frame: bytes) -> bool | str:
+        """Do what `send` does, with a message that is in its frame."""
+        if connection.descriptor < 0:
+            return False
+        must_read: cython.bint = connection.must_read
+        return self.queued(connection, must_read, connection.queue_framed(frame))
+
+    def queued(self, connection: ClientConnection, must_read: cython.bint, outcome: bool | str) -> bool | str:
+        """Send later what was queued; quieten a connection that must read first. Return the outcome."""
         if connection.must_read != must_read:
             self.quieten(connection)
         if outcome is True:

@@ -29,6 +29,7 @@ cdef class Dispatcher(Answering):
     cdef long long warned_ns
 
     cpdef bint receive(self) except -1
+    cdef object not_sent(self, ClientConnection connection, bytes message, object outcome)
     cdef Operation operation_of(self, long long number)
     cdef object dispatch(self, ClientConnection connection, bytes message, long long now_ns)
     cdef object dispatch_large(self, ClientConnection connection, Request request, bytes message)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
 from cython.cimports.glidecache_shared.wire.packing import reply_id
+from cython.cimports.glidecache_shared.wire.zmtp import message_in
 from cython.cimports.glidecached.frontend.dispatcher import OPERATIONS
 
 from glidecache_shared import protocol
@@ -169,8 +170,18 @@ class Dispatcher(Answering):
         """Implement `Answering`: send an answer, or count it as dropped."""
         connection: ClientConnection = cython.cast("ClientConnection", caller)
         outcome = self.connections.send(connection, message, rest)
-        if outcome is True:
-            return
+        if outcome is not True:
+            self.not_sent(connection, message, outcome)
+
+    def answer_framed(self, caller: Caller, frame: bytes) -> None:
+        """Implement `Answering`: do what `answer` does, with a message that is in its frame."""
+        connection: ClientConnection = cython.cast("ClientConnection", caller)
+        outcome = self.connections.send_framed(connection, frame)
+        if outcome is not True:
+            self.not_sent(connection, message_in(frame), outcome)
+
+    def not_sent(self, connection: ClientConnection, message: bytes, outcome: bool | str) -> None:
+        """Count an answer that was dropped; if there was no room for it, answer with an error that says so."""
         if outcome is False:
             self.refused["unroutable_answer"] += 1
             return

@@ -6,6 +6,9 @@ cdef enum:
     DEEPEST = 17
 
 
+cdef bytes reply_frame(int64_t request_id, int64_t status, object body)
+
+
 cdef class MessageHeader:
     cdef Header header
     cdef readonly int64_t operation

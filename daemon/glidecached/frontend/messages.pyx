@@ -8,7 +8,9 @@ from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 
 from glidecache_shared.wire.packing cimport (
-    UNREADABLE, Span, peek_signed, read_header, unpack_object, unpack_body, unpack_command, unpack_from, unpack_read)
+    UNREADABLE, Span, peek_signed, put_reply, read_header, reply_size, unpack_object, unpack_body, unpack_command, unpack_from, unpack_read)
+
+from glidecache_shared.wire.zmtp cimport frame_header_bytes, put_frame_header
 
 from glidecache_shared.protocol import EXT_BIG_INTEGER, EXT_ERROR, EXT_SET, ReplyError
 
@@ -45,6 +47,17 @@ cdef enum:
     MOST_NESTED = 16
     # Bytes copied in one step: a fraction of a millisecond, including the kernel's page faults.
     COPY_BYTES = 262_144
+
+
+cdef bytes reply_frame(int64_t request_id, int64_t status, object body):
+    """Return the frame of the message `(request_id, status, body)`; None if it needs a `Packer`."""
+    cdef Py_ssize_t size = reply_size(request_id, status, body)
+    cdef bytes frame
+    if size < 0:
+        return None
+    frame = PyBytes_FromStringAndSize(NULL, frame_header_bytes(size) + size)
+    put_reply(put_frame_header(<uint8_t *>PyBytes_AS_STRING(frame), size), request_id, status, body)
+    return frame
 
 
 cdef class MessageHeader:

@@ -8,6 +8,7 @@ cdef bint is_plain(object value) noexcept
 
 cdef class Answering:
     cpdef object answer(self, Caller caller, bytes message, bytes rest)
+    cpdef object answer_framed(self, Caller caller, bytes frame)
     cpdef object finished(self, Request request)
     cpdef object why_full(self, Caller caller, Py_ssize_t size_bytes)
     cpdef object pack_later(self, Request request, object value)
@@ -43,6 +44,7 @@ cdef class Request(Expiring):
     cpdef object fail(self, int code, str message)
     cpdef object cancel(self)
     cpdef object finish(self, bytes message, bytes rest=*)
+    cdef int finish_framed(self, bytes frame) except -1
     cdef int end(self) except -1
     cdef int release(self) except -1
 

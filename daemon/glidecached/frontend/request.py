@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cython
-from cython.cimports.glidecache_shared.wire.packing import pack_reply
+from cython.cimports.glidecached.frontend.messages import reply_frame
 
 from glidecache_shared.protocol import (
     ERROR_CLOSING,
@@ -48,6 +48,10 @@ class Answering:
 
     def answer(self, caller: Caller, message: bytes, rest: bytes | None) -> None:
         """Send one packed reply, in one part or two."""
+        raise NotImplementedError
+
+    def answer_framed(self, caller: Caller, frame: bytes) -> None:
+        """Send one packed reply that is in its frame."""
         raise NotImplementedError
 
     def finished(self, request: Request) -> None:
@@ -152,12 +156,12 @@ class Request(Expiring):
         if not is_plain(value) and isinstance(value, ReplyError):
             self.fail(ERROR_TIMEOUT if value is TOO_LATE else ERROR_REQUEST, str(value))
             return
-        message: bytes | None = pack_reply(self.request_id, OK, value)
-        if message is None:
+        frame: bytes | None = reply_frame(self.request_id, OK, value)
+        if frame is None:
             # Large replies, and those with rare types: sets, floating-point numbers, errors.
             self.dispatcher.pack_later(self, value)
         else:
-            self.finish(message)
+            self.finish_framed(frame)
 
     def fail(self, code: cython.int, message: str) -> None:
         """Answer with one of the protocol's errors."""
@@ -179,6 +183,12 @@ class Request(Expiring):
         # First: its answer may need the room that it held.
         self.end()
         self.dispatcher.answer(self.caller, message, rest)
+        self.dispatcher.finished(self)
+
+    def finish_framed(self, frame: bytes) -> None:
+        """Do what `finish` does, with a message that is in its frame."""
+        self.end()
+        self.dispatcher.answer_framed(self.caller, frame)
         self.dispatcher.finished(self)
 
     def end(self) -> None:

@@ -3,6 +3,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from glidecache_shared.pool.store cimport PoolStore
 
 
+cdef uint32_t scattered(uint32_t key_hash) noexcept
+
+
 cdef class KeyHasher:
     cdef uint64_t[2] secret
 

@@ -2,6 +2,12 @@
 
 from glidecache_shared.pool.store import PoolStore
 
+def scattered(key_hash: int) -> int:
+    """Return a number whose last bits are good for a table of the daemon's own. For compiled code.
+
+    Clients know the pool's secret, and could choose keys whose hashes end alike. They do not know this multiplier.
+    """
+
 class KeyHasher:
     """A pool's hash. For compiled code."""
 

@@ -1,11 +1,20 @@
 """The hashes of keys in a pool (see key_hasher.pyi)."""
 
+import os
+
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.layout cimport gpool_siphash13
 from glidecache_shared.pool.store cimport PoolStore
+
+
+cdef uint64_t MULTIPLIER = int.from_bytes(os.urandom(8), "little") | 1
+
+
+cdef uint32_t scattered(uint32_t key_hash) noexcept:
+    return <uint32_t>(key_hash * MULTIPLIER >> 32)
 
 
 cdef class KeyHasher:

@@ -18,7 +18,8 @@ cdef struct Header:
     Py_ssize_t body_bytes
     Py_ssize_t body_fields
 
-cdef bytes pack_reply(int64_t request_id, int64_t status, object body)
+cdef Py_ssize_t reply_size(int64_t request_id, int64_t status, object body) except -2
+cdef int put_reply(uint8_t *at, int64_t request_id, int64_t status, object body) except -1
 cdef bytes pack_request(
     int64_t operation, int64_t request_id, int64_t instance_id, int64_t deadline_ns, int64_t session_id, tuple body)
 cdef object unpack_from(const uint8_t *message, Py_ssize_t length)

@@ -20,6 +20,9 @@ cdef extern from "Python.h":
     int64_t PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
     Py_ssize_t PY_SSIZE_T_MAX
 
+cdef extern from "<endian.h>" nogil:
+    uint64_t be64toh(uint64_t number)
+
 cdef enum:
     # Deeper nesting is left to msgpack, which has a bound of its own.
     MOST_NESTED = 16
@@ -72,16 +75,18 @@ def unpack(frame):
     return value
 
 
-cdef bytes pack_reply(int64_t request_id, int64_t status, object body):
-    """Pack `(request_id, status, body)` without making that tuple; return None if it needs a `Packer`."""
+cdef Py_ssize_t reply_size(int64_t request_id, int64_t status, object body) except -2:
+    """Return the length of `(request_id, status, body)`; -1 if it needs a `Packer`."""
     cdef Py_ssize_t left = OBJECTS_AT_ONCE
     cdef Py_ssize_t size = size_of(body, 1, &left)
-    if size == LEFT_TO_MSGPACK:
-        return None
-    cdef bytes packed = PyBytes_FromStringAndSize(NULL, 1 + int_size(request_id) + int_size(status) + size)
-    cdef uint8_t *at = put_container(<uint8_t *>PyBytes_AS_STRING(packed), FIX_ARRAY, ARRAY, 3)
+    return -1 if size == LEFT_TO_MSGPACK else 1 + int_size(request_id) + int_size(status) + size
+
+
+cdef int put_reply(uint8_t *at, int64_t request_id, int64_t status, object body) except -1:
+    """Write what `reply_size` has measured."""
+    at = put_container(at, FIX_ARRAY, ARRAY, 3)
     put(put_int(put_int(at, request_id), status), body)
-    return packed
+    return 0
 
 
 cdef bytes pack_request(
@@ -412,8 +417,14 @@ cdef inline bint has(Span *span, uint64_t size) noexcept nogil:
 cdef inline bint read_number(Span *span, int size, uint64_t *number) noexcept nogil:
     """Return a big-endian number of so many bytes."""
     cdef int index
+    cdef uint64_t whole
     if not has(span, size):
         return False
+    if size == 8:
+        memcpy(&whole, span.at, 8)
+        number[0] = be64toh(whole)
+        span.at += 8
+        return True
     number[0] = 0
     for index in range(size):
         number[0] = number[0] << 8 | span.at[0]

@@ -143,6 +143,9 @@ class Answers(Answering):
         assert request_id not in self.by_id, "answered twice"
         self.by_id[request_id] = (status, body)
 
+    def answer_framed(self, caller: Caller, frame: bytes) -> None:
+        self.answer(caller, frame[2:] if frame[0] == 0 else frame[9:], None)
+
     def pack_later(self, request: Request, value: Any) -> None:
         try:
             message = protocol.pack((request.request_id, protocol.STATUS_OK, value))

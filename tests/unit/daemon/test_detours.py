@@ -54,6 +54,9 @@ class Unheard(Answering):
     def answer(self, caller: Caller, message: bytes, rest: bytes | None) -> None:
         """Ignore the answer."""
 
+    def answer_framed(self, caller: Caller, frame: bytes) -> None:
+        """Ignore the answer."""
+
     def finished(self, request: Request) -> None:
         """Ignore the end."""
 
