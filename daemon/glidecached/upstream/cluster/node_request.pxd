@@ -37,6 +37,7 @@ cdef class ClusterDispatcher(CallSender):
     cdef bint closed
 
     cpdef object send(self, NodeRequest request)
+    cdef object send_to_slot(self, NodeCommand request, int slot)
     cdef Node node_at(self, object address)
     cdef NodeCommand request_to_slot(self, SingleCall call, int slot, ReplyCollector collector)
 

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
-from cython.cimports.glidecached.upstream.call import BULK_LANE, command_pieces
+from cython.cimports.glidecached.upstream.call import (
+    BULK_LANE,
+    command_pieces,
+    pack_command,
+    pack_key_command,
+)
 from cython.cimports.glidecached.upstream.cluster.slots import slot_of_one_key
 
 from glidecache_shared.protocol import ReplyError
-from glidecached.upstream.call import Call, SingleCall, pack_command
+from glidecached.upstream.call import Call, SingleCall
 from glidecached.upstream.cluster.reply_collector import ReplyCollector, SingleReply
 from glidecached.upstream.sender import CallSender
 
@@ -32,9 +37,10 @@ if TYPE_CHECKING:
     from glidecached.upstream.standalone import StandaloneUpstream
     from glidecached.upstream.target import Address
 
+NAME_AND_KEY = cython.declare(cython.Py_ssize_t, 2)
 RECENT_MASK = cython.declare(cython.Py_ssize_t, 63)
 _ASKING = cython.declare(bytes, pack_command((b"ASKING",)))
-READONLY = pack_command((b"READONLY",))
+READONLY: bytes = pack_command((b"READONLY",))
 """The bytes that are written before a read that a replica is to answer."""
 
 
@@ -146,7 +152,7 @@ class ClusterDispatcher(CallSender):
                 collector.call = call
                 self.submitted += 1
                 self.open += 1
-                self.send(self.request_to_slot(call, slot, collector))
+                self.send_to_slot(self.request_to_slot(call, slot, collector), slot)
                 return
         self.plan(call)
 
@@ -160,6 +166,14 @@ class ClusterDispatcher(CallSender):
             and request.freshness is None
         ):
             node = self.node_at(self.primaries[request.where])
+        if node is None:
+            self.handler.send_unusual(request)
+        else:
+            node.send(request)
+
+    def send_to_slot(self, request: NodeCommand, slot: cython.int) -> None:
+        """Send a request to the primary of its slot, as `send` does."""
+        node: Node | None = self.node_at(cython.cast(list, self.primaries)[slot])
         if node is None:
             self.handler.send_unusual(request)
         else:
@@ -330,7 +344,12 @@ class NodeCommand(NodeRequest):
 
     def pack_commands(self) -> bytes:
         """Implement `NodeRequest`: one command."""
-        return pack_command(self.arguments)
+        packed: bytes
+        if type(self.arguments) is tuple and len(cython.cast(tuple, self.arguments)) == NAME_AND_KEY:
+            packed = pack_key_command(self.arguments[0], self.arguments[1])
+        else:
+            packed = pack_command(self.arguments)
+        return packed
 
     def pack_pieces(self) -> list[bytes]:
         """Implement `Call`: as `pack`, without copying long arguments."""
