@@ -1,9 +1,11 @@
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.layout cimport gpool_record, gpool_shard, gpool_view
 from glidecache_shared.pool.files.mapping cimport MappedFile
 
 
+@cython.final
 cdef class PoolReader:
     cdef gpool_view view
     cdef gpool_record *records

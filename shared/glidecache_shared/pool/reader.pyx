@@ -48,6 +48,8 @@ from glidecache_shared.pool.layout cimport (
     gpool_fence_acquire,
     gpool_find,
     gpool_found,
+    gpool_glance,
+    gpool_glance_at,
     gpool_header,
     gpool_load_acquire_u32,
     gpool_load_acquire_u64,
@@ -67,6 +69,9 @@ from glidecache_shared.pool.memory.payload cimport decode
 from glidecache_shared.pool.files import boot_identity
 
 cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
+    void *PyUnicode_DATA(object text) noexcept
+    Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 cdef extern from "<pthread.h>" nogil:
@@ -138,6 +143,7 @@ cdef bytes encode_key(object key):
     raise TypeError(f"a key must be bytes, bytearray, memoryview, str, int or float, not {type(key).__name__}")
 
 
+@cython.final
 cdef class PoolReader:
     """A pool mapped read-only, and its access board: see reader.pyi for the public methods."""
 
@@ -212,14 +218,20 @@ cdef class PoolReader:
         """Return a fresh value, or None; the key's bytes live as long as `key`, which the caller holds."""
         cdef Py_ssize_t length
         cdef const char *text
-        if type(key) is bytes:
-            return find_and_copy(self, <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), kind, now_ns)
         if isinstance(key, str):
-            text = PyUnicode_AsUTF8AndSize(key, &length)
-            return find_and_copy(self, <const uint8_t *>text, length, kind, now_ns)
-        encoded = bytes(key) if isinstance(key, bytes) else encode_key(key)
-        return find_and_copy(
-            self, <const uint8_t *>PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded), kind, now_ns)
+            if PyUnicode_IS_COMPACT_ASCII(key):
+                text = <const char *>PyUnicode_DATA(key)
+                length = PyUnicode_GET_LENGTH(key)
+            else:
+                text = PyUnicode_AsUTF8AndSize(key, &length)
+        else:
+            if type(key) is not bytes:
+                key = bytes(key) if isinstance(key, bytes) else encode_key(key)
+            text = PyBytes_AS_STRING(key)
+            length = PyBytes_GET_SIZE(key)
+        if kind == GPOOL_KIND_STRING:
+            return find_string(self, <const uint8_t *>text, length, now_ns)
+        return find_and_copy(self, <const uint8_t *>text, length, kind, now_ns)
 
     @property
     def trusted(self) -> bool:
@@ -276,12 +288,26 @@ cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcep
     return gpool_load_relaxed_u64(&bucket.version) == version
 
 
-cdef inline void count_hit(PoolReader reader, const gpool_found *found, uint64_t now_ns) noexcept nogil:
-    cdef uint32_t record = found.entry.record
+cdef inline void count_hit(PoolReader reader, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept nogil:
     if record < gpool_published(&reader.view.header.record_count, reader.view.max_records):
-        gpool_touch(&reader.records[gpool_place(record)], gpool_entry_tag(&found.entry), now_ns, reader.is_lfu)
+        gpool_touch(&reader.records[gpool_place(record)], tag, now_ns, reader.is_lfu)
     if reader.metrics_on:
         gpool_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
+
+
+cdef object find_string(PoolReader reader, const uint8_t *key, uint64_t key_bytes, uint64_t now_ns):
+    """Look for a string where nearly all are, and copy it in one step; else as for the other kinds."""
+    cdef uint32_t hash
+    cdef gpool_glance glance
+    if not is_trusted(reader, now_ns):
+        return None
+    hash = <uint32_t>gpool_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
+    if gpool_glance_at(&reader.view, hash, key, key_bytes, now_ns, &glance):
+        value = PyBytes_FromStringAndSize(<const char *>glance.payload, glance.payload_bytes)
+        if unchanged(glance.bucket, glance.version):
+            count_hit(reader, glance.record, glance.tag, now_ns)
+            return value
+    return find_and_copy(reader, key, key_bytes, GPOOL_KIND_STRING, now_ns)
 
 
 cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_bytes, uint32_t kind, uint64_t now_ns):
@@ -325,7 +351,7 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
             if unchanged(bucket, version):
                 return None  # damage, not a race: the payload contradicts itself
             continue
-        count_hit(reader, &found, now_ns)
+        count_hit(reader, found.entry.record, gpool_entry_tag(&found.entry), now_ns)
         return value
     return None
 
