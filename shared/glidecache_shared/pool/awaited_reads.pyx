@@ -13,7 +13,6 @@ cimport cython
 from libc.stdint cimport uint32_t
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.pool.reader cimport PoolReader
@@ -25,6 +24,8 @@ cdef extern from "Python.h":
         PYGEN_NEXT
 
     ctypedef void (*destructor)(PyObject *) noexcept
+    ctypedef int (*visitproc)(PyObject *, void *) noexcept
+    ctypedef int (*traverseproc)(PyObject *, visitproc, void *) noexcept
     ctypedef object (*unaryfunc)(PyObject *)
     ctypedef object (*vectorcallfunc)(PyObject *, PyObject *const *, size_t, PyObject *)
     ctypedef PySendResult (*sendfunc)(PyObject *, PyObject *, PyObject **) except PYGEN_ERROR
@@ -37,6 +38,8 @@ cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
         unsigned long tp_flags
         destructor tp_dealloc
+        traverseproc tp_traverse
+        Py_ssize_t tp_weaklistoffset
         Py_ssize_t tp_vectorcall_offset
         PyAsyncMethods *tp_as_async
 
@@ -52,11 +55,27 @@ cdef extern from "Python.h":
     PySendResult PyIter_Send(object iterator, object value, PyObject **result) except PYGEN_ERROR
     object PyMethod_New(object function, object instance)
     void PyType_Modified(PyTypeObject *changed) noexcept
+    # With pointers, which Cython does not count by itself.
+    PyObject *Py_NewRef(PyObject *counted) noexcept
+    void Py_DECREF(PyObject *counted) noexcept
+    void Py_XDECREF(PyObject *counted) noexcept
+    PyObject *PyObject_Init(PyObject *memory, PyTypeObject *kind) noexcept
+    void PyObject_GC_Track(PyObject *tracked) noexcept
     void PyObject_GC_UnTrack(PyObject *tracked) noexcept
+    void PyObject_ClearWeakRefs(PyObject *ending) noexcept
     void PyErr_Fetch(PyObject **kind, PyObject **value, PyObject **traceback) noexcept
     void PyErr_Restore(PyObject *kind, PyObject *value, PyObject *traceback) noexcept
 
+cdef extern from *:
+    """
+    #define owned_object(reference) (reference)
+    """
+    object owned_object(PyObject *reference)  # an object whose reference the caller owns already
+
 cdef enum:
+    MOST_SPARES = 64
+
+    UNMADE     # it has no fields yet
     NEW        # nothing has been sent or thrown in
     BEGUN      # it has looked the key up, and has ended; or it was closed before
     DELEGATED  # `rest` goes on, and knows where it is
@@ -125,7 +144,6 @@ cdef class AwaitedReadMethod:
 
 cdef object begin_read(PyObject *called, PyObject *const *args, size_t count_and_flag, PyObject *names):
     """Return what a call of the method returns: as a method's, its first argument is the client."""
-    cdef ReadCoroutine read
     if (
         PyVectorcall_NARGS(count_and_flag) != 2
         or names != NULL
@@ -133,29 +151,63 @@ cdef object begin_read(PyObject *called, PyObject *const *args, size_t count_and
         or PyThreadState_Get().coroutine_origin_tracking_depth
     ):
         return PyObject_Vectorcall((<AwaitedReadMethod>called).function, args, count_and_flag, names)
-    read = ReadCoroutine.__new__(ReadCoroutine)
-    read.method = <AwaitedReadMethod>called
-    read.client = <AwaitedReads>args[0]
-    read.key = <object>args[1]
-    return read
+    return new_coroutine(called, args[0], args[1])
+
+
+# The memory of coroutines that have ended with a hit, for the next ones.
+cdef PyObject *spares[MOST_SPARES]
+cdef int spare_count = 0
+cdef bint may_be_made = False
+
+
+cdef inline object new_coroutine(PyObject *method, PyObject *client, PyObject *key):
+    global spare_count, may_be_made
+    cdef PyObject *coroutine
+    cdef ReadCoroutine made
+    if spare_count:
+        spare_count -= 1
+        coroutine = spares[spare_count]
+        PyObject_Init(coroutine, <PyTypeObject *><PyObject *>ReadCoroutine)
+        return filled(coroutine, method, client, key)
+    may_be_made = True
+    made = ReadCoroutine.__new__(ReadCoroutine)
+    PyObject_GC_UnTrack(<PyObject *>made)
+    return filled(Py_NewRef(<PyObject *>made), method, client, key)
+
+
+cdef inline object filled(PyObject *coroutine, PyObject *method, PyObject *client, PyObject *key):
+    (<ReadCoroutine>coroutine).method = Py_NewRef(method)
+    (<ReadCoroutine>coroutine).client = Py_NewRef(client)
+    (<ReadCoroutine>coroutine).key = Py_NewRef(key)
+    (<ReadCoroutine>coroutine).state = NEW
+    PyObject_GC_Track(coroutine)
+    return owned_object(coroutine)
 
 
 @cython.final
 @cython.auto_pickle(False)
-@cython.freelist(64)
 @cython.no_gc_clear  # whatever cycle it is in goes through its client, its key or a task, which can be cleared
 cdef class ReadCoroutine:
     """A coroutine that reads one key.
 
     It shows `types.CoroutineType` as its class: anyio and others ask `inspect.iscoroutine` before they run one.
+
+    What each call sets are pointers that own a reference, and the memory is kept for the next call. Cython's own fields
+    would be set to None in between, and its list of free objects clears them: a tenth of an awaited hit.
     """
 
-    cdef object __weakref__
-    cdef AwaitedReadMethod method
-    cdef AwaitedReads client
-    cdef object key
+    cdef PyObject *weak_references
+    cdef PyObject *method
+    cdef PyObject *client
+    cdef PyObject *key
     cdef object rest
     cdef int state
+
+    def __cinit__(self):
+        global may_be_made
+        if not may_be_made:
+            raise TypeError("cannot create 'ReadCoroutine' instances")
+        may_be_made = False
 
     def __await__(self):
         return ReadIterator(self)  # what Python code gets: `await` takes the slot below
@@ -168,7 +220,7 @@ cdef class ReadCoroutine:
         cdef PyObject *result = NULL
         cdef PySendResult outcome = send_to(<PyObject *>self, <PyObject *>value, &result)
         given = <object>result
-        Py_DECREF(given)
+        Py_DECREF(result)
         if outcome == PYGEN_RETURN:
             raise StopIteration(given)
         return given
@@ -203,11 +255,11 @@ cdef class ReadCoroutine:
 
     @property
     def __name__(self):
-        return self.method.function.__name__
+        return self.function().__name__
 
     @property
     def __qualname__(self):
-        return self.method.function.__qualname__
+        return self.function().__qualname__
 
     @property
     def cr_frame(self):
@@ -217,7 +269,7 @@ cdef class ReadCoroutine:
 
     @property
     def cr_code(self):
-        return self.rest.cr_code if self.state == DELEGATED else self.method.function.__code__
+        return self.rest.cr_code if self.state == DELEGATED else self.function().__code__
 
     @property
     def cr_running(self):
@@ -235,9 +287,12 @@ cdef class ReadCoroutine:
     def cr_origin(self):
         return self.rest.cr_origin if self.state == DELEGATED else None
 
+    cdef object function(self):
+        return (<AwaitedReadMethod>self.method).function
+
     cdef int become_coroutine(self) except -1:
         """Go on, from the beginning, as the coroutine of the method's function."""
-        self.rest = self.method.function(self.client, self.key)
+        self.rest = self.function()(<object>self.client, <object>self.key)
         self.state = DELEGATED
         return 0
 
@@ -245,20 +300,21 @@ cdef class ReadCoroutine:
 cdef PySendResult send_to(PyObject *coroutine, PyObject *sent, PyObject **result) except PYGEN_ERROR:
     cdef ReadCoroutine read = <ReadCoroutine>coroutine
     cdef PoolReader reader
+    cdef uint32_t kind
     cdef object value
     result[0] = NULL
     if read.state == NEW:
         if <object>sent is not None:
             raise TypeError("can't send non-None value to a just-started coroutine")
         read.state = BEGUN
-        reader = read.client._reader
+        kind = (<AwaitedReadMethod>read.method).kind
+        reader = (<AwaitedReads>read.client)._reader
         if reader is not None:
-            value = reader.read(read.key, read.method.kind, monotonic_ns())
+            value = reader.read(<object>read.key, kind, monotonic_ns())
             if value is not None:
-                Py_INCREF(value)
-                result[0] = <PyObject *>value
+                result[0] = Py_NewRef(<PyObject *>value)
                 return PYGEN_RETURN
-        read.rest = read.client._read_miss(read.method.kind, read.key)
+        read.rest = (<object>read.client)._read_miss(kind, <object>read.key)
         read.state = DELEGATED
     elif read.state == BEGUN:
         raise RuntimeError("cannot reuse already awaited coroutine")
@@ -269,14 +325,37 @@ cdef object itself(PyObject *coroutine):
     return <object>coroutine
 
 
+# Cython's own slots: of the memory, and of `rest`.
 cdef destructor free_coroutine
+cdef traverseproc traverse_rest
+
+cdef destructor never_awaited = warn_never_awaited  # through a pointer, so that its stack is not the usual end's
+
+
+cdef int traverse_coroutine(PyObject *coroutine, visitproc visit, void *argument) noexcept:
+    cdef int stop = 0
+    if (<ReadCoroutine>coroutine).state != UNMADE:
+        stop = visit((<ReadCoroutine>coroutine).method, argument)
+        stop = stop or visit((<ReadCoroutine>coroutine).client, argument)
+        stop = stop or visit((<ReadCoroutine>coroutine).key, argument)
+    return stop or traverse_rest(coroutine, visit, argument)
 
 
 cdef void end_coroutine(PyObject *coroutine) noexcept:
-    # Cython's `__dealloc__` would set aside a pending exception for every hit.
+    global spare_count
+    PyObject_GC_UnTrack(coroutine)  # it has no reference any more, and Python code may run
     if (<ReadCoroutine>coroutine).state == NEW:
-        warn_never_awaited(coroutine)
-    free_coroutine(coroutine)
+        never_awaited(coroutine)
+    if (<ReadCoroutine>coroutine).weak_references != NULL:
+        PyObject_ClearWeakRefs(coroutine)
+    Py_XDECREF((<ReadCoroutine>coroutine).method)
+    Py_XDECREF((<ReadCoroutine>coroutine).client)
+    Py_XDECREF((<ReadCoroutine>coroutine).key)
+    if (<ReadCoroutine>coroutine).state == BEGUN and spare_count < MOST_SPARES:
+        spares[spare_count] = coroutine
+        spare_count += 1
+    else:
+        free_coroutine(coroutine)
 
 
 cdef void warn_never_awaited(PyObject *coroutine) noexcept:
@@ -284,15 +363,17 @@ cdef void warn_never_awaited(PyObject *coroutine) noexcept:
     cdef PyObject *kind
     cdef PyObject *value
     cdef PyObject *traceback
-    PyObject_GC_UnTrack(coroutine)  # it has no reference any more, and Python code is about to run
     PyErr_Fetch(&kind, &value, &traceback)
     drop_coroutine(
-        (<ReadCoroutine>coroutine).method, (<ReadCoroutine>coroutine).client, (<ReadCoroutine>coroutine).key)
+        (<AwaitedReadMethod>(<ReadCoroutine>coroutine).method).function,
+        <object>(<ReadCoroutine>coroutine).client,
+        <object>(<ReadCoroutine>coroutine).key,
+    )
     PyErr_Restore(kind, value, traceback)
 
 
-cdef void drop_coroutine(AwaitedReadMethod method, AwaitedReads client, object key) noexcept:
-    method.function(client, key)
+cdef void drop_coroutine(object function, object client, object key) noexcept:
+    function(client, key)
 
 
 @cython.final
@@ -320,20 +401,22 @@ cdef class ReadIterator:
         self.read.close()
 
 
-cdef void fill_slots(AwaitedReadMethod method):
-    """Give the two types what Cython has no words for: once, before the first of their objects is used."""
-    cdef PyTypeObject *coroutines = <PyTypeObject *><PyObject *>ReadCoroutine
+cdef void fill_slots(AwaitedReadMethod method, ReadCoroutine coroutine):
+    """Give the two types what Cython has no words for: once, before any other of their objects is there."""
+    global free_coroutine, traverse_rest
     cdef PyTypeObject *methods = <PyTypeObject *><PyObject *>AwaitedReadMethod
-    global free_coroutine
-    free_coroutine = coroutines.tp_dealloc
-    coroutines.tp_dealloc = end_coroutine
-    coroutines.tp_as_async.am_await = itself
-    coroutines.tp_as_async.am_send = send_to
-    PyType_Modified(coroutines)
+    cdef PyTypeObject *coroutines = <PyTypeObject *><PyObject *>ReadCoroutine
     # Calls by attribute make no bound method, as with Python's functions.
     methods.tp_vectorcall_offset = <char *>&method.vectorcall - <char *><PyObject *>method
     methods.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
     PyType_Modified(methods)
+    coroutines.tp_weaklistoffset = <char *>&coroutine.weak_references - <char *><PyObject *>coroutine
+    coroutines.tp_as_async.am_await = itself
+    coroutines.tp_as_async.am_send = send_to
+    free_coroutine, coroutines.tp_dealloc = coroutines.tp_dealloc, end_coroutine
+    traverse_rest, coroutines.tp_traverse = coroutines.tp_traverse, traverse_coroutine
+    PyType_Modified(coroutines)
 
 
-fill_slots(AwaitedReadMethod.__new__(AwaitedReadMethod))
+may_be_made = True
+fill_slots(AwaitedReadMethod.__new__(AwaitedReadMethod), ReadCoroutine.__new__(ReadCoroutine))

@@ -19,6 +19,7 @@ from posix.unistd cimport getpid
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyMethodDef, PyObject, PyTypeObject
 
 from glidecache_shared.pool.layout cimport (
     GPOOL_BLOCK_RECORDS,
@@ -73,6 +74,11 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text) noexcept
     Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+    ctypedef struct PyMethodDescrObject:
+        PyMethodDef *d_method
+
+    object PyDescr_NewMethod(PyTypeObject *owner, PyMethodDef *method)
 
 cdef extern from "<pthread.h>" nogil:
     int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil, void (*child)() noexcept nogil)
@@ -431,3 +437,13 @@ cdef class CachedReads:
             if value is not None:
                 return value
         return self._read_miss(GPOOL_KIND_SET, key)
+
+
+def with_own_reads(type client_class not None):
+    cdef PyMethodDescrObject *method
+    if not issubclass(client_class, CachedReads):
+        raise TypeError(f"{client_class.__name__} is no subclass of CachedReads")
+    for name in ("get", "hgetall", "smembers"):
+        method = <PyMethodDescrObject *><PyObject *>CachedReads.__dict__[name]
+        setattr(client_class, name, PyDescr_NewMethod(<PyTypeObject *>client_class, method.d_method))
+    return client_class
