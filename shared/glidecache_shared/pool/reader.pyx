@@ -6,7 +6,9 @@ entry's bytes. The daemon makes the version odd before it changes a chain or fre
 that saw any byte of such a change sees another version (docs/design/memory-model.md has the whole argument).
 Attempts are bounded; a lookup that used them up is a miss, which the daemon then answers.
 
-Safe for any number of threads and forks: a reader has no state of its own that changes.
+Safe for any number of threads and forks: what a reader keeps of its own is the values of a few small hashes and sets
+that it has decoded twice. As long as the bucket's version is the same, so is the entry, and a copy of the kept value is
+a fresh one (docs/design/0001-hits-are-read-in-the-worker.md).
 """
 
 from collections import namedtuple
@@ -18,8 +20,11 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport getpid
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Copy
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyMethodDef, PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.set cimport PySet_New
 
 from glidecache_shared.pool.layout cimport (
     GPOOL_BLOCK_RECORDS,
@@ -89,6 +94,8 @@ cdef enum:
     # Hashes and sets up to this size are copied to the stack before they are decoded.
     SCRATCH_BYTES = 4096
     SCRATCH_WORDS = 1024
+    # Hashes and sets up to this size are kept decoded.
+    LONGEST_DECODED_BYTES = 1024
 
 # The counter shard of this process (architecture decision 4): by its id. A forked child, whose parent has the
 # same memory, chooses its own.
@@ -174,6 +181,11 @@ cdef class PoolReader:
         self.grace_ns = header.grace_ns
         self.is_lfu = header.policy == GPOOL_POLICY_LFU
         self.metrics_on = header.metrics != 0
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(DECODED_VALUES):
+            Py_XDECREF(self.decoded[i].value)
 
     def _check_header(self):
         """Check everything that later lookups rely on without looking again."""
@@ -380,7 +392,13 @@ cdef object copy_and_decode(
     cdef uint32_t scratch[SCRATCH_WORDS]  # words: payloads of hashes and sets are read as such
     cdef uint8_t *copy = <uint8_t *>scratch
     cdef uint8_t *allocated = NULL
+    cdef decoded_value *decoded = &reader.decoded[(<size_t>bucket // GPOOL_BUCKET_BYTES) % DECODED_VALUES]
+    cdef bint read_before = is_of(decoded, bucket, version, found.granule)
     cdef object value = None
+    if read_before and decoded.value != NULL:
+        value = <object>decoded.value
+        value = fresh_copy(kind, value)
+        return value if unchanged(bucket, version) else None
     if found.entry.payload_bytes > SCRATCH_BYTES:
         if not unchanged(bucket, version):
             return None
@@ -393,7 +411,32 @@ cdef object copy_and_decode(
             value = decode(kind, copy, found.entry.payload_bytes)
     finally:
         PyMem_Free(allocated)
+    if value is None or found.entry.payload_bytes > LONGEST_DECODED_BYTES:
+        return value
+    if read_before:
+        copy_of_value = fresh_copy(kind, value)
+        # What has run meanwhile, by the collection of garbage, may have read another entry.
+        if is_of(decoded, bucket, version, found.granule) and decoded.value == NULL:
+            Py_INCREF(value)
+            decoded.value = <PyObject *>value
+        return copy_of_value
+    Py_XDECREF(decoded.value)
+    decoded.value = NULL
+    decoded.bucket = bucket
+    decoded.version = version
+    decoded.granule = found.granule
     return value
+
+
+cdef inline bint is_of(
+    const decoded_value *decoded, const gpool_bucket *bucket, uint64_t version, uint32_t granule) noexcept nogil:
+    """Return whether this was the same entry, and has not changed since: a bucket's version never comes again."""
+    return decoded.version == version and decoded.bucket == bucket and decoded.granule == granule
+
+
+cdef inline object fresh_copy(uint32_t kind, object value):
+    return PyDict_Copy(value) if kind == GPOOL_KIND_HASH else PySet_New(value)
+
 
 
 cdef class CachedReads:
