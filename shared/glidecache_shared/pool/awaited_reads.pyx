@@ -59,7 +59,7 @@ cdef extern from "Python.h":
     PyObject *Py_NewRef(PyObject *counted) noexcept
     void Py_DECREF(PyObject *counted) noexcept
     void Py_XDECREF(PyObject *counted) noexcept
-    PyObject *PyObject_Init(PyObject *memory, PyTypeObject *kind) noexcept
+    PyTypeObject *Py_TYPE(PyObject *typed) noexcept
     void PyObject_GC_Track(PyObject *tracked) noexcept
     void PyObject_GC_UnTrack(PyObject *tracked) noexcept
     void PyObject_ClearWeakRefs(PyObject *ending) noexcept
@@ -69,8 +69,17 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     #define owned_object(reference) (reference)
+
+    static inline void revive(PyObject *memory) {
+    #if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS) || defined(Py_GIL_DISABLED)
+        PyObject_Init(memory, Py_TYPE(memory));
+    #else
+        Py_SET_REFCNT(memory, 1);
+    #endif
+    }
     """
     object owned_object(PyObject *reference)  # an object whose reference the caller owns already
+    void revive(PyObject *memory) noexcept    # make what was an object of the same type one again
 
 cdef enum:
     MOST_SPARES = 64
@@ -109,6 +118,16 @@ cdef class AwaitedReadMethod:
     cdef vectorcallfunc vectorcall
     cdef object function
     cdef uint32_t kind
+    cdef object client_class  # the last client's
+
+    cdef inline bint takes(self, PyObject *client) noexcept:
+        """Return whether the fields of `AwaitedReads` are in this object."""
+        if <PyObject *>Py_TYPE(client) == <PyObject *>self.client_class:
+            return True
+        if not isinstance(<object>client, AwaitedReads):
+            return False
+        self.client_class = <object><PyObject *>Py_TYPE(client)
+        return True
 
     def __call__(self, *args, **named):
         return self.function(*args, **named)
@@ -147,7 +166,7 @@ cdef object begin_read(PyObject *called, PyObject *const *args, size_t count_and
     if (
         PyVectorcall_NARGS(count_and_flag) != 2
         or names != NULL
-        or not isinstance(<object>args[0], AwaitedReads)
+        or not (<AwaitedReadMethod>called).takes(args[0])
         or PyThreadState_Get().coroutine_origin_tracking_depth
     ):
         return PyObject_Vectorcall((<AwaitedReadMethod>called).function, args, count_and_flag, names)
@@ -167,7 +186,7 @@ cdef inline object new_coroutine(PyObject *method, PyObject *client, PyObject *k
     if spare_count:
         spare_count -= 1
         coroutine = spares[spare_count]
-        PyObject_Init(coroutine, <PyTypeObject *><PyObject *>ReadCoroutine)
+        revive(coroutine)
         return filled(coroutine, method, client, key)
     may_be_made = True
     made = ReadCoroutine.__new__(ReadCoroutine)
