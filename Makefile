@@ -43,8 +43,8 @@ DESTDIR   ?=
 PIP_ARGS  ?=
 WHEEL_DIR ?= build/wheel
 
-CORE_DECLARED := $(shell find shared daemon -name '*.pxd')
-CORE_SOURCES  := $(CORE_DECLARED) $(wildcard $(CORE_DECLARED:.pxd=.py)) $(shell find shared daemon -name '*.pyx' -o -name '*.h')
+CORE_DECLARED := $(shell find shared client daemon -name '*.pxd')
+CORE_SOURCES  := $(CORE_DECLARED) $(wildcard $(CORE_DECLARED:.pxd=.py)) $(shell find shared client daemon -name '*.pyx' -o -name '*.h')
 
 INSTALLED := $(VENV)/.installed
 CORE      := $(VENV)/.core

@@ -6,7 +6,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-ROOTS = (Path("shared"), Path("daemon"))
+ROOTS = (Path("shared"), Path("client"), Path("daemon"))
 POOL = Path("shared/glidecache_shared/pool")
 DEBUG = os.environ.get("GLIDECACHED_DEBUG_BUILD") == "1"
 

@@ -42,6 +42,7 @@ def main() -> int:
     options.add_argument("--only", default="", help="the rows whose name has this text")
     options.add_argument("--json", type=Path, default=Path("build/bench-instructions.json"))
     options.add_argument("--keep", action="store_true", help="make this run the budget")
+    options.add_argument("--profiles", type=Path, help="a directory for callgrind's files (callgrind_annotate)")
     options.add_argument("--client", nargs=3, metavar=("WAY", "DIRECTORY", "PORT"))
     given = options.parse_args()
     if given.client:
@@ -53,7 +54,7 @@ def main() -> int:
     trees = {"now": Path(__file__).resolve().parents[1]}
     if given.before is not None:
         trees["before"] = given.before.resolve()
-    found = {name: counted(tree, given.only) for name, tree in trees.items()}
+    found = {name: counted(tree, given.only, given.profiles) for name, tree in trees.items()}
     budget = json.loads(BUDGET.read_text())
     print(f"{'':44} {'now':>12} {'budget':>12}")
     for row, now in found["now"].items():
@@ -90,7 +91,7 @@ def excesses(counts: dict[str, float], budget: dict[str, float]) -> list[str]:
     ]
 
 
-def counted(tree: Path, only: str) -> dict[str, float]:
+def counted(tree: Path, only: str, profiles: Path | None = None) -> dict[str, float]:
     """Return the instructions of each kind of request whose row's name has the text `only`, by that name."""
     found = {}
     with tempfile.TemporaryDirectory(prefix="glidecached-instructions-") as place, servers(place) as ports:
@@ -99,7 +100,11 @@ def counted(tree: Path, only: str) -> dict[str, float]:
                 row = f"{way}, {program}"
                 if only in row:
                     port = ports[way.startswith(IN_A_CLUSTER)]
-                    found[row] = _run(tree, Path(place), port, way, program) / REQUESTS / keys
+                    counts = _run(tree, Path(place), port, way, program)
+                    found[row] = _total(counts) / REQUESTS / keys
+                    if profiles is not None:
+                        profiles.mkdir(parents=True, exist_ok=True)
+                        shutil.copy(counts, profiles / row.replace(" ", "-").replace(",", ""))
     return found
 
 
@@ -119,8 +124,8 @@ def servers(place: str) -> Iterator[tuple[int, int]]:
         yield valkey.port, cluster.port
 
 
-def _run(tree: Path, place: Path, port: int, way: str, program: str) -> int:
-    """Return the instructions of the client or of the daemon for all requests."""
+def _run(tree: Path, place: Path, port: int, way: str, program: str) -> Path:
+    """Return callgrind's file for all requests, of the client or of the daemon."""
     directory = Path(tempfile.mkdtemp(dir=place))
     counts = directory / "counts"
     callgrind = [
@@ -164,7 +169,11 @@ def _run(tree: Path, place: Path, port: int, way: str, program: str) -> int:
         client.stdin.close()
         client.wait(60)
         client.stdout.close()
-    total = re.search(r"^(?:totals|summary): (\d+)", Path(f"{counts}.1").read_text(), re.MULTILINE)
+    return Path(f"{counts}.1")
+
+
+def _total(counts: Path) -> int:
+    total = re.search(r"^(?:totals|summary): (\d+)", counts.read_text(), re.MULTILINE)
     assert total is not None
     return int(total[1])
 

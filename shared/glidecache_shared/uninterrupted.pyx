@@ -30,12 +30,6 @@ cdef object finish(object coroutine):
 
 
 cdef class PendingRequests:
-    cdef Py_ssize_t limit
-    cdef public Py_ssize_t open
-    cdef object forks
-    cdef object made_after
-    cdef object too_many
-
     def __init__(self, Py_ssize_t limit, forks, too_many):
         self.limit = limit
         self.forks = forks
@@ -43,16 +37,24 @@ cdef class PendingRequests:
         self.too_many = too_many
 
     def run(self, function, *arguments, **named):
-        if self.open >= self.limit and not self.are_the_parents():
+        # Compiled, so that no exception from outside comes between the counting and `try`.
+        try:
+            self.begin()
+        except BaseException:
             if not callable(function):
                 function.close()
-            raise self.too_many(self.limit)
-        # Compiled, so that no exception from outside comes between the counting and `try`.
-        self.open += 1
+            raise
         try:
             return run_blocking(function, *arguments, **named)
         finally:
             self.open -= 1
+
+    cdef int begin(self) except -1:
+        """Count one request more, or raise the error for one too many."""
+        if self.open >= self.limit and not self.are_the_parents():
+            raise self.too_many(self.limit)
+        self.open += 1
+        return 0
 
     cdef bint are_the_parents(self) except -1:
         """Forget the requests of a parent's threads: they do not run in a forked child."""

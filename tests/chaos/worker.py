@@ -244,7 +244,7 @@ class Lane:
 def _instance(client: Any) -> int:
     """The daemon process that this client's writes go through; 0 while they go to the server directly."""
     session = client._session
-    attachment = session._attachment
+    attachment = session.state.attachment
     return 0 if session._outage or attachment is None else attachment.instance_id
 
 

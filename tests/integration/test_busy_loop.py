@@ -74,7 +74,7 @@ def test_c28_tasks_that_work_before_their_command_do_not_time_out(
         if begin == "disconnected":
             session._connections.current().drop()
         elif begin == "unattached":
-            session._unknown = session._attachment
+            session.state.unknown = session.state.attachment
         assert await together(tasks, milliseconds, lambda number: client.set(f"k{number}", "v")) == {"'OK'"}
         assert await together(tasks, milliseconds, lambda number: client.get(f"k{number}")) == {"b'v'"}
         await client.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import signal
 import sys
 import threading
 import types
@@ -20,6 +21,7 @@ import pytest
 
 from glidecache import Batch, GlideClient, GlideClientConfiguration, NodeAddress
 from glidecache.sync import GlideClient as BlockingGlideClient
+from glidecache_shared.protocol import STRING
 from support.caches import new_cache
 from support.valkey_server import HOST
 from support.waiting import wait_until
@@ -113,7 +115,7 @@ def connect_again(client: Any) -> None:
 
 
 def attach_again(client: Any) -> None:
-    client._session._unknown = client._session._attachment
+    client._session.state.unknown = client._session.state.attachment
 
 
 def transaction(client: Any) -> None:
@@ -123,6 +125,12 @@ def transaction(client: Any) -> None:
     client.exec(batch, raise_on_error=True)
 
 
+def miss(client: Any) -> object:
+    """Read a missing key through the session, in Python. The fast path has no lines to interrupt."""
+    finish = getattr(client, "_finish", None)
+    return finish(client._executor.read(STRING, "missing")) if finish else client.get("missing")
+
+
 def nothing(_client: Any) -> None:
     """Prepare nothing."""
 
@@ -130,7 +138,7 @@ def nothing(_client: Any) -> None:
 PATHS: dict[str, tuple[Callable[[Any], object], Callable[[Any], object]]] = {
     "connect": (connect_again, lambda client: client.get("missing")),
     "attach": (attach_again, lambda client: client.get("missing")),
-    "miss": (nothing, lambda client: client.get("missing")),
+    "miss": (nothing, miss),
     "set": (nothing, lambda client: client.set("s", "v")),
     "blpop": (nothing, lambda client: client.blpop(["empty"], 0.01)),
     "transaction": (nothing, transaction),
@@ -173,10 +181,61 @@ def test_i15_an_exception_at_any_line_of_a_call(
         assert number > 30, "the path has so few lines that it cannot have been interrupted"
         kept.clear()
         connection: Any = client._session._connections.existing()
-        assert not connection.busy
-        assert not connection._replies
+        assert not connection.exchange.busy
+        assert not connection.exchange.replies
+        assert not connection.exchange.open_ids
         assert descriptors() <= before + SPARE_DESCRIPTORS
         wait_until(lambda: not watched(valkey), "no watch is left")
+
+
+@pytest.mark.parametrize("kind", [LimitReached, PlainError])
+@pytest.mark.parametrize("name", ["get", "set", "a call inside"])
+def test_i15_an_exception_at_any_moment_of_the_fast_path(
+    configuration: GlideClientConfiguration, valkey: ValkeyServer, name: str, kind: type[BaseException]
+) -> None:
+    """A timer's signals come at moments that are spread over the time which a request takes."""
+    waiting = 0
+
+    def handle(_number: int, _frame: types.FrameType | None) -> None:
+        if name == "a call inside":
+            inside.append(client.custom_command(["ECHO", "inside"]))
+        raise kind
+
+    inside: list[object] = []
+    calls: dict[str, Callable[[Any], object]] = {
+        "get": lambda client: client.get("missing"),
+        "set": lambda client: client.set("s", "v"),
+        "a call inside": lambda client: client.get("missing"),
+    }
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        with BlockingGlideClient.create(configuration) as client:
+            client.get("missing")
+            connection: Any = client._session._connections.existing()
+            for number in range(1, 300):
+                # Some replies are kept back, so that signals also come while the client waits.
+                slow = number % 3 == 0
+                if slow:
+                    valkey.admin.execute_command("CLIENT", "PAUSE", 3, "ALL")
+                returned = False
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, (number % 100 + 1) * 10e-6 + slow * 1e-3)
+                    calls[name](client)
+                    returned = True
+                    while True:
+                        signal.pause()
+                except kind:
+                    waiting += not returned
+                assert not connection.exchange.busy
+                assert not connection.exchange.open_ids
+                assert not connection.exchange.replies
+                text = f"{number}"
+                assert client.custom_command(["ECHO", text]) == text.encode()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert waiting > 50
+    assert set(inside) <= {b"inside"}
 
 
 def watched(server: ValkeyServer) -> list[Any]:

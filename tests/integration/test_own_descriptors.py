@@ -84,7 +84,7 @@ calls = {
     "exec": lambda: user.call("exec", batch, True),
     "watch": lambda: user.call("watch", ["k"]),
     "custom": lambda: user.call("custom_command", ["ECHO", "x"]),
-    "attach": lambda: (setattr(user.client._session, "_unknown", user.client._session._attachment),
+    "attach": lambda: (setattr(user.client._session.state, "unknown", user.client._session.state.attachment),
                        user.call("set", "k", "v")),
 }
 outcomes = {name: attempt(call) for name, call in calls.items()}
@@ -134,7 +134,7 @@ if given["kind"] == "asyncio":
 step("set", lambda: user.call("set", "k", "v2"))
 step("get", lambda: user.call("get", "other"))
 step("drop", lambda: drop(user) if given["kind"] == "blocking" else None)
-step("attach", lambda: (setattr(user.client._session, "_unknown", user.client._session._attachment),
+step("attach", lambda: (setattr(user.client._session.state, "unknown", user.client._session.state.attachment),
                         user.call("set", "k", "v3")))
 step("close", lambda: user.call("close"))
 user = None

@@ -120,7 +120,7 @@ def test_what_the_kernel_takes_in_pieces_comes_whole(
     dealer, peer = greeted(near, far)
     messages = [os.urandom(length) for length in (0, 1, 255, 256, 16_383, 16_384, 200_000)] * 30
     dealer.send(*messages)
-    assert dealer.unsent
+    assert dealer.has_unsent()
     came = []
     while len(came) < len(messages):
         peer.feed(far.recv(room_bytes if len(came) == 5 else 1 << 18))
@@ -128,7 +128,7 @@ def test_what_the_kernel_takes_in_pieces_comes_whole(
         while (message := peer.next_message()) is not None:
             came.append(bytes(message))
     assert came == messages
-    assert not dealer.unsent
+    assert not dealer.has_unsent()
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_messages_of_all_lengths_go_and_come(dealer: Dealer, router: zmq.Socket[
     for length in (1, 255, 256, 16_383, 16_384, 3_000_000):
         message = os.urandom(length)
         dealer.send(message)
-        wait_until(lambda: dealer.flush() or not dealer.unsent, "the kernel took it")
+        wait_until(lambda: dealer.flush() or not dealer.has_unsent(), "the kernel took it")
         identity, came = router.recv_multipart()
         assert came == message
         router.send_multipart([identity, message])
@@ -233,11 +233,11 @@ def test_what_was_taken_before_the_daemon_died_may_have_run(path: Path, listener
     daemon.settimeout(5)
     request = os.urandom(3_000_000)
     dealer.send(request)
-    assert dealer.unsent, "the case under test: the kernel has taken a part"
+    assert dealer.has_unsent(), "the case under test: the kernel has taken a part"
     daemon.close()
     dealer.flush()
     wait_until(lambda: not dealer.events() & WRITABLE, "the end is noticed")
-    assert not dealer.unsent
+    assert not dealer.has_unsent()
     with pytest.raises(NotSentError):
         dealer.send(b"the next")
 

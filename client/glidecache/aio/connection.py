@@ -12,7 +12,8 @@ import weakref
 from contextlib import suppress
 
 from glidecache.aio.loop_lock import Alarm, LoopLock, seconds_until
-from glidecache.core.connection import DaemonConnection, reply_deadline_ns, with_deadline
+from glidecache.core.connection import DaemonConnection
+from glidecache.core.request_deadlines import reply_deadline_ns, with_deadline
 from glidecache.core.transport_errors import DaemonLostError, NoReplyError, NotSentError, too_many
 from glidecache.errors import ClosingError
 from glidecache_shared import protocol
@@ -84,7 +85,7 @@ class AsyncConnection(DaemonConnection):
 
     def have_shut(self) -> None:
         """Ask the loop to `shut` this connection, from any thread."""
-        dealer = self._dealer
+        dealer = self.dealer
         if dealer is not None and not dealer.file.is_own():
             return  # the loop's descriptors are closed: waking it would write to an unrelated file
         with suppress(RuntimeError):  # the loop is closed
@@ -154,7 +155,7 @@ class AsyncConnection(DaemonConnection):
         """Time a call out, unless its reply has arrived, or its clock started later than the call."""
         if reply.done():
             return
-        if dealer is self._dealer:
+        if dealer is self.dealer:
             self._read_replies(dealer)
         if reply.done():
             return
@@ -174,7 +175,7 @@ class AsyncConnection(DaemonConnection):
 
     def _cancel(self, dealer: Dealer, request_id: int) -> None:
         """Cancel a call in the daemon. Best effort: without the connection the daemon knows that the call is over."""
-        if self._queued.pop(request_id, None) is not None or dealer is not self._dealer or self.hello is None:
+        if self._queued.pop(request_id, None) is not None or dealer is not self.dealer or self.hello is None:
             return
         if self._loop.is_closed():
             self.drop()
@@ -188,11 +189,11 @@ class AsyncConnection(DaemonConnection):
         except NotSentError:
             self._lose(dealer)
             raise
-        if dealer.unsent:
+        if dealer.has_unsent():
             self._loop.add_writer(dealer.descriptor, self._on_room, dealer)
 
     def _send_queued(self, dealer: Dealer) -> None:
-        if dealer is not self._dealer or not self._queued:
+        if dealer is not self.dealer or not self._queued:
             return  # the dealer was released meanwhile, or all requests were cancelled
         self.sent_ns = now_ns = time.monotonic_ns()
         frames = []
@@ -228,22 +229,22 @@ class AsyncConnection(DaemonConnection):
     def _on_room(self, dealer: Dealer) -> None:
         """Send more of what the kernel had no room for."""
         dealer.flush()
-        if not dealer.unsent:
+        if not dealer.has_unsent():
             self.sent_ns = time.monotonic_ns()
             self._loop.remove_writer(dealer.descriptor)
 
     def _read_replies(self, dealer: Dealer) -> None:
         """Read all replies that have arrived."""
-        while dealer is self._dealer and dealer.events() & READABLE:
+        while dealer is self.dealer and dealer.events() & READABLE:
             self._read_reply(dealer)
 
     def _on_change(self, dealer: Dealer, _tether: _Tether) -> None:
         """Read what has arrived. Notice whether the connection is established or has ended."""
-        while dealer is self._dealer:
+        while dealer is self.dealer:
             events = dealer.events()
             if events & READABLE:
                 self._read_reply(dealer)
-                if dealer.has_arrived:
+                if dealer.has_arrived():
                     continue
                 return  # what else arrives is announced
             if self._up is not None:
@@ -256,7 +257,7 @@ class AsyncConnection(DaemonConnection):
     def _lose(self, dealer: Dealer) -> None:
         """Handle the loss of the daemon: read its last replies, and fail the calls that wait."""
         self._read_replies(dealer)
-        if dealer is self._dealer:
+        if dealer is self.dealer:
             self.drop()
             self._fail(DaemonLostError())
 
@@ -265,7 +266,7 @@ class AsyncConnection(DaemonConnection):
         if frame is None:
             return
         try:
-            request_id, status, body = self._read(frame)
+            request_id, status, body = self.read_reply(frame)
         except DaemonLostError as error:
             self._fail(error)
             return

@@ -7,10 +7,17 @@ their result.
 
 from __future__ import annotations
 
-import errno
 import time
 
-from glidecache.core.transport_errors import DaemonLostError, NoDaemonError, NoReplyError, NotSentError
+from glidecache.core.attachment import Hello
+from glidecache.core.transport_errors import (
+    OWN_FAULTS,
+    DaemonLostError,
+    NoDaemonError,
+    NoReplyError,
+    NotSentError,
+    own_fault,
+)
 from glidecache.errors import ConfigurationError, RequestError
 from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import check_endpoint, socket_path
@@ -42,22 +49,6 @@ _CLOSED_AT_ONCE = 3
 """A daemon that closed so many connections in a row at once counts as full."""
 
 _POST_TIMEOUT_NS = 10_000 * _MS
-OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-"""Errors that show a shortage of this process, not of the daemon."""
-
-_INTEGER_BYTES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}
-"""Lengths of msgpack's unsigned integers, by their first byte; smaller numbers are that byte alone."""
-
-
-class Hello:
-    """The daemon's description of itself, and the uid of its process as the kernel reports it."""
-
-    __slots__ = ("daemon_uid", "instance_id", "max_message_bytes")
-
-    def __init__(self, answer: dict[str, Any], daemon_uid: int) -> None:
-        self.daemon_uid = daemon_uid
-        self.instance_id: int = answer["instance_id"]
-        self.max_message_bytes: int = answer["max_message_bytes"]
 
 
 class DaemonConnection:
@@ -65,20 +56,22 @@ class DaemonConnection:
 
     __slots__ = (
         "_daemon_uid",
-        "_dealer",
-        "_next_id",
         "_runtime_dir",
         "_trusted_uid",
+        "dealer",
         "forks",
         "hello",
+        "last_id",
         "sent_ns",
         "watch",
     )
 
     def __init__(self, runtime_dir: str, forks: int) -> None:
         self._runtime_dir = runtime_dir
-        self._dealer: Dealer | None = None
-        self._next_id = 0
+        self.dealer: Dealer | None = None
+        """The socket to the daemon, also while it is greeted; None while there is none."""
+        self.last_id = 0
+        """The id of the newest request; ids are not used again, not even on another socket."""
         self._trusted_uid = self._daemon_uid = 0
         self.hello: Hello | None = None
         """The daemon that answers; None while not connected."""
@@ -152,11 +145,11 @@ class DaemonConnection:
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
     ) -> tuple[Dealer, int, bytes]:
         """Return the dealer to send on, the request's id, and its message. Raises as `request`."""
-        dealer = self._dealer
+        dealer = self.dealer
         if dealer is None:
             self.hello = None  # left by a call that was interrupted while it closed the connection
             raise NotSentError
-        self._next_id = request_id = self._next_id + 1
+        self.last_id = request_id = self.last_id + 1
         frame = protocol.pack((operation, request_id, instance_id, deadline_ns, *body))
         hello = self.hello
         if hello is not None and len(frame) > hello.max_message_bytes:
@@ -170,7 +163,7 @@ class DaemonConnection:
     def drop(self) -> None:
         """Close the connection, if there is one. The next `connect` makes a new one."""
         self.hello = None  # first: after an interruption in between, the next call connects again
-        dealer, self._dealer = self._dealer, None
+        dealer, self.dealer = self.dealer, None
         if dealer is not None:
             self._release(dealer)
 
@@ -182,7 +175,7 @@ class DaemonConnection:
             if not problem:
                 self.drop()  # left by a call that was cancelled while it connected
                 try:
-                    dealer = self._dealer = self._open_dealer()
+                    dealer = self.dealer = self._open_dealer()
                 except BlockingIOError:
                     problem = "is busy: too many wait for it to take their connections"
                 except OSError as error:
@@ -259,7 +252,7 @@ class DaemonConnection:
         """Return the error for a daemon that runs and has no room for this client: no outage, and no misuse (I9)."""
         return RequestError(f"glidecached at {self._runtime_dir} is busy: {reason}")
 
-    def _read(self, frame: bytes) -> tuple[int, int, Any]:
+    def read_reply(self, frame: bytes) -> tuple[int, int, Any]:
         """Return a reply's request id, status and body. On a malformed one, close and raise `DaemonLostError`."""
         try:
             request_id, status, body = protocol.unpack(frame, max(len(frame), 1))
@@ -283,33 +276,3 @@ class DaemonConnection:
     def _release(self, dealer: Dealer) -> None:
         """Close a dealer that no longer belongs to the connection."""
         raise NotImplementedError
-
-
-def reply_deadline_ns(deadline_ns: int, now_ns: int) -> int:
-    """Return until when to wait for a reply: the daemon's own answer about a deadline comes a little after it.
-
-    The daemon's timers are up to 5 ms late, and up to a hundredth of longer time-outs.
-    """
-    return deadline_ns + 25 * _MS + max(0, deadline_ns - now_ns) // 50
-
-
-def with_deadline(frame: bytes, deadline_ns: int) -> bytes:
-    """Return a request's message with another deadline in it."""
-    start = 2
-    for _ in ("request_id", "instance_id"):
-        start += _INTEGER_BYTES.get(frame[start], 1)
-    end = start + _INTEGER_BYTES.get(frame[start], 1)
-    return b"".join((frame[:start], protocol.pack((deadline_ns,))[1:], memoryview(frame)[end:]))
-
-
-def own_fault(error: OSError, purpose: str) -> str:
-    """Return the text for a shortage of this process itself: descriptors, memory (isolation, I16)."""
-    name = errno.errorcode.get(error.errno or 0, "?")
-    if error.errno == errno.EMFILE:
-        return (
-            f"this process has no free descriptor ({name}) for a {purpose}: it has as many files open as its "
-            "RLIMIT_NOFILE allows; close some, or raise the limit (ulimit -n)"
-        )
-    if error.errno == errno.ENFILE:
-        return f"this host has no free descriptor ({name}) for a {purpose}: fs.file-max is reached"
-    return f"this process has no memory ({name}) for a {purpose}: {error.strerror}"

@@ -6,8 +6,9 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 from __future__ import annotations
 
 from glidecache.commands.decoding import to_map, to_set
-from glidecache.commands.encoding import encode, encode_each
+from glidecache.commands.encoding import encode
 from glidecache.core.lazy_import import LazyModule
+from glidecache.core.many_keys import ManyKeys
 from glidecache.core.replies import decode_each, first_error, in_glides_kinds, is_by_node
 from glidecache.core.transport_errors import error_for_reply
 from glidecache.core.watch import Watches
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from glidecache.commands.encoding import Argument
     from glidecache.commands.options.server import ObjectType, Script
     from glidecache.commands.scripting import ScriptCall
+    from glidecache.core.attachment import FirstAttempt
     from glidecache.core.connection import Connections
     from glidecache.core.session import Session
     from glidecache.routes import Route
@@ -57,10 +59,12 @@ class CommandExecutor:
         self._is_cluster = is_cluster
         self._watches = Watches(session, connections)
 
-    async def run(self, command: Command[Result], route: Route | None = None) -> Result:
+    async def run(
+        self, command: Command[Result], route: Route | None = None, first: FirstAttempt | None = None
+    ) -> Result:
         """Run one command. It always goes to the server (contract C1), and to the nodes of the route if there is one.
 
-        If several nodes answer separately, the result is a map from address to result.
+        If several nodes answer separately, the result is a map from address to result. `first`: see `Session.call`.
         """
         args = command.args
         body: tuple[Any, ...] = (args,)
@@ -75,11 +79,12 @@ class CommandExecutor:
             repeatable=row.reads,
             timeout_ns=self._session.timeout_ns + waits_ns if waits_ns else None,
             directly=lambda direct, seconds: direct.command(args, seconds),
+            first=first,
         )
-        return self._result(command, in_glides_kinds(reply), route)  # type: ignore[no-any-return]
+        return self.result(command, in_glides_kinds(reply), route)
 
-    async def read(self, kind: int, key: Argument) -> Any:
-        """Run a cacheable read that did not hit in this process (contract C4, C7a)."""
+    async def read(self, kind: int, key: Argument, first: FirstAttempt | None = None) -> Any:
+        """Run a cacheable read that did not hit in this process (contract C4, C7a). `first`: see `Session.call`."""
         command = KIND_COMMANDS[kind]
         encoded = key if type(key) is bytes else encode(key, f"the key of {command.decode()}")
         operation, body = (
@@ -91,6 +96,7 @@ class CommandExecutor:
             repeatable=True,
             timeout_ns=None,
             directly=lambda direct, seconds: direct.command((command, encoded), seconds),
+            first=first,
         )
         decode = _DECODERS[kind]
         return reply if decode is None else decode(reply)
@@ -98,24 +104,19 @@ class CommandExecutor:
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Return many strings: hits from the pool, all others in one request (contract C17)."""
         self._session.check_open()
-        encoded = encode_each(keys, "keys")
-        reader = self._session.reader
-        values: list[Any] = [None] * len(encoded) if reader is None else reader.get_each(encoded)
-        missing = [index for index, value in enumerate(values) if value is None]
-        if missing:
-            wanted = [encoded[index] for index in missing]
-            replies = await self._session.call(
-                protocol.GET_MANY,
-                (wanted,),
-                repeatable=True,
-                timeout_ns=None,
-                directly=lambda direct, seconds: _get_many_directly(direct, wanted, seconds),
-            )
-            if len(wanted) == len(encoded):
-                return replies  # type: ignore[no-any-return]
-            for index, value in zip(missing, replies, strict=True):
-                values[index] = value
-        return values
+        looked_up = ManyKeys(self._session.reader, keys)
+        return looked_up.filled(await self.get_missing(looked_up.missing) if looked_up.missing else [])
+
+    async def get_missing(self, keys: list[bytes], first: FirstAttempt | None = None) -> list[bytes | None]:
+        """Return many strings that are not in the pool, in one request. `first`: see `Session.call`."""
+        return await self._session.call(  # type: ignore[no-any-return]
+            protocol.GET_MANY,
+            (keys,),
+            repeatable=True,
+            timeout_ns=None,
+            directly=lambda direct, seconds: _get_many_directly(direct, keys, seconds),
+            first=first,
+        )
 
     async def custom(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
         """Run any command. A cacheable one with exactly its two arguments goes through the cache (contract C1).
@@ -170,7 +171,7 @@ class CommandExecutor:
         if replies is None:
             return None
         # A transaction, and a batch with a route, runs on one node.
-        decode = _on_one_node if atomic or route is not None else self._result
+        decode = _on_one_node if atomic or route is not None else self.result
         return [
             _decoded(decode, command, in_glides_kinds(reply, raises=raise_on_error))
             for command, reply in zip(commands, replies, strict=True)
@@ -241,9 +242,10 @@ class CommandExecutor:
             return False
         return True
 
-    def _result(self, command: Command[Any], reply: Any, route: Route | None = None) -> Any:
+    def result(self, command: Command[Result], reply: Any, route: Route | None = None) -> Result:
+        """Return the result of a command for its reply, which is in GLIDE's kinds."""
         if self._is_cluster and is_by_node(command.args, route):
-            return decode_each(command.result, reply)
+            return decode_each(command.result, reply)  # type: ignore[no-any-return]
         return command.result(reply)
 
     def _batch_timeout_ns(

@@ -5,12 +5,11 @@ Written once for both clients: with a blocking connection and a blocking fallbac
 
 from __future__ import annotations
 
-import os
 import time
 import weakref
 from contextlib import suppress
 
-from glidecache.core.connection import OWN_FAULTS, own_fault
+from glidecache.core.attachment import Attachment, PoolGoneError, SessionState
 from glidecache.core.lazy_import import import_ahead
 from glidecache.core.settings import DEFAULT_REQUEST_TIMEOUT_MS
 from glidecache.core.transport_errors import (
@@ -22,27 +21,24 @@ from glidecache.core.transport_errors import (
 )
 from glidecache.errors import (
     ClosingError,
-    ConfigurationError,
     ConnectionError,
     DaemonUnavailableError,
     GlideError,
     RequestError,
     TimeoutError,
 )
-from glidecache_shared import lease as leases
 from glidecache_shared import protocol
-from glidecache_shared.pool.reader import PoolFormatError, PoolReader
-from glidecache_shared.trusted_path import check_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from glidecache.core.connection import Connections, DaemonConnection, Hello
+    from glidecache.core.attachment import FirstAttempt, Hello
+    from glidecache.core.connection import Connections, DaemonConnection
     from glidecache.core.fallback import DirectFallback
     from glidecache.core.settings import Settings
-    from glidecache_shared.lease import Lease
+    from glidecache_shared.pool.reader import PoolReader
 
     PoolUser = Callable[[PoolReader | None], None]
 
@@ -58,44 +54,6 @@ _PROMPT_NS = 10 * _MS
 """A longer time from a call to its sending means that this process itself delayed it."""
 
 _NOT_RUN = (protocol.ERROR_STALE_INSTANCE, protocol.ERROR_UNKNOWN_SESSION)
-
-
-class PoolGoneError(Exception):
-    """The pool ended between the daemon's answer and this client's hold on it: attach again."""
-
-
-class Attachment:
-    """A session, and the hold on its pool. Immutable; shared by the threads and forked children of one client.
-
-    `forks` identifies the process that made it. Only that process ends the session at the daemon.
-    """
-
-    __slots__ = ("forks", "instance_id", "lease", "reader", "request_timeout_ms", "session_id")
-
-    def __init__(self, hello: Hello, answer: dict[str, Any], forks: int) -> None:
-        """Hold the pool that the answer to `ATTACH` names, and map it. `hello` describes that daemon.
-
-        Raises `PoolGoneError`, and `ConfigurationError` if this process can never map it.
-        """
-        self.instance_id = hello.instance_id
-        self.session_id: int = answer["session_id"]
-        self.request_timeout_ms: int = answer["request_timeout_ms"]
-        self.forks = forks
-        self.lease: Lease | None = None
-        self.reader: PoolReader | None = None
-        pool = answer["pool"]
-        if pool is not None:
-            self.lease, self.reader = _hold(pool, hello.daemon_uid)
-
-    @property
-    def stale(self) -> bool:
-        """Return whether the pool gives no more hits, for now or permanently: attaching again may help."""
-        return self.reader is not None and not self.reader.trusted
-
-    def release(self) -> None:
-        """Release the hold on the pool. Its mapping ends with the last reader."""
-        if self.lease is not None:
-            self.lease.close()
 
 
 class Session:
@@ -117,32 +75,29 @@ class Session:
         self._connections = connections
         self._direct = direct
         self._pool_user: Callable[[], PoolUser | None] = weakref.WeakMethod(use_pool)
-        self._attachment: Attachment | None = None
-        self._outage = False
+        self.state = SessionState()
         self._next_probe_ns = 0
-        self._next_stale_ns = 0
-        self._unknown: Attachment | None = None
-        self._close_message = ""
         self._ended = False
 
     @property
     def reader(self) -> PoolReader | None:
         """Return the pool, if one is attached."""
-        return None if self._attachment is None else self._attachment.reader
+        attachment = self.state.attachment
+        return None if attachment is None else attachment.reader
 
     @property
     def timeout_ns(self) -> int:
         """Return how long a call may take: the client's `request_timeout`, else the upstream's."""
         timeout_ms = self._settings.request_timeout_ms
         if timeout_ms is None:
-            attachment = self._attachment
+            attachment = self.state.attachment
             timeout_ms = attachment.request_timeout_ms if attachment else DEFAULT_REQUEST_TIMEOUT_MS
         return timeout_ms * _MS
 
     def check_open(self) -> None:
         """Raise `ClosingError` once the client is closed."""
-        if self._close_message:
-            raise ClosingError(self._close_message)
+        if self.state.close_message:
+            raise ClosingError(self.state.close_message)
 
     async def open(self) -> None:
         """Attach for the first time, or go direct if that is allowed. Raises as `create` of the clients."""
@@ -177,18 +132,25 @@ class Session:
         repeatable: bool,
         timeout_ns: int | None,
         directly: Callable[[DirectFallback, float], Any],
+        first: FirstAttempt | None = None,
     ) -> Any:
         """Send one request and return its reply's body; the session's id is put before `body`.
 
         repeatable: whether running it twice does no harm (a read). timeout_ns: the client's, if None.
         directly: how to do the same at the servers, given a time-out in seconds; a coroutine.
+        first: how it went when the same request was sent already; None if it was not.
         """
         self.check_open()
         timeout_ns = self.timeout_ns if timeout_ns is None else timeout_ns
-        if self._outage and self._direct is not None and not await self._daemon_recovered():
+        if (
+            first is None
+            and self.state.outage
+            and self._direct is not None
+            and not await self._daemon_recovered()
+        ):
             return await directly(self._direct, timeout_ns / 1e9)
         try:
-            return await self._request(operation, body, timeout_ns, repeatable=repeatable)
+            return await self._request(operation, body, timeout_ns, repeatable=repeatable, first=first)
         except NoDaemonError as absent:
             if self._direct is None:
                 raise DaemonUnavailableError(str(absent)) from None
@@ -204,7 +166,7 @@ class Session:
 
     def post(self, operation: int, body: Sequence[Any]) -> None:
         """Send a request whose answer is not awaited, if there is a connection. Never raises."""
-        connection, attachment = self._connections.existing(), self._attachment
+        connection, attachment = self._connections.existing(), self.state.attachment
         if connection is not None and attachment is not None and connection.hello is not None:
             connection.post(operation, attachment.instance_id, (attachment.session_id, *body))
 
@@ -212,8 +174,8 @@ class Session:
         """End the session. Idempotent; every later call raises `ClosingError` with this text."""
         if self._ended:
             return
-        self._close_message = self._close_message or close_message
-        attachment = self._attachment
+        self.state.close_message = self.state.close_message or close_message
+        attachment = self.state.attachment
         self._use_pool(None)
         connection = self._connections.existing()
         if attachment is not None:
@@ -225,7 +187,7 @@ class Session:
             ):
                 await self._detach(connection, attachment, time.monotonic_ns() + _DETACH_TIMEOUT_NS)
             attachment.release()
-            self._attachment = None
+            self.state.attachment = None
         self._connections.close()
         if self._direct is not None:
             await self._direct.close()
@@ -237,23 +199,35 @@ class Session:
             use_pool(reader)
 
     async def _request(
-        self, operation: int, body: Sequence[Any], timeout_ns: int, *, repeatable: bool
+        self,
+        operation: int,
+        body: Sequence[Any],
+        timeout_ns: int,
+        *,
+        repeatable: bool,
+        first: FirstAttempt | None,
     ) -> Any:
         refusals = 0
-        asked_ns = time.monotonic_ns()
+        attachment: Attachment | None
+        asked_ns = time.monotonic_ns() if first is None else first.asked_ns
         deadline_ns = asked_ns + timeout_ns
         while True:
             self.check_open()
-            connection = self._connections.current()
-            attachment = None if connection.has_waiters else self._usable(connection)
             try:
-                if attachment is None:
-                    attachment, lag_ns = await self._attached(connection, deadline_ns)
-                    asked_ns = time.monotonic_ns()
-                    deadline_ns += lag_ns
-                status, reply = await connection.request(
-                    operation, attachment.instance_id, deadline_ns, (attachment.session_id, *body)
-                )
+                if first is not None:
+                    sent, first = first, None
+                    connection, attachment = sent.connection, sent.attachment
+                    status, reply = sent.reply()
+                else:
+                    connection = self._connections.current()
+                    attachment = None if connection.has_waiters else self.state.usable(connection.hello)
+                    if attachment is None:
+                        attachment, lag_ns = await self._attached(connection, deadline_ns)
+                        asked_ns = time.monotonic_ns()
+                        deadline_ns += lag_ns
+                    status, reply = await connection.request(
+                        operation, attachment.instance_id, deadline_ns, (attachment.session_id, *body)
+                    )
             except NotSentError:
                 continue
             except DaemonLostError:
@@ -271,7 +245,7 @@ class Session:
                 continue
             if code not in _NOT_RUN or refusals == _REFUSALS:
                 raise error_for(code, text)
-            self._unknown = attachment
+            self.state.unknown = attachment
 
     async def _attached(self, connection: DaemonConnection, deadline_ns: int) -> tuple[Attachment, int]:
         """Do as `_ensure_attached`, while no other call of the client does. Raises `NoDaemonError`, `NotSentError`."""
@@ -293,32 +267,22 @@ class Session:
         Also return for how long the caller's own event loop did not run meanwhile, in ns.
         """
         hello = await connection.connect(deadline_ns)
-        attachment = self._usable(connection)
+        attachment = self.state.usable(connection.hello)
         if attachment is None:
             self.check_open()
-            self._next_stale_ns = time.monotonic_ns() + _STALE_INTERVAL_NS
+            self.state.next_stale_ns = time.monotonic_ns() + _STALE_INTERVAL_NS
             # The first command shows whether the upstream is reachable: hits must work without it (contract C24).
             spec = {**self._settings.spec, "lazy_connect": True}
-            before = self._attachment
+            before = self.state.attachment
             if before is not None and before.instance_id == hello.instance_id:
                 # Writes of this client there count (contract C22).
                 spec["follows"] = before.session_id
             await self._attach(connection, hello, deadline_ns, spec)
-            attachment = self._attachment
+            attachment = self.state.attachment
             if attachment is None:
                 self.check_open()
                 raise NotSentError
         return attachment, connection.extended(0)
-
-    def _usable(self, connection: DaemonConnection) -> Attachment | None:
-        attachment, hello = self._attachment, connection.hello
-        if attachment is None or hello is None or attachment is self._unknown:
-            return None
-        if attachment.instance_id != hello.instance_id:
-            return None
-        # The daemon may have replaced the generation. If it is only late, attaching changes nothing: not too often.
-        again = attachment.stale and time.monotonic_ns() >= self._next_stale_ns
-        return None if again else attachment
 
     async def _attach(
         self, connection: DaemonConnection, hello: Hello, deadline_ns: int, spec: dict[str, Any]
@@ -337,15 +301,15 @@ class Session:
             except PoolGoneError:
                 continue
             try:
-                previous, self._attachment = self._attachment, attachment
-                if self._close_message:  # closed meanwhile
-                    self._attachment = None
+                previous, self.state.attachment = self.state.attachment, attachment
+                if self.state.close_message:  # closed meanwhile
+                    self.state.attachment = None
                     attachment.release()
                     return
                 self._use_pool(attachment.reader)
             except BaseException:
                 # Interrupted: the client may lack the pool that belongs to its session. Attach again.
-                self._unknown = attachment
+                self.state.unknown = attachment
                 raise
             if previous is not None:
                 previous.release()
@@ -372,8 +336,8 @@ class Session:
 
     def _begin_outage(self, problem: str) -> None:
         self._next_probe_ns = time.monotonic_ns() + _PROBE_INTERVAL_NS
-        if not self._outage:
-            self._outage = True
+        if not self.state.outage:
+            self.state.outage = True
             _logger().warning(
                 "%s; commands go to the servers directly, uncached, until it answers",
                 problem,
@@ -392,7 +356,7 @@ class Session:
             await connection.run_exclusively(deadline_ns, self._probe, connection, deadline_ns)
         except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
             return False
-        self._outage = False
+        self.state.outage = False
         runtime_dir = self._settings.runtime_dir
         _logger().info("glidecached at %s answers again", runtime_dir, extra={"runtime_dir": runtime_dir})
         return True
@@ -400,42 +364,6 @@ class Session:
     async def _probe(self, connection: DaemonConnection, deadline_ns: int) -> None:
         await connection.connect(deadline_ns)
         await connection.request(protocol.PING, 0, connection.extended(deadline_ns), ())
-
-
-def _hold(pool: dict[str, Any], daemon_uid: int) -> tuple[Lease, PoolReader]:
-    paths = [pool["pool_path"], pool["board_path"], pool["lease_path"]]
-    try:
-        # A user who could replace the files could also choose the values (I11).
-        for directory in {os.path.dirname(path) for path in paths}:
-            check_directory(directory, friend=daemon_uid)
-    except FileNotFoundError:
-        raise PoolGoneError from None
-    except OSError as error:
-        message = f"this process cannot trust the cache's pool: {error}"
-        raise ConfigurationError(message) from error
-    try:
-        lease = leases.hold(pool["lease_path"], pool["lease_inode"])
-        if lease is None:
-            raise PoolGoneError
-        try:
-            return lease, PoolReader(pool["pool_path"], pool["board_path"])
-        except FileNotFoundError:
-            lease.close()
-            raise PoolGoneError from None
-        except BaseException:
-            lease.close()
-            raise
-    except OSError as error:
-        if error.errno in OWN_FAULTS:
-            raise ConnectionError(own_fault(error, "cache's files")) from error
-        message = (
-            f"this process cannot map the cache's pool: {error}; "
-            "the daemon's pool_dir must be visible and readable here"
-        )
-        raise ConfigurationError(message) from error
-    except PoolFormatError as error:
-        message = f"this process cannot read the cache's pool: {error}"
-        raise ConfigurationError(message) from error
 
 
 def _sent_late(code: int, connection: DaemonConnection, asked_ns: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from glidecache.errors import (
     ClosingError,
     ConfigurationError,
@@ -15,14 +17,19 @@ from glidecache_shared import protocol
 from glidecache_shared.wire.dealer import NotSentError
 
 __all__ = [
+    "OWN_FAULTS",
     "DaemonLostError",
     "NoDaemonError",
     "NoReplyError",
     "NotSentError",
     "error_for",
     "error_for_reply",
+    "own_fault",
     "too_many",
 ]
+
+OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+"""Errors that show a shortage of this process, not of the daemon."""
 
 
 class NoDaemonError(Exception):
@@ -67,3 +74,16 @@ def error_for_reply(text: str) -> RequestError:
 def _with_glides_words(text: str) -> str:
     """Return the server's text, with GLIDE's name of the error where programs look for that."""
     return f"{text} (CrossSlot)" if text.startswith("CROSSSLOT") else text
+
+
+def own_fault(error: OSError, purpose: str) -> str:
+    """Return the text for a shortage of this process itself: descriptors, memory (isolation, I16)."""
+    name = errno.errorcode.get(error.errno or 0, "?")
+    if error.errno == errno.EMFILE:
+        return (
+            f"this process has no free descriptor ({name}) for a {purpose}: it has as many files open as its "
+            "RLIMIT_NOFILE allows; close some, or raise the limit (ulimit -n)"
+        )
+    if error.errno == errno.ENFILE:
+        return f"this host has no free descriptor ({name}) for a {purpose}: fs.file-max is reached"
+    return f"this process has no memory ({name}) for a {purpose}: {error.strerror}"

@@ -41,6 +41,7 @@ class BlockingClient(CachedReads, ClientBase):
         from glidecache.core.session import Session
         from glidecache.core.transport_errors import too_many
         from glidecache.sync.connection import ThreadConnections
+        from glidecache.sync.fast_path import FastPath
         from glidecache_shared.uninterrupted import PendingRequests
         from glidecache_shared.wire.dealer import forks
 
@@ -50,12 +51,24 @@ class BlockingClient(CachedReads, ClientBase):
 
             direct = BlockingFallback(settings)
         self._settings = settings
-        self._finish: Callable[..., Any] = PendingRequests(settings.inflight_requests, forks, too_many).run
+        pending = PendingRequests(settings.inflight_requests, forks, too_many)
+        self._finish: Callable[..., Any] = pending.run
         connections = ThreadConnections(settings)
         self._session: Session = Session(settings, connections, direct, self._use_pool)
         self._executor: CommandExecutor = CommandExecutor(
             self._session, connections, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
         )
+        fast_path = FastPath(
+            pending,
+            self._executor,
+            self._session.state,
+            connections,
+            settings.request_timeout_ms,
+            has_cache=settings.cache is not None,
+        )
+        self._read_miss: Callable[[int, Argument], Any] = fast_path.read
+        self._run_fast: Callable[..., Any] = fast_path.run
+        self._get_many: Callable[[Iterable[Argument]], list[bytes | None]] = fast_path.get_many
 
     def close(self, err_message: str | None = None) -> None:
         """Close this client; other clients that share its cache are unaffected. Idempotent.
@@ -84,7 +97,7 @@ class BlockingClient(CachedReads, ClientBase):
         None for a missing key and for a value that is not a string. The daemon splits more than 2,000 keys into several
         `MGET`s. It does not wait for one before it sends the next, so writes may come between them.
         """
-        return self._finish(self._executor.get_many(keys))  # type: ignore[no-any-return]
+        return self._get_many(keys)
 
     def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
@@ -132,10 +145,7 @@ class BlockingClient(CachedReads, ClientBase):
         return self._read_metrics().total_lookups
 
     def _run(self, command: Command[Result], route: Route | None = None) -> Result:
-        return self._finish(self._executor.run(command, route))  # type: ignore[no-any-return]
-
-    def _read_miss(self, kind: int, key: Argument) -> Any:
-        return self._finish(self._executor.read(kind, key))
+        return self._run_fast(command, route)  # type: ignore[no-any-return]
 
     def _open(self) -> Self:
         try:

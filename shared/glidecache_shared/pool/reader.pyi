@@ -1,6 +1,7 @@
 """Typing of the compiled reader; the implementation and its memory-ordering argument are in `reader.pyx`."""
 
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 class PoolMetrics(NamedTuple):
     """The hits, misses, entries, evictions and expirations of one pool, over all its processes (contract C13)."""
@@ -75,11 +76,12 @@ class PoolReader:
 class CachedReads:
     """The base of the blocking clients: a hit is answered without leaving compiled code.
 
-    `_reader` is None while no pool is attached. Everything but a hit goes to `_read_miss(kind, key)` of the
-    subclass, whose result is returned.
+    `_reader` is None while no pool is attached. Everything but a hit goes to `_read_miss(kind, key)`, which the
+    subclass sets; its result is returned.
     """
 
     _reader: PoolReader | None
+    _read_miss: Callable[[int, Key], Any]
 
     def get(self, key: Key) -> bytes | None:
         """Return the value of `key`, from the cache if it has it (`GET`); None if there is no such key."""
@@ -89,8 +91,6 @@ class CachedReads:
 
     def smembers(self, key: Key) -> set[bytes]:
         """Return all members of a set, from the cache if it has them (`SMEMBERS`)."""
-
-    def _read_miss(self, kind: int, key: Key) -> object: ...
 
 Reads = TypeVar("Reads", bound=CachedReads)
 

@@ -14,8 +14,13 @@ cdef class Dealer:
     cdef object arrived
     cdef bint writable
 
+    cpdef bint has_arrived(self) noexcept
+    cpdef bint has_unsent(self) noexcept
     cpdef int events(self) except -1
     cpdef object receive(self)
     cpdef object flush(self)
+    cdef int send_one(self, bytes frame) except -1
+    cdef int need_writable(self) except -1
+    cdef int append(self, bytes frame) except -1
     cdef Py_ssize_t hand_over(self) except -1
     cdef object next(self)

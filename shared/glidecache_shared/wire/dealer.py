@@ -87,13 +87,11 @@ class Dealer:
         """Return whether the connection is established, as far as known without waiting."""
         return bool(self.events() & _OUT)
 
-    @property
-    def has_arrived(self) -> bool:
+    def has_arrived(self) -> cython.bint:
         """Return whether received data is left for `events`, which must look at it before any wait."""
-        return bool(self.arrived is not None or self.stream.missing <= 0)
+        return self.arrived is not None or self.stream.missing <= 0
 
-    @property
-    def unsent(self) -> bool:
+    def has_unsent(self) -> cython.bint:
         """Return whether the kernel has not taken everything yet: `flush` when the socket is writable."""
         return len(self.unsent_parts.parts) > 0
 
@@ -118,7 +116,7 @@ class Dealer:
         # Python's own poll, which gevent and its like replace. One object per wait: a signal handler may wait for this
         # connection too, and a poll object serves one at a time.
         poll = select.poll()
-        poll.register(self.descriptor, select.POLLIN | select.POLLOUT if self.unsent else select.POLLIN)
+        poll.register(self.descriptor, select.POLLIN | select.POLLOUT if self.has_unsent() else select.POLLIN)
         return bool(poll.poll(milliseconds))
 
     def send(self, *frames: bytes) -> None:
@@ -127,20 +125,39 @@ class Dealer:
         A break behind the first byte shows only when the caller waits for the replies.
         """
         frame: bytes
-        waits: cython.bint = len(self.unsent_parts.parts) > 0
+        waits: cython.bint = self.has_unsent()
+        self.need_writable()
+        for frame in frames:
+            self.append(frame)
+        if not waits and not self.hand_over() and not self.writable:
+            raise NotSentError
+
+    def send_one(self, frame: bytes) -> cython.int:
+        """Hand one message over, as `send` does."""
+        waits: cython.bint = self.has_unsent()
+        self.need_writable()
+        self.append(frame)
+        if not waits and not self.hand_over() and not self.writable:
+            raise NotSentError
+        return 0
+
+    def need_writable(self) -> cython.int:
+        """Raise `NotSentError` when there is no connection."""
         if not self.file.is_own():
             # The application closed it: its number now belongs to another file.
             self.ended = True
         if self.ended or not self.writable or not self.stream.ready:
             raise NotSentError
-        for frame in frames:
-            if len(frame) < _JOIN_BELOW_BYTES:
-                self.unsent_parts.append(frame_of(frame))
-            else:
-                self.unsent_parts.append(message_header(len(frame)))
-                self.unsent_parts.append(frame)
-        if not waits and not self.hand_over() and not self.writable:
-            raise NotSentError
+        return 0
+
+    def append(self, frame: bytes) -> cython.int:
+        """Put a message behind what is to be sent."""
+        if len(frame) < _JOIN_BELOW_BYTES:
+            self.unsent_parts.append(frame_of(frame))
+        else:
+            self.unsent_parts.append(message_header(len(frame)))
+            self.unsent_parts.append(frame)
+        return 0
 
     def receive(self) -> bytes | None:
         """Return the next message, or None."""

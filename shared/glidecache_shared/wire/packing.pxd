@@ -19,6 +19,8 @@ cdef struct Header:
     Py_ssize_t body_fields
 
 cdef bytes pack_reply(int64_t request_id, int64_t status, object body)
+cdef bytes pack_request(
+    int64_t operation, int64_t request_id, int64_t instance_id, int64_t deadline_ns, int64_t session_id, tuple body)
 cdef object unpack_from(const uint8_t *message, Py_ssize_t length)
 cdef bint read_header(const uint8_t *message, Py_ssize_t length, Header *header) noexcept nogil
 cdef int64_t peek_signed(const uint8_t *message, Py_ssize_t length, int64_t otherwise) noexcept nogil

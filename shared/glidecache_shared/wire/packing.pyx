@@ -84,6 +84,32 @@ cdef bytes pack_reply(int64_t request_id, int64_t status, object body):
     return packed
 
 
+cdef bytes pack_request(
+    int64_t operation, int64_t request_id, int64_t instance_id, int64_t deadline_ns, int64_t session_id, tuple body):
+    """Pack a request with its fields, without making a tuple of all; return None if it needs a `Packer`."""
+    cdef int64_t[5] fields = [operation, request_id, instance_id, deadline_ns, session_id]
+    cdef Py_ssize_t left = PY_SSIZE_T_MAX
+    cdef Py_ssize_t size, part
+    cdef int index
+    cdef bytes packed
+    cdef uint8_t *at
+    size = container_header_size(5 + len(body))
+    for index in range(5):
+        size += int_size(fields[index])
+    for element in body:
+        part = size_of(element, 1, &left)
+        if part == LEFT_TO_MSGPACK:
+            return None
+        size += part
+    packed = PyBytes_FromStringAndSize(NULL, size)
+    at = put_container(<uint8_t *>PyBytes_AS_STRING(packed), FIX_ARRAY, ARRAY, 5 + len(body))
+    for index in range(5):
+        at = put_int(at, fields[index])
+    for element in body:
+        at = put(at, element)
+    return packed
+
+
 cdef object unpack_from(const uint8_t *message, Py_ssize_t length):
     """Return the one object that these bytes are, or `UNREADABLE`."""
     cdef Span span

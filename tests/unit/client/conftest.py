@@ -71,6 +71,7 @@ class FakeDaemon:
             protocol.DETACH: lambda _body: None,
             protocol.COMMAND: lambda body: body[1][-1],
             protocol.READ: lambda _body: None,
+            protocol.GET_MANY: lambda body: [None for _ in body[1]],
         }
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
@@ -142,7 +143,7 @@ class FakeDaemon:
     ) -> tuple[int, Any]:
         if operation not in (protocol.HELLO, protocol.PING) and instance_id != self.instance_id:
             return protocol.STATUS_ERROR, (protocol.ERROR_STALE_INSTANCE, "earlier daemon")
-        if operation in (protocol.COMMAND, protocol.READ) and self.refusals:
+        if operation in (protocol.COMMAND, protocol.READ, protocol.GET_MANY) and self.refusals:
             return protocol.STATUS_ERROR, self.refusals.pop(0)
         return protocol.STATUS_OK, answer(body)
 

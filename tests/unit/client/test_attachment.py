@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache.core.connection import Hello
-from glidecache.core.session import Attachment, PoolGoneError
+from glidecache.core.attachment import Attachment, Hello, PoolGoneError
 from glidecache.errors import ConfigurationError
 from glidecache_shared import lease
 from glidecache_shared.pool.store import PoolStore

@@ -10,8 +10,8 @@ import pytest
 
 from glidecache import ClosingError, GlideClient, GlideClientConfiguration, TimeoutError
 from glidecache.aio.loop_lock import LoopLock
-from glidecache.core.connection import own_fault, with_deadline
-from glidecache.core.transport_errors import NoDaemonError
+from glidecache.core.request_deadlines import with_deadline
+from glidecache.core.transport_errors import NoDaemonError, own_fault
 from glidecache_shared import protocol
 
 if TYPE_CHECKING:

@@ -1,0 +1,9 @@
+from glidecache_shared.pool.reader cimport PoolReader
+
+
+cdef class ManyKeys:
+    cdef list values
+    cdef readonly list missing
+    cdef list places
+
+    cpdef list filled(self, list replies)
