@@ -42,7 +42,9 @@ def main() -> int:
     options.add_argument("--only", default="", help="the rows whose name has this text")
     options.add_argument("--json", type=Path, default=Path("build/bench-instructions.json"))
     options.add_argument("--keep", action="store_true", help="make this run the budget")
-    options.add_argument("--profiles", type=Path, help="a directory for callgrind's files (callgrind_annotate)")
+    options.add_argument(
+        "--profiles", type=Path, help="a directory for callgrind's files (callgrind_annotate)"
+    )
     options.add_argument("--client", nargs=3, metavar=("WAY", "DIRECTORY", "PORT"))
     given = options.parse_args()
     if given.client:
