@@ -1,10 +1,13 @@
+from glidecached.frontend.caller cimport Caller
+
+
 cdef class OpenRequests:
     cdef public Py_ssize_t max_per_peer
     cdef readonly Py_ssize_t total
-    cdef dict counts
+    cdef readonly Py_ssize_t peers
 
-    cpdef bint enter(self, bytes identity) except -1
-    cpdef object leave(self, bytes identity)
+    cpdef bint enter(self, Caller caller) except -1
+    cpdef object leave(self, Caller caller)
 
 
 cdef class Account:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.access import Peer
+    from glidecached.frontend.caller import Caller
     from glidecached.upstream.interface import Upstream
 
 DEFAULT_CLIENT_MEMORY_MB = 256
@@ -42,31 +43,23 @@ class OpenRequests:
         self.max_per_peer = max_per_peer
         self.total: int = 0
         """The number of open requests of all connections together."""
-        self.counts: dict[bytes, int] = {}
+        self.peers: int = 0
+        """The number of connections with open requests."""
 
-    @property
-    def peers(self) -> int:
-        """Return the number of connections with open requests."""
-        return len(self.counts)
-
-    def enter(self, identity: bytes) -> cython.bint:
+    def enter(self, caller: Caller) -> cython.bint:
         """Count one more. Return False, and count nothing, when there are too many."""
-        count: cython.Py_ssize_t = self.counts.get(identity, 0)
-        if count >= self.max_per_peer:
+        if caller.open_requests >= self.max_per_peer:
             return False
-        self.counts[identity] = count + 1
+        self.peers += caller.open_requests == 0
+        caller.open_requests += 1
         self.total += 1
         return True
 
-    def leave(self, identity: bytes) -> None:
+    def leave(self, caller: Caller) -> None:
         """Count one less: a request was answered."""
-        left: cython.Py_ssize_t = self.counts[identity]
-        left -= 1
+        caller.open_requests -= 1
+        self.peers -= caller.open_requests == 0
         self.total -= 1
-        if left:
-            self.counts[identity] = left
-        else:
-            del self.counts[identity]
 
 
 class Account:

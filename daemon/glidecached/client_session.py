@@ -12,14 +12,17 @@ from glidecache_shared.protocol import ERROR_UNKNOWN_SESSION
 from glidecached.command_order import CommandOrder
 from glidecached.shares import Shares
 from glidecached.upstream.replicas import any_server_may_answer
+from glidecached.upstream.sender import UpstreamCore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from glidecached.frontend.caller import Caller
     from glidecached.frontend.request import Request
     from glidecached.pools.entries import PoolEntries
     from glidecached.pools.pool import Pool
     from glidecached.process.loop import Loop
+    from glidecached.sequence import Sequence
     from glidecached.single_flight import Flights
     from glidecached.upstream.call import SingleCall
     from glidecached.upstream.interface import Upstream
@@ -29,6 +32,7 @@ PRIMARY = "primary"
 ALL_NODES = "all_nodes"
 
 _SWEEP_MS = 60_000
+RECENT_MASK = cython.declare(cython.longlong, 63)
 
 
 class SessionHolder(NamedTuple):
@@ -51,6 +55,11 @@ class ClientSession:
     entries: PoolEntries | None
     """The pool's entries, which requests use; None without a pool."""
     flights: Flights | None
+    core: UpstreamCore
+    """The upstream's compiled part, which requests use."""
+    before: ClientSession | None
+    behind: ClientSession | None
+    """Its neighbours in the order of use."""
 
     def __init__(
         self,
@@ -71,6 +80,7 @@ class ClientSession:
         self.upstream_name = upstream_name
         """The name of the configured upstream; None where the client brought its own."""
         self.pool = pool
+        self.core = cython.cast(UpstreamCore, upstream, typecheck=True)
         if pool is not None:
             self.entries, self.flights = pool.entries, pool.flights
         self.awaits_proof = awaits_proof
@@ -93,25 +103,25 @@ class ClientSession:
         self.order = order
         """The order of its open requests."""
 
-    def submit_read(self, call: SingleCall, next_sequence: Callable[[], int]) -> None:
+    def submit_read(self, call: SingleCall, next_sequence: Sequence) -> None:
         """Send a known read to the nodes that the client chose for its reads."""
         if self.reads_primary or not any_server_may_answer(call.arguments):
-            self.upstream.submit(call)
+            self.core.sender.submit(call)
             return
         if not self.first_read:
             # The client may have had another session before, and have written in it.
-            self.first_read = next_sequence()
+            self.first_read = next_sequence.take()
         self.upstream.submit_read(
             call, max(self.min_flight, self.first_read), primary_too=self.read_from == ALL_NODES
         )
 
-    def advance(self, next_sequence: Callable[[], int]) -> None:
+    def advance(self, next_sequence: Sequence) -> None:
         """Let only flights that are sent from now on answer the session's reads (contract C7a, C22).
 
         Called when a command that may write is sent. A command on a connection of its own may take effect later than
         one sent after it on the shared connection. For such a command, this is called once more when it is done.
         """
-        self.min_flight = next_sequence()
+        self.min_flight = next_sequence.take()
 
     def is_for(
         self, upstream: Upstream, pool: Pool | None, upstream_name: str | None, read_from: str
@@ -145,7 +155,10 @@ class Sessions:
     def __init__(self, loop: Loop, max_sessions: int, idle_seconds: int) -> None:
         self.loop = loop
         self.idle_seconds = idle_seconds
-        self.by_id: OrderedDict[int, ClientSession] = OrderedDict()
+        self.by_id: dict[int, ClientSession] = {}
+        self.recent: list[ClientSession | None] = [None] * (RECENT_MASK + 1)
+        self.oldest: ClientSession | None = None
+        self.newest: ClientSession | None = None
         self.shares = Shares(max_sessions, "sessions", "[daemon] max_sessions")
         self.forgotten: OrderedDict[int, tuple[int, int]] = OrderedDict()
         self.last_id = 0
@@ -200,17 +213,38 @@ class Sessions:
         session.holder = holder
         session.pid = pid
         self.by_id[session.session_id] = session
+        self.use(session, session.used_ns)
         upstream.sessions += 1
         return session
 
     def of_request(self, request: Request, session_id: Any) -> ClientSession | None:
         """Return the session that a request names; without one, refuse the request and return None."""
-        session: ClientSession | None = self.find(session_id, request.peer.uid, monotonic_ns())
-        if session is None:
-            request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
+        # The smallest number is 1: 0 stands for any that is none.
+        return self.of_number(request, session_id if 0 < session_id <= self.last_id else 0)
+
+    def of_number(self, request: Request, number: cython.longlong) -> ClientSession | None:
+        """Do what `of_request` does, for compiled code."""
+        caller: Caller = request.caller
+        session: ClientSession | None = self.recent[number & RECENT_MASK]
+        now_ns: cython.longlong = monotonic_ns()
+        if (
+            session is None
+            or session.session_id != number
+            or session.uid != caller.uid
+            or session.is_outdated()
+        ):
+            session = self.find(number, caller.uid, now_ns)
+            if session is None:
+                request.fail(ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again")
+                return None
+            self.recent[number & RECENT_MASK] = session
         else:
-            request.session = session
-            session.processes.add(request.peer.pid)
+            self.use(session, now_ns)
+        request.session = session
+        if caller.session_id != number:
+            # Once is enough: as long as it is connected, its process stays among the session's.
+            caller.session_id = number
+            session.processes.add(caller.pid)
         return session
 
     def find(self, session_id: Any, uid: cython.longlong, now_ns: cython.longlong) -> ClientSession | None:
@@ -221,9 +255,35 @@ class Sessions:
         if session.is_outdated():
             self.forget(session_id)
             return None
-        session.used_ns = now_ns
-        self.by_id.move_to_end(session_id)
+        self.use(session, now_ns)
         return session
+
+    def use(self, session: ClientSession, now_ns: cython.longlong) -> None:
+        """Note that the session is used: it is the last to be forgotten."""
+        session.used_ns = now_ns
+        if self.newest is session:
+            return
+        self.unlink(session)
+        session.before = self.newest
+        if self.newest is None:
+            self.oldest = session
+        else:
+            self.newest.behind = session
+        self.newest = session
+
+    def unlink(self, session: ClientSession) -> None:
+        """Take a session out of the order of use, if it is in it."""
+        before: ClientSession | None = session.before
+        behind: ClientSession | None = session.behind
+        session.before = session.behind = None
+        if before is not None:
+            before.behind = behind
+        elif self.oldest is session:
+            self.oldest = behind
+        if behind is not None:
+            behind.before = before
+        elif self.newest is session:
+            self.newest = before
 
     def known(self, session_id: int, uid: cython.longlong) -> ClientSession | None:
         """Return the session if it is that user's, even if its client has to attach again; else None."""
@@ -249,16 +309,20 @@ class Sessions:
 
     def forget_oldest(self, uid: cython.longlong, pid: Any) -> bool:
         """Forget the least recently used session of that process, or of that user. Return whether there was one."""
-        session: ClientSession
-        for session in self.by_id.values():
+        session: ClientSession | None = self.oldest
+        while session is not None:
             if session.uid == uid and (pid is None or session.holder.pid == pid):
                 self.forget(session.session_id)
                 return True
+            session = session.behind
         return False
 
     def forget(self, session_id: Any) -> None:
         """Forget a session, and end its watches."""
         session: ClientSession = self.by_id.pop(session_id)
+        self.unlink(session)
+        if self.recent[session.session_id & RECENT_MASK] is session:
+            self.recent[session.session_id & RECENT_MASK] = None
         self.shares.leave(session.holder)
         self.forgotten[session_id] = (session.uid, session.min_flight)
         while len(self.forgotten) > self.shares.total:
@@ -268,11 +332,10 @@ class Sessions:
             watch.end()
 
     def _forget_idle(self) -> None:
-        session: ClientSession
+        session: ClientSession | None
         oldest_ns: cython.longlong = monotonic_ns() - self.idle_seconds * 1_000_000_000
         self.loop.call_later(_SWEEP_MS, self._forget_idle)
-        while self.by_id:
-            session = next(iter(self.by_id.values()))
-            if session.used_ns > oldest_ns:
-                return
+        session = self.oldest
+        while session is not None and session.used_ns <= oldest_ns:
             self.forget(session.session_id)
+            session = self.oldest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import logging
 import os
 import secrets
@@ -19,11 +18,17 @@ from glidecached.budget import Budget, DedicatedShares
 from glidecached.client_processes import ClientProcesses
 from glidecached.client_session import Sessions
 from glidecached.formatting import counted
-from glidecached.frontend.dispatcher import Dispatcher
+from glidecached.frontend.dispatcher import Dispatcher, MessageIntake
 from glidecached.frontend.listener import Listener
 from glidecached.handlers.admin import MOST_CACHES, AdminHandlers, OncePerTurn, bounded_upstreams
 from glidecached.handlers.attach import AttachHandlers
-from glidecached.handlers.commands import CancelHandler, CommandHandlers
+from glidecached.handlers.commands import (
+    CancelHandler,
+    CommandHandlers,
+    CommandOperation,
+    GetManyOperation,
+    ReadOperation,
+)
 from glidecached.handlers.watch import WatchHandlers
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.manager import PoolManager
@@ -37,6 +42,7 @@ from glidecached.process.sd_notify import ServiceManager
 from glidecached.process.sliced_work import SlicedWork
 from glidecached.process.watchdog import Supervision, allow_for_take_over
 from glidecached.reloader import ReloadedParts, Reloading
+from glidecached.sequence import Sequence
 from glidecached.upstream.registry import Upstreams
 from glidecached.upstream.reply_room import ROOM
 
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
 
     from glidecached.config.diff import Source
     from glidecached.config.model import Config
+    from glidecached.frontend.caller import Caller
     from glidecached.process.runtime_lock import OwnedRuntimeDir
 
 logger = logging.getLogger(__name__)
@@ -130,7 +137,7 @@ class Server:
             self._loop.signals((signal.SIGHUP,), lambda _number: self._reloading.request()),
         ):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
-            self._loop.set_intake(self._connections.descriptor, self._dispatcher)
+            self._loop.set_intake(self._connections.descriptor, MessageIntake(self._dispatcher))
             self._pools.start()
             self._supervision.start()
             self.call_regularly(_PLACES_MS, self._look_after_places)
@@ -147,7 +154,7 @@ class Server:
             str(path),
             max_message_bytes=settings.max_message_bytes,
             max_requests=settings.max_requests_per_client,
-            defer=self._loop.defer,
+            turn_end=self._loop.turn_end,
             call_later=self._loop.call_later,
             budget=Budget(settings.max_client_memory_mb),
             max_connections=settings.max_connections,
@@ -159,7 +166,7 @@ class Server:
         settings = config.daemon
         loop = self._loop
         ROOM.use(self._listener.budget.memory)
-        next_sequence = itertools.count(1).__next__
+        next_sequence = Sequence()
         if not self._warm:
             remove_all(self._pool_directory.path)
         allow_for_take_over(self._manager, self._pool_directory.path)
@@ -206,9 +213,9 @@ class Server:
         data = CommandHandlers(self._sessions, next_sequence, dedicated)
         watching = WatchHandlers(loop, self._sessions, next_sequence, dedicated)
 
-        def peer_ended(identity: bytes) -> None:
-            cancellations.peer_ended(identity)
-            watching.peer_ended(identity)
+        def peer_ended(caller: Caller) -> None:
+            cancellations.peer_ended(caller)
+            watching.peer_ended(caller.identity)
 
         self._listener.peer_ended = peer_ended
         self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
@@ -240,9 +247,9 @@ class Server:
                 protocol.HOTTEST: admin.hottest,
                 protocol.ATTACH: attach.attach,
                 protocol.DETACH: attach.detach,
-                protocol.COMMAND: data.command,
-                protocol.READ: data.read,
-                protocol.GET_MANY: data.get_many,
+                protocol.COMMAND: CommandOperation(data),
+                protocol.READ: ReadOperation(data),
+                protocol.GET_MANY: GetManyOperation(data),
                 protocol.BATCH: data.batch,
                 protocol.WATCH: watching.watch,
                 protocol.UNWATCH: watching.unwatch,

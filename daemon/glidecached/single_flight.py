@@ -1,3 +1,4 @@
+# cython: boundscheck=True, wraparound=False
 """Single flight: concurrent misses of one pool make one request upstream (contract C22, C7a).
 
 Every command that goes upstream has a number, in the order of sending. A flight may answer a client only if it was sent
@@ -8,24 +9,33 @@ flight, and a later lookup can decide whether an entry is young enough for the c
 
 from __future__ import annotations
 
-import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
 import cython
+from cython.cimports.glidecached.pools.key_hasher import scattered
+from cython.cimports.glidecached.upstream.call import pack_key_command
+from cython.cimports.libc.stdint import uint32_t
 
-from glidecache_shared.protocol import ERROR_REQUEST, HASH, KIND_COMMANDS, SET, STRING, ReplyError
+from glidecache_shared.protocol import HASH, KIND_COMMANDS, SET, ReplyError
+from glidecached.many_reads import ManyFlights
 from glidecached.upstream.call import SingleCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Container
 
     from glidecached.command_order import CommandOrder
     from glidecached.frontend.request import Request
     from glidecached.pools.entries import PoolEntries
-    from glidecached.upstream.interface import Upstream
+    from glidecached.sequence import Sequence
+    from glidecached.upstream.sender import UpstreamCore
 
 logger = logging.getLogger(__name__)
+
+FEWEST_CHAINS = cython.declare(cython.Py_ssize_t, 64)
+MOST_IDLE_CHAINS = cython.declare(cython.Py_ssize_t, 4_096)
+# By kind.
+COMMANDS = cython.declare(tuple, tuple(KIND_COMMANDS.get(kind) for kind in range(max(KIND_COMMANDS) + 1)))
 
 DETOUR = cython.declare(cython.int, 1)  # of `upstream.detours`
 
@@ -33,27 +43,28 @@ DETOUR = cython.declare(cython.int, 1)  # of `upstream.detours`
 class Flights:
     """The running flights of one pool: their replies become its entries. For the loop's thread."""
 
-    def __init__(self, entries: PoolEntries, next_sequence: Callable[[], int]) -> None:
+    def __init__(self, entries: PoolEntries, next_sequence: Sequence) -> None:
         self.entries = entries
         self.next_sequence = next_sequence
-        self.running: tuple[dict[bytes, Flight], ...] = tuple([{} for _ in range(max(KIND_COMMANDS) + 1)])
-        self.running_many: dict[bytes, ManyFlight] = {}
+        self.running = FlightTable()
+        self.many = ManyFlights(entries, next_sequence)
+        """Those of several keys. They are apart: for a value of another type an MGET answers None, a GET an error."""
 
     def __len__(self) -> int:
-        return sum(map(len, self.running)) + len(self.running_many)
+        return int(self.running.count) + self.many.count
 
     def read(
         self,
         request: Request,
-        upstream: Upstream,
+        upstream: UpstreamCore,
         min_flight: cython.longlong,
         kind: cython.int,
         key: bytes,
+        key_hash: uint32_t,
         lane: cython.int = 0,
     ) -> None:
-        """Answer the request by a running flight, or by a new one."""
-        running: dict[bytes, Flight] = self.running[kind]
-        flight: Flight | None = running.get(key)
+        """Answer the request by a running flight, or by a new one. `key_hash` is the pool's hash."""
+        flight: Flight | None = self.running.find(kind, key, key_hash)
         # Only a flight on the client's own connections is certainly sent after the client's earlier commands.
         if (
             flight is not None
@@ -61,86 +72,106 @@ class Flights:
             and flight.upstream is upstream
             and (flight.way == 0 or flight.may_be_joined(request))
         ):
-            flight.waiting.append(request)
+            flight.join(request)
             flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
             return
-        flight = self.new_flight(request, upstream, kind, key)
+        if flight is not None:
+            self.running.discard(flight)
+        flight = self.new_flight(request, upstream, kind, key, key_hash)
         flight.lane = lane
-        upstream.submit(flight)
+        upstream.sender.submit(flight)
 
-    def new_flight(self, request: Request, upstream: Upstream, kind: cython.int, key: bytes) -> Flight:
-        """Return a new flight, which later requests may join."""
-        running: dict[bytes, Flight] = self.running[kind]
+    def new_flight(
+        self,
+        request: Request,
+        upstream: UpstreamCore,
+        kind: cython.int,
+        key: bytes,
+        key_hash: uint32_t,
+    ) -> Flight:
+        """Return a new flight, which later requests may join. The table has no other one for the key."""
         flight: Flight = Flight.__new__(Flight)
-        flight.arguments = (KIND_COMMANDS[kind], key)  # type: ignore[misc]
+        flight.arguments = (COMMANDS[kind], key)  # type: ignore[misc]
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
         flight.flights = self
         flight.upstream = upstream
-        flight.number = self.next_sequence()
+        flight.number = self.next_sequence.take()
         flight.kind = kind
         flight.key = key
-        flight.waiting = [request]
-        running[key] = flight
+        flight.hash = key_hash
+        flight.generation = self.entries.generation
+        flight.first = flight.last = request
+        self.running.add(flight)
         return flight
 
-    def read_many(
-        self,
-        request: Request,
-        upstream: Upstream,
-        min_flight: cython.longlong,
-        keys: list[Any],
-        known: dict[Any, Any],
-        lane: cython.int = 0,
-        parts: ManyReadsParts | None = None,
-        part: cython.Py_ssize_t = 0,
-    ) -> None:
-        """Answer `keys` in order, from `known`, from running flights, and for the rest by one MGET (contract C17).
 
-        With `parts`, add the values to them as this part instead.
-        """
-        reads: ManyReads = ManyReads.__new__(ManyReads)
-        flight: ManyFlight | None
-        joined: dict[int, ManyFlight] = {}
-        missing: dict[bytes, Any] = {}
-        for key in keys:
-            if key in known:
-                continue
-            flight = self.running_many.get(key) if self.running_many else None
-            if (
-                flight is not None
-                and flight.number > min_flight
-                and flight.upstream is upstream
-                and flight.way == 0
-            ):
-                joined[flight.number] = flight
-            else:
-                missing[key] = None
-        flights: list[ManyFlight] = list(joined.values())
-        sent: ManyFlight | None = None
-        if missing:
-            sent = ManyFlight((b"MGET", *missing), request.deadline_ns, repeatable=True)
-            sent.flights = self
-            sent.upstream = upstream
-            sent.number = self.next_sequence()
-            sent.values = missing
-            sent.waiting = []
-            flights.append(sent)
-            for key in missing:
-                self.running_many[key] = sent
-        reads.request = request
-        reads.keys = keys
-        reads.values = known
-        reads.parts = parts
-        reads.part = part
-        # All flights are known before one is sent: a call that fails at once must not complete half of the reads.
-        reads.flights_left = len(flights)
-        for flight in flights:
-            flight.waiting.append(reads)
-            flight.deadline_ns = max(flight.deadline_ns, request.deadline_ns)
-        if sent is not None:
-            sent.lane = lane
-            upstream.submit(sent)
+class FlightTable:
+    """The flights that later requests may join, by kind and key. A chain links flights whose hashes end alike.
+
+    The hashes are the pool's, scattered by what clients do not know. A pool's next generation has other hashes: flights
+    that began before are not joined any more.
+    """
+
+    def __init__(self) -> None:
+        self.chains: list[Flight | None] = [None] * FEWEST_CHAINS
+        self.count: cython.Py_ssize_t = 0
+
+    def find(self, kind: cython.int, key: bytes, key_hash: uint32_t) -> Flight | None:
+        """Return the flight for that key, or None."""
+        flight: Flight | None = self.chains[scattered(key_hash) & (len(self.chains) - 1)]
+        while flight is not None:
+            if flight.hash == key_hash and flight.kind == kind and flight.key == key:
+                return flight
+            flight = flight.next_in_chain
+        return None
+
+    def add(self, flight: Flight) -> None:
+        """Add a flight; there must be no other one of its kind and key."""
+        place: cython.Py_ssize_t
+        if self.count >= len(self.chains):
+            self.resize(2 * len(self.chains))
+        place = scattered(flight.hash) & (len(self.chains) - 1)
+        flight.next_in_chain = self.chains[place]
+        flight.listed = True
+        self.chains[place] = flight
+        self.count += 1
+
+    def discard(self, flight: Flight) -> None:
+        """Remove a flight, if it is there."""
+        place: cython.Py_ssize_t = scattered(flight.hash) & (len(self.chains) - 1)
+        before: Flight | None
+        if not flight.listed:
+            return
+        before = self.chains[place]
+        if before is flight:
+            self.chains[place] = flight.next_in_chain
+        else:
+            while before is not None and before.next_in_chain is not flight:
+                before = before.next_in_chain
+            if before is not None:
+                before.next_in_chain = flight.next_in_chain
+        flight.listed = False
+        flight.next_in_chain = None
+        self.count -= 1
+        if self.count == 0 and len(self.chains) > MOST_IDLE_CHAINS:
+            self.resize(FEWEST_CHAINS)
+
+    def resize(self, room: cython.Py_ssize_t) -> None:
+        """Make as many chains, a power of two, and put the flights into them."""
+        flight: Flight | None
+        following: Flight | None
+        place: cython.Py_ssize_t
+        before = self.chains
+        self.chains = [None] * room
+        for first in before:
+            flight = first
+            while flight is not None:
+                following = flight.next_in_chain
+                place = scattered(flight.hash) & (room - 1)
+                flight.next_in_chain = self.chains[place]
+                self.chains[place] = flight
+                flight = following
 
 
 class Flight(SingleCall):
@@ -150,39 +181,78 @@ class Flight(SingleCall):
     """
 
     flights: Flights
-    upstream: Upstream
+    upstream: UpstreamCore
     number: int
     kind: int
     key: bytes
-    waiting: list[Request]
+    hash: int
+    generation: int
+    listed: bool
+    next_in_chain: Flight | None
+    first: Request | None
+    last: Request | None
+
+    @property
+    def waiting(self) -> list[Request]:
+        """Return the requests that wait for it."""
+        found: list[Request] = []
+        request: Request | None = self.first
+        while request is not None:
+            found.append(request)
+            request = request.behind
+        return found
+
+    def join(self, request: Request) -> None:
+        """Let a request wait for it, behind the others."""
+        if self.last is None:
+            self.first = request
+        else:
+            self.last.behind = request
+        self.last = request
+
+    def pack(self) -> bytes:
+        """Implement `Call`."""
+        packed: bytes = pack_key_command(COMMANDS[self.kind], self.key)
+        return packed
 
     def succeed(self, reply: Any) -> None:
         """Store the reply, and answer the requests."""
-        request: Request
+        request: Request | None = self.first
+        following: Request | None
         self.land()
-        if reply is not None and not isinstance(reply, ReplyError):
+        if reply is not None and (type(reply) is bytes or not isinstance(reply, ReplyError)):
             try:
-                reply = as_kind(self.kind, reply)
+                if type(reply) is not bytes:
+                    reply = as_kind(self.kind, reply)
                 if self.upstream.fills_cache:
-                    self.flights.entries.insert(self.key, self.kind, reply, self.number)
+                    self.flights.entries.put(
+                        self.key, self.hash, self.generation, self.kind, reply, self.number
+                    )
             except (TypeError, ValueError) as error:
                 # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
                 _log_unstored(self.arguments[0].decode(), error)
-        for request in self.waiting:
+        while request is not None:
+            following = request.behind
+            request.behind = None
             request.reply(reply)
+            request = following
 
     def fail(self, code: cython.int, message: str) -> None:
         """Answer the requests with an error."""
         request: Request
+        waiting: list[Request] = self.waiting
         self.land()
-        for request in self.waiting:
+        for request in waiting:
+            request.behind = None
             request.fail(code, message)
 
     def abandon(self) -> None:
         """Let the requests expire."""
         request: Request
+        waiting: list[Request] = self.waiting
         self.land()
-        for request in self.waiting:
+        for request in waiting:
+            request.behind = None
             request.expire()
 
     def clients(self) -> list[CommandOrder]:
@@ -192,12 +262,23 @@ class Flight(SingleCall):
     def divide(self, pinned: Container[CommandOrder]) -> Flight | None:
         """Split off and return a flight for the requests of sessions not in `pinned`, or return None."""
         other: Flight
-        free: list[Request] = [request for request in self.waiting if request.order not in pinned]
-        if not free or len(free) == len(self.waiting):
+        request: Request
+        waiting: list[Request] = self.waiting
+        free: list[Request] = [request for request in waiting if request.order not in pinned]
+        if not free or len(free) == len(waiting):
             return None
-        self.waiting = [request for request in self.waiting if request.order in pinned]
-        other = self.flights.new_flight(free[0], self.upstream, self.kind, self.key)
-        other.waiting = free
+        younger: Flight | None = self.flights.running.find(self.kind, self.key, self.hash)
+        if younger is not None:
+            self.flights.running.discard(younger)
+        self.first = self.last = None
+        other = self.flights.new_flight(free[0], self.upstream, self.kind, self.key, self.hash)
+        other.first = other.last = None
+        for request in waiting:
+            request.behind = None
+            if request.order in pinned:
+                self.join(request)
+            else:
+                other.join(request)
         other.deadline_ns = self.deadline_ns
         return other
 
@@ -212,108 +293,8 @@ class Flight(SingleCall):
 
     def land(self) -> None:
         """End the flight; a younger one for the same key may have taken its place already."""
-        running: dict[bytes, Flight] = self.flights.running[self.kind]
-        if running.get(self.key) is self:
-            del running[self.key]
-
-
-class ManyFlight(SingleCall):
-    """One MGET and the reads that wait for some of its keys."""
-
-    flights: Flights
-    upstream: Upstream
-    number: int
-    values: dict[bytes, Any]
-    waiting: list[ManyReads]
-
-    def succeed(self, reply: Any) -> None:
-        """Store the values, and answer the requests that have all of theirs."""
-        reads: ManyReads
-        if isinstance(reply, ReplyError):
-            self.fail(ERROR_REQUEST, str(reply))
-            return
-        if type(reply) is not list or len(reply) != len(self.values):
-            self.fail(ERROR_REQUEST, f"MGET of {len(self.values)} keys was answered by {reply!r:.60}")
-            return
-        self.land()
-        values: dict[bytes, Any] = self.values
-        values.update(zip(list(values), reply, strict=True))
-        try:
-            if self.upstream.fills_cache:
-                self.flights.entries.insert_many(values, STRING, self.number)
-        except (TypeError, ValueError) as error:
-            _log_unstored("MGET", error)
-        for reads in self.waiting:
-            reads.add(values)
-
-    def fail(self, code: cython.int, message: str) -> None:
-        """Answer the requests with an error."""
-        reads: ManyReads
-        self.land()
-        for reads in self.waiting:
-            reads.request.fail(code, message)
-
-    def abandon(self) -> None:
-        """Let the requests expire."""
-        reads: ManyReads
-        self.land()
-        for reads in self.waiting:
-            reads.request.expire()
-
-    def clients(self) -> list[CommandOrder]:
-        """Return the orders of the sessions whose requests wait."""
-        reads: ManyReads
-        orders = []
-        for reads in self.waiting:
-            if reads.request.order is not None:
-                orders.append(reads.request.order)  # noqa: PERF401 - a comprehension's variable has no C type
-        return orders
-
-    def land(self) -> None:
-        """End the flight; younger ones for its keys may have taken its place already."""
-        running: dict[bytes, ManyFlight] = self.flights.running_many
-        for key in self.values:
-            if running.get(key) is self:
-                del running[key]
-
-
-class ManyReads:
-    """A GET_MANY that is answered when the last of its flights has landed."""
-
-    request: Request
-    keys: list[bytes]
-    values: dict[bytes, Any]
-    flights_left: int
-    parts: ManyReadsParts | None
-    part: int
-
-    def add(self, values: dict[Any, Any]) -> None:
-        """Take the values of a flight that has landed; some may belong to other reads."""
-        # The pool's value and the flight's are both younger than the client's last write: either is right.
-        self.values = {**values, **self.values} if self.values else values
-        self.flights_left -= 1
-        if not self.flights_left:
-            values_in_order = [self.values[key] for key in self.keys]
-            if self.parts is None:
-                self.request.reply(values_in_order)
-            else:
-                self.parts.add(self.part, values_in_order)
-
-
-class ManyReadsParts:
-    """A GET_MANY of very many keys, answered when the last of its parts has arrived."""
-
-    def __init__(self, request: Request, count: cython.Py_ssize_t) -> None:
-        self.request = request
-        self.values: list[list[Any]] = [[]] * count
-        self.left: int = count
-
-    def add(self, part: cython.Py_ssize_t, values: list[Any]) -> None:
-        """Take the values of one part."""
-        self.values[part] = values
-        self.left -= 1
-        if not self.left:
-            self.request.reply(list(itertools.chain.from_iterable(self.values)))
+        self.flights.running.discard(self)
+        self.first = self.last = None
 
 
 def as_kind(kind: int, reply: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.process.loop import Loop, Timer
+    from glidecached.process.loop import Loop
+    from glidecached.process.timers import Timer
     from glidecached.upstream.call import Call
     from glidecached.upstream.interface import Reservation, Upstream
 

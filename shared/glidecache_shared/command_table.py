@@ -124,6 +124,12 @@ def row_of(arguments: Sequence[bytes]) -> Row:
     return _PLAIN.get(arguments[0]) or _find(arguments)
 
 
+def is_plain(name: bytes) -> bool:
+    """Return whether the name alone, written in one case, tells a command's row: no subcommand or option matters."""
+    _load()
+    return name in _PLAIN
+
+
 def find_keys(arguments: Sequence[bytes]) -> Sequence[bytes]:
     """Return the keys of a command in their order; none where it has none, or is malformed."""
     return row_of(arguments).find_keys(arguments)

@@ -11,6 +11,7 @@ from glidecache_shared.wire.zmtp import Stream
 from glidecached.budget import Budget
 from glidecached.frontend.client_connection import ClientConnection
 from glidecached.frontend.connections import ConnectionSet
+from glidecached.process.turn_end import TurnEnd
 from support.abusers import OPENING
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from glidecache_shared.wire.zmtp import ZmtpError
     from glidecached.access import Peer
+    from glidecached.process.turn_end import Deferred
 
 
 class AtOnce:
@@ -31,16 +33,26 @@ class AtOnce:
         del values
 
 
+class NoTurns(TurnEnd):
+    """A stand-in for the end of a turn: all tasks are done at once."""
+
+    def add(self, task: Deferred) -> None:
+        task.end_turn()
+
+
 class PairedPeers:
     """Peers by their identities; each is connected when it sends its first message."""
 
     def __init__(self, max_message_bytes: int = 10_000) -> None:
-        self.connections = ConnectionSet(self, lambda callback: callback())
+        self.connections = ConnectionSet(self, NoTurns())
         self._max_message_bytes = max_message_bytes
         self._peers: dict[bytes, tuple[ClientConnection, socket.socket, Stream]] = {}
 
     def accept(self) -> None:
         """Implement `connections.ConnectionHandler`: there is no listener."""
+
+    def connection_lacks_room(self) -> None:
+        """Implement `connections.ConnectionHandler`: the test looks for room."""
 
     def connection_ended(self, connection: ClientConnection) -> None:
         """Implement `connections.ConnectionHandler`."""
@@ -50,6 +62,11 @@ class PairedPeers:
     def put(self, data: bytes, identity: bytes) -> None:
         """Send bytes as that peer."""
         self._connect(identity).sendall(data)
+
+    def connection(self, identity: bytes) -> ClientConnection:
+        """Return the connection of that peer, a new one if it has none."""
+        self._connect(identity)
+        return self._peers[identity][0]
 
     def drop(self, identity: bytes) -> None:
         """End that peer's connection."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.process.loop import Loop
 from glidecached.upstream.call import BatchCall, SingleCall
+from glidecached.upstream.call_queue import CallQueue
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.latency_histogram import LatencyHistogram
 from glidecached.upstream.resp import INCOMPLETE, Reader
@@ -76,9 +77,9 @@ class Wire:
 
     def send(self, *calls: Any) -> deque[Any]:
         """Send; return what was not taken."""
-        queue = deque(calls)
+        queue = CallQueue(calls)
         self.connection.send(queue)
-        return queue
+        return deque(queue)
 
     def reply(self, data: bytes, until: Callable[[], object]) -> None:
         """Reply as the server, and turn the loop until the condition holds."""

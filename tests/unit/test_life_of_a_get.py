@@ -105,10 +105,10 @@ def test_a_wrong_chart_is_noticed() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     moved = page.replace("`Flights.read` `Flights.new_flight`", "`Flights.new_flight` `Flights.read`")
     assert [step.function for step in without_caller(chart(MISS[1], moved))] == ["Flights.new_flight"]
-    foreign = page.replace("`Dispatcher.answer`", "`Dispatcher.refuse_odd`")
+    foreign = page.replace("`Dispatcher.answer_framed`", "`Dispatcher.refuse_odd`")
     assert [step.function for step in without_caller(chart(MISS[2], foreign))] == [
         "Dispatcher.refuse_odd",
-        "ConnectionSet.send",
+        "ConnectionSet.send_framed",
     ]
     gone = page.replace("`Flight.land`", "`Flight.lands`")
     with pytest.raises(AssertionError, match="there is no such function"):

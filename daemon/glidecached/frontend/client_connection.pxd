@@ -1,9 +1,10 @@
 from glidecache_shared.wire.zmtp cimport SendBuffer, Stream
 from glidecached.budget cimport Account
+from glidecached.frontend.caller cimport Caller
 from glidecached.frontend.request cimport Request
 
 
-cdef class ClientConnection:
+cdef class ClientConnection(Caller):
     cdef object socket
     cdef Stream stream
     cdef SendBuffer send_buffer
@@ -16,8 +17,6 @@ cdef class ClientConnection:
     cdef bint frame_in_lane
     cdef readonly bint answer_in_lane
     cdef public Py_ssize_t max_unsent
-    cdef readonly bytes identity
-    cdef readonly object peer
     cdef readonly long long accepted_ns
     cdef readonly int descriptor
     cdef readonly bint ended
@@ -28,6 +27,13 @@ cdef class ClientConnection:
     cdef public bint must_read
     cdef public str refusal
     cdef readonly Py_ssize_t messages
+    # Its place among the connections with messages that were read and not taken (`ConnectionQueue`).
+    cdef bint queued
+    cdef ClientConnection queue_before
+    cdef ClientConnection queue_behind
+    # Whether it gets answers at the end of this turn; then the next one of these connections.
+    cdef bint answered
+    cdef ClientConnection next_answered
     # For judging progress: the position at the last check, and its time.
     cdef Py_ssize_t seen_messages
     cdef Py_ssize_t seen_bytes
@@ -36,7 +42,8 @@ cdef class ClientConnection:
     cdef bint is_paused(self) noexcept
     cdef Py_ssize_t receive(self) except -1
     cdef object next_message(self)
-    cdef object queue(self, tuple parts)
+    cdef object queue(self, bytes message, bytes rest)
+    cdef object queue_framed(self, bytes frame)
     cdef object charge_answer(self, Py_ssize_t size_bytes)
     cpdef bint flush(self) except -1
     cpdef object close(self)

@@ -13,6 +13,7 @@ from cython.cimports.glidecache_shared.wire.zmtp import SendBuffer, Stream, fram
 from glidecache_shared.wire.zmtp import ZmtpError, message_header
 from glidecached.access import Peer
 from glidecached.budget import LEAST_LANE_PROGRESS_BYTES, LEAST_PROGRESS_BYTES, Account
+from glidecached.frontend.caller import Caller
 
 if TYPE_CHECKING:
     from glidecached.budget import Budget
@@ -37,8 +38,16 @@ _SEND_BUFFER_BYTES = 256 * 1024
 """Asked of the kernel, which gives what it allows: large answers then need fewer wake-ups."""
 
 
-class ClientConnection:
+class ClientConnection(Caller):
     """A connected Unix socket whose peer is a DEALER. For the loop's thread."""
+
+    queued: bool
+    """True while it is in the queue of connections with messages that were read and not taken."""
+    queue_before: ClientConnection | None
+    queue_behind: ClientConnection | None
+    answered: bool
+    """True while it waits for the end of the turn, to be sent its answers."""
+    next_answered: ClientConnection | None
 
     def __init__(
         self,
@@ -59,8 +68,7 @@ class ClientConnection:
         """The limit of parts of answers that wait until the peer reads them."""
         self.send_buffer = SendBuffer()
         self.send_buffer.append(self.stream.opening)
-        self.identity = identity
-        self.peer = _peer_of(connected)
+        Caller.__init__(self, identity, _peer_of(connected))
         self.budget = budget
         self.account = Account(budget.memory, self.peer)
         """The account of the bytes that the daemon holds for it."""
@@ -123,25 +131,36 @@ class ClientConnection:
             self.messages += 1
         return message  # type: ignore[no-any-return]
 
-    def queue(self, parts: tuple[Any, ...]) -> bool | str:
-        """Queue one message for the next `flush`. Return False when the peer has too many unread answers.
+    def queue(self, message: bytes, rest: bytes | None) -> bool | str:
+        """Queue one message, in one part or two, for the next `flush`. Return False at too many unread answers.
 
         Return a text when there is no room for it: it names what is full, and for which process or user.
         """
-        size_bytes: cython.Py_ssize_t = 0
+        size_bytes: cython.Py_ssize_t = len(message)
         if self.is_full():
             return False
-        for part in parts:
-            size_bytes += len(cython.cast(bytes, part, typecheck=True))
+        if rest is not None:
+            size_bytes += len(rest)
         full = self.charge_answer(size_bytes)
         if full is not None:
             return full
-        if len(parts) == 1 and size_bytes < JOIN_BELOW_BYTES:
-            self.send_buffer.append(frame_of(parts[0]))
+        if rest is None and size_bytes < JOIN_BELOW_BYTES:
+            self.send_buffer.append(frame_of(message))
             return True
         self.send_buffer.append(message_header(size_bytes))
-        for part in parts:
-            self.send_buffer.append(part)
+        self.send_buffer.append(message)
+        if rest is not None:
+            self.send_buffer.append(rest)
+        return True
+
+    def queue_framed(self, frame: bytes) -> bool | str:
+        """Do what `queue` does, with a message that is in its frame."""
+        if self.is_full():
+            return False
+        full = self.charge_answer(len(frame))
+        if full is not None:
+            return full
+        self.send_buffer.append(frame)
         return True
 
     def charge_answer(self, size_bytes: cython.Py_ssize_t) -> str | None:

@@ -1,21 +1,25 @@
+# cython: boundscheck=True, wraparound=False
 """Messages of connected peers in, answers out, in fair turns. Nothing blocks."""
 
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
 
 from glidecache_shared.wire.zmtp import SEVERAL_FRAMES, ZmtpError
+from glidecached.frontend.connection_queue import ConnectionQueue
 from glidecached.process.epoll import EventPoll
+from glidecached.process.turn_end import Deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from glidecached.access import Peer
     from glidecached.frontend.client_connection import ClientConnection
+    from glidecached.process.turn_end import TurnEnd
 
 READABLE = cython.declare(cython.uint, select.EPOLLIN)
 WRITABLE = cython.declare(cython.uint, select.EPOLLOUT)
@@ -32,29 +36,33 @@ class ConnectionHandler(Protocol):
     def accept(self) -> None:
         """Accept clients: a descriptor that belongs to none of the connections is ready."""
 
+    def connection_lacks_room(self) -> None:
+        """Retry soon (`retry_roomless`): there is no room yet for a message that has begun."""
+
     def connection_ended(self, connection: ClientConnection) -> None:
         """Handle the end of a connection, after its last message was taken."""
 
 
-class ConnectionSet:
+class ConnectionSet(Deferred):
     """The connections of a ROUTER socket, with their messages and answers. For the loop's thread."""
 
-    def __init__(self, handler: ConnectionHandler, defer: Callable[[Callable[[], object]], object]) -> None:
-        """Start without connections. `defer` runs a callback at the end of the loop's turn."""
+    def __init__(self, handler: ConnectionHandler, turn_end: TurnEnd) -> None:
+        """Start without connections. Answers leave at the end of the loop's turn: `turn_end` has its tasks."""
         self.handler = handler
-        self.defer = defer
+        self.turn_end = turn_end
         self.poll = EventPoll()
         self.interest = READABLE
         self.by_identity: dict[bytes, ClientConnection] = {}
-        self.by_descriptor: dict[int, ClientConnection] = {}
+        self.by_descriptor: list[ClientConnection | None] = []
         self.introducing: dict[bytes, ClientConnection] = {}
         """The connections whose peers have not introduced themselves yet, in the order of connecting."""
         self.unfinished: dict[bytes, ClientConnection] = {}
         """Connections that have begun a message, or read one in the lane; some may be done already."""
         self.roomless: dict[bytes, ClientConnection] = {}
         """Connections that are not read because there is no room yet for the message that they have begun."""
-        self.backlog: dict[bytes, ClientConnection] = {}
-        self.answered: dict[bytes, ClientConnection] = {}
+        self.backlog = ConnectionQueue()
+        self.first_answered: ClientConnection | None = None
+        self.last_answered: ClientConnection | None = None
         self.current: ClientConnection | None = None
         """The connection whose message was taken last."""
         self.turn_left = 0
@@ -73,7 +81,7 @@ class ConnectionSet:
     @property
     def has_messages(self) -> bool:
         """Return whether messages were read from the connections and have not been taken yet."""
-        return len(self.backlog) > 0
+        return self.backlog.first is not None
 
     @property
     def unsent(self) -> bool:
@@ -92,6 +100,8 @@ class ConnectionSet:
         """Add a connection, and greet its peer."""
         self.poll.add(connection.descriptor, READABLE)
         self.by_identity[connection.identity] = connection
+        while connection.descriptor >= len(self.by_descriptor):
+            self.by_descriptor.append(None)
         self.by_descriptor[connection.descriptor] = connection
         self.introducing[connection.identity] = connection
         self.flush(connection)
@@ -101,8 +111,9 @@ class ConnectionSet:
         identity = connection.identity
         if self.by_identity.pop(identity, None) is None:
             return
-        del self.by_descriptor[connection.descriptor]
-        for waiting in (self.introducing, self.backlog, self.answered, self.unfinished, self.roomless):
+        self.by_descriptor[connection.descriptor] = None
+        self.backlog.discard(connection)
+        for waiting in (self.introducing, self.unfinished, self.roomless):
             waiting.pop(identity, None)
         self.poll.remove(connection.descriptor)
         connection.close()
@@ -117,7 +128,7 @@ class ConnectionSet:
         count: cython.int = self.poll.look()
         self.turn_left = 0
         for index in range(count):
-            connection = self.by_descriptor.get(self.poll.descriptor_at(index))
+            connection = self.at_descriptor(self.poll.descriptor_at(index))
             events = self.poll.events_at(index)
             if connection is None:
                 self.handler.accept()
@@ -128,9 +139,9 @@ class ConnectionSet:
             if connection.is_paused():
                 if events & GONE:
                     self.drop(connection)
-            elif events & ~WRITABLE and left > 0 and connection.identity not in self.backlog:
+            elif events & ~WRITABLE and left > 0 and not connection.queued:
                 left -= connection.receive()
-                self.backlog[connection.identity] = connection
+                self.backlog.add(connection)
 
     def next_message(self) -> bytes | memoryview | ZmtpError | None:
         """Return the next message that was read, and set `current`; None when all have been taken.
@@ -138,19 +149,20 @@ class ConnectionSet:
         An error takes the place of an invalid message. A connection that sent several frames may continue; any other
         error ends it.
         """
-        connection: ClientConnection
+        connection: ClientConnection | None
         while True:
             if self.turn_left <= 0:
-                if not self.backlog:
+                connection = self.backlog.first
+                if connection is None:
                     return None
-                connection = next(iter(self.backlog.values()))
-                if len(self.backlog) > 1:
+                if connection.queue_behind is not None:
                     # Moved to the end: the others have their turns first.
-                    self.backlog[connection.identity] = self.backlog.pop(connection.identity)
+                    self.backlog.discard(connection)
+                    self.backlog.add(connection)
                 self.current = connection
                 self.turn_left = MESSAGES_IN_TURN
             connection = cython.cast("ClientConnection", self.current)
-            if connection.identity not in self.backlog:
+            if not connection.queued:
                 self.turn_left = 0  # it was paused or dropped
                 continue
             message = self.parse(connection)
@@ -161,31 +173,45 @@ class ConnectionSet:
             if connection.ended:
                 self.drop(connection)
             else:
-                self.backlog.pop(connection.identity, None)  # it may have been paused
+                self.backlog.discard(connection)
 
-    def why_full(self, identity: bytes, size_bytes: cython.Py_ssize_t) -> str | None:
+    def at_descriptor(self, descriptor: cython.int) -> ClientConnection | None:
+        """Return the connection with that descriptor; None where it is a listening socket's."""
+        return self.by_descriptor[descriptor] if descriptor < len(self.by_descriptor) else None
+
+    def why_full(self, connection: ClientConnection, size_bytes: cython.Py_ssize_t) -> str | None:
         """Return the reason why a connection takes no answers now: it has not read earlier ones. None where it does.
 
         With a length, also return why the connection's process has no room for an answer of that length.
         """
-        connection: ClientConnection | None = self.by_identity.get(identity)
-        if connection is None:
+        if connection.descriptor < 0:
             return None
         if connection.must_read:
             return connection.account.full
         # Other connections of the same process may be the ones that do not read.
         return connection.account.why_not(size_bytes) if size_bytes else None
 
-    def send(self, identity: bytes, parts: tuple[Any, ...]) -> bool | str:
-        """Queue one message for the end of the turn. Return False when the peer is gone or has too many unread answers.
+    def send(self, connection: ClientConnection, message: bytes, rest: bytes | None = None) -> bool | str:
+        """Queue one message for the end of the turn, in one part or two.
+
+        Return False when the peer is gone or has too many unread answers.
 
         Return a text when there is no room: it names what is full, and for which process or user. Then nothing is sent.
         """
-        connection: ClientConnection | None = self.by_identity.get(identity)
-        if connection is None:
+        if connection.descriptor < 0:
             return False
         must_read: cython.bint = connection.must_read
-        outcome = connection.queue(parts)
+        return self.queued(connection, must_read, connection.queue(message, rest))
+
+    def send_framed(self, connection: ClientConnection, frame: bytes) -> bool | str:
+        """Do what `send` does, with a message that is in its frame."""
+        if connection.descriptor < 0:
+            return False
+        must_read: cython.bint = connection.must_read
+        return self.queued(connection, must_read, connection.queue_framed(frame))
+
+    def queued(self, connection: ClientConnection, must_read: cython.bint, outcome: bool | str) -> bool | str:
+        """Send later what was queued; quieten a connection that must read first. Return the outcome."""
         if connection.must_read != must_read:
             self.quieten(connection)
         if outcome is True:
@@ -242,7 +268,7 @@ class ConnectionSet:
         index: cython.int
         count: cython.int = self.poll.look()
         for index in range(count):
-            connection = self.by_descriptor.get(self.poll.descriptor_at(index))
+            connection = self.at_descriptor(self.poll.descriptor_at(index))
             if connection is None:
                 continue
             if self.poll.events_at(index) & WRITABLE:
@@ -281,32 +307,45 @@ class ConnectionSet:
             connection.lacks_room = True
             self.roomless[connection.identity] = connection
             self.quieten(connection)
+            self.handler.connection_lacks_room()
 
     def resume(self, connection: ClientConnection) -> None:
         """Read from the connection again unless there is another reason not to."""
         if not connection.is_paused() and connection.descriptor >= 0:
             self.watch(connection)
-            self.backlog[connection.identity] = connection  # more may have been read already
-            self.defer(do_nothing)  # the loop must not sleep over it
+            self.backlog.add(connection)  # more may have been read already
+            self.turn_end.add(self)  # the loop must not sleep over it
 
     def quieten(self, connection: ClientConnection) -> None:
         """Neither read from the connection nor take its messages while it is paused."""
         if connection.descriptor >= 0:
-            self.backlog.pop(connection.identity, None)
+            self.backlog.discard(connection)
             self.watch(connection)
 
     def flush_later(self, connection: ClientConnection) -> None:
         """Send the connection's answers at the end of the turn."""
-        is_first: cython.bint = not self.answered
-        self.answered[connection.identity] = connection
-        if is_first:
-            self.defer(self._flush_answered)
+        if connection.answered:
+            return
+        connection.answered = True
+        if self.last_answered is None:
+            self.first_answered = connection
+        else:
+            self.last_answered.next_answered = connection
+        self.last_answered = connection
+        self.turn_end.add(self)
 
-    def _flush_answered(self) -> None:
-        connection: ClientConnection
-        answered, self.answered = self.answered, {}
-        for connection in answered.values():
-            self.flush(connection)
+    def end_turn(self) -> None:
+        """Implement `Deferred`: send the answers of this turn."""
+        connection: ClientConnection | None = self.first_answered
+        following: ClientConnection | None
+        self.first_answered = self.last_answered = None
+        while connection is not None:
+            following = connection.next_answered
+            connection.next_answered = None
+            connection.answered = False
+            if connection.descriptor >= 0:
+                self.flush(connection)
+            connection = following
 
     def flush(self, connection: ClientConnection) -> None:
         """Send queued answers; wait for room where the kernel has none."""
@@ -328,7 +367,3 @@ class ConnectionSet:
         events: cython.uint = 0 if connection.is_paused() else self.interest
         if connection.descriptor >= 0:
             self.poll.change(connection.descriptor, events | (WRITABLE if connection.watches_room else 0))
-
-
-def do_nothing() -> None:
-    """Keep the loop awake for one more turn."""

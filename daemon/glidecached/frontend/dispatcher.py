@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Any
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
 from cython.cimports.glidecache_shared.wire.packing import reply_id
+from cython.cimports.glidecache_shared.wire.zmtp import message_in
+from cython.cimports.glidecached.frontend.dispatcher import OPERATIONS
 
 from glidecache_shared import protocol
 from glidecache_shared.wire.zmtp import TooLongError
 from glidecached.budget import OpenRequests
 from glidecached.formatting import shown
 from glidecached.frontend.messages import MessageHeader, Packer, Scanner, Unpacker
-from glidecached.frontend.request import Cancellations, Request
+from glidecached.frontend.operations import CallbackOperation, Operation
+from glidecached.frontend.request import Answering, Cancellations, Request
+from glidecached.process.loop import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
+    from glidecached.frontend.caller import Caller
     from glidecached.frontend.client_connection import ClientConnection
     from glidecached.frontend.connections import ConnectionSet
     from glidecached.process.deadlines import Deadlines
     from glidecached.process.sliced_work import SlicedWork
-
-    Operation = Callable[[Request, list[Any]], Iterator[float | None] | None]
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ _ROOM_POLL_MS = 20.0
 _ROOM_POLLS = 50
 _HEADER_LENGTH = 4
 _LARGEST_NUMBER = 2**63 - 1
+NO_REPLY = cython.declare(tuple, (protocol.ERROR_TIMEOUT, "no reply from the server in time"))
 _FAILED = "glidecached failed on this request; its log says why"
 
 _WITHOUT_INSTANCE = frozenset((protocol.HELLO, protocol.PING))
@@ -82,11 +86,10 @@ class MalformedError(Exception):
     """A message that violates the protocol: `args[0]` says what was wrong and what would be right."""
 
 
-class Dispatcher:
+class Dispatcher(Answering):
     """The dispatcher: takes requests from connections, passes accepted ones to their operation, and sends the answers.
 
-    Operations get the request and the body of the message, as a list. They raise `MalformedError` for a wrong body, and
-    may answer at once or later. Long work is returned as steps. For the loop's thread; an `Intake` of the loop.
+    For the loop's thread.
     """
 
     def __init__(
@@ -106,9 +109,9 @@ class Dispatcher:
         self.knows_session = knows_session
         self.deadlines = deadlines
         self.instance_id = instance_id
-        self.operations: dict[int, Operation] = {}
+        self.operations: list[Operation | None] = [None] * OPERATIONS
         self.open = OpenRequests(max_requests_per_peer)
-        self.cancellations = Cancellations(deadlines, self.open)
+        self.cancellations = Cancellations(deadlines)
         """The object that ends requests whose callers no longer wait."""
         self.refused: collections.Counter[str] = collections.Counter() if refused is None else refused
         """The numbers of refused messages and dropped answers, by cause."""
@@ -121,9 +124,15 @@ class Dispatcher:
         """Set the limit of open requests per connection; requests that are open already stay."""
         self.open.max_per_peer = max_requests_per_peer
 
-    def serve(self, operations: Mapping[int, Operation]) -> None:
+    def serve(
+        self,
+        operations: Mapping[int, Callable[[Request, list[Any]], Iterator[float | None] | None] | Operation],
+    ) -> None:
         """Set the operations, by the protocol's numbers."""
-        self.operations = dict(operations)
+        for number, operation in operations.items():
+            self.operations[number] = (
+                operation if isinstance(operation, Operation) else CallbackOperation(operation)
+            )
 
     @property
     def open_requests(self) -> int:
@@ -132,11 +141,11 @@ class Dispatcher:
 
     @property
     def pending(self) -> bool:
-        """Return whether there is more than the connections' descriptor announces (`loop.Intake`)."""
+        """Return whether there is more than the connections' descriptor announces."""
         return self.connections.has_messages
 
-    def receive(self) -> bool:
-        """Take received messages, up to a fair amount. Return whether there were none (`loop.Intake`)."""
+    def receive(self) -> cython.bint:
+        """Take received messages, up to a fair amount. Return whether there were none."""
         connection: ClientConnection | None
         now_ns: cython.longlong = monotonic_ns()
         taken: cython.int = 0
@@ -155,35 +164,52 @@ class Dispatcher:
             taken += 1
             if taken % LOOKS_AT_CLOCK_AFTER == 0 and monotonic_ns() - now_ns > TURN_NS:
                 break
-        return bool(taken == 0)
+        return taken == 0
 
-    def answer(self, identity: bytes, *parts: bytes) -> None:
-        """Send an answer, or count it as dropped (`request.Answering`)."""
-        outcome = self.connections.send(identity, parts)
-        if outcome is True:
-            return
+    def answer(self, caller: Caller, message: bytes, rest: bytes | None) -> None:
+        """Implement `Answering`: send an answer, or count it as dropped."""
+        connection: ClientConnection = cython.cast("ClientConnection", caller)
+        outcome = self.connections.send(connection, message, rest)
+        if outcome is not True:
+            self.not_sent(connection, message, outcome)
+
+    def answer_framed(self, caller: Caller, frame: bytes) -> None:
+        """Implement `Answering`: do what `answer` does, with a message that is in its frame."""
+        connection: ClientConnection = cython.cast("ClientConnection", caller)
+        outcome = self.connections.send_framed(connection, frame)
+        if outcome is not True:
+            self.not_sent(connection, message_in(frame), outcome)
+
+    def not_sent(self, connection: ClientConnection, message: bytes, outcome: bool | str) -> None:
+        """Count an answer that was dropped; if there was no room for it, answer with an error that says so."""
         if outcome is False:
             self.refused["unroutable_answer"] += 1
             return
         self.refused["unread_answer"] += 1
         text = f"the answer was dropped: {outcome}; the command may have run"
-        message = protocol.pack(
-            (reply_id(parts[0]), protocol.STATUS_ERROR, (protocol.ERROR_BUSY, text[:400]))
-        )
-        if self.connections.send(identity, (message,)) is not True:
+        message = protocol.pack((reply_id(message), protocol.STATUS_ERROR, (protocol.ERROR_BUSY, text[:400])))
+        if self.connections.send(connection, message) is not True:
             self.refused["unroutable_answer"] += 1
 
-    def why_full(self, identity: bytes, size_bytes: cython.Py_ssize_t) -> str | None:
-        """Return why a connection takes no answers now (`request.Answering`)."""
-        return self.connections.why_full(identity, size_bytes)
+    def why_full(self, caller: Caller, size_bytes: cython.Py_ssize_t) -> str | None:
+        """Implement `Answering`: return why a connection takes no answers now."""
+        return self.connections.why_full(cython.cast("ClientConnection", caller), size_bytes)
 
     def pack_later(self, request: Request, value: Any) -> None:
-        """Pack a large reply in slices, then answer (`request.Answering`)."""
+        """Implement `Answering`: pack a large reply in slices, then answer."""
         self.sliced_work.start(self._pack(request, value))
 
     def finished(self, request: Request) -> None:
-        """Count one open request less for that peer (`request.Answering`)."""
-        self.open.leave(request.identity)
+        """Implement `Answering`: count one open request less for that peer."""
+        self.open.leave(request.caller)
+
+    def free_later(self, values: list[Any]) -> None:
+        """Implement `Answering`: free a large body in slices."""
+        self.sliced_work.release(values)
+
+    def operation_of(self, number: cython.longlong) -> Operation | None:
+        """Return the operation with that number, or None."""
+        return self.operations[number] if 0 <= number < OPERATIONS else None
 
     def dispatch(self, connection: ClientConnection, message: bytes, now_ns: cython.longlong) -> None:
         """Check one message, and run its operation."""
@@ -193,11 +219,17 @@ class Dispatcher:
         if not header.read(message):
             self.refuse_odd(connection, message)
             return
-        operation: Any = self.operations.get(header.operation)
+        # Without an operation there is a refusal.
+        operation: Operation = cython.cast("Operation", self.operation_of(header.operation))
         refusal = self.judge(operation, now_ns)
         if refusal is None and connection.refusal is not None:
             refusal = (protocol.ERROR_BUSY, connection.refusal)
-        request = Request(self, connection.identity, connection.peer, header.request_id, header.deadline_ns)
+        request = Request.__new__(Request)
+        request.dispatcher = self
+        request.caller = connection
+        request.request_id = header.request_id
+        request.deadline_ns = header.deadline_ns
+        request.expiry = NO_REPLY
         request.frame_bytes = length
         if refusal is not None:
             if length > SMALL_BYTES:
@@ -207,37 +239,53 @@ class Dispatcher:
         if length > SMALL_BYTES:
             self.dispatch_large(connection, request, message)
             return
-        body = header.unpack_body(message)
-        if body is None:
-            self.refuse(request, protocol.ERROR_PROTOCOL, header.fault_of(message))
-        elif not self.open.enter(connection.identity):
-            self.refuse(request, protocol.ERROR_BUSY, self._too_many())
-        elif request.charge(connection.account, REQUEST_BYTES + length + OBJECT_BYTES * header.objects):
-            self.accept(connection, request, operation, body, now_ns)
-        else:
-            self.open.leave(connection.identity)
-            self.refuse(request, protocol.ERROR_BUSY, connection.account.full)
+        body: list[Any] | None = None
+        is_usual: cython.bint = (operation.reads_one_key and header.unpack_read(message)) or (
+            operation.is_command and header.unpack_command(message)
+        )
+        if not is_usual:
+            body = header.unpack_body(message)
+            if body is None:
+                self.refuse(request, protocol.ERROR_PROTOCOL, header.fault_of(message))
+                return
+        if self.enter(connection, request, REQUEST_BYTES + length + OBJECT_BYTES * header.objects):
+            self.accept(request, now_ns)
+            self.run(connection, operation, request, body)
 
-    def accept(
-        self,
-        connection: ClientConnection,
-        request: Request,
-        operation: Operation,
-        body: list[Any],
-        now_ns: cython.longlong,
-    ) -> None:
-        """Run a request that is counted already, and send its answer."""
+    def enter(
+        self, connection: ClientConnection, request: Request, size_bytes: cython.Py_ssize_t
+    ) -> cython.bint:
+        """Count a request and its bytes. Return False if it was refused, because there is no room for it."""
+        if not self.open.enter(connection):
+            self.refuse(request, protocol.ERROR_BUSY, self._too_many())
+            return False
+        if not request.charge(connection.account, size_bytes):
+            self.open.leave(connection)
+            self.refuse(request, protocol.ERROR_BUSY, connection.account.full)
+            return False
+        return True
+
+    def accept(self, request: Request, now_ns: cython.longlong) -> None:
+        """Accept a request that is counted already: it is answered, at its deadline at the latest."""
         self.accepted += 1
-        request.slot = self.deadlines.slot_for(request.deadline_ns, now_ns)
-        request.slot.add(request)
-        self.run(connection, operation, request, body)
+        self.deadlines.slot_for(request.deadline_ns, now_ns).put(request)
 
     def run(
-        self, connection: ClientConnection, operation: Operation, request: Request, body: list[Any]
+        self, connection: ClientConnection, operation: Operation, request: Request, body: list[Any] | None
     ) -> None:
-        """Call the operation, and continue it in slices if it returns steps."""
+        """Run an accepted request's operation, and continue it in slices if it returns steps.
+
+        Without a body the header has read it: what a read has, or a command.
+        """
+        header: MessageHeader = self.header
         try:
-            steps = operation(request, body)
+            if body is None:
+                if operation.is_command:
+                    operation.run_command(request, header.session_id, header.take_arguments())
+                else:
+                    operation.run_read(request, header.session_id, header.kind, header.key)
+                return
+            steps = operation.run(request, body)
             if steps is not None:
                 self.continue_in_slices(connection, steps, request)
         except MalformedError as error:
@@ -294,7 +342,11 @@ class Dispatcher:
     def judge_odd(self, header: list[Any]) -> tuple[int, str] | None:
         """Return the code and text of the refusal of an odd header, or None."""
         operation = header[0]
-        if type(operation) is not int or operation not in self.operations:
+        if (
+            type(operation) is not int
+            or not 0 <= operation < OPERATIONS
+            or self.operations[operation] is None
+        ):
             return _unknown_operation(operation)
         if not _is_positive(header[3]):
             return protocol.ERROR_PROTOCOL, "the deadline is not a positive 64-bit integer"
@@ -313,9 +365,9 @@ class Dispatcher:
             if length > MOST_ATTACH_BYTES:
                 reason = f"ATTACH has {length} bytes; at most {MOST_ATTACH_BYTES} are allowed"
                 return protocol.ERROR_PROTOCOL, reason
-        elif session_id >= 0 and not self.knows_session(session_id, request.peer.uid):
+        elif session_id >= 0 and not self.knows_session(session_id, request.caller.uid):
             return protocol.ERROR_UNKNOWN_SESSION, "this session is not known here (any more); attach again"
-        if not self.open.enter(request.identity):
+        if not self.open.enter(request.caller):
             return protocol.ERROR_BUSY, self._too_many()
         return None
 
@@ -358,11 +410,12 @@ class Dispatcher:
             if is_large:
                 request.ballast = body
             counted = False
-            self.accept(connection, request, self.operations[operation], body, now_ns)
+            self.accept(request, now_ns)
+            self.run(connection, cython.cast("Operation", self.operations[operation]), request, body)
         finally:
             message = None
             if counted:
-                self.open.leave(request.identity)
+                self.open.leave(request.caller)
                 request.release()
             connection.release_frame()
             self.connections.end_work(connection)
@@ -455,7 +508,7 @@ class Dispatcher:
             extra={"request_id": request.request_id, "peer": request.peer, "reason": reason},
         )
         self.answer(
-            request.identity, protocol.pack((request.request_id, protocol.STATUS_ERROR, (code, reason)))
+            request.caller, protocol.pack((request.request_id, protocol.STATUS_ERROR, (code, reason))), None
         )
 
     def refuse_odd(self, connection: ClientConnection, message: bytes) -> None:
@@ -468,17 +521,25 @@ class Dispatcher:
             content = self.header.unpack_whole(message)
         header = content if type(content) is list and len(content) >= _HEADER_LENGTH else None
         if header is None and request_id > 0:
-            request = Request(self, connection.identity, connection.peer, request_id, 0)
+            request = self.request_without_deadline(connection, request_id)
             self.refuse(request, protocol.ERROR_PROTOCOL, "the header is not of four 64-bit integers")
         elif header is None or not _is_positive(header[1]):
             self.refuse_unreadable("not [op, request_id, instance_id, deadline_ns, …]")
         else:
-            request = Request(self, connection.identity, connection.peer, header[1], 0)
+            request = self.request_without_deadline(connection, header[1])
             refusal = self.judge_odd(header) or (
                 protocol.ERROR_PROTOCOL,
                 "the header is not of four integers",
             )
             self.refuse(request, refusal[0], refusal[1])
+
+    def request_without_deadline(self, connection: ClientConnection, request_id: cython.longlong) -> Request:
+        """Return a request that is only refused."""
+        request: Request = Request.__new__(Request)
+        request.dispatcher = self
+        request.caller = connection
+        request.request_id = request_id
+        return request
 
     def refuse_unreadable(self, reason: str, cause: str = "unreadable") -> None:
         """Count a message without a request id, which cannot be answered, and log it now and then."""
@@ -493,6 +554,21 @@ class Dispatcher:
 
     def _too_many(self) -> str:
         return f"{self.open.max_per_peer} requests of this connection are open already"
+
+
+class MessageIntake(Intake):
+    """The clients' messages, for the loop to take them in."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+
+    def receive(self) -> None:
+        """Implement `Intake`."""
+        self.dispatcher.receive()
+
+    def has_pending(self) -> cython.bint:
+        """Implement `Intake`."""
+        return self.dispatcher.connections.backlog.first is not None
 
 
 def _is_positive(value: Any) -> bool:

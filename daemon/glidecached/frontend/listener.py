@@ -26,6 +26,8 @@ from glidecached.shares import Shares
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from glidecached.process.turn_end import TurnEnd
+
 logger = logging.getLogger(__name__)
 
 _SOCKET_UMASK = 0o007
@@ -59,7 +61,7 @@ class Listener:
         *,
         max_message_bytes: int,
         max_requests: int,
-        defer: Callable[[Callable[[], object]], object],
+        turn_end: TurnEnd,
         call_later: Callable[[float, Callable[[], object]], object] | None = None,
         budget: Budget | None = None,
         max_connections: int = DEFAULT_MAX_CONNECTIONS,
@@ -68,13 +70,13 @@ class Listener:
         """Bind to the Unix socket at `path`, which must not exist. Raises `OSError`.
 
         `max_requests` is the limit of open requests per peer: that many answers find room, and refusals beside them.
-        `defer` runs a callback at the end of the loop's turn: the answers of one turn to one peer leave together.
+        `turn_end` has the tasks for the end of the loop's turn: the answers of one turn to one peer leave together.
         `call_later` is the loop's; without it no message has a deadline. `budget` bounds the bytes held for all peers.
         `descriptor_bound` is the number of connections for which the process's limit on descriptors leaves room.
         """
-        self.connections = ConnectionSet(self, defer)
-        self.peer_ended: Callable[[bytes], object] | None = None
-        """Called with the identity of each connection that has ended, after its last message was taken."""
+        self.connections = ConnectionSet(self, turn_end)
+        self.peer_ended: Callable[[ClientConnection], object] | None = None
+        """Called with each connection that has ended, after its last message was taken."""
         self._socket: socket.socket | None = None
         self._place: tuple[int, ...] | None = None
         self.budget = budget or Budget()
@@ -101,8 +103,8 @@ class Listener:
         self._place = _place_of(path)
         self.connections.add_listener(self._socket.fileno())
         self._call_later = call_later
+        self._looks_for_room = False
         if call_later is not None:
-            call_later(_ROOM_MS, self._look_for_room)
             call_later(_SWEEP_MS, self._sweep)
 
     def connected_processes(self) -> set[int]:
@@ -179,10 +181,16 @@ class Listener:
             except OSError:
                 connected.close()  # the peer has disconnected already
 
+    def connection_lacks_room(self) -> None:
+        """Implement `connections.ConnectionHandler`: look for room every 20 ms while any connection lacks it."""
+        if self._call_later is not None and not self._looks_for_room:
+            self._looks_for_room = True
+            self._call_later(_ROOM_MS, self._look_for_room)
+
     def connection_ended(self, connection: ClientConnection) -> None:
         """Implement `connections.ConnectionHandler`: count one connection less."""
         if self.peer_ended is not None:
-            self.peer_ended(connection.identity)
+            self.peer_ended(connection)
         if connection.refusal is None:
             self.connection_shares.leave(connection.peer)
         else:
@@ -224,10 +232,9 @@ class Listener:
                 self.connections.drop(silent)
 
     def _look_for_room(self) -> None:
-        if self.connections.roomless:
-            self.connections.retry_roomless()
-        if self._call_later is not None:
-            self._call_later(_ROOM_MS, self._look_for_room)
+        self._looks_for_room = False
+        if self.connections.retry_roomless():
+            self.connection_lacks_room()
 
     def _sweep(self) -> None:
         now_ns = time.monotonic_ns()

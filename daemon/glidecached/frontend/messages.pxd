@@ -6,6 +6,9 @@ cdef enum:
     DEEPEST = 17
 
 
+cdef bytes reply_frame(int64_t request_id, int64_t status, object body)
+
+
 cdef class MessageHeader:
     cdef Header header
     cdef readonly int64_t operation
@@ -15,8 +18,17 @@ cdef class MessageHeader:
     cdef readonly Py_ssize_t body_bytes
     cdef readonly Py_ssize_t body_fields
     cdef readonly Py_ssize_t objects
+    # The body of a read.
+    cdef readonly int64_t session_id
+    cdef readonly int kind
+    cdef readonly bytes key
+    # The arguments of a command.
+    cdef readonly list arguments
 
     cdef bint read(self, bytes message) noexcept
+    cdef bint unpack_read(self, bytes message) except -1
+    cdef bint unpack_command(self, bytes message) except -1
+    cdef list take_arguments(self)
     cdef object unpack_body(self, bytes message)
     cdef object unpack_whole(self, bytes message)
     cdef int64_t peek_session_id(self, bytes message) noexcept

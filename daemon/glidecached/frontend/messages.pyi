@@ -37,6 +37,25 @@ class MessageHeader:
         Then only `request_id` is set: 0 or negative if the message has none.
         """
 
+    @property
+    def session_id(self) -> int:
+        """Return the session's number that `unpack_read` has read; likewise `kind` and `key`."""
+
+    @property
+    def kind(self) -> int: ...
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def arguments(self) -> list[Any] | None: ...
+    def unpack_command(self, message: bytes) -> bool:
+        """Read a body that is a session's number and a list, without a list for both. False for any other body."""
+
+    def take_arguments(self) -> list[Any]:
+        """Return the arguments that `unpack_command` has read, once."""
+
+    def unpack_read(self, message: bytes) -> bool:
+        """Read a body that is a session's number, a known kind and a key, without a list. False for any other body."""
+
     def unpack_body(self, message: bytes) -> list[Any] | None:
         """Return the body of a short message, or None if it is malformed."""
 

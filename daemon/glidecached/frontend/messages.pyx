@@ -8,7 +8,9 @@ from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 
 from glidecache_shared.wire.packing cimport (
-    UNREADABLE, Span, peek_signed, read_header, unpack_object, unpack_body, unpack_from)
+    UNREADABLE, Span, peek_signed, put_reply, read_header, reply_size, unpack_object, unpack_body, unpack_command, unpack_from, unpack_read)
+
+from glidecache_shared.wire.zmtp cimport frame_header_bytes, put_frame_header
 
 from glidecache_shared.protocol import EXT_BIG_INTEGER, EXT_ERROR, EXT_SET, ReplyError
 
@@ -35,9 +37,27 @@ cdef enum:
     MAP = 0xDE
     NEGATIVE_FIX_INT = 0xE0
 
+    # The body of a read: a session's number, a kind (of `protocol.KIND_NAMES`, one after another), a key.
+    READ_FIELDS = 3
+    # That of a command without a route: a session's number, the arguments.
+    COMMAND_FIELDS = 2
+    FIRST_KIND = 1
+    LAST_KIND = 3
+
     MOST_NESTED = 16
     # Bytes copied in one step: a fraction of a millisecond, including the kernel's page faults.
     COPY_BYTES = 262_144
+
+
+cdef bytes reply_frame(int64_t request_id, int64_t status, object body):
+    """Return the frame of the message `(request_id, status, body)`; None if it needs a `Packer`."""
+    cdef Py_ssize_t size = reply_size(request_id, status, body)
+    cdef bytes frame
+    if size < 0:
+        return None
+    frame = PyBytes_FromStringAndSize(NULL, frame_header_bytes(size) + size)
+    put_reply(put_frame_header(<uint8_t *>PyBytes_AS_STRING(frame), size), request_id, status, body)
+    return frame
 
 
 cdef class MessageHeader:
@@ -54,6 +74,31 @@ cdef class MessageHeader:
         # In this case, the number of fields that are as they should be.
         self.request_id = header.fields[1] if header.body_fields >= 2 else 0
         return False
+
+    cdef bint unpack_read(self, bytes message) except -1:
+        cdef int64_t kind
+        if self.body_fields != READ_FIELDS:
+            return False
+        self.key = unpack_read(
+            <const uint8_t *>PyBytes_AS_STRING(message) + self.body_bytes,
+            PyBytes_GET_SIZE(message) - self.body_bytes, &self.session_id, &kind)
+        if self.key is None or kind < FIRST_KIND or kind > LAST_KIND:
+            return False
+        self.kind = <int>kind
+        self.objects = 1 + READ_FIELDS
+        return True
+
+    cdef bint unpack_command(self, bytes message) except -1:
+        if self.body_fields != COMMAND_FIELDS:
+            return False
+        self.arguments = unpack_command(
+            <const uint8_t *>PyBytes_AS_STRING(message) + self.body_bytes,
+            PyBytes_GET_SIZE(message) - self.body_bytes, &self.session_id, &self.objects)
+        return self.arguments is not None
+
+    cdef list take_arguments(self):
+        arguments, self.arguments = self.arguments, None
+        return arguments
 
     cdef object unpack_body(self, bytes message):
         body = unpack_body(

@@ -1,18 +1,29 @@
-from glidecached.budget cimport Account, OpenRequests
+from glidecached.budget cimport Account
 from glidecached.command_order cimport CommandOrder
-from glidecached.process.deadlines cimport Deadlines
+from glidecached.frontend.caller cimport Caller
+from glidecached.process.deadlines cimport Deadlines, Expiring
+
+cdef bint is_plain(object value) noexcept
 
 
-cdef class Request:
-    cdef object dispatcher
-    cdef readonly bytes identity
-    cdef public object peer
+cdef class Answering:
+    cpdef object answer(self, Caller caller, bytes message, bytes rest)
+    cpdef object answer_framed(self, Caller caller, bytes frame)
+    cpdef object finished(self, Request request)
+    cpdef object why_full(self, Caller caller, Py_ssize_t size_bytes)
+    cpdef object pack_later(self, Request request, object value)
+    cpdef object free_later(self, list values)
+
+
+cdef class Request(Expiring):
+    cdef Answering dispatcher
+    cdef public Caller caller
     cdef public object session
     cdef readonly long long request_id
-    cdef readonly long long deadline_ns
     cdef readonly bint finished
-    cdef public set slot
     cdef public tuple expiry
+    # The request behind it among those that wait for one flight.
+    cdef Request behind
     cdef public Py_ssize_t frame_bytes
     # The client's order that it belongs to while it is on its way upstream.
     cdef readonly CommandOrder order
@@ -31,17 +42,16 @@ cdef class Request:
     cpdef object take_place(self, CommandOrder order)
     cpdef object reply(self, object value)
     cpdef object fail(self, int code, str message)
-    cpdef object expire(self)
     cpdef object cancel(self)
     cpdef object finish(self, bytes message, bytes rest=*)
+    cdef int finish_framed(self, bytes frame) except -1
     cdef int end(self) except -1
     cdef int release(self) except -1
 
 
 cdef class Cancellations:
     cdef Deadlines deadlines
-    cdef OpenRequests open
-    # Connections that have ended; request ids by connection; detached sessions, with the requests that detached them.
+    # The identities of connections that have ended; request ids by connection; detached sessions, with the requests that detached them.
     cdef set peers
     cdef dict named
     cdef list sessions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cython
-from cython.cimports.glidecache_shared.wire.packing import pack_reply
+from cython.cimports.glidecached.frontend.messages import reply_frame
 
 from glidecache_shared.protocol import (
     ERROR_CLOSING,
@@ -18,15 +18,16 @@ from glidecache_shared.protocol import (
     pack,
     pack_around,
 )
+from glidecached.frontend.caller import Caller
+from glidecached.process.deadlines import Expiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.access import Peer
-    from glidecached.budget import Account, OpenRequests, OversizeLane
+    from glidecached.budget import Account, OversizeLane
     from glidecached.command_order import CommandOrder
     from glidecached.process.deadlines import Deadlines
-    from glidecached.process.sliced_work import SlicedWork
     from glidecached.upstream.interface import Upstream
 
 # From here on a string is handed to the kernel as it came, without a copy in between.
@@ -37,24 +38,37 @@ NO_REPLY = cython.declare(tuple, (ERROR_TIMEOUT, "no reply from the server in ti
 CLOSED = "the client was closed"
 
 
-class Answering(Protocol):
-    """The receiver of answers: the dispatcher."""
+def is_plain(value: Any) -> cython.bint:
+    """Return whether a reply is certainly no error: a byte string, an integer, or none."""
+    return value is None or type(value) is bytes or type(value) is int
 
-    @property
-    def sliced_work(self) -> SlicedWork:
-        """Return the work in slices, which frees large bodies."""
 
-    def answer(self, identity: bytes, *parts: bytes) -> None:
-        """Send one packed reply, the parts of which make one message."""
+class Answering:
+    """The receiver of answers: the dispatcher. Its methods are implemented by subclasses."""
+
+    def answer(self, caller: Caller, message: bytes, rest: bytes | None) -> None:
+        """Send one packed reply, in one part or two."""
+        raise NotImplementedError
+
+    def answer_framed(self, caller: Caller, frame: bytes) -> None:
+        """Send one packed reply that is in its frame."""
+        raise NotImplementedError
 
     def finished(self, request: Request) -> None:
         """Note that the request has had its answer."""
+        raise NotImplementedError
 
-    def why_full(self, identity: bytes, size_bytes: int) -> str | None:
+    def why_full(self, caller: Caller, size_bytes: cython.Py_ssize_t) -> str | None:
         """Return the reason why a connection takes no answers now, or none of this length; or None."""
+        raise NotImplementedError
 
     def pack_later(self, request: Request, value: Any) -> None:
         """Pack a reply that is large or contains rare types, and `finish` the request with it."""
+        raise NotImplementedError
+
+    def free_later(self, values: list[Any]) -> None:
+        """Free a large body in slices."""
+        raise NotImplementedError
 
 
 class RequestSession(Protocol):
@@ -65,18 +79,18 @@ class RequestSession(Protocol):
         """Return the upstream that drops the calls of cancelled requests."""
 
 
-class Request:
+class Request(Expiring):
     """An accepted request. The first call of `reply`, `fail`, `expire` or `cancel` ends it; later calls do nothing."""
 
     finished: bool
     session: RequestSession | None
     """The session that it names, once its operation has looked it up."""
-    slot: set[Any] | None
-    """The set of `Deadlines` that contains it until it is answered."""
     expiry: tuple[int, str]
     """The code and the message of the error when its deadline passes."""
     frame_bytes: int
     """The length of its message."""
+    behind: Request | None
+    """The next one of the requests that wait for the same flight."""
     order: CommandOrder | None
     """The order that it belongs to once it is on its way upstream."""
     account: Account | None
@@ -95,15 +109,24 @@ class Request:
         deadline_ns: cython.longlong,
     ) -> None:
         self.dispatcher = dispatcher
-        self.identity = identity
-        self.peer = peer
+        self.caller = Caller(identity, peer)
         self.request_id = request_id
         self.deadline_ns = deadline_ns
         self.expiry = NO_REPLY
 
+    @property
+    def identity(self) -> bytes:
+        """Return the identity of its connection."""
+        return self.caller.identity
+
+    @property
+    def peer(self) -> Peer:
+        """Return the process that sent it."""
+        return self.caller.peer
+
     def refusal(self, reply_bytes: cython.Py_ssize_t) -> str | None:
         """Return the reason why there is no room for an answer of this length: earlier ones have not been read."""
-        return self.dispatcher.why_full(self.identity, reply_bytes)
+        return self.dispatcher.why_full(self.caller, reply_bytes)
 
     def charge(self, account: Account, size: cython.Py_ssize_t) -> cython.bint:
         """Charge its connection's account with this many bytes more until it ends. Return False without room."""
@@ -130,15 +153,15 @@ class Request:
             around, value = pack_around((self.request_id, STATUS_OK), value)
             self.finish(around, value)
             return
-        if isinstance(value, ReplyError):
+        if not is_plain(value) and isinstance(value, ReplyError):
             self.fail(ERROR_TIMEOUT if value is TOO_LATE else ERROR_REQUEST, str(value))
             return
-        message: bytes | None = pack_reply(self.request_id, OK, value)
-        if message is None:
+        frame: bytes | None = reply_frame(self.request_id, OK, value)
+        if frame is None:
             # Large replies, and those with rare types: sets, floating-point numbers, errors.
             self.dispatcher.pack_later(self, value)
         else:
-            self.finish(message)
+            self.finish_framed(frame)
 
     def fail(self, code: cython.int, message: str) -> None:
         """Answer with one of the protocol's errors."""
@@ -159,10 +182,13 @@ class Request:
         """Answer with an already packed message, in one part or two. Only while it is not `finished`."""
         # First: its answer may need the room that it held.
         self.end()
-        if rest is None:
-            self.dispatcher.answer(self.identity, message)
-        else:
-            self.dispatcher.answer(self.identity, message, rest)
+        self.dispatcher.answer(self.caller, message, rest)
+        self.dispatcher.finished(self)
+
+    def finish_framed(self, frame: bytes) -> None:
+        """Do what `finish` does, with a message that is in its frame."""
+        self.end()
+        self.dispatcher.answer_framed(self.caller, frame)
         self.dispatcher.finished(self)
 
     def end(self) -> None:
@@ -184,7 +210,7 @@ class Request:
             self.lane = None
         if self.ballast is not None:
             ballast, self.ballast = self.ballast, None
-            self.dispatcher.sliced_work.release(ballast)
+            self.dispatcher.free_later(ballast)
         if self.on_finish is not None:
             on_finish, self.on_finish = self.on_finish, None
             on_finish()
@@ -198,9 +224,8 @@ class Cancellations:
     concerned drop commands that were sent or queued for these requests alone.
     """
 
-    def __init__(self, deadlines: Deadlines, open_requests: OpenRequests) -> None:
+    def __init__(self, deadlines: Deadlines) -> None:
         self.deadlines = deadlines
-        self.open = open_requests
         self.peers: set[bytes] = set()
         self.named: dict[bytes, set[int]] = {}
         self.sessions: list[tuple[RequestSession, Request]] = []
@@ -208,16 +233,16 @@ class Cancellations:
         self.cancelled = 0
         """The number of cancelled requests."""
 
-    def peer_ended(self, identity: bytes) -> None:
+    def peer_ended(self, caller: Caller) -> None:
         """End all requests of a connection that has ended."""
-        if identity in self.open.counts:
-            self.peers.add(identity)
+        if caller.open_requests:
+            self.peers.add(caller.identity)
             self.plan()
 
-    def cancel(self, identity: bytes, request_id: int) -> None:
+    def cancel(self, caller: Caller, request_id: int) -> None:
         """End one request of a connection without an answer. A request that is not open is ignored."""
-        if identity in self.open.counts:
-            self.named.setdefault(identity, set()).add(request_id)
+        if caller.open_requests:
+            self.named.setdefault(caller.identity, set()).add(request_id)
             self.plan()
 
     def session_ended(self, session: RequestSession, detach: Request) -> None:
@@ -239,12 +264,11 @@ class Cancellations:
         cancelled: list[Request] = []
         closed: list[Request] = []
         self.planned = False
-        for slot in self.deadlines.slots.values():
-            for request in cython.cast(set, slot):
-                if self.is_cancelled(request):
-                    cancelled.append(request)
-                elif self.sessions and self.is_closed_with_session(request):
-                    closed.append(request)
+        for request in self.deadlines:
+            if self.is_cancelled(request):
+                cancelled.append(request)
+            elif self.sessions and self.is_closed_with_session(request):
+                closed.append(request)
         self.peers.clear()
         self.named.clear()
         self.sessions = []
@@ -259,11 +283,11 @@ class Cancellations:
 
     def is_cancelled(self, request: Request) -> bool:
         """Return whether its connection has ended, or a CANCEL names it."""
-        if self.peers and request.identity in self.peers:
+        if self.peers and request.caller.identity in self.peers:
             return True
         if not self.named:
             return False
-        ids = self.named.get(request.identity)
+        ids = self.named.get(request.caller.identity)
         return ids is not None and request.request_id in ids
 
     def is_closed_with_session(self, request: Request) -> bool:

@@ -6,11 +6,14 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import cython
+from cython.cimports.glidecached.handlers.facts import facts_of
+from cython.cimports.libc.stdint import uint32_t
 
-from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED, row_of
+from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND, SHARED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_PROTOCOL, ERROR_REQUEST, STRING
 from glidecached.budget import DedicatedShares
 from glidecached.frontend.dispatcher import MalformedError
+from glidecached.frontend.operations import Operation
 from glidecached.handlers.arguments import (
     Screening,
     need,
@@ -21,18 +24,20 @@ from glidecached.handlers.arguments import (
     split_route,
 )
 from glidecached.handlers.calls import BatchRequestCall, CommandCall, ReadCall
-from glidecached.single_flight import ManyReadsParts
+from glidecached.many_reads import ManyReadsParts
 from glidecached.upstream.call import pack_in_slices
 from glidecached.upstream.cluster.routing import MultiNodeRoute
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.long_replies import LONG_REPLIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from glidecached.client_session import ClientSession, Sessions
     from glidecached.frontend.request import Cancellations, Request
+    from glidecached.handlers.facts import CommandFacts
     from glidecached.pools.entries import PoolEntries
+    from glidecached.sequence import Sequence
     from glidecached.single_flight import Flights
     from glidecached.upstream.cluster.routing import Route
 
@@ -57,7 +62,7 @@ class CommandHandlers:
     def __init__(
         self,
         sessions: Sessions,
-        next_sequence: Callable[[], int],
+        next_sequence: Sequence,
         dedicated: DedicatedShares | None = None,
     ) -> None:
         self.long_replies: Any = LONG_REPLIES
@@ -71,9 +76,14 @@ class CommandHandlers:
         need_command(arguments)
         need(session_id, int, "session_id")
         session: ClientSession | None = self.sessions.of_request(request, session_id)
-        if session is None or not may_route(request, session, route):
-            return
-        row = row_of(arguments)
+        if session is not None and may_route(request, session, route):
+            self.pass_through(request, session, arguments, route)
+
+    def pass_through(
+        self, request: Request, session: ClientSession, arguments: list[Any], route: Route | None
+    ) -> None:
+        """Do what COMMAND asks for, now or when its turn comes."""
+        row: CommandFacts = facts_of(arguments)
         if row.refusal is not None:
             request.fail(ERROR_REQUEST, row.refusal)
             return
@@ -109,7 +119,12 @@ class CommandHandlers:
         route: Route | None,
     ) -> None:
         """Send a command whose turn has come."""
-        call: CommandCall = CommandCall(request, arguments, repeatable=reads, route=route)
+        call: CommandCall = CommandCall.__new__(CommandCall)
+        call.request = request
+        call.arguments = arguments  # type: ignore[misc]
+        call.deadline_ns = request.deadline_ns
+        call.repeatable = reads
+        call.route = route
         if lane != OUT_OF_BAND_LANE:
             request.take_place(session.order)
         call.lane = lane
@@ -127,7 +142,7 @@ class CommandHandlers:
         if lane != SHARED_LANE:
             # It takes effect between being sent and being answered; results of requests in between may be older.
             call.on_outcome = functools.partial(session.advance, self.next_sequence)
-        session.upstream.submit(call)
+        session.core.sender.submit(call)
 
     def read(self, request: Request, body: list[Any]) -> None:
         """Handle READ: a lookup that did not hit in the worker (contract C7a)."""
@@ -137,8 +152,11 @@ class CommandHandlers:
         need(key, bytes, "key")
         need(session_id, int, "session_id")
         session: ClientSession | None = self.sessions.of_request(request, session_id)
-        if session is None:
-            return
+        if session is not None:
+            self.read_key(request, session, kind, key)
+
+    def read_key(self, request: Request, session: ClientSession, kind: cython.int, key: bytes) -> None:
+        """Do what READ asks for, now or when its turn comes."""
         lane: cython.int = SHARED_LANE
         if self.long_replies.count and self.long_replies.has((None, key)):
             lane = BULK_LANE
@@ -155,8 +173,10 @@ class CommandHandlers:
         entries: PoolEntries | None = session.entries
         flights: Flights | None = session.flights
         call: ReadCall
+        key_hash: uint32_t = 0
         if entries is not None:
-            value = entries.lookup(key, kind, session.min_flight)
+            key_hash = entries.hasher.hash(key)
+            value = entries.find(key, key_hash, kind, session.min_flight)
             if value is not None:
                 request.reply(value)
                 return
@@ -166,7 +186,7 @@ class CommandHandlers:
             call.lane = lane
             session.submit_read(call, self.next_sequence)
         else:
-            flights.read(request, session.upstream, session.min_flight, kind, key, lane)
+            flights.read(request, session.core, session.min_flight, kind, key, key_hash, lane)
 
     def get_many(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
         """Handle GET_MANY: look up many strings, each occurrence counted; one MGET for the misses (contract C17)."""
@@ -210,15 +230,16 @@ class CommandHandlers:
             if request.finished:
                 return
             part = keys[begin : begin + MANY_KEYS]
-            values = entries.lookup_many(part, STRING, session.min_flight)
-            known = {key: value for key, value in zip(part, values, strict=True) if value is not None}
-            if None in values:
-                flights.read_many(
+            hashes = entries.hasher.hash_all(part)
+            values = entries.find_many(part, hashes, STRING, session.min_flight)
+            if lacks_some(values):
+                flights.many.read(
                     request,
-                    session.upstream,
+                    session.core,
                     session.min_flight,
                     part,
-                    known,
+                    hashes,
+                    values,
                     lane,
                     parts,
                     begin // MANY_KEYS,
@@ -234,26 +255,19 @@ class CommandHandlers:
         entries: PoolEntries | None = session.entries
         flights: Flights | None = session.flights
         call: CommandCall
-        index: cython.Py_ssize_t
         if entries is None or flights is None:
             request.take_place(session.order)
             call = CommandCall(request, [b"MGET", *keys], repeatable=True)
             call.lane = lane
             session.submit_read(call, self.next_sequence)
             return
-        values = entries.lookup_many(keys, STRING, session.min_flight)
-        known: dict[bytes, Any] = {}
-        complete: cython.bint = True
-        for index in range(len(values)):
-            if values[index] is None:
-                complete = False
-            else:
-                known[keys[index]] = values[index]
-        if complete:
+        hashes = entries.hasher.hash_all(keys)
+        values = entries.find_many(keys, hashes, STRING, session.min_flight)
+        if lacks_some(values):
+            request.take_place(session.order)
+            flights.many.read(request, session.core, session.min_flight, keys, hashes, values, lane)
+        else:
             request.reply(values)
-            return
-        request.take_place(session.order)
-        flights.read_many(request, session.upstream, session.min_flight, keys, known, lane)
 
     def batch(self, request: Request, body: list[Any]) -> Iterator[None] | None:
         """Handle BATCH: a pipeline or a transaction, past the cache (contract C17). A large one is done in steps."""
@@ -385,6 +399,54 @@ class CommandHandlers:
         return False
 
 
+class CommandOperation(Operation):
+    """COMMAND, for the dispatcher."""
+
+    def __init__(self, handlers: CommandHandlers) -> None:
+        self.handlers = handlers
+        self.is_command = True
+
+    def run(self, request: Request, body: list[Any]) -> None:
+        """Implement `Operation`."""
+        self.handlers.command(request, body)
+
+    def run_command(self, request: Request, session_id: cython.longlong, arguments: list[Any]) -> None:
+        """Implement `Operation`."""
+        need_command(arguments)
+        session: ClientSession | None = self.handlers.sessions.of_number(request, session_id)
+        if session is not None:
+            self.handlers.pass_through(request, session, arguments, None)
+
+
+class GetManyOperation(Operation):
+    """GET_MANY, for the dispatcher."""
+
+    def __init__(self, handlers: CommandHandlers) -> None:
+        self.handlers = handlers
+
+    def run(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
+        """Implement `Operation`."""
+        return self.handlers.get_many(request, body)
+
+
+class ReadOperation(Operation):
+    """READ, for the dispatcher."""
+
+    def __init__(self, handlers: CommandHandlers) -> None:
+        self.handlers = handlers
+        self.reads_one_key = True
+
+    def run(self, request: Request, body: list[Any]) -> None:
+        """Implement `Operation`."""
+        self.handlers.read(request, body)
+
+    def run_read(self, request: Request, session_id: cython.longlong, kind: cython.int, key: bytes) -> None:
+        """Implement `Operation`."""
+        session: ClientSession | None = self.handlers.sessions.of_number(request, session_id)
+        if session is not None:
+            self.handlers.read_key(request, session, kind, key)
+
+
 class CancelHandler:
     """The operation behind CANCEL: a client no longer waits for one of its requests. For the loop's thread."""
 
@@ -398,8 +460,17 @@ class CancelHandler:
         if body[0] == request.request_id:
             message = f"cancelled_request_id is {body[0]}, the CANCEL's own id; name another request"
             raise MalformedError(message)
-        self._cancellations.cancel(request.identity, body[0])
+        self._cancellations.cancel(request.caller, body[0])
         request.reply(None)
+
+
+def lacks_some(values: list[Any]) -> cython.bint:
+    """Return whether any of the values is None."""
+    index: cython.Py_ssize_t
+    for index in range(len(values)):  # noqa: SIM110 - a loop in C
+        if values[index] is None:
+            return True
+    return False
 
 
 def may_route(request: Request, session: ClientSession, route: Route | None) -> cython.bint:

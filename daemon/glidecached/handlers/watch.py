@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from glidecached.client_session import Sessions
     from glidecached.frontend.request import Request
     from glidecached.process.loop import Loop
+    from glidecached.sequence import Sequence
 
 _GONE = (
     "the keys are not watched any more: what watched them has ended (its connection was lost, it was unused for a "
@@ -41,7 +42,7 @@ class WatchHandlers:
         self,
         loop: Loop,
         sessions: Sessions,
-        next_sequence: Callable[[], int],
+        next_sequence: Sequence,
         dedicated: DedicatedShares | None = None,
     ) -> None:
         self._loop = loop

@@ -1,13 +1,21 @@
+from libc.stdint cimport uint32_t, uint64_t
+
 from glidecache_shared.pool.store cimport PoolStore
+from glidecached.pools.key_hasher cimport KeyHasher
 
 
 cdef class PoolEntries:
     cdef readonly PoolStore store
     cdef readonly bint ended
+    # The hash of the present generation, and a number that changes with it.
+    cdef KeyHasher hasher
+    cdef Py_ssize_t generation
     cdef object label
     cdef object on_damage
 
-    cpdef object lookup(self, bytes key, unsigned int kind, unsigned long long min_flight)
-    cpdef list lookup_many(self, list[bytes] keys, unsigned int kind, unsigned long long min_flight)
-    cpdef object insert(self, bytes key, unsigned int kind, object value, unsigned long long flight)
-    cpdef object insert_many(self, dict[bytes, object] values, unsigned int kind, unsigned long long flight)
+    cpdef object lookup(self, bytes key, uint32_t kind, uint64_t min_flight)
+    cdef object find(self, bytes key, uint32_t key_hash, uint32_t kind, uint64_t min_flight)
+    cdef list find_many(self, list keys, bytes hashes, uint32_t kind, uint64_t min_flight)
+    cpdef object insert(self, bytes key, uint32_t kind, object value, uint64_t flight)
+    cpdef object put(
+        self, bytes key, uint32_t key_hash, Py_ssize_t generation, uint32_t kind, object value, uint64_t flight)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import cython
+from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+
 from glidecache_shared.pool.generation import PoolDamagedError
+from glidecached.pools.key_hasher import KeyHasher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import cython
 
     from glidecache_shared.pool.store import PoolStore
 
@@ -24,11 +27,16 @@ class PoolEntries:
     it by a fresh one; it must not raise. The request that found the damage continues as after a miss.
     """
 
+    store: PoolStore
+
     def __init__(
-        self, label: object, store: PoolStore, on_damage: Callable[[PoolDamagedError], object]
+        self, label: object, store: PoolStore | None, on_damage: Callable[[PoolDamagedError], object]
     ) -> None:
         self.label = label
-        self.store = store
+        self.hasher = KeyHasher()
+        self.generation: cython.Py_ssize_t = 0
+        if store is not None:
+            self.serve(store)
         self.on_damage = on_damage
         self.ended = False
 
@@ -36,34 +44,54 @@ class PoolEntries:
         """Use the store of the next generation from now on. Return the previous one."""
         previous = self.store
         self.store = store
+        self.generation += 1
+        self.hasher.use_secret_of(store)
         return previous
 
     def end(self) -> None:
         """Store nothing any more: the pool has ended. Sessions that use it must attach again."""
         self.ended = True
 
-    def lookup(self, key: bytes, kind: cython.uint, min_flight: cython.ulonglong) -> Any:
+    def lookup(self, key: bytes, kind: uint32_t, min_flight: uint64_t) -> Any:
         """Return a live value that a flight above `min_flight` brought, or None. The daemon's own lookup (C7a)."""
+        return self.find(key, self.hasher.hash(key), kind, min_flight)
+
+    def find(self, key: bytes, key_hash: uint32_t, kind: uint32_t, min_flight: uint64_t) -> Any:
+        """Do what `lookup` does, with the key's hash."""
         try:
-            return self.store.lookup(key, kind, min_flight)
+            return self.store.find_value(key, key_hash, kind, min_flight, monotonic_ns())
         except PoolDamagedError as error:
             self.on_damage(error)
             return None
 
-    def lookup_many(self, keys: list[bytes], kind: cython.uint, min_flight: cython.ulonglong) -> list[Any]:
-        """Return the result of `lookup` for each key."""
+    def find_many(self, keys: list[Any], hashes: bytes, kind: uint32_t, min_flight: uint64_t) -> list[Any]:
+        """Return the result of `find` for each key."""
         try:
-            return self.store.lookup_many(keys, kind, min_flight)
+            return self.store.find_many(keys, hashes, kind, min_flight)
         except PoolDamagedError as error:
             self.on_damage(error)
             return [None] * len(keys)
 
-    def insert(self, key: bytes, kind: cython.uint, value: Any, flight: cython.ulonglong) -> None:
+    def insert(self, key: bytes, kind: uint32_t, value: Any, flight: uint64_t) -> None:
         """Store a reply (contract C4, C22). Never raises: the waiting client must get its reply."""
+        self.put(key, self.hasher.hash(key), self.generation, kind, value, flight)
+
+    def put(
+        self,
+        key: bytes,
+        key_hash: uint32_t,
+        generation: cython.Py_ssize_t,
+        kind: uint32_t,
+        value: Any,
+        flight: uint64_t,
+    ) -> None:
+        """Do what `insert` does, with the key's hash in that generation."""
         if self.ended:
             return
+        if generation != self.generation:
+            key_hash = self.hasher.hash(key)
         try:
-            stored = self.store.insert(key, kind, value, flight)
+            stored = self.store.put(key, key_hash, kind, value, flight)
         except PoolDamagedError as error:
             self.on_damage(error)
             return
@@ -72,14 +100,3 @@ class PoolEntries:
             return
         if not stored:
             logger.debug("reply not stored", extra={"cache": self.label, "key_bytes": len(key)})
-
-    def insert_many(self, values: dict[bytes, object], kind: cython.uint, flight: cython.ulonglong) -> None:
-        """Store each value that is not None. Never raises."""
-        if self.ended:
-            return
-        try:
-            self.store.insert_many(values, kind, flight)
-        except PoolDamagedError as error:
-            self.on_damage(error)
-        except Exception:
-            logger.exception("could not store replies", extra={"cache": self.label})

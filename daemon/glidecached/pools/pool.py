@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from glidecached.pools.cache_shares import Maker
     from glidecached.pools.metadata import Admission, PoolKey, PoolSettings
     from glidecached.pools.warm_restart import PreviousPool
+    from glidecached.sequence import Sequence
     from glidecached.upstream.target import Identity
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Pool:
         next_generation: Callable[[], int],
         instance_id: int,
         grace_ms: int,
-        next_number: Callable[[], int],
+        next_number: Sequence,
         dispose: Callable[[PoolStore], object],
         configured: bool,
         inheritable: bool,

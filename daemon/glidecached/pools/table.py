@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from glidecached.pools.metadata import Admission, PoolKey, PoolSettings
     from glidecached.pools.warm_restart import PreviousPool, PreviousPools
     from glidecached.process.loop import Loop
+    from glidecached.sequence import Sequence
     from glidecached.upstream.target import Identity
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class PoolTable:
         instance_id: int,
         grace_ms: int,
         max_total_cache_kb: int,
-        next_number: Callable[[], int],
+        next_number: Sequence,
         previous_pools: PreviousPools | None,
         max_pools: int = DEFAULT_MAX_POOLS,
         restore_directory: Callable[[], object] = lambda: None,

@@ -18,7 +18,10 @@ class EventPoll:
         """Stop watching. Must be called before the descriptor is closed."""
 
     def wait(self, timeout_ms: int) -> int:
-        """Wait until descriptors are ready, without the interpreter's lock. Return their number."""
+        """Wait until descriptors are ready. Return their number.
+
+        The interpreter's lock is given up meanwhile if the process has other threads.
+        """
 
     def look(self) -> int:
         """Return the number of descriptors that are ready now."""

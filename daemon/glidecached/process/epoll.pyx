@@ -6,6 +6,23 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport uint32_t
 from posix.unistd cimport close as close_descriptor
 
+cdef extern from "Python.h":
+    ctypedef struct PyInterpreterState
+    ctypedef struct PyThreadState
+    PyInterpreterState *PyInterpreterState_Head() noexcept
+    PyInterpreterState *PyInterpreterState_Next(PyInterpreterState *interpreter) noexcept
+    PyThreadState *PyInterpreterState_ThreadHead(PyInterpreterState *interpreter) noexcept
+    PyThreadState *PyThreadState_Next(PyThreadState *thread) noexcept
+
+
+cdef inline bint is_only_thread() noexcept:
+    """Return whether the process has no other interpreter and no other thread of this one."""
+    cdef PyInterpreterState *interpreter = PyInterpreterState_Head()
+    return (
+        PyInterpreterState_Next(interpreter) == NULL
+        and PyThreadState_Next(PyInterpreterState_ThreadHead(interpreter)) == NULL
+    )
+
 
 cdef class EventPoll:
     def __cinit__(self):
@@ -32,9 +49,14 @@ cdef class EventPoll:
 
     cdef int wait(self, int timeout_ms) except -1:
         cdef int count, fault
-        with nogil:
+        if is_only_thread():
+            # No thread waits for the interpreter's lock, and only this one could start another.
             count = epoll_wait(self.descriptor, self.ready, MOST_EVENTS, timeout_ms)
             fault = errno
+        else:
+            with nogil:
+                count = epoll_wait(self.descriptor, self.ready, MOST_EVENTS, timeout_ms)
+                fault = errno
         if count < 0 and fault != EINTR:
             raise_error(fault)
         return max(count, 0)

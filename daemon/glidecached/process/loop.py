@@ -1,3 +1,4 @@
+# cython: boundscheck=True, wraparound=False
 """The daemon's event loop: one thread, epoll, timers, and a way in for signals and helper threads (architecture 11).
 
 A turn is: wait; handle ready descriptors and due timers; take in what clients sent; write what was submitted meanwhile.
@@ -7,22 +8,25 @@ So all waiting requests are read before any command is sent, and the commands le
 from __future__ import annotations
 
 import contextlib
-import heapq
 import logging
 import os
 import select
 import signal
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import cython
 from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
 
 from glidecached.process.epoll import EventPoll
+from glidecached.process.timers import Timers
+from glidecached.process.turn_end import DeferredCall, TurnEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from glidecached.process.timers import TimedTask, Timer
 
 logger = logging.getLogger(__name__)
 
@@ -34,28 +38,51 @@ LONGEST_WAIT_MS = cython.declare(cython.int, 3_600_000)
 LONGEST_BUSY_NS = cython.declare(cython.longlong, 5_000_000)
 
 
-class Intake(Protocol):
+class EventHandler:
+    """A compiled object that the loop calls when its descriptor is ready."""
+
+    def ready(self, events: cython.int) -> None:
+        """Handle these events. Implemented by subclasses."""
+        raise NotImplementedError
+
+
+class CallbackHandler(EventHandler):
+    """A callback that is called with the events."""
+
+    def __init__(self, callback: Callable[[int], object]) -> None:
+        self._callback = callback
+
+    def __repr__(self) -> str:
+        return repr(self._callback)
+
+    def ready(self, events: cython.int) -> None:
+        """Implement `EventHandler`."""
+        self._callback(events)
+
+
+class Intake:
     """A source of requests."""
 
-    def receive(self) -> object:
-        """Take available requests, up to a fair amount."""
+    def receive(self) -> None:
+        """Take available requests, up to a fair amount. Implemented by subclasses."""
+        raise NotImplementedError
 
-    @property
-    def pending(self) -> bool:
-        """Return whether there is more than the descriptor announces."""
+    def has_pending(self) -> cython.bint:
+        """Return whether there is more than the descriptor announces. Implemented by subclasses."""
+        raise NotImplementedError
 
 
-class Timer:
-    """One callback at one time; it may be cancelled until it has run."""
+class IntakeWatch(EventHandler):
+    """The descriptor that wakes the loop for its intake."""
 
-    def __init__(self, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        self.callback = callback
-        self.arguments = arguments
-        self.cancelled = False
+    loop: Loop
 
-    def cancel(self) -> None:
-        """Cancel the callback. Idempotent, and harmless after it ran."""
-        self.cancelled = True
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+
+    def ready(self, _events: cython.int) -> None:
+        """Implement `EventHandler`."""
+        self.loop.intake_announced = True
 
 
 class Loop:
@@ -67,12 +94,13 @@ class Loop:
 
     def __init__(self) -> None:
         self.poll = EventPoll()
-        self.handlers: dict[int, Callable[[int], object]] = {}
-        self.timers: list[tuple[int, int, Timer]] = []
-        self.timer_number = 0
-        self.deferred: list[Callable[[], object]] = []
+        self.handlers: list[EventHandler | None] = []
+        self.timers = Timers()
+        self.turn_end = TurnEnd()
+        """The tasks for the end of this turn, after the intake."""
         self.from_threads: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self.idle: deque[Callable[[], object]] = deque()
+        self.idle_count: cython.Py_ssize_t = 0
         self.idled_ns = 0
         self.intake: Intake | None = None
         self.intake_announced = False
@@ -80,24 +108,29 @@ class Loop:
         self.wake_reader, self.wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.watch(self.wake_reader, READABLE, self._woken)
 
-    def watch(self, descriptor: int, events: int, handler: Callable[[int], object]) -> None:
+    def watch(
+        self, descriptor: cython.int, events: int, handler: Callable[[int], object] | EventHandler
+    ) -> None:
         """Call `handler(events)` whenever `descriptor` is ready for one of `events`, or is in error."""
-        self.handlers[descriptor] = handler
+        while descriptor >= len(self.handlers):
+            self.handlers.append(None)
+        self.handlers[descriptor] = handler if isinstance(handler, EventHandler) else CallbackHandler(handler)
         self.poll.add(descriptor, events)
 
     def change(self, descriptor: int, events: int) -> None:
         """Watch for other events from now on."""
         self.poll.change(descriptor, events)
 
-    def forget(self, descriptor: int) -> None:
+    def forget(self, descriptor: cython.int) -> None:
         """Stop watching. Must be called before the descriptor is closed."""
-        if self.handlers.pop(descriptor, None) is not None:
+        if 0 <= descriptor < len(self.handlers) and self.handlers[descriptor] is not None:
+            self.handlers[descriptor] = None
             self.poll.remove(descriptor)
 
     def set_intake(self, descriptor: int, intake: Intake) -> None:
         """Take requests from `intake` at the end of every turn; `descriptor` wakes the loop for it."""
         self.intake = intake
-        self.watch(descriptor, READABLE, self._announce_intake)
+        self.watch(descriptor, READABLE, IntakeWatch(self))
 
     def remove_intake(self, descriptor: int) -> None:
         """Take no more requests from it."""
@@ -106,15 +139,16 @@ class Loop:
 
     def call_at(self, when_ns: cython.longlong, callback: Callable[..., object], *arguments: Any) -> Timer:
         """Run the callback once `when_ns` has come."""
-        timer = Timer(callback, arguments)
-        self.timer_number += 1
-        heapq.heappush(self.timers, (when_ns, self.timer_number, timer))
-        return timer
+        return self.timers.add(when_ns, callback, arguments)
 
     def call_later(self, delay_ms: cython.double, callback: Callable[..., object], *arguments: Any) -> Timer:
         """Run the callback in `delay_ms`."""
         delay_ns: cython.longlong = cython.cast(cython.longlong, delay_ms * 1e6)
-        return self.call_at(monotonic_ns() + delay_ns, callback, *arguments)
+        return self.timers.add(monotonic_ns() + delay_ns, callback, arguments)
+
+    def run_later(self, delay_ns: cython.longlong, task: TimedTask) -> None:
+        """Run the task in `delay_ns`."""
+        self.timers.add_task(monotonic_ns() + delay_ns, task)
 
     def when_idle(self, callback: Callable[[], object]) -> None:
         """Call back in a turn in which nothing else happens, or 5 ms after the last such call: one callback a turn.
@@ -122,10 +156,11 @@ class Loop:
         For long work in short pieces. Clients' requests go first (isolation I10).
         """
         self.idle.append(callback)
+        self.idle_count += 1
 
     def defer(self, callback: Callable[[], object]) -> None:
         """Run the callback once, at the end of this turn, after the intake."""
-        self.deferred.append(callback)
+        self.turn_end.add(DeferredCall(callback))
 
     def call_from_thread(self, callback: Callable[..., object], *arguments: Any) -> None:
         """Run the callback in the loop's thread, soon. From any thread, and from signal handlers."""
@@ -151,7 +186,7 @@ class Loop:
         """Run turns until `stop` is called."""
         self.running = True
         while self.running:
-            self._turn()
+            self.turn()
 
     def stop(self) -> None:
         """Let `run` return after this turn."""
@@ -166,9 +201,14 @@ class Loop:
         os.close(writer)
 
     def _turn(self) -> None:
+        """Do one turn: for tests, which look at what is between two turns."""
+        self.turn()
+
+    def turn(self) -> None:
+        """Wait, handle what is ready and due, take requests in, and let what they submitted leave."""
         events: cython.int = self.handle_events()
         self.run_timers()
-        if self.intake is not None and (self.intake_announced or self.intake.pending):
+        if self.intake is not None and (self.intake_announced or self.intake.has_pending()):
             self.intake_announced = False
             try:
                 self.intake.receive()
@@ -176,16 +216,9 @@ class Loop:
                 logger.exception(
                     "a callback failed; the loop continues", extra={"callback": repr(self.intake)}
                 )
-        if self.deferred:
-            deferred, self.deferred = self.deferred, []
-            for callback in deferred:
-                try:
-                    callback()
-                except Exception:
-                    logger.exception(
-                        "a callback failed; the loop continues", extra={"callback": repr(callback)}
-                    )
-        if self.idle:
+        if self.turn_end.first is not None:
+            self.turn_end.carry_out()
+        if self.idle_count:
             self.run_idle(events)
 
     def run_idle(self, events: cython.int) -> None:
@@ -193,6 +226,7 @@ class Loop:
         now_ns: cython.longlong = monotonic_ns()
         if events and now_ns - self.idled_ns < LONGEST_BUSY_NS:
             return
+        self.idle_count -= 1
         call_back(self.idle.popleft(), ())
         self.idled_ns = monotonic_ns()
 
@@ -201,34 +235,32 @@ class Loop:
         # Compiled code is not interrupted by a signal: its handler runs here, and may add work.
         PyErr_CheckSignals()
         count: cython.int = self.poll.wait(self.wait_ms())
+        descriptor: cython.int
         index: cython.int
+        handler: EventHandler | None
         for index in range(count):
-            handler = self.handlers.get(self.poll.descriptor_at(index))
+            descriptor = self.poll.descriptor_at(index)
+            handler = self.handlers[descriptor] if descriptor < len(self.handlers) else None
             if handler is None:
                 continue  # an earlier handler of this turn has forgotten it
             try:
-                handler(self.poll.events_at(index))
+                handler.ready(self.poll.events_at(index))
             except Exception:
                 logger.exception("a callback failed; the loop continues", extra={"callback": repr(handler)})
         return count
 
     def wait_ms(self) -> cython.int:
         """Return the time until something is due, in whole milliseconds for the kernel, rounded up."""
-        if self.deferred or self.idle or self.from_threads:
+        # A callback from another thread has made the wake descriptor readable.
+        if self.turn_end.first is not None or self.idle_count:
             return 0
-        if self.intake is not None and self.intake.pending:
+        if self.intake is not None and self.intake.has_pending():
             return 0
-        timer: Timer
-        while self.timers:
-            timer = self.timers[0][2]
-            if not timer.cancelled:
-                break
-            heapq.heappop(self.timers)
-        if not self.timers:
+        timer: Timer | None = self.timers.first()
+        if timer is None:
             return LONGEST_WAIT_MS
-        due_ns: cython.longlong = self.timers[0][0]
         left_ms: cython.longlong = (
-            due_ns - cython.cast(cython.longlong, monotonic_ns()) + 999_999
+            timer.when_ns - cython.cast(cython.longlong, monotonic_ns()) + 999_999
         ) // 1_000_000
         if left_ms <= 0:
             return 0
@@ -236,21 +268,17 @@ class Loop:
 
     def run_timers(self) -> None:
         """Run the callbacks of timers that are due."""
-        if not self.timers:
+        timer: Timer | None = self.timers.first()
+        if timer is None:
             return
         now_ns: cython.longlong = monotonic_ns()
-        due_ns: cython.longlong
-        timer: Timer
-        while self.timers:
-            due_ns = self.timers[0][0]
-            if due_ns > now_ns:
-                return
-            timer = heapq.heappop(self.timers)[2]
-            if not timer.cancelled:
+        while timer is not None and timer.when_ns <= now_ns:
+            self.timers.take_first()
+            if timer.task is None:
                 call_back(timer.callback, timer.arguments)
-
-    def _announce_intake(self, _events: int) -> None:
-        self.intake_announced = True
+            else:
+                run_task(timer.task)
+            timer = self.timers.first()
 
     def _woken(self, _events: int) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -260,9 +288,20 @@ class Loop:
             call_back(callback, arguments)
 
 
+def run_task(task: TimedTask) -> None:
+    """Run a task whose time has come; log an exception."""
+    try:
+        task.run_timer()
+    except Exception:
+        logger.exception("a callback failed; the loop continues", extra={"callback": repr(task)})
+
+
 def call_back(callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     """Call back; log an exception."""
     try:
-        callback(*arguments)
+        if arguments:
+            callback(*arguments)
+        else:
+            callback()
     except Exception:
         logger.exception("a callback failed; the loop continues", extra={"callback": repr(callback)})

@@ -12,7 +12,8 @@ from glidecached.stats.figures import cache_label, percentile_us, upstreams_by_l
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glidecached.process.loop import Loop, Timer
+    from glidecached.process.loop import Loop
+    from glidecached.process.timers import Timer
     from glidecached.stats.snapshots import Snapshot, Snapshots
 
 INTERVAL_MS = 2_000

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.process.loop import Loop, Timer
+    from glidecached.process.loop import Loop
+    from glidecached.process.timers import Timer
 
 _MAX_AGE_NS = 1_000_000_000
 _PATIENCE_SECONDS = 2.0

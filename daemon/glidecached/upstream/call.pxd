@@ -7,6 +7,7 @@ cdef enum:
 
 cpdef bytes pack_command(object arguments)
 cdef list command_pieces(object arguments)
+cdef bytes pack_key_command(bytes name, bytes key)
 
 
 cdef class Call:

@@ -25,6 +25,21 @@ cdef bytes packed_command(object arguments):
     return packed
 
 
+cdef bytes pack_key_command(bytes name, bytes key):
+    """Pack a command of a name and a key like `pack_command`."""
+    cdef Py_ssize_t name_bytes = PyBytes_GET_SIZE(name)
+    cdef Py_ssize_t key_bytes = PyBytes_GET_SIZE(key)
+    cdef bytes packed = PyBytes_FromStringAndSize(
+        NULL, head_size(2) + head_size(name_bytes) + name_bytes + 2 + head_size(key_bytes) + key_bytes + 2)
+    cdef uint8_t *at = put_head(<uint8_t *>PyBytes_AS_STRING(packed), b"*", 2)
+    at = put_head(at, b"$", name_bytes)
+    memcpy(at, PyBytes_AS_STRING(name), name_bytes)
+    at = put_head(put_end(at + name_bytes), b"$", key_bytes)
+    memcpy(at, PyBytes_AS_STRING(key), key_bytes)
+    put_end(at + key_bytes)
+    return packed
+
+
 cdef list command_pieces(object arguments):
     """Pack a command like `pack_command`, in pieces: long arguments are not copied."""
     cdef list pieces = []

@@ -1,13 +1,15 @@
 from libc.stdint cimport int64_t, uint8_t
 
+from glidecached.process.loop cimport EventHandler, Loop
 from glidecached.upstream.call cimport Call
+from glidecached.upstream.call_queue cimport CallQueue
 from glidecached.upstream.resp cimport Reader
 from glidecached.upstream.latency_histogram cimport LatencyHistogram
 from glidecached.upstream.reply_order cimport ReplyOrder
 
 
-cdef class Connection:
-    cdef object loop
+cdef class Connection(EventHandler):
+    cdef Loop loop
     cdef object channel
     cdef object socket
     cdef int descriptor
@@ -23,7 +25,7 @@ cdef class Connection:
     cdef object behind
     cdef Py_ssize_t written
     cdef int events
-    cdef readonly object waiting
+    cdef readonly CallQueue waiting
     cdef readonly int64_t last_received_ns
     cdef readonly int64_t oldest_sent_ns
     # How much of the reply at the head had arrived when it last counted as progress.
@@ -41,7 +43,7 @@ cdef class Connection:
     # Whose replies they are, where that is in doubt (rule I4).
     cdef ReplyOrder order
 
-    cpdef object send(self, object calls)
+    cpdef object send(self, CallQueue calls)
     cpdef object doubt(self)
     cpdef object close(self)
     cdef int begin_idle(self) except -1

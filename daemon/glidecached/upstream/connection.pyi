@@ -1,11 +1,10 @@
 """One connection to a server, multiplexed and pipelined: many calls out in one write, their replies back in order."""
 
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from glidecached.process.loop import Loop
-from glidecached.upstream.call import Call
+from glidecached.upstream.call_queue import CallQueue
 from glidecached.upstream.connector import Channel
 from glidecached.upstream.latency_histogram import LatencyHistogram
 
@@ -43,7 +42,7 @@ class Connection:
         latencies: LatencyHistogram | None = None,
     ) -> None: ...
     @property
-    def waiting(self) -> deque[Call]: ...
+    def waiting(self) -> CallQueue: ...
     @property
     def last_received_ns(self) -> int:
         """Return the time at which data last arrived."""
@@ -69,7 +68,7 @@ class Connection:
     def closed(self) -> bool:
         """Return whether it was closed or lost."""
 
-    def send(self, calls: deque[Call]) -> None:
+    def send(self, calls: CallQueue) -> None:
         """Take calls from the left and write what the socket takes. Calls that no client wants are dropped."""
 
     def doubt(self) -> None:

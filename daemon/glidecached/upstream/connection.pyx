@@ -12,7 +12,9 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.clock cimport monotonic_ns
+from glidecached.process.loop cimport EventHandler, Loop
 from glidecached.upstream.call cimport BULK_LANE, Call
+from glidecached.upstream.call_queue cimport CallQueue
 from glidecached.upstream.resp cimport INCOMPLETE, Reader
 from glidecached.upstream.latency_histogram cimport LatencyHistogram
 from glidecached.upstream.reply_order cimport BROKEN, NOT_NOW, PROVED, ReplyOrder
@@ -57,8 +59,8 @@ cdef bint buffer_taken = False
 
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-cdef class Connection:
-    def __init__(self, loop, channel, handler, LatencyHistogram latencies=None):
+cdef class Connection(EventHandler):
+    def __init__(self, Loop loop, channel, handler, LatencyHistogram latencies=None):
         self.loop = loop
         self.channel = channel
         self.socket = channel.socket
@@ -69,11 +71,11 @@ cdef class Connection:
         self.latencies = latencies
         self.reader = Reader()
         self.events = IN
-        self.waiting = deque()
+        self.waiting = CallQueue()
         self.order = ReplyOrder(channel.marker, self.waiting)
         self.behind = deque()
         self.last_received_ns = self.oldest_sent_ns = monotonic_ns()
-        loop.watch(self.descriptor, IN, self._ready)
+        loop.watch(self.descriptor, IN, self)
 
     @property
     def closed(self) -> bool:
@@ -87,23 +89,25 @@ cdef class Connection:
     def pushes(self):
         return self.reader.pushes
 
-    cpdef object send(self, object calls):
+    cpdef object send(self, CallQueue calls):
         cdef Call call
         cdef int64_t now_ns
         cdef Py_ssize_t size_bytes
-        cdef bytes data
+        cdef bytes data, only
         cdef list packed
-        if self.channel is None or self.unwritten is not None or self.resuming or not calls:
+        if self.channel is None or self.unwritten is not None or self.resuming or not calls.count:
             return
-        if not self.waiting:
+        if not self.waiting.count:
             self.begin_idle()
             if self.channel is None:
                 return
         now_ns = monotonic_ns()
-        packed = []
+        # The usual single command is written as it is; only several are put together.
+        packed = only = None
         size_bytes = 0
-        while calls and size_bytes < WRITE_BYTES:
-            if len(packed) % REPLIES_PER_LOOK == REPLIES_PER_LOOK - 1 and monotonic_ns() - now_ns >= TURN_NS:
+        while calls.count and size_bytes < WRITE_BYTES:
+            if packed is not None and len(packed) % REPLIES_PER_LOOK == REPLIES_PER_LOOK - 1 and (
+                    monotonic_ns() - now_ns >= TURN_NS):
                 break
             call = calls.popleft()
             if not call.is_wanted(now_ns):
@@ -112,19 +116,26 @@ cdef class Connection:
             call.attempts += 1
             self.waiting.append(call)
             if call.lane == BULK_LANE:
-                size_bytes += self.write_pieces(packed, call.pack_pieces())
-                packed = []
+                size_bytes += self.write_pieces([only] if packed is None and only is not None else packed, call.pack_pieces())
+                packed = only = None
                 continue
             data = call.pack()
             size_bytes += PyBytes_GET_SIZE(data)
-            packed.append(data)
-        if packed:
-            self.write_more(packed[0] if len(packed) == 1 else b"".join(packed))
+            if only is None:
+                only = data
+            elif packed is None:
+                packed = [only, data]
+            else:
+                packed.append(data)
+        if packed is not None:
+            self.write_more(b"".join(packed))
+        elif only is not None:
+            self.write_more(only)
         elif not size_bytes:
             return
         if self.order.in_doubt and self.order.marker is None and self.channel is not None:
             self.prove()
-        if calls and self.channel is not None and self.unwritten is None:
+        if calls.count and self.channel is not None and self.unwritten is None:
             # The rest follows in the next turn: others are served first.
             self.resuming = True
             self.loop.defer(self._resume)
@@ -151,7 +162,7 @@ cdef class Connection:
             self.unwritten = None
             self.behind.clear()
 
-    def _ready(self, int events):
+    cpdef object ready(self, int events):
         if self.unwritten is not None and events & OUT and self.write():
             self.handler.connection_drained()
         if self.roomless and events & ~(IN | OUT):
@@ -198,7 +209,7 @@ cdef class Connection:
     cdef Py_ssize_t write_pieces(self, list before, list pieces) except -1:
         """Write a long command behind short ones. Return its length."""
         cdef Py_ssize_t size_bytes = 0
-        if before:
+        if before is not None:
             self.write_more(b"".join(before))
         for piece in pieces:
             size_bytes += PyBytes_GET_SIZE(<bytes?>piece)
@@ -395,7 +406,7 @@ cdef class Connection:
                     self.oldest_sent_ns = self.last_received_ns
                     self.find_room()
                 return True
-            if not self.waiting or self.reader.last_begun_bytes < self.floor_bytes:
+            if not self.waiting.count or self.reader.last_begun_bytes < self.floor_bytes:
                 self.lose("the server sent a reply to no request")
                 return True
             self.oldest_sent_ns = self.last_received_ns

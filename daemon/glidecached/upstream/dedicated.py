@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from glidecache_shared.command_table import DEDICATED
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUEST, ERROR_TIMEOUT, ReplyError
 from glidecached.upstream.call import Call, SingleCall, pack_command
+from glidecached.upstream.call_queue import CallQueue
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.process.loop import Loop, Timer
+    from glidecached.process.loop import Loop
+    from glidecached.process.timers import Timer
     from glidecached.upstream.target import Target, UpstreamOptions
 
 _IDLE_MS = 30_000
@@ -293,7 +295,7 @@ class _Dedicated:
 
     def _send(self, connection: Connection, call: Call) -> None:
         wrapped = _Wrapped(call, self)
-        connection.send(deque((wrapped,)))
+        connection.send(CallQueue((wrapped,)))
 
     def _set_timer(self, when_ns: int, callback: Callable[[], object]) -> None:
         self._cancel_timer()

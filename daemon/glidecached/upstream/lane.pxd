@@ -1,9 +1,12 @@
 from glidecached.process.loop cimport Loop
+from glidecached.process.timers cimport TimedTask
 from glidecached.upstream.call cimport Call
+from glidecached.upstream.connection cimport Connection
 from glidecached.upstream.pipeline cimport Pipeline
+from glidecached.upstream.sender cimport CallSender
 
 
-cdef class Lane:
+cdef class Lane(TimedTask):
     cdef readonly Pipeline main
     # True while calls take a detour; checked by every call.
     cdef readonly bint held
@@ -16,9 +19,11 @@ cdef class Lane:
     cdef Py_ssize_t _ticks
 
     cpdef object submit(self, Call call)
+    cdef object _watch(self)
+    cdef bint _holds_up(self, Connection connection) except -1
 
 
-cdef class Lanes:
+cdef class Lanes(CallSender):
     cdef readonly Lane shared
     cdef readonly object dedicated
     cdef Loop _loop
@@ -27,5 +32,3 @@ cdef class Lanes:
     cdef Pipeline _out_of_band
     cdef object _closed_reason
     cdef Py_ssize_t _refused
-
-    cpdef object submit(self, Call call)

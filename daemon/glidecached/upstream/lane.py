@@ -13,7 +13,9 @@ from cython.cimports.glidecached.upstream.call import BULK_LANE, PROBE_LANE
 
 from glidecache_shared.command_table import DEDICATED, OUT_OF_BAND
 from glidecache_shared.protocol import ERROR_CONNECTION
+from glidecached.process.timers import TimedTask
 from glidecached.upstream.detours import DETOUR, PINNED, DroppedReplies, Hold
+from glidecached.upstream.sender import CallSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +36,11 @@ PROBE: int = PROBE_LANE
 _WINDOW = 4
 """The number of long calls that are under way at once."""
 
-_TICK_MS = 10
-_IDLE_TICKS = 50
+TICK_NS = cython.declare(cython.longlong, 10_000_000)
+IDLE_TICKS = cython.declare(cython.Py_ssize_t, 50)
 """After half a second without calls the lane is no longer watched."""
 
-_WARM_TICKS = 100
+WARM_TICKS = cython.declare(cython.Py_ssize_t, 100)
 """After a second of use, the second connection is made before it is needed, and from then on kept."""
 
 _HELD_MS = 10.0
@@ -46,7 +48,7 @@ _ROUND_TRIPS = 4
 """A write without a reply for 10 ms, and for 4 round trips, counts as held."""
 
 
-class Lane:
+class Lane(TimedTask):
     """A pipeline whose calls take a detour while one of them holds the connection up. Belongs to the loop's thread."""
 
     def __init__(self, loop: Loop, main: Pipeline, make_spare: Callable[[], Pipeline]) -> None:
@@ -89,7 +91,7 @@ class Lane:
         """Check the connection every 10 ms, until the lane has been idle for a while."""
         self._watched = True
         self._idle_ticks = 0
-        self._loop.call_later(_TICK_MS, self._tick)
+        self._loop.run_later(TICK_NS, self)
 
     def _submit_while_held(self, call: Call) -> None:
         hold, spare = self._hold, self._spare
@@ -104,21 +106,22 @@ class Lane:
             call.travel(PINNED)
             self.main.submit(call)
 
-    def _tick(self) -> None:
-        if self.main.closed:
+    def run_timer(self) -> None:
+        """Implement `TimedTask`: check the connection."""
+        connection: Connection | None = self.main.connection
+        if self.main.is_closed():
             return
-        connection = self.main.connection
         if self._hold is not None:
             self._check_for_end(self._hold)
         elif connection is not None and self._holds_up(connection):
             self._begin(connection, is_long=False)
-        self._idle_ticks = 0 if self.held or self.main.busy else self._idle_ticks + 1
+        self._idle_ticks = 0 if self.held or self.main.is_busy() else self._idle_ticks + 1
         self._ticks += 1
-        if self._ticks == _WARM_TICKS:
+        if self._ticks == WARM_TICKS:
             self._ticks = 0
             self._keep_spare()
-        if self._idle_ticks < _IDLE_TICKS:
-            self._loop.call_later(_TICK_MS, self._tick)
+        if self._idle_ticks < IDLE_TICKS:
+            self._loop.run_later(TICK_NS, self)
         else:
             self._watched = False
 
@@ -130,9 +133,9 @@ class Lane:
             self._spare = self._make_spare()
         self._spare.connect()
 
-    def _holds_up(self, connection: Connection) -> bool:
+    def _holds_up(self, connection: Connection) -> cython.bint:
         """Return whether a write has waited for its reply so long that the server may be holding it back."""
-        if not connection.waiting or connection.waiting[0].may_move():
+        if not connection.waiting.count or connection.waiting.at(0).may_move():
             return False
         held_ms: float = max(_HELD_MS, _ROUND_TRIPS * self.main.round_trip_ms)
         return self.main.silent_ms > held_ms
@@ -205,7 +208,7 @@ class Lane:
         self._hold = None
 
 
-class Lanes:
+class Lanes(CallSender):
     """All lanes to one server. Belongs to the loop's thread.
 
     Calls with one immediate reply use the shared lane; scripts and long requests have a lane each. Calls that must

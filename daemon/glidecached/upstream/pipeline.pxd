@@ -1,14 +1,16 @@
 from libc.stdint cimport int64_t
 
 from glidecached.process.loop cimport Loop
+from glidecached.process.turn_end cimport Deferred
 from glidecached.upstream.call cimport Call
+from glidecached.upstream.call_queue cimport CallQueue
 from glidecached.upstream.connection cimport Connection
 from glidecached.upstream.latency_histogram cimport LatencyHistogram
 
 
-cdef class Pipeline:
+cdef class Pipeline(Deferred):
     cdef readonly Connection connection
-    cdef readonly object queue
+    cdef readonly CallQueue queue
     cdef readonly object reconnector
     cdef readonly object address
     cdef readonly object last_error
@@ -26,10 +28,11 @@ cdef class Pipeline:
     cdef Py_ssize_t _window
     cdef Py_ssize_t _submitted
     cdef Py_ssize_t _failed
-    cdef bint _flushing
     cdef bint _unproved
     cdef object _watch
     cdef int64_t _used_ns
 
     cpdef object submit(self, Call call)
+    cdef bint is_closed(self) noexcept
+    cdef bint is_busy(self) noexcept
     cdef object _refuse(self, Call call, int code, str message)

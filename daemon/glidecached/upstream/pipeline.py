@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
 
 from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION
+from glidecached.process.turn_end import Deferred
 from glidecached.upstream.call import SingleCall
+from glidecached.upstream.call_queue import CallQueue
 from glidecached.upstream.connection import Connection
 from glidecached.upstream.long_replies import LONG_REPLIES
 from glidecached.upstream.reconnector import Reconnector
 
 if TYPE_CHECKING:
-    from glidecached.process.loop import Loop, Timer
+    from glidecached.process.loop import Loop
+    from glidecached.process.timers import Timer
     from glidecached.upstream.call import Call
     from glidecached.upstream.connector import Channel, ConnectError
     from glidecached.upstream.latency_histogram import LatencyHistogram
@@ -55,7 +57,7 @@ class PipelineHandler(Protocol):
         """Handle an error in a server's reply, whatever call it belongs to."""
 
 
-class Pipeline:
+class Pipeline(Deferred):
     """A queue of calls and the connection that they travel on. Belongs to the loop's thread.
 
     Without a connection, calls wait for the attempt that is under way. If it fails, they fail with its reason, and so
@@ -82,7 +84,7 @@ class Pipeline:
         window: cython.Py_ssize_t = 0,
     ) -> None:
         self.connection: Connection | None = None
-        self.queue: deque[Call] = deque()
+        self.queue = CallQueue()
         """The calls that were not sent yet, in their order. A lane takes calls out of it for a detour."""
         self.reconnector = Reconnector(loop, target, options, self)
         self.address: Address = target.addresses[0]
@@ -101,7 +103,6 @@ class Pipeline:
         self._window = window
         self._submitted: cython.Py_ssize_t = 0
         self._failed: cython.Py_ssize_t = 0
-        self._flushing: cython.bint = False
         self._unproved: cython.bint = False
         self._watch: Timer | None = None
         self._used_ns: cython.longlong = 0
@@ -114,6 +115,10 @@ class Pipeline:
     @property
     def closed(self) -> bool:
         """Return whether it takes no more calls."""
+        return bool(self.is_closed())
+
+    def is_closed(self) -> cython.bint:
+        """Return whether it is `closed`."""
         return self._closed_reason is not None
 
     @property
@@ -127,7 +132,11 @@ class Pipeline:
     @property
     def busy(self) -> bool:
         """Return whether any call is open."""
-        return bool(self.queue) or (self.connection is not None and bool(self.connection.waiting))
+        return bool(self.is_busy())
+
+    def is_busy(self) -> cython.bint:
+        """Return whether it is `busy`."""
+        return self.queue.count > 0 or (self.connection is not None and self.connection.waiting.count > 0)
 
     @property
     def wants_connection(self) -> bool:
@@ -144,13 +153,11 @@ class Pipeline:
         call.submitted_ns = monotonic_ns()
         if connection is None:
             self._submit_unconnected(call)
-        elif len(self.queue) + len(connection.waiting) >= self._max_waiting:
+        elif self.queue.count + connection.waiting.count >= self._max_waiting:
             self._refuse(call, ERROR_BUSY, self._too_many())
         else:
             self.queue.append(call)
-            if not self._flushing:
-                self._flushing = True
-                self._loop.defer(self._flush)
+            self._loop.turn_end.add(self)
 
     def connect(self) -> None:
         """Connect, though there is no call yet. A pipeline that is closed or fails just now is left alone."""
@@ -229,7 +236,7 @@ class Pipeline:
             self.connection.on_reply = self._reply_taken
         self.queue.appendleft(_NameConnection(self))
         self._handler.pipeline_connected(self, channel)
-        self._loop.defer(self._flush)
+        self._loop.turn_end.add(self)
         if self._watch is None:
             self._watch = self._loop.call_later(_WATCH_INTERVAL_MS, self._watch_for_stall)
         logger.debug(
@@ -268,7 +275,7 @@ class Pipeline:
 
     def connection_drained(self) -> None:
         """Implement `ConnectionHandler`: there is room for more."""
-        self._flush()
+        self.end_turn()
 
     def reply_is_long(self) -> None:
         """Implement `ConnectionHandler`."""
@@ -298,11 +305,10 @@ class Pipeline:
     def _too_many(self) -> str:
         return f"{self._max_waiting} requests already wait for {self.address}"
 
-    def _flush(self) -> None:
-        """Write what waits: at the end of a turn, so that all of it leaves together."""
+    def end_turn(self) -> None:
+        """Implement `Deferred`: write what waits, so that all of it leaves together."""
         # It may be lost while it sends: without this reference it would be freed while it runs.
         connection: Connection | None = self.connection
-        self._flushing = False
         if connection is None:
             return
         if self._window:
@@ -312,7 +318,7 @@ class Pipeline:
 
     def _send_window(self, connection: Connection) -> None:
         """Send only as many calls as may be under way at once."""
-        waiting, self.queue = self.queue, deque()
+        waiting, self.queue = self.queue, CallQueue()
         room = self._window - len(connection.waiting)
         while waiting and len(self.queue) < room:
             call = waiting.popleft()
@@ -326,10 +332,10 @@ class Pipeline:
 
     def _reply_taken(self) -> None:
         if self.queue:
-            self._loop.defer(self._flush)
+            self._loop.turn_end.add(self)
 
     def _fail_queue(self, reason: str) -> None:
-        calls, self.queue = self.queue, deque()
+        calls, self.queue = self.queue, CallQueue()
         self._failed += len(calls)
         for call in calls:
             call.fail(ERROR_CONNECTION, reason)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from glidecached.upstream.connector import Attempt, Channel, ConnectError
 
 if TYPE_CHECKING:
-    from glidecached.process.loop import Loop, Timer
+    from glidecached.process.loop import Loop
+    from glidecached.process.timers import Timer
     from glidecached.upstream.target import Target, UpstreamOptions
 
 _STEADY_NS = 1_000_000_000

@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t
 
 from glidecached.upstream.call cimport Call
+from glidecached.upstream.call_queue cimport CallQueue
 
 cdef int PARKED
 cdef int PROVED
@@ -23,7 +24,7 @@ cdef class ReplyOrder:
     cdef readonly Marker marker
     cdef readonly object fault
     cdef object _command
-    cdef object _waiting
+    cdef CallQueue _waiting
     cdef list _parked
     cdef int64_t _parked_bytes
     # The number of replies before the marker's.

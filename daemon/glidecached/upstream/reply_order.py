@@ -17,7 +17,7 @@ from glidecache_shared.protocol import TOO_LATE, ReplyError
 from glidecached.upstream.call import Call, pack_command
 
 if TYPE_CHECKING:
-    from collections import deque
+    from glidecached.upstream.call_queue import CallQueue
 
 PARKED, PROVED, NOT_NOW, BROKEN = 0, 1, 2, 3
 """The outcomes of `ReplyOrder.park` for a reply on a connection in doubt."""
@@ -69,7 +69,7 @@ class ReplyOrder:
     None where the server refuses such commands.
     """
 
-    def __init__(self, command: bytes | None, waiting: deque[Call]) -> None:
+    def __init__(self, command: bytes | None, waiting: CallQueue) -> None:
         self.in_doubt: cython.bint = False
         self.marker: Marker | None = None
         self.fault: str | None = None

@@ -14,11 +14,13 @@ from glidecached.upstream.lane import PROBE, Lanes
 from glidecached.upstream.latency_histogram import LatencyHistogram
 from glidecached.upstream.pipeline import Pipeline
 from glidecached.upstream.replicas import ReplicaReads, RoleCall, is_replica
+from glidecached.upstream.sender import UpstreamCore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from glidecached.process.loop import Loop, Timer
+    from glidecached.process.loop import Loop
+    from glidecached.process.timers import Timer
     from glidecached.upstream.call import BatchCall, SingleCall
     from glidecached.upstream.connection import Connection
     from glidecached.upstream.dedicated import ReservationHolder, Reserved
@@ -39,7 +41,7 @@ _IS_REPLICA = ("READONLY", "MASTERDOWN")
 """Errors that only a replica returns."""
 
 
-class StandaloneUpstream:
+class StandaloneUpstream(UpstreamCore):
     """The upstream of one standalone target: see `glidecached.upstream.interface.Upstream`.
 
     Calls are sent by `lanes`. `submit` is the lanes' own method: no Python code runs between a caller and the compiled
@@ -64,6 +66,7 @@ class StandaloneUpstream:
         self.proved = False
         self.fills_cache = True
         self.lanes = Lanes(loop, self._make_pipeline, DedicatedConnections(loop, target, options))
+        self.sender = self.lanes
         self.submit = self.lanes.submit
         self.submit_blocking = self.lanes.submit_dedicated
         self._replicas: ReplicaReads | None = None

@@ -94,7 +94,7 @@ cdef check_store(PoolStore store):
         assert store.records.notes[record].tag == gpool_entry_tag(&found.entry), f"entry {key!r}: tag differs"
         charged += gpool_charge(found.entry.key_bytes, found.entry.payload_bytes)
         granules += check_chain(store.arena, granule)
-        assert store._find(key, &found) and found.granule == granule, f"entry {key!r}: not found by its key"
+        assert store._find(key, store._hash(key), &found) and found.granule == granule, f"entry {key!r}: not found by its key"
     header = store.header
     assert charged == header.charged_bytes, f"charges add up to {charged}, header says {header.charged_bytes}"
     assert charged <= header.max_bytes, f"{charged} bytes charged, the bound is {header.max_bytes}"

@@ -9,15 +9,20 @@ cdef class PoolStore(PoolGeneration):
     cpdef list lookup_many(self, list keys, uint32_t kind, uint64_t after_flight=*)
     cpdef bint insert(self, bytes key, uint32_t kind, object value, uint64_t flight=*, object now_ns=*) except -1
     cpdef int insert_many(self, dict entries, uint32_t kind, uint64_t flight=*) except -1
-    cdef object _find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now)
+    # For callers that have the key's hash already (`gpool_siphash13` with the header's secret).
+    cdef object find_value(self, bytes key, uint32_t hash, uint32_t kind, uint64_t after_flight, uint64_t now)
+    cdef list find_many(self, list keys, bytes hashes, uint32_t kind, uint64_t after_flight)
+    cdef bint put(
+        self, bytes key, uint32_t hash, uint32_t kind, object value, uint64_t flight, object now_ns=*) except -1
     cdef bint _store(
-        self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
+        self, bytes key, uint32_t hash, uint32_t kind, bytes payload, uint32_t record, uint64_t charge,
+        uint64_t flight, uint64_t now,
     ) noexcept
     cdef bint _evict(self, uint64_t now) noexcept
     cdef void _prefetch_victim(self) noexcept
     cdef void _remove(self, uint32_t record) noexcept
     cdef uint32_t _hash(self, bytes key) noexcept
-    cdef bint _find(self, bytes key, gpool_found *found) noexcept
+    cdef bint _find(self, bytes key, uint32_t hash, gpool_found *found) noexcept
     cdef bint _is_right(self, gpool_found *found) noexcept
     cdef bytes _payload(self, gpool_found *found)
     cdef void _count(self, uint64_t *counter) noexcept

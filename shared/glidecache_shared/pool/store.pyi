@@ -32,6 +32,15 @@ class PoolStore(PoolGeneration):
         evict.
         """
 
+    def find_value(self, key: bytes, hash: int, kind: int, after_flight: int, now: int) -> Any:
+        """Do what `lookup` does, with the key's hash. For compiled code, like `find_many` and `put`."""
+
+    def find_many(self, keys: list[bytes], hashes: bytes, kind: int, after_flight: int) -> list[Any]:
+        """Return the result of `find_value` for each key; `hashes` is an array of their hashes."""
+
+    def put(self, key: bytes, hash: int, kind: int, value: Any, flight: int) -> bool:
+        """Do what `insert` does, with the key's hash."""
+
     def lookup_many(self, keys: list[bytes], kind: int, after_flight: int = 0) -> list[object]:
         """Do as `lookup` for each key, in order."""
 

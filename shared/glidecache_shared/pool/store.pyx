@@ -8,6 +8,8 @@ what readers may find in between, and why it is harmless.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.ref cimport Py_INCREF
 
 from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns
 from glidecache_shared.pool.generation cimport PoolGeneration
@@ -58,15 +60,17 @@ cdef class PoolStore(PoolGeneration):
     """The entries of one generation, written. Owned by the daemon's one thread; store.pyi has the public methods."""
 
     cpdef object lookup(self, bytes key, uint32_t kind, uint64_t after_flight=0, object now_ns=None):
-        return self._find_value(key, kind, after_flight, monotonic_ns() if now_ns is None else now_ns)
-
-    cdef object _find_value(self, bytes key, uint32_t kind, uint64_t after_flight, uint64_t now):
-        """Return the live value of that kind whose flight was sent after the given one, or None; counted either way."""
         check_key(key)
+        self._check_sound()
+        return self.find_value(
+            key, self._hash(key), kind, after_flight, monotonic_ns() if now_ns is None else now_ns)
+
+    cdef object find_value(self, bytes key, uint32_t hash, uint32_t kind, uint64_t after_flight, uint64_t now):
+        """Return the live value of that kind whose flight was sent after the given one, or None; counted either way."""
         cdef gpool_found found
         cdef object value = None
         self._check_sound()
-        if self._find(key, &found):
+        if self._find(key, hash, &found):
             if is_expired(&found.entry, now):
                 self._remove(found.entry.record)
                 self._count(&self.header.expirations)
@@ -86,11 +90,28 @@ cdef class PoolStore(PoolGeneration):
         self._count(&self.header.daemon_hits)
         return value
 
+    cdef list find_many(self, list keys, bytes hashes, uint32_t kind, uint64_t after_flight):
+        """Return the result of `find_value` for each key, all of them bytes. `hashes` is an array of their hashes."""
+        cdef const uint32_t *hash_at = <const uint32_t *>PyBytes_AS_STRING(hashes)
+        cdef uint64_t now = monotonic_ns()
+        cdef Py_ssize_t count = len(keys)
+        cdef Py_ssize_t index
+        cdef list values = PyList_New(count)
+        for index in range(count):
+            Py_INCREF(None)
+            PyList_SET_ITEM(values, index, None)
+        for index in range(count):
+            value = self.find_value(<bytes>keys[index], hash_at[index], kind, after_flight, now)
+            if value is not None:
+                values[index] = value
+        return values
+
     cpdef list lookup_many(self, list keys, uint32_t kind, uint64_t after_flight=0):
         cdef uint64_t now = monotonic_ns()
         cdef list values = []
+        self._check_sound()
         for key in keys:
-            values.append(self._find_value(<bytes?>key, kind, after_flight, now))
+            values.append(self.find_value(<bytes?>key, self._hash(<bytes>key), kind, after_flight, now))
         return values
 
     cpdef int insert_many(self, dict entries, uint32_t kind, uint64_t flight=0) except -1:
@@ -105,6 +126,13 @@ cdef class PoolStore(PoolGeneration):
     ) except -1:
         check_key(key)
         self._check_sound()
+        return self.put(key, self._hash(key), kind, value, flight, now_ns)
+
+    cdef bint put(
+        self, bytes key, uint32_t hash, uint32_t kind, object value, uint64_t flight, object now_ns=None,
+    ) except -1:
+        """Store an entry, as `insert` does."""
+        self._check_sound()
         cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
         cdef bytes payload = encode(kind, value)
         cdef uint64_t key_bytes = PyBytes_GET_SIZE(key)
@@ -115,7 +143,7 @@ cdef class PoolStore(PoolGeneration):
         cdef bint stored
         if charge > self.largest_bytes or key_bytes + length > 0xFFFFFFFF:
             return False
-        if self._find(key, &found):
+        if self._find(key, hash, &found):
             if self.records.notes[found.entry.record].flight > flight:
                 return False
             self._remove(found.entry.record)
@@ -138,17 +166,17 @@ cdef class PoolStore(PoolGeneration):
             record = self.records.allocate()
         if now_ns is None:
             now = monotonic_ns()  # once more: no access of an evicted entry is later than this one's
-        stored = self._store(key, kind, payload, record, charge, flight, now)
+        stored = self._store(key, hash, kind, payload, record, charge, flight, now)
         self._check_damage()
         return stored
 
     cdef bint _store(
-        self, bytes key, uint32_t kind, bytes payload, uint32_t record, uint64_t charge, uint64_t flight, uint64_t now,
+        self, bytes key, uint32_t hash, uint32_t kind, bytes payload, uint32_t record, uint64_t charge,
+        uint64_t flight, uint64_t now,
     ) noexcept:
         """Write the entry, then lead readers to it; there is room for it. False when the index is refused memory."""
         cdef const uint8_t *key_at = <const uint8_t *>PyBytes_AS_STRING(key)
         cdef const uint8_t *payload_at = <const uint8_t *>PyBytes_AS_STRING(payload)
-        cdef uint32_t hash = self._hash(key)
         cdef uint32_t tag = self.records.notes[record].tag
         cdef uint64_t expires = expiry(now, self.header.ttl_ns)
         cdef gpool_entry entry
@@ -252,8 +280,7 @@ cdef class PoolStore(PoolGeneration):
             self.header.secret[0], self.header.secret[1],
             <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
 
-    cdef bint _find(self, bytes key, gpool_found *found) noexcept:
-        cdef uint32_t hash = self._hash(key)
+    cdef bint _find(self, bytes key, uint32_t hash, gpool_found *found) noexcept:
         self.view.max_chain = self.index.overflow_ids.count + 1  # more is a ring
         return gpool_find(
             self.view, self.index.bucket_for(hash), hash,

@@ -20,6 +20,9 @@ cdef extern from "Python.h":
     int64_t PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
     Py_ssize_t PY_SSIZE_T_MAX
 
+cdef extern from "<endian.h>" nogil:
+    uint64_t be64toh(uint64_t number)
+
 cdef enum:
     # Deeper nesting is left to msgpack, which has a bound of its own.
     MOST_NESTED = 16
@@ -72,16 +75,18 @@ def unpack(frame):
     return value
 
 
-cdef bytes pack_reply(int64_t request_id, int64_t status, object body):
-    """Pack `(request_id, status, body)` without making that tuple; return None if it needs a `Packer`."""
+cdef Py_ssize_t reply_size(int64_t request_id, int64_t status, object body) except -2:
+    """Return the length of `(request_id, status, body)`; -1 if it needs a `Packer`."""
     cdef Py_ssize_t left = OBJECTS_AT_ONCE
     cdef Py_ssize_t size = size_of(body, 1, &left)
-    if size == LEFT_TO_MSGPACK:
-        return None
-    cdef bytes packed = PyBytes_FromStringAndSize(NULL, 1 + int_size(request_id) + int_size(status) + size)
-    cdef uint8_t *at = put_container(<uint8_t *>PyBytes_AS_STRING(packed), FIX_ARRAY, ARRAY, 3)
+    return -1 if size == LEFT_TO_MSGPACK else 1 + int_size(request_id) + int_size(status) + size
+
+
+cdef int put_reply(uint8_t *at, int64_t request_id, int64_t status, object body) except -1:
+    """Write what `reply_size` has measured."""
+    at = put_container(at, FIX_ARRAY, ARRAY, 3)
     put(put_int(put_int(at, request_id), status), body)
-    return packed
+    return 0
 
 
 cdef bytes pack_request(
@@ -162,6 +167,42 @@ cdef int64_t reply_id(bytes message):
     if read_array_header(&span, &count):
         read_signed(&span, &number)
     return number
+
+
+cdef list unpack_command(const uint8_t *message, Py_ssize_t length, int64_t *session_id, Py_ssize_t *objects):
+    """Return the second of exactly two values, a list, of which the first is an integer; None if not so.
+
+    Set `objects` to the number of objects that all of it is.
+    """
+    cdef Span span
+    cdef uint64_t count
+    span.at = message
+    span.end = message + length
+    span.most_pairs = MOST_PAIRS
+    span.objects = 2
+    if not read_signed(&span, session_id) or not read_array_header(&span, &count):
+        return None
+    values = unpack_array(&span, count, 1)
+    objects[0] = span.objects + 1
+    return values if span.at == span.end else None
+
+
+cdef bytes unpack_read(const uint8_t *message, Py_ssize_t length, int64_t *session_id, int64_t *kind):
+    """Return the third value, a byte string, of exactly three, of which the others are integers; None if not so."""
+    cdef Span span
+    cdef uint64_t size
+    cdef uint8_t code
+    span.at = message
+    span.end = message + length
+    if not read_signed(&span, session_id) or not read_signed(&span, kind) or not has(&span, 1):
+        return None
+    code = span.at[0]
+    span.at += 1
+    if not BIN <= code < BIN + 3 or not read_number(&span, 1 << (code - BIN), &size):
+        return None
+    if size != <uint64_t>(span.end - span.at):
+        return None
+    return PyBytes_FromStringAndSize(<const char *>span.at, <Py_ssize_t>size)
 
 
 cdef object unpack_body(const uint8_t *message, Py_ssize_t length, Py_ssize_t count, Py_ssize_t *objects):
@@ -376,8 +417,14 @@ cdef inline bint has(Span *span, uint64_t size) noexcept nogil:
 cdef inline bint read_number(Span *span, int size, uint64_t *number) noexcept nogil:
     """Return a big-endian number of so many bytes."""
     cdef int index
+    cdef uint64_t whole
     if not has(span, size):
         return False
+    if size == 8:
+        memcpy(&whole, span.at, 8)
+        number[0] = be64toh(whole)
+        span.at += 8
+        return True
     number[0] = 0
     for index in range(size):
         number[0] = number[0] << 8 | span.at[0]

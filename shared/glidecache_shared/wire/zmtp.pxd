@@ -2,7 +2,10 @@ from libc.stdint cimport uint8_t
 
 from cpython.object cimport PyObject
 
+cdef Py_ssize_t frame_header_bytes(Py_ssize_t body_bytes) noexcept nogil
+cdef uint8_t *put_frame_header(uint8_t *at, Py_ssize_t body_bytes) noexcept nogil
 cdef bytes frame_of(bytes message)
+cdef bytes message_in(bytes frame)
 
 
 cdef class SendBuffer:
@@ -13,6 +16,7 @@ cdef class SendBuffer:
 
     cdef int append(self, bytes part) except -1
     cdef void clear(self)
+    cdef void drop_last(self) noexcept
     cdef int send(self, int descriptor, Py_ssize_t most_bytes) except -1
 
 

@@ -18,6 +18,10 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 cdef extern from "Python.h":
     Py_ssize_t Py_SIZE(object sized) noexcept
     int _PyBytes_Resize(PyObject **text, Py_ssize_t size) except -1
+    PyObject *PyList_GET_ITEM(object values, Py_ssize_t place) noexcept
+    Py_ssize_t PyList_GET_SIZE(object values) noexcept
+    void Py_SET_SIZE "Py_SET_SIZE" (PyObject *sized, Py_ssize_t size) noexcept
+    void Py_DECREF_RAW "Py_DECREF" (PyObject *value) noexcept
     int PyList_SetSlice(object values, Py_ssize_t start, Py_ssize_t end, PyObject *replacement) except -1
 
 cdef extern from "<sys/uio.h>" nogil:
@@ -53,6 +57,8 @@ cdef enum:
 
     # The parts of messages in one system call.
     PARTS_AT_ONCE = 64
+    # The most parts for which a list keeps its memory while it is empty.
+    PARTS_KEPT = 4
 
 _LONG_HEADER = struct.Struct(">BQ")
 _PROPERTY_LENGTH = struct.Struct(">I")
@@ -66,6 +72,9 @@ _OLDEST_VERSION = 3
 _PARTNERS = {b"DEALER": b"ROUTER", b"ROUTER": b"DEALER"}
 
 SEVERAL_FRAMES = memoryview(b"")
+
+# One buffer of RECEIVE_BYTES that no stream uses now. Streams of all threads share it; all hold the interpreter's lock.
+cdef uint8_t *spare_buffer = NULL
 
 
 class ZmtpError(Exception):
@@ -82,20 +91,33 @@ def message_header(body_bytes):
     return _LONG_HEADER.pack(LONG, body_bytes)
 
 
-cdef bytes frame_of(bytes message):
-    """Return a short message behind its header, in one piece."""
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(message)
-    cdef Py_ssize_t header_bytes = SHORT_HEADER_BYTES if size <= LONGEST_SHORT_BODY else LONG_HEADER_BYTES
-    cdef bytes frame = PyBytes_FromStringAndSize(NULL, header_bytes + size)
-    cdef uint8_t *at = <uint8_t *>PyBytes_AS_STRING(frame)
-    cdef Py_ssize_t rest = size
+cdef Py_ssize_t frame_header_bytes(Py_ssize_t body_bytes) noexcept nogil:
+    """Return the length of the header of a frame with a body of this length."""
+    return SHORT_HEADER_BYTES if body_bytes <= LONGEST_SHORT_BODY else LONG_HEADER_BYTES
+
+
+cdef uint8_t *put_frame_header(uint8_t *at, Py_ssize_t body_bytes) noexcept nogil:
+    """Write the header of a frame with a body of this length. Return the place of the body."""
+    cdef Py_ssize_t header_bytes = frame_header_bytes(body_bytes)
     cdef Py_ssize_t index
     at[0] = 0 if header_bytes == SHORT_HEADER_BYTES else LONG
     for index in range(header_bytes - 1, 0, -1):
-        at[index] = <uint8_t>rest
-        rest >>= 8
-    memcpy(at + header_bytes, PyBytes_AS_STRING(message), size)
+        at[index] = <uint8_t>body_bytes
+        body_bytes >>= 8
+    return at + header_bytes
+
+
+cdef bytes frame_of(bytes message):
+    """Return a short message behind its header, in one piece."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(message)
+    cdef bytes frame = PyBytes_FromStringAndSize(NULL, frame_header_bytes(size) + size)
+    memcpy(put_frame_header(<uint8_t *>PyBytes_AS_STRING(frame), size), PyBytes_AS_STRING(message), size)
     return frame
+
+
+cdef bytes message_in(bytes frame):
+    """Return the message of a frame in one piece."""
+    return frame[LONG_HEADER_BYTES if (<uint8_t>PyBytes_AS_STRING(frame)[0]) & LONG else SHORT_HEADER_BYTES:]
 
 
 cdef class SendBuffer:
@@ -115,6 +137,12 @@ cdef class SendBuffer:
     cdef void clear(self):
         self.parts.clear()
         self.sent_of_first = self.unsent_bytes = 0
+
+    cdef void drop_last(self) noexcept:
+        """Remove the last part, without giving back the memory of its place."""
+        cdef PyObject *last = PyList_GET_ITEM(self.parts, PyList_GET_SIZE(self.parts) - 1)
+        Py_SET_SIZE(<PyObject *>self.parts, PyList_GET_SIZE(self.parts) - 1)
+        Py_DECREF_RAW(last)
 
     cdef int send(self, int descriptor, Py_ssize_t most_bytes) except -1:
         """Send as much as the kernel takes, but about `most_bytes` at the most.
@@ -152,6 +180,12 @@ cdef class SendBuffer:
                 sent -= PyBytes_GET_SIZE(<bytes>self.parts[index])
                 index += 1
             self.sent_of_first = sent
+            if index == len(self.parts) and index <= PARTS_KEPT:
+                # All of it is sent. The list keeps its memory for the next few.
+                while index:
+                    index -= 1
+                    self.drop_last()
+                continue
             # `del` would make a slice, at which old interpreters collect garbage: a finalizer that sends would find
             # here data that has been sent already.
             PyList_SetSlice(self.parts, 0, index, NULL)
@@ -229,6 +263,7 @@ cdef class Stream:
 
         An announced length is believed up to BELIEVED_BYTES, then as it comes true: at most doubled.
         """
+        global spare_buffer
         cdef Py_ssize_t held = self.end - self.start
         if self.fills_long_body():
             if self.long_held == Py_SIZE(<object>self.long_body):
@@ -245,7 +280,10 @@ cdef class Stream:
             if self.start:
                 memmove(self.buffer, self.buffer + self.start, held)
                 self.start, self.end = 0, held
-            if self.capacity - held < size:
+            if self.buffer == NULL and spare_buffer != NULL and size == RECEIVE_BYTES:
+                self.buffer, self.capacity = spare_buffer, RECEIVE_BYTES
+                spare_buffer = NULL
+            elif self.capacity - held < size:
                 buffer = <uint8_t *>PyMem_Realloc(self.buffer, held + size)
                 if buffer == NULL:
                     raise MemoryError
@@ -291,9 +329,13 @@ cdef class Stream:
         return body
 
     cdef void give_back_room(self) noexcept:
-        """Free an empty buffer: a silent peer costs no memory."""
+        """Free an empty buffer, or keep it for the next stream that needs one: a silent peer costs no memory."""
+        global spare_buffer
         if self.start == self.end:
-            PyMem_Free(self.buffer)
+            if spare_buffer == NULL and self.capacity == RECEIVE_BYTES:
+                spare_buffer = self.buffer
+            else:
+                PyMem_Free(self.buffer)
             self.buffer = NULL
             self.start = self.end = self.capacity = 0
 

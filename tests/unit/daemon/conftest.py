@@ -13,8 +13,10 @@ import pytest
 from glidecache_shared import protocol
 from glidecached.access import Peer
 from glidecached.client_session import ClientSession, Sessions
-from glidecached.frontend.request import Request
+from glidecached.frontend.request import Answering, Request
 from glidecached.handlers.commands import CommandHandlers
+from glidecached.sequence import Sequence
+from glidecached.upstream.sender import CallSender, UpstreamCore
 from glidecached.upstream.target import Address, Target
 from support.network import Network
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from glidecached.frontend.caller import Caller
     from glidecached.pools.manager import PoolManager
     from glidecached.upstream.call import Call
 
@@ -85,7 +88,17 @@ class HandLoop:
         self.now_ns = until_ns
 
 
-class ListeningUpstream:
+class Listening(CallSender):
+    """A sender that keeps the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def submit(self, call: Call) -> None:
+        self.calls.append(call)
+
+
+class ListeningUpstream(UpstreamCore):
     """An upstream that keeps the calls, for the test to end them."""
 
     def __init__(self, *, proved: bool = True) -> None:
@@ -95,7 +108,8 @@ class ListeningUpstream:
         self.busy = False
         self.fills_cache = True
         self.connected_to: str | None = None
-        self.calls: list[Any] = []
+        self.sender = Listening()
+        self.calls = self.sender.calls
         self.blocking: list[Any] = []
 
     def submit(self, call: Call) -> None:
@@ -116,18 +130,21 @@ class ListeningUpstream:
         return [tuple(call.arguments) for call in self.calls]
 
 
-class Answers:
+class Answers(Answering):
     """Where requests leave their answers: by request id, `(status, body)`."""
 
     def __init__(self) -> None:
         self.by_id: dict[int, tuple[int, Any]] = {}
         self.finished_ids: list[int] = []
 
-    def answer(self, identity: bytes, *parts: bytes) -> None:
-        del identity
-        request_id, status, body = protocol.unpack(b"".join(parts))
+    def answer(self, caller: Caller, message: bytes, rest: bytes | None) -> None:
+        del caller
+        request_id, status, body = protocol.unpack(message + (rest or b""))
         assert request_id not in self.by_id, "answered twice"
         self.by_id[request_id] = (status, body)
+
+    def answer_framed(self, caller: Caller, frame: bytes) -> None:
+        self.answer(caller, frame[2:] if frame[0] == 0 else frame[9:], None)
 
     def pack_later(self, request: Request, value: Any) -> None:
         try:
@@ -148,9 +165,9 @@ class Requests:
         self._answers = Answers()
         self._ids = itertools.count(1)
 
-    def __call__(self, timeout_ms: float = 1_000, uid: int = 1000) -> Request:
+    def __call__(self, timeout_ms: float = 1_000, uid: int = 1000, pid: int = 1) -> Request:
         deadline_ns = time.monotonic_ns() + int(timeout_ms * 1e6)
-        return Request(self._answers, b"peer", Peer(uid, uid, 1), next(self._ids), deadline_ns)
+        return Request(self._answers, b"peer", Peer(uid, uid, pid), next(self._ids), deadline_ns)
 
     def value(self, request: Request) -> Any:
         """The result of an answered request."""
@@ -199,7 +216,7 @@ def sessions(loop: Any) -> Sessions:
 
 @pytest.fixture
 def operations(sessions: Sessions) -> CommandHandlers:
-    return CommandHandlers(sessions, itertools.count(100).__next__)
+    return CommandHandlers(sessions, Sequence(100))
 
 
 @pytest.fixture
@@ -227,7 +244,7 @@ def make_registry(loop: HandLoop, tmp_path: Path) -> Iterator[Callable[..., Pool
             instance_id=7,
             grace_ms=5_000,
             max_total_cache_kb=max_total_cache_kb,
-            next_number=itertools.count(1).__next__,
+            next_number=Sequence(),
         )
         made.append(registry)
         return registry

@@ -77,8 +77,7 @@ class Reception:
 
     def ask(self, *, uid: int = UID, pid: int = 1, **spec: Any) -> Any:
         """ATTACH; the open request."""
-        request = self.requests(uid=uid)
-        request.peer = Peer(uid, uid, pid)
+        request = self.requests(uid=uid, pid=pid)
         self.operations.attach(request, [{"mode": "standalone", **spec}])
         return request
 
@@ -228,8 +227,6 @@ def test_detach_forgets_the_session(reception: Reception, requests: Any) -> None
 
 def test_access_by_group(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
-
-    from glidecached.access import Peer
 
     access = Access(gids=frozenset({77}))
     assert access.allows(Peer(0, 0, 1))

@@ -11,7 +11,7 @@ import pytest
 from glidecached.budget import Budget, OversizeLane
 from glidecached.frontend.listener import Listener
 from support.abusers import MB, OPENING
-from support.paired_peers import received
+from support.paired_peers import NoTurns, received
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Place:
             str(path),
             max_message_bytes=600 * MB,
             max_requests=10,
-            defer=lambda callback: callback(),
+            turn_end=NoTurns(),
             budget=self.budget,
         )
         self._path = str(path)
@@ -153,7 +153,7 @@ def test_i9_connections_beyond_a_share_are_told_so(
         str(tmp_path / "socket"),
         max_message_bytes=1_000,
         max_requests=10,
-        defer=lambda callback: callback(),
+        turn_end=NoTurns(),
         max_connections=4,
     )
     peers = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache_shared.protocol import ERROR_REQUEST, ReplyError
+from glidecached.upstream.call_queue import CallQueue
 from support.upstream_calls import Recorded
 from support.wired_connection import Batch, Single, Wire
 
@@ -229,7 +230,7 @@ def test_i10_many_small_replies_are_handed_on_in_many_turns_and_in_order(wire: W
 
 def test_i10_many_calls_leave_in_many_turns_and_in_order(wire: Wire) -> None:
     calls = [Single(b"SET", b"k", b"%07d" % number + bytes(100_000)) for number in range(100)]
-    queue = deque(calls)
+    queue = CallQueue(calls)
     wire.connection.send(queue)
     assert 80 < len(queue) < 95  # about a megabyte is packed ahead
     sent: list[bytes] = []

@@ -11,7 +11,7 @@ import pytest
 
 from glidecached.access import Peer
 from glidecached.command_order import CommandOrder
-from glidecached.frontend.request import Request
+from glidecached.frontend.request import Answering, Request
 from glidecached.process.loop import Loop
 from glidecached.upstream import reconnector, standalone
 from glidecached.upstream.standalone import StandaloneUpstream
@@ -20,6 +20,8 @@ from glidecached.upstream.target import Target, UpstreamOptions
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
+
+    from glidecached.frontend.caller import Caller
 
 from support.upstream_calls import ADDRESS, NONE_YET, Recorded, open_channel
 
@@ -46,10 +48,13 @@ class Owned(Recorded):
             self.request.cancel()
 
 
-class Unheard:
+class Unheard(Answering):
     """Implement `request.Answering`, without a client."""
 
-    def answer(self, identity: bytes, *parts: bytes) -> None:
+    def answer(self, caller: Caller, message: bytes, rest: bytes | None) -> None:
+        """Ignore the answer."""
+
+    def answer_framed(self, caller: Caller, frame: bytes) -> None:
         """Ignore the answer."""
 
     def finished(self, request: Request) -> None:

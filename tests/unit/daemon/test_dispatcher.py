@@ -13,6 +13,7 @@ from glidecache_shared import protocol
 from glidecache_shared.wire.zmtp import message_header
 from glidecached.access import Peer
 from glidecached.budget import OpenRequests
+from glidecached.frontend.caller import Caller
 from glidecached.frontend.dispatcher import Dispatcher, MalformedError
 from glidecached.process.deadlines import Deadlines
 from support.paired_peers import AtOnce, PairedPeers
@@ -213,9 +214,11 @@ def test_a_reply_too_deep_for_the_protocol_is_an_error(desk: Desk) -> None:
 
 def test_open_requests_forget_peers_without_any() -> None:
     requests = OpenRequests(1)
-    assert requests.enter(b"a")
-    assert not requests.enter(b"a")
-    requests.leave(b"a")
+    caller = Caller(b"a", Peer(1, 1, 1))
+    assert requests.enter(caller)
+    assert (requests.total, requests.peers) == (1, 1)
+    assert not requests.enter(caller)
+    requests.leave(caller)
     assert (requests.total, requests.peers) == (0, 0)
 
 
@@ -276,7 +279,7 @@ def end_turn(loop: Any) -> None:
 def test_i1_requests_end_with_their_connection(desk: Desk, loop: Any) -> None:
     upstream = Upstream()
     requests = opened(desk, (1, "a"), (2, "a"), (1, "b"), session=SessionOf(upstream))
-    desk.dispatcher.cancellations.peer_ended(b"a")
+    desk.dispatcher.cancellations.peer_ended(desk.peers.connection(b"a"))
     end_turn(loop)
     assert [request.finished for request in requests] == [True, True, False]
     assert (upstream.dropped, desk.dispatcher.open_requests) == (1, 1)
@@ -290,9 +293,9 @@ def test_i1_requests_end_with_their_connection(desk: Desk, loop: Any) -> None:
 def test_i1_a_cancelled_request_is_the_named_one_alone(desk: Desk, loop: Any) -> None:
     upstream = Upstream()
     requests = opened(desk, (1, "a"), (2, "a"), (1, "b"), session=SessionOf(upstream))
-    desk.dispatcher.cancellations.cancel(b"a", 1)
-    desk.dispatcher.cancellations.cancel(b"a", 99)
-    desk.dispatcher.cancellations.cancel(b"nobody", 1)
+    desk.dispatcher.cancellations.cancel(desk.peers.connection(b"a"), 1)
+    desk.dispatcher.cancellations.cancel(desk.peers.connection(b"a"), 99)
+    desk.dispatcher.cancellations.cancel(desk.peers.connection(b"nobody"), 1)
     end_turn(loop)
     assert [request.finished for request in requests] == [True, False, False]
     assert upstream.dropped == 1
@@ -308,7 +311,7 @@ def test_i1_many_that_end_in_one_turn_are_looked_for_once(desk: Desk, loop: Any)
     opened(desk, *((1, name) for name in names), session=SessionOf(upstream))
     before = len(loop.deferred)
     for name in names:
-        desk.dispatcher.cancellations.peer_ended(name.encode())
+        desk.dispatcher.cancellations.peer_ended(desk.peers.connection(name.encode()))
     assert len(loop.deferred) == before + 1
     end_turn(loop)
     assert (upstream.dropped, desk.dispatcher.open_requests) == (1, 0)
@@ -318,7 +321,7 @@ def test_i1_a_connection_without_open_requests_ends_without_a_search(desk: Desk,
     (request,) = opened(desk, (1, "a"))
     request.reply(None)
     before = len(loop.deferred)
-    desk.dispatcher.cancellations.peer_ended(b"a")
+    desk.dispatcher.cancellations.peer_ended(desk.peers.connection(b"a"))
     assert len(loop.deferred) == before
 
 
@@ -337,12 +340,12 @@ def test_i1_a_detached_sessions_requests_fail_and_other_sessions_stay(desk: Desk
 def test_i1_a_forked_child_keeps_its_requests_when_the_parent_detaches(desk: Desk, loop: Any) -> None:
     session = SessionOf(Upstream())
     childs, detach = opened(desk, (1, "child"), (2, "parent"), session=session)
-    childs.peer = Peer(uid=1000, gid=1000, pid=43)
+    childs.caller = Caller(b"child", Peer(uid=1000, gid=1000, pid=43))
     desk.dispatcher.cancellations.session_ended(session, detach)  # type: ignore[arg-type]
     end_turn(loop)
     assert not childs.finished
     for hidden in (childs, detach):  # a process of a namespace that the kernel does not show
-        hidden.peer = Peer(uid=1000, gid=1000, pid=0)
+        hidden.caller = Caller(hidden.identity, Peer(uid=1000, gid=1000, pid=0))
     desk.dispatcher.cancellations.session_ended(session, detach)  # type: ignore[arg-type]
     end_turn(loop)
     assert not childs.finished

@@ -14,6 +14,7 @@ from glidecached.frontend.dispatcher import Dispatcher
 from glidecached.frontend.listener import Listener
 from glidecached.process.deadlines import Deadlines
 from support.abusers import MB, OPENING
+from support.paired_peers import NoTurns
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Desk:
             self._path,
             max_message_bytes=64 * MB,
             max_requests=100_000,
-            defer=lambda callback: callback(),
+            turn_end=NoTurns(),
             budget=Budget(256),
         )
         self.slices = SlicesByHand()

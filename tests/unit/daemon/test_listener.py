@@ -15,7 +15,8 @@ import zmq
 from glidecache_shared.wire.zmtp import TooLongError, ZmtpError
 from glidecached.access import Peer
 from glidecached.frontend.listener import Listener
-from support.paired_peers import received
+from glidecached.process.turn_end import TurnEnd
+from support.paired_peers import NoTurns, received
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def router(path: Path) -> Iterator[Listener]:
 
 def open_router(path: Path) -> Listener:
     """One whose answers leave at once."""
-    return Listener(str(path), max_message_bytes=1_000, max_requests=10, defer=lambda callback: callback())
+    return Listener(str(path), max_message_bytes=1_000, max_requests=10, turn_end=NoTurns())
 
 
 @pytest.fixture
@@ -64,7 +65,8 @@ def stranger(path: Path, router: Listener) -> Iterator[socket.socket]:
 
 
 def send(router: Listener, identity: bytes, answer: bytes) -> bool | str:
-    return router.connections.send(identity, (answer,))
+    connection = router.connections.by_identity.get(identity)
+    return connection is not None and router.connections.send(connection, answer)
 
 
 def take(router: Listener, count: int = 1) -> list[tuple[bytes, Peer, Any]]:
@@ -356,7 +358,7 @@ def test_a_hidden_socket_still_answers_who_is_connected(router: Listener, peer: 
 
 
 def test_closing_sends_what_was_answered(path: Path) -> None:
-    router = Listener(str(path), max_message_bytes=1_000, max_requests=10, defer=lambda _callback: None)
+    router = Listener(str(path), max_message_bytes=1_000, max_requests=10, turn_end=TurnEnd())
     with zmq.Context() as context, context.socket(zmq.DEALER) as peer:
         peer.connect(f"ipc://{path}")
         peer.send(b"hello")

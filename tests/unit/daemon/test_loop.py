@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecached.process.deadlines import Deadlines
-from glidecached.process.loop import READABLE, Loop
+from glidecached.process.deadlines import Deadlines, Expiring
+from glidecached.process.loop import READABLE, Intake, Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,8 +68,9 @@ def test_a_callback_that_fails_is_logged_and_the_loop_goes_on(
 def test_requests_are_taken_before_what_they_submit_is_written(real_loop: Loop) -> None:
     steps: list[str] = []
 
-    class Intake:
-        pending = True
+    class Requests(Intake):
+        def has_pending(self) -> bool:
+            return True
 
         def receive(self) -> None:
             steps.append("receive")
@@ -77,7 +78,7 @@ def test_requests_are_taken_before_what_they_submit_is_written(real_loop: Loop) 
             real_loop.stop()
 
     reader, writer = os.pipe()
-    real_loop.set_intake(reader, Intake())
+    real_loop.set_intake(reader, Requests())
     real_loop.run()
     real_loop.remove_intake(reader)
     os.close(reader)
@@ -108,7 +109,7 @@ def test_a_descriptor_that_an_earlier_handler_closed_is_not_handled(real_loop: L
             os.close(descriptor)
 
 
-class Waiting:
+class Waiting(Expiring):
     """Something with a deadline."""
 
     def __init__(self, deadline_ns: int) -> None:

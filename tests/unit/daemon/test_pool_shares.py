@@ -17,6 +17,7 @@ from glidecached.pools.metadata import OPEN, Admission, PoolKey, PoolMetadata, d
 from glidecached.pools.table import CacheBusyError, CacheRefusedError
 from glidecached.pools.warm_restart import PreviousPools
 from glidecached.process.limits import plan_descriptors
+from glidecached.sequence import Sequence
 from support.catalog import identity, settings
 from unit.daemon.test_pool_manager import take
 
@@ -55,7 +56,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
             grace_ms=5_000,
             max_total_cache_kb=max_total_cache_kb,
             max_pools=max_pools,
-            next_number=itertools.count(1).__next__,
+            next_number=Sequence(),
             previous_pools=PreviousPools(tmp_path),
         )
         made.append(registry)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import gc
 import time
+import zlib
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,8 @@ from glidecache_shared.protocol import (
 )
 from glidecached.command_order import CommandOrder
 from glidecached.pools.entries import PoolEntries
+from glidecached.pools.metadata import PoolKey, PoolSettings
+from glidecached.sequence import Sequence
 from glidecached.single_flight import Flights
 
 if TYPE_CHECKING:
@@ -29,15 +33,28 @@ class Shelf(PoolEntries):
     """A pool's entries that only remember what they were given: `(key, kind, value, flight)`."""
 
     def __init__(self) -> None:
+        super().__init__("shelf", None, lambda _error: None)
         self.stored: list[tuple[bytes, int, Any, int]] = []
 
-    def insert(self, key: bytes, kind: int, value: Any, flight: int) -> None:
+    def put(self, key: bytes, key_hash: int, generation: int, kind: int, value: Any, flight: int) -> None:
+        assert (key_hash, generation) == (hash_of(key), 0)
         self.stored.append((key, kind, value, flight))
 
-    def insert_many(self, values: dict[bytes, Any], kind: int, flight: int) -> None:
-        for key, value in values.items():
-            if value is not None:
-                self.insert(key, kind, value, flight)
+
+def hash_of(key: bytes) -> int:
+    """Few hashes for short keys, so that keys share them."""
+    return sum(key) % 2 if len(key) == 1 else zlib.crc32(key)
+
+
+def read(flights: Flights, request: Any, upstream: Any, min_flight: int, kind: int, key: bytes) -> None:
+    flights.read(request, upstream, min_flight, kind, key, hash_of(key))
+
+
+def read_many(
+    flights: Flights, request: Any, upstream: Any, min_flight: int, keys: list[bytes], known: dict[bytes, Any]
+) -> None:
+    hashes = array("I", map(hash_of, keys)).tobytes()
+    flights.many.read(request, upstream, min_flight, keys, hashes, [known.get(key) for key in keys])
 
 
 @pytest.fixture
@@ -46,13 +63,13 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def numbers() -> Callable[[], int]:
+def numbers() -> Sequence:
     """The count of what is sent."""
-    return itertools.count(1).__next__
+    return Sequence()
 
 
 @pytest.fixture
-def flights(shelf: Shelf, numbers: Callable[[], int]) -> Flights:
+def flights(shelf: Shelf, numbers: Sequence) -> Flights:
     return Flights(shelf, numbers)
 
 
@@ -61,7 +78,7 @@ def test_c22_concurrent_misses_make_one_request(
 ) -> None:
     waiting = [requests() for _ in range(5)]
     for request in waiting:
-        flights.read(request, upstream, 0, STRING, b"k")
+        read(flights, request, upstream, 0, STRING, b"k")
     assert upstream.sent == [(b"GET", b"k")]
     upstream.calls[0].succeed(b"v")
     assert [requests.value(request) for request in waiting] == [b"v"] * 5
@@ -71,21 +88,21 @@ def test_c22_concurrent_misses_make_one_request(
 
 def test_c22_keys_and_commands_do_not_share(flights: Flights, upstream: Any, requests: Any) -> None:
     for kind, key in ((STRING, b"k"), (STRING, b"l"), (HASH, b"k"), (SET, b"k")):
-        flights.read(requests(), upstream, 0, kind, key)
+        read(flights, requests(), upstream, 0, kind, key)
     assert upstream.sent == [(b"GET", b"k"), (b"GET", b"l"), (b"HGETALL", b"k"), (b"SMEMBERS", b"k")]
 
 
 def test_c22_a_client_that_wrote_does_not_join_an_older_flight(
-    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int], shelf: Shelf
+    flights: Flights, upstream: Any, requests: Any, numbers: Sequence, shelf: Shelf
 ) -> None:
     before = requests()
-    flights.read(before, upstream, 0, STRING, b"k")
+    read(flights, before, upstream, 0, STRING, b"k")
     floor = numbers()  # the client's write is sent
     writer, other, joiner = requests(), requests(), requests()
-    flights.read(writer, upstream, floor, STRING, b"k")
+    read(flights, writer, upstream, floor, STRING, b"k")
     assert len(upstream.calls) == 2
-    flights.read(other, upstream, 0, STRING, b"k")
-    flights.read(joiner, upstream, floor, STRING, b"k")
+    read(flights, other, upstream, 0, STRING, b"k")
+    read(flights, joiner, upstream, floor, STRING, b"k")
     assert len(upstream.calls) == 2  # others join the younger flight, the writer's later reads too
     upstream.calls[0].succeed(b"old")
     assert requests.value(before) == b"old"
@@ -96,12 +113,12 @@ def test_c22_a_client_that_wrote_does_not_join_an_older_flight(
 
 
 def test_c22_an_older_flight_that_lands_last_leaves_the_younger_one_joinable(
-    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int]
+    flights: Flights, upstream: Any, requests: Any, numbers: Sequence
 ) -> None:
-    flights.read(requests(), upstream, 0, STRING, b"k")
-    flights.read(requests(), upstream, numbers(), STRING, b"k")
+    read(flights, requests(), upstream, 0, STRING, b"k")
+    read(flights, requests(), upstream, numbers(), STRING, b"k")
     upstream.calls[0].succeed(b"old")
-    flights.read(requests(), upstream, 0, STRING, b"k")
+    read(flights, requests(), upstream, 0, STRING, b"k")
     assert len(upstream.calls) == 2
 
 
@@ -109,8 +126,8 @@ def test_c23_flights_of_other_connections_are_not_joined(
     flights: Flights, make_upstream: Callable[[], Any], requests: Any
 ) -> None:
     one, other = make_upstream(), make_upstream()
-    flights.read(requests(), one, 0, STRING, b"k")
-    flights.read(requests(), other, 0, STRING, b"k")
+    read(flights, requests(), one, 0, STRING, b"k")
+    read(flights, requests(), other, 0, STRING, b"k")
     assert len(one.calls) == len(other.calls) == 1
 
 
@@ -118,9 +135,9 @@ def test_c4_nil_and_errors_are_answered_and_not_stored(
     flights: Flights, upstream: Any, requests: Any, shelf: Shelf
 ) -> None:
     nothing, wrong = requests(), requests()
-    flights.read(nothing, upstream, 0, STRING, b"k")
+    read(flights, nothing, upstream, 0, STRING, b"k")
     upstream.calls[0].succeed(None)
-    flights.read(wrong, upstream, 0, STRING, b"k")
+    read(flights, wrong, upstream, 0, STRING, b"k")
     upstream.calls[1].succeed(ReplyError("WRONGTYPE no"))
     assert requests.value(nothing) is None
     assert requests.error(wrong) == (ERROR_REQUEST, "WRONGTYPE no")
@@ -129,7 +146,7 @@ def test_c4_nil_and_errors_are_answered_and_not_stored(
 
 def test_c4_empty_values_are_stored(flights: Flights, upstream: Any, requests: Any, shelf: Shelf) -> None:
     for kind, value in ((STRING, b""), (HASH, {}), (SET, set())):
-        flights.read(requests(), upstream, 0, kind, b"k")
+        read(flights, requests(), upstream, 0, kind, b"k")
         upstream.calls[-1].succeed(value)
     assert [stored[2] for stored in shelf.stored] == [b"", {}, set()]
 
@@ -137,10 +154,10 @@ def test_c4_empty_values_are_stored(flights: Flights, upstream: Any, requests: A
 def test_a_lost_flight_fails_everybody_who_waits(flights: Flights, upstream: Any, requests: Any) -> None:
     waiting = [requests(), requests()]
     for request in waiting:
-        flights.read(request, upstream, 0, STRING, b"k")
+        read(flights, request, upstream, 0, STRING, b"k")
     upstream.calls[0].fail(ERROR_CONNECTION, "gone")
     assert [requests.error(request) for request in waiting] == [(ERROR_CONNECTION, "gone")] * 2
-    flights.read(requests(), upstream, 0, STRING, b"k")
+    read(flights, requests(), upstream, 0, STRING, b"k")
     assert len(upstream.calls) == 2
 
 
@@ -148,9 +165,9 @@ def test_each_request_expires_for_itself_and_the_flight_goes_on(
     flights: Flights, upstream: Any, requests: Any, shelf: Shelf
 ) -> None:
     hasty, patient = requests(), requests()
-    flights.read(hasty, upstream, 0, STRING, b"k")
+    read(flights, hasty, upstream, 0, STRING, b"k")
     hasty.expire()
-    flights.read(patient, upstream, 0, STRING, b"k")
+    read(flights, patient, upstream, 0, STRING, b"k")
     upstream.calls[0].succeed(b"v")
     assert requests.error(hasty)[0] == ERROR_TIMEOUT
     assert requests.value(patient) == b"v"
@@ -160,8 +177,8 @@ def test_each_request_expires_for_itself_and_the_flight_goes_on(
 def test_a_flight_is_wanted_as_long_as_its_most_patient_request(
     flights: Flights, upstream: Any, requests: Any
 ) -> None:
-    flights.read(requests(timeout_ms=10), upstream, 0, STRING, b"k")
-    flights.read(requests(timeout_ms=500), upstream, 0, STRING, b"k")
+    read(flights, requests(timeout_ms=10), upstream, 0, STRING, b"k")
+    read(flights, requests(timeout_ms=500), upstream, 0, STRING, b"k")
     (flight,) = upstream.calls
     now_ns = time.monotonic_ns()
     assert flight.is_wanted(now_ns + 100_000_000)
@@ -172,7 +189,7 @@ def test_c17_missing_keys_are_asked_in_one_round_trip(
     flights: Flights, upstream: Any, requests: Any, shelf: Shelf
 ) -> None:
     request = requests()
-    flights.read_many(request, upstream, 0, [b"a", b"b", b"c", b"b"], {b"a": b"1"})
+    read_many(flights, request, upstream, 0, [b"a", b"b", b"c", b"b"], {b"a": b"1"})
     assert upstream.sent == [(b"MGET", b"b", b"c")]
     upstream.calls[0].succeed([b"2", None])
     assert requests.value(request) == [b"1", b"2", None, b"2"]
@@ -181,9 +198,9 @@ def test_c17_missing_keys_are_asked_in_one_round_trip(
 
 def test_c17_gatherings_share_what_is_in_the_air(flights: Flights, upstream: Any, requests: Any) -> None:
     first, second, third = requests(), requests(), requests()
-    flights.read_many(first, upstream, 0, [b"a", b"b"], {})
-    flights.read_many(second, upstream, 0, [b"b", b"c"], {})
-    flights.read_many(third, upstream, 0, [b"c", b"a"], {})
+    read_many(flights, first, upstream, 0, [b"a", b"b"], {})
+    read_many(flights, second, upstream, 0, [b"b", b"c"], {})
+    read_many(flights, third, upstream, 0, [b"c", b"a"], {})
     assert upstream.sent == [(b"MGET", b"a", b"b"), (b"MGET", b"c")]
     upstream.calls[1].succeed([b"3"])
     assert requests.open(second)
@@ -198,16 +215,16 @@ def test_c17_gatherings_share_what_is_in_the_air(flights: Flights, upstream: Any
 
 
 def test_c17_an_mget_is_no_flight_for_a_get(flights: Flights, upstream: Any, requests: Any) -> None:
-    flights.read_many(requests(), upstream, 0, [b"k"], {})
-    flights.read(requests(), upstream, 0, STRING, b"k")
+    read_many(flights, requests(), upstream, 0, [b"k"], {})
+    read(flights, requests(), upstream, 0, STRING, b"k")
     assert upstream.sent == [(b"MGET", b"k"), (b"GET", b"k")]
 
 
 def test_c22_a_client_that_wrote_does_not_join_an_older_mget(
-    flights: Flights, upstream: Any, requests: Any, numbers: Callable[[], int]
+    flights: Flights, upstream: Any, requests: Any, numbers: Sequence
 ) -> None:
-    flights.read_many(requests(), upstream, 0, [b"a"], {})
-    flights.read_many(requests(), upstream, numbers(), [b"a"], {})
+    read_many(flights, requests(), upstream, 0, [b"a"], {})
+    read_many(flights, requests(), upstream, numbers(), [b"a"], {})
     assert len(upstream.calls) == 2
 
 
@@ -215,16 +232,16 @@ def test_a_call_that_fails_at_once_fails_its_gathering(
     flights: Flights, make_upstream: Callable[[], Any], requests: Any
 ) -> None:
     upstream = make_upstream()
-    upstream.submit = lambda call: call.fail(ERROR_CONNECTION, "down")
+    upstream.sender.submit = lambda call: call.fail(ERROR_CONNECTION, "down")
     request = requests()
-    flights.read_many(request, upstream, 0, [b"a", b"b"], {})
+    read_many(flights, request, upstream, 0, [b"a", b"b"], {})
     assert requests.error(request) == (ERROR_CONNECTION, "down")
     assert len(flights) == 0
 
 
 def test_an_mget_that_is_refused_is_an_error(flights: Flights, upstream: Any, requests: Any) -> None:
     request = requests()
-    flights.read_many(request, upstream, 0, [b"a"], {})
+    read_many(flights, request, upstream, 0, [b"a"], {})
     upstream.calls[0].succeed(ReplyError("NOPERM mget"))
     assert requests.error(request) == (ERROR_REQUEST, "NOPERM mget")
 
@@ -236,11 +253,11 @@ def test_c23_a_flight_knows_the_clients_that_wait_for_it(
     for order in (first, second):
         request = requests()
         request.take_place(order)
-        flights.read(request, upstream, 0, STRING, b"k")
+        read(flights, request, upstream, 0, STRING, b"k")
         request = requests()
         request.take_place(order)
-        flights.read_many(request, upstream, 0, [b"l", b"m"], {})
-    flights.read(free, upstream, 0, STRING, b"k")
+        read_many(flights, request, upstream, 0, [b"l", b"m"], {})
+    read(flights, free, upstream, 0, STRING, b"k")
     one, many = upstream.calls
     assert one.clients() == many.clients() == [first, second]
     rest = one.divide({first})
@@ -249,3 +266,63 @@ def test_c23_a_flight_knows_the_clients_that_wait_for_it(
     rest.succeed(b"v")
     assert requests.value(free) == b"v"
     assert many.divide({first}) is None
+
+
+def test_c22_thousands_of_flights_are_each_found_again(
+    flights: Flights, upstream: Any, requests: Any
+) -> None:
+    keys = [b"%d" % number for number in range(10_000)]
+    for key in keys:
+        read(flights, requests(), upstream, 0, STRING, key)
+    again = [requests() for _ in keys]
+    for request, key in zip(again, keys, strict=True):
+        read(flights, request, upstream, 0, STRING, key)
+    assert len(upstream.calls) == len(flights) == len(keys)
+    for call in reversed(upstream.calls):
+        call.succeed(call.arguments[1])
+    assert [requests.value(request) for request in again] == keys
+    assert len(flights) == 0
+
+
+def test_c22_a_flight_that_was_overtaken_ends_without_its_successor(
+    flights: Flights, upstream: Any, requests: Any, numbers: Sequence
+) -> None:
+    read(flights, requests(), upstream, 0, STRING, b"k")
+    read(flights, requests(), upstream, numbers(), STRING, b"k")
+    upstream.calls[0].succeed(b"old")
+    assert len(flights) == 1
+    joined = requests()
+    read(flights, joined, upstream, 0, STRING, b"k")
+    assert len(upstream.calls) == 2
+    upstream.calls[1].succeed(b"new")
+    assert requests.value(joined) == b"new"
+
+
+def test_a_new_generation_hashes_the_key_again(
+    upstream: Any, requests: Any, make_registry: Callable[[], Any]
+) -> None:
+    """The hash that the request brought is the old generation's: by it nobody would find the entry."""
+    settings = PoolSettings(max_cache_kb=64, entry_ttl_ms=0, enable_metrics=True)
+    pool = make_registry().join(PoolKey("n", None), upstream.target.identity, settings)
+    pool.flights.read(requests(), upstream, 0, STRING, b"k", 12345)
+    pool.entries.serve(pool.entries.store)
+    upstream.calls[0].succeed(b"v")
+    assert pool.entries.lookup(b"k", STRING, 0) == b"v"
+
+
+def test_no_reads_refer_to_one_another_once_they_are_answered(
+    flights: Flights, upstream: Any, requests: Any
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for outcome in ("succeed", "fail", "abandon"):
+            read_many(flights, requests(), upstream, 0, [b"a", b"b", b"a"], {})
+            call = upstream.calls.pop()
+            call.succeed([b"1", None]) if outcome == "succeed" else (
+                call.fail(ERROR_CONNECTION, "gone") if outcome == "fail" else call.abandon()
+            )
+            del call
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

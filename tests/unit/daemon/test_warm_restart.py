@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 from pathlib import Path
@@ -24,6 +23,7 @@ from glidecached.pools.metadata import (
     decode_metadata,
 )
 from glidecached.pools.warm_restart import PreviousPools, remove_all
+from glidecached.sequence import Sequence
 from glidecached.upstream.target import Address, Identity
 from support.log_events import event_lines
 
@@ -82,7 +82,7 @@ def start(loop: Any, tmp_path: Path) -> Iterator[Callable[..., PoolManager]]:
             instance_id=len(made) + 1,
             grace_ms=5_000,
             max_total_cache_kb=max_total_cache_kb,
-            next_number=itertools.count(1).__next__,
+            next_number=Sequence(),
             previous_pools=PreviousPools(tmp_path) if warm else None,
         )
         made.append(registry)

@@ -20,6 +20,7 @@ from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.latency_histogram import LatencyHistogram
 from glidecached.upstream.replicas import Freshness
+from glidecached.upstream.sender import UpstreamCore
 from glidecached.upstream.target import numeric
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _LONG_PIPELINE = 1_000
 _COMMANDS_IN_STEP = 50
 
 
-class ClusterUpstream:
+class ClusterUpstream(UpstreamCore):
     """The upstream of one cluster: see `glidecached.upstream.interface.Upstream`.
 
     `submit` is the compiled dispatcher's own: usual calls take its fast path, and this class plans all others.
@@ -51,9 +52,6 @@ class ClusterUpstream:
     node can be asked. Later the daemon asks again after redirects, when nodes are lost or silent, and regularly while
     there are sessions. One node gets its requests in order; redirects and waiting may change it.
     """
-
-    fills_cache = True
-    """A node that is no longer the primary redirects readers to the new one."""
 
     def __init__(self, loop: Loop, target: Target, options: UpstreamOptions) -> None:
         self.target = target
@@ -72,6 +70,8 @@ class ClusterUpstream:
             self._topology_unknown,
         )
         self._dispatcher = self._redirects.dispatcher
+        self.sender = self._dispatcher
+        self.fills_cache = True  # a node that is no longer the primary redirects readers to the new one
         self.submit = self._dispatcher.submit
         """Send one command: see `node_request.ClusterDispatcher`."""
         self._early: deque[tuple[ClientCall, bool, Freshness | None]] = deque()

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t
 from glidecached.upstream.call cimport Call, SingleCall
 from glidecached.upstream.cluster.reply_collector cimport ReplyCollector, SingleReply
 from glidecached.upstream.lane cimport Lanes
+from glidecached.upstream.sender cimport CallSender
 
 
 cdef class Node:
@@ -13,13 +14,14 @@ cdef class Node:
     cdef readonly Py_ssize_t open
     cdef readonly int64_t heard_ns
     cdef public int missing
+    cdef public bint in_use
 
     cpdef object send(self, NodeRequest request)
     cpdef object expect_answer(self)
     cdef int leave(self, NodeRequest request) except -1
 
 
-cdef class ClusterDispatcher:
+cdef class ClusterDispatcher(CallSender):
     cdef readonly object topology
     cdef public Py_ssize_t open
     cdef public Py_ssize_t max_open
@@ -29,9 +31,14 @@ cdef class ClusterDispatcher:
     cdef dict nodes
     # The primaries' addresses by slot, as in the topology.
     cdef list primaries
+    # Some primaries' addresses and their nodes, each at a place by the address's place in memory.
+    cdef list recent_addresses
+    cdef list recent_nodes
     cdef bint closed
 
     cpdef object send(self, NodeRequest request)
+    cdef object send_to_slot(self, NodeCommand request, int slot)
+    cdef Node node_at(self, object address)
     cdef NodeCommand request_to_slot(self, SingleCall call, int slot, ReplyCollector collector)
 
 

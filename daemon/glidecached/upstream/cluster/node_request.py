@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
-from cython.cimports.glidecached.upstream.call import BULK_LANE, command_pieces
+from cython.cimports.glidecached.upstream.call import (
+    BULK_LANE,
+    command_pieces,
+    pack_command,
+    pack_key_command,
+)
 from cython.cimports.glidecached.upstream.cluster.slots import slot_of_one_key
 
 from glidecache_shared.protocol import ReplyError
-from glidecached.upstream.call import Call, SingleCall, pack_command
+from glidecached.upstream.call import Call, SingleCall
 from glidecached.upstream.cluster.reply_collector import ReplyCollector, SingleReply
+from glidecached.upstream.sender import CallSender
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +37,10 @@ if TYPE_CHECKING:
     from glidecached.upstream.standalone import StandaloneUpstream
     from glidecached.upstream.target import Address
 
+NAME_AND_KEY = cython.declare(cython.Py_ssize_t, 2)
+RECENT_MASK = cython.declare(cython.Py_ssize_t, 63)
 _ASKING = cython.declare(bytes, pack_command((b"ASKING",)))
-READONLY = pack_command((b"READONLY",))
+READONLY: bytes = pack_command((b"READONLY",))
 """The bytes that are written before a read that a replica is to answer."""
 
 
@@ -50,6 +58,8 @@ class Node:
         """The number of requests at the node, without blocking ones."""
         self.heard_ns: int64_t = 0
         """When it last answered, or when it was asked while no request waited for it."""
+        self.in_use = True
+        """False once it is none of the cluster's nodes any more."""
         self.missing: cython.int = 0
         """The number of consecutive topologies that did not name it."""
 
@@ -93,7 +103,7 @@ class RequestHandler(Protocol):
         """Handle a request whose node could not be asked, or was lost before it answered."""
 
 
-class ClusterDispatcher:
+class ClusterDispatcher(CallSender):
     """The sender of one cluster's node requests. Belongs to the loop's thread.
 
     A request to the primary of its slot is sent from here, by the topology and the nodes known at that moment.
@@ -120,9 +130,12 @@ class ClusterDispatcher:
         self.submitted: cython.Py_ssize_t = 0
         """The number of calls."""
         self.closed = False
+        self.recent_addresses: list[Address | None] = [None] * (RECENT_MASK + 1)
+        self.recent_nodes: list[Node | None] = [None] * (RECENT_MASK + 1)
 
-    def submit(self, call: SingleCall) -> None:
+    def submit(self, single: Call) -> None:
         """Send the command to the node of its keys, or to where it goes without keys."""
+        call: SingleCall = cython.cast(SingleCall, single, typecheck=True)
         collector: SingleReply
         slot: cython.int
         if (
@@ -139,7 +152,7 @@ class ClusterDispatcher:
                 collector.call = call
                 self.submitted += 1
                 self.open += 1
-                self.send(self.request_to_slot(call, slot, collector))
+                self.send_to_slot(self.request_to_slot(call, slot, collector), slot)
                 return
         self.plan(call)
 
@@ -152,12 +165,33 @@ class ClusterDispatcher:
             and not request.replica
             and request.freshness is None
         ):
-            primary: Any = self.primaries[request.where]
-            node = self.nodes.get(primary)
+            node = self.node_at(self.primaries[request.where])
         if node is None:
             self.handler.send_unusual(request)
         else:
             node.send(request)
+
+    def send_to_slot(self, request: NodeCommand, slot: cython.int) -> None:
+        """Send a request to the primary of its slot, as `send` does."""
+        node: Node | None = self.node_at(cython.cast(list, self.primaries)[slot])
+        if node is None:
+            self.handler.send_unusual(request)
+        else:
+            node.send(request)
+
+    def node_at(self, address: Address | None) -> Node | None:
+        """Return the node at that address of the topology, if it is in use."""
+        place: cython.Py_ssize_t = (
+            cython.cast(cython.Py_ssize_t, cython.cast(cython.p_void, address)) >> 4
+        ) & RECENT_MASK
+        node: Node | None = self.recent_nodes[place]
+        if node is not None and node.in_use and self.recent_addresses[place] is address:
+            return node
+        node = self.nodes.get(address)  # type: ignore[arg-type]
+        if node is not None:
+            self.recent_addresses[place] = address
+            self.recent_nodes[place] = node
+        return node
 
     def learn(self, topology: Topology) -> None:
         """Send requests by this topology from now on, and by what it learns from redirects."""
@@ -310,7 +344,12 @@ class NodeCommand(NodeRequest):
 
     def pack_commands(self) -> bytes:
         """Implement `NodeRequest`: one command."""
-        return pack_command(self.arguments)
+        packed: bytes
+        if type(self.arguments) is tuple and len(cython.cast(tuple, self.arguments)) == NAME_AND_KEY:
+            packed = pack_key_command(self.arguments[0], self.arguments[1])
+        else:
+            packed = pack_command(self.arguments)
+        return packed
 
     def pack_pieces(self) -> list[bytes]:
         """Implement `Call`: as `pack`, without copying long arguments."""

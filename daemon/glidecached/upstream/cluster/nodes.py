@@ -95,6 +95,7 @@ class Nodes:
             node.missing += 1
             if not node.upstream.busy or not node.upstream.connected or node.missing > 1:
                 del self.by_address[node.address]
+                node.in_use = False
                 node.upstream.close(f"{node.address} is not in the cluster any more")
 
     def reconfigure(self, target: Target, options: UpstreamOptions) -> None:
@@ -108,5 +109,6 @@ class Nodes:
     def close(self, reason: str) -> None:
         """Close all of them."""
         for node in self:
+            node.in_use = False
             node.upstream.close(reason)
         self.by_address.clear()

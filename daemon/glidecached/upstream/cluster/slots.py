@@ -17,6 +17,8 @@ _POLYNOMIAL = cython.declare(cython.int, 0x1021)
 _OPENING = cython.declare(cython.uchar, 0x7B)
 _CLOSING = cython.declare(cython.uchar, 0x7D)
 _IRREGULAR = cython.declare(frozenset, irregular_names())
+# The name of the last command that was found to have one key, whatever else it has: the next one is often the same.
+_regular = cython.declare(bytes, b"GET")
 _NAME_AND_KEY = cython.declare(cython.Py_ssize_t, 2)
 _KEYS_ALONE = cython.declare(frozenset, names_of_keys_alone())
 
@@ -62,10 +64,15 @@ def slot_of_one_key(arguments: Any) -> cython.int:
     """Return the slot of a command whose first argument is its one key; -1 for any other, or if uncertain."""
     if type(arguments) is not tuple and type(arguments) is not list:
         return -1
+    global _regular  # noqa: PLW0603 - one word for all
     words: cython.Py_ssize_t = len(arguments)
     if words < _NAME_AND_KEY or type(arguments[0]) is not bytes or type(arguments[1]) is not bytes:
         return -1
-    name = arguments[0].upper()
-    if name in _IRREGULAR and (words > _NAME_AND_KEY or name not in _KEYS_ALONE):
-        return -1
+    called: bytes = arguments[0]
+    if called != _regular:
+        name = called.upper()
+        if name not in _IRREGULAR:
+            _regular = called
+        elif words > _NAME_AND_KEY or name not in _KEYS_ALONE:
+            return -1
     return key_slot(arguments[1])

@@ -14,7 +14,8 @@ from glidecached.upstream.lane import PROBE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from glidecached.process.loop import Loop, Timer
+    from glidecached.process.loop import Loop
+    from glidecached.process.timers import Timer
     from glidecached.upstream.cluster.nodes import Nodes
     from glidecached.upstream.target import Address, UpstreamOptions
 

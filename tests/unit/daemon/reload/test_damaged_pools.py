@@ -56,9 +56,9 @@ def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
     monkeypatch.setattr("glidecached.pools.pool.PoolStore", Full)
     with caplog.at_level(logging.WARNING):
         assert pool.entries.lookup(b"0", STRING, 0) is None
-        assert pool.entries.lookup_many([b"0", b"1"], STRING, 0) == [None, None]
+        assert pool.entries.lookup(b"1", STRING, 0) is None
         pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
-        pool.entries.insert_many({b"0": b"w"}, STRING, ENTRIES + 1)
+        pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
         pool.beat()
         assert pool.hottest(5, 100) == []
     (said,) = event_lines(caplog.records)
@@ -67,7 +67,7 @@ def test_without_room_for_a_fresh_one_everything_is_a_miss_until_there_is(
     assert pool.client_info()["pool_path"] == path
     monkeypatch.undo()
     pool._replaceable_at_ns = 0  # a second has passed
-    pool.entries.insert_many({b"0": b"w"}, STRING, ENTRIES + 1)
+    pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
     assert pool.client_info()["pool_path"] != path
     pool.entries.insert(b"0", STRING, b"w", ENTRIES + 1)
-    assert pool.entries.lookup_many([b"0", b"1"], STRING, 0) == [b"w", None]
+    assert [pool.entries.lookup(key, STRING, 0) for key in (b"0", b"1")] == [b"w", None]

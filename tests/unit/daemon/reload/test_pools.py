@@ -21,6 +21,7 @@ from glidecached.pools.manager import PoolManager
 from glidecached.pools.metadata import Admission, ConfiguredCache, PoolKey
 from glidecached.pools.table import CacheRefusedError
 from glidecached.pools.warm_restart import PreviousPools
+from glidecached.sequence import Sequence
 from support.catalog import ENTRIES, catalog, count, identity, settings, settle
 from support.log_events import event_lines
 
@@ -156,7 +157,7 @@ def test_c20_a_pool_that_is_left_on_its_way_arrives_first(loop: Any, tmp_path: P
             instance_id=7,
             grace_ms=5_000,
             max_total_cache_kb=10_000,
-            next_number=itertools.count(1).__next__,
+            next_number=Sequence(),
             previous_pools=PreviousPools(tmp_path),
         )
 
@@ -316,7 +317,7 @@ def in_memory(loop: Any) -> Iterator[PoolManager]:
             instance_id=7,
             grace_ms=5_000,
             max_total_cache_kb=1 << 20,
-            next_number=itertools.count(1).__next__,
+            next_number=Sequence(),
         )
         yield made
         made.close()

@@ -1,0 +1,52 @@
+# cython: boundscheck=False, wraparound=False
+"""What the daemon has to know of a command to send it: the table's row, for compiled code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cython
+
+from glidecache_shared.command_table import is_plain, row_of
+
+if TYPE_CHECKING:
+    from glidecache_shared.command_table import Row
+
+
+class CommandFacts:
+    """The facts of a row, in C."""
+
+    refusal: str | None
+    """The reason why the command cannot run on the daemon's connections."""
+    lane: int
+    blocks: bool
+    """True if the server may keep the reply back."""
+    reads: bool
+    """True if it certainly changes nothing."""
+
+    def __init__(self, name: bytes, row: Row) -> None:
+        self.name = name
+        self.refusal = row.refusal
+        self.lane = row.lane
+        self.blocks = row.blocks
+        self.reads = row.reads
+
+
+# Facts of commands that their name alone tells apart, by the name as it was called; a later one takes the place.
+PLACES = cython.declare(cython.Py_ssize_t, 256)
+_recent = cython.declare(list, [None] * PLACES)
+
+
+def facts_of(arguments: list[Any]) -> CommandFacts:
+    """Return the facts of a command, its name first."""
+    name: bytes = arguments[0]
+    size: cython.Py_ssize_t = len(name)
+    place: cython.Py_ssize_t = 0
+    if size:
+        place = (size + 31 * name[0] + 7 * name[size - 1] + 3 * name[size // 2]) & (PLACES - 1)
+    facts: CommandFacts | None = _recent[place]
+    if facts is None or facts.name != name:
+        facts = CommandFacts(name, row_of(arguments))
+        if is_plain(name):
+            _recent[place] = facts
+    return facts

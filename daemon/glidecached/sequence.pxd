@@ -1,0 +1,4 @@
+cdef class Sequence:
+    cdef long long last
+
+    cdef long long take(self) noexcept
