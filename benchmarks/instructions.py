@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 
 WARM, REQUESTS = 300, 1_000
 KEYS_AT_ONCE = 100
+CALLS_AT_ONCE = 64
+IN_A_LOOP = "a GET miss of 64 at once in an event loop"
 START_S = 60.0
 LANE_WARM_S = 2.5
 IN_A_CLUSTER = "a cluster's"
 """The rows whose servers are a cluster of three primaries; the others have one server."""
 BUDGET = Path(__file__).with_name("instruction-budget.json")
 MOST_EXCESS = 0.03
+MORE_COUNTS = 2
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
 
 
@@ -60,6 +63,8 @@ def main() -> int:
         trees["before"] = given.before.resolve()
     found = {name: counted(tree, given.only, given.profiles) for name, tree in trees.items()}
     budget = json.loads(BUDGET.read_text())
+    if budget["python"] == sys.version and not given.keep:
+        count_again(trees["now"], found["now"], budget["rows"])
     print(f"{'':44} {'now':>12} {'budget':>12}")
     for row, now in found["now"].items():
         print(f"{row:44} {now:12,.0f} {compared(now, budget['rows'].get(row))}", end="")
@@ -77,6 +82,14 @@ def main() -> int:
     exceeding = excesses(found["now"], budget["rows"])
     print(*exceeding, sep="\n", end="\n" if exceeding else "")
     return 1 if exceeding else 0
+
+
+def count_again(tree: Path, counts: dict[str, float], budget: dict[str, float]) -> None:
+    """Count rows over their budget again, and keep the least: other work on the machine only ever adds."""
+    for _ in range(MORE_COUNTS):
+        for row, count in list(counts.items()):
+            if excesses({row: count}, budget):
+                counts[row] = min(count, counted(tree, row)[row])
 
 
 def compared(now: float, other: float | None) -> str:
@@ -228,6 +241,8 @@ def issue(way: str, directory: str, port: int) -> None:
         ),
         "a cluster's GET miss of a missing key": lambda number: client.get(f"none{number}"),
     }
+    if way == IN_A_LOOP:
+        requests[way] = in_a_loop(glidecache.GlideClientConfiguration(addresses, **options))
     request = requests[way]
     for number in range(WARM):
         request(number)
@@ -249,6 +264,21 @@ def issue(way: str, directory: str, port: int) -> None:
     sys.stdin.readline()
 
 
+def in_a_loop(configuration: Any) -> Callable[[int], object]:
+    """Return a function that misses several keys at once with an asyncio client."""
+    import asyncio
+
+    import glidecache
+
+    loop = asyncio.new_event_loop()
+    client = loop.run_until_complete(glidecache.GlideClient.create(configuration))
+
+    async def miss(number: int) -> None:
+        await asyncio.gather(*[client.get(f"none{number}.{key}") for key in range(CALLS_AT_ONCE)])
+
+    return lambda number: loop.run_until_complete(miss(number))
+
+
 WAYS = {
     "a GET hit": (1, False),
     "a GET miss of a missing key": (1, True),
@@ -257,6 +287,7 @@ WAYS = {
     "a key of get_many, hits": (KEYS_AT_ONCE, False),
     "a key of get_many, missing": (KEYS_AT_ONCE, True),
     "a cluster's GET miss of a missing key": (1, True),
+    IN_A_LOOP: (CALLS_AT_ONCE, True),
 }
 """Of each kind of request: how many keys it is divided by, and whether it reaches the daemon."""
 

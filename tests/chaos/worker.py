@@ -245,7 +245,7 @@ def _instance(client: Any) -> int:
     """The daemon process that this client's writes go through; 0 while they go to the server directly."""
     session = client._session
     attachment = session.state.attachment
-    return 0 if session._outage or attachment is None else attachment.instance_id
+    return 0 if session.state.outage or attachment is None else attachment.instance_id
 
 
 def _configuration(orders: Orders) -> GlideClientConfiguration:

@@ -46,7 +46,7 @@ def drop(user):
     if isinstance(user, Blocking):
         connections.existing().drop()
     else:
-        for connection in connections._of_loop.values():
+        for connection in connections.of_loop.values():
             connection.drop()
 
 def attempt(call):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncStandaloneCommands
 from glidecache.core.client_base import ClientBase, need_settings
+from glidecache_shared.pool.awaited_reads import AwaitedReads, awaited_read
 from glidecache_shared.protocol import HASH, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Coroutine, Generator, Iterable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
     from glidecache_shared.pool.reader import PoolReader
 
     Result = TypeVar("Result")
-
-
-def _no_pool(_key: Argument) -> None:
-    """Find nothing: the lookup while no pool is attached."""
-
 
 _CLOSED = "the client is closed"
 
@@ -53,7 +49,7 @@ class AwaitableInt(int):
         yield
 
 
-class AsyncClient(ClientBase):
+class AsyncClient(AwaitedReads, ClientBase):
     """The common base of both asyncio clients.
 
     A hit is answered from shared memory without suspending. Any number of tasks, on any number of event loops, may use
@@ -63,6 +59,7 @@ class AsyncClient(ClientBase):
     def __init__(self, settings: Settings | None = None) -> None:
         settings = need_settings(self, settings, awaited=True)
         from glidecache.aio.connection import LoopConnections
+        from glidecache.aio.loop_fast_path import LoopFastPath
         from glidecache.core.executor import CommandExecutor
         from glidecache.core.session import Session
 
@@ -71,17 +68,19 @@ class AsyncClient(ClientBase):
             from glidecache.core.fallback import AsyncFallback
 
             direct = AsyncFallback(settings)
-        # Bound methods of the pool's reader, so that a hit costs one attribute and one call.
-        self._cached_get: Callable[[Argument], bytes | None]
-        self._cached_hgetall: Callable[[Argument], dict[bytes, bytes] | None]
-        self._cached_smembers: Callable[[Argument], set[bytes] | None]
         self._settings = settings
         connections = LoopConnections(settings)
         self._session: Session = Session(settings, connections, direct, self._use_pool)
         self._executor: CommandExecutor = CommandExecutor(
             self._session, connections, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
         )
-        self._use_pool(None)
+        self._fast_path = LoopFastPath(
+            self._executor,
+            self._session.state,
+            connections,
+            settings.request_timeout_ms,
+            has_cache=settings.cache is not None,
+        )
 
     async def close(self, err_message: str | None = None) -> None:
         """Close this client; other clients that share its cache are unaffected. Idempotent.
@@ -105,26 +104,26 @@ class AsyncClient(ClientBase):
     ) -> None:
         await self.close()
 
+    @awaited_read(STRING)
     async def get(self, key: Argument) -> bytes | None:
         """Return the value of `key`, from the cache if it has it (`GET`); None if there is no such key."""
-        value = self._cached_get(key)
-        if value is not None:
-            return value
-        return await self._executor.read(STRING, key)  # type: ignore[no-any-return]
+        reader = self._reader
+        value = None if reader is None else reader.get(key)
+        return await self._read_miss(STRING, key) if value is None else value
 
+    @awaited_read(HASH)
     async def hgetall(self, key: Argument) -> dict[bytes, bytes]:
         """Return all fields and values, from the cache if it has them (`HGETALL`)."""
-        value = self._cached_hgetall(key)
-        if value is not None:
-            return value
-        return await self._executor.read(HASH, key)  # type: ignore[no-any-return]
+        reader = self._reader
+        value = None if reader is None else reader.hgetall(key)
+        return await self._read_miss(HASH, key) if value is None else value
 
+    @awaited_read(SET)
     async def smembers(self, key: Argument) -> set[bytes]:
         """Return all members, from the cache if it has them (`SMEMBERS`)."""
-        value = self._cached_smembers(key)
-        if value is not None:
-            return value
-        return await self._executor.read(SET, key)  # type: ignore[no-any-return]
+        reader = self._reader
+        value = None if reader is None else reader.smembers(key)
+        return await self._read_miss(SET, key) if value is None else value
 
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Return the strings at `keys`, in order: hits from the cache, all others in one round trip (contract C17).
@@ -132,7 +131,7 @@ class AsyncClient(ClientBase):
         None for a missing key and for a value that is not a string. The daemon splits more than 2,000 keys into several
         `MGET`s. It does not wait for one before it sends the next, so writes may come between them.
         """
-        return await self._executor.get_many(keys)
+        return await self._fast_path.get_many(keys)
 
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
@@ -180,7 +179,10 @@ class AsyncClient(ClientBase):
         return AwaitableInt(self._read_metrics().total_lookups)
 
     async def _run(self, command: Command[Result], route: Route | None = None) -> Result:
-        return await self._executor.run(command, route)
+        return await self._fast_path.run(command, route)  # type: ignore[no-any-return]
+
+    def _read_miss(self, kind: int, key: Argument) -> Coroutine[Any, Any, Any]:
+        return self._fast_path.read(kind, key)
 
     async def _open(self) -> Self:
         try:
@@ -191,9 +193,7 @@ class AsyncClient(ClientBase):
         return self
 
     def _use_pool(self, reader: PoolReader | None) -> None:
-        self._cached_get = _no_pool if reader is None else reader.get
-        self._cached_hgetall = _no_pool if reader is None else reader.hgetall
-        self._cached_smembers = _no_pool if reader is None else reader.smembers
+        self._reader = reader
 
 
 class GlideClient(AsyncClient, AsyncStandaloneCommands):

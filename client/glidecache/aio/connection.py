@@ -1,8 +1,4 @@
-"""The asyncio client's connections: one per process and event loop.
-
-A deadline measures the daemon and the servers, not the caller's own event loop (contract C28): a request's clock starts
-when the request leaves, and before a call times out, the loop reads what has arrived.
-"""
+"""The asyncio client's connections: one per process and event loop."""
 
 from __future__ import annotations
 
@@ -11,17 +7,17 @@ import time
 import weakref
 from contextlib import suppress
 
-from glidecache.aio.loop_lock import Alarm, LoopLock, seconds_until
+from glidecache.aio.loop_exchange import LoopExchange
+from glidecache.aio.loop_lock import Alarm, LoopLock
 from glidecache.core.connection import DaemonConnection
-from glidecache.core.request_deadlines import reply_deadline_ns, with_deadline
-from glidecache.core.transport_errors import DaemonLostError, NoReplyError, NotSentError, too_many
+from glidecache.core.transport_errors import DaemonLostError, NotSentError
 from glidecache.errors import ClosingError
 from glidecache_shared import protocol
 from glidecache_shared.wire.dealer import READABLE, WRITABLE, forks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any, TypeVar
 
     from glidecache.core.settings import Settings
@@ -29,58 +25,46 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-_MS = 1_000_000
-_PROMPT_NS = _MS
-"""A request sent within this time keeps its original deadline."""
-
 
 class AsyncConnection(DaemonConnection):
     """One event loop's connection. For that loop's thread."""
 
-    __slots__ = ("_inflight_requests", "_late", "_lock", "_loop", "_queued", "_replies", "_tether", "_up")
+    __slots__ = ("__weakref__", "_loop", "_tether", "_up", "exchange", "lock")
 
     def __init__(
         self, runtime_dir: str, made_after_forks: int, loop: asyncio.AbstractEventLoop, inflight_requests: int
     ) -> None:
         super().__init__(runtime_dir, made_after_forks)
         self._loop = loop
-        self._inflight_requests = inflight_requests
-        self._replies: dict[int, asyncio.Future[tuple[int, Any]]] = {}
-        self._queued: dict[int, tuple[bytes, int, int]] = {}
-        """Requests that are sent together at the end of the loop's turn, because others are already open.
-
-        Each has its deadline, and the time at which the call was made.
-        """
-        self._late: dict[int, int] = {}
-        """The delay between the call and the sending of each late request."""
+        self.exchange = LoopExchange(self, loop, inflight_requests)
         self._up: asyncio.Future[bool] | None = None
-        self._lock = LoopLock(loop)
+        self.lock = LoopLock(loop)
         self._tether: weakref.ref[_Tether] | None = None
 
     @property
     def has_waiters(self) -> bool:
         """Return whether any call of this loop holds the lock or waits for it."""
-        return self._lock.has_waiters
+        return self.lock.has_waiters
 
     async def run_exclusively(
         self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
     ) -> Result:
         """Connect or attach, in the order of the calls."""
-        await self._lock.acquire(deadline_ns)
+        await self.lock.acquire(deadline_ns)
         try:
             return await function(*arguments)
         finally:
-            self._lock.release()
+            self.lock.release()
 
     def extended(self, deadline_ns: int) -> int:
         """Return the deadline, extended by the time for which the loop did not run since this call began to wait."""
-        return deadline_ns + self._lock.lag_ns
+        return deadline_ns + self.lock.lag_ns
 
     def shut(self) -> None:
         """Close, and fail all calls that wait for a reply or a connection. For the loop's thread."""
         if self._up is not None:
             _resolve(self._up, False)
-        self._fail(ClosingError("the client was closed"))
+        self.exchange.fail(ClosingError("the client was closed"))
         self.drop()
 
     def have_shut(self) -> None:
@@ -114,73 +98,21 @@ class AsyncConnection(DaemonConnection):
         self, operation: int, instance_id: int, deadline_ns: int, body: Sequence[Any]
     ) -> tuple[int, Any]:
         """Send one request and wait for its reply."""
-        dealer, request_id, frame = self._pack(operation, instance_id, deadline_ns, body)
-        now_ns = time.monotonic_ns()
-        if len(self._replies) >= self._inflight_requests:
-            raise too_many(self._inflight_requests)
-        reply: asyncio.Future[tuple[int, Any]] | None = None
-        timer: asyncio.TimerHandle | None = None
-        try:
-            if self._replies:
-                if not self._queued:
-                    self._loop.call_soon(self._send_queued, dealer)
-                self._queued[request_id] = frame, deadline_ns, now_ns
-            else:
-                self._send(dealer, frame)
-                self.sent_ns = now_ns
-            reply = self._replies[request_id] = self._loop.create_future()
-            until_ns = reply_deadline_ns(deadline_ns, now_ns)
-            timer = self._loop.call_later(
-                seconds_until(until_ns, now_ns), self._overdue, dealer, request_id, reply, until_ns
-            )
-            return await reply
-        except BaseException:
-            if reply is not None and reply.done() and not reply.cancelled():
-                reply.exception()  # it may have arrived while the call was interrupted
-            else:
-                self._cancel(dealer, request_id)
-            raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._replies.pop(request_id, None)
-            if self._queued:
-                self._queued.pop(request_id, None)
-            if self._late:
-                self._late.pop(request_id, None)
+        dealer, request_id, message = self._pack(operation, instance_id, deadline_ns, body)
+        return await self.exchange.request(self, dealer, request_id, message, deadline_ns)
 
-    def _overdue(
-        self, dealer: Dealer, request_id: int, reply: asyncio.Future[tuple[int, Any]], until_ns: int
-    ) -> None:
-        """Time a call out, unless its reply has arrived, or its clock started later than the call."""
-        if reply.done():
-            return
-        if dealer is self.dealer:
-            self._read_replies(dealer)
-        if reply.done():
-            return
-        now_ns = time.monotonic_ns()
-        if request_id in self._queued:
-            # The request leaves in this turn of the loop.
-            _, deadline_ns, asked_ns = self._queued[request_id]
-            until_ns = reply_deadline_ns(deadline_ns + now_ns - asked_ns, now_ns)
-        else:
-            until_ns += self._late.pop(request_id, 0)
-        if until_ns > now_ns:
-            self._loop.call_later(
-                _seconds_until(until_ns), self._overdue, dealer, request_id, reply, until_ns
-            )
-        else:
-            reply.set_exception(NoReplyError())
-
-    def _cancel(self, dealer: Dealer, request_id: int) -> None:
+    def cancel(self, dealer: Dealer, request_id: int) -> None:
         """Cancel a call in the daemon. Best effort: without the connection the daemon knows that the call is over."""
-        if self._queued.pop(request_id, None) is not None or dealer is not self.dealer or self.hello is None:
+        if dealer is not self.dealer or self.hello is None:
             return
         if self._loop.is_closed():
             self.drop()
             return
         self.post(protocol.CANCEL, self.hello.instance_id, (request_id,))
+
+    def send_all(self, dealer: Dealer, messages: Sequence[bytes]) -> None:
+        """Send messages as far as the kernel has room for them, and the rest later. Raises `NotSentError`."""
+        self._send(dealer, *messages)
 
     def _send(self, dealer: Dealer, frame: bytes, *frames: bytes) -> None:
         """Send now what the kernel has room for, and the rest later. Raises `NotSentError`."""
@@ -191,23 +123,6 @@ class AsyncConnection(DaemonConnection):
             raise
         if dealer.has_unsent():
             self._loop.add_writer(dealer.descriptor, self._on_room, dealer)
-
-    def _send_queued(self, dealer: Dealer) -> None:
-        if dealer is not self.dealer or not self._queued:
-            return  # the dealer was released meanwhile, or all requests were cancelled
-        self.sent_ns = now_ns = time.monotonic_ns()
-        frames = []
-        for request_id, (frame, deadline_ns, asked_ns) in self._queued.items():
-            late_ns = now_ns - asked_ns
-            if late_ns > _PROMPT_NS:
-                # Its clock starts now.
-                self._late[request_id] = late_ns
-                frames.append(with_deadline(frame, deadline_ns + late_ns))
-            else:
-                frames.append(frame)
-        with suppress(NotSentError):  # releasing the dealer has failed these calls
-            self._send(dealer, *frames)
-        self._queued.clear()
 
     def _open_dealer(self) -> Dealer:
         dealer = super()._open_dealer()
@@ -222,8 +137,8 @@ class AsyncConnection(DaemonConnection):
             if self._tether is not None and self._tether() is not None:
                 self._loop.remove_reader(dealer.descriptor)
                 self._loop.remove_writer(dealer.descriptor)
-            _fail([self._replies[each] for each in self._queued if each in self._replies], NotSentError())
-        self._queued.clear()
+            self.exchange.fail_queued(NotSentError())
+        self.exchange.forget_queued()
         dealer.close()
 
     def _on_room(self, dealer: Dealer) -> None:
@@ -233,49 +148,25 @@ class AsyncConnection(DaemonConnection):
             self.sent_ns = time.monotonic_ns()
             self._loop.remove_writer(dealer.descriptor)
 
-    def _read_replies(self, dealer: Dealer) -> None:
-        """Read all replies that have arrived."""
-        while dealer is self.dealer and dealer.events() & READABLE:
-            self._read_reply(dealer)
-
     def _on_change(self, dealer: Dealer, _tether: _Tether) -> None:
         """Read what has arrived. Notice whether the connection is established or has ended."""
-        while dealer is self.dealer:
-            events = dealer.events()
-            if events & READABLE:
-                self._read_reply(dealer)
-                if dealer.has_arrived():
-                    continue
-                return  # what else arrives is announced
-            if self._up is not None:
-                if events & WRITABLE or dealer.ended:
-                    _resolve(self._up, dealer.is_up)
-            elif not events & WRITABLE:
-                self._lose(dealer)
+        if dealer is not self.dealer:
             return
+        events = self.exchange.read_next(self, dealer)
+        if events & READABLE or dealer is not self.dealer:
+            return
+        if self._up is not None:
+            if events & WRITABLE or dealer.ended:
+                _resolve(self._up, dealer.is_up)
+        elif not events & WRITABLE:
+            self._lose(dealer)
 
     def _lose(self, dealer: Dealer) -> None:
         """Handle the loss of the daemon: read its last replies, and fail the calls that wait."""
-        self._read_replies(dealer)
+        self.exchange.read_all(self, dealer)
         if dealer is self.dealer:
             self.drop()
-            self._fail(DaemonLostError())
-
-    def _read_reply(self, dealer: Dealer) -> None:
-        frame = dealer.receive()
-        if frame is None:
-            return
-        try:
-            request_id, status, body = self.read_reply(frame)
-        except DaemonLostError as error:
-            self._fail(error)
-            return
-        reply = self._replies.get(request_id)
-        if reply is not None and not reply.done():  # other replies come too late for their requests
-            reply.set_result((status, body))
-
-    def _fail(self, error: Exception) -> None:
-        _fail(self._replies.values(), error)
+            self.exchange.fail(DaemonLostError())
 
 
 class LoopConnections:
@@ -284,7 +175,7 @@ class LoopConnections:
     def __init__(self, settings: Settings) -> None:
         self._runtime_dir = settings.runtime_dir
         self._inflight_requests = settings.inflight_requests
-        self._of_loop: dict[asyncio.AbstractEventLoop, AsyncConnection] = {}
+        self.of_loop: dict[asyncio.AbstractEventLoop, AsyncConnection] = {}
 
     def current(self) -> AsyncConnection:
         """Return the running loop's connection."""
@@ -293,36 +184,36 @@ class LoopConnections:
             loop = _running_loop()
             connection = AsyncConnection(self._runtime_dir, forks(), loop, self._inflight_requests)
             self._forget_closed_loops()
-            self._of_loop[loop] = connection
+            self.of_loop[loop] = connection
         return connection
 
     def existing(self) -> AsyncConnection | None:
         """Return the running loop's connection, if it has been made since the last fork."""
-        connection = self._of_loop.get(_running_loop())
+        connection = self.of_loop.get(_running_loop())
         return connection if connection is not None and connection.forks == forks() else None
 
     def close(self) -> None:
         """Close the running loop's connection now, and ask the other loops to close theirs."""
         running = _running_loop()
-        for loop, connection in list(self._of_loop.items()):
+        for loop, connection in list(self.of_loop.items()):
             if connection.forks != forks():
                 continue  # the parent's: its sockets, and its loop's descriptors, must not be touched
             if loop is running:
                 connection.shut()
             else:
                 connection.have_shut()
-        self._of_loop.clear()
+        self.of_loop.clear()
 
     def __del__(self) -> None:
         # For a client that is dropped without `close`: its loops would keep the sockets as long as they run.
-        for connection in self._of_loop.values():
+        for connection in self.of_loop.values():
             if connection.forks == forks():
                 connection.have_shut()
 
     def _forget_closed_loops(self) -> None:
-        for loop, connection in list(self._of_loop.items()):
+        for loop, connection in list(self.of_loop.items()):
             if loop.is_closed():
-                del self._of_loop[loop]
+                del self.of_loop[loop]
                 if connection.forks == forks():
                     connection.drop()
 
@@ -355,16 +246,6 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         raise RuntimeError(message) from None
 
 
-def _seconds_until(deadline_ns: int) -> float:
-    return seconds_until(deadline_ns, time.monotonic_ns())
-
-
 def _resolve(future: asyncio.Future[bool], result: bool) -> None:
     if not future.done():
         future.set_result(result)
-
-
-def _fail(replies: Iterable[asyncio.Future[tuple[int, Any]]], error: Exception) -> None:
-    for reply in replies:
-        if not reply.done():
-            reply.set_exception(error)

@@ -74,12 +74,12 @@ class LoopLock:
     loop does not run; the deadlines are extended by that time.
     """
 
-    __slots__ = ("_due_ns", "_holder", "_lag_ns", "_loop", "_ticking", "_waiting")
+    __slots__ = ("_due_ns", "_lag_ns", "_loop", "_ticking", "holder", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._holder: _Waiter | None = None
-        self._waiting: deque[_Waiter] = deque()
+        self.holder: _Waiter | None = None
+        self.waiting: deque[_Waiter] = deque()
         self._lag_ns = 0
         self._due_ns = 0
         self._ticking = False
@@ -87,26 +87,26 @@ class LoopLock:
     @property
     def has_waiters(self) -> bool:
         """Return whether a call holds the lock or waits for it."""
-        return (self._holder is not None and not self._holder.is_abandoned) or bool(self._waiting)
+        return (self.holder is not None and not self.holder.is_abandoned) or bool(self.waiting)
 
     @property
     def lag_ns(self) -> int:
         """Return how long the loop has not run since the holder asked for the lock."""
-        return 0 if self._holder is None else self._total_ns() - self._holder.before_ns
+        return 0 if self.holder is None else self._total_ns() - self.holder.before_ns
 
     async def acquire(self, deadline_ns: int) -> None:
         """Wait for the lock. Raises `NoDaemonError` at the deadline."""
         self._measure()
         task = asyncio.current_task()
         waiter = _Waiter(self._total_ns(), task)
-        holder = self._holder
+        holder = self.holder
         if holder is None or holder.is_abandoned or (task is not None and holder.task is task):
-            self._waiting = deque(other for other in self._waiting if not other.is_abandoned)
-            if not self._waiting:
-                self._holder = waiter
+            self.waiting = deque(other for other in self.waiting if not other.is_abandoned)
+            if not self.waiting:
+                self.holder = waiter
                 return
         future = waiter.future = self._loop.create_future()
-        self._waiting.append(waiter)
+        self.waiting.append(waiter)
         if holder is None or holder.is_abandoned:
             self._pass_on()
         alarm = Alarm(
@@ -115,10 +115,10 @@ class LoopLock:
         try:
             await future
         except BaseException:
-            if self._holder is waiter:
+            if self.holder is waiter:
                 self._pass_on()  # cancelled just as it got the lock
-            elif waiter in self._waiting:
-                self._waiting.remove(waiter)
+            elif waiter in self.waiting:
+                self.waiting.remove(waiter)
             raise
         finally:
             alarm.cancel()
@@ -128,11 +128,11 @@ class LoopLock:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        self._holder = None
-        while self._waiting:
-            waiter = self._waiting.popleft()
+        self.holder = None
+        while self.waiting:
+            waiter = self.waiting.popleft()
             if waiter.future is not None and not waiter.future.done() and not waiter.is_abandoned:
-                self._holder = waiter
+                self.holder = waiter
                 waiter.future.set_result(None)
                 return
 
@@ -151,10 +151,10 @@ class LoopLock:
 
     def _tick(self) -> None:
         self._lag_ns = self._total_ns()
-        holder = self._holder
+        holder = self.holder
         if holder is not None and holder.is_abandoned:
             self._pass_on()
-        if self._holder is None and not self._waiting:
+        if self.holder is None and not self.waiting:
             self._ticking = False
         else:
             self._start()

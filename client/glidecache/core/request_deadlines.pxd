@@ -1,1 +1,4 @@
-cpdef long long reply_deadline_ns(long long deadline_ns, long long now_ns)
+from libc.stdint cimport int64_t
+
+cpdef int64_t reply_deadline_ns(int64_t deadline_ns, int64_t now_ns) noexcept
+cpdef bytes with_deadline(bytes message, int64_t deadline_ns)

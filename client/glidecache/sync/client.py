@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glidecache._generated.sync_commands import SyncStandaloneCommands
 from glidecache.core.client_base import ClientBase, need_settings
-from glidecache_shared.pool.reader import CachedReads
+from glidecache_shared.pool.reader import CachedReads, with_own_reads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ class BlockingClient(CachedReads, ClientBase):
         self._reader = reader
 
 
+@with_own_reads
 class GlideClient(BlockingClient, SyncStandaloneCommands):
     """A blocking client of one server and its replicas, for threads."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glidecache._generated.sync_cluster_commands import SyncClusterCommands
 from glidecache.sync.client import BlockingClient
+from glidecache_shared.pool.reader import with_own_reads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from glidecache.routes import Route
 
 
+@with_own_reads
 class GlideClusterClient(BlockingClient, SyncClusterCommands):
     """A blocking client of a cluster, for threads."""
 

@@ -182,6 +182,17 @@ cdef extern from "lookup.h" nogil:
         const gpool_view *view, const gpool_bucket *bucket, uint32_t hash,
         const uint8_t *key, uint64_t key_bytes, gpool_found *found)
 
+    ctypedef struct gpool_glance:
+        const gpool_bucket *bucket
+        uint64_t version
+        const uint8_t *payload
+        uint32_t payload_bytes
+        uint32_t record
+        uint32_t tag
+
+    bint gpool_glance_at(
+        const gpool_view *view, uint32_t hash, const uint8_t *key, uint64_t key_bytes, uint64_t now_ns, gpool_glance *glance)
+
 
 cdef extern from "touch.h" nogil:
     void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bint is_lfu)

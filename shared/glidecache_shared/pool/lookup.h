@@ -163,4 +163,74 @@ static inline bool gpool_find(const gpool_view *view, const gpool_bucket *bucket
     return false;
 }
 
+/* Compare as memcmp does, without a call: most keys are short. */
+static inline bool gpool_same_bytes(const uint8_t *one, const uint8_t *other, uint64_t length) {
+    uint64_t a, b, at = 0;
+    if (length >= 8) {
+        for (; at + 8 <= length; at += 8) {
+            memcpy(&a, one + at, 8);
+            memcpy(&b, other + at, 8);
+            if (a != b)
+                return false;
+        }
+        memcpy(&a, one + length - 8, 8);
+        memcpy(&b, other + length - 8, 8);
+        return a == b;
+    }
+    for (; at < length; at++)
+        if (one[at] != other[at])
+            return false;
+    return true;
+}
+
+/* What a glance has found: a string that has not expired, whose bytes are all in one place. */
+typedef struct {
+    const gpool_bucket *bucket;
+    uint64_t version; /* the bucket's, before anything else of it was read */
+    const uint8_t *payload;
+    uint32_t payload_bytes;
+    uint32_t record;
+    uint32_t tag;
+} gpool_glance;
+
+/* The longest string that a glance takes. A race may have produced the length, so it bounds what is allocated by it. */
+#define GPOOL_GLANCE_BYTES 4096
+
+/* Look for a string where nearly all are: in the first bucket of its chain, and in one extent. False means nothing: it
+ * may be elsewhere, or be changing. */
+static inline bool gpool_glance_at(const gpool_view *view, uint32_t hash, const uint8_t *key, uint64_t key_bytes,
+                                   uint64_t now_ns, gpool_glance *glance) {
+    uint32_t bucket_count = gpool_published(&view->header->bucket_count, view->max_buckets);
+    if (bucket_count == 0)
+        return false;
+    const gpool_bucket *bucket = view->primary + gpool_bucket_of(hash, bucket_count);
+    glance->bucket = bucket;
+    glance->version = gpool_load_acquire_u64(&bucket->version); /* pairs with the release in end_change */
+    if (glance->version & 1)
+        return false;
+    for (int i = 0; i < GPOOL_BUCKET_SLOTS; i++) {
+        uint64_t slot = gpool_load_relaxed_u64(&bucket->slots[i]);
+        if (gpool_slot_hash(slot) != hash)
+            continue;
+        gpool_cursor cursor;
+        cursor.granule_count = gpool_published(&view->header->granule_count, view->max_granules);
+        if (!gpool_cursor_enter(view, gpool_slot_granule(slot), &cursor))
+            return false;
+        gpool_entry entry;
+        memcpy(&entry, cursor.at, sizeof entry);
+        glance->payload = cursor.at + sizeof entry + key_bytes;
+        glance->payload_bytes = entry.payload_bytes;
+        glance->record = entry.record;
+        glance->tag = gpool_entry_tag(&entry);
+        uint64_t expires = gpool_entry_expires_ns(&entry);
+        return entry.key_bytes == key_bytes
+            && entry.payload_bytes <= GPOOL_GLANCE_BYTES
+            && sizeof entry + key_bytes + entry.payload_bytes <= cursor.left
+            && gpool_same_bytes(cursor.at + sizeof entry, key, key_bytes)
+            && gpool_entry_kind(&entry) == GPOOL_KIND_STRING
+            && (expires == 0 || now_ns < expires);
+    }
+    return false;
+}
+
 #endif

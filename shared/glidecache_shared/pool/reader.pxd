@@ -1,9 +1,24 @@
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
-from glidecache_shared.pool.layout cimport gpool_record, gpool_shard, gpool_view
+from cpython.object cimport PyObject
+
+from glidecache_shared.pool.layout cimport gpool_bucket, gpool_record, gpool_shard, gpool_view
 from glidecache_shared.pool.files.mapping cimport MappedFile
 
 
+cdef enum:
+    DECODED_VALUES = 32
+
+
+cdef struct decoded_value:
+    const gpool_bucket *bucket
+    uint64_t version
+    uint32_t granule
+    PyObject *value  # NULL until the entry is read for the second time
+
+
+@cython.final
 cdef class PoolReader:
     cdef gpool_view view
     cdef gpool_record *records
@@ -12,6 +27,7 @@ cdef class PoolReader:
     cdef uint64_t grace_ns
     cdef bint is_lfu
     cdef bint metrics_on
+    cdef decoded_value decoded[DECODED_VALUES]
     cdef MappedFile file
     cdef MappedFile board_file
 

@@ -1,7 +1,7 @@
 """Typing of the compiled reader; the implementation and its memory-ordering argument are in `reader.pyx`."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 class PoolMetrics(NamedTuple):
     """The hits, misses, entries, evictions and expirations of one pool, over all its processes (contract C13)."""
@@ -91,3 +91,12 @@ class CachedReads:
 
     def smembers(self, key: Key) -> set[bytes]:
         """Return all members of a set, from the cache if it has them (`SMEMBERS`)."""
+
+Reads = TypeVar("Reads", bound=CachedReads)
+
+def with_own_reads(client_class: type[Reads]) -> type[Reads]:
+    """Decorate a subclass of `CachedReads` whose instances are used as they are: it gets the reads as its own methods.
+
+    CPython specialises a call of a compiled method only for instances of the very class that the method is of. The
+    class must not inherit an override of a read, which would be hidden.
+    """

@@ -6,7 +6,9 @@ entry's bytes. The daemon makes the version odd before it changes a chain or fre
 that saw any byte of such a change sees another version (docs/design/memory-model.md has the whole argument).
 Attempts are bounded; a lookup that used them up is a miss, which the daemon then answers.
 
-Safe for any number of threads and forks: a reader has no state of its own that changes.
+Safe for any number of threads and forks: what a reader keeps of its own is the values of a few small hashes and sets
+that it has decoded twice. As long as the bucket's version is the same, so is the entry, and a copy of the kept value is
+a fresh one (docs/design/0001-hits-are-read-in-the-worker.md).
 """
 
 from collections import namedtuple
@@ -18,7 +20,11 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport getpid
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Copy
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyMethodDef, PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.set cimport PySet_New
 
 from glidecache_shared.pool.layout cimport (
     GPOOL_BLOCK_RECORDS,
@@ -48,6 +54,8 @@ from glidecache_shared.pool.layout cimport (
     gpool_fence_acquire,
     gpool_find,
     gpool_found,
+    gpool_glance,
+    gpool_glance_at,
     gpool_header,
     gpool_load_acquire_u32,
     gpool_load_acquire_u64,
@@ -67,7 +75,15 @@ from glidecache_shared.pool.memory.payload cimport decode
 from glidecache_shared.pool.files import boot_identity
 
 cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
+    void *PyUnicode_DATA(object text) noexcept
+    Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+    ctypedef struct PyMethodDescrObject:
+        PyMethodDef *d_method
+
+    object PyDescr_NewMethod(PyTypeObject *owner, PyMethodDef *method)
 
 cdef extern from "<pthread.h>" nogil:
     int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil, void (*child)() noexcept nogil)
@@ -78,6 +94,8 @@ cdef enum:
     # Hashes and sets up to this size are copied to the stack before they are decoded.
     SCRATCH_BYTES = 4096
     SCRATCH_WORDS = 1024
+    # Hashes and sets up to this size are kept decoded.
+    LONGEST_DECODED_BYTES = 1024
 
 # The counter shard of this process (architecture decision 4): by its id. A forked child, whose parent has the
 # same memory, chooses its own.
@@ -138,6 +156,7 @@ cdef bytes encode_key(object key):
     raise TypeError(f"a key must be bytes, bytearray, memoryview, str, int or float, not {type(key).__name__}")
 
 
+@cython.final
 cdef class PoolReader:
     """A pool mapped read-only, and its access board: see reader.pyi for the public methods."""
 
@@ -162,6 +181,11 @@ cdef class PoolReader:
         self.grace_ns = header.grace_ns
         self.is_lfu = header.policy == GPOOL_POLICY_LFU
         self.metrics_on = header.metrics != 0
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(DECODED_VALUES):
+            Py_XDECREF(self.decoded[i].value)
 
     def _check_header(self):
         """Check everything that later lookups rely on without looking again."""
@@ -212,14 +236,20 @@ cdef class PoolReader:
         """Return a fresh value, or None; the key's bytes live as long as `key`, which the caller holds."""
         cdef Py_ssize_t length
         cdef const char *text
-        if type(key) is bytes:
-            return find_and_copy(self, <const uint8_t *>PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), kind, now_ns)
         if isinstance(key, str):
-            text = PyUnicode_AsUTF8AndSize(key, &length)
-            return find_and_copy(self, <const uint8_t *>text, length, kind, now_ns)
-        encoded = bytes(key) if isinstance(key, bytes) else encode_key(key)
-        return find_and_copy(
-            self, <const uint8_t *>PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded), kind, now_ns)
+            if PyUnicode_IS_COMPACT_ASCII(key):
+                text = <const char *>PyUnicode_DATA(key)
+                length = PyUnicode_GET_LENGTH(key)
+            else:
+                text = PyUnicode_AsUTF8AndSize(key, &length)
+        else:
+            if type(key) is not bytes:
+                key = bytes(key) if isinstance(key, bytes) else encode_key(key)
+            text = PyBytes_AS_STRING(key)
+            length = PyBytes_GET_SIZE(key)
+        if kind == GPOOL_KIND_STRING:
+            return find_string(self, <const uint8_t *>text, length, now_ns)
+        return find_and_copy(self, <const uint8_t *>text, length, kind, now_ns)
 
     @property
     def trusted(self) -> bool:
@@ -276,12 +306,26 @@ cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcep
     return gpool_load_relaxed_u64(&bucket.version) == version
 
 
-cdef inline void count_hit(PoolReader reader, const gpool_found *found, uint64_t now_ns) noexcept nogil:
-    cdef uint32_t record = found.entry.record
+cdef inline void count_hit(PoolReader reader, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept nogil:
     if record < gpool_published(&reader.view.header.record_count, reader.view.max_records):
-        gpool_touch(&reader.records[gpool_place(record)], gpool_entry_tag(&found.entry), now_ns, reader.is_lfu)
+        gpool_touch(&reader.records[gpool_place(record)], tag, now_ns, reader.is_lfu)
     if reader.metrics_on:
         gpool_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
+
+
+cdef object find_string(PoolReader reader, const uint8_t *key, uint64_t key_bytes, uint64_t now_ns):
+    """Look for a string where nearly all are, and copy it in one step; else as for the other kinds."""
+    cdef uint32_t hash
+    cdef gpool_glance glance
+    if not is_trusted(reader, now_ns):
+        return None
+    hash = <uint32_t>gpool_siphash13(reader.secret[0], reader.secret[1], key, key_bytes)
+    if gpool_glance_at(&reader.view, hash, key, key_bytes, now_ns, &glance):
+        value = PyBytes_FromStringAndSize(<const char *>glance.payload, glance.payload_bytes)
+        if unchanged(glance.bucket, glance.version):
+            count_hit(reader, glance.record, glance.tag, now_ns)
+            return value
+    return find_and_copy(reader, key, key_bytes, GPOOL_KIND_STRING, now_ns)
 
 
 cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_bytes, uint32_t kind, uint64_t now_ns):
@@ -325,7 +369,7 @@ cdef object find_and_copy(PoolReader reader, const uint8_t *key, uint64_t key_by
             if unchanged(bucket, version):
                 return None  # damage, not a race: the payload contradicts itself
             continue
-        count_hit(reader, &found, now_ns)
+        count_hit(reader, found.entry.record, gpool_entry_tag(&found.entry), now_ns)
         return value
     return None
 
@@ -348,7 +392,13 @@ cdef object copy_and_decode(
     cdef uint32_t scratch[SCRATCH_WORDS]  # words: payloads of hashes and sets are read as such
     cdef uint8_t *copy = <uint8_t *>scratch
     cdef uint8_t *allocated = NULL
+    cdef decoded_value *decoded = &reader.decoded[(<size_t>bucket // GPOOL_BUCKET_BYTES) % DECODED_VALUES]
+    cdef bint read_before = is_of(decoded, bucket, version, found.granule)
     cdef object value = None
+    if read_before and decoded.value != NULL:
+        value = <object>decoded.value
+        value = fresh_copy(kind, value)
+        return value if unchanged(bucket, version) else None
     if found.entry.payload_bytes > SCRATCH_BYTES:
         if not unchanged(bucket, version):
             return None
@@ -361,7 +411,32 @@ cdef object copy_and_decode(
             value = decode(kind, copy, found.entry.payload_bytes)
     finally:
         PyMem_Free(allocated)
+    if value is None or found.entry.payload_bytes > LONGEST_DECODED_BYTES:
+        return value
+    if read_before:
+        copy_of_value = fresh_copy(kind, value)
+        # What has run meanwhile, by the collection of garbage, may have read another entry.
+        if is_of(decoded, bucket, version, found.granule) and decoded.value == NULL:
+            Py_INCREF(value)
+            decoded.value = <PyObject *>value
+        return copy_of_value
+    Py_XDECREF(decoded.value)
+    decoded.value = NULL
+    decoded.bucket = bucket
+    decoded.version = version
+    decoded.granule = found.granule
     return value
+
+
+cdef inline bint is_of(
+    const decoded_value *decoded, const gpool_bucket *bucket, uint64_t version, uint32_t granule) noexcept nogil:
+    """Return whether this was the same entry, and has not changed since: a bucket's version never comes again."""
+    return decoded.version == version and decoded.bucket == bucket and decoded.granule == granule
+
+
+cdef inline object fresh_copy(uint32_t kind, object value):
+    return PyDict_Copy(value) if kind == GPOOL_KIND_HASH else PySet_New(value)
+
 
 
 cdef class CachedReads:
@@ -405,3 +480,13 @@ cdef class CachedReads:
             if value is not None:
                 return value
         return self._read_miss(GPOOL_KIND_SET, key)
+
+
+def with_own_reads(type client_class not None):
+    cdef PyMethodDescrObject *method
+    if not issubclass(client_class, CachedReads):
+        raise TypeError(f"{client_class.__name__} is no subclass of CachedReads")
+    for name in ("get", "hgetall", "smembers"):
+        method = <PyMethodDescrObject *><PyObject *>CachedReads.__dict__[name]
+        setattr(client_class, name, PyDescr_NewMethod(<PyTypeObject *>client_class, method.d_method))
+    return client_class

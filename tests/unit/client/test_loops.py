@@ -157,7 +157,7 @@ def test_i1_a_cancelled_call_is_cancelled_at_the_daemon(daemon: FakeDaemon, runt
         ((_, (cancelled,)),) = daemon.operations(protocol.CANCEL)
         assert len(daemon.operations(protocol.COMMAND)) == len(calls)
         session: Any = client._session
-        assert cancelled not in session._connections.current()._replies
+        assert cancelled not in session._connections.current().exchange.open_calls
         await client.close()
         for call in (calls[0], calls[2]):
             with pytest.raises(ClosingError):

@@ -125,7 +125,7 @@ async def test_a_cancelled_call_leaves_no_trace(daemon: FakeDaemon, runtime_dir:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert client._session._connections.current()._replies == {}  # type: ignore[attr-defined]
+        assert client._session._connections.current().exchange.open_calls == {}  # type: ignore[attr-defined]
         daemon.answers[protocol.COMMAND] = echo
         daemon.send_late()
         assert await client.echo("x") == b"x"

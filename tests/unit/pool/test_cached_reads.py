@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
 import time
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
-from glidecache_shared.pool.reader import CachedReads, PoolReader
+from glidecache_shared.pool.reader import CachedReads, PoolReader, with_own_reads
 from glidecache_shared.protocol import HASH, SET, STRING
 
 if TYPE_CHECKING:
@@ -96,3 +99,63 @@ def test_a_key_of_the_wrong_type_is_no_miss(make_store: MakeStore) -> None:
         with pytest.raises(TypeError):
             client.get(wrong)
     assert client.misses == []
+
+
+@with_own_reads
+class OwnReads(Client):
+    """A class whose instances are used as they are, as the blocking clients."""
+
+
+def test_own_reads_are_the_same_reads(make_store: MakeStore) -> None:
+    store = make_store(now_ns=time.monotonic_ns())
+    store.insert(b"g", STRING, b"v", 1)
+    client = OwnReads(PoolReader(store.pool_path, store.board_path))
+    for _ in range(100):  # the interpreter specialises the call meanwhile
+        assert client.get("g") == b"v"
+    assert client.get(key="g") == b"v"
+    assert OwnReads.get(client, "g") == b"v"
+    assert client.misses == []
+    answers: list[Any] = [client.get("m"), client.hgetall("m"), client.smembers("m")]
+    assert answers == [b"answer 1", b"answer 2", b"answer 3"]
+    for name in METHODS:
+        own, inherited = getattr(OwnReads, name), getattr(CachedReads, name)
+        assert own.__objclass__ is OwnReads
+        assert inspect.signature(own) == inspect.signature(inherited)
+        assert own.__doc__ == inherited.__doc__
+        assert pickle.loads(pickle.dumps(own)) is own  # noqa: S301
+    stranger: Any = Client()
+    with pytest.raises(
+        TypeError, match="descriptor 'get' for 'OwnReads' objects doesn't apply to a 'Client'"
+    ):
+        OwnReads.get(stranger, "g")
+    strangers: list[Any] = [int, None, Client()]
+    for wrong in strangers:
+        with pytest.raises(TypeError):
+            with_own_reads(wrong)
+
+
+def test_overrides_and_patches_of_a_class_with_own_reads_hold_for_its_subclasses() -> None:
+    class Plain(OwnReads):
+        pass
+
+    class Shouting(OwnReads):
+        def get(self, key: Any) -> Any:
+            return key.upper()
+
+    class Polite(OwnReads):
+        def get(self, key: Any) -> Any:
+            return f"{super().get(key)!r}, please"
+
+    class Both(Plain, Shouting):
+        pass
+
+    class Mixed(Polite, Shouting):
+        pass
+
+    outputs: list[Any] = [each().get("k") for each in (Plain, Shouting, Polite, Both, Mixed)]
+    assert outputs == [b"answer 1", "K", "b'answer 1', please", "K", "'K', please"]
+    for _ in range(2):
+        with mock.patch.object(OwnReads, "get", return_value="patched"):
+            outputs = [each().get("k") for each in (OwnReads, Plain, Shouting, Polite, Both)]
+            assert outputs == ["patched", "patched", "K", "'patched', please", "K"]
+        assert OwnReads().get("k") == b"answer 1"

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from unit.pool.conftest import MakeStore
 
 PRELUDE = """
+from glidecache_shared.pool.awaited_reads import (
+    AwaitedReadMethod, AwaitedReads, ReadCoroutine, ReadIterator, awaited_read
+)
 from glidecache_shared.pool.reader import CachedReads, PoolReader
 from glidecache_shared.pool.store import PoolStore
 """
@@ -67,6 +70,17 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
         "PoolStore()",
         "import copy; copy.copy(PoolReader.__new__(PoolReader))",
         "import pickle; pickle.dumps(PoolReader.__new__(PoolReader))",
+        "ReadCoroutine()",
+        "ReadCoroutine.__new__(ReadCoroutine)",
+        "object.__new__(ReadCoroutine)",
+        "ReadIterator(None)",
+        "ReadIterator.__new__(ReadIterator)",
+        "AwaitedReadMethod()(AwaitedReads(), b'k')",
+        "AwaitedReadMethod().__get__(AwaitedReads(), None)(b'k')",
+        "repr(AwaitedReadMethod()), AwaitedReadMethod().__class__, AwaitedReadMethod().__doc__",
+        "awaited_read(1)(None)(AwaitedReads(), b'k').send(None)",
+        "awaited_read(1)(None)(AwaitedReads(), b'k').cr_frame",
+        "awaited_read(1)(None)(AwaitedReads(), b'k')",
     ],
 )
 def test_an_object_that_was_never_made_is_an_error_and_no_crash(code: str) -> None:

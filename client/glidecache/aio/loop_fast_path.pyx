@@ -1,0 +1,138 @@
+"""The asyncio client's requests as long as nothing is unusual (see loop_fast_path.pyi)."""
+
+from asyncio import get_running_loop
+
+from libc.stdint cimport int64_t
+
+from cpython.bytes cimport PyBytes_GET_SIZE
+
+from glidecache.aio.loop_exchange cimport LoopExchange, OpenCall
+from glidecache.core.attachment cimport Attachment, FirstAttempt, Hello, SessionState
+from glidecache.core.many_keys cimport ManyKeys
+from glidecache_shared.pool.clock cimport monotonic_ns
+from glidecache_shared.wire.dealer cimport Dealer
+from glidecache_shared.wire.packing cimport pack_request
+
+from glidecache.commands.decoding import to_map, to_set
+from glidecache.core.replies import in_glides_kinds
+from glidecache.core.transport_errors import DaemonLostError, NoReplyError, NotSentError
+from glidecache_shared import protocol
+from glidecache_shared.command_table import row_of
+
+cdef enum:
+    NS_PER_MS = 1_000_000
+
+cdef int64_t READ = protocol.READ
+cdef int64_t COMMAND = protocol.COMMAND
+cdef int64_t GET_MANY = protocol.GET_MANY
+cdef int64_t STATUS_OK = protocol.STATUS_OK
+cdef int STRING = protocol.STRING
+cdef int HASH = protocol.HASH
+cdef dict COMMANDS = protocol.KIND_COMMANDS
+
+
+cdef class LoopFastPath:
+    cdef object executor
+    cdef SessionState state
+    cdef dict of_loop
+    # 0: the upstream's, which the attachment knows.
+    cdef int64_t request_timeout_ms
+    cdef bint has_cache
+
+    def __init__(
+        self, executor, SessionState state not None, connections, request_timeout_ms, *, bint has_cache):
+        self.executor = executor
+        self.state = state
+        self.of_loop = connections.of_loop
+        self.request_timeout_ms = request_timeout_ms or 0
+        self.has_cache = has_cache
+
+    async def read(self, int kind, key):
+        cdef bytes encoded = None
+        first = None
+        if type(key) is bytes:
+            encoded = key
+        elif type(key) is str:
+            encoded = (<str>key).encode()
+        if encoded is not None:
+            if self.has_cache:
+                first = await self.attempt(READ, (kind, encoded))
+            else:
+                first = await self.attempt(COMMAND, ([COMMANDS[kind], encoded],))
+            if type(first) is tuple:
+                reply = (<tuple>first)[1]
+                return reply if kind == STRING else to_map(reply) if kind == HASH else to_set(reply)
+        return await self.executor.read(kind, key, first)
+
+    async def get_many(self, keys):
+        cdef Attachment attachment = self.state.attachment
+        cdef ManyKeys looked_up
+        if self.state.close_message:
+            return await self.executor.get_many(keys)  # which says so
+        looked_up = ManyKeys(None if attachment is None else attachment.reader, keys)
+        if not looked_up.missing:
+            return looked_up.filled([])
+        first = await self.attempt(GET_MANY, (looked_up.missing,))
+        if type(first) is tuple:
+            return looked_up.filled((<tuple>first)[1])
+        return looked_up.filled(await self.executor.get_missing(looked_up.missing, first))
+
+    async def run(self, command, route=None):
+        first = None
+        if route is None and not row_of(command.args).blocks:
+            first = await self.attempt(COMMAND, (command.args,))
+            if type(first) is tuple:
+                return self.executor.result(command, in_glides_kinds((<tuple>first)[1]))
+        return await self.executor.run(command, route, first)
+
+    async def attempt(self, int64_t operation, tuple body):
+        """Return a successful reply's status and body, a `FirstAttempt`, or None if nothing was sent."""
+        cdef SessionState state = self.state
+        cdef LoopExchange exchange
+        cdef Attachment attachment
+        cdef Dealer dealer
+        cdef Hello hello
+        cdef OpenCall call
+        cdef int64_t asked_ns, deadline_ns, request_id
+        cdef bytes message
+        cdef bint answered = False
+        if state.outage or state.close_message:
+            return None
+        try:
+            connection = self.of_loop.get(get_running_loop())
+        except RuntimeError:
+            return None  # the session says what to use
+        if connection is None:
+            return None
+        lock = connection.lock
+        dealer = connection.dealer
+        hello = connection.hello
+        # A dealer of before a fork has ended. A call must not overtake those that connect (contract C23).
+        if dealer is None or dealer.ended or lock.holder is not None or lock.waiting:
+            return None
+        attachment = state.usable(hello)
+        if attachment is None:
+            return None
+        exchange = connection.exchange
+        asked_ns = monotonic_ns()
+        deadline_ns = asked_ns + (self.request_timeout_ms or attachment.request_timeout_ms) * NS_PER_MS
+        request_id = connection.last_id + 1
+        connection.last_id = request_id
+        message = pack_request(
+            operation, request_id, attachment.instance_id, deadline_ns, attachment.session_id, body)
+        if message is None or PyBytes_GET_SIZE(message) > hello.max_message_bytes:
+            return None
+        try:
+            call = exchange.begin(connection, dealer, request_id, message, deadline_ns)
+            try:
+                reply = await call.future
+                answered = True
+            finally:
+                exchange.end(connection, call, answered)
+        except NotSentError:
+            return None
+        except (DaemonLostError, NoReplyError) as error:
+            return FirstAttempt(connection, attachment, asked_ns, error)
+        if (<tuple>reply)[0] == STATUS_OK:
+            return reply
+        return FirstAttempt(connection, attachment, asked_ns, reply)
