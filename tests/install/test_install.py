@@ -118,6 +118,7 @@ def test_everything_has_its_place(installed: Path) -> None:
         "/etc/glidecached/glidecached.toml",
         "/etc/systemd/system/glidecached.service",
         "/etc/systemd/system/glidecached@.service",
+        r"/etc/systemd/system/run-glidecached\x2dpools.mount",
         "/etc/sysusers.d/glidecached.conf",
         "/etc/tmpfiles.d/glidecached.conf",
         *(f"{PREFIX}/bin/{command}" for command in ("glidecache", "glidecached")),

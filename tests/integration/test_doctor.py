@@ -18,10 +18,12 @@ import pytest
 from click.testing import CliRunner
 
 from glidecached.cli.operator import main
+from glidecached.doctor.check_huge_pages import check_huge_pages, huge_bytes, judge_share
 from glidecached.doctor.check_process import memory_limit_bytes
+from glidecached.doctor.check_scheduling import Turns, judge_turns
 from glidecached.doctor.check_storage import check_entries, check_orphans, check_permissions
 from glidecached.doctor.check_systemd import judge_unit
-from glidecached.doctor.context import Configuration, Contact, DoctorContext
+from glidecached.doctor.context import Configuration, Contact, DoctorContext, Process
 from glidecached.doctor.result import Status
 from support.caches import new_cache
 from support.clients import at
@@ -125,6 +127,7 @@ def test_nothing_fails_where_all_is_well(used_daemon: Daemon, unique_name: str) 
     assert "fail" not in statuses(findings), findings
     for check in ("configuration", "runtime directory", "socket", "daemon", "pool directory", "file system"):
         assert only(findings, check)["status"] == "ok", findings[check]
+    assert re.search(r"in \d\d+ turns it ran", only(findings, "processor time")["seen"])
     for check in ("clock", "pool permissions", "orphaned files"):
         assert only(findings, check)["status"] == "ok", findings[check]
     assert {finding["status"] for finding in findings["upstream"]} == {"ok"}
@@ -433,6 +436,88 @@ def test_a_units_settings_are_judged(changed: dict[str, Any], advised: str) -> N
     (finding,) = judge_unit("glidecached.service", good | changed)
     assert advised in finding.advice
     assert finding.status == ("warn" if advised else "ok")
+
+
+SMAPS = """\
+7f0000000000-7f0004000000 rw-s 00000000 00:18 4711                       /dev/shm/pools/a b.1.pool
+Rss:               65536 kB
+ShmemPmdMapped:    49152 kB
+7f0004000000-7f0004001000 rw-s 00000000 00:18 4712                       /dev/shm/pools/a b.1.board
+ShmemPmdMapped:        0 kB
+7f0008000000-7f000c000000 r--s 00000000 00:18 4711                       /dev/shm/pools/a b.1.pool
+ShmemPmdMapped:     2048 kB
+7f0010000000-7f0010021000 rw-p 00000000 00:00 0
+ShmemPmdMapped:        0 kB
+"""
+
+
+def test_huge_pages_are_counted_by_file() -> None:
+    found = huge_bytes(SMAPS)
+    assert found["/dev/shm/pools/a b.1.pool"] == 50 << 20  # noqa: S108 - a text
+    assert found["/dev/shm/pools/a b.1.board"] == 0  # noqa: S108 - a text
+
+
+def test_small_pages_of_a_large_cache_are_warned_of() -> None:
+    assert judge_share("catalog", 60 << 20, 100 << 20).status == "ok"
+    finding = judge_share("catalog", 40 << 20, 100 << 20)
+    assert (finding.status, finding.seen) == ("warn", "cache catalog: 40.0 MB of 100.0 MB in huge pages")
+    assert "huge=within_size" in finding.advice
+
+
+@pytest.mark.parametrize(("resident_mb", "status"), [(64, "ok"), (65, "warn")])
+def test_only_large_caches_need_huge_pages(resident_mb: int, status: str) -> None:
+    cache = {
+        "name": "catalog",
+        "id": None,
+        "generation": 1,
+        "file_id": "f",
+        "resident_bytes": resident_mb << 20,
+    }
+    context = DoctorContext(
+        configuration=Configuration(path=None, config=None),
+        runtime_dir="/nowhere",
+        pool_dir=Path("/nowhere"),
+        contact=Contact(stats={"caches": [cache]}, process=Process(pid=os.getpid(), uid=os.geteuid())),
+    )
+    (finding,) = check_huge_pages(context)
+    assert finding.status == status
+
+
+@pytest.mark.parametrize(
+    ("ran_ms", "waited_ms", "turns", "status"),
+    [
+        (5, 0.2, 22, "ok"),  # an idle host
+        (5, 30, 22, "warn"),  # starved
+        (5, 5.3, 22, "ok"),  # short waits
+        (0.1, 5.6, 22, "warn"),
+        (900, 600, 22, "ok"),  # a daemon that has much to do shares the processors, and is not starved
+        (0, 0, 0, "ok"),  # nothing was counted
+    ],
+)
+def test_a_starved_daemon_is_warned_of(ran_ms: float, waited_ms: float, turns: int, status: str) -> None:
+    finding = judge_turns(Turns(int(ran_ms * 1e6), int(waited_ms * 1e6), turns), 4711, 0)
+    assert finding.status == status
+    assert f"waited {waited_ms:.1f} ms" in finding.seen
+    assert ("renice -n -10 -p 4711" in finding.advice) == (status == "warn")
+
+
+def test_a_daemon_that_really_waits_is_warned_of(own_daemon: Daemon) -> None:
+    """Twelve processes on its one processor, and the lowest priority: what `warn` is for."""
+    one = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(own_daemon.pid, {one})
+    os.setpriority(os.PRIO_PROCESS, own_daemon.pid, 19)
+    spin = f"import os\nos.sched_setaffinity(0, {{{one}}})\nprint(flush=True)\nwhile True: pass"
+    spinners = [subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE) for _ in range(12)]
+    try:
+        for spinner in spinners:
+            assert spinner.stdout
+            spinner.stdout.readline()
+        finding = only(examine("--runtime-dir", own_daemon.runtime_dir), "processor time")
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.communicate()
+    assert (finding["status"], "nice value is 19" in finding["seen"]) == ("warn", True), finding
 
 
 def test_a_pool_directory_that_others_can_list_is_warned_of(used_daemon: Daemon) -> None:

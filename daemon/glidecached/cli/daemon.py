@@ -122,6 +122,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
         prevent_core_dumps,
         raise_descriptor_limit,
         spare_collections,
+        take_short_turns,
     )
     from glidecached.process.runtime_lock import DirectoryLockedError, OwnedRuntimeDir
     from glidecached.process.sd_notify import ServiceManager
@@ -131,6 +132,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
     keep_freed_memory()
     prevent_core_dumps()
     raise_descriptor_limit()
+    take_short_turns()
     # Until the loop takes the signals over, either of them undoes what was done so far.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from glidecached.doctor.check_config import check_configuration, check_secrets
 from glidecached.doctor.check_endpoint import check_answer, check_runtime_dir, check_socket, check_versions
+from glidecached.doctor.check_huge_pages import check_huge_pages
 from glidecached.doctor.check_process import check_clock, check_limits, check_memory
+from glidecached.doctor.check_scheduling import check_scheduling
 from glidecached.doctor.check_storage import (
     check_entries,
     check_file_system,
@@ -35,8 +37,10 @@ CHECKS = (
     check_pool_dir,
     check_file_system,
     check_room,
+    check_huge_pages,
     check_limits,
     check_memory,
+    check_scheduling,
     check_clock,
     check_unit,
     check_remove_ipc,

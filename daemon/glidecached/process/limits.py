@@ -1,11 +1,14 @@
-"""The limits of the daemon's process: descriptors, core dumps, freed memory, garbage collections."""
+"""The limits of the daemon's process: descriptors, turns on the processor, core dumps, memory, collections."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import logging
+import os
+import platform
 import resource
+import struct
 from dataclasses import dataclass
 
 logger = logging.getLogger(__name__)
@@ -22,6 +25,13 @@ _M_MMAP_THRESHOLD = -3
 _KEPT_BYTES = 16 << 20
 _MAPPED_FROM_BYTES = 4 << 20
 _COLLECTION_THRESHOLDS = (700, 10, 20)
+
+_TURN_NS = 100_000
+"""The shortest turn that the kernel grants; a request needs less."""
+_SCHED_ATTR = struct.Struct("=IIQiIQQQ")
+"""Version 0 of `struct sched_attr`: size, policy, flags, nice, priority, runtime, deadline, period."""
+_SET_AND_GET_ATTR = {"x86_64": (314, 315), "aarch64": (274, 275)}
+"""Numbers of system calls: the C libraries have no functions for them before glibc 2.41."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +85,30 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
+
+
+def take_short_turns() -> None:
+    """Ask the kernel for short turns on the processor, which then begin as soon as there is work.
+
+    A process that asks for a shorter turn than the one that runs need not wait for the other's end (Linux 6.12). It
+    gets no more of the processor, so no right is needed. Does nothing on other kernels and processors, where a filter
+    forbids the call, or where the operator has chosen another scheduling policy. For the calling thread.
+    """
+    numbers = _SET_AND_GET_ATTR.get(platform.machine())
+    if numbers is None:
+        return
+    set_attr, get_attr = numbers
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    attributes = ctypes.create_string_buffer(_SCHED_ATTR.size)
+    if call(get_attr, 0, attributes, _SCHED_ATTR.size, 0) != 0:
+        return
+    size, policy, flags, nice, priority, _, deadline, period = _SCHED_ATTR.unpack(attributes.raw)
+    if policy != os.SCHED_OTHER:
+        return
+    _SCHED_ATTR.pack_into(attributes, 0, size, policy, flags, nice, priority, _TURN_NS, deadline, period)
+    if call(set_attr, 0, attributes, 0) != 0:
+        reason = os.strerror(ctypes.get_errno())
+        logger.debug("turns on the processor not shortened", extra={"reason": reason})
 
 
 def spare_collections() -> None:

@@ -31,6 +31,14 @@ static inline bool gpool_cas_relaxed_u64(uint64_t *word, uint64_t *expected, uin
     return __atomic_compare_exchange_n(word, expected, desired, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+/* In one order with all others of these, for all processes. */
+static inline uint64_t gpool_load_strict_u64(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+static inline void gpool_store_strict_u64(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_SEQ_CST); }
+static inline void gpool_add_strict_u64(uint64_t *word, uint64_t amount) { __atomic_fetch_add(word, amount, __ATOMIC_SEQ_CST); }
+static inline bool gpool_cas_strict_u64(uint64_t *word, uint64_t *expected, uint64_t desired) {
+    return __atomic_compare_exchange_n(word, expected, desired, true, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+}
+
 /* Ask for a cache line that will be needed soon; an address that is not mapped does no harm. */
 static inline void gpool_prefetch(const void *address) { __builtin_prefetch(address); }
 

@@ -88,6 +88,7 @@ cdef class VictimSelection:
         cdef Priority now
         cdef uint32_t push_backs = 0, scans = 0, stale = 0
         cdef uint32_t smallest
+        self.board.merge()
         while True:
             if self.size == 0:
                 smallest = self._scan(live)
@@ -275,6 +276,7 @@ cdef list hottest_of(
     cdef uint32_t found, i
     if wanted == 0 or records.count == 0:
         return []
+    board.merge()
     heap = <Candidate *>malloc(<size_t>wanted * sizeof(Candidate))
     if heap == NULL:
         raise MemoryError

@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define GPOOL_MAGIC UINT64_C(0x6c6f6f5063643147) /* "G1dcPool" as little-endian bytes: also shows the byte order */
-#define GPOOL_LAYOUT_VERSION 2
+#define GPOOL_LAYOUT_VERSION 3
 
 #define GPOOL_HEADER_BYTES 4096
 #define GPOOL_BUCKET_BYTES 64
@@ -244,15 +244,41 @@ static inline uint64_t gpool_tag_count(uint32_t tag, uint64_t count) {
 static inline uint32_t gpool_record_tag(uint64_t tag_count) { return (uint32_t)(tag_count >> GPOOL_COUNT_BITS); }
 static inline uint64_t gpool_record_count(uint64_t tag_count) { return tag_count & GPOOL_COUNT_MASK; }
 
-/* gpool_shard: the hits of the processes that have chosen it; one cache line
+/* gpool_pending: the last access of a hot record by the processes of a shard, until the daemon merges it; LRU only
  *         ┌───────────────────────────────────────────────────────────┐
- *       0 │ hits 64                                                   │
- *       8 │ unused 448                                                │
+ *       0 │ owner 64                                                  │
+ *       8 │ time_ns 64                                                │
  *         └───────────────────────────────────────────────────────────┘
  */
 typedef struct {
+    uint64_t owner; /* 0: nobody's */
+    uint64_t time_ns;
+} gpool_pending;
+
+/* gpool_owner(tag, record, owned): whose pending touch it is; `owned` is 1, so that the word is not 0
+ *         ┌──────────────────────┬─────────────────────────┬──────────┐
+ *         │ tag 24               │ record 32               │ owned 8  │
+ *         └──────────────────────┴─────────────────────────┴──────────┘
+ */
+static inline uint64_t gpool_owner(uint32_t tag, uint32_t record, uint32_t owned) {
+    return (uint64_t)tag << 40 | (uint64_t)record << 8 | owned;
+}
+static inline uint32_t gpool_owner_tag(uint64_t owner) { return (uint32_t)(owner >> 40); }
+static inline uint32_t gpool_owner_record(uint64_t owner) { return (uint32_t)(owner >> 8); }
+static inline uint32_t gpool_owner_owned(uint64_t owner) { return (uint32_t)owner & 0xff; }
+
+/* gpool_shard: the hits and pending touches of the processes that have chosen it; one cache line
+ *         ┌───────────────────────────────────────────────────────────┐
+ *       0 │ hits 64                                                   │
+ *       8 │ pending 384                                               │ three
+ *      56 │ claims 64                                                 │ of the first shard: of all shards
+ *         └───────────────────────────────────────────────────────────┘
+ */
+#define GPOOL_PENDING 3
+typedef struct {
     uint64_t hits;
-    uint64_t unused[7];
+    gpool_pending pending[GPOOL_PENDING];
+    uint64_t claims; /* how often a process has claimed a pending touch: unchanged, there is no new owner */
 } gpool_shard;
 
 /* gpool_free_run: the beginning of a run of free granules, in the list of its length. Its last word repeats `granules`,

@@ -14,6 +14,8 @@ cdef extern from "atomics.h" nogil:
     void gpool_store_release_u64(uint64_t *word, uint64_t value)
     void gpool_fence_acquire()
     void gpool_fence_release()
+    uint64_t gpool_load_strict_u64(const uint64_t *word)
+    void gpool_store_strict_u64(uint64_t *word, uint64_t value)
     void gpool_add_relaxed_u64(uint64_t *word, uint64_t amount)
     void gpool_spin_hint()
 
@@ -23,7 +25,7 @@ cdef extern from "siphash.h" nogil:
 
 
 cdef extern from "checksum.h" nogil:
-    uint64_t gpool_xxh64(const uint8_t *data, size_t length, uint64_t seed)
+    uint64_t gpool_sum(const uint8_t *data, size_t length, uint64_t seed)
     uint32_t gpool_entry_checksum(
         uint32_t kind, const uint8_t *key, size_t key_length, const uint8_t *payload, size_t payload_length)
 
@@ -37,6 +39,7 @@ cdef extern from "layout.h" nogil:
         GPOOL_GRANULE_BYTES
         GPOOL_GRANULE_PAYLOAD
         GPOOL_SHARDS
+        GPOOL_PENDING
         GPOOL_BOARD_HEADER_BYTES
         GPOOL_RECORD_BYTES
         GPOOL_BLOCK_RECORDS
@@ -114,8 +117,14 @@ cdef extern from "layout.h" nogil:
         uint64_t last_access_ns
         uint64_t tag_count
 
+    ctypedef struct gpool_pending:
+        uint64_t owner
+        uint64_t time_ns
+
     ctypedef struct gpool_shard:
         uint64_t hits
+        gpool_pending pending[3]
+        uint64_t claims
 
     ctypedef struct gpool_free_run:
         uint32_t granules
@@ -131,6 +140,8 @@ cdef extern from "layout.h" nogil:
     uint32_t gpool_tag_kind(uint32_t tag, uint32_t kind)
     uint32_t gpool_entry_tag(const gpool_entry *entry)
     uint32_t gpool_entry_kind(const gpool_entry *entry)
+    uint32_t gpool_owner_record(uint64_t owner)
+    uint32_t gpool_owner_tag(uint64_t owner)
     uint64_t gpool_tag_count(uint32_t tag, uint64_t count)
     uint32_t gpool_record_tag(uint64_t tag_count)
     uint64_t gpool_record_count(uint64_t tag_count)
@@ -195,4 +206,12 @@ cdef extern from "lookup.h" nogil:
 
 
 cdef extern from "touch.h" nogil:
+    enum:
+        GPOOL_LAST_TOUCHES
+    ctypedef struct gpool_last_touch:
+        pass
+    void gpool_touch_time(gpool_record *record, uint64_t now_ns)
+    void gpool_touch_apart(
+        gpool_record *record, uint32_t number, uint32_t tag, uint64_t now_ns, gpool_shard *shards, uint32_t shard,
+        gpool_last_touch *last)
     void gpool_touch(gpool_record *record, uint32_t tag, uint64_t now_ns, bint is_lfu)

@@ -27,6 +27,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.set cimport PySet_New
 
 from glidecache_shared.pool.layout cimport (
+    GPOOL_LAST_TOUCHES,
     GPOOL_BLOCK_RECORDS,
     GPOOL_BOARD_HEADER_BYTES,
     GPOOL_BUCKET_BYTES,
@@ -59,6 +60,7 @@ from glidecache_shared.pool.layout cimport (
     gpool_header,
     gpool_load_acquire_u32,
     gpool_load_acquire_u64,
+    gpool_last_touch,
     gpool_load_relaxed_u64,
     gpool_place,
     gpool_published,
@@ -68,6 +70,7 @@ from glidecache_shared.pool.layout cimport (
     gpool_siphash13,
     gpool_spin_hint,
     gpool_touch,
+    gpool_touch_apart,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile
 from glidecache_shared.pool.memory.payload cimport decode
@@ -100,6 +103,7 @@ cdef enum:
 # The counter shard of this process (architecture decision 4): by its id. A forked child, whose parent has the
 # same memory, chooses its own.
 cdef uint32_t shard_number = gpool_shard_of(getpid())
+cdef gpool_last_touch last_touches[GPOOL_LAST_TOUCHES]
 
 
 cdef void choose_shard() noexcept nogil:
@@ -308,7 +312,11 @@ cdef inline bint unchanged(const gpool_bucket *bucket, uint64_t version) noexcep
 
 cdef inline void count_hit(PoolReader reader, uint32_t record, uint32_t tag, uint64_t now_ns) noexcept nogil:
     if record < gpool_published(&reader.view.header.record_count, reader.view.max_records):
-        gpool_touch(&reader.records[gpool_place(record)], tag, now_ns, reader.is_lfu)
+        if reader.is_lfu:
+            gpool_touch(&reader.records[gpool_place(record)], tag, now_ns, True)
+        else:
+            gpool_touch_apart(
+                &reader.records[gpool_place(record)], record, tag, now_ns, reader.shards, shard_number, last_touches)
     if reader.metrics_on:
         gpool_add_relaxed_u64(&reader.shards[shard_number].hits, 1)
 

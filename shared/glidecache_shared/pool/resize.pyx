@@ -313,6 +313,7 @@ cdef class PoolResize:
         work.is_lfu = self.new.board.is_lfu
         work.first = 0
         work.end = min(self.room, self.old.records.count)
+        self.old.board.merge()
         # A board that a worker truncated has lost its accesses anyway: the entries then count as never used.
         guarded(carry, &work)
 

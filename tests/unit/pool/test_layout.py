@@ -27,6 +27,11 @@ READERS = {
         "gpool_entry_tag(&(gpool_entry){.tag_kind = word})",
         "gpool_entry_kind(&(gpool_entry){.tag_kind = word})",
     ),
+    "gpool_owner": (
+        "gpool_owner_tag(word)",
+        "gpool_owner_record(word)",
+        "gpool_owner_owned(word)",
+    ),
     "gpool_tag_count": ("gpool_record_tag(word)", "gpool_record_count(word)"),
 }
 """Of each word: how its fields are read, in the order of the drawing."""
@@ -168,7 +173,7 @@ def test_each_structure_and_each_word_is_drawn() -> None:
             "    uint64_t misses;\n    uint64_t daemon_hits;",
         ),
         ("    uint64_t secret[2];\n    uint64_t ttl_ns;", "    uint64_t ttl_ns;\n    uint64_t secret[2];"),
-        ("    uint64_t unused[7];", "    uint64_t unused[8];"),
+        ("    uint64_t claims;", "    uint64_t claims[2];"),
         ("    uint32_t record;\n", "    uint64_t record;\n"),
         ("(uint64_t)hash << 32", "(uint64_t)hash << 31"),
         ("return single << 31", "return single << 30"),

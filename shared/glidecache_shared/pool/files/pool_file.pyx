@@ -24,7 +24,7 @@ from glidecache_shared.pool.layout cimport (
     gpool_store_relaxed_u64,
     gpool_store_release_u32,
     gpool_store_release_u64,
-    gpool_xxh64,
+    gpool_sum,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 
@@ -62,7 +62,7 @@ cdef uint64_t board_bytes_for(uint64_t max_records) noexcept:
 
 cdef uint64_t sum_of(gpool_header *header) noexcept:
     """Return a checksum of the whole header before its seal; never 0."""
-    return gpool_xxh64(<const uint8_t *>header, <uint8_t *>&header.seal - <uint8_t *>header, 0) | 1
+    return gpool_sum(<const uint8_t *>header, <uint8_t *>&header.seal - <uint8_t *>header, 0) | 1
 
 
 cdef object retire_at(str path):

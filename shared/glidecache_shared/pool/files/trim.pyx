@@ -26,8 +26,11 @@ cdef enum:
     # Slack that is left alone: a part of the memory in use, and so many bytes for small pools.
     SLACK_PART = 64
     SLACK_BYTES = 128 * 1024
+    # And of an arena of huge pages so much more that is in none of them whole.
+    SPARE_PART = 4
     # Buckets are merged below three quarters of the load at which they are split, so that neither undoes the other.
     MERGE_ENTRIES_PER_BUCKET = 3
+    COLD_NS = 1_000_000_000
 
 
 cdef inline uint64_t whole_pages(uint64_t length) noexcept nogil:
@@ -59,6 +62,8 @@ cdef class Trimmer:
 
     cdef void run(self, uint64_t now_ns) noexcept:
         """Give back memory that has been vacant for a whole window of `wait_ns`, then vacate more."""
+        # Before records move. A hot record of a while ago makes room for another one.
+        self.board.merge(now_ns - min(now_ns, <uint64_t>COLD_NS))
         self.peak_buckets = max(self.peak_buckets, self.index.bucket_count)
         self.peak_overflow = max(self.peak_overflow, self.index.overflow_ids.count)
         self.peak_records = max(self.peak_records, self.records.count)
@@ -72,6 +77,8 @@ cdef class Trimmer:
             self.peak_records = self.records.count
         self._give_back(now_ns)
         self._vacate(now_ns)
+        for region in (self.files.primary, self.files.overflow, self.files.arena, self.board.region):
+            (<Region>region).join()
 
     cdef void _give_back(self, uint64_t now_ns) noexcept:
         # Counts fall in `_vacate` only, and each peak was taken before its runs. Memory at or beyond the peaks of both
@@ -108,7 +115,8 @@ cdef class Trimmer:
                 if self.records.notes[record].granule != 0 and not self._move_record(record):
                     break
             self.records.drop_free_end()
-        self.arena.set_aside(used // SLACK_PART + SLACK_BYTES // GPOOL_GRANULE_BYTES, now_ns)
+        self.arena.set_aside(
+            used // SLACK_PART + SLACK_BYTES // GPOOL_GRANULE_BYTES, used // SPARE_PART, now_ns)
 
     cdef bint _move_record(self, uint32_t record) noexcept:
         """Give the entry of `record` a lower one, with its access data from the board. False when there is none.

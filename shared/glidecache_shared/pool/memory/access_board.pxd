@@ -34,6 +34,8 @@ cdef class Board:
     cdef uint32_t max_records
     cdef bint is_lfu
     cdef readonly uint64_t faults
+    cdef uint64_t claims
+    cdef uint32_t owners
 
     @staticmethod
     cdef Board create(MappedFile file, uint32_t max_records, bint is_lfu)
@@ -49,6 +51,7 @@ cdef class Board:
     cdef uint32_t filter(self, uint32_t first, uint32_t count, Priority threshold, Candidate *found) noexcept
     cdef bint keep_length(self) noexcept
     cdef bint mend(self) noexcept
+    cdef void merge(self, uint64_t idle_since_ns=*) noexcept
     cdef uint64_t hits(self) noexcept
 
 

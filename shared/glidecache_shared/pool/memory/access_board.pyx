@@ -9,17 +9,26 @@ from libc.string cimport memset
 from glidecache_shared.pool.layout cimport (
     GPOOL_BLOCK_RECORDS,
     GPOOL_BOARD_HEADER_BYTES,
+    GPOOL_PENDING,
     GPOOL_RECORD_BYTES,
     GPOOL_SHARDS,
+    gpool_load_acquire_u64,
     gpool_load_relaxed_u64,
+    gpool_load_strict_u64,
+    gpool_owner_record,
+    gpool_owner_tag,
+    gpool_pending,
     gpool_place,
     gpool_prefetch,
     gpool_record,
     gpool_record_count,
+    gpool_record_tag,
     gpool_shard,
     gpool_store_relaxed_u64,
+    gpool_store_strict_u64,
     gpool_tag_count,
     gpool_touch,
+    gpool_touch_time,
 )
 from glidecache_shared.pool.files.mapping cimport MappedFile, Region
 
@@ -63,6 +72,15 @@ cdef struct FilterWork:
     Priority threshold
     Candidate *found
     uint32_t found_count
+
+cdef struct MergeWork:
+    gpool_shard *shards
+    gpool_record *records
+    uint32_t record_count
+    uint64_t idle_since_ns
+    # How many claims had been made when all shards were last looked at, and how many owners there were.
+    uint64_t claims
+    uint32_t owners
 
 cdef struct HitsWork:
     gpool_shard *shards
@@ -111,6 +129,43 @@ cdef void do_filter(void *argument) noexcept nogil:
             work.found_count += 1
 
 
+cdef void do_merge(void *argument) noexcept nogil:
+    cdef MergeWork *work = <MergeWork *>argument
+    cdef gpool_pending *pending
+    cdef gpool_record *record
+    cdef uint64_t owner, time_ns
+    cdef uint64_t claims = gpool_load_strict_u64(&work.shards.claims)
+    cdef bint known
+    cdef int shard, i
+    if claims == work.claims and work.owners == 0 and work.idle_since_ns == 0:
+        return  # as nearly always, and this runs before each eviction
+    work.claims = claims
+    work.owners = 0
+    for shard in range(GPOOL_SHARDS):
+        for i in range(GPOOL_PENDING):
+            pending = &work.shards[shard].pending[i]
+            # Its owner is read first: only the daemon takes it away, so the time is this owner's.
+            owner = gpool_load_acquire_u64(&pending.owner)
+            if owner == 0:
+                continue
+            time_ns = gpool_load_relaxed_u64(&pending.time_ns)
+            record = NULL
+            if gpool_owner_record(owner) < work.record_count:
+                record = &work.records[gpool_place(gpool_owner_record(owner))]
+            known = record != NULL and (
+                gpool_record_tag(gpool_load_relaxed_u64(&record.tag_count)) == gpool_owner_tag(owner))
+            if known:
+                gpool_touch_time(record, time_ns)
+            if not known or time_ns < work.idle_since_ns:
+                # Pairs with the second look in gpool_touch_pending.
+                gpool_store_strict_u64(&pending.owner, 0)
+                time_ns = gpool_load_strict_u64(&pending.time_ns)
+                if known:
+                    gpool_touch_time(record, time_ns)
+            else:
+                work.owners += 1
+
+
 cdef void do_sum_hits(void *argument) noexcept nogil:
     cdef HitsWork *work = <HitsWork *>argument
     cdef int i
@@ -133,6 +188,8 @@ cdef class Board:
         self.record_count = 0
         self.is_lfu = is_lfu
         self.faults = 0
+        self.claims = 0
+        self.owners = 1  # not known: an earlier daemon's readers may have left some
         return self
 
     cdef bint resume(self, uint32_t records) noexcept:
@@ -251,6 +308,26 @@ cdef class Board:
         if ftruncate(self.file.descriptor, self.file.bytes) != 0:
             return False
         return posix_fallocate(self.file.descriptor, 0, GPOOL_BOARD_HEADER_BYTES + present) == 0
+
+    cdef void merge(self, uint64_t idle_since_ns=0) noexcept:
+        """Bring the pending touches of hot records into the records; take those away that have been idle for so long.
+
+        Must run before records are compared, moved or copied. Touches later than that count from the next time on. With
+        `idle_since_ns` it looks at all of them: also at one whose claim a killed process did not count.
+        """
+        cdef MergeWork work
+        if self.is_lfu:
+            return
+        work.shards = <gpool_shard *>self.file.base
+        work.records = self.records
+        work.record_count = self.record_count
+        work.idle_since_ns = idle_since_ns
+        work.claims = self.claims
+        work.owners = self.owners
+        if not gpool_guarded(do_merge, &work):
+            return  # the access that follows finds the board shorter, too, and counts it
+        self.claims = work.claims
+        self.owners = work.owners
 
     cdef uint64_t hits(self) noexcept:
         """Return the hits that readers counted, over all shards (contract C13)."""

@@ -32,11 +32,13 @@ cdef class Arena:
     cdef bint reserve(self, uint64_t granules) noexcept
     cdef uint32_t allocate(self, uint64_t bytes) noexcept
     cdef void release(self, uint32_t granule, uint64_t bytes) noexcept
-    cdef void set_aside(self, uint64_t keep_granules, uint64_t now_ns) noexcept
+    cdef void set_aside(self, uint64_t keep_granules, uint64_t spare_granules, uint64_t now_ns) noexcept
     cdef void punch(self, uint64_t before_ns) noexcept
     cdef uint64_t hole_granules(self) noexcept
 
-    cdef bint _hole_in(self, uint32_t start, uint32_t end, uint64_t max_pages, uint64_t now_ns, Hole *hole) noexcept
+    cdef bint _hole_in(
+        self, uint32_t start, uint32_t end, uint64_t max_pages, bint huge, uint64_t now_ns, Hole *hole,
+    ) noexcept
     cdef bint _add_hole(self, Hole hole) noexcept
     cdef bint _grow(self, uint64_t granules) noexcept
     cdef bint _fill(self) noexcept

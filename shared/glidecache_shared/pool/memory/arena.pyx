@@ -7,7 +7,8 @@ makes chains longer, but never makes an insert fail (contract C10).
 The arena grows only when too few granules are free *in total*, so that its size follows the charges, not the history.
 It shrinks by holes: whole pages inside long free runs are first *set aside*, so that nothing uses them. Later, when
 no reader can still be copying their old content, they are *punched* out of the file. An arena that needs them
-again fills holes before it grows.
+again fills holes before it grows. Holes of an arena of huge pages consist of whole ones, because a part that is taken out
+of one makes small pages of the rest; unless much would stay behind that way.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -33,6 +34,7 @@ cdef enum:
     MIN_HOLE_PAGES = 16  # shorter ones give back less than they cost
     MAX_HOLE_PAGES = 4096  # 16 MiB: punching one takes the kernel some milliseconds
     FILL_PAGES = 64
+    HUGE_PAGES = 512  # small pages in a huge one
 
 
 cdef class Arena:
@@ -73,7 +75,7 @@ cdef class Arena:
         cdef uint64_t backed_to = 0
         cdef Hole hole
         while start != 0:
-            if not self._hole_in(start, start + granules, MAX_HOLE_PAGES, now_ns, &hole):
+            if not self._hole_in(start, start + granules, MAX_HOLE_PAGES, False, now_ns, &hole):
                 start = self.runs.next_run(start + granules, &granules)
                 continue
             hole.backed = False
@@ -165,12 +167,13 @@ cdef class Arena:
         if carried < bytes or carried - bytes >= GPOOL_GRANULE_BYTES:
             self.view.damaged = True
 
-    cdef void set_aside(self, uint64_t keep_granules, uint64_t now_ns) noexcept:
+    cdef void set_aside(self, uint64_t keep_granules, uint64_t spare_granules, uint64_t now_ns) noexcept:
         """Set whole pages of the longest free runs aside until about `keep_granules` are left free.
 
-        A run keeps its first and last granule, which hold its list links and its length.
+        Up to `spare_granules` more stay free if they are in no whole huge page. A run keeps its first and last granule,
+        which hold its list links and its length.
         """
-        cdef uint32_t start
+        cdef uint32_t start, end
         cdef uint64_t wanted
         cdef Hole hole
         while self.runs.free_granules > keep_granules:
@@ -178,21 +181,39 @@ cdef class Arena:
             if not self.runs.sound(start):
                 return
             wanted = (self.runs.free_granules - keep_granules) * GPOOL_GRANULE_BYTES // PAGE_BYTES + 1
-            if wanted < MIN_HOLE_PAGES or not self._hole_in(
-                start, start + self.runs.length(start), min(wanted, <uint64_t>MAX_HOLE_PAGES), now_ns, &hole
-            ) or not self._add_hole(hole):
+            if wanted < MIN_HOLE_PAGES:
+                return
+            wanted = min(wanted, <uint64_t>MAX_HOLE_PAGES)
+            end = start + self.runs.length(start)
+            if not (self.region.is_huge() and self._hole_in(start, end, wanted, True, now_ns, &hole)):
+                if self.region.is_huge() and self.runs.free_granules <= keep_granules + spare_granules:
+                    return
+                if not self._hole_in(start, end, wanted, False, now_ns, &hole):
+                    return
+            if not self._add_hole(hole):
                 return
             if not self.runs.allocate(start, hole.granule, hole.granules):
                 self.hole_count -= 1
                 return
 
-    cdef bint _hole_in(self, uint32_t start, uint32_t end, uint64_t max_pages, uint64_t now_ns, Hole *hole) noexcept:
-        """Describe a hole of at most `max_pages` in the free run from `start` to before `end`; False if too short."""
+    cdef bint _hole_in(
+        self, uint32_t start, uint32_t end, uint64_t max_pages, bint huge, uint64_t now_ns, Hole *hole,
+    ) noexcept:
+        """Describe a hole of at most `max_pages` in the free run from `start` to before `end`; False if too short.
+
+        `huge`: of whole huge pages.
+        """
         hole.first_page = ((<uint64_t>start + 1) * GPOOL_GRANULE_BYTES + PAGE_BYTES - 1) // PAGE_BYTES
         hole.end_page = (<uint64_t>end - 1) * GPOOL_GRANULE_BYTES // PAGE_BYTES
+        if huge:
+            hole.first_page = self.region.next_huge(hole.first_page * PAGE_BYTES) // PAGE_BYTES
         if hole.end_page < hole.first_page + MIN_HOLE_PAGES:
             return False
         hole.end_page = min(hole.end_page, hole.first_page + max_pages)
+        if huge:
+            hole.end_page -= (hole.end_page - hole.first_page) % HUGE_PAGES
+            if hole.end_page == hole.first_page:
+                return False
         hole.granule = <uint32_t>(hole.first_page * PAGE_BYTES // GPOOL_GRANULE_BYTES)
         hole.granules = <uint32_t>(
             (hole.end_page * PAGE_BYTES + GPOOL_GRANULE_BYTES - 1) // GPOOL_GRANULE_BYTES) - hole.granule
@@ -229,13 +250,14 @@ cdef class Arena:
                 return
 
     cdef bint _fill(self) noexcept:
-        """Make the end of the last hole usable again, 256 KiB at a time. False when the file system refuses memory."""
+        """Make the end of the last hole usable again, 256 KiB or a huge page at a time. False when memory is refused."""
         cdef Hole *hole = &self.holes[self.hole_count - 1]
-        cdef uint64_t first = max(hole.first_page, hole.end_page - min(hole.end_page, <uint64_t>FILL_PAGES))
+        cdef uint64_t pages = HUGE_PAGES if self.region.is_huge() else FILL_PAGES
+        cdef uint64_t first = max(hole.first_page, hole.end_page - min(hole.end_page, pages))
         cdef uint32_t granule
-        if hole.end_page - hole.first_page < FILL_PAGES + MIN_HOLE_PAGES:
+        if hole.end_page - hole.first_page < pages + MIN_HOLE_PAGES:
             first = hole.first_page
-        if not hole.backed and not self.region.restore(first * PAGE_BYTES, (hole.end_page - first) * PAGE_BYTES):
+        if not hole.backed and not self.region.back(first * PAGE_BYTES, (hole.end_page - first) * PAGE_BYTES):
             return False
         granule = hole.granule
         if first > hole.first_page:

@@ -60,6 +60,7 @@ cdef class Records:
         cdef uint32_t tag
         if not self.ids.resume(self.count):
             return False
+        self.board.merge()  # while tags are as they were
         for record in range(self.count):
             tag = gpool_record_tag(self.board.read(record))
             if self.notes[record].granule == 0:

@@ -17,7 +17,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndS
 from glidecache_shared.pool.memory.arena cimport Arena, Hole
 from glidecache_shared.pool.memory.free_runs cimport CLASSES, CLASS_WORDS
 from glidecache_shared.pool.memory.hash_index cimport Index
-from glidecache_shared.pool.layout cimport gpool_xxh64
+from glidecache_shared.pool.layout cimport gpool_sum
 from glidecache_shared.pool.memory.records cimport EntryNote, Records
 from glidecache_shared.pool.generation cimport PoolGeneration
 
@@ -52,7 +52,7 @@ cdef uint64_t length_of(Head *head) noexcept:
 
 
 cdef uint64_t checksum_of(uint8_t *text, uint64_t length) noexcept:
-    return gpool_xxh64(text + sizeof(uint64_t), length - sizeof(uint64_t), 0)
+    return gpool_sum(text + sizeof(uint64_t), length - sizeof(uint64_t), 0)
 
 
 cdef object write_state(PoolGeneration store, uint64_t seal):
