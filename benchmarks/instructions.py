@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WARM, REQUESTS = 300, 1_000
 KEYS_AT_ONCE = 100
 CALLS_AT_ONCE = 64
+AWAITED = "an awaited GET hit"
 IN_A_LOOP = "a GET miss of 64 at once in an event loop"
 START_S = 60.0
 LANE_WARM_S = 2.5
@@ -241,6 +242,12 @@ def issue(way: str, directory: str, port: int) -> None:
         ),
         "a cluster's GET miss of a missing key": lambda number: client.get(f"none{number}"),
     }
+    client.hset("hash", {f"field{number}": f"value-{number:08}" for number in range(20)})
+    client.sadd("set", [f"member-{number:08}" for number in range(20)])
+    requests["a HGETALL hit of 20 fields"] = lambda _: client.hgetall("hash")
+    requests["a SMEMBERS hit of 20 members"] = lambda _: client.smembers("set")
+    if way == AWAITED:
+        requests[way] = awaited(glidecache.GlideClientConfiguration(addresses, **options))
     if way == IN_A_LOOP:
         requests[way] = in_a_loop(glidecache.GlideClientConfiguration(addresses, **options))
     request = requests[way]
@@ -279,8 +286,36 @@ def in_a_loop(configuration: Any) -> Callable[[int], object]:
     return lambda number: loop.run_until_complete(miss(number))
 
 
+def awaited(configuration: Any) -> Callable[[int], object]:
+    """Return a function that awaits as many hits with an asyncio client as other functions ask for keys at once."""
+    import asyncio
+
+    import glidecache
+
+    loop = asyncio.new_event_loop()
+    client = loop.run_until_complete(glidecache.GlideClient.create(configuration))
+    loop.run_until_complete(client.get("key0"))
+
+    async def hit() -> None:
+        for _ in range(KEYS_AT_ONCE):
+            await client.get("key0")
+
+    def finish(_number: int) -> None:
+        """Run it to its end; it never suspends, so that no loop has a part in it."""
+        try:
+            hit().send(None)
+        except StopIteration:
+            return
+        sys.exit("it was no hit")
+
+    return finish
+
+
 WAYS = {
     "a GET hit": (1, False),
+    AWAITED: (KEYS_AT_ONCE, False),
+    "a HGETALL hit of 20 fields": (1, False),
+    "a SMEMBERS hit of 20 members": (1, False),
     "a GET miss of a missing key": (1, True),
     "a GET miss of an existing key": (1, True),
     "EXISTS": (1, True),

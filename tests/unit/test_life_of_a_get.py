@@ -105,9 +105,9 @@ def test_a_wrong_chart_is_noticed() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     moved = page.replace("`Flights.read` `Flights.new_flight`", "`Flights.new_flight` `Flights.read`")
     assert [step.function for step in without_caller(chart(MISS[1], moved))] == ["Flights.new_flight"]
-    foreign = page.replace("`Dispatcher.answer_framed`", "`Dispatcher.refuse_odd`")
+    foreign = page.replace("`AnswerSender.answer_framed`", "`AnswerSender.not_sent`")
     assert [step.function for step in without_caller(chart(MISS[2], foreign))] == [
-        "Dispatcher.refuse_odd",
+        "AnswerSender.not_sent",
         "ConnectionSet.send_framed",
     ]
     gone = page.replace("`Flight.land`", "`Flight.lands`")

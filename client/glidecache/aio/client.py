@@ -9,7 +9,7 @@ from glidecache_shared.protocol import HASH, SET, STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Iterable
+    from collections.abc import Callable, Coroutine, Generator, Iterable
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
@@ -81,6 +81,7 @@ class AsyncClient(AwaitedReads, ClientBase):
             settings.request_timeout_ms,
             has_cache=settings.cache is not None,
         )
+        self._read_miss: Callable[[int, Argument], Coroutine[Any, Any, Any]] = self._fast_path.read
 
     async def close(self, err_message: str | None = None) -> None:
         """Close this client; other clients that share its cache are unaffected. Idempotent.
@@ -180,9 +181,6 @@ class AsyncClient(AwaitedReads, ClientBase):
 
     async def _run(self, command: Command[Result], route: Route | None = None) -> Result:
         return await self._fast_path.run(command, route)  # type: ignore[no-any-return]
-
-    def _read_miss(self, kind: int, key: Argument) -> Coroutine[Any, Any, Any]:
-        return self._fast_path.read(kind, key)
 
     async def _open(self) -> Self:
         try:

@@ -1,10 +1,11 @@
 from glidecached.budget cimport OpenRequests
+from glidecached.frontend.answers cimport AnswerSender
 from glidecached.frontend.caller cimport Caller
 from glidecached.frontend.client_connection cimport ClientConnection
 from glidecached.frontend.connections cimport ConnectionSet
 from glidecached.frontend.messages cimport MessageHeader, Packer, Scanner, Unpacker
 from glidecached.frontend.operations cimport Operation
-from glidecached.frontend.request cimport Answering, Cancellations, Request
+from glidecached.frontend.request cimport Cancellations, Request
 from glidecached.process.deadlines cimport Deadlines
 from glidecached.process.loop cimport Intake
 
@@ -13,23 +14,18 @@ cdef enum:
     OPERATIONS = 32
 
 
-cdef class Dispatcher(Answering):
-    cdef ConnectionSet connections
+cdef class Dispatcher(AnswerSender):
     cdef Deadlines deadlines
-    cdef readonly object sliced_work
     cdef object knows_session
     cdef long long instance_id
     # By number; None where the protocol has no such operation.
     cdef list operations
-    cdef OpenRequests open
     cdef readonly Cancellations cancellations
-    cdef readonly object refused
     cdef readonly Py_ssize_t accepted
     cdef MessageHeader header
     cdef long long warned_ns
 
     cpdef bint receive(self) except -1
-    cdef object not_sent(self, ClientConnection connection, bytes message, object outcome)
     cdef Operation operation_of(self, long long number)
     cdef object dispatch(self, ClientConnection connection, bytes message, long long now_ns)
     cdef object dispatch_large(self, ClientConnection connection, Request request, bytes message)

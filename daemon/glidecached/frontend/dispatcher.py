@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
-from cython.cimports.glidecache_shared.wire.packing import reply_id
-from cython.cimports.glidecache_shared.wire.zmtp import message_in
+from cython.cimports.glidecached.frontend.answers import STEP_OBJECTS
 from cython.cimports.glidecached.frontend.dispatcher import OPERATIONS
 
 from glidecache_shared import protocol
 from glidecache_shared.wire.zmtp import TooLongError
 from glidecached.budget import OpenRequests
 from glidecached.formatting import shown
-from glidecached.frontend.messages import MessageHeader, Packer, Scanner, Unpacker
+from glidecached.frontend.answers import AnswerSender
+from glidecached.frontend.messages import MessageHeader, Scanner, Unpacker
 from glidecached.frontend.operations import CallbackOperation, Operation
-from glidecached.frontend.request import Answering, Cancellations, Request
+from glidecached.frontend.request import Cancellations, Request
 from glidecached.process.loop import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
 
-    from glidecached.frontend.caller import Caller
     from glidecached.frontend.client_connection import ClientConnection
     from glidecached.frontend.connections import ConnectionSet
     from glidecached.process.deadlines import Deadlines
@@ -45,8 +44,6 @@ REQUEST_BYTES = cython.declare(cython.Py_ssize_t, 1_024)
 # The most arguments that a server takes, and the lists around them.
 MOST_OBJECTS = cython.declare(cython.Py_ssize_t, 1_048_704)
 MOST_ATTACH_BYTES = cython.declare(cython.Py_ssize_t, 4_194_304)
-# The size of one step of sliced work: about a quarter of a millisecond.
-STEP_OBJECTS = cython.declare(cython.Py_ssize_t, 4_000)
 WARNING_INTERVAL_NS = cython.declare(cython.longlong, 10_000_000_000)
 
 _ROOM_POLL_MS = 20.0
@@ -86,7 +83,7 @@ class MalformedError(Exception):
     """A message that violates the protocol: `args[0]` says what was wrong and what would be right."""
 
 
-class Dispatcher(Answering):
+class Dispatcher(AnswerSender):
     """The dispatcher: takes requests from connections, passes accepted ones to their operation, and sends the answers.
 
     For the loop's thread.
@@ -165,47 +162,6 @@ class Dispatcher(Answering):
             if taken % LOOKS_AT_CLOCK_AFTER == 0 and monotonic_ns() - now_ns > TURN_NS:
                 break
         return taken == 0
-
-    def answer(self, caller: Caller, message: bytes, rest: bytes | None) -> None:
-        """Implement `Answering`: send an answer, or count it as dropped."""
-        connection: ClientConnection = cython.cast("ClientConnection", caller)
-        outcome = self.connections.send(connection, message, rest)
-        if outcome is not True:
-            self.not_sent(connection, message, outcome)
-
-    def answer_framed(self, caller: Caller, frame: bytes) -> None:
-        """Implement `Answering`: do what `answer` does, with a message that is in its frame."""
-        connection: ClientConnection = cython.cast("ClientConnection", caller)
-        outcome = self.connections.send_framed(connection, frame)
-        if outcome is not True:
-            self.not_sent(connection, message_in(frame), outcome)
-
-    def not_sent(self, connection: ClientConnection, message: bytes, outcome: bool | str) -> None:
-        """Count an answer that was dropped; if there was no room for it, answer with an error that says so."""
-        if outcome is False:
-            self.refused["unroutable_answer"] += 1
-            return
-        self.refused["unread_answer"] += 1
-        text = f"the answer was dropped: {outcome}; the command may have run"
-        message = protocol.pack((reply_id(message), protocol.STATUS_ERROR, (protocol.ERROR_BUSY, text[:400])))
-        if self.connections.send(connection, message) is not True:
-            self.refused["unroutable_answer"] += 1
-
-    def why_full(self, caller: Caller, size_bytes: cython.Py_ssize_t) -> str | None:
-        """Implement `Answering`: return why a connection takes no answers now."""
-        return self.connections.why_full(cython.cast("ClientConnection", caller), size_bytes)
-
-    def pack_later(self, request: Request, value: Any) -> None:
-        """Implement `Answering`: pack a large reply in slices, then answer."""
-        self.sliced_work.start(self._pack(request, value))
-
-    def finished(self, request: Request) -> None:
-        """Implement `Answering`: count one open request less for that peer."""
-        self.open.leave(request.caller)
-
-    def free_later(self, values: list[Any]) -> None:
-        """Implement `Answering`: free a large body in slices."""
-        self.sliced_work.release(values)
 
     def operation_of(self, number: cython.longlong) -> Operation | None:
         """Return the operation with that number, or None."""
@@ -479,26 +435,6 @@ class Dispatcher(Answering):
             yield _ROOM_POLL_MS
         self.refuse(request, protocol.ERROR_BUSY, connection.account.full)
         return False
-
-    def _pack(self, request: Request, value: Any) -> Iterator[float | None]:
-        packer: Packer = Packer(request.request_id, protocol.STATUS_OK, value)
-        message: bytes | None = None
-        try:
-            while not request.finished and not packer.measure(STEP_OBJECTS):
-                yield None
-            while not request.finished and message is None:
-                message = packer.write(STEP_OBJECTS)
-                if message is None:
-                    yield None
-        except (TypeError, ValueError, OverflowError) as error:
-            # Only a script's reply can have this form.
-            request.fail(protocol.ERROR_REQUEST, f"the server's reply cannot be passed on: {error}")
-        else:
-            if message is not None and not request.finished:
-                request.finish(message)
-        del packer  # it refers to the value, which is freed in slices
-        if type(value) in (list, dict, set) and len(value) > STEP_OBJECTS:
-            self.sliced_work.release(value)
 
     def refuse(self, request: Request, code: cython.int, reason: str) -> None:
         """Answer with an error, and count it; the request was not accepted."""

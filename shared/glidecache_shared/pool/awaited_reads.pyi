@@ -10,13 +10,12 @@ ReadFunction = TypeVar("ReadFunction", bound=Callable[..., Coroutine[Any, Any, A
 class AwaitedReads:
     """The base of the asyncio clients: an awaited hit is answered by compiled code, at once.
 
-    `_reader` is None while no pool is attached. Everything but a hit goes to `_read_miss(kind, key)` of the
-    subclass, which returns a coroutine.
+    `_reader` is None while no pool is attached. Everything but a hit goes to `_read_miss(kind, key)`, which the
+    subclass sets; it returns a coroutine.
     """
 
     _reader: PoolReader | None
-
-    def _read_miss(self, kind: int, key: Key) -> Coroutine[Any, Any, Any]: ...
+    _read_miss: Callable[[int, Key], Coroutine[Any, Any, Any]]
 
 def awaited_read(kind: int) -> Callable[[ReadFunction], ReadFunction]:
     """Return a decorator for a coroutine function `read(self, key)` of a subclass of `AwaitedReads`.

@@ -17,6 +17,8 @@ from cpython.object cimport PyObject
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.pool.reader cimport PoolReader
 
+from types import CoroutineType
+
 cdef extern from "Python.h":
     ctypedef enum PySendResult:
         PYGEN_RETURN
@@ -268,8 +270,6 @@ cdef class ReadCoroutine:
 
     @property
     def __class__(self):
-        from types import CoroutineType
-
         return CoroutineType
 
     @property
@@ -284,7 +284,7 @@ cdef class ReadCoroutine:
     def cr_frame(self):
         if self.state == NEW:
             self.become_coroutine()
-        return self.rest.cr_frame if self.state == DELEGATED else None
+        return self.rest.cr_frame if self.is_open() else None
 
     @property
     def cr_code(self):
@@ -296,7 +296,7 @@ cdef class ReadCoroutine:
 
     @property
     def cr_suspended(self):
-        return self.state == DELEGATED and self.rest.cr_suspended
+        return self.is_open() and not self.rest.cr_running and self.rest.cr_await is not None
 
     @property
     def cr_await(self):
@@ -304,10 +304,18 @@ cdef class ReadCoroutine:
 
     @property
     def cr_origin(self):
-        return self.rest.cr_origin if self.state == DELEGATED else None
+        return None  # a coroutine whose origin is known is Python's own
 
     cdef object function(self):
         return (<AwaitedReadMethod>self.method).function
+
+    cdef bint is_open(self) except -1:
+        """Return whether `rest` has not ended. Cython's coroutines do not tell; as long as they wait, they have not."""
+        if self.state != DELEGATED:
+            return False
+        if type(self.rest) is CoroutineType:
+            return self.rest.cr_frame is not None
+        return self.rest.cr_running or self.rest.cr_await is not None
 
     cdef int become_coroutine(self) except -1:
         """Go on, from the beginning, as the coroutine of the method's function."""

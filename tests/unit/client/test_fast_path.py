@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     FakeDaemon = Any
     Connect = Callable[..., AnyClient]
 
-TIMEOUT_MS = 150
+TIMEOUT_MS = 5_000
+SHORT_TIMEOUT_MS = 100
 
 
 class Text(str):
@@ -109,16 +110,16 @@ def without_the_fast_path(client: AnyClient) -> AnyClient:
 
 
 @pytest.fixture(params=[True, False], ids=["cached", "uncached"])
-def create(daemon: FakeDaemon, connect: Connect, request: pytest.FixtureRequest) -> Callable[[], AnyClient]:
+def create(daemon: FakeDaemon, connect: Connect, request: pytest.FixtureRequest) -> Callable[..., AnyClient]:
     del daemon
-    return lambda: connect(
-        request_timeout=TIMEOUT_MS, client_side_cache=new_cache() if request.param else None, fallback="error"
+    return lambda timeout_ms=TIMEOUT_MS: connect(
+        request_timeout=timeout_ms, client_side_cache=new_cache() if request.param else None, fallback="error"
     )
 
 
 def compare(
     daemon: FakeDaemon,
-    create: Callable[[], AnyClient],
+    create: Callable[..., AnyClient],
     call: tuple[Any, ...],
     prepare: Callable[[AnyClient], None] = lambda _client: None,
 ) -> tuple[Any, ...]:
@@ -142,7 +143,7 @@ def compare(
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("reply", REPLIES)
-def test_c26_any_reply(daemon: FakeDaemon, create: Callable[[], AnyClient], name: str, reply: str) -> None:
+def test_c26_any_reply(daemon: FakeDaemon, create: Callable[..., AnyClient], name: str, reply: str) -> None:
     def prepare(_client: AnyClient) -> None:
         daemon.answers[protocol.READ] = daemon.answers[protocol.COMMAND] = lambda _body: REPLIES[reply]
         daemon.answers[protocol.GET_MANY] = lambda body: [REPLIES[reply] for _ in body[1]]
@@ -152,13 +153,13 @@ def test_c26_any_reply(daemon: FakeDaemon, create: Callable[[], AnyClient], name
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("method", ["get", "hgetall", "smembers"])
-def test_c5_any_key(daemon: FakeDaemon, create: Callable[[], AnyClient], method: str, key: str) -> None:
+def test_c5_any_key(daemon: FakeDaemon, create: Callable[..., AnyClient], method: str, key: str) -> None:
     daemon.answers[protocol.COMMAND] = lambda body: None if body[1][0] != b"ECHO" else body[1][-1]
     compare(daemon, create, (method, KEYS[key]))
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_c5_any_key_among_many(daemon: FakeDaemon, create: Callable[[], AnyClient], key: str) -> None:
+def test_c5_any_key_among_many(daemon: FakeDaemon, create: Callable[..., AnyClient], key: str) -> None:
     compare(daemon, create, ("get_many", ["k", KEYS[key], b"l"]))
     compare(daemon, create, ("get_many", KEYS[key]))
 
@@ -167,7 +168,7 @@ def test_c5_any_key_among_many(daemon: FakeDaemon, create: Callable[[], AnyClien
 @pytest.mark.parametrize("times", [1, 5])
 @pytest.mark.parametrize("code", REFUSALS)
 def test_any_refusal(
-    daemon: FakeDaemon, create: Callable[[], AnyClient], name: str, code: str, times: int
+    daemon: FakeDaemon, create: Callable[..., AnyClient], name: str, code: str, times: int
 ) -> None:
     def prepare(_client: AnyClient) -> None:
         daemon.refusals[:] = [(REFUSALS[code], "told so")] * times
@@ -176,11 +177,11 @@ def test_any_refusal(
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_no_reply(daemon: FakeDaemon, create: Callable[[], AnyClient], name: str) -> None:
+def test_no_reply(daemon: FakeDaemon, create: Callable[..., AnyClient], name: str) -> None:
     def prepare(_client: AnyClient) -> None:
         del daemon.answers[protocol.COMMAND], daemon.answers[protocol.READ], daemon.answers[protocol.GET_MANY]
 
-    outcome = compare(daemon, create, CALLS[name], prepare)
+    outcome = compare(daemon, lambda: create(SHORT_TIMEOUT_MS), CALLS[name], prepare)
     assert outcome[0].__name__ == "TimeoutError"
 
 
@@ -201,7 +202,7 @@ BEFORE: dict[str, Callable[[AnyClient], None]] = {
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("state", BEFORE)
-def test_any_state(daemon: FakeDaemon, create: Callable[[], AnyClient], name: str, state: str) -> None:
+def test_any_state(daemon: FakeDaemon, create: Callable[..., AnyClient], name: str, state: str) -> None:
     compare(daemon, create, CALLS[name], BEFORE[state])
 
 
@@ -216,7 +217,7 @@ def test_a_request_at_the_limit_is_refused(daemon: FakeDaemon, runtime_dir: Path
         assert "maximum inflight requests" in compare(daemon, make, call, fill)[1]
 
 
-def test_the_fast_path_is_taken(daemon: FakeDaemon, create: Callable[[], AnyClient]) -> None:
+def test_the_fast_path_is_taken(daemon: FakeDaemon, create: Callable[..., AnyClient]) -> None:
     """Otherwise the other tests compare the session's way with itself."""
     client = create()
     client.call("echo", "x")

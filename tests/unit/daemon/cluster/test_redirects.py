@@ -13,6 +13,7 @@ from glidecache_shared.protocol import (
     ReplyError,
 )
 from glidecached.upstream.cluster.routing import MultiNodeRoute, SlotRoute
+from glidecached.upstream.cluster.topology import Topology
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.target import UpstreamOptions
 from support.fake_cluster import AT_A, AT_B, Play
@@ -265,3 +266,16 @@ def test_a_check_is_content_with_any_node(started: Play) -> None:
         call.route = MultiNodeRoute.RANDOM
         started.upstream.submit(call)
     assert len(started.b.calls) >= 10
+
+
+def test_a_node_that_is_gone_gets_no_more_requests_by_the_same_topology(started: Play) -> None:
+    before = started.a
+    started.submit(b"GET", AT_A)
+    before.answer(b"v")
+    started.upstream._nodes.keep_only(Topology([(8192, 16383, [started.b.address])]))
+    assert before.closed is not None
+    call = started.submit(b"GET", AT_A)
+    assert not before.calls
+    assert started.a is not before
+    started.a.answer(b"v")
+    assert call.outcome == b"v"
