@@ -460,7 +460,7 @@ def test_huge_pages_are_counted_by_file() -> None:
 def test_small_pages_of_a_large_cache_are_warned_of() -> None:
     assert judge_share("catalog", 60 << 20, 100 << 20).status == "ok"
     finding = judge_share("catalog", 40 << 20, 100 << 20)
-    assert (finding.status, finding.seen) == ("warn", "cache catalog: 40.0 MB of 100.0 MB in huge pages")
+    assert (finding.status, finding.seen) == ("warn", "cache catalog: 40.0 MB of 100 MB in huge pages")
     assert "huge=within_size" in finding.advice
 
 

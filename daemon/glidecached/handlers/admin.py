@@ -83,13 +83,11 @@ class AdminHandlers:
         numbers = self._stats()
         if self._administers(request):
             file_ids = self._pools.file_ids()
-            # Other requests may share the same map of numbers.
+            # Other requests may share the same map of numbers, and one of them may have ended a cache since.
+            keys = ((cache, PoolKey(cache["name"], cache["id"])) for cache in numbers["caches"])
             numbers = {
                 **numbers,
-                "caches": [
-                    {**cache, "file_id": file_ids[PoolKey(cache["name"], cache["id"])]}
-                    for cache in numbers["caches"]
-                ],
+                "caches": [{**cache, "file_id": file_ids[key]} for cache, key in keys if key in file_ids],
             }
         request.reply(numbers)
 

@@ -149,6 +149,16 @@ def test_admins_learn_what_files_are_called_and_others_do_not(
     assert cache["file_id"] not in repr(requests.value(untold))
 
 
+def test_numbers_of_before_a_cache_was_dropped_leave_it_out(registry: PoolManager, requests: Any) -> None:
+    """All STATS of one turn of the loop share their numbers, and a DROP may come between two of them."""
+    numbers = {"caches": registry.stats()}
+    admin = AdminHandlers(ABOUT, lambda: numbers, registry, frozenset({ADMIN_UID}))
+    registry.drop("catalog")
+    request = requests(uid=ADMIN_UID)
+    admin.stats(request, [])
+    assert requests.value(request)["caches"] == []
+
+
 @pytest.mark.parametrize("count", [0, 101, "5", True])
 def test_a_number_of_hottest_keys_that_is_none_is_refused(
     admin: AdminHandlers, requests: Any, count: object
