@@ -42,9 +42,6 @@ class PoolReader:
     def get(self, key: Key) -> bytes | None:
         """Return the cached string, or None: not cached, expired, of another kind, or the pool is not trusted."""
 
-    def get_each(self, keys: list[bytes]) -> list[bytes | None]:
-        """Return what `get` returns for each key, in their order."""
-
     def hgetall(self, key: Key) -> dict[bytes, bytes] | None:
         """Return the cached hash as a fresh dict, or None (as `get`)."""
 

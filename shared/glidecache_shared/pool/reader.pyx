@@ -224,9 +224,6 @@ cdef class PoolReader:
     def get(self, key):
         return self.read(key, GPOOL_KIND_STRING, monotonic_ns())
 
-    def get_each(self, list keys not None):
-        return [self.read(key, GPOOL_KIND_STRING, monotonic_ns()) for key in keys]
-
     def hgetall(self, key):
         return self.read(key, GPOOL_KIND_HASH, monotonic_ns())
 

@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 
+from glidecache.core.many_keys import ManyKeys
 from glidecache_shared.pool.reader import CachedReads, PoolReader, with_own_reads
 from glidecache_shared.protocol import HASH, SET, STRING
 
@@ -57,17 +58,34 @@ def test_hits_are_answered_from_the_pool_and_misses_are_handed_on(make_store: Ma
     assert client.get("g") == b"answer 3"
 
 
-def test_c17_each_key_of_a_list_is_looked_up_as_by_itself(make_store: MakeStore) -> None:
+def test_c17_each_key_of_many_is_looked_up_as_by_itself(make_store: MakeStore) -> None:
     store = make_store(now_ns=time.monotonic_ns())
     reader = PoolReader(store.pool_path, store.board_path)
     store.insert(b"string", STRING, b"value", 1)
     store.insert(b"hash", HASH, {b"f": b"v"}, 2)
-    assert reader.get_each([]) == []
-    assert reader.get_each([b"string", b"absent", b"hash", b"string"]) == [b"value", None, None, b"value"]
+    assert ManyKeys(reader, []).filled([]) == []
+    looked_up = ManyKeys(reader, iter([b"string", "absent", 7, b"hash", "string"]))
+    assert looked_up.missing == [b"absent", b"7", b"hash"]
+    assert looked_up.filled([None, b"seven", None]) == [b"value", None, b"seven", None, b"value"]
     assert reader.metrics().hits == 2
+    with pytest.raises(ValueError, match="1 replies for 3 keys"):
+        looked_up.filled([None])
     wrong: Any = [b"string", None]
-    with pytest.raises(TypeError, match="a key must be bytes"):
-        reader.get_each(wrong)
+    with pytest.raises(TypeError, match=r"keys\[1\] must be bytes"):
+        ManyKeys(reader, wrong)
+    assert reader.metrics().hits == 2, "nothing is looked up before all keys are known to be keys"
+
+
+def test_c11_many_keys_are_used_in_their_order(make_store: MakeStore) -> None:
+    """The oldest of them is the next victim, though all were looked up with one look at the clock."""
+    store = make_store(now_ns=time.monotonic_ns())
+    reader = PoolReader(store.pool_path, store.board_path)
+    keys = [b"c", b"a", b"d", b"b"]
+    for number, key in enumerate(keys):
+        store.insert(key, STRING, b"v", time.monotonic_ns() + number)
+    order = [b"b", b"d", b"a", b"c"]
+    ManyKeys(reader, order)
+    assert [entry.key for entry in store.hottest(4)][::-1] == order
 
 
 def test_a_pool_that_is_not_trusted_is_a_miss(make_store: MakeStore) -> None:
