@@ -219,7 +219,7 @@ class Sessions:
 
     def of_request(self, request: Request, session_id: Any) -> ClientSession | None:
         """Return the session that a request names; without one, refuse the request and return None."""
-        # The smallest number is 1: 0 stands for any that is none.
+        # The smallest number is 1: 0 means any that is none.
         return self.of_number(request, session_id if 0 < session_id <= self.last_id else 0)
 
     def of_number(self, request: Request, number: cython.longlong) -> ClientSession | None:

@@ -125,7 +125,7 @@ def row_of(arguments: Sequence[bytes]) -> Row:
 
 
 def is_plain(name: bytes) -> bool:
-    """Return whether the name alone, written in one case, tells a command's row: no subcommand or option matters."""
+    """Return whether the name alone, written in one case, decides a command's row: no subcommand or option matters."""
     _load()
     return name in _PLAIN
 

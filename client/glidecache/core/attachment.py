@@ -1,4 +1,4 @@
-"""What a client knows of its daemon and of its session there: enough to send a request without looking further."""
+"""A client's knowledge of its daemon and of its session there: enough to send a request without looking further."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from glidecache.core.connection import DaemonConnection
     from glidecache_shared.lease import Lease
 
 
@@ -66,14 +65,14 @@ class Attachment:
 
 
 class SessionState:
-    """What a client's calls look at before they send anything. Shared by all its threads and loops."""
+    """The state that a client's calls check before they send anything. Shared by all its threads and loops."""
 
     def __init__(self) -> None:
         self.attachment: Attachment | None = None
         self.unknown: Attachment | None = None
         """The attachment that the daemon does not know (any more)."""
         self.outage: cython.bint = False
-        """Whether the daemon did not answer: calls go to the servers directly."""
+        """True when the daemon did not answer: calls go to the servers directly."""
         self.close_message: str = ""
         """The text of a closed client's `ClosingError`; empty while the client is open."""
         self.next_stale_ns: cython.longlong = 0
@@ -97,13 +96,13 @@ class FirstAttempt:
 
     def __init__(
         self,
-        connection: DaemonConnection,
+        connection: Any,
         attachment: Attachment,
         asked_ns: int,
         outcome: Exception | tuple[int, Any],
     ) -> None:
         """Note the outcome of a request for a call that was made at `asked_ns`: its reply, or why there is none."""
-        self.connection: DaemonConnection = connection
+        self.connection: Any = connection
         self.attachment: Attachment = attachment
         self.asked_ns: cython.longlong = asked_ns
         self.outcome: Exception | tuple[int, Any] = outcome

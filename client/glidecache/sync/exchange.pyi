@@ -22,7 +22,7 @@ class Exchange:
     """
 
     busy: bool
-    """Whether a call uses the socket just now, which a call inside it must leave alone."""
+    """True while a call uses the socket, which a call inside it must leave alone."""
     open_ids: set[int]
     replies: dict[int, tuple[int, Any]]
     """Replies that a call inside has received for the ones outside."""

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""What the daemon has to know of a command to send it: the table's row, for compiled code."""
+"""The daemon's knowledge of a command that it sends: the table's row, for compiled code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What requests need of an upstream, whatever it is: where calls are submitted, and whether replies may be cached."""
+"""The part of an upstream that requests need: where calls are submitted, and whether replies may be cached."""
 
 from __future__ import annotations
 

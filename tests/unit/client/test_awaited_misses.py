@@ -1,4 +1,4 @@
-"""Misses of the asyncio client, whose coroutines are compiled: whoever asks about one that waits gets an answer."""
+"""Misses of the asyncio client, whose coroutines are compiled: a question about one that waits is answered."""
 
 from __future__ import annotations
 

@@ -301,7 +301,7 @@ def test_c22_a_flight_that_was_overtaken_ends_without_its_successor(
 def test_a_new_generation_hashes_the_key_again(
     upstream: Any, requests: Any, make_registry: Callable[[], Any]
 ) -> None:
-    """The hash that the request brought is the old generation's: by it nobody would find the entry."""
+    """The hash that the request brought is the old generation's: with it no lookup would find the entry."""
     settings = PoolSettings(max_cache_kb=64, entry_ttl_ms=0, enable_metrics=True)
     pool = make_registry().join(PoolKey("n", None), upstream.target.identity, settings)
     pool.flights.read(requests(), upstream, 0, STRING, b"k", 12345)

@@ -1,4 +1,4 @@
-"""What is planned for the end of a turn is done once, in the order of planning."""
+"""Work that is planned for the end of a turn is done once, in the order of planning."""
 
 from __future__ import annotations
 

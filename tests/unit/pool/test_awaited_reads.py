@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Suspended:
-    """What a coroutine of these tests waits for."""
+    """The object that a coroutine of these tests waits for."""
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return (yield self)
@@ -83,7 +83,7 @@ MISSES: dict[object, Callable[[], Awaitable[Any]]] = {
     "sleeps": lambda: asyncio.sleep(0.001, "slept"),
     "sleeps long": lambda: asyncio.sleep(60),
 }
-"""What misses of these keys do; others suspend twice."""
+"""The behaviour of misses of these keys; others suspend twice."""
 
 
 class Client(AwaitedReads):
@@ -213,7 +213,7 @@ def test_any_sequence_of_steps_does_what_it_does_to_pythons_coroutine(
     expected = run(plain, client, key, steps)
     for name, make in MAKES.items():
         done = run(make, client, key, steps)
-        if name == "debug":  # the warning tells the place, too
+        if name == "debug":  # the warning names the place, too
             done = [
                 str(each).partition("\nCoroutine created at")[0] if isinstance(each, str) else each
                 for each in done

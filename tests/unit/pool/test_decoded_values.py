@@ -1,4 +1,4 @@
-"""What a reader keeps decoded: each read returns an object of its own, and never more than the pool has."""
+"""Values that a reader keeps decoded: each read returns an object of its own, and never more than the pool has."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_finalizer_that_reads_in_the_middle_of_a_read_disturbs_nothing(
 ) -> None:
     keys = [
         b"%d" % number for number in range(12)
-    ]  # some of them share a place; and a set is always allocated anew, unlike a dict
+    ]  # some of them share a place; and a set is always allocated again, unlike a dict
     for one, other in itertools.permutations(keys, 2):
         for key in (one, other):
             store.insert(key, SET, {key}, 1, clock.tick())

@@ -52,12 +52,12 @@ class BoardFile:
         self._memory = memory
 
     def pending(self) -> list[tuple[int, int, int]]:
-        """Where each pending touch is, its owner, its time."""
+        """Return the place of each pending touch, its owner, its time."""
         places = [shard * SHARD_BYTES + at for shard in range(SHARDS) for at in PENDING_AT]
         return [(at, self.word(at), self.word(at + 8)) for at in places if self.word(at)]
 
     def place_of(self, time_ns: int) -> int:
-        """Where the one record with this last access is."""
+        """Return the place of the one record with this last access."""
         end = min(len(self._memory), HEADER_BYTES + 256 * 16)
         (place,) = (at for at in range(HEADER_BYTES, end, 16) if self.word(at) == time_ns)
         return place

@@ -41,7 +41,7 @@ needs_huge_pages = pytest.mark.skipif(
 
 
 def huge_bytes(path: str) -> int:
-    """How much of a file this process has mapped by huge pages, once through each mapping of it."""
+    """Return how much of a file this process has mapped by huge pages, once through each mapping of it."""
     found, inside = 0, False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
@@ -231,5 +231,5 @@ def test_c10_a_full_file_system_evicts_and_what_was_refused_takes_no_room(
 
 
 def charged_fits(charged: int, resident: int) -> bool:
-    """Whether the file system is in use up to two huge pages a region, and nothing beyond it."""
+    """Return whether the file system is in use up to two huge pages a region, and nothing beyond it."""
     return charged + charge_bytes(8, 32_000) > 40 * MB - 8 * HUGE and resident <= 40 * MB
