@@ -36,7 +36,8 @@ LANE_WARM_S = 2.5
 IN_A_CLUSTER = "a cluster's"
 """The rows whose servers are a cluster of three primaries; the others have one server."""
 BUDGET = Path(__file__).with_name("instruction-budget.json")
-MOST_EXCESS = 0.03
+MOST_EXCESS = {"client": 0.03, "daemon": 0.1}
+"""The daemon's timers run meanwhile, and more often the slower the machine is."""
 MORE_COUNTS = 2
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
 
@@ -100,13 +101,14 @@ def compared(now: float, other: float | None) -> str:
 
 def excesses(counts: dict[str, float], budget: dict[str, float]) -> list[str]:
     """Return a line for each row that exceeds its budget, or has none."""
-    return [
-        f"{row}: no budget; `--keep` makes this run the budget"
-        if row not in budget
-        else f"{row}: over its budget of {budget[row]:,} by more than {MOST_EXCESS:.0%}"
-        for row, count in counts.items()
-        if count > budget.get(row, 0) * (1 + MOST_EXCESS)
-    ]
+    found = []
+    for row, count in counts.items():
+        most = MOST_EXCESS[row.rpartition(", ")[2]]
+        if row not in budget:
+            found.append(f"{row}: no budget; `--keep` makes this run the budget")
+        elif count > budget[row] * (1 + most):
+            found.append(f"{row}: over its budget of {budget[row]:,} by more than {most:.0%}")
+    return found
 
 
 def counted(tree: Path, only: str, profiles: Path | None = None) -> dict[str, float]:
@@ -322,7 +324,8 @@ WAYS = {
     "a key of get_many, hits": (KEYS_AT_ONCE, False),
     "a key of get_many, missing": (KEYS_AT_ONCE, True),
     "a cluster's GET miss of a missing key": (1, True),
-    IN_A_LOOP: (CALLS_AT_ONCE, True),
+    # How many of them the daemon reads at once, and so its count, depends on the time: only the client's is counted.
+    IN_A_LOOP: (CALLS_AT_ONCE, False),
 }
 """Of each kind of request: how many keys it is divided by, and whether it reaches the daemon."""
 
