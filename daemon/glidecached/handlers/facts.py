@@ -32,7 +32,7 @@ class CommandFacts:
         self.reads = row.reads
 
 
-# Facts of commands that their name alone tells apart, by the name as it was called; a later one takes the place.
+# Facts of commands that need no look at arguments, by the name as it was called; a later one takes the place.
 PLACES = cython.declare(cython.Py_ssize_t, 256)
 _recent = cython.declare(list, [None] * PLACES)
 

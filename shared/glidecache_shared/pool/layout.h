@@ -251,7 +251,7 @@ static inline uint64_t gpool_record_count(uint64_t tag_count) { return tag_count
  *         └───────────────────────────────────────────────────────────┘
  */
 typedef struct {
-    uint64_t owner; /* 0: nobody's */
+    uint64_t owner; /* 0: no process's */
     uint64_t time_ns;
 } gpool_pending;
 

@@ -67,8 +67,8 @@ static inline bool gpool_touch_pending(gpool_pending *pending, uint64_t owner, u
 
 /* The daemon looks for new owners only when it sees another number of claims: so a claim is counted before its hit ends. */
 static inline bool gpool_claim_pending(gpool_pending *pending, uint64_t owner, uint64_t now_ns, uint64_t *claims) {
-    uint64_t nobody = 0;
-    if (gpool_load_relaxed_u64(&pending->owner) != nobody || !gpool_cas_strict_u64(&pending->owner, &nobody, owner))
+    uint64_t unowned = 0;
+    if (gpool_load_relaxed_u64(&pending->owner) != unowned || !gpool_cas_strict_u64(&pending->owner, &unowned, owner))
         return false;
     bool left = gpool_touch_pending(pending, owner, now_ns);
     gpool_add_strict_u64(claims, 1);
