@@ -44,16 +44,20 @@ PIP_ARGS  ?=
 WHEEL_DIR ?= build/wheel
 
 CORE_DECLARED := $(shell find shared client daemon -name '*.pxd')
+CORE_MODULES  := $(wildcard $(CORE_DECLARED:.pxd=.py)) $(shell find shared client daemon -name '*.pyx')
 CORE_SOURCES  := $(CORE_DECLARED) $(wildcard $(CORE_DECLARED:.pxd=.py)) $(shell find shared client daemon -name '*.pyx' -o -name '*.h')
 
 INSTALLED := $(VENV)/.installed
 CORE      := $(VENV)/.core
 TOOLS     := $(VENV)/.tools
 GLIDE     := $(VENV)/.glide
+UWSGI     := $(VENV)/.uwsgi
 PEERS     := $(VENV)/.peers
 
 PIP_INSTALL        := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
+install_extras      = $(BIN)/python tools/requirements.py $(1) >$(VENV)/requirements.txt && \
+    $(PIP_INSTALL) --requirement $(VENV)/requirements.txt
 
 # What builds the wheel has nothing of what tests need, and is of the very interpreter that the service will run on.
 BUILDER   := build/builders/$(subst /,_,$(PYTHON))
@@ -62,12 +66,12 @@ BUILDER   := build/builders/$(subst /,_,$(PYTHON))
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak tools builder wheel install uninstall
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak installed tools uwsgi builder wheel install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
 
-run: core
+run: installed
 	@exec $(BIN)/glidecached --embedded $(RUN_ARGS)
 
 # Two files at a time: most tests wait for servers, and those that measure time allow for that much load.
@@ -101,7 +105,7 @@ test-sanitize: tools
 screenshots: tools
 	@PYTHONPATH=tests $(BIN)/python scripts/screenshot.py
 
-demo: core
+demo: installed
 	@$(BIN)/python scripts/demo.py
 
 lint: tools
@@ -160,45 +164,63 @@ $(BUILDER)/.installed:
 core:
 	@$(LOCKED_MAKE) $(CORE)
 
+installed:
+	@$(LOCKED_MAKE) $(INSTALLED) $(CORE)
+
 tools:
 	@$(LOCKED_MAKE) $(TOOLS) $(CORE)
 
-# pip runs again only when what it reads has changed; the stamp is written last, so that an interrupted
-# installation is repeated. The core is built in the virtual environment itself, with the Cython that later
-# builds use: an isolated build would compile everything twice.
-$(INSTALLED): pyproject.toml setup.py
-	@echo "setting up $(VENV) (a minute or two) ..."
+uwsgi:
+	@$(LOCKED_MAKE) $(UWSGI)
+
+# What is missing is said before anything is made.
+$(VENV)/.made:
+	@$(PYTHON) tools/check_build.py
+	@echo "setting up $(VENV) (about a minute) ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) $(BUILD_REQUIREMENTS)
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[embedded]'
+	@touch $@
+
+# The project is installed without its compiled modules, which $(CORE) makes beside their sources, once. pip runs again
+# only when what it reads has changed; a stamp is written last, so that an interrupted installation is repeated.
+$(INSTALLED): $(VENV)/.made pyproject.toml setup.py
+	@GLIDECACHED_NO_EXTENSIONS=1 $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@$(call install_extras,embedded top direct)
 	@touch $@
 
 # What tests and checks need besides is several times as much, and of no use to who only runs it.
 $(TOOLS): $(INSTALLED)
-	@echo "installing what tests and checks need (a minute or two) ..."
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@echo "installing what tests and checks need ..."
+	@$(call install_extras,dev)
 	@touch $@
 
-# After an installation, which builds the core too, setup.py finds nothing left to do.
 # What the compiler says is kept in build/core.log, and shown when it fails.
-$(CORE): $(INSTALLED) $(CORE_SOURCES)
+$(CORE): $(VENV)/.made setup.py $(CORE_SOURCES)
+	@if [ -e $@ ]; then echo "compiling what has changed ..."; else \
+	    echo "compiling $(words $(CORE_MODULES)) modules on $$(nproc) processors (about a minute on two) ..."; fi
+	@mkdir -p build
 	@$(BIN)/python setup.py --quiet build_ext --inplace >build/core.log 2>&1 || { cat build/core.log >&2; exit 1; }
+	@touch $@
+
+$(UWSGI): $(TOOLS)
+	@echo "building uWSGI (half a minute) ..."
+	@$(call install_extras,uwsgi)
 	@touch $@
 
 $(GLIDE): $(TOOLS)
 	@echo "installing GLIDE to measure against ..."
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev,bench]'
+	@$(call install_extras,bench)
 	@touch $@
 
 # The benchmark leaves out by name what is not there. memcached comes from the system: scripts/system-deps --bench.
 $(PEERS): $(GLIDE)
 	@echo "installing the other peers ..."
-	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["peers"], sep="\n")' \
+	@$(BIN)/python tools/requirements.py peers \
 	    | while read -r peer; do $(PIP_INSTALL) "$$peer" || echo "not installed: $$peer"; done
 	@touch $@
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find daemon client shared tests -name __pycache__ -type d -prune -exec rm -rf {} +
-	find shared daemon -name '*.so' -delete
+	find shared client daemon -name '*.so' -delete
 	find . -maxdepth 2 -name '*.egg-info' -type d -prune -exec rm -rf {} +

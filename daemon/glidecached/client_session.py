@@ -123,6 +123,13 @@ class ClientSession:
         """
         self.min_flight = next_sequence.take()
 
+    def advance_again(self, next_sequence: Sequence) -> None:
+        """Do the same at a command's outcome.
+
+        It stays a Python method: Cython wraps a typed one, where it is kept for later, with one argument too few.
+        """
+        self.advance(next_sequence)
+
     def is_for(
         self, upstream: Upstream, pool: Pool | None, upstream_name: str | None, read_from: str
     ) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.process import ROOT, ChildProcess, child_environment
+from support.uwsgi import BUILD_TIMEOUT_S, uwsgi_path
 from workers.celery_settings import celery_app
 from workers.holding import unnamed_pools
 
@@ -62,9 +63,11 @@ def listening_at(line: str, path: Path) -> list[str]:
     if program == "uwsgi":
         arguments[arguments.index("--http-socket") + 1] = str(path)
         at["uwsgi"] = ["--die-on-term", "--home", sys.prefix]
+        return [uwsgi_path(), *at[program], *arguments]
     return [str(SCRIPTS / program), *at[program], *arguments]
 
 
+@pytest.mark.timeout(BUILD_TIMEOUT_S + 120)
 @pytest.mark.parametrize("line", SERVERS)
 def test_servers(
     start_server: StartServer, daemon: Daemon, valkey: ValkeyServer, directory: Path, line: str

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import sys
-import sysconfig
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.process import SOURCE_ROOTS
+from support.uwsgi import BUILD_TIMEOUT_S, uwsgi_path
 from support.waiting import wait_until
 from workers.holding import Footprint, zombies_of
 
@@ -24,18 +22,12 @@ if TYPE_CHECKING:
     from workers.conftest import StartServer
 
 WORKERS = 2
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_S + 120)
 
 
 @pytest.fixture(scope="module")
 def uwsgi() -> str:
-    """The path of uWSGI. Without it a test is skipped on a developer's machine, and fails in CI."""
-    path = shutil.which("uwsgi", path=sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", ""))
-    if path is None:
-        message = "uWSGI is not installed: pip install uwsgi"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return uwsgi_path()
 
 
 def command(uwsgi: str, *options: str) -> Callable[[Path], Sequence[str]]:

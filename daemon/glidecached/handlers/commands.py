@@ -99,7 +99,7 @@ class CommandHandlers:
                 return
             if not row.reads:
                 session.advance(self.next_sequence)
-            on_outcome = None if row.reads else functools.partial(session.advance, self.next_sequence)
+            on_outcome = None if row.reads else functools.partial(session.advance_again, self.next_sequence)
             session.upstream.submit_blocking(
                 CommandCall(request, arguments, repeatable=False, route=route, on_outcome=on_outcome)
             )
@@ -136,12 +136,12 @@ class CommandHandlers:
         if not reads:
             session.advance(self.next_sequence)
         if lane == DEDICATED_LANE:
-            call.on_outcome = None if reads else functools.partial(session.advance, self.next_sequence)
+            call.on_outcome = None if reads else functools.partial(session.advance_again, self.next_sequence)
             session.upstream.submit_blocking(call)
             return
         if lane != SHARED_LANE:
             # It takes effect between being sent and being answered; results of requests in between may be older.
-            call.on_outcome = functools.partial(session.advance, self.next_sequence)
+            call.on_outcome = functools.partial(session.advance_again, self.next_sequence)
         session.core.sender.submit(call)
 
     def read(self, request: Request, body: list[Any]) -> None:
@@ -356,7 +356,7 @@ class CommandHandlers:
                 atomic=False,
                 repeatable=False,
                 route=route,
-                on_outcome=None if reads else functools.partial(session.advance, self.next_sequence),
+                on_outcome=None if reads else functools.partial(session.advance_again, self.next_sequence),
             )
         )
 
@@ -384,7 +384,7 @@ class CommandHandlers:
         if not reads:
             session.advance(self.next_sequence)
             if lane != SHARED_LANE:
-                call.on_outcome = functools.partial(session.advance, self.next_sequence)
+                call.on_outcome = functools.partial(session.advance_again, self.next_sequence)
         if lane == DEDICATED_LANE:
             session.upstream.submit_blocking(call)
         else:

@@ -89,7 +89,7 @@ class WatchHandlers:
             request.fail(ERROR_CONNECTION, _GONE)
             return
         self._belong(watch, request.identity)
-        advance = functools.partial(session.advance, self._next_sequence)
+        advance = functools.partial(session.advance_again, self._next_sequence)
         watch.submit(_WatchCall(request, watch, [b"WATCH", *keys], on_outcome=advance))
 
     def unwatch(self, request: Request, body: list[Any]) -> None:
@@ -157,7 +157,7 @@ class WatchHandlers:
             request.fail(ERROR_REQUEST, f"{screening.refusal}; nothing of the batch was run")
             return
         session.advance(self._next_sequence)
-        advance = functools.partial(session.advance, self._next_sequence)
+        advance = functools.partial(session.advance_again, self._next_sequence)
         watch.submit_last(
             BatchRequestCall(request, commands, atomic=True, repeatable=False, on_outcome=advance)
         )
