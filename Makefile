@@ -20,6 +20,8 @@
 #   make test-sanitize  the compiled modules' tests under AddressSanitizer and UBSan
 #   make screenshots  the pictures of the status page in docs/images, by a headless Chromium
 #   make wheel        the distribution as build/wheel/*.whl
+#   make wheels       wheels for other machines in dist/ (WHEELS_ARGS="--only cp312 aarch64")
+#   make check-wheels each wheel in dist/ checked, installed where it can be, and tried there
 #   make install      the daemon, its units, man pages and completions for this host (PREFIX, DESTDIR, PIP_ARGS)
 #   make uninstall    all of that away; a configuration that was changed stays
 #   make core         rebuild the compiled core only
@@ -41,6 +43,8 @@ SOAK_SECONDS ?= 1800
 PREFIX    ?= /usr/local
 DESTDIR   ?=
 PIP_ARGS  ?=
+WHEELS_ARGS       ?=
+CHECK_WHEELS_ARGS ?=
 WHEEL_DIR ?= build/wheel
 
 CORE_DECLARED := $(shell find shared client daemon -name '*.pxd')
@@ -61,12 +65,18 @@ install_extras      = $(BIN)/python tools/requirements.py $(1) >$(VENV)/requirem
 
 # What builds the wheel has nothing of what tests need, and is of the very interpreter that the service will run on.
 BUILDER   := build/builders/$(subst /,_,$(PYTHON))
+# BUILDER=.venv takes the modules that are compiled there.
+IN_VENV   := $(filter $(abspath $(VENV)),$(abspath $(BUILDER)))
+BUILD_ENVIRONMENT = $(if $(IN_VENV),GLIDECACHED_REUSE_MODULES=1,GLIDECACHED_C_CODE=$(BUILDER)/cython)
+
+# What makes wheels for other machines too.
+RELEASER  := build/releaser
 
 # Two of these targets may start at once in one clone: the second waits, and looks again at what is out of date.
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak installed tools uwsgi builder wheel install uninstall
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser wheel wheels check-wheels install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -141,10 +151,17 @@ bench: tools
 	@$(BIN)/python benchmarks/bench.py --output build/bench.json $(BENCH_ARGS)
 
 # What the last build left is removed first, or a module that is gone would be in the wheel; the compiled core stays.
-wheel: builder
+wheel: $(if $(IN_VENV),core,builder)
 	@mkdir -p build && flock build/.setup.lock sh -c "find build/lib* -type f ! -name '*.so' -delete 2>/dev/null; \
-	    rm -rf '$(WHEEL_DIR)'; $(BUILDER)/bin/python -m pip wheel --quiet --disable-pip-version-check \
+	    rm -rf '$(WHEEL_DIR)'; $(BUILD_ENVIRONMENT) $(BUILDER)/bin/python -m pip wheel --quiet --disable-pip-version-check \
 	    --no-build-isolation --no-deps --wheel-dir '$(WHEEL_DIR)' ."
+
+# On Linux for x86-64 and aarch64, glibc and musl, CPython 3.11 to 3.14, on this one machine.
+wheels: releaser
+	@GLIDECACHED_C_CODE=build/wheel-cache/cython PYTHONPATH=tools $(RELEASER)/bin/python -m wheels.build $(WHEELS_ARGS)
+
+check-wheels: releaser
+	@PYTHONPATH=tools $(RELEASER)/bin/python -m wheels.check $(CHECK_WHEELS_ARGS)
 
 install: wheel
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" PIP_ARGS="$(PIP_ARGS)" \
@@ -153,10 +170,21 @@ install: wheel
 uninstall:
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install --uninstall
 
-builder:
-	@$(LOCKED_MAKE) $(BUILDER)/.installed
+releaser:
+	@$(LOCKED_MAKE) $(RELEASER)/.installed
 
-$(BUILDER)/.installed:
+$(RELEASER)/.installed: pyproject.toml
+	@$(PYTHON) tools/check_build.py
+	@echo "installing what makes and checks wheels ..."
+	@$(PYTHON) -m venv --clear $(RELEASER)
+	@$(PYTHON) tools/requirements.py --group release >$(RELEASER)/requirements.txt
+	@$(RELEASER)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(RELEASER)/requirements.txt
+	@touch $@
+
+builder:
+	@$(LOCKED_MAKE) $(BUILDER)/.builder
+
+$(BUILDER)/.builder:
 	@$(PYTHON) -m venv --clear $(BUILDER)
 	@$(BUILDER)/bin/python -m pip install --quiet --disable-pip-version-check $(BUILD_REQUIREMENTS)
 	@touch $@
@@ -195,7 +223,7 @@ $(TOOLS): $(INSTALLED)
 	@touch $@
 
 # What the compiler says is kept in build/core.log, and shown when it fails.
-$(CORE): $(VENV)/.made setup.py $(CORE_SOURCES)
+$(CORE): $(VENV)/.made setup.py tools/extensions.py $(CORE_SOURCES)
 	@if [ -e $@ ]; then echo "compiling what has changed ..."; else \
 	    echo "compiling $(words $(CORE_MODULES)) modules on $$(nproc) processors (about a minute on two) ..."; fi
 	@mkdir -p build

@@ -1,96 +1,31 @@
-"""The compiled modules: everything else about the distribution stands in pyproject.toml.
+"""The compiled modules, by tools/extensions.py: everything else about the distribution stands in pyproject.toml.
 
-The environment's CC and CFLAGS are respected, and what they say about -O and -g goes before what is said here.
-GLIDECACHED_DEBUG_BUILD=1 compiles without optimisation, with assertions. GLIDECACHED_NO_EXTENSIONS=1 leaves the modules
-out: `make` installs the project so, and compiles them beside it, once.
+GLIDECACHED_NO_EXTENSIONS=1 leaves them out: `make` installs the project so, and compiles them beside it, once.
 """
 
 import os
-import runpy
-import shlex
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOTS = (Path("shared"), Path("client"), Path("daemon"))
-POOL = Path("shared/glidecache_shared/pool")
-DEBUG = os.environ.get("GLIDECACHED_DEBUG_BUILD") == "1"
-NO_EXTENSIONS = os.environ.get("GLIDECACHED_NO_EXTENSIONS") == "1"
-JOBS = len(os.sched_getaffinity(0))
+from setuptools import setup
 
+# setuptools runs this file without its folder in the path.
+sys.path.insert(0, str(Path(__file__).resolve().parent / "tools"))
+import check_build
+import extensions
 
-def compile_args() -> list[str]:
-    """Return the compiler's arguments, without those that the environment decides."""
-    chosen = shlex.split(os.environ.get("CFLAGS", ""))
-    arguments = [
-        "-std=c11",
-        "-Wall",
-        "-Wextra",
-        "-Wno-unused-parameter",
-        "-Wno-sign-compare",
-        # gcc 14 and clang 16 refuse it by themselves; gcc 12 would go on with a call of the wrong type.
-        "-Werror=incompatible-pointer-types",
-        "-fno-strict-aliasing",
-    ]
-    if DEBUG:
-        return [*arguments, "-O0", "-g", "-UNDEBUG"]
-    if not any(flag.startswith("-O") for flag in chosen):
-        arguments.append("-O2")
-    if not any(flag.startswith("-g") for flag in chosen):
-        arguments.append("-g0")
-    return arguments
+# A source distribution and the metadata alone need no compiler.
+compiles = os.environ.get("GLIDECACHED_NO_EXTENSIONS") != "1" and not {
+    "sdist",
+    "egg_info",
+    "dist_info",
+} & set(sys.argv)
+problem = check_build.problem() if compiles else None
+if problem:
+    sys.exit(f"glidecached: {problem}")
 
-
-def compiled(root: Path) -> list[Path]:
-    """Return the sources of the compiled modules: all `.pyx`, and each `.py` that a `.pxd` beside it types."""
-    typed = (declarations.with_suffix(".py") for declarations in root.rglob("*.pxd"))
-    return sorted([*root.rglob("*.pyx"), *(source for source in typed if source.exists())])
-
-
-def extensions() -> list[object]:
-    """Return the compiled modules, their C code made where it is out of date."""
-    from Cython.Build import cythonize
-    from setuptools import Extension
-
-    arguments = compile_args()
-    modules = [
-        Extension(
-            ".".join(source.relative_to(root).with_suffix("").parts),
-            [str(source)],
-            include_dirs=[str(POOL)],
-            depends=[str(header) for header in sorted(POOL.glob("*.h"))],
-            extra_compile_args=arguments,
-        )
-        for root in ROOTS
-        for source in compiled(root)
-    ]
-    return cythonize(
-        modules,
-        include_path=[str(root) for root in ROOTS],
-        build_dir="build/cython",
-        nthreads=JOBS,
-        quiet="--quiet" in sys.argv,
-        compiler_directives={"language_level": "3", "embedsignature": True, "binding": False},
-    )
-
-
-def compiles() -> bool:
-    """Return whether this run compiles: a source distribution and the metadata alone need no compiler."""
-    return not NO_EXTENSIONS and not {"sdist", "egg_info", "dist_info"} & set(sys.argv[1:])
-
-
-def main() -> None:
-    """Run setuptools."""
-    from setuptools import setup
-
-    if compiles():
-        problem = runpy.run_path(str(HERE / "tools/check_build.py"))["problem"]()
-        if problem:
-            sys.exit(f"glidecached: {problem}")
-    setup(
-        ext_modules=extensions() if compiles() else [],
-        options={"build_ext": {"parallel": JOBS}},
-    )
-
-
-main()
+setup(
+    ext_modules=extensions.cythonized(quiet="--quiet" in sys.argv) if compiles else [],
+    cmdclass={"build_ext": extensions.BuildModules},
+    options={"build_ext": {"parallel": extensions.JOBS}},
+)
