@@ -22,6 +22,8 @@
 #   make wheel        the distribution as build/wheel/*.whl
 #   make wheels       wheels for other machines in dist/ (WHEELS_ARGS="--only cp312 aarch64")
 #   make check-wheels each wheel in dist/ checked, installed where it can be, and tried there
+#   make sdist, check-sdist  the source distribution in dist/; installed elsewhere, and its fast tests run
+#   make sbom         what an installation of the daemon consists of, as CycloneDX in dist/
 #   make install      the daemon, its units, man pages and completions for this host (PREFIX, DESTDIR, PIP_ARGS)
 #   make uninstall    all of that away; a configuration that was changed stays
 #   make core         rebuild the compiled core only
@@ -76,7 +78,7 @@ RELEASER  := build/releaser
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser wheel wheels check-wheels install uninstall
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser wheel wheels check-wheels sdist check-sdist sbom install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -169,6 +171,20 @@ install: wheel
 
 uninstall:
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install --uninstall
+
+# The same bytes every time: its files have the time of the last commit.
+sdist: releaser
+	@GLIDECACHED_NO_EXTENSIONS=1 SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+	    PYTHONPATH=tools $(RELEASER)/bin/python -m wheels.sdist
+
+# Unpacked, installed, and its own fast tests run there.
+check-sdist: sdist
+	@rm -rf build/sdist && mkdir -p build/sdist && tar --extract --gzip --strip-components=1 --directory build/sdist --file dist/*.tar.gz
+	@$(MAKE) --no-print-directory --directory build/sdist test-quick
+
+# What an installation of the daemon consists of, with versions, as CycloneDX.
+sbom: wheel releaser
+	@PYTHONPATH=tools $(RELEASER)/bin/python -m wheels.sbom $(WHEEL_DIR)/*.whl
 
 releaser:
 	@$(LOCKED_MAKE) $(RELEASER)/.installed

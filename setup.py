@@ -13,6 +13,7 @@ from setuptools import setup
 sys.path.insert(0, str(Path(__file__).resolve().parent / "tools"))
 import check_build
 import extensions
+import pypi_page
 
 # A source distribution and the metadata alone need no compiler.
 compiles = os.environ.get("GLIDECACHED_NO_EXTENSIONS") != "1" and not {
@@ -25,6 +26,8 @@ if problem:
     sys.exit(f"glidecached: {problem}")
 
 setup(
+    long_description=pypi_page.page(),
+    long_description_content_type="text/markdown",
     ext_modules=extensions.cythonized(quiet="--quiet" in sys.argv) if compiles else [],
     cmdclass={"build_ext": extensions.BuildModules},
     options={"build_ext": {"parallel": extensions.JOBS}},
