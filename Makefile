@@ -78,7 +78,7 @@ RELEASER  := build/releaser
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser wheel wheels check-wheels sdist check-sdist sbom install uninstall
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -162,7 +162,7 @@ wheel: $(if $(IN_VENV),core,builder)
 wheels: releaser
 	@GLIDECACHED_C_CODE=build/wheel-cache/cython PYTHONPATH=tools $(RELEASER)/bin/python -m wheels.build $(WHEELS_ARGS)
 
-check-wheels: releaser
+check-wheels: checker
 	@PYTHONPATH=tools $(RELEASER)/bin/python -m wheels.check $(CHECK_WHEELS_ARGS)
 
 install: wheel
@@ -187,14 +187,17 @@ sbom: wheel releaser
 	@PYTHONPATH=tools $(RELEASER)/bin/python -m wheels.sbom $(WHEEL_DIR)/*.whl
 
 releaser:
-	@$(LOCKED_MAKE) $(RELEASER)/.installed
+	@$(LOCKED_MAKE) $(RELEASER)/.check-wheels $(RELEASER)/.wheels
 
-$(RELEASER)/.installed: pyproject.toml
-	@$(PYTHON) tools/check_build.py
-	@echo "installing what makes and checks wheels ..."
-	@$(PYTHON) -m venv --clear $(RELEASER)
-	@$(PYTHON) tools/requirements.py --group release >$(RELEASER)/requirements.txt
-	@$(RELEASER)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(RELEASER)/requirements.txt
+checker:
+	@$(LOCKED_MAKE) $(RELEASER)/.check-wheels
+
+# Both groups of tools in one environment, the larger one only where it is used.
+$(RELEASER)/.%: pyproject.toml
+	@echo "installing what \`make $*\` needs ..."
+	@test -x $(RELEASER)/bin/pip || { $(PYTHON) tools/check_build.py && $(PYTHON) -m venv $(RELEASER); }
+	@$(PYTHON) tools/requirements.py --group $* >$(RELEASER)/$*.txt
+	@$(RELEASER)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(RELEASER)/$*.txt
 	@touch $@
 
 builder:

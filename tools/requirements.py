@@ -1,7 +1,7 @@
 """What extras of the project require, one requirement a line: pip installs it without installing the project again.
 
     python tools/requirements.py dev bench
-    python tools/requirements.py --group release
+    python tools/requirements.py --group wheels
 
 Extras that name others of the project (`glidecached[daemon]`) are followed. The base is always there.
 """

@@ -97,7 +97,8 @@ def check(wheel: Path, target: Target, *, unit_tests: bool) -> str:
     native = "-linux_" in wheel.name
     if not native:
         check_platform(wheel, target)
-    missing = missing_symbols(wheel, target, CACHE)
+    # A wheel that this machine has made for itself takes what is here: trying it says more.
+    missing = set() if native else missing_symbols(wheel, target, CACHE)
     if missing:
         message = f"symbols that nothing provides: {', '.join(sorted(missing))}"
         raise CheckFailedError(message)
