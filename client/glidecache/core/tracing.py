@@ -123,8 +123,6 @@ class CallTracer:
             name,
             kind=SpanKind.CLIENT,
             attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
         )
 
 
