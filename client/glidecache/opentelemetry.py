@@ -6,7 +6,6 @@ called, not before: clients that are not traced run none of its code.
 
 from __future__ import annotations
 
-import random
 import weakref
 
 from glidecache.errors import ConfigurationError
@@ -166,7 +165,11 @@ class OpenTelemetry:
         percentage = OpenTelemetry.get_sample_percentage()
         if percentage is None:
             return False
-        return percentage >= _ALL or random.random() * _ALL < percentage  # noqa: S311 - no secret
+        if percentage >= _ALL:
+            return True
+        import random
+
+        return random.random() * _ALL < percentage  # noqa: S311 - no secret
 
     @staticmethod
     def set_sample_percentage(percentage: float) -> None:

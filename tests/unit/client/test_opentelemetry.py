@@ -36,6 +36,7 @@ assert {type(each.__self__) for each in (blocking._read_miss, blocking._run_fast
 assert type(awaited._fast_path) is type(awaited._read_miss.__self__) is LoopFastPath
 loaded = [name for name in sys.modules if "opentelemetry" in name or "trac" in name and "glidecache" in name]
 assert loaded == ["glidecache.opentelemetry"], loaded
+assert "random" not in sys.modules
 """
 
 
