@@ -33,6 +33,8 @@ AWAITED = "an awaited GET hit"
 IN_A_LOOP = "a GET miss of 64 at once in an event loop"
 START_S = 60.0
 LANE_WARM_S = 2.5
+TRACED = " with OpenTelemetry on"
+"""The end of the rows whose client has traces and metrics on, with OpenTelemetry's SDK and no exporter."""
 IN_A_CLUSTER = "a cluster's"
 """The rows whose servers are a cluster of three primaries; the others have one server."""
 BUDGET = Path(__file__).with_name("instruction-budget.json")
@@ -215,6 +217,9 @@ def issue(way: str, directory: str, port: int) -> None:
     import glidecache
     import glidecache.sync
 
+    if way.endswith(TRACED):
+        way = way.removesuffix(TRACED)
+        trace()
     options: dict[str, Any] = {
         "runtime_dir": directory,
         "request_timeout": 100_000,
@@ -273,6 +278,16 @@ def issue(way: str, directory: str, port: int) -> None:
     sys.stdin.readline()
 
 
+def trace() -> None:
+    """Switch OpenTelemetry on."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from glidecache import OpenTelemetry
+
+    OpenTelemetry.init(tracer_provider=TracerProvider(), meter_provider=MeterProvider())
+
+
 def in_a_loop(configuration: Any) -> Callable[[int], object]:
     """Return a function that misses several keys at once with an asyncio client."""
     import asyncio
@@ -326,6 +341,13 @@ WAYS = {
     "a cluster's GET miss of a missing key": (1, True),
     # How many of them the daemon reads at once, and so its count, depends on the time: only the client's is counted.
     IN_A_LOOP: (CALLS_AT_ONCE, False),
+}
+WAYS |= {
+    way + TRACED: (WAYS[way][0], False)
+    for way in (
+        *("a GET hit", AWAITED, "a key of get_many, hits", "a GET miss of a missing key", "EXISTS"),
+        IN_A_LOOP,
+    )
 }
 """Of each kind of request: how many keys it is divided by, and whether it reaches the daemon."""
 

@@ -111,6 +111,12 @@ if TYPE_CHECKING:
         TimeoutError,
     )
     from glidecache.logger import Logger, LogLevel
+    from glidecache.opentelemetry import (
+        OpenTelemetry,
+        OpenTelemetryConfig,
+        OpenTelemetryMetricsConfig,
+        OpenTelemetryTracesConfig,
+    )
     from glidecache.routes import (
         AllNodes,
         AllPrimaries,
@@ -215,6 +221,10 @@ __all__ = [
     "OffsetOptions",
     "OnlyIfEqual",
     "OnlyIfNotEqual",
+    "OpenTelemetry",
+    "OpenTelemetryConfig",
+    "OpenTelemetryMetricsConfig",
+    "OpenTelemetryTracesConfig",
     "OrderBy",
     "ProtocolVersion",
     "RandomNode",
@@ -298,6 +308,12 @@ _HOMES = {
         "TimeoutError",
     ),
     "glidecache.logger": ("LogLevel", "Logger"),
+    "glidecache.opentelemetry": (
+        "OpenTelemetry",
+        "OpenTelemetryConfig",
+        "OpenTelemetryMetricsConfig",
+        "OpenTelemetryTracesConfig",
+    ),
     "glidecache.routes": (
         "AllNodes",
         "AllPrimaries",

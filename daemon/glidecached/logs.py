@@ -1,22 +1,23 @@
-"""The log: one line per event on standard error, in `key=value` form; frequent repeats are left out and counted.
+"""The log: one line per event on standard error; frequent repeats are left out and counted.
 
 An event is a constant text. Its data are fields, given as `extra`: CONTRIBUTING.md has the rules.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
+
+from glidecached.log_lines import FORMATTERS, event_of, fields_of, plain_value, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from glidecached.log_lines import LogFormat
 
 BURST = 20
 WINDOW_SECONDS = 10.0
@@ -28,12 +29,6 @@ SUMMARY_INTERVAL_MS = WINDOW_SECONDS * 1e3
 SUBJECT_FIELDS = ("upstream", "cluster", "node", "cache", "uid")
 """Fields that name what an event is about. A flood about one of them does not hide the same event about another."""
 
-RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-"""Attributes of any log record: `logging` raises `KeyError` for a field of such a name."""
-
-LINE_KEYS = frozenset({"time", "level", "logger", "event", "exception", "left_out"})
-"""Keys that a line has of its own: no field may have such a name."""
-
 _ANSWERS = ("glidecached.cli.", "glidecached.reloader")
 """Loggers that answer an operator's own actions: each action is logged, and each fault of a file."""
 
@@ -41,18 +36,6 @@ _MAX_KEPT_CHARACTERS = 500
 """The greatest length of an event's text or field while its repeats are counted."""
 
 _MAX_KEPT_FIELDS = 16
-_BARE = re.compile(r"[A-Za-z0-9_./:@%+,\-]+")
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Characters that JSON does not escape, but that affect a terminal or a line reader."""
-
-_MOST_CHARACTERS = (8_000, 1_000)
-"""The greatest length of a value, and of each value where the line is too long."""
-
-_MOST_BYTES = 45_000
-"""The greatest length of a line: the journal cuts at 48 KB (journald.conf(5), LineMax=), and logs the rest apart."""
-
-_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-"""The priorities of syslog, which the journal reads at the beginning of a line (sd-daemon(3))."""
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
@@ -64,8 +47,19 @@ class LogHandler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, environment: Mapping[str, str]) -> None:
         super().__init__(stream)
         self.in_journal = _identity(stream) == environment.get("JOURNAL_STREAM")
-        self.setFormatter(LineFormatter(for_journal=self.in_journal))
         self._limiter = RepeatLimiter()
+        self.use("logfmt")
+
+    @property
+    def for_people(self) -> bool:
+        """Return whether people read the stream, and no program: neither the journal nor a reader of JSON."""
+        return self.log_format == "logfmt" and not self.in_journal
+
+    def use(self, log_format: LogFormat) -> None:
+        """Write lines of this form from now on."""
+        self.log_format = log_format
+        encoding = self.stream.encoding or "utf-8"
+        self.setFormatter(FORMATTERS[log_format](for_journal=self.in_journal, encoding=encoding))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, unless there were too many of its kind."""
@@ -92,40 +86,13 @@ class LogHandler(logging.StreamHandler[TextIO]):
             super().emit(record)
 
 
-class LineFormatter(logging.Formatter):
-    """A line: `time=… level=… logger=… event="…"`, then the event's fields, then `exception` with its traceback.
-
-    Bounded in length: a long value is shown by its beginning and its end. For the journal, which has a clock and
-    priorities of its own, `<6>` takes the place of `time`.
-    """
-
-    def __init__(self, *, for_journal: bool) -> None:
-        super().__init__()
-        self._for_journal = for_journal
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without a line end."""
-        pairs = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
-        for name, value in _fields(record).items():
-            pairs.setdefault(name, str(value))
-        if record.exc_info:
-            pairs["exception"] = self.formatException(record.exc_info)
-        for most in _MOST_CHARACTERS:
-            line = " ".join(f"{name}={_quoted(_shortened(value, most))}" for name, value in pairs.items())
-            if len(line.encode()) <= _MOST_BYTES:
-                break
-        if self._for_journal:
-            return f"<{_PRIORITIES.get(record.levelno, 5)}>{line}"
-        return f"time={datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}Z {line}"
-
-
 @dataclass(slots=True)
 class _Repeats:
     """The repeats of one event about one subject, and the fields of the last one that was left out."""
 
     seen: int = 0
     last_event: str = ""
-    last_fields: dict[str, str] = field(default_factory=dict)
+    last_fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -163,16 +130,15 @@ class RepeatLimiter:
         """Return whether the event passes."""
         if record.levelno <= logging.DEBUG or record.name.startswith(_ANSWERS):
             return True
-        event = (record.name, record.levelno, str(record.msg)[:_MAX_KEPT_CHARACTERS])
+        event = (record.name, record.levelno, text_of(record.msg)[:_MAX_KEPT_CHARACTERS])
         window = self._windows.setdefault(event, _Window(now + WINDOW_SECONDS))
         repeats = window.repeats(_subject(record))
         repeats.seen += 1
         if repeats.seen <= BURST:
             return True
-        repeats.last_event = record.getMessage()[:_MAX_KEPT_CHARACTERS]
+        repeats.last_event = event_of(record)[:_MAX_KEPT_CHARACTERS]
         repeats.last_fields = {
-            name: str(value)[:_MAX_KEPT_CHARACTERS]
-            for name, value in list(_fields(record).items())[:_MAX_KEPT_FIELDS]
+            name: _kept(value) for name, value in list(fields_of(record).items())[:_MAX_KEPT_FIELDS]
         }
         return False
 
@@ -193,15 +159,24 @@ class RepeatLimiter:
         return self.ended(float("inf"))
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in record.__dict__.items() if name not in RECORD_ATTRIBUTES}
-
-
 def _subject(record: logging.LogRecord) -> tuple[str, ...]:
     found = record.__dict__
     return tuple(
-        f"{name}={str(found[name])[:_MAX_KEPT_CHARACTERS]}" for name in SUBJECT_FIELDS if name in found
+        f"{name}={text_of(found[name])[:_MAX_KEPT_CHARACTERS]}" for name in SUBJECT_FIELDS if name in found
     )
+
+
+def _kept(value: object) -> Any:
+    """Return a field that is kept until its window ends: not the object itself, which may be large or change."""
+    plain = plain_value(value)
+    return plain[:_MAX_KEPT_CHARACTERS] if isinstance(plain, str) else plain
+
+
+def use_format(log_format: LogFormat) -> None:
+    """Have the daemon's log written in this form from now on."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogHandler):
+            handler.use(log_format)
 
 
 def _summary(event: tuple[str, int, str], repeats: _Repeats) -> logging.LogRecord:
@@ -210,19 +185,6 @@ def _summary(event: tuple[str, int, str], repeats: _Repeats) -> logging.LogRecor
     record.__dict__.update(repeats.last_fields)
     record.left_out = repeats.seen - BURST
     return record
-
-
-def _shortened(value: str, most: int) -> str:
-    if len(value) <= most:
-        return value
-    half = most // 2
-    return f"{value[:half]} … {len(value) - 2 * half} characters … {value[-half:]}"
-
-
-def _quoted(value: str) -> str:
-    if _BARE.fullmatch(value):
-        return value
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _identity(stream: TextIO) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from glidecached.config.load import ConfigError
+from glidecached.logs import use_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,6 +135,7 @@ class Reloading:
                 "reload incomplete, restart the daemon to complete it", extra={"failed_parts": failed}
             )
         logging.getLogger().setLevel(levels[1])
+        use_format(config.daemon.log_format)
 
     def _finish(self) -> None:
         if self._stopped:

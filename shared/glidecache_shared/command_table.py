@@ -46,6 +46,9 @@ SLOT_ARGUMENT = 4
 BY_NODE = "by_node"
 """The policy that keeps several nodes' replies apart: a map from address to reply."""
 
+REFUSED = "is bound to one connection"
+"""The words behind the name of a command in the reason for its refusal."""
+
 _LANES = {"scripts": SCRIPTS, "oob": OUT_OF_BAND, "dedicated": DEDICATED, "refused": DEDICATED}
 _SPREADS = {"nodes": ALL_NODES, "primaries": ALL_PRIMARIES, "route": NEEDS_ROUTE, "slot": SLOT_ARGUMENT}
 _FLAGS = {"read": "reads", "server": "about_server"}
@@ -164,6 +167,11 @@ def any_blocks(commands: Sequence[Sequence[bytes]]) -> bool:
 def is_known_read(arguments: Sequence[bytes]) -> bool:
     """Return whether the command, its name first, certainly changes nothing on the server."""
     return row_of(arguments).reads
+
+
+def is_known(arguments: Sequence[bytes]) -> bool:
+    """Return whether the table has the command, its name first."""
+    return row_of(arguments) not in (_UNKNOWN, _UNKNOWN_SUBCOMMAND)
 
 
 def irregular_names() -> frozenset[bytes]:
@@ -335,7 +343,7 @@ _VALUES: dict[str, Callable[[Row, str], None]] = {
 
 
 def _refusal_text(name: str) -> str:
-    return f"{name} is bound to one connection, and glidecached's connections are shared: {ADVICE[name]}"
+    return f"{name} {REFUSED}, and glidecached's connections are shared: {ADVICE[name]}"
 
 
 def _copy(row: Row) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -50,6 +51,29 @@ def test_a_start_says_where_it_listens_and_what_is_upstream(
     text = own_daemon.log_text()
     assert str(own_daemon.runtime_dir) in text
     assert str(own_valkey.port) in text
+
+
+def test_with_json_every_line_of_a_life_is_an_object(start_daemon: Callable[..., Daemon]) -> None:
+    """Also what is a sentence for people otherwise: a platform reads both streams."""
+    daemon = start_daemon(daemon={"log_format": "json"})
+    place = ("--config", str(daemon.configuration), "--runtime-dir", str(daemon.runtime_dir))
+    second = subprocess.run(
+        [*PROGRAM, *place], capture_output=True, text=True, env=child_environment(), timeout=30, check=False
+    )
+    assert (second.returncode, second.stdout) == (1, "")
+    (refusal,) = [json.loads(line) for line in second.stderr.splitlines()]
+    assert (refusal["level"], refusal["message"]) == ("error", "cannot start")
+    assert str(daemon.runtime_dir) in refusal["reason"]
+    daemon.configuration.write_text("[daemon]\nlog_format = 1\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "reload refused" in daemon.log_text(), "the log has the refusal")
+    daemon.stop()
+    lines = [json.loads(line) for line in daemon.log_text().splitlines()]
+    (started,) = [line for line in lines if line["message"] == "started"]
+    assert started["embedded"] is False
+    assert started["endpoint"].endswith("glidecached.sock")
+    (refused,) = [line for line in lines if line["message"].startswith("reload refused")]
+    assert refused["faults"] == 1
 
 
 def test_pools_are_served_with_no_upstream_reachable(start_daemon: Callable[..., Daemon]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import socket
 import threading
@@ -203,6 +204,19 @@ def test_the_log_level_changes(reloadable: Reloadable) -> None:
         reloadable.daemon.stats()
     wait_until(lambda: "nothing has changed" in log(), "the log reports it again", PATIENCE_S)
     assert log().count("nothing has changed") == 1
+
+
+def test_the_logs_form_changes_behind_the_line_that_says_so(reloadable: Reloadable) -> None:
+    reloadable.tables["daemon"] = {"log_format": "json"}
+    before = reloadable.reload().splitlines()
+    assert "[daemon] log_format logfmt → json" in "".join(before[:-1])
+    assert json.loads(before[-1])["message"] == "reload finished"
+    reloadable.tables["daemon"] = {}
+    lines = reloadable.reload().splitlines()
+    assert json.loads(lines[-2])["changed"] == "[daemon] log_format json → logfmt"
+    assert lines[-1].endswith('event="reload finished"')
+    reloadable.tables["daemon"] = {"log_format": "xml"}
+    assert "log_format = 'xml': should be 'logfmt' or 'json'" in reloadable.reload()
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from glidecached.logs import LineFormatter
+from glidecached.log_lines import LogfmtLine
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable
 
-_FORMATTER = LineFormatter(for_journal=True)
+_FORMATTER = LogfmtLine(for_journal=True)
 
 
 def event_lines(records: Iterable[logging.LogRecord]) -> list[str]:

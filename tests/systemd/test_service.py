@@ -237,6 +237,24 @@ def test_a_stop_leaves_a_clean_journal(service: Machine) -> None:
     assert service.property(UNIT, "Result") == "success"
 
 
+def test_objects_of_json_have_priorities_in_the_journal(service: Machine) -> None:
+    service.write(CONFIGURATION, TABLES.replace("[daemon]", '[daemon]\nlog_format = "json"'))
+    since = service.now()
+    service.run("systemctl", "start", UNIT)
+    pid = main_pid(service)
+    service.write(CONFIGURATION, TABLES.replace("6379", "no-port"))
+    service.run("systemctl", "reload", UNIT)
+    wait_until(
+        lambda: [entry for entry in service.journal(UNIT, since) if "reload refused" in entry["MESSAGE"]],
+        "the journal has the refusal",
+        RETURN_SECONDS,
+    )
+    entries = [entry for entry in service.journal(UNIT, since) if entry["_PID"] == pid]
+    priorities = {(json.loads(each["MESSAGE"])["level"], int(each["PRIORITY"])) for each in entries}
+    assert {("info", INFORMATION), ("error", ERROR)} <= priorities
+    assert priorities <= {("info", INFORMATION), ("error", ERROR), ("warning", WARNING)}
+
+
 def test_a_wrong_configuration_is_not_tried_again(service: Machine) -> None:
     service.write(CONFIGURATION, TABLES.replace("6379", "no-port"))
     since = service.now()

@@ -18,8 +18,8 @@ PACKAGES = {
     "glidecache": (ROOT / "client" / "glidecache", {"glidecache", "glidecache_shared"}),
     "glidecache_shared": (ROOT / "shared" / "glidecache_shared", {"glidecache_shared"}),
 }
-CLIENT_MAY_IMPORT = {"msgpack", "valkey"}
-"""Third-party packages of the stub; `valkey` for the direct fallback alone."""
+CLIENT_MAY_IMPORT = {"msgpack", "opentelemetry", "valkey"}
+"""Third-party packages of the stub; `valkey` for the direct fallback alone, `opentelemetry` where it is switched on."""
 
 
 def imports(source: Path) -> Iterator[tuple[str, int]]:

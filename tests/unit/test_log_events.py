@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from glidecached.logs import LINE_KEYS, RECORD_ATTRIBUTES
+from glidecached.log_lines import LINE_KEYS, RECORD_ATTRIBUTES
 from support.process import ROOT
 
 if TYPE_CHECKING:

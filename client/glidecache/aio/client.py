@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
+    from opentelemetry.trace import Tracer
+
+    from glidecache.aio.loop_fast_path import LoopFastPath
+    from glidecache.aio.loop_traced_path import LoopTracedPath
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.command import Command
     from glidecache.commands.encoding import Argument
@@ -62,6 +66,7 @@ class AsyncClient(AwaitedReads, ClientBase):
         from glidecache.aio.loop_fast_path import LoopFastPath
         from glidecache.core.executor import CommandExecutor
         from glidecache.core.session import Session
+        from glidecache.opentelemetry import enlist
 
         direct = None
         if settings.may_go_direct:
@@ -74,7 +79,7 @@ class AsyncClient(AwaitedReads, ClientBase):
         self._executor: CommandExecutor = CommandExecutor(
             self._session, connections, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
         )
-        self._fast_path = LoopFastPath(
+        self._fast_path: LoopFastPath | LoopTracedPath = LoopFastPath(
             self._executor,
             self._session.state,
             connections,
@@ -82,6 +87,7 @@ class AsyncClient(AwaitedReads, ClientBase):
             has_cache=settings.cache is not None,
         )
         self._read_miss: Callable[[int, Argument], Coroutine[Any, Any, Any]] = self._fast_path.read
+        enlist(self)
 
     async def close(self, err_message: str | None = None) -> None:
         """Close this client; other clients that share its cache are unaffected. Idempotent.
@@ -189,6 +195,17 @@ class AsyncClient(AwaitedReads, ClientBase):
             await self.close()
             raise
         return self
+
+    def _begin_tracing(self, tracer: Tracer, should_sample: Callable[[], bool]) -> None:
+        from glidecache.aio.loop_traced_path import LoopTracedPath
+        from glidecache.core.tracing import CallTracer, TracedExecutor
+
+        if isinstance(self._fast_path, LoopTracedPath):
+            return
+        calls = CallTracer(tracer, should_sample, self._settings)
+        self._fast_path = LoopTracedPath(self._fast_path, self._session, calls)
+        self._executor = TracedExecutor(self._executor, self._session, calls)
+        self._read_miss = self._fast_path.read
 
     def _use_pool(self, reader: PoolReader | None) -> None:
         self._reader = reader

@@ -33,5 +33,8 @@ class LoopFastPath:
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Do as `CommandExecutor.get_many`, to its end."""
 
+    async def get_missing(self, keys: list[bytes]) -> list[bytes | None]:
+        """Do as `CommandExecutor.get_missing`, to its end."""
+
     async def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `CommandExecutor.run`, to its end."""

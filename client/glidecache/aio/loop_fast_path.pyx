@@ -77,6 +77,12 @@ cdef class LoopFastPath:
             return looked_up.filled((<tuple>first)[1])
         return looked_up.filled(await self.executor.get_missing(looked_up.missing, first))
 
+    async def get_missing(self, list keys not None):
+        first = await self.attempt(GET_MANY, (keys,))
+        if type(first) is tuple:
+            return (<tuple>first)[1]
+        return await self.executor.get_missing(keys, first)
+
     async def run(self, command, route=None):
         first = None
         if route is None and not row_of(command.args).blocks:

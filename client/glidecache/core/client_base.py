@@ -7,7 +7,10 @@ from glidecache.errors import DaemonUnavailableError, RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Never
+
+    from opentelemetry.trace import Tracer
 
     from glidecache.core.session import Session
     from glidecache.core.settings import Configuration, Settings
@@ -22,6 +25,9 @@ class ClientBase(Unsupported):
     if TYPE_CHECKING:
         _session: Session
         _settings: Settings
+
+        def _begin_tracing(self, tracer: Tracer, should_sample: Callable[[], bool]) -> None:
+            """Make spans from now on. Idempotent."""
 
     @property
     def config(self) -> Configuration:

@@ -112,6 +112,12 @@ if TYPE_CHECKING:
         TimeoutError,
     )
     from glidecache.logger import Logger, LogLevel
+    from glidecache.opentelemetry import (
+        OpenTelemetry,
+        OpenTelemetryConfig,
+        OpenTelemetryMetricsConfig,
+        OpenTelemetryTracesConfig,
+    )
     from glidecache.routes import (
         AllNodes,
         AllPrimaries,
@@ -218,6 +224,10 @@ __all__ = [
     "OffsetOptions",
     "OnlyIfEqual",
     "OnlyIfNotEqual",
+    "OpenTelemetry",
+    "OpenTelemetryConfig",
+    "OpenTelemetryMetricsConfig",
+    "OpenTelemetryTracesConfig",
     "OrderBy",
     "ProtocolVersion",
     "RandomNode",

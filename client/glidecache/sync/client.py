@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Self, TypeVar
 
+    from opentelemetry.trace import Tracer
+
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.command import Command
     from glidecache.commands.encoding import Argument
@@ -40,6 +42,7 @@ class BlockingClient(CachedReads, ClientBase):
         from glidecache.core.executor import CommandExecutor
         from glidecache.core.session import Session
         from glidecache.core.transport_errors import too_many
+        from glidecache.opentelemetry import enlist
         from glidecache.sync.connection import ThreadConnections
         from glidecache.sync.fast_path import FastPath
         from glidecache_shared.uninterrupted import PendingRequests
@@ -58,7 +61,7 @@ class BlockingClient(CachedReads, ClientBase):
         self._executor: CommandExecutor = CommandExecutor(
             self._session, connections, has_cache=settings.cache is not None, is_cluster=settings.is_cluster
         )
-        fast_path = FastPath(
+        self._fast_path = fast_path = FastPath(
             pending,
             self._executor,
             self._session.state,
@@ -69,6 +72,7 @@ class BlockingClient(CachedReads, ClientBase):
         self._read_miss: Callable[[int, Argument], Any] = fast_path.read
         self._run_fast: Callable[..., Any] = fast_path.run
         self._get_many: Callable[[Iterable[Argument]], list[bytes | None]] = fast_path.get_many
+        enlist(self)
 
     def close(self, err_message: str | None = None) -> None:
         """Close this client; other clients that share its cache are unaffected. Idempotent.
@@ -154,6 +158,17 @@ class BlockingClient(CachedReads, ClientBase):
             self.close()
             raise
         return self
+
+    def _begin_tracing(self, tracer: Tracer, should_sample: Callable[[], bool]) -> None:
+        from glidecache.core.tracing import CallTracer, TracedExecutor
+        from glidecache.sync.traced_path import TracedPath
+
+        if isinstance(self._executor, TracedExecutor):
+            return
+        calls = CallTracer(tracer, should_sample, self._settings)
+        path = TracedPath(self._fast_path, self._session, calls)
+        self._executor = TracedExecutor(self._executor, self._session, calls)
+        self._read_miss, self._run_fast, self._get_many = path.read, path.run, path.get_many
 
     def _use_pool(self, reader: PoolReader | None) -> None:
         self._reader = reader

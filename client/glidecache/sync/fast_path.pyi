@@ -34,5 +34,8 @@ class FastPath:
     def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Do as `CommandExecutor.get_many`, to its end."""
 
+    def get_missing(self, keys: list[bytes]) -> list[bytes | None]:
+        """Do as `CommandExecutor.get_missing`, to its end."""
+
     def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `CommandExecutor.run`, to its end."""

@@ -90,6 +90,17 @@ cdef class FastPath:
         finally:
             self.pending.open -= 1
 
+    def get_missing(self, list keys not None):
+        first = None
+        self.pending.begin()
+        try:
+            first = self.attempt(GET_MANY, (keys,))
+            if type(first) is tuple:
+                return (<tuple>first)[1]
+            return finish(self.executor.get_missing(keys, first))
+        finally:
+            self.pending.open -= 1
+
     def run(self, command, route=None):
         first = None
         self.pending.begin()

@@ -75,6 +75,7 @@ def main(
         click.echo(f"{source.path}: correct" if source is not None else "no file: the defaults apply")
         return
     logging.getLogger().setLevel((log_level or config.daemon.log_level).upper())
+    log.use(config.daemon.log_format)
     directory = find_runtime_dir(runtime_dir or config.daemon.runtime_dir)
     try:
         status = _serve(config, source, directory, log, embedded=embedded)
@@ -91,11 +92,11 @@ def _source(path: Path | None, log_level: str | None) -> Source | None:
 
 
 def _complain(reason: str, log: LogHandler) -> None:
-    """Report why the daemon does not start: to the journal as an event, to people as a sentence."""
-    if log.in_journal:
-        logger.error("cannot start", extra={"reason": reason})
-    else:
+    """Report why the daemon does not start: to programs as an event, to people as a sentence."""
+    if log.for_people:
         click.echo(f"glidecached cannot start: {reason}", err=True)
+    else:
+        logger.error("cannot start", extra={"reason": reason})
 
 
 def _load(source: Source | None, log: LogHandler) -> Config:
@@ -163,7 +164,7 @@ def _serve(config: Config, source: Source | None, directory: str, log: LogHandle
         stack.callback(server.close)
         server.call_regularly(SUMMARY_INTERVAL_MS, log.log_left_out)
         spare_collections()
-        announce = _log_start if log.in_journal else _announce
+        announce = _announce if log.for_people else _log_start
         server.run(lambda: announce(config, directory, server, embedded=embedded))
         if server.failure:
             logger.critical("daemon failed", extra={"reason": server.failure})
@@ -178,7 +179,7 @@ def _with_embedded(config: Config, address: str) -> Config:
 
 
 def _log_start(config: Config, directory: str, server: Server, *, embedded: bool) -> None:
-    """Log for the journal what `_announce` prints for people."""
+    """Log for programs what `_announce` prints for people."""
     logger.info(
         "started",
         extra={

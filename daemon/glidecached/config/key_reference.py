@@ -50,6 +50,10 @@ _DAEMON = {
         default="a directory in `/dev/shm` whose name comes from the runtime directory",
     ),
     "log_level": Key("The least severe level that is logged. `--log-level` overrides it.", reloads=True),
+    "log_format": Key(
+        "The form of the log's lines: pairs of `key=value`, or one object of JSON a line.",
+        reloads=True,
+    ),
     "grace_ms": Key(
         "Grace period: how long clients continue to serve hits after the daemon's last heartbeat (ms).",
         reloads=False,

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from glidecache_shared.protocol import DEFAULT_MAX_MESSAGE_BYTES
 from glidecache_shared.runtime_dir import socket_path
+from glidecached.log_lines import LogFormat
 from glidecached.pools.metadata import MAX_CACHE_KB, MAX_TTL_MS, EvictionPolicy
 from glidecached.upstream.target import Address, Mode, parse_address
 
@@ -81,6 +82,7 @@ class DaemonSettings:
     runtime_dir: RuntimeDirectory | None = None
     pool_dir: AbsolutePath | None = None
     log_level: LogLevel = "info"
+    log_format: LogFormat = "logfmt"
     grace_ms: Annotated[Integer, Field(ge=100, le=3_600_000)] = 5_000
     max_total_cache_kb: Annotated[Integer, Field(gt=0, le=2**50)] = 1_048_576
     max_pools: Annotated[Integer, Field(gt=0, le=1_000_000)] = 4_096

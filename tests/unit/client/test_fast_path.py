@@ -1,10 +1,11 @@
-"""The fast path of a call does what the session does: same result, same error, same requests."""
+"""The fast path of a call, and a traced one, do what the session does: same result, same error, same requests."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from glidecache_shared import protocol
 from support.caches import new_cache
@@ -109,6 +110,12 @@ def without_the_fast_path(client: AnyClient) -> AnyClient:
     return client
 
 
+def traced(client: AnyClient) -> AnyClient:
+    """Have all calls of the client make spans."""
+    client.client._begin_tracing(TracerProvider().get_tracer("test"), lambda: True)
+    return client
+
+
 @pytest.fixture(params=[True, False], ids=["cached", "uncached"])
 def create(daemon: FakeDaemon, connect: Connect, request: pytest.FixtureRequest) -> Callable[..., AnyClient]:
     del daemon
@@ -123,10 +130,10 @@ def compare(
     call: tuple[Any, ...],
     prepare: Callable[[AnyClient], None] = lambda _client: None,
 ) -> tuple[Any, ...]:
-    """Make a call on both ways, each with a client of its own; return the outcome."""
+    """Make a call on each way, each with a client of its own; return the outcome."""
     outcomes, requests = [], []
     answers = dict(daemon.answers)
-    for way in (lambda client: client, without_the_fast_path):
+    for way in (lambda client: client, without_the_fast_path, traced):
         daemon.answers = dict(answers)
         client = way(create())
         client.call("echo", "attached, and this thread is connected")
@@ -136,8 +143,8 @@ def compare(
         requests.append([(operation, body[1:]) for operation, body in daemon.seen])
         daemon.refusals.clear()
         client.close()
-    assert outcomes[0] == outcomes[1]
-    assert requests[0] == requests[1]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert requests[0] == requests[1] == requests[2]
     return outcomes[0]
 
 

@@ -40,6 +40,8 @@ OTHER_CLASSES = {
     "GlideClusterClient": "made by `create` alone",
     "GlideClientConfiguration": "addresses may be left out; parameters of its own at the end",
     "GlideClusterClientConfiguration": "addresses may be left out; parameters of its own at the end",
+    "OpenTelemetryMetricsConfig": "no endpoint: the application's SDK exports",
+    "OpenTelemetryTracesConfig": "no endpoint: the application's SDK exports",
     "ProtocolVersion": "other values, same names",
     "ReadFrom": "other values, same names",
 }
@@ -59,9 +61,6 @@ LEFT_OUT = {
         PeriodicChecksStatus PoolConfig get_min_compressed_size
         """,
     "credentials of clouds": "AwsCredentials GlideCredentialProvider IamAuthConfig ServiceType",
-    "traces of GLIDE's core": """
-        OpenTelemetry OpenTelemetryConfig OpenTelemetryMetricsConfig OpenTelemetryTracesConfig
-        """,
     "files: give the content": """
         load_client_certificate_and_key_from_file load_client_certificate_from_file load_client_key_from_file
         load_root_certificates_from_file

@@ -30,6 +30,7 @@ OTHER_BY_NAME: dict[str, Any] = {
     "addresses": ["b:2"],
     "listen": "127.0.0.1:1",
     "log_level": "debug",
+    "log_format": "json",
     "eviction_policy": "LFU",
     "max_message_bytes": 100_000,
 }
