@@ -104,14 +104,16 @@ def check(wheel: Path, target: Target, *, unit_tests: bool) -> str:
         raise CheckFailedError(message)
     extras = "daemon,top" + (",embedded" if native else "")
     packages = TEST_PACKAGES if unit_tests else ()
+    began = time.monotonic()
     try:
         environment = install(
             target, [f"{wheel.absolute()}[{extras}]", "pyzmq", *packages], WORK / str(target), CACHE
         )
     except CannotTryError as error:
         return f"checked, not tried: {error}"
-    compiled = try_out(environment, embedded=native)
-    verdict = f"tried: ping, miss, hit, {compiled} compiled modules imported"
+    answered, compiled = try_out(environment, embedded=native)
+    seconds = f"{answered - began:.0f} s"
+    verdict = f"ping {seconds} after the installation began; miss, hit; {compiled} compiled modules imported"
     if unit_tests:
         verdict += f"; {run_unit_tests(environment)}"
     return verdict
@@ -128,8 +130,11 @@ def check_platform(wheel: Path, target: Target) -> None:
         raise CheckFailedError(message)
 
 
-def try_out(environment: Environment, *, embedded: bool) -> int:
-    """Start a daemon, ping it, use both clients. Return how many compiled modules were imported."""
+def try_out(environment: Environment, *, embedded: bool) -> tuple[float, int]:
+    """Start a daemon, ping it, use both clients, import everything.
+
+    Return when the daemon answered (by the monotonic clock, in seconds), and how many compiled modules were imported.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="glidecached-trial-") as directory,
         contextlib.ExitStack() as stack,
@@ -164,8 +169,9 @@ def try_out(environment: Environment, *, embedded: bool) -> int:
                     message = f"the daemon does not answer: {log.read_text()}{error.stderr}"
                     raise CheckFailedError(message) from error
                 time.sleep(0.1)
+        answered = time.monotonic()
         shutil.copy(Path(__file__).with_name("trial.py"), directory)
-        return int(environment.run([f"{directory}/trial.py", runtime_dir]).stdout)
+        return answered, int(environment.run([f"{directory}/trial.py", runtime_dir]).stdout)
 
 
 @contextlib.contextmanager
