@@ -41,6 +41,17 @@ def compile_args() -> list[str]:
     return arguments
 
 
+def link_args() -> list[str]:
+    """Return the linker's arguments: a wheel is for those who install it, and has no symbols and no padding.
+
+    What `make core` builds beside the sources keeps its symbols: profilers and debuggers name functions by them.
+    """
+    if DEBUG or "bdist_wheel" not in sys.argv:
+        return []
+    # Without noseparate-code, constants, code and data each begin on a page of their own, in each of the modules.
+    return ["-Wl,-s", "-Wl,-z,noseparate-code"]
+
+
 def compiled(root: Path) -> list[Path]:
     """Return the sources of the compiled modules: all `.pyx`, and each `.py` that a `.pxd` beside it types."""
     typed = (declarations.with_suffix(".py") for declarations in root.rglob("*.pxd"))
@@ -60,6 +71,7 @@ def extensions() -> list[object]:
             include_dirs=[str(POOL)],
             depends=[str(header) for header in sorted(POOL.glob("*.h"))],
             extra_compile_args=arguments,
+            extra_link_args=link_args(),
         )
         for root in ROOTS
         for source in compiled(root)
@@ -82,6 +94,21 @@ def compiles() -> bool:
 def main() -> None:
     """Run setuptools."""
     from setuptools import setup
+    from setuptools.command.build_py import build_py
+
+    class BuildPythonModules(build_py):
+        """Leaves out the sources of compiled modules, where these are copied with the others.
+
+        The compiled module is the one that is imported. Its tracebacks do not find the source in an installation
+        either, and `inspect` does not ask for it. Beside the sources themselves (an editable installation) all stays.
+        """
+
+        def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
+            """Return the package's modules: its name, the module's, the file's."""
+            found = super().find_package_modules(package, package_dir)
+            if self.editable_mode or not compiles():
+                return found
+            return [module for module in found if not Path(module[2]).with_suffix(".pxd").exists()]
 
     if compiles():
         problem = runpy.run_path(str(HERE / "tools/check_build.py"))["problem"]()
@@ -89,6 +116,7 @@ def main() -> None:
             sys.exit(f"glidecached: {problem}")
     setup(
         ext_modules=extensions() if compiles() else [],
+        cmdclass={"build_py": BuildPythonModules},
         options={"build_ext": {"parallel": JOBS}},
     )
 

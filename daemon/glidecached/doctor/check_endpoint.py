@@ -110,7 +110,7 @@ def check_answer(context: DoctorContext) -> Iterator[Finding]:
 def check_versions(context: DoctorContext) -> Iterator[Finding]:
     """Check that command, compiled core and daemon fit together."""
     try:
-        from glidecache_shared.pool.check import LAYOUT_VERSION
+        from glidecache_shared.pool.reader import LAYOUT_VERSION
     except ImportError as error:
         yield fail(
             "versions",
