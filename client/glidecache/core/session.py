@@ -376,7 +376,7 @@ class Session:
     def _warn_of_outage(self, problem: str) -> None:
         self._outage_problem = problem
         _logger().warning(
-            "%s; commands go to the servers directly, uncached, until it answers",
+            "%s; meanwhile commands go to the servers directly, uncached",
             problem,
             extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
         )

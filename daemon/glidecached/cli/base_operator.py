@@ -10,7 +10,7 @@ from glidecached.cli.ping import ping
 from glidecached.extras import MissingExtraError, need_modules
 
 MODULES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
-    "doctor": ("click", "pydantic", "valkey"),
+    "doctor": ("click", "pydantic"),
     "drop": ("click",),
     "flush": ("click",),
     "stats": ("click",),
@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="glidecache",
         description="Query a running glidecached.",
         epilog=f"{others} need more than this environment has: pip install 'glidecached[daemon,top]'",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # a command to paste is not to be wrapped
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"glidecache {__version__}")

@@ -126,7 +126,9 @@ def test_a_client_with_servers_goes_on_with_them_and_says_why_once(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     first = make_daemon(1)
-    client = connect(addresses=[NodeAddress("127.0.0.1", port)], lazy_connect=True, client_side_cache=cached())
+    client = connect(
+        addresses=[NodeAddress("127.0.0.1", port)], lazy_connect=True, client_side_cache=cached()
+    )
     assert client.call("echo", "x") == b"x"
     first.stop()
 
@@ -151,7 +153,7 @@ def test_a_client_with_servers_goes_on_with_them_and_says_why_once(
     )
     absence, reason = warnings()
     assert "is not running" in absence
-    assert f"{advice}; commands go to the servers directly" in reason
+    assert f"{advice}; meanwhile commands go to the servers directly" in reason
     assert not [record for record in caplog.records if "answers again" in record.getMessage()]
     second.stop()
     make_daemon(3)
