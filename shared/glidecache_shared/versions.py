@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 
 def mismatch(about: dict[str, Any], runtime_dir: str, peer: str, layout_version: int | None = None) -> str:
-    """Return why the daemon of a runtime directory and this side do not belong together; an empty text if they do.
+    """Return why the daemon of a runtime directory and this side do not belong together, and what to do.
+
+    An empty text if they do. The arguments are those of `fact_and_advice`.
+    """
+    return ": ".join(fact_and_advice(about, runtime_dir, peer, layout_version) or ())
+
+
+def fact_and_advice(
+    about: dict[str, Any], runtime_dir: str, peer: str, layout_version: int | None
+) -> tuple[str, str] | None:
+    """Return why the daemon of a runtime directory and this side do not belong together, and what to do, or None.
 
     about: the daemon's answer to HELLO or PING. peer: what to call this side. layout_version: that of the pools that
     this side reads; None if it reads none. Daemons before 0.2 do not state theirs: the pool does.
@@ -24,12 +34,12 @@ def mismatch(about: dict[str, Any], runtime_dir: str, peer: str, layout_version:
     place = f"glidecached {daemon} at {runtime_dir}"
     if theirs != protocol.PROTOCOL_VERSION:
         fact = f"speaks protocol {theirs}, {peer} ({__version__}) protocol {protocol.PROTOCOL_VERSION}"
-        return f"{place} {fact}: {_advice(theirs, protocol.PROTOCOL_VERSION, daemon)}"
+        return f"{place} {fact}", _advice(theirs, protocol.PROTOCOL_VERSION, daemon)
     theirs = about.get("layout_version")
     if layout_version is not None and theirs is not None and theirs != layout_version:
         fact = f"keeps pools of layout {theirs}, {peer} ({__version__}) reads layout {layout_version}"
-        return f"{place} {fact}: {_advice(theirs, layout_version, daemon)}"
-    return ""
+        return f"{place} {fact}", _advice(theirs, layout_version, daemon)
+    return None
 
 
 def _advice(theirs: object, own: int, daemon: str) -> str:
