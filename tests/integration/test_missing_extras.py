@@ -9,8 +9,7 @@ import pytest
 
 from glidecache_shared import __version__
 from glidecached.cli import operator
-from glidecached.cli.base_operator import MODULES_OF_COMMANDS
-from glidecached.extras import EXTRA_OF, MODULES_OF_THE_DAEMON
+from glidecached.extras import EXTRA_OF, MODULES_OF_COMMANDS, MODULES_OF_THE_DAEMON
 from support.hidden_modules import start, with_only, without
 
 if TYPE_CHECKING:

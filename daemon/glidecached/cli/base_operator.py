@@ -7,16 +7,7 @@ import argparse
 from glidecache_shared import __version__
 from glidecached.cli.options import RUNTIME_DIR_HELP, ExitStatus, fail
 from glidecached.cli.ping import ping
-from glidecached.extras import MissingExtraError, need_modules
-
-MODULES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
-    "doctor": ("click", "pydantic"),
-    "drop": ("click",),
-    "flush": ("click",),
-    "stats": ("click",),
-    "top": ("click", "textual"),
-}
-"""What each other command of `glidecached.cli.operator` imports that the base does not bring."""
+from glidecached.extras import MODULES_OF_COMMANDS, MissingExtraError, need_modules
 
 
 def run(arguments: list[str]) -> int:

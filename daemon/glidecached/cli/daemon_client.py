@@ -21,6 +21,8 @@ TIMEOUT_MS = 3_000
 _SLICE_MS = 50
 """The longest time that a thread which sets `give_up` has to wait."""
 _RETRY_SECONDS = 0.01
+_CLOSED_AT_ONCE = 3
+"""A daemon that closed so many connections at once counts as full."""
 
 
 class DaemonUnreachableError(Exception):
@@ -107,17 +109,27 @@ class DaemonClient:
         except RefusedError as error:
             if error.code != protocol.ERROR_PROTOCOL:
                 raise
-            problem = mismatch(self.request(protocol.PING), self._directory, "this command")
+            problem = self._mismatch(self.request(protocol.PING))
             if not problem:
                 raise
             raise RefusedError(error.code, problem) from None
-        problem = mismatch(about, self._directory, "this command")
+        problem = self._mismatch(about)
         if problem:
             raise RefusedError(protocol.ERROR_PROTOCOL, problem)
+        if not isinstance(about.get("instance_id"), int):
+            fault = "its greeting has no instance_id"
+            raise self._unreadable(fault)
         return about
+
+    def _mismatch(self, about: Any) -> str:
+        if not isinstance(about, dict):
+            fault = f"its greeting is a {type(about).__name__}"
+            raise self._unreadable(fault)
+        return mismatch(about, self._directory, "this command")
 
     def _connected(self, until_ns: int) -> Dealer:
         """Return a connection that the daemon has greeted."""
+        closed = 0
         while True:
             try:
                 dealer = Dealer.connect(self._path)
@@ -139,8 +151,9 @@ class DaemonClient:
             else:
                 if self._is_up(dealer, until_ns):
                     return dealer
+                closed += dealer.ended
                 problem = f"did not answer within {self._timeout_ms} ms"
-                if dealer.ended:
+                if closed >= _CLOSED_AT_ONCE:
                     problem = "closes new connections: as many as it may have are open (see its log)"
                 dealer.close()
             if self._is_over(until_ns):
@@ -173,10 +186,12 @@ class DaemonClient:
             try:
                 answered, status, body = protocol.unpack(frame)
             except (ValueError, TypeError) as error:
-                message = f"the answer of the daemon at {self._path} cannot be read: {error}"
-                raise DaemonUnreachableError(message) from error
+                raise self._unreadable(error) from error
             if answered == number:
                 return status, body
+
+    def _unreadable(self, reason: object) -> DaemonUnreachableError:
+        return DaemonUnreachableError(f"the answer of the daemon at {self._path} cannot be read: {reason}")
 
     def _ended(self) -> DaemonUnreachableError:
         return DaemonUnreachableError(f"the daemon at {self._path} ended the connection before it answered")

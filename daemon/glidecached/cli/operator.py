@@ -17,7 +17,7 @@ from glidecached.cli import ping as ping_module
 from glidecached.cli.doctor import doctor
 from glidecached.cli.options import ExitStatus, fail, linked, runtime_dir_option
 from glidecached.cli.report import report
-from glidecached.extras import MissingExtraError, extras_named, need_modules
+from glidecached.extras import MODULES_OF_COMMANDS, MissingExtraError, extras_named, need_modules
 from glidecached.formatting import counted
 
 _FLUSH_TIMEOUT_MS = 60_000
@@ -88,7 +88,7 @@ def stats(runtime_dir: str | None, as_json: bool) -> None:
 @runtime_dir_option
 def top(runtime_dir: str | None, interval_s: float) -> None:
     """Watch the daemon's caches and upstreams live, and the hottest keys of one cache."""
-    need_modules("glidecache top", "textual")
+    need_modules("glidecache top", *MODULES_OF_COMMANDS["top"])
     directory = find_runtime_dir(runtime_dir)
     # A directory that was never right should not look like a daemon that is away for a while.
     with linked(directory):
