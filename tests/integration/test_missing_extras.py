@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,24 @@ def test_the_base_alone_has_a_command_line(command: list[str], status: int, text
     assert process.returncode == status, errors
     assert text in output + errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("output", "word"), [("/dev/full", "glidecache: No space left on device\n"), ("closed pipe", "")]
+)
+def test_the_base_alone_says_that_its_output_cannot_be_written(
+    daemon: Daemon, output: str, word: str
+) -> None:
+    if output == "closed pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(output, os.O_WRONLY)
+    program = with_only(["msgpack"]) + ENTER.format("glidecache")
+    process = start(program, "ping", "--runtime-dir", str(daemon.runtime_dir), output=writer)
+    os.close(writer)
+    _, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, errors) == (1, word)
 
 
 def test_an_embedded_server_that_is_not_installed_is_named(tmp_path: Path) -> None:

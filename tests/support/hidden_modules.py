@@ -46,13 +46,13 @@ def with_only(shown: Collection[str]) -> str:
     )
 
 
-def start(program: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start a program; it has nothing to read."""
+def start(program: str, *arguments: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    """Start a program; it has nothing to read, and writes to a pipe or to the descriptor `output`."""
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
         env=child_environment(),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 
 from glidecache_shared import __version__
 from glidecached.cli.options import RUNTIME_DIR_HELP, ExitStatus, fail
@@ -22,7 +23,11 @@ def run(arguments: list[str]) -> int:
     try:
         ping(given.runtime_dir)
     except OSError as error:
+        if error.errno == errno.EPIPE:  # a user who has closed a pipe wants no message
+            return ExitStatus.FAILED
         fail(ExitStatus.FAILED, f"glidecache: {error.strerror or error}")
+    except KeyboardInterrupt:
+        return ExitStatus.FAILED
     return ExitStatus.DONE
 
 
