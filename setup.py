@@ -8,7 +8,10 @@ out: `make` installs the project so, and compiles them beside it, once.
 import os
 import runpy
 import shlex
+import subprocess
 import sys
+import sysconfig
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -49,7 +52,17 @@ def link_args() -> list[str]:
     if DEBUG or "bdist_wheel" not in sys.argv:
         return []
     # Without noseparate-code, constants, code and data each begin on a page of their own, in each of the modules.
-    return ["-Wl,-s", "-Wl,-z,noseparate-code"]
+    return ["-Wl,-s", *(flag for flag in ("-Wl,-z,noseparate-code",) if linker_takes(flag))]
+
+
+def linker_takes(flag: str) -> bool:
+    """Return whether the compiler that is used links with this flag: not all linkers know all of GNU's."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    with tempfile.TemporaryDirectory() as directory:
+        source = Path(directory, "nothing.c")
+        source.touch()
+        command = [*compiler, "-shared", "-fPIC", flag, "-o", str(Path(directory, "nothing.so")), str(source)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def compiled(root: Path) -> list[Path]:
@@ -63,7 +76,7 @@ def extensions() -> list[object]:
     from Cython.Build import cythonize
     from setuptools import Extension
 
-    arguments = compile_args()
+    arguments, linking = compile_args(), link_args()
     modules = [
         Extension(
             ".".join(source.relative_to(root).with_suffix("").parts),
@@ -71,7 +84,7 @@ def extensions() -> list[object]:
             include_dirs=[str(POOL)],
             depends=[str(header) for header in sorted(POOL.glob("*.h"))],
             extra_compile_args=arguments,
-            extra_link_args=link_args(),
+            extra_link_args=linking,
         )
         for root in ROOTS
         for source in compiled(root)
