@@ -29,6 +29,6 @@ setup(
     long_description=pypi_page.page(),
     long_description_content_type="text/markdown",
     ext_modules=extensions.cythonized(quiet="--quiet" in sys.argv) if compiles else [],
-    cmdclass={"build_ext": extensions.BuildModules},
+    cmdclass={"build_ext": extensions.BuildModules, "build_py": extensions.BuildPythonModules},
     options={"build_ext": {"parallel": extensions.JOBS}},
 )

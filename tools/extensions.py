@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.modified import newer_group
 
 ROOTS = (Path("shared"), Path("client"), Path("daemon"))
@@ -47,6 +53,31 @@ def compile_arguments() -> list[str]:
     return arguments
 
 
+def link_arguments() -> list[str]:
+    """Return the linker's arguments.
+
+    Without noseparate-code, constants, code and data each begin on a page of their own, in each of the modules. A wheel
+    is for those who install it, and has no symbols. What `make core` builds beside the sources keeps them: profilers
+    and debuggers name functions by them.
+    """
+    packed = [flag for flag in ("-Wl,-z,noseparate-code",) if _linker_takes(flag)]
+    return [*packed, "-Wl,-s"] if _makes_wheel() else packed
+
+
+def _makes_wheel() -> bool:
+    return "bdist_wheel" in sys.argv and os.environ.get("GLIDECACHED_DEBUG_BUILD") != "1"
+
+
+def _linker_takes(flag: str) -> bool:
+    """Return whether the compiler that is used links with this flag: not all linkers know all of GNU's."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    with tempfile.TemporaryDirectory() as directory:
+        source = Path(directory, "nothing.c")
+        source.touch()
+        command = [*compiler, "-shared", "-fPIC", flag, "-o", str(Path(directory, "nothing.so")), str(source)]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def sources(root: Path) -> list[Path]:
     """Return the sources of the compiled modules: all `.pyx`, and each `.py` that a `.pxd` beside it types."""
     typed = (declarations.with_suffix(".py") for declarations in root.rglob("*.pxd"))
@@ -55,7 +86,7 @@ def sources(root: Path) -> list[Path]:
 
 def cythonized(*, quiet: bool = False) -> list[Extension]:
     """Return the compiled modules, with their C code below `C_CODE`, made anew where it is out of date."""
-    arguments = compile_arguments()
+    arguments, linking = compile_arguments(), link_arguments()
     modules = [
         Extension(
             ".".join(source.relative_to(root).with_suffix("").parts),
@@ -63,6 +94,7 @@ def cythonized(*, quiet: bool = False) -> list[Extension]:
             include_dirs=[str(HEADERS)],
             depends=[str(header) for header in sorted(HEADERS.glob("*.h"))],
             extra_compile_args=arguments,
+            extra_link_args=linking,
         )
         for root in ROOTS
         for source in sources(root)
@@ -82,13 +114,29 @@ class BuildModules(build_ext):
     """setuptools' command, which compiles a module only once for this checkout and its wheel."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile the module, or take the one beside its sources."""
+        """Compile the module, or take the one beside its sources, without its symbols."""
         root = next(root for root in ROOTS if (root / ext.name.split(".")[0]).is_dir())
         beside = root / self.get_ext_filename(ext.name)
-        reuse = os.environ.get("GLIDECACHED_REUSE_MODULES") == "1" and not self.inplace
+        strip = shutil.which("strip")
+        reuse = os.environ.get("GLIDECACHED_REUSE_MODULES") == "1" and _makes_wheel() and strip is not None
         if reuse and beside.exists() and not newer_group([*ext.sources, *ext.depends], str(beside)):
             target = Path(self.get_ext_fullpath(ext.name))
             self.mkpath(str(target.parent))
-            self.copy_file(str(beside), str(target))
+            subprocess.run([strip, "-o", str(target), str(beside)], check=True)
         else:
             super().build_extension(ext)
+
+
+class BuildPythonModules(build_py):
+    """setuptools' command, which leaves out the sources of compiled modules where it copies the others.
+
+    The compiled module is the one that is imported. Its tracebacks do not find the source in an installation either,
+    and `inspect` does not ask for it. Beside the sources themselves (an editable installation) all stays.
+    """
+
+    def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
+        """Return the package's modules: its name, the module's, the file's."""
+        found = super().find_package_modules(package, package_dir)
+        if self.editable_mode or not self.distribution.ext_modules:
+            return found
+        return [module for module in found if not Path(module[2]).with_suffix(".pxd").exists()]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from glidecached.cli.daemon import main
+from glidecached.cli.entry_points import glidecached
 
-main()
+glidecached()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import __version__, protocol
+from glidecache_shared.pool.reader import LAYOUT_VERSION
 from glidecached.budget import Budget, DedicatedShares
 from glidecached.client_processes import ClientProcesses
 from glidecached.client_session import Sessions
@@ -266,6 +267,7 @@ class Server:
             "pid": os.getpid(),
             "grace_ms": self._config.daemon.grace_ms,
             "max_message_bytes": self._config.daemon.max_message_bytes,
+            "layout_version": LAYOUT_VERSION,
         }
 
     def _stats(self) -> dict[str, Any]:

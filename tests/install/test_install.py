@@ -157,8 +157,9 @@ def test_completions_complete(installed: Path, command: str) -> None:
     share = installed / PREFIX[1:] / "share"
     program = installed.with_name(f"{installed.name}-{command}") / command
     program.parent.mkdir()
-    module = "daemon" if command == "glidecached" else "operator"
-    program.write_text(f"#!{sys.executable}\nfrom glidecached.cli.{module} import main\nmain()\n")
+    program.write_text(
+        f"#!{sys.executable}\nfrom glidecached.cli.entry_points import {command}\n{command}()\n"
+    )
     program.chmod(0o755)
     asked = (
         f'source "{share}/bash-completion/completions/{command}"; '

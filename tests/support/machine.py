@@ -249,9 +249,9 @@ def _install(prefix: Path) -> None:
     (prefix / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\ninclude-system-site-packages = false\n")
     paths = [*(_SOURCES / name for name in ("daemon", "client", "shared")), PACKAGES]
     (packages / "glidecached.pth").write_text("".join(f"{path}\n" for path in paths))
-    for command, module in (("glidecached", "daemon"), ("glidecache", "operator")):
+    for command in ("glidecached", "glidecache"):
         script = prefix / "bin" / command
-        script.write_text(f"#!{PYTHON}\nfrom glidecached.cli.{module} import main\nmain()\n")
+        script.write_text(f"#!{PYTHON}\nfrom glidecached.cli.entry_points import {command}\n{command}()\n")
         script.chmod(0o755)
     prefix.chmod(0o755)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from glidecached.extras import EXTRA_OF
 from support.process import ROOT
 
 if TYPE_CHECKING:
@@ -87,6 +90,23 @@ def test_only_the_direct_fallback_imports_valkey() -> None:
         if module.partition(".")[0] == "valkey"
     }
     assert importing <= {"fallback.py"}
+
+
+def test_the_daemon_imports_what_an_extra_brings() -> None:
+    """What `glidecached/extras.py` says is installed by which extra is what pyproject.toml says, and all there is."""
+    import sys
+
+    third_party = {
+        module.partition(".")[0]
+        for source, module, _ in sources(PACKAGES["glidecached"][0])
+        if source.suffix == ".py"
+        and not (module.partition(".")[0] == "cython" and source.with_suffix(".pxd").exists())
+    } - {*sys.stdlib_module_names, *PACKAGES}
+    assert third_party == set(EXTRA_OF)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for module, extra in EXTRA_OF.items():
+        required = {re.split(r"[^\w-]", each)[0].replace("-", "_") for each in extras[extra]}
+        assert module in required, f"{module} is not brought by {extra}"
 
 
 def test_source_roots_are_no_packages() -> None:

@@ -133,7 +133,11 @@ def build(target: Target, plain: Path, modules: list[tuple[str, Path]], output: 
 
 def compile_module(target: Target, includes: list[Path], name: str, source: Path, tree: Path) -> None:
     """Compile and link one module. Raises CalledProcessError; the compiler's words are on stderr."""
-    result = tree.joinpath(*name.split(".")).with_name(name.rpartition(".")[2] + target.suffix)
+    module = tree.joinpath(*name.split("."))
+    module.with_suffix(".py").unlink(
+        missing_ok=True
+    )  # as setuptools leaves out the sources of what it has compiled
+    result = module.with_name(module.name + target.suffix)
     run_compiler(
         target,
         includes,

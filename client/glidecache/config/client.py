@@ -15,6 +15,7 @@ from glidecache.config.connection import (
     ReadFrom,
     ServerCredentials,
 )
+from glidecache.config.direct_extra import DIRECT_EXTRA, direct_extra_installed
 from glidecache.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -61,8 +62,9 @@ class BaseClientConfiguration:
     read_from: which of several addresses answer reads that are not cached; the cache is filled from the primary alone.
     reconnect_strategy, client_name, protocol: accepted; the connections are the daemon's, which decides.
     upstream: `"default"` if neither it nor addresses are given.
-    fallback: `"direct"`: without a daemon, commands go to `addresses`, uncached (the default with addresses);
-    `"error"`: they raise `DaemonUnavailableError` (the default, and the only choice, without).
+    fallback: `"direct"`: without a daemon, commands go to `addresses`, uncached (the default with addresses, where the
+    extra `direct` is installed); `"error"`: they raise `DaemonUnavailableError` (the default otherwise, and the only
+    choice without addresses).
     runtime_dir: where the daemon is; None: `$GLIDECACHED_RUNTIME_DIR`, `/run/glidecached`, and so on.
     """
 
@@ -149,6 +151,9 @@ class BaseClientConfiguration:
             message = (
                 f'{owner}: fallback="direct" needs addresses: those of an upstream only the daemon knows'
             )
+            raise ConfigurationError(message)
+        if self.fallback == "direct" and not direct_extra_installed():
+            message = f'{owner}: fallback="direct" needs valkey, which is not installed: {DIRECT_EXTRA}'
             raise ConfigurationError(message)
 
 

@@ -2,6 +2,7 @@ cdef class Hello:
     cdef readonly long long instance_id
     cdef readonly long long max_message_bytes
     cdef readonly object daemon_uid
+    cdef readonly dict about
 
 
 cdef class Attachment:

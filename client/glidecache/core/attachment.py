@@ -10,7 +10,7 @@ import cython
 from glidecache.core.transport_errors import OWN_FAULTS, own_fault
 from glidecache.errors import ConfigurationError, ConnectionError
 from glidecache_shared import lease as leases
-from glidecache_shared.pool.reader import PoolFormatError, PoolReader
+from glidecache_shared.pool.reader import PoolFormatError, PoolLayoutError, PoolReader
 from glidecache_shared.trusted_path import check_directory
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ class Hello:
 
     def __init__(self, answer: dict[str, Any], daemon_uid: int) -> None:
         self.daemon_uid: int = daemon_uid
+        self.about: dict[str, Any] = answer
         self.instance_id: cython.longlong = answer["instance_id"]
         self.max_message_bytes: cython.longlong = answer["max_message_bytes"]
 
@@ -42,7 +43,7 @@ class Attachment:
     def __init__(self, hello: Hello, answer: dict[str, Any], forks: int) -> None:
         """Hold the pool that the answer to `ATTACH` names, and map it. `hello` describes that daemon.
 
-        Raises `PoolGoneError`, and `ConfigurationError` if this process can never map it.
+        Raises `PoolGoneError`, `PoolLayoutError`, and `ConfigurationError` if this process can never map it.
         """
         self.instance_id: cython.longlong = hello.instance_id
         self.session_id: cython.longlong = answer["session_id"]
@@ -127,17 +128,7 @@ def _hold(pool: dict[str, Any], daemon_uid: int) -> tuple[Lease, PoolReader]:
         message = f"this process cannot trust the cache's pool: {error}"
         raise ConfigurationError(message) from error
     try:
-        lease = leases.hold(pool["lease_path"], pool["lease_inode"])
-        if lease is None:
-            raise PoolGoneError
-        try:
-            return lease, PoolReader(pool["pool_path"], pool["board_path"])
-        except FileNotFoundError:
-            lease.close()
-            raise PoolGoneError from None
-        except BaseException:
-            lease.close()
-            raise
+        return _hold_files(pool)
     except OSError as error:
         if error.errno in OWN_FAULTS:
             raise ConnectionError(own_fault(error, "cache's files")) from error
@@ -146,6 +137,22 @@ def _hold(pool: dict[str, Any], daemon_uid: int) -> tuple[Lease, PoolReader]:
             "the daemon's pool_dir must be visible and readable here"
         )
         raise ConfigurationError(message) from error
+    except PoolLayoutError:
+        raise
     except PoolFormatError as error:
         message = f"this process cannot read the cache's pool: {error}"
         raise ConfigurationError(message) from error
+
+
+def _hold_files(pool: dict[str, Any]) -> tuple[Lease, PoolReader]:
+    lease = leases.hold(pool["lease_path"], pool["lease_inode"])
+    if lease is None:
+        raise PoolGoneError
+    try:
+        return lease, PoolReader(pool["pool_path"], pool["board_path"])
+    except FileNotFoundError:
+        lease.close()
+        raise PoolGoneError from None
+    except BaseException:
+        lease.close()
+        raise

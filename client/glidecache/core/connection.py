@@ -16,11 +16,13 @@ from glidecache.core.transport_errors import (
     NoDaemonError,
     NoReplyError,
     NotSentError,
+    OtherVersionError,
     own_fault,
 )
 from glidecache.errors import ConfigurationError, RequestError
 from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import check_endpoint, socket_path
+from glidecache_shared.versions import mismatch
 from glidecache_shared.wire.dealer import Dealer
 
 TYPE_CHECKING = False
@@ -103,8 +105,9 @@ class DaemonConnection:
     async def connect(self, deadline_ns: int) -> Hello:
         """Provide a connection to a daemon that answers.
 
-        Raises `NoDaemonError` when no daemon answers by the deadline, `RequestError` for a daemon that is full,
-        `ConfigurationError` for one that refuses this client permanently.
+        Raises `NoDaemonError` when no daemon answers by the deadline, `OtherVersionError` for a daemon that does not
+        belong with this client, `RequestError` for one that is full, `ConfigurationError` for one that refuses this
+        client permanently.
         """
         while True:
             if self.hello is not None:
@@ -236,14 +239,39 @@ class DaemonConnection:
         body = (protocol.PROTOCOL_VERSION, __version__)
         status, answer = await self.request(protocol.HELLO, 0, self.extended(deadline_ns), body)
         if status != protocol.STATUS_OK:
-            if answer[0] == protocol.ERROR_OVERDUE:
+            code, text = answer
+            if code == protocol.ERROR_OVERDUE:
                 raise NoReplyError  # it hung meanwhile, and has just recovered: that is no refusal
+            if code == protocol.ERROR_PROTOCOL:
+                # PING is answered whatever the version, and tells more than other versions' texts may.
+                about = await self.request(protocol.PING, 0, self.extended(deadline_ns), ())
+                self._check_version(*about)
             self.drop()
-            if answer[0] == protocol.ERROR_BUSY:
-                raise self._busy(answer[1])
-            message = f"glidecached at {self._runtime_dir} refuses this client: {answer[1]}"
+            if code == protocol.ERROR_BUSY:
+                raise self._busy(text)
+            message = f"glidecached at {self._runtime_dir} refuses this client: {text}"
             raise ConfigurationError(message)
-        return Hello(answer, self._daemon_uid)
+        self._check_version(status, answer)
+        try:
+            hello = Hello(answer, self._daemon_uid)
+        except (KeyError, TypeError) as error:
+            self.drop()
+            problem = f"greets in a way that this client ({__version__}) does not know: {error!r}"
+            raise self._unavailable(problem) from None
+        if answer.get("daemon_version") != __version__:
+            _log_release(self._runtime_dir, answer.get("daemon_version"))
+        return hello
+
+    def _check_version(self, status: int, about: Any) -> None:
+        """Raise `OtherVersionError` for a daemon that speaks another version of the protocol, and leave it."""
+        problem = (
+            mismatch(about, self._runtime_dir, "this client")
+            if status == protocol.STATUS_OK and isinstance(about, dict)
+            else ""
+        )
+        if problem:
+            self.drop()
+            raise OtherVersionError(problem)
 
     def _unavailable(self, problem: str) -> NoDaemonError:
         return NoDaemonError(f"glidecached at {self._runtime_dir} {problem}")
@@ -276,3 +304,16 @@ class DaemonConnection:
     def _release(self, dealer: Dealer) -> None:
         """Close a dealer that no longer belongs to the connection."""
         raise NotImplementedError
+
+
+def _log_release(runtime_dir: str, daemon_version: object) -> None:
+    """Note for those who look that the daemon is of another release, with which this client works all the same."""
+    import logging
+
+    logging.getLogger("glidecache").debug(
+        "glidecached at %s is version %s, this client %s",
+        runtime_dir,
+        daemon_version,
+        __version__,
+        extra={"runtime_dir": runtime_dir, "version": daemon_version},
+    )

@@ -17,6 +17,7 @@ from glidecache.core.transport_errors import (
     NoDaemonError,
     NoReplyError,
     NotSentError,
+    OtherVersionError,
     error_for,
 )
 from glidecache.errors import (
@@ -28,6 +29,8 @@ from glidecache.errors import (
     TimeoutError,
 )
 from glidecache_shared import protocol
+from glidecache_shared.pool.reader import LAYOUT_VERSION, PoolLayoutError
+from glidecache_shared.versions import mismatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +80,10 @@ class Session:
         self._pool_user: Callable[[], PoolUser | None] = weakref.WeakMethod(use_pool)
         self.state = SessionState()
         self._next_probe_ns = 0
+        self._outage_problem = ""
+        """Why commands go to the servers directly, as was last logged."""
+        self._other_version = (0, "")
+        """The instance id of the daemon with which this client does not belong together, and why not."""
         self._ended = False
 
     @property
@@ -153,7 +160,7 @@ class Session:
             return await self._request(operation, body, timeout_ns, repeatable=repeatable, first=first)
         except NoDaemonError as absent:
             if self._direct is None:
-                raise DaemonUnavailableError(str(absent)) from None
+                raise self._unavailable(str(absent)) from None
             self._begin_outage(str(absent))
         except NoReplyError:
             problem = f"glidecached did not answer within {timeout_ns // _MS} ms"
@@ -288,6 +295,7 @@ class Session:
         self, connection: DaemonConnection, hello: Hello, deadline_ns: int, spec: dict[str, Any]
     ) -> None:
         import_ahead()
+        self._check_layout(connection, hello)
         for _ in range(_ATTACH_ATTEMPTS):
             status, answer = await connection.request(
                 protocol.ATTACH, hello.instance_id, connection.extended(deadline_ns), (spec,)
@@ -300,6 +308,10 @@ class Session:
                 attachment = Attachment(hello, answer, connection.forks)
             except PoolGoneError:
                 continue
+            except PoolLayoutError as error:
+                # A daemon that does not state its layout: only its pool tells.
+                self._leave(connection, hello, {**hello.about, "layout_version": error.layout_version})
+                raise
             try:
                 previous, self.state.attachment = self.state.attachment, attachment
                 if self.state.close_message:  # closed meanwhile
@@ -317,6 +329,23 @@ class Session:
         message = "the cache's pool ended again and again while this client attached to it"
         raise ConnectionError(message)
 
+    def _check_layout(self, connection: DaemonConnection, hello: Hello) -> None:
+        """Raise `OtherVersionError` for a daemon whose pools this client would map and cannot read, and leave it."""
+        if self._settings.cache is not None:
+            instance_id, problem = self._other_version
+            if problem and instance_id == hello.instance_id:
+                connection.drop()
+                raise OtherVersionError(problem)
+            self._leave(connection, hello, hello.about)
+
+    def _leave(self, connection: DaemonConnection, hello: Hello, about: dict[str, Any]) -> None:
+        """Raise as `_check_layout` if the daemon, which says `about`, has pools of another layout."""
+        problem = mismatch(about, self._settings.runtime_dir, "this client", LAYOUT_VERSION)
+        if problem:
+            self._other_version = (hello.instance_id, problem)
+            connection.drop()
+            raise OtherVersionError(problem)
+
     async def _detach(self, connection: DaemonConnection, attachment: Attachment, deadline_ns: int) -> None:
         body = (attachment.session_id,)
         # Best effort: the daemon forgets sessions by itself, and the lease keeps a pool.
@@ -325,7 +354,7 @@ class Session:
 
     async def _open_directly(self, problem: str) -> None:
         if self._direct is None:
-            raise DaemonUnavailableError(problem) from None
+            raise self._unavailable(problem) from None
         self._begin_outage(problem)
         if not self._settings.lazy_connect:
             try:
@@ -334,15 +363,23 @@ class Session:
                 message = f"{problem}, and the servers cannot be asked directly: {error}"
                 raise ClosingError(message) from error
 
+    def _unavailable(self, problem: str) -> DaemonUnavailableError:
+        hint = self._settings.missing_extra
+        return DaemonUnavailableError(f"{problem}; {hint}" if hint else problem)
+
     def _begin_outage(self, problem: str) -> None:
         self._next_probe_ns = time.monotonic_ns() + _PROBE_INTERVAL_NS
         if not self.state.outage:
             self.state.outage = True
-            _logger().warning(
-                "%s; commands go to the servers directly, uncached, until it answers",
-                problem,
-                extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
-            )
+            self._warn_of_outage(problem)
+
+    def _warn_of_outage(self, problem: str) -> None:
+        self._outage_problem = problem
+        _logger().warning(
+            "%s; meanwhile commands go to the servers directly, uncached",
+            problem,
+            extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
+        )
 
     async def _daemon_recovered(self) -> bool:
         """Return whether the daemon answers again; ask it only from time to time."""
@@ -354,6 +391,11 @@ class Session:
         deadline_ns = now_ns + _PROBE_TIMEOUT_NS
         try:
             await connection.run_exclusively(deadline_ns, self._probe, connection, deadline_ns)
+        except OtherVersionError as other:
+            # Whoever upgraded the daemon, and looks for the reason, would otherwise find an absence only.
+            if str(other) != self._outage_problem:
+                self._warn_of_outage(str(other))
+            return False
         except (NoDaemonError, NotSentError, DaemonLostError, NoReplyError, RequestError):
             return False
         self.state.outage = False
@@ -362,7 +404,7 @@ class Session:
         return True
 
     async def _probe(self, connection: DaemonConnection, deadline_ns: int) -> None:
-        await connection.connect(deadline_ns)
+        self._check_layout(connection, await connection.connect(deadline_ns))
         await connection.request(protocol.PING, 0, connection.extended(deadline_ns), ())
 
 

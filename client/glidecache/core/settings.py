@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glidecache.config.direct_extra import DIRECT_EXTRA, direct_extra_installed
 from glidecache.errors import ConfigurationError
 from glidecache_shared.runtime_dir import find_runtime_dir, socket_path
 
@@ -24,6 +25,7 @@ class Settings:
     """The settings of one client. Immutable by convention; shared by threads and forks.
 
     spec: `ATTACH`'s map. runtime_dir: absolute. may_go_direct: whether commands go to the servers without a daemon.
+    missing_extra: what to install for that, where nothing else is in the way; otherwise empty.
     request_timeout_ms: None: the upstream's, from the daemon. connection_timeout_ms: for the check at creation.
     """
 
@@ -34,6 +36,7 @@ class Settings:
         "inflight_requests",
         "lazy_connect",
         "may_go_direct",
+        "missing_extra",
         "request_timeout_ms",
         "runtime_dir",
         "spec",
@@ -51,6 +54,10 @@ class Settings:
         self.inflight_requests = config.inflight_requests_limit or DEFAULT_INFLIGHT_REQUESTS
         self.lazy_connect = bool(config.lazy_connect)
         self.may_go_direct = _may_go_direct(config, mode)
+        self.missing_extra = ""
+        if self.may_go_direct and not direct_extra_installed():
+            self.may_go_direct = False
+            self.missing_extra = f"for commands to the servers without a daemon: {DIRECT_EXTRA}"
         self.runtime_dir = _runtime_dir(config)
         self.spec = _spec(config, mode)
 

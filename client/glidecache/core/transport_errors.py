@@ -22,6 +22,7 @@ __all__ = [
     "NoDaemonError",
     "NoReplyError",
     "NotSentError",
+    "OtherVersionError",
     "error_for",
     "error_for_reply",
     "own_fault",
@@ -34,6 +35,10 @@ OWN_FAULTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
 class NoDaemonError(Exception):
     """There is no daemon, or none that answers: the request was not handed over. The text gives the reason."""
+
+
+class OtherVersionError(NoDaemonError):
+    """A daemon answers, and this client is of no version that belongs with it. The text says what to do."""
 
 
 class DaemonLostError(Exception):

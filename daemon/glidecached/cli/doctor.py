@@ -16,6 +16,7 @@ import click
 from glidecached import formatting
 from glidecached.cli.options import ExitStatus, runtime_dir_option
 from glidecached.doctor.result import Status
+from glidecached.extras import extras_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,9 +42,10 @@ def doctor(runtime_dir: str | None, config_path: Path | None, as_json: bool) -> 
 
     Exit status: 0 no check fails, 1 a check fails.
     """
-    # Imported now: the configuration's form is made at import, which `glidecache ping` does without.
-    from glidecached.doctor.context import gather
-    from glidecached.doctor.runner import examine
+    with extras_named("glidecache doctor"):
+        # Imported now: the configuration's form is made at import, which other commands do without.
+        from glidecached.doctor.context import gather
+        from glidecached.doctor.runner import examine
 
     findings = list(examine(gather(runtime_dir, config_path)))
     if as_json:

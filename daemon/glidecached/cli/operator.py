@@ -6,7 +6,6 @@ import errno
 import json
 import shutil
 import sys
-import time
 from typing import Any
 
 import click
@@ -14,9 +13,11 @@ import click
 from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import find_runtime_dir
 from glidecached import formatting
+from glidecached.cli import ping as ping_module
 from glidecached.cli.doctor import doctor
 from glidecached.cli.options import ExitStatus, fail, linked, runtime_dir_option
 from glidecached.cli.report import report
+from glidecached.extras import MODULES_OF_COMMANDS, MissingExtraError, extras_named, need_modules
 from glidecached.formatting import counted
 
 _FLUSH_TIMEOUT_MS = 60_000
@@ -26,7 +27,7 @@ _yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do no
 
 
 class _Commands(click.Group):
-    """A group that reports in one line that the output could not be written, such as to a full file system."""
+    """A group that reports in one line that the output could not be written, or that an extra is not installed."""
 
     def invoke(self, context: click.Context) -> Any:
         """Implement `click.Group`.
@@ -39,6 +40,8 @@ class _Commands(click.Group):
             if error.errno == errno.EPIPE:
                 raise
             fail(ExitStatus.FAILED, f"glidecache: {error.strerror or error}")
+        except MissingExtraError as error:
+            fail(ExitStatus.FAILED, str(error))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,13 +57,7 @@ def main() -> None:
 @runtime_dir_option
 def ping(runtime_dir: str | None) -> None:
     """Check that the daemon answers, and report how long that took."""
-    with linked(runtime_dir) as link:
-        sent_ns = time.perf_counter_ns()
-        about = link.request(protocol.PING)
-        taken_us = (time.perf_counter_ns() - sent_ns) / 1_000
-    click.echo(
-        f"glidecached {about['daemon_version']} answers, pid {about['pid']}, in {formatting.latency(taken_us)}"
-    )
+    ping_module.ping(runtime_dir)
 
 
 @click.command()
@@ -91,6 +88,7 @@ def stats(runtime_dir: str | None, as_json: bool) -> None:
 @runtime_dir_option
 def top(runtime_dir: str | None, interval_s: float) -> None:
     """Watch the daemon's caches and upstreams live, and the hottest keys of one cache."""
+    need_modules("glidecache top", *MODULES_OF_COMMANDS["top"])
     directory = find_runtime_dir(runtime_dir)
     # A directory that was never right should not look like a daemon that is away for a while.
     with linked(directory):
@@ -98,9 +96,9 @@ def top(runtime_dir: str | None, interval_s: float) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         message = "top needs a terminal; `glidecache stats` writes the same numbers once"
         raise click.UsageError(message)
-    # Textual costs as much to import as the rest of the command together, several times.
-    from glidecached.cli.top.app import Top
-
+    with extras_named("glidecache top"):
+        # Textual costs as much to import as the rest of the command together, several times.
+        from glidecached.cli.top.app import Top
     Top(directory, interval_s).run()
 
 

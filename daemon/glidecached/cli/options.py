@@ -1,13 +1,14 @@
-"""The parts that commands share: the option that names the daemon, and the handling of its absence."""
+"""The parts that commands share: the option that names the daemon, and the handling of its absence.
+
+Importable without click, which `glidecache ping` does without.
+"""
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from glidecache_shared.runtime_dir import find_runtime_dir
 from glidecached import formatting
@@ -16,17 +17,24 @@ from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+RUNTIME_DIR_HELP = "The directory of the daemon's socket."
+
 
 def runtime_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Return the command with the option `--runtime-dir`, which it takes as `runtime_dir`."""
-    return click.option("--runtime-dir", metavar="DIR", help="The directory of the daemon's socket.")(command)
+    import click
+
+    return click.option("--runtime-dir", metavar="DIR", help=RUNTIME_DIR_HELP)(command)
 
 
 @contextmanager
-def linked(runtime_dir: str | None) -> Iterator[DaemonClient]:
-    """Yield a link to the daemon. If there is none or it refuses, end the process with a message and a status."""
+def linked(runtime_dir: str | None, *, greet: bool = True) -> Iterator[DaemonClient]:
+    """Yield a link to the daemon. If there is none or it refuses, end the process with a message and a status.
+
+    greet: as `DaemonClient`'s.
+    """
     try:
-        with DaemonClient(find_runtime_dir(runtime_dir)) as link:
+        with DaemonClient(find_runtime_dir(runtime_dir), greet=greet) as link:
             yield link
     except DaemonUnreachableError as error:
         fail(ExitStatus.UNREACHABLE, str(error))
@@ -34,9 +42,9 @@ def linked(runtime_dir: str | None) -> Iterator[DaemonClient]:
         fail(ExitStatus.FAILED, str(error))
 
 
-def fail(status: ExitStatus, message: str) -> None:
+def fail(status: ExitStatus, message: str) -> NoReturn:
     """End the process with a message for its user, in which there may be names that others have chosen."""
-    click.echo(formatting.printable(message), err=True)
+    print(formatting.printable(message), file=sys.stderr)  # noqa: T201 - for its user
     sys.exit(status)
 
 

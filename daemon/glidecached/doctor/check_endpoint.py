@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from glidecache_shared import __version__, protocol
 from glidecache_shared.runtime_dir import socket_path
+from glidecache_shared.versions import fact_and_advice
 from glidecached import formatting
 from glidecached.doctor.context import path_fault
 from glidecached.doctor.result import fail, ok, skipped, warn
@@ -97,7 +98,7 @@ def check_answer(context: DoctorContext) -> Iterator[Finding]:
         yield ok("daemon", f"{told} answers in {formatting.latency(contact.answer_us)}, up {uptime}")
     elif contact.refused:
         yield fail(
-            "daemon", f"pid {pid} refuses: {contact.silence}", "use the same version of glidecached for both"
+            "daemon", f"pid {pid} refuses: {contact.silence}", "see the next line, and the daemon's log"
         )
     elif _state(pid) in ("T", "t"):
         yield fail(
@@ -110,7 +111,7 @@ def check_answer(context: DoctorContext) -> Iterator[Finding]:
 def check_versions(context: DoctorContext) -> Iterator[Finding]:
     """Check that command, compiled core and daemon fit together."""
     try:
-        from glidecache_shared.pool.check import LAYOUT_VERSION
+        from glidecache_shared.pool.reader import LAYOUT_VERSION
     except ImportError as error:
         yield fail(
             "versions",
@@ -121,8 +122,11 @@ def check_versions(context: DoctorContext) -> Iterator[Finding]:
     own = __version__
     seen = f"command {own}, protocol {protocol.PROTOCOL_VERSION}, pool layout {LAYOUT_VERSION}"
     about = context.contact.about
+    apart = fact_and_advice(about, context.runtime_dir, "this command", LAYOUT_VERSION) if about else None
     if not about:
         yield ok("versions", f"{seen}; the daemon's version is not known")
+    elif apart is not None:
+        yield fail("versions", *apart)
     elif about["daemon_version"] != own:
         advice = "restart the daemon after an upgrade, and let the workers run in the same installation"
         yield warn("versions", f"{seen}; daemon {about['daemon_version']}", advice)

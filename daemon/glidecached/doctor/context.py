@@ -185,17 +185,21 @@ def _expected_pool_dir(configuration: Configuration, directory: str, process: Pr
 
 
 def _ask(directory: str, process: Process, pool_dir: Path) -> Contact:
+    about: dict[str, Any] = {}
     try:
-        with DaemonClient(directory) as link:
+        # A daemon that refuses this command as one of another version answers PING all the same.
+        with DaemonClient(directory, greet=False) as link:
             asked_ns = time.perf_counter_ns()
             about = link.request(protocol.PING)
             answer_us = (time.perf_counter_ns() - asked_ns) / 1_000
+        with DaemonClient(directory) as link:
             # In this order a pool that is made meanwhile cannot look like an orphan.
             names = _names(_reported_pool_dir(link.request(protocol.STATS), pool_dir))
             stats = link.request(protocol.STATS)
     except (DaemonUnreachableError, RefusedError) as error:
         refused = isinstance(error, RefusedError)
-        return Contact(process=process, silence=str(error), refused=refused, pool_files=_names(pool_dir))
+        names = _names(pool_dir)
+        return Contact(process=process, about=about, silence=str(error), refused=refused, pool_files=names)
     return Contact(process=process, about=about, answer_us=answer_us, stats=stats, pool_files=names)
 
 

@@ -64,9 +64,13 @@ class AdminHandlers:
         need(version, int, "protocol_version")
         need(client_version, str, "client_version")
         if version != PROTOCOL_VERSION:
+            daemon_version = self._about["daemon_version"]
+            advice = f"install glidecached {daemon_version} for it, and restart it"
+            if version > PROTOCOL_VERSION:
+                advice = f"upgrade the daemon to glidecached {client_version:.40}, and restart it"
             message = (
-                f"this daemon ({self._about['daemon_version']}) speaks protocol {PROTOCOL_VERSION}, "
-                f"the client ({client_version:.40}) {version}: use the same version of glidecached for both"
+                f"this daemon ({daemon_version}) speaks protocol {PROTOCOL_VERSION}, "
+                f"the client ({client_version:.40}) {version}: {advice}"
             )
             request.fail(ERROR_PROTOCOL, message)
             return

@@ -4,9 +4,6 @@ from typing import NamedTuple
 
 from glidecache_shared.pool.reader import PoolReader
 
-LAYOUT_VERSION: int
-"""The version of the pool's layout that this core reads and writes."""
-
 class Verification(NamedTuple):
     """The numbers of sound and of damaged entries; `unsettled` chains were being changed at every look."""
 

@@ -18,7 +18,6 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from glidecache_shared.pool.layout cimport (
     GPOOL_BUCKET_SLOTS,
     GPOOL_GRANULE_BYTES,
-    GPOOL_LAYOUT_VERSION,
     GPOOL_READER_CHAIN,
     gpool_bucket,
     gpool_bucket_of,
@@ -55,7 +54,6 @@ from typing import NamedTuple
 cdef enum:
     ATTEMPTS = 256  # more than a lookup's: no request waits for this one
 
-LAYOUT_VERSION = GPOOL_LAYOUT_VERSION
 
 
 # ---- the structure, from inside

@@ -26,8 +26,18 @@ class PoolMetrics(NamedTuple):
 
 Key = bytes | str | bytearray | memoryview | int | float
 
+LAYOUT_VERSION: int
+"""The version of the pool's layout that this reader reads, and this distribution's daemon writes."""
+
 class PoolFormatError(Exception):
     """The files are not a pool of this layout version, or their header contradicts itself."""
+
+class PoolLayoutError(PoolFormatError):
+    """The file is a pool of another layout version."""
+
+    layout_version: int
+
+    def __init__(self, path: str, layout_version: int) -> None: ...
 
 class PoolReader:
     """A pool, mapped read-only, and its access board, mapped writable: a worker's view of the cache.

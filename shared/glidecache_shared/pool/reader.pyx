@@ -141,8 +141,19 @@ class PoolMetrics(namedtuple("PoolMetrics", "hits misses entry_count evictions e
         return self.misses / total if total else 0.0
 
 
+LAYOUT_VERSION = GPOOL_LAYOUT_VERSION
+
+
 class PoolFormatError(Exception):
     """The files are not a pool of this layout version, or their header contradicts itself."""
+
+
+class PoolLayoutError(PoolFormatError):
+    """The file is a pool of another layout version."""
+
+    def __init__(self, path, layout_version):
+        super().__init__(f"{path}: layout version {layout_version}, this client reads {LAYOUT_VERSION}")
+        self.layout_version = layout_version
 
 
 cdef inline uint64_t monotonic_ns() noexcept nogil:
@@ -199,9 +210,7 @@ cdef class PoolReader:
         if self.file.bytes < GPOOL_HEADER_BYTES or gpool_load_acquire_u64(&header.magic) != GPOOL_MAGIC:
             raise PoolFormatError(f"{path}: not a pool file")
         if header.layout_version != GPOOL_LAYOUT_VERSION:
-            raise PoolFormatError(
-                f"{path}: layout version {header.layout_version}, this client reads {GPOOL_LAYOUT_VERSION}: "
-                "daemon and client must be of versions that belong together")
+            raise PoolLayoutError(path, header.layout_version)
         if header.policy not in (GPOOL_POLICY_LRU, GPOOL_POLICY_LFU):
             raise PoolFormatError(f"{path}: unknown policy {header.policy}")
         if max(header.max_buckets, header.max_overflow, header.max_granules, header.max_records) > limit or not (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zmq
 
-from glidecache_shared import lease, protocol
+from glidecache_shared import __version__, lease, protocol
 from glidecache_shared.pool.store import PoolStore
 from support.clients import KINDS, AnyClient, close_all, open_client
 
@@ -102,7 +102,7 @@ class FakeDaemon:
         return {
             "protocol_version": protocol.PROTOCOL_VERSION,
             "instance_id": self.instance_id,
-            "daemon_version": "test",
+            "daemon_version": __version__,
             "pid": 1,
             "grace_ms": 5000,
             "max_message_bytes": self.max_message_bytes,

@@ -167,7 +167,7 @@ def test_what_clients_call_their_caches_cannot_steer_the_terminal(
     """The daemon's refusal names the caches that there are."""
 
     class Refusing:
-        def __init__(self, _directory: str) -> None:
+        def __init__(self, _directory: str, **_: bool) -> None:
             message = "there is no cache 'a'; there are: \x1b[2J\x1b[31mall is well"
             raise RefusedError(5, message)
 
@@ -237,10 +237,10 @@ def test_output_that_cannot_be_written_is_a_word_and_no_traceback(
     """`ping` writes one line; the rest of it is stood in for."""
     script = (
         "import contextlib\n"
-        "from glidecached.cli import operator\n"
+        "from glidecached.cli import operator, ping\n"
         "class Link:\n"
-        "    def request(self, _): return {'daemon_version': '1', 'pid': 1}\n"
-        "operator.linked = lambda _: contextlib.nullcontext(Link())\n"
+        "    def request(self, _): return {'daemon_version': '1', 'protocol_version': 2, 'pid': 1}\n"
+        "ping.linked = lambda *_, **__: contextlib.nullcontext(Link())\n"
         "operator.main(['ping'])"
     )
     if output == "closed pipe":
@@ -285,7 +285,8 @@ def test_a_flush_of_very_many_entries_has_the_time_that_it_takes(tmp_path: Path)
     allowed_ms: dict[int, float] = {}
 
     def answer() -> None:
-        for result in ({"instance_id": 7}, 20_000_000):
+        hello = {"instance_id": 7, "protocol_version": protocol.PROTOCOL_VERSION}
+        for result in (hello, 20_000_000):
             identity, frame = daemon.recv_multipart()
             operation, number, _, until_ns, *_ = protocol.unpack(frame)
             allowed_ms[operation] = (until_ns - time.monotonic_ns()) / 1e6
