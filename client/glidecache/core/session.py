@@ -314,8 +314,9 @@ class Session:
             if previous is not None:
                 previous.release()
             return
-        message = "the cache's pool ended again and again while this client attached to it"
-        raise ConnectionError(message)
+        from glidecache.core.pool_faults import why_gone  # for a message alone
+
+        raise ConnectionError(why_gone(answer["pool"]))
 
     async def _detach(self, connection: DaemonConnection, attachment: Attachment, deadline_ns: int) -> None:
         body = (attachment.session_id,)

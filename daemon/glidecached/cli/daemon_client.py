@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from glidecache_shared import __version__, protocol
-from glidecache_shared.runtime_dir import check_endpoint, endpoint, socket_path
+from glidecache_shared.refused_access import refused_connection
+from glidecache_shared.runtime_dir import check_endpoint, endpoint, missing_socket, socket_path
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,9 +47,11 @@ class DaemonClient:
 
         try:
             check_endpoint(directory)
+        except FileNotFoundError as error:
+            message = f"no daemon in {directory}: glidecached {missing_socket(directory)}"
+            raise DaemonUnreachableError(message) from error
         except (OSError, ValueError) as error:
-            found = "no daemon" if isinstance(error, FileNotFoundError) else "cannot connect to the daemon"
-            message = f"{found} in {directory}: {error}"
+            message = f"cannot connect to the daemon in {directory}: {error}"
             raise DaemonUnreachableError(message) from error
         _knock(directory)
         self._endpoint = endpoint(directory)
@@ -109,8 +110,10 @@ def _knock(directory: str) -> None:
         message = f"no daemon in {directory}: no process listens on {path}"
         raise DaemonUnreachableError(message) from error
     except PermissionError as error:
-        group = Path(path).stat().st_gid
-        message = f"uid {os.geteuid()} may not connect to {path}: only members of its group, gid {group}, may"
+        message = f"cannot connect to the daemon in {directory}: {refused_connection(path)}"
         raise DaemonUnreachableError(message) from error
     except BlockingIOError:
         pass  # many knock at once: ZeroMQ has the patience
+    except OSError as error:
+        message = f"cannot connect to the daemon in {directory}: {path}: {error.strerror or error}"
+        raise DaemonUnreachableError(message) from error
