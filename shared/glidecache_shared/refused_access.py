@@ -8,31 +8,44 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import NamedTuple
 
 from glidecache_shared.trusted_path import UNMAPPED, is_unmapped
 
 _MOST_GROUPS = 8
 
 
-def refusal(path: str, wanted: int = 0) -> str:
-    """Return why this process may not reach `path`, or may not use it as `wanted`, and what would let it in.
+class Refusal(NamedTuple):
+    """Why the kernel refused this process, and what would let it in. As a text: both."""
+
+    reason: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.advice}"
+
+
+def refusal(path: str, wanted: int = 0) -> Refusal:
+    """Return why this process may not reach `path`, or may not use it as `wanted`.
 
     wanted: `os.R_OK`, `os.W_OK` or both; 0 if it was enough to reach it. The directories above are looked at first:
     the first one that this process may not enter is the reason.
     """
-    for directory in _above(path):
-        if not os.access(directory, os.X_OK, effective_ids=True):
-            return _refused_by(directory, "enter", os.X_OK)
     verb = {os.R_OK: "read", os.W_OK: "write", os.R_OK | os.W_OK: "read and write"}.get(wanted, "reach")
-    return _refused_by(path, verb, wanted)
+    return _refusal(path, verb, wanted)
 
 
-def refused_connection(path: str) -> str:
-    """Return why this process may not connect to the socket at `path`, and what would let it in."""
-    for directory in _above(path):
+def refused_connection(path: str) -> Refusal:
+    """Return why this process may not connect to the socket at `path`."""
+    return _refusal(path, "connect to", os.W_OK)
+
+
+def refused_directory(path: str) -> Refusal | None:
+    """Return why this process may not enter the directory at `path`, or one above it; None if it may."""
+    for directory in (*_above(path), path):
         if not os.access(directory, os.X_OK, effective_ids=True):
             return _refused_by(directory, "enter", os.X_OK)
-    return _refused_by(path, "connect to", os.W_OK)
+    return None
 
 
 def own_ids() -> str:
@@ -60,18 +73,23 @@ def own_namespace_advice(*uids: int) -> str:
     )
 
 
-def _refused_by(path: str, verb: str, wanted: int) -> str:
+def _refusal(path: str, verb: str, wanted: int) -> Refusal:
+    return refused_directory(os.path.dirname(path)) or _refused_by(path, verb, wanted)
+
+
+def _refused_by(path: str, verb: str, wanted: int) -> Refusal:
     text = f"Permission denied: this process ({own_ids()}) may not {verb} {path}"
     try:
         found = os.stat(path)
     except OSError as error:
-        return f"{text}: {error.strerror}"
+        return Refusal(text, error.strerror or str(error))
     text += f" ({_owners(found)})"
     if _allows(found, wanted):
-        return f"{text}, although its mode allows it: {_beyond_the_mode()}"
+        return Refusal(f"{text}, although its mode allows it", _beyond_the_mode())
     if found.st_mode >> 3 & wanted != wanted:
-        return f"{text}: only its owner may; open it to a group of this process, or run this process as its owner"
-    return f"{text}: {_joining(found.st_gid)}"
+        advice = "only its owner may; open it to a group of this process, or run this process as its owner"
+        return Refusal(text, advice)
+    return Refusal(text, _joining(found.st_gid))
 
 
 def _owners(found: os.stat_result) -> str:
@@ -98,9 +116,8 @@ def _joining(gid: int) -> str:
             "or run in the daemon's user namespace"
         )
     name = _group_name(gid)
-    host = f"usermod -aG {name} USER, which counts from USER's next login" if name else "usermod -aG"
     return (
-        f"it must be in the group {name or gid} (on a host: {host}; "
+        f"it must be in the group {name} (on a host: usermod -aG {name} USER, which counts from USER's next login; "
         f'in a container: group_add: ["{gid}"], or supplementalGroups: [{gid}])'
     )
 
@@ -113,12 +130,12 @@ def _beyond_the_mode() -> str:
 
 
 def _group_name(gid: int) -> str:
-    import grp  # for a message alone
-
     try:
+        import grp  # for a message alone
+
         return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return ""
+    except (KeyError, ImportError):  # a process that changed its user may be unable to import anything
+        return str(gid)
 
 
 def _above(path: str) -> list[str]:

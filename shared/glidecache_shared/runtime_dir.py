@@ -76,7 +76,7 @@ def check_endpoint(runtime_dir: str) -> int:
             raise
         from glidecache_shared.refused_access import refusal  # for a message alone
 
-        raise PermissionError(error.errno, refusal(path)) from error
+        raise PermissionError(error.errno, str(refusal(path))) from error
     if not stat.S_ISSOCK(found.st_mode):
         message = f"{path} is not a socket; glidecached's would be one"
         raise FileNotFoundError(message)
@@ -87,12 +87,13 @@ def check_endpoint(runtime_dir: str) -> int:
     closed = not directory.st_mode & stat.S_ISVTX
     if closed and found.st_uid == directory.st_uid and runtime_dir != _private_fallback():
         return found.st_uid
-    from glidecache_shared.refused_access import named_uid  # for a message alone
+    from glidecache_shared.refused_access import named_uid, own_namespace_advice  # for a message alone
 
     message = (
         f"the socket {path} belongs to {named_uid(found.st_uid)}, in a directory of {named_uid(directory.st_uid)} "
         f"with mode {stat.S_IMODE(directory.st_mode):04o}; it must belong to root, to this process's uid {own_uid}, "
         "or to the owner of a runtime directory that neither group nor others can write"
+        f"{own_namespace_advice(found.st_uid, directory.st_uid)}"
     )
     raise PermissionError(message)
 

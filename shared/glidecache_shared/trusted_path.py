@@ -168,7 +168,8 @@ def _aside(status: os.stat_result) -> str:
 
 def _overflow_uid() -> int:
     try:
-        with open("/proc/sys/kernel/overflowuid", encoding="ascii") as file:
+        # As bytes: a codec may have to be imported, which a process that changed its user may be unable to do.
+        with open("/proc/sys/kernel/overflowuid", "rb") as file:
             return int(file.read())
     except (OSError, ValueError):
         return _OVERFLOW_UID
@@ -176,8 +177,8 @@ def _overflow_uid() -> int:
 
 def _is_in_user_namespace() -> bool:
     try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
-            lines = file.read().split("\n")
+        with open("/proc/self/uid_map", "rb") as file:
+            lines = file.read().split(b"\n")
     except OSError:
         return False
-    return [line.split() for line in lines if line] != [["0", "0", str(_MOST_IDS)]]
+    return [line.split() for line in lines if line] != [[b"0", b"0", b"%d" % _MOST_IDS]]

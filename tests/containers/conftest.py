@@ -91,9 +91,7 @@ def make_daemon(server: ValkeyServer, volumes: Volumes, directory: Any, **box: A
         "caches": {"catalog": CACHE},
     }
     whole = Box(uid=DAEMON_ID, gid=DAEMON_ID, binds=binds, read_only=True)
-    return ContainedDaemon(
-        directory / "glidecached.log", volumes, dataclasses.replace(whole, **box), tables
-    )
+    return ContainedDaemon(directory / "glidecached.log", volumes, dataclasses.replace(whole, **box), tables)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,10 @@ def test_a_runtime_directory_that_is_not_mounted_is_told(
 ) -> None:
     worker = start_worker(site.volumes, binds={POOL_DIR: str(site.volumes.pool_dir)})
     text = refusal(worker, kind)
-    assert f"glidecached at /tmp/glidecached-{APPLICATION_ID} is not running: this directory does not exist" in text
+    assert (
+        f"glidecached at /tmp/glidecached-{APPLICATION_ID} is not running: this directory does not exist"
+        in text
+    )
     assert "mount the daemon's runtime directory" in text
     assert RUNTIME_DIR in text
 
@@ -170,8 +174,6 @@ def test_a_read_only_pool_directory_is_told(site: Site, start_worker: StartWorke
 
 def test_a_closed_pool_directory_is_told(site: Site, start_worker: StartWorker, kind: str) -> None:
     """Two groups, and the worker has but the socket's."""
-    import os
-
     os.chown(site.volumes.pool_dir, DAEMON_ID, 61_042)
     try:
         text = refusal(start_worker(site.volumes), kind, ConfigurationError)

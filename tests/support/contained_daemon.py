@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from support.container import Box
 from support.daemon import SHARED_MEMORY, to_toml
 from support.process import ChildProcess, child_environment
 from support.waiting import wait_until
@@ -19,6 +18,8 @@ from support.wire import answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from support.container import Box
 
 RUNTIME_DIR = "/run/glidecached"
 POOL_DIR = "/dev/shm/glidecached-main"  # noqa: S108 - in the container, whose engine makes it
@@ -71,7 +72,8 @@ class ContainedDaemon(ChildProcess):
         super().__init__(log_path)
         self.volumes = volumes
         self._box = dataclasses.replace(
-            box, binds={**volumes.binds, f"{CONFIGURATION_DIR}:ro": str(volumes.configuration_dir), **box.binds}
+            box,
+            binds={**volumes.binds, f"{CONFIGURATION_DIR}:ro": str(volumes.configuration_dir), **box.binds},
         )
         (volumes.configuration_dir / "glidecached.toml").write_text(to_toml(tables))
 
@@ -79,7 +81,9 @@ class ContainedDaemon(ChildProcess):
         """Start it, and wait until it answers a ping. Without arguments it finds its configuration by itself."""
         self._spawn(self._box.command([sys.executable, "-m", "glidecached", *arguments]))
         wait_until(
-            lambda: not self.running or answers(self.volumes.runtime_dir), "the daemon answers or has ended", 20
+            lambda: not self.running or answers(self.volumes.runtime_dir),
+            "the daemon answers or has ended",
+            20,
         )
         assert self.running, f"the daemon ended with status {self.process.returncode}:\n{self.log_text()}"
 

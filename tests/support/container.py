@@ -129,29 +129,13 @@ def _make_root(box: Box) -> None:
     trees = {str(tree): os.open(tree, os.O_PATH) for tree in _programs()}
     devices = {f"/dev/{name}": os.open(f"/dev/{name}", os.O_PATH) for name in _DEVICES}
     _mount("tmpfs", new, "tmpfs", _MS_NOSUID, "mode=755,size=16m")
-    for name in ("dev", "dev/shm", "etc", "mnt", "proc", "run", "tmp"):
-        (new / name).mkdir()
-        os.chown(new / name, first, first)
-    for name, text in _ETC.items():
-        (new / "etc" / name).write_text(text)
-    shutil.copy("/etc/ld.so.cache", new / "etc")
+    os.chown(new, first, first)
+    _lay_down(new, first)
     for tree, source in trees.items():
         _bind(source, new / tree[1:], read_only=True)
     for device, source in devices.items():
         (new / device[1:]).touch()
         _mount(f"/proc/self/fd/{source}", new / device[1:], None, _MS_BIND)
-    for name in _SYSTEM:
-        if Path("/", name).is_symlink():
-            (new / name).symlink_to(os.readlink(Path("/", name)))
-    _mount("proc", new / "proc", "proc", 0)
-    for place, options in {
-        "dev/shm": f"mode=1777,size={_SHM_BYTES}",
-        "run": "mode=755,size=8m",
-        "tmp": "mode=1777,size=8m",
-    }.items():
-        _mount("tmpfs", new / place, "tmpfs", _MS_NOSUID, options)
-        os.chown(new / place, first, first)
-    os.chown(new, first, first)
     for place, source in binds.items():
         _bind(source, new / place.removesuffix(":ro")[1:], read_only=place.endswith(":ro"))
     if box.read_only:
@@ -162,6 +146,27 @@ def _make_root(box: Box) -> None:
     _mount(".", "/", None, _MS_MOVE)
     os.chroot(".")
     os.chdir("/")
+
+
+def _lay_down(new: Path, first: int) -> None:
+    """Make what the container has of its own."""
+    for name in ("dev", "dev/shm", "etc", "mnt", "proc", "run", "tmp"):
+        (new / name).mkdir()
+        os.chown(new / name, first, first)
+    for name, text in _ETC.items():
+        (new / "etc" / name).write_text(text)
+    shutil.copy("/etc/ld.so.cache", new / "etc")
+    for name in _SYSTEM:
+        if Path("/", name).is_symlink():
+            (new / name).symlink_to(Path("/", name).readlink())
+    _mount("proc", new / "proc", "proc", 0)
+    for place, options in {
+        "dev/shm": f"mode=1777,size={_SHM_BYTES}",
+        "run": "mode=755,size=8m",
+        "tmp": "mode=1777,size=8m",
+    }.items():
+        _mount("tmpfs", new / place, "tmpfs", _MS_NOSUID, options)
+        os.chown(new / place, first, first)
 
 
 def _programs() -> list[Path]:

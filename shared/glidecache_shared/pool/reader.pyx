@@ -218,8 +218,8 @@ cdef class PoolReader:
         if GPOOL_BOARD_HEADER_BYTES + blocks * GPOOL_BLOCK_RECORDS * GPOOL_RECORD_BYTES > self.board_file.bytes:
             raise PoolFormatError(f"{self.board_file.path}: too short for {header.max_records} access records")
         fault = boot_identity.clock_fault((<const char *>header.boot_id)[:16], header.time_namespace)
-        if fault:
-            raise PoolFormatError(f"{path}: {fault}")
+        if fault is not None:
+            raise PoolFormatError(f"{path}: {fault[0]}: {fault[1]}")
 
     def get(self, key):
         return self.read(key, GPOOL_KIND_STRING, monotonic_ns())
