@@ -1,4 +1,4 @@
-"""I11 across user namespaces: a socket whose owner or listener cannot be told from others is refused with the reason."""
+"""I11 across user namespaces: a socket is refused whose owner or listener cannot be told from others."""
 
 from __future__ import annotations
 

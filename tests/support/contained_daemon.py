@@ -71,7 +71,7 @@ class ContainedDaemon(ChildProcess):
     def __init__(self, log_path: Path, volumes: Volumes, box: Box, tables: Mapping[str, Any]) -> None:
         super().__init__(log_path)
         self.volumes = volumes
-        self._box = dataclasses.replace(
+        self.box = dataclasses.replace(
             box,
             binds={**volumes.binds, f"{CONFIGURATION_DIR}:ro": str(volumes.configuration_dir), **box.binds},
         )
@@ -79,7 +79,7 @@ class ContainedDaemon(ChildProcess):
 
     def start(self, *arguments: str) -> None:
         """Start it, and wait until it answers a ping. Without arguments it finds its configuration by itself."""
-        self._spawn(self._box.command([sys.executable, "-m", "glidecached", *arguments]))
+        self._spawn(self.box.command([sys.executable, "-m", "glidecached", *arguments]))
         wait_until(
             lambda: not self.running or answers(self.volumes.runtime_dir),
             "the daemon answers or has ended",

@@ -52,7 +52,7 @@ class Box:
     """The host's id for the container's root; None for no user namespace."""
     keeps_groups: bool = False
     read_only: bool = False
-    """Whether the root file system is."""
+    """Whether the root file system is, /run and /tmp included."""
     clock_offset_s: int | None = None
     """For a time namespace: how far its monotonic clock is ahead. None for none."""
 
@@ -130,7 +130,7 @@ def _make_root(box: Box) -> None:
     devices = {f"/dev/{name}": os.open(f"/dev/{name}", os.O_PATH) for name in _DEVICES}
     _mount("tmpfs", new, "tmpfs", _MS_NOSUID, "mode=755,size=16m")
     os.chown(new, first, first)
-    _lay_down(new, first)
+    _lay_down(new, first, writable=("dev/shm",) if box.read_only else ("dev/shm", "run", "tmp"))
     for tree, source in trees.items():
         _bind(source, new / tree[1:], read_only=True)
     for device, source in devices.items():
@@ -148,8 +148,8 @@ def _make_root(box: Box) -> None:
     os.chdir("/")
 
 
-def _lay_down(new: Path, first: int) -> None:
-    """Make what the container has of its own."""
+def _lay_down(new: Path, first: int, writable: Sequence[str]) -> None:
+    """Make what the container has of its own; file systems of their own for what is writable in any case."""
     for name in ("dev", "dev/shm", "etc", "mnt", "proc", "run", "tmp"):
         (new / name).mkdir()
         os.chown(new / name, first, first)
@@ -160,12 +160,11 @@ def _lay_down(new: Path, first: int) -> None:
         if Path("/", name).is_symlink():
             (new / name).symlink_to(Path("/", name).readlink())
     _mount("proc", new / "proc", "proc", 0)
-    for place, options in {
-        "dev/shm": f"mode=1777,size={_SHM_BYTES}",
-        "run": "mode=755,size=8m",
-        "tmp": "mode=1777,size=8m",
-    }.items():
-        _mount("tmpfs", new / place, "tmpfs", _MS_NOSUID, options)
+    (new / "tmp").chmod(0o1777)
+    for place in writable:
+        size = _SHM_BYTES if place == "dev/shm" else 8 << 20
+        mode = "755" if place == "run" else "1777"
+        _mount("tmpfs", new / place, "tmpfs", _MS_NOSUID, f"mode={mode},size={size}")
         os.chown(new / place, first, first)
 
 
