@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from containers.conftest import DAEMON_ID, OTHER_FIRST_ID, Site, worker_box
+from glidecache import ClientSideCache
+from glidecached.doctor.check_upstreams import check_upstreams
+from glidecached.doctor.context import Configuration, Contact, DoctorContext, Process
 from support.contained_daemon import POOL_DIR, RUNTIME_DIR, run_in
 from support.container import why_no_clock
+from support.valkey_server import HOST, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +48,6 @@ def warned(found: dict[str, list[dict[str, str]]]) -> set[str]:
 def used_site(site: Site, start_worker: Callable[..., Worker]) -> Site:
     """One whose cache has files."""
     worker = start_worker(site.volumes)
-    from glidecache import ClientSideCache
-
     worker.connect("blocking", client_side_cache=ClientSideCache.named("catalog"))
     worker.call("get", "k")
     return site
@@ -126,3 +130,25 @@ def test_ping_says_the_same(site: Site, box: dict[str, Any], said: str) -> None:
     done = run_in(worker_box(site.volumes, **box), [*OPERATOR, "ping"])
     assert done.returncode == UNREACHABLE
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pid", "status"), [(0, "skipped"), (os.getpid(), "fail")], ids=["elsewhere", "here"]
+)
+def test_an_unused_upstream_is_tried_only_from_the_daemons_network(pid: int, status: str) -> None:
+    upstream = {
+        "name": "default",
+        "mode": "standalone",
+        "addresses": [f"{HOST}:{free_port()}"],
+        "database": 0,
+        "connected_to": None,
+        "last_error": None,
+    }
+    context = DoctorContext(
+        configuration=Configuration(path=None, config=None),
+        runtime_dir="/nowhere",
+        pool_dir=Path("/nowhere"),
+        contact=Contact(process=Process(pid=pid, uid=0), stats={"upstreams": [upstream]}),
+    )
+    (finding,) = check_upstreams(context)
+    assert finding.status == status, finding
