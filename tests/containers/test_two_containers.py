@@ -17,6 +17,7 @@ from containers.conftest import (
     make_daemon,
 )
 from glidecache import ClientSideCache, ConfigurationError, DaemonUnavailableError, RequestError
+from support import worker_tasks
 from support.caches import new_cache
 from support.contained_daemon import POOL_DIR, RUNTIME_DIR
 from support.container import why_no_clock
@@ -269,3 +270,14 @@ def test_a_killed_container_holds_no_pool(site: Site, start_worker: StartWorker,
     assert len(site.volumes.pool_files("pool")) == len(before) + 1
     worker.kill()
     wait_until(lambda: site.volumes.pool_files("pool") == before, "the unnamed pool is gone")
+
+
+def test_a_fork_in_a_container_uses_the_pool_too(site: Site, start_worker: StartWorker, kind: str) -> None:
+    """The daemon sees no process numbers of other containers: parent and child both have 0 there."""
+    site.server.admin.set("forked", "v")
+    worker = start_worker(site.volumes)
+    connect(worker, kind, new_cache())
+    for _ in range(2):
+        assert worker.run(worker_tasks.call_in_fork, "get", ["forked"]) == b"v"
+        assert worker.call("get", "forked") == b"v"
+    assert worker.call("ping") == b"PONG"
