@@ -19,6 +19,7 @@
 #   make soak         half an hour of traffic, churn and faults, looking for growth (SOAK_SECONDS=600 for less)
 #   make test-sanitize  the compiled modules' tests under AddressSanitizer and UBSan
 #   make screenshots  the pictures of the status page in docs/images, by a headless Chromium
+#   make check-deploy the files of deploy/ and .github/ against the schemas of Compose, Kubernetes and GitHub, and hadolint
 #   make wheel        the distribution as build/wheel/*.whl
 #   make wheels       wheels for other machines in dist/ (WHEELS_ARGS="--only cp312 aarch64")
 #   make check-wheels each wheel in dist/ checked, installed where it can be, and tried there
@@ -58,6 +59,7 @@ CORE      := $(VENV)/.core
 TOOLS     := $(VENV)/.tools
 GLIDE     := $(VENV)/.glide
 UWSGI     := $(VENV)/.uwsgi
+DEPLOY    := $(VENV)/.deploy
 PEERS     := $(VENV)/.peers
 
 PIP_INSTALL        := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -78,7 +80,7 @@ RELEASER  := build/releaser
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -151,6 +153,14 @@ bench-instructions: tools
 bench: tools
 	@$(LOCKED_MAKE) $(PEERS)
 	@$(BIN)/python benchmarks/bench.py --output build/bench.json $(BENCH_ARGS)
+
+# The schemas are of the oldest Kubernetes that the manifests say they need; a field that it does not know is an error.
+check-deploy: tools
+	@$(LOCKED_MAKE) $(DEPLOY)
+	@$(BIN)/hadolint deploy/Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/kubernetes-validate --strict --quiet --kubernetes-version 1.29 deploy/kubernetes/*.yaml
 
 # What the last build left is removed first, or a module that is gone would be in the wheel; the compiled core stays.
 wheel: $(if $(IN_VENV),core,builder)
@@ -252,6 +262,10 @@ $(CORE): $(VENV)/.made setup.py tools/extensions.py $(CORE_SOURCES)
 $(UWSGI): $(TOOLS)
 	@echo "building uWSGI (half a minute) ..."
 	@$(call install_extras,uwsgi)
+	@touch $@
+
+$(DEPLOY): $(TOOLS)
+	@$(call install_extras,--group check-deploy)
 	@touch $@
 
 $(GLIDE): $(TOOLS)

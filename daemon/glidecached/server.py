@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared import __version__, protocol
+from glidecache_shared.pool.files.boot_identity import boot_id, time_namespace
 from glidecache_shared.pool.reader import LAYOUT_VERSION
 from glidecached.budget import Budget, DedicatedShares
 from glidecached.client_processes import ClientProcesses
@@ -279,6 +280,9 @@ class Server:
                 "pid": os.getpid(),
                 "started_at": self._started_at,
                 "pool_dir": str(self.pool_dir),
+                "pool_dir_id": self._pool_directory.identity(),
+                "boot_id": boot_id().hex(),
+                "time_namespace": time_namespace(),
                 "uptime_seconds": (time.monotonic_ns() - self._started_ns) / 1e9,
                 "sessions": len(self._sessions),
                 "connections": len(self._connections),

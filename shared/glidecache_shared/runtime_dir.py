@@ -74,7 +74,9 @@ def check_endpoint(runtime_dir: str) -> int:
     except PermissionError as error:
         if error.errno is None:
             raise
-        raise PermissionError(error.errno, _kept_out(runtime_dir)) from error
+        from glidecache_shared.refused_access import refusal  # for a message alone
+
+        raise PermissionError(error.errno, str(refusal(path))) from error
     if not stat.S_ISSOCK(found.st_mode):
         message = f"{path} is not a socket; glidecached's would be one"
         raise FileNotFoundError(message)
@@ -85,12 +87,34 @@ def check_endpoint(runtime_dir: str) -> int:
     closed = not directory.st_mode & stat.S_ISVTX
     if closed and found.st_uid == directory.st_uid and runtime_dir != _private_fallback():
         return found.st_uid
+    from glidecache_shared.refused_access import named_uid, own_namespace_advice  # for a message alone
+
     message = (
-        f"the socket {path} belongs to uid {found.st_uid}, in a directory of uid {directory.st_uid} with mode "
-        f"{stat.S_IMODE(directory.st_mode):04o}; it must belong to root, to this process's uid {own_uid}, or to "
-        "the owner of a runtime directory that neither group nor others can write"
+        f"the socket {path} belongs to {named_uid(found.st_uid)}, in a directory of {named_uid(directory.st_uid)} "
+        f"with mode {stat.S_IMODE(directory.st_mode):04o}; it must belong to root, to this process's uid {own_uid}, "
+        "or to the owner of a runtime directory that neither group nor others can write"
+        f"{own_namespace_advice(found.st_uid, directory.st_uid)}"
     )
     raise PermissionError(message)
+
+
+def missing_socket(runtime_dir: str) -> str:
+    """Return the text behind `glidecached at <directory>` for a socket that `check_endpoint` did not find.
+
+    A container that lacks the mount looks like a host without a daemon: only the text can tell what to look at.
+    """
+    if _is_no_socket(socket_path(runtime_dir)):
+        return f"is not running: {SOCKET_NAME} there is not a socket"
+    if os.path.isdir(runtime_dir):
+        return (
+            "is not running: it has no socket there (in a container: that directory must be the daemon's, mounted, "
+            "not one of the container's own)"
+        )
+    what = "is not a directory" if os.path.lexists(runtime_dir) else "does not exist"
+    return (
+        f"is not running: this directory {what} (in a container: mount the daemon's runtime directory, and name it in "
+        f"${ENVIRONMENT_VARIABLE} if it is not {SYSTEM_RUNTIME_DIR})"
+    )
 
 
 def ensure_runtime_dir(path: str) -> None:
@@ -129,26 +153,12 @@ def ensure_runtime_dir(path: str) -> None:
     check_directory(path)
 
 
-def _kept_out(runtime_dir: str) -> str:
-    """Return the text for a user who may not enter the directory: under systemd mostly one not yet in its group."""
-    text = f"Permission denied: uid {os.geteuid()} may not enter {runtime_dir}"
+def _is_no_socket(path: str) -> bool:
+    """Return whether another kind of file has the socket's name."""
     try:
-        found = os.stat(runtime_dir)
-    except OSError:  # a directory above it is closed
-        return text
-    if not found.st_mode & stat.S_IXGRP:
-        return f"{text}; only its owner, uid {found.st_uid}, may"
-    group = _group_name(found.st_gid)
-    return f"{text}; members of the group {group} may (usermod -aG {group} USER, which counts from USER's next login)"
-
-
-def _group_name(gid: int) -> str:
-    import grp  # for a message alone
-
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
+        return not stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _is_another_users(directory: str) -> bool:

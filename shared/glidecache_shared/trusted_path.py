@@ -26,6 +26,9 @@ _MOST_IDS = 2**32 - 1
 _OVERFLOW_UID = 65_534
 """The kernel's default for an owner that a user namespace does not map."""
 
+UNMAPPED = " (not mapped into this user namespace)"
+"""What such a number means, behind it in a text."""
+
 
 def check_directory(path: str, *, last_owner: int | None = None, friend: int | None = None) -> os.stat_result:
     """Return the status of the directory at `path`, an absolute path, if its whole path can be trusted.
@@ -99,8 +102,8 @@ class _Judge:
         if self._friend is not None and status.st_mode & stat.S_ISVTX and _is_from_outside(status):
             return
         message = (
-            f"{self._on_the_way(here)} belongs to uid {status.st_uid}, who can replace its contents; it must "
-            f"belong to root or to this process's uid {os.geteuid()}"
+            f"{self._on_the_way(here)} belongs to uid {status.st_uid}{_aside(status)}, who can replace its contents; "
+            f"it must belong to root or to this process's uid {os.geteuid()}"
         )
         raise PermissionError(message)
 
@@ -122,8 +125,9 @@ class _Judge:
         if self._is_own(following, found):
             return
         message = (
-            f"{self._on_the_way(following)} belongs to uid {found.st_uid}, in the sticky directory {here}: it must "
-            f"belong to root or to this process's uid {os.geteuid()}; choose a directory that no other user can make"
+            f"{self._on_the_way(following)} belongs to uid {found.st_uid}{_aside(found)}, in the sticky directory "
+            f"{here}: it must belong to root or to this process's uid {os.geteuid()}; choose a directory that no "
+            "other user can make"
         )
         raise PermissionError(message)
 
@@ -147,14 +151,25 @@ def _components(path: str) -> list[str]:
     return [name for name in reversed(path.split("/")) if name not in ("", os.curdir)]
 
 
+def is_unmapped(number: int) -> bool:
+    """Return whether a uid or gid is the one that stands for all that this process's user namespace does not map."""
+    return number == _overflow_uid() and _is_in_user_namespace()
+
+
 def _is_from_outside(status: os.stat_result) -> bool:
     """Return whether the owner may be a user that this process's user namespace does not map."""
-    return status.st_uid == _overflow_uid() and _is_in_user_namespace()
+    return is_unmapped(status.st_uid)
+
+
+def _aside(status: os.stat_result) -> str:
+    """Return what an owner's number means, where it is nobody's own."""
+    return UNMAPPED if _is_from_outside(status) else ""
 
 
 def _overflow_uid() -> int:
     try:
-        with open("/proc/sys/kernel/overflowuid", encoding="ascii") as file:
+        # As bytes: a codec may have to be imported, which a process that changed its user may be unable to do.
+        with open("/proc/sys/kernel/overflowuid", "rb") as file:
             return int(file.read())
     except (OSError, ValueError):
         return _OVERFLOW_UID
@@ -162,8 +177,8 @@ def _overflow_uid() -> int:
 
 def _is_in_user_namespace() -> bool:
     try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:
-            lines = file.read().split("\n")
+        with open("/proc/self/uid_map", "rb") as file:
+            lines = file.read().split(b"\n")
     except OSError:
         return False
-    return [line.split() for line in lines if line] != [["0", "0", str(_MOST_IDS)]]
+    return [line.split() for line in lines if line] != [[b"0", b"0", b"%d" % _MOST_IDS]]

@@ -19,9 +19,9 @@ from click.testing import CliRunner
 
 from glidecached.cli.operator import main
 from glidecached.doctor.check_huge_pages import check_huge_pages, huge_bytes, judge_share
+from glidecached.doctor.check_pool_files import check_entries, check_orphans, check_permissions
 from glidecached.doctor.check_process import memory_limit_bytes
 from glidecached.doctor.check_scheduling import Turns, judge_turns
-from glidecached.doctor.check_storage import check_entries, check_orphans, check_permissions
 from glidecached.doctor.check_systemd import judge_unit
 from glidecached.doctor.context import Configuration, Contact, DoctorContext, Process
 from glidecached.doctor.result import Status
@@ -242,11 +242,13 @@ def test_a_user_who_may_not_connect_learns_how(open_directory: Path) -> None:
         with stranger():
             finding = only(examine("--runtime-dir", open_directory), "socket")
         assert finding["status"] == "fail"
-        assert f"uid {STRANGER} may not connect" in finding["seen"]
+        assert f"uid {STRANGER}" in finding["seen"]
+        assert f"may not connect to {open_directory}/glidecached.sock" in finding["seen"]
+        assert "only its owner may" in finding["advice"]
         open_directory.chmod(0o700)
         with stranger():
             finding = only(examine("--runtime-dir", open_directory), "socket")
-        assert finding["seen"] == f"uid {STRANGER} may not enter {open_directory}"
+        assert f"may not enter {open_directory} (uid 0, gid 0, mode 0700)" in finding["seen"]
 
 
 def test_files_of_no_pool_are_named(used_daemon: Daemon) -> None:

@@ -53,10 +53,10 @@ def test_who_may_not_connect_is_told_whose_the_socket_is(open_place: Path, reach
         os.chown(path, -1, 61_021)
         done = ping(place, SOMEBODY)
     assert done.returncode == ExitStatus.UNREACHABLE
-    assert (
-        f"uid {SOMEBODY.uid} may not connect to {path}: only members of its group, gid 61021, may"
-        in done.stderr
-    )
+    who = f"uid {SOMEBODY.uid}, group {SOMEBODY.gid}"
+    assert f"this process ({who}) may not connect to {path} (uid 0, gid 61021, mode 0770)" in done.stderr
+    assert "usermod -aG 61021 USER" in done.stderr
+    assert "supplementalGroups: [61021]" in done.stderr
     assert TIMEOUT_TAKEN not in done.stderr
 
 

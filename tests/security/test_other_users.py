@@ -65,7 +65,8 @@ def test_a_stranger_reaches_neither_the_daemon_nor_a_file(
     for name in ("common", "listed", "team"):
         assert opened(stranger, files_of(daemon, name), os.O_RDONLY) == of_all("EACCES")
     advice = (
-        f"cannot be reached: .*Permission denied: uid {STRANGER.uid} may not enter .* group {OWNER.gid} may"
+        rf"cannot be reached: .*Permission denied: this process \(uid {STRANGER.uid}, .* may not enter .* "
+        rf"must be in the group {OWNER.gid} "
     )
     with pytest.raises(RequestError, match=advice):
         connect(stranger, daemon)

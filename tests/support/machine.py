@@ -198,7 +198,7 @@ class Machine(ChildProcess):
     def _find_init(self) -> int | None:
         """The machine's first process, by its number outside."""
         if self._init is None:
-            with contextlib.suppress(psutil.NoSuchProcess):
+            with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
                 for child in psutil.Process(self.pid).children(recursive=True):
                     if _number_inside(child.pid) == "1" and child.name() == "systemd":
                         self._init = child.pid

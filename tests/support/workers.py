@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.clients import Metrics
+    from support.container import Box
     from support.users import User
 
 
@@ -25,11 +26,13 @@ class Worker(ChildProcess):
     keeps for the next one stands in the worker's `State`.
     """
 
-    def __init__(self, log_path: Path, user: User | None = None) -> None:
+    def __init__(self, log_path: Path, user: User | None = None, box: Box | None = None) -> None:
+        """Start it, as another user or in a container if that is given."""
         super().__init__(log_path)
+        command = [sys.executable, "-c", "from support.worker_tasks import serve; serve()"]
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command_as(user, [sys.executable, "-c", "from support.worker_tasks import serve; serve()"]),
+                command_as(user, command) if box is None else box.command(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

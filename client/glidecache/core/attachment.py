@@ -122,21 +122,17 @@ def _hold(pool: dict[str, Any], daemon_uid: int) -> tuple[Lease, PoolReader]:
         # A user who could replace the files could also choose the values (I11).
         for directory in {os.path.dirname(path) for path in paths}:
             check_directory(directory, friend=daemon_uid)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise PoolGoneError from None
     except OSError as error:
+        if error.errno is not None:  # the kernel's: this process may not look
+            raise _not_mapped(error) from error
         message = f"this process cannot trust the cache's pool: {error}"
         raise ConfigurationError(message) from error
     try:
         return _hold_files(pool)
     except OSError as error:
-        if error.errno in OWN_FAULTS:
-            raise ConnectionError(own_fault(error, "cache's files")) from error
-        message = (
-            f"this process cannot map the cache's pool: {error}; "
-            "the daemon's pool_dir must be visible and readable here"
-        )
-        raise ConfigurationError(message) from error
+        raise _not_mapped(error) from error
     except PoolLayoutError:
         raise
     except PoolFormatError as error:
@@ -156,3 +152,11 @@ def _hold_files(pool: dict[str, Any]) -> tuple[Lease, PoolReader]:
     except BaseException:
         lease.close()
         raise
+
+
+def _not_mapped(error: OSError) -> ConnectionError | ConfigurationError:
+    if error.errno in OWN_FAULTS:
+        return ConnectionError(own_fault(error, "cache's files"))
+    from glidecache.core.pool_faults import why_not_mapped  # for a message alone
+
+    return ConfigurationError(why_not_mapped(error))

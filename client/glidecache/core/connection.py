@@ -21,7 +21,7 @@ from glidecache.core.transport_errors import (
 )
 from glidecache.errors import ConfigurationError, RequestError
 from glidecache_shared import __version__, protocol
-from glidecache_shared.runtime_dir import check_endpoint, socket_path
+from glidecache_shared.runtime_dir import check_endpoint, missing_socket, socket_path
 from glidecache_shared.versions import mismatch
 from glidecache_shared.wire.dealer import Dealer
 
@@ -51,6 +51,10 @@ _CLOSED_AT_ONCE = 3
 """A daemon that closed so many connections in a row at once counts as full."""
 
 _POST_TIMEOUT_NS = 10_000 * _MS
+
+_NO_SOCKET = "is not running: it has no socket there"
+_REFUSED = "cannot be reached: this process may not connect to its socket"
+"""Both may pass by: a daemon that starts makes the socket. So they are explained only when the time is over."""
 
 
 class DaemonConnection:
@@ -184,7 +188,7 @@ class DaemonConnection:
                 except OSError as error:
                     if error.errno in OWN_FAULTS:
                         raise NoDaemonError(own_fault(error, "connection to glidecached")) from None
-                    problem = "is not running: no process listens at its socket"
+                    problem = _no_connection(error)
                 else:
                     if await self._wait_until_up(dealer, deadline_ns):
                         return
@@ -199,7 +203,7 @@ class DaemonConnection:
                     # A daemon that ends removes its socket. This one runs, and refused other connections as full.
                     reason = "it closes new connections; as many as it may have are open (see its log)"
                     raise self._busy(reason)
-                raise self._unavailable(problem)
+                raise self._unavailable(self._explained(problem))
             await self._pause(min(remaining_ns, _RETRY_PAUSE_NS))
 
     def _check_socket(self) -> str:
@@ -210,7 +214,7 @@ class DaemonConnection:
         try:
             self._trusted_uid = check_endpoint(self._runtime_dir)
         except FileNotFoundError:
-            return "is not running: it has no socket there"
+            return _NO_SOCKET
         except OSError as error:
             if error.errno in OWN_FAULTS:
                 raise NoDaemonError(own_fault(error, "look at glidecached's socket")) from None
@@ -227,11 +231,7 @@ class DaemonConnection:
         listener_uid = dealer.file.peer_uid()
         if listener_uid not in (0, self._trusted_uid):
             dealer.close()
-            message = (
-                f"glidecached cannot be trusted: uid {listener_uid} listens at the socket in {self._runtime_dir}, "
-                f"which belonged to uid {self._trusted_uid}"
-            )
-            raise NoDaemonError(message)
+            raise NoDaemonError(self._other_listener(listener_uid))
         self._daemon_uid = listener_uid
         return dealer
 
@@ -272,6 +272,24 @@ class DaemonConnection:
         if problem:
             self.drop()
             raise OtherVersionError(problem)
+
+    def _explained(self, problem: str) -> str:
+        """Return the problem with what can be found out about it now, when waiting has not helped."""
+        if problem == _NO_SOCKET:
+            return missing_socket(self._runtime_dir)
+        if problem == _REFUSED:
+            from glidecache_shared.refused_access import refused_connection  # for a message alone
+
+            return f"cannot be reached: {refused_connection(socket_path(self._runtime_dir))}"
+        return problem
+
+    def _other_listener(self, listener_uid: int) -> str:
+        from glidecache_shared.refused_access import named_uid, own_namespace_advice  # for a message alone
+
+        return (
+            f"glidecached cannot be trusted: {named_uid(listener_uid)} listens at the socket in {self._runtime_dir}, "
+            f"which belonged to {named_uid(self._trusted_uid)}{own_namespace_advice(listener_uid, self._trusted_uid)}"
+        )
 
     def _unavailable(self, problem: str) -> NoDaemonError:
         return NoDaemonError(f"glidecached at {self._runtime_dir} {problem}")
@@ -317,3 +335,14 @@ def _log_release(runtime_dir: str, daemon_version: object) -> None:
         __version__,
         extra={"runtime_dir": runtime_dir, "version": daemon_version},
     )
+
+
+def _no_connection(error: OSError) -> str:
+    """Return the problem behind a socket that takes no connection."""
+    if isinstance(error, FileNotFoundError):
+        return _NO_SOCKET
+    if isinstance(error, PermissionError):
+        return _REFUSED
+    if isinstance(error, ConnectionRefusedError):
+        return "is not running: no process listens at its socket"
+    return f"cannot be reached: {error}"

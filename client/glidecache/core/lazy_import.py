@@ -30,6 +30,7 @@ _OF_CALLS = (
     "glidecache.commands.standalone_only",
     "glidecache.commands.streams",
     "glidecache.commands.strings",
+    "glidecache.core.pool_faults",
     "glidecache.routes",
 )
 _imported: list[str] = []

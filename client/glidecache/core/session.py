@@ -326,8 +326,9 @@ class Session:
             if previous is not None:
                 previous.release()
             return
-        message = "the cache's pool ended again and again while this client attached to it"
-        raise ConnectionError(message)
+        from glidecache.core.pool_faults import why_gone  # for a message alone
+
+        raise ConnectionError(why_gone(answer["pool"]))
 
     def _check_layout(self, connection: DaemonConnection, hello: Hello) -> None:
         """Raise `OtherVersionError` for a daemon whose pools this client would map and cannot read, and leave it."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from glidecache_shared import __version__, protocol
-from glidecache_shared.runtime_dir import check_endpoint, socket_path
+from glidecache_shared.refused_access import refused_connection
+from glidecache_shared.runtime_dir import check_endpoint, missing_socket, socket_path
 from glidecache_shared.versions import mismatch
 from glidecache_shared.wire.dealer import Dealer, NotSentError
 
@@ -62,9 +61,11 @@ class DaemonClient:
         self.about: dict[str, Any] = {}
         try:
             check_endpoint(directory)
+        except FileNotFoundError as error:
+            message = f"no daemon in {directory}: glidecached {missing_socket(directory)}"
+            raise DaemonUnreachableError(message) from error
         except (OSError, ValueError) as error:
-            found = "no daemon" if isinstance(error, FileNotFoundError) else "cannot connect to the daemon"
-            message = f"{found} in {directory}: {error}"
+            message = f"cannot connect to the daemon in {directory}: {error}"
             raise DaemonUnreachableError(message) from error
         self._path = socket_path(directory)
         self._dealer = self._connected(self._until_ns(timeout_ms))
@@ -139,14 +140,12 @@ class DaemonClient:
                 message = f"no daemon in {self._directory}: no process listens on {self._path}"
                 raise DaemonUnreachableError(message) from error
             except PermissionError as error:
-                group = Path(self._path).stat().st_gid
                 message = (
-                    f"uid {os.geteuid()} may not connect to {self._path}: "
-                    f"only members of its group, gid {group}, may"
+                    f"cannot connect to the daemon in {self._directory}: {refused_connection(self._path)}"
                 )
                 raise DaemonUnreachableError(message) from error
             except OSError as error:
-                message = f"cannot connect to the daemon in {self._directory}: {error}"
+                message = f"cannot connect to the daemon in {self._directory}: {self._path}: {error.strerror or error}"
                 raise DaemonUnreachableError(message) from error
             else:
                 if self._is_up(dealer, until_ns):

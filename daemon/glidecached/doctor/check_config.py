@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from glidecached.config.load import PUBLIC_KEYS, SECRET_KEYS, SERVICES_CREDENTIALS, exposure
 from glidecached.doctor.result import fail, ok, skipped
+from glidecached.doctor.vantage import CONFIGURATION_UNSEEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,9 @@ _MORE_RIGHTS = "run doctor as root or as the daemon's user"
 def check_configuration(context: DoctorContext) -> Iterator[Finding]:
     """Check the configuration as `glidecached --check-config` does."""
     path, faults = context.configuration.path, context.configuration.faults
-    if path is None:
+    if context.configuration.unseen:
+        yield skipped("configuration", CONFIGURATION_UNSEEN, "run doctor in its container as well")
+    elif path is None:
         yield ok("configuration", "no file: the defaults apply")
     elif not faults:
         yield ok("configuration", f"{path}: correct")

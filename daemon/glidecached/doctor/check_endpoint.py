@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glidecache_shared import __version__, protocol
+from glidecache_shared.refused_access import refusal, refused_connection
 from glidecache_shared.runtime_dir import socket_path
 from glidecache_shared.versions import fact_and_advice
 from glidecached import formatting
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from glidecached.doctor.result import Finding
 
 _START = "start the daemon: systemctl start glidecached, or glidecached in the foreground"
-_MEMBERSHIP = (
-    "join the daemon's group (usermod -aG glidecached USER, then log in again), or use another --runtime-dir"
-)
+_MOUNT = "in a container, mount the daemon's runtime directory there"
 
 
 def check_runtime_dir(context: DoctorContext) -> Iterator[Finding]:
@@ -32,7 +31,11 @@ def check_runtime_dir(context: DoctorContext) -> Iterator[Finding]:
     try:
         found = Path(path).stat()
     except FileNotFoundError:
-        yield fail("runtime directory", f"{path} does not exist", f"{_START}; or give --runtime-dir")
+        advice = f"{_START}; or give --runtime-dir; {_MOUNT}"
+        yield fail("runtime directory", f"{path} does not exist", advice)
+        return
+    except PermissionError:
+        yield fail("runtime directory", *refusal(path))
         return
     seen = (
         f"{path}: owner uid {found.st_uid}, group gid {found.st_gid}, mode {stat.S_IMODE(found.st_mode):04o}"
@@ -54,10 +57,10 @@ def check_socket(context: DoctorContext) -> Iterator[Finding]:
         path = socket_path(context.runtime_dir)
         found = os.lstat(path)
     except FileNotFoundError:
-        yield fail("socket", f"there is none in {context.runtime_dir}", _START)
+        yield fail("socket", f"there is none in {context.runtime_dir}", f"{_START}; {_MOUNT}")
         return
     except PermissionError:
-        yield fail("socket", f"uid {os.geteuid()} may not enter {context.runtime_dir}", _MEMBERSHIP)
+        yield fail("socket", *refusal(socket_path(context.runtime_dir)))
         return
     except ValueError as error:
         yield fail("socket", str(error), "choose a shorter runtime directory")
@@ -74,7 +77,7 @@ def check_socket(context: DoctorContext) -> Iterator[Finding]:
             "socket", f"{path} is stale: no process listens on it", f"{_START}; it replaces the socket"
         )
     elif isinstance(contact.refusal, PermissionError):
-        yield fail("socket", f"{seen}: uid {os.geteuid()} may not connect", _MEMBERSHIP)
+        yield fail("socket", *refused_connection(path))
     elif contact.refusal is not None:
         yield fail(
             "socket",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from glidecache_shared.pool.files.boot_identity import BOOT_ID, time_namespace
+from glidecache_shared.pool.files.boot_identity import BOOT_ID, clock_fault, time_namespace
 from glidecached.doctor.result import fail, ok, skipped, warn
 from glidecached.formatting import byte_size
 
@@ -78,15 +78,16 @@ def check_clock(context: DoctorContext) -> Iterator[Finding]:
     Workers judge an entry's age by their own clock.
     """
     pid = _pid(context)
+    told = context.contact.stats.get("daemon", {})
     if not pid:
-        yield skipped("clock", "the daemon's process cannot be seen from here")
+        yield _judge_clock(told)
         return
     try:
         theirs = Path(f"/proc/{pid}/ns/time").stat().st_ino
     except FileNotFoundError:
         theirs = 0  # a kernel without time namespaces
     except PermissionError:
-        yield skipped("clock", "this user may not see the daemon's time namespace", "run doctor as root")
+        yield _judge_clock(told)
         return
     own = time_namespace()
     if theirs == own and _sees_another_boot(pid):
@@ -102,6 +103,18 @@ def check_clock(context: DoctorContext) -> Iterator[Finding]:
     else:
         advice = "run workers and daemon in one time namespace: workers in another cannot use its pools"
         yield fail("clock", f"the daemon's time namespace is {theirs}, this process's {own}", advice)
+
+
+def _judge_clock(told: dict[str, Any]) -> Finding:
+    """Judge by what the daemon reports, as a worker judges by the pool's header: for a process that cannot be seen."""
+    if "time_namespace" not in told:
+        return skipped(
+            "clock", "the daemon's process cannot be seen from here, and it did not report its clock"
+        )
+    fault = clock_fault(bytes.fromhex(told["boot_id"]), told["time_namespace"])
+    if fault is not None:
+        return fail("clock", f"the daemon's times are {fault[0]}: workers refuse its pools", fault[1])
+    return ok("clock", "this process and the daemon share boot and time namespace")
 
 
 def _sees_another_boot(pid: int) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from glidecached.cli.report import upstream_label
 from glidecached.doctor.result import fail, ok, skipped, warn
+from glidecached.doctor.vantage import NETWORK_UNSEEN, shares
 from glidecached.formatting import printable
 from glidecached.stats.figures import upstream_state
 from glidecached.upstream.server_version import ServerVersion
@@ -31,6 +32,9 @@ def check_upstreams(context: DoctorContext) -> Iterator[Finding]:
         label, state = upstream_label(upstream), printable(upstream_state(upstream))
         if upstream["connected_to"]:
             yield _judge_role(label, state, upstream) or _judge_software(f"{label}: {state}", upstream)
+            continue
+        if not upstream["last_error"] and not shares(context.contact.process, "net"):
+            yield skipped("upstream", f"{label}: not used yet; {NETWORK_UNSEEN}")
             continue
         fault = state if upstream["last_error"] else _fault(upstream)
         if fault is None:

@@ -17,6 +17,7 @@ from glidecache_shared.trusted_path import check_directory
 from glidecached.cli.daemon import SYSTEM_CONFIG
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
 from glidecached.config.load import ConfigError, load
+from glidecached.doctor.vantage import shares
 from glidecached.pools.pool_dir import default_pool_dir
 
 if TYPE_CHECKING:
@@ -29,11 +30,15 @@ _COMMAND = "chmod "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """The daemon's file: `path` None where it has none and its defaults hold; `config` None where it has `faults`."""
+    """The daemon's file: `path` None where it has none and its defaults hold; `config` None where it has `faults`.
+
+    `unseen`: the daemon runs in another container, so that nothing is known about its file.
+    """
 
     path: Path | None
     config: Config | None
     faults: tuple[str, ...] = ()
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +107,7 @@ def gather(runtime_dir: str | None, config_path: Path | None) -> DoctorContext:
     distrust = _distrust(directory)
     process, refusal = (None, None) if distrust is not None else _connect(directory)
     if config_path is None and process is not None:
-        started_with = _config_of(process.pid)
-        configuration = configuration if started_with is None else read_configuration(started_with)
+        configuration = _configuration_of(process, configuration)
     pool_dir = _expected_pool_dir(configuration, directory, process)
     if process is None:
         contact = Contact(distrust=distrust, refusal=refusal, pool_files=_names(pool_dir))
@@ -139,6 +143,14 @@ def _directory_in(configuration: Configuration, key: str) -> str | None:
 
 def _system_config() -> Path | None:
     return SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None
+
+
+def _configuration_of(process: Process, default: Configuration) -> Configuration:
+    """Return the configuration that the running daemon was started with, as far as it can be seen from here."""
+    path = _config_of(process.pid)
+    if not shares(process, "mnt") and not (path or SYSTEM_CONFIG).exists():
+        return Configuration(path=None, config=None, unseen=True)
+    return default if path is None else read_configuration(path)
 
 
 def _config_of(pid: int) -> Path | None:

@@ -79,6 +79,13 @@ class PoolDirectory:
             mark(self.path, self._runtime_dir)
         return made, descriptor
 
+    def identity(self) -> list[int] | None:
+        """Return the directory's device and inode, by which other processes know it again; None if it has vanished."""
+        if self._descriptor < 0 or not _leads_to(self.path, self._descriptor):
+            return None
+        found = os.fstat(self._descriptor)
+        return [found.st_dev, found.st_ino]
+
     def restore(self) -> bool:
         """Make and lock the directory again if it has vanished. Return whether that was so (I13).
 

@@ -15,7 +15,7 @@ from collections import namedtuple
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memset
+from libc.string cimport memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport getpid
 
@@ -226,9 +226,9 @@ cdef class PoolReader:
         blocks = (header.max_records + GPOOL_BLOCK_RECORDS - 1) // GPOOL_BLOCK_RECORDS
         if GPOOL_BOARD_HEADER_BYTES + blocks * GPOOL_BLOCK_RECORDS * GPOOL_RECORD_BYTES > self.board_file.bytes:
             raise PoolFormatError(f"{self.board_file.path}: too short for {header.max_records} access records")
-        boot_id = boot_identity.boot_id()
-        if memcmp(header.boot_id, <const char *>boot_id, 16) != 0 or header.time_namespace != boot_identity.time_namespace():
-            raise PoolFormatError(f"{path}: of another boot or time namespace, so its times mean nothing here")
+        fault = boot_identity.clock_fault((<const char *>header.boot_id)[:16], header.time_namespace)
+        if fault is not None:
+            raise PoolFormatError(f"{path}: {fault[0]}: {fault[1]}")
 
     def get(self, key):
         return self.read(key, GPOOL_KIND_STRING, monotonic_ns())

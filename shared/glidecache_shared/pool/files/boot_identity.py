@@ -25,3 +25,22 @@ def time_namespace() -> int:
         return os.stat("/proc/self/ns/time").st_ino
     except OSError:
         return 0
+
+
+def clock_fault(daemons_boot_id: bytes, daemons_time_namespace: int) -> tuple[str, str] | None:
+    """Return why this process cannot use the daemon's times, and what to do; None if both have one clock."""
+    own = boot_id()
+    if daemons_boot_id != own:
+        if not any(own):
+            return f"{BOOT_ID} cannot be read here, so the daemon's times mean nothing", "mount a whole /proc"
+        return (
+            f"of another boot ({daemons_boot_id.hex()}, here {own.hex()}), so its times mean nothing here",
+            "run daemon and workers on one kernel, not in virtual machines of their own, with one boot_id in /proc",
+        )
+    here = time_namespace()
+    if daemons_time_namespace != here:
+        return (
+            f"of another time namespace ({daemons_time_namespace}, here {here}), so its times mean nothing here",
+            "start daemon and workers without time namespaces of their own (unshare --time)",
+        )
+    return None
