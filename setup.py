@@ -1,4 +1,4 @@
-"""The compiled modules, by tools/extensions.py: everything else about the distribution stands in pyproject.toml.
+"""The compiled modules, by tools/extensions.py: everything else about the distribution is in pyproject.toml.
 
 GLIDECACHED_NO_EXTENSIONS=1 leaves them out: `make` installs the project so, and compiles them beside it, once.
 """

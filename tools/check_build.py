@@ -1,4 +1,4 @@
-"""What compiling needs of a machine, looked for before anything is installed.
+"""Look for what compiling needs of a machine, before anything is installed.
 
     python3 tools/check_build.py
 

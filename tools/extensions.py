@@ -1,9 +1,9 @@
 """The compiled modules: their sources, their C code and the compiler's arguments, for `setup.py` and the wheels.
 
 The environment's CFLAGS go before what is said here about -O and -g. GLIDECACHED_DEBUG_BUILD=1 compiles without
-optimisation, and with assertions. GLIDECACHED_C_CODE is the folder of the C code: each virtual environment needs one of
-its own, since Cython makes all of it anew for another installation of itself. GLIDECACHED_REUSE_MODULES=1 takes modules
-that `make core` has compiled, where nothing of theirs has changed since, instead of compiling them again.
+optimisation, and with assertions. GLIDECACHED_C_CODE is the folder of the C code: each virtual environment needs one
+of its own, since Cython makes all of it again for another installation of itself. GLIDECACHED_REUSE_MODULES=1 takes
+modules that `make core` has compiled, where nothing of theirs has changed since, instead of compiling them again.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def sources(root: Path) -> list[Path]:
 
 
 def cythonized(*, quiet: bool = False) -> list[Extension]:
-    """Return the compiled modules, with their C code below `C_CODE`, made anew where it is out of date."""
+    """Return the compiled modules, with their C code below `C_CODE`, made again where it is out of date."""
     arguments, linking = compile_arguments(), link_arguments()
     modules = [
         Extension(

@@ -22,7 +22,7 @@ def version() -> str:
 
 
 def notes(changelog: str, wanted: str) -> str | None:
-    """Return what stands below `## [wanted]`, with or without a date, up to the next version, or None."""
+    """Return the text below `## [wanted]`, with or without a date, up to the next version, or None."""
     found = re.search(
         rf"^## \[{re.escape(wanted)}\].*?\n(?P<text>.*?)(?=^## \[|\Z)", changelog, re.DOTALL | re.MULTILINE
     )

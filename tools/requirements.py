@@ -1,4 +1,4 @@
-"""What extras of the project require, one requirement a line: pip installs it without installing the project again.
+"""Print the requirements of extras of the project, one a line: pip installs it without installing the project again.
 
     python tools/requirements.py dev bench
     python tools/requirements.py --group wheels

@@ -31,7 +31,7 @@ _clients: dict[int, weakref.ref[ClientBase]] = {}
 
 
 class OpenTelemetryTracesConfig:
-    """What is traced. `sample_percentage`: how many of 100 requests get a span, 0 to 100; GLIDE's default is 1.
+    """Settings of traces. `sample_percentage`: how many of 100 requests get a span, 0 to 100; GLIDE's default is 1.
 
     The SDK's sampler decides besides. The caller's current span is the parent in any case, so
     `enable_trace_context_propagation`, a parameter of GLIDE's, changes nothing. `endpoint` must be left out.
@@ -70,7 +70,7 @@ class OpenTelemetryMetricsConfig:
 
 
 class OpenTelemetryConfig:
-    """What `OpenTelemetry.init` switches on: `traces`, `metrics`, or both. `flush_interval_ms` must be left out."""
+    """Settings of `OpenTelemetry.init`: `traces`, `metrics`, or both. `flush_interval_ms` must be left out."""
 
     def __init__(
         self,

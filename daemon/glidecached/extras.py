@@ -29,7 +29,7 @@ MODULES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
     "stats": ("click",),
     "top": ("click", "rich", "textual"),
 }
-"""What the commands of `glidecached.cli.operator` import that the base does not bring; `ping` imports none of it."""
+"""The packages that the operator's commands import and the base does not bring; `ping` imports none of them."""
 
 
 class MissingExtraError(Exception):

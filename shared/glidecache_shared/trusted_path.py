@@ -27,7 +27,7 @@ _OVERFLOW_UID = 65_534
 """The kernel's default for an owner that a user namespace does not map."""
 
 UNMAPPED = " (not mapped into this user namespace)"
-"""What such a number means, behind it in a text."""
+"""The meaning of such a number, behind it in a text."""
 
 
 def check_directory(path: str, *, last_owner: int | None = None, friend: int | None = None) -> os.stat_result:
@@ -152,7 +152,7 @@ def _components(path: str) -> list[str]:
 
 
 def is_unmapped(number: int) -> bool:
-    """Return whether a uid or gid is the one that stands for all that this process's user namespace does not map."""
+    """Return whether a uid or gid is the one for all that this process's user namespace does not map."""
     return number == _overflow_uid() and _is_in_user_namespace()
 
 
@@ -162,7 +162,7 @@ def _is_from_outside(status: os.stat_result) -> bool:
 
 
 def _aside(status: os.stat_result) -> str:
-    """Return what an owner's number means, where it is nobody's own."""
+    """Return the meaning of an owner's number that no user has."""
     return UNMAPPED if _is_from_outside(status) else ""
 
 

@@ -1,4 +1,4 @@
-"""Which daemons and clients belong together, and what to do where they do not (docs/protocol.md, "Versions").
+"""The versions of daemons and clients that belong together, and advice where they do not (docs/protocol.md).
 
 What decides is the protocol's version and, for those who read a pool, the version of its layout. Releases that agree in
 both belong together.

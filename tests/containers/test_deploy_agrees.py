@@ -177,7 +177,7 @@ def parsed(command: click.Command, words: list[str]) -> None:
 
 
 def shown_commands() -> set[tuple[str, ...]]:
-    """What the files run of the project's programs."""
+    """The commands of the project's programs in the files."""
     own = image("glidecached")
     found = {(*own.entrypoint, *own.command), tuple(own.healthcheck)}
     found.add(tuple(COMPOSED["services"]["glidecached"]["healthcheck"]["test"][1:]))

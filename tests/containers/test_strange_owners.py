@@ -67,7 +67,7 @@ def test_i11_a_socket_of_an_owner_that_is_not_mapped(
 def test_i11_a_directory_of_an_owner_that_is_not_mapped(
     volumes: Volumes, listener: str, start_worker: Callable[..., Worker], kind: str
 ) -> None:
-    """It may be anybody's, and whoever it is may replace the socket."""
+    """Its owner may be any user, who could replace the socket."""
     os.chown(listener, OTHER_FIRST_ID + DAEMON_ID, OTHER_FIRST_ID + DAEMON_ID)
     os.chown(volumes.runtime_dir, FIRST_ID, OTHER_FIRST_ID + DAEMON_ID)
     text = refusal(start_worker(volumes, first_id=OTHER_FIRST_ID), kind)

@@ -32,8 +32,8 @@ WORKS = {
     ("glidecache", "stats"): "\nupstreams\n",
     ("glidecache", "stats", "--json"): '"daemon": {',
     ("glidecache", "top"): "top needs a terminal",
-    ("glidecache", "flush", "--yes", "nobody's"): "nobody's",
-    ("glidecache", "drop", "--yes", "nobody's"): "nobody's",
+    ("glidecache", "flush", "--yes", "none-such"): "none-such",
+    ("glidecache", "drop", "--yes", "none-such"): "none-such",
     ("glidecache", "doctor"): " skipped\n",
     ("glidecached", "--check-config"): "no file: the defaults apply\n",
 }
@@ -41,13 +41,13 @@ WORKS = {
 
 
 def needed(command: tuple[str, ...]) -> Collection[str]:
-    """What the command cannot do without."""
+    """The package that the command needs."""
     return MODULES_OF_THE_DAEMON if command[0] == "glidecached" else MODULES_OF_COMMANDS.get(command[1], ())
 
 
 @pytest.fixture(params=[*OPTIONAL, EVERYTHING])
 def hidden(request: pytest.FixtureRequest) -> list[str]:
-    """What is not installed."""
+    """The package that is not installed."""
     return OPTIONAL if request.param == EVERYTHING else [request.param]
 
 
@@ -127,7 +127,7 @@ def test_an_embedded_server_that_is_not_installed_is_named(tmp_path: Path) -> No
 
 
 def test_a_part_of_an_extra_that_is_missing_is_named(tmp_path: Path) -> None:
-    """What an extra requires requires more: here something of Pydantic's is away."""
+    """A requirement of an extra has requirements, too: here something of Pydantic's is away."""
     program = without(["annotated_types"]) + ENTER.format("glidecached")
     process = start(program, "--check-config", "--runtime-dir", str(tmp_path / "run"))
     _, errors = process.communicate(timeout=SECONDS)

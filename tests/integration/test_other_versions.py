@@ -67,7 +67,7 @@ def make_other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[i
 
 
 def run(runtime_dir: Path, *arguments: str) -> tuple[int | None, str]:
-    """What `glidecache` writes, and its exit status."""
+    """Return the output of `glidecache`, and its exit status."""
     process = start(OPERATOR, *arguments, "--runtime-dir", str(runtime_dir))
     output, errors = process.communicate(timeout=SECONDS)
     return process.returncode, output + errors

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glidecached.log_lines import LogFormat
 
 LONGEST_LINE_BYTES = 48 * 1024
-"""What the journal cuts at."""
+"""The journal's longest line."""
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 PAIR = re.compile(r'([A-Za-z0-9_.\-]+)=("(?:[^"\\]|\\.)*"|[^\s"]+)(?: |$)')

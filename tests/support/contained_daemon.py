@@ -52,7 +52,7 @@ class Volumes:
 
     @property
     def binds(self) -> dict[str, str]:
-        """What both sides mount, by the places in the containers."""
+        """The directories that both sides mount, by their places in the containers."""
         return {RUNTIME_DIR: str(self.runtime_dir), POOL_DIR: str(self.pool_dir)}
 
     def pool_files(self, suffix: str) -> list[str]:

@@ -40,7 +40,7 @@ _DEVICES = ("full", "null", "random", "urandom", "zero")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Box:
-    """What a container is like."""
+    """The properties of a container."""
 
     binds: dict[str, str] = dataclasses.field(default_factory=dict)
     """Directories of the host by their places in the container; `:ro` behind a place makes it read-only there."""
@@ -52,7 +52,7 @@ class Box:
     """The host's id for the container's root; None for no user namespace."""
     keeps_groups: bool = False
     read_only: bool = False
-    """Whether the root file system is, /run and /tmp included."""
+    """True if the root file system is read-only, /run and /tmp included."""
     clock_offset_s: int | None = None
     """For a time namespace: how far its monotonic clock is ahead. None for none."""
 

@@ -58,7 +58,7 @@ def pods(manifest: Path) -> dict[str, dict[str, Any]]:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Image:
-    """What a stage of the Dockerfile says about its containers."""
+    """The properties that a stage of the Dockerfile gives to its containers."""
 
     user: str
     entrypoint: list[str]
@@ -121,7 +121,7 @@ class ContainedService(ChildProcess):
 
 
 class Deployment:
-    """The volumes and containers of one file. `address`: what stands for the server's in its configuration."""
+    """The volumes and containers of one file. `address`: the server's in its configuration."""
 
     def __init__(self, server_dir: Path) -> None:
         self._place = Path(tempfile.mkdtemp(prefix="glidecached-deploy-"))
@@ -221,7 +221,7 @@ class Deployment:
         return place
 
     def _programs(self) -> dict[str, str]:
-        """What the images have in their PATH."""
+        """The PATH of the images."""
         place = self._place / "programs"
         place.mkdir()
         for name, words in {

@@ -27,7 +27,7 @@ for name in list(sys.modules):
     if is_hidden(name.partition('.')[0]):
         del sys.modules[name]
 """
-"""What the interpreter's own start has imported, by way of its site-packages, is forgotten too."""
+"""Modules that the interpreter's own start has imported, by way of its site-packages, is forgotten too."""
 
 OWN = ("glidecache", "glidecached", "glidecache_shared")
 

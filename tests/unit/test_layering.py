@@ -93,7 +93,7 @@ def test_only_the_direct_fallback_imports_valkey() -> None:
 
 
 def test_the_daemon_imports_what_an_extra_brings() -> None:
-    """What `glidecached/extras.py` says is installed by which extra is what pyproject.toml says, and all there is."""
+    """`glidecached/extras.py` names the extra of each package as pyproject.toml does, and names all packages."""
     import sys
 
     third_party = {

@@ -36,7 +36,7 @@ ATTRIBUTES: dict[str, set[str]] = {
 """Private attributes of objects of these classes."""
 
 PARSER_METHODS = {"on_connect", "on_disconnect", "read_response", "parse_error"}
-"""What a connection calls of its parser, and what the daemon's parser calls of its base."""
+"""The names of its parser that a connection calls, and those of its base that the daemon's parser calls."""
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:

@@ -1,4 +1,4 @@
-"""What is published: the changelog's part, PyPI's page, the tags of wheels, the workflows."""
+"""The parts of a release: the changelog's part, PyPI's page, the tags of wheels, the workflows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an installation of the daemon consists of, as CycloneDX: `make sbom`.
+"""Write the parts of an installation of the daemon, as CycloneDX: `make sbom`.
 
     PYTHONPATH=tools python -m wheels.sbom WHEEL
 

@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def rewrite(made: Path, target: Path, time: int) -> None:
-    """Write the archive anew, without what differs from one machine and moment to the next."""
+    """Write the archive again, without what differs from one machine and moment to the next."""
     with (
         tarfile.open(made) as source,
         target.open("wb") as file,

@@ -1,4 +1,4 @@
-"""What wheels are made for: each CPython, processor and C library."""
+"""The targets of wheels: each CPython, processor and C library."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIBRARIES = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one wheel is for."""
+    """The target of one wheel."""
 
     python: str
     processor: str

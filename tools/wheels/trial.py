@@ -1,4 +1,4 @@
-"""What the interpreter of a wheel is asked to do with it: a miss and a hit, by both clients, and all modules imported.
+"""Try an installed wheel, in its interpreter: a miss and a hit by both clients, and all modules imported.
 
     python trial.py RUNTIME_DIR
 

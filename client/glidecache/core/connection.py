@@ -243,7 +243,7 @@ class DaemonConnection:
             if code == protocol.ERROR_OVERDUE:
                 raise NoReplyError  # it hung meanwhile, and has just recovered: that is no refusal
             if code == protocol.ERROR_PROTOCOL:
-                # PING is answered whatever the version, and tells more than other versions' texts may.
+                # PING is answered whatever the version, and says more than other versions' texts may.
                 about = await self.request(protocol.PING, 0, self.extended(deadline_ns), ())
                 self._check_version(*about)
             self.drop()

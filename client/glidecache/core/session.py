@@ -309,7 +309,7 @@ class Session:
             except PoolGoneError:
                 continue
             except PoolLayoutError as error:
-                # A daemon that does not state its layout: only its pool tells.
+                # A daemon that does not state its layout: only its pool has it.
                 self._leave(connection, hello, {**hello.about, "layout_version": error.layout_version})
                 raise
             try:
@@ -393,7 +393,7 @@ class Session:
         try:
             await connection.run_exclusively(deadline_ns, self._probe, connection, deadline_ns)
         except OtherVersionError as other:
-            # Whoever upgraded the daemon, and looks for the reason, would otherwise find an absence only.
+            # The operator who upgraded the daemon would otherwise find an absence only.
             if str(other) != self._outage_problem:
                 self._warn_of_outage(str(other))
             return False

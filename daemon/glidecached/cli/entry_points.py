@@ -1,4 +1,4 @@
-"""What the installed scripts call. It is importable with the base alone, and names the extra that is missing."""
+"""The functions of the installed scripts. They need the base alone, and name the extra that is missing."""
 
 from __future__ import annotations
 

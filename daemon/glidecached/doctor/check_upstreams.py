@@ -6,8 +6,9 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from glidecached.cli.report import upstream_label
+from glidecached.doctor.namespaces import shares_namespace
 from glidecached.doctor.result import fail, ok, skipped, warn
-from glidecached.doctor.vantage import NETWORK_UNSEEN, shares
+from glidecached.doctor.vantage import NETWORK_UNSEEN
 from glidecached.formatting import printable
 from glidecached.stats.figures import upstream_state
 from glidecached.upstream.server_version import ServerVersion
@@ -28,12 +29,14 @@ def check_upstreams(context: DoctorContext) -> Iterator[Finding]:
     if not context.contact.stats:
         yield skipped("upstream", "the daemon could not be asked")
         return
+    process = context.contact.process
+    shares_network = shares_namespace(process.pid if process else None, "net")
     for upstream in context.contact.stats["upstreams"]:
         label, state = upstream_label(upstream), printable(upstream_state(upstream))
         if upstream["connected_to"]:
             yield _judge_role(label, state, upstream) or _judge_software(f"{label}: {state}", upstream)
             continue
-        if not upstream["last_error"] and not shares(context.contact.process, "net"):
+        if not upstream["last_error"] and not shares_network:
             yield skipped("upstream", f"{label}: not used yet; {NETWORK_UNSEEN}")
             continue
         fault = state if upstream["last_error"] else _fault(upstream)

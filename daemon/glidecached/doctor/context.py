@@ -17,7 +17,7 @@ from glidecache_shared.trusted_path import check_directory
 from glidecached.cli.daemon import SYSTEM_CONFIG
 from glidecached.cli.daemon_client import DaemonClient, DaemonUnreachableError, RefusedError
 from glidecached.config.load import ConfigError, load
-from glidecached.doctor.vantage import shares
+from glidecached.doctor.namespaces import shares_namespace
 from glidecached.pools.pool_dir import default_pool_dir
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _system_config() -> Path | None:
 def _configuration_of(process: Process, default: Configuration) -> Configuration:
     """Return the configuration that the running daemon was started with, as far as it can be seen from here."""
     path = _config_of(process.pid)
-    if not shares(process, "mnt") and not (path or SYSTEM_CONFIG).exists():
+    if not shares_namespace(process.pid, "mnt") and not (path or SYSTEM_CONFIG).exists():
         return Configuration(path=None, config=None, unseen=True)
     return default if path is None else read_configuration(path)
 

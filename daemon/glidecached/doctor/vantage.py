@@ -6,11 +6,10 @@ for the daemon's.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from glidecached.doctor.context import DoctorContext, Process
+    from glidecached.doctor.context import DoctorContext
 
 POOLS_UNSEEN = "the daemon's pool directory cannot be seen from here"
 CONFIGURATION_UNSEEN = "the daemon runs in another container; its configuration cannot be seen from here"
@@ -18,7 +17,7 @@ NETWORK_UNSEEN = "the daemon's network cannot be seen from here"
 
 
 class Obstacle(NamedTuple):
-    """What keeps this process from the daemon's files, and what to do."""
+    """A reason why this process does not see the daemon's files, and what to do."""
 
     seen: str
     advice: str
@@ -45,21 +44,3 @@ def pools_unseen(context: DoctorContext) -> bool:
     contact = context.contact
     refused = contact.process is None and not contact.is_absent and not contact.stats
     return refused or pools_obstacle(context) is not None
-
-
-def shares(process: Process | None, namespace: str) -> bool:
-    """Return whether this process shares a namespace (`mnt`, `net`) with the daemon, as far as can be seen.
-
-    A process that another user may not look at counts as sharing it; one of another container has no number here.
-    """
-    if process is None:
-        return True
-    if not process.pid:
-        return False
-    try:
-        return (
-            Path(f"/proc/{process.pid}/ns/{namespace}").stat().st_ino
-            == Path(f"/proc/self/ns/{namespace}").stat().st_ino
-        )
-    except OSError:
-        return True

@@ -51,7 +51,7 @@ def traced(telemetry: Telemetry) -> Telemetry:
 
 
 def common(span: ReadableSpan, valkey: ValkeyServer) -> dict[str, Any]:
-    """What every span has, checked and left out."""
+    """The attributes that every span has, checked and left out."""
     attributes = dict(span.attributes or {})
     assert span.kind is SpanKind.CLIENT
     assert span.name == attributes.pop("db.operation.name")

@@ -39,7 +39,7 @@ def cached() -> ClientSideCache:
 
 
 def be(daemon: FakeDaemon, *, refuses: bool = False, **about: Any) -> None:
-    """Make it a daemon that says this of itself; one that `refuses` greets nobody, in words of its own."""
+    """Make it a daemon that says this of itself; one that `refuses` greets no client, in words of its own."""
     hello = {name: value for name, value in (daemon._hello() | about).items() if value is not None}
     daemon.answers[protocol.HELLO] = daemon.answers[protocol.PING] = lambda _body: hello
     reply = type(daemon)._reply

@@ -51,7 +51,7 @@ def answering(runtime_dir: Path, answer: Callable[[int], Answer]) -> Iterator[No
                 if isinstance(given, tuple):
                     given = protocol.pack([number, *given])
                 if given is not None:
-                    # An answer that is nobody's any more comes first.
+                    # An answer that no request waits for comes first.
                     router.send_multipart([identity, protocol.pack([number + 1_000, 0, "late"])])
                     router.send_multipart([identity, given])
 
