@@ -24,10 +24,23 @@ def main() -> None:
         build = ["-m", "build", "--sdist", "--no-isolation", "--outdir", directory]
         subprocess.run([sys.executable, *build], check=True, stdout=subprocess.DEVNULL, timeout=_SECONDS)
         (made,) = Path(directory).glob("*.tar.gz")
+        left_out = missing(made)
+        if left_out:
+            sys.exit(f"sdist: MANIFEST.in leaves out: {', '.join(sorted(left_out))}")
         target = Path("dist") / made.name
         target.parent.mkdir(exist_ok=True)
         rewrite(made, target, int(os.environ["SOURCE_DATE_EPOCH"]))
     print(f"{target.name}: {target.stat().st_size // 1024} KB")
+
+
+def missing(made: Path) -> set[str]:
+    """Return the tracked files that the archive lacks; none outside a repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], capture_output=True, text=True, check=False, timeout=_SECONDS
+    )
+    with tarfile.open(made) as archive:
+        there = {member.name.partition("/")[2] for member in archive.getmembers()}
+    return {name for name in listed.stdout.split("\0") if name} - there
 
 
 def rewrite(made: Path, target: Path, time: int) -> None:
