@@ -119,7 +119,8 @@ def _in_unpacked_system(
             ),
             *("--only-binary=:all:", "--implementation", "cp", "--python-version", target.python),
             *("--abi", target.abi, "--abi", "abi3", *platforms),
-            *("--platform", f"manylinux2014_{target.processor}", *requirements),
+            # pip judges `python_full_version < "3.11.3"` by its own interpreter; Debian 12 has 3.11.2.
+            *("--platform", f"manylinux2014_{target.processor}", *requirements, "async-timeout"),
         ],
         check=True,
         timeout=_SECONDS,
