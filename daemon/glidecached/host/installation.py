@@ -29,7 +29,10 @@ HIDDEN = {
 }
 """What the shipped unit hides from the service, and by which setting."""
 
-_ELSEWHERE = "install glidecached elsewhere, for example by `/usr/bin/python3 -m venv /opt/glidecached`"
+_ELSEWHERE = (
+    "install glidecached where it can, for example by `/usr/bin/python3 -m venv /opt/glidecached`, or by "
+    "`make install PYTHON=/usr/bin/python3`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
