@@ -26,6 +26,8 @@
 #   make sdist, check-sdist  the source distribution in dist/; installed elsewhere, and its fast tests run
 #   make sbom         what an installation of the daemon consists of, as CycloneDX in dist/
 #   make install      the daemon, its units, man pages and completions for this host (PREFIX, DESTDIR, PIP_ARGS)
+#   make deb          a Debian package of the daemon in dist/, for the Debian that it is built on
+#   make check-deb    that package judged by lintian, installed, upgraded and purged under a real systemd
 #   make uninstall    all of that away; a configuration that was changed stays
 #   make core         rebuild the compiled core only
 #   make clean        remove what the targets above made
@@ -49,6 +51,8 @@ PIP_ARGS  ?=
 WHEELS_ARGS       ?=
 CHECK_WHEELS_ARGS ?=
 WHEEL_DIR ?= build/wheel
+DEB_DIR    ?= $(CURDIR)/build/deb
+DEB_OUTPUT ?= dist
 
 CORE_DECLARED := $(shell find shared client daemon -name '*.pxd')
 CORE_MODULES  := $(wildcard $(CORE_DECLARED:.pxd=.py)) $(shell find shared client daemon -name '*.pyx')
@@ -80,7 +84,7 @@ RELEASER  := build/releaser
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -181,6 +185,22 @@ install: wheel
 
 uninstall:
 	@PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" scripts/install --uninstall
+
+# Built in a copy of its folder alone, since dpkg-buildpackage puts what it makes into the folder above.
+deb:
+	@for program in dpkg-buildpackage dh; do command -v $$program >/dev/null || \
+	    { echo "make deb needs $$program: scripts/system-deps --deb installs it" >&2; exit 1; }; done
+	@rm -rf $(DEB_DIR) && mkdir -p $(DEB_DIR)/glidecached dist && cp -r debian $(DEB_DIR)/glidecached/
+	@cd $(DEB_DIR)/glidecached && TOP='$(CURDIR)' INSTALL_ARGS='WHEEL_DIR=$(DEB_DIR)/wheel' \
+	    dpkg-buildpackage --build=binary --unsigned-changes --unsigned-buildinfo --no-check-builddeps >../build.log 2>&1 || \
+	    { tail -n 40 ../build.log >&2; exit 1; }
+	@rm -f '$(DEB_OUTPUT)'/glidecached_*.deb && cp $(DEB_DIR)/*.deb '$(DEB_OUTPUT)'
+	@cd '$(DEB_OUTPUT)' && ls -1 glidecached_*.deb
+
+# Built as it is given to others, judged, and tried on a machine with a real systemd; the suite has a short form.
+check-deb: tools deb
+	@command -v lintian >/dev/null || { echo "make check-deb needs lintian: scripts/system-deps --deb installs it" >&2; exit 1; }
+	@GLIDECACHED_DEB="$$(ls '$(DEB_OUTPUT)'/glidecached_*.deb)" $(BIN)/python -m pytest tests/systemd/test_packaged_host.py $(PYTEST_ARGS)
 
 # The same bytes every time: its files have the time of the last commit.
 sdist: releaser

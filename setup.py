@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "tools"))
 import check_build
 import extensions
 import pypi_page
+import shipped_files_in_wheels
 
 # A source distribution and the metadata alone need no compiler.
 compiles = os.environ.get("GLIDECACHED_NO_EXTENSIONS") != "1" and not {
@@ -29,6 +30,9 @@ setup(
     long_description=pypi_page.page(),
     long_description_content_type="text/markdown",
     ext_modules=extensions.cythonized(quiet="--quiet" in sys.argv) if compiles else [],
-    cmdclass={"build_ext": extensions.BuildModules, "build_py": extensions.BuildPythonModules},
+    cmdclass={
+        "build_ext": extensions.BuildModules,
+        "build_py": shipped_files_in_wheels.BuildWithShippedFiles,
+    },
     options={"build_ext": {"parallel": extensions.JOBS}},
 )

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,6 +93,20 @@ def run(installed: Path, command: str, *arguments: str) -> str:
     ).stdout
 
 
+def test_the_wheel_has_every_file_for_a_host(installed: Path, wheel_dir: Path) -> None:
+    """`glidecached --install-units` has them from there; `installed` has made it."""
+    del installed
+    (wheel,) = wheel_dir.glob("*.whl")
+    folder = "glidecached/host/shipped/"
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name.removeprefix(folder) for name in archive.namelist() if name.startswith(folder)]
+        contents = {name.replace("_x2d_", r"\x2d"): archive.read(folder + name) for name in names}
+    sources = [*(ROOT / "systemd").rglob("*.*"), *(ROOT / "man").iterdir(), ROOT / "glidecached.toml.example"]
+    files = [source for source in sources if source.is_file()]
+    assert contents == {str(source.relative_to(ROOT)): source.read_bytes() for source in files}
+    assert not any("\\" in name for name in names), "installers may refuse it"
+
+
 def test_the_commands_run(installed: Path) -> None:
     assert re.fullmatch(r"glidecached \d+\.\d+\.\d+\n", run(installed, "glidecached", "--version"))
     assert "ping" in run(installed, "glidecache", "--help")
@@ -123,6 +138,7 @@ def test_everything_has_its_place(installed: Path) -> None:
         "/etc/tmpfiles.d/glidecached.conf",
         *(f"{PREFIX}/bin/{command}" for command in ("glidecache", "glidecached")),
         f"{PREFIX}/share/doc/glidecached/glidecached.toml.example",
+        f"{PREFIX}/share/glidecached/installed.json",
         *(f"{PREFIX}/share/man/man{page.suffix[1:]}/{page.name}" for page in (ROOT / "man").iterdir()),
         *(
             f"{PREFIX}/share/{place}"
@@ -234,4 +250,4 @@ def test_a_place_that_cannot_be_written_is_said_once(tmp_path: Path) -> None:
     assert done.returncode != 0
     first, *_ = done.stderr.splitlines()
     assert first.startswith(f"install: {tmp_path / 'file'} is no directory that ")
-    assert "run make as root" in first
+    assert "do this as root" in first

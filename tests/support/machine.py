@@ -73,31 +73,25 @@ class Machine(ChildProcess):
     `directory` is for the machine's files, and has to be the caller's own.
     """
 
+    interpreter = PYTHON
+    """What `python` runs."""
+
     def __init__(self, directory: Path) -> None:
         super().__init__(directory / "console.log")
-        self._installed = directory / "installed"
-        self._units = directory / "units"
+        self._directory = directory
         self._init: int | None = None
-        self._name = f"glidecached-{os.getpid()}"
+        self._name = f"{type(self).__name__.lower()}-{os.getpid()}"
         self._groups = _make_control_groups(self._name)
-        _install(self._installed)
-        _lay_down_units(self._units)
 
     def start(self) -> None:
         """Boot, and wait until systemd takes orders."""
-        binds = {
-            self._installed: PREFIX,
-            ROOT: _SOURCES,
-            _site_packages(): PACKAGES,
-            Path(sys.base_prefix): _INTERPRETER,
-            **{path: Path("/etc") / path.relative_to(self._units) for path in self._units.rglob("*.*")},
-        }
         self._spawn(
             [
-                *("sh", "-c", _ENTER, "sh", *self._groups, "--", "systemd-nspawn"),
-                *("--directory=/", "--volatile=yes", "--register=no", "--keep-unit", "--link-journal=no"),
-                *("--private-network", "--console=pipe", "--quiet", f"--machine={self._name}"),
-                *(f"--bind-ro={source}:{target}" for source, target in binds.items()),
+                *("sh", "-c", _ENTER, "sh", *self._groups, "--"),
+                *self._container(),
+                *("--register=no", "--keep-unit", "--link-journal=no", "--private-network"),
+                *("--console=pipe", "--quiet", f"--machine={self._name}"),
+                *(f"--bind-ro={source}:{target}" for source, target in self._binds().items()),
                 *("--boot", "systemd.firstboot=off", "systemd.unit=basic.target"),
                 # The network is a loopback, and nothing else will ever come.
                 "systemd.mask=systemd-networkd-wait-online.service",
@@ -114,6 +108,23 @@ class Machine(ChildProcess):
         # it before systemd 254. Without it the machine is as a real one: everybody reads the same.
         while self.ok("umount", "/proc/sys/kernel/random/boot_id"):
             pass
+
+    def _container(self) -> list[str]:
+        """The command that starts it, up to the options of its root."""
+        return ["systemd-nspawn", "--directory=/", "--volatile=yes"]
+
+    def _binds(self) -> dict[Path, Path]:
+        """What it has of the host besides /usr, made now: the project is installed, with its units."""
+        installed, units = self._directory / "installed", self._directory / "units"
+        _install(installed)
+        _lay_down_units(units)
+        return {
+            installed: PREFIX,
+            ROOT: _SOURCES,
+            site_packages(): PACKAGES,
+            Path(sys.base_prefix): _INTERPRETER,
+            **{path: Path("/etc") / path.relative_to(units) for path in units.rglob("*.*")},
+        }
 
     def discard(self) -> None:
         """Turn it off, whatever state it is in: with its first process everything in it ends."""
@@ -144,7 +155,7 @@ class Machine(ChildProcess):
     def python(self, program: str, *arguments: str, user: str, runtime_dir: str = "/run/glidecached") -> Any:
         """Run a program that uses the daemon of that runtime directory; the JSON that it printed."""
         variable = f"GLIDECACHED_RUNTIME_DIR={runtime_dir}"
-        return json.loads(self.run("env", variable, PYTHON, "-c", program, *arguments, user=user))
+        return json.loads(self.run("env", variable, self.interpreter, "-c", program, *arguments, user=user))
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Make a file in the machine."""
@@ -229,7 +240,8 @@ def _number_inside(pid: int) -> str:
     return status["NSpid"].split()[-1]
 
 
-def _site_packages() -> Path:
+def site_packages() -> Path:
+    """The tests' own packages, on this host."""
     return Path(sysconfig.get_path("purelib"))
 
 

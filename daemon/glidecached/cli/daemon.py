@@ -15,6 +15,7 @@ import click
 
 from glidecache_shared import __version__
 from glidecache_shared.runtime_dir import endpoint, find_runtime_dir
+from glidecached.cli.host_options import HostCommand
 from glidecached.config.diff import Source
 from glidecached.config.load import ConfigError
 from glidecached.config.model import DEFAULT_UPSTREAM, Config, NamedUpstream
@@ -35,7 +36,7 @@ EXIT_CONFIGURATION = 78
 _EXIT_FAILURE = 1
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=HostCommand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     "config_path",
