@@ -95,7 +95,9 @@ def test_workflows_run_what_is_there(path: Path) -> None:
     steps = list(itertools.chain.from_iterable(job["steps"] for job in jobs.values()))
     script = "\n".join(step.get("run", "") for step in steps)
     targets = set(
-        itertools.chain.from_iterable(line.split() for line in re.findall(r"\bmake ([a-z -]+)", script))
+        itertools.chain.from_iterable(
+            line.split() for line in re.findall(r"^ *make ([a-z -]+)", script, re.MULTILINE)
+        )
     )
     programs = set(re.findall(r"(?<![\w/])(?:\.ci|scripts|tools)/[\w./-]+", script))
     assert targets or programs
