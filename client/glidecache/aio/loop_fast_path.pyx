@@ -25,6 +25,7 @@ cdef enum:
 cdef int64_t READ = protocol.READ
 cdef int64_t COMMAND = protocol.COMMAND
 cdef int64_t GET_MANY = protocol.GET_MANY
+cdef int64_t FORGET = protocol.FORGET
 cdef int64_t STATUS_OK = protocol.STATUS_OK
 cdef int STRING = protocol.STRING
 cdef int HASH = protocol.HASH
@@ -82,6 +83,12 @@ cdef class LoopFastPath:
         if type(first) is tuple:
             return (<tuple>first)[1]
         return await self.executor.get_missing(keys, first)
+
+    async def forget(self, list part not None):
+        first = await self.attempt(FORGET, (part,))
+        if type(first) is tuple:
+            return (<tuple>first)[1]
+        return await self.executor.forget(part, first)
 
     async def run(self, command, route=None):
         first = None

@@ -24,6 +24,7 @@ cdef enum:
 cdef int64_t READ = protocol.READ
 cdef int64_t COMMAND = protocol.COMMAND
 cdef int64_t GET_MANY = protocol.GET_MANY
+cdef int64_t FORGET = protocol.FORGET
 cdef int64_t STATUS_OK = protocol.STATUS_OK
 cdef int STRING = protocol.STRING
 cdef int HASH = protocol.HASH
@@ -98,6 +99,17 @@ cdef class FastPath:
             if type(first) is tuple:
                 return (<tuple>first)[1]
             return finish(self.executor.get_missing(keys, first))
+        finally:
+            self.pending.open -= 1
+
+    def forget(self, list part not None):
+        first = None
+        self.pending.begin()
+        try:
+            first = self.attempt(FORGET, (part,))
+            if type(first) is tuple:
+                return (<tuple>first)[1]
+            return finish(self.executor.forget(part, first))
         finally:
             self.pending.open -= 1
 

@@ -27,7 +27,7 @@ def cache(name: str | None, cache_id: str | None = None, *, counted: bool = True
         "name": name,
         "id": cache_id,
         "settings": {"enable_metrics": counted},
-        "metrics": {"hits": 6, "misses": 4, "entry_count": 3, "evictions": 2, "expirations": 1},
+        "metrics": {"hits": 6, "misses": 4, "entry_count": 3, "evictions": 2, "expirations": 1, "forgotten": 5},
         "misses_by_cause": {"absent": 3, "expired": 1, "other_kind": 0, "own_write": 0},
         "charged_bytes": 10,
         "max_bytes": 20,
