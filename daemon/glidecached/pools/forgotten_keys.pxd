@@ -30,4 +30,4 @@ cdef class Forgotten:
     cdef Py_ssize_t size
 
     cdef bint has(self, bytes key, long long number) except -1
-    cdef bint is_empty(self)
+    cdef Py_ssize_t count(self) except -1

@@ -41,9 +41,9 @@ class Forgotten:
                 return True
         return False
 
-    def is_empty(self) -> cython.bint:
-        """Return whether there is none."""
-        return not self.keys and not self.prefixes
+    def count(self) -> cython.Py_ssize_t:
+        """Return how many there are."""
+        return len(self.keys) + len(self.prefixes)
 
 
 class ForgottenKeys:
@@ -61,6 +61,11 @@ class ForgottenKeys:
         self.left: cython.Py_ssize_t = 0
         self.older = Forgotten()
         self.newer = Forgotten()
+
+    @property
+    def remembered(self) -> int:
+        """Return how many keys and prefixes are remembered now."""
+        return int(self.older.count() + self.newer.count())
 
     def sent(self, number: cython.longlong) -> None:
         """Count a flight that is under way from now on. Its number is above those before."""
@@ -130,7 +135,7 @@ class ForgottenKeys:
         """Drop what was forgotten before the period that has ended, and begin the next one if it is needed."""
         self.older = self.newer
         self.newer = Forgotten()
-        self.any = self.flying != 0 and not self.older.is_empty()
+        self.any = self.flying != 0 and self.older.count() != 0
         if self.any:
             self.until = self.latest + 1
             self.left = self.flying
