@@ -100,13 +100,11 @@ class ForgetHandler:
     def _in_slices(
         self, request: Request, session: ClientSession, what: list[bytes] | bytes
     ) -> Iterator[float | None]:
+        # Later requests on its connection wait until all steps are done: it needs no place in the order.
         while not session.order.has_written():
-            # Later requests on its connection wait for it.
             yield _TURN_POLL_MS
             if request.finished:
                 return
-        request.take_place(session.order)
-        session.order.writes = True
         session.advance(self._next_sequence)
         yield from _forgotten(request, session.pool, what, session.min_flight)
 
