@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import random
@@ -304,6 +305,9 @@ def test_c25_it_holds_through_a_running_resize_and_in_both_generations(
         writer.call("get_many", keys[begin : begin + 2_000])
     over = threading.Event()
 
+    def resized(times: int) -> bool:
+        return over.is_set() or daemon.log_text().count("pool resized") >= times
+
     def resize() -> None:
         for round_, size in enumerate(itertools.cycle([16_384, 8_192])):
             if over.is_set():
@@ -312,8 +316,7 @@ def test_c25_it_holds_through_a_running_resize_and_in_both_generations(
             tables["daemon"] = {"pool_dir": str(daemon.pool_dir), "log_level": "debug"}
             daemon.configuration.write_text(to_toml(tables))
             daemon.process.send_signal(signal.SIGHUP)
-            done = round_ + 1
-            wait_until(lambda: daemon.log_text().count("pool resized") >= done or over.is_set(), "resized", 60)  # noqa: B023
+            wait_until(functools.partial(resized, round_ + 1), "resized", 60)
 
     resizing = threading.Thread(target=resize)
     resizing.start()

@@ -1,4 +1,4 @@
-"""A Hypothesis state machine drives the compiled store and two readers against the model of contract C2–C12, C22 and C25.
+"""A Hypothesis state machine drives the compiled store and two readers against the model of C2–C12, C22 and C25.
 
 The clock is an argument and never shows the same time twice, so that every priority is unique and there is exactly
 one right victim. After each step everything that can be asked without leaving a trace must agree; values, which cannot
@@ -187,7 +187,9 @@ class PoolMachine(RuleBasedStateMachine):
             assert self.store.forget(key, now) is self.model.forget(key, now)
 
     @rule(
-        prefix=st.sampled_from([b"key:", b"key:1", b"many:", b"many:2", b"\xff", b"l" * 300, b"L" * 1999, b"x"]),
+        prefix=st.sampled_from(
+            [b"key:", b"key:1", b"many:", b"many:2", b"\xff", b"l" * 300, b"L" * 1999, b"x"]
+        ),
         step=st.sampled_from([1, 7, 512]),
     )
     def forget_prefix(self, prefix: bytes, step: int) -> None:
@@ -279,7 +281,9 @@ class PoolMachine(RuleBasedStateMachine):
     def check_forget(self, key: bytes, now: int | None = None) -> None:
         now = self.tick() if now is None else now
         assert self.store.forget(key, now) is self.model.forget(key, now)
-        assert all(reader.lookup(key, kind, now) is None for reader in self.readers for kind in (STRING, HASH, SET))
+        assert all(
+            reader.lookup(key, kind, now) is None for reader in self.readers for kind in (STRING, HASH, SET)
+        )
 
     def content_size(self, key: bytes, size: int | str) -> int:
         if isinstance(size, int):

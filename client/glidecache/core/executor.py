@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from glidecache.commands.decoding import to_map, to_set
 from glidecache.commands.encoding import encode, encode_each
-from glidecache.core.lazy_import import LazyModule
 from glidecache.core.forgotten_parts import in_parts
+from glidecache.core.lazy_import import LazyModule
 from glidecache.core.many_keys import ManyKeys
 from glidecache.core.replies import decode_each, first_error, in_glides_kinds, is_by_node
 from glidecache.core.transport_errors import error_for_reply
@@ -122,7 +122,10 @@ class CommandExecutor:
         )
 
     def forgettable(self, keys: Iterable[Argument]) -> list[list[bytes]]:
-        """Return keys, encoded, in parts: one request forgets a part. Raises `ClosingError`, `TypeError`, `RequestError`."""
+        """Return keys, encoded, in parts: one request forgets a part.
+
+        Raises `ClosingError`, `TypeError` for what is no list of keys, `RequestError` without a cache.
+        """
         self._session.check_open()
         encoded = encode_each(keys, "keys")
         if not self._has_cache:

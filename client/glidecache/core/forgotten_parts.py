@@ -7,7 +7,7 @@ MOST_BYTES = 262_144
 
 
 def in_parts(keys: list[bytes]) -> list[list[bytes]]:
-    """Return the keys in their order, in lists of at most `MOST_KEYS` keys and `MOST_BYTES` bytes, or one longer key."""
+    """Return the keys in order, in lists of at most `MOST_KEYS` keys and `MOST_BYTES` bytes, or of one longer key."""
     if len(keys) <= MOST_KEYS and sum(map(len, keys)) <= MOST_BYTES:
         return [keys] if keys else []
     parts: list[list[bytes]] = []

@@ -14,7 +14,7 @@ from glidecached.handlers.calls import CommandCall
 from glidecached.upstream.cluster.routing import MultiNodeRoute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from glidecached.client_session import ClientSession, Sessions
     from glidecached.frontend.request import Request
@@ -31,7 +31,7 @@ _FROM_THE_TOP = 0xFFFF_FFFF
 _TURN_POLL_MS = 2.0
 
 _DAMAGED = (
-    "the cache's file is damaged and could not be replaced yet: entries may still be there; try again in a second"
+    "the cache's file is damaged and could not be replaced yet: entries may still be there; try again later"
 )
 _NO_CACHE = "Client-side caching is not enabled"
 _NO_POOL = "this client has not joined its cache yet: its servers have not accepted its credentials since it attached"
@@ -60,7 +60,9 @@ class ForgetHandler:
         if type(what) is list:
             need_all_bytes(what, "key")
         elif type(what) is not bytes:
-            message = f"the second field is {type(what).__name__}; expected a list of keys, or a prefix in bytes"
+            message = (
+                f"the second field is {type(what).__name__}; expected a list of keys, or a prefix in bytes"
+            )
             raise MalformedError(message)
         elif not what:
             message = "the prefix is empty, which is every key's; FLUSH removes all entries"
@@ -72,33 +74,30 @@ class ForgetHandler:
         session = self._sessions.of_request(request, owner)
         if session is None:
             return None
-        if session.pool is None:
+        pool = session.pool
+        if pool is None:
             _refuse(request, session)
             return None
         if type(what) is bytes or len(what) > _KEYS:
-            return self._in_slices(request, session, what)
+            return self._in_slices(request, session, pool, what)
         if session.order.has_written():
-            self._at_once(request, session, what)
+            self._at_once(request, session, pool, what)
         else:
             # What its client has written before takes effect first, on whatever connection (contract C23).
-            session.order.wait_alone(request, functools.partial(self._at_once, request, session, what))
+            session.order.wait_alone(request, functools.partial(self._at_once, request, session, pool, what))
         return None
 
-    def _at_once(self, request: Request, session: ClientSession, keys: list[bytes]) -> None:
-        entries = session.pool.entries
+    def _at_once(self, request: Request, session: ClientSession, pool: Pool, keys: list[bytes]) -> None:
         session.advance(self._next_sequence)
-        number = session.min_flight
         try:
-            removed = 0
-            for key in keys:
-                removed += entries.forget(key, number)
+            removed = sum(_by_key(pool, keys, session.min_flight))
         except PoolDamagedError:
             request.fail(ERROR_REQUEST, _DAMAGED)
             return
         request.reply(removed)
 
     def _in_slices(
-        self, request: Request, session: ClientSession, what: list[bytes] | bytes
+        self, request: Request, session: ClientSession, pool: Pool, what: list[bytes] | bytes
     ) -> Iterator[float | None]:
         # Later requests on its connection wait until all steps are done: it needs no place in the order.
         while not session.order.has_written():
@@ -106,11 +105,9 @@ class ForgetHandler:
             if request.finished:
                 return
         session.advance(self._next_sequence)
-        yield from _forgotten(request, session.pool, what, session.min_flight)
+        yield from _forgotten(request, pool, what, session.min_flight)
 
-    def _by_operator(
-        self, request: Request, pool: Pool, what: list[bytes] | bytes
-    ) -> Iterator[float | None]:
+    def _by_operator(self, request: Request, pool: Pool, what: list[bytes] | bytes) -> Iterator[float | None]:
         removed = yield from _forgotten(request, pool, what, self._next_sequence())
         if removed is not None:
             logger.info(
@@ -121,9 +118,9 @@ class ForgetHandler:
 
 def _forgotten(
     request: Request, pool: Pool, what: list[bytes] | bytes, number: int
-) -> Iterator[float | None]:
+) -> Generator[float | None, None, int | None]:
     """Forget keys, or a prefix, in slices; answer the request, and return the answer, None if there is none."""
-    steps = _by_prefix(pool, what, number) if type(what) is bytes else _by_key(pool, what, number)
+    steps = _by_prefix(pool, what, number) if isinstance(what, bytes) else _by_key(pool, what, number)
     removed = 0
     try:
         for more in steps:

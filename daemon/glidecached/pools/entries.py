@@ -25,7 +25,8 @@ class PoolEntries:
     """The entries of one pool, in the store of its present generation. For the loop's thread.
 
     `label` names the pool in the log. `on_damage` is called with the error when the store is found damaged, to replace
-    it by a fresh one; it returns whether that was done, and must not raise. The request that found the damage continues as after a miss.
+    it by a fresh one; it returns whether that was done, and must not raise. A read or a reply that found the damage
+    continues as after a miss.
     """
 
     store: PoolStore

@@ -102,7 +102,9 @@ def test_c25_any_number_of_keys(
 def test_c25_a_prefix_is_forgotten_in_slices(
     handler: ForgetHandler, session: ClientSession, pool: Pool, requests: Any
 ) -> None:
-    fill(pool, *(b"p:%d" % number for number in range(300)), *(b"q:%d" % number for number in range(300)), b"p")
+    fill(
+        pool, *(b"p:%d" % number for number in range(300)), *(b"q:%d" % number for number in range(300)), b"p"
+    )
     request = requests()
     steps = handler.forget(request, [session.session_id, b"p:"])
     assert steps is not None
@@ -120,7 +122,9 @@ def test_c25_a_prefix_is_forgotten_in_the_generation_that_came_meanwhile_too(
     steps = handler.forget(request, [session.session_id, b"p:"])
     assert steps is not None
     next(steps)
-    pool.resize(PoolSettings(max_cache_kb=512, entry_ttl_ms=0, eviction_policy="LFU", enable_metrics=True), 99)
+    pool.resize(
+        PoolSettings(max_cache_kb=512, entry_ttl_ms=0, eviction_policy="LFU", enable_metrics=True), 99
+    )
     assert pool.continue_resize(None)
     finish(steps)
     assert pool.entries.store.entries() == []
@@ -167,7 +171,9 @@ def test_c25_operators_name_the_cache_and_others_may_not(
     assert requests.value(allowed) == 1
 
 
-def test_c25_a_session_without_a_cache_is_told(handler: ForgetHandler, bare: ClientSession, requests: Any) -> None:
+def test_c25_a_session_without_a_cache_is_told(
+    handler: ForgetHandler, bare: ClientSession, requests: Any
+) -> None:
     request = requests()
     finish(handler.forget(request, [bare.session_id, [b"k"]]))
     assert requests.error(request) == (ERROR_REQUEST, "Client-side caching is not enabled")

@@ -62,9 +62,7 @@ class Run:
 
     def floor(self, key: bytes) -> int:
         """The number of the last FORGET that concerned the key."""
-        by_prefix = (
-            number for prefix, number in self.forgotten_prefixes.items() if key.startswith(prefix)
-        )
+        by_prefix = (number for prefix, number in self.forgotten_prefixes.items() if key.startswith(prefix))
         return max(self.forgotten.get(key, 0), *by_prefix, 0)
 
     def joinable(self, key: bytes, kind: int | None) -> bool:
@@ -159,9 +157,7 @@ def test_c25_no_older_flight_brings_back_what_was_forgotten_whatever_the_order(
     check()
 
 
-def test_c25_what_is_remembered_is_bounded_and_the_bound_keeps_the_rule(
-    upstream: Any, requests: Any
-) -> None:
+def test_c25_what_is_remembered_is_bounded_and_the_bound_keeps_the_rule(upstream: Any, requests: Any) -> None:
     """Beyond the bound every flight that is under way counts as older; the next one is as any other."""
     run = Run(upstream, requests)
     run.read_many([b"a", b"untouched"])
