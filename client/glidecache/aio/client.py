@@ -150,10 +150,7 @@ class AsyncClient(AwaitedReads, ClientBase):
         Raises `DaemonUnavailableError` while the daemon does not answer, whatever the fallback; `RequestError` without
         a cache. Calling it again does no harm.
         """
-        removed = 0
-        for part in self._executor.forgettable(keys):
-            removed += await self._fast_path.forget(part)
-        return removed
+        return await self._fast_path.forget(keys)
 
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).

@@ -72,7 +72,7 @@ class BlockingClient(CachedReads, ClientBase):
         self._read_miss: Callable[[int, Argument], Any] = fast_path.read
         self._run_fast: Callable[..., Any] = fast_path.run
         self._get_many: Callable[[Iterable[Argument]], list[bytes | None]] = fast_path.get_many
-        self._forget: Callable[[list[bytes]], int] = fast_path.forget
+        self._forget: Callable[[Iterable[Argument]], int] = fast_path.forget
         enlist(self)
 
     def close(self, err_message: str | None = None) -> None:
@@ -114,7 +114,7 @@ class BlockingClient(CachedReads, ClientBase):
         Raises `DaemonUnavailableError` while the daemon does not answer, whatever the fallback; `RequestError` without
         a cache. Calling it again does no harm.
         """
-        return sum(map(self._forget, self._executor.forgettable(keys)))
+        return self._forget(keys)
 
     def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).

@@ -6,6 +6,8 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any
 
+import cython
+
 from glidecache_shared.pool.generation import PoolDamagedError
 from glidecache_shared.protocol import ERROR_CONNECTION, ERROR_REQUEST, ERROR_UNKNOWN_SESSION, ReplyError
 from glidecached.frontend.dispatcher import MalformedError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from glidecached.client_session import ClientSession, Sessions
     from glidecached.frontend.request import Request
+    from glidecached.pools.entries import PoolEntries
     from glidecached.pools.pool import Pool
     from glidecached.sequence import Sequence
 
@@ -49,12 +52,13 @@ class ForgetHandler:
         next_sequence: Sequence,
         pool_of: Callable[[Request, Any], Pool | None],
     ) -> None:
-        self._sessions = sessions
-        self._next_sequence = next_sequence
-        self._pool_of = pool_of
+        self.sessions = sessions
+        self.next_sequence = next_sequence
+        self.pool_of = pool_of
 
     def forget(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
         """Handle FORGET: remove keys, or all keys with a prefix; answer how many live entries there were (C25)."""
+        session: ClientSession | None
         need_fields(body, "session_id or cache_name", "keys or prefix")
         owner, what = body
         if type(what) is list:
@@ -68,52 +72,56 @@ class ForgetHandler:
             message = "the prefix is empty, which is every key's; FLUSH removes all entries"
             raise MalformedError(message)
         if type(owner) is str:
-            pool = self._pool_of(request, owner)
-            return None if pool is None else self._by_operator(request, pool, what)
+            pool = self.pool_of(request, owner)
+            return None if pool is None else _by_operator(request, pool, what, self.next_sequence())
         need(owner, int, "session_id")
-        session = self._sessions.of_request(request, owner)
+        session = self.sessions.of_request(request, owner)
         if session is None:
             return None
-        pool = session.pool
-        if pool is None:
+        if session.pool is None:
             _refuse(request, session)
             return None
         if type(what) is bytes or len(what) > _KEYS:
-            return self._in_slices(request, session, pool, what)
+            return _in_slices(request, session, session.pool, what, self.next_sequence)
         if session.order.has_written():
-            self._at_once(request, session, pool, what)
+            self.at_once(request, session, what)
         else:
             # What its client has written before takes effect first, on whatever connection (contract C23).
-            session.order.wait_alone(request, functools.partial(self._at_once, request, session, pool, what))
+            session.order.wait_alone(request, functools.partial(self.at_once, request, session, what))
         return None
 
-    def _at_once(self, request: Request, session: ClientSession, pool: Pool, keys: list[bytes]) -> None:
-        session.advance(self._next_sequence)
+    def at_once(self, request: Request, session: ClientSession, keys: list[Any]) -> None:
+        """Forget a few keys, and answer."""
+        session.advance(self.next_sequence)
         try:
-            removed = sum(_by_key(pool, keys, session.min_flight))
+            removed = forget_each(cython.cast("PoolEntries", session.entries), keys, session.min_flight)
         except PoolDamagedError:
             request.fail(ERROR_REQUEST, _DAMAGED)
+        else:
+            request.reply(removed)
+
+
+def _in_slices(
+    request: Request, session: ClientSession, pool: Pool, what: list[bytes] | bytes, next_sequence: Sequence
+) -> Iterator[float | None]:
+    # Later requests on its connection wait until all steps are done: it needs no place in the order.
+    while not session.order.has_written():
+        yield _TURN_POLL_MS
+        if request.finished:
             return
-        request.reply(removed)
+    session.advance(next_sequence)
+    yield from _forgotten(request, pool, what, session.min_flight)
 
-    def _in_slices(
-        self, request: Request, session: ClientSession, pool: Pool, what: list[bytes] | bytes
-    ) -> Iterator[float | None]:
-        # Later requests on its connection wait until all steps are done: it needs no place in the order.
-        while not session.order.has_written():
-            yield _TURN_POLL_MS
-            if request.finished:
-                return
-        session.advance(self._next_sequence)
-        yield from _forgotten(request, pool, what, session.min_flight)
 
-    def _by_operator(self, request: Request, pool: Pool, what: list[bytes] | bytes) -> Iterator[float | None]:
-        removed = yield from _forgotten(request, pool, what, self._next_sequence())
-        if removed is not None:
-            logger.info(
-                "entries forgotten",
-                extra={"cache": pool.label, "uid": request.peer.uid, "entries": removed},
-            )
+def _by_operator(
+    request: Request, pool: Pool, what: list[bytes] | bytes, number: int
+) -> Iterator[float | None]:
+    removed = yield from _forgotten(request, pool, what, number)
+    if removed is not None:
+        logger.info(
+            "entries forgotten",
+            extra={"cache": pool.label, "uid": request.peer.uid, "entries": removed},
+        )
 
 
 def _forgotten(
@@ -137,9 +145,16 @@ def _forgotten(
 
 def _by_key(pool: Pool, keys: list[bytes], number: int) -> Iterator[int]:
     """Forget some keys a step. Yield how many live entries there were."""
-    forget = pool.entries.forget
     for begin in range(0, len(keys), _KEYS):
-        yield sum(forget(key, number) for key in keys[begin : begin + _KEYS])
+        yield forget_each(pool.entries, keys[begin : begin + _KEYS], number)
+
+
+def forget_each(entries: PoolEntries, keys: list[Any], number: cython.longlong) -> cython.Py_ssize_t:
+    """Forget keys, all of them bytes. Return how many live entries there were. Raises `PoolDamagedError`."""
+    removed: cython.Py_ssize_t = 0
+    for key in keys:
+        removed += entries.forget(key, number)
+    return removed
 
 
 def _by_prefix(pool: Pool, prefix: bytes, number: int) -> Iterator[int]:
