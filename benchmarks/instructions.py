@@ -243,6 +243,7 @@ def issue(way: str, directory: str, port: int) -> None:
         "a GET miss of a missing key": lambda number: client.get(f"none{number}"),
         "a GET miss of an existing key": lambda number: client.get(f"some{number}"),
         "EXISTS": lambda _: client.exists(["key0"]),
+        "forget of a key": lambda _: client.forget(["key0"]),
         "a key of get_many, hits": lambda _: client.get_many(keys),
         "a key of get_many, missing": lambda number: client.get_many(
             [f"none{number}.{key}" for key in range(KEYS_AT_ONCE)]
@@ -336,6 +337,7 @@ WAYS = {
     "a GET miss of a missing key": (1, True),
     "a GET miss of an existing key": (1, True),
     "EXISTS": (1, True),
+    "forget of a key": (1, True),
     "a key of get_many, hits": (KEYS_AT_ONCE, False),
     "a key of get_many, missing": (KEYS_AT_ONCE, True),
     "a cluster's GET miss of a missing key": (1, True),

@@ -37,13 +37,16 @@ _STANDARD = [
     # gcc 14 and clang 16 refuse it by themselves; gcc 12 would go on with a call of the wrong type.
     "-Werror=incompatible-pointer-types",
     "-fno-strict-aliasing",
+    # No exception of C++ passes through: tables to unwind the stack would be a twentieth of an installation.
+    "-fno-asynchronous-unwind-tables",
+    "-fno-unwind-tables",
 ]
 
 
 def compile_arguments() -> list[str]:
     """Return the compiler's arguments, without those that CFLAGS decides."""
     if os.environ.get("GLIDECACHED_DEBUG_BUILD") == "1":
-        return [*_STANDARD, "-O0", "-g", "-UNDEBUG"]
+        return [*_STANDARD, "-O0", "-g", "-UNDEBUG", "-fasynchronous-unwind-tables"]
     chosen = shlex.split(os.environ.get("CFLAGS", ""))
     arguments = list(_STANDARD)
     if not any(flag.startswith("-O") for flag in chosen):

@@ -21,7 +21,7 @@ cdef class ClientSession:
     # The pool's compiled parts, which requests use; None without a pool.
     cdef readonly PoolEntries entries
     cdef readonly Flights flights
-    cdef bint awaits_proof
+    cdef readonly bint awaits_proof
     cdef readonly str read_from
     cdef bint reads_primary
     cdef long long first_read

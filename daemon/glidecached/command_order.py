@@ -46,6 +46,7 @@ class CommandOrder:
         self.loop = loop
         self.open: cython.Py_ssize_t = 0
         self.lane: cython.int = 0
+        self.writes = False
         self.waiting: deque[tuple[int, OrderedRequest, Callable[[], None]]] | None = None
 
     def may_go(self, lane: cython.int) -> cython.bint:
@@ -64,8 +65,18 @@ class CommandOrder:
     def leave(self) -> None:
         """Count a request as done; start waiting ones after the last."""
         self.open -= 1
-        if self.open == 0 and self.waiting is not None:
-            self.loop.defer(self._start_waiting)
+        if self.open == 0:
+            self.writes = False
+            if self.waiting is not None:
+                self.loop.defer(self._start_waiting)
+
+    def has_written(self) -> cython.bint:
+        """Return whether all that the client has written so far has taken effect, and nothing waits to be sent."""
+        return self.waiting is None and not self.writes
+
+    def wait_alone(self, request: OrderedRequest, start: Callable[[], None]) -> None:
+        """Call `start` when all requests before it are done, unless the request has finished by then."""
+        self.wait(EACH_ITS_OWN, request, start)
 
     def wait(self, lane: cython.int, request: OrderedRequest, start: Callable[[], None]) -> None:
         """Call `start` when the requests before it allow it, unless the request has finished by then."""

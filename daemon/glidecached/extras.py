@@ -26,6 +26,7 @@ MODULES_OF_COMMANDS: dict[str, tuple[str, ...]] = {
     "doctor": ("click", "pydantic"),
     "drop": ("click",),
     "flush": ("click",),
+    "forget": ("click",),
     "stats": ("click",),
     "top": ("click", "rich", "textual"),
 }

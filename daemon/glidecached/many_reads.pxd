@@ -28,6 +28,7 @@ cdef class ManyFlight(SingleCall):
     cdef bytes hashes
     cdef Py_ssize_t generation
     cdef bint listed
+    cdef bint landed
     # The reply by key; None until a request needs it that has joined the flight.
     cdef dict by_key
     cdef list waiting

@@ -67,6 +67,7 @@ cdef class ManyFlights:
                     if (
                         flight is not None
                         and flight.number > min_flight
+                        and not self.entries.forgotten.bars(<bytes>key, flight.number)
                         and flight.upstream is upstream
                         and flight.way == 0
                     ):
@@ -118,6 +119,7 @@ cdef class ManyFlights:
         flight.hashes = hashes
         flight.generation = self.entries.generation
         flight.waiting = []
+        self.entries.forgotten.sent(flight.number)
         self.latest = flight
         self.count += 1
         return flight
@@ -144,9 +146,10 @@ cdef class ManyFlight(SingleCall):
         if type(reply) is not list or len(<list>reply) != count:
             self.fail(ERROR_REQUEST, f"MGET of {count} keys was answered by {reply!r:.60}")
             return
-        self.land()
-        if self.upstream.fills_cache:
+        # Before it lands: what was forgotten is remembered for the flights that are under way.
+        if self.upstream.fills_cache and not self.landed:
             self.store(reply)
+        self.land()
         for reads in self.waiting:
             reads.add(self, reply)
         self.waiting = None  # they refer to the flight
@@ -178,6 +181,10 @@ cdef class ManyFlight(SingleCall):
         cdef ManyFlights flights = self.flights
         cdef tuple command = self.arguments
         cdef Py_ssize_t index
+        if self.landed:
+            return 0
+        self.landed = True
+        flights.entries.forgotten.landed(self.number)
         flights.count -= 1
         if flights.latest is self:
             flights.latest = None
@@ -188,15 +195,17 @@ cdef class ManyFlight(SingleCall):
         return 0
 
     cdef int store(self, list reply) except -1:
-        """Make entries of the values that there are."""
+        """Make entries of the values that there are, but for keys that were forgotten since it was sent."""
         cdef PoolEntries entries = self.flights.entries
+        cdef bytes key
         cdef const uint32_t *hash_at = <const uint32_t *>PyBytes_AS_STRING(self.hashes)
         cdef Py_ssize_t index
         try:
             for index in range(len(reply)):
-                if reply[index] is not None:
+                key = (<tuple>self.arguments)[index + 1]
+                if reply[index] is not None and not entries.forgotten.bars(key, self.number):
                     entries.put(
-                        (<tuple>self.arguments)[index + 1], hash_at[index], self.generation, STRING_KIND,
+                        key, hash_at[index], self.generation, STRING_KIND,
                         reply[index], self.number)
         except (TypeError, ValueError) as error:
             logger.warning("a reply was not stored", extra={"command": "MGET", "reason": str(error)})

@@ -31,6 +31,7 @@ from glidecached.handlers.commands import (
     GetManyOperation,
     ReadOperation,
 )
+from glidecached.handlers.forget import ForgetHandler
 from glidecached.handlers.watch import WatchHandlers
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.manager import PoolManager
@@ -256,6 +257,7 @@ class Server:
                 protocol.WATCH: watching.watch,
                 protocol.UNWATCH: watching.unwatch,
                 protocol.EXEC: watching.execute,
+                protocol.FORGET: ForgetHandler(self._sessions, next_sequence, admin.pool_of).forget,
                 protocol.CANCEL: CancelHandler(cancellations).cancel,
             }
         )

@@ -40,6 +40,8 @@ cdef class Flight(SingleCall):
     # Of its key, in that generation of the pool.
     cdef uint32_t hash
     cdef Py_ssize_t generation
+    # Until it has landed.
+    cdef bint flying
     # Its place in the table, while later requests may join it.
     cdef bint listed
     cdef Flight next_in_chain

@@ -5,6 +5,8 @@ Every command that goes upstream has a number, in the order of sending. A flight
 after that client's last command that is not a known read (its session's `min_flight`): so a client that wrote and then
 misses sees its own write. The number goes into the pool with the reply. So a reply never replaces the reply of a later
 flight, and a later lookup can decide whether an entry is young enough for the client.
+
+A FORGET has a number, too: flights below it neither store its keys nor are joined for them (contract C25).
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ class Flights:
         if (
             flight is not None
             and flight.number > min_flight
+            and not self.entries.forgotten.bars(key, flight.number)
             and flight.upstream is upstream
             and (flight.way == 0 or flight.may_be_joined(request))
         ):
@@ -102,6 +105,8 @@ class Flights:
         flight.hash = key_hash
         flight.generation = self.entries.generation
         flight.first = flight.last = request
+        flight.flying = True
+        self.entries.forgotten.sent(flight.number)
         self.running.add(flight)
         return flight
 
@@ -187,6 +192,7 @@ class Flight(SingleCall):
     key: bytes
     hash: int
     generation: int
+    flying: bool
     listed: bool
     next_in_chain: Flight | None
     first: Request | None
@@ -219,12 +225,16 @@ class Flight(SingleCall):
         """Store the reply, and answer the requests."""
         request: Request | None = self.first
         following: Request | None
+        # Asked before it lands: what was forgotten is remembered for the flights that are under way.
+        is_stored: cython.bint = self.flying and not self.flights.entries.forgotten.bars(
+            self.key, self.number
+        )
         self.land()
         if reply is not None and (type(reply) is bytes or not isinstance(reply, ReplyError)):
             try:
                 if type(reply) is not bytes:
                     reply = as_kind(self.kind, reply)
-                if self.upstream.fills_cache:
+                if is_stored and self.upstream.fills_cache:
                     self.flights.entries.put(
                         self.key, self.hash, self.generation, self.kind, reply, self.number
                     )
@@ -295,6 +305,9 @@ class Flight(SingleCall):
         """End the flight; a younger one for the same key may have taken its place already."""
         self.flights.running.discard(self)
         self.first = self.last = None
+        if self.flying:
+            self.flying = False
+            self.flights.entries.forgotten.landed(self.number)
 
 
 def as_kind(kind: int, reply: Any) -> Any:

@@ -33,6 +33,7 @@ UNWATCH = 12
 EXEC = 13
 HOTTEST = 14
 CANCEL = 15
+FORGET = 16
 
 # Reply statuses
 STATUS_OK = 0

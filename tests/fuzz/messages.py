@@ -104,6 +104,7 @@ class Messages:
             protocol.WATCH: lambda: [session, number, pick((True, False)), keys],
             protocol.UNWATCH: lambda: [session, number],
             protocol.HOTTEST: lambda: ["steady", number],
+            protocol.FORGET: lambda: [pick((session, "steady")), pick((keys, pick(_KEYS)))],
             _CANCEL: lambda: [pick((self._numbers, self._numbers - 1, 1, 2**63 - 1))],
             protocol.EXEC: lambda: [session, number, [self._command() for _ in keys]],
         }

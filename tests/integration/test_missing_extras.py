@@ -34,6 +34,7 @@ WORKS = {
     ("glidecache", "top"): "top needs a terminal",
     ("glidecache", "flush", "--yes", "none-such"): "none-such",
     ("glidecache", "drop", "--yes", "none-such"): "none-such",
+    ("glidecache", "forget", "none-such", "k"): "none-such",
     ("glidecache", "doctor"): " skipped\n",
     ("glidecached", "--check-config"): "no file: the defaults apply\n",
 }

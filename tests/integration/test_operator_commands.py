@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ def test_ping_succeeds_when_the_daemon_answers(daemon: Daemon) -> None:
 
 
 def test_every_command_fails_clearly_without_a_daemon(tmp_path: Path) -> None:
-    for command in (["ping"], ["stats"], ["flush", "name"], ["drop", "name"]):
+    for command in (["ping"], ["stats"], ["forget", "name", "k"], ["flush", "name"], ["drop", "name"]):
         failed = glidecache(tmp_path, *command)
         assert failed.returncode != 0
         assert str(tmp_path) in failed.stderr
@@ -95,6 +96,43 @@ def test_flush_empties_a_named_cache(
     assert client.metrics().entry_count == 0
     assert not is_cached(client, valkey, "k")
     assert is_cached(client, valkey, "k")
+
+
+def test_c25_forget_removes_keys_and_prefixes_for_all_processes(
+    connect: Connector, daemon: Daemon, valkey: ValkeyServer, unique_name: str
+) -> None:
+    client = connect(new_cache(name=unique_name))
+    odd = b"odd\xff\x01"
+    for key in ("a", "b", "p:1", "p:2", odd):
+        valkey.admin.set(key, "old")
+        client.get(key)
+        valkey.admin.set(key, "new")
+    forgotten = glidecache(daemon.runtime_dir, "forget", unique_name, "a", "nothing", os.fsdecode(odd))
+    assert (forgotten.returncode, forgotten.stdout) == (0, "2 entries forgotten\n"), forgotten.stderr
+    assert [client.get(key) for key in ("a", odd, "b", "p:1")] == [b"new", b"new", b"old", b"old"]
+    forgotten = glidecache(daemon.runtime_dir, "forget", unique_name, "--prefix", "p:")
+    assert (forgotten.returncode, forgotten.stdout) == (0, "2 entries forgotten\n"), forgotten.stderr
+    assert [client.get(key) for key in ("p:1", "p:2", "b")] == [b"new", b"new", b"old"]
+    many = glidecache(daemon.runtime_dir, "forget", unique_name, *(f"key-{n}" for n in range(9_000)), "b")
+    assert (many.returncode, many.stdout) == (0, "1 entry forgotten\n"), many.stderr
+    row = next(
+        line for line in glidecache(daemon.runtime_dir, "stats").stdout.splitlines() if unique_name in line
+    )
+    assert "5" in row.split()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ([], "keys or --prefix"),
+        (["k", "--prefix", "p"], "not both"),
+        (["--prefix", ""], "flush"),
+    ],
+)
+def test_forget_says_what_it_needs(daemon: Daemon, arguments: list[str], fault: str) -> None:
+    failed = glidecache(daemon.runtime_dir, "forget", "configured", *arguments)
+    assert failed.returncode == ExitStatus.USAGE
+    assert fault in failed.stderr
 
 
 def test_drop_ends_a_named_cache(

@@ -1,4 +1,4 @@
-"""A Hypothesis state machine drives the compiled store and two readers against the model of contract C2–C12 and C22.
+"""A Hypothesis state machine drives the compiled store and two readers against the model of C2–C12, C22 and C25.
 
 The clock is an argument and never shows the same time twice, so that every priority is unique and there is exactly
 one right victim. After each step everything that can be asked without leaving a trace must agree; values, which cannot
@@ -169,13 +169,50 @@ class PoolMachine(RuleBasedStateMachine):
     def flush(self) -> None:
         assert self.store.flush() == self.model.flush()
 
+    @rule(key=keys)
+    def forget(self, key: bytes) -> None:
+        self.check_forget(key)
+
+    @rule(which=st.integers(0, 30), distance_ns=st.integers(-1, 1))
+    def forget_at_the_instant_of_expiry(self, which: int, distance_ns: int) -> None:
+        mortal = sorted(key for key, entry in self.model.live.items() if entry.expires_ns is not None)
+        if not mortal:
+            return
+        key = mortal[which % len(mortal)]
+        now = (self.model.live[key].expires_ns or 0) + distance_ns
+        if now > self.now:
+            self.now = now
+            self.times_used.add(now)
+            self.store.beat(now)
+            assert self.store.forget(key, now) is self.model.forget(key, now)
+
+    @rule(
+        prefix=st.sampled_from(
+            [b"key:", b"key:1", b"many:", b"many:2", b"\xff", b"l" * 300, b"L" * 1999, b"x"]
+        ),
+        step=st.sampled_from([1, 7, 512]),
+    )
+    def forget_prefix(self, prefix: bytes, step: int) -> None:
+        now = self.tick()
+        below, removed = 0xFFFF_FFFF, 0
+        while below:
+            below, more = self.store.forget_below(prefix, below, step, now)
+            removed += more
+        assert removed == self.model.forget_prefix(prefix, now)
+
     @rule(
         max_cache_kb=st.sampled_from([1, 2, 3, 5, 8, 16, 64, 256]),
         entry_ttl_ms=st.sampled_from([None, 0, 1, 1000]),
         step=st.sampled_from([1, 7, 256]),
+        forgotten=st.lists(keys, max_size=4),
     )
-    def change_bound_and_ttl(self, max_cache_kb: int, entry_ttl_ms: int | None, step: int) -> None:
-        """As a reload does: the next generation has what fits of this one, in the order in which it would leave."""
+    def change_bound_and_ttl(
+        self, max_cache_kb: int, entry_ttl_ms: int | None, step: int, forgotten: list[bytes]
+    ) -> None:
+        """As a reload does: the next generation has what fits of this one, in the order in which it would leave.
+
+        What is forgotten between its steps is not in the next generation either.
+        """
         if entry_ttl_ms is not None:
             self.store.set_ttl(entry_ttl_ms)
             self.model.set_ttl(entry_ttl_ms)
@@ -199,6 +236,11 @@ class PoolMachine(RuleBasedStateMachine):
         )
         while not resize.step(step, now):
             assert not self.readers[0].retired
+            # Before, the old generation may still have entries over the new bound: they would not have to leave.
+            if forgotten and self.store.charged_bytes == self.model.charged_bytes:
+                self.check_forget(forgotten.pop(), now)
+        for key in forgotten:
+            self.check_forget(key, now)
         old, self.store = self.store, resize.finish(now)
         assert all(reader.retired for reader in self.readers)
         old.unlink()
@@ -221,6 +263,7 @@ class PoolMachine(RuleBasedStateMachine):
         assert self.store.charged_bytes == self.model.charged_bytes <= self.store.max_bytes
         assert self.store.metrics() == self.model.metrics()
         assert self.readers[1].metrics() == self.model.metrics()
+        assert self.store.forgotten == self.model.forgotten
 
     def check_insert(self, key: bytes, kind: int, size: int | str, flight: int) -> None:
         self.number += 1
@@ -235,6 +278,13 @@ class PoolMachine(RuleBasedStateMachine):
     def check_daemon_lookup(self, key: bytes, kind: int, after_flight: int, now: int) -> None:
         found = as_model_value(self.store.lookup(key, kind, after_flight, now))
         assert found == self.model.lookup(key, kind, after_flight, now)
+
+    def check_forget(self, key: bytes, now: int | None = None) -> None:
+        now = self.tick() if now is None else now
+        assert self.store.forget(key, now) is self.model.forget(key, now)
+        assert all(
+            reader.lookup(key, kind, now) is None for reader in self.readers for kind in (STRING, HASH, SET)
+        )
 
     def content_size(self, key: bytes, size: int | str) -> int:
         if isinstance(size, int):

@@ -225,6 +225,20 @@ def test_operators_only(daemon: OwnedDaemon, start_worker: StartWorker, operatio
     connect(member, daemon, ClientSideCache.named("common"))  # it is made again for the tests that follow
 
 
+def test_c25_whoever_may_use_a_cache_may_forget_and_by_the_caches_name_only_operators(
+    daemon: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker
+) -> None:
+    valkey.admin.set("k", "v")
+    member = start_worker(MEMBER)
+    connect(member, daemon, ClientSideCache.named("common"))
+    member.call("get", "k")
+    code, message = member.run(attacks.ask, str(daemon.runtime_dir), protocol.FORGET, ["common", [b"k"]])
+    assert (code, "admin_users" in message) == (protocol.ERROR_FORBIDDEN, True)
+    assert member.call("forget", ["k"]) == 1
+    member.call("get", "k")
+    assert as_root(daemon, protocol.FORGET, "common", [b"k"]) == 1
+
+
 def test_a_seized_lease_keeps_others_out_and_the_daemon_awake(
     daemon: OwnedDaemon, valkey: ValkeyServer, start_worker: StartWorker
 ) -> None:

@@ -1,4 +1,4 @@
-"""The pool of contract C2–C12 and C22 in plain Python: slow, obvious, and the judge of the compiled one.
+"""The pool of contract C2–C12, C22 and C25 in plain Python: slow, obvious, and the judge of the compiled one.
 
 Goals: every rule stands in one place, in the contract's own words; the clock is an argument; victims are found by
 brute force. Non-goals: speed, shared memory, concurrency. The charge of an entry is not modelled but taken from the
@@ -53,7 +53,7 @@ class PoolModel:
         self.live: dict[bytes, Entry] = {}
         self.charged_bytes = 0
         self._ttl_ns = entry_ttl_ms * NS_PER_MS
-        self._hits = self._misses = self._evictions = self._expirations = 0
+        self._hits = self._misses = self._evictions = self._expirations = self.forgotten = 0
 
     def read(self, key: bytes, kind: int, now_ns: int) -> ModelValue | None:
         """A worker's lookup: a hit is counted and touches (C7a); nothing else leaves a trace."""
@@ -116,6 +116,23 @@ class PoolModel:
         self.live.clear()
         self.charged_bytes = 0
         return removed
+
+    def forget(self, key: bytes, now_ns: int) -> bool:
+        """Remove one key's entry: forgotten where it is live, an expiration where it is expired (C25)."""
+        entry = self.live.get(key)
+        if entry is None:
+            return False
+        live = not entry.expired(now_ns)
+        self._remove(key)
+        if live:
+            self.forgotten += 1
+        else:
+            self._expirations += 1
+        return live
+
+    def forget_prefix(self, prefix: bytes, now_ns: int) -> int:
+        """Do so for all keys that begin with a prefix; how many were live."""
+        return sum([self.forget(key, now_ns) for key in list(self.live) if key.startswith(prefix)])
 
     def metrics(self) -> PoolMetrics:
         """The counters of C13; an expired entry that nobody met yet still counts as an entry (C7)."""

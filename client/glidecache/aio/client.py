@@ -140,6 +140,18 @@ class AsyncClient(AwaitedReads, ClientBase):
         """
         return await self._fast_path.get_many(keys)
 
+    async def forget(self, keys: Iterable[Argument]) -> int:
+        """Remove these keys' entries from the cache, for all processes of the host; return how many there were (C25).
+
+        The server is not asked. Once this returns, no process of the host hits an entry from before, and no reply to a
+        request from before is stored. It is for an application that has changed a key and must see that at once; a
+        write alone never does it. `keys`: any number of them; entries of every kind count.
+
+        Raises `DaemonUnavailableError` while the daemon does not answer, whatever the fallback; `RequestError` without
+        a cache. Calling it again does no harm.
+        """
+        return await self._fast_path.forget(keys)
+
     async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
 
@@ -184,6 +196,10 @@ class AsyncClient(AwaitedReads, ClientBase):
     def get_cache_total_lookups(self) -> AwaitableInt:
         """Return the number of lookups that the pool answered; awaiting is optional. Raises `RequestError` (C14)."""
         return AwaitableInt(self._read_metrics().total_lookups)
+
+    async def _forget_prefix(self, prefix: bytes) -> int:
+        """Remove the entries of all keys that begin with a prefix, which is not empty, as `forget` does."""
+        return await self._executor.forget_prefix(prefix)
 
     async def _run(self, command: Command[Result], route: Route | None = None) -> Result:
         return await self._fast_path.run(command, route)  # type: ignore[no-any-return]

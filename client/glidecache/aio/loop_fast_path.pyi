@@ -36,5 +36,8 @@ class LoopFastPath:
     async def get_missing(self, keys: list[bytes]) -> list[bytes | None]:
         """Do as `CommandExecutor.get_missing`, to its end."""
 
+    async def forget(self, keys: Iterable[Argument]) -> int:
+        """Do as `CommandExecutor.forget` with each part of the keys, to its end."""
+
     async def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `CommandExecutor.run`, to its end."""

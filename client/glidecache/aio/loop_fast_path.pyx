@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from glidecache.aio.loop_exchange cimport LoopExchange, OpenCall
 from glidecache.core.attachment cimport Attachment, FirstAttempt, Hello, SessionState
-from glidecache.core.many_keys cimport ManyKeys
+from glidecache.core.many_keys cimport ManyKeys, few_keys
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.wire.dealer cimport Dealer
 from glidecache_shared.wire.packing cimport pack_request
@@ -25,6 +25,7 @@ cdef enum:
 cdef int64_t READ = protocol.READ
 cdef int64_t COMMAND = protocol.COMMAND
 cdef int64_t GET_MANY = protocol.GET_MANY
+cdef int64_t FORGET = protocol.FORGET
 cdef int64_t STATUS_OK = protocol.STATUS_OK
 cdef int STRING = protocol.STRING
 cdef int HASH = protocol.HASH
@@ -82,6 +83,23 @@ cdef class LoopFastPath:
         if type(first) is tuple:
             return (<tuple>first)[1]
         return await self.executor.get_missing(keys, first)
+
+    async def forget(self, keys):
+        cdef list part = None
+        if not self.state.close_message and self.has_cache:
+            part = few_keys(keys)
+        if part is not None:
+            return await self.forget_part(part) if part else 0
+        removed = 0
+        for each in self.executor.forgettable(keys):
+            removed += await self.forget_part(each)
+        return removed
+
+    async def forget_part(self, list part not None):
+        first = await self.attempt(FORGET, (part,))
+        if type(first) is tuple:
+            return (<tuple>first)[1]
+        return await self.executor.forget(part, first)
 
     async def run(self, command, route=None):
         first = None

@@ -39,6 +39,11 @@ class LoopTracedPath:
         with self._calls.misses(len(looked_up.missing)):
             return looked_up.filled(await self._plain.get_missing(looked_up.missing))
 
+    async def forget(self, keys: Iterable[Argument]) -> int:
+        """Do as `LoopFastPath.forget`."""
+        with self._calls.forget(keys):
+            return await self._plain.forget(keys)
+
     async def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `LoopFastPath.run`."""
         with self._calls.command(command.args):

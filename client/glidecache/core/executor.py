@@ -6,7 +6,8 @@ With a blocking client's session nothing here suspends (`run_blocking`).
 from __future__ import annotations
 
 from glidecache.commands.decoding import to_map, to_set
-from glidecache.commands.encoding import encode
+from glidecache.commands.encoding import encode, encode_each
+from glidecache.core.forgotten_parts import in_parts
 from glidecache.core.lazy_import import LazyModule
 from glidecache.core.many_keys import ManyKeys
 from glidecache.core.replies import decode_each, first_error, in_glides_kinds, is_by_node
@@ -46,6 +47,8 @@ _MS = 1_000_000
 
 _DECODERS: dict[int, Callable[[Any], Any] | None] = {STRING: None, HASH: to_map, SET: to_set}
 _CACHED_ARGUMENTS = 2
+_PREFIX_TIMEOUT_NS = 60_000 * _MS
+_UNKNOWN_OPERATION = "unknown operation"
 
 
 class CommandExecutor:
@@ -117,6 +120,44 @@ class CommandExecutor:
             directly=lambda direct, seconds: _get_many_directly(direct, keys, seconds),
             first=first,
         )
+
+    def forgettable(self, keys: Iterable[Argument]) -> list[list[bytes]]:
+        """Return keys, encoded, in parts: one request forgets a part.
+
+        Raises `ClosingError`, `TypeError` for what is no list of keys, `RequestError` without a cache.
+        """
+        self._session.check_open()
+        encoded = encode_each(keys, "keys")
+        if not self._has_cache:
+            message = "Client-side caching is not enabled"
+            raise RequestError(message)
+        return in_parts(encoded)
+
+    async def forget(self, part: list[bytes], first: FirstAttempt | None = None) -> int:
+        """Remove the entries of a part's keys from the cache (contract C25). `first`: see `Session.call`."""
+        return await self._forget(part, None, first)
+
+    async def forget_prefix(self, prefix: bytes) -> int:
+        """Remove the entries of all keys that begin with a prefix, which is not empty. Takes a second for a million."""
+        self.forgettable(())
+        return await self._forget(prefix, max(self._session.timeout_ns, _PREFIX_TIMEOUT_NS), None)
+
+    async def _forget(
+        self, what: list[bytes] | bytes, timeout_ns: int | None, first: FirstAttempt | None
+    ) -> int:
+        try:
+            # Repeating it does no harm; only the number is that of the last time.
+            return await self._session.call(  # type: ignore[no-any-return]
+                protocol.FORGET, (what,), repeatable=True, timeout_ns=timeout_ns, directly=None, first=first
+            )
+        except RequestError as error:
+            if str(error).startswith(_UNKNOWN_OPERATION):
+                message = (
+                    "the daemon is of an earlier version, which cannot forget keys: "
+                    "use the same version of glidecached for both"
+                )
+                raise RequestError(message) from error
+            raise
 
     async def custom(self, command_args: Iterable[Argument], route: Route | None = None) -> Any:
         """Run any command. A cacheable one with exactly its two arguments goes through the cache (contract C1).

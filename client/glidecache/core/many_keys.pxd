@@ -1,6 +1,9 @@
 from glidecache_shared.pool.reader cimport PoolReader
 
 
+cdef list few_keys(object keys)
+
+
 cdef class ManyKeys:
     cdef list values
     cdef readonly list missing

@@ -11,6 +11,29 @@ from glidecache_shared.protocol import STRING
 cdef int KIND = STRING
 
 
+cdef enum:
+    # As in `core.forgotten_parts`, in characters.
+    FEW_KEYS = 500
+    FEW_CHARACTERS = 65_536
+
+cdef list few_keys(object keys):
+    """Return the keys of a list or a tuple, encoded, if they are few and of the usual two types; else None."""
+    cdef list encoded = []
+    cdef Py_ssize_t left = FEW_CHARACTERS
+    if (type(keys) is not list and type(keys) is not tuple) or len(keys) > FEW_KEYS:
+        return None
+    for key in (<list>keys if type(keys) is list else <tuple>keys):
+        if type(key) is bytes:
+            left -= len(<bytes>key)
+            encoded.append(key)
+        elif type(key) is str:
+            left -= len(<str>key)
+            encoded.append((<str>key).encode())
+        else:
+            return None
+    return encoded if left >= 0 else None
+
+
 cdef class ManyKeys:
     def __init__(self, PoolReader reader, keys):
         # A copy: nothing that runs during the lookups can change it.

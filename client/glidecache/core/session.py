@@ -138,13 +138,14 @@ class Session:
         *,
         repeatable: bool,
         timeout_ns: int | None,
-        directly: Callable[[DirectFallback, float], Any],
+        directly: Callable[[DirectFallback, float], Any] | None,
         first: FirstAttempt | None = None,
     ) -> Any:
         """Send one request and return its reply's body; the session's id is put before `body`.
 
         repeatable: whether running it twice does no harm (a read). timeout_ns: the client's, if None.
-        directly: how to do the same at the servers, given a time-out in seconds; a coroutine.
+        directly: how to do the same at the servers, given a time-out in seconds; a coroutine. None if only the daemon
+        can do it: then `DaemonUnavailableError` is raised whenever it does not answer.
         first: how it went when the same request was sent already; None if it was not.
         """
         self.check_open()
@@ -155,20 +156,30 @@ class Session:
             and self._direct is not None
             and not await self._daemon_recovered()
         ):
-            return await directly(self._direct, timeout_ns / 1e9)
+            return await self._directly(directly, timeout_ns, "glidecached does not answer")
         try:
             return await self._request(operation, body, timeout_ns, repeatable=repeatable, first=first)
         except NoDaemonError as absent:
+            problem = str(absent)
             if self._direct is None:
-                raise self._unavailable(str(absent)) from None
-            self._begin_outage(str(absent))
+                raise self._unavailable(problem) from None
+            self._begin_outage(problem)
         except NoReplyError:
             problem = f"glidecached did not answer within {timeout_ns // _MS} ms"
             if self._direct is not None:
                 self._begin_outage(problem)
-            if self._direct is None or not repeatable:
+            if directly is not None and (self._direct is None or not repeatable):
                 may = "" if repeatable else "; the command may have run"
                 raise TimeoutError(problem + may) from None
+        return await self._directly(directly, timeout_ns, problem)
+
+    async def _directly(
+        self, directly: Callable[[DirectFallback, float], Any] | None, timeout_ns: int, problem: str
+    ) -> Any:
+        """Ask the servers, if they can do what was asked of the daemon."""
+        if directly is None or self._direct is None:
+            message = f"{problem}, and only the daemon can do this"
+            raise DaemonUnavailableError(message)
         return await directly(self._direct, timeout_ns / 1e9)
 
     def post(self, operation: int, body: Sequence[Any]) -> None:

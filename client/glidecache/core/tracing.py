@@ -111,6 +111,10 @@ class CallTracer:
             name = f"{name} {different.pop()}"
         return TracedCall(self._begin(name, {"db.operation.batch.size": len(commands)}))
 
+    def forget(self, keys: object) -> TracedCall:
+        """Return the same for a `forget`, of as many parts as it has."""
+        return self.call("FORGET", _count(keys), {})
+
     def call(self, name: str, keys: int | None, more: dict[str, str]) -> TracedCall:
         """Return the same for any call. `keys`: the number of its keys, None if it is not known."""
         if not self._should_sample():

@@ -72,6 +72,7 @@ class BlockingClient(CachedReads, ClientBase):
         self._read_miss: Callable[[int, Argument], Any] = fast_path.read
         self._run_fast: Callable[..., Any] = fast_path.run
         self._get_many: Callable[[Iterable[Argument]], list[bytes | None]] = fast_path.get_many
+        self._forget: Callable[[Iterable[Argument]], int] = fast_path.forget
         enlist(self)
 
     def close(self, err_message: str | None = None) -> None:
@@ -102,6 +103,18 @@ class BlockingClient(CachedReads, ClientBase):
         `MGET`s. It does not wait for one before it sends the next, so writes may come between them.
         """
         return self._get_many(keys)
+
+    def forget(self, keys: Iterable[Argument]) -> int:
+        """Remove these keys' entries from the cache, for all processes of the host; return how many there were (C25).
+
+        The server is not asked. Once this returns, no process of the host hits an entry from before, and no reply to a
+        request from before is stored. It is for an application that has changed a key and must see that at once; a
+        write alone never does it. `keys`: any number of them; entries of every kind count.
+
+        Raises `DaemonUnavailableError` while the daemon does not answer, whatever the fallback; `RequestError` without
+        a cache. Calling it again does no harm.
+        """
+        return self._forget(keys)
 
     def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
@@ -148,6 +161,10 @@ class BlockingClient(CachedReads, ClientBase):
         """Return the number of lookups that the pool answered. Raises `RequestError` (contract C14)."""
         return self._read_metrics().total_lookups
 
+    def _forget_prefix(self, prefix: bytes) -> int:
+        """Remove the entries of all keys that begin with a prefix, which is not empty, as `forget` does."""
+        return self._finish(self._executor.forget_prefix(prefix))  # type: ignore[no-any-return]
+
     def _run(self, command: Command[Result], route: Route | None = None) -> Result:
         return self._run_fast(command, route)  # type: ignore[no-any-return]
 
@@ -169,6 +186,7 @@ class BlockingClient(CachedReads, ClientBase):
         path = TracedPath(self._fast_path, self._session, calls)
         self._executor = TracedExecutor(self._executor, self._session, calls)
         self._read_miss, self._run_fast, self._get_many = path.read, path.run, path.get_many
+        self._forget = path.forget
 
     def _use_pool(self, reader: PoolReader | None) -> None:
         self._reader = reader

@@ -37,5 +37,8 @@ class FastPath:
     def get_missing(self, keys: list[bytes]) -> list[bytes | None]:
         """Do as `CommandExecutor.get_missing`, to its end."""
 
+    def forget(self, keys: Iterable[Argument]) -> int:
+        """Do as `CommandExecutor.forget` with each part of the keys, to its end."""
+
     def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `CommandExecutor.run`, to its end."""

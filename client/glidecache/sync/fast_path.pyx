@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from cpython.bytes cimport PyBytes_GET_SIZE
 
 from glidecache.core.attachment cimport Attachment, FirstAttempt, Hello, SessionState
-from glidecache.core.many_keys cimport ManyKeys
+from glidecache.core.many_keys cimport ManyKeys, few_keys
 from glidecache.sync.exchange cimport Exchange
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.uninterrupted cimport PendingRequests, finish
@@ -24,6 +24,7 @@ cdef enum:
 cdef int64_t READ = protocol.READ
 cdef int64_t COMMAND = protocol.COMMAND
 cdef int64_t GET_MANY = protocol.GET_MANY
+cdef int64_t FORGET = protocol.FORGET
 cdef int64_t STATUS_OK = protocol.STATUS_OK
 cdef int STRING = protocol.STRING
 cdef int HASH = protocol.HASH
@@ -98,6 +99,30 @@ cdef class FastPath:
             if type(first) is tuple:
                 return (<tuple>first)[1]
             return finish(self.executor.get_missing(keys, first))
+        finally:
+            self.pending.open -= 1
+
+    def forget(self, keys):
+        cdef list part = self.as_part(keys)
+        if part is not None:
+            return self.forget_part(part) if part else 0
+        removed = 0
+        for part in self.executor.forgettable(keys):
+            removed += self.forget_part(part)
+        return removed
+
+    cdef list as_part(self, keys):
+        """Return a few usual keys, encoded; None for what `CommandExecutor.forgettable` has to look at."""
+        return None if self.state.close_message or not self.has_cache else few_keys(keys)
+
+    cdef object forget_part(self, list part):
+        first = None
+        self.pending.begin()
+        try:
+            first = self.attempt(FORGET, (part,))
+            if type(first) is tuple:
+                return (<tuple>first)[1]
+            return finish(self.executor.forget(part, first))
         finally:
             self.pending.open -= 1
 

@@ -39,6 +39,11 @@ class TracedPath:
         with self._calls.misses(len(looked_up.missing)):
             return looked_up.filled(self._plain.get_missing(looked_up.missing))
 
+    def forget(self, keys: Iterable[Argument]) -> int:
+        """Do as `FastPath.forget`."""
+        with self._calls.forget(keys):
+            return self._plain.forget(keys)
+
     def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `FastPath.run`."""
         with self._calls.command(command.args):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,8 +21,15 @@ from glidecached.cli.report import report
 from glidecached.extras import MODULES_OF_COMMANDS, MissingExtraError, extras_named, need_modules
 from glidecached.formatting import counted
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _FLUSH_TIMEOUT_MS = 60_000
 """The daemon takes about a second for a million entries, and longer beside much else."""
+
+_MESSAGE_BYTES = 32_000
+_KEY_BYTES = 5
+"""The longest message for keys, and the bytes that each key takes in it besides its own."""
 
 _yes_option = click.option("--yes", "-y", "confirmed", is_flag=True, help="Do not ask for confirmation.")
 
@@ -141,6 +149,46 @@ def drop(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
     click.echo("dropped")
 
 
+@click.command(short_help="Remove entries of a cache by their keys.")
+@_cache_argument
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--prefix", metavar="P", help="Remove the entries of all keys that begin with P.")
+@runtime_dir_option
+def forget(runtime_dir: str | None, cache: str, keys: tuple[str, ...], prefix: str | None) -> None:
+    """Remove the entries of each KEY, or of all keys that begin with P, from CACHE, a name or a cache object's id.
+
+    The servers are not asked, and keep their keys. All worker processes of this host read these keys anew.
+    """
+    if bool(keys) == (prefix is not None):
+        message = "give either keys or --prefix P" + (", not both" if keys else "")
+        raise click.UsageError(message)
+    if prefix == "":
+        message = "an empty prefix is every key's; `glidecache flush` removes all entries"
+        raise click.BadParameter(message, param_hint="--prefix")
+    # Keys may be any bytes: the shell's reach Python as text, and leave it as they came.
+    parts: list[list[bytes] | bytes] = (
+        list(_parts([os.fsencode(key) for key in keys])) if prefix is None else [os.fsencode(prefix)]
+    )
+    removed = 0
+    with linked(runtime_dir) as link:
+        for part in parts:
+            removed += link.request(protocol.FORGET, cache, part, timeout_ms=_FLUSH_TIMEOUT_MS)
+    click.echo(f"{counted(removed, 'entry', 'entries')} forgotten")
+
+
+def _parts(keys: list[bytes]) -> Iterator[list[bytes]]:
+    """Yield the keys in lists that the daemon takes in one message: it expects short ones from operators."""
+    part: list[bytes] = []
+    size = 0
+    for key in keys:
+        if part and size + len(key) + _KEY_BYTES > _MESSAGE_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(key)
+        size += len(key) + _KEY_BYTES
+    yield part
+
+
 def _confirm(question: str) -> None:
     """Return if the user says yes; the process ends otherwise."""
     if not sys.stdin.isatty():
@@ -153,5 +201,5 @@ def _confirm(question: str) -> None:
         fail(ExitStatus.NOT_CONFIRMED, "not confirmed; nothing was done")
 
 
-for _command in (ping, stats, top, flush, drop, doctor):
+for _command in (ping, stats, top, forget, flush, drop, doctor):
     main.add_command(_command)

@@ -34,6 +34,7 @@ _CACHE_HEADINGS = (
     "of bound",
     "evicted",
     "expired",
+    "forgotten",
     "policy",
     "TTL",
     "processes",
@@ -111,6 +112,7 @@ def _cache(cache: dict[str, Any]) -> list[str]:
         ),
         formatting.count(metrics["evictions"] if counted else None),
         formatting.count(metrics["expirations"] if counted else None),
+        formatting.count(metrics.get("forgotten") if counted else None),  # an earlier daemon has none
         settings["eviction_policy"],
         formatting.ttl(settings["entry_ttl_ms"]),
         formatting.count(cache["attached_processes"]),

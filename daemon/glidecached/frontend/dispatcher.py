@@ -64,6 +64,7 @@ _LONG = frozenset(
         protocol.BATCH,
         protocol.WATCH,
         protocol.EXEC,
+        protocol.FORGET,
     )
 )
 _CAUSES = {

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from glidecached.frontend.request import Request
     from glidecached.pools.manager import PoolManager
+    from glidecached.pools.pool import Pool
     from glidecached.process.loop import Loop
 
 logger = logging.getLogger(__name__)
@@ -125,15 +126,20 @@ class AdminHandlers:
         if not 1 <= body[1] <= _MOST_HOT_ENTRIES:
             message = f"count is {body[1]}; expected 1 to {_MOST_HOT_ENTRIES}"
             raise MalformedError(message)
-        label = self._admitted_label(request, body[0])
-        if label is not None:
+        pool = self.pool_of(request, body[0])
+        if pool is not None:
+            entries = [entry._asdict() for entry in pool.hottest(body[1], _MOST_KEY_BYTES)]
+            request.reply({"eviction_policy": pool.settings.eviction_policy, "entries": entries})
+
+    def pool_of(self, request: Request, label: Any) -> Pool | None:
+        """Return the cache that an operator's request names. If there is none, or it may not, refuse the request."""
+        admitted = self._admitted_label(request, label)
+        if admitted is not None:
             try:
-                pool = self._pools.find(label)
+                return self._pools.find(admitted)
             except UnknownCacheError as error:
                 request.fail(ERROR_CONFIGURATION, str(error))
-            else:
-                entries = [entry._asdict() for entry in pool.hottest(body[1], _MOST_KEY_BYTES)]
-                request.reply({"eviction_policy": pool.settings.eviction_policy, "entries": entries})
+        return None
 
     def _administers(self, request: Request) -> bool:
         return request.peer.uid in self.admin_uids | {0, os.geteuid()}

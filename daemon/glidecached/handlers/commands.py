@@ -134,6 +134,7 @@ class CommandHandlers:
             session.submit_read(call, self.next_sequence)
             return
         if not reads:
+            session.order.writes = lane != OUT_OF_BAND_LANE or session.order.writes
             session.advance(self.next_sequence)
         if lane == DEDICATED_LANE:
             call.on_outcome = None if reads else functools.partial(session.advance_again, self.next_sequence)
@@ -382,6 +383,7 @@ class CommandHandlers:
         if lane == DEDICATED_LANE and not self.may_block(request, session):
             return
         if not reads:
+            session.order.writes = lane != OUT_OF_BAND_LANE or session.order.writes
             session.advance(self.next_sequence)
             if lane != SHARED_LANE:
                 call.on_outcome = functools.partial(session.advance_again, self.next_sequence)

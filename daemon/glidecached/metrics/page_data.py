@@ -78,6 +78,7 @@ def _cache(cache: dict[str, Any]) -> dict[str, Any]:
         "ttl_ms": cache["settings"]["entry_ttl_ms"],
         "counted": cache["settings"]["enable_metrics"],
         "entries": cache["metrics"]["entry_count"],
+        "forgotten": cache["metrics"]["forgotten"],
         "bytes": cache["charged_bytes"],
         "max_bytes": cache["max_bytes"],
         "resident_bytes": cache["resident_bytes"],

@@ -127,6 +127,12 @@ def _cache_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
         for cache in caches:
             gauge.add_metric(cache_label(cache), value(cache))
         yield gauge
+    forgotten = CounterMetricFamily(
+        "glidecached_forgotten", "Live entries that clients or operators had removed.", labels=_CACHE_LABELS
+    )
+    for cache in counting:
+        forgotten.add_metric(cache_label(cache), cache["metrics"]["forgotten"])
+    yield forgotten
     for name, text, value in _CACHE_COUNTERS:
         counter = CounterMetricFamily(f"glidecached_cache_{name}", text, labels=_CACHE_LABELS)
         for cache in counting:

@@ -1,12 +1,14 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from glidecache_shared.pool.store cimport PoolStore
+from glidecached.pools.forgotten_keys cimport ForgottenKeys
 from glidecached.pools.key_hasher cimport KeyHasher
 
 
 cdef class PoolEntries:
     cdef readonly PoolStore store
     cdef readonly bint ended
+    cdef readonly ForgottenKeys forgotten
     # The hash of the present generation, and a number that changes with it.
     cdef KeyHasher hasher
     cdef Py_ssize_t generation
@@ -16,6 +18,8 @@ cdef class PoolEntries:
     cpdef object lookup(self, bytes key, uint32_t kind, uint64_t min_flight)
     cdef object find(self, bytes key, uint32_t key_hash, uint32_t kind, uint64_t min_flight)
     cdef list find_many(self, list keys, bytes hashes, uint32_t kind, uint64_t min_flight)
+    cpdef bint forget(self, bytes key, long long number) except -1
+    cpdef tuple forget_below(self, bytes prefix, uint32_t above, uint32_t count)
     cpdef object insert(self, bytes key, uint32_t kind, object value, uint64_t flight)
     cpdef object put(
         self, bytes key, uint32_t key_hash, Py_ssize_t generation, uint32_t kind, object value, uint64_t flight)

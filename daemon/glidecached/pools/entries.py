@@ -1,4 +1,4 @@
-"""The entries of a pool, for the request path: lookup and insert."""
+"""The entries of a pool, for the request path: lookup, insert, and removal by key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 
 from glidecache_shared.pool.generation import PoolDamagedError
+from glidecached.pools.forgotten_keys import ForgottenKeys
 from glidecached.pools.key_hasher import KeyHasher
 
 if TYPE_CHECKING:
@@ -24,16 +25,18 @@ class PoolEntries:
     """The entries of one pool, in the store of its present generation. For the loop's thread.
 
     `label` names the pool in the log. `on_damage` is called with the error when the store is found damaged, to replace
-    it by a fresh one; it must not raise. The request that found the damage continues as after a miss.
+    it by a fresh one; it returns whether that was done, and must not raise. A read or a reply that found the damage
+    continues as after a miss.
     """
 
     store: PoolStore
 
     def __init__(
-        self, label: object, store: PoolStore | None, on_damage: Callable[[PoolDamagedError], object]
+        self, label: object, store: PoolStore | None, on_damage: Callable[[PoolDamagedError], bool]
     ) -> None:
         self.label = label
         self.hasher = KeyHasher()
+        self.forgotten = ForgottenKeys()
         self.generation: cython.Py_ssize_t = 0
         if store is not None:
             self.serve(store)
@@ -71,6 +74,36 @@ class PoolEntries:
         except PoolDamagedError as error:
             self.on_damage(error)
             return [None] * len(keys)
+
+    def forget(self, key: bytes, number: cython.longlong) -> cython.bint:
+        """Remove a key's entry, of whatever kind. Return whether there was a live one (contract C25).
+
+        `number` is from the sequence of flights: those below it do not bring the entry back. Raises `PoolDamagedError`
+        if the entry may still be there: the store is damaged and could not be replaced.
+        """
+        self.forgotten.add(key, number)
+        if self.ended:
+            return False
+        try:
+            return self.store.remove_key(key, self.hasher.hash(key), monotonic_ns())
+        except PoolDamagedError as error:
+            if not self.on_damage(error):
+                raise
+            return False
+
+    def forget_below(self, prefix: bytes, above: uint32_t, count: uint32_t) -> tuple[int, int]:
+        """Remove the entries of keys with a prefix, as `PoolStore.forget_below`; a replaced store has none left.
+
+        The caller has noted the prefix among those `forgotten`. Raises `PoolDamagedError` as `forget`.
+        """
+        if self.ended:
+            return 0, 0
+        try:
+            return self.store.forget_below(prefix, above, count)  # type: ignore[no-any-return,unused-ignore]
+        except PoolDamagedError as error:
+            if not self.on_damage(error):
+                raise
+            return 0, 0
 
     def insert(self, key: bytes, kind: uint32_t, value: Any, flight: uint64_t) -> None:
         """Store a reply (contract C4, C22). Never raises: the waiting client must get its reply."""

@@ -467,7 +467,11 @@ class Pool:
             "identity": str(self.identity),
             "generation": self.generation,
             "settings": asdict(self.settings),
-            "metrics": {**metrics._asdict(), "hit_rate": metrics.hit_rate},
+            "metrics": {
+                **metrics._asdict(),
+                "forgotten": store.forgotten,
+                "hit_rate": metrics.hit_rate,
+            },
             "misses_by_cause": store.misses_by_cause(),
             "charged_bytes": store.charged_bytes,
             "max_bytes": store.max_bytes,

@@ -135,6 +135,10 @@ class PoolGeneration:
         An expired entry that was already removed to make room counts as absent.
         """
 
+    @property
+    def forgotten(self) -> int:
+        """The number of live entries that were removed by their keys (contract C25)."""
+
     def hottest(self, count: int, most_key_bytes: int = 256, now_ns: int = ...) -> list[HotEntry]:
         """Return at most `count` entries, the hottest first: by accesses under LFU, by the last access under LRU.
 

@@ -331,6 +331,11 @@ cdef class PoolGeneration:
         }
         return {"absent": self.header.misses - sum(causes.values()), **causes}
 
+    @property
+    def forgotten(self) -> int:
+        self._check_open()
+        return self.header.forgotten
+
     def hottest(self, uint32_t count, uint32_t most_key_bytes=256, now_ns=None) -> list:
         self._check_sound()
         found = hottest_of(

@@ -86,7 +86,7 @@
  *     160 │ misses_expired 64                                         │
  *     168 │ misses_other_kind 64                                      │
  *     176 │ misses_own_write 64                                       │
- *     184 │ unused_2 64                                               │
+ *     184 │ forgotten 64                                              │
  *         ├─────────────────────────────┬─────────────────────────────┤
  *     192 │ state 32                    │ bucket_count 32             │ what each lookup reads
  *     200 │ overflow_count 32           │ granule_count 32            │
@@ -130,7 +130,7 @@ typedef struct {
     uint64_t misses_expired;    /* of all misses: there was an entry, and it had expired */
     uint64_t misses_other_kind; /* it was of another kind */
     uint64_t misses_own_write;  /* it was stored before what the asking client had written */
-    uint64_t unused_2;
+    uint64_t forgotten; /* live entries that clients or operators had removed by their keys */
     /* line 3: what every lookup reads; changes with growth and once a heartbeat */
     uint32_t state;
     uint32_t bucket_count;   /* primary buckets in use */

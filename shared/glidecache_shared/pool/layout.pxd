@@ -80,6 +80,7 @@ cdef extern from "layout.h" nogil:
         uint64_t misses_expired
         uint64_t misses_other_kind
         uint64_t misses_own_write
+        uint64_t forgotten
         uint32_t state
         uint32_t bucket_count
         uint32_t overflow_count
@@ -185,6 +186,7 @@ cdef extern from "lookup.h" nogil:
     uint32_t gpool_published(const uint32_t *word, uint32_t maximum)
     bint gpool_cursor_enter(const gpool_view *view, uint32_t granule, gpool_cursor *cursor)
     bint gpool_cursor_copy(const gpool_view *view, gpool_cursor *cursor, uint8_t *target, uint64_t length)
+    bint gpool_cursor_equals(const gpool_view *view, gpool_cursor *cursor, const uint8_t *bytes, uint64_t length)
     bint gpool_cursor_write(const gpool_view *view, gpool_cursor *cursor, const uint8_t *source, uint64_t length)
     bint gpool_entry_open(const gpool_view *view, uint32_t granule, gpool_entry *entry, gpool_cursor *cursor)
     uint64_t gpool_entry_expires_ns(const gpool_entry *entry)

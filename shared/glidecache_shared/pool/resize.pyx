@@ -299,6 +299,7 @@ cdef class PoolResize:
         now.misses_own_write = before.misses_own_write
         now.evictions = before.evictions
         now.expirations = before.expirations
+        now.forgotten = before.forgotten
         self.new.inherit_hits(self.old)
         return 0
 

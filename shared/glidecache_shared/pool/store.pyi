@@ -57,6 +57,21 @@ class PoolStore(PoolGeneration):
         because entries move to lower records only: none is passed over.
         """
 
+    def forget(self, key: bytes, now_ns: int = ...) -> bool:
+        """Remove a key's entry, of whatever kind. Return whether there was a live one (contract C25).
+
+        It counts as forgotten, an expired entry as an expiration. No reader finds it from then on, in any process.
+        """
+
+    def remove_key(self, key: bytes, hash: int, now: int) -> bool:
+        """Do what `forget` does, with the key's hash. For compiled code."""
+
+    def forget_below(self, prefix: bytes, above: int, count: int, now_ns: int = ...) -> tuple[int, int]:
+        """Forget the keys that begin with `prefix`, among up to `count` records below number `above`.
+
+        Returns below which number the next part begins, 0 at the end, and how many live entries there were.
+        """
+
     def check_integrity(self) -> None:
         """Walk the whole pool. Raises `AssertionError` naming the first contradiction. For tests and `doctor`."""
 

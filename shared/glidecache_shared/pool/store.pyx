@@ -20,6 +20,7 @@ from glidecache_shared.pool.layout cimport (
     gpool_cursor,
     gpool_cursor_copy,
     gpool_cursor_enter,
+    gpool_cursor_equals,
     gpool_cursor_write,
     gpool_entry,
     gpool_entry_checksum,
@@ -226,6 +227,51 @@ cdef class PoolStore(PoolGeneration):
                 self._remove(record)
                 self._check_damage()
                 removed += 1
+        return record, removed
+
+    cpdef bint forget(self, bytes key, object now_ns=None) except -1:
+        check_key(key)
+        self._check_open()
+        return self.remove_key(key, self._hash(key), monotonic_ns() if now_ns is None else now_ns)
+
+    cdef bint remove_key(self, bytes key, uint32_t hash, uint64_t now) except -1:
+        """Do what `forget` does, with the key's hash."""
+        cdef gpool_found found
+        cdef bint present
+        self._check_sound()
+        present = self._find(key, hash, &found)
+        self._check_damage()
+        return present and self._forget(found.entry.record, &found.entry, now)
+
+    cdef bint _forget(self, uint32_t record, gpool_entry *entry, uint64_t now) except -1:
+        """Remove an entry by its key. Return whether it was live; an expired one is an expiration (contract C25)."""
+        cdef bint live = not is_expired(entry, now)
+        self._remove(record)
+        self._check_damage()
+        self._count(&self.header.forgotten if live else &self.header.expirations)
+        return live
+
+    def forget_below(self, bytes prefix, uint32_t above, uint32_t count, now_ns=None) -> tuple:
+        cdef uint64_t now = monotonic_ns() if now_ns is None else now_ns
+        cdef uint32_t record, end
+        cdef uint32_t removed = 0
+        cdef gpool_entry entry
+        cdef gpool_cursor cursor
+        check_key(prefix)
+        self._check_sound()
+        record = min(above, self.records.count)
+        end = record - min(record, count)
+        while record > end:
+            record -= 1
+            if self.records.notes[record].granule == 0:
+                continue
+            if not gpool_entry_open(self.view, self.records.notes[record].granule, &entry, &cursor):
+                self.view.damaged = True
+                self._check_damage()
+            if entry.key_bytes >= <uint64_t>PyBytes_GET_SIZE(prefix) and gpool_cursor_equals(
+                self.view, &cursor, <const uint8_t *>PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix)
+            ):
+                removed += self._forget(record, &entry, now)
         return record, removed
 
     cdef bint _evict(self, uint64_t now) noexcept:

@@ -98,6 +98,16 @@ def test_both_clients_and_batches_have_the_same_commands() -> None:
     assert public(sync.GlideClient) <= public(glidecache.GlideClient)
     assert public(sync.GlideClusterClient) <= public(glidecache.GlideClusterClient)
     not_in_batches = {name for name in public(sync.GlideClient) if name.startswith("get_cache_")}
-    not_in_batches |= {"close", "config", "create", "exec", "get_many", "invoke_script", "unwatch", "watch"}
+    not_in_batches |= {
+        "close",
+        "config",
+        "create",
+        "exec",
+        "forget",
+        "get_many",
+        "invoke_script",
+        "unwatch",
+        "watch",
+    }
     assert public(sync.GlideClient) - public(glidecache.Batch) == not_in_batches
     assert public(glidecache.Batch) - public(sync.GlideClient) == {"clear", "commands"}

@@ -85,6 +85,7 @@ class CacheView {
       cache.policy,
       cache.ttl_ms ? `entries live ${duration(cache.ttl_ms / 1000)}` : "entries live until evicted",
       plural(cache.entries, "entry", "entries"),
+      cache.forgotten ? `${number(cache.forgotten)} forgotten` : null,
       plural(cache.attached_processes, "process", "processes"),
       cache.counted ? null : "lookups are not counted (enable_metrics = false)",
     ];

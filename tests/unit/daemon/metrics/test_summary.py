@@ -30,7 +30,7 @@ def cache(name: str | None, size: int = 0) -> dict[str, Any]:
         "name": name,
         "id": None if name else f"id-{size}",
         "settings": {"eviction_policy": "LRU", "entry_ttl_ms": 0, "enable_metrics": True},
-        "metrics": {"entry_count": 1},
+        "metrics": {"entry_count": 1, "forgotten": 0},
         "charged_bytes": size,
         "max_bytes": 100,
         "resident_bytes": 100,
