@@ -1,4 +1,4 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from glidecached.frontend.request cimport Request
 from glidecached.many_reads cimport ManyFlights
@@ -46,7 +46,14 @@ cdef class Flight(SingleCall):
     # The requests that wait for it.
     cdef Request first
     cdef Request last
+    # When its reply ends at the server (`PoolEntries.expiry`); 0 if it did not ask.
+    cdef uint64_t expires_ns
 
     cdef void join(self, Request request) noexcept
     cdef bint may_be_joined(self, Request request) except -1
     cdef int land(self) except -1
+
+
+cdef class TtlFlight(Flight):
+    cdef uint64_t sent_ns
+    cdef list replies

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import cython
 from cython.cimports.glidecached.pools.key_hasher import scattered
-from cython.cimports.glidecached.upstream.call import pack_key_command
+from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
+from cython.cimports.glidecached.upstream.call import pack_key_command, packed_with_ttls, pieces_with_ttls
 from cython.cimports.libc.stdint import uint32_t
 
 from glidecache_shared.protocol import HASH, KIND_COMMANDS, SET, ReplyError
@@ -37,6 +38,7 @@ MOST_IDLE_CHAINS = cython.declare(cython.Py_ssize_t, 4_096)
 # By kind.
 COMMANDS = cython.declare(tuple, tuple(KIND_COMMANDS.get(kind) for kind in range(max(KIND_COMMANDS) + 1)))
 
+TTL_REPLIES = cython.declare(cython.Py_ssize_t, 2)
 DETOUR = cython.declare(cython.int, 1)  # of `upstream.detours`
 
 
@@ -90,7 +92,7 @@ class Flights:
         key_hash: uint32_t,
     ) -> Flight:
         """Return a new flight, which later requests may join. The table has no other one for the key."""
-        flight: Flight = Flight.__new__(Flight)
+        flight: Flight = new_ttl_flight() if self.entries.server_ttl else Flight.__new__(Flight)
         flight.arguments = (COMMANDS[kind], key)  # type: ignore[misc]
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
@@ -191,6 +193,7 @@ class Flight(SingleCall):
     next_in_chain: Flight | None
     first: Request | None
     last: Request | None
+    expires_ns: int
 
     @property
     def waiting(self) -> list[Request]:
@@ -226,7 +229,7 @@ class Flight(SingleCall):
                     reply = as_kind(self.kind, reply)
                 if self.upstream.fills_cache:
                     self.flights.entries.put(
-                        self.key, self.hash, self.generation, self.kind, reply, self.number
+                        self.key, self.hash, self.generation, self.kind, reply, self.number, self.expires_ns
                     )
             except (TypeError, ValueError) as error:
                 # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
@@ -295,6 +298,60 @@ class Flight(SingleCall):
         """End the flight; a younger one for the same key may have taken its place already."""
         self.flights.running.discard(self)
         self.first = self.last = None
+
+
+class TtlFlight(Flight):
+    """A flight that also asks what its key has left on the server (contract C29), on the same connection."""
+
+    sent_ns: int
+    replies: list[Any] | None
+
+    def pack(self) -> bytes:
+        """Implement `Call`: both commands in one write."""
+        self.replies = []
+        return packed_with_ttls(self.arguments, False)
+
+    def pack_pieces(self) -> list[bytes]:
+        """Implement `Call`."""
+        self.replies = []
+        return pieces_with_ttls(self.arguments, False)
+
+    def receive(self, reply: Any) -> cython.bint:
+        """Implement `Call`: the value, then the answer to PTTL."""
+        replies: list[Any] = cython.cast(list, self.replies)
+        replies.append(reply)
+        if len(replies) < TTL_REPLIES:
+            return False
+        self.succeed(replies)
+        return True
+
+    def replies_left(self) -> cython.Py_ssize_t:
+        """Implement `Call`."""
+        return TTL_REPLIES - (0 if self.replies is None else len(self.replies))
+
+    def restart(self) -> None:
+        """Implement `Call`: a value and a life of two moments do not go together."""
+        self.replies = []
+
+    def succeed(self, reply: Any) -> None:
+        """Store the value for as long as its key has left, and answer the requests."""
+        if type(reply) is list:
+            value, left_ms = reply
+            if value is not None and type(value) is not ReplyError:
+                self.expires_ns = self.flights.entries.expiry(self.sent_ns, left_ms)
+            reply = value
+        else:
+            self.expires_ns = 1  # without a life it is not stored
+        Flight.succeed(self, reply)
+
+
+@cython.cfunc
+def new_ttl_flight() -> Flight:
+    """Return a flight that was sent now, for `Flights.new_flight` to fill in."""
+    flight: TtlFlight = TtlFlight.__new__(TtlFlight)
+    flight.asks_ttl = True
+    flight.sent_ns = monotonic_ns()
+    return flight
 
 
 def as_kind(kind: int, reply: Any) -> Any:

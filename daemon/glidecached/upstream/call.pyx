@@ -42,19 +42,43 @@ cdef bytes pack_key_command(bytes name, bytes key):
 
 cdef list command_pieces(object arguments):
     """Pack a command like `pack_command`, in pieces: long arguments are not copied."""
+    return pieces_of((arguments,))
+
+
+cdef list pieces_of(object commands):
     cdef list pieces = []
-    cdef list short = [b"*%d\r\n" % len(arguments)]
-    for each in arguments:
-        short.append(b"$%d\r\n" % len(<bytes?>each))
-        if len(<bytes>each) >= PIECE_BYTES:
-            pieces.append(b"".join(short))
-            pieces.append(each)
-            short = [b"\r\n"]
-        else:
-            short.append(each)
-            short.append(b"\r\n")
+    cdef list short = []
+    for arguments in commands:
+        short.append(b"*%d\r\n" % len(arguments))
+        for each in arguments:
+            short.append(b"$%d\r\n" % len(<bytes?>each))
+            if len(<bytes>each) >= PIECE_BYTES:
+                pieces.append(b"".join(short))
+                pieces.append(each)
+                short = [b"\r\n"]
+            else:
+                short.append(each)
+                short.append(b"\r\n")
     pieces.append(b"".join(short))
     return pieces
+
+
+cdef list with_ttls(object arguments, bint asking):
+    """Return a command and PTTL of each of its keys; with `asking`, ASKING before each, which holds for one command."""
+    cdef list commands = [arguments]
+    for key in arguments[1:]:
+        commands.append((b"PTTL", key))
+    return [command for each in commands for command in ((b"ASKING",), each)] if asking else commands
+
+
+cdef bytes packed_with_ttls(object arguments, bint asking):
+    """Pack `with_ttls`."""
+    return packed_commands(with_ttls(arguments, asking), b"", b"")
+
+
+cdef list pieces_with_ttls(object arguments, bint asking):
+    """Pack `with_ttls` in pieces."""
+    return pieces_of(with_ttls(arguments, asking))
 
 
 cdef bytes packed_commands(object commands, bytes before, bytes behind):
