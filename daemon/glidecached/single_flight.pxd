@@ -18,6 +18,7 @@ cdef class Flights:
         self, Request request, UpstreamCore upstream, long long min_flight, int kind, bytes key, uint32_t key_hash,
         int lane=*)
     cdef Flight new_flight(self, Request request, UpstreamCore upstream, int kind, bytes key, uint32_t key_hash)
+    cdef TtlFlight new_ttl_flight(self)
 
 
 cdef class FlightTable:

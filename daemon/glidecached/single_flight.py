@@ -13,8 +13,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import cython
-from cython.cimports.glidecached.pools.key_hasher import scattered
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
+from cython.cimports.glidecached.pools.key_hasher import scattered
 from cython.cimports.glidecached.upstream.call import pack_key_command, packed_with_ttls, pieces_with_ttls
 from cython.cimports.libc.stdint import uint32_t
 
@@ -92,7 +92,7 @@ class Flights:
         key_hash: uint32_t,
     ) -> Flight:
         """Return a new flight, which later requests may join. The table has no other one for the key."""
-        flight: Flight = new_ttl_flight() if self.entries.server_ttl else Flight.__new__(Flight)
+        flight: Flight = self.new_ttl_flight() if self.entries.server_ttl else Flight.__new__(Flight)
         flight.arguments = (COMMANDS[kind], key)  # type: ignore[misc]
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
@@ -105,6 +105,13 @@ class Flights:
         flight.generation = self.entries.generation
         flight.first = flight.last = request
         self.running.add(flight)
+        return flight
+
+    def new_ttl_flight(self) -> TtlFlight:
+        """Return a flight that is sent now, for `new_flight` to fill in."""
+        flight: TtlFlight = TtlFlight.__new__(TtlFlight)
+        flight.asks_ttl = True
+        flight.sent_ns = monotonic_ns()
         return flight
 
 
@@ -309,12 +316,14 @@ class TtlFlight(Flight):
     def pack(self) -> bytes:
         """Implement `Call`: both commands in one write."""
         self.replies = []
-        return packed_with_ttls(self.arguments, False)
+        packed: bytes = packed_with_ttls(self.arguments, False)
+        return packed
 
     def pack_pieces(self) -> list[bytes]:
         """Implement `Call`."""
         self.replies = []
-        return pieces_with_ttls(self.arguments, False)
+        pieces: list[bytes] = pieces_with_ttls(self.arguments, False)
+        return pieces
 
     def receive(self, reply: Any) -> cython.bint:
         """Implement `Call`: the value, then the answer to PTTL."""
@@ -343,15 +352,6 @@ class TtlFlight(Flight):
         else:
             self.expires_ns = 1  # without a life it is not stored
         Flight.succeed(self, reply)
-
-
-@cython.cfunc
-def new_ttl_flight() -> Flight:
-    """Return a flight that was sent now, for `Flights.new_flight` to fill in."""
-    flight: TtlFlight = TtlFlight.__new__(TtlFlight)
-    flight.asks_ttl = True
-    flight.sent_ns = monotonic_ns()
-    return flight
 
 
 def as_kind(kind: int, reply: Any) -> Any:

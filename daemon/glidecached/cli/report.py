@@ -112,7 +112,7 @@ def _cache(cache: dict[str, Any]) -> list[str]:
         formatting.count(metrics["evictions"] if counted else None),
         formatting.count(metrics["expirations"] if counted else None),
         settings["eviction_policy"],
-        formatting.ttl(settings["entry_ttl_ms"]),
+        formatting.cache_ttl(settings),
         formatting.count(cache["attached_processes"]),
     ]
 

@@ -44,9 +44,9 @@ class PoolStore(PoolGeneration):
         """Do what `insert` does, with the key's hash."""
 
     def expiry_from(self, sent_ns: int, left_ms: int) -> int:
-        """Return the end of an entry whose life counts from `sent_ns`: the TTL's, or in `left_ms` (-1: no limit) before.
+        """Return the end of an entry whose life counts from `sent_ns`: by the TTL, or in `left_ms` if that is sooner.
 
-        2^64 - 1 is never. For compiled code.
+        `left_ms` -1 is no limit; 2^64 - 1 is never. For compiled code.
         """
 
     def lookup_many(self, keys: list[bytes], kind: int, after_flight: int = 0) -> list[object]:
