@@ -353,6 +353,7 @@ def test_c29_turned_on_a_cache_starts_empty_and_turned_off_it_keeps_its_entries(
     client.get("k")
     assert is_cached(client, own_valkey, "k")
     switched.switch(server_ttl=True)
+    assert "server_ttl is on now" in daemon.log_text()
     assert not is_cached(client, own_valkey, "k"), "how long its key has left was never asked"
     assert own_valkey.calls("pttl") == 1
     assert is_cached(client, own_valkey, "k")

@@ -208,14 +208,6 @@ class Pool:
         """
         if settings.server_ttl and not self.settings.server_ttl:
             self._start_fresh(settings)
-            logger.info(
-                "pool starts empty",
-                extra={
-                    "cache": self.label,
-                    "reason": "server_ttl is on now, and no entry knows what its key had left",
-                    "generation": self.generation,
-                },
-            )
             return
         self.entries.store.set_ttl(settings.entry_ttl_ms)
         self.entries.server_ttl = settings.server_ttl
