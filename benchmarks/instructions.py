@@ -35,6 +35,8 @@ START_S = 60.0
 LANE_WARM_S = 2.5
 TRACED = " with OpenTelemetry on"
 """The end of the rows whose client has traces and metrics on, with OpenTelemetry's SDK and no exporter."""
+WITH_SERVER_TTL = " with server_ttl"
+"""The end of the rows whose cache asks what the server's keys have left."""
 IN_A_CLUSTER = "a cluster's"
 """The rows whose servers are a cluster of three primaries; the others have one server."""
 BUDGET = Path(__file__).with_name("instruction-budget.json")
@@ -220,10 +222,14 @@ def issue(way: str, directory: str, port: int) -> None:
     if way.endswith(TRACED):
         way = way.removesuffix(TRACED)
         trace()
+    settings = {"server_ttl": True} if way.endswith(WITH_SERVER_TTL) else {}
+    way = way.removesuffix(WITH_SERVER_TTL)
     options: dict[str, Any] = {
         "runtime_dir": directory,
         "request_timeout": 100_000,
-        "client_side_cache": None if way == "EXISTS" else glidecache.ClientSideCache.create(65_536, 0),
+        "client_side_cache": None
+        if way == "EXISTS"
+        else glidecache.ClientSideCache.create(65_536, 0, **settings),
         "fallback": "error",
     }
     addresses = [glidecache.NodeAddress("127.0.0.1", port)]
@@ -350,6 +356,10 @@ WAYS |= {
         *("a GET hit", AWAITED, "a key of get_many, hits", "a GET miss of a missing key", "EXISTS"),
         IN_A_LOOP,
     )
+}
+WAYS |= {
+    "a GET miss of an existing key" + WITH_SERVER_TTL: (1, True),
+    "a key of get_many, missing" + WITH_SERVER_TTL: (KEYS_AT_ONCE, True),
 }
 """Of each kind of request: how many keys it is divided by, and whether it reaches the daemon."""
 

@@ -17,6 +17,7 @@ _FIELDS = (
     "enable_metrics",
     "server_assisted",
     "name",
+    "server_ttl",
 )
 
 
@@ -34,6 +35,9 @@ class ClientSideCache:
     fields as they are. `max_cache_kb` and `entry_ttl_ms` are None if the daemon's configuration sets them.
     """
 
+    server_ttl: bool = False
+    """Also the value of objects that were pickled before there was such a setting."""
+
     def __init__(
         self,
         cache_id: str,
@@ -44,6 +48,7 @@ class ClientSideCache:
         server_assisted: bool = False,
         *,
         name: str | None = None,
+        server_ttl: bool = False,
     ) -> None:
         self.cache_id = cache_id
         self.max_cache_kb = max_cache_kb
@@ -52,6 +57,7 @@ class ClientSideCache:
         self.enable_metrics = enable_metrics
         self.server_assisted = server_assisted
         self.name = name
+        self.server_ttl = server_ttl
 
     @classmethod
     def create(
@@ -63,13 +69,16 @@ class ClientSideCache:
         server_assisted: bool = False,
         *,
         name: str | None = None,
+        server_ttl: bool = False,
     ) -> Self:
         """Describe a new cache.
 
         `max_cache_kb` bounds the memory cost of all entries (contract C8). An entry lives `entry_ttl_ms` from the
         moment of storing; 0: until it is evicted. `eviction_policy` is LRU if None. Without a `name` the cache belongs
-        to this object. With one, all processes of the host that create it with the same settings share it. Raises
-        `ValueError`, and `TypeError` for values that are not numbers.
+        to this object. With one, all processes of the host that create it with the same settings share it. With
+        `server_ttl` an entry lives no longer than the server's key has left, if that is less than `entry_ttl_ms`: each
+        request for a miss also asks `PTTL` (contract C29). Raises `ValueError`, and `TypeError` for values of another
+        type.
         """
         _need_int(max_cache_kb, "max_cache_kb")
         _need_int(entry_ttl_ms, "entry_ttl_ms")
@@ -84,10 +93,20 @@ class ClientSideCache:
                 f"eviction_policy must be EvictionPolicy.LRU or EvictionPolicy.LFU, not {eviction_policy!r}"
             )
             raise ValueError(message)
+        if not isinstance(server_ttl, bool):
+            message = f"server_ttl must be a bool, not {type(server_ttl).__name__}"
+            raise TypeError(message)
         if name is not None:
             _need_name(name)
         return cls(
-            _new_id(), max_cache_kb, entry_ttl_ms, eviction_policy, enable_metrics, server_assisted, name=name
+            _new_id(),
+            max_cache_kb,
+            entry_ttl_ms,
+            eviction_policy,
+            enable_metrics,
+            server_assisted,
+            name=name,
+            server_ttl=server_ttl,
         )
 
     @classmethod
@@ -126,6 +145,9 @@ class ClientSideCache:
                 "enable_metrics": self.enable_metrics,
             },
         }
+        if self.server_ttl:
+            # Left out where it is off: an older daemon knows no such setting.
+            described["settings"]["server_ttl"] = True
         if self.name is not None:
             described["name"] = self.name
         return described

@@ -6,7 +6,10 @@ An unknown number is `–`.
 from __future__ import annotations
 
 import reprlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NOT_KNOWN = "–"
 
@@ -73,6 +76,14 @@ def latency(microseconds: float | None) -> str:
     if milliseconds >= 1_000:  # noqa: PLR2004 - a second
         return f"{milliseconds / 1_000:.1f} s"
     return f"{milliseconds:.2f} ms" if milliseconds < _FINE_BELOW else f"{milliseconds:.0f} ms"
+
+
+def cache_ttl(settings: Mapping[str, Any]) -> str:
+    """Return the time to live of a cache's entries: as `ttl`, or with `server_ttl` as `60 s or key's`, `key's`."""
+    entry_ttl_ms = settings["entry_ttl_ms"]
+    if not settings["server_ttl"]:
+        return ttl(entry_ttl_ms)
+    return f"{ttl(entry_ttl_ms)} or key's" if entry_ttl_ms else "key's"
 
 
 def ttl(milliseconds: int) -> str:

@@ -1,3 +1,5 @@
+from libc.stdint cimport uint64_t
+
 from glidecached.frontend.request cimport Request
 from glidecached.pools.entries cimport PoolEntries
 from glidecached.sequence cimport Sequence
@@ -33,9 +35,16 @@ cdef class ManyFlight(SingleCall):
     cdef dict by_key
     cdef list waiting
 
+    cdef object succeed_with(self, object reply, list lives)
+    cdef uint64_t expiry(self, object left_ms)
     cdef int land(self) except -1
-    cdef int store(self, list reply) except -1
+    cdef int store(self, list reply, list lives) except -1
     cdef dict values_by_key(self, list reply)
+
+
+cdef class TtlManyFlight(ManyFlight):
+    cdef uint64_t sent_ns
+    cdef list replies
 
 
 cdef class ManyReads:

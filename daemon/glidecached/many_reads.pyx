@@ -3,17 +3,18 @@
 import itertools
 import logging
 
-from libc.stdint cimport int32_t, uint32_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
+from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecached.frontend.request cimport Request
 from glidecached.pools.entries cimport PoolEntries
 from glidecached.pools.key_hasher cimport scattered
 from glidecached.sequence cimport Sequence
-from glidecached.upstream.call cimport SingleCall
+from glidecached.upstream.call cimport SingleCall, packed_with_ttls, pieces_with_ttls
 from glidecached.upstream.sender cimport UpstreamCore
 
 from glidecache_shared.protocol import ERROR_REQUEST, STRING, ReplyError
@@ -109,7 +110,13 @@ cdef class ManyFlights:
 
     cdef ManyFlight new_flight(self, Request request, UpstreamCore upstream, list command, bytes hashes):
         """Return a new flight, which later requests may join."""
-        cdef ManyFlight flight = ManyFlight.__new__(ManyFlight)
+        cdef ManyFlight flight
+        if self.entries.server_ttl:
+            flight = TtlManyFlight.__new__(TtlManyFlight)
+            flight.asks_ttl = True
+            (<TtlManyFlight>flight).sent_ns = monotonic_ns()
+        else:
+            flight = ManyFlight.__new__(ManyFlight)
         flight.arguments = tuple(command)
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
@@ -138,6 +145,10 @@ cdef class ManyFlights:
 
 cdef class ManyFlight(SingleCall):
     cpdef object succeed(self, object reply):
+        self.succeed_with(reply, None)
+
+    cdef object succeed_with(self, object reply, list lives):
+        """Take the reply; `lives` are the answers to PTTL, None where they were not asked for."""
         cdef ManyReads reads
         cdef Py_ssize_t count = len(<tuple>self.arguments) - 1
         if isinstance(reply, ReplyError):
@@ -148,7 +159,7 @@ cdef class ManyFlight(SingleCall):
             return
         # Before it lands: what was forgotten is remembered for the flights that are under way.
         if self.upstream.fills_cache and not self.landed:
-            self.store(reply)
+            self.store(reply, lives)
         self.land()
         for reads in self.waiting:
             reads.add(self, reply)
@@ -194,7 +205,11 @@ cdef class ManyFlight(SingleCall):
                     del flights.by_key[command[index]]
         return 0
 
-    cdef int store(self, list reply) except -1:
+    cdef uint64_t expiry(self, object left_ms):
+        """Return when a value ends, by the answer to PTTL."""
+        raise NotImplementedError
+
+    cdef int store(self, list reply, list lives) except -1:
         """Make entries of the values that there are, but for keys that were forgotten since it was sent."""
         cdef PoolEntries entries = self.flights.entries
         cdef bytes key
@@ -206,7 +221,7 @@ cdef class ManyFlight(SingleCall):
                 if reply[index] is not None and not entries.forgotten.bars(key, self.number):
                     entries.put(
                         key, hash_at[index], self.generation, STRING_KIND,
-                        reply[index], self.number)
+                        reply[index], self.number, 0 if lives is None else self.expiry(lives[index]))
         except (TypeError, ValueError) as error:
             logger.warning("a reply was not stored", extra={"command": "MGET", "reason": str(error)})
         return 0
@@ -216,6 +231,39 @@ cdef class ManyFlight(SingleCall):
         if self.by_key is None:
             self.by_key = dict(zip((<tuple>self.arguments)[1:], reply))
         return self.by_key
+
+
+cdef class TtlManyFlight(ManyFlight):
+    cpdef bytes pack(self):
+        self.replies = []
+        return packed_with_ttls(self.arguments, False)
+
+    cpdef list pack_pieces(self):
+        self.replies = []
+        return pieces_with_ttls(self.arguments, False)
+
+    cpdef bint receive(self, object reply) except -1:
+        self.replies.append(reply)
+        if len(self.replies) < len(<tuple>self.arguments):
+            return False
+        self.succeed(self.replies)
+        return True
+
+    cpdef Py_ssize_t replies_left(self) except -1:
+        return len(<tuple>self.arguments) - (0 if self.replies is None else len(self.replies))
+
+    cpdef object restart(self):
+        self.replies = []
+
+    cpdef object succeed(self, object reply):
+        if type(reply) is list and len(<list>reply) == len(<tuple>self.arguments):
+            self.succeed_with((<list>reply)[0], (<list>reply)[1:])
+        else:
+            # Without lives nothing is stored: an error is passed on, and anything else fails.
+            self.succeed_with(reply if isinstance(reply, ReplyError) else None, None)
+
+    cdef uint64_t expiry(self, object left_ms):
+        return self.flights.entries.expiry(self.sent_ns, left_ms)
 
 
 cdef class ManyReads:

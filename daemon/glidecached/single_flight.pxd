@@ -1,4 +1,4 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from glidecached.frontend.request cimport Request
 from glidecached.many_reads cimport ManyFlights
@@ -18,6 +18,7 @@ cdef class Flights:
         self, Request request, UpstreamCore upstream, long long min_flight, int kind, bytes key, uint32_t key_hash,
         int lane=*)
     cdef Flight new_flight(self, Request request, UpstreamCore upstream, int kind, bytes key, uint32_t key_hash)
+    cdef TtlFlight new_ttl_flight(self)
 
 
 cdef class FlightTable:
@@ -48,7 +49,14 @@ cdef class Flight(SingleCall):
     # The requests that wait for it.
     cdef Request first
     cdef Request last
+    # When its reply ends at the server (`PoolEntries.expiry`); 0 if it did not ask.
+    cdef uint64_t expires_ns
 
     cdef void join(self, Request request) noexcept
     cdef bint may_be_joined(self, Request request) except -1
     cdef int land(self) except -1
+
+
+cdef class TtlFlight(Flight):
+    cdef uint64_t sent_ns
+    cdef list replies

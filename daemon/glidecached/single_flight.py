@@ -15,8 +15,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import cython
+from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
 from cython.cimports.glidecached.pools.key_hasher import scattered
-from cython.cimports.glidecached.upstream.call import pack_key_command
+from cython.cimports.glidecached.upstream.call import pack_key_command, packed_with_ttls, pieces_with_ttls
 from cython.cimports.libc.stdint import uint32_t
 
 from glidecache_shared.protocol import HASH, KIND_COMMANDS, SET, ReplyError
@@ -39,6 +40,7 @@ MOST_IDLE_CHAINS = cython.declare(cython.Py_ssize_t, 4_096)
 # By kind.
 COMMANDS = cython.declare(tuple, tuple(KIND_COMMANDS.get(kind) for kind in range(max(KIND_COMMANDS) + 1)))
 
+TTL_REPLIES = cython.declare(cython.Py_ssize_t, 2)
 DETOUR = cython.declare(cython.int, 1)  # of `upstream.detours`
 
 
@@ -93,7 +95,7 @@ class Flights:
         key_hash: uint32_t,
     ) -> Flight:
         """Return a new flight, which later requests may join. The table has no other one for the key."""
-        flight: Flight = Flight.__new__(Flight)
+        flight: Flight = self.new_ttl_flight() if self.entries.server_ttl else Flight.__new__(Flight)
         flight.arguments = (COMMANDS[kind], key)  # type: ignore[misc]
         flight.deadline_ns = request.deadline_ns
         flight.repeatable = True
@@ -108,6 +110,13 @@ class Flights:
         flight.flying = True
         self.entries.forgotten.sent(flight.number)
         self.running.add(flight)
+        return flight
+
+    def new_ttl_flight(self) -> TtlFlight:
+        """Return a flight that is sent now, for `new_flight` to fill in."""
+        flight: TtlFlight = TtlFlight.__new__(TtlFlight)
+        flight.asks_ttl = True
+        flight.sent_ns = monotonic_ns()
         return flight
 
 
@@ -197,6 +206,7 @@ class Flight(SingleCall):
     next_in_chain: Flight | None
     first: Request | None
     last: Request | None
+    expires_ns: int
 
     @property
     def waiting(self) -> list[Request]:
@@ -236,7 +246,7 @@ class Flight(SingleCall):
                     reply = as_kind(self.kind, reply)
                 if is_stored and self.upstream.fills_cache:
                     self.flights.entries.put(
-                        self.key, self.hash, self.generation, self.kind, reply, self.number
+                        self.key, self.hash, self.generation, self.kind, reply, self.number, self.expires_ns
                     )
             except (TypeError, ValueError) as error:
                 # No server answers this, but a proxy before it might. The caller gets the reply; the pool does not.
@@ -308,6 +318,53 @@ class Flight(SingleCall):
         if self.flying:
             self.flying = False
             self.flights.entries.forgotten.landed(self.number)
+
+
+class TtlFlight(Flight):
+    """A flight that also asks what its key has left on the server (contract C29), on the same connection."""
+
+    sent_ns: int
+    replies: list[Any] | None
+
+    def pack(self) -> bytes:
+        """Implement `Call`: both commands in one write."""
+        self.replies = []
+        packed: bytes = packed_with_ttls(self.arguments, False)
+        return packed
+
+    def pack_pieces(self) -> list[bytes]:
+        """Implement `Call`."""
+        self.replies = []
+        pieces: list[bytes] = pieces_with_ttls(self.arguments, False)
+        return pieces
+
+    def receive(self, reply: Any) -> cython.bint:
+        """Implement `Call`: the value, then the answer to PTTL."""
+        replies: list[Any] = cython.cast(list, self.replies)
+        replies.append(reply)
+        if len(replies) < TTL_REPLIES:
+            return False
+        self.succeed(replies)
+        return True
+
+    def replies_left(self) -> cython.Py_ssize_t:
+        """Implement `Call`."""
+        return TTL_REPLIES - (0 if self.replies is None else len(self.replies))
+
+    def restart(self) -> None:
+        """Implement `Call`: a value and a life of two moments do not go together."""
+        self.replies = []
+
+    def succeed(self, reply: Any) -> None:
+        """Store the value for as long as its key has left, and answer the requests."""
+        if type(reply) is list:
+            value, left_ms = reply
+            if value is not None and type(value) is not ReplyError:
+                self.expires_ns = self.flights.entries.expiry(self.sent_ns, left_ms)
+            reply = value
+        else:
+            self.expires_ns = 1  # without a life it is not stored
+        Flight.succeed(self, reply)
 
 
 def as_kind(kind: int, reply: Any) -> Any:

@@ -93,6 +93,15 @@ class PoolMachine(RuleBasedStateMachine):
     def insert_from_another_flight(self, key: bytes, kind: int, size: int, later: int) -> None:
         self.check_insert(key, kind, size, max(self.flight_of(key) + later, 1))
 
+    @rule(
+        key=keys,
+        kind=kinds,
+        size=sizes,
+        left_ns=st.sampled_from([-1, 0, 1, 2 * TICK_NS, 40 * TICK_NS, 10**9]),
+    )
+    def insert_with_an_end_of_its_own(self, key: bytes, kind: int, size: int | str, left_ns: int) -> None:
+        self.check_insert(key, kind, size, self.next_flight(), left_ns)
+
     @rule(count=st.integers(2, 60), kind=kinds, size=sizes, spread=st.sampled_from([1, 40, 1000]))
     def insert_many(self, count: int, kind: int, size: int | str, spread: int) -> None:
         for index in range(count):
@@ -265,12 +274,15 @@ class PoolMachine(RuleBasedStateMachine):
         assert self.readers[1].metrics() == self.model.metrics()
         assert self.store.forgotten == self.model.forgotten
 
-    def check_insert(self, key: bytes, kind: int, size: int | str, flight: int) -> None:
+    def check_insert(
+        self, key: bytes, kind: int, size: int | str, flight: int, left_ns: int | None = None
+    ) -> None:
         self.number += 1
         value = numbered_value(kind, self.number, self.content_size(key, size))
         now = self.tick()
-        stored = self.store.insert(key, kind, value, flight, now)
-        assert stored is self.model.insert(key, kind, value, flight, now)
+        expires_ns = None if left_ns is None else now + left_ns
+        stored = self.store.insert(key, kind, value, flight, now, expires_ns or 0)
+        assert stored is self.model.insert(key, kind, value, flight, now, expires_ns)
 
     def check_worker_lookup(self, reader: PoolReader, key: bytes, kind: int, now: int) -> None:
         assert as_model_value(reader.lookup(key, kind, now)) == self.model.read(key, kind, now)

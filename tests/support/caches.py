@@ -51,3 +51,11 @@ def is_cached(client: AnyClient, server: ValkeyServer, key: str) -> bool:
 def sleep_past(ttl_ms: int) -> None:
     """Wait until everything stored before this call with this TTL has expired: here time is the subject."""
     time.sleep(ttl_ms / 1000 + 0.02)
+
+
+def end_of_life(ttl_ms: int) -> float:
+    """Return when a key ends at the latest whose TTL of `ttl_ms` was set before this call, in time.monotonic() seconds.
+
+    Servers count whole milliseconds, and a key lives through its last one.
+    """
+    return time.monotonic() + (ttl_ms + 1) / 1000

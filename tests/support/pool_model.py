@@ -77,11 +77,26 @@ class PoolModel:
         self._misses += 1
         return None
 
-    def insert(self, key: bytes, kind: int, value: ModelValue, flight: int, now_ns: int) -> bool:
-        """Store a reply (C4), unless it is over the bound (C9) or a later flight's entry stands (C22)."""
+    def insert(
+        self,
+        key: bytes,
+        kind: int,
+        value: ModelValue,
+        flight: int,
+        now_ns: int,
+        expires_ns: int | None = None,
+    ) -> bool:
+        """Store a reply (C4), unless it is over the bound (C9) or a later flight's entry stands (C22).
+
+        With an end of its own (C29) it is not stored from that instant on.
+        """
         charge = charge_of(key, kind, value)
         standing = self.live.get(key)
         if charge > self.max_bytes or (standing is not None and standing.flight > flight):
+            return False
+        if expires_ns is None and self._ttl_ns:
+            expires_ns = now_ns + self._ttl_ns
+        elif expires_ns is not None and expires_ns <= now_ns:
             return False
         if standing is not None:
             self._remove(key)
@@ -91,7 +106,7 @@ class PoolModel:
             kind=kind,
             value=value,
             charge=charge,
-            expires_ns=now_ns + self._ttl_ns if self._ttl_ns else None,
+            expires_ns=expires_ns,
             flight=flight,
             last_access_ns=now_ns,
         )

@@ -114,7 +114,7 @@ def _cache(cache: dict[str, Any]) -> list[str]:
         formatting.count(metrics["expirations"] if counted else None),
         formatting.count(metrics.get("forgotten") if counted else None),  # an earlier daemon has none
         settings["eviction_policy"],
-        formatting.ttl(settings["entry_ttl_ms"]),
+        formatting.cache_ttl(settings),
         formatting.count(cache["attached_processes"]),
     ]
 

@@ -262,6 +262,12 @@ _CACHES = {
         note="entries stay; access counts start with LFU",
     ),
     "enable_metrics": Key("Allow clients to read the cache's metrics.", reloads=True, note="entries stay"),
+    "server_ttl": Key(
+        "Serve an entry no longer than the server's key has left, if that is less than `entry_ttl_ms`. Each read of "
+        "the server then also asks `PTTL`, which an ACL must permit.",
+        reloads=True,
+        note="turned on: the cache starts empty; turned off: entries stay",
+    ),
     "allow_users": Key(
         "Users, by name or uid, that may use this cache; each must be allowed to use its upstream. If this and "
         "`allow_groups` are empty: all of those.",

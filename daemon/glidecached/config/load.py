@@ -153,6 +153,7 @@ class _Resolver:
             entry_ttl_ms=form.entry_ttl_ms,
             eviction_policy=form.eviction_policy,
             enable_metrics=form.enable_metrics,
+            server_ttl=form.server_ttl,
         )
         access = self._access(f"[caches.{name}]", form)
         return NamedCache(name=name, upstream=form.upstream, settings=settings, access=access)

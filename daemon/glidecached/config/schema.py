@@ -133,6 +133,7 @@ class CacheSettings:
     entry_ttl_ms: Annotated[Integer, Field(ge=0, le=MAX_TTL_MS)]
     eviction_policy: EvictionPolicy = "LRU"
     enable_metrics: Boolean = False
+    server_ttl: Boolean = False
     allow_users: Names = ()
     allow_groups: Names = ()
 

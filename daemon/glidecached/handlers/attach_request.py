@@ -61,6 +61,7 @@ _SETTINGS_FIELDS: dict[str, tuple[type, ...]] = {
     "entry_ttl_ms": (int,),
     "eviction_policy": (str,),
     "enable_metrics": (bool,),
+    "server_ttl": (bool,),
 }
 
 

@@ -76,6 +76,7 @@ def _cache(cache: dict[str, Any]) -> dict[str, Any]:
         "named": named == "yes",
         "policy": cache["settings"]["eviction_policy"],
         "ttl_ms": cache["settings"]["entry_ttl_ms"],
+        "server_ttl": cache["settings"]["server_ttl"],
         "counted": cache["settings"]["enable_metrics"],
         "entries": cache["metrics"]["entry_count"],
         "forgotten": cache["metrics"]["forgotten"],

@@ -155,6 +155,14 @@ def _cache_families(caches: list[dict[str, Any]]) -> Iterator[Metric]:
     for cache in caches:
         full.add_metric(cache_label(cache), cache["file_system_full"])
     yield full
+    unknown = CounterMetricFamily(
+        "glidecached_cache_ttl_failures",
+        "Values not stored because the server did not answer PTTL (server_ttl).",
+        labels=_CACHE_LABELS,
+    )
+    for cache in caches:
+        unknown.add_metric(cache_label(cache), cache["ttl_failures"])
+    yield unknown
 
 
 def _upstream_families(upstreams: list[dict[str, Any]], totals: Totals) -> Iterator[Metric]:

@@ -14,6 +14,9 @@ cdef class PoolEntries:
     cdef Py_ssize_t generation
     cdef object label
     cdef object on_damage
+    # Whether flights ask for what the server's keys have left (contract C29), and the answers of no use.
+    cdef public bint server_ttl
+    cdef readonly Py_ssize_t ttl_failures
 
     cpdef object lookup(self, bytes key, uint32_t kind, uint64_t min_flight)
     cdef object find(self, bytes key, uint32_t key_hash, uint32_t kind, uint64_t min_flight)
@@ -22,4 +25,6 @@ cdef class PoolEntries:
     cpdef tuple forget_below(self, bytes prefix, uint32_t above, uint32_t count)
     cpdef object insert(self, bytes key, uint32_t kind, object value, uint64_t flight)
     cpdef object put(
-        self, bytes key, uint32_t key_hash, Py_ssize_t generation, uint32_t kind, object value, uint64_t flight)
+        self, bytes key, uint32_t key_hash, Py_ssize_t generation, uint32_t kind, object value, uint64_t flight,
+        uint64_t expires_ns)
+    cdef uint64_t expiry(self, uint64_t sent_ns, object left_ms)

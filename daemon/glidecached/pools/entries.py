@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_NO_TTL = cython.declare(cython.longlong, -1)
+_NO_KEY = cython.declare(cython.longlong, -2)
+_PAST_NS = cython.declare(uint64_t, 1)
+_MOST_REASON = 200
+
 
 class PoolEntries:
     """The entries of one pool, in the store of its present generation. For the loop's thread.
@@ -42,6 +47,10 @@ class PoolEntries:
             self.serve(store)
         self.on_damage = on_damage
         self.ended = False
+        self.server_ttl = False
+        """True if entries end no later than the server's keys (contract C29): then each flight asks for both."""
+        self.ttl_failures: cython.Py_ssize_t = 0
+        """The number of replies that were not stored because the server did not say what their keys have left."""
 
     def serve(self, store: PoolStore) -> PoolStore:
         """Use the store of the next generation from now on. Return the previous one."""
@@ -107,7 +116,7 @@ class PoolEntries:
 
     def insert(self, key: bytes, kind: uint32_t, value: Any, flight: uint64_t) -> None:
         """Store a reply (contract C4, C22). Never raises: the waiting client must get its reply."""
-        self.put(key, self.hasher.hash(key), self.generation, kind, value, flight)
+        self.put(key, self.hasher.hash(key), self.generation, kind, value, flight, 0)
 
     def put(
         self,
@@ -117,14 +126,20 @@ class PoolEntries:
         kind: uint32_t,
         value: Any,
         flight: uint64_t,
+        expires_ns: uint64_t,
     ) -> None:
-        """Do what `insert` does, with the key's hash in that generation."""
+        """Do what `insert` does, with the key's hash in that generation.
+
+        `expires_ns` is from `expiry`; 0 where the flight did not ask: then the pool's TTL counts from now.
+        """
         if self.ended:
             return
         if generation != self.generation:
+            if self.server_ttl and not expires_ns:
+                return  # sent before the setting was turned on
             key_hash = self.hasher.hash(key)
         try:
-            stored = self.store.put(key, key_hash, kind, value, flight)
+            stored = self.store.put(key, key_hash, kind, value, flight, expires_ns)
         except PoolDamagedError as error:
             self.on_damage(error)
             return
@@ -133,3 +148,21 @@ class PoolEntries:
             return
         if not stored:
             logger.debug("reply not stored", extra={"cache": self.label, "key_bytes": len(key)})
+
+    def expiry(self, sent_ns: uint64_t, left_ms: Any) -> uint64_t:
+        """Return when a reply ends, by the answer to PTTL in the flight that was sent at `sent_ns` (contract C29).
+
+        The result is for `put`. It is in the past if the reply must not be stored.
+        """
+        if type(left_ms) is int and left_ms >= _NO_TTL:
+            return self.store.expiry_from(sent_ns, left_ms)
+        if type(left_ms) is int and left_ms == _NO_KEY:
+            return _PAST_NS
+        self.ttl_failures += 1
+        if self.ttl_failures == 1:
+            logger.warning(
+                "server does not tell keys' TTLs, replies are not stored: server_ttl needs PTTL, "
+                "which an ACL must permit (+pttl)",
+                extra={"cache": self.label, "reason": str(left_ms)[:_MOST_REASON]},
+            )
+        return _PAST_NS

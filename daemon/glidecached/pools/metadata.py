@@ -25,13 +25,15 @@ _FORM = 2
 class PoolSettings:
     """The settings of a pool, on which all clients that share a name must agree (contract C19).
 
-    Its bound in KB, its TTL in ms (0: entries do not expire), its policy, and whether metrics may be read.
+    Its bound in KB, its TTL in ms (0: entries do not expire), its policy, whether metrics may be read, and whether an
+    entry ends no later than the server's key (contract C29).
     """
 
     max_cache_kb: int
     entry_ttl_ms: int
     eviction_policy: EvictionPolicy = "LRU"
     enable_metrics: bool = False
+    server_ttl: bool = False
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for values that no pool can have."""

@@ -98,6 +98,7 @@ class Pool:
             store.close()
             raise
         self.entries = PoolEntries(key.label, store, self.replace_damaged)
+        self.entries.server_ttl = settings.server_ttl
         self.flights = Flights(self.entries, next_number)
         self._describe()
 
@@ -202,11 +203,20 @@ class Pool:
         """Change the settings, and keep the entries. A new TTL is in force at once.
 
         Settings that readers read when they mapped the files need new files. These are made now, and filled by
-        `continue_resize`.
+        `continue_resize`. They stay empty if `server_ttl` is turned on: no entry knows what its key had left.
         Raises the errors of construction; the pool then continues with its old limit, policy and metrics.
         """
+        if settings.server_ttl and not self.settings.server_ttl:
+            self._start_fresh(settings)
+            return
         self.entries.store.set_ttl(settings.entry_ttl_ms)
-        self.settings = replace(self.settings, entry_ttl_ms=settings.entry_ttl_ms)
+        self.entries.server_ttl = settings.server_ttl
+        self.settings = replace(
+            self.settings, entry_ttl_ms=settings.entry_ttl_ms, server_ttl=settings.server_ttl
+        )
+        self._coming = replace(
+            self._coming, entry_ttl_ms=settings.entry_ttl_ms, server_ttl=settings.server_ttl
+        )
         self._describe()
         if self.shuts_out or settings != self.settings:
             self._copy = GenerationCopy(
@@ -257,6 +267,7 @@ class Pool:
         before = self.entries.serve(store)
         self._refusals = 0
         self.settings, self._files_are_for = self._coming, self.admission
+        self.entries.server_ttl = self.settings.server_ttl
         self._describe()
         self._dispose(before)
 
@@ -344,9 +355,10 @@ class Pool:
             },
         )
 
-    def _start_fresh(self) -> None:
-        """Serve a fresh generation: the one that was being prepared, or one like it."""
-        store = self._fresh(self._coming)
+    def _start_fresh(self, settings: PoolSettings | None = None) -> None:
+        """Serve a fresh generation with these settings, or else those of the one that is being prepared or in use."""
+        coming = settings or self._coming
+        store = self._fresh(coming)
         try:
             self._permit(store)
         except BaseException:
@@ -355,6 +367,7 @@ class Pool:
             raise
         self._stop_resize()
         self.entries.store.retire()
+        self._coming = coming
         self._switch_to(store)
 
     def _give_up_resize(self) -> None:
@@ -478,6 +491,7 @@ class Pool:
             "resident_bytes": store.resident_bytes,
             "file_system_full": store.file_system_full,
             "flights": len(self.flights),
+            "ttl_failures": self.entries.ttl_failures,
             "held": held,
             # A holder that cannot be seen from here, as in another container, counts as well.
             "attached_processes": max(len(processes), int(held)),

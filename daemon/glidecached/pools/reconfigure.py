@@ -109,12 +109,21 @@ class PoolReconfiguration:
             logger.warning("pool access not changed", extra={"cache": pool.label, "reason": error})
             self._start_empty(pool)
             return
+        starts_empty = settings.server_ttl and not pool.settings.server_ttl
         try:
             pool.resize(settings, self._table.next_generation())
         except (OSError, PermissionsError, PoolFull, ValueError) as error:
             logger.warning("pool not resized", extra={"cache": pool.label, "reason": error})
             self._resize_failed(pool)
             return
+        if starts_empty:
+            logger.info(
+                "pool starts empty",
+                extra={
+                    "cache": pool.label,
+                    "reason": "server_ttl is on now, and no entry knows what its key had left",
+                },
+            )
         if pool.is_resizing:
             self._copies.add(pool)
 

@@ -157,6 +157,8 @@ def _difference(before: PoolMetadata, wanted: PoolMetadata) -> str | None:
     foreign = before.identity.differences(wanted.identity)
     if foreign:
         return f"its upstream identity is another: {'; '.join(foreign)}"
+    if wanted.settings.server_ttl and not before.settings.server_ttl:
+        return "its entries do not know what their keys had left on the server, and server_ttl is on now"
     if not wanted.admission.access.covers(before.admission.access):
         # Users that have mapped the old files could read new entries.
         return "other users may use it now"

@@ -7,6 +7,8 @@ cdef enum:
 
 cpdef bytes pack_command(object arguments)
 cdef list command_pieces(object arguments)
+cdef bytes packed_with_ttls(object arguments, bint asking)
+cdef list pieces_with_ttls(object arguments, bint asking)
 cdef bytes pack_key_command(bytes name, bytes key)
 
 
@@ -37,6 +39,7 @@ cdef class Call:
 
 cdef class SingleCall(Call):
     cdef readonly object arguments
+    cdef public bint asks_ttl
 
 
 cdef class BatchCall(Call):

@@ -75,7 +75,13 @@ class Call:
         """Split off and return a call for the requests of sessions not in `pinned`, or return None."""
 
 class SingleCall(Call):
-    """A single command. Subclasses define who waits for its reply."""
+    """A single command. Subclasses define who waits for its reply.
+
+    With `asks_ttl`, PTTL of each of its keys, which are all of its arguments, is asked in the same write. `succeed`
+    gets a list then: the command's own reply, and one for each key.
+    """
+
+    asks_ttl: bool
 
     @property
     def arguments(self) -> Sequence[bytes]: ...

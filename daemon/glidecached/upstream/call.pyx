@@ -13,6 +13,8 @@ cdef enum:
     COMMANDS_IN_SLICE = 2_000
     PIECE_BYTES = 65_536
 
+cdef bytes PTTL = b"PTTL"
+
 
 cpdef bytes pack_command(object arguments):
     return packed_command(arguments if type(arguments) is tuple or type(arguments) is list else tuple(arguments))
@@ -27,34 +29,80 @@ cdef bytes packed_command(object arguments):
 
 cdef bytes pack_key_command(bytes name, bytes key):
     """Pack a command of a name and a key like `pack_command`."""
+    cdef bytes packed = PyBytes_FromStringAndSize(NULL, key_command_size(name, key))
+    put_key_command(<uint8_t *>PyBytes_AS_STRING(packed), name, key)
+    return packed
+
+
+cdef inline Py_ssize_t key_command_size(bytes name, bytes key) noexcept:
     cdef Py_ssize_t name_bytes = PyBytes_GET_SIZE(name)
     cdef Py_ssize_t key_bytes = PyBytes_GET_SIZE(key)
-    cdef bytes packed = PyBytes_FromStringAndSize(
-        NULL, head_size(2) + head_size(name_bytes) + name_bytes + 2 + head_size(key_bytes) + key_bytes + 2)
-    cdef uint8_t *at = put_head(<uint8_t *>PyBytes_AS_STRING(packed), b"*", 2)
-    at = put_head(at, b"$", name_bytes)
+    return head_size(2) + head_size(name_bytes) + name_bytes + 2 + head_size(key_bytes) + key_bytes + 2
+
+
+cdef inline uint8_t *put_key_command(uint8_t *at, bytes name, bytes key) noexcept:
+    cdef Py_ssize_t name_bytes = PyBytes_GET_SIZE(name)
+    cdef Py_ssize_t key_bytes = PyBytes_GET_SIZE(key)
+    at = put_head(put_head(at, b"*", 2), b"$", name_bytes)
     memcpy(at, PyBytes_AS_STRING(name), name_bytes)
     at = put_head(put_end(at + name_bytes), b"$", key_bytes)
     memcpy(at, PyBytes_AS_STRING(key), key_bytes)
-    put_end(at + key_bytes)
-    return packed
+    return put_end(at + key_bytes)
 
 
 cdef list command_pieces(object arguments):
     """Pack a command like `pack_command`, in pieces: long arguments are not copied."""
+    return pieces_of((arguments,))
+
+
+cdef list pieces_of(object commands):
     cdef list pieces = []
-    cdef list short = [b"*%d\r\n" % len(arguments)]
-    for each in arguments:
-        short.append(b"$%d\r\n" % len(<bytes?>each))
-        if len(<bytes>each) >= PIECE_BYTES:
-            pieces.append(b"".join(short))
-            pieces.append(each)
-            short = [b"\r\n"]
-        else:
-            short.append(each)
-            short.append(b"\r\n")
+    cdef list short = []
+    for arguments in commands:
+        short.append(b"*%d\r\n" % len(arguments))
+        for each in arguments:
+            short.append(b"$%d\r\n" % len(<bytes?>each))
+            if len(<bytes>each) >= PIECE_BYTES:
+                pieces.append(b"".join(short))
+                pieces.append(each)
+                short = [b"\r\n"]
+            else:
+                short.append(each)
+                short.append(b"\r\n")
     pieces.append(b"".join(short))
     return pieces
+
+
+cdef list with_ttls(object arguments, bint asking):
+    """Return a command and PTTL of each of its keys; with `asking`, ASKING before each, which holds for one command."""
+    cdef list commands = [arguments]
+    for key in arguments[1:]:
+        commands.append((PTTL, key))
+    return [command for each in commands for command in ((b"ASKING",), each)] if asking else commands
+
+
+cdef bytes packed_with_ttls(object arguments, bint asking):
+    """Pack `with_ttls`."""
+    cdef Py_ssize_t count = PySequence_Fast_GET_SIZE(arguments)
+    cdef Py_ssize_t index, size
+    cdef bytes packed
+    cdef uint8_t *at
+    if asking:
+        return packed_commands(with_ttls(arguments, True), b"", b"")
+    # The usual way, without objects for the other commands.
+    size = command_size(arguments)
+    for index in range(1, count):
+        size += key_command_size(PTTL, <bytes>PySequence_Fast_GET_ITEM(arguments, index))
+    packed = PyBytes_FromStringAndSize(NULL, size)
+    at = put_command(<uint8_t *>PyBytes_AS_STRING(packed), arguments)
+    for index in range(1, count):
+        at = put_key_command(at, PTTL, <bytes>PySequence_Fast_GET_ITEM(arguments, index))
+    return packed
+
+
+cdef list pieces_with_ttls(object arguments, bint asking):
+    """Pack `with_ttls` in pieces."""
+    return pieces_of(with_ttls(arguments, asking))
 
 
 cdef bytes packed_commands(object commands, bytes before, bytes behind):

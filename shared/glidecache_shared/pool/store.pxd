@@ -1,4 +1,4 @@
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from glidecache_shared.pool.generation cimport PoolGeneration
 from glidecache_shared.pool.layout cimport gpool_entry, gpool_found
@@ -7,7 +7,8 @@ from glidecache_shared.pool.layout cimport gpool_entry, gpool_found
 cdef class PoolStore(PoolGeneration):
     cpdef object lookup(self, bytes key, uint32_t kind, uint64_t after_flight=*, object now_ns=*)
     cpdef list lookup_many(self, list keys, uint32_t kind, uint64_t after_flight=*)
-    cpdef bint insert(self, bytes key, uint32_t kind, object value, uint64_t flight=*, object now_ns=*) except -1
+    cpdef bint insert(
+        self, bytes key, uint32_t kind, object value, uint64_t flight=*, object now_ns=*, uint64_t expires_ns=*) except -1
     cpdef bint forget(self, bytes key, object now_ns=*) except -1
     cpdef int insert_many(self, dict entries, uint32_t kind, uint64_t flight=*) except -1
     # For callers that have the key's hash already (`gpool_siphash13` with the header's secret).
@@ -15,10 +16,12 @@ cdef class PoolStore(PoolGeneration):
     cdef bint remove_key(self, bytes key, uint32_t hash, uint64_t now) except -1
     cdef list find_many(self, list keys, bytes hashes, uint32_t kind, uint64_t after_flight)
     cdef bint put(
-        self, bytes key, uint32_t hash, uint32_t kind, object value, uint64_t flight, object now_ns=*) except -1
+        self, bytes key, uint32_t hash, uint32_t kind, object value, uint64_t flight, uint64_t expires_ns,
+        object now_ns=*) except -1
+    cdef uint64_t expiry_from(self, uint64_t sent_ns, int64_t left_ms) noexcept
     cdef bint _store(
         self, bytes key, uint32_t hash, uint32_t kind, bytes payload, uint32_t record, uint64_t charge,
-        uint64_t flight, uint64_t now,
+        uint64_t flight, uint64_t expires, uint64_t now,
     ) noexcept
     cdef bint _forget(self, uint32_t record, gpool_entry *entry, uint64_t now) except -1
     cdef bint _evict(self, uint64_t now) noexcept

@@ -22,14 +22,16 @@ class PoolStore(PoolGeneration):
         expired entry is removed and counts as an expiration.
         """
 
-    def insert(self, key: bytes, kind: int, value: Value, flight: int = 0, now_ns: int = ...) -> bool:
+    def insert(
+        self, key: bytes, kind: int, value: Value, flight: int = 0, now_ns: int = ..., expires_ns: int = 0
+    ) -> bool:
         """Store a successful reply (contract C4, C8–C12), evicting victims in policy order until it fits.
 
         `value`: bytes for STRING; a mapping, or a flat sequence field, value, … for HASH; an iterable of bytes for SET.
         `flight` numbers the request that brought it, in the order of sending, from 1: an entry that a later flight
-        stored is not replaced (contract C22). Returns whether it was stored. False when it is over the bound (contract
-        C9), when a later flight's entry exists, or when the file system is full and nothing was left to
-        evict.
+        stored is not replaced (contract C22). `expires_ns` (CLOCK_MONOTONIC) is its end; 0: by the pool's TTL from now.
+        Returns whether it was stored. False when it is over the bound (contract C9), when its end has passed, when a
+        later flight's entry exists, or when the file system is full and nothing was left to evict.
         """
 
     def find_value(self, key: bytes, hash: int, kind: int, after_flight: int, now: int) -> Any:
@@ -38,8 +40,14 @@ class PoolStore(PoolGeneration):
     def find_many(self, keys: list[bytes], hashes: bytes, kind: int, after_flight: int) -> list[Any]:
         """Return the result of `find_value` for each key; `hashes` is an array of their hashes."""
 
-    def put(self, key: bytes, hash: int, kind: int, value: Any, flight: int) -> bool:
+    def put(self, key: bytes, hash: int, kind: int, value: Any, flight: int, expires_ns: int) -> bool:
         """Do what `insert` does, with the key's hash."""
+
+    def expiry_from(self, sent_ns: int, left_ms: int) -> int:
+        """Return the end of an entry whose life counts from `sent_ns`: by the TTL, or in `left_ms` if that is sooner.
+
+        `left_ms` -1 is no limit; 2^64 - 1 is never. For compiled code.
+        """
 
     def lookup_many(self, keys: list[bytes], kind: int, after_flight: int = 0) -> list[object]:
         """Do as `lookup` for each key, in order."""

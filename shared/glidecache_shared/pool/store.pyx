@@ -5,13 +5,13 @@ then lead readers to it. A removal: take the entry from readers, then free its m
 what readers may find in between, and why it is harmless.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New, PyList_SET_ITEM
 from cpython.ref cimport Py_INCREF
 
-from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns
+from glidecache_shared.pool.clock cimport expiry, is_expired, monotonic_ns, never_reached_ns
 from glidecache_shared.pool.generation cimport PoolGeneration
 from glidecache_shared.pool.check cimport check_store, read_entry
 from glidecache_shared.pool.layout cimport (
@@ -124,13 +124,15 @@ cdef class PoolStore(PoolGeneration):
 
     cpdef bint insert(
         self, bytes key, uint32_t kind, object value, uint64_t flight=0, object now_ns=None,
+        uint64_t expires_ns=0,
     ) except -1:
         check_key(key)
         self._check_sound()
-        return self.put(key, self._hash(key), kind, value, flight, now_ns)
+        return self.put(key, self._hash(key), kind, value, flight, expires_ns, now_ns)
 
     cdef bint put(
-        self, bytes key, uint32_t hash, uint32_t kind, object value, uint64_t flight, object now_ns=None,
+        self, bytes key, uint32_t hash, uint32_t kind, object value, uint64_t flight, uint64_t expires_ns,
+        object now_ns=None,
     ) except -1:
         """Store an entry, as `insert` does."""
         self._check_sound()
@@ -143,6 +145,8 @@ cdef class PoolStore(PoolGeneration):
         cdef gpool_found found
         cdef bint stored
         if charge > self.largest_bytes or key_bytes + length > 0xFFFFFFFF:
+            return False
+        if expires_ns != 0 and expires_ns <= now:
             return False
         if self._find(key, hash, &found):
             if self.records.notes[found.entry.record].flight > flight:
@@ -167,22 +171,32 @@ cdef class PoolStore(PoolGeneration):
             record = self.records.allocate()
         if now_ns is None:
             now = monotonic_ns()  # once more: no access of an evicted entry is later than this one's
-        stored = self._store(key, hash, kind, payload, record, charge, flight, now)
+        stored = self._store(key, hash, kind, payload, record, charge, flight, expires_ns, now)
         self._check_damage()
         return stored
 
+    cdef uint64_t expiry_from(self, uint64_t sent_ns, int64_t left_ms) noexcept:
+        """Return the end of an entry whose life counts from `sent_ns`: by the TTL, or in `left_ms` (-1: no limit)."""
+        cdef uint64_t expires = expiry(sent_ns, self.header.ttl_ns)
+        if expires == 0:
+            expires = never_reached_ns()
+        if left_ms < 0 or <uint64_t>left_ms > never_reached_ns() // 1_000_000:
+            return expires
+        return min(expires, sent_ns + min(<uint64_t>left_ms * 1_000_000, never_reached_ns() - sent_ns))
+
     cdef bint _store(
         self, bytes key, uint32_t hash, uint32_t kind, bytes payload, uint32_t record, uint64_t charge,
-        uint64_t flight, uint64_t now,
+        uint64_t flight, uint64_t expires, uint64_t now,
     ) noexcept:
         """Write the entry, then lead readers to it; there is room for it. False when the index is refused memory."""
         cdef const uint8_t *key_at = <const uint8_t *>PyBytes_AS_STRING(key)
         cdef const uint8_t *payload_at = <const uint8_t *>PyBytes_AS_STRING(payload)
         cdef uint32_t tag = self.records.notes[record].tag
-        cdef uint64_t expires = expiry(now, self.header.ttl_ns)
         cdef gpool_entry entry
         cdef gpool_cursor cursor
         cdef uint32_t granule
+        if expires == 0:
+            expires = expiry(now, self.header.ttl_ns)
         entry.key_bytes = <uint32_t>PyBytes_GET_SIZE(key)
         entry.payload_bytes = <uint32_t>PyBytes_GET_SIZE(payload)
         entry.record = record

@@ -65,6 +65,19 @@ def test_bad_settings(arguments: tuple[Any, ...], error: type[Exception], messag
         ClientSideCache.create(*arguments)
 
 
+@pytest.mark.parametrize("value", [None, 1, "true"])
+def test_c29_bad_server_ttl(value: Any) -> None:
+    with pytest.raises(TypeError, match="server_ttl must be a bool, not"):
+        ClientSideCache.create(1, 0, server_ttl=value)
+
+
+def test_c29_it_is_sent_only_when_it_is_on() -> None:
+    """An older daemon, which does not know it, serves all others."""
+    assert "server_ttl" not in ClientSideCache.create(1, 0).as_wire()["settings"]
+    assert ClientSideCache.create(1, 0, server_ttl=True).as_wire()["settings"]["server_ttl"] is True
+    assert ClientSideCache("7", 1, 0, server_ttl=True) != ClientSideCache("7", 1, 0)
+
+
 @pytest.mark.parametrize(("name", "error"), [("", ValueError), (5, TypeError), (None, TypeError)])
 def test_bad_names(name: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="name must"):

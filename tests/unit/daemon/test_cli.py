@@ -265,7 +265,12 @@ def test_output_that_cannot_be_written_is_a_word_and_no_traceback(
 
 def test_caches_are_listed_by_name_and_those_without_one_last() -> None:
     cache = {
-        "settings": {"enable_metrics": False, "eviction_policy": "LRU", "entry_ttl_ms": 0},
+        "settings": {
+            "enable_metrics": False,
+            "eviction_policy": "LRU",
+            "entry_ttl_ms": 0,
+            "server_ttl": False,
+        },
         "metrics": {"hits": 0, "misses": 0, "entry_count": 0, "evictions": 0, "expirations": 0},
         "charged_bytes": 0,
         "max_bytes": 1024,

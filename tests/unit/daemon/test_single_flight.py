@@ -30,15 +30,19 @@ if TYPE_CHECKING:
 
 
 class Shelf(PoolEntries):
-    """A pool's entries that only remember what they were given: `(key, kind, value, flight)`."""
+    """A pool's entries that only remember what they were given: `(key, kind, value, flight)`, and until when."""
 
     def __init__(self) -> None:
         super().__init__("shelf", None, lambda _error: None)
         self.stored: list[tuple[bytes, int, Any, int]] = []
+        self.ends: list[int] = []
 
-    def put(self, key: bytes, key_hash: int, generation: int, kind: int, value: Any, flight: int) -> None:
+    def put(
+        self, key: bytes, key_hash: int, generation: int, kind: int, value: Any, flight: int, expires_ns: int
+    ) -> None:
         assert (key_hash, generation) == (hash_of(key), 0)
         self.stored.append((key, kind, value, flight))
+        self.ends.append(expires_ns)
 
 
 def hash_of(key: bytes) -> int:

@@ -84,6 +84,7 @@ class CacheView {
       cache.named ? null : "no name",
       cache.policy,
       cache.ttl_ms ? `entries live ${duration(cache.ttl_ms / 1000)}` : "entries live until evicted",
+      cache.server_ttl ? "and no longer than the server's keys" : null,
       plural(cache.entries, "entry", "entries"),
       cache.forgotten ? `${number(cache.forgotten)} forgotten` : null,
       plural(cache.attached_processes, "process", "processes"),

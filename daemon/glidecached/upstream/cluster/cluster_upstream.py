@@ -12,11 +12,17 @@ from glidecache_shared.protocol import ERROR_BUSY, ERROR_CONNECTION, ERROR_REQUE
 from glidecached.upstream.call import BatchCall, SingleCall
 from glidecached.upstream.cluster.multi_node_watch import ReservedOverNodes
 from glidecached.upstream.cluster.node_batches import LongPipelines, NodeTransaction
-from glidecached.upstream.cluster.node_request import NodeCommand
+from glidecached.upstream.cluster.node_request import NodeCommand, NodeReadWithTtl
 from glidecached.upstream.cluster.nodes import Nodes
 from glidecached.upstream.cluster.redirects import Redirects
 from glidecached.upstream.cluster.reply_collector import AggregatedReply, PipelineReplies, SingleReply
-from glidecached.upstream.cluster.routing import Part, RoutingError, plan, plan_transaction
+from glidecached.upstream.cluster.routing import (
+    Part,
+    RoutingError,
+    plan,
+    plan_transaction,
+    with_answers_by_key,
+)
 from glidecached.upstream.lane import BULK
 from glidecached.upstream.latency_histogram import LatencyHistogram
 from glidecached.upstream.replicas import Freshness
@@ -288,12 +294,16 @@ class ClusterUpstream(UpstreamCore):
         blocking: bool,
     ) -> list[NodeCommand]:
         parts, policy = plan(arguments, call.route, topology)
+        make = NodeCommand
+        if isinstance(call, SingleCall) and call.asks_ttl:
+            make = NodeReadWithTtl
+            policy = None if policy is None else with_answers_by_key(policy)
         if policy is not None:
             collector, place = AggregatedReply(parts, policy, collector, place), 0
         # The commands of a pipeline that only read may be sent again by themselves.
         resendable = call.repeatable or (isinstance(call, BatchCall) and is_known_read(arguments))
         return [
-            NodeCommand(
+            make(
                 self._dispatcher,
                 part,
                 collector,

@@ -70,3 +70,9 @@ cdef class NodeRequest(SingleCall):
 cdef class NodeCommand(NodeRequest):
     cdef ReplyCollector collector
     cdef Py_ssize_t place
+
+
+cdef class NodeReadWithTtl(NodeCommand):
+    cdef list replies
+    # Replies to ASKING, which alternate with the others.
+    cdef bint doubled

@@ -17,6 +17,8 @@ from cython.cimports.glidecached.upstream.call import (
     command_pieces,
     pack_command,
     pack_key_command,
+    packed_with_ttls,
+    pieces_with_ttls,
 )
 from cython.cimports.glidecached.upstream.cluster.slots import slot_of_one_key
 
@@ -204,7 +206,9 @@ class ClusterDispatcher(CallSender):
 
     def request_to_slot(self, call: SingleCall, slot: cython.int, collector: ReplyCollector) -> NodeCommand:
         """Return the call itself as a request to the primary of its slot."""
-        request: NodeCommand = NodeCommand.__new__(NodeCommand)
+        request: NodeCommand = (
+            NodeReadWithTtl.__new__(NodeReadWithTtl) if call.asks_ttl else NodeCommand.__new__(NodeCommand)
+        )
         request.dispatcher = self
         request.arguments = call.arguments  # type: ignore[misc]
         request.deadline_ns = call.deadline_ns
@@ -409,3 +413,57 @@ class NodeCommand(NodeRequest):
     def report_failure(self, code: cython.int, message: str) -> None:
         """Implement `NodeRequest`."""
         self.collector.fail(self.place, code, message)
+
+
+class NodeReadWithTtl(NodeCommand):
+    """A read and PTTL of its keys, one request: a redirect of any of them redirects all (contract C29).
+
+    The collector gets a list: the read's own reply, and the answers to PTTL in the order of the keys. A primary is
+    asked, never a replica.
+    """
+
+    replies: list[Any] | None
+    doubled: bool
+
+    def pack(self) -> bytes:
+        """Implement `Call`: all in one write."""
+        self._begin()
+        packed: bytes = packed_with_ttls(self.arguments, self.asking)
+        return packed
+
+    def pack_pieces(self) -> list[bytes]:
+        """Implement `Call`."""
+        self._begin()
+        pieces: list[bytes] = pieces_with_ttls(self.arguments, self.asking)
+        return pieces
+
+    def receive(self, reply: Any) -> cython.bint:
+        """Implement `Call`: the outcome is known with the last reply."""
+        replies: list[Any] = cython.cast(list, self.replies)
+        replies.append(reply)
+        if self.replies_left():
+            return False
+        if self.doubled:
+            # Should ASKING have been refused, the replies of the commands themselves will show it.
+            replies = replies[1::2]
+        # The read's own error comes first. Each entry of the list below is a single command's reply.
+        for each in replies:
+            if type(each) is ReplyError and self.dispatcher.handler.redirected(self, str(each)):
+                return True
+        self.finish()
+        self.collector.collect(self.place, replies)
+        return True
+
+    def replies_left(self) -> cython.Py_ssize_t:
+        """Implement `Call`."""
+        taken: cython.Py_ssize_t = 0 if self.replies is None else len(self.replies)
+        return len(self.arguments) * (1 + self.doubled) - taken
+
+    def restart(self) -> None:
+        """Implement `Call`."""
+        self.replies = []
+
+    def _begin(self) -> None:
+        self.sent = True
+        self.replies = []
+        self.doubled = self.asking

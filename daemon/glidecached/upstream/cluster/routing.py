@@ -157,6 +157,19 @@ def _in_order(groups: list[list[int]], count: int) -> ResponsePolicy:
     return put
 
 
+def with_answers_by_key(policy: ResponsePolicy) -> ResponsePolicy:
+    """Return the policy for parts that have, behind the reply of the command, one more reply for each of its keys.
+
+    `policy` combines replies that are lists of values by key; the answers behind them are such a list, too.
+    """
+
+    def combine(addresses: Sequence[Address | None], replies: Sequence[Any]) -> Any:
+        values = policy(addresses, [reply[0] for reply in replies])
+        return [values, *policy(addresses, [reply[1:] for reply in replies])]
+
+    return combine
+
+
 def _slot_argument(arguments: Sequence[bytes]) -> int | None:
     """Return the slot of a command about a slot; None, for any primary, where there is no valid one."""
     if len(arguments) <= _SLOT_PLACE:

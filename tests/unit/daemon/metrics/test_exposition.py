@@ -42,6 +42,7 @@ def cache(name: str | None, cache_id: str | None = None, *, counted: bool = True
         "attached_processes": 1,
         "flights": 0,
         "file_system_full": 0,
+        "ttl_failures": 0,
     }
 
 

@@ -29,7 +29,12 @@ def cache(name: str | None, size: int = 0) -> dict[str, Any]:
     return {
         "name": name,
         "id": None if name else f"id-{size}",
-        "settings": {"eviction_policy": "LRU", "entry_ttl_ms": 0, "enable_metrics": True},
+        "settings": {
+            "eviction_policy": "LRU",
+            "entry_ttl_ms": 0,
+            "enable_metrics": True,
+            "server_ttl": False,
+        },
         "metrics": {"entry_count": 1, "forgotten": 0},
         "charged_bytes": size,
         "max_bytes": 100,
