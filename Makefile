@@ -67,6 +67,8 @@ DEPLOY    := $(VENV)/.deploy
 PEERS     := $(VENV)/.peers
 
 PIP_INSTALL        := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CHECK_BUILD        := command -v '$(PYTHON)' >/dev/null || { echo "glidecached: PYTHON=$(PYTHON) is no program" >&2; exit 1; }; \
+    $(PYTHON) tools/check_build.py
 BUILD_REQUIREMENTS := 'setuptools>=77' 'Cython>=3.1'
 install_extras      = $(BIN)/python tools/requirements.py $(1) >$(VENV)/requirements.txt && \
     $(PIP_INSTALL) --requirement $(VENV)/requirements.txt
@@ -168,7 +170,8 @@ check-deploy: tools
 
 # What the last build left is removed first, or a module that is gone would be in the wheel; the compiled core stays.
 wheel: $(if $(IN_VENV),core,builder)
-	@mkdir -p build && flock build/.setup.lock sh -c "find build/lib* -type f ! -name '*.so' -delete 2>/dev/null; \
+	@mkdir -p build && echo "making the wheel$(if $(IN_VENV),, (a minute or two: all modules are compiled)) ..."
+	@flock build/.setup.lock sh -c "find build/lib* -type f ! -name '*.so' -delete 2>/dev/null; \
 	    rm -rf '$(WHEEL_DIR)'; $(BUILD_ENVIRONMENT) $(BUILDER)/bin/python -m pip wheel --quiet --disable-pip-version-check \
 	    --no-build-isolation --no-deps --wheel-dir '$(WHEEL_DIR)' ."
 
@@ -225,7 +228,7 @@ checker:
 # Both groups of tools in one environment, the larger one only where it is used.
 $(RELEASER)/.%: pyproject.toml
 	@echo "installing what \`make $*\` needs ..."
-	@test -x $(RELEASER)/bin/pip || { $(PYTHON) tools/check_build.py && $(PYTHON) -m venv $(RELEASER); }
+	@test -x $(RELEASER)/bin/pip || { $(CHECK_BUILD) && $(PYTHON) -m venv $(RELEASER); }
 	@$(PYTHON) tools/requirements.py --group $* >$(RELEASER)/$*.txt
 	@$(RELEASER)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(RELEASER)/$*.txt
 	@touch $@
@@ -234,6 +237,7 @@ builder:
 	@$(LOCKED_MAKE) $(BUILDER)/.builder
 
 $(BUILDER)/.builder:
+	@$(CHECK_BUILD)
 	@$(PYTHON) -m venv --clear $(BUILDER)
 	@$(BUILDER)/bin/python -m pip install --quiet --disable-pip-version-check $(BUILD_REQUIREMENTS)
 	@touch $@
@@ -252,7 +256,7 @@ uwsgi:
 
 # What is missing is said before anything is made.
 $(VENV)/.made:
-	@$(PYTHON) tools/check_build.py
+	@$(CHECK_BUILD)
 	@echo "setting up $(VENV) (about a minute) ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) $(BUILD_REQUIREMENTS)

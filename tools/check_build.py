@@ -51,9 +51,9 @@ def compiler_problem():  # noqa: ANN201
         return "no C compiler: %s: %s (%s; or CC=/path/to/compiler)" % (command, error.strerror, DEBIAN)
     said = process.communicate(source.encode())[0].decode("utf-8", "replace").strip()
     if process.returncode:
-        return "the C compiler (%s) does not compile a C11 program: %s (%s)" % (
+        return "the C compiler (%s) does not compile a C11 program: %s (%s; or CC=/path/to/compiler)" % (
             command,
-            said.split("\n")[0],
+            said.split("\n")[0] or "it exits %d and says nothing" % process.returncode,
             DEBIAN,
         )
     return None

@@ -73,7 +73,7 @@ class Reloading:
             logger.info("reload ignored, the daemon is stopping")
         elif self._source is None:
             self._parts.begun()
-            logger.info("reload ignored, the daemon has no configuration file")
+            logger.info("reload ignored, the daemon has no configuration file, or an embedded server")
             self._parts.done()
         elif self._busy:
             self._wanted = True

