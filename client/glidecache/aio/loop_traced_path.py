@@ -25,10 +25,10 @@ class LoopTracedPath:
         self._session = session
         self._calls = calls
 
-    async def read(self, kind: int, key: Argument) -> Any:
+    async def read(self, kind: int, key: Argument, own_writes: bool = False) -> Any:
         """Do as `LoopFastPath.read`."""
         with self._calls.miss(kind):
-            return await self._plain.read(kind, key)
+            return await self._plain.read(kind, key, own_writes)
 
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Do as `LoopFastPath.get_many`; without a span if all keys hit."""

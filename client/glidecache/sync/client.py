@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glidecache.commands.options.server import Script
     from glidecache.config import GlideClientConfiguration
     from glidecache.core.executor import CommandExecutor
+    from glidecache.core.fallback import DirectFallback
     from glidecache.core.session import Session
     from glidecache.core.settings import Settings
     from glidecache.routes import Route
@@ -48,11 +49,7 @@ class BlockingClient(CachedReads, ClientBase):
         from glidecache_shared.uninterrupted import PendingRequests
         from glidecache_shared.wire.dealer import forks
 
-        direct = None
-        if settings.may_go_direct:
-            from glidecache.core.fallback import BlockingFallback
-
-            direct = BlockingFallback(settings)
+        direct = self._make_fallback(settings)
         self._settings = settings
         pending = PendingRequests(settings.inflight_requests, forks, too_many)
         self._finish: Callable[..., Any] = pending.run
@@ -69,7 +66,7 @@ class BlockingClient(CachedReads, ClientBase):
             settings.request_timeout_ms,
             has_cache=settings.cache is not None,
         )
-        self._read_miss: Callable[[int, Argument], Any] = fast_path.read
+        self._read_miss: Callable[..., Any] = fast_path.read
         self._run_fast: Callable[..., Any] = fast_path.run
         self._get_many: Callable[[Iterable[Argument]], list[bytes | None]] = fast_path.get_many
         enlist(self)
@@ -150,6 +147,14 @@ class BlockingClient(CachedReads, ClientBase):
 
     def _run(self, command: Command[Result], route: Route | None = None) -> Result:
         return self._run_fast(command, route)  # type: ignore[no-any-return]
+
+    def _make_fallback(self, settings: Settings) -> DirectFallback | None:
+        """Return what answers without a daemon; None for nothing."""
+        if not settings.may_go_direct:
+            return None
+        from glidecache.core.fallback import BlockingFallback
+
+        return BlockingFallback(settings)
 
     def _open(self) -> Self:
         try:

@@ -25,10 +25,10 @@ class TracedPath:
         self._session = session
         self._calls = calls
 
-    def read(self, kind: int, key: Argument) -> Any:
+    def read(self, kind: int, key: Argument, own_writes: bool = False) -> Any:
         """Do as `FastPath.read`."""
         with self._calls.miss(kind):
-            return self._plain.read(kind, key)
+            return self._plain.read(kind, key, own_writes)
 
     def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Do as `FastPath.get_many`; without a span if all keys hit."""
