@@ -36,8 +36,12 @@ class LoopTracedPath:
         looked_up = ManyKeys(self._session.reader, keys)
         if not looked_up.missing:
             return looked_up.filled([])
-        with self._calls.misses(len(looked_up.missing)):
-            return looked_up.filled(await self._plain.get_missing(looked_up.missing))
+        return looked_up.filled(await self.get_missing(looked_up.missing))
+
+    async def get_missing(self, keys: list[bytes], own_writes: bool = False) -> list[bytes | None]:
+        """Do as `LoopFastPath.get_missing`."""
+        with self._calls.misses(len(keys)):
+            return await self._plain.get_missing(keys, own_writes)
 
     async def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `LoopFastPath.run`."""

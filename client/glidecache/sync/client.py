@@ -69,6 +69,7 @@ class BlockingClient(CachedReads, ClientBase):
         self._read_miss: Callable[..., Any] = fast_path.read
         self._run_fast: Callable[..., Any] = fast_path.run
         self._get_many: Callable[[Iterable[Argument]], list[bytes | None]] = fast_path.get_many
+        self._get_missing: Callable[[list[bytes], bool], list[bytes | None]] = fast_path.get_missing
         enlist(self)
 
     def close(self, err_message: str | None = None) -> None:
@@ -173,7 +174,8 @@ class BlockingClient(CachedReads, ClientBase):
         calls = CallTracer(tracer, should_sample, self._settings)
         path = TracedPath(self._fast_path, self._session, calls)
         self._executor = TracedExecutor(self._executor, self._session, calls)
-        self._read_miss, self._run_fast, self._get_many = path.read, path.run, path.get_many
+        self._read_miss, self._run_fast = path.read, path.run
+        self._get_many, self._get_missing = path.get_many, path.get_missing
 
     def _use_pool(self, reader: PoolReader | None) -> None:
         self._reader = reader

@@ -36,8 +36,12 @@ class TracedPath:
         looked_up = ManyKeys(self._session.reader, keys)
         if not looked_up.missing:
             return looked_up.filled([])
-        with self._calls.misses(len(looked_up.missing)):
-            return looked_up.filled(self._plain.get_missing(looked_up.missing))
+        return looked_up.filled(self.get_missing(looked_up.missing))
+
+    def get_missing(self, keys: list[bytes], own_writes: bool = False) -> list[bytes | None]:
+        """Do as `FastPath.get_missing`."""
+        with self._calls.misses(len(keys)):
+            return self._plain.get_missing(keys, own_writes)
 
     def run(self, command: Command[Any], route: Route | None = None) -> Any:
         """Do as `FastPath.run`."""
