@@ -115,6 +115,7 @@ class AsyncClusterFront(AsyncFront):
 
     def __init__(self, *args: Any, **arguments: Any) -> None:
         options = FrontOptions.taken_from(arguments)
+        self._refuse_own_cache(options, arguments)
         super().__init__(*args, **arguments)
         self._begin_async_cluster(options)
 

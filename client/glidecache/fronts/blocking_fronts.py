@@ -117,6 +117,7 @@ class BlockingClusterFront(BlockingFront):
             arguments["url"], of_url = split_url(url)
         arguments = with_url(arguments, of_url)
         options = FrontOptions.taken_from(arguments)
+        self._refuse_own_cache(options, arguments)
         super().__init__(*args, **arguments)
         if options is not None and options.cache is not None:
             self._begin_cluster(

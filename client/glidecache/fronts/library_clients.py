@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glidecache.errors import ConfigurationError
 from glidecache.fronts.front_options import FrontOptions
 from glidecache.fronts.reply_shapes import ReplyShapes
 from glidecache.fronts.server_identity import settings_of
@@ -69,6 +70,7 @@ class FrontBase(LibraryClient):
         Libraries above make pools from arguments of their own; a pool would pass ours on to its connections.
         """
         options = FrontOptions.taken_from(arguments)
+        self._refuse_own_cache(options, arguments)
         of_pool = _options_of_pool(arguments.get("connection_pool"))
         return of_pool if options is None else options
 
@@ -80,6 +82,7 @@ class FrontBase(LibraryClient):
         if options is None or options.cache is None:
             return
         arguments, library = pool.connection_kwargs, self._library
+        self._refuse_own_cache(options, {**arguments, "cache": getattr(pool, "cache", None)})
         settings = settings_of(
             library, options, arguments, pool.connection_class, by_sentinel=library.is_sentinels(pool)
         )
@@ -88,6 +91,15 @@ class FrontBase(LibraryClient):
         encoder, resp3 = pool.get_encoder(), library.speaks_resp3(arguments)
         shapes = ReplyShapes(encoder, self.response_callbacks, resp3=resp3)
         self._begin(options, settings, encoder, shapes, clients)
+
+    def _refuse_own_cache(self, options: FrontOptions | None, arguments: dict[str, Any]) -> None:
+        """Raise `ConfigurationError` if the library's own client-side cache is switched on besides."""
+        if options is None or options.cache is None:
+            return
+        for name in self._library.own_cache_arguments:
+            if arguments.get(name):
+                message = f"{name}: {self._library.name}'s own client-side cache is on; it and shared_cache exclude each other"
+                raise ConfigurationError(message)
 
     def _begin_cluster(self, options: FrontOptions, arguments: dict[str, Any], callbacks: Any) -> None:
         """Cache the reads of a cluster's client from now on."""

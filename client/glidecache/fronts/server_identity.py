@@ -49,10 +49,6 @@ def settings_of(
 
     nodes: a cluster's; None for a single server. Raises `ConfigurationError` for what the daemon cannot use.
     """
-    for name in library.own_cache_arguments:
-        if arguments.get(name):
-            message = f"{name} switches {library.name}'s own client-side cache on; shared_cache excludes it"
-            raise ConfigurationError(message)
     mode = "standalone" if nodes is None else "cluster"
     common: dict[str, Any] = {
         "request_timeout": _timeout_ms(arguments.get("socket_timeout")),
