@@ -98,7 +98,8 @@ class FrontBase(LibraryClient):
             return
         for name in self._library.own_cache_arguments:
             if arguments.get(name):
-                message = f"{name}: {self._library.name}'s own client-side cache is on; it and shared_cache exclude each other"
+                own = f"{name}: {self._library.name}'s own client-side cache is on"
+                message = f"{own}; it and shared_cache exclude each other"
                 raise ConfigurationError(message)
 
     def _begin_cluster(self, options: FrontOptions, arguments: dict[str, Any], callbacks: Any) -> None:

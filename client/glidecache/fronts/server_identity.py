@@ -13,7 +13,7 @@ from glidecache.config import (
     ServerCredentials,
     TlsAdvancedConfiguration,
 )
-from glidecache.core.settings import Settings
+from glidecache.core.settings import DEFAULT_REQUEST_TIMEOUT_MS, Settings
 from glidecache.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -128,7 +128,14 @@ def _tls(arguments: Mapping[str, Any]) -> TlsAdvancedConfiguration:
 
 
 def _timeout_ms(seconds: Any) -> int | None:
-    return None if seconds is None else max(1, int(float(seconds) * 1000))
+    """Return the time for a miss: the upstream's, unless the library's own is shorter than the usual one.
+
+    A library's time-out bounds a wait for a server that may be slow. Here the library asks the server itself
+    afterwards, so waiting any longer for the daemon is of no use.
+    """
+    if seconds is None or float(seconds) * 1000 >= DEFAULT_REQUEST_TIMEOUT_MS:
+        return None
+    return max(1, int(float(seconds) * 1000))
 
 
 def _refuse(what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import copy
+import time
 
 from glidecache.core.many_keys import ManyKeys
 from glidecache.errors import ClosingError, ConfigurationError, DaemonUnavailableError, GlideError
@@ -26,6 +27,7 @@ NOT_CACHED: Any = object()
 """In the place of a result: the library asks the server itself."""
 
 _SEVERAL = 2
+_PAUSE_NS = 750_000_000
 _ASCII = bytes(range(128))
 
 
@@ -65,7 +67,9 @@ class SharedReads:
         self._prefixes: tuple[bytes, ...] | None = None
         self._text_prefixes: tuple[str, ...] | None = None
         self._problem = ""
-        """Why misses are asked for past the daemon, as was last logged."""
+        """Why misses are asked for past the daemon, as was logged; empty once they are not."""
+        self._resumes_ns = 0
+        """The time before which no miss is asked for; 0: none."""
         if options.prefixes is not None:
             self._prefixes = tuple(self._encoded_prefix(prefix) for prefix in options.prefixes)
             try:
@@ -123,6 +127,8 @@ class SharedReads:
 
     def miss(self, kind: int, key: Any) -> Any:
         """Return the value that a blocking pool client gets of the daemon, or `NOT_CACHED`."""
+        if self._resumes_ns and time.monotonic_ns() < self._resumes_ns:
+            return NOT_CACHED
         writes = self.own_writes
         seen = writes.last
         own_writes = not writes.is_told(seen)
@@ -139,10 +145,14 @@ class SharedReads:
         except Exception as error:  # noqa: BLE001 - what is not known is raised again
             return self._failed(error)
         writes.told = seen
+        if self._problem:
+            self._resumes_ns, self._problem = 0, ""
         return value
 
     async def awaited_miss(self, kind: int, key: Any) -> Any:
         """Return the value that an asyncio pool client gets of the daemon, or `NOT_CACHED`."""
+        if self._resumes_ns and time.monotonic_ns() < self._resumes_ns:
+            return NOT_CACHED
         writes = self.own_writes
         seen = writes.last
         own_writes = not writes.is_told(seen)
@@ -159,6 +169,8 @@ class SharedReads:
         except Exception as error:  # noqa: BLE001 - what is not known is raised again
             return self._failed(error)
         writes.told = seen
+        if self._problem:
+            self._resumes_ns, self._problem = 0, ""
         return value
 
     def encoded_keys(self, keys: Sequence[Any]) -> list[bytes]:
@@ -201,7 +213,11 @@ class SharedReads:
         if not isinstance(error, GlideError):
             raise error
         # A text of the server, such as WRONGTYPE, is the application's to see: the library gets it too.
-        if isinstance(error, OSError) and str(error) != self._problem:
+        if not isinstance(error, OSError):
+            return NOT_CACHED
+        # Each attempt may take its whole time-out: for a moment the library is asked at once.
+        self._resumes_ns = time.monotonic_ns() + _PAUSE_NS
+        if not self._problem:
             import logging
 
             self._problem = str(error)

@@ -83,7 +83,8 @@ def held(
     own_valkey: ValkeyServer, start_daemon: Callable[..., Daemon], cache: ClientSideCache
 ) -> Iterator[Held]:
     with proxy_before(own_valkey.port) as proxy:
-        daemon = start_daemon(upstreams={"default": {"addresses": [f"{HOST}:{proxy.port}"]}})
+        upstream = {"addresses": [f"{HOST}:{proxy.port}"], "request_timeout_ms": 20_000}
+        daemon = start_daemon(upstreams={"default": upstream})
         made = Held(own_valkey, daemon, proxy, cache)
         yield made
         made.close()
@@ -120,7 +121,6 @@ def _misses(held: Held) -> int:
 
 
 def make(calls: FrontCalls, cache: ClientSideCache) -> Any:
-    # As long as the flight is held, the daemon needs more time than usual.
     return calls.front(cache, upstream="default", socket_timeout=20)
 
 
