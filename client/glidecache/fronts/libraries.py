@@ -37,11 +37,11 @@ class Library:
         base_error: type[Exception] = getattr(module, error_name)
         connection_error: type[Exception] = module.ConnectionError
         # What an application catches of the library catches ours too, and the other way round.
-        self.configuration_error: type[ConfigurationError] = type(
-            "SharedCacheConfigurationError", (ConfigurationError, base_error), {}
+        self.configuration_error: type[ConfigurationError] = _joined(
+            "SharedCacheConfigurationError", ConfigurationError, base_error
         )
-        self.unavailable_error: type[DaemonUnavailableError] = type(
-            "SharedCacheUnavailableError", (DaemonUnavailableError, connection_error), {}
+        self.unavailable_error: type[DaemonUnavailableError] = _joined(
+            "SharedCacheUnavailableError", DaemonUnavailableError, connection_error
         )
         # The version of the server's protocol that a client speaks when it is not told which.
         self._default_protocol = getattr(module.connection, "DEFAULT_RESP_VERSION", 2)
@@ -76,6 +76,16 @@ class Library:
     def key_slot(self, key: bytes) -> int:
         """Return the slot of a key in a cluster."""
         return self._module.cluster.key_slot(key)  # type: ignore[no-any-return]
+
+
+def _joined(name: str, ours: type[Any], theirs: type[Exception]) -> type[Any]:
+    """Return a class of errors that are both."""
+
+    def __init__(self: Any, message: str) -> None:  # noqa: N807 - of the class below
+        theirs.__init__(self, message)  # Python's own OSError, which is between them, would not call it
+        ours.__init__(self, message)
+
+    return type(name, (ours, theirs), {"__init__": __init__})
 
 
 def valkey_py() -> Library:
