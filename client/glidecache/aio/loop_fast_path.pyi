@@ -27,13 +27,13 @@ class LoopFastPath:
         *,
         has_cache: bool,
     ) -> None: ...
-    async def read(self, kind: int, key: Argument) -> Any:
+    async def read(self, kind: int, key: Argument, own_writes: bool = False) -> Any:
         """Do as `CommandExecutor.read`, to its end."""
 
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Do as `CommandExecutor.get_many`, to its end."""
 
-    async def get_missing(self, keys: list[bytes]) -> list[bytes | None]:
+    async def get_missing(self, keys: list[bytes], own_writes: bool = False) -> list[bytes | None]:
         """Do as `CommandExecutor.get_missing`, to its end."""
 
     async def forget(self, keys: Iterable[Argument]) -> int:

@@ -48,7 +48,7 @@ cdef class LoopFastPath:
         self.request_timeout_ms = request_timeout_ms or 0
         self.has_cache = has_cache
 
-    async def read(self, int kind, key):
+    async def read(self, int kind, key, bint own_writes=False):
         cdef bytes encoded = None
         first = None
         if type(key) is bytes:
@@ -57,13 +57,13 @@ cdef class LoopFastPath:
             encoded = (<str>key).encode()
         if encoded is not None:
             if self.has_cache:
-                first = await self.attempt(READ, (kind, encoded))
+                first = await self.attempt(READ, (kind, encoded, True) if own_writes else (kind, encoded))
             else:
                 first = await self.attempt(COMMAND, ([COMMANDS[kind], encoded],))
             if type(first) is tuple:
                 reply = (<tuple>first)[1]
                 return reply if kind == STRING else to_map(reply) if kind == HASH else to_set(reply)
-        return await self.executor.read(kind, key, first)
+        return await self.executor.read(kind, key, first, own_writes)
 
     async def get_many(self, keys):
         cdef Attachment attachment = self.state.attachment
@@ -78,11 +78,11 @@ cdef class LoopFastPath:
             return looked_up.filled((<tuple>first)[1])
         return looked_up.filled(await self.executor.get_missing(looked_up.missing, first))
 
-    async def get_missing(self, list keys not None):
-        first = await self.attempt(GET_MANY, (keys,))
+    async def get_missing(self, list keys not None, bint own_writes=False):
+        first = await self.attempt(GET_MANY, (keys, True) if own_writes else (keys,))
         if type(first) is tuple:
             return (<tuple>first)[1]
-        return await self.executor.get_missing(keys, first)
+        return await self.executor.get_missing(keys, first, own_writes)
 
     async def forget(self, keys):
         cdef list part = None

@@ -25,10 +25,10 @@ class LoopTracedPath:
         self._session = session
         self._calls = calls
 
-    async def read(self, kind: int, key: Argument) -> Any:
+    async def read(self, kind: int, key: Argument, own_writes: bool = False) -> Any:
         """Do as `LoopFastPath.read`."""
         with self._calls.miss(kind):
-            return await self._plain.read(kind, key)
+            return await self._plain.read(kind, key, own_writes)
 
     async def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Do as `LoopFastPath.get_many`; without a span if all keys hit."""
@@ -36,8 +36,12 @@ class LoopTracedPath:
         looked_up = ManyKeys(self._session.reader, keys)
         if not looked_up.missing:
             return looked_up.filled([])
-        with self._calls.misses(len(looked_up.missing)):
-            return looked_up.filled(await self._plain.get_missing(looked_up.missing))
+        return looked_up.filled(await self.get_missing(looked_up.missing))
+
+    async def get_missing(self, keys: list[bytes], own_writes: bool = False) -> list[bytes | None]:
+        """Do as `LoopFastPath.get_missing`."""
+        with self._calls.misses(len(keys)):
+            return await self._plain.get_missing(keys, own_writes)
 
     async def forget(self, keys: Iterable[Argument]) -> int:
         """Do as `LoopFastPath.forget`."""

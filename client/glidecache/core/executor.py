@@ -86,13 +86,19 @@ class CommandExecutor:
         )
         return self.result(command, in_glides_kinds(reply), route)
 
-    async def read(self, kind: int, key: Argument, first: FirstAttempt | None = None) -> Any:
-        """Run a cacheable read that did not hit in this process (contract C4, C7a). `first`: see `Session.call`."""
+    async def read(
+        self, kind: int, key: Argument, first: FirstAttempt | None = None, own_writes: bool = False
+    ) -> Any:
+        """Run a cacheable read that did not hit in this process (contract C4, C7a). `first`: see `Session.call`.
+
+        own_writes: whether the client has written past the daemon; no flight from before answers it then (C22).
+        """
         command = KIND_COMMANDS[kind]
         encoded = key if type(key) is bytes else encode(key, f"the key of {command.decode()}")
-        operation, body = (
-            (protocol.READ, (kind, encoded)) if self._has_cache else (protocol.COMMAND, ([command, encoded],))
-        )
+        operation: int = protocol.READ
+        body: tuple[Any, ...] = (kind, encoded, True) if own_writes else (kind, encoded)
+        if not self._has_cache:
+            operation, body = protocol.COMMAND, ([command, encoded],)
         reply = await self._session.call(
             operation,
             body,
@@ -110,11 +116,13 @@ class CommandExecutor:
         looked_up = ManyKeys(self._session.reader, keys)
         return looked_up.filled(await self.get_missing(looked_up.missing) if looked_up.missing else [])
 
-    async def get_missing(self, keys: list[bytes], first: FirstAttempt | None = None) -> list[bytes | None]:
-        """Return many strings that are not in the pool, in one request. `first`: see `Session.call`."""
+    async def get_missing(
+        self, keys: list[bytes], first: FirstAttempt | None = None, own_writes: bool = False
+    ) -> list[bytes | None]:
+        """Return many strings that are not in the pool, in one request. `first`, `own_writes`: see `read`."""
         return await self._session.call(  # type: ignore[no-any-return]
             protocol.GET_MANY,
-            (keys,),
+            (keys, True) if own_writes else (keys,),
             repeatable=True,
             timeout_ns=None,
             directly=lambda direct, seconds: _get_many_directly(direct, keys, seconds),

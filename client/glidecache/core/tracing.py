@@ -148,10 +148,12 @@ class TracedExecutor(CommandExecutor):
         with self._calls.command(command.args):
             return await self._plain.run(command, route, first)
 
-    async def read(self, kind: int, key: Argument, first: FirstAttempt | None = None) -> Any:
+    async def read(
+        self, kind: int, key: Argument, first: FirstAttempt | None = None, own_writes: bool = False
+    ) -> Any:
         """Run a cacheable read that did not hit."""
         with self._calls.miss(kind):
-            return await self._plain.read(kind, key, first)
+            return await self._plain.read(kind, key, first, own_writes)
 
     async def execute(
         self, batch: Batch | ClusterBatch, options: BatchOptions | None, *, raise_on_error: bool

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glidecache.commands.options.server import Script
     from glidecache.config import GlideClientConfiguration
     from glidecache.core.executor import CommandExecutor
+    from glidecache.core.fallback import DirectFallback
     from glidecache.core.session import Session
     from glidecache.core.settings import Settings
     from glidecache.routes import Route
@@ -48,11 +49,7 @@ class BlockingClient(CachedReads, ClientBase):
         from glidecache_shared.uninterrupted import PendingRequests
         from glidecache_shared.wire.dealer import forks
 
-        direct = None
-        if settings.may_go_direct:
-            from glidecache.core.fallback import BlockingFallback
-
-            direct = BlockingFallback(settings)
+        direct = self._make_fallback(settings)
         self._settings = settings
         pending = PendingRequests(settings.inflight_requests, forks, too_many)
         self._finish: Callable[..., Any] = pending.run
@@ -69,10 +66,11 @@ class BlockingClient(CachedReads, ClientBase):
             settings.request_timeout_ms,
             has_cache=settings.cache is not None,
         )
-        self._read_miss: Callable[[int, Argument], Any] = fast_path.read
+        self._read_miss: Callable[..., Any] = fast_path.read
         self._run_fast: Callable[..., Any] = fast_path.run
         self._get_many: Callable[[Iterable[Argument]], list[bytes | None]] = fast_path.get_many
         self._forget: Callable[[Iterable[Argument]], int] = fast_path.forget
+        self._get_missing: Callable[[list[bytes], bool], list[bytes | None]] = fast_path.get_missing
         enlist(self)
 
     def close(self, err_message: str | None = None) -> None:
@@ -168,6 +166,14 @@ class BlockingClient(CachedReads, ClientBase):
     def _run(self, command: Command[Result], route: Route | None = None) -> Result:
         return self._run_fast(command, route)  # type: ignore[no-any-return]
 
+    def _make_fallback(self, settings: Settings) -> DirectFallback | None:
+        """Return what answers without a daemon; None for nothing."""
+        if not settings.may_go_direct:
+            return None
+        from glidecache.core.fallback import BlockingFallback
+
+        return BlockingFallback(settings)
+
     def _open(self) -> Self:
         try:
             self._finish(self._session.open())
@@ -185,7 +191,8 @@ class BlockingClient(CachedReads, ClientBase):
         calls = CallTracer(tracer, should_sample, self._settings)
         path = TracedPath(self._fast_path, self._session, calls)
         self._executor = TracedExecutor(self._executor, self._session, calls)
-        self._read_miss, self._run_fast, self._get_many = path.read, path.run, path.get_many
+        self._read_miss, self._run_fast = path.read, path.run
+        self._get_many, self._get_missing = path.get_many, path.get_missing
         self._forget = path.forget
 
     def _use_pool(self, reader: PoolReader | None) -> None:

@@ -28,13 +28,13 @@ class FastPath:
         *,
         has_cache: bool,
     ) -> None: ...
-    def read(self, kind: int, key: Argument) -> Any:
+    def read(self, kind: int, key: Argument, own_writes: bool = False) -> Any:
         """Do as `CommandExecutor.read`, to its end."""
 
     def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Do as `CommandExecutor.get_many`, to its end."""
 
-    def get_missing(self, keys: list[bytes]) -> list[bytes | None]:
+    def get_missing(self, keys: list[bytes], own_writes: bool = False) -> list[bytes | None]:
         """Do as `CommandExecutor.get_missing`, to its end."""
 
     def forget(self, keys: Iterable[Argument]) -> int:

@@ -51,7 +51,7 @@ cdef class FastPath:
         self.request_timeout_ms = request_timeout_ms or 0
         self.has_cache = has_cache
 
-    def read(self, int kind, key):
+    def read(self, int kind, key, bint own_writes=False):
         cdef bytes encoded = None
         first = None
         self.pending.begin()
@@ -62,13 +62,13 @@ cdef class FastPath:
                 encoded = (<str>key).encode()
             if encoded is not None:
                 if self.has_cache:
-                    first = self.attempt(READ, (kind, encoded))
+                    first = self.attempt(READ, (kind, encoded, True) if own_writes else (kind, encoded))
                 else:
                     first = self.attempt(COMMAND, ([COMMANDS[kind], encoded],))
                 if type(first) is tuple:
                     reply = (<tuple>first)[1]
                     return reply if kind == STRING else to_map(reply) if kind == HASH else to_set(reply)
-            return finish(self.executor.read(kind, key, first))
+            return finish(self.executor.read(kind, key, first, own_writes))
         finally:
             self.pending.open -= 1
 
@@ -91,14 +91,14 @@ cdef class FastPath:
         finally:
             self.pending.open -= 1
 
-    def get_missing(self, list keys not None):
+    def get_missing(self, list keys not None, bint own_writes=False):
         first = None
         self.pending.begin()
         try:
-            first = self.attempt(GET_MANY, (keys,))
+            first = self.attempt(GET_MANY, (keys, True) if own_writes else (keys,))
             if type(first) is tuple:
                 return (<tuple>first)[1]
-            return finish(self.executor.get_missing(keys, first))
+            return finish(self.executor.get_missing(keys, first, own_writes))
         finally:
             self.pending.open -= 1
 

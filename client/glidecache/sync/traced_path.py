@@ -25,10 +25,10 @@ class TracedPath:
         self._session = session
         self._calls = calls
 
-    def read(self, kind: int, key: Argument) -> Any:
+    def read(self, kind: int, key: Argument, own_writes: bool = False) -> Any:
         """Do as `FastPath.read`."""
         with self._calls.miss(kind):
-            return self._plain.read(kind, key)
+            return self._plain.read(kind, key, own_writes)
 
     def get_many(self, keys: Iterable[Argument]) -> list[bytes | None]:
         """Do as `FastPath.get_many`; without a span if all keys hit."""
@@ -36,8 +36,12 @@ class TracedPath:
         looked_up = ManyKeys(self._session.reader, keys)
         if not looked_up.missing:
             return looked_up.filled([])
-        with self._calls.misses(len(looked_up.missing)):
-            return looked_up.filled(self._plain.get_missing(looked_up.missing))
+        return looked_up.filled(self.get_missing(looked_up.missing))
+
+    def get_missing(self, keys: list[bytes], own_writes: bool = False) -> list[bytes | None]:
+        """Do as `FastPath.get_missing`."""
+        with self._calls.misses(len(keys)):
+            return self._plain.get_missing(keys, own_writes)
 
     def forget(self, keys: Iterable[Argument]) -> int:
         """Do as `FastPath.forget`."""

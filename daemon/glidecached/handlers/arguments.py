@@ -43,6 +43,15 @@ def split_route(body: list[Any], *names: str) -> tuple[list[Any], Route | None]:
     return body[:-1], read_route(body[-1])
 
 
+def split_own_writes(body: list[Any], *names: str) -> tuple[list[Any], bool]:
+    """Split a body of these fields, and an optional `own_writes`, into the fields and what it says."""
+    if len(body) != len(names) + 1:
+        need_fields(body, *names)
+        return body, False
+    need(body[-1], bool, "own_writes")
+    return body[:-1], body[-1]
+
+
 def need(value: Any, kind: type, name: str) -> None:
     """Refuse a field of another type; a bool is no int."""
     if type(value) is not kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from typing import TYPE_CHECKING, Any
@@ -81,11 +82,18 @@ class AttachHandlers:
         """Handle ATTACH: check the upstream once unless the client connects lazily, join the pool, open the session."""
         need_fields(body, "spec")
         try:
-            spec = read_spec(body[0])
+            spec = self._with_configured_cache(read_spec(body[0]))
         except SpecError as error:
             request.fail(ERROR_CONFIGURATION, str(error))
         else:
             self._begin(request, spec)
+
+    def _with_configured_cache(self, spec: AttachSpec) -> AttachSpec:
+        """Return the spec with the configured cache in place of settings that are defaults only."""
+        name = None if spec.pool_key is None else spec.pool_key.name
+        if not spec.settings_are_defaults or name not in self.config.caches:
+            return spec
+        return dataclasses.replace(spec, configured_cache=name, pool_key=None, pool_settings=None)
 
     def _begin(self, request: Request, spec: AttachSpec, *, by_own_seeds: bool = False) -> None:
         """Check the upstream. by_own_seeds: the pool's cluster, if it has other seeds, is known to be another one."""
@@ -178,6 +186,12 @@ class AttachHandlers:
         if named.target.mode != spec.mode:
             message = (
                 f"the upstream {spec.upstream!r} is a {named.target.mode} one; this client is for {spec.mode}"
+            )
+            raise SpecError(message)
+        if spec.expected_database not in (None, named.target.database):
+            message = (
+                f"the upstream {spec.upstream!r} is of database {named.target.database}; this client is for database "
+                f"{spec.expected_database}"
             )
             raise SpecError(message)
         return named

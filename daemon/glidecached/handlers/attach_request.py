@@ -47,6 +47,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "request_timeout_ms": _OPTIONAL_NUMBER,
     "lazy_connect": (bool,),
     "follows": _OPTIONAL_NUMBER,
+    "expected_database_id": _OPTIONAL_NUMBER,
     "cache": (dict, type(None)),
 }
 _TLS_FIELDS: dict[str, tuple[type, ...]] = {
@@ -55,7 +56,12 @@ _TLS_FIELDS: dict[str, tuple[type, ...]] = {
     "cert": (bytes, type(None)),
     "key": (bytes, type(None)),
 }
-_CACHE_FIELDS: dict[str, tuple[type, ...]] = {"id": (str,), "name": (str,), "settings": (dict,)}
+_CACHE_FIELDS: dict[str, tuple[type, ...]] = {
+    "id": (str,),
+    "name": (str,),
+    "settings": (dict,),
+    "settings_are_defaults": (bool,),
+}
 _SETTINGS_FIELDS: dict[str, tuple[type, ...]] = {
     "max_cache_kb": (int,),
     "entry_ttl_ms": (int,),
@@ -73,8 +79,9 @@ class SpecError(Exception):
 class AttachSpec:
     """A client's requested session. `upstream` is a configured name, or None when it brings its own `target`.
 
-    `follows` is the client's previous session with this daemon, if it had one. At most one of `configured_cache` and
-    `pool_key` is set; `pool_key` comes with `pool_settings`.
+    `follows` is the client's previous session with this daemon, if it had one. `expected_database` is the database that
+    a configured upstream must have. At most one of `configured_cache` and `pool_key` is set; `pool_key` comes with
+    `pool_settings`. If `settings_are_defaults`, they yield to a configured cache of that name.
     """
 
     mode: Mode
@@ -84,9 +91,11 @@ class AttachSpec:
     request_timeout_ms: int | None
     lazy_connect: bool
     follows: int | None
+    expected_database: int | None
     configured_cache: str | None
     pool_key: PoolKey | None
     pool_settings: PoolSettings | None
+    settings_are_defaults: bool
 
     @property
     def has_cache(self) -> bool:
@@ -118,9 +127,11 @@ def read_spec(value: Any) -> AttachSpec:
         request_timeout_ms=_read_timeout(spec.get("request_timeout_ms")),
         lazy_connect=spec.get("lazy_connect", False),
         follows=spec.get("follows"),
+        expected_database=spec.get("expected_database_id"),
         configured_cache=cache[0],
         pool_key=cache[1],
         pool_settings=cache[2],
+        settings_are_defaults=bool((spec.get("cache") or {}).get("settings_are_defaults", False)),
     )
 
 

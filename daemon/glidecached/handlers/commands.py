@@ -21,6 +21,7 @@ from glidecached.handlers.arguments import (
     need_command,
     need_fields,
     need_kind,
+    split_own_writes,
     split_route,
 )
 from glidecached.handlers.calls import BatchRequestCall, CommandCall, ReadCall
@@ -147,13 +148,14 @@ class CommandHandlers:
 
     def read(self, request: Request, body: list[Any]) -> None:
         """Handle READ: a lookup that did not hit in the worker (contract C7a)."""
-        need_fields(body, "session_id", "kind", "key")
-        session_id, kind, key = body
+        (session_id, kind, key), own_writes = split_own_writes(body, "session_id", "kind", "key")
         need_kind(kind)
         need(key, bytes, "key")
         need(session_id, int, "session_id")
         session: ClientSession | None = self.sessions.of_request(request, session_id)
         if session is not None:
+            if own_writes:
+                session.advance(self.next_sequence)
             self.read_key(request, session, kind, key)
 
     def read_key(self, request: Request, session: ClientSession, kind: cython.int, key: bytes) -> None:
@@ -191,14 +193,15 @@ class CommandHandlers:
 
     def get_many(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
         """Handle GET_MANY: look up many strings, each occurrence counted; one MGET for the misses (contract C17)."""
-        need_fields(body, "session_id", "keys")
-        session_id, keys = body
+        (session_id, keys), own_writes = split_own_writes(body, "session_id", "keys")
         need(keys, list, "keys")
         need_all_bytes(keys, "key")
         need(session_id, int, "session_id")
         session: ClientSession | None = self.sessions.of_request(request, session_id)
         if session is None:
             return None
+        if own_writes:
+            session.advance(self.next_sequence)
         if not keys:
             request.reply([])
             return None

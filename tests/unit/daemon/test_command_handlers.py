@@ -138,6 +138,31 @@ def test_c7a_an_entry_older_than_the_clients_last_write_is_a_miss(
     assert metrics(pooled) == (0, 2)
 
 
+@pytest.mark.parametrize("own_writes", [False, True])
+@pytest.mark.parametrize("operation", ["read", "get_many"])
+def test_c22_a_client_that_wrote_past_the_daemon_gets_no_earlier_answer(
+    operations: CommandHandlers,
+    pooled: ClientSession,
+    upstream: Any,
+    requests: Any,
+    operation: str,
+    own_writes: bool,
+) -> None:
+    """Neither a running flight, nor an entry of an earlier one, answers it."""
+    body: list[Any] = [STRING, b"k"] if operation == "read" else [[b"k"]]
+    answered = 0
+    for _ in range(2):  # the first flight is under way, then landed
+        told, running = requests(), requests()
+        getattr(operations, operation)(running, [pooled.session_id, *body])
+        sent = len(upstream.calls)
+        getattr(operations, operation)(told, [pooled.session_id, *body, own_writes])
+        assert len(upstream.calls) == sent + own_writes
+        for call in upstream.calls[answered:]:
+            call.succeed(b"v" if operation == "read" else [b"v"])
+        answered = len(upstream.calls)
+        assert requests.value(told) == requests.value(running)
+
+
 def test_c17_each_occurrence_is_a_lookup(
     operations: CommandHandlers, pooled: ClientSession, upstream: Any, requests: Any
 ) -> None:
@@ -223,6 +248,9 @@ def test_an_unknown_session_is_not_served(
         ("read", [1, 9, b"k"]),
         ("read", [1, True, b"k"]),
         ("read", [1, STRING, "k"]),
+        ("read", [1, STRING, b"k", 1]),
+        ("read", [1, STRING, b"k", True, True]),
+        ("get_many", [1, [b"k"], None]),
         ("get_many", [1, b"k"]),
         ("get_many", [1, ["k"]]),
         ("batch", [1, 1, []]),

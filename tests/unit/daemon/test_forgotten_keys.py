@@ -41,8 +41,10 @@ class Shelf(PoolEntries):
         super().__init__("shelf", None, lambda _error: False)
         self.stored: list[tuple[int, bytes]] = []
 
-    def put(self, key: bytes, key_hash: int, generation: int, kind: int, value: Any, flight: int) -> None:
-        del key_hash, generation, kind, value
+    def put(
+        self, key: bytes, key_hash: int, generation: int, kind: int, value: Any, flight: int, expires_ns: int
+    ) -> None:
+        del key_hash, generation, kind, value, expires_ns
         self.stored.append((flight, key))
 
 

@@ -1,0 +1,142 @@
+"""The cost of a hit through the fronts, beside their libraries' own: `make bench-fronts`.
+
+Each row is processor time of the calling process for one call, in microseconds: the least of several rounds, the
+library and its front by turns, with a server, a daemon and a value of 100 bytes. Compare within a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glidecache import ClientSideCache
+from support.daemon import Daemon
+from support.front_clients import FRONT_KINDS, FrontKind
+from support.valkey_server import HOST, ValkeyServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+READS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "get": ("get", ("product:1",)),
+    "hgetall, 10 fields": ("hgetall", ("hash",)),
+    "smembers, 10 members": ("smembers", ("set",)),
+    "mget, 10 keys": ("mget", ([f"product:{number}" for number in range(10)],)),
+}
+
+
+def main() -> None:
+    """Measure, print a table, and write it as JSON."""
+    options = argparse.ArgumentParser(prog="make bench-fronts", description=__doc__)
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--json", type=Path, default=Path("build/bench-fronts.json"))
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        server, daemon = ValkeyServer(Path(directory) / "valkey"), Daemon(Path(directory) / "daemon")
+        server.start()
+        daemon.start()
+        try:
+            rows = measured(server, daemon, given.rounds)
+        finally:
+            daemon.stop()
+            server.stop()
+            daemon.discard()
+    print(f"{'µs of processor time':<34}{'library':>10}{'front':>10}{'times':>8}")
+    for row in rows:
+        name = f"{row['library']} {row['call']}"
+        print(f"{name:<34}{row['library_us']:>10.2f}{row['front_us']:>10.2f}{row['times']:>8.1f}")
+    given.json.parent.mkdir(exist_ok=True)
+    given.json.write_text(json.dumps(rows, indent=1))
+
+
+def measured(server: ValkeyServer, daemon: Daemon, rounds: int) -> list[dict[str, Any]]:
+    """Return a row for each library and call."""
+    server.admin.mset({f"product:{number}": "x" * 100 for number in range(10)})
+    server.admin.hset("hash", mapping={f"field-{number}": "value" for number in range(10)})
+    server.admin.sadd("set", *range(10))
+    cache = ClientSideCache.create(65_536, 600_000, name="bench")
+    rows = []
+    for kind in FRONT_KINDS:
+        for decoded in (False, True):
+            arguments = {"host": HOST, "port": server.port, "decode_responses": decoded}
+            front_arguments = {**arguments, "shared_cache": cache, "runtime_dir": str(daemon.runtime_dir)}
+            for call, (name, parameters) in READS.items():
+                if decoded and name != "get":
+                    continue
+                best = least(kind, name, parameters, [(False, arguments), (True, front_arguments)], rounds)
+                label = f"{call}{', text' if decoded else ''}"
+                rows.append(
+                    {
+                        "library": str(kind),
+                        "call": label,
+                        "library_us": best[0],
+                        "front_us": best[1],
+                        "times": best[0] / best[1],
+                    }
+                )
+        hits = server.calls("get")
+        assert hits < rounds * 2_000 * 9, "the fronts' reads are hits"
+    return rows
+
+
+def least(
+    kind: FrontKind,
+    name: str,
+    parameters: tuple[Any, ...],
+    clients: list[tuple[bool, dict[str, Any]]],
+    rounds: int,
+) -> list[float]:
+    """Return the least time of a call for each of the clients."""
+    if kind.is_async:
+        return asyncio.run(_least_awaited(kind, name, parameters, clients, rounds))
+    made = [kind.client_class(front=front)(**arguments) for front, arguments in clients]
+    calls = [getattr(client, name) for client in made]
+    for call in calls:
+        call(*parameters)
+    best = [float("inf")] * len(calls)
+    for _ in range(rounds):
+        for index, call in enumerate(calls):
+            best[index] = min(best[index], _timed(call, parameters, 20_000 if index else 1_000))
+    for client in made:
+        client.close()
+    return best
+
+
+def _timed(call: Callable[..., Any], parameters: tuple[Any, ...], count: int) -> float:
+    began = time.process_time()
+    for _ in range(count):
+        call(*parameters)
+    return (time.process_time() - began) / count * 1e6
+
+
+async def _least_awaited(
+    kind: FrontKind,
+    name: str,
+    parameters: tuple[Any, ...],
+    clients: list[tuple[bool, dict[str, Any]]],
+    rounds: int,
+) -> list[float]:
+    made = [kind.client_class(front=front)(**arguments) for front, arguments in clients]
+    calls = [getattr(client, name) for client in made]
+    for call in calls:
+        await call(*parameters)
+    best = [float("inf")] * len(calls)
+    for _ in range(rounds):
+        for index, call in enumerate(calls):
+            count = 20_000 if index else 1_000
+            began = time.process_time()
+            for _ in range(count):
+                await call(*parameters)
+            best[index] = min(best[index], (time.process_time() - began) / count * 1e6)
+    for client in made:
+        await client.aclose()
+    return best
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Fronts: the clients of valkey-py and redis-py, with cached reads (docs/design/0025-fronts.md)."""

@@ -1,0 +1,55 @@
+"""Commands that a library's client sends: those that are cached, known reads, and what ends cached reads."""
+
+from __future__ import annotations
+
+from glidecache_shared.command_table import is_plain, row_of
+from glidecache_shared.protocol import HASH, SET, STRING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+MANY = -1
+"""In the place of a kind: many strings."""
+
+_CACHED = {"GET": STRING, "HGETALL": HASH, "SMEMBERS": SET, "MGET": MANY}
+KINDS: dict[Any, int] = {**_CACHED, **{name.lower(): kind for name, kind in _CACHED.items()}}
+"""The kind of entry that a command reads, by its name as the libraries write it."""
+
+_ENDS_CACHING = frozenset(
+    {"SELECT", "AUTH", "HELLO", "RESET", "SWAPDB", "MULTI", "WATCH", "CLIENT REPLY", "CLIENT TRACKING"}
+)
+"""After these, a reply of the same connection may be another than that of the daemon's."""
+
+_READS: dict[Any, bool] = {}
+_MOST_NAMES = 1_000
+
+
+def is_known_read(args: Sequence[Any]) -> bool:
+    """Return whether the command, its name first, certainly changes nothing. Where options decide, it is not known."""
+    name = args[0]
+    try:
+        known = _READS.get(name)
+    except TypeError:
+        return False
+    if known is None:
+        encoded = name.upper() if isinstance(name, bytes) else str(name).upper().encode()
+        known = is_plain(encoded) and row_of([encoded]).reads
+        if len(_READS) < _MOST_NAMES:
+            _READS[name] = known
+    return known
+
+
+def ends_caching(args: Sequence[Any]) -> bool:
+    """Return whether later reads of the client must be the library's own."""
+    words = _text(args[0]).split()
+    if len(words) == 1 and words[0] == "CLIENT" and len(args) > 1:
+        words.append(_text(args[1]))
+    return bool(words) and (words[0] in _ENDS_CACHING or " ".join(words[:2]) in _ENDS_CACHING)
+
+
+def _text(word: Any) -> str:
+    return (
+        bytes(word).decode("utf-8", "replace") if isinstance(word, (bytes, bytearray)) else str(word)
+    ).upper()

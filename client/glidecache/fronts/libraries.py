@@ -1,0 +1,140 @@
+"""The two libraries that have fronts, and all that differs between them."""
+
+from __future__ import annotations
+
+from glidecache.errors import ConfigurationError, DaemonUnavailableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+
+class Library:
+    """One of the libraries, as it is installed.
+
+    modules: the library and its `asyncio`. client_name, cluster_name, error_name: its classes' names.
+    own_cache_arguments: the connection's arguments that switch the library's own client-side cache on.
+    extra: the extra of this distribution that brings it.
+    """
+
+    def __init__(
+        self,
+        module: ModuleType,
+        *,
+        extra: str,
+        client_name: str,
+        cluster_name: str,
+        error_name: str,
+        own_cache_arguments: tuple[str, ...],
+    ) -> None:
+        self.name: str = module.__name__
+        self.extra = extra
+        self.client_name = client_name
+        self.cluster_name = cluster_name
+        self.own_cache_arguments = own_cache_arguments
+        self._module = module
+        base_error: type[Exception] = getattr(module, error_name)
+        connection_error: type[Exception] = module.ConnectionError
+        # What an application catches of the library catches ours too, and the other way round.
+        self.configuration_error: type[ConfigurationError] = _joined(
+            "SharedCacheConfigurationError", ConfigurationError, base_error
+        )
+        self.unavailable_error: type[DaemonUnavailableError] = _joined(
+            "SharedCacheUnavailableError", DaemonUnavailableError, connection_error
+        )
+        # The version of the server's protocol that a client speaks when it is not told which.
+        self._default_protocol = getattr(module.connection, "DEFAULT_RESP_VERSION", 2)
+
+    @property
+    def tls_connection_class(self) -> Any:
+        """Return the library's class of connections with TLS."""
+        return self._module.SSLConnection
+
+    def uses_tls(self, connection_class: Any) -> bool:
+        """Return whether connections of this class use TLS."""
+        classes = (self._module.SSLConnection, self._module.asyncio.SSLConnection)
+        return isinstance(connection_class, type) and issubclass(connection_class, classes)
+
+    def is_sentinels(self, connection_pool: Any) -> bool:
+        """Return whether a pool gets its addresses from Sentinel."""
+        classes = (self._module.SentinelConnectionPool, self._module.asyncio.SentinelConnectionPool)
+        return isinstance(connection_pool, classes)
+
+    def speaks_resp3(self, arguments: dict[str, Any]) -> bool:
+        """Return whether connections with these arguments speak RESP3: their replies have maps then."""
+        protocol = arguments.get("protocol")
+        return int(self._default_protocol if protocol is None else protocol) == 3  # noqa: PLR2004
+
+    def usual_callbacks(self, arguments: dict[str, Any]) -> Any:
+        """Return the response callbacks of a client whose connections have these arguments."""
+        ours = {name: arguments[name] for name in ("protocol", "legacy_responses") if name in arguments}
+        pool = self._module.ConnectionPool(**ours)
+        client = getattr(self._module, self.client_name)(connection_pool=pool)
+        return client.response_callbacks
+
+    def key_slot(self, key: bytes) -> int:
+        """Return the slot of a key in a cluster."""
+        return self._module.cluster.key_slot(key)  # type: ignore[no-any-return]
+
+
+def _joined(name: str, ours: type[Any], theirs: type[Exception]) -> type[Any]:
+    """Return a class of errors that are both."""
+
+    def __init__(self: Any, message: str) -> None:  # noqa: N807 - of the class below
+        theirs.__init__(self, message)  # Python's own OSError, which is between them, would not call it
+        ours.__init__(self, message)
+
+    return type(name, (ours, theirs), {"__init__": __init__})
+
+
+def valkey_py() -> Library:
+    """Return valkey-py. Raises `ModuleNotFoundError`, which names the extra that brings it."""
+    try:
+        import valkey
+        import valkey.cluster
+        import valkey.connection
+    except ModuleNotFoundError as error:
+        raise _missing(error, front="glidecache.valkey", name="valkey-py", extra="valkey") from None
+    return Library(
+        valkey,
+        extra="valkey",
+        client_name="Valkey",
+        cluster_name="ValkeyCluster",
+        error_name="ValkeyError",
+        own_cache_arguments=("cache_enabled", "client_cache"),
+    )
+
+
+def redis_py() -> Library:
+    """Return redis-py. Raises `ModuleNotFoundError`, which names the extra that brings it."""
+    try:
+        import redis
+        import redis.cluster
+        import redis.connection
+    except ModuleNotFoundError as error:
+        raise _missing(error, front="glidecache.redis", name="redis-py", extra="redis") from None
+    return Library(
+        redis,
+        extra="redis",
+        client_name="Redis",
+        cluster_name="RedisCluster",
+        error_name="RedisError",
+        # `client_cache` and `cache_enabled` were 5.1's names.
+        own_cache_arguments=("cache", "cache_config", "client_cache", "cache_enabled"),
+    )
+
+
+def reexported(library: Any, front: dict[str, Any]) -> list[str]:
+    """Put the library's public names into a front's namespace, unless it has its own; return all their names."""
+    names: list[str] = list(library.__all__)
+    for name in names:
+        front.setdefault(name, getattr(library, name))
+    return names
+
+
+def _missing(error: ModuleNotFoundError, *, front: str, name: str, extra: str) -> ModuleNotFoundError:
+    return ModuleNotFoundError(
+        f"{front} is built on {name}, which cannot be imported ({error}): pip install 'glidecached[{extra}]'",
+        name=error.name,
+    )

@@ -1,0 +1,233 @@
+"""One client's cached reads: the lookup in the shared pool, and the miss that the daemon is asked for."""
+
+from __future__ import annotations
+
+import codecs
+import copy
+import time
+
+from glidecache.core.many_keys import ManyKeys
+from glidecache.errors import ClosingError, ConfigurationError, DaemonUnavailableError, GlideError
+from glidecache.fronts.command_classes import KINDS, MANY
+from glidecache.fronts.own_writes import OwnWrites
+from glidecache.fronts.pool_clients import OwnWayError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Self
+
+    from glidecache.core.settings import Settings
+    from glidecache.fronts.front_options import FrontOptions
+    from glidecache.fronts.libraries import Library
+    from glidecache.fronts.pool_clients import AsyncPoolClient, BlockingPoolClient
+    from glidecache.fronts.reply_shapes import ReplyShapes
+
+NOT_CACHED: Any = object()
+"""In the place of a result: the library asks the server itself."""
+
+_SEVERAL = 2
+_PAUSE_NS = 750_000_000
+_ASCII = bytes(range(128))
+
+
+class SharedReads:
+    """The cached reads of one client. For any thread, event loop and fork; nothing is attached before the first miss.
+
+    `kinds` says which commands are cached, by name; it is empty where none is (any more).
+    """
+
+    def __init__(
+        self,
+        library: Library,
+        options: FrontOptions,
+        settings: Settings,
+        encoder: Any,
+        shapes: ReplyShapes,
+        make_client: Callable[[Settings], Any],
+        clients: dict[Any, Any],
+    ) -> None:
+        """Prepare the reads. `clients`: where the pool client is kept, for all that share this dictionary."""
+        self.library = library
+        self.kinds = KINDS
+        self.own_writes = OwnWrites()
+        self.shapes = shapes
+        self._settings = settings
+        self._make_client = make_client
+        self._clients = clients
+        self._client_key = repr((settings.spec, settings.runtime_dir))
+        self._is_cluster = settings.is_cluster
+        self._encoder = encoder
+        # The libraries' C parts send text as UTF-8 whatever the client's encoding is; their Python parts do not. So
+        # text is only cached where both agree: all of it with the usual settings, else what is ASCII in both.
+        self._is_utf8 = (
+            codecs.lookup(encoder.encoding).name == "utf-8" and encoder.encoding_errors == "strict"
+        )
+        self._has_ascii = _ASCII.decode().encode(encoder.encoding, "replace") == _ASCII
+        self._prefixes: tuple[bytes, ...] | None = None
+        self._text_prefixes: tuple[str, ...] | None = None
+        self._problem = ""
+        """Why misses are asked for past the daemon, as was logged; empty once they are not."""
+        self._resumes_ns = 0
+        """The time before which no miss is asked for; 0: none."""
+        if options.prefixes is not None:
+            self._prefixes = tuple(self._encoded_prefix(prefix) for prefix in options.prefixes)
+            try:
+                self._text_prefixes = tuple(prefix.decode() for prefix in self._prefixes)
+            except UnicodeDecodeError:
+                self._text_prefixes = None
+        self._compares_text = self._prefixes is None or self._text_prefixes is not None
+
+    @property
+    def uncached(self) -> Self:
+        """Return reads that never use the cache, and note writes in the same place."""
+        other = copy.copy(self)
+        other.kinds = {}
+        return other
+
+    def stop(self) -> None:
+        """Cache nothing from now on."""
+        self.kinds = {}
+
+    def key_of(self, args: Sequence[Any]) -> Any:
+        """Return the key of a command, bytes or text, or the list of its keys; None if it is not cached."""
+        if self.kinds[args[0]] == MANY:
+            keys = [self._cached_key(key) for key in args[1:]]
+            if None in keys or not keys or (self._is_cluster and not self._in_one_slot(keys)):
+                return None
+            return keys
+        return self._cached_key(args[1]) if len(args) == _SEVERAL else None
+
+    def _cached_key(self, key: Any) -> str | bytes | None:
+        if type(key) is str and (self._is_utf8 or (self._has_ascii and key.isascii())):
+            if self._compares_text:
+                return key if self._text_prefixes is None or key.startswith(self._text_prefixes) else None
+            try:
+                key = key.encode()
+            except UnicodeEncodeError:  # the library's own to raise
+                return None
+        elif type(key) is int or type(key) is float:
+            key = repr(key).encode()
+        elif type(key) is not bytes:
+            return None
+        return key if self._prefixes is None or key.startswith(self._prefixes) else None
+
+    def hit(self, kind: int, key: Any) -> Any:
+        """Return the entry's value, or None. Of many keys: None unless all are there."""
+        client = self._clients.get(self._client_key)
+        if client is None:
+            return None
+        reader = client._reader
+        if reader is None or kind == MANY:
+            return None
+        try:
+            return reader.lookup(key, kind)
+        except UnicodeEncodeError:  # the library's own to raise
+            return None
+
+    def miss(self, kind: int, key: Any) -> Any:
+        """Return the value that a blocking pool client gets of the daemon, or `NOT_CACHED`."""
+        if self._resumes_ns and time.monotonic_ns() < self._resumes_ns:
+            return NOT_CACHED
+        writes = self.own_writes
+        seen = writes.last
+        own_writes = not writes.is_told(seen)
+        try:
+            client: BlockingPoolClient = self._client()
+            if kind == MANY:
+                looked_up = ManyKeys(client._session.reader, key)
+                if looked_up.missing:
+                    replies = client._get_missing(looked_up.missing, own_writes)
+                    writes.told = seen
+                    return looked_up.filled(replies)
+                return looked_up.filled([])
+            value = client._read_miss(kind, key, own_writes)
+        except Exception as error:  # noqa: BLE001 - what is not known is raised again
+            return self._failed(error)
+        writes.told = seen
+        if self._problem:
+            self._resumes_ns, self._problem = 0, ""
+        return value
+
+    async def awaited_miss(self, kind: int, key: Any) -> Any:
+        """Return the value that an asyncio pool client gets of the daemon, or `NOT_CACHED`."""
+        if self._resumes_ns and time.monotonic_ns() < self._resumes_ns:
+            return NOT_CACHED
+        writes = self.own_writes
+        seen = writes.last
+        own_writes = not writes.is_told(seen)
+        try:
+            client: AsyncPoolClient = self._client()
+            if kind == MANY:
+                looked_up = ManyKeys(client._session.reader, key)
+                if looked_up.missing:
+                    replies = await client._fast_path.get_missing(looked_up.missing, own_writes)
+                    writes.told = seen
+                    return looked_up.filled(replies)
+                return looked_up.filled([])
+            value = await client._read_miss(kind, key, own_writes)
+        except Exception as error:  # noqa: BLE001 - what is not known is raised again
+            return self._failed(error)
+        writes.told = seen
+        if self._problem:
+            self._resumes_ns, self._problem = 0, ""
+        return value
+
+    def encoded_keys(self, keys: Sequence[Any]) -> list[bytes]:
+        """Return keys as they are sent. Raises what the library's encoder raises."""
+        return [bytes(self._encoder.encode(key)) for key in keys]
+
+    def own_error(self, error: GlideError) -> GlideError:
+        """Return an error of the pool client as one that is the library's too."""
+        if isinstance(error, DaemonUnavailableError):
+            return self.library.unavailable_error(str(error))
+        if isinstance(error, ConfigurationError):
+            return self.library.configuration_error(str(error))
+        return error
+
+    def closed_client(self) -> Any:
+        """Return the pool client, to be closed, and forget it; None if there is none. A later miss makes another."""
+        return self._clients.pop(self._client_key, None)
+
+    def _client(self) -> Any:
+        client = self._clients.get(self._client_key)
+        if client is None:
+            # Two threads may each make one; both use the first that is kept. The other has no connection yet.
+            client = self._clients.setdefault(self._client_key, self._make_client(self._settings))
+        return client
+
+    def _failed(self, error: Exception) -> Any:
+        """Return `NOT_CACHED` where the library should ask the server itself; otherwise raise."""
+        if isinstance(error, ConfigurationError):
+            raise self.own_error(error) from error
+        if isinstance(error, (OwnWayError, ClosingError, UnicodeEncodeError)):
+            return NOT_CACHED
+        if not isinstance(error, GlideError):
+            raise error
+        # A text of the server, such as WRONGTYPE, is the application's to see: the library gets it too.
+        if not isinstance(error, OSError):
+            return NOT_CACHED
+        # Each attempt may take its whole time-out: for a moment the library is asked at once.
+        self._resumes_ns = time.monotonic_ns() + _PAUSE_NS
+        if not self._problem:
+            import logging
+
+            self._problem = str(error)
+            logging.getLogger("glidecache").warning(
+                "glidecached could not answer a miss (%s); %s asks the server itself, uncached",
+                error,
+                self.library.name,
+                extra={"reason": str(error)},
+            )
+        return NOT_CACHED
+
+    def _encoded_prefix(self, prefix: str | bytes) -> bytes:
+        try:
+            return bytes(self._encoder.encode(prefix))
+        except UnicodeEncodeError as error:
+            message = f"cache_prefixes: {prefix!r} cannot be written in the client's encoding: {error}"
+            raise ConfigurationError(message) from error
+
+    def _in_one_slot(self, keys: list[Any]) -> bool:
+        slot = self.library.key_slot
+        return len({slot(key if type(key) is bytes else key.encode()) for key in keys}) == 1
