@@ -18,7 +18,7 @@ import glidecache
 from glidecache import ClientSideCache, GlideClient, GlideClientConfiguration
 from glidecache import sync as blocking
 
-NOT_INSTALLED = {"opentelemetry"}
+NOT_INSTALLED = {"django", "opentelemetry", "redis"}
 """Packages of extras that are not tried: modules that need one cannot be imported."""
 
 
