@@ -71,7 +71,7 @@ def run(example: str) -> list[str]:
 
 def promised(example: str) -> list[str]:
     """The output that the example's comments promise."""
-    return [line.removeprefix("# ") for line in example.splitlines() if line.startswith("# b'")]
+    return [line.removeprefix("# ") for line in example.splitlines() if line.startswith(("# b'", "# None"))]
 
 
 @pytest.mark.usefixtures("embedded_daemon")

@@ -57,8 +57,9 @@ def test_every_command_works_or_names_the_extra_in_one_line(daemon: Daemon, hidd
     running = {
         command: start(without(hidden) + ENTER.format(command[0]), *command[1:], *place) for command in WORKS
     }
+    ended = {command: process.communicate(timeout=SECONDS) for command, process in running.items()}
     for command, process in running.items():
-        output, errors = process.communicate(timeout=SECONDS)
+        output, errors = ended[command]
         assert "Traceback" not in errors, f"{command}: {errors}"
         missing = [module for module in needed(command) if module in hidden]
         if not missing:

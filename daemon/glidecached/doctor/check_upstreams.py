@@ -83,6 +83,8 @@ def _fault(upstream: dict[str, Any]) -> str | None:
             _connect(address)
         except OSError as error:
             faults.append(f"{text}: {error.strerror or error}")
+        except ValueError as error:  # no name that DNS can have, such as one with a label of 64 letters
+            faults.append(f"{text}: not a host name: {error}")
         else:
             return None
     return "not used yet, and accepts no connections: " + "; ".join(faults)
