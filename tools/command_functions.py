@@ -6,6 +6,10 @@ import ast
 import builtins
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PACKAGE = Path(__file__).resolve().parent.parent / "client" / "glidecache"
 ROUTE = "route: Route | None = None"
@@ -22,6 +26,8 @@ class CommandFunction:
     result: str
     docstring: str
     routed: bool = False
+    is_miscalled: bool = False
+    """Whether it takes anything, to refuse it by name."""
 
     def with_route(self, *, by_each: bool) -> CommandFunction:
         """Return the command with GLIDE's argument `route`.
@@ -48,12 +54,16 @@ class Annotations(ast.NodeTransformer):
 class CommandFunctions:
     """The commands of some modules of `glidecache.commands`, by module, each in its module's order."""
 
-    def __init__(self, modules: tuple[str, ...]) -> None:
+    def __init__(self, modules: tuple[str, ...], miscalled: Iterable[str]) -> None:
+        """Read the modules. miscalled: the commands that code for redis-py calls with other arguments."""
         self._trees = {module: _read_tree(module) for module in modules}
         functions = {module: _command_functions(tree) for module, tree in self._trees.items()}
         annotations = Annotations({function.name for found in functions.values() for function in found})
         self.by_module = {
-            module: [_describe(module, function, annotations) for function in found]
+            module: [
+                replace(_describe(module, function, annotations), is_miscalled=function.name in miscalled)
+                for function in found
+            ]
             for module, found in functions.items()
         }
 
@@ -70,12 +80,17 @@ class CommandFunctions:
 
     def constant(self, module: str, name: str) -> dict[str, tuple[str, ...]]:
         """Return a table of names that is a literal in a module."""
-        for node in self._trees[module].body:
-            if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-                table: dict[str, str] = ast.literal_eval(node.value)
-                return {key: tuple(names.split()) for key, names in table.items()}
-        message = f"{module} has no literal {name}"
-        raise ValueError(message)
+        table: dict[str, str] = literal(module, name)
+        return {key: tuple(names.split()) for key, names in table.items()}
+
+
+def literal(module: str, name: str) -> Any:
+    """Return a literal of a module of `glidecache.commands`."""
+    for node in _read_tree(module).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
+            return ast.literal_eval(node.value)
+    message = f"{module} has no literal {name}"
+    raise ValueError(message)
 
 
 def names_in(annotation: str) -> set[str]:

@@ -8,6 +8,7 @@ A command function is a public function of a family's module whose result is ann
 its default values and the first paragraph of its docstring become those of the method: of both clients, and of batches.
 Commands that only a standalone server has are in `standalone_only`, those of a cluster in `cluster_only`. The latter
 also lists the commands that take a route there. `batched` has what only batches have, or have with other arguments.
+`redis_arguments` lists the methods that code for redis-py calls with other arguments: they refuse these by name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 
-from command_functions import PACKAGE, CommandFunction, CommandFunctions, names_in
+from command_functions import PACKAGE, CommandFunction, CommandFunctions, literal, names_in
 
 TARGET = PACKAGE / "_generated"
 FAMILIES = (
@@ -26,6 +27,8 @@ FAMILIES = (
 STANDALONE = "standalone_only"
 CLUSTER = "cluster_only"
 BATCHED = "batched"
+MISTAKES = "redis_arguments"
+REST = ("*others: Never", "**keywords: Never")
 LINE_LENGTH = 110
 INDENT = " " * 4
 DOCSTRING_QUOTES = '"""'
@@ -85,15 +88,17 @@ FLAVOURS = (
 
 def signature(flavour: Flavour, command: CommandFunction) -> str:
     """Return the method's first line, or lines, as the formatter would break them."""
-    head = f"{INDENT}{flavour.method} {command.name}("
+    decorator = f"{INDENT}@plain_signature\n" if command.is_miscalled else ""
+    given = ("self", *command.parameters, *(REST if command.is_miscalled else ()))
+    head = f"{decorator}{INDENT}{flavour.method} {command.name}("
     end = f") -> {'Self' if flavour.for_batches else command.result}:"
-    parameters = ", ".join(("self", *command.parameters))
-    if len(head) + len(parameters) + len(end) <= LINE_LENGTH:
+    parameters = ", ".join(given)
+    if len(head) - len(decorator) + len(parameters) + len(end) <= LINE_LENGTH:
         return f"{head}{parameters}{end}"
     inner = f"{INDENT * 2}{parameters}"
     if len(inner) <= LINE_LENGTH:
         return f"{head}\n{inner}\n{INDENT}{end}"
-    lines = "".join(f"{INDENT * 2}{parameter},\n" for parameter in ("self", *command.parameters))
+    lines = "".join(f"{INDENT * 2}{parameter},\n" for parameter in given)
     return f"{head}\n{lines}{INDENT}{end}"
 
 
@@ -107,6 +112,9 @@ def method(flavour: Flavour, command: CommandFunction) -> str:
     if len(INDENT * 2 + body) > LINE_LENGTH:
         head, tail = flavour.body.split("{command}")
         body = f"{head}\n{INDENT * 3}{passed}\n{INDENT * 2}{tail}"
+    if command.is_miscalled:
+        refusal = f'raise _{MISTAKES}.mistake(type(self), "{command.name}", others, keywords)'
+        body = f"if others or keywords:\n{INDENT * 3}{refusal}\n{INDENT * 2}{body}"
     quotes = DOCSTRING_QUOTES
     return f"{signature(flavour, command)}\n{INDENT * 2}{quotes}{paragraph}{quotes}\n{INDENT * 2}{body}\n"
 
@@ -120,13 +128,14 @@ def imports(flavour: Flavour, classes: list[Class], origins: dict[str, str]) -> 
         for command in each.commands:
             for parameter in command.parameters:
                 used |= names_in(parameter.lstrip("*").partition(": ")[2].partition(" = ")[0])
+            used |= {"Never"} if command.is_miscalled else set()
             used |= {"Self"} if flavour.for_batches else names_in(command.result)
     origins = {
         **origins,
         "ClusterResponse": "glidecache.routes",
         "Command": "glidecache.commands.command",
         "Route": "glidecache.routes",
-        **dict.fromkeys(("Any", "Self", "TypeVar"), "typing"),
+        **dict.fromkeys(("Any", "Never", "Self", "TypeVar"), "typing"),
     }
     by_module: dict[str, set[str]] = {}
     for name in used & origins.keys():
@@ -160,7 +169,9 @@ def class_text(flavour: Flavour, each: Class) -> str:
 
 def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str], parent_module: str) -> str:
     """Return the text of one generated module. parent_module: the module of the classes' parent, if not this one."""
-    modules = sorted({command.module for each in classes for command in each.commands})
+    commands = [command for each in classes for command in each.commands]
+    is_refusing = any(command.is_miscalled for command in commands)
+    modules = sorted({command.module for command in commands} | ({MISTAKES} if is_refusing else set()))
     typed = "\n".join(f"{INDENT}from glidecache.commands import {module} as _{module}" for module in modules)
     lazy = "\n".join(f'{INDENT}_{module} = LazyModule("glidecache.commands.{module}")' for module in modules)
     before = (
@@ -175,6 +186,7 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
             "",
             *before,
             "from glidecache.core.lazy_import import LazyModule",
+            *(["from glidecache.core.plain_signature import plain_signature"] if is_refusing else []),
             "",
             "TYPE_CHECKING = False",
             "if TYPE_CHECKING:",
@@ -262,7 +274,9 @@ def main() -> int:
         "--check", action="store_true", help="write nothing; fail when something is out of date"
     )
     check = parser.parse_args().check
-    functions = CommandFunctions((*FAMILIES, STANDALONE, CLUSTER, BATCHED))
+    functions = CommandFunctions(
+        (*FAMILIES, STANDALONE, CLUSTER, BATCHED), miscalled=literal(MISTAKES, "INSTEAD")
+    )
     stale = []
     for flavour in FLAVOURS:
         for file, text in render(flavour, functions).items():

@@ -15,6 +15,8 @@ SOCKET_NAME = "glidecached.sock"
 ENVIRONMENT_VARIABLE = "GLIDECACHED_RUNTIME_DIR"
 SYSTEM_RUNTIME_DIR = "/run/glidecached"
 PRIVATE_MODE = 0o700
+START = "start it: glidecached, or systemctl start glidecached (docs: getting-started)"
+"""What every text says that finds no daemon, whoever looked for it."""
 
 _MAX_SOCKET_PATH_BYTES = 107
 """`sun_path` holds 108 bytes on Linux, the closing zero included."""
@@ -104,16 +106,16 @@ def missing_socket(runtime_dir: str) -> str:
     A container that lacks the mount looks like a host without a daemon: only the text can tell what to look at.
     """
     if _is_no_socket(socket_path(runtime_dir)):
-        return f"is not running: {SOCKET_NAME} there is not a socket"
+        return f"is not running: {SOCKET_NAME} there is not a socket; remove it, and {START}"
     if os.path.isdir(runtime_dir):
         return (
-            "is not running: it has no socket there (in a container: that directory must be the daemon's, mounted, "
-            "not one of the container's own)"
+            f"is not running: it has no socket there; {START}; in a container, that directory must be the daemon's, "
+            "mounted, not one of the container's own"
         )
     what = "is not a directory" if os.path.lexists(runtime_dir) else "does not exist"
     return (
-        f"is not running: this directory {what} (in a container: mount the daemon's runtime directory, and name it in "
-        f"${ENVIRONMENT_VARIABLE} if it is not {SYSTEM_RUNTIME_DIR})"
+        f"is not running: this directory {what}; {START}; in a container, mount the daemon's runtime directory, and "
+        f"name it in ${ENVIRONMENT_VARIABLE} if it is not {SYSTEM_RUNTIME_DIR}"
     )
 
 

@@ -55,7 +55,11 @@ class Server(ChildProcess):
         )
 
     def wait_for_workers(
-        self, number: int, instead_of: Collection[int] = (), path: str = "/ping"
+        self,
+        number: int,
+        instead_of: Collection[int] = (),
+        path: str = "/ping",
+        status: int = http.HTTPStatus.OK,
     ) -> set[int]:
         """Wait until so many workers, none of them of those before, have each answered `path`; their process ids."""
 
@@ -69,7 +73,7 @@ class Server(ChildProcess):
         workers = self.workers()
         for pid in workers:
             with self.only(pid):
-                self.text(path)
+                self.text(path, status)
         return workers
 
     def wait_until_listening(self) -> None:
@@ -93,15 +97,22 @@ class Server(ChildProcess):
         answer: dict[str, Any] = json.loads(self.text(path))
         return answer
 
-    def text(self, path: str) -> str:
-        """The body of an answer, as it came."""
+    def text(self, path: str, status: int = http.HTTPStatus.OK) -> str:
+        """The body of an answer of this status, as it came."""
+        answered, body = self._answer(path)
+        assert answered == status, (answered, body, self.log_text())
+        return body
+
+    def status(self, path: str) -> int:
+        """The status of an answer."""
+        return self._answer(path)[0]
+
+    def _answer(self, path: str) -> tuple[int, str]:
         connection = _Connection(self._socket)
         try:
             connection.request("GET", path, headers={"Connection": "close"})
             response = connection.getresponse()
-            body = response.read().decode()
-            assert response.status == http.HTTPStatus.OK, (response.status, body, self.log_text())
-            return body
+            return response.status, response.read().decode()
         finally:
             connection.close()
 

@@ -8,18 +8,24 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.daemon import Daemon
 from support.process import ROOT, ChildProcess, child_environment
 from support.uwsgi import BUILD_TIMEOUT_S, uwsgi_path
+from support.valkey_server import HOST
+from support.waiting import wait_until
 from workers.celery_settings import celery_app
 from workers.holding import unnamed_pools
+from workers.serving import Server
 
 if TYPE_CHECKING:
-    from support.daemon import Daemon
+    from collections.abc import Iterator
+
     from support.valkey_server import ValkeyServer
     from workers.conftest import StartServer
 
@@ -45,6 +51,17 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def products(valkey: ValkeyServer) -> None:
     valkey.admin.mset({"product:1": "spade", "product:2": "rake"})
+
+
+@pytest.fixture
+def late_daemon(tmp_path: Path, valkey: ValkeyServer) -> Iterator[Daemon]:
+    """A daemon in front of `valkey` that has not been started."""
+    upstream = {"addresses": [f"{HOST}:{valkey.port}"]}
+    daemon = Daemon(tmp_path / "late", {"upstreams": {"default": upstream}})
+    yield daemon
+    if daemon.running:
+        daemon.stop()
+    daemon.discard()
 
 
 def environment(directory: Path, daemon: Daemon) -> dict[str, str]:
@@ -79,6 +96,30 @@ def test_servers(
     assert valkey.calls("get") == 2, "all workers read from one cache"
     assert server.terminate() == 0
     assert server.warnings() == []
+
+
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["loaded_by_workers", "preloaded"])
+def test_gunicorn_boots_before_the_daemon(
+    late_daemon: Daemon, valkey: ValkeyServer, directory: Path, preload: tuple[str, ...]
+) -> None:
+    line = shlex.join(["gunicorn", "--workers", str(WORKERS), *preload, "early_shop:application"])
+    server = Server(directory / "server", late_daemon, lambda path: listening_at(line, path))
+    server.start(**environment(directory, late_daemon))
+    try:
+        server.wait_for_workers(WORKERS, path="/1", status=HTTPStatus.SERVICE_UNAVAILABLE)
+        late_daemon.start()
+        wait_until(lambda: server.status("/1") == HTTPStatus.OK, "a worker finds the daemon")
+        server.wait_for_workers(WORKERS, path="/1")
+        assert server.text("/1") == "spade"
+        assert valkey.calls("get") == 1, "all workers read from one cache"
+        assert server.terminate() == 0
+        warnings = [
+            line for line in server.log_text().splitlines() if "until it answers, commands fail" in line
+        ]
+        assert len(warnings) == (1 if preload else WORKERS)
+        assert all("is not running" in line and "start it: glidecached" in line for line in warnings)
+    finally:
+        server.discard()
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from glidecache.core.lazy_import import LazyModule
+from glidecache.core.plain_signature import plain_signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Iterable
-    from typing import Any, Literal, TypeVar
+    from typing import Any, Literal, Never, TypeVar
 
     from glidecache.commands.command import Command
     from glidecache.commands.encoding import AnyMapping, Argument
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from glidecache.commands import hashes as _hashes
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
+    from glidecache.commands import redis_arguments as _redis_arguments
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
@@ -86,6 +88,7 @@ else:
     _hashes = LazyModule("glidecache.commands.hashes")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
+    _redis_arguments = LazyModule("glidecache.commands.redis_arguments")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
@@ -104,6 +107,7 @@ class AsyncCommands:
 
         async def _run(self, command: Command[Result], route: Route | None = None) -> Result: ...
 
+    @plain_signature
     async def set(
         self,
         key: Argument,
@@ -111,16 +115,25 @@ class AsyncCommands:
         conditional_set: ConditionalChange | ValueComparison | None = None,
         expiry: ExpirySet | None = None,
         return_old_value: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Literal["OK"] | bytes | None:
         """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "set", others, keywords)
         return await self._run(_strings.set(key, value, conditional_set, expiry, return_old_value))
 
     async def getdel(self, key: Argument) -> bytes | None:
         """Return the value of `key`, and delete it (`GETDEL`); None if there is none."""
         return await self._run(_strings.getdel(key))
 
-    async def getex(self, key: Argument, expiry: ExpiryGetEx | None = None) -> bytes | None:
+    @plain_signature
+    async def getex(
+        self, key: Argument, expiry: ExpiryGetEx | None = None, *others: Never, **keywords: Never
+    ) -> bytes | None:
         """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "getex", others, keywords)
         return await self._run(_strings.getex(key, expiry))
 
     async def getrange(self, key: Argument, start: int, end: int) -> bytes:
@@ -139,8 +152,11 @@ class AsyncCommands:
         """Return the length of the value in bytes (`STRLEN`); 0 if there is none."""
         return await self._run(_strings.strlen(key))
 
-    async def mget(self, keys: Iterable[Argument]) -> list[bytes | None]:
+    @plain_signature
+    async def mget(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes | None]:
         """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "mget", others, keywords)
         return await self._run(_strings.mget(keys))
 
     async def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
@@ -151,8 +167,11 @@ class AsyncCommands:
         """Set many keys at once, or none if one of them exists (`MSETNX`). Return whether they were set."""
         return await self._run(_strings.msetnx(key_value_map))
 
-    async def incr(self, key: Argument) -> int:
+    @plain_signature
+    async def incr(self, key: Argument, *others: Never, **keywords: Never) -> int:
         """Add 1 (`INCR`). Return the number afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "incr", others, keywords)
         return await self._run(_strings.incr(key))
 
     async def incrby(self, key: Argument, amount: int) -> int:
@@ -163,8 +182,11 @@ class AsyncCommands:
         """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
         return await self._run(_strings.incrbyfloat(key, amount))
 
-    async def decr(self, key: Argument) -> int:
+    @plain_signature
+    async def decr(self, key: Argument, *others: Never, **keywords: Never) -> int:
         """Subtract 1 (`DECR`). Return the number afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "decr", others, keywords)
         return await self._run(_strings.decr(key))
 
     async def decrby(self, key: Argument, amount: int) -> int:
@@ -235,28 +257,47 @@ class AsyncCommands:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
         return await self._run(_strings.pfmerge(destination, source_keys))
 
-    async def delete(self, keys: Iterable[Argument]) -> int:
+    @plain_signature
+    async def delete(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "delete", others, keywords)
         return await self._run(_keys.delete(keys))
 
-    async def unlink(self, keys: Iterable[Argument]) -> int:
+    @plain_signature
+    async def unlink(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "unlink", others, keywords)
         return await self._run(_keys.unlink(keys))
 
     async def exists(self, keys: Iterable[Argument]) -> int:
         """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
         return await self._run(_keys.exists(keys))
 
-    async def touch(self, keys: Iterable[Argument]) -> int:
+    @plain_signature
+    async def touch(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "touch", others, keywords)
         return await self._run(_keys.touch(keys))
 
     async def type(self, key: Argument) -> bytes:
         """Return the type of the value: `b"string"`, `b"hash"`, …, `b"none"` if there is none (`TYPE`)."""
         return await self._run(_keys.type(key))
 
-    async def expire(self, key: Argument, seconds: int, option: ExpireOptions | None = None) -> bool:
+    @plain_signature
+    async def expire(
+        self,
+        key: Argument,
+        seconds: int,
+        option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> bool:
         """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "expire", others, keywords)
         return await self._run(_keys.expire(key, seconds, option))
 
     async def expireat(self, key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> bool:
@@ -377,8 +418,17 @@ class AsyncCommands:
             _keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha)
         )
 
-    async def hset(self, key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> int:
+    @plain_signature
+    async def hset(
+        self,
+        key: Argument,
+        field_value_map: AnyMapping[Argument, Argument],
+        *others: Never,
+        **keywords: Never,
+    ) -> int:
         """Set fields (`HSET`). Return how many of them are new."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hset", others, keywords)
         return await self._run(_hashes.hset(key, field_value_map))
 
     async def hsetnx(self, key: Argument, field: Argument, value: Argument) -> bool:
@@ -389,12 +439,20 @@ class AsyncCommands:
         """Return the value of a field (`HGET`); None if there is none."""
         return await self._run(_hashes.hget(key, field))
 
-    async def hmget(self, key: Argument, fields: Iterable[Argument]) -> list[bytes | None]:
+    @plain_signature
+    async def hmget(
+        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> list[bytes | None]:
         """Return the values of fields (`HMGET`); None for each missing one."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hmget", others, keywords)
         return await self._run(_hashes.hmget(key, fields))
 
-    async def hdel(self, key: Argument, fields: Iterable[Argument]) -> int:
+    @plain_signature
+    async def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Delete fields (`HDEL`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hdel", others, keywords)
         return await self._run(_hashes.hdel(key, fields))
 
     async def hexists(self, key: Argument, field: Argument) -> bool:
@@ -527,12 +585,22 @@ class AsyncCommands:
         """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         return await self._run(_hashes.hpexpiretime(key, fields))
 
-    async def sadd(self, key: Argument, members: Iterable[Argument]) -> int:
+    @plain_signature
+    async def sadd(
+        self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> int:
         """Add members (`SADD`). Return how many of them are new."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sadd", others, keywords)
         return await self._run(_sets.sadd(key, members))
 
-    async def srem(self, key: Argument, members: Iterable[Argument]) -> int:
+    @plain_signature
+    async def srem(
+        self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> int:
         """Remove members (`SREM`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "srem", others, keywords)
         return await self._run(_sets.srem(key, members))
 
     async def scard(self, key: Argument) -> int:
@@ -555,32 +623,46 @@ class AsyncCommands:
         """Move a member to another set (`SMOVE`). Return whether there was one."""
         return await self._run(_sets.smove(source, destination, member))
 
-    async def spop(self, key: Argument) -> bytes | None:
+    @plain_signature
+    async def spop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member, and remove it (`SPOP`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "spop", others, keywords)
         return await self._run(_sets.spop(key))
 
     async def spop_count(self, key: Argument, count: int) -> builtins.set[bytes]:
         """Return up to `count` members, and remove them (`SPOP`)."""
         return await self._run(_sets.spop_count(key, count))
 
-    async def srandmember(self, key: Argument) -> bytes | None:
+    @plain_signature
+    async def srandmember(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member (`SRANDMEMBER`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "srandmember", others, keywords)
         return await self._run(_sets.srandmember(key))
 
     async def srandmember_count(self, key: Argument, count: int) -> list[bytes]:
         """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`SRANDMEMBER`)."""
         return await self._run(_sets.srandmember_count(key, count))
 
-    async def sdiff(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
+    @plain_signature
+    async def sdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> builtins.set[bytes]:
         """Return the members of the first set that no other has (`SDIFF`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sdiff", others, keywords)
         return await self._run(_sets.sdiff(keys))
 
     async def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
         return await self._run(_sets.sdiffstore(destination, keys))
 
-    async def sinter(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
+    @plain_signature
+    async def sinter(
+        self, keys: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> builtins.set[bytes]:
         """Return the members that all sets have (`SINTER`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sinter", others, keywords)
         return await self._run(_sets.sinter(keys))
 
     async def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
@@ -591,8 +673,13 @@ class AsyncCommands:
         """Return how many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         return await self._run(_sets.sintercard(keys, limit))
 
-    async def sunion(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
+    @plain_signature
+    async def sunion(
+        self, keys: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> builtins.set[bytes]:
         """Return the members that any of the sets has (`SUNION`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sunion", others, keywords)
         return await self._run(_sets.sunion(keys))
 
     async def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
@@ -605,32 +692,48 @@ class AsyncCommands:
         """Take one step over a set (`SSCAN`): `[next cursor, [member, …]]`; from `"0"` on, until `b"0"`."""
         return await self._run(_sets.sscan(key, cursor, match, count))
 
-    async def lpush(self, key: Argument, elements: Iterable[Argument]) -> int:
+    @plain_signature
+    async def lpush(
+        self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> int:
         """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "lpush", others, keywords)
         return await self._run(_lists.lpush(key, elements))
 
     async def lpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
         """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
         return await self._run(_lists.lpushx(key, elements))
 
-    async def rpush(self, key: Argument, elements: Iterable[Argument]) -> int:
+    @plain_signature
+    async def rpush(
+        self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> int:
         """Append at the right end (`RPUSH`). Return the length afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "rpush", others, keywords)
         return await self._run(_lists.rpush(key, elements))
 
     async def rpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
         """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
         return await self._run(_lists.rpushx(key, elements))
 
-    async def lpop(self, key: Argument) -> bytes | None:
+    @plain_signature
+    async def lpop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "lpop", others, keywords)
         return await self._run(_lists.lpop(key))
 
     async def lpop_count(self, key: Argument, count: int) -> list[bytes] | None:
         """Return up to `count` elements from the left, and remove them (`LPOP`); None if there is no such list."""
         return await self._run(_lists.lpop_count(key, count))
 
-    async def rpop(self, key: Argument) -> bytes | None:
+    @plain_signature
+    async def rpop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return the rightmost element, and remove it (`RPOP`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "rpop", others, keywords)
         return await self._run(_lists.rpop(key))
 
     async def rpop_count(self, key: Argument, count: int) -> list[bytes] | None:
@@ -715,6 +818,7 @@ class AsyncCommands:
         """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
         return await self._run(_lists.blmpop(keys, direction, timeout, count))
 
+    @plain_signature
     async def zadd(
         self,
         key: Argument,
@@ -722,8 +826,12 @@ class AsyncCommands:
         existing_options: ConditionalChange | None = None,
         update_condition: UpdateOptions | None = None,
         changed: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> int:
         """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zadd", others, keywords)
         return await self._run(
             _sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed)
         )
@@ -745,8 +853,13 @@ class AsyncCommands:
         """Add to a member's score (`ZINCRBY`). Return the score afterwards."""
         return await self._run(_sorted_sets.zincrby(key, increment, member))
 
-    async def zrem(self, key: Argument, members: Iterable[Argument]) -> int:
+    @plain_signature
+    async def zrem(
+        self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> int:
         """Remove members (`ZREM`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zrem", others, keywords)
         return await self._run(_sorted_sets.zrem(key, members))
 
     async def zremrangebyrank(self, key: Argument, start: int, end: int) -> int:
@@ -805,10 +918,18 @@ class AsyncCommands:
         """Return a member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
         return await self._run(_sorted_sets.zrevrank_withscore(key, member))
 
+    @plain_signature
     async def zrange(
-        self, key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
+        self,
+        key: Argument,
+        range_query: RangeByIndex | RangeByLex | RangeByScore,
+        reverse: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> list[bytes]:
         """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zrange", others, keywords)
         return await self._run(_sorted_sets.zrange(key, range_query, reverse))
 
     async def zrange_withscores(
@@ -990,13 +1111,18 @@ class AsyncCommands:
             _geo.geosearchstore(destination, source, search_from, search_by, count, store_dist)
         )
 
+    @plain_signature
     async def xadd(
         self,
         key: Argument,
         values: Iterable[tuple[Argument, Argument]],
         options: StreamAddOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> bytes | None:
         """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "xadd", others, keywords)
         return await self._run(_streams.xadd(key, values, options))
 
     async def xdel(self, key: Argument, ids: Iterable[Argument]) -> int:

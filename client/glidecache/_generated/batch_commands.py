@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from glidecache.core.lazy_import import LazyModule
+from glidecache.core.plain_signature import plain_signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Self
+    from typing import Any, Never, Self
 
     from glidecache.commands.command import Command
     from glidecache.commands.encoding import AnyMapping, Argument
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from glidecache.commands import hashes as _hashes
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
+    from glidecache.commands import redis_arguments as _redis_arguments
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
@@ -83,6 +85,7 @@ else:
     _hashes = LazyModule("glidecache.commands.hashes")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
+    _redis_arguments = LazyModule("glidecache.commands.redis_arguments")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
@@ -101,6 +104,7 @@ class BatchCommands:
 
         def _add(self, command: Command[Any]) -> Self: ...
 
+    @plain_signature
     def set(
         self,
         key: Argument,
@@ -108,16 +112,25 @@ class BatchCommands:
         conditional_set: ConditionalChange | ValueComparison | None = None,
         expiry: ExpirySet | None = None,
         return_old_value: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "set", others, keywords)
         return self._add(_strings.set(key, value, conditional_set, expiry, return_old_value))
 
     def getdel(self, key: Argument) -> Self:
         """Return the value of `key`, and delete it (`GETDEL`); None if there is none."""
         return self._add(_strings.getdel(key))
 
-    def getex(self, key: Argument, expiry: ExpiryGetEx | None = None) -> Self:
+    @plain_signature
+    def getex(
+        self, key: Argument, expiry: ExpiryGetEx | None = None, *others: Never, **keywords: Never
+    ) -> Self:
         """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "getex", others, keywords)
         return self._add(_strings.getex(key, expiry))
 
     def getrange(self, key: Argument, start: int, end: int) -> Self:
@@ -136,8 +149,11 @@ class BatchCommands:
         """Return the length of the value in bytes (`STRLEN`); 0 if there is none."""
         return self._add(_strings.strlen(key))
 
-    def mget(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def mget(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "mget", others, keywords)
         return self._add(_strings.mget(keys))
 
     def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Self:
@@ -148,8 +164,11 @@ class BatchCommands:
         """Set many keys at once, or none if one of them exists (`MSETNX`). Return whether they were set."""
         return self._add(_strings.msetnx(key_value_map))
 
-    def incr(self, key: Argument) -> Self:
+    @plain_signature
+    def incr(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Add 1 (`INCR`). Return the number afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "incr", others, keywords)
         return self._add(_strings.incr(key))
 
     def incrby(self, key: Argument, amount: int) -> Self:
@@ -160,8 +179,11 @@ class BatchCommands:
         """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
         return self._add(_strings.incrbyfloat(key, amount))
 
-    def decr(self, key: Argument) -> Self:
+    @plain_signature
+    def decr(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Subtract 1 (`DECR`). Return the number afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "decr", others, keywords)
         return self._add(_strings.decr(key))
 
     def decrby(self, key: Argument, amount: int) -> Self:
@@ -230,28 +252,47 @@ class BatchCommands:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
         return self._add(_strings.pfmerge(destination, source_keys))
 
-    def delete(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def delete(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "delete", others, keywords)
         return self._add(_keys.delete(keys))
 
-    def unlink(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def unlink(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "unlink", others, keywords)
         return self._add(_keys.unlink(keys))
 
     def exists(self, keys: Iterable[Argument]) -> Self:
         """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
         return self._add(_keys.exists(keys))
 
-    def touch(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def touch(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "touch", others, keywords)
         return self._add(_keys.touch(keys))
 
     def type(self, key: Argument) -> Self:
         """Return the type of the value: `b"string"`, `b"hash"`, …, `b"none"` if there is none (`TYPE`)."""
         return self._add(_keys.type(key))
 
-    def expire(self, key: Argument, seconds: int, option: ExpireOptions | None = None) -> Self:
+    @plain_signature
+    def expire(
+        self,
+        key: Argument,
+        seconds: int,
+        option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "expire", others, keywords)
         return self._add(_keys.expire(key, seconds, option))
 
     def expireat(self, key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> Self:
@@ -372,8 +413,17 @@ class BatchCommands:
         """Store the result of `sort` as a list at `destination` (`SORT … STORE`). Return its length."""
         return self._add(_keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha))
 
-    def hset(self, key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> Self:
+    @plain_signature
+    def hset(
+        self,
+        key: Argument,
+        field_value_map: AnyMapping[Argument, Argument],
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Set fields (`HSET`). Return how many of them are new."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hset", others, keywords)
         return self._add(_hashes.hset(key, field_value_map))
 
     def hsetnx(self, key: Argument, field: Argument, value: Argument) -> Self:
@@ -384,12 +434,18 @@ class BatchCommands:
         """Return the value of a field (`HGET`); None if there is none."""
         return self._add(_hashes.hget(key, field))
 
-    def hmget(self, key: Argument, fields: Iterable[Argument]) -> Self:
+    @plain_signature
+    def hmget(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the values of fields (`HMGET`); None for each missing one."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hmget", others, keywords)
         return self._add(_hashes.hmget(key, fields))
 
-    def hdel(self, key: Argument, fields: Iterable[Argument]) -> Self:
+    @plain_signature
+    def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Delete fields (`HDEL`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hdel", others, keywords)
         return self._add(_hashes.hdel(key, fields))
 
     def hexists(self, key: Argument, field: Argument) -> Self:
@@ -520,12 +576,18 @@ class BatchCommands:
         """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         return self._add(_hashes.hpexpiretime(key, fields))
 
-    def sadd(self, key: Argument, members: Iterable[Argument]) -> Self:
+    @plain_signature
+    def sadd(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Add members (`SADD`). Return how many of them are new."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sadd", others, keywords)
         return self._add(_sets.sadd(key, members))
 
-    def srem(self, key: Argument, members: Iterable[Argument]) -> Self:
+    @plain_signature
+    def srem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Remove members (`SREM`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "srem", others, keywords)
         return self._add(_sets.srem(key, members))
 
     def scard(self, key: Argument) -> Self:
@@ -548,32 +610,44 @@ class BatchCommands:
         """Move a member to another set (`SMOVE`). Return whether there was one."""
         return self._add(_sets.smove(source, destination, member))
 
-    def spop(self, key: Argument) -> Self:
+    @plain_signature
+    def spop(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return any member, and remove it (`SPOP`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "spop", others, keywords)
         return self._add(_sets.spop(key))
 
     def spop_count(self, key: Argument, count: int) -> Self:
         """Return up to `count` members, and remove them (`SPOP`)."""
         return self._add(_sets.spop_count(key, count))
 
-    def srandmember(self, key: Argument) -> Self:
+    @plain_signature
+    def srandmember(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return any member (`SRANDMEMBER`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "srandmember", others, keywords)
         return self._add(_sets.srandmember(key))
 
     def srandmember_count(self, key: Argument, count: int) -> Self:
         """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`SRANDMEMBER`)."""
         return self._add(_sets.srandmember_count(key, count))
 
-    def sdiff(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def sdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the members of the first set that no other has (`SDIFF`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sdiff", others, keywords)
         return self._add(_sets.sdiff(keys))
 
     def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
         """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
         return self._add(_sets.sdiffstore(destination, keys))
 
-    def sinter(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def sinter(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the members that all sets have (`SINTER`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sinter", others, keywords)
         return self._add(_sets.sinter(keys))
 
     def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
@@ -584,8 +658,11 @@ class BatchCommands:
         """Return how many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         return self._add(_sets.sintercard(keys, limit))
 
-    def sunion(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def sunion(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the members that any of the sets has (`SUNION`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sunion", others, keywords)
         return self._add(_sets.sunion(keys))
 
     def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
@@ -598,24 +675,33 @@ class BatchCommands:
         """Take one step over a set (`SSCAN`): `[next cursor, [member, …]]`; from `"0"` on, until `b"0"`."""
         return self._add(_sets.sscan(key, cursor, match, count))
 
-    def lpush(self, key: Argument, elements: Iterable[Argument]) -> Self:
+    @plain_signature
+    def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "lpush", others, keywords)
         return self._add(_lists.lpush(key, elements))
 
     def lpushx(self, key: Argument, elements: Iterable[Argument]) -> Self:
         """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
         return self._add(_lists.lpushx(key, elements))
 
-    def rpush(self, key: Argument, elements: Iterable[Argument]) -> Self:
+    @plain_signature
+    def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Append at the right end (`RPUSH`). Return the length afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "rpush", others, keywords)
         return self._add(_lists.rpush(key, elements))
 
     def rpushx(self, key: Argument, elements: Iterable[Argument]) -> Self:
         """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
         return self._add(_lists.rpushx(key, elements))
 
-    def lpop(self, key: Argument) -> Self:
+    @plain_signature
+    def lpop(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "lpop", others, keywords)
         return self._add(_lists.lpop(key))
 
     def lpop_count(self, key: Argument, count: int) -> Self:
@@ -700,6 +786,7 @@ class BatchCommands:
         """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
         return self._add(_lists.blmpop(keys, direction, timeout, count))
 
+    @plain_signature
     def zadd(
         self,
         key: Argument,
@@ -707,8 +794,12 @@ class BatchCommands:
         existing_options: ConditionalChange | None = None,
         update_condition: UpdateOptions | None = None,
         changed: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zadd", others, keywords)
         return self._add(_sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed))
 
     def zadd_incr(
@@ -726,8 +817,11 @@ class BatchCommands:
         """Add to a member's score (`ZINCRBY`). Return the score afterwards."""
         return self._add(_sorted_sets.zincrby(key, increment, member))
 
-    def zrem(self, key: Argument, members: Iterable[Argument]) -> Self:
+    @plain_signature
+    def zrem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Remove members (`ZREM`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zrem", others, keywords)
         return self._add(_sorted_sets.zrem(key, members))
 
     def zremrangebyrank(self, key: Argument, start: int, end: int) -> Self:
@@ -786,10 +880,18 @@ class BatchCommands:
         """Return a member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
         return self._add(_sorted_sets.zrevrank_withscore(key, member))
 
+    @plain_signature
     def zrange(
-        self, key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
+        self,
+        key: Argument,
+        range_query: RangeByIndex | RangeByLex | RangeByScore,
+        reverse: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zrange", others, keywords)
         return self._add(_sorted_sets.zrange(key, range_query, reverse))
 
     def zrange_withscores(
@@ -967,13 +1069,18 @@ class BatchCommands:
         """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
         return self._add(_geo.geosearchstore(destination, source, search_from, search_by, count, store_dist))
 
+    @plain_signature
     def xadd(
         self,
         key: Argument,
         values: Iterable[tuple[Argument, Argument]],
         options: StreamAddOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "xadd", others, keywords)
         return self._add(_streams.xadd(key, values, options))
 
     def xdel(self, key: Argument, ids: Iterable[Argument]) -> Self:
@@ -1334,8 +1441,11 @@ class BatchCommands:
         """Return all members (`SMEMBERS`)."""
         return self._add(_batched.smembers(key))
 
-    def rpop(self, key: Argument, count: int | None = None) -> Self:
+    @plain_signature
+    def rpop(self, key: Argument, count: int | None = None, *others: Never, **keywords: Never) -> Self:
         """Return the last element, and remove it (`RPOP`). With `count`, a list of so many; None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "rpop", others, keywords)
         return self._add(_batched.rpop(key, count))
 
     def xgroup_set_id(

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from glidecache.core.lazy_import import LazyModule
+from glidecache.core.plain_signature import plain_signature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Iterable
-    from typing import Any, Literal, TypeVar
+    from typing import Any, Literal, Never, TypeVar
 
     from glidecache.commands.command import Command
     from glidecache.commands.encoding import AnyMapping, Argument
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from glidecache.commands import hashes as _hashes
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
+    from glidecache.commands import redis_arguments as _redis_arguments
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
@@ -86,6 +88,7 @@ else:
     _hashes = LazyModule("glidecache.commands.hashes")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
+    _redis_arguments = LazyModule("glidecache.commands.redis_arguments")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
@@ -104,6 +107,7 @@ class SyncCommands:
 
         def _run(self, command: Command[Result], route: Route | None = None) -> Result: ...
 
+    @plain_signature
     def set(
         self,
         key: Argument,
@@ -111,16 +115,25 @@ class SyncCommands:
         conditional_set: ConditionalChange | ValueComparison | None = None,
         expiry: ExpirySet | None = None,
         return_old_value: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Literal["OK"] | bytes | None:
         """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "set", others, keywords)
         return self._run(_strings.set(key, value, conditional_set, expiry, return_old_value))
 
     def getdel(self, key: Argument) -> bytes | None:
         """Return the value of `key`, and delete it (`GETDEL`); None if there is none."""
         return self._run(_strings.getdel(key))
 
-    def getex(self, key: Argument, expiry: ExpiryGetEx | None = None) -> bytes | None:
+    @plain_signature
+    def getex(
+        self, key: Argument, expiry: ExpiryGetEx | None = None, *others: Never, **keywords: Never
+    ) -> bytes | None:
         """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "getex", others, keywords)
         return self._run(_strings.getex(key, expiry))
 
     def getrange(self, key: Argument, start: int, end: int) -> bytes:
@@ -139,8 +152,11 @@ class SyncCommands:
         """Return the length of the value in bytes (`STRLEN`); 0 if there is none."""
         return self._run(_strings.strlen(key))
 
-    def mget(self, keys: Iterable[Argument]) -> list[bytes | None]:
+    @plain_signature
+    def mget(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes | None]:
         """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "mget", others, keywords)
         return self._run(_strings.mget(keys))
 
     def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
@@ -151,8 +167,11 @@ class SyncCommands:
         """Set many keys at once, or none if one of them exists (`MSETNX`). Return whether they were set."""
         return self._run(_strings.msetnx(key_value_map))
 
-    def incr(self, key: Argument) -> int:
+    @plain_signature
+    def incr(self, key: Argument, *others: Never, **keywords: Never) -> int:
         """Add 1 (`INCR`). Return the number afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "incr", others, keywords)
         return self._run(_strings.incr(key))
 
     def incrby(self, key: Argument, amount: int) -> int:
@@ -163,8 +182,11 @@ class SyncCommands:
         """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
         return self._run(_strings.incrbyfloat(key, amount))
 
-    def decr(self, key: Argument) -> int:
+    @plain_signature
+    def decr(self, key: Argument, *others: Never, **keywords: Never) -> int:
         """Subtract 1 (`DECR`). Return the number afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "decr", others, keywords)
         return self._run(_strings.decr(key))
 
     def decrby(self, key: Argument, amount: int) -> int:
@@ -233,28 +255,47 @@ class SyncCommands:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
         return self._run(_strings.pfmerge(destination, source_keys))
 
-    def delete(self, keys: Iterable[Argument]) -> int:
+    @plain_signature
+    def delete(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "delete", others, keywords)
         return self._run(_keys.delete(keys))
 
-    def unlink(self, keys: Iterable[Argument]) -> int:
+    @plain_signature
+    def unlink(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "unlink", others, keywords)
         return self._run(_keys.unlink(keys))
 
     def exists(self, keys: Iterable[Argument]) -> int:
         """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
         return self._run(_keys.exists(keys))
 
-    def touch(self, keys: Iterable[Argument]) -> int:
+    @plain_signature
+    def touch(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "touch", others, keywords)
         return self._run(_keys.touch(keys))
 
     def type(self, key: Argument) -> bytes:
         """Return the type of the value: `b"string"`, `b"hash"`, …, `b"none"` if there is none (`TYPE`)."""
         return self._run(_keys.type(key))
 
-    def expire(self, key: Argument, seconds: int, option: ExpireOptions | None = None) -> bool:
+    @plain_signature
+    def expire(
+        self,
+        key: Argument,
+        seconds: int,
+        option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> bool:
         """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "expire", others, keywords)
         return self._run(_keys.expire(key, seconds, option))
 
     def expireat(self, key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> bool:
@@ -371,8 +412,17 @@ class SyncCommands:
         """Store the result of `sort` as a list at `destination` (`SORT … STORE`). Return its length."""
         return self._run(_keys.sort_store(key, destination, by_pattern, limit, get_patterns, order, alpha))
 
-    def hset(self, key: Argument, field_value_map: AnyMapping[Argument, Argument]) -> int:
+    @plain_signature
+    def hset(
+        self,
+        key: Argument,
+        field_value_map: AnyMapping[Argument, Argument],
+        *others: Never,
+        **keywords: Never,
+    ) -> int:
         """Set fields (`HSET`). Return how many of them are new."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hset", others, keywords)
         return self._run(_hashes.hset(key, field_value_map))
 
     def hsetnx(self, key: Argument, field: Argument, value: Argument) -> bool:
@@ -383,12 +433,20 @@ class SyncCommands:
         """Return the value of a field (`HGET`); None if there is none."""
         return self._run(_hashes.hget(key, field))
 
-    def hmget(self, key: Argument, fields: Iterable[Argument]) -> list[bytes | None]:
+    @plain_signature
+    def hmget(
+        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
+    ) -> list[bytes | None]:
         """Return the values of fields (`HMGET`); None for each missing one."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hmget", others, keywords)
         return self._run(_hashes.hmget(key, fields))
 
-    def hdel(self, key: Argument, fields: Iterable[Argument]) -> int:
+    @plain_signature
+    def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Delete fields (`HDEL`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "hdel", others, keywords)
         return self._run(_hashes.hdel(key, fields))
 
     def hexists(self, key: Argument, field: Argument) -> bool:
@@ -521,12 +579,18 @@ class SyncCommands:
         """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         return self._run(_hashes.hpexpiretime(key, fields))
 
-    def sadd(self, key: Argument, members: Iterable[Argument]) -> int:
+    @plain_signature
+    def sadd(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Add members (`SADD`). Return how many of them are new."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sadd", others, keywords)
         return self._run(_sets.sadd(key, members))
 
-    def srem(self, key: Argument, members: Iterable[Argument]) -> int:
+    @plain_signature
+    def srem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Remove members (`SREM`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "srem", others, keywords)
         return self._run(_sets.srem(key, members))
 
     def scard(self, key: Argument) -> int:
@@ -549,32 +613,44 @@ class SyncCommands:
         """Move a member to another set (`SMOVE`). Return whether there was one."""
         return self._run(_sets.smove(source, destination, member))
 
-    def spop(self, key: Argument) -> bytes | None:
+    @plain_signature
+    def spop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member, and remove it (`SPOP`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "spop", others, keywords)
         return self._run(_sets.spop(key))
 
     def spop_count(self, key: Argument, count: int) -> builtins.set[bytes]:
         """Return up to `count` members, and remove them (`SPOP`)."""
         return self._run(_sets.spop_count(key, count))
 
-    def srandmember(self, key: Argument) -> bytes | None:
+    @plain_signature
+    def srandmember(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member (`SRANDMEMBER`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "srandmember", others, keywords)
         return self._run(_sets.srandmember(key))
 
     def srandmember_count(self, key: Argument, count: int) -> list[bytes]:
         """Return up to `count` different members. Negative: exactly that many, perhaps repeated (`SRANDMEMBER`)."""
         return self._run(_sets.srandmember_count(key, count))
 
-    def sdiff(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
+    @plain_signature
+    def sdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> builtins.set[bytes]:
         """Return the members of the first set that no other has (`SDIFF`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sdiff", others, keywords)
         return self._run(_sets.sdiff(keys))
 
     def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
         """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
         return self._run(_sets.sdiffstore(destination, keys))
 
-    def sinter(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
+    @plain_signature
+    def sinter(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> builtins.set[bytes]:
         """Return the members that all sets have (`SINTER`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sinter", others, keywords)
         return self._run(_sets.sinter(keys))
 
     def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
@@ -585,8 +661,11 @@ class SyncCommands:
         """Return how many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         return self._run(_sets.sintercard(keys, limit))
 
-    def sunion(self, keys: Iterable[Argument]) -> builtins.set[bytes]:
+    @plain_signature
+    def sunion(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> builtins.set[bytes]:
         """Return the members that any of the sets has (`SUNION`)."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "sunion", others, keywords)
         return self._run(_sets.sunion(keys))
 
     def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> int:
@@ -599,32 +678,44 @@ class SyncCommands:
         """Take one step over a set (`SSCAN`): `[next cursor, [member, …]]`; from `"0"` on, until `b"0"`."""
         return self._run(_sets.sscan(key, cursor, match, count))
 
-    def lpush(self, key: Argument, elements: Iterable[Argument]) -> int:
+    @plain_signature
+    def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "lpush", others, keywords)
         return self._run(_lists.lpush(key, elements))
 
     def lpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
         """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
         return self._run(_lists.lpushx(key, elements))
 
-    def rpush(self, key: Argument, elements: Iterable[Argument]) -> int:
+    @plain_signature
+    def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Append at the right end (`RPUSH`). Return the length afterwards."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "rpush", others, keywords)
         return self._run(_lists.rpush(key, elements))
 
     def rpushx(self, key: Argument, elements: Iterable[Argument]) -> int:
         """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
         return self._run(_lists.rpushx(key, elements))
 
-    def lpop(self, key: Argument) -> bytes | None:
+    @plain_signature
+    def lpop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "lpop", others, keywords)
         return self._run(_lists.lpop(key))
 
     def lpop_count(self, key: Argument, count: int) -> list[bytes] | None:
         """Return up to `count` elements from the left, and remove them (`LPOP`); None if there is no such list."""
         return self._run(_lists.lpop_count(key, count))
 
-    def rpop(self, key: Argument) -> bytes | None:
+    @plain_signature
+    def rpop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return the rightmost element, and remove it (`RPOP`); None if there is none."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "rpop", others, keywords)
         return self._run(_lists.rpop(key))
 
     def rpop_count(self, key: Argument, count: int) -> list[bytes] | None:
@@ -707,6 +798,7 @@ class SyncCommands:
         """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
         return self._run(_lists.blmpop(keys, direction, timeout, count))
 
+    @plain_signature
     def zadd(
         self,
         key: Argument,
@@ -714,8 +806,12 @@ class SyncCommands:
         existing_options: ConditionalChange | None = None,
         update_condition: UpdateOptions | None = None,
         changed: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> int:
         """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zadd", others, keywords)
         return self._run(_sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed))
 
     def zadd_incr(
@@ -733,8 +829,11 @@ class SyncCommands:
         """Add to a member's score (`ZINCRBY`). Return the score afterwards."""
         return self._run(_sorted_sets.zincrby(key, increment, member))
 
-    def zrem(self, key: Argument, members: Iterable[Argument]) -> int:
+    @plain_signature
+    def zrem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> int:
         """Remove members (`ZREM`). Return how many there were."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zrem", others, keywords)
         return self._run(_sorted_sets.zrem(key, members))
 
     def zremrangebyrank(self, key: Argument, start: int, end: int) -> int:
@@ -793,10 +892,18 @@ class SyncCommands:
         """Return a member's `[rank, score]`, the highest score being rank 0 (`ZREVRANK … WITHSCORE`); or None."""
         return self._run(_sorted_sets.zrevrank_withscore(key, member))
 
+    @plain_signature
     def zrange(
-        self, key: Argument, range_query: RangeByIndex | RangeByLex | RangeByScore, reverse: bool = False
+        self,
+        key: Argument,
+        range_query: RangeByIndex | RangeByLex | RangeByScore,
+        reverse: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> list[bytes]:
         """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "zrange", others, keywords)
         return self._run(_sorted_sets.zrange(key, range_query, reverse))
 
     def zrange_withscores(
@@ -976,13 +1083,18 @@ class SyncCommands:
         """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
         return self._run(_geo.geosearchstore(destination, source, search_from, search_by, count, store_dist))
 
+    @plain_signature
     def xadd(
         self,
         key: Argument,
         values: Iterable[tuple[Argument, Argument]],
         options: StreamAddOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> bytes | None:
         """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
+        if others or keywords:
+            raise _redis_arguments.mistake(type(self), "xadd", others, keywords)
         return self._run(_streams.xadd(key, values, options))
 
     def xdel(self, key: Argument, ids: Iterable[Argument]) -> int:

@@ -239,8 +239,9 @@ class GlideClient(AsyncClient, AsyncStandaloneCommands):
     async def create(cls, config: GlideClientConfiguration) -> Self:
         """Attach to the daemon, which checks the servers once, unless `lazy_connect` is set.
 
-        Raises `DaemonUnavailableError` without a daemon (with the fallback `"direct"` the client connects directly),
-        `ClosingError` when the servers cannot be reached or refuse the credentials, `ConfigurationError`.
+        Raises `DaemonUnavailableError` without a daemon, `ClosingError` when the servers cannot be reached or refuse
+        the credentials, `ConfigurationError`. With the fallback `"direct"` and no daemon the client connects directly.
+        With `lazy_connect` it only warns of a missing daemon, and attaches with the first command that finds one.
         """
         from glidecache.config import GlideClientConfiguration
         from glidecache.core.settings import Settings, need_config

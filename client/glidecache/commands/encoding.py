@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 
 _EXPECTED = "bytes, bytearray, memoryview, str, int or float"
+_INSTEAD = {
+    "bool": ": write 1 or 0",
+    "timedelta": ": write its number, int(delta.total_seconds()), times 1000 for milliseconds",
+    "datetime": ": write its number, int(moment.timestamp()), times 1000 for milliseconds",
+    "dict": ": the server keeps bytes; make some of it, for example json.dumps(value)",
+}
+"""By the name of a class, what to write instead of its objects: other clients take some of them."""
 
 
 def encode(value: Argument, what: str) -> bytes:
@@ -48,7 +55,7 @@ def encode(value: Argument, what: str) -> bytes:
         return float.__repr__(value).encode()
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    message = f"{what} must be {_EXPECTED}, not {kind.__name__}"
+    message = f"{what} must be {_EXPECTED}, not {kind.__name__}{_INSTEAD.get(kind.__name__, '')}"
     raise TypeError(message)
 
 
@@ -88,7 +95,9 @@ def each_of(values: Iterable[Item], what: str) -> Iterator[Item]:
             return iter(values)
         except TypeError:
             pass
-    message = f"{what} must be a list, not {type(values).__name__}"
+    is_alone = isinstance(values, (str, bytes, bytearray, memoryview, int, float))
+    hint = ": write a list of one, [value]" if is_alone else ""
+    message = f"{what} must be a list, not {type(values).__name__}{hint}"
     raise TypeError(message)
 
 

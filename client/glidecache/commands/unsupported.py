@@ -1,4 +1,4 @@
-"""The parts of GLIDE's clients that these do not have: each name gives the reason, and what to use instead."""
+"""Names that these clients do not have, of GLIDE's clients and of redis-py's: each tells what to use instead."""
 
 from __future__ import annotations
 
@@ -22,20 +22,60 @@ class _UnsupportedName:
         raise AttributeError(message)
 
 
+class _RedisName:
+    """An attribute that redis-py's and valkey-py's clients have. The error names the call to write instead.
+
+    A `__getattr__` would do so for all names, but CPython 3.11 then no longer specialises the calls of other methods.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Never:
+        from glidecache.commands.redis_names import advice  # for a message alone
+
+        message = f"{owner.__name__} has no {self._name}, which is redis-py's: {advice(self._name, owner)}"
+        # The interpreter would add a similar name of the object, "Did you mean: 'getex'?", which is another command.
+        raise AttributeError(message, name=self._name, obj=None)
+
+
+_ABSENT = (_UnsupportedName, _RedisName)
+
 _SUBSCRIBING = "the daemon's connections are shared by all clients; subscribe through a client of your own"
 _OWN_CONNECTION = "the daemon's connections are shared by all clients"
 _CREDENTIALS = "each password is one upstream; create a client with the new one"
 _COPYING = "replies come as bytes objects of their own"
 
+_REDIS_NAMES = (
+    "brpoplpush client_list cluster_info cluster_nodes connection_pool eval eval_ro evalsha "
+    "evalsha_ro execute execute_command from_url georadius georadiusbymember getset hmset hscan_iter "
+    "keys lock memory_usage monitor multi object pipeline psetex pubsub randomkey register_script "
+    "role rpoplpush scan_iter script_load setex setnx slowlog_get sscan_iter substr transaction "
+    "xgroup_createconsumer xgroup_delconsumer xgroup_setid zrangebylex zrangebyscore zrevrange "
+    "zrevrangebylex zrevrangebyscore zscan_iter"
+)
+"""The names of which `redis_names` tells, here so that it is not imported before one of them is used."""
 
-class Unsupported:
-    """The unsupported names; `hasattr` and `dir` do not show them."""
+
+class RedisNames:
+    """The names of redis-py's clients alone; `hasattr` and `dir` do not show them."""
+
+    __slots__ = ()
+
+
+for _name in _REDIS_NAMES.split():
+    setattr(RedisNames, _name, _RedisName(_name))
+
+
+class Unsupported(RedisNames):
+    """The unsupported names of GLIDE's clients; `hasattr` and `dir` do not show them."""
 
     __slots__ = ()
 
     def __dir__(self) -> list[str]:
         """List the names that can be used."""
-        refused = {name for name, value in vars(Unsupported).items() if isinstance(value, _UnsupportedName)}
+        named = {**vars(RedisNames), **vars(Unsupported)}
+        refused = {name for name, value in named.items() if isinstance(value, _ABSENT)}
         return sorted(set(super().__dir__()) - refused)
 
     if not TYPE_CHECKING:

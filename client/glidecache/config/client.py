@@ -57,7 +57,8 @@ class BaseClientConfiguration:
     request_timeout: milliseconds that a call may take; None: the upstream's, or 250.
     inflight_requests_limit: how many calls of a client may be open at once, per event loop or in all threads;
     None: 1000.
-    lazy_connect: whether the upstream is checked only with the first command.
+    lazy_connect: whether the daemon and the upstream may be absent until the first command: `create` raises for
+    neither, and warns of a missing daemon.
     client_side_cache: the cache to use; None: none.
     read_from: which of several addresses answer reads that are not cached; the cache is filled from the primary alone.
     reconnect_strategy, client_name, protocol: accepted; the connections are the daemon's, which decides.

@@ -21,7 +21,7 @@ from glidecache.core.transport_errors import (
 )
 from glidecache.errors import ConfigurationError, RequestError
 from glidecache_shared import __version__, protocol
-from glidecache_shared.runtime_dir import check_endpoint, missing_socket, socket_path
+from glidecache_shared.runtime_dir import START, check_endpoint, missing_socket, socket_path
 from glidecache_shared.versions import mismatch
 from glidecache_shared.wire.dealer import Dealer
 
@@ -344,5 +344,5 @@ def _no_connection(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return _REFUSED
     if isinstance(error, ConnectionRefusedError):
-        return "is not running: no process listens at its socket"
+        return f"is not running: no process listens at its socket; {START}"
     return f"cannot be reached: {error}"

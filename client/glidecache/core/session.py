@@ -107,7 +107,10 @@ class Session:
             raise ClosingError(self.state.close_message)
 
     async def open(self) -> None:
-        """Attach for the first time, or go direct if that is allowed. Raises as `create` of the clients."""
+        """Attach for the first time, or go direct if that is allowed. Raises as `create` of the clients.
+
+        Where a lazy client finds no daemon it warns, and attaches with the first command that finds one.
+        """
         now_ns = time.monotonic_ns()
         connect_ns = now_ns + self.timeout_ns
         attach_ns = now_ns + max(self.timeout_ns, self._settings.connection_timeout_ms * _MS)
@@ -366,7 +369,11 @@ class Session:
 
     async def _open_directly(self, problem: str) -> None:
         if self._direct is None:
-            raise self._unavailable(problem) from None
+            unavailable = self._unavailable(problem)
+            if not self._settings.lazy_connect:
+                raise unavailable from None
+            self._warn("%s; until it answers, commands fail", str(unavailable))
+            return
         self._begin_outage(problem)
         if not self._settings.lazy_connect:
             try:
@@ -387,10 +394,11 @@ class Session:
 
     def _warn_of_outage(self, problem: str) -> None:
         self._outage_problem = problem
+        self._warn("%s; meanwhile commands go to the servers directly, uncached", problem)
+
+    def _warn(self, text: str, problem: str) -> None:
         _logger().warning(
-            "%s; meanwhile commands go to the servers directly, uncached",
-            problem,
-            extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
+            text, problem, extra={"problem": problem, "runtime_dir": self._settings.runtime_dir}
         )
 
     async def _daemon_recovered(self) -> bool:

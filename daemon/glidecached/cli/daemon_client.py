@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from glidecache_shared import __version__, protocol
 from glidecache_shared.refused_access import refused_connection
-from glidecache_shared.runtime_dir import check_endpoint, missing_socket, socket_path
+from glidecache_shared.runtime_dir import START, check_endpoint, missing_socket, socket_path
 from glidecache_shared.versions import mismatch
 from glidecache_shared.wire.dealer import Dealer, NotSentError
 
@@ -137,7 +137,7 @@ class DaemonClient:
             except BlockingIOError:
                 problem = "takes no connections: too many wait there already"
             except (ConnectionRefusedError, FileNotFoundError) as error:
-                message = f"no daemon in {self._directory}: no process listens on {self._path}"
+                message = f"no daemon in {self._directory}: no process listens on {self._path}; {START}"
                 raise DaemonUnreachableError(message) from error
             except PermissionError as error:
                 message = (

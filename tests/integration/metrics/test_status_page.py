@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CATALOG = "Array.from(document.querySelectorAll('#cache-list article')).find(a => a.innerText.startsWith('catalog'))"
 CHART = f"Array.from({CATALOG}.querySelectorAll('figure')).find(f => f.innerText.startsWith('%s'))"
 OUTSTANDING = """
-for (const small of document.querySelectorAll("figure .value small")) small.textContent = "of 512.0 MiB, 99.9 %";
+for (const small of document.querySelectorAll("figure .value small")) small.textContent = "of 512.0 MB, 99.9 %";
 for (const top of document.querySelectorAll("figure .top")) top.textContent = "10,000 ms";
 const ends = element => element.getBoundingClientRect().right;
 return Array.from(document.querySelectorAll("figure"))
@@ -88,6 +88,7 @@ def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
         "the figures change",
         40,
     )
+    check_losses(browser)
     check_names_are_text(browser)
     check_text_alternatives(browser)
     check_colours(browser)
@@ -101,6 +102,16 @@ def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
     seen.daemon.start()
     wait_until(lambda: browser.text("#state") == "Live", "the page goes on by itself", 40)
     assert browser.evaluate("return document.getElementById('unreachable').hidden")
+
+
+def check_losses(browser: Browser) -> None:
+    """A counted cache tells its misses by cause, and what has left it; another one tells nothing."""
+    told = str(browser.evaluate(f"return {CATALOG}.querySelector('.losses').innerText"))
+    assert re.fullmatch(r"misses: \d+ absent(, \d+ expired)? · \d+ expirations? · \d+ evictions?", told), told
+    memory = chart(browser, "Memory")
+    assert re.search(r"of [\d.]+ [KM]B,", memory), memory
+    shown = "Array.from(document.querySelectorAll('.losses')).filter(each => !each.hidden && each.innerText === '')"
+    assert browser.evaluate(f"return {shown}.length") == 0
 
 
 def check_names_are_text(browser: Browser) -> None:

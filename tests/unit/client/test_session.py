@@ -11,12 +11,15 @@ import pytest
 from glidecache import (
     ClosingError,
     ConfigurationError,
+    ConnectionError,
     DaemonUnavailableError,
+    NodeAddress,
     RequestError,
     TimeoutError,
 )
 from glidecache.sync import GlideClient as BlockingGlideClient
 from glidecache_shared import protocol
+from support.valkey_server import free_port
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -282,3 +285,49 @@ def test_without_a_daemon_a_blocking_command_fails_as_soon_as_any_other(
     daemon.stop()
     with pytest.raises(DaemonUnavailableError, match="is not running"):
         client.call("custom_command", ["BLPOP", "k", "0"])
+
+
+@pytest.mark.parametrize("options", [{}, {"fallback": "error"}], ids=["default", "error"])
+@pytest.mark.parametrize("missing", ["no socket", "no answer", "another version"])
+def test_a_lazy_client_is_made_before_its_daemon_and_attaches_by_itself(
+    make_daemon: Callable[..., FakeDaemon],
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, Any],
+    missing: str,
+) -> None:
+    if missing != "no socket":
+        first = make_daemon(1)
+        if missing == "no answer":
+            first.answers.pop(protocol.HELLO)
+        else:
+            about = {"protocol_version": protocol.PROTOCOL_VERSION + 1, "daemon_version": "9.0.0", "pid": 1}
+            first.answers[protocol.HELLO] = first.answers[protocol.PING] = lambda _body: about
+        with pytest.raises(DaemonUnavailableError):
+            connect(request_timeout=100, **options)
+    client = connect(request_timeout=100, lazy_connect=True, **options)
+    (warning,) = caplog.records
+    assert warning.getMessage().endswith("; until it answers, commands fail")
+    for call in (("echo", "x"), ("get", "k"), ("get_many", ["k"])):
+        with pytest.raises((DaemonUnavailableError, TimeoutError), match="glidecached"):
+            client.call(*call)
+    if missing != "no socket":
+        first.stop()
+    make_daemon(2)
+    assert client.call("echo", "x") == b"x"
+    assert len(caplog.records) == 1
+
+
+def test_a_lazy_client_that_may_ask_the_servers_is_made_without_them(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    servers = {"addresses": [NodeAddress("127.0.0.1", free_port())], "request_timeout": 100}
+    with pytest.raises(ClosingError, match="the servers cannot be asked directly"):
+        connect(**servers)
+    caplog.clear()
+    client = connect(lazy_connect=True, **servers)
+    assert [record.getMessage().rpartition("; ")[2] for record in caplog.records] == [
+        "meanwhile commands go to the servers directly, uncached"
+    ]
+    with pytest.raises(ConnectionError):
+        client.call("echo", "x")

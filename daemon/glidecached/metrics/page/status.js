@@ -23,7 +23,7 @@ function number(value) {
 }
 
 function bytes(value) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const units = ["B", "KB", "MB", "GB", "TB"]; // of 1024, as `glidecache top` and max_cache_kb have them
   let order = 0;
   while (value >= 1023.95 && order < units.length - 1) [value, order] = [value / 1024, order + 1];
   return `${value.toFixed(order && value < 99.95 ? 1 : 0)} ${units[order]}`;
@@ -42,7 +42,7 @@ function duration(seconds) {
 
 const percent = (rate) => `${(rate * 100).toFixed(rate > 0.9995 || rate === 0 ? 0 : 1)} %`;
 const perSecond = (value) => `${number(value)} /s`;
-const milliseconds = (value) => `${value < 9.995 ? value.toFixed(2) : number(value)} ms`;
+const milliseconds = (value) => value < 999.5 ? `${value.toFixed(value < 9.995 ? 2 : 0)} ms` : `${(value / 1000).toFixed(1)} s`;
 const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 
 // ---- the past
@@ -55,10 +55,23 @@ const topOf = (...series) => roundUp(Math.max(1, ...series.flat().filter((value)
 
 // ---- one cache
 
+const CAUSES = { absent: "absent", expired: "expired", other_kind: "of another kind", own_write: "after an own write" };
+
+function losses(cache) {
+  const misses = Object.entries(cache.misses_by_cause).filter(([, count]) => count > 0);
+  const causes = misses.map(([cause, count]) => `${number(count)} ${CAUSES[cause] ?? cause}`).join(", ");
+  return [
+    `misses: ${causes || "none"}`,
+    plural(cache.expirations, "expiration", "expirations"),
+    plural(cache.evictions, "eviction", "evictions"),
+  ].join(" · ");
+}
+
 class CacheView {
   constructor(cache) {
     this.name = element("h3", { textContent: cache.label });
     this.facts = element("p", { className: "muted" });
+    this.losses = element("p", { className: "muted losses" });
     this.hitRate = new Chart("Hit rate", { format: percent, scale: false });
     this.lookups = new Chart("Lookups", { format: perSecond });
     this.memory = new Chart("Memory", { format: bytes, scale: false });
@@ -74,6 +87,7 @@ class CacheView {
     this.article = element(
       "article", {},
       element("div", { className: "heading" }, this.name, this.facts),
+      this.losses,
       element("div", { className: "charts" }, ...charts),
       this.table.details,
     );
@@ -91,6 +105,8 @@ class CacheView {
       cache.counted ? null : "lookups are not counted (enable_metrics = false)",
     ];
     this.facts.textContent = facts.filter(Boolean).join(" · ");
+    this.losses.hidden = !cache.counted;
+    this.losses.textContent = cache.counted ? losses(cache) : "";
     const points = pointsOf("caches", cache.key);
     const [rate, lookups, size, evictions] = [0, 1, 2, 3].map((place) => column(points, place));
     const when = times();

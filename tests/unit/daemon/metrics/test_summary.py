@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glidecached import formatting
 from glidecached.metrics import page_data
 from glidecached.metrics.page_data import Summary
 from glidecached.stats import history
@@ -35,7 +38,8 @@ def cache(name: str | None, size: int = 0) -> dict[str, Any]:
             "enable_metrics": True,
             "server_ttl": False,
         },
-        "metrics": {"entry_count": 1, "forgotten": 0},
+        "metrics": {"entry_count": 1, "forgotten": 0, "expirations": 4, "evictions": 6},
+        "misses_by_cause": {"absent": 3, "expired": 1, "other_kind": 0, "own_write": 2},
         "charged_bytes": size,
         "max_bytes": 100,
         "resident_bytes": 100,
@@ -77,6 +81,9 @@ def test_what_is_told() -> None:
     told = json.loads(Summary().render(snapshot([cache("catalog")], [upstream("default")]), [sample(3)]))
     assert told["daemon"]["refused"] == 5
     assert [each["key"] for each in told["caches"]] == ["yes:catalog"]
+    (catalog,) = told["caches"]
+    assert catalog["misses_by_cause"] == {"absent": 3, "expired": 1, "other_kind": 0, "own_write": 2}
+    assert (catalog["expirations"], catalog["evictions"]) == (4, 6)
     assert [each["key"] for each in told["upstreams"]] == ["default"]
     assert told["samples"] == [
         {
@@ -123,3 +130,11 @@ def test_of_many_the_foremost_are_told_and_how_many_are_not() -> None:
     assert (len(told["upstreams"]), told["upstreams_not_shown"]) == (MAX_UPSTREAMS, 4)
     assert [each["label"] for each in told["upstreams"][:2]] == ["default", f"h{MAX_UPSTREAMS + 2}:1/0"]
     assert told["history_length"] == history.LENGTH
+
+
+def test_the_page_and_the_commands_have_one_set_of_units_and_all_causes() -> None:
+    script = (Path(page_data.__file__).parent / "page" / "status.js").read_text()
+    (units,) = re.findall(r"const units = (\[.*?\]);", script)
+    assert tuple(json.loads(units)) == formatting._BYTE_UNITS
+    (causes,) = re.findall(r"const CAUSES = \{ (.*?) \};", script)
+    assert set(re.findall(r"(\w+): ", causes)) == set(cache("any")["misses_by_cause"])
