@@ -40,6 +40,8 @@ _STANDARD = [
     # No exception of C++ passes through: tables to unwind the stack would be a twentieth of an installation.
     "-fno-asynchronous-unwind-tables",
     "-fno-unwind-tables",
+    # A call into Python goes by its address: a stub for each function of Python that a module calls is not needed.
+    "-fno-plt",
 ]
 
 

@@ -372,7 +372,11 @@ class Session:
             unavailable = self._unavailable(problem)
             if not self._settings.lazy_connect:
                 raise unavailable from None
-            self._warn("%s; until it answers, commands fail", str(unavailable))
+            _logger().warning(
+                "%s; until it answers, commands fail",
+                unavailable,
+                extra={"problem": str(unavailable), "runtime_dir": self._settings.runtime_dir},
+            )
             return
         self._begin_outage(problem)
         if not self._settings.lazy_connect:
@@ -394,11 +398,10 @@ class Session:
 
     def _warn_of_outage(self, problem: str) -> None:
         self._outage_problem = problem
-        self._warn("%s; meanwhile commands go to the servers directly, uncached", problem)
-
-    def _warn(self, text: str, problem: str) -> None:
         _logger().warning(
-            text, problem, extra={"problem": problem, "runtime_dir": self._settings.runtime_dir}
+            "%s; meanwhile commands go to the servers directly, uncached",
+            problem,
+            extra={"problem": problem, "runtime_dir": self._settings.runtime_dir},
         )
 
     async def _daemon_recovered(self) -> bool:
