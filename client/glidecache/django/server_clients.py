@@ -1,0 +1,138 @@
+"""The clients behind a cache: one face for a server by its URL or by the daemon's name for it, blocking or asyncio.
+
+The blocking ones' coroutines never suspend, so all above is written once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from inspect import isawaitable
+
+from django.core.exceptions import ImproperlyConfigured
+
+from glidecache.batch import Batch
+from glidecache.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from glidecache.core.settings import Settings
+    from glidecache.django.cache_options import CacheOptions
+
+
+class UrlClient:
+    """A server by its URL: the front of valkey-py. Writes are the library's own; no daemon can fail them."""
+
+    def __init__(self, options: CacheOptions, *, awaited: bool) -> None:
+        front: Any = import_module("glidecache.valkey.asyncio" if awaited else "glidecache.valkey")
+        self._front: Any = _front_of(front.Valkey, options)
+        self._plain: Any = front.library.Valkey(connection_pool=self._front.connection_pool)
+
+    def get(self, key: bytes) -> Any:
+        """Return the value, or an awaitable of it, from the pool if it is there."""
+        return self._front.execute_command("GET", key)
+
+    async def cached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Return the values, from the pool as far as it has them."""
+        return await _end_of(self._front.execute_command("MGET", *keys))  # type: ignore[no-any-return]
+
+    async def uncached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Return the values that the server has."""
+        return await _end_of(self._plain.execute_command("MGET", *keys))  # type: ignore[no-any-return]
+
+    async def run(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        """Run commands at the server, in one write, and return their replies. Raises the first error."""
+        if len(commands) == 1:
+            return [await _end_of(self._front.execute_command(*commands[0]))]
+        pipeline = self._front.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await _end_of(pipeline.execute())  # type: ignore[no-any-return]
+
+    async def forget(self, keys: Sequence[bytes]) -> None:
+        """Remove the keys' entries from the pool. Raises `GlideError`."""
+        await _end_of(self._front.forget(*keys))
+
+    async def forget_prefix(self, prefix: bytes) -> None:
+        """Remove the entries of all keys that begin with the prefix. Raises `GlideError`."""
+        await _end_of(self._front._glidecache._client()._forget_prefix(prefix))
+
+
+class UpstreamClient:
+    """A server that only the daemon knows, by its name there: all goes by way of the daemon."""
+
+    def __init__(self, options: CacheOptions, *, awaited: bool) -> None:
+        module: Any = import_module("glidecache.aio.client" if awaited else "glidecache.sync.client")
+        self._client: Any = module.GlideClient(_settings_of(options))
+
+    def get(self, key: bytes) -> Any:
+        """Return the value, or an awaitable of it, from the pool if it is there."""
+        return self._client.get(key)
+
+    async def cached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Return the values, from the pool as far as it has them."""
+        return await _end_of(self._client.get_many(keys))  # type: ignore[no-any-return]
+
+    async def uncached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Return the values that the server has."""
+        return (await self.run([(b"MGET", *keys)]))[0]  # type: ignore[no-any-return]
+
+    async def run(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        """Run commands at the server, in one write, and return their replies. Raises the first error."""
+        # A batch, which never reads the cache (contract C17).
+        batch = Batch(is_atomic=False)
+        for command in commands:
+            batch.custom_command(command)
+        return await _end_of(self._client.exec(batch, raise_on_error=True))  # type: ignore[no-any-return]
+
+    async def forget(self, keys: Sequence[bytes]) -> None:
+        """Remove the keys' entries from the pool. Raises `GlideError`."""
+        await _end_of(self._client.forget(keys))
+
+    async def forget_prefix(self, prefix: bytes) -> None:
+        """Remove the entries of all keys that begin with the prefix. Raises `GlideError`."""
+        await _end_of(self._client._forget_prefix(prefix))
+
+
+def client_of(options: CacheOptions, *, awaited: bool) -> UrlClient | UpstreamClient:
+    """Return the client for threads, or for the tasks of one event loop. Raises `ImproperlyConfigured`."""
+    return (UrlClient if options.url else UpstreamClient)(options, awaited=awaited)
+
+
+async def _end_of(result: Any) -> Any:
+    """Return what a call ends with: it has ended already, or it is awaited."""
+    return await result if isawaitable(result) else result
+
+
+def _front_of(front_class: Any, options: CacheOptions) -> Any:
+    named = {"upstream": options.upstream, "runtime_dir": options.runtime_dir}
+    given = {name: value for name, value in named.items() if value is not None}
+    shared = options.cache.name if options.settings_are_defaults else options.cache
+    try:
+        front = front_class.from_url(options.url, shared_cache=shared, **given)
+    except (ConfigurationError, ValueError, TypeError) as error:
+        message = f"LOCATION, OPTIONS: {error}"
+        raise ImproperlyConfigured(message) from error
+    if front.connection_pool.connection_kwargs.get("decode_responses"):
+        message = "LOCATION has decode_responses in its query; values are bytes: leave it out"
+        raise ImproperlyConfigured(message)
+    return front
+
+
+def _settings_of(options: CacheOptions) -> Settings:
+    from glidecache.config import GlideClientConfiguration
+    from glidecache.core.settings import Settings
+
+    config = GlideClientConfiguration(
+        upstream=options.upstream,
+        client_side_cache=options.cache,
+        runtime_dir=options.runtime_dir,
+        fallback="error",
+        lazy_connect=True,
+    )
+    settings = Settings(config, "standalone")
+    if options.settings_are_defaults:
+        settings.spec["cache"]["settings_are_defaults"] = True
+    return settings
