@@ -34,11 +34,11 @@ def _check(alias: str) -> list[Any]:
         run_blocking(cache._blocking().attach())
     except ConfigurationError as error:
         return [
-            Error(
+            Warning(
                 f"CACHES[{alias!r}]: {error}",
                 hint="Something else uses the cache of this name with other settings or for another server: use "
                 "another name in OPTIONS['cache'], or the same settings.",
-                id="glidecache.E002",
+                id="glidecache.W002",
             )
         ]
     except GlideError as error:

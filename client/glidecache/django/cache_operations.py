@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from glidecache.django.server_clients import UpstreamClient, UrlClient
+    from glidecache.django.server_clients import ServerClient
     from glidecache.django.undelivered_forgets import UndeliveredForgets
 
 _SLICE = 1_000
@@ -33,9 +33,7 @@ class CacheOperations:
     A write ends with a forget of its keys. One that cannot be delivered does not fail the write: the keys are kept.
     """
 
-    def __init__(
-        self, client: UrlClient | UpstreamClient, undelivered: UndeliveredForgets, all_keys: bytes | None
-    ) -> None:
+    def __init__(self, client: ServerClient, undelivered: UndeliveredForgets, all_keys: bytes | None) -> None:
         self._client = client
         self._undelivered = undelivered
         self._all_keys = all_keys
@@ -155,10 +153,11 @@ class CacheOperations:
     async def _deliver(self) -> None:
         """Forget what is kept, if there is something, and now is the time."""
         undelivered = self._undelivered
-        if not undelivered.may_attempt():
+        attempt = undelivered.attempt()
+        if attempt is None:
             return
         began_ns = time.monotonic_ns()
-        attempt = keys, prefixes = undelivered.begin()
+        keys, prefixes = attempt
         try:
             if keys:
                 await self._client.forget(list(keys))

@@ -59,12 +59,6 @@ class CacheOptions:
         self.prefixes = _read_prefixes(options.get("prefixes"))
         self.serializer = serializer_of(options.get("serializer", "pickle"))
 
-    @property
-    def identity(self) -> str:
-        """Return a text that is the same for caches that may share their clients."""
-        cache = {name: value for name, value in vars(self.cache).items() if name != "cache_id"}
-        return repr((self.url, self.upstream, self.runtime_dir, self.settings_are_defaults, cache))
-
     def _read_location(self, location: object) -> None:
         listed = list(location) if isinstance(location, (list, tuple)) else [location]
         if not listed:

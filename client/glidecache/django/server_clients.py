@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from inspect import isawaitable
+from typing import Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 
 from glidecache.batch import Batch
 from glidecache.errors import ConfigurationError
+from glidecache.fronts.library_clients import CLIENTS_OF_POOL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +24,29 @@ if TYPE_CHECKING:
     from glidecache.django.cache_options import CacheOptions
 
 
+class ServerClient(Protocol):
+    """What the operations of a cache need. `get` gives the value or an awaitable of it, all others an awaitable.
+
+    `cached`: from the pool as far as it has the keys. `uncached`: what the server has. `run`: commands in one write;
+    raises the first error. `forget`, `forget_prefix`: remove entries from the pool; raise `GlideError`.
+    """
+
+    def get(self, key: bytes) -> Any: ...  # noqa: D102
+    async def cached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]: ...  # noqa: D102
+    async def uncached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]: ...  # noqa: D102
+    async def run(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]: ...  # noqa: D102
+    async def forget(self, keys: Sequence[bytes]) -> None: ...  # noqa: D102
+    async def forget_prefix(self, prefix: bytes) -> None: ...  # noqa: D102
+
+
 class UrlClient:
     """A server by its URL: the front of valkey-py. Writes are the library's own; no daemon can fail them."""
 
-    def __init__(self, options: CacheOptions, *, awaited: bool) -> None:
-        front: Any = import_module("glidecache.valkey.asyncio" if awaited else "glidecache.valkey")
-        self._front: Any = _front_of(front.Valkey, options)
+    def __init__(self, options: CacheOptions, pool_clients: dict[Any, Any] | None) -> None:
+        front: Any = import_module(
+            "glidecache.valkey" if pool_clients is None else "glidecache.valkey.asyncio"
+        )
+        self._front: Any = _front_of(front, options, pool_clients)
         self._plain: Any = front.library.Valkey(connection_pool=self._front.connection_pool)
 
     def get(self, key: bytes) -> Any:
@@ -63,9 +82,15 @@ class UrlClient:
 class UpstreamClient:
     """A server that only the daemon knows, by its name there: all goes by way of the daemon."""
 
-    def __init__(self, options: CacheOptions, *, awaited: bool) -> None:
-        module: Any = import_module("glidecache.aio.client" if awaited else "glidecache.sync.client")
-        self._client: Any = module.GlideClient(_settings_of(options))
+    def __init__(self, options: CacheOptions, pool_clients: dict[Any, Any] | None) -> None:
+        module: Any = import_module(
+            "glidecache.sync.client" if pool_clients is None else "glidecache.aio.client"
+        )
+        if pool_clients is None:
+            pool_clients = {}
+        self._client: Any = pool_clients.get("")
+        if self._client is None:
+            self._client = pool_clients.setdefault("", module.GlideClient(_settings_of(options)))
 
     def get(self, key: bytes) -> Any:
         """Return the value, or an awaitable of it, from the pool if it is there."""
@@ -96,9 +121,13 @@ class UpstreamClient:
         await _end_of(self._client._forget_prefix(prefix))
 
 
-def client_of(options: CacheOptions, *, awaited: bool) -> UrlClient | UpstreamClient:
-    """Return the client for threads, or for the tasks of one event loop. Raises `ImproperlyConfigured`."""
-    return (UrlClient if options.url else UpstreamClient)(options, awaited=awaited)
+def client_of(options: CacheOptions, pool_clients: dict[Any, Any] | None = None) -> ServerClient:
+    """Return a client for threads; with `pool_clients`, one for the tasks of an event loop.
+
+    pool_clients: where all loops' clients keep what is attached to the shared pool: once for all of them. Raises
+    `ImproperlyConfigured`.
+    """
+    return (UrlClient if options.url else UpstreamClient)(options, pool_clients)
 
 
 async def _end_of(result: Any) -> Any:
@@ -106,19 +135,22 @@ async def _end_of(result: Any) -> Any:
     return await result if isawaitable(result) else result
 
 
-def _front_of(front_class: Any, options: CacheOptions) -> Any:
-    named = {"upstream": options.upstream, "runtime_dir": options.runtime_dir}
-    given = {name: value for name, value in named.items() if value is not None}
-    shared = options.cache.name if options.settings_are_defaults else options.cache
+def _front_of(front: Any, options: CacheOptions, pool_clients: dict[Any, Any] | None) -> Any:
+    given: dict[str, Any] = {"upstream": options.upstream, "runtime_dir": options.runtime_dir}
+    given = {name: value for name, value in given.items() if value is not None}
+    given["shared_cache"] = options.cache.name if options.settings_are_defaults else options.cache
     try:
-        front = front_class.from_url(options.url, shared_cache=shared, **given)
+        pool = front.ConnectionPool.from_url(options.url, **given)
+        if pool_clients is not None:
+            pool.__dict__[CLIENTS_OF_POOL] = pool_clients
+        client = front.Valkey(connection_pool=pool)
     except (ConfigurationError, ValueError, TypeError) as error:
         message = f"LOCATION, OPTIONS: {error}"
         raise ImproperlyConfigured(message) from error
-    if front.connection_pool.connection_kwargs.get("decode_responses"):
+    if pool.connection_kwargs.get("decode_responses"):
         message = "LOCATION has decode_responses in its query; values are bytes: leave it out"
         raise ImproperlyConfigured(message)
-    return front
+    return client
 
 
 def _settings_of(options: CacheOptions) -> Settings:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-import weakref
 from itertools import takewhile
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
@@ -21,40 +19,50 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from glidecache.django.server_clients import ServerClient
+
 _SAMPLES = (("k7q4zx9w", 918_273_645), ("w3vy8m2j", 736_451_928))
 """Keys and versions that differ from their first character on: what is made of them begins with what all keys have."""
 
 
 class HeldClients:
-    """The clients of a process for one server and cache. Django makes a backend object for each thread and task."""
+    """What one process has for one `LOCATION` and `OPTIONS`. Django makes a backend object for each thread and task."""
 
     def __init__(self, options: CacheOptions) -> None:
-        self._options = options
-        self._lock = threading.Lock()
-        self._blocking: Any = None
-        self._of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = (
-            weakref.WeakKeyDictionary()
-        )
-        self.undelivered = UndeliveredForgets(options.ttl_ms)
+        self.options = options
+        self.blocking = client_of(options)
+        """The client for threads."""
+        self._of_loops: dict[asyncio.AbstractEventLoop, ServerClient] = {}
+        self._async_pool_clients: dict[Any, Any] = {}
+        self._undelivered: dict[bytes | None, UndeliveredForgets] = {}
 
-    def blocking(self) -> Any:
-        """Return the client for threads."""
-        if self._blocking is None:
-            with self._lock:
-                if self._blocking is None:
-                    self._blocking = client_of(self._options, awaited=False)
-        return self._blocking
-
-    def of_loop(self) -> Any:
+    def of_loop(self) -> ServerClient:
         """Return the client for the running event loop."""
         loop = asyncio.get_running_loop()
         client = self._of_loops.get(loop)
         if client is None:
-            client = self._of_loops[loop] = client_of(self._options, awaited=True)
+            # A client's connections hold their loop, so no weak reference would ever end.
+            for other in [other for other in self._of_loops if other.is_closed()]:
+                self._of_loops.pop(other, None)
+            client = client_of(self.options, self._async_pool_clients)
+            self._of_loops[loop] = client
         return client
+
+    def undelivered(self, all_keys: bytes | None) -> UndeliveredForgets:
+        """Return the forgets to be delivered of caches whose keys begin with this."""
+        return self._undelivered.setdefault(all_keys, UndeliveredForgets(self.options.ttl_ms))
 
 
 _held: dict[str, HeldClients] = {}
+
+
+def _held_clients(location: object, options: Mapping[str, Any]) -> HeldClients:
+    identity = repr((location, options))
+    found = _held.get(identity)
+    # Two threads may each make them; both use the first that are kept. The others have no connection.
+    return (
+        _held.setdefault(identity, HeldClients(CacheOptions(location, options))) if found is None else found
+    )
 
 
 class SharedCache(BaseCache):  # type: ignore[misc]
@@ -66,19 +74,18 @@ class SharedCache(BaseCache):  # type: ignore[misc]
 
     def __init__(self, location: Any, params: dict[str, Any]) -> None:
         super().__init__(params)
-        options = CacheOptions(location, params.get("OPTIONS") or {})
-        self._clients = _held.setdefault(options.identity, HeldClients(options))
-        self._undelivered = self._clients.undelivered
-        self._serializer = options.serializer
-        self._prefixes = options.prefixes
+        # What is wrong with the settings is said here. Nothing is connected or attached.
+        self._clients = _held_clients(location, params.get("OPTIONS") or {})
+        self._serializer = self._clients.options.serializer
+        self._prefixes = self._clients.options.prefixes
         self._all_keys = self._beginning_of_keys()
-        self._clients.blocking()  # what is wrong with the settings is said here, and nothing is connected
+        self._undelivered = self._clients.undelivered(self._all_keys)
 
     def get(self, key: Any, default: Any = None, version: Any = None) -> Any:
         """Return the value, `default` if there is none."""
         made = self.make_and_validate_key(key, version=version).encode()
         if self._undelivered.is_empty and self._is_cached(key):
-            value = self._clients.blocking().get(made)
+            value = self._clients.blocking.get(made)
         else:
             value = run_blocking(self._blocking().get(made, cached=self._is_cached(key)))
         return default if value is None else self._serializer.loads(value)
@@ -194,7 +201,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
         await self._of_loop().clear(self._need_beginning())
 
     def _blocking(self) -> CacheOperations:
-        return CacheOperations(self._clients.blocking(), self._undelivered, self._all_keys)
+        return CacheOperations(self._clients.blocking, self._undelivered, self._all_keys)
 
     def _of_loop(self) -> CacheOperations:
         return CacheOperations(self._clients.of_loop(), self._undelivered, self._all_keys)
