@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.core.cache import caches
-from django.core.checks import Error, Warning
-from django.core.exceptions import ImproperlyConfigured
+from django.core.checks import Warning
 
 from glidecache.django.shared_cache import SharedCache
 from glidecache.errors import ConfigurationError, GlideError
@@ -17,17 +16,12 @@ if TYPE_CHECKING:
 
 
 def check_shared_caches(**_: Any) -> list[Any]:
-    """Return what each shared cache lacks: settings, the daemon, or a cache of its name that it may use."""
+    """Return what each shared cache lacks: the daemon, or a cache of its name that it may use."""
     return [found for alias in settings.CACHES for found in _check(alias)]
 
 
 def _check(alias: str) -> list[Any]:
-    try:
-        cache = caches[alias]
-    except ImproperlyConfigured as error:
-        if "glidecache" not in str(settings.CACHES[alias].get("BACKEND", "")):
-            return []
-        return [Error(f"CACHES[{alias!r}]: {error}", id="glidecache.E001")]
+    cache = caches[alias]  # Django's own checks have made it before: wrong settings are raised there
     if not isinstance(cache, SharedCache):
         return []
     try:

@@ -23,6 +23,8 @@ return redis.call('INCRBY', KEYS[1], ARGV[1])
 """
 """`INCRBY` makes a missing key, without a time to live. Asking first, in another command, would race with its end."""
 
+_PROBE = b"\0glidecache:probe"
+"""A key that nobody uses."""
 _GLOB_CHARACTERS = b"\\*?[]^-"
 
 
@@ -126,7 +128,7 @@ class CacheOperations:
 
     async def attach(self) -> None:
         """Attach to the pool. Raises `GlideError` if that is not possible."""
-        await self._client.forget([b"\0glidecache:check"])
+        await self._client.forget([_PROBE])
 
     async def _write(self, keys: Sequence[bytes], commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
         """Run commands that change keys, then forget the keys."""
@@ -159,8 +161,8 @@ class CacheOperations:
         began_ns = time.monotonic_ns()
         keys, prefixes = attempt
         try:
-            if keys:
-                await self._client.forget(list(keys))
+            # First something short: what a prefix takes may be long, so its time-out is no bound for a write.
+            await self._client.forget(list(keys) or [_PROBE])
             for prefix in prefixes:
                 await self._client.forget_prefix(prefix)
         except GlideError as error:

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from glidecache.cache import ClientSideCache, EvictionPolicy
 from glidecache.django.value_serializers import serializer_of
-from glidecache.fronts.front_options import split_url
+from glidecache.fronts.front_options import FrontOptions, split_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class CacheOptions:
         self.settings_are_defaults = not any(name in options for name in _SETTINGS)
         self.ttl_ms: int = options.get("ttl_ms", _DEFAULT_TTL_MS)
         self.cache = self._read_cache(options)
+        # One object for all clients: theirs are of the same cache, and a name alone makes another each time.
+        shared = self.cache.name if self.settings_are_defaults else self.cache
+        self.of_front = FrontOptions(shared, None, self.upstream, self.runtime_dir)
         self.prefixes = _read_prefixes(options.get("prefixes"))
         self.serializer = serializer_of(options.get("serializer", "pickle"))
 

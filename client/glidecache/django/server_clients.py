@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from glidecache.batch import Batch
 from glidecache.errors import ConfigurationError
-from glidecache.fronts.library_clients import CLIENTS_OF_POOL
+from glidecache.fronts.library_clients import CLIENTS_OF_POOL, OPTIONS_OF_POOL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,11 +136,9 @@ async def _end_of(result: Any) -> Any:
 
 
 def _front_of(front: Any, options: CacheOptions, pool_clients: dict[Any, Any] | None) -> Any:
-    given: dict[str, Any] = {"upstream": options.upstream, "runtime_dir": options.runtime_dir}
-    given = {name: value for name, value in given.items() if value is not None}
-    given["shared_cache"] = options.cache.name if options.settings_are_defaults else options.cache
     try:
-        pool = front.ConnectionPool.from_url(options.url, **given)
+        pool = front.ConnectionPool.from_url(options.url)
+        pool.__dict__[OPTIONS_OF_POOL] = options.of_front
         if pool_clients is not None:
             pool.__dict__[CLIENTS_OF_POOL] = pool_clients
         client = front.Valkey(connection_pool=pool)

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 else:
     LibraryClient = object
 
-_OPTIONS_OF_POOL = "_glidecache_options"
+OPTIONS_OF_POOL = "_glidecache_options"
+"""Where a pool of connections has the fronts' options for clients that are made with it."""
 CLIENTS_OF_POOL = "_glidecache_clients"
 """Where a pool of connections has the clients of the shared pool: a dictionary, which several may have in common."""
 
@@ -155,6 +156,6 @@ def _options_of_pool(pool: Any) -> FrontOptions | None:
         return None
     found = FrontOptions.taken_from(arguments)
     if found is not None:
-        pool.__dict__[_OPTIONS_OF_POOL] = found
-    kept: FrontOptions | None = pool.__dict__.get(_OPTIONS_OF_POOL)
+        pool.__dict__[OPTIONS_OF_POOL] = found
+    kept: FrontOptions | None = pool.__dict__.get(OPTIONS_OF_POOL)
     return kept
