@@ -40,6 +40,7 @@ class DjangoCaches:
         self.options = {"cache": name, "runtime_dir": str(daemon.runtime_dir), **options}
         self._runner = asyncio.Runner() if face == "asyncio" else None
         self._others: list[OtherProcess] = []
+        self._made: list[SharedCache] = []
 
     def __enter__(self) -> Self:
         return self
@@ -48,11 +49,15 @@ class DjangoCaches:
         for other in self._others:
             other.end()
         if self._runner is not None:
+            for cache in self._made:
+                self._runner.run(cache.aclose())
             self._runner.close()
 
     def made(self, *, options: dict[str, Any] | None = None, **params: Any) -> SharedCache:
         """A cache of this process; `params` are those of `CACHES`, `options` are added to its `OPTIONS`."""
-        return SharedCache(self.location, {**params, "OPTIONS": {**self.options, **(options or {})}})
+        cache = SharedCache(self.location, {**params, "OPTIONS": {**self.options, **(options or {})}})
+        self._made.append(cache)
+        return cache
 
     def other(self, **params: Any) -> OtherProcess:
         """A cache of the same settings in another process; its methods are called there, blocking."""

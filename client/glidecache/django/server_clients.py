@@ -29,6 +29,7 @@ class ServerClient(Protocol):
 
     `cached`: from the pool as far as it has the keys. `uncached`: what the server has. `run`: commands in one write;
     raises the first error. `forget`, `forget_prefix`: remove entries from the pool; raise `GlideError`.
+    `disconnect`: close what is idle; the next call connects again.
     """
 
     def get(self, key: bytes) -> Any: ...  # noqa: D102
@@ -37,6 +38,7 @@ class ServerClient(Protocol):
     async def run(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]: ...  # noqa: D102
     async def forget(self, keys: Sequence[bytes]) -> None: ...  # noqa: D102
     async def forget_prefix(self, prefix: bytes) -> None: ...  # noqa: D102
+    async def disconnect(self) -> None: ...  # noqa: D102
 
 
 class UrlClient:
@@ -77,6 +79,10 @@ class UrlClient:
     async def forget_prefix(self, prefix: bytes) -> None:
         """Remove the entries of all keys that begin with the prefix. Raises `GlideError`."""
         await _end_of(self._front._glidecache._client()._forget_prefix(prefix))
+
+    async def disconnect(self) -> None:
+        """Close the idle connections to the server; the next call connects again."""
+        await _end_of(self._front.connection_pool.disconnect(inuse_connections=False))
 
 
 class UpstreamClient:
@@ -119,6 +125,9 @@ class UpstreamClient:
     async def forget_prefix(self, prefix: bytes) -> None:
         """Remove the entries of all keys that begin with the prefix. Raises `GlideError`."""
         await _end_of(self._client._forget_prefix(prefix))
+
+    async def disconnect(self) -> None:
+        """Do nothing: connections to the server are the daemon's."""
 
 
 def client_of(options: CacheOptions, pool_clients: dict[Any, Any] | None = None) -> ServerClient:

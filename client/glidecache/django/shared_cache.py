@@ -200,6 +200,14 @@ class SharedCache(BaseCache):  # type: ignore[misc]
         """Do as `clear`."""
         await self._of_loop().clear(self._need_beginning())
 
+    async def aclose(self, **_: Any) -> None:
+        """Close the running event loop's idle connections to the server, before the loop ends.
+
+        Django does not call it. Without it Python reports them as a `ResourceWarning`, if it is asked to, when the next
+        loop of the process has replaced them. `close`, which Django calls after each request, keeps connections.
+        """
+        await self._clients.of_loop().disconnect()
+
     def _blocking(self) -> CacheOperations:
         return CacheOperations(self._clients.blocking, self._undelivered, self._all_keys)
 

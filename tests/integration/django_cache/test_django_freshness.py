@@ -76,6 +76,7 @@ def test_blocking_and_awaited_calls_of_a_process_see_each_others_writes(caches: 
             assert await cache.aget("k") == cache.get("k") == number
             cache.set("k", -number)
             assert await cache.aget("k") == cache.get("k") == -number
+        await cache.aclose()
 
     asyncio.run(write_and_read())
 
@@ -100,6 +101,7 @@ def test_a_cache_made_before_a_fork_works_after_it(caches: DjangoCaches) -> None
     assert caches.call(cache, "get", "k") == 2
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("face", ["asyncio"])
 def test_event_loops_that_have_ended_leave_nothing(caches: DjangoCaches) -> None:
     """`async_to_sync` makes a loop for each call: the pool is attached once, connections go with their loop."""

@@ -147,5 +147,6 @@ def test_a_cancelled_write_may_have_run_so_its_key_is_forgotten(
         own_valkey.resume()
         wait_until(lambda: own_valkey.admin.get(":1:k") == cache._serializer.dumps("new"), "it ran")
         assert await cache.aget("k") == other.call("get", "k") == "new"
+        await cache.aclose()
 
     asyncio.run(cancel_a_write())
