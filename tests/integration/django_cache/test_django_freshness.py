@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
+import pickle
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import psutil
 import pytest
 
 from glidecache import ConfigurationError
 from support.django_caches import DjangoCaches, url_of
+from support.process import child_environment
 
 if TYPE_CHECKING:
     from support.valkey_server import ValkeyServer
@@ -101,26 +103,31 @@ def test_a_cache_made_before_a_fork_works_after_it(caches: DjangoCaches) -> None
     assert caches.call(cache, "get", "k") == 2
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("face", ["asyncio"])
+_LOOPS = """
+import asyncio, gc, os, pickle, sys
+from glidecache.django import SharedCache
+cache = SharedCache(*pickle.load(sys.stdin.buffer))
+async def work():
+    await cache.aset("k", 1)
+    assert await cache.aget("k") == 1
+for _ in range(25):
+    asyncio.run(work())
+    gc.collect()
+    print(len(os.listdir("/proc/self/fd")))
+"""
+
+
+@pytest.mark.parametrize("face", ["blocking"])
 def test_event_loops_that_have_ended_leave_nothing(caches: DjangoCaches) -> None:
     """`async_to_sync` makes a loop for each call: the pool is attached once, connections go with their loop."""
-    cache = caches.made()
-
-    async def work() -> None:
-        await cache.aset("k", 1)
-        assert await cache.aget("k") == 1
-
-    def descriptors() -> int:
-        gc.collect()
-        return psutil.Process().num_fds()
-
-    for _ in range(3):
-        asyncio.run(work())
-    before = descriptors()
-    for _ in range(20):
-        asyncio.run(work())
-    assert descriptors() <= before + 1
+    arguments = pickle.dumps((caches.location, {"OPTIONS": caches.options}))
+    command = [sys.executable, "-c", _LOOPS]
+    ended = subprocess.run(
+        command, input=arguments, capture_output=True, env=child_environment(), timeout=60, check=False
+    )
+    counts = list(map(int, ended.stdout.split()))
+    assert len(counts) == 25, ended.stderr.decode()
+    assert counts[-1] <= counts[2] + 1
 
 
 def test_two_databases_cannot_share_a_name(caches: DjangoCaches, valkey: ValkeyServer) -> None:
