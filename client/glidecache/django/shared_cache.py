@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from glidecache.django.server_clients import ServerClient
 
+_MISSING = object()
 _SAMPLES = (("k7q4zx9w", 918_273_645), ("w3vy8m2j", 736_451_928))
 """Keys and versions that differ from their first character on: what is made of them begins with what all keys have."""
 
@@ -111,11 +112,11 @@ class SharedCache(BaseCache):  # type: ignore[misc]
 
     def has_key(self, key: Any, version: Any = None) -> bool:
         """Return whether there is a value."""
-        return self.get(key, self._missing_key, version=version) is not self._missing_key
+        return self.get(key, _MISSING, version=version) is not _MISSING
 
     async def ahas_key(self, key: Any, version: Any = None) -> bool:
         """Do as `has_key`."""
-        return await self.aget(key, self._missing_key, version=version) is not self._missing_key
+        return await self.aget(key, _MISSING, version=version) is not _MISSING
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> None:
         """Set a value. `timeout`: seconds; None: without end; 0 or less: it is deleted."""
