@@ -5,6 +5,7 @@ The blocking ones' coroutines never suspend, so all above is written once.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from inspect import isawaitable
 from typing import Protocol
@@ -17,7 +18,7 @@ from glidecache.fronts.library_clients import CLIENTS_OF_POOL, OPTIONS_OF_POOL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from glidecache.core.settings import Settings
@@ -49,11 +50,8 @@ class UrlClient:
             "glidecache.valkey" if pool_clients is None else "glidecache.valkey.asyncio"
         )
         self._front: Any = _front_of(front, options, pool_clients)
+        self.get: Callable[[bytes], Any] = partial(self._front.execute_command, "GET")
         self._plain: Any = front.library.Valkey(connection_pool=self._front.connection_pool)
-
-    def get(self, key: bytes) -> Any:
-        """Return the value, or an awaitable of it, from the pool if it is there."""
-        return self._front.execute_command("GET", key)
 
     async def cached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Return the values, from the pool as far as it has them."""

