@@ -131,7 +131,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
     def set_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: Any = None
     ) -> list[Any]:
-        """Set values; return an empty list: the server refuses all or none."""
+        """Set values; return an empty list: what the server refuses is raised. It is not one transaction."""
         dumped = self._dumped(data, version)
         run_blocking(self._blocking().set_many(dumped, self._lifetime_ms(timeout)))
         return []
