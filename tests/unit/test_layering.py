@@ -21,9 +21,9 @@ PACKAGES = {
     "glidecache": (ROOT / "client" / "glidecache", {"glidecache", "glidecache_shared"}),
     "glidecache_shared": (ROOT / "shared" / "glidecache_shared", {"glidecache_shared"}),
 }
-CLIENT_MAY_IMPORT = {"msgpack", "opentelemetry", "redis", "valkey"}
-"""Third-party packages of the stub; `valkey` and `redis` for the fronts, `valkey` for the direct fallback too,
-`opentelemetry` where it is switched on."""
+CLIENT_MAY_IMPORT = {"django", "msgpack", "opentelemetry", "redis", "valkey"}
+"""Third-party packages of the stub: `django`, `redis` and `valkey` for the fronts, `valkey` for the direct fallback
+too, `opentelemetry` where it is switched on."""
 
 
 def imports(source: Path) -> Iterator[tuple[str, int]]:
@@ -84,6 +84,16 @@ def test_the_stub_needs_nothing_but_msgpack() -> None:
     assert wrong == []
 
 
+def test_only_its_backend_imports_django() -> None:
+    client = PACKAGES["glidecache"][0]
+    importing = {
+        source.relative_to(client).parts[0]
+        for source, module, _ in sources(client)
+        if module.partition(".")[0] == "django"
+    }
+    assert importing == {"django"}
+
+
 @pytest.mark.parametrize("library", ["redis", "valkey"])
 def test_only_its_front_and_the_direct_fallback_import_a_library(library: str) -> None:
     client = PACKAGES["glidecache"][0]
@@ -93,7 +103,8 @@ def test_only_its_front_and_the_direct_fallback_import_a_library(library: str) -
         if module.partition(".")[0] == library
     }
     front = {"fronts/libraries.py", f"{library}/__init__.py", f"{library}/asyncio/__init__.py"}
-    assert importing <= front | ({"core/fallback.py"} if library == "valkey" else set())
+    others = {"core/fallback.py", "django/__init__.py"}  # the latter to say what is missing
+    assert importing <= front | (others if library == "valkey" else set())
 
 
 def test_the_daemon_imports_what_an_extra_brings() -> None:

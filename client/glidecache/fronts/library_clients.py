@@ -52,8 +52,10 @@ if TYPE_CHECKING:
 else:
     LibraryClient = object
 
-_OPTIONS_OF_POOL = "_glidecache_options"
-_CLIENTS_OF_POOL = "_glidecache_clients"
+OPTIONS_OF_POOL = "_glidecache_options"
+"""Where a pool of connections has the fronts' options for clients that are made with it."""
+CLIENTS_OF_POOL = "_glidecache_clients"
+"""Where a pool of connections has the clients of the shared pool: a dictionary, which several may have in common."""
 
 
 class FrontBase(LibraryClient):
@@ -87,7 +89,7 @@ class FrontBase(LibraryClient):
             library, options, arguments, pool.connection_class, by_sentinel=library.is_sentinels(pool)
         )
         # Clients that share a pool of connections, as one for each request may, share the hold on the cache.
-        clients: dict[Any, Any] = pool.__dict__.setdefault(_CLIENTS_OF_POOL, {})
+        clients: dict[Any, Any] = pool.__dict__.setdefault(CLIENTS_OF_POOL, {})
         encoder, resp3 = pool.get_encoder(), library.speaks_resp3(arguments)
         shapes = ReplyShapes(encoder, self.response_callbacks, resp3=resp3)
         self._begin(options, settings, encoder, shapes, clients)
@@ -154,6 +156,6 @@ def _options_of_pool(pool: Any) -> FrontOptions | None:
         return None
     found = FrontOptions.taken_from(arguments)
     if found is not None:
-        pool.__dict__[_OPTIONS_OF_POOL] = found
-    kept: FrontOptions | None = pool.__dict__.get(_OPTIONS_OF_POOL)
+        pool.__dict__[OPTIONS_OF_POOL] = found
+    kept: FrontOptions | None = pool.__dict__.get(OPTIONS_OF_POOL)
     return kept

@@ -1,0 +1,46 @@
+"""System checks (`manage.py check`): what is wrong with the shared caches of `CACHES`."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.cache import caches
+from django.core.checks import Warning
+
+from glidecache.django.shared_cache import SharedCache
+from glidecache.errors import ConfigurationError, GlideError
+from glidecache.sync.connection import run_blocking
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def check_shared_caches(**_: Any) -> list[Any]:
+    """Return what each shared cache lacks: the daemon, or a cache of its name that it may use."""
+    return [found for alias in settings.CACHES for found in _check(alias)]
+
+
+def _check(alias: str) -> list[Any]:
+    cache = caches[alias]  # Django's own checks have made it before: wrong settings are raised there
+    if not isinstance(cache, SharedCache):
+        return []
+    try:
+        run_blocking(cache._blocking().attach())
+    except ConfigurationError as error:
+        return [
+            Warning(
+                f"CACHES[{alias!r}]: {error}",
+                hint="Something else uses the cache of this name with other settings or for another server: use "
+                "another name in OPTIONS['cache'], or the same settings.",
+                id="glidecache.W002",
+            )
+        ]
+    except GlideError as error:
+        return [
+            Warning(
+                f"CACHES[{alias!r}]: {error}",
+                hint="Start glidecached on this host. Until then values come from the server, uncached.",
+                id="glidecache.W001",
+            )
+        ]
+    return []
