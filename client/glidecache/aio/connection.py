@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 import weakref
 from contextlib import suppress
@@ -204,8 +205,10 @@ class LoopConnections:
                 connection.have_shut()
         self.of_loop.clear()
 
-    def __del__(self) -> None:
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # For a client that is dropped without `close`: its loops would keep the sockets as long as they run.
+        if is_finalizing():
+            return  # the loops run no more, and this module has lost its names
         for connection in self.of_loop.values():
             if connection.forks == forks():
                 connection.have_shut()
