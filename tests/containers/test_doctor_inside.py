@@ -120,7 +120,7 @@ def test_a_runtime_directory_that_is_not_mounted_is_told(used_site: Site) -> Non
         ({"groups": ()}, f"supplementalGroups: [{DAEMON_ID}]"),
         (
             {"binds": {}},
-            "this directory does not exist (in a container: mount the daemon's runtime directory",
+            "this directory does not exist; start it: glidecached, or systemctl start glidecached",
         ),
         ({"first_id": OTHER_FIRST_ID, "groups": ()}, "keep-groups"),
     ],
