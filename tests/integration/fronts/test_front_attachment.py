@@ -101,10 +101,11 @@ def test_nothing_is_attached_before_the_first_cached_read(
 def test_a_name_alone_is_the_configured_cache_if_there_is_one(
     calls: FrontCalls, valkey: ValkeyServer, unique_name: str
 ) -> None:
-    valkey.admin.set("k", "v")
+    key = f"key of {unique_name}"  # the configured cache is the whole session's
+    valkey.admin.set(key, "v")
     for name, bound_kb in (("configured", 64), (unique_name, 65_536)):
         front = calls.front(name)
-        assert calls.call(front, "get", "k") == b"v"
+        assert calls.call(front, "get", key) == b"v"
         (pool_client,) = front.connection_pool.__dict__["_glidecache_clients"].values()
         assert pool_client._session.reader is not None
         assert _settings(calls, name)["settings"]["max_cache_kb"] == bound_kb
