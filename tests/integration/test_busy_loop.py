@@ -82,6 +82,53 @@ def test_c28_tasks_that_work_before_their_command_do_not_time_out(
     run(main())
 
 
+def block(milliseconds: float) -> None:
+    """Block the thread as a call to another service does."""
+    time.sleep(milliseconds / 1e3)
+
+
+def compute(milliseconds: float) -> None:
+    """Use the processor."""
+    end_ns = time.thread_time_ns() + int(milliseconds * 1e6)
+    while time.thread_time_ns() < end_ns:
+        pass
+
+
+@pytest.mark.parametrize("milliseconds", [0.2, 1, 4])
+@pytest.mark.parametrize("work", [block, compute])
+@pytest.mark.parametrize("begin", ["connected", "disconnected", "unattached"])
+def test_c28_a_loop_that_works_in_each_of_its_turns_does_not_time_out(
+    configuration: GlideClientConfiguration,
+    run: Callable[..., Any],
+    work: Callable[[float], None],
+    milliseconds: float,
+    begin: str,
+) -> None:
+    """The work of many short turns counts as that of one long turn does."""
+    # A turn for each call would take twice the time-out, as far as so many may be in flight.
+    calls = min(900, int(2_000 * DEFAULT_TIMEOUT_S / milliseconds))
+
+    async def main() -> None:
+        client = await GlideClient.create(configuration)
+        session: Any = client._session
+
+        async def work_on() -> None:
+            while True:
+                work(milliseconds)
+                await asyncio.sleep(0)
+
+        working = asyncio.create_task(work_on())
+        if begin == "disconnected":
+            session._connections.current().drop()
+        elif begin == "unattached":
+            session.state.unknown = session.state.attachment
+        assert await together(calls, 0, lambda number: client.set(f"k{number}", "v")) == {"'OK'"}
+        working.cancel()
+        await client.close()
+
+    run(main())
+
+
 @pytest.mark.parametrize(("tasks", "milliseconds"), LOADS)
 def test_c28_clients_are_created_in_a_busy_loop(
     configuration: GlideClientConfiguration, run: Callable[..., Any], tasks: int, milliseconds: float

@@ -48,17 +48,21 @@ class AsyncConnection(DaemonConnection):
         return self.lock.has_waiters
 
     async def run_exclusively(
-        self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
+        self,
+        deadline_ns: int,
+        is_ready: Callable[[], bool],
+        function: Callable[..., Coroutine[Any, Any, Result]],
+        *arguments: Any,
     ) -> Result:
         """Connect or attach, in the order of the calls."""
-        await self.lock.acquire(deadline_ns)
+        await self.lock.acquire(deadline_ns, is_ready)
         try:
             return await function(*arguments)
         finally:
             self.lock.release()
 
     def extended(self, deadline_ns: int) -> int:
-        """Return the deadline, extended by the time for which the loop did not run since this call began to wait."""
+        """Return the deadline, extended by the time for which the loop has worked since this call began to wait."""
         return deadline_ns + self.lock.lag_ns
 
     def shut(self) -> None:

@@ -94,10 +94,15 @@ class DaemonConnection:
         return False
 
     def run_exclusively(
-        self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
+        self,
+        deadline_ns: int,
+        is_ready: Callable[[], bool],
+        function: Callable[..., Coroutine[Any, Any, Result]],
+        *arguments: Any,
     ) -> Awaitable[Result]:
         """Run a coroutine that connects or attaches, while no other call of the client does.
 
+        `is_ready` returns whether the coroutine would find nothing to do: such calls of an event loop wait together.
         Awaiting it raises `NoDaemonError` when other calls take too long.
         """
         raise NotImplementedError

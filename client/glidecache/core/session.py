@@ -118,7 +118,7 @@ class Session:
             connection = self._connections.current()
             try:
                 await connection.run_exclusively(
-                    connect_ns, self._connect_and_attach, connection, connect_ns, attach_ns
+                    connect_ns, _not_ready, self._connect_and_attach, connection, connect_ns, attach_ns
                 )
             except (DaemonLostError, NotSentError):
                 continue
@@ -273,7 +273,13 @@ class Session:
         # Even if the server may let a command wait for long, waiting for a daemon takes no longer than for others.
         ready_ns = min(deadline_ns, time.monotonic_ns() + self.timeout_ns)
         try:
-            return await connection.run_exclusively(ready_ns, self._ensure_attached, connection, ready_ns)
+            return await connection.run_exclusively(
+                ready_ns,
+                lambda: self.state.usable(connection.hello) is not None,
+                self._ensure_attached,
+                connection,
+                ready_ns,
+            )
         except DaemonLostError:
             raise NotSentError from None  # the daemon ended meanwhile; the next one is awaited until the deadline
         except NoReplyError:
@@ -285,7 +291,7 @@ class Session:
     ) -> tuple[Attachment, int]:
         """Return a session with the daemon that answers now; attach if necessary.
 
-        Also return for how long the caller's own event loop did not run meanwhile, in ns.
+        Also return for how long the caller's own event loop has worked meanwhile, in ns.
         """
         hello = await connection.connect(deadline_ns)
         attachment = self.state.usable(connection.hello)
@@ -413,7 +419,7 @@ class Session:
         connection = self._connections.current()
         deadline_ns = now_ns + _PROBE_TIMEOUT_NS
         try:
-            await connection.run_exclusively(deadline_ns, self._probe, connection, deadline_ns)
+            await connection.run_exclusively(deadline_ns, _not_ready, self._probe, connection, deadline_ns)
         except OtherVersionError as other:
             # The operator who upgraded the daemon would otherwise find an absence only.
             if str(other) != self._outage_problem:
@@ -429,6 +435,10 @@ class Session:
     async def _probe(self, connection: DaemonConnection, deadline_ns: int) -> None:
         self._check_layout(connection, await connection.connect(deadline_ns))
         await connection.request(protocol.PING, 0, connection.extended(deadline_ns), ())
+
+
+def _not_ready() -> bool:
+    return False
 
 
 def _sent_late(code: int, connection: DaemonConnection, asked_ns: int) -> bool:

@@ -41,7 +41,11 @@ class BlockingConnection(DaemonConnection):
         self.exchange = Exchange(closing)
 
     def run_exclusively(
-        self, deadline_ns: int, function: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any
+        self,
+        deadline_ns: int,
+        is_ready: Callable[[], bool],
+        function: Callable[..., Coroutine[Any, Any, Result]],
+        *arguments: Any,
     ) -> LockedCall[Result]:
         """Connect or attach while no other thread of the client does. A signal handler's call may do so inside."""
         late = NoDaemonError("glidecached does not answer: another thread's call is still waiting for it")

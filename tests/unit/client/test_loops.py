@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,76 @@ def test_turns_are_taken_in_the_order_of_asking() -> None:
         return order
 
     assert asyncio.run(run()) == list(range(10))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_c23_order_is_kept_whatever_calls_find_to_do(seed: int) -> None:
+    """A connection that is lost at random, and calls that are cancelled at random, beside new calls."""
+    chance = random.Random(seed)
+
+    async def run() -> tuple[list[int], int]:
+        lock = LoopLock(asyncio.get_running_loop())
+        order: list[int] = []
+        connected = busy = False
+        turns = 0
+
+        async def call(number: int) -> None:
+            nonlocal busy, connected, turns
+            await lock.acquire(in_a_second_ns(), lambda: connected)
+            try:
+                assert not busy
+                order.append(number)
+                if not connected:
+                    busy = True
+                    turns += 1
+                    await asyncio.sleep(0)
+                    busy = False
+                    connected = True
+                if chance.random() < 0.05:
+                    connected = False
+            finally:
+                busy = False
+                lock.release()
+
+        calls = []
+        for number in range(200):
+            calls.append(asyncio.ensure_future(call(number)))
+            if chance.random() < 0.1:
+                await asyncio.sleep(0)
+            if chance.random() < 0.1:
+                chance.choice(calls).cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait(calls)
+        assert not lock.has_waiters
+        assert order == sorted(order)
+        assert {number for number, task in enumerate(calls) if not task.cancelled()} <= set(order)
+        for task in calls:
+            assert task.cancelled() or task.exception() is None
+        return order, turns
+
+    order, turns = asyncio.run(run())
+    assert turns < len(order) / 2
+
+
+def test_c28_calls_that_find_nothing_to_do_share_a_turn_of_the_loop() -> None:
+    async def run() -> None:
+        lock = LoopLock(asyncio.get_running_loop())
+        done = []
+
+        async def call(number: int) -> None:
+            await lock.acquire(in_a_second_ns(), lambda: True)
+            done.append(number)
+            lock.release()
+
+        await lock.acquire(in_a_second_ns())
+        calls = [asyncio.ensure_future(call(number)) for number in range(100)]
+        await asyncio.sleep(0)
+        lock.release()
+        await asyncio.sleep(0)
+        assert done == list(range(100))
+        await asyncio.gather(*calls)
+
+    asyncio.run(run())
 
 
 def test_i15_a_task_that_ended_without_leaving_has_lost_its_turn() -> None:
