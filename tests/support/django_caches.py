@@ -6,13 +6,18 @@ import asyncio
 import pickle
 import subprocess
 import sys
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self
 
 from glidecache.django import SharedCache
+from glidecache.django.server_clients import UrlClient
+from glidecache.django.shared_cache import _held
 from support.process import child_environment
 from support.valkey_server import HOST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from support.daemon import Daemon
 
 FACES = ("blocking", "asyncio")
@@ -32,6 +37,30 @@ def url_of(port: int, database: int = 0) -> str:
     return f"valkey://{HOST}:{port}/{database}"
 
 
+async def end_held_clients(caches: Iterable[SharedCache]) -> None:
+    """Close the clients behind these caches. The product keeps them for as long as the process lives.
+
+    A cache that is used again makes new clients.
+    """
+    for held in {cache._clients for cache in caches}:
+        for identity in [identity for identity, each in _held.items() if each is held]:
+            del _held[identity]
+        for client in (held.blocking, *held._of_loops.values()):
+            await _end(client)
+
+
+async def _end(client: Any) -> None:
+    if isinstance(client, UrlClient):
+        await client.disconnect()
+        pool_client = client._front._glidecache.closed_client()
+    else:
+        pool_client = client._client
+    # Several clients may have had it in common.
+    ended = None if pool_client is None else pool_client.close()
+    if isawaitable(ended):
+        await ended
+
+
 class DjangoCaches:
     """Makes caches of one server and daemon, and calls their methods: `call(cache, "get", "k")`. A context manager."""
 
@@ -48,10 +77,14 @@ class DjangoCaches:
     def __exit__(self, *_: object) -> None:
         for other in self._others:
             other.end()
-        if self._runner is not None:
+        if self._runner is None:
+            asyncio.run(end_held_clients(self._made))
+        else:
             for cache in self._made:
                 self._runner.run(cache.aclose())
+            self._runner.run(end_held_clients(self._made))
             self._runner.close()
+        self._made.clear()  # pytest keeps this object longer than the test's clients may live
 
     def made(self, *, options: dict[str, Any] | None = None, **params: Any) -> SharedCache:
         """A cache of this process; `params` are those of `CACHES`, `options` are added to its `OPTIONS`."""

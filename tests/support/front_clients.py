@@ -55,6 +55,7 @@ class FrontCalls:
             self.close(client)
         if self._runner is not None:
             self._runner.close()
+        self._made.clear()  # pytest keeps this object longer than the test's clients may live
 
     def made(self, make: Callable[[], Any]) -> Any:
         """What `make` returns, a client; it is closed at the end."""

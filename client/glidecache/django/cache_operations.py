@@ -181,10 +181,11 @@ def _report(error: GlideError) -> None:
         return
     import logging
 
-    _reported.add(str(error))
+    problem = str(error)  # not the error: a record may be kept, and an error's frames hold clients
+    _reported.add(problem)
     logging.getLogger("glidecache").warning(
         "what Django's cache has changed cannot be forgotten in the shared cache (%s): this process reads it past the "
         "shared cache, others may read the old values until their time to live has ended",
-        error,
-        extra={"reason": str(error)},
+        problem,
+        extra={"reason": problem},
     )

@@ -212,12 +212,13 @@ class SharedReads:
         if not self._problem:
             import logging
 
+            # Its text, not the error: a record may be kept, and an error's frames hold clients.
             self._problem = str(error)
             logging.getLogger("glidecache").warning(
                 "glidecached could not answer a miss (%s); %s asks the server itself, uncached",
-                error,
+                self._problem,
                 self.library.name,
-                extra={"reason": str(error)},
+                extra={"reason": self._problem},
             )
         return NOT_CACHED
 

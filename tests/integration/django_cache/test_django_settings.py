@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from glidecache import ConfigurationError
 from glidecache.django import SharedCache
-from support.django_caches import url_of
+from support.django_caches import DjangoCaches, url_of
 from support.process import child_environment
 
 if TYPE_CHECKING:
@@ -65,12 +65,12 @@ def test_a_wrong_setting_is_named_when_the_cache_is_made(
 def test_a_cache_of_the_daemons_configuration_refuses_settings(
     valkey: ValkeyServer, daemon: Daemon, given: dict[str, Any]
 ) -> None:
-    options = {"cache": "configured", "runtime_dir": str(daemon.runtime_dir)}
-    cache = SharedCache(url_of(valkey.port), {"OPTIONS": options})
-    cache.set("k", 1)
-    assert cache.get("k") == 1
-    with pytest.raises(ConfigurationError, match="configur"):
-        SharedCache(url_of(valkey.port), {"OPTIONS": {**options, **given}}).get("other")
+    with DjangoCaches("blocking", url_of(valkey.port), daemon, "configured") as caches:
+        cache = caches.made()
+        cache.set("k", 1)
+        assert cache.get("k") == 1
+        with pytest.raises(ConfigurationError, match="configur"):
+            caches.made(options=given).get("other")
 
 
 def checked(tmp_path: Path, caches: dict[str, Any]) -> str:
