@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glidecache.opentelemetry import open_clients
 from support.process import ChildProcess
 from support.valkey_server import ValkeyServer
 
@@ -22,6 +24,16 @@ def pytest_configure() -> None:
     """Let processes that tests start hear Ctrl-C, also where the suite itself was started so as not to (`nohup`)."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _clients_are_closed() -> Iterator[None]:
+    """Fail the module that leaves clients open: they would be counted, and use descriptors, in all later tests."""
+    yield
+    if open_clients():
+        gc.collect()  # those that are dropped without `close` end here
+    left = [client for client in open_clients() if not client._session.state.close_message]
+    assert not left, f"{len(left)} clients were left open: {left}"
 
 
 @pytest.fixture(scope="session")

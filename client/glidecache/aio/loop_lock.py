@@ -56,12 +56,16 @@ class _Waiter:
     __slots__ = ("before_ns", "future", "is_ready", "is_resumed", "task")
 
     def __init__(
-        self, before_ns: int, task: asyncio.Task[object] | None, is_ready: Callable[[], bool]
+        self,
+        before_ns: int,
+        task: asyncio.Task[object] | None,
+        is_ready: Callable[[], bool],
+        future: asyncio.Future[None],
     ) -> None:
         self.before_ns = before_ns
         """The lag when it began to wait."""
         self.task = task
-        self.future: asyncio.Future[None] | None = None
+        self.future = future
         self.is_ready = is_ready
         self.is_resumed = False
         """Whether it runs next, because nothing was left to do for it; it stays in its place until then."""
@@ -73,7 +77,7 @@ class _Waiter:
 
     def resume(self) -> None:
         """Let its task go on."""
-        if self.future is not None and not self.future.done():
+        if not self.future.done():
             self.future.set_result(None)
 
 
@@ -94,7 +98,7 @@ class LoopLock:
         self._loop = loop
         self.holder: _Waiter | None = None
         self.waiting: deque[_Waiter] = deque()
-        """In the order of the calls. Those that were resumed come first; while there are any, no other gets the lock."""
+        """In the order of the calls. While some are resumed, which are the first, no other gets the lock."""
         self._lag_ns = 0
         self._due_ns = 0
         self._used_ns = 0
@@ -119,14 +123,13 @@ class LoopLock:
         """
         self._measure()
         task = asyncio.current_task()
-        waiter = _Waiter(self._total_ns(), task, is_ready)
+        waiter = _Waiter(self._total_ns(), task, is_ready, self._loop.create_future())
         holder = self.holder
         if holder is None or holder.is_abandoned or (task is not None and holder.task is task):
             self._drop_abandoned()
             if not self.waiting:
                 self.holder = waiter
                 return
-        waiter.future = self._loop.create_future()
         self.waiting.append(waiter)
         if holder is None or holder.is_abandoned:
             self._pass_on()
@@ -140,7 +143,6 @@ class LoopLock:
     async def _wait(self, waiter: _Waiter, deadline_ns: int) -> None:
         """Wait until the waiter has the lock, or was resumed in vain."""
         future = waiter.future
-        assert future is not None
         alarm = Alarm(
             self._loop, lambda: deadline_ns + self._total_ns() - waiter.before_ns, lambda: _time_out(future)
         )

@@ -43,7 +43,7 @@ class BlockingConnection(DaemonConnection):
     def run_exclusively(
         self,
         deadline_ns: int,
-        is_ready: Callable[[], bool],
+        is_ready: Callable[[], bool],  # noqa: ARG002 - threads wait one by one
         function: Callable[..., Coroutine[Any, Any, Result]],
         *arguments: Any,
     ) -> LockedCall[Result]:
