@@ -21,12 +21,14 @@ def check_shared_caches(**_: Any) -> list[Any]:
 
 
 def _check(alias: str) -> list[Any]:
-    cache = caches[alias]  # Django's own checks have made it before: wrong settings are raised there
+    cache = caches[alias]  # wrong settings are raised here, as by Django's own checks
     if not isinstance(cache, SharedCache):
         return []
     try:
         run_blocking(cache._blocking().attach())
     except ConfigurationError as error:
+        # What a check has made may be used by it alone: the program's own is to raise.
+        del caches[alias]
         return [
             Warning(
                 f"CACHES[{alias!r}]: {error}",

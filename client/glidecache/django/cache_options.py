@@ -59,6 +59,7 @@ class CacheOptions:
         # One object for all clients: theirs are of the same cache, and a name alone makes another each time.
         shared = self.cache.name if self.settings_are_defaults else self.cache
         self.of_front = FrontOptions(shared, None, self.upstream, self.runtime_dir)
+        self.of_front.attaches_at_once = False  # once for a process, and not in an event loop
         self.prefixes = _read_prefixes(options.get("prefixes"))
         self.serializer = serializer_of(options.get("serializer", "pickle"))
 

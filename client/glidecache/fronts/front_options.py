@@ -28,9 +28,10 @@ class FrontOptions:
     cache_prefixes: what cached keys begin with; None: all keys are cached, an empty list: none.
     upstream: the name under which the daemon's configuration has the servers; None: the client's own addresses.
     runtime_dir: where the daemon is; None: as for all clients.
+    `attaches_at_once`: whether a client attaches when it is made; if not, by `SharedReads.attach` or its first miss.
     """
 
-    __slots__ = ("cache", "prefixes", "runtime_dir", "settings_are_defaults", "upstream")
+    __slots__ = ("attaches_at_once", "cache", "prefixes", "runtime_dir", "settings_are_defaults", "upstream")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class FrontOptions:
         upstream: object = None,
         runtime_dir: object = None,
     ) -> None:
+        self.attaches_at_once = True
         self.settings_are_defaults = isinstance(shared_cache, str)
         self.cache = _read_cache(shared_cache)
         self.prefixes = _read_prefixes(cache_prefixes)

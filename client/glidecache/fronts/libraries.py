@@ -6,6 +6,7 @@ from glidecache.errors import ConfigurationError, DaemonUnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
     from typing import Any
 
@@ -61,12 +62,12 @@ class Library:
         classes = (self._module.SentinelConnectionPool, self._module.asyncio.SentinelConnectionPool)
         return isinstance(connection_pool, classes)
 
-    def speaks_resp3(self, arguments: dict[str, Any]) -> bool:
+    def speaks_resp3(self, arguments: Mapping[str, Any]) -> bool:
         """Return whether connections with these arguments speak RESP3: their replies have maps then."""
         protocol = arguments.get("protocol")
         return int(self._default_protocol if protocol is None else protocol) == 3  # noqa: PLR2004
 
-    def usual_callbacks(self, arguments: dict[str, Any]) -> Any:
+    def usual_callbacks(self, arguments: Mapping[str, Any]) -> Any:
         """Return the response callbacks of a client whose connections have these arguments."""
         ours = {name: arguments[name] for name in ("protocol", "legacy_responses") if name in arguments}
         pool = self._module.ConnectionPool(**ours)

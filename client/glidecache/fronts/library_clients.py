@@ -10,6 +10,7 @@ from glidecache.fronts.shared_reads import SharedReads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from glidecache.core.settings import Settings
@@ -104,8 +105,8 @@ class FrontBase(LibraryClient):
                 message = f"{own}; it and shared_cache exclude each other"
                 raise ConfigurationError(message)
 
-    def _begin_cluster(self, options: FrontOptions, arguments: dict[str, Any], callbacks: Any) -> None:
-        """Cache the reads of a cluster's client from now on."""
+    def _begin_nodes(self, options: FrontOptions, arguments: Mapping[str, Any], callbacks: Any) -> None:
+        """Cache the reads of a client of a cluster's nodes from now on."""
         library = self._library
         nodes = [(node.host, int(node.port)) for node in self.nodes_manager.startup_nodes.values()]
         connection_class = arguments.get("connection_class")
@@ -129,7 +130,10 @@ class FrontBase(LibraryClient):
         clients: dict[Any, Any],
     ) -> None:
         make = self._pool_client_class
-        self._glidecache = SharedReads(self._library, options, settings, encoder, shapes, make, clients)
+        reads = SharedReads(self._library, options, settings, encoder, shapes, make, clients)
+        if options.attaches_at_once:
+            reads.attach()
+        self._glidecache = reads
 
     def _need_reads(self) -> SharedReads:
         reads = self._glidecache

@@ -9,6 +9,7 @@ import time
 from glidecache.core.many_keys import ManyKeys
 from glidecache.errors import ClosingError, ConfigurationError, DaemonUnavailableError, GlideError
 from glidecache.fronts.command_classes import KINDS, MANY
+from glidecache.fronts.first_attachment import attach_at_once
 from glidecache.fronts.own_writes import OwnWrites
 from glidecache.fronts.pool_clients import OwnWayError
 
@@ -32,7 +33,7 @@ _ASCII = bytes(range(128))
 
 
 class SharedReads:
-    """The cached reads of one client. For any thread, event loop and fork; nothing is attached before the first miss.
+    """The cached reads of one client. For any thread, event loop and fork.
 
     `kinds` says which commands are cached, by name; it is empty where none is (any more).
     """
@@ -77,6 +78,17 @@ class SharedReads:
             except UnicodeDecodeError:
                 self._text_prefixes = None
         self._compares_text = self._prefixes is None or self._text_prefixes is not None
+
+    def attach(self) -> None:
+        """Attach now, unless a client that shares the hold has done so, or no daemon answers promptly.
+
+        Raises `ConfigurationError`, which is the library's error too, for what the daemon refuses.
+        """
+        try:
+            attach_at_once(self._client())
+        except ConfigurationError as error:
+            self.closed_client()
+            raise self.own_error(error) from error
 
     @property
     def uncached(self) -> Self:
