@@ -138,7 +138,7 @@ def test_c25_other_pools_keep_their_entries(connect: Connector, valkey: ValkeySe
 
 
 def test_c25_by_prefix(connect: Connector, valkey: ValkeyServer | Cluster, cache: ClientSideCache) -> None:
-    """What the operator's command and a front's `clear` use."""
+    """The operator's command and Django's `clear` use it."""
     client = connect(cache)
     for key in ("page:1", "page:2", "pag", "other"):
         GET.write(valkey, key, 1)
@@ -373,7 +373,7 @@ def test_c25_a_daemon_that_hangs_is_unavailable(
 
 
 def forgets(client: AnyClient) -> bool:
-    """Whether a forget succeeds now."""
+    """Return whether a forget succeeds now."""
     try:
         client.call("forget", ["k"])
     except DaemonUnavailableError:
@@ -392,7 +392,7 @@ def test_c25_a_change_of_the_daemon_goes_unnoticed(
     assert client.call("forget", ["k"]) == 1
 
 
-def test_c25_who_joins_lazily_may_forget_first(
+def test_c25_a_client_that_joins_lazily_may_forget_first(
     connect: Connector, own_daemon: Daemon, own_valkey: ValkeyServer, unique_name: str
 ) -> None:
     cache = new_cache(name=unique_name)

@@ -1,4 +1,4 @@
-"""A real daemon that says it is of another release."""
+"""A real daemon that states another release's versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ glidecached()
 
 
 class OtherDaemon(Daemon):
-    """A daemon that is of another release by what it says of itself: `versions` of the protocol and of the layout."""
+    """A daemon that states other versions of itself: `versions` of the protocol and of the layout."""
 
     def __init__(self, directory: Path, versions: tuple[int, int]) -> None:
         super().__init__(directory)

@@ -1,4 +1,4 @@
-"""System checks (`manage.py check`): what is wrong with the shared caches of `CACHES`."""
+"""System checks (`manage.py check`) of the shared caches of `CACHES`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_shared_caches(**_: Any) -> list[Any]:
-    """Return what each shared cache lacks: the daemon, or a cache of its name that it may use."""
+    """Return a warning for each shared cache that has no daemon, or that the daemon refuses."""
     return [found for alias in settings.CACHES for found in _check(alias)]
 
 
@@ -27,7 +27,7 @@ def _check(alias: str) -> list[Any]:
     try:
         run_blocking(cache._blocking().attach())
     except ConfigurationError as error:
-        # What a check has made may be used by it alone: the program's own is to raise.
+        # This one was made for a check: the program is to get the error.
         del caches[alias]
         return [
             Warning(

@@ -156,7 +156,7 @@ def client_of(options: CacheOptions, pool_clients: dict[Any, Any] | None = None)
 
 
 async def _end_of(result: Any) -> Any:
-    """Return what a call ends with: it has ended already, or it is awaited."""
+    """Return the result of a call, which is awaited if need be."""
     return await result if isawaitable(result) else result
 
 

@@ -32,7 +32,7 @@ _MISSING = object()
 _is_suspect = re.compile(r"[\x00-\x20\x7f]").search
 """The characters that Django warns of."""
 _SAMPLES = (("k7q4zx9w", 918_273_645), ("w3vy8m2j", 736_451_928))
-"""Keys and versions that differ from their first character on: what is made of them begins with what all keys have."""
+"""Keys and versions that differ from their first character on: keys made of them have only the common beginning alike."""
 
 
 class HeldClients:
@@ -91,7 +91,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
     """
 
     def __init__(self, location: Any, params: dict[str, Any]) -> None:
-        """Raise `ImproperlyConfigured` for wrong settings, and for what a daemon that answers refuses."""
+        """Raise `ImproperlyConfigured` for wrong settings, and for a refusal of the daemon."""
         super().__init__(params)
         self._clients = _held_clients(location, params.get("OPTIONS") or {})
         self._serializer = self._clients.options.serializer
@@ -125,7 +125,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
         return default if value is None else self._loads(value)
 
     def validate_key(self, key: Any) -> None:
-        """Warn of what Django warns of."""
+        """Warn of the same keys as Django."""
         # It looks at each character, which costs more than all the rest of a hit.
         if len(key) > MEMCACHE_MAX_KEY_LENGTH or _is_suspect(key):
             super().validate_key(key)
@@ -159,7 +159,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
     def set_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: Any = None
     ) -> list[Any]:
-        """Set values; return an empty list: what the server refuses is raised. It is not one transaction."""
+        """Set values; return an empty list: refusals of the server are raised. It is not one transaction."""
         dumped = self._dumped(data, version)
         run_blocking(self._blocking().set_many(dumped, self._lifetime_ms(timeout)))
         return []
@@ -272,7 +272,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
         return None if timeout is None else max(0, int(timeout * 1000))
 
     def _beginning_of_keys(self) -> bytes | None:
-        """Return what all keys of all versions begin with; None if the key function does not show it."""
+        """Return the beginning of all keys of all versions; None if the key function does not show it."""
         try:
             made = [str(self.key_func(key, self.key_prefix, version)) for key, version in _SAMPLES]
         except Exception:  # noqa: BLE001 - an application's function, asked for keys that it may not know

@@ -34,7 +34,7 @@ class AsyncFront(FrontBase):
         kind = reads.kinds.get(args[0])
         if kind is None:
             return await self._run_own(reads, args, options)
-        # What else the library may say of a command changes its reply or its server.
+        # Other options of a command change its reply or its server.
         if not options or (len(options) == 1 and "keys" in options):
             key = reads.key_of(args)
             if key is not None:

@@ -1,4 +1,4 @@
-"""The attachment of a client that has just been made: what the daemon refuses is an error there, not at a read."""
+"""The attachment of a client when it is made, so that a refusal of the daemon is an error there, and not at a read."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _DEFAULT_ENTRY_TTL_MS = 60_000
 
 
 class FrontOptions:
-    """What a client's author said about its cache, checked. Raises `ConfigurationError` that names the argument.
+    """The checked arguments for a client's cache. Raises `ConfigurationError` that names the argument.
 
     shared_cache: a cache, or the name of one; None: reads are the library's own.
     cache_prefixes: what cached keys begin with; None: all keys are cached, an empty list: none.
@@ -71,7 +71,7 @@ class FrontOptions:
 def split_url(url: str) -> tuple[str, dict[str, Any]]:
     """Split a URL into the library's, and the arguments for `FrontOptions` that were in its query.
 
-    They are percent-decoded; `cache_prefixes` may be repeated. What is no UTF-8 stays bytes.
+    They are percent-decoded; `cache_prefixes` may be repeated. A prefix that is not UTF-8 stays bytes.
     """
     address, _, rest = url.partition("?")
     query, hash_sign, fragment = rest.partition("#")
@@ -96,7 +96,7 @@ def split_url(url: str) -> tuple[str, dict[str, Any]]:
 
 
 def with_url(keywords: Mapping[str, Any], of_url: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of both; what the URL says wins, as in the libraries."""
+    """Return the arguments of both; those of the URL win, as in the libraries."""
     return {**keywords, **of_url}
 
 
@@ -118,7 +118,7 @@ def _read_cache(shared_cache: object) -> ClientSideCache | None:
 
 
 def default_cache(name: str) -> ClientSideCache:
-    """Return what a name alone means where the daemon's configuration does not define it."""
+    """Return the cache of a name that comes alone, and that the daemon's configuration does not define."""
     return ClientSideCache.create(
         _DEFAULT_MAX_CACHE_KB, _DEFAULT_ENTRY_TTL_MS, enable_metrics=True, name=name, server_ttl=True
     )

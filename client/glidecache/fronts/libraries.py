@@ -1,4 +1,4 @@
-"""The two libraries that have fronts, and all that differs between them."""
+"""The two libraries that have fronts, and the differences between them."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Library:
         self._module = module
         base_error: type[Exception] = getattr(module, error_name)
         connection_error: type[Exception] = module.ConnectionError
-        # What an application catches of the library catches ours too, and the other way round.
+        # An application that catches the library's errors catches ours too, and the other way round.
         self.configuration_error: type[ConfigurationError] = _joined(
             "SharedCacheConfigurationError", ConfigurationError, base_error
         )
         self.unavailable_error: type[DaemonUnavailableError] = _joined(
             "SharedCacheUnavailableError", DaemonUnavailableError, connection_error
         )
-        # The version of the server's protocol that a client speaks when it is not told which.
+        # The version of the server's protocol that a client speaks by default.
         self._default_protocol = getattr(module.connection, "DEFAULT_RESP_VERSION", 2)
 
     @property

@@ -1,4 +1,4 @@
-"""What the blocking and the asyncio fronts have in common."""
+"""The base of all fronts, blocking and asyncio."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ else:
     LibraryClient = object
 
 OPTIONS_OF_POOL = "_glidecache_options"
-"""Where a pool of connections has the fronts' options for clients that are made with it."""
+"""The attribute of a pool of connections for the fronts' options of clients that are made with it."""
 CLIENTS_OF_POOL = "_glidecache_clients"
-"""Where a pool of connections has the clients of the shared pool: a dictionary, which several may have in common."""
+"""The attribute of a pool of connections for the clients of the shared pool: a dictionary, which pools may share."""
 
 
 class FrontBase(LibraryClient):

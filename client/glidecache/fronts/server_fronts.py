@@ -49,7 +49,7 @@ class SingleFront(FrontBase):
 
 
 class ClusterFront(FrontBase):
-    """The base of a front for a cluster. `_node_arguments_and_callbacks` says where the library has these."""
+    """The base of a front for a cluster. Subclasses implement `_node_arguments_and_callbacks`."""
 
     def __init__(self, *args: Any, **arguments: Any) -> None:
         # A blocking client of a library takes a URL as an argument, too.

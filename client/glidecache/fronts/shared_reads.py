@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glidecache.fronts.reply_shapes import ReplyShapes
 
 NOT_CACHED: Any = object()
-"""In the place of a result: the library asks the server itself."""
+"""The value that is returned where the library must ask the server itself."""
 
 _SEVERAL = 2
 _PAUSE_NS = 750_000_000
@@ -35,7 +35,7 @@ _ASCII = bytes(range(128))
 class SharedReads:
     """The cached reads of one client. For any thread, event loop and fork.
 
-    `kinds` says which commands are cached, by name; it is empty where none is (any more).
+    `kinds`: the kinds of entry by the names of cached commands; empty if none is cached, or no longer.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class SharedReads:
         make_client: Callable[[Settings], Any],
         clients: dict[Any, Any],
     ) -> None:
-        """Prepare the reads. `clients`: where the pool client is kept, for all that share this dictionary."""
+        """Prepare the reads. `clients` keeps the pool client, for all fronts that share this dictionary."""
         self.library = library
         self.kinds = KINDS
         self.own_writes = OwnWrites()
@@ -68,7 +68,7 @@ class SharedReads:
         self._prefixes: tuple[bytes, ...] | None = None
         self._text_prefixes: tuple[str, ...] | None = None
         self._problem = ""
-        """Why misses are asked for past the daemon, as was logged; empty once they are not."""
+        """The logged reason why the library asks the server itself; empty while the daemon answers."""
         self._resumes_ns = 0
         """The time before which no miss is asked for; 0: none."""
         if options.prefixes is not None:
@@ -82,7 +82,7 @@ class SharedReads:
     def attach(self) -> None:
         """Attach now, unless a client that shares the hold has done so, or no daemon answers promptly.
 
-        Raises `ConfigurationError`, which is the library's error too, for what the daemon refuses.
+        Raises `ConfigurationError`, which is the library's error too, for a refusal of the daemon.
         """
         try:
             attach_at_once(self._client())
@@ -186,7 +186,7 @@ class SharedReads:
         return value
 
     def encoded_keys(self, keys: Sequence[Any]) -> list[bytes]:
-        """Return keys as they are sent. Raises what the library's encoder raises."""
+        """Return keys as they are sent. Raises the errors of the library's encoder."""
         return [bytes(self._encoder.encode(key)) for key in keys]
 
     def own_error(self, error: GlideError) -> GlideError:

@@ -1,4 +1,4 @@
-"""Wrong settings are errors when the cache is made; `manage.py check` says what is wrong with the surroundings."""
+"""Wrong settings are errors when the cache is made; `manage.py check` reports a missing daemon and a refused cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a front joins, when, and what happens where it cannot: no daemon, other settings, other databases."""
+"""The attachment of fronts: to which cache, by URLs and pools of connections, without a daemon, after a fork."""
 
 from __future__ import annotations
 

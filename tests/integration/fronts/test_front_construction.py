@@ -1,4 +1,4 @@
-"""What the daemon refuses is an error when a front is made, of every kind and in every way, and never at a read.
+"""A front that the daemon refuses is an error of its constructor, for each kind of front and way to make it.
 
 A daemon that is absent or slow is no error. Construction leaves no connection to the daemon behind.
 """
