@@ -95,7 +95,7 @@ class CacheOperations:
         return bool((await self._write([key], commands))[0])
 
     async def incr(self, key: bytes, delta: int) -> int | None:
-        """Add to a number; return the sum, None if there is no such key. Raises `TypeError` for a value that is not a number."""
+        """Add to a number; return the sum, None if there is no such key. Raises `TypeError` if it is not a number."""
         command = (b"EVAL", _ADD_TO_EXISTING, b"1", key, b"%d" % delta)
         try:
             (reply,) = await self._write([key], [command])

@@ -32,7 +32,7 @@ _MISSING = object()
 _is_suspect = re.compile(r"[\x00-\x20\x7f]").search
 """The characters that Django warns of."""
 _SAMPLES = (("k7q4zx9w", 918_273_645), ("w3vy8m2j", 736_451_928))
-"""Keys and versions that differ from their first character on: keys made of them have only the common beginning alike."""
+"""Keys and versions that differ from their first character on: their keys share only the beginning of all keys."""
 
 
 class HeldClients:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from glidecache.errors import ConfigurationError
 from glidecache.fronts.front_options import FrontOptions
 from glidecache.fronts.reply_shapes import ReplyShapes
@@ -10,7 +12,7 @@ from glidecache.fronts.shared_reads import SharedReads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from glidecache.core.settings import Settings
@@ -147,11 +149,12 @@ class FrontBase(LibraryClient):
             self._glidecache.own_writes.watch(pipeline)
         return pipeline
 
-    def _leaving(self) -> Any:
+    def _leaving(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> Any:
         """Return the pool client to close with this client; None if others may use it, or if there is none."""
-        if self._glidecache is None or not getattr(self, "auto_close_connection_pool", True):
+        # The libraries' finalisers come here at the interpreter's end too: the process's end does all then.
+        if is_finalizing() or not getattr(self, "auto_close_connection_pool", True):
             return None
-        return self._glidecache.closed_client()
+        return None if self._glidecache is None else self._glidecache.closed_client()
 
 
 def _options_of_pool(pool: Any) -> FrontOptions | None:

@@ -3,7 +3,7 @@
 from glidecache.valkey import Valkey
 client = Valkey.from_url("valkey://localhost:6379/0", shared_cache="catalog", cache_prefixes=["product:"])
 
-The cached calls, and the age of their values: docs/integrations.md. Without `shared_cache` everything is valkey-py's own.
+Cached calls, and the age of their values: docs/integrations.md. Without `shared_cache` everything is valkey-py's own.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from functools import partial
@@ -20,6 +22,7 @@ from glidecache_shared.pool.reader import LAYOUT_VERSION
 from support.caches import new_cache
 from support.front_clients import FrontCalls, FrontKind
 from support.other_daemon import OtherDaemon
+from support.process import child_environment
 from support.refusals import refusal_of
 from support.valkey_server import HOST
 from support.waiting import wait_until
@@ -281,6 +284,39 @@ def test_a_front_made_before_a_fork_reads_in_the_child_without_its_parents_socke
     assert calls.call(front, "get", "k") == b"v"
     assert valkey.calls("get") == 1, "the parent hits what the child has read"
     calls.close(front)
+
+
+_END = """
+import logging
+from glidecache.{library}{face} import {name}
+fronts = [{name}(host={host!r}, port={port}, shared_cache={cache!r}, runtime_dir={place!r}) for _ in range(2)]
+assert fronts[0]._glidecache._client()._session.reader is not None
+logging.fronts = fronts  # it lives longer than the program
+"""
+
+
+def test_a_front_that_is_never_closed_says_nothing_at_the_interpreters_end(
+    calls: FrontCalls, unique_name: str
+) -> None:
+    kind = calls.kind
+    program = _END.format(
+        library=kind.library,
+        face=".asyncio" if kind.is_async else "",
+        name=kind.client_class(front=True).__name__,
+        host=HOST,
+        port=calls.port,
+        cache=unique_name,
+        place=calls.runtime_dir,
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=child_environment(),
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def _reads(front: Any) -> list[Any]:
