@@ -42,6 +42,7 @@ def main() -> None:
         daemon.start()
         try:
             rows = measured(server, daemon, given.rounds)
+            rows += measured_in_django(server, daemon, given.rounds)
         finally:
             daemon.stop()
             server.stop()
@@ -82,6 +83,44 @@ def measured(server: ValkeyServer, daemon: Daemon, rounds: int) -> list[dict[str
         hits = server.calls("get")
         assert hits < rounds * 2_000 * 9, "the fronts' reads are hits"
     return rows
+
+
+def measured_in_django(server: ValkeyServer, daemon: Daemon, rounds: int) -> list[dict[str, Any]]:
+    """Return a row for `get` and for `aget` of a small value: Django's local-memory backend, and the shared cache."""
+    from django.core.cache.backends.locmem import LocMemCache
+
+    from glidecache.django import SharedCache
+
+    options = {"cache": "bench-django", "runtime_dir": str(daemon.runtime_dir)}
+    shared = SharedCache(f"valkey://{HOST}:{server.port}/0", {"OPTIONS": options})
+    made = (LocMemCache("bench", {}), shared)
+    for cache in made:
+        cache.set("product:1", {"name": "x" * 20, "price": 100}, None)
+        assert cache.get("product:1") == cache.get("product:1")
+    best = {"get": [float("inf")] * 2, "aget": [float("inf")] * 2}
+
+    async def time_awaited(cache: Any) -> float:
+        began = time.process_time()
+        for _ in range(5_000):
+            await cache.aget("product:1")
+        return (time.process_time() - began) / 5_000 * 1e6
+
+    before = server.calls("get")
+    for _ in range(rounds):
+        for index, cache in enumerate(made):
+            best["get"][index] = min(best["get"][index], _timed(cache.get, ("product:1",), 20_000))
+            best["aget"][index] = min(best["aget"][index], asyncio.run(time_awaited(cache)))
+    assert server.calls("get") - before < rounds, "the shared cache's reads are hits"
+    return [
+        {
+            "library": "django-locmem",
+            "call": call,
+            "library_us": us[0],
+            "front_us": us[1],
+            "times": us[0] / us[1],
+        }
+        for call, us in best.items()
+    ]
 
 
 def least(

@@ -83,7 +83,7 @@ INSTEAD = {
         "": "xadd(key, [(field, value)], StreamAddOptions(id=entry_id))",
     },
 }
-"""By method, by keyword, the call to write; under `""` that for more positional arguments than there are."""
+"""The call to write, by method and keyword; under `""` the one for too many positional arguments."""
 
 
 def mistake(owner: type, method: str, others: Sequence[object], keywords: Mapping[str, object]) -> TypeError:

@@ -1,4 +1,4 @@
-"""What the asyncio fronts add to their library's clients: cached reads, and `forget`."""
+"""The asyncio fronts: cached reads, and `forget`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from glidecache.fronts.command_classes import ends_caching, is_known_read
 from glidecache.fronts.front_options import FrontOptions, split_url, with_url
 from glidecache.fronts.library_clients import FrontBase
 from glidecache.fronts.pool_clients import AsyncPoolClient
+from glidecache.fronts.server_fronts import ClusterFront, SingleFront
 from glidecache.fronts.shared_reads import NOT_CACHED
 from glidecache.fronts.uncached_twins import uncached_twin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Self
 
     from glidecache.fronts.shared_reads import SharedReads
@@ -32,7 +34,7 @@ class AsyncFront(FrontBase):
         kind = reads.kinds.get(args[0])
         if kind is None:
             return await self._run_own(reads, args, options)
-        # What else the library may say of a command changes its reply or its server.
+        # Other options of a command change its reply or its server.
         if not options or (len(options) == 1 and "keys" in options):
             key = reads.key_of(args)
             if key is not None:
@@ -74,50 +76,12 @@ class AsyncFront(FrontBase):
             await client.close()
 
 
-class AsyncSingleFront(AsyncFront):
-    """The base of a front for a single server."""
-
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        options = self._taken_options(arguments)
-        super().__init__(*args, **arguments)
-        self._begin_single(options)
-
-    @classmethod
-    def from_url(cls, url: str, **arguments: Any) -> Self:
-        """Do as the library does; `shared_cache`, `cache_prefixes`, `upstream`, `runtime_dir` may be in the query."""
-        url, of_url = split_url(url)
-        found = with_url(arguments, of_url)
-        options = FrontOptions.taken_from(found)
-        client: Self = super().from_url(url, **found)
-        client._begin_single(options)
-        return client
-
-    def client(self) -> Any:
-        """Return a client with one connection of its own, as the library does. Its reads are not cached."""
-        other = super().client()
-        if self._glidecache is not None:
-            other._glidecache = self._glidecache.uncached
-        return other
-
-    def pipeline(self, *args: Any, **options: Any) -> Any:
-        """Return the library's pipeline: it never reads the cache."""
-        return self._watched(super().pipeline(*args, **options))
-
-    def lock(self, *args: Any, **options: Any) -> Any:
-        """Return the library's lock: it never reads the cache."""
-        if self._glidecache is None:
-            return super().lock(*args, **options)
-        return super(AsyncSingleFront, uncached_twin(self)).lock(*args, **options)
+class AsyncSingleFront(AsyncFront, SingleFront):
+    """The base of an asyncio front for a single server."""
 
 
-class AsyncClusterFront(AsyncFront):
-    """The base of a front for a cluster."""
-
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        options = FrontOptions.taken_from(arguments)
-        self._refuse_own_cache(options, arguments)
-        super().__init__(*args, **arguments)
-        self._begin_async_cluster(options)
+class AsyncClusterFront(AsyncFront, ClusterFront):
+    """The base of an asyncio front for a cluster."""
 
     @classmethod
     def from_url(cls, url: str, **arguments: Any) -> Self:
@@ -126,7 +90,7 @@ class AsyncClusterFront(AsyncFront):
         found = with_url(arguments, of_url)
         options = FrontOptions.taken_from(found)
         client: Self = super().from_url(url, **found)
-        client._begin_async_cluster(options)
+        client._begin_cluster(options)
         return client
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
@@ -137,12 +101,5 @@ class AsyncClusterFront(AsyncFront):
         twin = uncached_twin(self)
         return self._watched(super(AsyncClusterFront, twin).pipeline(*args, **options))
 
-    def lock(self, *args: Any, **options: Any) -> Any:
-        """Return the library's lock: it never reads the cache."""
-        if self._glidecache is None:
-            return super().lock(*args, **options)
-        return super(AsyncClusterFront, uncached_twin(self)).lock(*args, **options)
-
-    def _begin_async_cluster(self, options: FrontOptions | None) -> None:
-        if options is not None and options.cache is not None:
-            self._begin_cluster(options, self.connection_kwargs, self.response_callbacks)
+    def _node_arguments_and_callbacks(self) -> tuple[Mapping[str, Any], Any]:
+        return self.connection_kwargs, self.response_callbacks

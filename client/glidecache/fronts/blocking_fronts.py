@@ -1,18 +1,18 @@
-"""What the blocking fronts add to their library's clients: cached reads, and `forget`."""
+"""The blocking fronts: cached reads, and `forget`."""
 
 from __future__ import annotations
 
 from glidecache.errors import GlideError
 from glidecache.fronts.command_classes import ends_caching, is_known_read
-from glidecache.fronts.front_options import FrontOptions, split_url, with_url
 from glidecache.fronts.library_clients import FrontBase
 from glidecache.fronts.pool_clients import BlockingPoolClient
+from glidecache.fronts.server_fronts import ClusterFront, SingleFront
 from glidecache.fronts.shared_reads import NOT_CACHED
-from glidecache.fronts.uncached_twins import uncached_twin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from collections.abc import Mapping
+    from typing import Any
 
     from glidecache.fronts.shared_reads import SharedReads
 
@@ -30,7 +30,7 @@ class BlockingFront(FrontBase):
         kind = reads.kinds.get(args[0])
         if kind is None:
             return self._run_own(reads, args, options)
-        # What else the library may say of a command changes its reply or its server.
+        # Other options of a command change its reply or its server.
         if not options or (len(options) == 1 and "keys" in options):
             key = reads.key_of(args)
             if key is not None:
@@ -71,65 +71,16 @@ class BlockingFront(FrontBase):
             client.close()
 
 
-class BlockingSingleFront(BlockingFront):
-    """The base of a front for a single server."""
+class BlockingSingleFront(BlockingFront, SingleFront):
+    """The base of a blocking front for a single server."""
 
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        options = self._taken_options(arguments)
-        super().__init__(*args, **arguments)
-        self._begin_single(options)
 
-    @classmethod
-    def from_url(cls, url: str, **arguments: Any) -> Self:
-        """Do as the library does; `shared_cache`, `cache_prefixes`, `upstream`, `runtime_dir` may be in the query."""
-        url, of_url = split_url(url)
-        found = with_url(arguments, of_url)
-        options = FrontOptions.taken_from(found)
-        client: Self = super().from_url(url, **found)
-        client._begin_single(options)
-        return client
-
-    def client(self) -> Any:
-        """Return a client with one connection of its own, as the library does. Its reads are not cached."""
-        other = super().client()
-        if self._glidecache is not None:
-            other._glidecache = self._glidecache.uncached
-        return other
+class BlockingClusterFront(BlockingFront, ClusterFront):
+    """The base of a blocking front for a cluster."""
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
         """Return the library's pipeline: it never reads the cache."""
         return self._watched(super().pipeline(*args, **options))
 
-    def lock(self, *args: Any, **options: Any) -> Any:
-        """Return the library's lock: it never reads the cache."""
-        if self._glidecache is None:
-            return super().lock(*args, **options)
-        return super(BlockingSingleFront, uncached_twin(self)).lock(*args, **options)
-
-
-class BlockingClusterFront(BlockingFront):
-    """The base of a front for a cluster."""
-
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        url = arguments.get("url")
-        of_url: dict[str, Any] = {}
-        if isinstance(url, str):
-            arguments["url"], of_url = split_url(url)
-        arguments = with_url(arguments, of_url)
-        options = FrontOptions.taken_from(arguments)
-        self._refuse_own_cache(options, arguments)
-        super().__init__(*args, **arguments)
-        if options is not None and options.cache is not None:
-            self._begin_cluster(
-                options, self.nodes_manager.connection_kwargs, self.cluster_response_callbacks
-            )
-
-    def pipeline(self, *args: Any, **options: Any) -> Any:
-        """Return the library's pipeline: it never reads the cache."""
-        return self._watched(super().pipeline(*args, **options))
-
-    def lock(self, *args: Any, **options: Any) -> Any:
-        """Return the library's lock: it never reads the cache."""
-        if self._glidecache is None:
-            return super().lock(*args, **options)
-        return super(BlockingClusterFront, uncached_twin(self)).lock(*args, **options)
+    def _node_arguments_and_callbacks(self) -> tuple[Mapping[str, Any], Any]:
+        return self.nodes_manager.connection_kwargs, self.cluster_response_callbacks

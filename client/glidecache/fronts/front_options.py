@@ -22,15 +22,16 @@ _DEFAULT_ENTRY_TTL_MS = 60_000
 
 
 class FrontOptions:
-    """What a client's author said about its cache, checked. Raises `ConfigurationError` that names the argument.
+    """The checked arguments for a client's cache. Raises `ConfigurationError` that names the argument.
 
     shared_cache: a cache, or the name of one; None: reads are the library's own.
     cache_prefixes: what cached keys begin with; None: all keys are cached, an empty list: none.
     upstream: the name under which the daemon's configuration has the servers; None: the client's own addresses.
     runtime_dir: where the daemon is; None: as for all clients.
+    `attaches_at_once`: whether a client attaches when it is made; if not, by `SharedReads.attach` or its first miss.
     """
 
-    __slots__ = ("cache", "prefixes", "runtime_dir", "settings_are_defaults", "upstream")
+    __slots__ = ("attaches_at_once", "cache", "prefixes", "runtime_dir", "settings_are_defaults", "upstream")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class FrontOptions:
         upstream: object = None,
         runtime_dir: object = None,
     ) -> None:
+        self.attaches_at_once = True
         self.settings_are_defaults = isinstance(shared_cache, str)
         self.cache = _read_cache(shared_cache)
         self.prefixes = _read_prefixes(cache_prefixes)
@@ -69,7 +71,7 @@ class FrontOptions:
 def split_url(url: str) -> tuple[str, dict[str, Any]]:
     """Split a URL into the library's, and the arguments for `FrontOptions` that were in its query.
 
-    They are percent-decoded; `cache_prefixes` may be repeated. What is no UTF-8 stays bytes.
+    They are percent-decoded; `cache_prefixes` may be repeated. A prefix that is not UTF-8 stays bytes.
     """
     address, _, rest = url.partition("?")
     query, hash_sign, fragment = rest.partition("#")
@@ -94,7 +96,7 @@ def split_url(url: str) -> tuple[str, dict[str, Any]]:
 
 
 def with_url(keywords: Mapping[str, Any], of_url: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of both; what the URL says wins, as in the libraries."""
+    """Return the arguments of both; those of the URL win, as in the libraries."""
     return {**keywords, **of_url}
 
 
@@ -116,7 +118,7 @@ def _read_cache(shared_cache: object) -> ClientSideCache | None:
 
 
 def default_cache(name: str) -> ClientSideCache:
-    """Return what a name alone means where the daemon's configuration does not define it."""
+    """Return the cache of a name that comes alone, and that the daemon's configuration does not define."""
     return ClientSideCache.create(
         _DEFAULT_MAX_CACHE_KB, _DEFAULT_ENTRY_TTL_MS, enable_metrics=True, name=name, server_ttl=True
     )

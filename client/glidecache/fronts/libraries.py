@@ -1,4 +1,4 @@
-"""The two libraries that have fronts, and all that differs between them."""
+"""The two libraries that have fronts, and the differences between them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from glidecache.errors import ConfigurationError, DaemonUnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
     from typing import Any
 
@@ -36,14 +37,14 @@ class Library:
         self._module = module
         base_error: type[Exception] = getattr(module, error_name)
         connection_error: type[Exception] = module.ConnectionError
-        # What an application catches of the library catches ours too, and the other way round.
+        # An application that catches the library's errors catches ours too, and the other way round.
         self.configuration_error: type[ConfigurationError] = _joined(
             "SharedCacheConfigurationError", ConfigurationError, base_error
         )
         self.unavailable_error: type[DaemonUnavailableError] = _joined(
             "SharedCacheUnavailableError", DaemonUnavailableError, connection_error
         )
-        # The version of the server's protocol that a client speaks when it is not told which.
+        # The version of the server's protocol that a client speaks by default.
         self._default_protocol = getattr(module.connection, "DEFAULT_RESP_VERSION", 2)
 
     @property
@@ -61,12 +62,12 @@ class Library:
         classes = (self._module.SentinelConnectionPool, self._module.asyncio.SentinelConnectionPool)
         return isinstance(connection_pool, classes)
 
-    def speaks_resp3(self, arguments: dict[str, Any]) -> bool:
+    def speaks_resp3(self, arguments: Mapping[str, Any]) -> bool:
         """Return whether connections with these arguments speak RESP3: their replies have maps then."""
         protocol = arguments.get("protocol")
         return int(self._default_protocol if protocol is None else protocol) == 3  # noqa: PLR2004
 
-    def usual_callbacks(self, arguments: dict[str, Any]) -> Any:
+    def usual_callbacks(self, arguments: Mapping[str, Any]) -> Any:
         """Return the response callbacks of a client whose connections have these arguments."""
         ours = {name: arguments[name] for name in ("protocol", "legacy_responses") if name in arguments}
         pool = self._module.ConnectionPool(**ours)

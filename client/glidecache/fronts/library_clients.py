@@ -1,6 +1,8 @@
-"""What the blocking and the asyncio fronts have in common."""
+"""The base of all fronts, blocking and asyncio."""
 
 from __future__ import annotations
+
+import sys
 
 from glidecache.errors import ConfigurationError
 from glidecache.fronts.front_options import FrontOptions
@@ -10,6 +12,7 @@ from glidecache.fronts.shared_reads import SharedReads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from glidecache.core.settings import Settings
@@ -53,9 +56,9 @@ else:
     LibraryClient = object
 
 OPTIONS_OF_POOL = "_glidecache_options"
-"""Where a pool of connections has the fronts' options for clients that are made with it."""
+"""The attribute of a pool of connections for the fronts' options of clients that are made with it."""
 CLIENTS_OF_POOL = "_glidecache_clients"
-"""Where a pool of connections has the clients of the shared pool: a dictionary, which several may have in common."""
+"""The attribute of a pool of connections for the clients of the shared pool: a dictionary, which pools may share."""
 
 
 class FrontBase(LibraryClient):
@@ -104,8 +107,8 @@ class FrontBase(LibraryClient):
                 message = f"{own}; it and shared_cache exclude each other"
                 raise ConfigurationError(message)
 
-    def _begin_cluster(self, options: FrontOptions, arguments: dict[str, Any], callbacks: Any) -> None:
-        """Cache the reads of a cluster's client from now on."""
+    def _begin_nodes(self, options: FrontOptions, arguments: Mapping[str, Any], callbacks: Any) -> None:
+        """Cache the reads of a client of a cluster's nodes from now on."""
         library = self._library
         nodes = [(node.host, int(node.port)) for node in self.nodes_manager.startup_nodes.values()]
         connection_class = arguments.get("connection_class")
@@ -129,7 +132,10 @@ class FrontBase(LibraryClient):
         clients: dict[Any, Any],
     ) -> None:
         make = self._pool_client_class
-        self._glidecache = SharedReads(self._library, options, settings, encoder, shapes, make, clients)
+        reads = SharedReads(self._library, options, settings, encoder, shapes, make, clients)
+        if options.attaches_at_once:
+            reads.attach()
+        self._glidecache = reads
 
     def _need_reads(self) -> SharedReads:
         reads = self._glidecache
@@ -143,11 +149,12 @@ class FrontBase(LibraryClient):
             self._glidecache.own_writes.watch(pipeline)
         return pipeline
 
-    def _leaving(self) -> Any:
+    def _leaving(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> Any:
         """Return the pool client to close with this client; None if others may use it, or if there is none."""
-        if self._glidecache is None or not getattr(self, "auto_close_connection_pool", True):
+        # The libraries' finalisers come here at the interpreter's end too: the process's end does all then.
+        if is_finalizing() or not getattr(self, "auto_close_connection_pool", True):
             return None
-        return self._glidecache.closed_client()
+        return None if self._glidecache is None else self._glidecache.closed_client()
 
 
 def _options_of_pool(pool: Any) -> FrontOptions | None:

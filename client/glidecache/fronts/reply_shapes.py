@@ -1,4 +1,4 @@
-"""From an entry's value to what the library's own call would have returned."""
+"""The results of the library's own calls, made from entries' values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAMPLES: dict[int, Any] = {STRING: b"v", HASH: {b"f": b"v"}, SET: {b"m"}, MANY:
 
 
 class ReplyShapes:
-    """A client's way with replies: text or bytes, and its response callbacks.
+    """The form of a client's replies: text or bytes, and its response callbacks.
 
     encoder: the library's, of this client. resp3: whether its connections speak RESP3.
     callbacks: the client's own, a mapping that the application may change at any time.
@@ -50,7 +50,7 @@ class ReplyShapes:
         self._plain = {kind: self._is_plain(kind) for kind in _NAMES}
 
     def result(self, kind: int, value: Any) -> Any:
-        """Return the result for an entry of this kind, or for a list of strings; as the application wants it."""
+        """Return the result for an entry of this kind, or for a list of strings, as the client returns it."""
         callback = self._get(self._callbacks, _NAMES[kind])
         value = self._text(kind, value) if self._decoded else value
         if callback is self._defaults[kind] and self._plain[kind]:
@@ -63,7 +63,7 @@ class ReplyShapes:
         return type(found) is type(sample) and found == sample
 
     def _called_back(self, kind: int, callback: Callable[..., Any] | None, value: Any) -> Any:
-        """Return what the callbacks make of the reply, in the form in which the library's parser reads it."""
+        """Return the callbacks' result for the reply, which is first brought into the form that the library parses."""
         if kind == HASH and not self._resp3:
             value = [each for pair in value.items() for each in pair]
         elif kind == SET:

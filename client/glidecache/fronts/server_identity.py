@@ -1,4 +1,4 @@
-"""From a library's connection arguments to the servers that the daemon connects to."""
+"""The servers that the daemon connects to, read from a library's connection arguments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOT_FOR_THE_DAEMON = (
     "ssl_validate_ocsp",
     "ssl_validate_ocsp_stapled",
 )
-"""What only this process can use."""
+"""Arguments that only this process can use."""
 
 
 def settings_of(

@@ -30,7 +30,7 @@ READERS_OWN: dict[str, Any] = {
     **dict.fromkeys(("key", "another", "value", "former", "field", "member", "entry_id"), "0-1"),
     **dict.fromkeys(("seconds", "milliseconds", "start", "end", "amount", "count", "score"), 7),
 }
-"""What the table's calls leave to who reads them."""
+"""Values for the placeholders of the table's calls."""
 
 
 def parameters_of(owner: type[Any], method: str) -> list[str]:
