@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from glidecache.fronts.shared_reads import SharedReads
+    from glidecache.fronts.written_keys import WrittenKeys
 
 
 class BlockingFront(FrontBase):
@@ -50,6 +51,8 @@ class BlockingFront(FrontBase):
             return super().execute_command(*args, **options)
         finally:
             reads.own_writes.note()
+            if reads.forget_writes:
+                self._forget_written(reads.written_keys(args))
 
     def forget(self, *keys: Any) -> int:
         """Remove these keys' entries from the shared pool, for all processes of the host; return how many there were.
@@ -62,6 +65,20 @@ class BlockingFront(FrontBase):
             return reads._client().forget(encoded)  # type: ignore[no-any-return]
         except GlideError as error:
             raise reads.own_error(error) from error
+
+    def _forget_written(self, written: WrittenKeys) -> None:
+        """Forget what own commands may have changed. A failure is reported: the commands themselves have ended."""
+        if not written:
+            return
+        reads = self._need_reads()
+        try:
+            client = reads._client()
+            if written.keys:
+                client.forget(written.keys)
+            for prefix in written.prefixes:
+                client._forget_prefix(prefix)
+        except GlideError as error:
+            reads.report_not_forgotten(error)
 
     def close(self) -> None:
         """Close as the library does, and leave the shared pool, if the client's connections are its own."""
@@ -81,7 +98,7 @@ class BlockingSingleFront(BlockingFront):
 
     @classmethod
     def from_url(cls, url: str, **arguments: Any) -> Self:
-        """Do as the library does; `shared_cache`, `cache_prefixes`, `upstream`, `runtime_dir` may be in the query."""
+        """Do as the library does; what a front takes besides may be in the query."""
         url, of_url = split_url(url)
         found = with_url(arguments, of_url)
         options = FrontOptions.taken_from(found)

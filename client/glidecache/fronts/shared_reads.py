@@ -11,6 +11,7 @@ from glidecache.errors import ClosingError, ConfigurationError, DaemonUnavailabl
 from glidecache.fronts.command_classes import KINDS, MANY
 from glidecache.fronts.own_writes import OwnWrites
 from glidecache.fronts.pool_clients import OwnWayError
+from glidecache.fronts.written_keys import WrittenKeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ NOT_CACHED: Any = object()
 _SEVERAL = 2
 _PAUSE_NS = 750_000_000
 _ASCII = bytes(range(128))
+
+_reported: set[str] = set()
+"""Why own writes could not be forgotten, as was logged."""
 
 
 class SharedReads:
@@ -51,6 +55,7 @@ class SharedReads:
         self.library = library
         self.kinds = KINDS
         self.own_writes = OwnWrites()
+        self.forget_writes = options.forget_writes
         self.shapes = shapes
         self._settings = settings
         self._make_client = make_client
@@ -176,6 +181,28 @@ class SharedReads:
     def encoded_keys(self, keys: Sequence[Any]) -> list[bytes]:
         """Return keys as they are sent. Raises what the library's encoder raises."""
         return [bytes(self._encoder.encode(key)) for key in keys]
+
+    def written_keys(self, args: Sequence[Any] | None = None) -> WrittenKeys:
+        """Return what this command may have changed, or nothing, to which commands can be added."""
+        written = WrittenKeys(self._encoder.encode, self._prefixes)
+        if args is not None:
+            written.add(args)
+        return written
+
+    def report_not_forgotten(self, error: GlideError) -> None:
+        """Warn that own writes were not forgotten, once for each reason. A missing daemon is warned of by itself."""
+        if isinstance(error, (DaemonUnavailableError, ClosingError)) or str(error) in _reported:
+            return
+        import logging
+
+        _reported.add(str(error))
+        logging.getLogger("glidecache").warning(
+            "what %s has written cannot be forgotten in the shared cache (%s): old values may be read until their "
+            "time to live has ended",
+            self.library.name,
+            error,
+            extra={"reason": str(error)},
+        )
 
     def own_error(self, error: GlideError) -> GlideError:
         """Return an error of the pool client as one that is the library's too."""
