@@ -113,6 +113,8 @@ class SharedReads:
                 return None
         elif type(key) is int or type(key) is float:
             key = repr(key).encode()
+        elif isinstance(key, str) and type(key) is not str and type(key).encode is str.encode:
+            return self._cached_key(str.__str__(key))  # frameworks have classes of keys
         elif type(key) is not bytes:
             return None
         return key if self._prefixes is None or key.startswith(self._prefixes) else None
