@@ -122,7 +122,7 @@ class Recipe:
         return program
 
     def commands(self) -> dict[str, int]:
-        """How often each command was called since the server's last `reset`, by others than the test and connections."""
+        """How often each command was called since the last `reset`, by others than the test and connections."""
         stats = self.server.admin.info("commandstats")
         counts = {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
         return {name: count for name, count in counts.items() if name not in _OF_CONNECTIONS | _OF_THE_TEST}
@@ -144,9 +144,7 @@ def check_reads(recipe: Recipe, first: RecipeProgram, second: RecipeProgram, rea
     assert after == before, f"{read} asked the server: {before}, {after}"
 
 
-def check_write(
-    recipe: Recipe, first: RecipeProgram, second: RecipeProgram, write: str, read: str, value: Any
-) -> None:
+def check_write(first: RecipeProgram, second: RecipeProgram, write: str, read: str, value: Any) -> None:
     """Check that what one process writes, both read, after both have had the value from before in their cache."""
     assert first.value(read) == second.value(read) != value, write
     first.do(write)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from glidecache.errors import GlideError
 from glidecache.fronts.command_classes import ends_caching, is_known_read
 from glidecache.fronts.front_options import FrontOptions, split_url, with_url
@@ -84,7 +86,8 @@ class BlockingFront(FrontBase):
         """Close as the library does, and leave the shared pool, if the client's connections are its own."""
         super().close()
         client = self._leaving()
-        if client is not None:
+        # The libraries close what is dropped, also at the interpreter's end: nothing can be imported then.
+        if client is not None and not sys.is_finalizing():
             client.close()
 
 

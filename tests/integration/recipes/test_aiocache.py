@@ -41,10 +41,10 @@ def test_functions_of_all_processes_come_from_the_pool(
     assert (first.value("calls"), second.value("calls")) == ([7], [])
 
 
-def test_writes_are_seen_at_once(recipe: Recipe, first: RecipeProgram, second: RecipeProgram) -> None:
+def test_writes_are_seen_at_once(first: RecipeProgram, second: RecipeProgram) -> None:
     for write, value in WRITES.items():
         first.do("await cache.set('k', 1)")
-        check_write(recipe, first, second, write, READ, value)
+        check_write(first, second, write, READ, value)
 
 
 def test_optimistic_locks_are_compared_at_the_server(first: RecipeProgram, second: RecipeProgram) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from support.recipe_programs import check_other_writers, check_own_timeout, check_reads, check_write
 
 if TYPE_CHECKING:
@@ -33,10 +31,10 @@ def test_reads_of_all_processes_come_from_the_pool(
     check_reads(recipe, first, second, "cache.get_many(['k', 'l'])", {"k": ["value"], "l": "other"})
 
 
-def test_writes_are_seen_at_once(recipe: Recipe, first: RecipeProgram, second: RecipeProgram) -> None:
+def test_writes_are_seen_at_once(first: RecipeProgram, second: RecipeProgram) -> None:
     for write, value in WRITES.items():
         first.do("cache.set('k', 1)")
-        check_write(recipe, first, second, write, "cache.get('k')", value)
+        check_write(first, second, write, "cache.get('k')", value)
 
 
 def test_writes_past_the_framework_are_seen_after_a_minute(recipe: Recipe, first: RecipeProgram) -> None:
@@ -48,7 +46,7 @@ def test_a_values_own_timeout_holds(first: RecipeProgram) -> None:
     check_own_timeout(first, "cache.set('k', 1, timeout=1)", "cache.get('k')")
 
 
-def test_locks_are_the_servers(recipe: Recipe, first: RecipeProgram, second: RecipeProgram) -> None:
+def test_locks_are_the_servers(first: RecipeProgram, second: RecipeProgram) -> None:
     first.do("lock = cache.lock('k', timeout=60); assert lock.acquire()")
     assert second.value("cache.lock('k', timeout=60).acquire(blocking=False)") is False
     assert second.value("cache.ttl('k')") > 0

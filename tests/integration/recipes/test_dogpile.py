@@ -34,16 +34,16 @@ def test_functions_of_all_processes_come_from_the_pool(
 ) -> None:
     check_reads(recipe, first, second, "price(7)", 107)
     assert (first.value("calls"), second.value("calls")) == ([7], [])
-    check_write(recipe, first, second, "price.set(3, 7)", "price(7)", 3)
+    check_write(first, second, "price.set(3, 7)", "price(7)", 3)
     second.do("price.invalidate(7)")
     assert first.value("price(7)") == second.value("price(7)") == 107
     assert first.value("calls") == [7, 7]
 
 
-def test_writes_are_seen_at_once(recipe: Recipe, first: RecipeProgram, second: RecipeProgram) -> None:
+def test_writes_are_seen_at_once(first: RecipeProgram, second: RecipeProgram) -> None:
     for write, value in WRITES.items():
         first.do("region.set('k', 1)")
-        check_write(recipe, first, second, write, READ, value)
+        check_write(first, second, write, READ, value)
 
 
 def test_writes_past_the_framework_are_seen_after_a_minute(recipe: Recipe, first: RecipeProgram) -> None:

@@ -39,10 +39,10 @@ def test_endpoints_of_all_processes_come_from_the_pool(
     assert first.value("await product(7)") == second.value("await product(7)") == {"number": 7, "made": 2}
 
 
-def test_writes_are_seen_at_once(recipe: Recipe, first: RecipeProgram, second: RecipeProgram) -> None:
+def test_writes_are_seen_at_once(first: RecipeProgram, second: RecipeProgram) -> None:
     for write, value in WRITES.items():
         first.do("await backend.set('shop:k', b'1')")
-        check_write(recipe, first, second, write, READ, value)
+        check_write(first, second, write, READ, value)
 
 
 def test_answers_from_the_cache_are_asked_for_again(first: RecipeProgram) -> None:

@@ -30,10 +30,10 @@ def test_reads_of_all_processes_come_from_the_pool(
     check_reads(recipe, first, second, "cache.get_many('k', 'l')", [["value"], "other"])
 
 
-def test_writes_are_seen_at_once(recipe: Recipe, first: RecipeProgram, second: RecipeProgram) -> None:
+def test_writes_are_seen_at_once(first: RecipeProgram, second: RecipeProgram) -> None:
     for write, value in WRITES.items():
         first.do("cache.set_many({'k': 1, 'l': 1})")
-        check_write(recipe, first, second, write, "cache.get('k')", value)
+        check_write(first, second, write, "cache.get('k')", value)
 
 
 def test_writes_past_the_framework_are_seen_after_a_minute(recipe: Recipe, first: RecipeProgram) -> None:
