@@ -7,7 +7,7 @@
 #   make lint         ruff, mypy --strict
 #   make format       ruff's formatter, its safe fixes, the coverage of the contract, the configuration's reference
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
-#   make bench-fronts the cost of a hit through glidecache.valkey and glidecache.redis, beside their libraries' own
+#   make bench-fronts the cost of a hit through the fronts and frameworks, beside their libraries' own; uvicorn's requests/s
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
 #   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
@@ -145,6 +145,7 @@ bench-quick: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/quick.py --json $(BENCH_JSON)
 
 bench-fronts: tools
+	@$(LOCKED_MAKE) $(GLIDE)
 	@PYTHONPATH=tests $(BIN)/python benchmarks/fronts.py $(BENCH_ARGS)
 
 bench-memory: tools

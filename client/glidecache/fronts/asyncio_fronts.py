@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from glidecache.fronts.shared_reads import SharedReads
+    from glidecache.fronts.written_keys import WrittenKeys
 
 
 class AsyncFront(FrontBase):
     """The base of an asyncio front, before the library's client among its bases."""
 
     _pool_client_class = AsyncPoolClient
+    _is_async = True
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run a command: a cached read by the shared pool and the daemon, any other by the library."""
@@ -55,6 +57,8 @@ class AsyncFront(FrontBase):
             return await super().execute_command(*args, **options)
         finally:
             reads.own_writes.note()
+            if reads.forget_writes:
+                await self._forget_written(reads.written_keys(args))
 
     async def forget(self, *keys: Any) -> int:
         """Remove these keys' entries from the shared pool, for all processes of the host; return how many there were.
@@ -67,6 +71,20 @@ class AsyncFront(FrontBase):
             return await reads._client().forget(encoded)  # type: ignore[no-any-return]
         except GlideError as error:
             raise reads.own_error(error) from error
+
+    async def _forget_written(self, written: WrittenKeys) -> None:
+        """Forget what own commands may have changed. A failure is reported: the commands themselves have ended."""
+        if not written:
+            return
+        reads = self._need_reads()
+        try:
+            client = reads._client()
+            if written.keys:
+                await client.forget(written.keys)
+            for prefix in written.prefixes:
+                await client._forget_prefix(prefix)
+        except GlideError as error:
+            reads.report_not_forgotten(error)
 
     async def aclose(self, *args: Any, **options: Any) -> None:
         """Close as the library does, and leave the shared pool, if the client's connections are its own."""
@@ -85,7 +103,7 @@ class AsyncClusterFront(AsyncFront, ClusterFront):
 
     @classmethod
     def from_url(cls, url: str, **arguments: Any) -> Self:
-        """Do as the library does; `shared_cache`, `cache_prefixes`, `upstream`, `runtime_dir` may be in the query."""
+        """Do as the library does; what a front takes besides may be in the query."""
         url, of_url = split_url(url)
         found = with_url(arguments, of_url)
         options = FrontOptions.taken_from(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from glidecache.errors import GlideError
 from glidecache.fronts.command_classes import ends_caching, is_known_read
 from glidecache.fronts.library_clients import FrontBase
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from glidecache.fronts.shared_reads import SharedReads
+    from glidecache.fronts.written_keys import WrittenKeys
 
 
 class BlockingFront(FrontBase):
@@ -50,6 +53,8 @@ class BlockingFront(FrontBase):
             return super().execute_command(*args, **options)
         finally:
             reads.own_writes.note()
+            if reads.forget_writes:
+                self._forget_written(reads.written_keys(args))
 
     def forget(self, *keys: Any) -> int:
         """Remove these keys' entries from the shared pool, for all processes of the host; return how many there were.
@@ -63,11 +68,26 @@ class BlockingFront(FrontBase):
         except GlideError as error:
             raise reads.own_error(error) from error
 
+    def _forget_written(self, written: WrittenKeys) -> None:
+        """Forget what own commands may have changed. A failure is reported: the commands themselves have ended."""
+        if not written:
+            return
+        reads = self._need_reads()
+        try:
+            client = reads._client()
+            if written.keys:
+                client.forget(written.keys)
+            for prefix in written.prefixes:
+                client._forget_prefix(prefix)
+        except GlideError as error:
+            reads.report_not_forgotten(error)
+
     def close(self) -> None:
         """Close as the library does, and leave the shared pool, if the client's connections are its own."""
         super().close()
         client = self._leaving()
-        if client is not None:
+        # The libraries close what is dropped, also at the interpreter's end: nothing can be imported then.
+        if client is not None and not sys.is_finalizing():
             client.close()
 
 

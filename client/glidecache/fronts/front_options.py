@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     Prefix = str | bytes
 
-NAMES = ("shared_cache", "cache_prefixes", "upstream", "runtime_dir")
+NAMES = ("shared_cache", "cache_prefixes", "upstream", "runtime_dir", "forget_writes")
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 _DEFAULT_MAX_CACHE_KB = 65_536
 _DEFAULT_ENTRY_TTL_MS = 60_000
@@ -28,10 +30,19 @@ class FrontOptions:
     cache_prefixes: what cached keys begin with; None: all keys are cached, an empty list: none.
     upstream: the name under which the daemon's configuration has the servers; None: the client's own addresses.
     runtime_dir: where the daemon is; None: as for all clients.
+    forget_writes: whether keys are forgotten after the client's own commands that may have changed them; None: no.
     `attaches_at_once`: whether a client attaches when it is made; if not, by `SharedReads.attach` or its first miss.
     """
 
-    __slots__ = ("attaches_at_once", "cache", "prefixes", "runtime_dir", "settings_are_defaults", "upstream")
+    __slots__ = (
+        "attaches_at_once",
+        "cache",
+        "forget_writes",
+        "prefixes",
+        "runtime_dir",
+        "settings_are_defaults",
+        "upstream",
+    )
 
     def __init__(
         self,
@@ -39,6 +50,7 @@ class FrontOptions:
         cache_prefixes: object = None,
         upstream: object = None,
         runtime_dir: object = None,
+        forget_writes: object = None,
     ) -> None:
         self.attaches_at_once = True
         self.settings_are_defaults = isinstance(shared_cache, str)
@@ -54,8 +66,9 @@ class FrontOptions:
             raise ConfigurationError(message)
         self.upstream: str | None = upstream
         self.runtime_dir: str | None = None if runtime_dir is None else os.fsdecode(runtime_dir)
+        self.forget_writes = _read_truth("forget_writes", forget_writes)
         if self.cache is None:
-            given = (cache_prefixes, upstream, runtime_dir)
+            given = (cache_prefixes, upstream, runtime_dir, forget_writes or None)
             for name, value in zip(NAMES[1:], given, strict=True):
                 if value is not None:
                     message = f"{name} is given without shared_cache: name the cache too, or leave it out"
@@ -122,6 +135,17 @@ def default_cache(name: str) -> ClientSideCache:
     return ClientSideCache.create(
         _DEFAULT_MAX_CACHE_KB, _DEFAULT_ENTRY_TTL_MS, enable_metrics=True, name=name, server_ttl=True
     )
+
+
+def _read_truth(name: str, value: object) -> bool:
+    """Return whether it is true, given as such or as a URL's text."""
+    found = _TRUTH.get(value.lower()) if isinstance(value, str) else value
+    if found is None and value is None:
+        return False
+    if not isinstance(found, bool):
+        message = f"{name} is {value!r}; it must be True or False (in a URL: true or false)"
+        raise ConfigurationError(message)
+    return found
 
 
 def _read_prefixes(prefixes: object) -> tuple[Prefix, ...] | None:

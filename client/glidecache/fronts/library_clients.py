@@ -9,6 +9,7 @@ from glidecache.fronts.front_options import FrontOptions
 from glidecache.fronts.reply_shapes import ReplyShapes
 from glidecache.fronts.server_identity import settings_of
 from glidecache.fronts.shared_reads import SharedReads
+from glidecache.fronts.written_keys import forget_with_pipeline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class FrontBase(LibraryClient):
 
     _library: Library
     _pool_client_class: type[Any]
+    _is_async = False
     _glidecache: SharedReads | None = None
     """The client's cached reads; None if it has none."""
 
@@ -145,8 +147,11 @@ class FrontBase(LibraryClient):
         return reads
 
     def _watched(self, pipeline: Any) -> Any:
-        if self._glidecache is not None:
-            self._glidecache.own_writes.watch(pipeline)
+        reads = self._glidecache
+        if reads is not None:
+            reads.own_writes.watch(pipeline)
+            if reads.forget_writes:
+                forget_with_pipeline(self, reads, pipeline)
         return pipeline
 
     def _leaving(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> Any:

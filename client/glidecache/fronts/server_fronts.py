@@ -22,7 +22,7 @@ class SingleFront(FrontBase):
 
     @classmethod
     def from_url(cls, url: str, **arguments: Any) -> Self:
-        """Do as the library does; `shared_cache`, `cache_prefixes`, `upstream`, `runtime_dir` may be in the query."""
+        """Do as the library does; what a front takes besides may be in the query."""
         url, of_url = split_url(url)
         found = with_url(arguments, of_url)
         options = FrontOptions.taken_from(found)

@@ -12,6 +12,7 @@ from glidecache.fronts.command_classes import KINDS, MANY
 from glidecache.fronts.first_attachment import attach_at_once
 from glidecache.fronts.own_writes import OwnWrites
 from glidecache.fronts.pool_clients import OwnWayError
+from glidecache.fronts.written_keys import WrittenKeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ NOT_CACHED: Any = object()
 _SEVERAL = 2
 _PAUSE_NS = 750_000_000
 _ASCII = bytes(range(128))
+
+_reported: set[str] = set()
+"""Why own writes could not be forgotten, as was logged."""
 
 
 class SharedReads:
@@ -52,6 +56,7 @@ class SharedReads:
         self.library = library
         self.kinds = KINDS
         self.own_writes = OwnWrites()
+        self.forget_writes = options.forget_writes
         self.shapes = shapes
         self._settings = settings
         self._make_client = make_client
@@ -120,6 +125,8 @@ class SharedReads:
                 return None
         elif type(key) is int or type(key) is float:
             key = repr(key).encode()
+        elif isinstance(key, str) and type(key) is not str and type(key).encode is str.encode:
+            return self._cached_key(str.__str__(key))  # frameworks have classes of keys
         elif type(key) is not bytes:
             return None
         return key if self._prefixes is None or key.startswith(self._prefixes) else None
@@ -188,6 +195,28 @@ class SharedReads:
     def encoded_keys(self, keys: Sequence[Any]) -> list[bytes]:
         """Return keys as they are sent. Raises the errors of the library's encoder."""
         return [bytes(self._encoder.encode(key)) for key in keys]
+
+    def written_keys(self, args: Sequence[Any] | None = None) -> WrittenKeys:
+        """Return what this command may have changed, or nothing, to which commands can be added."""
+        written = WrittenKeys(self._encoder.encode, self._prefixes)
+        if args is not None:
+            written.add(args)
+        return written
+
+    def report_not_forgotten(self, error: GlideError) -> None:
+        """Warn that own writes were not forgotten, once for each reason. A missing daemon is warned of by itself."""
+        if isinstance(error, (DaemonUnavailableError, ClosingError)) or str(error) in _reported:
+            return
+        import logging
+
+        _reported.add(str(error))
+        logging.getLogger("glidecache").warning(
+            "what %s has written cannot be forgotten in the shared cache (%s): old values may be read until their "
+            "time to live has ended",
+            self.library.name,
+            error,
+            extra={"reason": str(error)},
+        )
 
     def own_error(self, error: GlideError) -> GlideError:
         """Return an error of the pool client as one that is the library's too."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from glidecache import ConfigurationError
-from support.front_clients import FRONT_KINDS, FrontCalls, FrontKind
+from support.front_clients import CLASSES, FRONT_KINDS, FrontCalls, FrontKind
+from support.process import child_environment
 from support.valkey_server import HOST, free_port
 from support.waiting import wait_until
 
@@ -222,3 +225,23 @@ def test_sentinels_clients_are_uncached_or_name_their_upstream(
     )
     valkey.admin.set("k", "v")
     assert [calls.call(named, "get", "k") for _ in range(2)] == [b"v"] * 2
+
+
+@pytest.mark.parametrize("library", CLASSES)
+def test_clients_that_live_to_the_interpreters_end_say_nothing(
+    valkey: ValkeyServer, daemon: Daemon, library: str
+) -> None:
+    """The error's traceback holds the function's client, until modules have been taken down."""
+    name = CLASSES[library][0]
+    read = f"client = {name}(port={valkey.port}, shared_cache='ending'); client.get('k')"
+    program = f"from glidecache.{library} import {name}\n{read}\ndef use():\n    {read}\n    1 / 0\nuse()\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=child_environment(GLIDECACHED_RUNTIME_DIR=str(daemon.runtime_dir)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "ignored" not in ended.stderr
+    assert ended.stderr.count("Traceback") == 1
