@@ -8,12 +8,14 @@ A command function is a public function of a family's module whose result is ann
 its default values and the first paragraph of its docstring become those of the method: of both clients, and of batches.
 Commands that only a standalone server has are in `standalone_only`, those of a cluster in `cluster_only`. The latter
 also lists the commands that take a route there. `batched` has what only batches have, or have with other arguments.
-`redis_arguments` lists the methods that code for redis-py calls with other arguments: they refuse these by name.
+The tables of `redis_calls` list the methods that code for redis-py calls with other arguments: they refuse these by
+name.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from dataclasses import dataclass
 
@@ -28,6 +30,7 @@ STANDALONE = "standalone_only"
 CLUSTER = "cluster_only"
 BATCHED = "batched"
 MISTAKES = "redis_arguments"
+TABLES_OF_CALLS = ("redis_calls", "redis_calls_of_collections")
 REST = ("*others: Never", "**keywords: Never")
 LINE_LENGTH = 110
 INDENT = " " * 4
@@ -113,8 +116,10 @@ def method(flavour: Flavour, command: CommandFunction) -> str:
         head, tail = flavour.body.split("{command}")
         body = f"{head}\n{INDENT * 3}{passed}\n{INDENT * 2}{tail}"
     if command.is_miscalled:
-        refusal = f'raise _{MISTAKES}.mistake(type(self), "{command.name}", others, keywords)'
-        body = f"if others or keywords:\n{INDENT * 3}{refusal}\n{INDENT * 2}{body}"
+        refusal = f'raise _{MISTAKES}.mistake(self.__class__, "{command.name}", others, keywords)'
+        required = [each for each in command.parameters if " = " not in each]
+        last = f" or {required[-1].partition(':')[0]} is MISSING" if required else ""
+        body = f"if others or keywords{last}:\n{INDENT * 3}{refusal}\n{INDENT * 2}{body}"
     quotes = DOCSTRING_QUOTES
     return f"{signature(flavour, command)}\n{INDENT * 2}{quotes}{paragraph}{quotes}\n{INDENT * 2}{body}\n"
 
@@ -186,7 +191,11 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
             "",
             *before,
             "from glidecache.core.lazy_import import LazyModule",
-            *(["from glidecache.core.plain_signature import plain_signature"] if is_refusing else []),
+            *(
+                ["from glidecache.core.plain_signature import MISSING, plain_signature"]
+                if is_refusing
+                else []
+            ),
             "",
             "TYPE_CHECKING = False",
             "if TYPE_CHECKING:",
@@ -274,9 +283,9 @@ def main() -> int:
         "--check", action="store_true", help="write nothing; fail when something is out of date"
     )
     check = parser.parse_args().check
-    functions = CommandFunctions(
-        (*FAMILIES, STANDALONE, CLUSTER, BATCHED), miscalled=literal(MISTAKES, "INSTEAD")
-    )
+    calls = "".join(literal(table, "CALLS") for table in TABLES_OF_CALLS)
+    miscalled = {re.split(r"[ :]", line)[0] for line in calls.split("\n") if line}
+    functions = CommandFunctions((*FAMILIES, STANDALONE, CLUSTER, BATCHED), miscalled=miscalled)
     stale = []
     for flavour in FLAVOURS:
         for file, text in render(flavour, functions).items():
