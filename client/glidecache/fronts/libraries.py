@@ -63,6 +63,11 @@ class Library:
         """Return the library's class of connections with TLS."""
         return self._module.SSLConnection
 
+    @property
+    def static_credentials_class(self) -> Any:
+        """Return the library's class of credential providers that have one username and password."""
+        return self._module.UsernamePasswordCredentialProvider
+
     def uses_tls(self, connection_class: Any) -> bool:
         """Return whether connections of this class use TLS."""
         classes = (self._module.SSLConnection, self._module.asyncio.SSLConnection)

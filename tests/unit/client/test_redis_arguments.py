@@ -50,9 +50,9 @@ READERS_OWN: dict[str, Any] = {
 SENT = re.findall(
     r"\w+",
     "ex px exat pxat keepttl persist nx xx gt lt ch fnx fxx get ifne ifdeq ifdne idmp idmpauto match count maxlen "
-    "minid idle time retrycount force justid block noack withscores withcoord withdist withhash storedist aggregate limit "
-    "len idx minmatchlen withmatchlen full by store withvalues withscore mkstream copy replace auth withcode byscore "
-    "bylex min max novalues entriesread",
+    "minid idle time retrycount force justid block noack withscores withcoord withdist withhash storedist aggregate "
+    "limit len idx minmatchlen withmatchlen full by store withvalues withscore mkstream copy replace auth withcode "
+    "byscore bylex min max novalues entriesread",
 )
 """Keywords whose word is in the command too."""
 NOT_SENT = {("xrange", "min"), ("xrange", "max"), ("xrevrange", "min"), ("xrevrange", "max")}
