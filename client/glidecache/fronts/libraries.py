@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+OLDEST = {"valkey": (6, 0, 0), "redis": (5, 0, 1)}
+"""The first versions that fronts work with, as the extras say too. The asyncio clients of redis 5.0.0 lack `aclose`."""
+
+
 class Library:
     """One of the libraries, as it is installed.
 
     modules: the library and its `asyncio`. client_name, cluster_name, error_name: its classes' names.
     own_cache_arguments: the connection's arguments that switch the library's own client-side cache on.
-    extra: the extra of this distribution that brings it. oldest: the first version that the front works with.
+    extra: the extra of this distribution that brings it.
     lists_from: the first version whose parser reads a set of RESP3 as a list; those before read a `set`.
     Raises `ImportError` for an older version.
     """
@@ -29,11 +33,11 @@ class Library:
         cluster_name: str,
         error_name: str,
         own_cache_arguments: tuple[str, ...],
-        oldest: tuple[int, ...],
         lists_from: tuple[int, ...] = (),
     ) -> None:
         self.name: str = module.__name__
         version: tuple[Any, ...] = module.VERSION[:3]
+        oldest = OLDEST[self.name]
         if version < oldest:
             message = (
                 f"glidecache.{self.name} needs {self.name}-py {_dotted(oldest)} or newer, but "
@@ -128,7 +132,6 @@ def valkey_py() -> Library:
         cluster_name="ValkeyCluster",
         error_name="ValkeyError",
         own_cache_arguments=("cache_enabled", "client_cache"),
-        oldest=(6, 0, 0),
     )
 
 
@@ -148,7 +151,6 @@ def redis_py() -> Library:
         error_name="RedisError",
         # `client_cache` and `cache_enabled` were 5.1's names.
         own_cache_arguments=("cache", "cache_config", "client_cache", "cache_enabled"),
-        oldest=(5, 0, 1),  # 5.0.0's asyncio clients have no `aclose`
         lists_from=(5, 1, 0),
     )
 
