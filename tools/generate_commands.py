@@ -15,7 +15,6 @@ name.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from dataclasses import dataclass
 
@@ -31,7 +30,6 @@ CLUSTER = "cluster_only"
 BATCHED = "batched"
 MISTAKES = "redis_arguments"
 TABLES_OF_CALLS = ("redis_calls", "redis_calls_of_collections")
-REST = ("*others: Never", "**keywords: Never")
 LINE_LENGTH = 110
 INDENT = " " * 4
 DOCSTRING_QUOTES = '"""'
@@ -92,7 +90,9 @@ FLAVOURS = (
 def signature(flavour: Flavour, command: CommandFunction) -> str:
     """Return the method's first line, or lines, as the formatter would break them."""
     decorator = f"{INDENT}@plain_signature\n" if command.is_miscalled else ""
-    given = ("self", *command.parameters, *(REST if command.is_miscalled else ()))
+    others = ("*others: Never",) if command.is_miscalled else ()
+    keywords = ("**keywords: Never",) if command.refuses_keywords else ()
+    given = ("self", *command.parameters, *others, *keywords)
     head = f"{decorator}{INDENT}{flavour.method} {command.name}("
     end = f") -> {'Self' if flavour.for_batches else command.result}:"
     parameters = ", ".join(given)
@@ -116,10 +116,11 @@ def method(flavour: Flavour, command: CommandFunction) -> str:
         head, tail = flavour.body.split("{command}")
         body = f"{head}\n{INDENT * 3}{passed}\n{INDENT * 2}{tail}"
     if command.is_miscalled:
-        refusal = f'raise _{MISTAKES}.mistake(self.__class__, "{command.name}", others, keywords)'
+        keywords, given = (" or keywords", "keywords") if command.refuses_keywords else ("", "{}")
+        refusal = f'raise _{MISTAKES}.mistake(self.__class__, "{command.name}", others, {given})'
         required = [each for each in command.parameters if " = " not in each]
         last = f" or {required[-1].partition(':')[0]} is MISSING" if required else ""
-        body = f"if others or keywords{last}:\n{INDENT * 3}{refusal}\n{INDENT * 2}{body}"
+        body = f"if others{keywords}{last}:\n{INDENT * 3}{refusal}\n{INDENT * 2}{body}"
     quotes = DOCSTRING_QUOTES
     return f"{signature(flavour, command)}\n{INDENT * 2}{quotes}{paragraph}{quotes}\n{INDENT * 2}{body}\n"
 
@@ -284,7 +285,9 @@ def main() -> int:
     )
     check = parser.parse_args().check
     calls = "".join(literal(table, "CALLS") for table in TABLES_OF_CALLS)
-    miscalled = {re.split(r"[ :]", line)[0] for line in calls.split("\n") if line}
+    shapes = [line.partition(":")[0].split() for line in calls.split("\n") if line]
+    miscalled = {method: False for method, *_ in shapes}
+    miscalled |= {method: True for method, *keywords in shapes if keywords}
     functions = CommandFunctions((*FAMILIES, STANDALONE, CLUSTER, BATCHED), miscalled=miscalled)
     stale = []
     for flavour in FLAVOURS:

@@ -140,15 +140,11 @@ class AsyncClusterCommands(AsyncCommands):
 
     @plain_signature
     async def config_set(
-        self,
-        parameters_map: AnyMapping[Argument, Argument],
-        route: Route | None = None,
-        *others: Never,
-        **keywords: Never,
+        self, parameters_map: AnyMapping[Argument, Argument], route: Route | None = None, *others: Never
     ) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
-        if others or keywords or parameters_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_set", others, keywords)
+        if others or parameters_map is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "config_set", others, {})
         return await self._run(_server.config_set(parameters_map), route)
 
     async def config_resetstat(self, route: Route | None = None) -> Literal["OK"]:
@@ -227,11 +223,11 @@ class AsyncClusterCommands(AsyncCommands):
 
     @plain_signature
     async def script_exists(
-        self, sha1s: Iterable[Argument], route: Route | None = None, *others: Never, **keywords: Never
+        self, sha1s: Iterable[Argument], route: Route | None = None, *others: Never
     ) -> list[bool]:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
-        if others or keywords or sha1s is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "script_exists", others, keywords)
+        if others or sha1s is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "script_exists", others, {})
         return await self._run(_scripting.script_exists(sha1s), route)
 
     @plain_signature
@@ -320,11 +316,11 @@ class AsyncClusterCommands(AsyncCommands):
 
     @plain_signature
     async def pubsub_shardnumsub(
-        self, channels: Iterable[Argument] | None = None, *others: Never, **keywords: Never
+        self, channels: Iterable[Argument] | None = None, *others: Never
     ) -> dict[bytes, int]:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-        if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "pubsub_shardnumsub", others, keywords)
+        if others:
+            raise _redis_arguments.mistake(self.__class__, "pubsub_shardnumsub", others, {})
         return await self._run(_cluster_only.pubsub_shardnumsub(channels))
 
     @plain_signature

@@ -51,12 +51,10 @@ class BatchClusterCommands(BatchCommands):
         return self._add(_cluster_only.pubsub_shardchannels(pattern))
 
     @plain_signature
-    def pubsub_shardnumsub(
-        self, channels: Iterable[Argument] | None = None, *others: Never, **keywords: Never
-    ) -> Self:
+    def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None, *others: Never) -> Self:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
-        if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "pubsub_shardnumsub", others, keywords)
+        if others:
+            raise _redis_arguments.mistake(self.__class__, "pubsub_shardnumsub", others, {})
         return self._add(_cluster_only.pubsub_shardnumsub(channels))
 
     @plain_signature

@@ -150,10 +150,10 @@ class BatchCommands:
         return self._add(_strings.strlen(key))
 
     @plain_signature
-    def mget(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def mget(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "mget", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "mget", others, {})
         return self._add(_strings.mget(keys))
 
     def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Self:
@@ -172,17 +172,17 @@ class BatchCommands:
         return self._add(_strings.incr(key))
 
     @plain_signature
-    def incrby(self, key: Argument, amount: int, *others: Never, **keywords: Never) -> Self:
+    def incrby(self, key: Argument, amount: int, *others: Never) -> Self:
         """Add `amount` (`INCRBY`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incrby", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "incrby", others, {})
         return self._add(_strings.incrby(key, amount))
 
     @plain_signature
-    def incrbyfloat(self, key: Argument, amount: float, *others: Never, **keywords: Never) -> Self:
+    def incrbyfloat(self, key: Argument, amount: float, *others: Never) -> Self:
         """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incrbyfloat", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "incrbyfloat", others, {})
         return self._add(_strings.incrbyfloat(key, amount))
 
     @plain_signature
@@ -193,10 +193,10 @@ class BatchCommands:
         return self._add(_strings.decr(key))
 
     @plain_signature
-    def decrby(self, key: Argument, amount: int, *others: Never, **keywords: Never) -> Self:
+    def decrby(self, key: Argument, amount: int, *others: Never) -> Self:
         """Subtract `amount` (`DECRBY`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "decrby", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "decrby", others, {})
         return self._add(_strings.decrby(key, amount))
 
     def delifeq(self, key: Argument, value: Argument) -> Self:
@@ -252,16 +252,11 @@ class BatchCommands:
 
     @plain_signature
     def bitop(
-        self,
-        operation: BitwiseOperation,
-        destination: Argument,
-        keys: Iterable[Argument],
-        *others: Never,
-        **keywords: Never,
+        self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument], *others: Never
     ) -> Self:
         """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitop", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "bitop", others, {})
         return self._add(_strings.bitop(operation, destination, keys))
 
     @plain_signature
@@ -278,54 +273,52 @@ class BatchCommands:
         return self._add(_strings.bitfield_read_only(key, subcommands))
 
     @plain_signature
-    def pfadd(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def pfadd(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Count elements (`PFADD`). Return whether the estimate has changed."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfadd", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "pfadd", others, {})
         return self._add(_strings.pfadd(key, elements))
 
     @plain_signature
-    def pfcount(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def pfcount(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfcount", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "pfcount", others, {})
         return self._add(_strings.pfcount(keys))
 
     @plain_signature
-    def pfmerge(
-        self, destination: Argument, source_keys: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def pfmerge(self, destination: Argument, source_keys: Iterable[Argument], *others: Never) -> Self:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
-        if others or keywords or source_keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfmerge", others, keywords)
+        if others or source_keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "pfmerge", others, {})
         return self._add(_strings.pfmerge(destination, source_keys))
 
     @plain_signature
-    def delete(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def delete(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "delete", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "delete", others, {})
         return self._add(_keys.delete(keys))
 
     @plain_signature
-    def unlink(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def unlink(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "unlink", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "unlink", others, {})
         return self._add(_keys.unlink(keys))
 
     @plain_signature
-    def exists(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def exists(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "exists", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "exists", others, {})
         return self._add(_keys.exists(keys))
 
     @plain_signature
-    def touch(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def touch(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "touch", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "touch", others, {})
         return self._add(_keys.touch(keys))
 
     def type(self, key: Argument) -> Self:
@@ -526,17 +519,17 @@ class BatchCommands:
         return self._add(_hashes.hget(key, field))
 
     @plain_signature
-    def hmget(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def hmget(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the values of fields (`HMGET`); None for each missing one."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hmget", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hmget", others, {})
         return self._add(_hashes.hmget(key, fields))
 
     @plain_signature
-    def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Delete fields (`HDEL`). Return how many there were."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hdel", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hdel", others, {})
         return self._add(_hashes.hdel(key, fields))
 
     def hexists(self, key: Argument, field: Argument) -> Self:
@@ -560,19 +553,17 @@ class BatchCommands:
         return self._add(_hashes.hstrlen(key, field))
 
     @plain_signature
-    def hincrby(self, key: Argument, field: Argument, amount: int, *others: Never, **keywords: Never) -> Self:
+    def hincrby(self, key: Argument, field: Argument, amount: int, *others: Never) -> Self:
         """Add `amount` to a field (`HINCRBY`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hincrby", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hincrby", others, {})
         return self._add(_hashes.hincrby(key, field, amount))
 
     @plain_signature
-    def hincrbyfloat(
-        self, key: Argument, field: Argument, amount: float, *others: Never, **keywords: Never
-    ) -> Self:
+    def hincrbyfloat(self, key: Argument, field: Argument, amount: float, *others: Never) -> Self:
         """Add `amount` to a field (`HINCRBYFLOAT`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hincrbyfloat", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hincrbyfloat", others, {})
         return self._add(_hashes.hincrbyfloat(key, field, amount))
 
     @plain_signature
@@ -607,10 +598,10 @@ class BatchCommands:
         return self._add(_hashes.hscan(key, cursor, match, count, no_values))
 
     @plain_signature
-    def hgetdel(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def hgetdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the values of fields, and delete the fields (`HGETDEL`; Valkey 9.1)."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hgetdel", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hgetdel", others, {})
         return self._add(_hashes.hgetdel(key, fields))
 
     @plain_signature
@@ -706,56 +697,52 @@ class BatchCommands:
         return self._add(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
     @plain_signature
-    def hpersist(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def hpersist(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Let fields live forever (`HPERSIST`; Valkey 9). For each: 1, -1: it had no expiry, -2: it does not exist."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpersist", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hpersist", others, {})
         return self._add(_hashes.hpersist(key, fields))
 
     @plain_signature
-    def httl(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def httl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the seconds that fields have to live (`HTTL`; Valkey 9); -1: forever, -2: no such field."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "httl", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "httl", others, {})
         return self._add(_hashes.httl(key, fields))
 
     @plain_signature
-    def hpttl(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def hpttl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: forever, -2: no such field."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpttl", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hpttl", others, {})
         return self._add(_hashes.hpttl(key, fields))
 
     @plain_signature
-    def hexpiretime(
-        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def hexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hexpiretime", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hexpiretime", others, {})
         return self._add(_hashes.hexpiretime(key, fields))
 
     @plain_signature
-    def hpexpiretime(
-        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def hpexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpexpiretime", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hpexpiretime", others, {})
         return self._add(_hashes.hpexpiretime(key, fields))
 
     @plain_signature
-    def sadd(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def sadd(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Add members (`SADD`). Return how many of them are new."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sadd", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sadd", others, {})
         return self._add(_sets.sadd(key, members))
 
     @plain_signature
-    def srem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def srem(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Remove members (`SREM`). Return how many there were."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "srem", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "srem", others, {})
         return self._add(_sets.srem(key, members))
 
     def scard(self, key: Argument) -> Self:
@@ -771,12 +758,10 @@ class BatchCommands:
         return self._add(_sets.sismember_if_exists(key, member))
 
     @plain_signature
-    def smismember(
-        self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def smismember(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Return whether the set has each of the members (`SMISMEMBER`)."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "smismember", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "smismember", others, {})
         return self._add(_sets.smismember(key, members))
 
     def smove(self, source: Argument, destination: Argument, member: Argument) -> Self:
@@ -806,35 +791,31 @@ class BatchCommands:
         return self._add(_sets.srandmember_count(key, count))
 
     @plain_signature
-    def sdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def sdiff(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return the members of the first set that no other has (`SDIFF`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sdiff", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sdiff", others, {})
         return self._add(_sets.sdiff(keys))
 
     @plain_signature
-    def sdiffstore(
-        self, destination: Argument, keys: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def sdiffstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> Self:
         """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sdiffstore", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sdiffstore", others, {})
         return self._add(_sets.sdiffstore(destination, keys))
 
     @plain_signature
-    def sinter(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def sinter(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return the members that all sets have (`SINTER`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sinter", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sinter", others, {})
         return self._add(_sets.sinter(keys))
 
     @plain_signature
-    def sinterstore(
-        self, destination: Argument, keys: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def sinterstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> Self:
         """Store the result of `sinter` as a set at `destination` (`SINTERSTORE`). Return its size."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sinterstore", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sinterstore", others, {})
         return self._add(_sets.sinterstore(destination, keys))
 
     @plain_signature
@@ -847,19 +828,17 @@ class BatchCommands:
         return self._add(_sets.sintercard(keys, limit))
 
     @plain_signature
-    def sunion(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def sunion(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return the members that any of the sets has (`SUNION`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sunion", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sunion", others, {})
         return self._add(_sets.sunion(keys))
 
     @plain_signature
-    def sunionstore(
-        self, destination: Argument, keys: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def sunionstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> Self:
         """Store the result of `sunion` as a set at `destination` (`SUNIONSTORE`). Return its size."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sunionstore", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sunionstore", others, {})
         return self._add(_sets.sunionstore(destination, keys))
 
     @plain_signature
@@ -878,31 +857,31 @@ class BatchCommands:
         return self._add(_sets.sscan(key, cursor, match, count))
 
     @plain_signature
-    def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpush", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "lpush", others, {})
         return self._add(_lists.lpush(key, elements))
 
     @plain_signature
-    def lpushx(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def lpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpushx", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "lpushx", others, {})
         return self._add(_lists.lpushx(key, elements))
 
     @plain_signature
-    def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Append at the right end (`RPUSH`). Return the length afterwards."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpush", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "rpush", others, {})
         return self._add(_lists.rpush(key, elements))
 
     @plain_signature
-    def rpushx(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def rpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpushx", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "rpushx", others, {})
         return self._add(_lists.rpushx(key, elements))
 
     @plain_signature
@@ -994,17 +973,17 @@ class BatchCommands:
         return self._add(_lists.lmpop(keys, direction, count))
 
     @plain_signature
-    def blpop(self, keys: Iterable[Argument], timeout: float, *others: Never, **keywords: Never) -> Self:
+    def blpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> Self:
         """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
-        if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "blpop", others, keywords)
+        if others or timeout is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "blpop", others, {})
         return self._add(_lists.blpop(keys, timeout))
 
     @plain_signature
-    def brpop(self, keys: Iterable[Argument], timeout: float, *others: Never, **keywords: Never) -> Self:
+    def brpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> Self:
         """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
-        if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "brpop", others, keywords)
+        if others or timeout is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "brpop", others, {})
         return self._add(_lists.brpop(keys, timeout))
 
     @plain_signature
@@ -1070,10 +1049,10 @@ class BatchCommands:
         return self._add(_sorted_sets.zincrby(key, increment, member))
 
     @plain_signature
-    def zrem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def zrem(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Remove members (`ZREM`). Return how many there were."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrem", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "zrem", others, {})
         return self._add(_sorted_sets.zrem(key, members))
 
     def zremrangebyrank(self, key: Argument, start: int, end: int) -> Self:
@@ -1182,17 +1161,17 @@ class BatchCommands:
         return self._add(_sorted_sets.zpopmax(key, count))
 
     @plain_signature
-    def bzpopmin(self, keys: Iterable[Argument], timeout: float, *others: Never, **keywords: Never) -> Self:
+    def bzpopmin(self, keys: Iterable[Argument], timeout: float, *others: Never) -> Self:
         """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
-        if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzpopmin", others, keywords)
+        if others or timeout is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "bzpopmin", others, {})
         return self._add(_sorted_sets.bzpopmin(keys, timeout))
 
     @plain_signature
-    def bzpopmax(self, keys: Iterable[Argument], timeout: float, *others: Never, **keywords: Never) -> Self:
+    def bzpopmax(self, keys: Iterable[Argument], timeout: float, *others: Never) -> Self:
         """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
-        if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzpopmax", others, keywords)
+        if others or timeout is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "bzpopmax", others, {})
         return self._add(_sorted_sets.bzpopmax(keys, timeout))
 
     @plain_signature
@@ -1359,17 +1338,17 @@ class BatchCommands:
         return self._add(_geo.geodist(key, member1, member2, unit))
 
     @plain_signature
-    def geohash(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def geohash(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geohash", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "geohash", others, {})
         return self._add(_geo.geohash(key, members))
 
     @plain_signature
-    def geopos(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def geopos(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geopos", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "geopos", others, {})
         return self._add(_geo.geopos(key, members))
 
     @plain_signature
@@ -1425,10 +1404,10 @@ class BatchCommands:
         return self._add(_streams.xadd(key, values, options))
 
     @plain_signature
-    def xdel(self, key: Argument, ids: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def xdel(self, key: Argument, ids: Iterable[Argument], *others: Never) -> Self:
         """Delete entries (`XDEL`). Return how many there were."""
-        if others or keywords or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xdel", others, keywords)
+        if others or ids is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "xdel", others, {})
         return self._add(_streams.xdel(key, ids))
 
     @plain_signature
@@ -1539,12 +1518,10 @@ class BatchCommands:
         return self._add(_streams.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
     @plain_signature
-    def xack(
-        self, key: Argument, group_name: Argument, ids: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument], *others: Never) -> Self:
         """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
-        if others or keywords or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xack", others, keywords)
+        if others or ids is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "xack", others, {})
         return self._add(_streams.xack(key, group_name, ids))
 
     def xpending(self, key: Argument, group_name: Argument) -> Self:
@@ -1708,12 +1685,10 @@ class BatchCommands:
         return self._add(_server.config_get(parameters))
 
     @plain_signature
-    def config_set(
-        self, parameters_map: AnyMapping[Argument, Argument], *others: Never, **keywords: Never
-    ) -> Self:
+    def config_set(self, parameters_map: AnyMapping[Argument, Argument], *others: Never) -> Self:
         """Change settings of the server (`CONFIG SET`)."""
-        if others or keywords or parameters_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_set", others, keywords)
+        if others or parameters_map is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "config_set", others, {})
         return self._add(_server.config_set(parameters_map))
 
     def config_resetstat(self) -> Self:
@@ -1790,19 +1765,17 @@ class BatchCommands:
         return self._add(_server.pubsub_numpat())
 
     @plain_signature
-    def pubsub_numsub(
-        self, channels: Iterable[Argument] | None = None, *others: Never, **keywords: Never
-    ) -> Self:
+    def pubsub_numsub(self, channels: Iterable[Argument] | None = None, *others: Never) -> Self:
         """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
-        if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "pubsub_numsub", others, keywords)
+        if others:
+            raise _redis_arguments.mistake(self.__class__, "pubsub_numsub", others, {})
         return self._add(_server.pubsub_numsub(channels))
 
     @plain_signature
-    def script_exists(self, sha1s: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def script_exists(self, sha1s: Iterable[Argument], *others: Never) -> Self:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
-        if others or keywords or sha1s is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "script_exists", others, keywords)
+        if others or sha1s is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "script_exists", others, {})
         return self._add(_scripting.script_exists(sha1s))
 
     def script_show(self, sha1: Argument) -> Self:
@@ -1827,11 +1800,10 @@ class BatchCommands:
         keys: Iterable[Argument] | None = None,
         arguments: Iterable[Argument] | None = None,
         *others: Never,
-        **keywords: Never,
     ) -> Self:
         """Call a function of a library on the server (`FCALL`)."""
-        if others or keywords or function is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "fcall", others, keywords)
+        if others or function is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "fcall", others, {})
         return self._add(_scripting.fcall(function, keys, arguments))
 
     @plain_signature
@@ -1841,11 +1813,10 @@ class BatchCommands:
         keys: Iterable[Argument] | None = None,
         arguments: Iterable[Argument] | None = None,
         *others: Never,
-        **keywords: Never,
     ) -> Self:
         """Call a function that only reads (`FCALL_RO`)."""
-        if others or keywords or function is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "fcall_ro", others, keywords)
+        if others or function is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "fcall_ro", others, {})
         return self._add(_scripting.fcall_ro(function, keys, arguments))
 
     def function_load(self, library_code: Argument, replace: bool = False) -> Self:
@@ -1987,10 +1958,10 @@ class BatchStandaloneCommands(BatchCommands):
         return self._add(_standalone_only.failover(host, port, force, abort, timeout_ms))
 
     @plain_signature
-    def replicaof(self, host: Argument, port: int, *others: Never, **keywords: Never) -> Self:
+    def replicaof(self, host: Argument, port: int, *others: Never) -> Self:
         """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
-        if others or keywords or port is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "replicaof", others, keywords)
+        if others or port is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "replicaof", others, {})
         return self._add(_standalone_only.replicaof(host, port))
 
     def replicaof_no_one(self) -> Self:

@@ -153,10 +153,10 @@ class SyncCommands:
         return self._run(_strings.strlen(key))
 
     @plain_signature
-    def mget(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes | None]:
+    def mget(self, keys: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "mget", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "mget", others, {})
         return self._run(_strings.mget(keys))
 
     def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
@@ -175,17 +175,17 @@ class SyncCommands:
         return self._run(_strings.incr(key))
 
     @plain_signature
-    def incrby(self, key: Argument, amount: int, *others: Never, **keywords: Never) -> int:
+    def incrby(self, key: Argument, amount: int, *others: Never) -> int:
         """Add `amount` (`INCRBY`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incrby", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "incrby", others, {})
         return self._run(_strings.incrby(key, amount))
 
     @plain_signature
-    def incrbyfloat(self, key: Argument, amount: float, *others: Never, **keywords: Never) -> float:
+    def incrbyfloat(self, key: Argument, amount: float, *others: Never) -> float:
         """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incrbyfloat", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "incrbyfloat", others, {})
         return self._run(_strings.incrbyfloat(key, amount))
 
     @plain_signature
@@ -196,10 +196,10 @@ class SyncCommands:
         return self._run(_strings.decr(key))
 
     @plain_signature
-    def decrby(self, key: Argument, amount: int, *others: Never, **keywords: Never) -> int:
+    def decrby(self, key: Argument, amount: int, *others: Never) -> int:
         """Subtract `amount` (`DECRBY`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "decrby", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "decrby", others, {})
         return self._run(_strings.decrby(key, amount))
 
     def delifeq(self, key: Argument, value: Argument) -> bool:
@@ -255,16 +255,11 @@ class SyncCommands:
 
     @plain_signature
     def bitop(
-        self,
-        operation: BitwiseOperation,
-        destination: Argument,
-        keys: Iterable[Argument],
-        *others: Never,
-        **keywords: Never,
+        self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument], *others: Never
     ) -> int:
         """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitop", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "bitop", others, {})
         return self._run(_strings.bitop(operation, destination, keys))
 
     @plain_signature
@@ -281,54 +276,54 @@ class SyncCommands:
         return self._run(_strings.bitfield_read_only(key, subcommands))
 
     @plain_signature
-    def pfadd(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> bool:
+    def pfadd(self, key: Argument, elements: Iterable[Argument], *others: Never) -> bool:
         """Count elements (`PFADD`). Return whether the estimate has changed."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfadd", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "pfadd", others, {})
         return self._run(_strings.pfadd(key, elements))
 
     @plain_signature
-    def pfcount(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def pfcount(self, keys: Iterable[Argument], *others: Never) -> int:
         """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfcount", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "pfcount", others, {})
         return self._run(_strings.pfcount(keys))
 
     @plain_signature
     def pfmerge(
-        self, destination: Argument, source_keys: Iterable[Argument], *others: Never, **keywords: Never
+        self, destination: Argument, source_keys: Iterable[Argument], *others: Never
     ) -> Literal["OK"]:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
-        if others or keywords or source_keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfmerge", others, keywords)
+        if others or source_keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "pfmerge", others, {})
         return self._run(_strings.pfmerge(destination, source_keys))
 
     @plain_signature
-    def delete(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def delete(self, keys: Iterable[Argument], *others: Never) -> int:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "delete", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "delete", others, {})
         return self._run(_keys.delete(keys))
 
     @plain_signature
-    def unlink(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def unlink(self, keys: Iterable[Argument], *others: Never) -> int:
         """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "unlink", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "unlink", others, {})
         return self._run(_keys.unlink(keys))
 
     @plain_signature
-    def exists(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def exists(self, keys: Iterable[Argument], *others: Never) -> int:
         """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "exists", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "exists", others, {})
         return self._run(_keys.exists(keys))
 
     @plain_signature
-    def touch(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def touch(self, keys: Iterable[Argument], *others: Never) -> int:
         """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "touch", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "touch", others, {})
         return self._run(_keys.touch(keys))
 
     def type(self, key: Argument) -> bytes:
@@ -525,19 +520,17 @@ class SyncCommands:
         return self._run(_hashes.hget(key, field))
 
     @plain_signature
-    def hmget(
-        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[bytes | None]:
+    def hmget(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of fields (`HMGET`); None for each missing one."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hmget", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hmget", others, {})
         return self._run(_hashes.hmget(key, fields))
 
     @plain_signature
-    def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> int:
         """Delete fields (`HDEL`). Return how many there were."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hdel", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hdel", others, {})
         return self._run(_hashes.hdel(key, fields))
 
     def hexists(self, key: Argument, field: Argument) -> bool:
@@ -561,19 +554,17 @@ class SyncCommands:
         return self._run(_hashes.hstrlen(key, field))
 
     @plain_signature
-    def hincrby(self, key: Argument, field: Argument, amount: int, *others: Never, **keywords: Never) -> int:
+    def hincrby(self, key: Argument, field: Argument, amount: int, *others: Never) -> int:
         """Add `amount` to a field (`HINCRBY`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hincrby", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hincrby", others, {})
         return self._run(_hashes.hincrby(key, field, amount))
 
     @plain_signature
-    def hincrbyfloat(
-        self, key: Argument, field: Argument, amount: float, *others: Never, **keywords: Never
-    ) -> float:
+    def hincrbyfloat(self, key: Argument, field: Argument, amount: float, *others: Never) -> float:
         """Add `amount` to a field (`HINCRBYFLOAT`). Return the number afterwards."""
-        if others or keywords or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hincrbyfloat", others, keywords)
+        if others or amount is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hincrbyfloat", others, {})
         return self._run(_hashes.hincrbyfloat(key, field, amount))
 
     @plain_signature
@@ -608,12 +599,10 @@ class SyncCommands:
         return self._run(_hashes.hscan(key, cursor, match, count, no_values))
 
     @plain_signature
-    def hgetdel(
-        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[bytes | None]:
+    def hgetdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of fields, and delete the fields (`HGETDEL`; Valkey 9.1)."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hgetdel", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hgetdel", others, {})
         return self._run(_hashes.hgetdel(key, fields))
 
     @plain_signature
@@ -709,60 +698,52 @@ class SyncCommands:
         return self._run(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
     @plain_signature
-    def hpersist(
-        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[int]:
+    def hpersist(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Let fields live forever (`HPERSIST`; Valkey 9). For each: 1, -1: it had no expiry, -2: it does not exist."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpersist", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hpersist", others, {})
         return self._run(_hashes.hpersist(key, fields))
 
     @plain_signature
-    def httl(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> list[int]:
+    def httl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the seconds that fields have to live (`HTTL`; Valkey 9); -1: forever, -2: no such field."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "httl", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "httl", others, {})
         return self._run(_hashes.httl(key, fields))
 
     @plain_signature
-    def hpttl(
-        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[int]:
+    def hpttl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: forever, -2: no such field."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpttl", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hpttl", others, {})
         return self._run(_hashes.hpttl(key, fields))
 
     @plain_signature
-    def hexpiretime(
-        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[int]:
+    def hexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hexpiretime", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hexpiretime", others, {})
         return self._run(_hashes.hexpiretime(key, fields))
 
     @plain_signature
-    def hpexpiretime(
-        self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[int]:
+    def hpexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
-        if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpexpiretime", others, keywords)
+        if others or fields is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "hpexpiretime", others, {})
         return self._run(_hashes.hpexpiretime(key, fields))
 
     @plain_signature
-    def sadd(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def sadd(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Add members (`SADD`). Return how many of them are new."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sadd", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sadd", others, {})
         return self._run(_sets.sadd(key, members))
 
     @plain_signature
-    def srem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def srem(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Remove members (`SREM`). Return how many there were."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "srem", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "srem", others, {})
         return self._run(_sets.srem(key, members))
 
     def scard(self, key: Argument) -> int:
@@ -778,12 +759,10 @@ class SyncCommands:
         return self._run(_sets.sismember_if_exists(key, member))
 
     @plain_signature
-    def smismember(
-        self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[bool]:
+    def smismember(self, key: Argument, members: Iterable[Argument], *others: Never) -> list[bool]:
         """Return whether the set has each of the members (`SMISMEMBER`)."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "smismember", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "smismember", others, {})
         return self._run(_sets.smismember(key, members))
 
     def smove(self, source: Argument, destination: Argument, member: Argument) -> bool:
@@ -813,35 +792,31 @@ class SyncCommands:
         return self._run(_sets.srandmember_count(key, count))
 
     @plain_signature
-    def sdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> builtins.set[bytes]:
+    def sdiff(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members of the first set that no other has (`SDIFF`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sdiff", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sdiff", others, {})
         return self._run(_sets.sdiff(keys))
 
     @plain_signature
-    def sdiffstore(
-        self, destination: Argument, keys: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> int:
+    def sdiffstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sdiffstore", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sdiffstore", others, {})
         return self._run(_sets.sdiffstore(destination, keys))
 
     @plain_signature
-    def sinter(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> builtins.set[bytes]:
+    def sinter(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members that all sets have (`SINTER`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sinter", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sinter", others, {})
         return self._run(_sets.sinter(keys))
 
     @plain_signature
-    def sinterstore(
-        self, destination: Argument, keys: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> int:
+    def sinterstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sinter` as a set at `destination` (`SINTERSTORE`). Return its size."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sinterstore", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sinterstore", others, {})
         return self._run(_sets.sinterstore(destination, keys))
 
     @plain_signature
@@ -854,19 +829,17 @@ class SyncCommands:
         return self._run(_sets.sintercard(keys, limit))
 
     @plain_signature
-    def sunion(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> builtins.set[bytes]:
+    def sunion(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members that any of the sets has (`SUNION`)."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sunion", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sunion", others, {})
         return self._run(_sets.sunion(keys))
 
     @plain_signature
-    def sunionstore(
-        self, destination: Argument, keys: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> int:
+    def sunionstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sunion` as a set at `destination` (`SUNIONSTORE`). Return its size."""
-        if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sunionstore", others, keywords)
+        if others or keys is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "sunionstore", others, {})
         return self._run(_sets.sunionstore(destination, keys))
 
     @plain_signature
@@ -885,31 +858,31 @@ class SyncCommands:
         return self._run(_sets.sscan(key, cursor, match, count))
 
     @plain_signature
-    def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpush", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "lpush", others, {})
         return self._run(_lists.lpush(key, elements))
 
     @plain_signature
-    def lpushx(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def lpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpushx", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "lpushx", others, {})
         return self._run(_lists.lpushx(key, elements))
 
     @plain_signature
-    def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Append at the right end (`RPUSH`). Return the length afterwards."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpush", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "rpush", others, {})
         return self._run(_lists.rpush(key, elements))
 
     @plain_signature
-    def rpushx(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def rpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
-        if others or keywords or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpushx", others, keywords)
+        if others or elements is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "rpushx", others, {})
         return self._run(_lists.rpushx(key, elements))
 
     @plain_signature
@@ -1008,21 +981,17 @@ class SyncCommands:
         return self._run(_lists.lmpop(keys, direction, count))
 
     @plain_signature
-    def blpop(
-        self, keys: Iterable[Argument], timeout: float, *others: Never, **keywords: Never
-    ) -> list[bytes] | None:
+    def blpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> list[bytes] | None:
         """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
-        if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "blpop", others, keywords)
+        if others or timeout is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "blpop", others, {})
         return self._run(_lists.blpop(keys, timeout))
 
     @plain_signature
-    def brpop(
-        self, keys: Iterable[Argument], timeout: float, *others: Never, **keywords: Never
-    ) -> list[bytes] | None:
+    def brpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> list[bytes] | None:
         """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
-        if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "brpop", others, keywords)
+        if others or timeout is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "brpop", others, {})
         return self._run(_lists.brpop(keys, timeout))
 
     @plain_signature
@@ -1088,10 +1057,10 @@ class SyncCommands:
         return self._run(_sorted_sets.zincrby(key, increment, member))
 
     @plain_signature
-    def zrem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def zrem(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Remove members (`ZREM`). Return how many there were."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrem", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "zrem", others, {})
         return self._run(_sorted_sets.zrem(key, members))
 
     def zremrangebyrank(self, key: Argument, start: int, end: int) -> int:
@@ -1201,20 +1170,20 @@ class SyncCommands:
 
     @plain_signature
     def bzpopmin(
-        self, keys: Iterable[Argument], timeout: float, *others: Never, **keywords: Never
+        self, keys: Iterable[Argument], timeout: float, *others: Never
     ) -> list[bytes | float] | None:
         """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
-        if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzpopmin", others, keywords)
+        if others or timeout is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "bzpopmin", others, {})
         return self._run(_sorted_sets.bzpopmin(keys, timeout))
 
     @plain_signature
     def bzpopmax(
-        self, keys: Iterable[Argument], timeout: float, *others: Never, **keywords: Never
+        self, keys: Iterable[Argument], timeout: float, *others: Never
     ) -> list[bytes | float] | None:
         """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
-        if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzpopmax", others, keywords)
+        if others or timeout is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "bzpopmax", others, {})
         return self._run(_sorted_sets.bzpopmax(keys, timeout))
 
     @plain_signature
@@ -1381,21 +1350,17 @@ class SyncCommands:
         return self._run(_geo.geodist(key, member1, member2, unit))
 
     @plain_signature
-    def geohash(
-        self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[bytes | None]:
+    def geohash(self, key: Argument, members: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geohash", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "geohash", others, {})
         return self._run(_geo.geohash(key, members))
 
     @plain_signature
-    def geopos(
-        self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> list[list[float] | None]:
+    def geopos(self, key: Argument, members: Iterable[Argument], *others: Never) -> list[list[float] | None]:
         """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
-        if others or keywords or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geopos", others, keywords)
+        if others or members is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "geopos", others, {})
         return self._run(_geo.geopos(key, members))
 
     @plain_signature
@@ -1451,10 +1416,10 @@ class SyncCommands:
         return self._run(_streams.xadd(key, values, options))
 
     @plain_signature
-    def xdel(self, key: Argument, ids: Iterable[Argument], *others: Never, **keywords: Never) -> int:
+    def xdel(self, key: Argument, ids: Iterable[Argument], *others: Never) -> int:
         """Delete entries (`XDEL`). Return how many there were."""
-        if others or keywords or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xdel", others, keywords)
+        if others or ids is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "xdel", others, {})
         return self._run(_streams.xdel(key, ids))
 
     @plain_signature
@@ -1571,12 +1536,10 @@ class SyncCommands:
         return self._run(_streams.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
     @plain_signature
-    def xack(
-        self, key: Argument, group_name: Argument, ids: Iterable[Argument], *others: Never, **keywords: Never
-    ) -> int:
+    def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument], *others: Never) -> int:
         """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
-        if others or keywords or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xack", others, keywords)
+        if others or ids is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "xack", others, {})
         return self._run(_streams.xack(key, group_name, ids))
 
     def xpending(self, key: Argument, group_name: Argument) -> list[Any]:
@@ -1677,12 +1640,10 @@ class SyncCommands:
         return self._run(_server.pubsub_numpat())
 
     @plain_signature
-    def pubsub_numsub(
-        self, channels: Iterable[Argument] | None = None, *others: Never, **keywords: Never
-    ) -> dict[bytes, int]:
+    def pubsub_numsub(self, channels: Iterable[Argument] | None = None, *others: Never) -> dict[bytes, int]:
         """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
-        if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "pubsub_numsub", others, keywords)
+        if others:
+            raise _redis_arguments.mistake(self.__class__, "pubsub_numsub", others, {})
         return self._run(_server.pubsub_numsub(channels))
 
     def script_show(self, sha1: Argument) -> bytes:
@@ -1696,11 +1657,10 @@ class SyncCommands:
         keys: Iterable[Argument] | None = None,
         arguments: Iterable[Argument] | None = None,
         *others: Never,
-        **keywords: Never,
     ) -> Any:
         """Call a function of a library on the server (`FCALL`)."""
-        if others or keywords or function is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "fcall", others, keywords)
+        if others or function is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "fcall", others, {})
         return self._run(_scripting.fcall(function, keys, arguments))
 
     @plain_signature
@@ -1710,11 +1670,10 @@ class SyncCommands:
         keys: Iterable[Argument] | None = None,
         arguments: Iterable[Argument] | None = None,
         *others: Never,
-        **keywords: Never,
     ) -> Any:
         """Call a function that only reads (`FCALL_RO`)."""
-        if others or keywords or function is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "fcall_ro", others, keywords)
+        if others or function is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "fcall_ro", others, {})
         return self._run(_scripting.fcall_ro(function, keys, arguments))
 
 
@@ -1820,12 +1779,10 @@ class SyncStandaloneCommands(SyncCommands):
         return self._run(_server.config_get(parameters))
 
     @plain_signature
-    def config_set(
-        self, parameters_map: AnyMapping[Argument, Argument], *others: Never, **keywords: Never
-    ) -> Literal["OK"]:
+    def config_set(self, parameters_map: AnyMapping[Argument, Argument], *others: Never) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
-        if others or keywords or parameters_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_set", others, keywords)
+        if others or parameters_map is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "config_set", others, {})
         return self._run(_server.config_set(parameters_map))
 
     def config_resetstat(self) -> Literal["OK"]:
@@ -1898,10 +1855,10 @@ class SyncStandaloneCommands(SyncCommands):
         return self._run(_server.publish(message, channel))
 
     @plain_signature
-    def script_exists(self, sha1s: Iterable[Argument], *others: Never, **keywords: Never) -> list[bool]:
+    def script_exists(self, sha1s: Iterable[Argument], *others: Never) -> list[bool]:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
-        if others or keywords or sha1s is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "script_exists", others, keywords)
+        if others or sha1s is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "script_exists", others, {})
         return self._run(_scripting.script_exists(sha1s))
 
     @plain_signature
@@ -2002,10 +1959,10 @@ class SyncStandaloneCommands(SyncCommands):
         return self._run(_standalone_only.failover(host, port, force, abort, timeout_ms))
 
     @plain_signature
-    def replicaof(self, host: Argument, port: int, *others: Never, **keywords: Never) -> Literal["OK"]:
+    def replicaof(self, host: Argument, port: int, *others: Never) -> Literal["OK"]:
         """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
-        if others or keywords or port is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "replicaof", others, keywords)
+        if others or port is MISSING:
+            raise _redis_arguments.mistake(self.__class__, "replicaof", others, {})
         return self._run(_standalone_only.replicaof(host, port))
 
     def replicaof_no_one(self) -> Literal["OK"]:

@@ -151,7 +151,7 @@ class AsyncClient(AwaitedReads, ClientBase):
         return await self._fast_path.forget(keys)
 
     @plain_signature
-    async def watch(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Literal["OK"]:
+    async def watch(self, keys: Iterable[Argument], *others: Never) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
 
         The keys are watched for the running event loop: its tasks share them, as they share the connection. Read from
@@ -160,10 +160,10 @@ class AsyncClient(AwaitedReads, ClientBase):
         having run nothing, if the keys are no longer watched (a minute without use, a lost connection). Raises
         `RequestError` when all of the daemon's connections for this are in use.
         """
-        if others or keywords or keys is MISSING:
+        if others or keys is MISSING:
             from glidecache.commands.redis_arguments import mistake
 
-            raise mistake(type(self), "watch", others, keywords)
+            raise mistake(type(self), "watch", others, {})
         return await self._executor.watch(keys)
 
     async def unwatch(self) -> Literal["OK"]:

@@ -16,7 +16,7 @@ MISSING: Any = object()
 
 
 def plain_signature(method: Method) -> Method:
-    """Decorate a method that ends in `*others, **keywords`: to `inspect`, and so to mocks and editors, it lacks both.
+    """Decorate a method that ends in `*others`, or also in `**keywords`: to `inspect`, mocks and editors it lacks them.
 
     They follow `__wrapped__`. A decorating function would cost each call a frame; this costs it nothing. Arguments that
     a caller leaves out are `MISSING`, so that the method can name the call to write.

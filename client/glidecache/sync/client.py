@@ -116,7 +116,7 @@ class BlockingClient(CachedReads, ClientBase):
         return self._forget(keys)
 
     @plain_signature
-    def watch(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Literal["OK"]:
+    def watch(self, keys: Iterable[Argument], *others: Never) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
 
         The keys are watched for the calling thread alone. Read from the server what a decision depends on: in a batch,
@@ -125,10 +125,10 @@ class BlockingClient(CachedReads, ClientBase):
         minute without use, a lost connection). Raises `RequestError` when all of the daemon's connections for this are
         in use.
         """
-        if others or keywords or keys is MISSING:
+        if others or keys is MISSING:
             from glidecache.commands.redis_arguments import mistake
 
-            raise mistake(type(self), "watch", others, keywords)
+            raise mistake(type(self), "watch", others, {})
         return self._finish(self._executor.watch(keys))  # type: ignore[no-any-return]
 
     def unwatch(self) -> Literal["OK"]:
