@@ -6,7 +6,10 @@ import ast
 import builtins
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PACKAGE = Path(__file__).resolve().parent.parent / "client" / "glidecache"
 ROUTE = "route: Route | None = None"
