@@ -28,7 +28,6 @@ FAMILIES = (
 STANDALONE = "standalone_only"
 CLUSTER = "cluster_only"
 BATCHED = "batched"
-MISTAKES = "redis_arguments"
 TABLES_OF_CALLS = ("redis_calls", "redis_calls_of_collections")
 LINE_LENGTH = 110
 INDENT = " " * 4
@@ -116,8 +115,8 @@ def method(flavour: Flavour, command: CommandFunction) -> str:
         head, tail = flavour.body.split("{command}")
         body = f"{head}\n{INDENT * 3}{passed}\n{INDENT * 2}{tail}"
     if command.is_miscalled:
-        keywords, given = (" or keywords", "keywords") if command.refuses_keywords else ("", "{}")
-        refusal = f'raise _{MISTAKES}.mistake(self.__class__, "{command.name}", others, {given})'
+        keywords, given = (" or keywords", ", keywords") if command.refuses_keywords else ("", "")
+        refusal = f'raise refusal(self, "{command.name}", others{given})'
         required = [each for each in command.parameters if " = " not in each]
         last = f" or {required[-1].partition(':')[0]} is MISSING" if required else ""
         body = f"if others{keywords}{last}:\n{INDENT * 3}{refusal}\n{INDENT * 2}{body}"
@@ -177,7 +176,7 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
     """Return the text of one generated module. parent_module: the module of the classes' parent, if not this one."""
     commands = [command for each in classes for command in each.commands]
     is_refusing = any(command.is_miscalled for command in commands)
-    modules = sorted({command.module for command in commands} | ({MISTAKES} if is_refusing else set()))
+    modules = sorted({command.module for command in commands})
     typed = "\n".join(f"{INDENT}from glidecache.commands import {module} as _{module}" for module in modules)
     lazy = "\n".join(f'{INDENT}_{module} = LazyModule("glidecache.commands.{module}")' for module in modules)
     before = (
@@ -193,7 +192,7 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
             *before,
             "from glidecache.core.lazy_import import LazyModule",
             *(
-                ["from glidecache.core.plain_signature import MISSING, plain_signature"]
+                ["from glidecache.core.plain_signature import MISSING, plain_signature, refusal"]
                 if is_refusing
                 else []
             ),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from glidecache.core.lazy_import import LazyModule
-from glidecache.core.plain_signature import MISSING, plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ if TYPE_CHECKING:
     from glidecache.commands import hashes as _hashes
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
-    from glidecache.commands import redis_arguments as _redis_arguments
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
@@ -88,7 +87,6 @@ else:
     _hashes = LazyModule("glidecache.commands.hashes")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
-    _redis_arguments = LazyModule("glidecache.commands.redis_arguments")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
@@ -120,7 +118,7 @@ class AsyncCommands:
     ) -> Literal["OK"] | bytes | None:
         """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met."""
         if others or keywords or value is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "set", others, keywords)
+            raise refusal(self, "set", others, keywords)
         return await self._run(_strings.set(key, value, conditional_set, expiry, return_old_value))
 
     async def getdel(self, key: Argument) -> bytes | None:
@@ -133,7 +131,7 @@ class AsyncCommands:
     ) -> bytes | None:
         """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "getex", others, keywords)
+            raise refusal(self, "getex", others, keywords)
         return await self._run(_strings.getex(key, expiry))
 
     async def getrange(self, key: Argument, start: int, end: int) -> bytes:
@@ -156,7 +154,7 @@ class AsyncCommands:
     async def mget(self, keys: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "mget", others, {})
+            raise refusal(self, "mget", others)
         return await self._run(_strings.mget(keys))
 
     async def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
@@ -171,35 +169,35 @@ class AsyncCommands:
     async def incr(self, key: Argument, *others: Never, **keywords: Never) -> int:
         """Add 1 (`INCR`). Return the number afterwards."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incr", others, keywords)
+            raise refusal(self, "incr", others, keywords)
         return await self._run(_strings.incr(key))
 
     @plain_signature
     async def incrby(self, key: Argument, amount: int, *others: Never) -> int:
         """Add `amount` (`INCRBY`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incrby", others, {})
+            raise refusal(self, "incrby", others)
         return await self._run(_strings.incrby(key, amount))
 
     @plain_signature
     async def incrbyfloat(self, key: Argument, amount: float, *others: Never) -> float:
         """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incrbyfloat", others, {})
+            raise refusal(self, "incrbyfloat", others)
         return await self._run(_strings.incrbyfloat(key, amount))
 
     @plain_signature
     async def decr(self, key: Argument, *others: Never, **keywords: Never) -> int:
         """Subtract 1 (`DECR`). Return the number afterwards."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "decr", others, keywords)
+            raise refusal(self, "decr", others, keywords)
         return await self._run(_strings.decr(key))
 
     @plain_signature
     async def decrby(self, key: Argument, amount: int, *others: Never) -> int:
         """Subtract `amount` (`DECRBY`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "decrby", others, {})
+            raise refusal(self, "decrby", others)
         return await self._run(_strings.decrby(key, amount))
 
     async def delifeq(self, key: Argument, value: Argument) -> bool:
@@ -210,7 +208,7 @@ class AsyncCommands:
     async def lcs(self, key1: Argument, key2: Argument, *others: Never, **keywords: Never) -> bytes:
         """Return the longest common subsequence of two values (`LCS`)."""
         if others or keywords or key2 is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lcs", others, keywords)
+            raise refusal(self, "lcs", others, keywords)
         return await self._run(_strings.lcs(key1, key2))
 
     async def lcs_len(self, key1: Argument, key2: Argument) -> int:
@@ -241,7 +239,7 @@ class AsyncCommands:
     ) -> int:
         """Return how many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitcount", others, keywords)
+            raise refusal(self, "bitcount", others, keywords)
         return await self._run(_strings.bitcount(key, options))
 
     @plain_signature
@@ -250,7 +248,7 @@ class AsyncCommands:
     ) -> int:
         """Return the place of the first bit that is `bit` (`BITPOS`); -1 if there is none."""
         if others or keywords or bit is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitpos", others, keywords)
+            raise refusal(self, "bitpos", others, keywords)
         return await self._run(_strings.bitpos(key, bit, options))
 
     @plain_signature
@@ -259,7 +257,7 @@ class AsyncCommands:
     ) -> int:
         """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitop", others, {})
+            raise refusal(self, "bitop", others)
         return await self._run(_strings.bitop(operation, destination, keys))
 
     @plain_signature
@@ -268,7 +266,7 @@ class AsyncCommands:
     ) -> list[int | None]:
         """Read and write integers of any length within a string (`BITFIELD`). Return each step's result."""
         if others or keywords or subcommands is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitfield", others, keywords)
+            raise refusal(self, "bitfield", others, keywords)
         return await self._run(_strings.bitfield(key, subcommands))
 
     async def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> list[int]:
@@ -279,14 +277,14 @@ class AsyncCommands:
     async def pfadd(self, key: Argument, elements: Iterable[Argument], *others: Never) -> bool:
         """Count elements (`PFADD`). Return whether the estimate has changed."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfadd", others, {})
+            raise refusal(self, "pfadd", others)
         return await self._run(_strings.pfadd(key, elements))
 
     @plain_signature
     async def pfcount(self, keys: Iterable[Argument], *others: Never) -> int:
         """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfcount", others, {})
+            raise refusal(self, "pfcount", others)
         return await self._run(_strings.pfcount(keys))
 
     @plain_signature
@@ -295,35 +293,35 @@ class AsyncCommands:
     ) -> Literal["OK"]:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
         if others or source_keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfmerge", others, {})
+            raise refusal(self, "pfmerge", others)
         return await self._run(_strings.pfmerge(destination, source_keys))
 
     @plain_signature
     async def delete(self, keys: Iterable[Argument], *others: Never) -> int:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "delete", others, {})
+            raise refusal(self, "delete", others)
         return await self._run(_keys.delete(keys))
 
     @plain_signature
     async def unlink(self, keys: Iterable[Argument], *others: Never) -> int:
         """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "unlink", others, {})
+            raise refusal(self, "unlink", others)
         return await self._run(_keys.unlink(keys))
 
     @plain_signature
     async def exists(self, keys: Iterable[Argument], *others: Never) -> int:
         """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "exists", others, {})
+            raise refusal(self, "exists", others)
         return await self._run(_keys.exists(keys))
 
     @plain_signature
     async def touch(self, keys: Iterable[Argument], *others: Never) -> int:
         """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "touch", others, {})
+            raise refusal(self, "touch", others)
         return await self._run(_keys.touch(keys))
 
     async def type(self, key: Argument) -> bytes:
@@ -341,7 +339,7 @@ class AsyncCommands:
     ) -> bool:
         """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
         if others or keywords or seconds is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "expire", others, keywords)
+            raise refusal(self, "expire", others, keywords)
         return await self._run(_keys.expire(key, seconds, option))
 
     @plain_signature
@@ -355,7 +353,7 @@ class AsyncCommands:
     ) -> bool:
         """Let `key` expire at a Unix time in seconds (`EXPIREAT`). Return whether that was set."""
         if others or keywords or unix_seconds is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "expireat", others, keywords)
+            raise refusal(self, "expireat", others, keywords)
         return await self._run(_keys.expireat(key, unix_seconds, option))
 
     @plain_signature
@@ -369,7 +367,7 @@ class AsyncCommands:
     ) -> bool:
         """Let `key` expire after `milliseconds` (`PEXPIRE`). Return whether that was set."""
         if others or keywords or milliseconds is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pexpire", others, keywords)
+            raise refusal(self, "pexpire", others, keywords)
         return await self._run(_keys.pexpire(key, milliseconds, option))
 
     @plain_signature
@@ -383,7 +381,7 @@ class AsyncCommands:
     ) -> bool:
         """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`). Return whether that was set."""
         if others or keywords or unix_milliseconds is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pexpireat", others, keywords)
+            raise refusal(self, "pexpireat", others, keywords)
         return await self._run(_keys.pexpireat(key, unix_milliseconds, option))
 
     async def expiretime(self, key: Argument) -> int:
@@ -465,7 +463,7 @@ class AsyncCommands:
     ) -> list[bytes | None]:
         """Return the elements of a list, set or sorted set in order (`SORT`)."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sort", others, keywords)
+            raise refusal(self, "sort", others, keywords)
         return await self._run(_keys.sort(key, by_pattern, limit, get_patterns, order, alpha))
 
     @plain_signature
@@ -482,7 +480,7 @@ class AsyncCommands:
     ) -> list[bytes | None]:
         """Return the same as `sort`, also from replicas (`SORT_RO`)."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sort_ro", others, keywords)
+            raise refusal(self, "sort_ro", others, keywords)
         return await self._run(_keys.sort_ro(key, by_pattern, limit, get_patterns, order, alpha))
 
     async def sort_store(
@@ -510,7 +508,7 @@ class AsyncCommands:
     ) -> int:
         """Set fields (`HSET`). Return how many of them are new."""
         if others or keywords or field_value_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hset", others, keywords)
+            raise refusal(self, "hset", others, keywords)
         return await self._run(_hashes.hset(key, field_value_map))
 
     async def hsetnx(self, key: Argument, field: Argument, value: Argument) -> bool:
@@ -525,14 +523,14 @@ class AsyncCommands:
     async def hmget(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of fields (`HMGET`); None for each missing one."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hmget", others, {})
+            raise refusal(self, "hmget", others)
         return await self._run(_hashes.hmget(key, fields))
 
     @plain_signature
     async def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> int:
         """Delete fields (`HDEL`). Return how many there were."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hdel", others, {})
+            raise refusal(self, "hdel", others)
         return await self._run(_hashes.hdel(key, fields))
 
     async def hexists(self, key: Argument, field: Argument) -> bool:
@@ -559,21 +557,21 @@ class AsyncCommands:
     async def hincrby(self, key: Argument, field: Argument, amount: int, *others: Never) -> int:
         """Add `amount` to a field (`HINCRBY`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hincrby", others, {})
+            raise refusal(self, "hincrby", others)
         return await self._run(_hashes.hincrby(key, field, amount))
 
     @plain_signature
     async def hincrbyfloat(self, key: Argument, field: Argument, amount: float, *others: Never) -> float:
         """Add `amount` to a field (`HINCRBYFLOAT`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hincrbyfloat", others, {})
+            raise refusal(self, "hincrbyfloat", others)
         return await self._run(_hashes.hincrbyfloat(key, field, amount))
 
     @plain_signature
     async def hrandfield(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any field (`HRANDFIELD`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hrandfield", others, keywords)
+            raise refusal(self, "hrandfield", others, keywords)
         return await self._run(_hashes.hrandfield(key))
 
     async def hrandfield_count(self, key: Argument, count: int) -> list[bytes]:
@@ -597,14 +595,14 @@ class AsyncCommands:
     ) -> list[Any]:
         """Take one step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; from `"0"` on, until `b"0"`."""
         if others or keywords or cursor is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hscan", others, keywords)
+            raise refusal(self, "hscan", others, keywords)
         return await self._run(_hashes.hscan(key, cursor, match, count, no_values))
 
     @plain_signature
     async def hgetdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of fields, and delete the fields (`HGETDEL`; Valkey 9.1)."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hgetdel", others, {})
+            raise refusal(self, "hgetdel", others)
         return await self._run(_hashes.hgetdel(key, fields))
 
     @plain_signature
@@ -618,7 +616,7 @@ class AsyncCommands:
     ) -> list[bytes | None] | None:
         """Return the values of fields, and change their expiry (`HGETEX`; Valkey 9)."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hgetex", others, keywords)
+            raise refusal(self, "hgetex", others, keywords)
         return await self._run(_hashes.hgetex(key, fields, expiry))
 
     @plain_signature
@@ -634,7 +632,7 @@ class AsyncCommands:
     ) -> int:
         """Set fields that expire (`HSETEX`; Valkey 9). Return 1 if all were set, 0 if none."""
         if others or keywords or field_value_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hsetex", others, keywords)
+            raise refusal(self, "hsetex", others, keywords)
         return await self._run(
             _hashes.hsetex(key, field_value_map, field_conditional_change, expiry, key_conditional_change)
         )
@@ -651,7 +649,7 @@ class AsyncCommands:
     ) -> list[int]:
         """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9)."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hexpire", others, keywords)
+            raise refusal(self, "hexpire", others, keywords)
         return await self._run(_hashes.hexpire(key, seconds, fields, option))
 
     @plain_signature
@@ -666,7 +664,7 @@ class AsyncCommands:
     ) -> list[int]:
         """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hexpireat", others, keywords)
+            raise refusal(self, "hexpireat", others, keywords)
         return await self._run(_hashes.hexpireat(key, unix_timestamp, fields, option))
 
     @plain_signature
@@ -681,7 +679,7 @@ class AsyncCommands:
     ) -> list[int]:
         """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpexpire", others, keywords)
+            raise refusal(self, "hpexpire", others, keywords)
         return await self._run(_hashes.hpexpire(key, milliseconds, fields, option))
 
     @plain_signature
@@ -696,56 +694,56 @@ class AsyncCommands:
     ) -> list[int]:
         """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpexpireat", others, keywords)
+            raise refusal(self, "hpexpireat", others, keywords)
         return await self._run(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
     @plain_signature
     async def hpersist(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Let fields live forever (`HPERSIST`; Valkey 9). For each: 1, -1: it had no expiry, -2: it does not exist."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpersist", others, {})
+            raise refusal(self, "hpersist", others)
         return await self._run(_hashes.hpersist(key, fields))
 
     @plain_signature
     async def httl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the seconds that fields have to live (`HTTL`; Valkey 9); -1: forever, -2: no such field."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "httl", others, {})
+            raise refusal(self, "httl", others)
         return await self._run(_hashes.httl(key, fields))
 
     @plain_signature
     async def hpttl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: forever, -2: no such field."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpttl", others, {})
+            raise refusal(self, "hpttl", others)
         return await self._run(_hashes.hpttl(key, fields))
 
     @plain_signature
     async def hexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hexpiretime", others, {})
+            raise refusal(self, "hexpiretime", others)
         return await self._run(_hashes.hexpiretime(key, fields))
 
     @plain_signature
     async def hpexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpexpiretime", others, {})
+            raise refusal(self, "hpexpiretime", others)
         return await self._run(_hashes.hpexpiretime(key, fields))
 
     @plain_signature
     async def sadd(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Add members (`SADD`). Return how many of them are new."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sadd", others, {})
+            raise refusal(self, "sadd", others)
         return await self._run(_sets.sadd(key, members))
 
     @plain_signature
     async def srem(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Remove members (`SREM`). Return how many there were."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "srem", others, {})
+            raise refusal(self, "srem", others)
         return await self._run(_sets.srem(key, members))
 
     async def scard(self, key: Argument) -> int:
@@ -764,7 +762,7 @@ class AsyncCommands:
     async def smismember(self, key: Argument, members: Iterable[Argument], *others: Never) -> list[bool]:
         """Return whether the set has each of the members (`SMISMEMBER`)."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "smismember", others, {})
+            raise refusal(self, "smismember", others)
         return await self._run(_sets.smismember(key, members))
 
     async def smove(self, source: Argument, destination: Argument, member: Argument) -> bool:
@@ -775,7 +773,7 @@ class AsyncCommands:
     async def spop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member, and remove it (`SPOP`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "spop", others, keywords)
+            raise refusal(self, "spop", others, keywords)
         return await self._run(_sets.spop(key))
 
     async def spop_count(self, key: Argument, count: int) -> builtins.set[bytes]:
@@ -786,7 +784,7 @@ class AsyncCommands:
     async def srandmember(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member (`SRANDMEMBER`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "srandmember", others, keywords)
+            raise refusal(self, "srandmember", others, keywords)
         return await self._run(_sets.srandmember(key))
 
     async def srandmember_count(self, key: Argument, count: int) -> list[bytes]:
@@ -797,28 +795,28 @@ class AsyncCommands:
     async def sdiff(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members of the first set that no other has (`SDIFF`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sdiff", others, {})
+            raise refusal(self, "sdiff", others)
         return await self._run(_sets.sdiff(keys))
 
     @plain_signature
     async def sdiffstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sdiffstore", others, {})
+            raise refusal(self, "sdiffstore", others)
         return await self._run(_sets.sdiffstore(destination, keys))
 
     @plain_signature
     async def sinter(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members that all sets have (`SINTER`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sinter", others, {})
+            raise refusal(self, "sinter", others)
         return await self._run(_sets.sinter(keys))
 
     @plain_signature
     async def sinterstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sinter` as a set at `destination` (`SINTERSTORE`). Return its size."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sinterstore", others, {})
+            raise refusal(self, "sinterstore", others)
         return await self._run(_sets.sinterstore(destination, keys))
 
     @plain_signature
@@ -827,21 +825,21 @@ class AsyncCommands:
     ) -> int:
         """Return how many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sintercard", others, keywords)
+            raise refusal(self, "sintercard", others, keywords)
         return await self._run(_sets.sintercard(keys, limit))
 
     @plain_signature
     async def sunion(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members that any of the sets has (`SUNION`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sunion", others, {})
+            raise refusal(self, "sunion", others)
         return await self._run(_sets.sunion(keys))
 
     @plain_signature
     async def sunionstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sunion` as a set at `destination` (`SUNIONSTORE`). Return its size."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sunionstore", others, {})
+            raise refusal(self, "sunionstore", others)
         return await self._run(_sets.sunionstore(destination, keys))
 
     @plain_signature
@@ -856,42 +854,42 @@ class AsyncCommands:
     ) -> list[Any]:
         """Take one step over a set (`SSCAN`): `[next cursor, [member, …]]`; from `"0"` on, until `b"0"`."""
         if others or keywords or cursor is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sscan", others, keywords)
+            raise refusal(self, "sscan", others, keywords)
         return await self._run(_sets.sscan(key, cursor, match, count))
 
     @plain_signature
     async def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpush", others, {})
+            raise refusal(self, "lpush", others)
         return await self._run(_lists.lpush(key, elements))
 
     @plain_signature
     async def lpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpushx", others, {})
+            raise refusal(self, "lpushx", others)
         return await self._run(_lists.lpushx(key, elements))
 
     @plain_signature
     async def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Append at the right end (`RPUSH`). Return the length afterwards."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpush", others, {})
+            raise refusal(self, "rpush", others)
         return await self._run(_lists.rpush(key, elements))
 
     @plain_signature
     async def rpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpushx", others, {})
+            raise refusal(self, "rpushx", others)
         return await self._run(_lists.rpushx(key, elements))
 
     @plain_signature
     async def lpop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpop", others, keywords)
+            raise refusal(self, "lpop", others, keywords)
         return await self._run(_lists.lpop(key))
 
     async def lpop_count(self, key: Argument, count: int) -> list[bytes] | None:
@@ -902,7 +900,7 @@ class AsyncCommands:
     async def rpop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return the rightmost element, and remove it (`RPOP`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpop", others, keywords)
+            raise refusal(self, "rpop", others, keywords)
         return await self._run(_lists.rpop(key))
 
     async def rpop_count(self, key: Argument, count: int) -> list[bytes] | None:
@@ -952,7 +950,7 @@ class AsyncCommands:
     ) -> int | list[int] | None:
         """Return the index of `element` (`LPOS`), None if it is not in the list; with `count` a list of indices."""
         if others or keywords or element is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpos", others, keywords)
+            raise refusal(self, "lpos", others, keywords)
         return await self._run(_lists.lpos(key, element, rank, count, max_len))
 
     @plain_signature
@@ -967,7 +965,7 @@ class AsyncCommands:
     ) -> bytes | None:
         """Move an element from one end of a list to an end of another (`LMOVE`). Return the element, or None."""
         if others or keywords or where_to is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lmove", others, keywords)
+            raise refusal(self, "lmove", others, keywords)
         return await self._run(_lists.lmove(source, destination, where_from, where_to))
 
     @plain_signature
@@ -981,21 +979,21 @@ class AsyncCommands:
     ) -> dict[bytes, list[bytes]] | None:
         """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
         if others or keywords or direction is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lmpop", others, keywords)
+            raise refusal(self, "lmpop", others, keywords)
         return await self._run(_lists.lmpop(keys, direction, count))
 
     @plain_signature
     async def blpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> list[bytes] | None:
         """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
         if others or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "blpop", others, {})
+            raise refusal(self, "blpop", others)
         return await self._run(_lists.blpop(keys, timeout))
 
     @plain_signature
     async def brpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> list[bytes] | None:
         """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
         if others or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "brpop", others, {})
+            raise refusal(self, "brpop", others)
         return await self._run(_lists.brpop(keys, timeout))
 
     @plain_signature
@@ -1011,7 +1009,7 @@ class AsyncCommands:
     ) -> bytes | None:
         """Do as `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits forever."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "blmove", others, keywords)
+            raise refusal(self, "blmove", others, keywords)
         return await self._run(_lists.blmove(source, destination, where_from, where_to, timeout))
 
     @plain_signature
@@ -1026,7 +1024,7 @@ class AsyncCommands:
     ) -> dict[bytes, list[bytes]] | None:
         """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "blmpop", others, keywords)
+            raise refusal(self, "blmpop", others, keywords)
         return await self._run(_lists.blmpop(keys, direction, timeout, count))
 
     @plain_signature
@@ -1042,7 +1040,7 @@ class AsyncCommands:
     ) -> int:
         """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed."""
         if others or keywords or members_scores is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zadd", others, keywords)
+            raise refusal(self, "zadd", others, keywords)
         return await self._run(
             _sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed)
         )
@@ -1068,7 +1066,7 @@ class AsyncCommands:
     async def zrem(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Remove members (`ZREM`). Return how many there were."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrem", others, {})
+            raise refusal(self, "zrem", others)
         return await self._run(_sorted_sets.zrem(key, members))
 
     async def zremrangebyrank(self, key: Argument, start: int, end: int) -> int:
@@ -1115,7 +1113,7 @@ class AsyncCommands:
     async def zrank(self, key: Argument, member: Argument, *others: Never, **keywords: Never) -> int | None:
         """Return a member's rank, the lowest score being 0 (`ZRANK`); None if there is no such member."""
         if others or keywords or member is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrank", others, keywords)
+            raise refusal(self, "zrank", others, keywords)
         return await self._run(_sorted_sets.zrank(key, member))
 
     async def zrank_withscore(self, key: Argument, member: Argument) -> list[int | float] | None:
@@ -1128,7 +1126,7 @@ class AsyncCommands:
     ) -> int | None:
         """Return a member's rank, the highest score being 0 (`ZREVRANK`); None if there is no such member."""
         if others or keywords or member is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrevrank", others, keywords)
+            raise refusal(self, "zrevrank", others, keywords)
         return await self._run(_sorted_sets.zrevrank(key, member))
 
     async def zrevrank_withscore(self, key: Argument, member: Argument) -> list[int | float] | None:
@@ -1146,7 +1144,7 @@ class AsyncCommands:
     ) -> list[bytes]:
         """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
         if others or keywords or range_query is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrange", others, keywords)
+            raise refusal(self, "zrange", others, keywords)
         return await self._run(_sorted_sets.zrange(key, range_query, reverse))
 
     async def zrange_withscores(
@@ -1167,7 +1165,7 @@ class AsyncCommands:
     ) -> int:
         """Store a range of one sorted set as another (`ZRANGESTORE`). Return its size."""
         if others or keywords or range_query is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrangestore", others, keywords)
+            raise refusal(self, "zrangestore", others, keywords)
         return await self._run(_sorted_sets.zrangestore(destination, source, range_query, reverse))
 
     async def zpopmin(self, key: Argument, count: int | None = None) -> dict[bytes, float]:
@@ -1184,7 +1182,7 @@ class AsyncCommands:
     ) -> list[bytes | float] | None:
         """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
         if others or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzpopmin", others, {})
+            raise refusal(self, "bzpopmin", others)
         return await self._run(_sorted_sets.bzpopmin(keys, timeout))
 
     @plain_signature
@@ -1193,7 +1191,7 @@ class AsyncCommands:
     ) -> list[bytes | float] | None:
         """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
         if others or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzpopmax", others, {})
+            raise refusal(self, "bzpopmax", others)
         return await self._run(_sorted_sets.bzpopmax(keys, timeout))
 
     @plain_signature
@@ -1207,7 +1205,7 @@ class AsyncCommands:
     ) -> list[Any] | None:
         """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
         if others or keywords or filter is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zmpop", others, keywords)
+            raise refusal(self, "zmpop", others, keywords)
         return await self._run(_sorted_sets.zmpop(keys, filter, count))
 
     @plain_signature
@@ -1222,14 +1220,14 @@ class AsyncCommands:
     ) -> list[Any] | None:
         """Do as `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits forever."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzmpop", others, keywords)
+            raise refusal(self, "bzmpop", others, keywords)
         return await self._run(_sorted_sets.bzmpop(keys, modifier, timeout, count))
 
     @plain_signature
     async def zdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes]:
         """Return the members of the first sorted set that no other has (`ZDIFF`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zdiff", others, keywords)
+            raise refusal(self, "zdiff", others, keywords)
         return await self._run(_sorted_sets.zdiff(keys))
 
     async def zdiff_withscores(self, keys: Iterable[Argument]) -> dict[bytes, float]:
@@ -1244,7 +1242,7 @@ class AsyncCommands:
     async def zinter(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes]:
         """Return the members that all sorted sets have (`ZINTER`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zinter", others, keywords)
+            raise refusal(self, "zinter", others, keywords)
         return await self._run(_sorted_sets.zinter(keys))
 
     async def zinter_withscores(
@@ -1266,7 +1264,7 @@ class AsyncCommands:
     ) -> int:
         """Store the result of `zinter_withscores` at `destination` (`ZINTERSTORE`). Return its size."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zinterstore", others, keywords)
+            raise refusal(self, "zinterstore", others, keywords)
         return await self._run(_sorted_sets.zinterstore(destination, keys, aggregation_type))
 
     @plain_signature
@@ -1275,14 +1273,14 @@ class AsyncCommands:
     ) -> int:
         """Return how many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zintercard", others, keywords)
+            raise refusal(self, "zintercard", others, keywords)
         return await self._run(_sorted_sets.zintercard(keys, limit))
 
     @plain_signature
     async def zunion(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes]:
         """Return the members that any of the sorted sets has (`ZUNION`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zunion", others, keywords)
+            raise refusal(self, "zunion", others, keywords)
         return await self._run(_sorted_sets.zunion(keys))
 
     async def zunion_withscores(
@@ -1304,14 +1302,14 @@ class AsyncCommands:
     ) -> int:
         """Store the result of `zunion_withscores` at `destination` (`ZUNIONSTORE`). Return its size."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zunionstore", others, keywords)
+            raise refusal(self, "zunionstore", others, keywords)
         return await self._run(_sorted_sets.zunionstore(destination, keys, aggregation_type))
 
     @plain_signature
     async def zrandmember(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member (`ZRANDMEMBER`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrandmember", others, keywords)
+            raise refusal(self, "zrandmember", others, keywords)
         return await self._run(_sorted_sets.zrandmember(key))
 
     async def zrandmember_count(self, key: Argument, count: int) -> list[bytes]:
@@ -1335,7 +1333,7 @@ class AsyncCommands:
     ) -> list[Any]:
         """Take one step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; `"0"` begins, `b"0"` ends."""
         if others or keywords or cursor is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zscan", others, keywords)
+            raise refusal(self, "zscan", others, keywords)
         return await self._run(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
     @plain_signature
@@ -1350,7 +1348,7 @@ class AsyncCommands:
     ) -> int:
         """Add members with their positions (`GEOADD`). Return the number of new ones; `changed`: also of moved ones."""
         if others or keywords or members_geospatialdata is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geoadd", others, keywords)
+            raise refusal(self, "geoadd", others, keywords)
         return await self._run(_geo.geoadd(key, members_geospatialdata, existing_options, changed))
 
     async def geodist(
@@ -1363,7 +1361,7 @@ class AsyncCommands:
     async def geohash(self, key: Argument, members: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geohash", others, {})
+            raise refusal(self, "geohash", others)
         return await self._run(_geo.geohash(key, members))
 
     @plain_signature
@@ -1372,7 +1370,7 @@ class AsyncCommands:
     ) -> list[list[float] | None]:
         """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geopos", others, {})
+            raise refusal(self, "geopos", others)
         return await self._run(_geo.geopos(key, members))
 
     @plain_signature
@@ -1391,7 +1389,7 @@ class AsyncCommands:
     ) -> list[Any]:
         """Return the members within an area around a member or a position (`GEOSEARCH`)."""
         if others or keywords or search_by is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geosearch", others, keywords)
+            raise refusal(self, "geosearch", others, keywords)
         return await self._run(
             _geo.geosearch(key, search_from, search_by, order_by, count, with_coord, with_dist, with_hash)
         )
@@ -1410,7 +1408,7 @@ class AsyncCommands:
     ) -> int:
         """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
         if others or keywords or search_by is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geosearchstore", others, keywords)
+            raise refusal(self, "geosearchstore", others, keywords)
         return await self._run(
             _geo.geosearchstore(destination, source, search_from, search_by, count, store_dist)
         )
@@ -1426,14 +1424,14 @@ class AsyncCommands:
     ) -> bytes | None:
         """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
         if others or keywords or values is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xadd", others, keywords)
+            raise refusal(self, "xadd", others, keywords)
         return await self._run(_streams.xadd(key, values, options))
 
     @plain_signature
     async def xdel(self, key: Argument, ids: Iterable[Argument], *others: Never) -> int:
         """Delete entries (`XDEL`). Return how many there were."""
         if others or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xdel", others, {})
+            raise refusal(self, "xdel", others)
         return await self._run(_streams.xdel(key, ids))
 
     @plain_signature
@@ -1442,7 +1440,7 @@ class AsyncCommands:
     ) -> int:
         """Remove old entries (`XTRIM`). Return how many."""
         if others or keywords or options is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xtrim", others, keywords)
+            raise refusal(self, "xtrim", others, keywords)
         return await self._run(_streams.xtrim(key, options))
 
     async def xlen(self, key: Argument) -> int:
@@ -1461,7 +1459,7 @@ class AsyncCommands:
     ) -> dict[bytes, list[list[bytes]]] | None:
         """Return the entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
         if others or keywords or end is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xrange", others, keywords)
+            raise refusal(self, "xrange", others, keywords)
         return await self._run(_streams.xrange(key, start, end, count))
 
     @plain_signature
@@ -1476,7 +1474,7 @@ class AsyncCommands:
     ) -> dict[bytes, list[list[bytes]]] | None:
         """Return the same as `xrange`, newest first (`XREVRANGE`); the higher bound also comes first."""
         if others or keywords or start is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xrevrange", others, keywords)
+            raise refusal(self, "xrevrange", others, keywords)
         return await self._run(_streams.xrevrange(key, end, start, count))
 
     @plain_signature
@@ -1489,14 +1487,14 @@ class AsyncCommands:
     ) -> dict[bytes, dict[bytes, list[list[bytes]]]] | None:
         """Return the entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}` or None."""
         if others or keywords or keys_and_ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xread", others, keywords)
+            raise refusal(self, "xread", others, keywords)
         return await self._run(_streams.xread(keys_and_ids, options))
 
     @plain_signature
     async def xinfo_stream(self, key: Argument, *others: Never, **keywords: Never) -> dict[bytes, Any]:
         """Return the state of a stream (`XINFO STREAM`)."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xinfo_stream", others, keywords)
+            raise refusal(self, "xinfo_stream", others, keywords)
         return await self._run(_streams.xinfo_stream(key))
 
     async def xinfo_stream_full(self, key: Argument, count: int | None = None) -> dict[bytes, Any]:
@@ -1515,7 +1513,7 @@ class AsyncCommands:
     ) -> Literal["OK"]:
         """Make a group that has read up to `group_id`, `"$"` for all (`XGROUP CREATE`)."""
         if others or keywords or group_id is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xgroup_create", others, keywords)
+            raise refusal(self, "xgroup_create", others, keywords)
         return await self._run(_streams.xgroup_create(key, group_name, group_id, options))
 
     async def xgroup_destroy(self, key: Argument, group_name: Argument) -> bool:
@@ -1550,14 +1548,14 @@ class AsyncCommands:
     ) -> dict[bytes, dict[bytes, list[list[bytes]] | None]] | None:
         """Read as a consumer of a group (`XREADGROUP`). The ID `">"`: undelivered entries; others: pending ones."""
         if others or keywords or consumer_name is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xreadgroup", others, keywords)
+            raise refusal(self, "xreadgroup", others, keywords)
         return await self._run(_streams.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
     @plain_signature
     async def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument], *others: Never) -> int:
         """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
         if others or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xack", others, {})
+            raise refusal(self, "xack", others)
         return await self._run(_streams.xack(key, group_name, ids))
 
     async def xpending(self, key: Argument, group_name: Argument) -> list[Any]:
@@ -1578,7 +1576,7 @@ class AsyncCommands:
     ) -> list[list[bytes | int]]:
         """Return pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
         if others or keywords or count is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xpending_range", others, keywords)
+            raise refusal(self, "xpending_range", others, keywords)
         return await self._run(_streams.xpending_range(key, group_name, start, end, count, options))
 
     @plain_signature
@@ -1595,7 +1593,7 @@ class AsyncCommands:
     ) -> dict[bytes, list[list[bytes]]]:
         """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
         if others or keywords or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xclaim", others, keywords)
+            raise refusal(self, "xclaim", others, keywords)
         return await self._run(_streams.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
 
     async def xclaim_just_id(
@@ -1624,7 +1622,7 @@ class AsyncCommands:
     ) -> list[Any]:
         """Take over all entries that were pending for so long, from `start` on (`XAUTOCLAIM`)."""
         if others or keywords or start is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xautoclaim", others, keywords)
+            raise refusal(self, "xautoclaim", others, keywords)
         return await self._run(
             _streams.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count)
         )
@@ -1665,7 +1663,7 @@ class AsyncCommands:
     ) -> dict[bytes, int]:
         """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
         if others:
-            raise _redis_arguments.mistake(self.__class__, "pubsub_numsub", others, {})
+            raise refusal(self, "pubsub_numsub", others)
         return await self._run(_server.pubsub_numsub(channels))
 
     async def script_show(self, sha1: Argument) -> bytes:
@@ -1682,7 +1680,7 @@ class AsyncCommands:
     ) -> Any:
         """Call a function of a library on the server (`FCALL`)."""
         if others or function is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "fcall", others, {})
+            raise refusal(self, "fcall", others)
         return await self._run(_scripting.fcall(function, keys, arguments))
 
     @plain_signature
@@ -1695,7 +1693,7 @@ class AsyncCommands:
     ) -> Any:
         """Call a function that only reads (`FCALL_RO`)."""
         if others or function is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "fcall_ro", others, {})
+            raise refusal(self, "fcall_ro", others)
         return await self._run(_scripting.fcall_ro(function, keys, arguments))
 
 
@@ -1716,7 +1714,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> bool:
         """Copy a value to another key, of another database if asked for (`COPY`). Return whether it was copied."""
         if others or keywords or destination is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "copy", others, keywords)
+            raise refusal(self, "copy", others, keywords)
         return await self._run(_keys.copy(source, destination, destinationDB, replace))
 
     async def random_key(self) -> bytes | None:
@@ -1737,7 +1735,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> bytes:
         """Return the server's information, as text of lines `name:value` (`INFO`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "info", others, keywords)
+            raise refusal(self, "info", others, keywords)
         return await self._run(_server.info(sections))
 
     async def dbsize(self) -> int:
@@ -1750,7 +1748,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> Literal["OK"]:
         """Delete all keys of all databases (`FLUSHALL`). The cache is not touched (contract C15)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "flushall", others, keywords)
+            raise refusal(self, "flushall", others, keywords)
         return await self._run(_server.flushall(flush_mode))
 
     @plain_signature
@@ -1759,7 +1757,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> Literal["OK"]:
         """Delete all keys of the database (`FLUSHDB`). The cache is not touched (contract C15)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "flushdb", others, keywords)
+            raise refusal(self, "flushdb", others, keywords)
         return await self._run(_server.flushdb(flush_mode))
 
     async def time(self) -> list[bytes]:
@@ -1778,7 +1776,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     async def bgsave(self, *others: Never, **keywords: Never) -> bytes:
         """Save to disk in the background (`BGSAVE`). Return the server's status text."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "bgsave", others, keywords)
+            raise refusal(self, "bgsave", others, keywords)
         return await self._run(_server.bgsave())
 
     async def bgsave_schedule(self) -> bytes:
@@ -1799,7 +1797,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> dict[bytes, bytes]:
         """Return the server's settings of these names or patterns (`CONFIG GET`)."""
         if others or keywords or parameters is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_get", others, keywords)
+            raise refusal(self, "config_get", others, keywords)
         return await self._run(_server.config_get(parameters))
 
     @plain_signature
@@ -1808,7 +1806,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
         if others or parameters_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_set", others, {})
+            raise refusal(self, "config_set", others)
         return await self._run(_server.config_set(parameters_map))
 
     async def config_resetstat(self) -> Literal["OK"]:
@@ -1833,7 +1831,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> Literal["OK"]:
         """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "client_pause", others, keywords)
+            raise refusal(self, "client_pause", others, keywords)
         return await self._run(_server.client_pause(timeout, mode))
 
     async def client_unpause(self) -> Literal["OK"]:
@@ -1884,7 +1882,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     async def script_exists(self, sha1s: Iterable[Argument], *others: Never) -> list[bool]:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         if others or sha1s is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "script_exists", others, {})
+            raise refusal(self, "script_exists", others)
         return await self._run(_scripting.script_exists(sha1s))
 
     @plain_signature
@@ -1893,7 +1891,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> Literal["OK"]:
         """Make the server forget all scripts (`SCRIPT FLUSH`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "script_flush", others, keywords)
+            raise refusal(self, "script_flush", others, keywords)
         return await self._run(_scripting.script_flush(mode))
 
     async def script_kill(self) -> Literal["OK"]:
@@ -1914,7 +1912,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> list[dict[bytes, Any]]:
         """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "function_list", others, keywords)
+            raise refusal(self, "function_list", others, keywords)
         return await self._run(_scripting.function_list(library_name_pattern, with_code))
 
     async def function_delete(self, library_name: Argument) -> Literal["OK"]:
@@ -1951,7 +1949,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> list[Any]:
         """Take one step over all keys (`SCAN`): `[next cursor, [key, …]]`. Begin with `"0"`; `b"0"` is the end."""
         if others or keywords or cursor is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "scan", others, keywords)
+            raise refusal(self, "scan", others, keywords)
         return await self._run(_standalone_only.scan(cursor, match, count, type))
 
     @plain_signature
@@ -1968,7 +1966,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     ) -> Literal["OK"] | bytes:
         """Move a key, or several, to another server (`MIGRATE`), which may be silent for `timeout` milliseconds."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "migrate", others, keywords)
+            raise refusal(self, "migrate", others, keywords)
         return await self._run(_standalone_only.migrate(host, port, keys, destination_db, timeout, options))
 
     async def function_stats(self) -> dict[bytes, dict[bytes, Any]]:
@@ -1990,7 +1988,7 @@ class AsyncStandaloneCommands(AsyncCommands):
     async def replicaof(self, host: Argument, port: int, *others: Never) -> Literal["OK"]:
         """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
         if others or port is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "replicaof", others, {})
+            raise refusal(self, "replicaof", others)
         return await self._run(_standalone_only.replicaof(host, port))
 
     async def replicaof_no_one(self) -> Literal["OK"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from glidecache._generated.batch_commands import BatchCommands
 from glidecache.core.lazy_import import LazyModule
-from glidecache.core.plain_signature import MISSING, plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from glidecache.commands.options.server import MigrateOptions
 
     from glidecache.commands import cluster_only as _cluster_only
-    from glidecache.commands import redis_arguments as _redis_arguments
 else:
     _cluster_only = LazyModule("glidecache.commands.cluster_only")
-    _redis_arguments = LazyModule("glidecache.commands.redis_arguments")
 
 
 class BatchClusterCommands(BatchCommands):
@@ -39,7 +37,7 @@ class BatchClusterCommands(BatchCommands):
     ) -> Self:
         """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
         if others or keywords or destination is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "copy", others, keywords)
+            raise refusal(self, "copy", others, keywords)
         return self._add(_cluster_only.copy(source, destination, replace, destinationDB))
 
     def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> Self:
@@ -54,7 +52,7 @@ class BatchClusterCommands(BatchCommands):
     def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None, *others: Never) -> Self:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
         if others:
-            raise _redis_arguments.mistake(self.__class__, "pubsub_shardnumsub", others, {})
+            raise refusal(self, "pubsub_shardnumsub", others)
         return self._add(_cluster_only.pubsub_shardnumsub(channels))
 
     @plain_signature
@@ -71,5 +69,5 @@ class BatchClusterCommands(BatchCommands):
     ) -> Self:
         """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "migrate", others, keywords)
+            raise refusal(self, "migrate", others, keywords)
         return self._add(_cluster_only.migrate(host, port, key, destination_db, timeout, options))

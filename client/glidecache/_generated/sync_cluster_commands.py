@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from glidecache._generated.sync_commands import SyncCommands
 from glidecache.core.lazy_import import LazyModule
-from glidecache.core.plain_signature import MISSING, plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,13 +25,11 @@ if TYPE_CHECKING:
 
     from glidecache.commands import cluster_only as _cluster_only
     from glidecache.commands import keys as _keys
-    from glidecache.commands import redis_arguments as _redis_arguments
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
 else:
     _cluster_only = LazyModule("glidecache.commands.cluster_only")
     _keys = LazyModule("glidecache.commands.keys")
-    _redis_arguments = LazyModule("glidecache.commands.redis_arguments")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
 
@@ -63,7 +61,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> ClusterResponse[bytes]:
         """Return the server's information, as text of lines `name:value` (`INFO`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "info", others, keywords)
+            raise refusal(self, "info", others, keywords)
         return self._run(_server.info(sections), route)
 
     def dbsize(self, route: Route | None = None) -> int:
@@ -80,7 +78,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> Literal["OK"]:
         """Delete all keys of all databases (`FLUSHALL`). The cache is not touched (contract C15)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "flushall", others, keywords)
+            raise refusal(self, "flushall", others, keywords)
         return self._run(_server.flushall(flush_mode), route)
 
     @plain_signature
@@ -93,7 +91,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> Literal["OK"]:
         """Delete all keys of the database (`FLUSHDB`). The cache is not touched (contract C15)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "flushdb", others, keywords)
+            raise refusal(self, "flushdb", others, keywords)
         return self._run(_server.flushdb(flush_mode), route)
 
     def time(self, route: Route | None = None) -> ClusterResponse[list[bytes]]:
@@ -112,7 +110,7 @@ class SyncClusterCommands(SyncCommands):
     def bgsave(self, route: Route | None = None, *others: Never, **keywords: Never) -> ClusterResponse[bytes]:
         """Save to disk in the background (`BGSAVE`). Return the server's status text."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "bgsave", others, keywords)
+            raise refusal(self, "bgsave", others, keywords)
         return self._run(_server.bgsave(), route)
 
     def bgsave_schedule(self, route: Route | None = None) -> ClusterResponse[bytes]:
@@ -133,7 +131,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> ClusterResponse[dict[bytes, bytes]]:
         """Return the server's settings of these names or patterns (`CONFIG GET`)."""
         if others or keywords or parameters is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_get", others, keywords)
+            raise refusal(self, "config_get", others, keywords)
         return self._run(_server.config_get(parameters), route)
 
     @plain_signature
@@ -142,7 +140,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
         if others or parameters_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_set", others, {})
+            raise refusal(self, "config_set", others)
         return self._run(_server.config_set(parameters_map), route)
 
     def config_resetstat(self, route: Route | None = None) -> Literal["OK"]:
@@ -172,7 +170,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> Literal["OK"]:
         """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "client_pause", others, keywords)
+            raise refusal(self, "client_pause", others, keywords)
         return self._run(_server.client_pause(timeout, mode), route)
 
     def client_unpause(self, route: Route | None = None) -> Literal["OK"]:
@@ -225,7 +223,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> list[bool]:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         if others or sha1s is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "script_exists", others, {})
+            raise refusal(self, "script_exists", others)
         return self._run(_scripting.script_exists(sha1s), route)
 
     @plain_signature
@@ -234,7 +232,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> Literal["OK"]:
         """Make the server forget all scripts (`SCRIPT FLUSH`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "script_flush", others, keywords)
+            raise refusal(self, "script_flush", others, keywords)
         return self._run(_scripting.script_flush(mode), route)
 
     def script_kill(self, route: Route | None = None) -> Literal["OK"]:
@@ -258,7 +256,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> ClusterResponse[list[dict[bytes, Any]]]:
         """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "function_list", others, keywords)
+            raise refusal(self, "function_list", others, keywords)
         return self._run(_scripting.function_list(library_name_pattern, with_code), route)
 
     def function_delete(self, library_name: Argument, route: Route | None = None) -> Literal["OK"]:
@@ -299,7 +297,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> bool:
         """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
         if others or keywords or destination is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "copy", others, keywords)
+            raise refusal(self, "copy", others, keywords)
         return self._run(_cluster_only.copy(source, destination, replace, destinationDB))
 
     def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> int:
@@ -316,7 +314,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> dict[bytes, int]:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
         if others:
-            raise _redis_arguments.mistake(self.__class__, "pubsub_shardnumsub", others, {})
+            raise refusal(self, "pubsub_shardnumsub", others)
         return self._run(_cluster_only.pubsub_shardnumsub(channels))
 
     @plain_signature
@@ -333,7 +331,7 @@ class SyncClusterCommands(SyncCommands):
     ) -> Literal["OK"] | bytes:
         """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "migrate", others, keywords)
+            raise refusal(self, "migrate", others, keywords)
         return self._run(_cluster_only.migrate(host, port, key, destination_db, timeout, options))
 
     def fcall_route(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from glidecache.core.lazy_import import LazyModule
-from glidecache.core.plain_signature import MISSING, plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,6 @@ if TYPE_CHECKING:
     from glidecache.commands import hashes as _hashes
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
-    from glidecache.commands import redis_arguments as _redis_arguments
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
@@ -88,7 +87,6 @@ else:
     _hashes = LazyModule("glidecache.commands.hashes")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
-    _redis_arguments = LazyModule("glidecache.commands.redis_arguments")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
@@ -120,7 +118,7 @@ class SyncCommands:
     ) -> Literal["OK"] | bytes | None:
         """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met."""
         if others or keywords or value is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "set", others, keywords)
+            raise refusal(self, "set", others, keywords)
         return self._run(_strings.set(key, value, conditional_set, expiry, return_old_value))
 
     def getdel(self, key: Argument) -> bytes | None:
@@ -133,7 +131,7 @@ class SyncCommands:
     ) -> bytes | None:
         """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "getex", others, keywords)
+            raise refusal(self, "getex", others, keywords)
         return self._run(_strings.getex(key, expiry))
 
     def getrange(self, key: Argument, start: int, end: int) -> bytes:
@@ -156,7 +154,7 @@ class SyncCommands:
     def mget(self, keys: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "mget", others, {})
+            raise refusal(self, "mget", others)
         return self._run(_strings.mget(keys))
 
     def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Literal["OK"]:
@@ -171,35 +169,35 @@ class SyncCommands:
     def incr(self, key: Argument, *others: Never, **keywords: Never) -> int:
         """Add 1 (`INCR`). Return the number afterwards."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incr", others, keywords)
+            raise refusal(self, "incr", others, keywords)
         return self._run(_strings.incr(key))
 
     @plain_signature
     def incrby(self, key: Argument, amount: int, *others: Never) -> int:
         """Add `amount` (`INCRBY`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incrby", others, {})
+            raise refusal(self, "incrby", others)
         return self._run(_strings.incrby(key, amount))
 
     @plain_signature
     def incrbyfloat(self, key: Argument, amount: float, *others: Never) -> float:
         """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "incrbyfloat", others, {})
+            raise refusal(self, "incrbyfloat", others)
         return self._run(_strings.incrbyfloat(key, amount))
 
     @plain_signature
     def decr(self, key: Argument, *others: Never, **keywords: Never) -> int:
         """Subtract 1 (`DECR`). Return the number afterwards."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "decr", others, keywords)
+            raise refusal(self, "decr", others, keywords)
         return self._run(_strings.decr(key))
 
     @plain_signature
     def decrby(self, key: Argument, amount: int, *others: Never) -> int:
         """Subtract `amount` (`DECRBY`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "decrby", others, {})
+            raise refusal(self, "decrby", others)
         return self._run(_strings.decrby(key, amount))
 
     def delifeq(self, key: Argument, value: Argument) -> bool:
@@ -210,7 +208,7 @@ class SyncCommands:
     def lcs(self, key1: Argument, key2: Argument, *others: Never, **keywords: Never) -> bytes:
         """Return the longest common subsequence of two values (`LCS`)."""
         if others or keywords or key2 is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lcs", others, keywords)
+            raise refusal(self, "lcs", others, keywords)
         return self._run(_strings.lcs(key1, key2))
 
     def lcs_len(self, key1: Argument, key2: Argument) -> int:
@@ -241,7 +239,7 @@ class SyncCommands:
     ) -> int:
         """Return how many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitcount", others, keywords)
+            raise refusal(self, "bitcount", others, keywords)
         return self._run(_strings.bitcount(key, options))
 
     @plain_signature
@@ -250,7 +248,7 @@ class SyncCommands:
     ) -> int:
         """Return the place of the first bit that is `bit` (`BITPOS`); -1 if there is none."""
         if others or keywords or bit is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitpos", others, keywords)
+            raise refusal(self, "bitpos", others, keywords)
         return self._run(_strings.bitpos(key, bit, options))
 
     @plain_signature
@@ -259,7 +257,7 @@ class SyncCommands:
     ) -> int:
         """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitop", others, {})
+            raise refusal(self, "bitop", others)
         return self._run(_strings.bitop(operation, destination, keys))
 
     @plain_signature
@@ -268,7 +266,7 @@ class SyncCommands:
     ) -> list[int | None]:
         """Read and write integers of any length within a string (`BITFIELD`). Return each step's result."""
         if others or keywords or subcommands is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bitfield", others, keywords)
+            raise refusal(self, "bitfield", others, keywords)
         return self._run(_strings.bitfield(key, subcommands))
 
     def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> list[int]:
@@ -279,14 +277,14 @@ class SyncCommands:
     def pfadd(self, key: Argument, elements: Iterable[Argument], *others: Never) -> bool:
         """Count elements (`PFADD`). Return whether the estimate has changed."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfadd", others, {})
+            raise refusal(self, "pfadd", others)
         return self._run(_strings.pfadd(key, elements))
 
     @plain_signature
     def pfcount(self, keys: Iterable[Argument], *others: Never) -> int:
         """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfcount", others, {})
+            raise refusal(self, "pfcount", others)
         return self._run(_strings.pfcount(keys))
 
     @plain_signature
@@ -295,35 +293,35 @@ class SyncCommands:
     ) -> Literal["OK"]:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
         if others or source_keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pfmerge", others, {})
+            raise refusal(self, "pfmerge", others)
         return self._run(_strings.pfmerge(destination, source_keys))
 
     @plain_signature
     def delete(self, keys: Iterable[Argument], *others: Never) -> int:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "delete", others, {})
+            raise refusal(self, "delete", others)
         return self._run(_keys.delete(keys))
 
     @plain_signature
     def unlink(self, keys: Iterable[Argument], *others: Never) -> int:
         """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "unlink", others, {})
+            raise refusal(self, "unlink", others)
         return self._run(_keys.unlink(keys))
 
     @plain_signature
     def exists(self, keys: Iterable[Argument], *others: Never) -> int:
         """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "exists", others, {})
+            raise refusal(self, "exists", others)
         return self._run(_keys.exists(keys))
 
     @plain_signature
     def touch(self, keys: Iterable[Argument], *others: Never) -> int:
         """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "touch", others, {})
+            raise refusal(self, "touch", others)
         return self._run(_keys.touch(keys))
 
     def type(self, key: Argument) -> bytes:
@@ -341,7 +339,7 @@ class SyncCommands:
     ) -> bool:
         """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
         if others or keywords or seconds is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "expire", others, keywords)
+            raise refusal(self, "expire", others, keywords)
         return self._run(_keys.expire(key, seconds, option))
 
     @plain_signature
@@ -355,7 +353,7 @@ class SyncCommands:
     ) -> bool:
         """Let `key` expire at a Unix time in seconds (`EXPIREAT`). Return whether that was set."""
         if others or keywords or unix_seconds is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "expireat", others, keywords)
+            raise refusal(self, "expireat", others, keywords)
         return self._run(_keys.expireat(key, unix_seconds, option))
 
     @plain_signature
@@ -369,7 +367,7 @@ class SyncCommands:
     ) -> bool:
         """Let `key` expire after `milliseconds` (`PEXPIRE`). Return whether that was set."""
         if others or keywords or milliseconds is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pexpire", others, keywords)
+            raise refusal(self, "pexpire", others, keywords)
         return self._run(_keys.pexpire(key, milliseconds, option))
 
     @plain_signature
@@ -383,7 +381,7 @@ class SyncCommands:
     ) -> bool:
         """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`). Return whether that was set."""
         if others or keywords or unix_milliseconds is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "pexpireat", others, keywords)
+            raise refusal(self, "pexpireat", others, keywords)
         return self._run(_keys.pexpireat(key, unix_milliseconds, option))
 
     def expiretime(self, key: Argument) -> int:
@@ -465,7 +463,7 @@ class SyncCommands:
     ) -> list[bytes | None]:
         """Return the elements of a list, set or sorted set in order (`SORT`)."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sort", others, keywords)
+            raise refusal(self, "sort", others, keywords)
         return self._run(_keys.sort(key, by_pattern, limit, get_patterns, order, alpha))
 
     @plain_signature
@@ -482,7 +480,7 @@ class SyncCommands:
     ) -> list[bytes | None]:
         """Return the same as `sort`, also from replicas (`SORT_RO`)."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sort_ro", others, keywords)
+            raise refusal(self, "sort_ro", others, keywords)
         return self._run(_keys.sort_ro(key, by_pattern, limit, get_patterns, order, alpha))
 
     def sort_store(
@@ -508,7 +506,7 @@ class SyncCommands:
     ) -> int:
         """Set fields (`HSET`). Return how many of them are new."""
         if others or keywords or field_value_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hset", others, keywords)
+            raise refusal(self, "hset", others, keywords)
         return self._run(_hashes.hset(key, field_value_map))
 
     def hsetnx(self, key: Argument, field: Argument, value: Argument) -> bool:
@@ -523,14 +521,14 @@ class SyncCommands:
     def hmget(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of fields (`HMGET`); None for each missing one."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hmget", others, {})
+            raise refusal(self, "hmget", others)
         return self._run(_hashes.hmget(key, fields))
 
     @plain_signature
     def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> int:
         """Delete fields (`HDEL`). Return how many there were."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hdel", others, {})
+            raise refusal(self, "hdel", others)
         return self._run(_hashes.hdel(key, fields))
 
     def hexists(self, key: Argument, field: Argument) -> bool:
@@ -557,21 +555,21 @@ class SyncCommands:
     def hincrby(self, key: Argument, field: Argument, amount: int, *others: Never) -> int:
         """Add `amount` to a field (`HINCRBY`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hincrby", others, {})
+            raise refusal(self, "hincrby", others)
         return self._run(_hashes.hincrby(key, field, amount))
 
     @plain_signature
     def hincrbyfloat(self, key: Argument, field: Argument, amount: float, *others: Never) -> float:
         """Add `amount` to a field (`HINCRBYFLOAT`). Return the number afterwards."""
         if others or amount is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hincrbyfloat", others, {})
+            raise refusal(self, "hincrbyfloat", others)
         return self._run(_hashes.hincrbyfloat(key, field, amount))
 
     @plain_signature
     def hrandfield(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any field (`HRANDFIELD`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hrandfield", others, keywords)
+            raise refusal(self, "hrandfield", others, keywords)
         return self._run(_hashes.hrandfield(key))
 
     def hrandfield_count(self, key: Argument, count: int) -> list[bytes]:
@@ -595,14 +593,14 @@ class SyncCommands:
     ) -> list[Any]:
         """Take one step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; from `"0"` on, until `b"0"`."""
         if others or keywords or cursor is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hscan", others, keywords)
+            raise refusal(self, "hscan", others, keywords)
         return self._run(_hashes.hscan(key, cursor, match, count, no_values))
 
     @plain_signature
     def hgetdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the values of fields, and delete the fields (`HGETDEL`; Valkey 9.1)."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hgetdel", others, {})
+            raise refusal(self, "hgetdel", others)
         return self._run(_hashes.hgetdel(key, fields))
 
     @plain_signature
@@ -616,7 +614,7 @@ class SyncCommands:
     ) -> list[bytes | None] | None:
         """Return the values of fields, and change their expiry (`HGETEX`; Valkey 9)."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hgetex", others, keywords)
+            raise refusal(self, "hgetex", others, keywords)
         return self._run(_hashes.hgetex(key, fields, expiry))
 
     @plain_signature
@@ -632,7 +630,7 @@ class SyncCommands:
     ) -> int:
         """Set fields that expire (`HSETEX`; Valkey 9). Return 1 if all were set, 0 if none."""
         if others or keywords or field_value_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hsetex", others, keywords)
+            raise refusal(self, "hsetex", others, keywords)
         return self._run(
             _hashes.hsetex(key, field_value_map, field_conditional_change, expiry, key_conditional_change)
         )
@@ -649,7 +647,7 @@ class SyncCommands:
     ) -> list[int]:
         """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9)."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hexpire", others, keywords)
+            raise refusal(self, "hexpire", others, keywords)
         return self._run(_hashes.hexpire(key, seconds, fields, option))
 
     @plain_signature
@@ -664,7 +662,7 @@ class SyncCommands:
     ) -> list[int]:
         """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hexpireat", others, keywords)
+            raise refusal(self, "hexpireat", others, keywords)
         return self._run(_hashes.hexpireat(key, unix_timestamp, fields, option))
 
     @plain_signature
@@ -679,7 +677,7 @@ class SyncCommands:
     ) -> list[int]:
         """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpexpire", others, keywords)
+            raise refusal(self, "hpexpire", others, keywords)
         return self._run(_hashes.hpexpire(key, milliseconds, fields, option))
 
     @plain_signature
@@ -694,56 +692,56 @@ class SyncCommands:
     ) -> list[int]:
         """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
         if others or keywords or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpexpireat", others, keywords)
+            raise refusal(self, "hpexpireat", others, keywords)
         return self._run(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
     @plain_signature
     def hpersist(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Let fields live forever (`HPERSIST`; Valkey 9). For each: 1, -1: it had no expiry, -2: it does not exist."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpersist", others, {})
+            raise refusal(self, "hpersist", others)
         return self._run(_hashes.hpersist(key, fields))
 
     @plain_signature
     def httl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the seconds that fields have to live (`HTTL`; Valkey 9); -1: forever, -2: no such field."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "httl", others, {})
+            raise refusal(self, "httl", others)
         return self._run(_hashes.httl(key, fields))
 
     @plain_signature
     def hpttl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: forever, -2: no such field."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpttl", others, {})
+            raise refusal(self, "hpttl", others)
         return self._run(_hashes.hpttl(key, fields))
 
     @plain_signature
     def hexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hexpiretime", others, {})
+            raise refusal(self, "hexpiretime", others)
         return self._run(_hashes.hexpiretime(key, fields))
 
     @plain_signature
     def hpexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> list[int]:
         """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
         if others or fields is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "hpexpiretime", others, {})
+            raise refusal(self, "hpexpiretime", others)
         return self._run(_hashes.hpexpiretime(key, fields))
 
     @plain_signature
     def sadd(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Add members (`SADD`). Return how many of them are new."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sadd", others, {})
+            raise refusal(self, "sadd", others)
         return self._run(_sets.sadd(key, members))
 
     @plain_signature
     def srem(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Remove members (`SREM`). Return how many there were."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "srem", others, {})
+            raise refusal(self, "srem", others)
         return self._run(_sets.srem(key, members))
 
     def scard(self, key: Argument) -> int:
@@ -762,7 +760,7 @@ class SyncCommands:
     def smismember(self, key: Argument, members: Iterable[Argument], *others: Never) -> list[bool]:
         """Return whether the set has each of the members (`SMISMEMBER`)."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "smismember", others, {})
+            raise refusal(self, "smismember", others)
         return self._run(_sets.smismember(key, members))
 
     def smove(self, source: Argument, destination: Argument, member: Argument) -> bool:
@@ -773,7 +771,7 @@ class SyncCommands:
     def spop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member, and remove it (`SPOP`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "spop", others, keywords)
+            raise refusal(self, "spop", others, keywords)
         return self._run(_sets.spop(key))
 
     def spop_count(self, key: Argument, count: int) -> builtins.set[bytes]:
@@ -784,7 +782,7 @@ class SyncCommands:
     def srandmember(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member (`SRANDMEMBER`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "srandmember", others, keywords)
+            raise refusal(self, "srandmember", others, keywords)
         return self._run(_sets.srandmember(key))
 
     def srandmember_count(self, key: Argument, count: int) -> list[bytes]:
@@ -795,28 +793,28 @@ class SyncCommands:
     def sdiff(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members of the first set that no other has (`SDIFF`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sdiff", others, {})
+            raise refusal(self, "sdiff", others)
         return self._run(_sets.sdiff(keys))
 
     @plain_signature
     def sdiffstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sdiffstore", others, {})
+            raise refusal(self, "sdiffstore", others)
         return self._run(_sets.sdiffstore(destination, keys))
 
     @plain_signature
     def sinter(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members that all sets have (`SINTER`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sinter", others, {})
+            raise refusal(self, "sinter", others)
         return self._run(_sets.sinter(keys))
 
     @plain_signature
     def sinterstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sinter` as a set at `destination` (`SINTERSTORE`). Return its size."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sinterstore", others, {})
+            raise refusal(self, "sinterstore", others)
         return self._run(_sets.sinterstore(destination, keys))
 
     @plain_signature
@@ -825,21 +823,21 @@ class SyncCommands:
     ) -> int:
         """Return how many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sintercard", others, keywords)
+            raise refusal(self, "sintercard", others, keywords)
         return self._run(_sets.sintercard(keys, limit))
 
     @plain_signature
     def sunion(self, keys: Iterable[Argument], *others: Never) -> builtins.set[bytes]:
         """Return the members that any of the sets has (`SUNION`)."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sunion", others, {})
+            raise refusal(self, "sunion", others)
         return self._run(_sets.sunion(keys))
 
     @plain_signature
     def sunionstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> int:
         """Store the result of `sunion` as a set at `destination` (`SUNIONSTORE`). Return its size."""
         if others or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sunionstore", others, {})
+            raise refusal(self, "sunionstore", others)
         return self._run(_sets.sunionstore(destination, keys))
 
     @plain_signature
@@ -854,42 +852,42 @@ class SyncCommands:
     ) -> list[Any]:
         """Take one step over a set (`SSCAN`): `[next cursor, [member, …]]`; from `"0"` on, until `b"0"`."""
         if others or keywords or cursor is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "sscan", others, keywords)
+            raise refusal(self, "sscan", others, keywords)
         return self._run(_sets.sscan(key, cursor, match, count))
 
     @plain_signature
     def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpush", others, {})
+            raise refusal(self, "lpush", others)
         return self._run(_lists.lpush(key, elements))
 
     @plain_signature
     def lpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpushx", others, {})
+            raise refusal(self, "lpushx", others)
         return self._run(_lists.lpushx(key, elements))
 
     @plain_signature
     def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Append at the right end (`RPUSH`). Return the length afterwards."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpush", others, {})
+            raise refusal(self, "rpush", others)
         return self._run(_lists.rpush(key, elements))
 
     @plain_signature
     def rpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> int:
         """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
         if others or elements is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpushx", others, {})
+            raise refusal(self, "rpushx", others)
         return self._run(_lists.rpushx(key, elements))
 
     @plain_signature
     def lpop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpop", others, keywords)
+            raise refusal(self, "lpop", others, keywords)
         return self._run(_lists.lpop(key))
 
     def lpop_count(self, key: Argument, count: int) -> list[bytes] | None:
@@ -900,7 +898,7 @@ class SyncCommands:
     def rpop(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return the rightmost element, and remove it (`RPOP`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "rpop", others, keywords)
+            raise refusal(self, "rpop", others, keywords)
         return self._run(_lists.rpop(key))
 
     def rpop_count(self, key: Argument, count: int) -> list[bytes] | None:
@@ -948,7 +946,7 @@ class SyncCommands:
     ) -> int | list[int] | None:
         """Return the index of `element` (`LPOS`), None if it is not in the list; with `count` a list of indices."""
         if others or keywords or element is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lpos", others, keywords)
+            raise refusal(self, "lpos", others, keywords)
         return self._run(_lists.lpos(key, element, rank, count, max_len))
 
     @plain_signature
@@ -963,7 +961,7 @@ class SyncCommands:
     ) -> bytes | None:
         """Move an element from one end of a list to an end of another (`LMOVE`). Return the element, or None."""
         if others or keywords or where_to is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lmove", others, keywords)
+            raise refusal(self, "lmove", others, keywords)
         return self._run(_lists.lmove(source, destination, where_from, where_to))
 
     @plain_signature
@@ -977,21 +975,21 @@ class SyncCommands:
     ) -> dict[bytes, list[bytes]] | None:
         """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
         if others or keywords or direction is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "lmpop", others, keywords)
+            raise refusal(self, "lmpop", others, keywords)
         return self._run(_lists.lmpop(keys, direction, count))
 
     @plain_signature
     def blpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> list[bytes] | None:
         """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
         if others or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "blpop", others, {})
+            raise refusal(self, "blpop", others)
         return self._run(_lists.blpop(keys, timeout))
 
     @plain_signature
     def brpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> list[bytes] | None:
         """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
         if others or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "brpop", others, {})
+            raise refusal(self, "brpop", others)
         return self._run(_lists.brpop(keys, timeout))
 
     @plain_signature
@@ -1007,7 +1005,7 @@ class SyncCommands:
     ) -> bytes | None:
         """Do as `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits forever."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "blmove", others, keywords)
+            raise refusal(self, "blmove", others, keywords)
         return self._run(_lists.blmove(source, destination, where_from, where_to, timeout))
 
     @plain_signature
@@ -1022,7 +1020,7 @@ class SyncCommands:
     ) -> dict[bytes, list[bytes]] | None:
         """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "blmpop", others, keywords)
+            raise refusal(self, "blmpop", others, keywords)
         return self._run(_lists.blmpop(keys, direction, timeout, count))
 
     @plain_signature
@@ -1038,7 +1036,7 @@ class SyncCommands:
     ) -> int:
         """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed."""
         if others or keywords or members_scores is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zadd", others, keywords)
+            raise refusal(self, "zadd", others, keywords)
         return self._run(_sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed))
 
     def zadd_incr(
@@ -1060,7 +1058,7 @@ class SyncCommands:
     def zrem(self, key: Argument, members: Iterable[Argument], *others: Never) -> int:
         """Remove members (`ZREM`). Return how many there were."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrem", others, {})
+            raise refusal(self, "zrem", others)
         return self._run(_sorted_sets.zrem(key, members))
 
     def zremrangebyrank(self, key: Argument, start: int, end: int) -> int:
@@ -1107,7 +1105,7 @@ class SyncCommands:
     def zrank(self, key: Argument, member: Argument, *others: Never, **keywords: Never) -> int | None:
         """Return a member's rank, the lowest score being 0 (`ZRANK`); None if there is no such member."""
         if others or keywords or member is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrank", others, keywords)
+            raise refusal(self, "zrank", others, keywords)
         return self._run(_sorted_sets.zrank(key, member))
 
     def zrank_withscore(self, key: Argument, member: Argument) -> list[int | float] | None:
@@ -1118,7 +1116,7 @@ class SyncCommands:
     def zrevrank(self, key: Argument, member: Argument, *others: Never, **keywords: Never) -> int | None:
         """Return a member's rank, the highest score being 0 (`ZREVRANK`); None if there is no such member."""
         if others or keywords or member is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrevrank", others, keywords)
+            raise refusal(self, "zrevrank", others, keywords)
         return self._run(_sorted_sets.zrevrank(key, member))
 
     def zrevrank_withscore(self, key: Argument, member: Argument) -> list[int | float] | None:
@@ -1136,7 +1134,7 @@ class SyncCommands:
     ) -> list[bytes]:
         """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
         if others or keywords or range_query is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrange", others, keywords)
+            raise refusal(self, "zrange", others, keywords)
         return self._run(_sorted_sets.zrange(key, range_query, reverse))
 
     def zrange_withscores(
@@ -1157,7 +1155,7 @@ class SyncCommands:
     ) -> int:
         """Store a range of one sorted set as another (`ZRANGESTORE`). Return its size."""
         if others or keywords or range_query is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrangestore", others, keywords)
+            raise refusal(self, "zrangestore", others, keywords)
         return self._run(_sorted_sets.zrangestore(destination, source, range_query, reverse))
 
     def zpopmin(self, key: Argument, count: int | None = None) -> dict[bytes, float]:
@@ -1174,7 +1172,7 @@ class SyncCommands:
     ) -> list[bytes | float] | None:
         """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
         if others or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzpopmin", others, {})
+            raise refusal(self, "bzpopmin", others)
         return self._run(_sorted_sets.bzpopmin(keys, timeout))
 
     @plain_signature
@@ -1183,7 +1181,7 @@ class SyncCommands:
     ) -> list[bytes | float] | None:
         """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
         if others or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzpopmax", others, {})
+            raise refusal(self, "bzpopmax", others)
         return self._run(_sorted_sets.bzpopmax(keys, timeout))
 
     @plain_signature
@@ -1197,7 +1195,7 @@ class SyncCommands:
     ) -> list[Any] | None:
         """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
         if others or keywords or filter is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zmpop", others, keywords)
+            raise refusal(self, "zmpop", others, keywords)
         return self._run(_sorted_sets.zmpop(keys, filter, count))
 
     @plain_signature
@@ -1212,14 +1210,14 @@ class SyncCommands:
     ) -> list[Any] | None:
         """Do as `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits forever."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "bzmpop", others, keywords)
+            raise refusal(self, "bzmpop", others, keywords)
         return self._run(_sorted_sets.bzmpop(keys, modifier, timeout, count))
 
     @plain_signature
     def zdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes]:
         """Return the members of the first sorted set that no other has (`ZDIFF`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zdiff", others, keywords)
+            raise refusal(self, "zdiff", others, keywords)
         return self._run(_sorted_sets.zdiff(keys))
 
     def zdiff_withscores(self, keys: Iterable[Argument]) -> dict[bytes, float]:
@@ -1234,7 +1232,7 @@ class SyncCommands:
     def zinter(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes]:
         """Return the members that all sorted sets have (`ZINTER`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zinter", others, keywords)
+            raise refusal(self, "zinter", others, keywords)
         return self._run(_sorted_sets.zinter(keys))
 
     def zinter_withscores(
@@ -1256,7 +1254,7 @@ class SyncCommands:
     ) -> int:
         """Store the result of `zinter_withscores` at `destination` (`ZINTERSTORE`). Return its size."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zinterstore", others, keywords)
+            raise refusal(self, "zinterstore", others, keywords)
         return self._run(_sorted_sets.zinterstore(destination, keys, aggregation_type))
 
     @plain_signature
@@ -1265,14 +1263,14 @@ class SyncCommands:
     ) -> int:
         """Return how many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zintercard", others, keywords)
+            raise refusal(self, "zintercard", others, keywords)
         return self._run(_sorted_sets.zintercard(keys, limit))
 
     @plain_signature
     def zunion(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> list[bytes]:
         """Return the members that any of the sorted sets has (`ZUNION`)."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zunion", others, keywords)
+            raise refusal(self, "zunion", others, keywords)
         return self._run(_sorted_sets.zunion(keys))
 
     def zunion_withscores(
@@ -1294,14 +1292,14 @@ class SyncCommands:
     ) -> int:
         """Store the result of `zunion_withscores` at `destination` (`ZUNIONSTORE`). Return its size."""
         if others or keywords or keys is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zunionstore", others, keywords)
+            raise refusal(self, "zunionstore", others, keywords)
         return self._run(_sorted_sets.zunionstore(destination, keys, aggregation_type))
 
     @plain_signature
     def zrandmember(self, key: Argument, *others: Never, **keywords: Never) -> bytes | None:
         """Return any member (`ZRANDMEMBER`); None if there is none."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zrandmember", others, keywords)
+            raise refusal(self, "zrandmember", others, keywords)
         return self._run(_sorted_sets.zrandmember(key))
 
     def zrandmember_count(self, key: Argument, count: int) -> list[bytes]:
@@ -1325,7 +1323,7 @@ class SyncCommands:
     ) -> list[Any]:
         """Take one step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; `"0"` begins, `b"0"` ends."""
         if others or keywords or cursor is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "zscan", others, keywords)
+            raise refusal(self, "zscan", others, keywords)
         return self._run(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
     @plain_signature
@@ -1340,7 +1338,7 @@ class SyncCommands:
     ) -> int:
         """Add members with their positions (`GEOADD`). Return the number of new ones; `changed`: also of moved ones."""
         if others or keywords or members_geospatialdata is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geoadd", others, keywords)
+            raise refusal(self, "geoadd", others, keywords)
         return self._run(_geo.geoadd(key, members_geospatialdata, existing_options, changed))
 
     def geodist(
@@ -1353,14 +1351,14 @@ class SyncCommands:
     def geohash(self, key: Argument, members: Iterable[Argument], *others: Never) -> list[bytes | None]:
         """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geohash", others, {})
+            raise refusal(self, "geohash", others)
         return self._run(_geo.geohash(key, members))
 
     @plain_signature
     def geopos(self, key: Argument, members: Iterable[Argument], *others: Never) -> list[list[float] | None]:
         """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
         if others or members is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geopos", others, {})
+            raise refusal(self, "geopos", others)
         return self._run(_geo.geopos(key, members))
 
     @plain_signature
@@ -1379,7 +1377,7 @@ class SyncCommands:
     ) -> list[Any]:
         """Return the members within an area around a member or a position (`GEOSEARCH`)."""
         if others or keywords or search_by is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geosearch", others, keywords)
+            raise refusal(self, "geosearch", others, keywords)
         return self._run(
             _geo.geosearch(key, search_from, search_by, order_by, count, with_coord, with_dist, with_hash)
         )
@@ -1398,7 +1396,7 @@ class SyncCommands:
     ) -> int:
         """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
         if others or keywords or search_by is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "geosearchstore", others, keywords)
+            raise refusal(self, "geosearchstore", others, keywords)
         return self._run(_geo.geosearchstore(destination, source, search_from, search_by, count, store_dist))
 
     @plain_signature
@@ -1412,21 +1410,21 @@ class SyncCommands:
     ) -> bytes | None:
         """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
         if others or keywords or values is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xadd", others, keywords)
+            raise refusal(self, "xadd", others, keywords)
         return self._run(_streams.xadd(key, values, options))
 
     @plain_signature
     def xdel(self, key: Argument, ids: Iterable[Argument], *others: Never) -> int:
         """Delete entries (`XDEL`). Return how many there were."""
         if others or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xdel", others, {})
+            raise refusal(self, "xdel", others)
         return self._run(_streams.xdel(key, ids))
 
     @plain_signature
     def xtrim(self, key: Argument, options: StreamTrimOptions, *others: Never, **keywords: Never) -> int:
         """Remove old entries (`XTRIM`). Return how many."""
         if others or keywords or options is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xtrim", others, keywords)
+            raise refusal(self, "xtrim", others, keywords)
         return self._run(_streams.xtrim(key, options))
 
     def xlen(self, key: Argument) -> int:
@@ -1445,7 +1443,7 @@ class SyncCommands:
     ) -> dict[bytes, list[list[bytes]]] | None:
         """Return the entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
         if others or keywords or end is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xrange", others, keywords)
+            raise refusal(self, "xrange", others, keywords)
         return self._run(_streams.xrange(key, start, end, count))
 
     @plain_signature
@@ -1460,7 +1458,7 @@ class SyncCommands:
     ) -> dict[bytes, list[list[bytes]]] | None:
         """Return the same as `xrange`, newest first (`XREVRANGE`); the higher bound also comes first."""
         if others or keywords or start is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xrevrange", others, keywords)
+            raise refusal(self, "xrevrange", others, keywords)
         return self._run(_streams.xrevrange(key, end, start, count))
 
     @plain_signature
@@ -1473,14 +1471,14 @@ class SyncCommands:
     ) -> dict[bytes, dict[bytes, list[list[bytes]]]] | None:
         """Return the entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}` or None."""
         if others or keywords or keys_and_ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xread", others, keywords)
+            raise refusal(self, "xread", others, keywords)
         return self._run(_streams.xread(keys_and_ids, options))
 
     @plain_signature
     def xinfo_stream(self, key: Argument, *others: Never, **keywords: Never) -> dict[bytes, Any]:
         """Return the state of a stream (`XINFO STREAM`)."""
         if others or keywords or key is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xinfo_stream", others, keywords)
+            raise refusal(self, "xinfo_stream", others, keywords)
         return self._run(_streams.xinfo_stream(key))
 
     def xinfo_stream_full(self, key: Argument, count: int | None = None) -> dict[bytes, Any]:
@@ -1499,7 +1497,7 @@ class SyncCommands:
     ) -> Literal["OK"]:
         """Make a group that has read up to `group_id`, `"$"` for all (`XGROUP CREATE`)."""
         if others or keywords or group_id is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xgroup_create", others, keywords)
+            raise refusal(self, "xgroup_create", others, keywords)
         return self._run(_streams.xgroup_create(key, group_name, group_id, options))
 
     def xgroup_destroy(self, key: Argument, group_name: Argument) -> bool:
@@ -1532,14 +1530,14 @@ class SyncCommands:
     ) -> dict[bytes, dict[bytes, list[list[bytes]] | None]] | None:
         """Read as a consumer of a group (`XREADGROUP`). The ID `">"`: undelivered entries; others: pending ones."""
         if others or keywords or consumer_name is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xreadgroup", others, keywords)
+            raise refusal(self, "xreadgroup", others, keywords)
         return self._run(_streams.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
     @plain_signature
     def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument], *others: Never) -> int:
         """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
         if others or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xack", others, {})
+            raise refusal(self, "xack", others)
         return self._run(_streams.xack(key, group_name, ids))
 
     def xpending(self, key: Argument, group_name: Argument) -> list[Any]:
@@ -1560,7 +1558,7 @@ class SyncCommands:
     ) -> list[list[bytes | int]]:
         """Return pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
         if others or keywords or count is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xpending_range", others, keywords)
+            raise refusal(self, "xpending_range", others, keywords)
         return self._run(_streams.xpending_range(key, group_name, start, end, count, options))
 
     @plain_signature
@@ -1577,7 +1575,7 @@ class SyncCommands:
     ) -> dict[bytes, list[list[bytes]]]:
         """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
         if others or keywords or ids is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xclaim", others, keywords)
+            raise refusal(self, "xclaim", others, keywords)
         return self._run(_streams.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
 
     def xclaim_just_id(
@@ -1606,7 +1604,7 @@ class SyncCommands:
     ) -> list[Any]:
         """Take over all entries that were pending for so long, from `start` on (`XAUTOCLAIM`)."""
         if others or keywords or start is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "xautoclaim", others, keywords)
+            raise refusal(self, "xautoclaim", others, keywords)
         return self._run(_streams.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count))
 
     def xautoclaim_just_id(
@@ -1643,7 +1641,7 @@ class SyncCommands:
     def pubsub_numsub(self, channels: Iterable[Argument] | None = None, *others: Never) -> dict[bytes, int]:
         """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
         if others:
-            raise _redis_arguments.mistake(self.__class__, "pubsub_numsub", others, {})
+            raise refusal(self, "pubsub_numsub", others)
         return self._run(_server.pubsub_numsub(channels))
 
     def script_show(self, sha1: Argument) -> bytes:
@@ -1660,7 +1658,7 @@ class SyncCommands:
     ) -> Any:
         """Call a function of a library on the server (`FCALL`)."""
         if others or function is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "fcall", others, {})
+            raise refusal(self, "fcall", others)
         return self._run(_scripting.fcall(function, keys, arguments))
 
     @plain_signature
@@ -1673,7 +1671,7 @@ class SyncCommands:
     ) -> Any:
         """Call a function that only reads (`FCALL_RO`)."""
         if others or function is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "fcall_ro", others, {})
+            raise refusal(self, "fcall_ro", others)
         return self._run(_scripting.fcall_ro(function, keys, arguments))
 
 
@@ -1694,7 +1692,7 @@ class SyncStandaloneCommands(SyncCommands):
     ) -> bool:
         """Copy a value to another key, of another database if asked for (`COPY`). Return whether it was copied."""
         if others or keywords or destination is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "copy", others, keywords)
+            raise refusal(self, "copy", others, keywords)
         return self._run(_keys.copy(source, destination, destinationDB, replace))
 
     def random_key(self) -> bytes | None:
@@ -1713,7 +1711,7 @@ class SyncStandaloneCommands(SyncCommands):
     def info(self, sections: Iterable[InfoSection] | None = None, *others: Never, **keywords: Never) -> bytes:
         """Return the server's information, as text of lines `name:value` (`INFO`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "info", others, keywords)
+            raise refusal(self, "info", others, keywords)
         return self._run(_server.info(sections))
 
     def dbsize(self) -> int:
@@ -1726,7 +1724,7 @@ class SyncStandaloneCommands(SyncCommands):
     ) -> Literal["OK"]:
         """Delete all keys of all databases (`FLUSHALL`). The cache is not touched (contract C15)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "flushall", others, keywords)
+            raise refusal(self, "flushall", others, keywords)
         return self._run(_server.flushall(flush_mode))
 
     @plain_signature
@@ -1735,7 +1733,7 @@ class SyncStandaloneCommands(SyncCommands):
     ) -> Literal["OK"]:
         """Delete all keys of the database (`FLUSHDB`). The cache is not touched (contract C15)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "flushdb", others, keywords)
+            raise refusal(self, "flushdb", others, keywords)
         return self._run(_server.flushdb(flush_mode))
 
     def time(self) -> list[bytes]:
@@ -1754,7 +1752,7 @@ class SyncStandaloneCommands(SyncCommands):
     def bgsave(self, *others: Never, **keywords: Never) -> bytes:
         """Save to disk in the background (`BGSAVE`). Return the server's status text."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "bgsave", others, keywords)
+            raise refusal(self, "bgsave", others, keywords)
         return self._run(_server.bgsave())
 
     def bgsave_schedule(self) -> bytes:
@@ -1775,14 +1773,14 @@ class SyncStandaloneCommands(SyncCommands):
     ) -> dict[bytes, bytes]:
         """Return the server's settings of these names or patterns (`CONFIG GET`)."""
         if others or keywords or parameters is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_get", others, keywords)
+            raise refusal(self, "config_get", others, keywords)
         return self._run(_server.config_get(parameters))
 
     @plain_signature
     def config_set(self, parameters_map: AnyMapping[Argument, Argument], *others: Never) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
         if others or parameters_map is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "config_set", others, {})
+            raise refusal(self, "config_set", others)
         return self._run(_server.config_set(parameters_map))
 
     def config_resetstat(self) -> Literal["OK"]:
@@ -1807,7 +1805,7 @@ class SyncStandaloneCommands(SyncCommands):
     ) -> Literal["OK"]:
         """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "client_pause", others, keywords)
+            raise refusal(self, "client_pause", others, keywords)
         return self._run(_server.client_pause(timeout, mode))
 
     def client_unpause(self) -> Literal["OK"]:
@@ -1858,14 +1856,14 @@ class SyncStandaloneCommands(SyncCommands):
     def script_exists(self, sha1s: Iterable[Argument], *others: Never) -> list[bool]:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
         if others or sha1s is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "script_exists", others, {})
+            raise refusal(self, "script_exists", others)
         return self._run(_scripting.script_exists(sha1s))
 
     @plain_signature
     def script_flush(self, mode: FlushMode | None = None, *others: Never, **keywords: Never) -> Literal["OK"]:
         """Make the server forget all scripts (`SCRIPT FLUSH`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "script_flush", others, keywords)
+            raise refusal(self, "script_flush", others, keywords)
         return self._run(_scripting.script_flush(mode))
 
     def script_kill(self) -> Literal["OK"]:
@@ -1886,7 +1884,7 @@ class SyncStandaloneCommands(SyncCommands):
     ) -> list[dict[bytes, Any]]:
         """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
         if others or keywords:
-            raise _redis_arguments.mistake(self.__class__, "function_list", others, keywords)
+            raise refusal(self, "function_list", others, keywords)
         return self._run(_scripting.function_list(library_name_pattern, with_code))
 
     def function_delete(self, library_name: Argument) -> Literal["OK"]:
@@ -1923,7 +1921,7 @@ class SyncStandaloneCommands(SyncCommands):
     ) -> list[Any]:
         """Take one step over all keys (`SCAN`): `[next cursor, [key, …]]`. Begin with `"0"`; `b"0"` is the end."""
         if others or keywords or cursor is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "scan", others, keywords)
+            raise refusal(self, "scan", others, keywords)
         return self._run(_standalone_only.scan(cursor, match, count, type))
 
     @plain_signature
@@ -1940,7 +1938,7 @@ class SyncStandaloneCommands(SyncCommands):
     ) -> Literal["OK"] | bytes:
         """Move a key, or several, to another server (`MIGRATE`), which may be silent for `timeout` milliseconds."""
         if others or keywords or timeout is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "migrate", others, keywords)
+            raise refusal(self, "migrate", others, keywords)
         return self._run(_standalone_only.migrate(host, port, keys, destination_db, timeout, options))
 
     def function_stats(self) -> dict[bytes, dict[bytes, Any]]:
@@ -1962,7 +1960,7 @@ class SyncStandaloneCommands(SyncCommands):
     def replicaof(self, host: Argument, port: int, *others: Never) -> Literal["OK"]:
         """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
         if others or port is MISSING:
-            raise _redis_arguments.mistake(self.__class__, "replicaof", others, {})
+            raise refusal(self, "replicaof", others)
         return self._run(_standalone_only.replicaof(host, port))
 
     def replicaof_no_one(self) -> Literal["OK"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncStandaloneCommands
 from glidecache.core.client_base import ClientBase, need_settings
-from glidecache.core.plain_signature import MISSING, plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 from glidecache_shared.pool.awaited_reads import AwaitedReads, awaited_read
 from glidecache_shared.protocol import HASH, SET, STRING
 
@@ -161,9 +161,7 @@ class AsyncClient(AwaitedReads, ClientBase):
         `RequestError` when all of the daemon's connections for this are in use.
         """
         if others or keys is MISSING:
-            from glidecache.commands.redis_arguments import mistake
-
-            raise mistake(type(self), "watch", others, {})
+            raise refusal(self, "watch", others)
         return await self._executor.watch(keys)
 
     async def unwatch(self) -> Literal["OK"]:

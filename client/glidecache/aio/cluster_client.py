@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glidecache._generated.async_cluster_commands import AsyncClusterCommands
 from glidecache.aio.client import AsyncClient
-from glidecache.core.plain_signature import MISSING, plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         during the whole scan comes at least once. `allow_non_covered_slots`: continue if slots have no node.
         """
         if others or keywords or cursor is MISSING:
-            from glidecache.commands.redis_arguments import mistake
-
-            raise mistake(self.__class__, "scan", others, keywords)
+            raise refusal(self, "scan", others, keywords)
         return await self._executor.scan(
             cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots
         )

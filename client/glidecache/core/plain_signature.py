@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any, TypeVar
 
     Method = TypeVar("Method", bound=Any)
@@ -31,3 +32,12 @@ def plain_signature(method: Method) -> Method:
     method.__wrapped__ = plain
     method.__defaults__ = (MISSING,) * (code.co_argcount - 1 - len(defaults)) + defaults
     return method
+
+
+def refusal(
+    owner: object, method: str, others: Sequence[object], keywords: Mapping[str, object] | None = None
+) -> TypeError:
+    """Return the error for a call of `method`, of a client or a batch, with these arguments that it does not take."""
+    from glidecache.commands.redis_arguments import mistake
+
+    return mistake(type(owner), method, others, keywords or {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glidecache._generated.sync_commands import SyncStandaloneCommands
 from glidecache.core.client_base import ClientBase, need_settings
-from glidecache.core.plain_signature import MISSING, plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 from glidecache_shared.pool.reader import CachedReads, with_own_reads
 
 TYPE_CHECKING = False
@@ -126,9 +126,7 @@ class BlockingClient(CachedReads, ClientBase):
         in use.
         """
         if others or keys is MISSING:
-            from glidecache.commands.redis_arguments import mistake
-
-            raise mistake(type(self), "watch", others, {})
+            raise refusal(self, "watch", others)
         return self._finish(self._executor.watch(keys))  # type: ignore[no-any-return]
 
     def unwatch(self) -> Literal["OK"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glidecache._generated.sync_cluster_commands import SyncClusterCommands
-from glidecache.core.plain_signature import MISSING, plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 from glidecache.sync.client import BlockingClient
 from glidecache_shared.pool.reader import with_own_reads
 
@@ -64,9 +64,7 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         during the whole scan comes at least once. `allow_non_covered_slots`: continue if slots have no node.
         """
         if others or keywords or cursor is MISSING:
-            from glidecache.commands.redis_arguments import mistake
-
-            raise mistake(self.__class__, "scan", others, keywords)
+            raise refusal(self, "scan", others, keywords)
         scan = self._executor.scan
         return self._finish(scan, cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 
