@@ -96,7 +96,8 @@ class FrontBase(LibraryClient):
         # Clients that share a pool of connections, as one for each request may, share the hold on the cache.
         clients: dict[Any, Any] = pool.__dict__.setdefault(CLIENTS_OF_POOL, {})
         encoder, resp3 = pool.get_encoder(), library.speaks_resp3(arguments)
-        shapes = ReplyShapes(encoder, self.response_callbacks, resp3=resp3)
+        sets = library.reads_sets(arguments)
+        shapes = ReplyShapes(encoder, self.response_callbacks, resp3=resp3, sets=sets)
         self._begin(options, settings, encoder, shapes, clients)
 
     def _refuse_own_cache(self, options: FrontOptions | None, arguments: dict[str, Any]) -> None:
@@ -121,8 +122,8 @@ class FrontBase(LibraryClient):
         of_nodes = None
         if callbacks is not getattr(self, "response_callbacks", None):
             of_nodes = library.usual_callbacks(arguments)
-        resp3 = library.speaks_resp3(arguments)
-        shapes = ReplyShapes(self.encoder, callbacks, resp3=resp3, node_callbacks=of_nodes)
+        resp3, sets = library.speaks_resp3(arguments), library.reads_sets(arguments)
+        shapes = ReplyShapes(self.encoder, callbacks, resp3=resp3, sets=sets, node_callbacks=of_nodes)
         self._begin(options, settings, self.encoder, shapes, {})
 
     def _begin(

@@ -20,6 +20,7 @@ class ReplyShapes:
     """The form of a client's replies: text or bytes, and its response callbacks.
 
     encoder: the library's, of this client. resp3: whether its connections speak RESP3.
+    sets: whether they hand a set to the callbacks as a `set`.
     callbacks: the client's own, a mapping that the application may change at any time.
     node_callbacks: those that a reply passes before it comes to `callbacks`; None where there are no others.
     """
@@ -33,10 +34,17 @@ class ReplyShapes:
         "_node_callbacks",
         "_plain",
         "_resp3",
+        "_sets",
     )
 
     def __init__(
-        self, encoder: Any, callbacks: Callbacks, *, resp3: bool, node_callbacks: Callbacks | None = None
+        self,
+        encoder: Any,
+        callbacks: Callbacks,
+        *,
+        resp3: bool,
+        sets: bool,
+        node_callbacks: Callbacks | None = None,
     ) -> None:
         self._encoder = encoder
         self._decoded = bool(encoder.decode_responses)
@@ -45,6 +53,7 @@ class ReplyShapes:
         # The libraries' own dictionary folds the case of a name in Python, at each look-up; names are stored in one.
         self._get: Callable[..., Any] = dict.get if isinstance(callbacks, dict) else type(callbacks).get
         self._resp3 = resp3
+        self._sets = sets
         self._defaults = {kind: callbacks.get(name) for kind, name in _NAMES.items()}
         # Where the library's own callbacks make of a reply what an entry's value is, nothing has to be done.
         self._plain = {kind: self._is_plain(kind) for kind in _NAMES}
@@ -66,7 +75,7 @@ class ReplyShapes:
         """Return the callbacks' result for the reply, which is first brought into the form that the library parses."""
         if kind == HASH and not self._resp3:
             value = [each for pair in value.items() for each in pair]
-        elif kind == SET:
+        elif kind == SET and not self._sets:
             value = list(value)
         of_node = self._node_callbacks.get(_NAMES[kind])
         if of_node is not None:

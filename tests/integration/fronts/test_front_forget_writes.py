@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glidecache.fronts import first_attachment
 from support.caches import new_cache
 from support.front_clients import FrontCalls, FrontKind
 
@@ -129,9 +130,15 @@ def test_without_a_daemon_writes_are_the_librarys(
 
 
 def test_a_cache_of_other_settings_does_not_fail_a_write(
-    calls: FrontCalls, cache: ClientSideCache, caplog: pytest.LogCaptureFixture
+    calls: FrontCalls,
+    cache: ClientSideCache,
+    daemon: Daemon,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A front that could not attach when it was made learns of the refusal at its first forget."""
     assert calls.call(calls.front(cache), "get", "k") is None
+    monkeypatch.setitem(first_attachment._paused_until_ns, str(daemon.runtime_dir), 2**62)
     other = calls.front(cache, db=1, forget_writes=True)
     assert calls.call(other, "set", "k", "1") is True
     assert [record.levelname for record in caplog.records] == ["WARNING"]
