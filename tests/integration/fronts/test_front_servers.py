@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from glidecache import ConfigurationError
 from support.caches import new_cache
 from support.front_clients import FrontCalls
+from support.refusals import refusal_of
 from support.tls_server import Authority, TlsServer
 from support.valkey_server import HOST
 from support.waiting import wait_until
@@ -150,21 +151,6 @@ def becomes_cached(calls: FrontCalls, front: Any, server: ValkeyServer) -> bool:
     return True
 
 
-def refusal(calls: FrontCalls, front: Any) -> str:
-    """The text of the `ConfigurationError` of a read, once the daemon has answered one in time."""
-    found: list[str] = []
-
-    def is_refused() -> bool:
-        try:
-            calls.call(front, "get", "k")
-        except ConfigurationError as error:
-            found.append(str(error))
-        return bool(found)
-
-    wait_until(is_refused, "a read is refused")
-    return found[0]
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_reads_over_tls_are_cached(
     over_tls: FrontCalls, tls_of_module: TlsServer, files: dict[str, str], way: str
@@ -195,7 +181,7 @@ def test_c18_clients_with_and_without_verification_never_share_a_cache(
 ) -> None:
     careless = {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
     assert becomes_cached(over_tls, over_tls.front(cache, **filled(careless, files)), tls_of_module)
-    assert cache.cache_id in refusal(over_tls, over_tls.front(cache, **filled({}, files)))
+    refusal_of(lambda: over_tls.front(cache, **filled({}, files)), ConfigurationError, cache.cache_id)
 
 
 def test_a_certificate_that_the_daemon_does_not_accept_is_the_librarys_to_judge(
@@ -253,11 +239,11 @@ def test_what_the_daemon_cannot_use_is_refused_at_construction(
     over_tls.run(pool.disconnect)
 
 
-def test_a_file_that_is_no_certificate_is_an_error_at_the_first_read(
+def test_a_file_that_is_no_certificate_is_an_error_when_the_front_is_made(
     over_tls: FrontCalls, files: dict[str, str], cache: ClientSideCache
 ) -> None:
-    front = over_tls.front(cache, **filled({"ssl_ca_certs": "nothing"}, files))
-    assert "certificate" in refusal(over_tls, front)
+    arguments = filled({"ssl_ca_certs": "nothing"}, files)
+    refusal_of(lambda: over_tls.front(cache, **arguments), ConfigurationError, "certificate")
 
 
 def own_provider(calls: FrontCalls) -> Any:
