@@ -41,7 +41,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
 class Turn(NamedTuple):
-    """What one client did in one turn: requests a second, and µs of processor time a request."""
+    """One client in one turn: requests a second, and µs of processor time a request."""
 
     rate: float
     workers_us: float

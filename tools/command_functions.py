@@ -27,9 +27,9 @@ class CommandFunction:
     docstring: str
     routed: bool = False
     is_miscalled: bool = False
-    """Whether it takes any positional arguments, to refuse them by name."""
+    """True if it takes any positional arguments, to refuse them by name."""
     refuses_keywords: bool = False
-    """Whether it takes any keyword too: each call then makes a dictionary."""
+    """True if it takes any keyword too: each call then makes a dictionary."""
 
     def with_route(self, *, by_each: bool) -> CommandFunction:
         """Return the command with GLIDE's argument `route`.

@@ -1,4 +1,4 @@
-"""Which version of which key was written when, and what was forgotten: tables that the writer and all workers map."""
+"""The time at which each version of a key was written or forgotten: tables that the writer and all workers map."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_the_readmes_examples_print_what_they_promise(pasted: slice) -> None:
 
 
 def side(change: str, *signs: str) -> str:
-    """What a change begins with, or comes to."""
+    """The settings before a change, or after it."""
     return "\n".join(line[1:] for line in change.splitlines() if not line or line[0] in (" ", *signs))
 
 

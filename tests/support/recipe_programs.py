@@ -1,4 +1,4 @@
-"""The programs of docs/integrations.md, each in processes of its own that do what a test tells them."""
+"""The programs of docs/integrations.md, each in processes of its own that a test commands."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Recipe:
         return program
 
     def commands(self) -> dict[str, int]:
-        """How often each command was called since the last `reset`, by others than the test and connections."""
+        """The calls of each command since the last `reset`, by others than the test and connections."""
         stats = self.server.admin.info("commandstats")
         counts = {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
         return {name: count for name, count in counts.items() if name not in _OF_CONNECTIONS | _OF_THE_TEST}

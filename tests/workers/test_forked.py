@@ -1,4 +1,4 @@
-"""What docs/which-cache.md shows of fork, run: the child reads from the cache, whatever has become of the server."""
+"""The program on fork of docs/which-cache.md: the child reads from the cache, whatever has become of the server."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _REST = 0x04 | 0x08
 """`inspect.CO_VARARGS | inspect.CO_VARKEYWORDS`, without importing `inspect`."""
 
 MISSING: Any = object()
-"""What an argument is that a caller left out though it has no default."""
+"""The value of an argument that a caller left out though it has no default."""
 
 
 def plain_signature(method: Method) -> Method:

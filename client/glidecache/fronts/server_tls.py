@@ -18,7 +18,7 @@ NOT_FOR_THE_DAEMON = (
     "ssl_validate_ocsp",
     "ssl_validate_ocsp_stapled",
 )
-"""What makes a connection stricter than the daemon can be, or is of this process's files."""
+"""Arguments that make a connection stricter than the daemon can be, or name this process's files."""
 
 
 def tls_configuration(arguments: Mapping[str, Any]) -> TlsAdvancedConfiguration:

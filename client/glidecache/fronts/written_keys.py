@@ -18,7 +18,7 @@ _forgetting_classes: dict[type, type] = {}
 
 
 class WrittenKeys:
-    """What commands may have changed in the shared pool: some keys, and all keys that begin with a prefix."""
+    """The keys that commands may have changed in the shared pool: some keys, and all keys that begin with a prefix."""
 
     __slots__ = ("_encode", "_prefixes", "keys", "prefixes")
 

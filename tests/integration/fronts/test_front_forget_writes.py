@@ -91,7 +91,7 @@ def test_reads_and_writes_of_other_keys_forget_nothing(
 
 
 def forgotten(daemon: Daemon, name: str) -> int:
-    """How many entries of the cache were forgotten."""
+    """The number of the cache's entries that were forgotten."""
     (found,) = (row for row in daemon.stats()["caches"] if row["name"] == name)
     return int(found["metrics"]["forgotten"])
 

@@ -43,7 +43,7 @@ PLAIN: dict[str, Any] = {
     "nested": {"list": [1, None, {"text": "ключ", "empty": []}], "": False},
     "long": ["value"] * 2_000,
 }
-"""What every serializer takes."""
+"""Values that every serializer takes."""
 BINARY: dict[str, Any] = {"bytes": bytes(range(256)), "long_bytes": bytes(range(256)) * 1024, "no_bytes": b""}
 OBJECTS: dict[str, Any] = {
     "a_set": {1, "two", b"three"},

@@ -22,7 +22,7 @@ PATIENCE_S = 40
 
 @pytest.fixture
 def broker(recipe: Recipe) -> dict[str, str]:
-    """Where the tasks go: by the environment, before a program is started."""
+    """The broker of the tasks, by the environment, before a program is started."""
     recipe.environment["CELERY_BROKER_URL"] = f"redis://{HOST}:{recipe.server.port}/2"
     return recipe.environment
 

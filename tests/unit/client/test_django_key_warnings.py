@@ -14,7 +14,7 @@ KEYS = st.text(st.characters(max_codepoint=0x180), max_size=12)
 
 
 def warned(kind: type[BaseCache], key: str) -> list[tuple[type[Warning], str]]:
-    """What this class's own check of a key says."""
+    """The warnings of this class's own check of a key."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         kind.validate_key(object.__new__(kind), key)
