@@ -78,7 +78,7 @@ class Refused(NamedTuple):
 REFUSED = {
     "settings": Refused({"max_cache_kb": 128}, "in use with other settings: max_cache_kb"),
     "time to live": Refused({"ttl_ms": 1_000}, r"in use with other settings: .*\bttl_ms 60000, not 1000"),
-    "database": Refused({}, "in use with another upstream identity: .*database", database=1),
+    "database": Refused({}, "in use for another server, database or user: .*database", database=1),
     "of the configuration": Refused({"cache": "configured"}, "defined by the daemon's configuration"),
     "unknown upstream": Refused({"upstream": "nowhere"}, "the daemon's configuration has no upstream"),
     "the upstream's database": Refused({"upstream": "database-one"}, "is of database 1; this client is for"),
