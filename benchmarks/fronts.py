@@ -2,7 +2,7 @@
 
 Each row is processor time of the calling process for one call, in microseconds: the least of several rounds, the
 library and its front by turns, with a server, a daemon and a value of 100 bytes. Compare within a run. Then the same of
-frameworks above the libraries, beside their local memory, and uvicorn's requests a second (`serving.py`).
+frameworks above the libraries, beside the memory of the process itself, and uvicorn's requests a second (`serving.py`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,19 @@ PARTS = ("calls", "frameworks", "uvicorn")
 def main() -> None:
     """Measure, print tables, and write them as JSON."""
     options = argparse.ArgumentParser(prog="make bench-fronts", description=__doc__)
-    options.add_argument("--rounds", type=int, default=7)
-    options.add_argument("--seconds", type=float, default=2.0, help="of uvicorn's turns")
+    options.add_argument(
+        "--rounds", type=int, default=7, help="the least of so many counts (default: %(default)s)"
+    )
+    options.add_argument(
+        "--seconds",
+        type=float,
+        default=2.0,
+        help="of each uvicorn turn (default: %(default)s)",
+    )
     options.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
-    options.add_argument("--json", type=Path, default=Path("build/bench-fronts.json"))
+    options.add_argument(
+        "--json", type=Path, default=Path("build/bench-fronts.json"), help="the file of the figures"
+    )
     given = options.parse_args()
     parts = given.only.split(",")
     if not set(parts) <= set(PARTS):
@@ -76,11 +85,17 @@ def main() -> None:
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Print rows of calls."""
-    print(f"{'µs of processor time':<46}{'library':>10}{'front':>10}{'times':>8}{'local':>8}")
+    print(
+        "server: each call asks the server; shared: a hit in the shared cache; local: a hit in the process's memory"
+    )
+    print("times: server by shared, or local by shared where there is no server")
+    print(f"{'µs of processor time':<46}{'server':>10}{'shared':>10}{'times':>8}{'local':>8}")
     for row in rows:
         name = f"{row['library']} {row['call']}"
-        local = f"{row['local_us']:>8.2f}" if "local_us" in row else ""
-        print(f"{name:<46}{row['library_us']:>10.2f}{row['front_us']:>10.2f}{row['times']:>8.1f}{local}")
+        server, local = (
+            f"{row[column]:.2f}" if column in row else "-" for column in ("library_us", "local_us")
+        )
+        print(f"{name:<46}{server:>10}{row['front_us']:>10.2f}{row['times']:>8.1f}{local:>8}")
 
 
 def measured(server: ValkeyServer, daemon: Daemon, rounds: int) -> list[dict[str, Any]]:
@@ -141,9 +156,9 @@ def measured_in_django(server: ValkeyServer, daemon: Daemon, rounds: int) -> lis
     assert server.calls("get") - before < rounds, "the shared cache's reads are hits"
     return [
         {
-            "library": "django-locmem",
+            "library": "Django's locmem, SharedCache:",
             "call": call,
-            "library_us": us[0],
+            "local_us": us[0],
             "front_us": us[1],
             "times": us[0] / us[1],
         }
