@@ -91,12 +91,12 @@ class FrontBase(LibraryClient):
             return
         arguments, library = pool.connection_kwargs, self._library
         self._refuse_own_cache(options, {**arguments, "cache": getattr(pool, "cache", None)})
-        # Each client of the pool has the same ones, which were checked with the first.
-        if CLIENTS_OF_POOL not in pool.__dict__:
-            refuse_unknown_of_pool(library, pool.connection_class, arguments)
         settings = settings_of(
             library, options, arguments, pool.connection_class, by_sentinel=library.is_sentinels(pool)
         )
+        # Each client of the pool has the same arguments, which were checked with the first.
+        if CLIENTS_OF_POOL not in pool.__dict__:
+            refuse_unknown_of_pool(library, pool.connection_class, arguments)
         # Clients that share a pool of connections, as one for each request may, share the hold on the cache.
         clients: dict[Any, Any] = pool.__dict__.setdefault(CLIENTS_OF_POOL, {})
         encoder, resp3 = pool.get_encoder(), library.speaks_resp3(arguments)
