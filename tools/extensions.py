@@ -45,15 +45,15 @@ _STANDARD = [
 ]
 
 
-_COMPACT = [
-    "-fno-align-functions",
-    "-fno-align-jumps",
-    "-fno-align-labels",
-    "-fno-align-loops",
-    # Functions that Cython has in each module are called, not copied into each of their callers.
-    "-finline-limit=30",
-]
-"""For the daemon, most of whose time is the kernel's: without them its modules would be a tenth larger."""
+_UNALIGNED = ["-fno-align-functions", "-fno-align-jumps", "-fno-align-labels", "-fno-align-loops"]
+_COMPACT = [*_UNALIGNED, "-finline-limit=30"]
+"""For the daemon, most of whose time is the kernel's: without them its modules would be a tenth larger.
+
+Functions that Cython has in each module are called, not copied into each of their callers.
+"""
+
+_OF_MANY_KEYS = {"glidecached.many_reads"}
+"""Modules with work for each of many keys, where calls of small functions would cost a tenth."""
 
 _RARE = {
     "glidecached.frontend.long_messages",
@@ -76,6 +76,8 @@ def _of_module(root: Path, name: str) -> list[str]:
     """Return the compiler's arguments for a module besides `compile_arguments`."""
     if root.name != "daemon" or os.environ.get("GLIDECACHED_DEBUG_BUILD") == "1":
         return []
+    if name in _OF_MANY_KEYS:
+        return _UNALIGNED
     return [*_COMPACT, "-Os"] if name in _RARE else _COMPACT
 
 
