@@ -122,7 +122,11 @@ def _fault(upstream: dict[str, Any]) -> str | None:
     """Return why none of its addresses takes a connection from here; None when one does."""
     faults = []
     for text in upstream["addresses"]:
-        address = parse_address(text)
+        try:
+            address = parse_address(text)
+        except ValueError:
+            faults.append(text)  # STATS' list is bounded, and says so: "and 7 more"
+            continue
         try:
             _connect(address)
         except OSError as error:
