@@ -24,7 +24,7 @@ from setuptools.command.build_py import build_py
 from setuptools.modified import newer_group
 
 ROOTS = (Path("shared"), Path("client"), Path("daemon"))
-HEADERS = Path("shared/glidecache_shared/pool")
+HEADERS = (Path("shared/glidecache_shared/pool"), Path("daemon/glidecached/advice"))
 C_CODE = Path(os.environ.get("GLIDECACHED_C_CODE", "build/cython"))
 JOBS = len(os.sched_getaffinity(0))
 
@@ -100,8 +100,8 @@ def cythonized(*, quiet: bool = False) -> list[Extension]:
         Extension(
             ".".join(source.relative_to(root).with_suffix("").parts),
             [str(source)],
-            include_dirs=[str(HEADERS)],
-            depends=[str(header) for header in sorted(HEADERS.glob("*.h"))],
+            include_dirs=[str(folder) for folder in HEADERS],
+            depends=[str(header) for folder in HEADERS for header in sorted(folder.glob("*.h"))],
             extra_compile_args=[*arguments, *(_UNALIGNED if root.name == "daemon" else ())],
             extra_link_args=linking,
         )

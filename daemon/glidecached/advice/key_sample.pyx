@@ -1,0 +1,408 @@
+"""The sample of one pool's keys: see key_sample.pyi.
+
+The keys whose hashes are below the threshold are sampled, at most 8,192. When there are more, those leave first that are
+in no simulation any more: what they have counted is kept. If these are too few, the threshold falls, and what the keys
+above it have counted is forgotten with them, so the rest is what a smaller sample would have been from the start
+(Waldspurger et al., Efficient MRC Construction with SHARDS, FAST 2015).
+"""
+
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.string cimport memset
+
+from glidecache_shared.pool.layout cimport gpool_charge
+from glidecached.advice.mini_pool cimport (
+    SAMPLE_KEYS,
+    SAMPLE_NONE,
+    mini_clear,
+    mini_close,
+    mini_is_live,
+    mini_is_present,
+    mini_lookup,
+    mini_memory,
+    mini_open,
+    mini_pool,
+    mini_remove,
+    mini_scale,
+    mini_store,
+)
+from glidecached.advice.sample_event cimport (
+    SAMPLE_FLUSH,
+    SAMPLE_FORGET,
+    SAMPLE_KNOWN,
+    SAMPLE_LOOKUP_HIT,
+    SAMPLE_LOOKUP_MISS,
+    SAMPLE_PAUSE,
+    SAMPLE_RESUME,
+    SAMPLE_STORE,
+    SAMPLE_WRITE,
+    sample_event,
+)
+
+from glidecached.advice.simulated_points import simulated_points
+
+LOOKUP_HIT = SAMPLE_LOOKUP_HIT
+LOOKUP_MISS = SAMPLE_LOOKUP_MISS
+STORE = SAMPLE_STORE
+KNOWN = SAMPLE_KNOWN
+WRITE = SAMPLE_WRITE
+FORGET = SAMPLE_FORGET
+FLUSH = SAMPLE_FLUSH
+PAUSE = SAMPLE_PAUSE
+RESUME = SAMPLE_RESUME
+
+cdef enum:
+    CHAINS = 16384
+    # So many places are free after room was made.
+    ROOM = 512
+    # A key's flags
+    IN_USE = 1
+    KNOWN_STALE = 2  # the entry in the real pool is older than a write to its key
+    SEEN = 4         # `digest` and `stored_ns` are of a store that was seen
+
+cdef uint64_t ALL_KEYS = <uint64_t>1 << 32
+# The TTL of simulated pools without one. It is a time, so that entries have ages.
+cdef int64_t FOREVER_NS = <int64_t>1 << 61
+
+
+cdef class KeySample:
+    """At most 8,192 keys of a pool, and simulations on them."""
+
+    def __cinit__(self):
+        self.keys = <SampledKey *>calloc(SAMPLE_KEYS, sizeof(SampledKey))
+        self.charges = <uint32_t *>calloc(SAMPLE_KEYS, sizeof(uint32_t))
+        self.chains = <uint16_t *>malloc(CHAINS * sizeof(uint16_t))
+        if self.keys == NULL or self.charges == NULL or self.chains == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        self.close_pools()
+        free(self.keys)
+        free(self.charges)
+        free(self.chains)
+
+    def __init__(self, max_bytes, ttl_ns, policy, server_ttl=False):
+        cdef uint32_t key
+        self.server_ttl = server_ttl
+        self.threshold = ALL_KEYS
+        self.paused_ns = -1
+        memset(self.chains, 0xFF, CHAINS * sizeof(uint16_t))
+        for key in range(SAMPLE_KEYS):
+            self.keys[key].next = <uint16_t>(key + 1) if key + 1 < SAMPLE_KEYS else <uint16_t>SAMPLE_NONE
+        self.set_pool(max_bytes, ttl_ns, policy)
+
+    def set_pool(self, max_bytes, ttl_ns, policy):
+        if max_bytes <= 0 or ttl_ns < 0:
+            raise ValueError(f"max_bytes must be positive and ttl_ns not negative, not {max_bytes} and {ttl_ns}")
+        if policy not in ("LRU", "LFU"):
+            raise ValueError(f"policy must be 'LRU' or 'LFU', not {policy!r}")
+        self.close_pools()
+        self.points = simulated_points(max_bytes, ttl_ns, policy)
+        for point in self.points:
+            if not mini_open(
+                &self.pools[self.pool_count], point.max_bytes, point.ttl_ns or FOREVER_NS, point.policy == "LFU",
+                point.ages, self.charges,
+            ):
+                self.close_pools()
+                raise MemoryError
+            mini_scale(&self.pools[self.pool_count], self.threshold / <double>ALL_KEYS)
+            self.pool_count += 1
+
+    cdef void close_pools(self) noexcept:
+        while self.pool_count > 0:
+            self.pool_count -= 1
+            mini_close(&self.pools[self.pool_count])
+
+    @property
+    def memory_bytes(self):
+        cdef uint64_t total = SAMPLE_KEYS * (sizeof(SampledKey) + sizeof(uint32_t)) + CHAINS * sizeof(uint16_t)
+        cdef uint32_t index
+        for index in range(self.pool_count):
+            total += mini_memory(&self.pools[index])
+        return total
+
+    # ---- events
+
+    def feed_events(self, events):
+        cdef sample_event event
+        for given in events:
+            memset(&event, 0, sizeof(event))
+            event.what, event.hash, event.time_ns = given[:3]
+            if len(given) > 3:
+                event.digest, event.kind, event.key_bytes, event.payload_bytes, event.life_ns = given[3:]
+            self.take(&event)
+
+    cdef void feed(self, const sample_event *events, Py_ssize_t count) noexcept nogil:
+        cdef Py_ssize_t index
+        for index in range(count):
+            self.take(&events[index])
+
+    cdef void take(self, const sample_event *event) noexcept nogil:
+        cdef uint32_t key, index
+        cdef bint first
+        if event.what == SAMPLE_PAUSE:
+            if self.paused_ns < 0:
+                self.paused_ns = event.time_ns
+            return
+        if event.what == SAMPLE_RESUME:
+            if self.paused_ns >= 0:
+                self.away_ns += event.time_ns - self.paused_ns
+                self.paused_ns = -1
+            return
+        self.now_ns = event.time_ns - self.away_ns
+        if event.what == SAMPLE_FLUSH:
+            for index in range(self.pool_count):
+                mini_clear(&self.pools[index])
+            for key in range(SAMPLE_KEYS):
+                self.keys[key].flags &= ~KNOWN_STALE
+            return
+        if <uint32_t>event.hash >= self.threshold:
+            return
+        key = self.find(event.hash)
+        first = key == SAMPLE_NONE
+        if first:
+            if event.what == SAMPLE_WRITE or event.what == SAMPLE_FORGET:
+                return
+            key = self.enter(event.hash)
+            if key == SAMPLE_NONE:
+                return
+        if event.what == SAMPLE_LOOKUP_HIT:
+            self.looked_up(key, True, first)
+        elif event.what == SAMPLE_LOOKUP_MISS:
+            self.looked_up(key, False, first)
+        elif event.what == SAMPLE_STORE:
+            self.stored(key, event)
+        elif event.what == SAMPLE_KNOWN:
+            self.known(key, event)
+        elif event.what == SAMPLE_WRITE:
+            self.keys[key].flags |= KNOWN_STALE
+        elif event.what == SAMPLE_FORGET:
+            self.keys[key].flags &= ~KNOWN_STALE
+            for index in range(self.pool_count):
+                if mini_is_present(&self.pools[index], key):
+                    mini_remove(&self.pools[index], key)
+
+    cdef void looked_up(self, uint32_t key, bint hit, bint first) noexcept nogil:
+        cdef SampledKey *at = &self.keys[key]
+        cdef uint32_t index
+        at.lookups += 1
+        if hit:
+            if at.flags & KNOWN_STALE:
+                self.known_stale_hits += 1
+            if self.charges[key] == 0 and self.charge_count > 0:
+                self.charges[key] = <uint32_t>(self.charge_sum / self.charge_count)
+            if first:
+                # The pool had it before the sample began, and so would have had the simulated ones.
+                for index in range(self.pool_count):
+                    self.simulate_store(key, &self.pools[index], self.now_ns)
+        else:
+            at.misses += 1
+            at.flags &= ~KNOWN_STALE
+        for index in range(self.pool_count):
+            if mini_lookup(&self.pools[index], key, self.now_ns, at.life_ns):
+                continue
+            if hit:
+                self.simulate_store(key, &self.pools[index], self.now_ns)
+            else:
+                at.pending |= <uint32_t>1 << index
+
+    cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil:
+        cdef SampledKey *at = &self.keys[key]
+        cdef double interval = (self.now_ns - at.stored_ns) * 1e-9
+        cdef uint32_t index
+        if at.flags & SEEN and interval > 0:
+            self.refreshes += 1
+            if at.digest != event.digest:
+                self.changed_refreshes += 1
+                at.changed += 1
+                at.changed_s += <float>interval
+            else:
+                at.unchanged_s += <float>interval
+        at.flags = (at.flags | SEEN) & ~KNOWN_STALE
+        at.digest = event.digest
+        at.stored_ns = self.now_ns
+        self.recharge(key, <uint32_t>gpool_charge(event.key_bytes, event.payload_bytes))
+        at.server_end_ns = self.now_ns + event.life_ns if event.life_ns > 0 else 0
+        at.life_ns = max(at.life_ns, event.life_ns)
+        for index in range(self.pool_count):
+            if at.pending >> index & 1 and not mini_is_present(&self.pools[index], key):
+                self.simulate_store(key, &self.pools[index], self.now_ns)
+        at.pending = 0
+
+    cdef void known(self, uint32_t key, const sample_event *event) noexcept nogil:
+        """The real pool has the entry, since some time that is not known: it is anywhere within its TTL."""
+        cdef SampledKey *at = &self.keys[key]
+        cdef int64_t ttl_ns = self.pools[0].ttl_ns
+        cdef int64_t age_ns = 0
+        cdef uint32_t index
+        self.recharge(key, <uint32_t>gpool_charge(event.key_bytes, event.payload_bytes))
+        at.server_end_ns = self.now_ns + event.life_ns if event.life_ns > 0 else 0
+        at.life_ns = max(at.life_ns, event.life_ns)
+        if ttl_ns < FOREVER_NS:
+            age_ns = <int64_t>((event.hash >> 32) / 4294967296.0 * ttl_ns)
+        for index in range(self.pool_count):
+            if not mini_is_present(&self.pools[index], key):
+                self.simulate_store(key, &self.pools[index], self.now_ns - age_ns)
+
+    cdef void recharge(self, uint32_t key, uint32_t charge) noexcept nogil:
+        """Entries count by the charge of the last store: those of the same value in other simulations too."""
+        cdef double change = <double>charge - self.charges[key]
+        cdef uint32_t index
+        self.charge_sum += charge
+        self.charge_count += 1
+        if change == 0:
+            return
+        for index in range(self.pool_count):
+            if mini_is_present(&self.pools[index], key):
+                self.pools[index].used_bytes += change
+        self.charges[key] = charge
+
+    cdef void simulate_store(self, uint32_t key, mini_pool *pool, int64_t at_ns) noexcept nogil:
+        """Store an absent entry, as of the time `at_ns`."""
+        cdef SampledKey *at = &self.keys[key]
+        cdef int64_t ends_ns = at_ns + pool.ttl_ns
+        cdef int64_t server_end_ns
+        cdef bint limited = False
+        if self.server_ttl and at.life_ns > 0:
+            # A life that has ended since the last store began again at some time.
+            server_end_ns = at.server_end_ns if at.server_end_ns > self.now_ns else at_ns + at.life_ns
+            limited = server_end_ns < ends_ns
+            ends_ns = min(ends_ns, server_end_ns)
+        if ends_ns > self.now_ns:
+            mini_store(pool, key, ends_ns, limited)
+
+    # ---- keys
+
+    cdef uint32_t find(self, uint64_t hash) noexcept nogil:
+        cdef uint16_t key = self.chains[(hash >> 32) % CHAINS]
+        while key != SAMPLE_NONE and self.keys[key].hash != hash:
+            key = self.keys[key].next
+        return key
+
+    cdef uint32_t enter(self, uint64_t hash) noexcept nogil:
+        """Return a place for a new key; `SAMPLE_NONE` if its hash is above the threshold, which has fallen for it."""
+        cdef uint16_t key
+        cdef uint16_t *chain = &self.chains[(hash >> 32) % CHAINS]
+        if self.free_key == SAMPLE_NONE:
+            self.make_room()
+            if <uint32_t>hash >= self.threshold:
+                return SAMPLE_NONE
+        key = self.free_key
+        self.free_key = self.keys[key].next
+        memset(&self.keys[key], 0, sizeof(SampledKey))
+        self.keys[key].hash = hash
+        self.keys[key].flags = IN_USE
+        self.keys[key].next = chain[0]
+        chain[0] = key
+        self.key_count += 1
+        return key
+
+    cdef void leave(self, uint32_t key) noexcept nogil:
+        """Forget a key and all that it has counted."""
+        cdef uint16_t *link = &self.chains[(self.keys[key].hash >> 32) % CHAINS]
+        cdef uint32_t index
+        while link[0] != key:
+            link = &self.keys[link[0]].next
+        link[0] = self.keys[key].next
+        for index in range(self.pool_count):
+            if mini_is_present(&self.pools[index], key):
+                mini_remove(&self.pools[index], key)
+            self.pools[index].misses[key] = 0
+            if self.pools[index].ages != NULL:
+                self.pools[index].ages[key] = 0
+        self.charges[key] = 0
+        self.keys[key].flags = 0
+        self.keys[key].lookups = 0
+        self.keys[key].next = self.free_key
+        self.free_key = <uint16_t>key
+        self.key_count -= 1
+
+    cdef void make_room(self) noexcept nogil:
+        if self.retire() < ROOM:
+            self.lower_threshold()
+
+    cdef uint32_t retire(self) noexcept nogil:
+        """Leave keys out that no simulation has a live entry of. Return their number."""
+        cdef uint32_t key, index, left = 0
+        for key in range(SAMPLE_KEYS):
+            if not self.keys[key].flags & IN_USE or not self.is_of_no_use(key):
+                continue
+            self.retired_lookups += self.keys[key].lookups
+            self.retired_misses += self.keys[key].misses
+            for index in range(self.pool_count):
+                self.retired_by_pool[index] += self.pools[index].misses[key]
+            self.retired_count += 1
+            self.leave(key)
+            left += 1
+        return left
+
+    cdef bint is_of_no_use(self, uint32_t key) noexcept nogil:
+        cdef uint32_t index
+        if self.keys[key].pending != 0 and self.keys[key].flags & SEEN == 0:
+            return False
+        for index in range(self.pool_count):
+            if mini_is_live(&self.pools[index], key, self.now_ns):
+                return False
+        return True
+
+    cdef void lower_threshold(self) noexcept nogil:
+        """Leave the keys out whose hashes are highest, so that there is room."""
+        cdef uint32_t *hashes = <uint32_t *>malloc(SAMPLE_KEYS * sizeof(uint32_t))
+        cdef uint32_t key, index, count = 0
+        cdef uint64_t wanted
+        cdef double kept
+        if hashes == NULL:
+            wanted = self.threshold - self.threshold // 16
+        else:
+            for key in range(SAMPLE_KEYS):
+                if self.keys[key].flags & IN_USE:
+                    hashes[count] = <uint32_t>self.keys[key].hash
+                    count += 1
+            qsort(hashes, count, sizeof(uint32_t), ascending)
+            wanted = hashes[count - min(count, <uint32_t>ROOM)]
+            free(hashes)
+        kept = wanted / <double>self.threshold
+        self.threshold = wanted
+        for key in range(SAMPLE_KEYS):
+            if self.keys[key].flags & IN_USE and <uint32_t>self.keys[key].hash >= wanted:
+                self.leave(key)
+        self.retired_lookups *= kept
+        self.retired_misses *= kept
+        self.retired_count *= kept
+        self.known_stale_hits *= kept
+        self.refreshes *= kept
+        self.changed_refreshes *= kept
+        for index in range(self.pool_count):
+            self.retired_by_pool[index] *= kept
+            self.pools[index].age_squares *= kept
+            mini_scale(&self.pools[index], self.threshold / <double>ALL_KEYS)
+
+    # ---- figures
+
+    def count(self, lookups, misses, seconds):
+        self.exact_lookups += lookups
+        self.exact_misses += misses
+        self.seconds += seconds
+
+    def columns(self):
+        """Per key: lookups, misses, and the misses of each simulation. For tests and experiments."""
+        cdef uint32_t key, index
+        rows = []
+        for key in range(SAMPLE_KEYS):
+            if self.keys[key].flags & IN_USE:
+                rows.append((self.keys[key].hash, self.keys[key].lookups, self.keys[key].misses,
+                    [self.pools[index].misses[key] for index in range(self.pool_count)],
+                    [self.pools[index].ages[key] if self.pools[index].ages != NULL else 0 for index in range(self.pool_count)],
+                    self.keys[key].unchanged_s, self.keys[key].changed_s, self.keys[key].changed))
+        retired = (self.retired_count, self.retired_lookups, self.retired_misses,
+            [self.retired_by_pool[index] for index in range(self.pool_count)])
+        return rows, retired, [self.pools[index].age_squares for index in range(self.pool_count)]
+
+    def report(self, sizes_kb=None, ttls_ms=None, lost=0):
+        return {}
+
+
+cdef int ascending(const void *left, const void *right) noexcept nogil:
+    cdef uint32_t a = (<const uint32_t *>left)[0]
+    cdef uint32_t b = (<const uint32_t *>right)[0]
+    return (a > b) - (a < b)

@@ -1,0 +1,33 @@
+# A pool in miniature: see mini_pool.h.
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "mini_pool.h" nogil:
+    enum:
+        SAMPLE_KEYS
+        SAMPLE_NONE
+    const int64_t MINI_NEVER
+
+    ctypedef struct mini_entry:
+        int64_t ends_ns
+
+    ctypedef struct mini_pool:
+        uint64_t bound_bytes
+        int64_t ttl_ns
+        bint is_lfu
+        double age_squares
+        double used_bytes
+        mini_entry *entries
+        uint32_t *misses
+        float *ages
+
+    bint mini_open(
+        mini_pool *pool, uint64_t bound_bytes, int64_t ttl_ns, bint is_lfu, bint ages, const uint32_t *charges)
+    void mini_close(mini_pool *pool)
+    void mini_clear(mini_pool *pool)
+    void mini_scale(mini_pool *pool, double share)
+    size_t mini_memory(const mini_pool *pool)
+    bint mini_is_present(const mini_pool *pool, uint32_t key)
+    bint mini_is_live(const mini_pool *pool, uint32_t key, int64_t now_ns)
+    bint mini_lookup(mini_pool *pool, uint32_t key, int64_t now_ns, int64_t life_ns)
+    void mini_store(mini_pool *pool, uint32_t key, int64_t ends_ns, bint limited)
+    void mini_remove(mini_pool *pool, uint32_t key)
