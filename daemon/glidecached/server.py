@@ -19,6 +19,7 @@ from glidecache_shared.pool.reader import LAYOUT_VERSION
 from glidecached.budget import Budget, DedicatedShares
 from glidecached.client_processes import ClientProcesses
 from glidecached.client_session import Sessions
+from glidecached.doctor.self_examination import SelfExamination
 from glidecached.formatting import counted
 from glidecached.frontend.dispatcher import Dispatcher, MessageIntake
 from glidecached.frontend.listener import Listener
@@ -36,6 +37,7 @@ from glidecached.handlers.watch import WatchHandlers
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.manager import PoolManager
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
+from glidecached.pools.previous_dir import end_previous, record
 from glidecached.pools.warm_restart import PreviousPools, remove_all
 from glidecached.process.deadlines import Deadlines
 from glidecached.process.limits import plan_descriptors
@@ -103,6 +105,7 @@ class Server:
                 runtime_dir=directory.path if pool_dir is None else None,
             )
             undo.callback(self._pool_directory.release)
+            end_previous(directory.path, self.pool_dir)
             self._loop = Loop()
             self._sliced_work = SlicedWork(self._loop)
             self._descriptors = plan_descriptors()
@@ -221,7 +224,12 @@ class Server:
             watching.peer_ended(caller.identity)
 
         self._listener.peer_ended = peer_ended
-        self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
+        self._metrics = MetricsListener(
+            loop,
+            self._stats,
+            grace_ms=settings.grace_ms,
+            examination=SelfExamination(lambda: self._reloading.config, str(self._directory.path)),
+        )
         admin = AdminHandlers(self._about(), OncePerTurn(loop, self._stats), self._pools, config.admin_uids)
         self._reloading = Reloading(
             loop,
@@ -339,6 +347,8 @@ class Server:
             return
         try:
             made = self._directory.restore()
+            if made:
+                record(self._directory.path, self.pool_dir)
             bound = self._listener.restore()
         except (DirectoryLockedError, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _FOR_A_WHILE:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from glidecache import ClientSideCache
+from glidecached import formatting
+from glidecached.doctor.gathering import gather
+from glidecached.doctor.runner import examine
 from support.browser import Browser
 from support.waiting import wait_until
 
@@ -31,6 +36,9 @@ return Array.from(document.querySelectorAll("figure"))
   .map(figure => figure.innerText);
 """
 """The charts whose figures, with long ones in them, stand out into the next chart."""
+
+MORE = {"counted": ", 'cache'"}
+"""Further arguments of the formatters."""
 
 LUMINANCE = """
 const parts = getComputedStyle(document.documentElement)[arguments[0]].match(/\\d+/g).map(Number);
@@ -88,6 +96,8 @@ def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
         "the figures change",
         40,
     )
+    check_units(browser)
+    check_diagnosis(browser, seen)
     check_losses(browser)
     check_names_are_text(browser)
     check_text_alternatives(browser)
@@ -95,6 +105,7 @@ def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
     check_narrow_windows(browser)
     check_keyboard(browser)
     assert browser.console() == []
+    wait_until(lambda: under_traffic(lambda: "%" in chart(browser, "Hit rate")), "lookups are shown", 40)
     seen.daemon.stop()
     wait_until(lambda: "cannot be reached" in browser.text("#unreachable"), "the page says so", 40)
     assert browser.text("#state") == "Unreachable"
@@ -102,6 +113,69 @@ def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
     seen.daemon.start()
     wait_until(lambda: browser.text("#state") == "Live", "the page goes on by itself", 40)
     assert browser.evaluate("return document.getElementById('unreachable').hidden")
+
+
+def check_units(browser: Browser) -> None:
+    """The page and the commands write every figure alike: in decimals, in ties, where one unit ends."""
+    chance = random.Random(24)
+    rates = [chance.uniform(0, 12) for _ in range(200)] + [10**power * 1.0 for power in range(13)]
+    ties = [number / 8 for number in range(200)] + [0.05, 9.95, 9.995, 99.95, 999.5, 1023.95, 1023.5, 0.0005]
+    counts = [chance.randrange(10 ** chance.randrange(1, 15)) for _ in range(200)] + [
+        0,
+        1,
+        59,
+        60,
+        61,
+        86_400,
+    ]
+    numbers = [*rates, *ties, *(tie * 1024 for tie in ties), *(tie * 1e6 for tie in ties), *counts]
+    formatters: dict[str, tuple[Callable[[Any], str], list[Any]]] = {
+        "count": (formatting.count, [*counts, None]),
+        "perSecond": (formatting.per_second, [*numbers, None]),
+        "share": (formatting.share, [*(number / 1e4 for number in numbers), 1, None]),
+        "byteSize": (formatting.byte_size, numbers),
+        "duration": (formatting.duration, numbers),
+        "latency": (formatting.latency, [*numbers, None]),
+        "ttl": (formatting.ttl, counts),
+        "counted": (lambda number: formatting.counted(number, "cache"), counts),
+    }
+    for name, (formatter, values) in formatters.items():
+        call = f"it.{name}(each{MORE.get(name, '')})"
+        script = f'return import("/formatting.js").then(it => arguments[0].map(each => {call}))'
+        there = browser.driver.execute_script(script, values)
+        differing = [
+            (value, here, its)
+            for value, its in zip(values, there, strict=True)
+            if (here := formatter(value)) != its
+        ]
+        assert differing == [], name
+
+
+def check_diagnosis(browser: Browser, seen: SeenDaemon) -> None:
+    """What is worst stands at the top, in doctor's words, for screen readers too; it goes when it is repaired."""
+    pool_dir = Path(seen.daemon.stats()["daemon"]["pool_dir"])
+    told = (
+        "let it = document.getElementById('diagnosis'), main = document.querySelector('main');"
+        "return main.firstElementChild === it ? it.innerText : ''"
+    )
+    wait_until(lambda: browser.evaluate(told), "the page says whether anything is wrong", 20)
+    assert not browser.text("#diagnosis-title").startswith("fail"), browser.text("#diagnosis")
+    pool_dir.chmod(0o777)
+    try:
+        wait_until(lambda: browser.text("#diagnosis-title") == "fail: pool directory", "it is seen", 40)
+        findings = list(examine(gather(str(seen.daemon.runtime_dir), None)))
+        (finding,) = [each for each in findings if each.check == "pool directory"]
+        assert browser.text("#diagnosis-seen") == finding.seen
+        assert browser.text("#diagnosis-advice") == f"→ {finding.advice}"
+        tree = browser.command("Accessibility.getFullAXTree")["nodes"]
+        live = [node for node in tree if node["role"]["value"] == "status" and not node.get("ignored")]
+        of = {node["nodeId"]: node for node in tree}
+        names = [of[child]["name"]["value"] for node in live for child in node["childIds"]]
+        assert "fail: pool directory" in names, names
+        check_narrow_windows(browser)
+    finally:
+        pool_dir.chmod(0o710)
+    wait_until(lambda: not browser.text("#diagnosis-title").startswith("fail"), "it is well again", 40)
 
 
 def check_losses(browser: Browser) -> None:

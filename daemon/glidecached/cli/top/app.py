@@ -34,6 +34,7 @@ _CACHE_COLUMNS = (
     Column("of bound", 8),
     Column("evicted/s", 9, spare=2),
     Column("expired/s", 9, spare=3),
+    Column("forgotten/s", 11, spare=6),
     Column("processes", 9, spare=5),
 )
 _UPSTREAM_COLUMNS = (
@@ -257,6 +258,7 @@ def _cache_cells(cache: CacheFigures) -> list[str]:
         formatting.share(cache.fill),
         formatting.per_second(cache.evictions_per_s),
         formatting.per_second(cache.expirations_per_s),
+        formatting.per_second(cache.forgotten_per_s),
         formatting.count(cache.processes),
     ]
 

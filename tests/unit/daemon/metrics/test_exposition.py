@@ -282,6 +282,13 @@ def test_the_dashboard_and_the_alerts_ask_for_labels_that_there_are() -> None:
             assert re.search(r"sum by \(le, \w+\) \(rate\(\w+_bucket\{", expression), expression
 
 
+def test_the_dashboard_has_every_figure_of_a_cache() -> None:
+    shown = DASHBOARD.read_text()
+    names = {name for name, found in series([cache("a")], []) if any("cache" in label for label, _ in found)}
+    assert "glidecached_forgotten_total" in names
+    assert {name for name in names if f"{name}{{" not in shown} == set()
+
+
 def test_the_dashboard_is_one_that_grafana_can_import() -> None:
     dashboard = json.loads(DASHBOARD.read_text())
     assert dashboard["schemaVersion"] >= 36

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glidecached import formatting
+from glidecached.doctor.result import fail
+from glidecached.doctor.self_examination import Diagnosis
 from glidecached.metrics import page_data
 from glidecached.metrics.page_data import Summary
 from glidecached.stats import history
@@ -16,6 +17,8 @@ from glidecached.stats.snapshots import Snapshot
 
 if TYPE_CHECKING:
     import pytest
+
+WELL = Diagnosis(None, 0)
 
 DAEMON = {
     "version": "1",
@@ -78,7 +81,9 @@ def sample(number: int) -> Sample:
 
 
 def test_what_is_told() -> None:
-    told = json.loads(Summary().render(snapshot([cache("catalog")], [upstream("default")]), [sample(3)]))
+    told = json.loads(
+        Summary().render(snapshot([cache("catalog")], [upstream("default")]), WELL, [sample(3)])
+    )
     assert told["daemon"]["refused"] == 5
     assert [each["key"] for each in told["caches"]] == ["yes:catalog"]
     (catalog,) = told["caches"]
@@ -105,18 +110,18 @@ def test_many_who_ask_cost_little_more_than_one(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(page_data, "_encoded", counted)
     page, seen = Summary(), snapshot()
-    first = page.render(seen, [sample(1), sample(2)])
-    assert page.render(seen, [sample(1), sample(2)]) == first
-    assert len(made) == 3
-    assert json.loads(page.render(snapshot(), [sample(2), sample(3)]))["samples"][1]["number"] == 3
-    assert len(made) == 5
+    first = page.render(seen, WELL, [sample(1), sample(2)])
+    assert page.render(seen, WELL, [sample(1), sample(2)]) == first
+    assert len(made) == 4
+    assert json.loads(page.render(snapshot(), WELL, [sample(2), sample(3)]))["samples"][1]["number"] == 3
+    assert len(made) == 6
 
 
 def test_the_past_that_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_data, "LENGTH", 3)
     page = Summary()
     for number in range(1, 20):
-        page.render(snapshot(), [sample(number)])
+        page.render(snapshot(), WELL, [sample(number)])
     assert len(page._samples) == 3
 
 
@@ -124,7 +129,7 @@ def test_of_many_the_foremost_are_told_and_how_many_are_not() -> None:
     caches = [cache(None, size) for size in range(MAX_CACHES + 5)] + [cache("small")]
     upstreams = [upstream(None, f"h{number}", requests=number) for number in range(MAX_UPSTREAMS + 3)]
     # As after a reload that changed it: the configuration's own stands last.
-    told = json.loads(Summary().render(snapshot(caches, [*upstreams, upstream("default")]), []))
+    told = json.loads(Summary().render(snapshot(caches, [*upstreams, upstream("default")]), WELL, []))
     assert (len(told["caches"]), told["caches_not_shown"]) == (MAX_CACHES, 6)
     assert [each["label"] for each in told["caches"][:2]] == ["small", f"id-{MAX_CACHES + 4}"]
     assert (len(told["upstreams"]), told["upstreams_not_shown"]) == (MAX_UPSTREAMS, 4)
@@ -132,9 +137,21 @@ def test_of_many_the_foremost_are_told_and_how_many_are_not() -> None:
     assert told["history_length"] == history.LENGTH
 
 
-def test_the_page_and_the_commands_have_one_set_of_units_and_all_causes() -> None:
+def test_the_page_knows_all_causes() -> None:
     script = (Path(page_data.__file__).parent / "page" / "status.js").read_text()
-    (units,) = re.findall(r"const units = (\[.*?\]);", script)
-    assert tuple(json.loads(units)) == formatting._BYTE_UNITS
     (causes,) = re.findall(r"const CAUSES = \{ (.*?) \};", script)
     assert set(re.findall(r"(\w+): ", causes)) == set(cache("any")["misses_by_cause"])
+
+
+def test_the_worst_finding_is_told_printable_and_bounded() -> None:
+    page, seen = Summary(), snapshot()
+    assert json.loads(page.render(seen, WELL, []))["diagnosis"] == {"worst": None, "others": 0}
+    bad = Diagnosis(fail("upstream", "default: \x1b" + "x" * 9_999, "check it"), 2)
+    told = json.loads(page.render(seen, bad, []))["diagnosis"]
+    assert told["others"] == 2
+    assert told["worst"] == {
+        "status": "fail",
+        "check": "upstream",
+        "seen": "default: \\x1b" + "x" * 486 + "…",
+        "advice": "check it",
+    }
