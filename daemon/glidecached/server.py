@@ -189,6 +189,7 @@ class Server:
             next_number=next_sequence,
             previous_pools=PreviousPools(self._pool_directory.path) if self._warm else None,
             restore_directory=self._pool_directory.restore,
+            advice_enabled=config.advice.enabled,
         )
         for cache in config.configured_caches():
             self._pools.changes.configure(cache)

@@ -67,9 +67,12 @@ class PoolManager:
         previous_pools: PreviousPools | None = None,
         max_pools: int = DEFAULT_MAX_POOLS,
         restore_directory: Callable[[], object] = lambda: None,
+        advice_enabled: bool = True,
     ) -> None:
         self._loop = loop
         self._grace_ms = grace_ms
+        self.advice_enabled = advice_enabled
+        """Whether the traffic of pools with metrics is sampled. It may be set at any time."""
         self._table = PoolTable(
             loop,
             directory,
