@@ -21,7 +21,7 @@ from glidecached.pools.table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from glidecached.access import Access
@@ -261,6 +261,10 @@ class PoolManager:
 
     def __len__(self) -> int:
         return len(self._table)
+
+    def __iter__(self) -> Iterator[Pool]:
+        """Iterate over a copy of all pools, the oldest first."""
+        return iter(self._table)
 
     def _make(
         self,
