@@ -25,7 +25,7 @@ from glidecached.formatting import counted
 from glidecached.frontend.dispatcher import Dispatcher, MessageIntake
 from glidecached.frontend.listener import Listener
 from glidecached.handlers.admin import MOST_CACHES, AdminHandlers, OncePerTurn, bounded_upstreams
-from glidecached.handlers.advise import AdviceHandler
+from glidecached.handlers.advice import AdviceHandler
 from glidecached.handlers.attach import AttachHandlers
 from glidecached.handlers.commands import (
     CancelHandler,

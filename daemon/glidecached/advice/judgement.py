@@ -82,6 +82,14 @@ def rate_at_size(report: Mapping[str, Any], max_cache_kb: float) -> float:
     return float(points[-1][1])
 
 
+def advised_bytes(report: Mapping[str, Any]) -> float | None:
+    """Return the advised bound, the present one where no other is advised; None where the advice is to have none."""
+    for advice in report["advice"]:
+        if advice["what"] == SIZE:
+            return None if advice["to"] is None else float(advice["to"] * 1024)
+    return float(report["now"][SIZE] * 1024)
+
+
 def stale_reads(report: Mapping[str, Any]) -> float | None:
     """Return the expected share of stale reads at the present TTL; None where that is not known."""
     for each in report["by_ttl"]:

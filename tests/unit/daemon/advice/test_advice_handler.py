@@ -12,7 +12,7 @@ from glidecached.advice.digests import AdviceDigests, digest_of
 from glidecached.advice.points import MOST_POINTS
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.admin import AdminHandlers
-from glidecached.handlers.advise import AdviceHandler
+from glidecached.handlers.advice import AdviceHandler
 from glidecached.pools.metadata import MAX_CACHE_KB, MAX_TTL_MS, PoolKey, PoolSettings
 from glidecached.process.sliced_work import SlicedWork
 from support.advice_reports import FixedSampling, advice, advice_report
