@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _NAME_CHARACTERS = 40
+_SHORT_NAME_CHARACTERS = 30
 _MOST_PREFIXES = 8
 _PREFIX_CHARACTERS = 24
 _COLUMNS = 80
@@ -134,7 +135,7 @@ def _across_lines(
         gain, loss = each["gain_of_10_percent"], each["loss_of_10_percent"]
         rows.append(
             [
-                formatting.printable(each["cache"], _NAME_CHARACTERS),
+                formatting.printable(each["cache"], _SHORT_NAME_CHARACTERS),
                 f"+{gain * 100:.1f} points",
                 formatting.per_second(None if rate is None else rate * gain),
                 f"-{loss * 100:.1f} points",
@@ -143,7 +144,7 @@ def _across_lines(
         )
     yield from table(("cache", "gains", "hits/s", "loses", "hits/s"), rows, width)
     gains, loses = across[0], min(across, key=lambda each: each["loss_of_10_percent"])
-    most, least = (formatting.printable(each["cache"], _NAME_CHARACTERS) for each in (gains, loses))
+    most, least = (formatting.printable(each["cache"], _SHORT_NAME_CHARACTERS) for each in (gains, loses))
     if gains["gain_of_10_percent"] > 0:
         yield f"{_INDENT}{most} gains most, {least} loses least"
     else:
