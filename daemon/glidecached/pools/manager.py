@@ -21,7 +21,7 @@ from glidecached.pools.table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from glidecached.access import Access
@@ -67,9 +67,12 @@ class PoolManager:
         previous_pools: PreviousPools | None = None,
         max_pools: int = DEFAULT_MAX_POOLS,
         restore_directory: Callable[[], object] = lambda: None,
+        advice_enabled: bool = True,
     ) -> None:
         self._loop = loop
         self._grace_ms = grace_ms
+        self.advice_enabled = advice_enabled
+        """Whether the traffic of pools with metrics is sampled. It may be set at any time."""
         self._table = PoolTable(
             loop,
             directory,
@@ -258,6 +261,10 @@ class PoolManager:
 
     def __len__(self) -> int:
         return len(self._table)
+
+    def __iter__(self) -> Iterator[Pool]:
+        """Iterate over a copy of all pools, the oldest first."""
+        return iter(self._table)
 
     def _make(
         self,

@@ -1,0 +1,68 @@
+"""The newest report of each pool, for STATS, Prometheus and the status page: made now and then, in slices."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from glidecached.advice.gathering_reports import reports_of, sampling_of
+from glidecached.advice.judgement import across, could_be
+from glidecached.pools.metadata import PoolKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from glidecached.pools.manager import PoolManager
+    from glidecached.process.sliced_work import SlicedWork
+
+INTERVAL_MS = 5_000.0
+_REST_PER_WORK = 100
+"""The daemon rests a hundred times as long as the reports took: however many pools there are, 1 % of a processor."""
+
+
+class AdviceDigests:
+    """The digests. For the loop's thread. A digest is a report without names of keys, and what follows from it."""
+
+    def __init__(self, sliced_work: SlicedWork, pools: PoolManager) -> None:
+        self._sliced_work = sliced_work
+        self._pools = pools
+        self._digests: dict[PoolKey, dict[str, Any]] = {}
+
+    def start(self) -> None:
+        """Begin to make digests, until the loop ends."""
+        self._sliced_work.start(self._renew())
+
+    def add_to(self, caches: Iterable[dict[str, Any]]) -> None:
+        """Add to STATS' map of each cache its digest, None if it has none."""
+        by_key = {pool.key: sampling_of(pool) for pool in self._pools}
+        for cache in caches:
+            key = PoolKey(cache["name"], cache["id"])
+            sampling = by_key.get(key)
+            cache["advice"] = None if sampling is None else self._digests.get(key)
+            cache["cached_key_writes"] = None if sampling is None else sampling.cached_key_writes
+
+    def _renew(self) -> Iterator[float | None]:
+        while True:
+            made: dict[PoolKey, dict[str, Any]] = {}
+            spent_ns = 0
+            reports = reports_of(iter(self._pools))
+            while True:
+                began_ns = time.monotonic_ns()
+                found = next(reports, None)
+                if found is None:
+                    break
+                pool, report, _ = found
+                made[pool.key] = digest_of(report, self._pools.max_total_cache_kb)
+                spent_ns += time.monotonic_ns() - began_ns
+                yield None
+            self._digests = made
+            yield max(INTERVAL_MS, spent_ns / 1e6 * _REST_PER_WORK)
+
+
+def digest_of(report: Mapping[str, Any], max_total_cache_kb: int) -> dict[str, Any]:
+    """Return a report for everybody, with the hit rate that could be, and the gain of another 10 % of all memory."""
+    steps = across({"": report}, max_total_cache_kb)
+    digest = {key: value for key, value in report.items() if key != "written_prefixes"}
+    digest["could_be"] = could_be(report)
+    digest["gain_of_10_percent"] = steps[0]["gain_of_10_percent"] if steps else None
+    return digest
