@@ -167,4 +167,3 @@ class ExactReplay:
 
     def _remove(self, key: int) -> None:
         self.charged_bytes -= self.entries.pop(key)[0]
-

@@ -22,6 +22,7 @@ cdef class PoolStore(PoolGeneration):
     cdef bint put(
         self, bytes key, uint32_t hash, uint32_t kind, object value, uint64_t flight, uint64_t expires_ns,
         object now_ns=*) except -1
+    cdef bint counts_entries(self) noexcept
     cdef bint holds(self, bytes key, uint32_t hash, uint64_t now) except -1
     cdef bytes key_of_hash(self, uint64_t hash, gpool_found *found)
     cdef uint64_t expiry_from(self, uint64_t sent_ns, int64_t left_ms) noexcept

@@ -296,6 +296,10 @@ cdef class PoolStore(PoolGeneration):
                 removed += self._forget(record, &entry, now)
         return record, removed
 
+    cdef bint counts_entries(self) noexcept:
+        """Return whether there is any entry, live or not."""
+        return self.header != NULL and self.index.entry_count != 0
+
     cdef bint holds(self, bytes key, uint32_t hash, uint64_t now) except -1:
         """Return whether there is a live entry of that key, of any kind. Nothing is counted, touched or removed."""
         cdef gpool_found found
