@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from glidecached.advice.gathering_reports import reports_of, sampling_of
 from glidecached.advice.judgement import across, could_be
+from glidecached.advice.pool_report import report_of, sampling_of
 from glidecached.pools.metadata import PoolKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from glidecached.pools.manager import PoolManager
+    from glidecached.pools.pool import Pool
     from glidecached.process.sliced_work import SlicedWork
+
+logger = logging.getLogger(__name__)
 
 INTERVAL_MS = 5_000.0
 _REST_PER_WORK = 100
@@ -27,6 +31,7 @@ class AdviceDigests:
         self._sliced_work = sliced_work
         self._pools = pools
         self._digests: dict[PoolKey, dict[str, Any]] = {}
+        self._failed: set[PoolKey] = set()
 
     def start(self) -> None:
         """Begin to make digests, until the loop ends."""
@@ -45,18 +50,27 @@ class AdviceDigests:
         while True:
             made: dict[PoolKey, dict[str, Any]] = {}
             spent_ns = 0
-            reports = reports_of(iter(self._pools))
-            while True:
+            for pool in self._pools:
                 began_ns = time.monotonic_ns()
-                found = next(reports, None)
-                if found is None:
-                    break
-                pool, report, _ = found
-                made[pool.key] = digest_of(report, self._pools.max_total_cache_kb)
+                digest = self._try(pool)
+                if digest is not None:
+                    made[pool.key] = digest
                 spent_ns += time.monotonic_ns() - began_ns
                 yield None
             self._digests = made
             yield max(INTERVAL_MS, spent_ns / 1e6 * _REST_PER_WORK)
+
+    def _try(self, pool: Pool) -> dict[str, Any] | None:
+        try:
+            report = report_of(pool)
+        except Exception:
+            # One cache without figures must not take those of all others away, nor fill the log.
+            if pool.key not in self._failed:
+                self._failed.add(pool.key)
+                logger.exception("advice failed", extra={"cache": pool.label})
+            return None
+        self._failed.discard(pool.key)
+        return None if report is None else digest_of(report.usual, self._pools.max_total_cache_kb)
 
 
 def digest_of(report: Mapping[str, Any], max_total_cache_kb: int) -> dict[str, Any]:

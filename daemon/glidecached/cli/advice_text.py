@@ -21,6 +21,7 @@ _PREFIX_CHARACTERS = 24
 _COLUMNS = 80
 _INDENT = "  "
 _NOW = "now"
+_NEARLY_ALL = 0.995
 _SIDE_BY_SIDE = 80
 _SIZE_HEADINGS = ("", "size", "hit rate")
 _TTL_HEADINGS = ("", "TTL", "hit rate", "upstream/s", "stale")
@@ -50,8 +51,10 @@ def _cache_lines(name: str, report: Mapping[str, Any], width: int | None) -> Ite
     )
     yield f"{formatting.printable(name, _NAME_CHARACTERS)}  {settings}"
     error = report["expected_error"]
+    part = report.get("sampled_share", 1.0)
+    windows = "" if part >= _NEARLY_ALL else f", {formatting.share(part)} of the time;"
     yield from _wrapped(
-        f"{counted(report['lookups'], 'lookup')} in {formatting.duration(report['seconds'])}; "
+        f"{counted(report['lookups'], 'lookup')} in {formatting.duration(report['seconds'])}{windows or ';'} "
         f"{counted(report['sampled_keys'], 'key')} sampled, {formatting.share(report['sample_rate'])} of all; "
         f"expected error {formatting.NOT_KNOWN if error is None else f'{error * 100:.1f}'} points"
     )

@@ -6,9 +6,9 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from glidecache_shared.protocol import ERROR_CONFIGURATION
-from glidecached.advice.gathering_reports import reason_without, reports_of, sampling_of
 from glidecached.advice.judgement import across
 from glidecached.advice.points import MOST_POINTS, fault_of
+from glidecached.advice.pool_report import reason_without, report_of, sampling_of
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.admin import MOST_CACHES
 from glidecached.handlers.arguments import need, need_fields
@@ -69,11 +69,11 @@ class AdviceHandler:
         # Later requests of its connection wait until all steps are done.
         asked: dict[str, dict[str, Any]] = {}
         usual: dict[str, dict[str, Any]] = {}
-        for pool, report, with_usual_points in reports_of(
-            pools, sizes_kb, ttls_ms, names=self._names_keys(request)
-        ):
-            asked[pool.label] = report
-            usual[pool.label] = with_usual_points
+        names = self._names_keys(request)
+        for pool in pools:
+            report = report_of(pool, sizes_kb, ttls_ms, names=names)
+            if report is not None:
+                asked[pool.label], usual[pool.label] = report
             yield None
             if request.finished:
                 return

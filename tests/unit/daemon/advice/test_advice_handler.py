@@ -69,7 +69,7 @@ def test_each_report_is_a_slice_of_its_own(handler: AdviceHandler, requests: Any
     assert steps is not None
     next(steps)
     assert not request.finished
-    assert finish(steps) == 1
+    assert finish(steps) == 2
     assert request.finished
 
 
@@ -194,3 +194,34 @@ def test_digests_are_made_now_and_then_in_slices(registry: PoolManager, loop: An
     pool.sampling = None
     made.add_to(caches)
     assert caches[0]["advice"] is None, "a cache that is not sampled any more has no old figures"
+
+
+def test_a_cache_whose_report_fails_takes_no_others_figures_and_fills_no_log(
+    registry: PoolManager, loop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken: Any = FixedSampling()
+    broken.report = None
+    registry.find("catalog").sampling = broken
+    made = AdviceDigests(SlicedWork(loop), registry)
+    made.start()
+    caches = registry.stats()
+    for _ in range(3):
+        loop.run_deferred()
+        loop.pass_time(digests.INTERVAL_MS + 1)
+    made.add_to(caches)
+    assert caches[0]["advice"] is None
+    assert caches[1]["advice"] is not None
+    assert [record.getMessage() for record in caplog.records] == ["advice failed"]
+
+
+def test_the_more_work_the_longer_the_rest(registry: PoolManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of caches take 1 % of a processor, as one does at most."""
+    now_ns = [0]
+
+    def later() -> int:
+        now_ns[0] += 100_000_000
+        return now_ns[0]
+
+    monkeypatch.setattr(digests.time, "monotonic_ns", later)
+    pauses = [pause for pause, _ in zip(AdviceDigests(None, registry)._renew(), range(4), strict=False)]
+    assert pauses == [None, None, None, 3 * 100 * 100.0]

@@ -236,6 +236,12 @@ def test_what_is_not_known_is_a_dash() -> None:
     assert not [line for line in shown if "refreshes" in line]
 
 
+def test_windows_of_time_are_said() -> None:
+    text = "\n".join(lines(catalog=advice_report(sampled_share=0.125)))
+    assert "lookups in 30 min, 12.5 % of the time; 8,192 keys" in text.replace("\n ", "")
+    assert "of the time" not in "\n".join(lines(catalog=advice_report(sampled_share=0.999)))
+
+
 def test_prefixes_are_for_administrators() -> None:
     written = advice_report(cached_key_writes=1, written_prefixes=None)
     assert any("administrators see" in line for line in lines(catalog=written))

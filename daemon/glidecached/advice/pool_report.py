@@ -1,13 +1,13 @@
-"""The reports of many pools, one in each step: there may be hundreds of pools."""
+"""The report of one pool: what its sampling says, and what follows from the writes to its keys."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from glidecached.advice.judgement import advice_on_writes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from glidecached.pools.pool import Pool
 
@@ -37,26 +37,30 @@ def reason_without(pool: Pool) -> str:
     return "its traffic is not sampled yet"
 
 
-def reports_of(
-    pools: Iterable[Pool],
+class PoolReport(NamedTuple):
+    """A pool's report as it was asked for, and with the usual points, which is the same where none were given."""
+
+    asked: dict[str, Any]
+    usual: dict[str, Any]
+
+
+def report_of(
+    pool: Pool,
     sizes_kb: Sequence[int] | None = None,
     ttls_ms: Sequence[int] | None = None,
     *,
     names: bool = False,
-) -> Iterator[tuple[Pool, dict[str, Any], dict[str, Any]]]:
-    """Yield each sampled pool with its report, and with its report at the usual points, if there are others.
+) -> PoolReport | None:
+    """Return the report of a pool; None if it is not sampled, or has ended.
 
-    If no points are given, both are the same. Pools that have ended meanwhile are left out.
+    `names`: with prefixes of keys. Its advice does not depend on the points that somebody wants to see.
     """
-    for pool in pools:
-        sampling = None if pool.ended else sampling_of(pool)
-        if sampling is None:
-            continue
-        usual = sampling.report(None, None, names=names)
-        usual["advice"] = [*usual["advice"], *advice_on_writes(usual)]
-        if sizes_kb is None and ttls_ms is None:
-            yield pool, usual, usual
-        else:
-            asked = sampling.report(sizes_kb, ttls_ms, names=names)
-            # What should be changed does not depend on the points that somebody wants to see.
-            yield pool, {**asked, "advice": usual["advice"]}, usual
+    sampling = None if pool.ended else sampling_of(pool)
+    if sampling is None:
+        return None
+    usual = sampling.report(None, None, names=names)
+    usual["advice"] = [*usual["advice"], *advice_on_writes(usual)]
+    if sizes_kb is None and ttls_ms is None:
+        return PoolReport(usual, usual)
+    asked = sampling.report(sizes_kb, ttls_ms, names=names)
+    return PoolReport({**asked, "advice": usual["advice"]}, usual)
