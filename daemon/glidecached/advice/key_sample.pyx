@@ -38,7 +38,9 @@ from glidecached.advice.sample_event cimport (
     SAMPLE_WRITE,
     sample_event,
 )
+from glidecached.advice.sampled_key cimport KEY_IN_USE, KEY_KNOWN_STALE, KEY_SEEN, SampledKey
 
+from glidecached.advice.advice_report import advice_report
 from glidecached.advice.simulated_points import simulated_points
 
 LOOKUP_HIT = SAMPLE_LOOKUP_HIT
@@ -55,10 +57,6 @@ cdef enum:
     CHAINS = 16384
     # So many places are free after room was made.
     ROOM = 512
-    # A key's flags
-    IN_USE = 1
-    KNOWN_STALE = 2  # the entry in the real pool is older than a write to its key
-    SEEN = 4         # `digest` and `stored_ns` are of a store that was seen
 
 cdef uint64_t ALL_KEYS = <uint64_t>1 << 32
 # The TTL of simulated pools without one. It is a time, so that entries have ages.
@@ -85,7 +83,7 @@ cdef class KeySample:
         cdef uint32_t key
         self.server_ttl = server_ttl
         self.threshold = ALL_KEYS
-        self.paused_ns = -1
+        self.paused_ns = self.began_ns = -1
         memset(self.chains, 0xFF, CHAINS * sizeof(uint16_t))
         for key in range(SAMPLE_KEYS):
             self.keys[key].next = <uint16_t>(key + 1) if key + 1 < SAMPLE_KEYS else <uint16_t>SAMPLE_NONE
@@ -150,11 +148,13 @@ cdef class KeySample:
                 self.paused_ns = -1
             return
         self.now_ns = event.time_ns - self.away_ns
+        if self.began_ns < 0:
+            self.began_ns = self.now_ns
         if event.what == SAMPLE_FLUSH:
             for index in range(self.pool_count):
                 mini_clear(&self.pools[index])
             for key in range(SAMPLE_KEYS):
-                self.keys[key].flags &= ~KNOWN_STALE
+                self.keys[key].flags &= ~KEY_KNOWN_STALE
             return
         if <uint32_t>event.hash >= self.threshold:
             return
@@ -175,9 +175,9 @@ cdef class KeySample:
         elif event.what == SAMPLE_KNOWN:
             self.known(key, event)
         elif event.what == SAMPLE_WRITE:
-            self.keys[key].flags |= KNOWN_STALE
+            self.keys[key].flags |= KEY_KNOWN_STALE
         elif event.what == SAMPLE_FORGET:
-            self.keys[key].flags &= ~KNOWN_STALE
+            self.keys[key].flags &= ~KEY_KNOWN_STALE
             for index in range(self.pool_count):
                 if mini_is_present(&self.pools[index], key):
                     mini_remove(&self.pools[index], key)
@@ -187,7 +187,7 @@ cdef class KeySample:
         cdef uint32_t index
         at.lookups += 1
         if hit:
-            if at.flags & KNOWN_STALE:
+            if at.flags & KEY_KNOWN_STALE:
                 self.known_stale_hits += 1
             if self.charges[key] == 0 and self.charge_count > 0:
                 self.charges[key] = <uint32_t>(self.charge_sum / self.charge_count)
@@ -197,7 +197,7 @@ cdef class KeySample:
                     self.simulate_store(key, &self.pools[index], self.now_ns)
         else:
             at.misses += 1
-            at.flags &= ~KNOWN_STALE
+            at.flags &= ~KEY_KNOWN_STALE
         for index in range(self.pool_count):
             if mini_lookup(&self.pools[index], key, self.now_ns, at.life_ns):
                 continue
@@ -210,7 +210,7 @@ cdef class KeySample:
         cdef SampledKey *at = &self.keys[key]
         cdef double interval = (self.now_ns - at.stored_ns) * 1e-9
         cdef uint32_t index
-        if at.flags & SEEN and interval > 0:
+        if at.flags & KEY_SEEN and interval > 0:
             self.refreshes += 1
             if at.digest != event.digest:
                 self.changed_refreshes += 1
@@ -218,7 +218,7 @@ cdef class KeySample:
                 at.changed_s += <float>interval
             else:
                 at.unchanged_s += <float>interval
-        at.flags = (at.flags | SEEN) & ~KNOWN_STALE
+        at.flags = (at.flags | KEY_SEEN) & ~KEY_KNOWN_STALE
         at.digest = event.digest
         at.stored_ns = self.now_ns
         self.recharge(key, <uint32_t>gpool_charge(event.key_bytes, event.payload_bytes))
@@ -291,7 +291,7 @@ cdef class KeySample:
         self.free_key = self.keys[key].next
         memset(&self.keys[key], 0, sizeof(SampledKey))
         self.keys[key].hash = hash
-        self.keys[key].flags = IN_USE
+        self.keys[key].flags = KEY_IN_USE
         self.keys[key].next = chain[0]
         chain[0] = key
         self.key_count += 1
@@ -325,12 +325,15 @@ cdef class KeySample:
         """Leave keys out that no simulation has a live entry of. Return their number."""
         cdef uint32_t key, index, left = 0
         for key in range(SAMPLE_KEYS):
-            if not self.keys[key].flags & IN_USE or not self.is_of_no_use(key):
+            if not self.keys[key].flags & KEY_IN_USE or not self.is_of_no_use(key):
                 continue
             self.retired_lookups += self.keys[key].lookups
             self.retired_misses += self.keys[key].misses
             for index in range(self.pool_count):
                 self.retired_by_pool[index] += self.pools[index].misses[key]
+                if self.pools[index].ages != NULL and self.keys[key].lookups > self.pools[index].misses[key]:
+                    self.retired_age_means[index] += self.pools[index].ages[key] * <double>self.pools[index].ages[key] / (
+                        self.keys[key].lookups - self.pools[index].misses[key])
             self.retired_count += 1
             self.leave(key)
             left += 1
@@ -338,7 +341,7 @@ cdef class KeySample:
 
     cdef bint is_of_no_use(self, uint32_t key) noexcept nogil:
         cdef uint32_t index
-        if self.keys[key].pending != 0 and self.keys[key].flags & SEEN == 0:
+        if self.keys[key].pending != 0 and self.keys[key].flags & KEY_SEEN == 0:
             return False
         for index in range(self.pool_count):
             if mini_is_live(&self.pools[index], key, self.now_ns):
@@ -355,7 +358,7 @@ cdef class KeySample:
             wanted = self.threshold - self.threshold // 16
         else:
             for key in range(SAMPLE_KEYS):
-                if self.keys[key].flags & IN_USE:
+                if self.keys[key].flags & KEY_IN_USE:
                     hashes[count] = <uint32_t>self.keys[key].hash
                     count += 1
             qsort(hashes, count, sizeof(uint32_t), ascending)
@@ -364,7 +367,7 @@ cdef class KeySample:
         kept = wanted / <double>self.threshold
         self.threshold = wanted
         for key in range(SAMPLE_KEYS):
-            if self.keys[key].flags & IN_USE and <uint32_t>self.keys[key].hash >= wanted:
+            if self.keys[key].flags & KEY_IN_USE and <uint32_t>self.keys[key].hash >= wanted:
                 self.leave(key)
         self.retired_lookups *= kept
         self.retired_misses *= kept
@@ -374,6 +377,7 @@ cdef class KeySample:
         self.changed_refreshes *= kept
         for index in range(self.pool_count):
             self.retired_by_pool[index] *= kept
+            self.retired_age_means[index] *= kept
             self.pools[index].age_squares *= kept
             mini_scale(&self.pools[index], self.threshold / <double>ALL_KEYS)
 
@@ -384,22 +388,15 @@ cdef class KeySample:
         self.exact_misses += misses
         self.seconds += seconds
 
-    def columns(self):
-        """Per key: lookups, misses, and the misses of each simulation. For tests and experiments."""
-        cdef uint32_t key, index
-        rows = []
-        for key in range(SAMPLE_KEYS):
-            if self.keys[key].flags & IN_USE:
-                rows.append((self.keys[key].hash, self.keys[key].lookups, self.keys[key].misses,
-                    [self.pools[index].misses[key] for index in range(self.pool_count)],
-                    [self.pools[index].ages[key] if self.pools[index].ages != NULL else 0 for index in range(self.pool_count)],
-                    self.keys[key].unchanged_s, self.keys[key].changed_s, self.keys[key].changed))
-        retired = (self.retired_count, self.retired_lookups, self.retired_misses,
-            [self.retired_by_pool[index] for index in range(self.pool_count)])
-        return rows, retired, [self.pools[index].age_squares for index in range(self.pool_count)]
+    cdef double time_share(self) noexcept:
+        """Return the share of the time that was sampled."""
+        cdef double sampled = self.now_ns - self.began_ns
+        return sampled / (sampled + self.away_ns) if sampled > 0 else 1
 
     def report(self, sizes_kb=None, ttls_ms=None, lost=0):
-        return {}
+        from glidecached.advice.sample_estimates import SampleEstimates  # it knows this class
+
+        return advice_report(SampleEstimates(self), sizes_kb, ttls_ms, lost)
 
 
 cdef int ascending(const void *left, const void *right) noexcept nogil:

@@ -1,0 +1,153 @@
+"""What a sample says about the whole pool: see sample_estimates.pyi.
+
+Misses are estimated, not hits: a hot key has most of the hits, but few more misses than others, so it matters little
+whether it is sampled. How often the real pool was looked up and missed is known exactly; so the simulation of the real
+pool's own settings shows by how much the sample's keys are unlike all keys. The other simulations are corrected by that
+(a regression estimate; Cochran, Sampling Techniques, chapter 7).
+"""
+
+from libc.math cimport exp, expm1, sqrt
+from libc.stdint cimport uint32_t
+
+from glidecached.advice.change_rates cimport RATES, ChangeRates
+from glidecached.advice.key_sample cimport MOST_SIMULATIONS, KeySample
+from glidecached.advice.mini_pool cimport SAMPLE_KEYS, mini_pool
+from glidecached.advice.sampled_key cimport KEY_IN_USE, SampledKey
+
+cdef enum:
+    # The stale share of a rate is tabled by the age, so many steps for each doubling of the product.
+    AGE_STEPS = 4
+
+# A correction by so few keys would be noise.
+cdef uint32_t LEAST_REGRESSED = 64
+
+
+cdef double stale_share(double rate, double mean_age, double spread) noexcept nogil:
+    """Return the share of hits that are stale, at ages that are uniform around a mean.
+
+    `spread` is the ratio of the ages' half range and their mean: 1 where lookups come at any time.
+    """
+    cdef double low = rate * mean_age * (1 - spread)
+    cdef double width = 2 * rate * mean_age * spread
+    if rate == 0 or mean_age <= 0:
+        return 0
+    if width < 1e-6:
+        return -expm1(-low)
+    return 1 + exp(-low) * expm1(-width) / width
+
+
+cdef class SampleEstimates:
+    """Figures at one moment."""
+
+    cdef readonly list points, hit_rates, errors, stale_reads
+    cdef readonly double full_bytes, lookups, sampled_lookups, sample_rate, seconds, time_share
+    cdef readonly uint32_t sampled_keys
+    cdef readonly object changed_refreshes, known_stale_hits
+
+    def __init__(self, KeySample sample not None):
+        cdef double share = sample.threshold / 4294967296.0
+        cdef double sampled_misses = sample.retired_misses
+        cdef uint32_t key
+        self.points = sample.points
+        self.sampled_keys = sample.key_count
+        self.sample_rate = share
+        self.seconds = sample.seconds
+        self.time_share = sample.time_share()
+        self.sampled_lookups = sample.retired_lookups
+        for key in range(SAMPLE_KEYS):
+            self.sampled_lookups += sample.keys[key].lookups
+            sampled_misses += sample.keys[key].misses if sample.keys[key].flags & KEY_IN_USE else 0
+        # Before the pool's counters were read, the sample is all there is.
+        self.lookups = sample.exact_lookups if sample.exact_lookups > 0 else self.sampled_lookups / share
+        self.full_bytes = sample.pools[7].used_bytes / share
+        self.changed_refreshes = sample.changed_refreshes / sample.refreshes if sample.refreshes > 0 else None
+        hits = self.sampled_lookups - sampled_misses
+        self.known_stale_hits = sample.known_stale_hits / hits if hits > 0 else None
+        self.hit_rates, self.errors = [], []
+        self._rates(sample, share, sample.exact_misses if sample.exact_lookups > 0 else sampled_misses / share)
+        self._staleness(sample)
+
+    cdef void _rates(self, KeySample sample, double share, double exact_misses):
+        cdef double sums[MOST_SIMULATIONS]
+        cdef double squares[MOST_SIMULATIONS]
+        cdef double products[MOST_SIMULATIONS]
+        cdef double own, other, slope, misses, residual
+        cdef uint32_t key, index, count = 0
+        for index in range(sample.pool_count):
+            sums[index] = squares[index] = products[index] = 0
+        for key in range(SAMPLE_KEYS):
+            if not sample.keys[key].flags & KEY_IN_USE:
+                continue
+            count += 1
+            own = sample.pools[0].misses[key]
+            for index in range(sample.pool_count):
+                other = sample.pools[index].misses[key]
+                sums[index] += other
+                squares[index] += other * other
+                products[index] += own * other
+        for index in range(sample.pool_count):
+            slope = 1
+            if index and count >= LEAST_REGRESSED and squares[0] > 0:
+                # Through zero: each key is in the sample by its own chance, so their number varies too.
+                slope = products[index] / squares[0]
+            own = sums[0] + sample.retired_by_pool[0]
+            other = sums[index] + sample.retired_by_pool[index]
+            misses = (other + slope * (exact_misses * share - own)) / share
+            # Each key is sampled by its own chance; those that have retired vary as the others do.
+            residual = squares[index] - 2 * slope * products[index] + slope * slope * squares[0]
+            residual *= (count + sample.retired_count) / max(count, 1)
+            self.hit_rates.append(1 - min(max(misses / self.lookups, 0), 1) if self.lookups > 0 else None)
+            self.errors.append(
+                sqrt(max(residual, 0) * (1 - share)) / share / self.lookups if self.lookups > 0 else 0.0)
+
+    cdef void _staleness(self, KeySample sample):
+        cdef ChangeRates changes = ChangeRates()
+        cdef double weights[RATES]
+        cdef double hits[MOST_SIMULATIONS]
+        cdef double stale[MOST_SIMULATIONS]
+        cdef double spreads[MOST_SIMULATIONS]
+        cdef double own, mean, expected
+        cdef uint32_t key, index, i
+        changes.fit(sample.keys, SAMPLE_KEYS)
+        for index in range(sample.pool_count):
+            hits[index] = stale[index] = 0
+            spreads[index] = age_spread(sample, index)
+        for key in range(SAMPLE_KEYS):
+            if not sample.keys[key].flags & KEY_IN_USE:
+                continue
+            changes.weigh(&sample.keys[key], weights)
+            for index in range(sample.pool_count):
+                own = <double>sample.keys[key].lookups - sample.pools[index].misses[key]
+                if sample.pools[index].ages == NULL or own <= 0:
+                    continue
+                mean = sample.pools[index].ages[key] / own
+                expected = 0
+                for i in range(1, RATES):
+                    if weights[i] > 1e-4:
+                        expected += weights[i] * stale_share(changes.rates[i], mean, spreads[index])
+                hits[index] += own
+                stale[index] += own * expected
+        self.stale_reads = [
+            None if sample.pools[index].ages == NULL or sample.refreshes == 0 or self.hit_rates[index] is None
+            else self.hit_rates[index] * stale[index] / hits[index] if hits[index] > 0 else 0.0
+            for index in range(sample.pool_count)
+        ]
+
+
+cdef double age_spread(KeySample sample, uint32_t index) noexcept:
+    """Return the half range of the ages at which a key's entry is hit, as a share of their mean, over all keys."""
+    cdef const mini_pool *pool = &sample.pools[index]
+    cdef double means = sample.retired_age_means[index], squares = pool.age_squares
+    cdef double hits
+    cdef uint32_t key
+    if pool.ages == NULL:
+        return 1
+    for key in range(SAMPLE_KEYS):
+        if sample.keys[key].flags & KEY_IN_USE:
+            hits = <double>sample.keys[key].lookups - pool.misses[key]
+            if hits > 0:
+                means += pool.ages[key] * <double>pool.ages[key] / hits
+    if means <= 0:
+        return 1
+    # The variance of a uniform distribution is a third of its half range's square.
+    return min(sqrt(max(3 * (squares / means - 1), 0)), 1)

@@ -1,0 +1,24 @@
+# What is known of a sampled key. Times are in ns of the sample's own clock, which stands still between windows.
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    # A key's flags
+    KEY_IN_USE = 1
+    KEY_KNOWN_STALE = 2  # the entry in the real pool is older than a write to its key
+    KEY_SEEN = 4         # `digest` and `stored_ns` are of a store that was seen
+
+cdef struct SampledKey:
+    uint64_t hash
+    uint64_t digest
+    int64_t stored_ns       # when the server's value came last
+    int64_t server_end_ns   # when its life on the server ends; 0: never
+    int64_t life_ns         # the longest life that the server has left it; 0: no limit
+    uint32_t lookups
+    uint32_t misses
+    uint32_t pending        # simulations, as bits, that have missed it since the last store
+    # Refreshes: the time over which it has not changed, in s; how often it has, and the time over which it then had.
+    float unchanged_s
+    float changed_s
+    uint32_t changed
+    uint16_t next           # in the chain of its hash; or of free places
+    uint16_t flags
