@@ -8,6 +8,7 @@ import pytest
 
 from glidecache_shared.protocol import STRING
 from glidecached.advice.pool_sampling import PoolSampling
+from stress.stamped import Stamp, stamped
 from stress.workers import churned_key
 from support.sample_ring import RingFile
 from support.waiting import wait_until
@@ -26,7 +27,7 @@ def sampled(make_store: MakeStore) -> Callable[..., tuple[PoolStore, PoolSamplin
     def make(keys: list[bytes]) -> tuple[PoolStore, PoolSampling]:
         store = make_store(max_cache_kb=32_768)
         for number, key in enumerate(keys, 1):
-            store.insert(key, STRING, b"v", number)
+            store.insert(key, STRING, stamped(STRING, key, Stamp(number, 0), 10), number)
         return store, PoolSampling(store, store.max_bytes, 0, "LRU", server_ttl=False)
 
     return make
