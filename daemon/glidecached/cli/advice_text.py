@@ -51,7 +51,7 @@ def _cache_lines(name: str, report: Mapping[str, Any], width: int | None) -> Ite
     )
     yield f"{formatting.printable(name, _NAME_CHARACTERS)}  {settings}"
     error = report["expected_error"]
-    part = report.get("sampled_share", 1.0)
+    part = report.get("sampled_time", 1.0)
     windows = "" if part >= _NEARLY_ALL else f", {formatting.share(part)} of the time;"
     yield from _wrapped(
         f"{counted(report['lookups'], 'lookup')} in {formatting.duration(report['seconds'])}{windows or ';'} "

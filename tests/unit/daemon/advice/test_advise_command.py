@@ -240,9 +240,9 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 
 def test_windows_of_time_are_said() -> None:
-    text = "\n".join(lines(catalog=advice_report(sampled_share=0.125)))
+    text = "\n".join(lines(catalog=advice_report(sampled_time=0.125)))
     assert "lookups in 30 min, 12.5 % of the time; 8,192 keys" in text.replace("\n ", "")
-    assert "of the time" not in "\n".join(lines(catalog=advice_report(sampled_share=0.999)))
+    assert "of the time" not in "\n".join(lines(catalog=advice_report(sampled_time=0.999)))
 
 
 def test_prefixes_are_for_administrators() -> None:
