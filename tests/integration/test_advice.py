@@ -88,11 +88,11 @@ def test_writes_to_cached_keys_are_counted_and_their_prefixes_named(
 ) -> None:
     valkey.admin.mset(dict.fromkeys(KEYS, "v"))
     client = connect(new_cache(name=unique_name))
-    client.set(KEYS[0], "not cached yet")
+    client.call("set", KEYS[0], "not cached yet")
     assert report(daemon, unique_name)["cached_key_writes"] == 0
     for key in KEYS:
         client.get(key)
-        client.set(key, "w")
+        client.call("set", key, "w")
         client.get(key)
     found = report(daemon, unique_name)
     assert found["cached_key_writes"] == len(KEYS)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from typing import TYPE_CHECKING, Any
+
+from glidecached.advice.judgement import MemoryStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SIZES_KB = (16_384, 32_768, 49_152, 65_536, 98_304, 131_072, 262_144)
 RATES = (0.712, 0.8, 0.86, 0.91, 0.93, 0.94, 0.945)
+STEP = MemoryStep(gain=0.03, loss=0.4)
 TTLS_MS = (10_000, 30_000, 60_000, 120_000)
 
 
@@ -51,6 +55,15 @@ def advice_report(**differences: Any) -> dict[str, Any]:
     return {**report, **differences}
 
 
+def rate_at(size_kb: int) -> float:
+    """The hit rate of these reports at any size: straight lines between their points, and 0 at 0."""
+    points = [(0, 0.0), *zip(SIZES_KB, RATES, strict=True)]
+    for (below_kb, below), (above_kb, above) in itertools.pairwise(points):
+        if size_kb <= above_kb:
+            return below + (above - below) * (size_kb - below_kb) / (above_kb - below_kb)
+    return 0.95
+
+
 def advice(what: str, to: object) -> dict[str, Any]:
     return {"what": what, "to": to, "why": f"because of {what}"}
 
@@ -72,7 +85,7 @@ class FixedSampling:
         self.asked.append((sizes_kb, ttls_ms, names))
         report = copy.deepcopy(self.given)
         if sizes_kb is not None:
-            report["by_size"] = [{"max_cache_kb": size, "hit_rate": 0.5} for size in sizes_kb]
+            report["by_size"] = [{"max_cache_kb": size, "hit_rate": rate_at(size)} for size in sizes_kb]
         if ttls_ms is not None:
             report["by_ttl"] = [
                 {"entry_ttl_ms": ttl, "hit_rate": 0.5, "upstream_per_second": 1.0, "stale_reads": 0.0}

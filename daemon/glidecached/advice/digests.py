@@ -6,13 +6,14 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from glidecached.advice.judgement import across, could_be
+from glidecached.advice.judgement import could_be
 from glidecached.advice.pool_report import report_of, sampling_of
 from glidecached.pools.metadata import PoolKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from glidecached.advice.judgement import MemoryStep
     from glidecached.pools.manager import PoolManager
     from glidecached.pools.pool import Pool
     from glidecached.process.sliced_work import SlicedWork
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INTERVAL_MS = 5_000.0
+_OVER = object()
 _REST_PER_WORK = 100
 """The daemon rests a hundred times as long as the reports took: however many pools there are, 1 % of a processor."""
 
@@ -51,32 +53,36 @@ class AdviceDigests:
             made: dict[PoolKey, dict[str, Any]] = {}
             spent_ns = 0
             for pool in self._pools:
-                began_ns = time.monotonic_ns()
-                digest = self._try(pool)
-                if digest is not None:
-                    made[pool.key] = digest
-                spent_ns += time.monotonic_ns() - began_ns
-                yield None
+                steps = self._made(pool, made)
+                while True:
+                    began_ns = time.monotonic_ns()
+                    is_over = next(steps, _OVER) is _OVER
+                    spent_ns += time.monotonic_ns() - began_ns
+                    if is_over:
+                        break
+                    yield None
             self._digests = made
             yield max(INTERVAL_MS, spent_ns / 1e6 * _REST_PER_WORK)
 
-    def _try(self, pool: Pool) -> dict[str, Any] | None:
+    def _made(self, pool: Pool, made: dict[PoolKey, dict[str, Any]]) -> Iterator[None]:
+        """Make one digest, in steps."""
         try:
-            report = report_of(pool)
+            found = yield from report_of(pool, self._pools.max_total_cache_kb)
         except Exception:
             # One cache without figures must not take those of all others away, nor fill the log.
             if pool.key not in self._failed:
                 self._failed.add(pool.key)
                 logger.exception("advice failed", extra={"cache": pool.label})
-            return None
+            return
         self._failed.discard(pool.key)
-        return None if report is None else digest_of(report.usual, self._pools.max_total_cache_kb)
+        if found is not None:
+            made[pool.key] = digest_of(*found)
+        yield None
 
 
-def digest_of(report: Mapping[str, Any], max_total_cache_kb: int) -> dict[str, Any]:
+def digest_of(report: Mapping[str, Any], step: MemoryStep | None) -> dict[str, Any]:
     """Return a report for everybody, with the hit rate that could be, and the gain of another 10 % of all memory."""
-    steps = across({"": report}, max_total_cache_kb)
     digest = {key: value for key, value in report.items() if key != "written_prefixes"}
     digest["could_be"] = could_be(report)
-    digest["gain_of_10_percent"] = steps[0]["gain_of_10_percent"] if steps else None
+    digest["gain_of_10_percent"] = None if step is None else round(step.gain, 6)
     return digest

@@ -5,16 +5,16 @@ A report is the map that `glidecache advise --json` shows for one cache (docs/ad
 
 from __future__ import annotations
 
-import itertools
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glidecached.formatting import counted, share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SHARE_OF_TOTAL = 0.1
+_DIGITS = 6
 _MANY_STALE_HITS = 0.005
 """The share of hits that may be known to be stale: as much as a smaller bound may cost."""
 
@@ -71,17 +71,6 @@ def could_be(report: Mapping[str, Any]) -> float | None:
     return min(1.0, max(0.0, now + gain + loss))
 
 
-def rate_at_size(report: Mapping[str, Any], max_cache_kb: float) -> float:
-    """Return the hit rate at a bound, between those of the report's sizes; beyond the largest, that one's."""
-    sizes = [(each[SIZE], each["hit_rate"]) for each in report["by_size"] if each[SIZE] is not None]
-    now = report["now"]
-    points = [(0, 0.0), *sorted({**dict(sizes), now[SIZE]: now["hit_rate"]}.items())]
-    for (below_kb, below), (above_kb, above) in itertools.pairwise(points):
-        if below_kb <= max_cache_kb <= above_kb:
-            return float(below + (above - below) * (max_cache_kb - below_kb) / (above_kb - below_kb))
-    return float(points[-1][1])
-
-
 def advised_bytes(report: Mapping[str, Any]) -> float | None:
     """Return the advised bound, the present one where no other is advised; None where the advice is to have none."""
     for advice in report["advice"]:
@@ -98,30 +87,46 @@ def stale_reads(report: Mapping[str, Any]) -> float | None:
     return None
 
 
-def across(reports: Mapping[str, Mapping[str, Any]], max_total_cache_kb: int) -> list[dict[str, Any]]:
-    """Return what each cache would gain, and lose, by 10 % of the memory of all, the one that gains most first.
+class MemoryStep(NamedTuple):
+    """What a cache's hit rate would gain by 10 % of the memory of all caches, and lose by as much less."""
 
-    `reports` are by the caches' names. Both figures are differences of the cache's own hit rate. Those with too little
-    traffic are left out.
+    gain: float
+    loss: float
+
+
+def sizes_of_steps(max_cache_kb: int, max_total_cache_kb: int) -> list[int]:
+    """Return the bounds of a cache with another 10 % of all memory, and with as much less, if anything is left."""
+    step_kb = round(max_total_cache_kb * _SHARE_OF_TOTAL)
+    sizes = (max_cache_kb + step_kb, max_cache_kb - step_kb)
+    return [size for size in sizes if size > 0]
+
+
+def step_between(report: Mapping[str, Any], rates: Sequence[float | None]) -> MemoryStep | None:
+    """Return the step for the hit rates at the bounds of `sizes_of_steps`; None with too little traffic."""
+    now: float | None = report["now"]["hit_rate"]
+    if not report["enough"] or now is None:
+        return None
+    # Without any memory there is no hit.
+    more, less = (*rates, 0.0)[:2]
+    # More memory never serves fewer hits, but for the noise of a sample.
+    return MemoryStep(max(0.0, (now if more is None else more) - now), max(0.0, now - (less or 0.0)))
+
+
+def across(steps: Mapping[str, MemoryStep | None]) -> list[dict[str, Any]]:
+    """Return what each cache would gain and lose by 10 % of the memory of all, the one that gains most first.
+
+    `steps` are by the caches' names. Those with too little traffic are left out.
     """
-    step_kb = max_total_cache_kb * _SHARE_OF_TOTAL
     found = [
         {
             "cache": name,
-            "gain_of_10_percent": round(_gain(report, step_kb), 6),
-            "loss_of_10_percent": round(-_gain(report, -step_kb), 6),
+            "gain_of_10_percent": round(step.gain, _DIGITS),
+            "loss_of_10_percent": round(step.loss, _DIGITS),
         }
-        for name, report in reports.items()
-        if report["enough"] and report["now"]["hit_rate"] is not None
+        for name, step in steps.items()
+        if step is not None
     ]
     return sorted(found, key=lambda each: (-each["gain_of_10_percent"], each["cache"]))
-
-
-def _gain(report: Mapping[str, Any], more_kb: float) -> float:
-    now = report["now"]
-    change: float = rate_at_size(report, max(0, now[SIZE] + more_kb)) - now["hit_rate"]
-    # More memory never serves fewer hits, but for the noise of a small sample.
-    return max(0.0, change) if more_kb > 0 else min(0.0, change)
 
 
 def _rate_with(report: Mapping[str, Any], advice: Mapping[str, Any]) -> float | None:
@@ -132,8 +137,7 @@ def _rate_with(report: Mapping[str, Any], advice: Mapping[str, Any]) -> float | 
     if what == TTL:
         return _rate_in(report["by_ttl"], TTL, to)
     if what == SIZE:
-        exact = _rate_in(report["by_size"], SIZE, to)
-        return exact if exact is not None or to is None else rate_at_size(report, to)
+        return _rate_in(report["by_size"], SIZE, to)
     return None
 
 

@@ -18,6 +18,7 @@ from glidecached.pools.metadata import MAX_CACHE_KB, MAX_TTL_MS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from glidecached.advice.judgement import MemoryStep
     from glidecached.frontend.request import Request
     from glidecached.pools.manager import PoolManager
     from glidecached.pools.pool import Pool
@@ -36,7 +37,7 @@ class AdviceHandler:
         self._names_keys = names_keys
 
     def advise(self, request: Request, body: list[Any]) -> Iterator[float | None] | None:
-        """Handle ADVISE: return the report of one cache, or of all, one in each slice."""
+        """Handle ADVISE: return the report of one cache, or of all, in slices."""
         need_fields(body, "cache_name", "sizes_kb", "ttls_ms")
         label, sizes_kb, ttls_ms = body
         _need_points(sizes_kb, "sizes_kb", 1, MAX_CACHE_KB)
@@ -68,19 +69,20 @@ class AdviceHandler:
     ) -> Iterator[float | None]:
         # Later requests of its connection wait until all steps are done.
         asked: dict[str, dict[str, Any]] = {}
-        usual: dict[str, dict[str, Any]] = {}
+        steps: dict[str, MemoryStep | None] = {}
+        total_kb = self._pools.max_total_cache_kb
         names = self._names_keys(request)
         for pool in pools:
-            report = report_of(pool, sizes_kb, ttls_ms, names=names)
-            if report is not None:
-                asked[pool.label], usual[pool.label] = report
+            found = yield from report_of(pool, total_kb, sizes_kb, ttls_ms, names=names)
+            if found is not None:
+                asked[pool.label], steps[pool.label] = found
             yield None
             if request.finished:
                 return
         request.reply(
             {
                 "caches": asked,
-                "across": across(usual, self._pools.max_total_cache_kb),
+                "across": across(steps),
                 "not_sampled": {
                     pool.label: reason_without(pool)
                     for pool in pools

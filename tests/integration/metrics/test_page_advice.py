@@ -13,7 +13,7 @@ from glidecached.config.schema import MetricsSettings
 from glidecached.doctor.self_examination import SelfExamination
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.process.loop import Loop
-from support.advice_reports import advice_report
+from support.advice_reports import STEP, advice_report
 from support.browser import check_narrow_windows
 from support.valkey_server import HOST, free_port
 from support.waiting import wait_until
@@ -47,7 +47,7 @@ def cache_numbers(name: str, report: dict[str, Any] | None) -> dict[str, Any]:
         "resident_bytes": 0,
         "attached_processes": 0,
         "cached_key_writes": None if report is None else 0,
-        "advice": None if report is None else digest_of(report, 1_048_576),
+        "advice": None if report is None else digest_of(report, STEP),
     }
 
 

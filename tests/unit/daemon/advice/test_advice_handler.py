@@ -9,13 +9,14 @@ import pytest
 from glidecache_shared.protocol import ERROR_CONFIGURATION
 from glidecached.advice import digests
 from glidecached.advice.digests import AdviceDigests, digest_of
+from glidecached.advice.judgement import MemoryStep, across, sizes_of_steps, step_between
 from glidecached.advice.points import MOST_POINTS
 from glidecached.frontend.dispatcher import MalformedError
 from glidecached.handlers.admin import AdminHandlers
 from glidecached.handlers.advice import AdviceHandler
 from glidecached.pools.metadata import MAX_CACHE_KB, MAX_TTL_MS, PoolKey, PoolSettings
 from glidecached.process.sliced_work import SlicedWork
-from support.advice_reports import FixedSampling, advice, advice_report
+from support.advice_reports import FixedSampling, advice, advice_report, rate_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,18 @@ def handler(registry: PoolManager) -> AdviceHandler:
     return AdviceHandler(registry, AdminHandlers({}, dict, registry, frozenset()).administers)
 
 
+def step_of(registry: PoolManager) -> MemoryStep:
+    """What a cache of the reports gains and loses by the memory of these pools."""
+    sizes = sizes_of_steps(64, registry.max_total_cache_kb)
+    step = step_between(advice_report(), [rate_at(size) for size in sizes])
+    assert step is not None
+    return step
+
+
+def across_of(registry: PoolManager, *names: str) -> list[dict[str, Any]]:
+    return across(dict.fromkeys(names, step_of(registry)))
+
+
 def finish(steps: Iterator[float | None] | None) -> int:
     """Run all slices; their number."""
     return sum(1 for _ in steps or ())
@@ -53,11 +66,11 @@ def answer(handler: AdviceHandler, requests: Any, *body: Any, uid: int = 0) -> A
 
 
 def test_all_caches_are_told_and_those_that_are_not_sampled_why(
-    handler: AdviceHandler, requests: Any
+    handler: AdviceHandler, registry: PoolManager, requests: Any
 ) -> None:
     told = answer(handler, requests, None, None, None)
     assert told["caches"] == {"catalog": advice_report(), "prices": advice_report()}
-    assert [each["cache"] for each in told["across"]] == ["catalog", "prices"]
+    assert told["across"] == across_of(registry, "catalog", "prices")
     assert told["caches_left_out"] == 0
     assert list(told["not_sampled"]) == ["sessions"]
     assert "enable_metrics" in told["not_sampled"]["sessions"]
@@ -69,7 +82,7 @@ def test_each_report_is_a_slice_of_its_own(handler: AdviceHandler, requests: Any
     assert steps is not None
     next(steps)
     assert not request.finished
-    assert finish(steps) == 2
+    assert finish(steps) == 4, "each sampled cache has two"
     assert request.finished
 
 
@@ -81,7 +94,7 @@ def test_an_answer_that_nothing_waits_for_is_not_made(
     assert steps is not None
     next(steps)
     request.fail(1, "cancelled")
-    assert finish(steps) == 0
+    assert finish(steps) == 1
     assert registry.find("prices").sampling.asked == []
 
 
@@ -96,9 +109,7 @@ def test_one_cache_with_points_of_its_own(
     assert [each["max_cache_kb"] for each in report["by_size"]] == [3, 1, 3]
     assert [each["entry_ttl_ms"] for each in report["by_ttl"]] == [0, 500]
     assert [each["what"] for each in report["advice"]] == ["max_cache_kb"]
-    assert told["across"][0]["gain_of_10_percent"] > 0, (
-        "by the usual points, not by those that were asked for"
-    )
+    assert told["across"] == across_of(registry, "catalog")
     assert told["not_sampled"] == {}
 
 
@@ -178,7 +189,7 @@ def test_digests_are_made_now_and_then_in_slices(registry: PoolManager, loop: An
     made.start()
     loop.run_deferred()
     made.add_to(caches)
-    assert caches[0]["advice"] == digest_of(advice_report(), registry.max_total_cache_kb)
+    assert caches[0]["advice"] == digest_of(advice_report(), step_of(registry))
     assert "written_prefixes" not in caches[0]["advice"]
     assert caches[2]["advice"] is None
     pool = registry.find("catalog")
@@ -223,5 +234,5 @@ def test_the_more_work_the_longer_the_rest(registry: PoolManager, monkeypatch: p
         return now_ns[0]
 
     monkeypatch.setattr(digests.time, "monotonic_ns", later)
-    pauses = [pause for pause, _ in zip(AdviceDigests(None, registry)._renew(), range(4), strict=False)]
-    assert pauses == [None, None, None, 3 * 100 * 100.0]
+    pauses = [pause for pause, _ in zip(AdviceDigests(None, registry)._renew(), range(6), strict=False)]
+    assert pauses == [*[None] * 5, 8 * 100 * 100.0]

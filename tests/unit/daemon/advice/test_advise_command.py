@@ -18,7 +18,7 @@ from glidecached.cli.advice_text import advice_lines
 from glidecached.cli.operator import main
 from glidecached.cli.options import ExitStatus
 from glidecached.pools.metadata import MAX_CACHE_KB, MAX_TTL_MS
-from support.advice_reports import advice, advice_report
+from support.advice_reports import STEP, advice, advice_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-TOTAL_KB = 1_048_576
 COLUMNS = 100
 
 
 def told(**reports: dict[str, Any]) -> dict[str, Any]:
     return {
         "caches": reports,
-        "across": across(reports, TOTAL_KB),
+        "across": across(dict.fromkeys(reports, STEP)),
         "not_sampled": {},
         "caches_left_out": 0,
     }
@@ -178,7 +177,7 @@ def test_caches_that_do_not_fit_are_counted(tmp_path: Path) -> None:
 
 
 def lines(width: int | None = None, **reports: dict[str, Any]) -> list[str]:
-    return "\n".join(advice_lines(reports, across(reports, TOTAL_KB), width)).splitlines()
+    return "\n".join(advice_lines(reports, across(dict.fromkeys(reports, STEP)), width)).splitlines()
 
 
 def test_people_get_every_figure_within_the_width_of_a_terminal() -> None:

@@ -9,16 +9,14 @@ from glidecached.advice.digests import digest_of
 from glidecached.doctor.check_advice import check_advice
 from glidecached.doctor.context import Configuration, Contact, DoctorContext
 from glidecached.doctor.result import Status
-from support.advice_reports import advice, advice_report
+from support.advice_reports import STEP, advice, advice_report
 
 if TYPE_CHECKING:
     from glidecached.doctor.result import Finding
 
-TOTAL_KB = 1_048_576
-
 
 def cache(name: str, *advised: dict[str, Any], enough: bool = True) -> dict[str, Any]:
-    digest = digest_of(advice_report(advice=list(advised), enough=enough), TOTAL_KB)
+    digest = digest_of(advice_report(advice=list(advised), enough=enough), STEP)
     return {"name": name, "id": None, "advice": digest}
 
 

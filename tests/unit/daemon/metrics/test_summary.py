@@ -15,7 +15,7 @@ from glidecached.metrics.page_data import Summary
 from glidecached.stats import history
 from glidecached.stats.history import MAX_CACHES, MAX_UPSTREAMS, CachePoint, Sample, UpstreamPoint
 from glidecached.stats.snapshots import Snapshot
-from support.advice_reports import advice_report
+from support.advice_reports import STEP, advice_report
 
 if TYPE_CHECKING:
     import pytest
@@ -143,7 +143,7 @@ def test_of_many_the_foremost_are_told_and_how_many_are_not() -> None:
 def test_advice_is_told_in_points_and_changes() -> None:
     seen = cache("catalog")
     report = advice_report(advice=[{"what": "max_cache_kb", "to": 131_072, "why": "\x1b" + "x" * 9_999}])
-    seen["advice"] = digest_of(report, 1_048_576)
+    seen["advice"] = digest_of(report, STEP)
     (told,) = json.loads(Summary().render(snapshot([seen]), WELL, []))["caches"]
     advised = told["advice"]
     assert advised["now"] == {"max_cache_kb": 65_536, "ttl_ms": 60_000}
