@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache import Batch, ClusterBatch  # noqa: F401
+from glidecache import Batch, RequestError
 from glidecache_shared import protocol
 from support.caches import new_cache
 from support.clients import at
 from support.waiting import wait_until
-from support.wire import WireClient
+from support.wire import ReplyRefused, WireClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,15 +49,36 @@ def test_every_lookup_of_several_workers_is_in_the_answer(
     assert report["cached_key_writes"] == 0
 
 
+def batch(key: str, *, is_atomic: bool, more: int = 0) -> Batch:
+    """A batch with one write and one read of the key, and more for another one."""
+    made = Batch(is_atomic=is_atomic)
+    for _ in range(more):
+        made.set("another", "v")
+    made.set(key, "w")
+    made.get(key)
+    return made
+
+
+def refused(client: Any, command: list[str]) -> None:
+    """Send a command that the server refuses."""
+    with pytest.raises(RequestError):
+        client.call("custom_command", command)
+
+
 WRITES: dict[str, Callable[[Any, str], object]] = {
     "set": lambda client, key: client.call("set", key, "w"),
     "del": lambda client, key: client.call("delete", [key]),
     "custom": lambda client, key: client.call("custom_command", ["GETSET", key, "w"]),
-    "unknown to the table": lambda client, key: client.outcome("custom_command", ["NOSUCH", key]),
+    "unknown to the table": lambda client, key: refused(client, ["NOSUCH", key]),
     "script": lambda client, key: client.call(
         "custom_command", ["EVAL", "return redis.call('SET', KEYS[1], 'w')", "1", key]
     ),
     "store": lambda client, key: client.call("custom_command", ["BITOP", "NOT", key, "another"]),
+    "batch": lambda client, key: client.call("exec", batch(key, is_atomic=False), raise_on_error=True),
+    "transaction": lambda client, key: client.call("exec", batch(key, is_atomic=True), raise_on_error=True),
+    "large batch": lambda client, key: client.call(
+        "exec", batch(key, is_atomic=False, more=1_000), raise_on_error=True
+    ),
     "large": lambda client, key: client.call("set", key, "w" * 300_000),
 }
 """Writes to one key, each on its way."""
@@ -103,3 +125,33 @@ def test_advice_survives_neither_a_restart_nor_its_end_but_the_count_of_writes_d
     assert report["lookups"] == 3
     assert report["sampled_keys"] == 1
     assert report["cached_key_writes"] == 1
+
+
+def test_advice_off_is_no_sample_and_a_reload_turns_it_on(
+    connect: Connector, start_daemon: Callable[..., Daemon], own_valkey: ValkeyServer, unique_name: str
+) -> None:
+    daemon = start_daemon(
+        upstreams={"default": {"addresses": [f"127.0.0.1:{own_valkey.port}"]}}, advice={"enabled": False}
+    )
+    client = connect(new_cache(name=unique_name, enable_metrics=True), **at(daemon, own_valkey))
+    own_valkey.admin.set("k", "v")
+    for _ in range(3):
+        assert client.call("get", "k") == b"v"
+    with pytest.raises(ReplyRefused, match=r"\[advice\] enabled"):
+        ask(daemon, unique_name)
+    daemon.configuration.write_text(
+        daemon.configuration.read_text().replace("enabled = false", "enabled = true")
+    )
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: asked(daemon, unique_name) is not None, "advice is on")
+    for _ in range(4):
+        assert client.call("get", "k") == b"v"
+    assert ask(daemon, unique_name)["lookups"] == 4
+
+
+def asked(daemon: Daemon, name: str) -> dict[str, Any] | None:
+    """The report; None while there is none."""
+    try:
+        return ask(daemon, name)
+    except ReplyRefused:
+        return None

@@ -26,6 +26,8 @@ cdef class KeySample:
     cdef int64_t paused_ns
     cdef int64_t now_ns
     cdef int64_t began_ns  # -1: not yet
+    cdef int64_t window_began_ns
+    cdef uint64_t window_lookups
     # Keys that were left out to make room for others: what they had counted.
     cdef double retired_lookups
     cdef double retired_misses
@@ -40,6 +42,10 @@ cdef class KeySample:
     cdef readonly double exact_lookups
     cdef readonly double exact_misses
     cdef readonly double seconds
+    # The same of all the time.
+    cdef readonly double all_lookups
+    cdef readonly double all_misses
+    cdef readonly double all_seconds
 
     cdef void feed(self, const sample_event *events, Py_ssize_t count) noexcept nogil
     cdef void take(self, const sample_event *event) noexcept nogil
@@ -47,12 +53,14 @@ cdef class KeySample:
     cdef uint32_t enter(self, uint64_t hash) noexcept nogil
     cdef void make_room(self) noexcept nogil
     cdef uint32_t retire(self) noexcept nogil
+    cdef void end_window(self) noexcept nogil
     cdef bint is_of_no_use(self, uint32_t key) noexcept nogil
-    cdef void lower_threshold(self) noexcept nogil
+    cdef void lower_threshold(self, uint32_t most) noexcept nogil
     cdef void leave(self, uint32_t key) noexcept nogil
     cdef void looked_up(self, uint32_t key, bint hit, bint first) noexcept nogil
     cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil
     cdef void known(self, uint32_t key, const sample_event *event) noexcept nogil
+    cdef int64_t age_of(self, uint64_t hash) noexcept nogil
     cdef void recharge(self, uint32_t key, uint32_t charge) noexcept nogil
     cdef void simulate_store(self, uint32_t key, mini_pool *pool, int64_t at_ns) noexcept nogil
     cdef double time_share(self) noexcept

@@ -39,6 +39,12 @@ class KeySample:
     def count(self, lookups: int, misses: int, seconds: float) -> None:
         """Add exact totals of the whole pool over the time that was sampled, since the last call."""
 
+    def count_all(self, lookups: int, misses: int, seconds: float) -> None:
+        """Add exact totals of the whole pool over all the time, between windows too, since the last call.
+
+        Without any call, all the time was sampled.
+        """
+
     def set_pool(self, max_bytes: int, ttl_ns: int, policy: str) -> None:
         """The pool has another bound, TTL or policy: simulate around these, from the keys that are known."""
 

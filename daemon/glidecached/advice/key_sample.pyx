@@ -16,6 +16,7 @@ from glidecached.advice.mini_pool cimport (
     SAMPLE_NONE,
     mini_clear,
     mini_close,
+    mini_has_room,
     mini_is_live,
     mini_is_present,
     mini_lookup,
@@ -57,6 +58,10 @@ cdef enum:
     CHAINS = 16384
     # So many places are free after room was made.
     ROOM = 512
+    # With more keys than these, all of the time is looked at for fewer keys rather than some of it for all: windows end
+    # when the sample's lookups are too many.
+    ENOUGH_KEYS = 4096
+    LOOKUPS_A_SECOND = 5000
 
 cdef uint64_t ALL_KEYS = <uint64_t>1 << 32
 # The TTL of simulated pools without one. It is a time, so that entries have ages.
@@ -141,15 +146,19 @@ cdef class KeySample:
         if event.what == SAMPLE_PAUSE:
             if self.paused_ns < 0:
                 self.paused_ns = event.time_ns
+                self.end_window()
             return
         if event.what == SAMPLE_RESUME:
             if self.paused_ns >= 0:
                 self.away_ns += event.time_ns - self.paused_ns
                 self.paused_ns = -1
+                self.window_began_ns = event.time_ns - self.away_ns
+                self.window_lookups = 0
             return
-        self.now_ns = event.time_ns - self.away_ns
+        # Between windows only changes are heard of, and the clock stands still.
+        self.now_ns = (event.time_ns if self.paused_ns < 0 else self.paused_ns) - self.away_ns
         if self.began_ns < 0:
-            self.began_ns = self.now_ns
+            self.began_ns = self.window_began_ns = self.now_ns
         if event.what == SAMPLE_FLUSH:
             for index in range(self.pool_count):
                 mini_clear(&self.pools[index])
@@ -157,6 +166,8 @@ cdef class KeySample:
                 self.keys[key].flags &= ~KEY_KNOWN_STALE
             return
         if <uint32_t>event.hash >= self.threshold:
+            return
+        if self.paused_ns >= 0 and (event.what == SAMPLE_LOOKUP_HIT or event.what == SAMPLE_LOOKUP_MISS):
             return
         key = self.find(event.hash)
         first = key == SAMPLE_NONE
@@ -166,10 +177,8 @@ cdef class KeySample:
             key = self.enter(event.hash)
             if key == SAMPLE_NONE:
                 return
-        if event.what == SAMPLE_LOOKUP_HIT:
-            self.looked_up(key, True, first)
-        elif event.what == SAMPLE_LOOKUP_MISS:
-            self.looked_up(key, False, first)
+        if event.what == SAMPLE_LOOKUP_HIT or event.what == SAMPLE_LOOKUP_MISS:
+            self.looked_up(key, event.what == SAMPLE_LOOKUP_HIT, first)
         elif event.what == SAMPLE_STORE:
             self.stored(key, event)
         elif event.what == SAMPLE_KNOWN:
@@ -186,6 +195,7 @@ cdef class KeySample:
         cdef SampledKey *at = &self.keys[key]
         cdef uint32_t index
         at.lookups += 1
+        self.window_lookups += 1
         if hit:
             if at.flags & KEY_KNOWN_STALE:
                 self.known_stale_hits += 1
@@ -194,7 +204,7 @@ cdef class KeySample:
             if first:
                 # The pool had it before the sample began, and so would have had the simulated ones.
                 for index in range(self.pool_count):
-                    self.simulate_store(key, &self.pools[index], self.now_ns)
+                    self.simulate_store(key, &self.pools[index], self.now_ns - self.age_of(at.hash))
         else:
             at.misses += 1
             at.flags &= ~KEY_KNOWN_STALE
@@ -208,7 +218,7 @@ cdef class KeySample:
 
     cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil:
         cdef SampledKey *at = &self.keys[key]
-        cdef double interval = (self.now_ns - at.stored_ns) * 1e-9
+        cdef double interval = (event.time_ns - at.stored_ns) * 1e-9
         cdef uint32_t index
         if at.flags & KEY_SEEN and interval > 0:
             self.refreshes += 1
@@ -220,29 +230,33 @@ cdef class KeySample:
                 at.unchanged_s += <float>interval
         at.flags = (at.flags | KEY_SEEN) & ~KEY_KNOWN_STALE
         at.digest = event.digest
-        at.stored_ns = self.now_ns
+        at.stored_ns = event.time_ns
         self.recharge(key, <uint32_t>gpool_charge(event.key_bytes, event.payload_bytes))
         at.server_end_ns = self.now_ns + event.life_ns if event.life_ns > 0 else 0
         at.life_ns = max(at.life_ns, event.life_ns)
         for index in range(self.pool_count):
-            if at.pending >> index & 1 and not mini_is_present(&self.pools[index], key):
+            if not mini_is_present(&self.pools[index], key) and (at.pending >> index & 1 or (
+                # Between windows a miss is only known by its store. What needs nothing else's room would be there.
+                self.paused_ns >= 0 and mini_has_room(&self.pools[index], key)
+            )):
                 self.simulate_store(key, &self.pools[index], self.now_ns)
         at.pending = 0
 
     cdef void known(self, uint32_t key, const sample_event *event) noexcept nogil:
         """The real pool has the entry, since some time that is not known: it is anywhere within its TTL."""
         cdef SampledKey *at = &self.keys[key]
-        cdef int64_t ttl_ns = self.pools[0].ttl_ns
-        cdef int64_t age_ns = 0
         cdef uint32_t index
         self.recharge(key, <uint32_t>gpool_charge(event.key_bytes, event.payload_bytes))
         at.server_end_ns = self.now_ns + event.life_ns if event.life_ns > 0 else 0
         at.life_ns = max(at.life_ns, event.life_ns)
-        if ttl_ns < FOREVER_NS:
-            age_ns = <int64_t>((event.hash >> 32) / 4294967296.0 * ttl_ns)
         for index in range(self.pool_count):
             if not mini_is_present(&self.pools[index], key):
-                self.simulate_store(key, &self.pools[index], self.now_ns - age_ns)
+                self.simulate_store(key, &self.pools[index], self.now_ns - self.age_of(event.hash))
+
+    cdef int64_t age_of(self, uint64_t hash) noexcept nogil:
+        """Return an age for an entry that was stored before the sample knew of it: any within the TTL, by chance."""
+        cdef int64_t ttl_ns = self.pools[0].ttl_ns
+        return <int64_t>((hash >> 32) / 4294967296.0 * ttl_ns) if ttl_ns < FOREVER_NS else 0
 
     cdef void recharge(self, uint32_t key, uint32_t charge) noexcept nogil:
         """Entries count by the charge of the last store: those of the same value in other simulations too."""
@@ -319,10 +333,18 @@ cdef class KeySample:
 
     cdef void make_room(self) noexcept nogil:
         if self.retire() < ROOM:
-            self.lower_threshold()
+            self.lower_threshold(SAMPLE_KEYS - ROOM)
+
+    cdef void end_window(self) noexcept nogil:
+        """Sample fewer keys, so that windows need not end, as long as these are enough."""
+        cdef double seconds = (self.now_ns - self.window_began_ns) * 1e-9
+        cdef double allowed = self.key_count * LOOKUPS_A_SECOND * seconds / max(<double>self.window_lookups, 1)
+        cdef uint32_t wanted = <uint32_t>max(<double>ENOUGH_KEYS, allowed * 0.9)
+        if wanted < self.key_count:
+            self.lower_threshold(wanted)
 
     cdef uint32_t retire(self) noexcept nogil:
-        """Leave keys out that no simulation has a live entry of. Return their number."""
+        """Leave keys out that no simulation has an entry of, as far as it matters. Return their number."""
         cdef uint32_t key, index, left = 0
         for key in range(SAMPLE_KEYS):
             if not self.keys[key].flags & KEY_IN_USE or not self.is_of_no_use(key):
@@ -344,25 +366,28 @@ cdef class KeySample:
         if self.keys[key].pending != 0 and self.keys[key].flags & KEY_SEEN == 0:
             return False
         for index in range(self.pool_count):
-            if mini_is_live(&self.pools[index], key, self.now_ns):
+            # An expired entry takes room where there is a bound.
+            if mini_is_live(&self.pools[index], key, self.now_ns) or (
+                self.pools[index].bound_bytes != 0 and mini_is_present(&self.pools[index], key)
+            ):
                 return False
         return True
 
-    cdef void lower_threshold(self) noexcept nogil:
-        """Leave the keys out whose hashes are highest, so that there is room."""
+    cdef void lower_threshold(self, uint32_t most) noexcept nogil:
+        """Leave the keys out whose hashes are highest, so that at most so many are left."""
         cdef uint32_t *hashes = <uint32_t *>malloc(SAMPLE_KEYS * sizeof(uint32_t))
         cdef uint32_t key, index, count = 0
         cdef uint64_t wanted
         cdef double kept
         if hashes == NULL:
-            wanted = self.threshold - self.threshold // 16
+            wanted = self.threshold * most // (SAMPLE_KEYS + 1)
         else:
             for key in range(SAMPLE_KEYS):
                 if self.keys[key].flags & KEY_IN_USE:
                     hashes[count] = <uint32_t>self.keys[key].hash
                     count += 1
             qsort(hashes, count, sizeof(uint32_t), ascending)
-            wanted = hashes[count - min(count, <uint32_t>ROOM)]
+            wanted = hashes[most] if most < count else self.threshold
             free(hashes)
         kept = wanted / <double>self.threshold
         self.threshold = wanted
@@ -387,6 +412,11 @@ cdef class KeySample:
         self.exact_lookups += lookups
         self.exact_misses += misses
         self.seconds += seconds
+
+    def count_all(self, lookups, misses, seconds):
+        self.all_lookups += lookups
+        self.all_misses += misses
+        self.all_seconds += seconds
 
     cdef double time_share(self) noexcept:
         """Return the share of the time that was sampled."""

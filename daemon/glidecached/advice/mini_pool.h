@@ -203,6 +203,11 @@ static inline bool mini_is_empty(const mini_pool *pool) {
     return pool->lowest == SAMPLE_NONE || pool->lists[pool->lowest].first == SAMPLE_NONE;
 }
 
+/* Whether the key's entry needs no victims. */
+static inline bool mini_has_room(const mini_pool *pool, uint32_t key) {
+    return !pool->bound_bytes || pool->used_bytes + pool->charges[key] <= pool->scaled_bytes;
+}
+
 /* Remove an entry that is present. */
 static inline void mini_remove(mini_pool *pool, uint32_t key) {
     mini_take_out(pool, key);

@@ -51,23 +51,34 @@ cdef class SampleEstimates:
         self.points = sample.points
         self.sampled_keys = sample.key_count
         self.sample_rate = share
-        self.seconds = sample.seconds
+        self.seconds = sample.all_seconds if sample.all_lookups > 0 else sample.seconds
         self.time_share = sample.time_share()
         self.sampled_lookups = sample.retired_lookups
         for key in range(SAMPLE_KEYS):
             self.sampled_lookups += sample.keys[key].lookups
             sampled_misses += sample.keys[key].misses if sample.keys[key].flags & KEY_IN_USE else 0
-        # Before the pool's counters were read, the sample is all there is.
-        self.lookups = sample.exact_lookups if sample.exact_lookups > 0 else self.sampled_lookups / share
         self.full_bytes = sample.pools[7].used_bytes / share
         self.changed_refreshes = sample.changed_refreshes / sample.refreshes if sample.refreshes > 0 else None
         hits = self.sampled_lookups - sampled_misses
         self.known_stale_hits = sample.known_stale_hits / hits if hits > 0 else None
         self.hit_rates, self.errors = [], []
-        self._rates(sample, share, sample.exact_misses if sample.exact_lookups > 0 else sampled_misses / share)
+        # Before the pool's counters were read, the sample is all there is.
+        looked_up = sample.exact_lookups if sample.exact_lookups > 0 else self.sampled_lookups / share
+        missed = sample.exact_misses if sample.exact_lookups > 0 else sampled_misses / share
+        self.lookups = sample.all_lookups if sample.all_lookups > 0 else looked_up
+        if looked_up > 0:
+            miss_rate = sample.all_misses / sample.all_lookups if sample.all_lookups > 0 else missed / looked_up
+            self._rates(sample, share, looked_up, missed, miss_rate)
+        else:
+            self.hit_rates = [None] * len(self.points)
+            self.errors = [0.0] * len(self.points)
         self._staleness(sample)
 
-    cdef void _rates(self, KeySample sample, double share, double exact_misses):
+    cdef void _rates(self, KeySample sample, double share, double looked_up, double missed, double miss_rate):
+        """Fill in hit rates and their errors, from the numbers of lookups and misses while it was sampled.
+
+        `miss_rate` is the real pool's over all the time.
+        """
         cdef double sums[MOST_SIMULATIONS]
         cdef double squares[MOST_SIMULATIONS]
         cdef double products[MOST_SIMULATIONS]
@@ -92,13 +103,12 @@ cdef class SampleEstimates:
                 slope = products[index] / squares[0]
             own = sums[0] + sample.retired_by_pool[0]
             other = sums[index] + sample.retired_by_pool[index]
-            misses = (other + slope * (exact_misses * share - own)) / share
+            misses = (other + slope * (missed * share - own)) / share
             # Each key is sampled by its own chance; those that have retired vary as the others do.
             residual = squares[index] - 2 * slope * products[index] + slope * slope * squares[0]
             residual *= (count + sample.retired_count) / max(count, 1)
-            self.hit_rates.append(1 - min(max(misses / self.lookups, 0), 1) if self.lookups > 0 else None)
-            self.errors.append(
-                sqrt(max(residual, 0) * (1 - share)) / share / self.lookups if self.lookups > 0 else 0.0)
+            self.hit_rates.append(1 - min(max(miss_rate + (misses - missed) / looked_up, 0), 1))
+            self.errors.append(sqrt(max(residual, 0) * (1 - share)) / share / looked_up)
 
     cdef void _staleness(self, KeySample sample):
         cdef ChangeRates changes = ChangeRates()
