@@ -36,10 +36,13 @@ class PoolSampling:
         self, store: PoolStore, max_bytes: int, ttl_ns: int, policy: str, *, server_ttl: bool
     ) -> None: ...
     def serve(self, store: PoolStore) -> None:
-        """Go on with the pool's next generation, before the previous one is closed. One with another secret begins anew."""
+        """Go on with the pool's next generation, before the previous one is closed.
+
+        The sample begins again if the next one has another secret, so that keys have other hashes.
+        """
 
     def set_pool(self, max_bytes: int, ttl_ns: int, policy: str, *, server_ttl: bool) -> None:
-        """Take the pool's present settings. If `server_ttl` has changed, the sample begins anew."""
+        """Take the pool's present settings. If `server_ttl` has changed, the sample begins again."""
 
     def turn(self, until_ns: int) -> bool:
         """Take what workers have left, and feed what has happened, until that time. Return whether some is left."""

@@ -132,7 +132,7 @@ cdef class PoolSampling:
         self.pool = (max_bytes, ttl_ns, policy, server_ttl)
         self.prefixes = WrittenPrefixes()
         self.store = store
-        self.begin_anew()
+        self.begin_again()
         if store.header.entry_count != 0:
             self.begin()
 
@@ -141,7 +141,7 @@ cdef class PoolSampling:
         free(self.left.events)
         free(self.merged.events)
 
-    def begin_anew(self):
+    def begin_again(self):
         """Forget all that was sampled: keys have other hashes, or the clock of entries is another."""
         cdef int64_t now_ns = monotonic_ns()
         max_bytes, ttl_ns, policy, server_ttl = self.pool
@@ -173,7 +173,7 @@ cdef class PoolSampling:
             self.lost_before += before.ring.lost
             self.rebase(now_ns)
         else:
-            self.begin_anew()
+            self.begin_again()
         if store.header.entry_count != 0 or before.ring.taken != 0:
             self.begin()
 
@@ -181,10 +181,10 @@ cdef class PoolSampling:
         pool = (max_bytes, ttl_ns, policy, server_ttl)
         if pool == self.pool:
             return
-        begins_anew = server_ttl != self.pool[3]
+        begins_again = server_ttl != self.pool[3]
         self.pool = pool
-        if begins_anew:
-            self.begin_anew()
+        if begins_again:
+            self.begin_again()
         else:
             # What happened before happened to the pool as it was.
             self.take_all()

@@ -445,7 +445,7 @@ def test_the_sample_goes_on_with_a_pool_that_changes(sampled: Sampled, change: d
     assert sampled.sampling.lost == 0
 
 
-def test_a_generation_with_other_hashes_begins_anew(sampled: Sampled) -> None:
+def test_a_generation_with_other_hashes_begins_again(sampled: Sampled) -> None:
     keys = sampled.fill(50)
     reread(sampled, keys)
     sampled.pool.resize(
