@@ -57,7 +57,10 @@ def size_advice(now: Mapping[str, Any], by_size: Sequence[Mapping[str, Any]]) ->
             why += "; a larger bound would bring less than half a point more"
         return {"what": "max_cache_kb", "to": to, "why": why}
     if to < now["max_cache_kb"] and rate >= now["hit_rate"] - GOOD_ENOUGH:
-        why = f"the hit rate would be {share(rate)}, now it is {share(now['hit_rate'])}: the rest of the memory is not needed"
+        why = (
+            f"the hit rate would be {share(rate)}, now it is {share(now['hit_rate'])}: "
+            "the rest of the memory is not needed"
+        )
         return {"what": "max_cache_kb", "to": to, "why": why}
     return None
 

@@ -43,7 +43,7 @@ def test_stale_reads_call_for_a_shorter_ttl() -> None:
     advice = ttl_advice(NOW, points)
     assert advice is not None
     assert advice["to"] == 6_000
-    assert "4.0%" in advice["why"]
+    assert "4.0 %" in advice["why"]
 
 
 def test_a_longer_ttl_is_advised_only_where_few_reads_are_stale() -> None:
