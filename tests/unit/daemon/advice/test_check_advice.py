@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from glidecached.advice.digests import digest_of
+from glidecached.doctor import check_process
 from glidecached.doctor.check_advice import PRESSING, check_advice
-from glidecached.doctor.context import Configuration, Contact, DoctorContext
+from glidecached.doctor.context import Configuration, Contact, DoctorContext, Process
 from glidecached.doctor.result import Status
 from support.advice_reports import STEP, advice, advice_report
 
@@ -76,3 +81,23 @@ def test_the_status_page_tells_what_costs_the_application_something() -> None:
     assert [each.seen.partition(" ")[0] for each in check_advice(context, PRESSING)] == ["starved"]
     (finding,) = check_advice(context_of(caches=caches[:1]), PRESSING)
     assert finding.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("written", "status"), [([], Status.OK), ([None, None], Status.OK), ([0, 5], Status.FAIL)]
+)
+def test_the_samples_memory_counts_in_the_limit(
+    monkeypatch: pytest.MonkeyPatch, written: list[int | None], status: Status
+) -> None:
+    caches = [
+        {"name": f"cache-{number}", "id": None, "max_bytes": 1 << 20, "cached_key_writes": writes}
+        for number, writes in enumerate(written)
+    ]
+    limit = (len(caches) << 20) + (64 << 20) + (4 << 20)
+    monkeypatch.setattr(check_process, "memory_limit_bytes", lambda *_: limit)
+    context = context_of(caches=caches)
+    seen = dataclasses.replace(
+        context, contact=dataclasses.replace(context.contact, process=Process(pid=os.getpid(), uid=0))
+    )
+    (finding,) = check_process.check_memory(seen)
+    assert finding.status is status, finding
