@@ -50,14 +50,15 @@ class Traffic(NamedTuple):
 CACHES = {
     "small": Traffic(1_024, 600_000, keys=10_000, exponent=0.8, reads_per_second=1_500),
     "large": Traffic(65_536, 600_000, keys=2_000, exponent=0.8, reads_per_second=500),
-    "brief": Traffic(4_096, 1_000, keys=1_000, exponent=0.6, reads_per_second=400),
-    "cart": Traffic(4_096, 600_000, keys=1_000, exponent=0.6, reads_per_second=400, writes=0.05),
+    "brief": Traffic(640, 1_000, keys=1_000, exponent=0.6, reads_per_second=400),
+    "cart": Traffic(640, 600_000, keys=1_000, exponent=0.6, reads_per_second=400, writes=0.05),
 }
 COMMANDS = (
     "glidecache advise small",
     "glidecache advise large",
     "glidecache advise brief --ttls 1000,5000,30000,120000",
     "glidecache advise cart",
+    "glidecache advise | tail -7",
     "glidecache doctor",
 )
 
@@ -147,8 +148,11 @@ def work(runtime_dir: str, over: Event, seed: int) -> None:
 
 def shown(runtime_dir: str, command: str) -> str:
     """Return a command as it is typed, what it prints, and its exit status, for a page. Of doctor only the advice."""
-    ended = run(runtime_dir, command)
+    typed, _, tail = command.partition(" | tail -")
+    ended = run(runtime_dir, typed)
     lines = ended.stdout.splitlines()
+    if tail:
+        return "\n".join([f"```\n$ {command}", *lines[-int(tail) :], "```\n"])
     if command.endswith("doctor"):
         lines = [
             line

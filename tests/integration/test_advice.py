@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -160,17 +159,3 @@ def test_advice_is_off_and_on_by_a_reload(
     reload(enabled=False)
     assert advise(daemon).exit_code == ExitStatus.FAILED
     assert daemon.stats()["caches"][0]["advice"] is None
-
-
-def test_a_question_about_hundreds_of_points_does_not_hold_others_up(
-    connect: Connector, daemon: Daemon, valkey: ValkeyServer, unique_name: str
-) -> None:
-    valkey.admin.mset({f"k{number}": "v" * 100 for number in range(2_000)})
-    client = connect(new_cache(name=unique_name))
-    for number in range(2_000):
-        client.get(f"k{number}")
-    sizes, ttls = (",".join(str(factor * 8) for factor in range(1, 65)) for _ in range(2))
-    began = time.monotonic()
-    found = report(daemon, unique_name, "--sizes", sizes, "--ttls", ttls)
-    assert len(found["by_size"]) == len(found["by_ttl"]) == 64
-    assert time.monotonic() - began < PATIENCE_S

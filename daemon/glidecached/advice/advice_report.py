@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from glidecached.advice.hit_curve import HitCurve
 from glidecached.advice.recommendations import recommendations, shortfall
-from glidecached.advice.simulated_points import NS_PER_MS, SIZE_FACTORS
+from glidecached.advice.simulated_points import (
+    BYTES_PER_KB,
+    NS_PER_MS,
+    SHOWN_SIZE_FACTORS,
+    UNBOUNDED_POINT,
+    scaled_bound,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glidecached.advice.sample_estimates import SampleEstimates
 
-BYTES_PER_KB = 1024
 _DIGITS = 6
-_LEAST_MS = 0.001
 
 
 def advice_report(
@@ -68,7 +73,7 @@ def expected_error(estimates: SampleEstimates, lost: int) -> float:
     """
     if not estimates.sampled_lookups:
         return 1.0
-    keys = max(estimates.errors[: len(SIZE_FACTORS) + 2])
+    keys = max(estimates.errors[: UNBOUNDED_POINT + 1])
     rate = estimates.hit_rates[0] or 0.0
     away = 1 - estimates.time_share
     # Lookups of a window depend on each other: so they count as a quarter of their number.
@@ -78,88 +83,61 @@ def expected_error(estimates: SampleEstimates, lost: int) -> float:
 
 def _by_size(estimates: SampleEstimates, sizes_kb: Sequence[int] | None) -> list[dict[str, Any]]:
     today = estimates.points[0]
-    known = sorted(
-        (point.max_bytes or math.inf, rate)
+    rates = {
+        point.max_bytes or math.inf: rate
         for point, rate in zip(estimates.points, estimates.hit_rates, strict=True)
-        if point.policy == today.policy and point.ttl_ns == today.ttl_ns and rate is not None
-    )
-    known = _rising(known)
+        if point.policy == today.policy and point.ttl_ns == today.ttl_ns
+    }
     if sizes_kb is None:
-        sizes = [point.max_bytes for point in sorted(estimates.points[: len(SIZE_FACTORS) + 2])]
-        rates = dict(known)
+        shown = sorted({scaled_bound(today.max_bytes, factor) for factor in SHOWN_SIZE_FACTORS})
         return [
-            {"max_cache_kb": size // BYTES_PER_KB or None, "hit_rate": _rounded(rates.get(size or math.inf))}
-            for size in [*(size for size in sizes if size), 0]
+            *({"max_cache_kb": size // BYTES_PER_KB, "hit_rate": _rounded(rates[size])} for size in shown),
+            {"max_cache_kb": None, "hit_rate": _rounded(rates[math.inf])},
         ]
     for size in sizes_kb:
         if size <= 0:
             raise ValueError(f"a size must be a positive number of KB, not {size}")
-    # Beyond what all entries need, a bound changes nothing.
-    largest = max(known[-2][0] * 1.01, estimates.full_bytes) if len(known) > 1 else math.inf
-    curve = [(largest if bound == math.inf else bound, rate) for bound, rate in known]
+    # From there on a bound changes nothing.
+    unbounded = rates.pop(math.inf)
+    rates = {size: rate for size, rate in rates.items() if size < estimates.full_bytes}
+    rates[max([estimates.full_bytes, *rates])] = unbounded
+    curve = HitCurve(rates, estimates.reused_within_bytes)
     return [
-        {"max_cache_kb": size, "hit_rate": _rounded(_between(curve, size * BYTES_PER_KB))}
-        for size in sizes_kb
+        {"max_cache_kb": size, "hit_rate": _rounded(curve.at(size * BYTES_PER_KB))} for size in sizes_kb
     ]
 
 
 def _by_ttl(estimates: SampleEstimates, ttls_ms: Sequence[int] | None) -> list[dict[str, Any]]:
     today = estimates.points[0]
-    known = sorted(
-        (point.ttl_ns / NS_PER_MS or math.inf, rate, stale)
+    known = {
+        point.ttl_ns or math.inf: (rate, stale)
         for point, rate, stale in zip(
             estimates.points, estimates.hit_rates, estimates.stale_reads, strict=True
         )
-        if point.policy == today.policy and point.max_bytes == today.max_bytes and rate is not None
-    )
-    rates = _rising([(ttl, rate) for ttl, rate, _ in known])
-    stale = _rising([(ttl, share) for ttl, _, share in known if share is not None])
+        if point.policy == today.policy and point.max_bytes == today.max_bytes
+    }
+    rates = HitCurve({ttl: rate for ttl, (rate, _) in known.items()}, estimates.reused_within_ns)
+    stale = HitCurve({ttl: share for ttl, (_, share) in known.items()}, math.log1p)
     if ttls_ms is None:
-        chosen = sorted({point.ttl_ns // NS_PER_MS for point in estimates.points if point.max_bytes == today.max_bytes})
-        ttls_ms = [ttl for ttl in chosen if ttl] + [0]
+        ttls_ms = [int(ttl) // NS_PER_MS for ttl in sorted(known) if NS_PER_MS <= ttl < math.inf] + [0]
     for ttl in ttls_ms:
         if ttl < 0:
             raise ValueError(f"a TTL must be a number of ms, 0 for none, not {ttl}")
     found = []
     for ttl in ttls_ms:
-        rate = _between(_finite(rates), ttl or math.inf)
-        found.append({
-            "entry_ttl_ms": ttl,
-            "hit_rate": _rounded(rate),
-            "upstream_per_second": round((1 - rate) * estimates.lookups / estimates.seconds, 3)
-            if rate is not None and estimates.seconds > 0
-            else None,
-            "stale_reads": _rounded(_between(_finite(stale), ttl or math.inf)),
-        })
+        rate = rates.at(ttl * NS_PER_MS or math.inf)
+        upstream = (
+            None if rate is None or not estimates.seconds else (1 - rate) * estimates.lookups / estimates.seconds
+        )
+        found.append(
+            {
+                "entry_ttl_ms": ttl,
+                "hit_rate": _rounded(rate),
+                "upstream_per_second": None if upstream is None else round(upstream, 3),
+                "stale_reads": _rounded(stale.at(ttl * NS_PER_MS or math.inf)),
+            }
+        )
     return found
-
-
-def _finite(curve: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return a curve whose end without a TTL is at a hundred times the longest TTL before it."""
-    if len(curve) < 2 or curve[-1][0] != math.inf:  # noqa: PLR2004 - an end, and one before it
-        return curve
-    return [*curve[:-1], (curve[-2][0] * 100, curve[-1][1])]
-
-
-def _rising(curve: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return a curve that does not fall, beyond what may be real: the noise of neighbours is levelled."""
-    return curve
-
-
-def _between(curve: list[tuple[float, float]], at: float) -> float | None:
-    """Return the value of a curve at a place: from 0 at 0, straight over the logarithm between its points."""
-    if not curve:
-        return None
-    below, low = 0.0, 0.0
-    for above, high in curve:
-        if at <= above:
-            if at == above:
-                return high
-            if below == 0:
-                return low + (high - low) * at / above
-            return low + (high - low) * math.log(at / below) / math.log(above / below)
-        below, low = above, high
-    return low
 
 
 def _rounded(value: float | None) -> float | None:

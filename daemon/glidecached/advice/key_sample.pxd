@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from glidecached.advice.mini_pool cimport SAMPLE_KEYS, mini_pool
+from glidecached.advice.reuse_curves cimport reuse_curves
 from glidecached.advice.sample_event cimport sample_event
 from glidecached.advice.sampled_key cimport SampledKey
 
@@ -15,6 +16,7 @@ cdef class KeySample:
     cdef uint32_t *charges  # by key; 0: not known
     cdef uint16_t *chains
     cdef uint16_t free_key
+    cdef reuse_curves *reuse
     cdef readonly uint32_t key_count
     cdef readonly uint64_t threshold
     cdef mini_pool pools[MOST_SIMULATIONS]
@@ -23,6 +25,7 @@ cdef class KeySample:
     cdef bint server_ttl
     # Time
     cdef int64_t away_ns
+    cdef int64_t passed_over_ns  # of it, since counting began
     cdef int64_t paused_ns
     cdef int64_t now_ns
     cdef int64_t began_ns  # -1: not yet
@@ -34,6 +37,7 @@ cdef class KeySample:
     cdef double retired_by_pool[MOST_SIMULATIONS]
     cdef double retired_age_means[MOST_SIMULATIONS]
     cdef double retired_count
+    cdef double retired_bytes
     cdef readonly double known_stale_hits
     cdef readonly double refreshes
     cdef readonly double changed_refreshes
@@ -64,4 +68,6 @@ cdef class KeySample:
     cdef void recharge(self, uint32_t key, uint32_t charge) noexcept nogil
     cdef void simulate_store(self, uint32_t key, mini_pool *pool, int64_t at_ns) noexcept nogil
     cdef double time_share(self) noexcept
+    cdef list leaving_order(self)
+    cdef void begin_counting(self) noexcept
     cdef void close_pools(self) noexcept

@@ -27,6 +27,7 @@ from glidecached.advice.mini_pool cimport (
     mini_scale,
     mini_store,
 )
+from glidecached.advice.reuse_curves cimport reuse_clear, reuse_curves, reuse_forget, reuse_lookup, reuse_scale
 from glidecached.advice.sample_event cimport (
     SAMPLE_FLUSH,
     SAMPLE_FORGET,
@@ -75,17 +76,21 @@ cdef class KeySample:
         self.keys = <SampledKey *>calloc(SAMPLE_KEYS, sizeof(SampledKey))
         self.charges = <uint32_t *>calloc(SAMPLE_KEYS, sizeof(uint32_t))
         self.chains = <uint16_t *>malloc(CHAINS * sizeof(uint16_t))
-        if self.keys == NULL or self.charges == NULL or self.chains == NULL:
+        self.reuse = <reuse_curves *>malloc(sizeof(reuse_curves))
+        if self.keys == NULL or self.charges == NULL or self.chains == NULL or self.reuse == NULL:
             raise MemoryError
+        reuse_clear(self.reuse)
 
     def __dealloc__(self):
         self.close_pools()
         free(self.keys)
         free(self.charges)
         free(self.chains)
+        free(self.reuse)
 
     def __init__(self, max_bytes, ttl_ns, policy, server_ttl=False):
         cdef uint32_t key
+        self.now_ns = 0
         self.server_ttl = server_ttl
         self.threshold = ALL_KEYS
         self.paused_ns = self.began_ns = -1
@@ -97,11 +102,15 @@ cdef class KeySample:
     def set_pool(self, max_bytes, ttl_ns, policy):
         if max_bytes <= 0 or ttl_ns < 0:
             raise ValueError(f"max_bytes must be positive and ttl_ns not negative, not {max_bytes} and {ttl_ns}")
+        cdef uint32_t index, key
+        cdef int64_t stored_ns
         if policy not in ("LRU", "LFU"):
             raise ValueError(f"policy must be 'LRU' or 'LFU', not {policy!r}")
+        points = simulated_points(max_bytes, ttl_ns, policy)
+        before = self.leaving_order()
         self.close_pools()
-        self.points = simulated_points(max_bytes, ttl_ns, policy)
-        for point in self.points:
+        self.points = points
+        for point in points:
             if not mini_open(
                 &self.pools[self.pool_count], point.max_bytes, point.ttl_ns or FOREVER_NS, point.policy == "LFU",
                 point.ages, self.charges,
@@ -110,6 +119,41 @@ cdef class KeySample:
                 raise MemoryError
             mini_scale(&self.pools[self.pool_count], self.threshold / <double>ALL_KEYS)
             self.pool_count += 1
+        self.begin_counting()
+        for key, stored_ns in before:
+            for index in range(self.pool_count):
+                self.simulate_store(key, &self.pools[index], stored_ns)
+
+    cdef list leaving_order(self):
+        """Return the keys that the real pool has, in the order in which it evicts them, with the times of their stores."""
+        cdef const mini_pool *pool = &self.pools[0]
+        cdef uint16_t at, key
+        cdef list found = []
+        if self.pool_count == 0:
+            return found
+        at = pool.lowest
+        while at != SAMPLE_NONE:
+            key = pool.lists[at].first
+            while key != SAMPLE_NONE:
+                if mini_is_live(pool, key, self.now_ns):
+                    found.append((key, max(pool.entries[key].ends_ns - pool.ttl_ns, 0)))
+                key = pool.entries[key].after
+            at = pool.lists[at].higher
+        return found
+
+    cdef void begin_counting(self) noexcept:
+        """Start the counts of lookups again; what is known of keys stays."""
+        cdef uint32_t key, index
+        for key in range(SAMPLE_KEYS):
+            self.keys[key].lookups = self.keys[key].misses = self.keys[key].pending = 0
+        for index in range(MOST_SIMULATIONS):
+            self.retired_by_pool[index] = self.retired_age_means[index] = 0
+        self.retired_lookups = self.retired_misses = self.retired_count = self.retired_bytes = 0
+        self.known_stale_hits = 0
+        self.exact_lookups = self.exact_misses = self.seconds = 0
+        self.all_lookups = self.all_misses = self.all_seconds = 0
+        self.began_ns = -1
+        self.passed_over_ns = 0
 
     cdef void close_pools(self) noexcept:
         while self.pool_count > 0:
@@ -120,6 +164,7 @@ cdef class KeySample:
     def memory_bytes(self):
         cdef uint64_t total = SAMPLE_KEYS * (sizeof(SampledKey) + sizeof(uint32_t)) + CHAINS * sizeof(uint16_t)
         cdef uint32_t index
+        total += sizeof(reuse_curves)
         for index in range(self.pool_count):
             total += mini_memory(&self.pools[index])
         return total
@@ -151,6 +196,7 @@ cdef class KeySample:
         if event.what == SAMPLE_RESUME:
             if self.paused_ns >= 0:
                 self.away_ns += event.time_ns - self.paused_ns
+                self.passed_over_ns += event.time_ns - self.paused_ns
                 self.paused_ns = -1
                 self.window_began_ns = event.time_ns - self.away_ns
                 self.window_lookups = 0
@@ -208,6 +254,9 @@ cdef class KeySample:
         else:
             at.misses += 1
             at.flags &= ~KEY_KNOWN_STALE
+        reuse_lookup(
+            self.reuse, key, self.charges[key], self.now_ns, self.threshold / <double>ALL_KEYS,
+            self.pools[0].bound_bytes, self.pools[0].ttl_ns)
         for index in range(self.pool_count):
             if mini_lookup(&self.pools[index], key, self.now_ns, at.life_ns):
                 continue
@@ -324,6 +373,7 @@ cdef class KeySample:
             self.pools[index].misses[key] = 0
             if self.pools[index].ages != NULL:
                 self.pools[index].ages[key] = 0
+        reuse_forget(self.reuse, key)
         self.charges[key] = 0
         self.keys[key].flags = 0
         self.keys[key].lookups = 0
@@ -357,6 +407,7 @@ cdef class KeySample:
                     self.retired_age_means[index] += self.pools[index].ages[key] * <double>self.pools[index].ages[key] / (
                         self.keys[key].lookups - self.pools[index].misses[key])
             self.retired_count += 1
+            self.retired_bytes += self.charges[key]
             self.leave(key)
             left += 1
         return left
@@ -394,9 +445,11 @@ cdef class KeySample:
         for key in range(SAMPLE_KEYS):
             if self.keys[key].flags & KEY_IN_USE and <uint32_t>self.keys[key].hash >= wanted:
                 self.leave(key)
+        reuse_scale(self.reuse, kept)
         self.retired_lookups *= kept
         self.retired_misses *= kept
         self.retired_count *= kept
+        self.retired_bytes *= kept
         self.known_stale_hits *= kept
         self.refreshes *= kept
         self.changed_refreshes *= kept
@@ -421,7 +474,7 @@ cdef class KeySample:
     cdef double time_share(self) noexcept:
         """Return the share of the time that was sampled."""
         cdef double sampled = self.now_ns - self.began_ns
-        return sampled / (sampled + self.away_ns) if sampled > 0 else 1
+        return sampled / (sampled + self.passed_over_ns) if sampled > 0 else 1
 
     def report(self, sizes_kb=None, ttls_ms=None, lost=0):
         from glidecached.advice.sample_estimates import SampleEstimates  # it knows this class

@@ -18,7 +18,7 @@
 
 #define SAMPLE_KEYS 8192 /* at most */
 #define SAMPLE_NONE 0xffff
-#define MINI_COUNTS 2048 /* lists of LFU, at most */
+#define MINI_COUNTS 1024 /* lists of LFU, at most */
 #define MINI_NEVER INT64_MAX
 
 #define MINI_ABSENT 0
@@ -34,7 +34,7 @@ typedef struct {
 } mini_entry;
 
 typedef struct {
-    uint64_t count;
+    uint32_t count;
     uint16_t first;
     uint16_t last;
     uint16_t lower;
@@ -149,7 +149,7 @@ static inline void mini_take_out(mini_pool *pool, uint32_t key) {
 }
 
 /* An empty list for a count, between two others; SAMPLE_NONE if all are in use. */
-static inline uint16_t mini_new_list(mini_pool *pool, uint16_t lower, uint16_t higher, uint64_t count) {
+static inline uint16_t mini_new_list(mini_pool *pool, uint16_t lower, uint16_t higher, uint32_t count) {
     uint16_t made = pool->free_list;
     if (made == SAMPLE_NONE)
         return made;
@@ -176,6 +176,8 @@ static inline void mini_promote(mini_pool *pool, uint32_t key) {
         return;
     }
     uint16_t higher = list->higher;
+    if (list->count == UINT32_MAX)
+        return;
     if (higher == SAMPLE_NONE || pool->lists[higher].count != list->count + 1) {
         if (list->first == list->last) {
             list->count++;

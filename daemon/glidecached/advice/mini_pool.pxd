@@ -9,11 +9,18 @@ cdef extern from "mini_pool.h" nogil:
 
     ctypedef struct mini_entry:
         int64_t ends_ns
+        uint16_t after
+
+    ctypedef struct mini_list:
+        uint16_t first
+        uint16_t higher
 
     ctypedef struct mini_pool:
         uint64_t bound_bytes
         int64_t ttl_ns
         bint is_lfu
+        uint16_t lowest
+        mini_list *lists
         double age_squares
         double used_bytes
         mini_entry *entries

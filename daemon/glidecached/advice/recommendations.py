@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glidecached.formatting import share
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -23,8 +25,8 @@ def shortfall(report: Mapping[str, Any]) -> str | None:
         return f"{report['sampled_lookups']:,} lookups were sampled; advice needs {LEAST_LOOKUPS:,}"
     if report["expected_error"] > MOST_ERROR:
         return (
-            f"the error to expect is {report['expected_error']:.1%} of all lookups; "
-            f"advice needs {MOST_ERROR:.0%} or less, and so more traffic"
+            f"the error to expect is {share(report['expected_error'])} of all lookups; "
+            f"advice needs {share(MOST_ERROR)} or less, and so more traffic"
         )
     return None
 
@@ -50,12 +52,15 @@ def size_advice(now: Mapping[str, Any], by_size: Sequence[Mapping[str, Any]]) ->
     chosen = reached[0] if reached else bounded[-1]
     to, rate = chosen["max_cache_kb"], chosen["hit_rate"]
     if to > now["max_cache_kb"] and rate - now["hit_rate"] >= LEAST_GAIN:
-        why = f"the hit rate would be {rate:.1%} instead of {now['hit_rate']:.1%}"
+        why = f"the hit rate would be {share(rate)} instead of {share(now['hit_rate'])}"
         if reached:
             why += "; a larger bound would bring less than half a point more"
         return {"what": "max_cache_kb", "to": to, "why": why}
     if to < now["max_cache_kb"] and rate >= now["hit_rate"] - GOOD_ENOUGH:
-        why = f"the hit rate would be {rate:.1%}, now it is {now['hit_rate']:.1%}: the rest of the memory is not needed"
+        why = (
+            f"the hit rate would be {share(rate)}, now it is {share(now['hit_rate'])}: "
+            "the rest of the memory is not needed"
+        )
         return {"what": "max_cache_kb", "to": to, "why": why}
     return None
 
@@ -70,15 +75,16 @@ def ttl_advice(now: Mapping[str, Any], by_ttl: Sequence[Mapping[str, Any]]) -> d
         shorter = [
             each
             for each in known
-            if each["entry_ttl_ms"] and (each["entry_ttl_ms"] < now["entry_ttl_ms"] or not now["entry_ttl_ms"])
+            if each["entry_ttl_ms"]
+            and (each["entry_ttl_ms"] < now["entry_ttl_ms"] or not now["entry_ttl_ms"])
         ]
         fresh = [each for each in shorter if each["stale_reads"] <= MOST_STALE]
         chosen = fresh[-1] if fresh else shorter[0] if shorter else None
         if chosen is None or chosen["stale_reads"] >= today["stale_reads"]:
             return None
         why = (
-            f"{today['stale_reads']:.1%} of all reads are stale; it would be {chosen['stale_reads']:.1%}, "
-            f"with a hit rate of {chosen['hit_rate']:.1%} instead of {now['hit_rate']:.1%}"
+            f"{share(today['stale_reads'])} of all reads are stale; it would be {share(chosen['stale_reads'])}, "
+            f"with a hit rate of {share(chosen['hit_rate'])} instead of {share(now['hit_rate'])}"
         )
         return {"what": "entry_ttl_ms", "to": chosen["entry_ttl_ms"], "why": why}
     longer = [
@@ -95,8 +101,8 @@ def ttl_advice(now: Mapping[str, Any], by_ttl: Sequence[Mapping[str, Any]]) -> d
     if chosen["hit_rate"] - now["hit_rate"] < LEAST_GAIN:
         return None
     why = (
-        f"the hit rate would be {chosen['hit_rate']:.1%} instead of {now['hit_rate']:.1%}, "
-        f"and {chosen['stale_reads']:.2%} of all reads would be stale"
+        f"the hit rate would be {share(chosen['hit_rate'])} instead of {share(now['hit_rate'])}, "
+        f"and {share(chosen['stale_reads'])} of all reads would be stale"
     )
     return {"what": "entry_ttl_ms", "to": chosen["entry_ttl_ms"], "why": why}
 
@@ -106,5 +112,5 @@ def policy_advice(now: Mapping[str, Any], by_policy: Mapping[str, float]) -> dic
     best = max(by_policy, key=lambda policy: by_policy[policy])
     if by_policy[best] - by_policy[now["eviction_policy"]] < LEAST_GAIN:
         return None
-    why = f"the hit rate would be {by_policy[best]:.1%} instead of {by_policy[now['eviction_policy']]:.1%}"
+    why = f"the hit rate would be {share(by_policy[best])} instead of {share(by_policy[now['eviction_policy']])}"
     return {"what": "eviction_policy", "to": best, "why": why}

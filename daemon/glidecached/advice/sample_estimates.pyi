@@ -4,7 +4,7 @@ from glidecached.advice.key_sample import KeySample
 from glidecached.advice.simulated_points import SimulatedPoint
 
 class SampleEstimates:
-    """Figures at one moment; they do not change with the sample."""
+    """Figures at one moment, to be used before the sample takes more events."""
 
     def __init__(self, sample: KeySample) -> None: ...
     points: list[SimulatedPoint]
@@ -28,3 +28,9 @@ class SampleEstimates:
     """The share of refreshes that found another payload; None without any."""
     known_stale_hits: float | None
     """The share of hits that found a value older than a write that is known; None without any hit."""
+
+    def reused_within_bytes(self, size: float) -> float:
+        """Return the number of sampled lookups that an LRU pool of so many bytes, without a TTL, would have hit."""
+
+    def reused_within_ns(self, ttl_ns: float) -> float:
+        """Return the number of sampled lookups that came so soon after the key's last."""

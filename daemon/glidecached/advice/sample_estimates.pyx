@@ -12,11 +12,12 @@ from libc.stdint cimport uint32_t
 from glidecached.advice.change_rates cimport RATES, ChangeRates
 from glidecached.advice.key_sample cimport MOST_SIMULATIONS, KeySample
 from glidecached.advice.mini_pool cimport SAMPLE_KEYS, mini_pool
-from glidecached.advice.sampled_key cimport KEY_IN_USE, SampledKey
+from glidecached.advice.reuse_curves cimport reuse_until
+from glidecached.advice.sampled_key cimport KEY_IN_USE
 
-cdef enum:
-    # The stale share of a rate is tabled by the age, so many steps for each doubling of the product.
-    AGE_STEPS = 4
+from glidecached.advice.simulated_points import UNBOUNDED_POINT
+
+cdef uint32_t UNBOUNDED = UNBOUNDED_POINT
 
 # A correction by so few keys would be noise.
 cdef uint32_t LEAST_REGRESSED = 64
@@ -39,6 +40,7 @@ cdef double stale_share(double rate, double mean_age, double spread) noexcept no
 cdef class SampleEstimates:
     """Figures at one moment."""
 
+    cdef KeySample sample
     cdef readonly list points, hit_rates, errors, stale_reads
     cdef readonly double full_bytes, lookups, sampled_lookups, sample_rate, seconds, time_share
     cdef readonly uint32_t sampled_keys
@@ -57,7 +59,8 @@ cdef class SampleEstimates:
         for key in range(SAMPLE_KEYS):
             self.sampled_lookups += sample.keys[key].lookups
             sampled_misses += sample.keys[key].misses if sample.keys[key].flags & KEY_IN_USE else 0
-        self.full_bytes = sample.pools[7].used_bytes / share
+        self.sample = sample
+        self.full_bytes = (sample.pools[UNBOUNDED].used_bytes + sample.retired_bytes) / share
         self.changed_refreshes = sample.changed_refreshes / sample.refreshes if sample.refreshes > 0 else None
         hits = self.sampled_lookups - sampled_misses
         self.known_stale_hits = sample.known_stale_hits / hits if hits > 0 else None
@@ -73,6 +76,12 @@ cdef class SampleEstimates:
             self.hit_rates = [None] * len(self.points)
             self.errors = [0.0] * len(self.points)
         self._staleness(sample)
+
+    def reused_within_bytes(self, size):
+        return reuse_until(self.sample.reuse.by_bytes, size)
+
+    def reused_within_ns(self, ttl_ns):
+        return reuse_until(self.sample.reuse.by_time, ttl_ns)
 
     cdef void _rates(self, KeySample sample, double share, double looked_up, double missed, double miss_rate):
         """Fill in hit rates and their errors, from the numbers of lookups and misses while it was sampled.

@@ -51,7 +51,7 @@ def _cache_lines(name: str, report: Mapping[str, Any], width: int | None) -> Ite
     )
     yield f"{formatting.printable(name, _NAME_CHARACTERS)}  {settings}"
     error = report["expected_error"]
-    part = report.get("sampled_share", 1.0)
+    part = report.get("sampled_time", 1.0)
     windows = "" if part >= _NEARLY_ALL else f", {formatting.share(part)} of the time;"
     yield from _wrapped(
         f"{counted(report['lookups'], 'lookup')} in {formatting.duration(report['seconds'])}{windows or ';'} "
@@ -59,7 +59,8 @@ def _cache_lines(name: str, report: Mapping[str, Any], width: int | None) -> Ite
         f"expected error {formatting.NOT_KNOWN if error is None else f'{error * 100:.1f}'} points"
     )
     if not report["enough"]:
-        yield from _wrapped("too little traffic for advice so far: ask again later")
+        reason = report.get("shortfall")
+        yield from _wrapped(f"too little traffic for advice so far{f': {reason}' if reason else ''}")
         return
     yield ""
     yield from _tables(report, width)

@@ -10,7 +10,7 @@ from glidecached.doctor.result import ok, skipped, warn
 from glidecached.formatting import byte_size, counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from glidecached.doctor.context import DoctorContext
     from glidecached.doctor.result import Finding
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 CHECK = "advice"
 
 
-def check_advice(context: DoctorContext) -> Iterator[Finding]:
-    """Yield one finding for each cache that is starved, wasteful or written to, or one that says that none is."""
+PRESSING = (Verdict.STARVED, Verdict.WRITTEN_TO)
+"""What costs the application something. A bound that is too large costs other caches their room, if anything."""
+
+
+def check_advice(context: DoctorContext, reported: Collection[Verdict] = tuple(Verdict)) -> Iterator[Finding]:
+    """Yield one finding for each cache that is starved, wasteful or written to, or one that says that none is.
+
+    `reported`: the verdicts to report.
+    """
     if not context.contact.stats:
         yield skipped(CHECK, "the daemon could not be asked")
         return
@@ -31,7 +38,7 @@ def check_advice(context: DoctorContext) -> Iterator[Finding]:
         yield skipped(CHECK, seen if caches else "there are no caches")
         return
     judged = [cache for cache in sampled if cache["advice"]["enough"]]
-    findings = [finding for cache in judged for finding in _judge(cache)]
+    findings = [finding for cache in judged for finding in _judge(cache, reported)]
     yield from findings
     if not findings:
         rest = len(caches) - len(judged)
@@ -39,9 +46,11 @@ def check_advice(context: DoctorContext) -> Iterator[Finding]:
         yield ok(CHECK, f"size and use of {counted(len(judged), 'cache')} fit the traffic{more}")
 
 
-def _judge(cache: dict[str, Any]) -> Iterator[Finding]:
+def _judge(cache: dict[str, Any], reported: Collection[Verdict]) -> Iterator[Finding]:
     label, digest = cache_label(cache), cache["advice"]
     for verdict, advice in verdicts(digest):
+        if verdict not in reported:
+            continue
         seen = f"{label} is {verdict}: {printable(advice['why'])}"
         command = f"glidecache advise {label} shows the figures"
         if verdict is Verdict.WRITTEN_TO:

@@ -217,11 +217,15 @@ def test_a_narrow_terminal_has_one_table_below_the_other() -> None:
 
 def test_too_little_traffic_has_no_table() -> None:
     few = advice_report(
-        enough=False, lookups=12, expected_error=None, now={**advice_report()["now"], "hit_rate": None}
+        enough=False,
+        shortfall="12 of 2,000",
+        lookups=12,
+        expected_error=None,
+        now={**advice_report()["now"], "hit_rate": None},
     )
     shown = lines(catalog=few)
     assert "12 lookups" in shown[1]
-    assert shown[-1] == "  too little traffic for advice so far: ask again later"
+    assert shown[-1] == "  too little traffic for advice so far: 12 of 2,000"
     assert not [line for line in shown if "upstream/s" in line]
 
 
@@ -236,9 +240,9 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 
 def test_windows_of_time_are_said() -> None:
-    text = "\n".join(lines(catalog=advice_report(sampled_share=0.125)))
+    text = "\n".join(lines(catalog=advice_report(sampled_time=0.125)))
     assert "lookups in 30 min, 12.5 % of the time; 8,192 keys" in text.replace("\n ", "")
-    assert "of the time" not in "\n".join(lines(catalog=advice_report(sampled_share=0.999)))
+    assert "of the time" not in "\n".join(lines(catalog=advice_report(sampled_time=0.999)))
 
 
 def test_prefixes_are_for_administrators() -> None:

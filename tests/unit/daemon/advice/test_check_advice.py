@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glidecached.advice.digests import digest_of
-from glidecached.doctor.check_advice import check_advice
+from glidecached.doctor.check_advice import PRESSING, check_advice
 from glidecached.doctor.context import Configuration, Contact, DoctorContext
 from glidecached.doctor.result import Status
 from support.advice_reports import STEP, advice, advice_report
@@ -20,19 +20,18 @@ def cache(name: str, *advised: dict[str, Any], enough: bool = True) -> dict[str,
     return {"name": name, "id": None, "advice": digest}
 
 
-def findings(*caches: dict[str, Any], **stats: Any) -> list[Finding]:
-    contact = Contact(stats={"caches": list(caches), **stats})
+def context_of(**stats: Any) -> DoctorContext:
     nowhere = Path("/nowhere")
-    return list(
-        check_advice(
-            DoctorContext(
-                configuration=Configuration(path=None, config=None),
-                runtime_dir=str(nowhere),
-                pool_dir=nowhere,
-                contact=contact,
-            )
-        )
+    return DoctorContext(
+        configuration=Configuration(path=None, config=None),
+        runtime_dir=str(nowhere),
+        pool_dir=nowhere,
+        contact=Contact(stats=stats),
     )
+
+
+def findings(*caches: dict[str, Any]) -> list[Finding]:
+    return list(check_advice(context_of(caches=list(caches))))
 
 
 def test_each_fault_of_each_cache_is_a_warning() -> None:
@@ -69,3 +68,11 @@ def test_what_cannot_be_judged_is_skipped() -> None:
         (finding,) = findings(*caches)
         assert finding.status is Status.SKIPPED
         assert told in finding.seen
+
+
+def test_the_status_page_tells_what_costs_the_application_something() -> None:
+    caches = [cache("wasteful", advice("max_cache_kb", 1)), cache("starved", advice("max_cache_kb", 131_072))]
+    context = context_of(caches=caches)
+    assert [each.seen.partition(" ")[0] for each in check_advice(context, PRESSING)] == ["starved"]
+    (finding,) = check_advice(context_of(caches=caches[:1]), PRESSING)
+    assert finding.status is Status.OK
