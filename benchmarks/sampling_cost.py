@@ -1,8 +1,8 @@
 """What sampling for advice costs: a hit's time, and the daemon's: `make bench-sampling`.
 
 Two daemons, one with advice and one without, each with a cache of the same keys. Workers read random keys, in slices
-that change between the two, so that whatever else the machine does meets both. Of each slice: processor time of the workers
-per hit, and processor time of the daemon. The figures are medians over the slices.
+that change between the two, so that whatever else the machine does meets both. Of each slice: processor time of the
+workers per hit, and processor time of the daemon. The figures are medians over the slices.
 """
 
 from __future__ import annotations
