@@ -1,9 +1,10 @@
 """How near the advice is to the truth: hit rates and stale reads that it predicts, beside replays of the whole traffic.
 
-Each workload is sent through a pool whose traffic is sampled. The sample's report is held against an exact replay of all
-lookups at each of its points (tests/support/exact_replay.py), and where it simulates the same thing (LRU, no TTL) against
-libCacheSim. The exit status is 1 if a bar is missed: of the eight sizes, a mean absolute error of the hit rate of 0.01 and
-none over 0.03; a share of stale reads within 0.02.
+Each workload is sent through a pool whose traffic is sampled. The sample's report is held against an exact replay of
+all lookups at each of its points (tests/support/exact_replay.py). Where libCacheSim simulates the same thing (LRU, no
+TTL), it judges the replay. The exit status is 1 if a bar is missed: of the eight sizes, a mean absolute error of 0.01,
+none over 0.03; a share of stale reads within 0.02, or within
+twice the error that the report itself says, where that is more.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / part) for part in ("daemon", "shared", "tests", "benchmarks")]
 
 from advice_chart import draw  # noqa: E402
+
 from support.sampled_traffic import NS, replayed, run_sampled  # noqa: E402
 from support.traffic_workloads import WORKLOADS, Trace, bound_of, make_trace, named  # noqa: E402 - by the line above
 
@@ -42,6 +44,7 @@ class Accuracy:
     sample_rate: float
     sampled_time: float
     expected_error: float
+    expected_stale_error: float
     sizes: list[tuple[int | None, float, float]] = field(default_factory=list)
     """Of each size in KB (None: no bound): the hit rate as predicted, and as replayed."""
     ttls: list[tuple[int, float, float, float, float]] = field(default_factory=list)
@@ -65,7 +68,9 @@ class Accuracy:
     @property
     def ttl_error(self) -> float:
         """The largest error of a hit rate at another TTL, or with the other policy."""
-        return max([abs(rate - true) for _, rate, true, _, _ in self.ttls] + [abs(self.other[0] - self.other[1])])
+        return max(
+            [abs(rate - true) for _, rate, true, _, _ in self.ttls] + [abs(self.other[0] - self.other[1])]
+        )
 
     @property
     def stale_error(self) -> float:
@@ -79,7 +84,7 @@ class Accuracy:
             found.append(f"mean error {self.mean_error:.4f}")
         if max(self.errors) > EACH_BAR:
             found.append(f"largest error {max(self.errors):.4f}")
-        if self.stale_error > STALE_BAR:
+        if self.stale_error > max(STALE_BAR, 2 * self.expected_stale_error):
             found.append(f"stale reads {self.stale_error:.4f}")
         if self.judged is not None and abs(self.judged[0] - self.judged[1]) > JUDGE_BAR:
             found.append(f"libCacheSim {self.judged[1]:.4f}, replay {self.judged[0]:.4f}")
@@ -109,7 +114,7 @@ def measure(name: str, policy: str, seed: int, changes: dict[str, Any]) -> Accur
     report = run_sampled(trace, bound, policy, hash_seed=seed).sample.report()
     found = Accuracy(
         name, policy, seed, bound // KB, len(trace.keys),
-        report["sample_rate"], report["sampled_time"], report["expected_error"],
+        report["sample_rate"], report["sampled_time"], report["expected_error"], report["expected_stale_error"] or 0.0,
     )  # fmt: skip
     for point in report["by_size"]:
         size = point["max_cache_kb"]
@@ -134,18 +139,18 @@ def line_of(found: Accuracy) -> str:
     return (
         f"{found.workload:<10} {found.policy:<4} {found.lookups:>9,} {found.bound_kb:>9,} {found.sample_rate:>7.3f} "
         f"{found.sampled_time:>6.2f} {found.mean_error:>8.4f} {max(found.errors):>8.4f} {found.expected_error:>8.4f} "
-        f"{found.ttl_error:>8.4f} {found.stale_error:>8.4f} {judged:>9}  {'; '.join(found.missed())}"
+        f"{found.ttl_error:>8.4f} {found.stale_error:>8.4f} {found.expected_stale_error:>8.4f} {judged:>9}  {'; '.join(found.missed())}"
     )
 
 
-HEAD = (
-    "workload   policy lookups  bound KB    keys   time     mean  largest expected  ttl,pol    stale   judge - replay"
-)
+HEAD = "workload   policy lookups  bound KB    keys   time     mean  largest expected  ttl,pol    stale expected    judge"
 
 
 def main() -> int:
     """Measure all workloads; print a table, write it as JSON, draw a chart. Return the exit status."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--workloads", default=",".join(load.name for load in WORKLOADS))
     options.add_argument("--policies", default="LRU,LFU")
     options.add_argument("--lookups", type=int, help="of each workload; usual: its own")
@@ -155,7 +160,9 @@ def main() -> int:
     options.add_argument("--chart", type=Path, default=ROOT / "build" / "advice-accuracy.svg")
     chosen = options.parse_args()
     changes = {name: value for name in ("lookups", "rate") if (value := getattr(chosen, name)) is not None}
-    jobs = list(product(chosen.workloads.split(","), chosen.policies.split(","), map(int, chosen.seeds.split(","))))
+    jobs = list(
+        product(chosen.workloads.split(","), chosen.policies.split(","), map(int, chosen.seeds.split(",")))
+    )
     print(HEAD, flush=True)
     results: list[Accuracy] = []
     with ProcessPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as processes:
@@ -166,7 +173,7 @@ def main() -> int:
     chosen.json.write_text(json.dumps([asdict(found) for found in results], indent=1) + "\n")
     draw([asdict(found) for found in results], chosen.chart)
     missed = sum(bool(found.missed()) for found in results)
-    print(f"{len(results)} runs, {missed} of them miss a bar" if missed else f"{len(results)} runs, all within the bars")
+    print(f"{len(results)} runs; {missed} of them miss a bar")
     return 1 if missed else 0
 
 

@@ -40,7 +40,10 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
                 continue
             drawn.add(result["policy"])
             colour = COLOURS[result["policy"]]
-            factors = [(size or result["bound_kb"] * UNBOUNDED_FACTOR) / result["bound_kb"] for size, _, _ in result["sizes"]]
+            factors = [
+                (size or result["bound_kb"] * UNBOUNDED_FACTOR) / result["bound_kb"]
+                for size, _, _ in result["sizes"]
+            ]
             axes.plot(factors, [true for _, _, true in result["sizes"]], color=colour, linewidth=1)
             axes.plot(factors, [rate for _, rate, _ in result["sizes"]], "o", color=colour, markersize=3.5)
         axes.set_title(name, loc="left", fontweight="bold", fontsize=8)
@@ -55,7 +58,9 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     for policy, colour in COLOURS.items():
         grid.flat[0].plot([], [], "o-", color=colour, markersize=3.5, label=policy)
     grid.flat[0].legend(loc="lower right", frameon=False)
-    figure.supxlabel("bound, in multiples of today's; lines: replays of all lookups, dots: predicted from the sample")
+    figure.supxlabel(
+        "bound, in multiples of today's; lines: replays of all lookups, dots: predicted from the sample"
+    )
     figure.supylabel("hit rate")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, facecolor="white")

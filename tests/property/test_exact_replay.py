@@ -32,7 +32,12 @@ Step = tuple[int, int, int]
     limited=st.booleans(),
 )
 def test_c10_c11_replay_does_what_the_pool_does(
-    policy: str, steps: list[Step], max_cache_kb: int, entry_ttl_ms: int, limited: bool, machine_directory: str
+    policy: str,
+    steps: list[Step],
+    max_cache_kb: int,
+    entry_ttl_ms: int,
+    limited: bool,
+    machine_directory: str,
 ) -> None:
     def life(key: int, at_ns: int) -> int:
         period = (key + 1) * 7 * NS_PER_MS
@@ -68,7 +73,10 @@ def test_c10_c11_replay_does_what_the_pool_does(
                     ends = min(ends, now + entry_ttl_ms * NS_PER_MS)
                 store.insert(key, STRING, payload, now_ns=now, expires_ns=ends)
         counted = store.metrics()
-        assert (counted.evictions, counted.expirations) == (replay.result.evictions, replay.result.expirations)
+        assert (counted.evictions, counted.expirations) == (
+            replay.result.evictions,
+            replay.result.expirations,
+        )
         assert store.charged_bytes == replay.charged_bytes
         store.check_integrity()
     finally:

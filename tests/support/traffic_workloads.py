@@ -1,8 +1,8 @@
 """Synthetic traffic with the published statistics of real caches, seeded.
 
-Popularity is Zipf's, with the exponents, lengths of keys and values, one-hit keys and TTLs of Twitter's clusters (Yang, Yue,
-Vinayak: A large scale analysis of hundreds of in-memory cache clusters at Twitter, OSDI 2020), at rates that two cores
-replay. Lengths spread around their means.
+Popularity is Zipf's, with the exponents, lengths of keys and values, one-hit keys and TTLs of Twitter's clusters (Yang,
+Yue, Vinayak: A large scale analysis of hundreds of in-memory cache clusters at Twitter, OSDI 2020), at rates that two
+cores replay. Lengths spread around their means.
 """
 
 from __future__ import annotations
@@ -144,21 +144,96 @@ def bound_of(trace: Trace) -> int:
 
 
 WORKLOADS = [
-    Workload(name="cluster4", keys=19_000, skew=1.1, key_bytes=67, value_bytes=2439, ttl_s=60, share=0.2, one_hit=0.02,
-             lives_s=((60, 0.39), (300, 0.24), (600, 0.12), (3600, 0.25))),
+    Workload(
+        name="cluster4",
+        keys=19_000,
+        skew=1.1,
+        key_bytes=67,
+        value_bytes=2439,
+        ttl_s=60,
+        share=0.2,
+        one_hit=0.02,
+        lives_s=((60, 0.39), (300, 0.24), (600, 0.12), (3600, 0.25)),
+    ),
     Workload(name="cluster7", keys=7_000, skew=1.0666, key_bytes=17, value_bytes=1936, ttl_s=120, share=0.1),
-    Workload(name="cluster14", keys=14_000, skew=1.2959, key_bytes=96, value_bytes=414, ttl_s=0, share=0.05, one_hit=0.01),
-    Workload(name="cluster19", keys=110_000, skew=0.735, key_bytes=42, value_bytes=101, ttl_s=120, share=0.3, one_hit=0.02),
+    Workload(
+        name="cluster14",
+        keys=14_000,
+        skew=1.2959,
+        key_bytes=96,
+        value_bytes=414,
+        ttl_s=0,
+        share=0.05,
+        one_hit=0.01,
+    ),
+    Workload(
+        name="cluster19",
+        keys=110_000,
+        skew=0.735,
+        key_bytes=42,
+        value_bytes=101,
+        ttl_s=120,
+        share=0.3,
+        one_hit=0.02,
+    ),
     Workload(name="cluster23", keys=130_000, skew=0.274, key_bytes=35, value_bytes=224, ttl_s=120, share=0.5),
-    Workload(name="cluster26", keys=38_000, skew=0.6299, key_bytes=122, value_bytes=1745, ttl_s=60, share=0.25,
-             change_rates=(0.0001, 0.1)),
-    Workload(name="cluster29", keys=22_000, skew=1.2323, key_bytes=36, value_bytes=799, ttl_s=30, share=0.1, one_hit=0.02,
-             change_rates=(0.001, 1.0)),
-    Workload(name="cluster45", keys=90_000, skew=0.6372, key_bytes=10, value_bytes=120, ttl_s=300, share=0.2, one_hit=0.16),
-    Workload(name="cluster52", keys=15_000, skew=1.2117, key_bytes=20, value_bytes=273, ttl_s=600, share=0.03, one_hit=0.01),
-    Workload(name="changing", keys=20_000, skew=0.9, key_bytes=32, value_bytes=400, ttl_s=60, share=0.2, changes=2),
-    Workload(name="scan", keys=20_000, skew=0.9, key_bytes=32, value_bytes=400, ttl_s=300, share=0.25, scan=0.4),
-    Workload(name="few", keys=700, skew=0.8, key_bytes=24, value_bytes=3000, ttl_s=10, share=0.4, change_rates=(0.001, 1.0)),
+    Workload(
+        name="cluster26",
+        keys=38_000,
+        skew=0.6299,
+        key_bytes=122,
+        value_bytes=1745,
+        ttl_s=60,
+        share=0.25,
+        change_rates=(0.0001, 0.1),
+    ),
+    Workload(
+        name="cluster29",
+        keys=22_000,
+        skew=1.2323,
+        key_bytes=36,
+        value_bytes=799,
+        ttl_s=30,
+        share=0.1,
+        one_hit=0.02,
+        change_rates=(0.0001, 0.1),
+    ),
+    Workload(
+        name="cluster45",
+        keys=90_000,
+        skew=0.6372,
+        key_bytes=10,
+        value_bytes=120,
+        ttl_s=300,
+        share=0.2,
+        one_hit=0.16,
+    ),
+    Workload(
+        name="cluster52",
+        keys=15_000,
+        skew=1.2117,
+        key_bytes=20,
+        value_bytes=273,
+        ttl_s=600,
+        share=0.03,
+        one_hit=0.01,
+    ),
+    Workload(
+        name="changing", keys=20_000, skew=0.9, key_bytes=32, value_bytes=400, ttl_s=60, share=0.2, changes=2
+    ),
+    Workload(
+        name="scan", keys=20_000, skew=0.9, key_bytes=32, value_bytes=400, ttl_s=300, share=0.25, scan=0.4
+    ),
+    Workload(
+        name="few",
+        keys=700,
+        skew=0.8,
+        key_bytes=24,
+        value_bytes=3000,
+        ttl_s=10,
+        share=0.4,
+        change_rates=(0.0003, 0.3),
+    ),
 ]
 
 

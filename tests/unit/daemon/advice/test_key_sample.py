@@ -25,7 +25,15 @@ from support.traffic_workloads import Workload, bound_of, make_trace, named
 
 KB = 1024
 SMALL = Workload(
-    name="small", keys=900, skew=0.9, key_bytes=20, value_bytes=600, ttl_s=8, share=0.3, lookups=20_000, one_hit=0.05
+    name="small",
+    keys=900,
+    skew=0.9,
+    key_bytes=20,
+    value_bytes=600,
+    ttl_s=8,
+    share=0.3,
+    lookups=20_000,
+    one_hit=0.05,
 )
 
 
@@ -76,7 +84,10 @@ def test_a_sample_of_the_keys_predicts_within_the_bars(name: str, policy: str) -
     assert report["sample_rate"] < 0.6, "keys were left out"
     ttl_ns = int(trace.workload.ttl_s * NS)
     errors = [
-        abs(point["hit_rate"] - replayed(trace, point["max_cache_kb"] and point["max_cache_kb"] * KB, ttl_ns, policy).hit_rate)
+        abs(
+            point["hit_rate"]
+            - replayed(trace, point["max_cache_kb"] and point["max_cache_kb"] * KB, ttl_ns, policy).hit_rate
+        )
         for point in report["by_size"]
     ]
     assert len(errors) == 8
@@ -91,7 +102,11 @@ def test_sample_is_bounded_in_keys_and_memory() -> None:
     assert last == 1 << 32
     for first in range(0, 100_000, 5_000):
         sample.feed_events(
-            [event for number in range(first, first + 5_000) for event in lookup(number, first / 1e4, hit=False)]
+            [
+                event
+                for number in range(first, first + 5_000)
+                for event in lookup(number, first / 1e4, hit=False)
+            ]
         )
         assert sample.threshold <= last
         last = sample.threshold
@@ -108,7 +123,11 @@ def test_keys_that_no_simulation_needs_leave_first() -> None:
     sample = KeySample(64 * KB, 10 * NS, "LRU")
     for round_ in range(200):
         events = [event for number in range(100) for event in lookup(number, round_, hit=round_ % 10 != 0)]
-        events += [event for number in range(200) for event in lookup(10_000 + round_ * 200 + number, round_ + 0.5, hit=False)]
+        events += [
+            event
+            for number in range(200)
+            for event in lookup(10_000 + round_ * 200 + number, round_ + 0.5, hit=False)
+        ]
         sample.feed_events(events)
     assert sample.report()["sample_rate"] > 0.15  # 40,100 keys, 8,192 places
 
@@ -118,7 +137,9 @@ def test_an_unsampled_key_is_ignored() -> None:
     for number in range(20_000):
         sample.feed_events(lookup(number, number / 1000, hit=False))
     before = sample.report()["sampled_lookups"]
-    unsampled = next(number for number in range(20_000) if hash_of(number, 0) & 0xFFFFFFFF >= sample.threshold)
+    unsampled = next(
+        number for number in range(20_000) if hash_of(number, 0) & 0xFFFFFFFF >= sample.threshold
+    )
     sample.feed_events(lookup(unsampled, 21, hit=True))
     assert sample.report()["sampled_lookups"] == before
 
@@ -126,7 +147,9 @@ def test_an_unsampled_key_is_ignored() -> None:
 def test_the_clock_stands_still_between_windows() -> None:
     """An entry whose TTL ends while nothing is looked at is still there in the next window."""
     sample = KeySample(1 << 20, 10 * NS, "LRU")
-    sample.feed_events([*lookup(1, 0, hit=False), (PAUSE, 0, 1 * NS), (RESUME, 0, 100 * NS), *lookup(1, 101, hit=True)])
+    sample.feed_events(
+        [*lookup(1, 0, hit=False), (PAUSE, 0, 1 * NS), (RESUME, 0, 100 * NS), *lookup(1, 101, hit=True)]
+    )
     rates = {point["entry_ttl_ms"]: point["hit_rate"] for point in sample.report()["by_ttl"]}
     assert rates[10_000] == 0.5
     assert rates[1_000] == 0.0  # two seconds have passed
@@ -202,10 +225,17 @@ def test_another_bound_keeps_the_sample() -> None:
     sample.feed_events([event for number in range(3000) for event in lookup(number, number / 1e3, hit=False)])
     sample.set_pool(1 << 21, 20 * NS, "LFU")
     report = sample.report()
-    assert report["now"] == {"max_cache_kb": 2048, "entry_ttl_ms": 20_000, "eviction_policy": "LFU", "hit_rate": None}
+    assert report["now"] == {
+        "max_cache_kb": 2048,
+        "entry_ttl_ms": 20_000,
+        "eviction_policy": "LFU",
+        "hit_rate": None,
+    }
     assert report["sampled_keys"] == 3000
     assert not report["enough"]
-    sample.feed_events([event for number in range(3000) for event in lookup(number, 3 + number / 1e3, hit=True)])
+    sample.feed_events(
+        [event for number in range(3000) for event in lookup(number, 3 + number / 1e3, hit=True)]
+    )
     assert sample.report()["now"]["hit_rate"] == 1.0
 
 
@@ -244,7 +274,14 @@ def test_settings_that_cannot_be_are_refused(settings: tuple[int, int, str]) -> 
 def test_stale_reads_follow_from_the_refreshes() -> None:
     """Values change at rates over three orders of magnitude; what is predicted is what a replay finds."""
     load = Workload(
-        name="stale", keys=2_000, skew=0.5, key_bytes=20, value_bytes=300, ttl_s=10, share=2.0, lookups=200_000,
+        name="stale",
+        keys=2_000,
+        skew=0.5,
+        key_bytes=20,
+        value_bytes=300,
+        ttl_s=10,
+        share=2.0,
+        lookups=200_000,
         change_rates=(0.0003, 0.3),
     )
     trace = make_trace(load, 4)
@@ -264,7 +301,9 @@ def test_events_of_any_kind_leave_the_sample_sound() -> None:
         events: list[tuple[int, ...]] = []
         for _ in range(200):
             now += chosen.randrange(NS // 100)
-            what = chosen.choice((LOOKUP_HIT, LOOKUP_MISS, STORE, KNOWN, WRITE, FORGET) * 20 + (FLUSH, PAUSE, RESUME, 99))
+            what = chosen.choice(
+                (LOOKUP_HIT, LOOKUP_MISS, STORE, KNOWN, WRITE, FORGET) * 20 + (FLUSH, PAUSE, RESUME, 99)
+            )
             hash = hash_of(int(chosen.paretovariate(0.3)) % 50_000, 0)
             rest = (chosen.randrange(3), 1, 10, chosen.randrange(40_000), 0) if what in {STORE, KNOWN} else ()
             events.append((what, hash, now, *rest))
