@@ -136,14 +136,19 @@ def measure(name: str, policy: str, seed: int, changes: dict[str, Any]) -> Accur
 def line_of(found: Accuracy) -> str:
     """Return a row of the table."""
     judged = "" if found.judged is None else f"{found.judged[1] - found.judged[0]:+.4f}"
-    return (
-        f"{found.workload:<10} {found.policy:<4} {found.lookups:>9,} {found.bound_kb:>9,} {found.sample_rate:>7.3f} "
-        f"{found.sampled_time:>6.2f} {found.mean_error:>8.4f} {max(found.errors):>8.4f} {found.expected_error:>8.4f} "
-        f"{found.ttl_error:>8.4f} {found.stale_error:>8.4f} {found.expected_stale_error:>8.4f} {judged:>9}  {'; '.join(found.missed())}"
+    figures = (
+        f"{found.workload:<10} {found.policy:<4} {found.lookups:>9,} {found.bound_kb:>9,}",
+        f"{found.sample_rate:>7.3f} {found.sampled_time:>6.2f} {found.mean_error:>8.4f} {max(found.errors):>8.4f}",
+        f"{found.expected_error:>8.4f} {found.ttl_error:>8.4f} {found.stale_error:>8.4f}",
+        f"{found.expected_stale_error:>8.4f} {judged:>9} ",
     )
+    return " ".join((*figures, "; ".join(found.missed())))
 
 
-HEAD = "workload   policy lookups  bound KB    keys   time     mean  largest expected  ttl,pol    stale expected    judge"
+HEAD = (
+    "workload   policy lookups  bound KB    keys   time     mean  largest expected  ttl,pol    stale"
+    " expected     judge  missed"
+)
 
 
 def main() -> int:
