@@ -66,7 +66,7 @@ class RecencyOrder:
 
 
 class FrequencyOrder:
-    """LFU: the victim is the key with the fewest accesses since it was stored; of these, the one touched longest ago."""
+    """LFU: the victim has the fewest accesses since it was stored; of several, the one touched longest ago."""
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}

@@ -1,6 +1,6 @@
 """A trace through a pool whose traffic is sampled as the daemon does it, without shared memory, processes or a clock.
 
-Lookups are answered by an exact replay at the pool's settings. What they do is fed to a `KeySample` as events, in windows.
+Lookups are answered by an exact replay at the pool's settings. What they do is fed to a `KeySample`, in windows.
 """
 
 from __future__ import annotations

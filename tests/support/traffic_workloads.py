@@ -1,8 +1,8 @@
 """Synthetic traffic with the published statistics of real caches, seeded.
 
-Popularity is Zipf's, with the exponents, lengths of keys and values, one-hit keys and TTLs of Twitter's clusters (Yang, Yue,
-Vinayak: A large scale analysis of hundreds of in-memory cache clusters at Twitter, OSDI 2020), at rates that two cores
-replay. Lengths spread around their means.
+Popularity is Zipf's, with the exponents, lengths of keys and values, one-hit keys and TTLs of Twitter's clusters (Yang,
+Yue, Vinayak: A large scale analysis of hundreds of in-memory cache clusters at Twitter, OSDI 2020), at rates that two
+cores replay. Lengths spread around their means.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ WORKLOADS = [
         ttl_s=30,
         share=0.1,
         one_hit=0.02,
-        change_rates=(0.001, 1.0),
+        change_rates=(0.0001, 0.1),
     ),
     Workload(
         name="cluster45",
@@ -232,7 +232,7 @@ WORKLOADS = [
         value_bytes=3000,
         ttl_s=10,
         share=0.4,
-        change_rates=(0.001, 1.0),
+        change_rates=(0.0003, 0.3),
     ),
 ]
 

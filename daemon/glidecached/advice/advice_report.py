@@ -40,6 +40,7 @@ def advice_report(
         "sampled_time": round(estimates.time_share, _DIGITS),
         "lost_events": lost,
         "expected_error": expected_error(estimates, lost),
+        "expected_stale_error": _rounded(estimates.stale_errors[0]),
         "enough": True,
         "shortfall": None,
         "now": {
@@ -96,15 +97,14 @@ def _by_size(estimates: SampleEstimates, sizes_kb: Sequence[int] | None) -> list
         ]
     for size in sizes_kb:
         if size <= 0:
-            raise ValueError(f"a size must be a positive number of KB, not {size}")
+            message = f"a size must be a positive number of KB, not {size}"
+            raise ValueError(message)
     # From there on a bound changes nothing.
     unbounded = rates.pop(math.inf)
     rates = {size: rate for size, rate in rates.items() if size < estimates.full_bytes}
     rates[max([estimates.full_bytes, *rates])] = unbounded
     curve = HitCurve(rates, estimates.reused_within_bytes)
-    return [
-        {"max_cache_kb": size, "hit_rate": _rounded(curve.at(size * BYTES_PER_KB))} for size in sizes_kb
-    ]
+    return [{"max_cache_kb": size, "hit_rate": _rounded(curve.at(size * BYTES_PER_KB))} for size in sizes_kb]
 
 
 def _by_ttl(estimates: SampleEstimates, ttls_ms: Sequence[int] | None) -> list[dict[str, Any]]:
@@ -122,12 +122,15 @@ def _by_ttl(estimates: SampleEstimates, ttls_ms: Sequence[int] | None) -> list[d
         ttls_ms = [int(ttl) // NS_PER_MS for ttl in sorted(known) if NS_PER_MS <= ttl < math.inf] + [0]
     for ttl in ttls_ms:
         if ttl < 0:
-            raise ValueError(f"a TTL must be a number of ms, 0 for none, not {ttl}")
+            message = f"a TTL must be a number of ms, 0 for none, not {ttl}"
+            raise ValueError(message)
     found = []
     for ttl in ttls_ms:
         rate = rates.at(ttl * NS_PER_MS or math.inf)
         upstream = (
-            None if rate is None or not estimates.seconds else (1 - rate) * estimates.lookups / estimates.seconds
+            None
+            if rate is None or not estimates.seconds
+            else (1 - rate) * estimates.lookups / estimates.seconds
         )
         found.append(
             {

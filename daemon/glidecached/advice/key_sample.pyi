@@ -1,4 +1,4 @@
-"""The sample of one pool's keys, with all that is learnt from it. Owned by the daemon's one thread; not after a fork."""
+"""The sample of one pool's keys, with all that is learnt from it. For the daemon's one thread; not after a fork."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -7,7 +7,7 @@ above it have counted is forgotten with them, so the rest is what a smaller samp
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
 from glidecache_shared.pool.layout cimport gpool_charge
@@ -57,6 +57,7 @@ RESUME = SAMPLE_RESUME
 
 cdef enum:
     CHAINS = 16384
+    HASH_CLASSES = 1024
     # So many places are free after room was made.
     ROOM = 512
     # With more keys than these, all of the time is looked at for fewer keys rather than some of it for all: windows end
@@ -426,20 +427,20 @@ cdef class KeySample:
 
     cdef void lower_threshold(self, uint32_t most) noexcept nogil:
         """Leave the keys out whose hashes are highest, so that at most so many are left."""
-        cdef uint32_t *hashes = <uint32_t *>malloc(SAMPLE_KEYS * sizeof(uint32_t))
+        cdef uint32_t counts[HASH_CLASSES]
         cdef uint32_t key, index, count = 0
-        cdef uint64_t wanted
+        cdef uint64_t wanted = self.threshold
         cdef double kept
-        if hashes == NULL:
-            wanted = self.threshold * most // (SAMPLE_KEYS + 1)
-        else:
-            for key in range(SAMPLE_KEYS):
-                if self.keys[key].flags & KEY_IN_USE:
-                    hashes[count] = <uint32_t>self.keys[key].hash
-                    count += 1
-            qsort(hashes, count, sizeof(uint32_t), ascending)
-            wanted = hashes[most] if most < count else self.threshold
-            free(hashes)
+        memset(counts, 0, sizeof(counts))
+        for key in range(SAMPLE_KEYS):
+            if self.keys[key].flags & KEY_IN_USE:
+                counts[<uint64_t><uint32_t>self.keys[key].hash * HASH_CLASSES // self.threshold] += 1
+        # Hashes spread evenly, so a class of them is a few keys.
+        for index in range(HASH_CLASSES):
+            count += counts[index]
+            if count > most:
+                wanted = max(self.threshold * index // HASH_CLASSES, <uint64_t>1)
+                break
         kept = wanted / <double>self.threshold
         self.threshold = wanted
         for key in range(SAMPLE_KEYS):
@@ -480,9 +481,3 @@ cdef class KeySample:
         from glidecached.advice.sample_estimates import SampleEstimates  # it knows this class
 
         return advice_report(SampleEstimates(self), sizes_kb, ttls_ms, lost)
-
-
-cdef int ascending(const void *left, const void *right) noexcept nogil:
-    cdef uint32_t a = (<const uint32_t *>left)[0]
-    cdef uint32_t b = (<const uint32_t *>right)[0]
-    return (a > b) - (a < b)

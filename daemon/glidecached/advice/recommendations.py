@@ -17,6 +17,8 @@ GOOD_ENOUGH = 0.005
 LEAST_GAIN = 0.01
 MOST_STALE = 0.01
 FEW_STALE = 0.001
+MOST_DOUBT = 0.01
+"""With a larger error of the share of stale reads, only one that is large says something."""
 
 
 def shortfall(report: Mapping[str, Any]) -> str | None:
@@ -36,7 +38,12 @@ def recommendations(
 ) -> list[dict[str, Any]]:
     """Return what should be changed, as maps of `what` (the setting), `to` and `why`; empty if nothing should."""
     now = report["now"]
-    found = (size_advice(now, by_size), ttl_advice(now, by_ttl), policy_advice(now, report["by_policy"]))
+    doubt = report["expected_stale_error"] or 0.0
+    found = (
+        size_advice(now, by_size),
+        ttl_advice(now, by_ttl, doubt),
+        policy_advice(now, report["by_policy"]),
+    )
     return [advice for advice in found if advice is not None]
 
 
@@ -65,11 +72,18 @@ def size_advice(now: Mapping[str, Any], by_size: Sequence[Mapping[str, Any]]) ->
     return None
 
 
-def ttl_advice(now: Mapping[str, Any], by_ttl: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return a shorter TTL where many reads are stale, or a longer one where few are and it serves more hits."""
+def ttl_advice(
+    now: Mapping[str, Any], by_ttl: Sequence[Mapping[str, Any]], doubt: float = 0.0
+) -> dict[str, Any] | None:
+    """Return a shorter TTL where many reads are stale, or a longer one where few are and it serves more hits.
+
+    `doubt` is the standard error of today's share of stale reads.
+    """
     known = [each for each in by_ttl if each["stale_reads"] is not None]
     today = next((each for each in known if each["entry_ttl_ms"] == now["entry_ttl_ms"]), None)
     if today is None:
+        return None
+    if doubt > MOST_DOUBT and today["stale_reads"] < 2 * doubt + MOST_STALE:
         return None
     if today["stale_reads"] > MOST_STALE:
         shorter = [

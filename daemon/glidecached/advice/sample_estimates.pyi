@@ -14,6 +14,8 @@ class SampleEstimates:
     """The standard errors of the hit rates that the choice of keys causes."""
     stale_reads: list[float | None]
     """The shares of all lookups that find an outdated value; None where ages are not known."""
+    stale_errors: list[float | None]
+    """Their standard errors: which keys are sampled, and how well the rates at which values change are known."""
     full_bytes: float
     """What all entries would be charged in a pool without a bound."""
     lookups: float

@@ -41,7 +41,7 @@ cdef class SampleEstimates:
     """Figures at one moment."""
 
     cdef KeySample sample
-    cdef readonly list points, hit_rates, errors, stale_reads
+    cdef readonly list points, hit_rates, errors, stale_reads, stale_errors
     cdef readonly double full_bytes, lookups, sampled_lookups, sample_rate, seconds, time_share
     cdef readonly uint32_t sampled_keys
     cdef readonly object changed_refreshes, known_stale_hits
@@ -125,11 +125,15 @@ cdef class SampleEstimates:
         cdef double hits[MOST_SIMULATIONS]
         cdef double stale[MOST_SIMULATIONS]
         cdef double spreads[MOST_SIMULATIONS]
-        cdef double own, mean, expected
+        cdef double squares[MOST_SIMULATIONS]
+        cdef double products[MOST_SIMULATIONS]
+        cdef double weighted[MOST_SIMULATIONS]
+        cdef double doubt[MOST_SIMULATIONS]
+        cdef double own, mean, expected, each, squared, ratio
         cdef uint32_t key, index, i
         changes.fit(sample.keys, SAMPLE_KEYS)
         for index in range(sample.pool_count):
-            hits[index] = stale[index] = 0
+            hits[index] = stale[index] = squares[index] = products[index] = weighted[index] = doubt[index] = 0
             spreads[index] = age_spread(sample, index)
         for key in range(SAMPLE_KEYS):
             if not sample.keys[key].flags & KEY_IN_USE:
@@ -140,17 +144,33 @@ cdef class SampleEstimates:
                 if sample.pools[index].ages == NULL or own <= 0:
                     continue
                 mean = sample.pools[index].ages[key] / own
-                expected = 0
+                expected = squared = 0
                 for i in range(1, RATES):
                     if weights[i] > 1e-4:
-                        expected += weights[i] * stale_share(changes.rates[i], mean, spreads[index])
+                        each = stale_share(changes.rates[i], mean, spreads[index])
+                        expected += weights[i] * each
+                        squared += weights[i] * each * each
                 hits[index] += own
                 stale[index] += own * expected
+                weighted[index] += own * own
+                products[index] += own * own * expected
+                squares[index] += own * own * expected * expected
+                doubt[index] += own * own * max(squared - expected * expected, 0)
         self.stale_reads = [
             None if sample.pools[index].ages == NULL or sample.refreshes == 0 or self.hit_rates[index] is None
             else self.hit_rates[index] * stale[index] / hits[index] if hits[index] > 0 else 0.0
             for index in range(sample.pool_count)
         ]
+        self.stale_errors = []
+        for index in range(sample.pool_count):
+            if self.stale_reads[index] is None or hits[index] == 0:
+                self.stale_errors.append(None)
+                continue
+            # Keys that are not sampled may differ from the sample's mean; and each key's rate is known so well only.
+            ratio = stale[index] / hits[index]
+            each = squares[index] - 2 * ratio * products[index] + ratio * ratio * weighted[index]
+            each = max(each, 0) * (1 - self.sample_rate) + doubt[index]
+            self.stale_errors.append(self.hit_rates[index] * sqrt(each) / hits[index])
 
 
 cdef double age_spread(KeySample sample, uint32_t index) noexcept:

@@ -55,6 +55,12 @@ def test_a_longer_ttl_is_advised_only_where_few_reads_are_stale() -> None:
     assert ttl_advice(NOW, ttls((60_000, 0.8, 0.0), (120_000, 0.9, None))) is None
 
 
+def test_a_share_that_is_hardly_known_is_no_reason() -> None:
+    points = ttls((6_000, 0.7, 0.004), (60_000, 0.8, 0.04))
+    assert ttl_advice(NOW, points, doubt=0.03) is None
+    assert ttl_advice(NOW, points, doubt=0.005) is not None
+
+
 def test_no_ttl_at_all_may_be_the_best() -> None:
     advice = ttl_advice(NOW, ttls((60_000, 0.8, 0.0), (600_000, 0.85, 0.0), (0, 0.9, 0.0)))
     assert advice is not None
