@@ -13,6 +13,7 @@
 #   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
 #   make bench-instructions  the instructions of a hit, a miss, an EXISTS, beside their budget (BENCH_ARGS="--before DIR", "--keep"); needs valgrind
 #   make bench-advice  hit rates and stale reads as predicted from a sample, beside replays (BENCH_ARGS="--lookups 5000000 --seeds 1,2")
+#   make bench-sampling  what sampling for advice costs a hit and the daemon, by pairs of slices with it and without
 #   make bench        everything beside the peers, as a table, a JSON file and a chart
 #   make stress       the long forms: ten minutes of readers, 1,000 kills, ten million entries, 6,000 random histories of a pool
 #   make isolation  all 4,500 command shapes, and every hostile message, beside a client that must not notice
@@ -89,7 +90,7 @@ RELEASER  := build/releaser
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-fronts bench-memory bench-restart bench-isolation bench-instructions bench-advice bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-fronts bench-memory bench-restart bench-isolation bench-instructions bench-sampling bench-advice bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -158,6 +159,9 @@ bench-restart: tools
 
 bench-isolation: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/isolation_bench.py $(BENCH_ARGS)
+
+bench-sampling: tools
+	@PYTHONPATH=tests $(BIN)/python benchmarks/sampling_cost.py $(BENCH_ARGS)
 
 bench-instructions: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/instructions.py $(BENCH_ARGS)

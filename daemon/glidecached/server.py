@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, Any
 from glidecache_shared import __version__, protocol
 from glidecache_shared.pool.files.boot_identity import boot_id, time_namespace
 from glidecache_shared.pool.reader import LAYOUT_VERSION
+from glidecached.advice.digests import AdviceDigests
 from glidecached.budget import Budget, DedicatedShares
 from glidecached.client_processes import ClientProcesses
 from glidecached.client_session import Sessions
+from glidecached.doctor.self_examination import SelfExamination
 from glidecached.formatting import counted
 from glidecached.frontend.dispatcher import Dispatcher, MessageIntake
 from glidecached.frontend.listener import Listener
 from glidecached.handlers.admin import MOST_CACHES, AdminHandlers, OncePerTurn, bounded_upstreams
+from glidecached.handlers.advice import AdviceHandler
 from glidecached.handlers.attach import AttachHandlers
 from glidecached.handlers.commands import (
     CancelHandler,
@@ -36,6 +39,7 @@ from glidecached.handlers.watch import WatchHandlers
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.pools.manager import PoolManager
 from glidecached.pools.pool_dir import PoolDirectory, default_pool_dir
+from glidecached.pools.previous_dir import end_previous, record
 from glidecached.pools.warm_restart import PreviousPools, remove_all
 from glidecached.process.deadlines import Deadlines
 from glidecached.process.limits import plan_descriptors
@@ -103,6 +107,7 @@ class Server:
                 runtime_dir=directory.path if pool_dir is None else None,
             )
             undo.callback(self._pool_directory.release)
+            end_previous(directory.path, self.pool_dir)
             self._loop = Loop()
             self._sliced_work = SlicedWork(self._loop)
             self._descriptors = plan_descriptors()
@@ -142,6 +147,7 @@ class Server:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))
             self._loop.set_intake(self._connections.descriptor, MessageIntake(self._dispatcher))
             self._pools.start()
+            self._advice.start()
             self._supervision.start()
             self.call_regularly(_PLACES_MS, self._look_after_places)
             ready()
@@ -186,7 +192,9 @@ class Server:
             next_number=next_sequence,
             previous_pools=PreviousPools(self._pool_directory.path) if self._warm else None,
             restore_directory=self._pool_directory.restore,
+            advice_enabled=config.advice.enabled,
         )
+        self._advice = AdviceDigests(self._sliced_work, self._pools)
         for cache in config.configured_caches():
             self._pools.changes.configure(cache)
         self._pools.inherit({name: upstream.access for name, upstream in config.upstreams.items()})
@@ -221,7 +229,12 @@ class Server:
             watching.peer_ended(caller.identity)
 
         self._listener.peer_ended = peer_ended
-        self._metrics = MetricsListener(loop, self._stats, grace_ms=settings.grace_ms)
+        self._metrics = MetricsListener(
+            loop,
+            self._stats,
+            grace_ms=settings.grace_ms,
+            examination=SelfExamination(lambda: self._reloading.config, str(self._directory.path)),
+        )
         admin = AdminHandlers(self._about(), OncePerTurn(loop, self._stats), self._pools, config.admin_uids)
         self._reloading = Reloading(
             loop,
@@ -258,6 +271,7 @@ class Server:
                 protocol.UNWATCH: watching.unwatch,
                 protocol.EXEC: watching.execute,
                 protocol.FORGET: ForgetHandler(self._sessions, next_sequence, admin.pool_of).forget,
+                protocol.ADVISE: AdviceHandler(self._pools, admin.administers).advise,
                 protocol.CANCEL: CancelHandler(cancellations).cancel,
             }
         )
@@ -276,6 +290,8 @@ class Server:
     def _stats(self) -> dict[str, Any]:
         upstreams, upstreams_left_out = bounded_upstreams(self._upstreams.stats())
         caches_left_out = max(0, len(self._pools) - MOST_CACHES)
+        caches = self._pools.stats(self._client_processes.by_pool(), most=MOST_CACHES)
+        self._advice.add_to(caches)
         return {
             "daemon": {
                 "version": __version__,
@@ -298,7 +314,7 @@ class Server:
                 "max_total_cache_kb": self._pools.max_total_cache_kb,
             },
             "upstreams": upstreams,
-            "caches": self._pools.stats(self._client_processes.by_pool(), most=MOST_CACHES),
+            "caches": caches,
         }
 
     def _status(self) -> str:
@@ -339,6 +355,8 @@ class Server:
             return
         try:
             made = self._directory.restore()
+            if made:
+                record(self._directory.path, self.pool_dir)
             bound = self._listener.restore()
         except (DirectoryLockedError, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _FOR_A_WHILE:

@@ -58,7 +58,11 @@ class Report:
         """Take what the stage has seen, when its workers have ended."""
         team = stage.team
         self.workers = len(list(team))
-        self.calls = {"reads": team.total(Count.READS), "writes": team.total(Count.WRITES)}
+        self.calls = {
+            "reads": team.total(Count.READS),
+            "writes": team.total(Count.WRITES),
+            "forgets": team.total(Count.FORGETS),
+        }
         self.errors = {
             "TimeoutError": team.total(Count.TIMEOUTS),
             "ConnectionError": team.total(Count.CONNECTIONS),

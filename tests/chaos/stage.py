@@ -51,6 +51,8 @@ class Setting:
     grace_ms: int = 1_000
     request_timeout_ms: int = 400
     writes_per_second: float = 150
+    forget_share: float = 0.25
+    """How many of a lane's turns, each of some reads and two writes, forget a key."""
     pause_s: float = 0.004
     """What each lane rests after some reads and two writes."""
 
@@ -134,6 +136,7 @@ class Stage:
 
     def _orders(self, **own: Any) -> Orders:
         setting = self.setting
+        named = "unnamed" if own["cache"].name is None else "named"
         return Orders(
             **own,
             ttl_ms=setting.ttl_ms,
@@ -142,6 +145,8 @@ class Stage:
             request_timeout_ms=setting.request_timeout_ms,
             keys=setting.keys,
             versions=self._directory / "versions",
+            floors=self._directory / f"floors-{named}",
+            forget_share=setting.forget_share,
             lanes=setting.lanes,
             pause_s=setting.pause_s,
         )

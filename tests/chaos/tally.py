@@ -17,6 +17,8 @@ class Count(enum.IntEnum):
     """When the call began that is going on; 0 between calls."""
     READS = enum.auto()
     WRITES = enum.auto()
+    FORGETS = enum.auto()
+    """Keys that the daemon answered to have forgotten."""
     TIMEOUTS = enum.auto()
     """Calls that ended with `TimeoutError`, and so on."""
     CONNECTIONS = enum.auto()

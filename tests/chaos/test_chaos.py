@@ -23,7 +23,14 @@ ROUNDS = 200 if LONG else 10
 SEED = int(os.environ.get("GLIDECACHE_CHAOS_SEED") or random.randrange(1_000_000))
 READS_IN_GRACE = 40
 
-STEADY = Setting(ttl_ms=0, max_cache_kb=2_048, grace_ms=60_000, request_timeout_ms=200, writes_per_second=0)
+STEADY = Setting(
+    ttl_ms=0,
+    max_cache_kb=2_048,
+    grace_ms=60_000,
+    request_timeout_ms=200,
+    writes_per_second=0,
+    forget_share=0,
+)
 """Everything that is read once stays cached, for longer than the daemon is away."""
 
 
@@ -36,13 +43,14 @@ def must_be_right(stage: Stage) -> None:
 
 
 @pytest.mark.timeout(1_800 if LONG else 180)
-def test_c21_c24_nothing_is_wrong_and_nothing_hangs_whatever_dies() -> None:
+def test_c21_c24_c25_nothing_is_wrong_and_nothing_hangs_whatever_dies() -> None:
     with Stage(Setting()) as stage:
         report = run_rounds(stage, ROUNDS, SEED)
     assert report.fine, report.text()
     assert report.rounds == ROUNDS
     assert report.pools["hits"] > 0
     assert report.writes["done"] > 0
+    assert report.calls["forgets"] > 0
 
 
 def test_c24_workers_do_not_notice_a_daemon_that_comes_back() -> None:

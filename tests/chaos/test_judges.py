@@ -11,7 +11,7 @@ from chaos.hostile import Jobs
 from chaos.journal import DONE, NOT_RUN, UNKNOWN, audit_counter, audit_list
 from chaos.stage import Pauses
 from chaos.values import LieError, make_keys, make_value, version_of
-from chaos.versions import HISTORY, Versions
+from chaos.versions import HISTORY, Floors, Versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,21 @@ def test_versions_tell_when_a_value_was_replaced(tmp_path: Path) -> None:
         assert read.replaced_ns(1, version - 1) >= before_ns
     assert 0 < read.replaced_ns(1, 1) < before_ns, "so long ago that nobody knows when"
     assert read.newest(0) == 0
+
+
+def test_c25_what_may_be_read_after_a_forget_is_what_the_server_had_when_it_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    versions = Versions(tmp_path / "versions", 2)
+    floors, others = Floors(tmp_path / "floors", 2), Floors(tmp_path / "floors", 2)
+    for version in range(1, HISTORY + 3):
+        versions.begin(1, version)
+        assert versions.oldest(1) == version - 1, "the server may not have the newest yet"
+        versions.finish(1, version)
+        assert versions.oldest(1) == version
+    floors.raise_to(1, 5)
+    others.raise_to(1, 4)
+    assert (floors.of(0), floors.of(1)) == (0, 5)
 
 
 @pytest.mark.parametrize(("value", "right"), [(1, False), (2, True), (3, True), (4, False)])

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import glidecache
 from chaos.journal import DONE, NOT_RUN, Journal
 from chaos.tally import Count, Tally
-from chaos.values import METHODS, LieError, make_keys, version_of
-from chaos.versions import Versions
+from chaos.values import METHODS, Key, LieError, make_keys, version_of
+from chaos.versions import Floors, Versions
 from glidecache import ClosingError, DaemonUnavailableError, GlideClientConfiguration, RequestError
 from glidecache import ConnectionError as GlideConnectionError
 from glidecache import TimeoutError as GlideTimeoutError
@@ -54,6 +54,8 @@ class Orders:
     request_timeout_ms: int
     keys: int
     versions: Path
+    floors: Path
+    forget_share: float
     lanes: int
     pause_s: float
 
@@ -131,6 +133,8 @@ class Lane:
         self._complaints = complaints
         self._keys = make_keys(orders.keys)
         self._versions = Versions(orders.versions, orders.keys)
+        self._floors = Floors(orders.floors, orders.keys)
+        self._forget_share = orders.forget_share
         self._ttl_ns = orders.ttl_ms * 1_000_000
         self._random = random.Random(orders.number * 1_000 + lane)
         self._journals = {name: Journal(orders.journal(lane, name)) for name in ("incr", "rpush")}
@@ -142,15 +146,17 @@ class Lane:
         """Go on until `stop` is set."""
         while not stop.is_set():
             for _ in range(READS_PER_WRITE):
-                await self._read()
+                await self._read(self._random.choice(self._keys))
+            if self._random.random() < self._forget_share:
+                await self._forget(self._random.choice(self._keys))
             await self._write("incr")
             await self._write("rpush")
             await self._way.pause(self._pause_s)
 
-    async def _read(self) -> None:
-        key = self._random.choice(self._keys)
+    async def _read(self, key: Key) -> None:
         if self._random.random() < MISSING_PER_READ:
             return await self._read_missing(key.number)
+        floor = self._floors.of(key.number)
         began_ns = time.monotonic_ns()
         try:
             value = await self._timed(METHODS[key.kind], key.name)
@@ -164,6 +170,10 @@ class Lane:
         newest = self._versions.newest(key.number)
         if version > newest:
             return self._complain(lie=f"{key.name} reads version {version}, and {newest} is the newest")
+        if version < floor:
+            return self._complain(
+                lie=f"{key.name} reads version {version}, and those before {floor} were forgotten"
+            )
         replaced_ns = self._versions.replaced_ns(key.number, version)
         if replaced_ns and self._ttl_ns:
             self._note_age(key.name, version, replaced_ns, began_ns)
@@ -184,6 +194,17 @@ class Lane:
         self._row[Count.READS] += 1
         if value is not None:
             self._complain(lie=f"chaos:missing:{number} reads {value!r}")
+
+    async def _forget(self, key: Key) -> None:
+        """Forget a key, and read it: neither this lane nor any other may read what the server had before (C25)."""
+        oldest = self._versions.oldest(key.number)
+        try:
+            await self._timed("forget", [key.name])
+        except (GlideTimeoutError, GlideConnectionError, RequestError):
+            return
+        self._floors.raise_to(key.number, oldest)
+        self._row[Count.FORGETS] += 1
+        await self._read(key)
 
     async def _write(self, command: str) -> None:
         journal = self._journals[command]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from glidecache import DaemonUnavailableError, RequestError
+from glidecache import RequestError
 from glidecache_shared import protocol
 from glidecache_shared.protocol import STRING
 from support.cacheable import CACHEABLE, GET, Cacheable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from glidecache import ClientSideCache
-    from support.clients import AnyClient
     from support.cluster import Cluster
     from support.connector import Connector
     from support.valkey_server import ValkeyServer
@@ -336,83 +335,6 @@ def test_c25_it_holds_through_a_running_resize_and_in_both_generations(
         resizing.join(60)
     assert daemon.log_text().count("pool resized") >= 4
     assert "Traceback" not in daemon.log_text()
-
-
-@pytest.mark.parametrize("ending", ["kill", "stop"])
-def test_c25_it_holds_through_a_kill_right_after_the_answer(
-    connect: Connector, own_daemon: Daemon, own_valkey: ValkeyServer, unique_name: str, ending: str
-) -> None:
-    """The next daemon takes the pool over from its file: the removal is in it before the answer."""
-    cache = new_cache(name=unique_name)
-    client, other = (connect(cache, **at(own_daemon, own_valkey)) for _ in range(2))
-    keys = [f"key-{number}" for number in range(300)]
-    own_valkey.admin.mset(dict.fromkeys(keys, "old"))
-    for _ in range(3):
-        client.call("get_many", keys)
-        own_valkey.admin.mset(dict.fromkeys(keys[::3], "new"))
-        assert client.call("forget", keys[::3]) == 100
-        getattr(own_daemon, ending)()
-        # Within the grace the pool is trusted: what was forgotten is no hit there either.
-        assert other.metrics().entry_count == 200
-        own_daemon.start()
-        assert other.call("get_many", keys[::3]) == [b"new"] * 100
-        assert other.metrics().entry_count == 300
-        own_valkey.admin.mset(dict.fromkeys(keys[::3], "old"))
-        assert client.call("forget", keys[::3]) == 100
-
-
-@pytest.mark.parametrize("fallback", ["direct", "error"])
-def test_c25_without_a_daemon_it_raises_whatever_the_fallback_and_comes_back(
-    connect: Connector, own_daemon: Daemon, own_valkey: ValkeyServer, unique_name: str, fallback: str
-) -> None:
-    cache = new_cache(name=unique_name)
-    client = connect(cache, **at(own_daemon, own_valkey, fallback=fallback, request_timeout=300))
-    GET.write(own_valkey, "k", 1)
-    assert client.get("k") == b"v1"
-    own_daemon.kill()
-    for _ in range(2):
-        with pytest.raises(DaemonUnavailableError):
-            client.call("forget", ["k"])
-    assert client.get("k") == b"v1", "hits go on in the grace"
-    own_daemon.start()
-    wait_until(lambda: forgets(client), "the client has found the next daemon")
-    GET.write(own_valkey, "k", 2)
-    assert client.get("k") == b"v2"
-
-
-@pytest.mark.parametrize("fallback", ["direct", "error"])
-def test_c25_a_daemon_that_hangs_is_unavailable(
-    connect: Connector, own_daemon: Daemon, own_valkey: ValkeyServer, unique_name: str, fallback: str
-) -> None:
-    client = connect(
-        new_cache(name=unique_name), **at(own_daemon, own_valkey, fallback=fallback, request_timeout=300)
-    )
-    own_daemon.pause()
-    try:
-        with pytest.raises(DaemonUnavailableError):
-            client.call("forget", ["k"])
-    finally:
-        own_daemon.resume()
-
-
-def forgets(client: AnyClient) -> bool:
-    """Whether a forget succeeds now."""
-    try:
-        client.call("forget", ["k"])
-    except DaemonUnavailableError:
-        return False
-    return True
-
-
-def test_c25_a_change_of_the_daemon_goes_unnoticed(
-    connect: Connector, own_daemon: Daemon, own_valkey: ValkeyServer, unique_name: str
-) -> None:
-    client = connect(new_cache(name=unique_name), **at(own_daemon, own_valkey))
-    GET.write(own_valkey, "k", 1)
-    client.get("k")
-    own_daemon.stop()
-    own_daemon.start()
-    assert client.call("forget", ["k"]) == 1
 
 
 def test_c25_who_joins_lazily_may_forget_first(

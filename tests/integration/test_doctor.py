@@ -21,10 +21,10 @@ from glidecached.cli.operator import main
 from glidecached.doctor.check_huge_pages import check_huge_pages, huge_bytes, judge_share
 from glidecached.doctor.check_pool_files import check_entries, check_orphans, check_permissions
 from glidecached.doctor.check_process import memory_limit_bytes
-from glidecached.doctor.check_scheduling import Turns, judge_turns
 from glidecached.doctor.check_systemd import judge_unit
 from glidecached.doctor.context import Configuration, Contact, DoctorContext, Process
 from glidecached.doctor.result import Status
+from glidecached.doctor.turns import Turns, judge_turns
 from support.caches import new_cache
 from support.clients import at
 from support.process import child_environment

@@ -43,7 +43,7 @@ def kind() -> str:
 
 
 class Traffic:
-    """A thread that reads the same few keys, and now and then one that is not cached; a context manager."""
+    """A thread that reads one key, now and then one that is not cached, and forgets; a context manager."""
 
     def __init__(self, client: AnyClient) -> None:
         self._client = client
@@ -65,6 +65,7 @@ class Traffic:
             self._client.get("steady")
             if number % 10 == 0:
                 self._client.get(f"fresh-{number}")
+                self._client.call("forget", ["steady"])
 
 
 def column(top: Top, table: str, heading: str) -> dict[str, str]:
@@ -99,7 +100,7 @@ async def test_the_screen_shows_what_traffic_does(
     valkey.admin.set("steady", "v")
     client = connect(new_cache(name=unique_name))
     top = Top(str(daemon.runtime_dir), INTERVAL_S)
-    async with top.run_test(size=(120, 40)) as pilot:
+    async with top.run_test(size=(130, 40)) as pilot:
         with Traffic(client):
 
             def moving() -> bool:
@@ -108,6 +109,11 @@ async def test_the_screen_shows_what_traffic_does(
 
             await until(pilot, moving, "lookups are seen")
             assert column(top, "caches", "processes")[unique_name] == "1"
+            await until(
+                pilot,
+                lambda: column(top, "caches", "forgotten/s").get(unique_name, "–") not in ("–", "0"),
+                "forgotten entries are seen",
+            )
             await until(
                 pilot,
                 lambda: any(value != "–" for value in column(top, "upstreams", "p99").values()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glidecache.errors import ConfigurationError
 from glidecache.fronts.front_options import FrontOptions
+from glidecache.fronts.noted_pipelines import note_writes_of
 from glidecache.fronts.reply_shapes import ReplyShapes
 from glidecache.fronts.server_identity import settings_of
 from glidecache.fronts.shared_reads import SharedReads
@@ -141,6 +142,7 @@ class FrontBase(LibraryClient):
     def _watched(self, pipeline: Any) -> Any:
         if self._glidecache is not None:
             self._glidecache.own_writes.watch(pipeline)
+            note_writes_of(pipeline, self._glidecache)
         return pipeline
 
     def _leaving(self) -> Any:

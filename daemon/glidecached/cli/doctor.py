@@ -44,7 +44,7 @@ def doctor(runtime_dir: str | None, config_path: Path | None, as_json: bool) -> 
     """
     with extras_named("glidecache doctor"):
         # Imported now: the configuration's form is made at import, which other commands do without.
-        from glidecached.doctor.context import gather
+        from glidecached.doctor.gathering import gather
         from glidecached.doctor.runner import examine
 
     findings = list(examine(gather(runtime_dir, config_path)))

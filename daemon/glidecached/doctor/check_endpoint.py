@@ -12,7 +12,7 @@ from glidecache_shared.refused_access import refusal, refused_connection
 from glidecache_shared.runtime_dir import socket_path
 from glidecache_shared.versions import fact_and_advice
 from glidecached import formatting
-from glidecached.doctor.context import path_fault
+from glidecached.doctor.path_fault import path_fault
 from glidecached.doctor.result import fail, ok, skipped, warn
 
 if TYPE_CHECKING:

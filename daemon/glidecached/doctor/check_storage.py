@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glidecache_shared.refused_access import refusal, refused_directory
-from glidecached.doctor.context import path_fault
+from glidecached.doctor.path_fault import path_fault
 from glidecached.doctor.result import fail, ok, skipped, warn
 from glidecached.doctor.vantage import POOLS_UNSEEN, pools_obstacle, pools_unseen
 from glidecached.formatting import byte_size

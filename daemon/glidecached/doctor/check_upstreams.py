@@ -32,21 +32,34 @@ def check_upstreams(context: DoctorContext) -> Iterator[Finding]:
     process = context.contact.process
     shares_network = shares_namespace(process.pid if process else None, "net")
     for upstream in context.contact.stats["upstreams"]:
-        label, state = upstream_label(upstream), printable(upstream_state(upstream))
-        if upstream["connected_to"]:
-            yield _judge_role(label, state, upstream) or _judge_software(f"{label}: {state}", upstream)
-            continue
-        if not upstream["last_error"] and not shares_network:
-            yield skipped("upstream", f"{label}: not used yet; {NETWORK_UNSEEN}")
-            continue
-        fault = state if upstream["last_error"] else _fault(upstream)
-        if fault is None:
-            yield ok("upstream", f"{label}: not used yet, and accepts connections")
+        finding = judge_upstream(upstream)
+        if finding is not None:
+            yield finding
+        elif shares_network:
+            yield _try(upstream)
         else:
-            advice = (
-                "check that the server runs, the address, password and TLS settings, and the network between"
-            )
-            yield fail("upstream", f"{label}: {fault}", advice)
+            yield skipped("upstream", f"{upstream_label(upstream)}: not used yet; {NETWORK_UNSEEN}")
+
+
+def judge_upstream(upstream: dict[str, Any]) -> Finding | None:
+    """Return the finding about an upstream from what the daemon reports; None about one that it has not used yet."""
+    label, state = upstream_label(upstream), printable(upstream_state(upstream))
+    if upstream["connected_to"]:
+        return _judge_role(label, state, upstream) or _judge_software(f"{label}: {state}", upstream)
+    return _unreachable(label, state) if upstream["last_error"] else None
+
+
+def _try(upstream: dict[str, Any]) -> Finding:
+    """Report whether an upstream that was not used yet accepts connections from here."""
+    label, fault = upstream_label(upstream), _fault(upstream)
+    if fault is None:
+        return ok("upstream", f"{label}: not used yet, and accepts connections")
+    return _unreachable(label, fault)
+
+
+def _unreachable(label: str, fault: str) -> Finding:
+    advice = "check that the server runs, the address, password and TLS settings, and the network between"
+    return fail("upstream", f"{label}: {fault}", advice)
 
 
 def _judge_role(label: str, state: str, upstream: dict[str, Any]) -> Finding | None:

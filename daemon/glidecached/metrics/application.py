@@ -18,6 +18,7 @@ from glidecached.stats.snapshots import LoopSilentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from glidecached.doctor.self_examination import SelfExamination
     from glidecached.stats.history import History
     from glidecached.stats.snapshots import Snapshots
 
@@ -43,6 +44,8 @@ _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/status.css": ("status.css", "text/css; charset=utf-8"),
     "/status.js": ("status.js", "text/javascript; charset=utf-8"),
+    "/formatting.js": ("formatting.js", "text/javascript; charset=utf-8"),
+    "/advice.js": ("advice.js", "text/javascript; charset=utf-8"),
     "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -62,8 +65,16 @@ def _refusal(status: str, text: str) -> _Answer:
 class Application:
     """An application that answers GET and HEAD. For any number of threads."""
 
-    def __init__(self, snapshots: Snapshots, history: History, health: Health, hosts: Hosts) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        history: History,
+        health: Health,
+        hosts: Hosts,
+        examination: SelfExamination,
+    ) -> None:
         self._snapshots = snapshots
+        self._examination = examination
         self._history = history
         self._health = health
         self._hosts = hosts
@@ -133,8 +144,10 @@ class Application:
                 "400 Bad Request", "after is the number of the last sample that you have: 0, 1, 2, …"
             )
         snapshot = self._snapshots.get()
+        # Outside the lock: a file system that keeps the look at it waiting does not keep /metrics waiting.
+        diagnosis = self._examination.diagnose(snapshot.numbers)
         with self._rendering:
-            content = self._summary.render(snapshot, self._history.since(int(after[:20])))
+            content = self._summary.render(snapshot, diagnosis, self._history.since(int(after[:20])))
         return _Answer("200 OK", content, "application/json")
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from glidecached.config.schema import MetricsSettings
+    from glidecached.doctor.self_examination import SelfExamination
     from glidecached.process.loop import Loop
     from glidecached.upstream.target import Address
 
@@ -23,13 +24,21 @@ logger = logging.getLogger(__name__)
 class MetricsListener:
     """The listener of `/metrics`, `/healthz` and the status page between `start` and `stop`. For the loop's thread.
 
-    `stats` makes STATS' map. While it does not listen, it costs nothing.
+    `stats` makes STATS' map, `examination` finds what is wrong by it. While it does not listen, it costs nothing.
     """
 
-    def __init__(self, loop: Loop, stats: Callable[[], dict[str, Any]], *, grace_ms: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        stats: Callable[[], dict[str, Any]],
+        *,
+        grace_ms: int,
+        examination: SelfExamination,
+    ) -> None:
         self._snapshots = Snapshots(loop, stats)
         self._history = History(loop, self._snapshots)
         self._health = Health(self._snapshots, grace_ms)
+        self._examination = examination
         self._server: HttpServer | None = None
         self._address: Address | None = None
 
@@ -43,7 +52,11 @@ class MetricsListener:
             return
         host, port = settings.listen
         application = Application(
-            self._snapshots, self._history, self._health, Hosts(host, settings.allowed_hosts)
+            self._snapshots,
+            self._history,
+            self._health,
+            Hosts(host, settings.allowed_hosts),
+            self._examination,
         )
         if self._server is not None and self._address == settings.listen:
             self._server.serve(application)

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from glidecached.advice.judgement import SIZE, TTL
+from glidecached.formatting import printable
 from glidecached.stats.figures import cache_label, upstreams_by_label
 from glidecached.stats.history import INTERVAL_MS, LENGTH, foremost, foremost_upstreams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from glidecached.doctor.self_examination import Diagnosis
     from glidecached.stats.history import Sample
     from glidecached.stats.snapshots import Snapshot
+
+
+_MOST_CHARACTERS = 500
+"""The length of a finding's texts: a server's error may be long."""
 
 
 class Summary:
@@ -21,15 +28,27 @@ class Summary:
     def __init__(self) -> None:
         self._snapshot: Snapshot | None = None
         self._present = b""
+        self._diagnosis: Diagnosis | None = None
+        self._finding = b""
         self._samples: dict[int, bytes] = {}
 
-    def render(self, snapshot: Snapshot, samples: Sequence[Sample]) -> bytes:
+    def render(self, snapshot: Snapshot, diagnosis: Diagnosis, samples: Sequence[Sample]) -> bytes:
         """Return the object, encoded."""
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
             self._present = _encoded(_present(snapshot))
         past = b",".join(map(self._sample, samples))
-        return b'%s,"samples":[%s]}' % (self._present.removesuffix(b"}"), past)
+        return b'%s,"diagnosis":%s,"samples":[%s]}' % (
+            self._present.removesuffix(b"}"),
+            self._diagnosed(diagnosis),
+            past,
+        )
+
+    def _diagnosed(self, diagnosis: Diagnosis) -> bytes:
+        if diagnosis is not self._diagnosis:
+            self._diagnosis = diagnosis
+            self._finding = _encoded(_finding(diagnosis))
+        return self._finding
 
     def _sample(self, sample: Sample) -> bytes:
         encoded = self._samples.get(sample.number)
@@ -68,6 +87,15 @@ def _present(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
+def _finding(diagnosis: Diagnosis) -> dict[str, Any]:
+    worst = diagnosis.worst
+    if worst is None:
+        return {"worst": None, "others": 0}
+    texts = {"check": worst.check, "seen": worst.seen, "advice": worst.advice}
+    shown = {name: printable(text, _MOST_CHARACTERS) for name, text in texts.items()}
+    return {"worst": {"status": str(worst.status), **shown}, "others": diagnosis.others}
+
+
 def _cache(cache: dict[str, Any]) -> dict[str, Any]:
     label, named = cache_label(cache)
     return {
@@ -87,6 +115,29 @@ def _cache(cache: dict[str, Any]) -> dict[str, Any]:
         "max_bytes": cache["max_bytes"],
         "resident_bytes": cache["resident_bytes"],
         "attached_processes": cache["attached_processes"],
+        "advice": _advice(cache["advice"]),
+    }
+
+
+def _advice(digest: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a digest for the page's curves: the settings as they are, shares with four decimals."""
+    if digest is None:
+        return None
+    now = digest["now"]
+    return {
+        "enough": digest["enough"],
+        "seconds": round(digest["seconds"]),
+        "now": {"max_cache_kb": now[SIZE], "ttl_ms": now[TTL]},
+        "could_be": _rounded(digest["could_be"]),
+        "sizes": [[each[SIZE], _rounded(each["hit_rate"])] for each in digest["by_size"]],
+        "ttls": [
+            [
+                each[TTL] or 0,
+                *map(_rounded, (each["hit_rate"], each["upstream_per_second"], each["stale_reads"])),
+            ]
+            for each in digest["by_ttl"]
+        ],
+        "changes": [{**each, "why": printable(each["why"], _MOST_CHARACTERS)} for each in digest["advice"]],
     }
 
 
@@ -115,4 +166,8 @@ def _shown(sample: Sample) -> dict[str, Any]:
 
 
 def _short(point: tuple[float | None, ...]) -> list[float | None]:
-    return [None if value is None else round(value, 4) for value in point]
+    return [_rounded(value) for value in point]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -11,6 +11,8 @@ from pathlib import Path
 from glidecache_shared.runtime_dir import ensure_runtime_dir, socket_path
 
 LOCK_NAME = "glidecached.lock"
+POOL_DIR_LINK = "pool-directory"
+"""The record of the daemon's pool directory for the next daemon (`glidecached.pools.previous_dir`)."""
 
 
 class DirectoryLockedError(Exception):
@@ -117,8 +119,10 @@ class OwnedRuntimeDir:
         return True
 
     def release(self) -> None:
-        """Give the directory up, and remove it if it was made here and is empty. Idempotent."""
+        """Give the directory up, and remove it if it was made here and holds nothing but the record. Idempotent."""
         self._lock.release()
         if self._made:
             with contextlib.suppress(OSError):  # something else lives there now
+                if [path.name for path in self.path.iterdir()] == [POOL_DIR_LINK]:
+                    (self.path / POOL_DIR_LINK).unlink()
                 self.path.rmdir()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from glidecached.config.model import Config
 from glidecached.config.schema import MetricsSettings
+from glidecached.doctor.self_examination import SelfExamination
 from glidecached.metrics import http_server
 from glidecached.metrics.endpoint import MetricsListener
 from glidecached.process.loop import Loop
@@ -31,10 +33,12 @@ DAEMON = {
     "accepted_requests": 0,
     "max_total_cache_kb": 1,
     "refused": {},
+    "pool_dir": "/dev/shm",  # noqa: S108 - only looked at
 }
 
 
 NUMBERS: dict[str, Any] = {"daemon": DAEMON, "caches": [], "upstreams": []}
+EXAMINATION = SelfExamination(Config, "/")
 
 
 class Running:
@@ -43,7 +47,7 @@ class Running:
     def __init__(self, **settings: Any) -> None:
         self.loop = Loop()
         self.asked = 0
-        self.listener = MetricsListener(self.loop, self.stats, grace_ms=100)
+        self.listener = MetricsListener(self.loop, self.stats, grace_ms=100, examination=EXAMINATION)
         self.port = free_port()
         self.listener.start(MetricsSettings(listen=f"{HOST}:{self.port}", **settings))
         self._thread = threading.Thread(target=self.loop.run)
@@ -263,7 +267,7 @@ def test_ipv6_addresses_are_listened_at() -> None:
             port = probe.getsockname()[1]
     except OSError:
         pytest.skip("this host has no IPv6")
-    listener = MetricsListener(loop := Loop(), lambda: NUMBERS, grace_ms=5_000)
+    listener = MetricsListener(loop := Loop(), lambda: NUMBERS, grace_ms=5_000, examination=EXAMINATION)
     listener.start(MetricsSettings(listen=f"[::1]:{port}"))
     try:
         with socket.create_connection(("::1", port), timeout=20) as connection:

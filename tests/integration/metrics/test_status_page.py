@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from glidecache import ClientSideCache
-from support.browser import Browser
+from glidecached import formatting
+from glidecached.doctor.gathering import gather
+from glidecached.doctor.runner import examine
+from support.browser import check_narrow_windows
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from support.browser import Browser
     from support.connector import Connector
     from support.pages import SeenDaemon
     from support.valkey_server import ValkeyServer
 
 CATALOG = "Array.from(document.querySelectorAll('#cache-list article')).find(a => a.innerText.startsWith('catalog'))"
 CHART = f"Array.from({CATALOG}.querySelectorAll('figure')).find(f => f.innerText.startsWith('%s'))"
-OUTSTANDING = """
-for (const small of document.querySelectorAll("figure .value small")) small.textContent = "of 512.0 MB, 99.9 %";
-for (const top of document.querySelectorAll("figure .top")) top.textContent = "10,000 ms";
-const ends = element => element.getBoundingClientRect().right;
-return Array.from(document.querySelectorAll("figure"))
-  .filter(figure => Array.from(figure.querySelectorAll(".value, .value small, .top"))
-    .some(part => ends(part) > ends(figure) + 1))
-  .map(figure => figure.innerText);
-"""
-"""The charts whose figures, with long ones in them, stand out into the next chart."""
+MORE = {"counted": ", 'cache'"}
+"""Further arguments of the formatters."""
 
+SHOWN = "Array.from(document.querySelectorAll('svg.chart')).filter(each => !each.closest('[hidden]'))"
 LUMINANCE = """
 const parts = getComputedStyle(document.documentElement)[arguments[0]].match(/\\d+/g).map(Number);
 return parts[0] + parts[1] + parts[2];
 """
-
-
-@pytest.fixture
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    made = Browser(tmp_path_factory.mktemp("chromium"))
-    yield made
-    made.close()
 
 
 def chart(browser: Browser, name: str) -> str:
@@ -88,6 +78,8 @@ def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
         "the figures change",
         40,
     )
+    check_units(browser)
+    check_diagnosis(browser, seen)
     check_losses(browser)
     check_names_are_text(browser)
     check_text_alternatives(browser)
@@ -95,6 +87,7 @@ def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
     check_narrow_windows(browser)
     check_keyboard(browser)
     assert browser.console() == []
+    wait_until(lambda: under_traffic(lambda: "%" in chart(browser, "Hit rate")), "lookups are shown", 40)
     seen.daemon.stop()
     wait_until(lambda: "cannot be reached" in browser.text("#unreachable"), "the page says so", 40)
     assert browser.text("#state") == "Unreachable"
@@ -102,6 +95,69 @@ def test_the_page_shows_the_traffic_to_everybody_and_says_when_it_cannot(
     seen.daemon.start()
     wait_until(lambda: browser.text("#state") == "Live", "the page goes on by itself", 40)
     assert browser.evaluate("return document.getElementById('unreachable').hidden")
+
+
+def check_units(browser: Browser) -> None:
+    """The page and the commands write every figure alike: in decimals, in ties, where one unit ends."""
+    chance = random.Random(24)
+    rates = [chance.uniform(0, 12) for _ in range(200)] + [10**power * 1.0 for power in range(13)]
+    ties = [number / 8 for number in range(200)] + [0.05, 9.95, 9.995, 99.95, 999.5, 1023.95, 1023.5, 0.0005]
+    counts = [chance.randrange(10 ** chance.randrange(1, 15)) for _ in range(200)] + [
+        0,
+        1,
+        59,
+        60,
+        61,
+        86_400,
+    ]
+    numbers = [*rates, *ties, *(tie * 1024 for tie in ties), *(tie * 1e6 for tie in ties), *counts]
+    formatters: dict[str, tuple[Callable[[Any], str], list[Any]]] = {
+        "count": (formatting.count, [*counts, None]),
+        "perSecond": (formatting.per_second, [*numbers, None]),
+        "share": (formatting.share, [*(number / 1e4 for number in numbers), 1, None]),
+        "byteSize": (formatting.byte_size, numbers),
+        "duration": (formatting.duration, numbers),
+        "latency": (formatting.latency, [*numbers, None]),
+        "ttl": (formatting.ttl, counts),
+        "counted": (lambda number: formatting.counted(number, "cache"), counts),
+    }
+    for name, (formatter, values) in formatters.items():
+        call = f"it.{name}(each{MORE.get(name, '')})"
+        script = f'return import("/formatting.js").then(it => arguments[0].map(each => {call}))'
+        there = browser.driver.execute_script(script, values)
+        differing = [
+            (value, here, its)
+            for value, its in zip(values, there, strict=True)
+            if (here := formatter(value)) != its
+        ]
+        assert differing == [], name
+
+
+def check_diagnosis(browser: Browser, seen: SeenDaemon) -> None:
+    """What is worst stands at the top, in doctor's words, for screen readers too; it goes when it is repaired."""
+    pool_dir = Path(seen.daemon.stats()["daemon"]["pool_dir"])
+    told = (
+        "let it = document.getElementById('diagnosis'), main = document.querySelector('main');"
+        "return main.firstElementChild === it ? it.innerText : ''"
+    )
+    wait_until(lambda: browser.evaluate(told), "the page says whether anything is wrong", 20)
+    assert not browser.text("#diagnosis-title").startswith("fail"), browser.text("#diagnosis")
+    pool_dir.chmod(0o777)
+    try:
+        wait_until(lambda: browser.text("#diagnosis-title") == "fail: pool directory", "it is seen", 40)
+        findings = list(examine(gather(str(seen.daemon.runtime_dir), None)))
+        (finding,) = [each for each in findings if each.check == "pool directory"]
+        assert browser.text("#diagnosis-seen") == finding.seen
+        assert browser.text("#diagnosis-advice") == f"→ {finding.advice}"
+        tree = browser.command("Accessibility.getFullAXTree")["nodes"]
+        live = [node for node in tree if node["role"]["value"] == "status" and not node.get("ignored")]
+        of = {node["nodeId"]: node for node in tree}
+        names = [of[child]["name"]["value"] for node in live for child in node["childIds"]]
+        assert "fail: pool directory" in names, names
+        check_narrow_windows(browser)
+    finally:
+        pool_dir.chmod(0o710)
+    wait_until(lambda: not browser.text("#diagnosis-title").startswith("fail"), "it is well again", 40)
 
 
 def check_losses(browser: Browser) -> None:
@@ -130,7 +186,7 @@ def check_text_alternatives(browser: Browser) -> None:
     tree = browser.command("Accessibility.getFullAXTree")["nodes"]
     images = [node for node in tree if node["role"]["value"] == "image" and not node.get("ignored")]
     names = [node["name"]["value"] for node in images]
-    assert len(names) == len(browser.evaluate("return Array.from(document.querySelectorAll('svg.chart'))"))
+    assert len(names) == len(browser.evaluate(f"return {SHOWN}"))
     assert any("Lookups, last 1 min: from " in name for name in names), names
     latency = (
         r"Time to reply, .* min: median from .* ms to .* ms, now .* ms; 99 % from .* ms to .* ms, now .* ms"
@@ -154,33 +210,17 @@ def check_colours(browser: Browser) -> None:
     )
 
 
-def check_narrow_windows(browser: Browser) -> None:
-    """Nothing stands out of a telephone's screen, nor a chart's figures into the next chart at any width."""
-    size: dict[str, Any] = {"height": 800, "deviceScaleFactor": 1, "mobile": False}
-    for width in (360, 600, 768, 900, 1200):
-        browser.command("Emulation.setDeviceMetricsOverride", width=width, **size)
-        assert browser.evaluate("return document.documentElement.scrollWidth") <= width
-        assert browser.evaluate(OUTSTANDING) == [], width
-    browser.command("Emulation.clearDeviceMetricsOverride")
-
-
 def check_keyboard(browser: Browser) -> None:
     """The tables open by the keyboard alone, and have the minutes' figures."""
     for _ in range(10):
-        press(browser, "Tab", 9)
+        browser.press("Tab", 9)
         if browser.evaluate("return document.activeElement.tagName") == "SUMMARY":
             break
     assert browser.evaluate("return getComputedStyle(document.activeElement).outlineStyle") != "none"
-    press(browser, "Enter", 13, text="\r")
+    browser.press("Enter", 13, text="\r")
     until = time.monotonic() + 20
     while not (rows := browser.evaluate("return document.querySelectorAll('details[open] tbody tr').length")):
         assert time.monotonic() < until, "the table stays empty"
     assert rows >= 1
     head = browser.evaluate("return document.querySelector('details[open] thead').innerText")
     assert " ".join(head.split()) == "Minute Hit rate Lookups Memory Evictions Expirations"
-
-
-def press(browser: Browser, key: str, code: int, **more: str) -> None:
-    """One key, as a keyboard sends it."""
-    for kind in ("keyDown", "keyUp"):
-        browser.command("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)

@@ -212,7 +212,7 @@ def test_the_statuses_in_the_manuals_are_those_that_there_are() -> None:
 
 def test_colours_are_not_for_those_who_want_none(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = ok("clock", "right")
-    monkeypatch.setattr("glidecached.doctor.context.gather", lambda *_: None)
+    monkeypatch.setattr("glidecached.doctor.gathering.gather", lambda *_: None)
     monkeypatch.setattr("glidecached.doctor.runner.examine", lambda _: [finding])
     coloured = CliRunner().invoke(operator.main, ["doctor"], color=True)
     assert "\x1b[" in coloured.output

@@ -26,9 +26,12 @@ class CacheFigures:
     asked_as: str
     label: str
     hit_rate: float | None
+    could_be: float | None
+    """The hit rate to expect with the advised settings."""
     lookups_per_s: float | None
     evictions_per_s: float | None
     expirations_per_s: float | None
+    forgotten_per_s: float | None
     entries: int
     charged_bytes: int
     max_bytes: int
@@ -103,9 +106,11 @@ def _cache(old: dict[str, Any] | None, new: dict[str, Any], passed_s: float) -> 
         asked_as=_asked_as(new),
         label=cache_label(new),
         hit_rate=hits / lookups if hits is not None and lookups else None,
+        could_be=(new.get("advice") or {}).get("could_be"),  # an earlier daemon has no advice
         lookups_per_s=_rate(lookups, passed_s),
         evictions_per_s=_rate(_more(before, new["metrics"], "evictions"), passed_s),
         expirations_per_s=_rate(_more(before, new["metrics"], "expirations"), passed_s),
+        forgotten_per_s=_rate(_more(before, new["metrics"], "forgotten"), passed_s),
         entries=new["metrics"]["entry_count"],
         charged_bytes=new["charged_bytes"],
         max_bytes=new["max_bytes"],
@@ -133,11 +138,11 @@ def _upstream(old: dict[str, Any] | None, new: dict[str, Any], passed_s: float) 
 
 
 def _more(before: Mapping[str, Any] | None, after: Mapping[str, Any], name: str) -> int | None:
-    """Return how much a counter grew; None without a past, or where it began again.
+    """Return how much a counter grew; None without a past, where it began again, or in a daemon that lacks it.
 
     It begins again when a cache was dropped and made again.
     """
-    if before is None or after[name] < before[name]:
+    if before is None or name not in after or after[name] < before[name]:
         return None
     return int(after[name] - before[name])
 

@@ -1,5 +1,7 @@
 // Small line charts in SVG, each with its latest figure in words, and the same past as a table.
 
+import { NOT_KNOWN } from "./formatting.js";
+
 const WIDTH = 300;
 const HEIGHT = 72;
 const SVG = "http://www.w3.org/2000/svg";
@@ -10,7 +12,7 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-function svgElement(name, attributes) {
+export function svgElement(name, attributes) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   return made;
@@ -156,7 +158,7 @@ export class PastTable {
 
 function mean(group, column) {
   const known = group.map((point) => point[column.place]).filter((value) => value !== null);
-  if (!known.length) return "–";
+  if (!known.length) return NOT_KNOWN;
   return column.format(known.reduce((sum, value) => sum + value, 0) / known.length);
 }
 

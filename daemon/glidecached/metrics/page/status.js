@@ -1,6 +1,8 @@
 // The status page: asks for what is new every two seconds, and draws it.
 
+import { Advice } from "./advice.js";
 import { Chart, PastTable, clock, element, roundUp } from "./charts.js";
+import { NOT_KNOWN, byteSize, count, counted, duration, latency, perSecond, share, ttl } from "./formatting.js";
 
 const PATIENCE_MS = 5000;
 const byId = (id) => document.getElementById(id);
@@ -13,37 +15,10 @@ let refreshing = false;
 const caches = new Map();
 const upstreams = new Map();
 
-// ---- figures as text
+// ---- figures with their units
 
-function number(value) {
-  if (value >= 999_950) return `${Number((value / 1e6).toFixed(value >= 99.95e6 ? 0 : 1))} M`;
-  if (value >= 9_999.5) return `${Number((value / 1e3).toFixed(value >= 99_950 ? 0 : 1))} k`;
-  if (value >= 99.95 || Number.isInteger(value)) return Math.round(value).toLocaleString("en-GB");
-  return value.toFixed(value >= 9.995 ? 1 : 2);
-}
-
-function bytes(value) {
-  const units = ["B", "KB", "MB", "GB", "TB"]; // of 1024, as `glidecache top` and max_cache_kb have them
-  let order = 0;
-  while (value >= 1023.95 && order < units.length - 1) [value, order] = [value / 1024, order + 1];
-  return `${value.toFixed(order && value < 99.95 ? 1 : 0)} ${units[order]}`;
-}
-
-function duration(seconds) {
-  const parts = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
-  const first = parts.findIndex(([, size]) => seconds >= size);
-  if (first < 0) return "0 s";
-  const [unit, size] = parts[first];
-  const rest = parts[first + 1];
-  const whole = `${Math.floor(seconds / size)} ${unit}`;
-  const more = rest ? Math.floor((seconds % size) / rest[1]) : 0;
-  return more ? `${whole} ${more} ${rest[0]}` : whole;
-}
-
-const percent = (rate) => `${(rate * 100).toFixed(rate > 0.9995 || rate === 0 ? 0 : 1)} %`;
-const perSecond = (value) => `${number(value)} /s`;
-const milliseconds = (value) => value < 999.5 ? `${value.toFixed(value < 9.995 ? 2 : 0)} ms` : `${(value / 1000).toFixed(1)} s`;
-const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
+const rate = (value) => `${perSecond(value)} /s`;
+const milliseconds = (value) => latency(value * 1_000);
 
 // ---- the past
 
@@ -58,12 +33,12 @@ const topOf = (...series) => roundUp(Math.max(1, ...series.flat().filter((value)
 const CAUSES = { absent: "absent", expired: "expired", other_kind: "of another kind", own_write: "after an own write" };
 
 function losses(cache) {
-  const misses = Object.entries(cache.misses_by_cause).filter(([, count]) => count > 0);
-  const causes = misses.map(([cause, count]) => `${number(count)} ${CAUSES[cause] ?? cause}`).join(", ");
+  const misses = Object.entries(cache.misses_by_cause).filter(([, number]) => number > 0);
+  const causes = misses.map(([cause, number]) => `${count(number)} ${CAUSES[cause] ?? cause}`).join(", ");
   return [
     `misses: ${causes || "none"}`,
-    plural(cache.expirations, "expiration", "expirations"),
-    plural(cache.evictions, "eviction", "evictions"),
+    counted(cache.expirations, "expiration"),
+    counted(cache.evictions, "eviction"),
   ].join(" · ");
 }
 
@@ -72,17 +47,18 @@ class CacheView {
     this.name = element("h3", { textContent: cache.label });
     this.facts = element("p", { className: "muted" });
     this.losses = element("p", { className: "muted losses" });
-    this.hitRate = new Chart("Hit rate", { format: percent, scale: false });
-    this.lookups = new Chart("Lookups", { format: perSecond });
-    this.memory = new Chart("Memory", { format: bytes, scale: false });
-    this.evictions = new Chart("Evictions", { format: perSecond });
+    this.hitRate = new Chart("Hit rate", { format: share, scale: false });
+    this.lookups = new Chart("Lookups", { format: rate });
+    this.memory = new Chart("Memory", { format: byteSize, scale: false });
+    this.evictions = new Chart("Evictions", { format: rate });
     this.table = new PastTable(`${cache.label}: means of each minute`, [
-      { name: "Hit rate", place: 0, format: percent },
-      { name: "Lookups", place: 1, format: perSecond },
-      { name: "Memory", place: 2, format: bytes },
-      { name: "Evictions", place: 3, format: perSecond },
-      { name: "Expirations", place: 4, format: perSecond },
+      { name: "Hit rate", place: 0, format: share },
+      { name: "Lookups", place: 1, format: rate },
+      { name: "Memory", place: 2, format: byteSize },
+      { name: "Evictions", place: 3, format: rate },
+      { name: "Expirations", place: 4, format: rate },
     ]);
+    this.advice = new Advice(cache.label);
     const charts = [this.hitRate, this.lookups, this.memory, this.evictions].map((chart) => chart.figure);
     this.article = element(
       "article", {},
@@ -90,6 +66,7 @@ class CacheView {
       this.losses,
       element("div", { className: "charts" }, ...charts),
       this.table.details,
+      this.advice.block,
     );
   }
 
@@ -97,29 +74,30 @@ class CacheView {
     const facts = [
       cache.named ? null : "no name",
       cache.policy,
-      cache.ttl_ms ? `entries live ${duration(cache.ttl_ms / 1000)}` : "entries live until evicted",
+      cache.ttl_ms ? `entries live ${ttl(cache.ttl_ms)}` : "entries live until evicted",
       cache.server_ttl ? "and no longer than the server's keys" : null,
-      plural(cache.entries, "entry", "entries"),
-      cache.forgotten ? `${number(cache.forgotten)} forgotten` : null,
-      plural(cache.attached_processes, "process", "processes"),
+      counted(cache.entries, "entry", "entries"),
+      cache.forgotten ? `${count(cache.forgotten)} forgotten` : null,
+      counted(cache.attached_processes, "process", "processes"),
       cache.counted ? null : "lookups are not counted (enable_metrics = false)",
     ];
     this.facts.textContent = facts.filter(Boolean).join(" · ");
     this.losses.hidden = !cache.counted;
     this.losses.textContent = cache.counted ? losses(cache) : "";
     const points = pointsOf("caches", cache.key);
-    const [rate, lookups, size, evictions] = [0, 1, 2, 3].map((place) => column(points, place));
+    const [hits, lookups, size, evictions] = [0, 1, 2, 3].map((place) => column(points, place));
     const when = times();
-    const none = cache.counted ? "–" : "not counted";
-    this.hitRate.setValue(latest(rate) === null ? none : percent(latest(rate)));
-    this.hitRate.show(when, [rate], 1);
-    this.lookups.setValue(...(latest(lookups) === null ? [none] : [number(latest(lookups)), "per second"]));
+    const none = cache.counted ? NOT_KNOWN : "not counted";
+    this.hitRate.setValue(latest(hits) === null ? none : share(latest(hits)));
+    this.hitRate.show(when, [hits], 1);
+    this.lookups.setValue(...(latest(lookups) === null ? [none] : [perSecond(latest(lookups)), "per second"]));
     this.lookups.show(when, [lookups], topOf(lookups));
-    this.memory.setValue(bytes(cache.bytes), `of ${bytes(cache.max_bytes)}, ${percent(cache.bytes / cache.max_bytes)}`);
+    this.memory.setValue(byteSize(cache.bytes), `of ${byteSize(cache.max_bytes)}, ${share(cache.bytes / cache.max_bytes)}`);
     this.memory.show(when, [size], cache.max_bytes);
-    this.evictions.setValue(...(latest(evictions) === null ? [none] : [number(latest(evictions)), "per second"]));
+    this.evictions.setValue(...(latest(evictions) === null ? [none] : [perSecond(latest(evictions)), "per second"]));
     this.evictions.show(when, [evictions], topOf(evictions));
     this.table.show(when, points);
+    this.advice.update(cache.advice);
   }
 }
 
@@ -129,14 +107,14 @@ class UpstreamView {
   constructor(upstream) {
     this.state = element("p", { className: "muted" });
     this.problem = element("p", { className: "problem", hidden: true });
-    this.requests = new Chart("Requests", { format: perSecond });
+    this.requests = new Chart("Requests", { format: rate });
     this.latency = new Chart("Time to reply, median and 99 %", { format: milliseconds, names: ["median", "99 %"] });
-    this.failures = new Chart("Failures", { format: perSecond });
+    this.failures = new Chart("Failures", { format: rate });
     this.table = new PastTable(`${upstream.label}: means of each minute`, [
       { name: "Requests", place: 0, format: perSecond },
       { name: "Median", place: 2, format: milliseconds },
       { name: "99 %", place: 3, format: milliseconds },
-      { name: "Failures", place: 1, format: perSecond },
+      { name: "Failures", place: 1, format: rate },
     ]);
     const charts = [this.requests, this.latency, this.failures].map((chart) => chart.figure);
     this.article = element(
@@ -152,9 +130,9 @@ class UpstreamView {
     const facts = [
       upstream.mode,
       upstream.connected_to ? `connected to ${upstream.connected_to}` : upstream.last_error ? null : "not used yet",
-      `${number(upstream.in_flight)} in flight`,
-      `${number(upstream.queued)} queued`,
-      plural(upstream.reconnects, "reconnection", "reconnections"),
+      `${count(upstream.in_flight)} in flight`,
+      `${count(upstream.queued)} queued`,
+      counted(upstream.reconnects, "reconnection"),
     ];
     this.state.textContent = facts.filter(Boolean).join(" · ");
     this.problem.hidden = upstream.connected_to !== null || upstream.last_error === null;
@@ -162,10 +140,10 @@ class UpstreamView {
     const points = pointsOf("upstreams", upstream.key);
     const [requests, failures, median, slow] = [0, 1, 2, 3].map((place) => column(points, place));
     const when = times();
-    this.requests.setValue(...(latest(requests) === null ? ["–"] : [number(latest(requests)), "per second"]));
+    this.requests.setValue(...(latest(requests) === null ? [NOT_KNOWN] : [perSecond(latest(requests)), "per second"]));
     this.requests.show(when, [requests], topOf(requests));
     if (latest(median) === null) {
-      this.latency.setValue("–");
+      this.latency.setValue(NOT_KNOWN);
     } else {
       this.latency.value.replaceChildren(
         milliseconds(latest(median)),
@@ -173,7 +151,7 @@ class UpstreamView {
       );
     }
     this.latency.show(when, [median, slow], topOf(median, slow));
-    this.failures.setValue(...(latest(failures) === null ? ["–"] : [number(latest(failures)), "per second"]));
+    this.failures.setValue(...(latest(failures) === null ? [NOT_KNOWN] : [perSecond(latest(failures)), "per second"]));
     this.failures.show(when, [failures], topOf(failures));
     this.table.show(when, points);
   }
@@ -202,16 +180,34 @@ function showDaemon(daemon) {
   byId("version").textContent = `version ${daemon.version} · pid ${daemon.pid}`;
   const facts = [
     ["Running for", duration(daemon.uptime_seconds)],
-    ["Attached clients", number(daemon.sessions)],
-    ["Open requests", number(daemon.open_requests)],
-    ["Refused messages", number(daemon.refused)],
+    ["Attached clients", count(daemon.sessions)],
+    ["Open requests", count(daemon.open_requests)],
+    ["Refused messages", count(daemon.refused)],
   ];
   byId("daemon").replaceChildren(...facts.map(([name, value]) => element(
     "div", {}, element("dt", { textContent: name }), element("dd", { textContent: value }),
   )));
 }
 
+// The title alone is a live region: it changes with what is wrong, and not with each figure in the text below it.
+function showDiagnosis({ worst, others }) {
+  const status = worst?.status ?? "ok";
+  byId("diagnosis").className = `diagnosis ${status}`;
+  setText("diagnosis-title", worst ? `${status}: ${worst.check}` : "ok: the daemon finds nothing wrong");
+  setText("diagnosis-seen", worst?.seen ?? "");
+  setText("diagnosis-advice", worst ? `→ ${worst.advice}` : "");
+  const more = others ? `${counted(others, "other finding")}. ` : "";
+  setText("diagnosis-more", worst ? `${more}glidecache doctor shows all.` : "glidecache doctor checks more.");
+}
+
+function setText(id, text) {
+  const place = byId(id);
+  if (place.textContent !== text) place.textContent = text;
+  place.hidden = text === "";
+}
+
 function show(status) {
+  showDiagnosis(status.diagnosis);
   showDaemon(status.daemon);
   showList(byId("cache-list"), caches, status.caches, CacheView);
   showList(byId("upstream-list"), upstreams, status.upstreams, UpstreamView);
@@ -220,9 +216,9 @@ function show(status) {
   showRest(byId("more-upstreams"), status.upstreams_not_shown, "quieter upstream is", "quieter upstreams are");
 }
 
-function showRest(note, count, one, many) {
-  note.hidden = count === 0;
-  note.textContent = `${plural(count, one, many)} not shown.`;
+function showRest(note, number, one, many) {
+  note.hidden = number === 0;
+  note.textContent = `${counted(number, one, many)} not shown.`;
 }
 
 function setState(kind, text) {

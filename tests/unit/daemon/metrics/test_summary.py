@@ -7,15 +7,20 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glidecached import formatting
+from glidecached.advice.digests import digest_of
+from glidecached.doctor.result import fail
+from glidecached.doctor.self_examination import Diagnosis
 from glidecached.metrics import page_data
 from glidecached.metrics.page_data import Summary
 from glidecached.stats import history
 from glidecached.stats.history import MAX_CACHES, MAX_UPSTREAMS, CachePoint, Sample, UpstreamPoint
 from glidecached.stats.snapshots import Snapshot
+from support.advice_reports import STEP, advice_report
 
 if TYPE_CHECKING:
     import pytest
+
+WELL = Diagnosis(None, 0)
 
 DAEMON = {
     "version": "1",
@@ -44,6 +49,7 @@ def cache(name: str | None, size: int = 0) -> dict[str, Any]:
         "max_bytes": 100,
         "resident_bytes": 100,
         "attached_processes": 1,
+        "advice": None,
     }
 
 
@@ -78,7 +84,9 @@ def sample(number: int) -> Sample:
 
 
 def test_what_is_told() -> None:
-    told = json.loads(Summary().render(snapshot([cache("catalog")], [upstream("default")]), [sample(3)]))
+    told = json.loads(
+        Summary().render(snapshot([cache("catalog")], [upstream("default")]), WELL, [sample(3)])
+    )
     assert told["daemon"]["refused"] == 5
     assert [each["key"] for each in told["caches"]] == ["yes:catalog"]
     (catalog,) = told["caches"]
@@ -105,18 +113,18 @@ def test_many_who_ask_cost_little_more_than_one(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(page_data, "_encoded", counted)
     page, seen = Summary(), snapshot()
-    first = page.render(seen, [sample(1), sample(2)])
-    assert page.render(seen, [sample(1), sample(2)]) == first
-    assert len(made) == 3
-    assert json.loads(page.render(snapshot(), [sample(2), sample(3)]))["samples"][1]["number"] == 3
-    assert len(made) == 5
+    first = page.render(seen, WELL, [sample(1), sample(2)])
+    assert page.render(seen, WELL, [sample(1), sample(2)]) == first
+    assert len(made) == 4
+    assert json.loads(page.render(snapshot(), WELL, [sample(2), sample(3)]))["samples"][1]["number"] == 3
+    assert len(made) == 6
 
 
 def test_the_past_that_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_data, "LENGTH", 3)
     page = Summary()
     for number in range(1, 20):
-        page.render(snapshot(), [sample(number)])
+        page.render(snapshot(), WELL, [sample(number)])
     assert len(page._samples) == 3
 
 
@@ -124,7 +132,7 @@ def test_of_many_the_foremost_are_told_and_how_many_are_not() -> None:
     caches = [cache(None, size) for size in range(MAX_CACHES + 5)] + [cache("small")]
     upstreams = [upstream(None, f"h{number}", requests=number) for number in range(MAX_UPSTREAMS + 3)]
     # As after a reload that changed it: the configuration's own stands last.
-    told = json.loads(Summary().render(snapshot(caches, [*upstreams, upstream("default")]), []))
+    told = json.loads(Summary().render(snapshot(caches, [*upstreams, upstream("default")]), WELL, []))
     assert (len(told["caches"]), told["caches_not_shown"]) == (MAX_CACHES, 6)
     assert [each["label"] for each in told["caches"][:2]] == ["small", f"id-{MAX_CACHES + 4}"]
     assert (len(told["upstreams"]), told["upstreams_not_shown"]) == (MAX_UPSTREAMS, 4)
@@ -132,9 +140,39 @@ def test_of_many_the_foremost_are_told_and_how_many_are_not() -> None:
     assert told["history_length"] == history.LENGTH
 
 
-def test_the_page_and_the_commands_have_one_set_of_units_and_all_causes() -> None:
+def test_advice_is_told_in_points_and_changes() -> None:
+    seen = cache("catalog")
+    report = advice_report(advice=[{"what": "max_cache_kb", "to": 131_072, "why": "\x1b" + "x" * 9_999}])
+    seen["advice"] = digest_of(report, STEP)
+    (told,) = json.loads(Summary().render(snapshot([seen]), WELL, []))["caches"]
+    advised = told["advice"]
+    assert advised["now"] == {"max_cache_kb": 65_536, "ttl_ms": 60_000}
+    assert (advised["enough"], advised["could_be"], advised["seconds"]) == (True, 0.94, 1_800)
+    assert advised["sizes"][0] == [16_384, 0.712]
+    assert advised["sizes"][-1] == [None, 0.95]
+    assert advised["ttls"][2] == [60_000, 0.91, 600.0, 0.02]
+    (change,) = advised["changes"]
+    assert (change["what"], change["to"]) == ("max_cache_kb", 131_072)
+    assert change["why"].startswith("\\x1bxxx")
+    assert len(change["why"]) == 500
+    assert len(json.dumps(advised)) < 1_500
+
+
+def test_the_page_knows_all_causes() -> None:
     script = (Path(page_data.__file__).parent / "page" / "status.js").read_text()
-    (units,) = re.findall(r"const units = (\[.*?\]);", script)
-    assert tuple(json.loads(units)) == formatting._BYTE_UNITS
     (causes,) = re.findall(r"const CAUSES = \{ (.*?) \};", script)
     assert set(re.findall(r"(\w+): ", causes)) == set(cache("any")["misses_by_cause"])
+
+
+def test_the_worst_finding_is_told_printable_and_bounded() -> None:
+    page, seen = Summary(), snapshot()
+    assert json.loads(page.render(seen, WELL, []))["diagnosis"] == {"worst": None, "others": 0}
+    bad = Diagnosis(fail("upstream", "default: \x1b" + "x" * 9_999, "check it"), 2)
+    told = json.loads(page.render(seen, bad, []))["diagnosis"]
+    assert told["others"] == 2
+    assert told["worst"] == {
+        "status": "fail",
+        "check": "upstream",
+        "seen": "default: \\x1b" + "x" * 486 + "…",
+        "advice": "check it",
+    }
