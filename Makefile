@@ -7,7 +7,7 @@
 #   make lint         ruff, mypy --strict
 #   make format       ruff's formatter, its safe fixes, the coverage of the contract, the configuration's reference
 #   make bench-quick  the cost of a hit, beside the peers', as a table and a JSON file
-#   make bench-fronts the cost of a hit through glidecache.valkey and glidecache.redis, beside their libraries' own
+#   make bench-fronts the cost of a hit through the fronts and frameworks, beside their libraries' own; uvicorn's requests/s
 #   make bench-memory what a full cache costs eight workers in memory, one pool beside GLIDE's eight caches
 #   make bench-restart how long a daemon takes to go on with a million entries of the one before
 #   make bench-isolation  what one client can do to another (BENCH_ARGS="--only jobs,shapes --before DIR"), as a table and a JSON file
@@ -23,6 +23,7 @@
 #   make test-sanitize  the compiled modules' tests under AddressSanitizer and UBSan
 #   make screenshots  the pictures of the status page in docs/images, by a headless Chromium
 #   make check-deploy the files of deploy/ and .github/ against the schemas of Compose, Kubernetes and GitHub, and hadolint
+#   make check-fronts the fronts' tests with the oldest and the newest valkey-py and redis-py (CHECK_FRONTS_ARGS="redis==6.4.0")
 #   make wheel        the distribution as build/wheel/*.whl
 #   make wheels       wheels for other machines in dist/ (WHEELS_ARGS="--only cp312 aarch64")
 #   make check-wheels each wheel in dist/ checked, installed where it can be, and tried there
@@ -53,6 +54,7 @@ DESTDIR   ?=
 PIP_ARGS  ?=
 WHEELS_ARGS       ?=
 CHECK_WHEELS_ARGS ?=
+CHECK_FRONTS_ARGS ?=
 WHEEL_DIR ?= build/wheel
 DEB_DIR    ?= $(CURDIR)/build/deb
 DEB_OUTPUT ?= dist
@@ -90,7 +92,7 @@ RELEASER  := build/releaser
 LOCKED_MAKE = mkdir -p build && flock build/.setup.lock $(MAKE) --silent --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-fronts bench-memory bench-restart bench-isolation bench-instructions bench-sampling bench-advice bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb
+.PHONY: help run test test-quick demo stress isolation test-sanitize lint format bench-quick bench-fronts bench-memory bench-restart bench-isolation bench-instructions bench-sampling bench-advice bench check-deploy core clean fuzz screenshots chaos soak installed tools uwsgi builder releaser checker wheel wheels check-wheels sdist check-sdist sbom install uninstall deb check-deb check-fronts
 
 help:
 	@sed -n '3,/^$$/s/^# *//p' Makefile
@@ -148,6 +150,7 @@ bench-quick: tools
 	@PYTHONPATH=tests $(BIN)/python benchmarks/quick.py --json $(BENCH_JSON)
 
 bench-fronts: tools
+	@$(LOCKED_MAKE) $(GLIDE)
 	@PYTHONPATH=tests $(BIN)/python benchmarks/fronts.py $(BENCH_ARGS)
 
 bench-memory: tools
@@ -181,6 +184,9 @@ check-deploy: tools
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/kubernetes-validate --strict --quiet --kubernetes-version 1.29 deploy/kubernetes/*.yaml
+
+check-fronts: tools
+	@$(BIN)/python tools/check_fronts.py $(CHECK_FRONTS_ARGS)
 
 # What the last build left is removed first, or a module that is gone would be in the wheel; the compiled core stays.
 wheel: $(if $(IN_VENV),core,builder)

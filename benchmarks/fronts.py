@@ -1,7 +1,8 @@
 """The cost of a hit through the fronts, beside their libraries' own: `make bench-fronts`.
 
 Each row is processor time of the calling process for one call, in microseconds: the least of several rounds, the
-library and its front by turns, with a server, a daemon and a value of 100 bytes. Compare within a run.
+library and its front by turns, with a server, a daemon and a value of 100 bytes. Compare within a run. Then the same of
+frameworks above the libraries, beside their local memory, and uvicorn's requests a second (`serving.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import serving
+from framework_hits import framework_rows
+
 from glidecache import ClientSideCache
 from support.daemon import Daemon
 from support.front_clients import FRONT_KINDS, FrontKind
@@ -22,6 +26,7 @@ from support.valkey_server import HOST, ValkeyServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+QUIET = {"daemon": {"log_level": "warning"}}
 READS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "get": ("get", ("product:1",)),
     "hgetall, 10 fields": ("hgetall", ("hash",)),
@@ -30,28 +35,52 @@ READS: dict[str, tuple[str, tuple[Any, ...]]] = {
 }
 
 
+PARTS = ("calls", "frameworks", "uvicorn")
+
+
 def main() -> None:
-    """Measure, print a table, and write it as JSON."""
+    """Measure, print tables, and write them as JSON."""
     options = argparse.ArgumentParser(prog="make bench-fronts", description=__doc__)
     options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--seconds", type=float, default=2.0, help="of uvicorn's turns")
+    options.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     options.add_argument("--json", type=Path, default=Path("build/bench-fronts.json"))
     given = options.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        server, daemon = ValkeyServer(Path(directory) / "valkey"), Daemon(Path(directory) / "daemon")
+    parts = given.only.split(",")
+    if not set(parts) <= set(PARTS):
+        options.error(f"--only is {given.only}; it must be some of {','.join(PARTS)}")
+    found: dict[str, list[dict[str, Any]]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        server, daemon = ValkeyServer(directory / "valkey"), Daemon(directory / "daemon", QUIET)
         server.start()
         daemon.start()
         try:
-            rows = measured(server, daemon, given.rounds)
+            if "calls" in parts:
+                found["calls"] = measured(server, daemon, given.rounds)
+                show(found["calls"])
+            if "frameworks" in parts:
+                found["frameworks"] = framework_rows(server, daemon, given.rounds)
+                found["frameworks"] += measured_in_django(server, daemon, given.rounds)
+                show(found["frameworks"])
+            if "uvicorn" in parts:
+                found["uvicorn"] = serving.measured(directory, server, daemon, given.rounds, given.seconds)
+                serving.show(found["uvicorn"])
         finally:
             daemon.stop()
             server.stop()
             daemon.discard()
-    print(f"{'µs of processor time':<34}{'library':>10}{'front':>10}{'times':>8}")
+    given.json.parent.mkdir(exist_ok=True)
+    given.json.write_text(json.dumps(found, indent=1))
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print rows of calls."""
+    print(f"{'µs of processor time':<46}{'library':>10}{'front':>10}{'times':>8}{'local':>8}")
     for row in rows:
         name = f"{row['library']} {row['call']}"
-        print(f"{name:<34}{row['library_us']:>10.2f}{row['front_us']:>10.2f}{row['times']:>8.1f}")
-    given.json.parent.mkdir(exist_ok=True)
-    given.json.write_text(json.dumps(rows, indent=1))
+        local = f"{row['local_us']:>8.2f}" if "local_us" in row else ""
+        print(f"{name:<46}{row['library_us']:>10.2f}{row['front_us']:>10.2f}{row['times']:>8.1f}{local}")
 
 
 def measured(server: ValkeyServer, daemon: Daemon, rounds: int) -> list[dict[str, Any]]:
@@ -82,6 +111,44 @@ def measured(server: ValkeyServer, daemon: Daemon, rounds: int) -> list[dict[str
         hits = server.calls("get")
         assert hits < rounds * 2_000 * 9, "the fronts' reads are hits"
     return rows
+
+
+def measured_in_django(server: ValkeyServer, daemon: Daemon, rounds: int) -> list[dict[str, Any]]:
+    """Return a row for `get` and for `aget` of a small value: Django's local-memory backend, and the shared cache."""
+    from django.core.cache.backends.locmem import LocMemCache
+
+    from glidecache.django import SharedCache
+
+    options = {"cache": "bench-django", "runtime_dir": str(daemon.runtime_dir)}
+    shared = SharedCache(f"valkey://{HOST}:{server.port}/0", {"OPTIONS": options})
+    made = (LocMemCache("bench", {}), shared)
+    for cache in made:
+        cache.set("product:1", {"name": "x" * 20, "price": 100}, None)
+        assert cache.get("product:1") == cache.get("product:1")
+    best = {"get": [float("inf")] * 2, "aget": [float("inf")] * 2}
+
+    async def time_awaited(cache: Any) -> float:
+        began = time.process_time()
+        for _ in range(5_000):
+            await cache.aget("product:1")
+        return (time.process_time() - began) / 5_000 * 1e6
+
+    before = server.calls("get")
+    for _ in range(rounds):
+        for index, cache in enumerate(made):
+            best["get"][index] = min(best["get"][index], _timed(cache.get, ("product:1",), 20_000))
+            best["aget"][index] = min(best["aget"][index], asyncio.run(time_awaited(cache)))
+    assert server.calls("get") - before < rounds, "the shared cache's reads are hits"
+    return [
+        {
+            "library": "django-locmem",
+            "call": call,
+            "library_us": us[0],
+            "front_us": us[1],
+            "times": us[0] / us[1],
+        }
+        for call, us in best.items()
+    ]
 
 
 def least(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
 PACKAGE = Path(__file__).resolve().parent.parent / "client" / "glidecache"
 ROUTE = "route: Route | None = None"
@@ -27,7 +27,9 @@ class CommandFunction:
     docstring: str
     routed: bool = False
     is_miscalled: bool = False
-    """Whether it takes anything, to refuse it by name."""
+    """True if it takes any positional arguments, to refuse them by name."""
+    refuses_keywords: bool = False
+    """True if it takes any keyword too: each call then makes a dictionary."""
 
     def with_route(self, *, by_each: bool) -> CommandFunction:
         """Return the command with GLIDE's argument `route`.
@@ -54,14 +56,21 @@ class Annotations(ast.NodeTransformer):
 class CommandFunctions:
     """The commands of some modules of `glidecache.commands`, by module, each in its module's order."""
 
-    def __init__(self, modules: tuple[str, ...], miscalled: Iterable[str]) -> None:
-        """Read the modules. miscalled: the commands that code for redis-py calls with other arguments."""
+    def __init__(self, modules: tuple[str, ...], miscalled: Mapping[str, bool]) -> None:
+        """Read the modules.
+
+        miscalled: the commands that code for redis-py calls with other arguments, and whether with keywords.
+        """
         self._trees = {module: _read_tree(module) for module in modules}
         functions = {module: _command_functions(tree) for module, tree in self._trees.items()}
         annotations = Annotations({function.name for found in functions.values() for function in found})
         self.by_module = {
             module: [
-                replace(_describe(module, function, annotations), is_miscalled=function.name in miscalled)
+                replace(
+                    _describe(module, function, annotations),
+                    is_miscalled=function.name in miscalled,
+                    refuses_keywords=miscalled.get(function.name, False),
+                )
                 for function in found
             ]
             for module, found in functions.items()

@@ -8,7 +8,8 @@ A command function is a public function of a family's module whose result is ann
 its default values and the first paragraph of its docstring become those of the method: of both clients, and of batches.
 Commands that only a standalone server has are in `standalone_only`, those of a cluster in `cluster_only`. The latter
 also lists the commands that take a route there. `batched` has what only batches have, or have with other arguments.
-`redis_arguments` lists the methods that code for redis-py calls with other arguments: they refuse these by name.
+The tables of `redis_calls` list the methods that code for redis-py calls with other arguments: they refuse these by
+name.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ FAMILIES = (
 STANDALONE = "standalone_only"
 CLUSTER = "cluster_only"
 BATCHED = "batched"
-MISTAKES = "redis_arguments"
-REST = ("*others: Never", "**keywords: Never")
+TABLES_OF_CALLS = ("redis_calls", "redis_calls_of_collections")
 LINE_LENGTH = 110
 INDENT = " " * 4
 DOCSTRING_QUOTES = '"""'
@@ -89,7 +89,9 @@ FLAVOURS = (
 def signature(flavour: Flavour, command: CommandFunction) -> str:
     """Return the method's first line, or lines, as the formatter would break them."""
     decorator = f"{INDENT}@plain_signature\n" if command.is_miscalled else ""
-    given = ("self", *command.parameters, *(REST if command.is_miscalled else ()))
+    others = ("*others: Never",) if command.is_miscalled else ()
+    keywords = ("**keywords: Never",) if command.refuses_keywords else ()
+    given = ("self", *command.parameters, *others, *keywords)
     head = f"{decorator}{INDENT}{flavour.method} {command.name}("
     end = f") -> {'Self' if flavour.for_batches else command.result}:"
     parameters = ", ".join(given)
@@ -113,8 +115,11 @@ def method(flavour: Flavour, command: CommandFunction) -> str:
         head, tail = flavour.body.split("{command}")
         body = f"{head}\n{INDENT * 3}{passed}\n{INDENT * 2}{tail}"
     if command.is_miscalled:
-        refusal = f'raise _{MISTAKES}.mistake(type(self), "{command.name}", others, keywords)'
-        body = f"if others or keywords:\n{INDENT * 3}{refusal}\n{INDENT * 2}{body}"
+        keywords, given = (" or keywords", ", keywords") if command.refuses_keywords else ("", "")
+        refusal = f'raise refusal(self, "{command.name}", others{given})'
+        required = [each for each in command.parameters if " = " not in each]
+        last = f" or {required[-1].partition(':')[0]} is MISSING" if required else ""
+        body = f"if others{keywords}{last}:\n{INDENT * 3}{refusal}\n{INDENT * 2}{body}"
     quotes = DOCSTRING_QUOTES
     return f"{signature(flavour, command)}\n{INDENT * 2}{quotes}{paragraph}{quotes}\n{INDENT * 2}{body}\n"
 
@@ -171,7 +176,7 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
     """Return the text of one generated module. parent_module: the module of the classes' parent, if not this one."""
     commands = [command for each in classes for command in each.commands]
     is_refusing = any(command.is_miscalled for command in commands)
-    modules = sorted({command.module for command in commands} | ({MISTAKES} if is_refusing else set()))
+    modules = sorted({command.module for command in commands})
     typed = "\n".join(f"{INDENT}from glidecache.commands import {module} as _{module}" for module in modules)
     lazy = "\n".join(f'{INDENT}_{module} = LazyModule("glidecache.commands.{module}")' for module in modules)
     before = (
@@ -186,7 +191,11 @@ def module_text(flavour: Flavour, classes: list[Class], origins: dict[str, str],
             "",
             *before,
             "from glidecache.core.lazy_import import LazyModule",
-            *(["from glidecache.core.plain_signature import plain_signature"] if is_refusing else []),
+            *(
+                ["from glidecache.core.plain_signature import MISSING, plain_signature, refusal"]
+                if is_refusing
+                else []
+            ),
             "",
             "TYPE_CHECKING = False",
             "if TYPE_CHECKING:",
@@ -274,9 +283,11 @@ def main() -> int:
         "--check", action="store_true", help="write nothing; fail when something is out of date"
     )
     check = parser.parse_args().check
-    functions = CommandFunctions(
-        (*FAMILIES, STANDALONE, CLUSTER, BATCHED), miscalled=literal(MISTAKES, "INSTEAD")
-    )
+    calls = "".join(literal(table, "CALLS") for table in TABLES_OF_CALLS)
+    shapes = [line.partition(":")[0].split() for line in calls.split("\n") if line]
+    miscalled = {method: False for method, *_ in shapes}
+    miscalled |= {method: True for method, *keywords in shapes if keywords}
+    functions = CommandFunctions((*FAMILIES, STANDALONE, CLUSTER, BATCHED), miscalled=miscalled)
     stale = []
     for flavour in FLAVOURS:
         for file, text in render(flavour, functions).items():

@@ -16,7 +16,7 @@ ENVIRONMENT_VARIABLE = "GLIDECACHED_RUNTIME_DIR"
 SYSTEM_RUNTIME_DIR = "/run/glidecached"
 PRIVATE_MODE = 0o700
 START = "start it: glidecached, or systemctl start glidecached (docs: getting-started)"
-"""What every text says that finds no daemon, whoever looked for it."""
+"""The part that all texts have which find no daemon."""
 
 _MAX_SOCKET_PATH_BYTES = 107
 """`sun_path` holds 108 bytes on Linux, the closing zero included."""

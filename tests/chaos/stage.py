@@ -52,7 +52,7 @@ class Setting:
     request_timeout_ms: int = 400
     writes_per_second: float = 150
     forget_share: float = 0.25
-    """How many of a lane's turns, each of some reads and two writes, forget a key."""
+    """The share of a lane's turns, each of some reads and two writes, that forget a key."""
     pause_s: float = 0.004
     """What each lane rests after some reads and two writes."""
 

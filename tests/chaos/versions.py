@@ -1,4 +1,4 @@
-"""Which version of which key was written when, and what was forgotten: tables that the writer and all workers map."""
+"""The time at which each version of a key was written or forgotten: tables that the writer and all workers map."""
 
 from __future__ import annotations
 
@@ -37,10 +37,14 @@ class Versions:
         """The newest version that can have been written."""
         return self._numbers[key * _COLUMNS + _NEWEST]
 
+    def written_ns(self, key: int) -> int:
+        """When the newest version was acknowledged; 0 if it is not yet."""
+        return self.replaced_ns(key, self.newest(key) - 1)
+
     def oldest(self, key: int) -> int:
         """The oldest version that the server can still have now: that before the newest, until that is acknowledged."""
         newest = self.newest(key)
-        return newest if self.replaced_ns(key, newest - 1) else newest - 1
+        return newest if self.written_ns(key) else newest - 1
 
     def replaced_ns(self, key: int, version: int) -> int:
         """When `version` was surely replaced, on the monotonic clock; 0 if it may still be the server's."""

@@ -148,7 +148,7 @@ class Lane:
             for _ in range(READS_PER_WRITE):
                 await self._read(self._random.choice(self._keys))
             if self._random.random() < self._forget_share:
-                await self._forget(self._random.choice(self._keys))
+                await self._forget(self._just_written())
             await self._write("incr")
             await self._write("rpush")
             await self._way.pause(self._pause_s)
@@ -194,6 +194,10 @@ class Lane:
         self._row[Count.READS] += 1
         if value is not None:
             self._complain(lie=f"chaos:missing:{number} reads {value!r}")
+
+    def _just_written(self) -> Key:
+        """The key for which an older answer is most likely to be under way still."""
+        return max(self._keys, key=lambda key: self._versions.written_ns(key.number))
 
     async def _forget(self, key: Key) -> None:
         """Forget a key, and read it: neither this lane nor any other may read what the server had before (C25)."""

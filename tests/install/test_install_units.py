@@ -35,7 +35,7 @@ SOMEBODY = User(uid=64_123, gid=64_123)
 
 
 class Outcome(NamedTuple):
-    """How a call ended."""
+    """The end of a call."""
 
     status: int
     said: str
@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A directory that stands for a host's root."""
+    """A directory in the place of a host's root."""
     root = tmp_path / "root"
     root.mkdir()
     return root
@@ -69,7 +69,7 @@ def state(root: Path) -> dict[str, tuple[int, int, str]]:
         str(path.relative_to(root)): (
             path.lstat().st_mtime_ns,
             path.lstat().st_mode & 0o777,
-            os.readlink(path) if path.is_symlink() else path.read_text(),  # noqa: PTH115 - the text as it stands
+            os.readlink(path) if path.is_symlink() else path.read_text(),  # noqa: PTH115 - the text as it is
         )
         for path in sorted(root.rglob("*"))
         if path.is_symlink() or path.is_file()

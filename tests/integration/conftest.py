@@ -231,6 +231,15 @@ def wire(daemon: Daemon) -> Iterator[WireClient]:
 
 
 @pytest.fixture
+def wires(own_daemon: Daemon) -> Iterator[list[WireClient]]:
+    """Three clients that speak the protocol by hand: what they send is accepted in the order of the calls."""
+    clients = [WireClient(own_daemon.runtime_dir) for _ in range(3)]
+    yield clients
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
 def cache() -> ClientSideCache:
     """An unnamed cache with room for everything, no expiry, and metrics."""
     return new_cache()

@@ -16,10 +16,10 @@ from support.clients import at
 from support.fault_proxy import REPLIES, proxy_before
 from support.valkey_server import HOST
 from support.waiting import wait_until
-from support.wire import WireClient
+from support.wire import WireClient, accepted, attach_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from glidecache import ClientSideCache
     from support.connector import Connector
@@ -61,32 +61,6 @@ def test_c21_hits_are_never_expired_values(connect: Connector, valkey: ValkeySer
             assert value is not None
             # A value was current until the next one was written, which took no longer than its round of reads.
             assert asked - float(value) < ttl_s + 0.5
-
-
-@pytest.fixture
-def wires(own_daemon: Daemon) -> Iterator[list[WireClient]]:
-    """Three clients that speak the protocol by hand: what they send is accepted in the order of the calls."""
-    clients = [WireClient(own_daemon.runtime_dir) for _ in range(3)]
-    yield clients
-    for client in clients:
-        client.close()
-
-
-def attach(wires: list[WireClient], cache: ClientSideCache) -> list[int]:
-    """A session of its own on one pool for each of these clients, at the upstream `default`."""
-    settings = {
-        "max_cache_kb": cache.max_cache_kb,
-        "entry_ttl_ms": cache.entry_ttl_ms,
-        "eviction_policy": "LRU",
-        "enable_metrics": cache.enable_metrics,
-    }
-    spec = {"upstream": "default", "cache": {"id": cache.cache_id, "settings": settings}}
-    return [wire.attach(**spec)["session_id"] for wire in wires]
-
-
-def accepted(wire: WireClient) -> None:
-    """Wait until the daemon has taken what this client has sent: requests of one client are read in order."""
-    wire.request(protocol.PING)
 
 
 @pytest.mark.parametrize("command", CACHEABLE, ids=lambda command: command.method)
@@ -135,7 +109,7 @@ def test_c22_a_client_that_wrote_sees_its_own_write(
 ) -> None:
     GET.write(own_valkey, "k", 1)
     reader, writer, other = wires
-    sessions = attach(wires, cache)
+    sessions = attach_all(wires, cache)
     own_valkey.pause()
     early = reader.send(protocol.READ, sessions[0], STRING, b"k")
     accepted(reader)
@@ -162,7 +136,7 @@ def test_c22_a_write_past_the_daemon_counts_as_soon_as_the_daemon_is_told(
         daemon = start_daemon(upstreams={"default": {"addresses": [f"{HOST}:{proxy.port}"]}})
         reader, writer = (WireClient(daemon.runtime_dir) for _ in range(2))
         with reader, writer:
-            sessions = attach([reader, writer], cache)
+            sessions = attach_all([reader, writer], cache)
             operation, body = (protocol.GET_MANY, [[b"k"]]) if many else (protocol.READ, [STRING, b"k"])
             name = "mget" if many else "get"
             proxy.hold(REPLIES)
@@ -185,7 +159,7 @@ def test_c22_writes_of_other_clients_do_not_stop_the_sharing(
 ) -> None:
     GET.write(own_valkey, "k", 1)
     reader, writer, joiner = wires
-    sessions = attach(wires, cache)
+    sessions = attach_all(wires, cache)
     own_valkey.pause()
     early = reader.send(protocol.READ, sessions[0], STRING, b"k")
     accepted(reader)
@@ -204,7 +178,7 @@ def test_c22_a_known_read_does_not_stop_the_sharing(
 ) -> None:
     GET.write(own_valkey, "k", 1)
     reader, joiner, _ = wires
-    sessions = attach(wires, cache)
+    sessions = attach_all(wires, cache)
     own_valkey.pause()
     early = reader.send(protocol.READ, sessions[0], STRING, b"k")
     accepted(reader)
@@ -247,7 +221,7 @@ def test_c23_requests_of_one_session_run_in_the_order_sent(
     wires: list[WireClient], own_valkey: ValkeyServer, cache: ClientSideCache
 ) -> None:
     wire, *_ = wires
-    session = attach([wire], cache)[0]
+    session = attach_all([wire], cache)[0]
     sent = []
     for number in range(300):
         sent.append(wire.send(protocol.COMMAND, session, [b"SET", b"k", b"%d" % number]))

@@ -11,6 +11,7 @@ from support.cacheable import GET, HGETALL
 from support.caches import new_cache, sleep_past
 from support.clients import at
 from support.waiting import wait_until
+from support.wire import attach_all
 
 if TYPE_CHECKING:
     from glidecache import ClientSideCache
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
     from support.daemon import Daemon
     from support.valkey_server import ValkeyServer
     from support.wire import WireClient
-
-
-def attach(wire: WireClient, cache: ClientSideCache, mode: str) -> int:
-    """Open a session of one's own on the pool of a client's cache object, at the upstream `default`."""
-    settings = {
-        "max_cache_kb": cache.max_cache_kb,
-        "entry_ttl_ms": cache.entry_ttl_ms,
-        "eviction_policy": "LRU",
-        "enable_metrics": cache.enable_metrics,
-    }
-    spec = {"mode": mode, "upstream": "default", "cache": {"id": cache.cache_id, "settings": settings}}
-    session: int = wire.attach(**spec)["session_id"]
-    return session
 
 
 def test_c6_access_never_prolongs(connect: Connector, valkey: ValkeyServer) -> None:
@@ -128,7 +116,7 @@ def test_c7a_the_daemon_answers_from_the_pool_and_counts_a_hit(
 ) -> None:
     GET.write(valkey, "k", 1)
     client = connect(cache)
-    session = attach(wire, cache, mode)
+    (session,) = attach_all([wire], cache, mode)
     # A worker whose own lookup came a moment too early sends such a request for an entry that lives.
     for _ in range(3):
         assert wire.request(protocol.READ, session, STRING, b"k") == b"v1"
@@ -142,7 +130,7 @@ def test_c7a_what_the_client_did_since_makes_it_a_miss(
 ) -> None:
     GET.write(valkey, "k", 1)
     client = connect(cache)
-    session = attach(wire, cache, mode)
+    (session,) = attach_all([wire], cache, mode)
     assert wire.request(protocol.READ, session, STRING, b"k") == b"v1"
     wire.request(protocol.COMMAND, session, [b"SET", b"k", b"v2"])
     assert wire.request(protocol.READ, session, STRING, b"k") == b"v2"
@@ -156,7 +144,7 @@ def test_c7a_a_known_read_in_between_does_not(
 ) -> None:
     GET.write(valkey, "k", 1)
     client = connect(cache)
-    session = attach(wire, cache, mode)
+    (session,) = attach_all([wire], cache, mode)
     wire.request(protocol.READ, session, STRING, b"k")
     assert wire.request(protocol.COMMAND, session, [b"STRLEN", b"k"]) == 2
     wire.request(protocol.READ, session, STRING, b"k")

@@ -24,10 +24,10 @@ from support.daemon import Daemon, to_toml
 from support.fault_proxy import REPLIES, proxy_before
 from support.valkey_server import HOST
 from support.waiting import wait_until
-from support.wire import WireClient
+from support.wire import WireClient, accepted, attach_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from glidecache import ClientSideCache
     from support.cluster import Cluster
@@ -137,7 +137,7 @@ def test_c25_other_pools_keep_their_entries(connect: Connector, valkey: ValkeySe
 
 
 def test_c25_by_prefix(connect: Connector, valkey: ValkeyServer | Cluster, cache: ClientSideCache) -> None:
-    """What the operator's command and a front's `clear` use."""
+    """The operator's command and Django's `clear` use it."""
     client = connect(cache)
     for key in ("page:1", "page:2", "pag", "other"):
         GET.write(valkey, key, 1)
@@ -149,36 +149,13 @@ def test_c25_by_prefix(connect: Connector, valkey: ValkeyServer | Cluster, cache
 # ---- flights
 
 
-@pytest.fixture
-def wires(own_daemon: Daemon) -> Iterator[list[WireClient]]:
-    clients = [WireClient(own_daemon.runtime_dir) for _ in range(3)]
-    yield clients
-    for client in clients:
-        client.close()
-
-
-def attach(wires: list[WireClient], cache: ClientSideCache) -> list[int]:
-    settings = {
-        "max_cache_kb": cache.max_cache_kb,
-        "entry_ttl_ms": cache.entry_ttl_ms,
-        "eviction_policy": "LRU",
-        "enable_metrics": cache.enable_metrics,
-    }
-    spec = {"upstream": "default", "cache": {"id": cache.cache_id, "settings": settings}}
-    return [wire.attach(**spec)["session_id"] for wire in wires]
-
-
-def accepted(wire: WireClient) -> None:
-    wire.request(protocol.PING)
-
-
 def test_c25_no_flight_that_was_sent_before_stores_and_no_later_lookup_joins_it(
     own_valkey: ValkeyServer, wires: list[WireClient], cache: ClientSideCache
 ) -> None:
     """The server takes its time; a third party changes the key between the two flights."""
     GET.write(own_valkey, "k", 1)
     early, forgetter, late = wires
-    sessions = attach(wires, cache)
+    sessions = attach_all(wires, cache)
     own_valkey.pause()
     old = early.send(protocol.READ, sessions[0], STRING, b"k")
     accepted(early)
@@ -197,7 +174,7 @@ def test_c25_an_older_answer_does_not_come_back(
 ) -> None:
     GET.write(own_valkey, "k", 1)
     early, forgetter, _ = wires
-    sessions = attach(wires, cache)
+    sessions = attach_all(wires, cache)
     own_valkey.pause()
     old = early.send(protocol.READ, sessions[0], STRING, b"k")
     accepted(early)
@@ -214,7 +191,7 @@ def test_c25_one_key_of_a_get_many_does_not_spoil_the_others(
     for key in ("a", "b", "c"):
         GET.write(own_valkey, key, 1)
     early, forgetter, late = wires
-    sessions = attach(wires, cache)
+    sessions = attach_all(wires, cache)
     own_valkey.pause()
     old = early.send(protocol.GET_MANY, sessions[0], [b"a", b"b", b"c"])
     accepted(early)
@@ -244,7 +221,7 @@ def test_c25_whatever_the_order_of_flights_writes_and_forgets(
     with proxy_before(own_valkey.port) as proxy, contextlib.ExitStack() as ended:
         daemon = start_daemon(upstreams={"default": {"addresses": [f"{HOST}:{proxy.port}"]}})
         wires = [ended.enter_context(WireClient(daemon.runtime_dir)) for _ in range(3)]
-        sessions = attach(wires, cache)
+        sessions = attach_all(wires, cache)
         versions, floors = dict.fromkeys(keys, 0), dict.fromkeys(keys, 0)
         own_valkey.admin.mset(dict.fromkeys(keys, 0))
         for _ in range(10):

@@ -144,7 +144,7 @@ def test_c25_a_daemon_that_hangs_is_unavailable(
 
 
 def forgets(client: AnyClient) -> bool:
-    """Whether a forget succeeds now."""
+    """Return whether a forget succeeds now."""
     try:
         client.call("forget", ["k"])
     except DaemonUnavailableError:

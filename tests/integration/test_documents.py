@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+CHANGES = re.findall(r"```diff\n(.*?)```", README, re.DOTALL)
+FIRST_SCREEN_LINES = 60
 
 
 @pytest.fixture
@@ -82,6 +84,47 @@ def test_the_readmes_examples_print_what_they_promise(pasted: slice) -> None:
         assert len([line for line in example.splitlines() if line and not line.startswith("#")]) <= 6
         assert run(example) == promised(example)
     assert run(third_terminal) == promised(third_terminal)
+
+
+def side(change: str, *signs: str) -> str:
+    """The settings before a change, or after it."""
+    return "\n".join(line[1:] for line in change.splitlines() if not line or line[0] in (" ", *signs))
+
+
+def test_the_readmes_first_screen_has_a_two_line_change_for_each_library() -> None:
+    screen = "\n".join(README.splitlines()[:FIRST_SCREEN_LINES])
+    assert [change in screen for change in CHANGES] == [True] * 3
+    for change in CHANGES:
+        assert sum(line.startswith("+") for line in change.splitlines()) == 2
+
+
+@pytest.mark.usefixtures("embedded_daemon")
+@pytest.mark.parametrize("change", CHANGES[:2], ids=["valkey-py", "redis-py"])
+def test_the_readmes_changes_make_a_client_of_the_library(change: str) -> None:
+    names: list[dict[str, Any]] = [{}, {}]
+    for sign, found in zip("-+", names, strict=True):
+        exec(side(change, sign), found)  # noqa: S102 - the README's own text
+    before, after = (found["client"] for found in names)
+    try:
+        assert isinstance(after, type(before))
+        assert type(after).__module__.startswith("glidecache.")
+        assert after.get_connection_kwargs()["host"] == before.get_connection_kwargs()["host"] == "localhost"
+    finally:
+        before.close()
+        after.close()
+
+
+def test_the_readmes_change_of_djangos_settings_names_backends_that_exist() -> None:
+    backends = pytest.importorskip("django.utils.module_loading")
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for sign, found in zip("-+", (before, after), strict=True):
+        exec(side(CHANGES[2], sign), found)  # noqa: S102 - the README's own text
+    old, new = (found["CACHES"]["default"] for found in (before, after))
+    assert old["LOCATION"] == new["LOCATION"]
+    for settings in (old, new):
+        assert callable(backends.import_string(settings["BACKEND"]))
+    assert new["BACKEND"] == "glidecache.django.SharedCache"
 
 
 @pytest.mark.usefixtures("embedded_daemon")

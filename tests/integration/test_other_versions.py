@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +11,8 @@ from glidecache import DaemonUnavailableError, GlideClientConfiguration, NodeAdd
 from glidecache.sync import GlideClient
 from glidecache_shared import __version__, protocol
 from glidecache_shared.pool.reader import LAYOUT_VERSION
-from support.daemon import Daemon
 from support.hidden_modules import start
+from support.other_daemon import OtherDaemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,31 +20,8 @@ if TYPE_CHECKING:
 
     from support.valkey_server import ValkeyServer
 
-PROGRAM = """
-import sys
-import glidecache_shared
-from glidecache_shared import protocol
-glidecache_shared.__version__ = '9.0.0'
-protocol.PROTOCOL_VERSION = {protocol}
-import glidecached.server
-glidecached.server.LAYOUT_VERSION = {layout}
-from glidecached.cli.entry_points import glidecached
-glidecached()
-"""
 OPERATOR = "from glidecached.cli.entry_points import glidecache\nglidecache()"
 SECONDS = 60.0
-
-
-class OtherDaemon(Daemon):
-    """A daemon that is of another release by what it says of itself."""
-
-    versions: tuple[int, int]
-
-    def launch(self, *arguments: str) -> None:
-        protocol_version, layout_version = self.versions
-        program = PROGRAM.format(protocol=protocol_version, layout=layout_version)
-        command = [sys.executable, "-c", program, "--config", str(self.configuration)]
-        self._spawn([*command, "--runtime-dir", str(self.runtime_dir), *arguments])
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +32,7 @@ def make_other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[i
     def make(*versions: int) -> OtherDaemon:
         kind = versions[0], versions[1]
         if kind not in made:
-            made[kind] = OtherDaemon(tmp_path_factory.mktemp("other"))
-            made[kind].versions = kind
+            made[kind] = OtherDaemon(tmp_path_factory.mktemp("other"), kind)
             made[kind].start()
         return made[kind]
 

@@ -99,7 +99,7 @@ class DjangoCaches:
         return other
 
     def call(self, cache: SharedCache, name: str, *arguments: Any, **options: Any) -> Any:
-        """Call a method, or what it is called with an `a` before its name, and return what it ends with."""
+        """Call a method, or its awaited form, whose name begins with `a`, and return the result."""
         if self._runner is None:
             return getattr(cache, name)(*arguments, **options)
         return self._runner.run(getattr(cache, f"a{name}")(*arguments, **options))

@@ -15,7 +15,7 @@ CLASSES = {"valkey": ("Valkey", "ValkeyCluster"), "redis": ("Redis", "RedisClust
 
 
 class FrontKind(NamedTuple):
-    """A library, and which of its two faces."""
+    """A library, and one of its two faces."""
 
     library: str
     is_async: bool
@@ -58,7 +58,7 @@ class FrontCalls:
         self._made.clear()  # pytest keeps this object longer than the test's clients may live
 
     def made(self, make: Callable[[], Any]) -> Any:
-        """What `make` returns, a client; it is closed at the end."""
+        """The client that `make` returns; it is closed at the end."""
         # Within the loop, if there is one: some parts of asyncio's clients look for it.
         client = make() if self._runner is None else self._runner.run(_called(make))
         self._made.append(client)
@@ -79,7 +79,7 @@ class FrontCalls:
         self.run(client.aclose if self.kind.is_async else client.close)
 
     def run(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Call it, and return what it returns or what the awaitable ends with."""
+        """Call it, and return its result, awaited if need be."""
         if self._runner is None:
             return function(*arguments, **options)
         return self._runner.run(_awaited(function, arguments, options))

@@ -74,7 +74,7 @@ class Machine(ChildProcess):
     """
 
     interpreter = PYTHON
-    """What `python` runs."""
+    """The source that `python` runs."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory / "console.log")
@@ -114,7 +114,7 @@ class Machine(ChildProcess):
         return ["systemd-nspawn", "--directory=/", "--volatile=yes"]
 
     def _binds(self) -> dict[Path, Path]:
-        """What it has of the host besides /usr, made now: the project is installed, with its units."""
+        """The host's paths in it besides /usr, made now: the project is installed, with its units."""
         installed, units = self._directory / "installed", self._directory / "units"
         _install(installed)
         _lay_down_units(units)

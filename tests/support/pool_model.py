@@ -86,7 +86,7 @@ class PoolModel:
         now_ns: int,
         expires_ns: int | None = None,
     ) -> bool:
-        """Store a reply (C4), unless it is over the bound (C9) or a later flight's entry stands (C22).
+        """Store a reply (C4), unless it is over the bound (C9) or a later flight's entry is there (C22).
 
         With an end of its own (C29) it is not stored from that instant on.
         """

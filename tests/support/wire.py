@@ -11,7 +11,10 @@ import zmq
 from glidecache_shared import protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from glidecache import ClientSideCache
 
 DEFAULT_TIMEOUT_MS = 5_000
 
@@ -123,3 +126,20 @@ def answers(runtime_dir: Path, timeout_ms: float = 200) -> bool:
         except TimeoutError:
             return False
         return True
+
+
+def attach_all(wires: Iterable[WireClient], cache: ClientSideCache, mode: str = "standalone") -> list[int]:
+    """A session of its own on one pool for each of these clients, at the upstream `default`."""
+    settings = {
+        "max_cache_kb": cache.max_cache_kb,
+        "entry_ttl_ms": cache.entry_ttl_ms,
+        "eviction_policy": "LRU",
+        "enable_metrics": cache.enable_metrics,
+    }
+    spec = {"upstream": "default", "mode": mode, "cache": {"id": cache.cache_id, "settings": settings}}
+    return [wire.attach(**spec)["session_id"] for wire in wires]
+
+
+def accepted(wire: WireClient) -> None:
+    """Wait until the daemon has taken what this client has sent: requests of one client are read in order."""
+    wire.request(protocol.PING)

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the machine gets: its folder `files`, and Debian's Python with pip."""
+    """The machine's contents: its folder `files`, and Debian's Python with pip."""
     reason = why_not() or why_no_package()
     if reason is not None:
         if os.environ.get("CI") == "true" and "is not installed" in reason:

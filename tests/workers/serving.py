@@ -97,9 +97,9 @@ class Server(ChildProcess):
         answer: dict[str, Any] = json.loads(self.text(path))
         return answer
 
-    def text(self, path: str, status: int = http.HTTPStatus.OK) -> str:
+    def text(self, path: str, status: int = http.HTTPStatus.OK, method: str = "GET") -> str:
         """The body of an answer of this status, as it came."""
-        answered, body = self._answer(path)
+        answered, body = self._answer(path, method)
         assert answered == status, (answered, body, self.log_text())
         return body
 
@@ -107,10 +107,10 @@ class Server(ChildProcess):
         """The status of an answer."""
         return self._answer(path)[0]
 
-    def _answer(self, path: str) -> tuple[int, str]:
+    def _answer(self, path: str, method: str = "GET") -> tuple[int, str]:
         connection = _Connection(self._socket)
         try:
-            connection.request("GET", path, headers={"Connection": "close"})
+            connection.request(method, path, headers={"Connection": "close"})
             response = connection.getresponse()
             return response.status, response.read().decode()
         finally:

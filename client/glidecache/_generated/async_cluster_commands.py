@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncCommands
 from glidecache.core.lazy_import import LazyModule
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Literal
+    from typing import Any, Literal, Never
 
     from glidecache.commands.encoding import AnyMapping, Argument
     from glidecache.commands.options.server import (
@@ -50,24 +51,47 @@ class AsyncClusterCommands(AsyncCommands):
         """Return the message, back from the server (`ECHO`)."""
         return await self._run(_server.echo(message), route)
 
+    @plain_signature
     async def info(
-        self, sections: Iterable[InfoSection] | None = None, route: Route | None = None
+        self,
+        sections: Iterable[InfoSection] | None = None,
+        route: Route | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> ClusterResponse[bytes]:
         """Return the server's information, as text of lines `name:value` (`INFO`)."""
+        if others or keywords:
+            raise refusal(self, "info", others, keywords)
         return await self._run(_server.info(sections), route)
 
     async def dbsize(self, route: Route | None = None) -> int:
         """Return how many keys the database has (`DBSIZE`)."""
         return await self._run(_server.dbsize(), route)
 
+    @plain_signature
     async def flushall(
-        self, flush_mode: FlushMode | None = None, route: Route | None = None
+        self,
+        flush_mode: FlushMode | None = None,
+        route: Route | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Literal["OK"]:
         """Delete all keys of all databases (`FLUSHALL`). The cache is not touched (contract C15)."""
+        if others or keywords:
+            raise refusal(self, "flushall", others, keywords)
         return await self._run(_server.flushall(flush_mode), route)
 
-    async def flushdb(self, flush_mode: FlushMode | None = None, route: Route | None = None) -> Literal["OK"]:
+    @plain_signature
+    async def flushdb(
+        self,
+        flush_mode: FlushMode | None = None,
+        route: Route | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> Literal["OK"]:
         """Delete all keys of the database (`FLUSHDB`). The cache is not touched (contract C15)."""
+        if others or keywords:
+            raise refusal(self, "flushdb", others, keywords)
         return await self._run(_server.flushdb(flush_mode), route)
 
     async def time(self, route: Route | None = None) -> ClusterResponse[list[bytes]]:
@@ -82,8 +106,13 @@ class AsyncClusterCommands(AsyncCommands):
         """Save to disk; the server does nothing else meanwhile (`SAVE`)."""
         return await self._run(_server.save(), route)
 
-    async def bgsave(self, route: Route | None = None) -> ClusterResponse[bytes]:
+    @plain_signature
+    async def bgsave(
+        self, route: Route | None = None, *others: Never, **keywords: Never
+    ) -> ClusterResponse[bytes]:
         """Save to disk in the background (`BGSAVE`). Return the server's status text."""
+        if others or keywords:
+            raise refusal(self, "bgsave", others, keywords)
         return await self._run(_server.bgsave(), route)
 
     async def bgsave_schedule(self, route: Route | None = None) -> ClusterResponse[bytes]:
@@ -98,16 +127,22 @@ class AsyncClusterCommands(AsyncCommands):
         """Rewrite the append-only log in the background (`BGREWRITEAOF`). Return the server's status text."""
         return await self._run(_server.bgrewriteaof(), route)
 
+    @plain_signature
     async def config_get(
-        self, parameters: Iterable[Argument], route: Route | None = None
+        self, parameters: Iterable[Argument], route: Route | None = None, *others: Never, **keywords: Never
     ) -> ClusterResponse[dict[bytes, bytes]]:
         """Return the server's settings of these names or patterns (`CONFIG GET`)."""
+        if others or keywords or parameters is MISSING:
+            raise refusal(self, "config_get", others, keywords)
         return await self._run(_server.config_get(parameters), route)
 
+    @plain_signature
     async def config_set(
-        self, parameters_map: AnyMapping[Argument, Argument], route: Route | None = None
+        self, parameters_map: AnyMapping[Argument, Argument], route: Route | None = None, *others: Never
     ) -> Literal["OK"]:
         """Change settings of the server (`CONFIG SET`)."""
+        if others or parameters_map is MISSING:
+            raise refusal(self, "config_set", others)
         return await self._run(_server.config_set(parameters_map), route)
 
     async def config_resetstat(self, route: Route | None = None) -> Literal["OK"]:
@@ -126,10 +161,18 @@ class AsyncClusterCommands(AsyncCommands):
         """Return the name of the connection that carried the request, which the daemon set (`CLIENT GETNAME`)."""
         return await self._run(_server.client_getname(), route)
 
+    @plain_signature
     async def client_pause(
-        self, timeout: int, mode: ClientPauseMode | None = None, route: Route | None = None
+        self,
+        timeout: int,
+        mode: ClientPauseMode | None = None,
+        route: Route | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Literal["OK"]:
         """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+        if others or keywords or timeout is MISSING:
+            raise refusal(self, "client_pause", others, keywords)
         return await self._run(_server.client_pause(timeout, mode), route)
 
     async def client_unpause(self, route: Route | None = None) -> Literal["OK"]:
@@ -176,12 +219,22 @@ class AsyncClusterCommands(AsyncCommands):
         """Forget the slow times of these events, or of all (`LATENCY RESET`). Return how many events were forgotten."""
         return await self._run(_server.latency_reset(*events), route)
 
-    async def script_exists(self, sha1s: Iterable[Argument], route: Route | None = None) -> list[bool]:
+    @plain_signature
+    async def script_exists(
+        self, sha1s: Iterable[Argument], route: Route | None = None, *others: Never
+    ) -> list[bool]:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+        if others or sha1s is MISSING:
+            raise refusal(self, "script_exists", others)
         return await self._run(_scripting.script_exists(sha1s), route)
 
-    async def script_flush(self, mode: FlushMode | None = None, route: Route | None = None) -> Literal["OK"]:
+    @plain_signature
+    async def script_flush(
+        self, mode: FlushMode | None = None, route: Route | None = None, *others: Never, **keywords: Never
+    ) -> Literal["OK"]:
         """Make the server forget all scripts (`SCRIPT FLUSH`)."""
+        if others or keywords:
+            raise refusal(self, "script_flush", others, keywords)
         return await self._run(_scripting.script_flush(mode), route)
 
     async def script_kill(self, route: Route | None = None) -> Literal["OK"]:
@@ -194,13 +247,18 @@ class AsyncClusterCommands(AsyncCommands):
         """Load a library of functions (`FUNCTION LOAD`). Return its name."""
         return await self._run(_scripting.function_load(library_code, replace), route)
 
+    @plain_signature
     async def function_list(
         self,
         library_name_pattern: Argument | None = None,
         with_code: bool = False,
         route: Route | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> ClusterResponse[list[dict[bytes, Any]]]:
         """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
+        if others or keywords:
+            raise refusal(self, "function_list", others, keywords)
         return await self._run(_scripting.function_list(library_name_pattern, with_code), route)
 
     async def function_delete(self, library_name: Argument, route: Route | None = None) -> Literal["OK"]:
@@ -231,14 +289,19 @@ class AsyncClusterCommands(AsyncCommands):
         """Load the result of `function_dump` (`FUNCTION RESTORE`)."""
         return await self._run(_scripting.function_restore(payload, policy), route)
 
+    @plain_signature
     async def copy(
         self,
         source: Argument,
         destination: Argument,
         replace: bool | None = None,
         destinationDB: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> bool:
         """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
+        if others or keywords or destination is MISSING:
+            raise refusal(self, "copy", others, keywords)
         return await self._run(_cluster_only.copy(source, destination, replace, destinationDB))
 
     async def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> int:
@@ -249,10 +312,16 @@ class AsyncClusterCommands(AsyncCommands):
         """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
         return await self._run(_cluster_only.pubsub_shardchannels(pattern))
 
-    async def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> dict[bytes, int]:
+    @plain_signature
+    async def pubsub_shardnumsub(
+        self, channels: Iterable[Argument] | None = None, *others: Never
+    ) -> dict[bytes, int]:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
+        if others:
+            raise refusal(self, "pubsub_shardnumsub", others)
         return await self._run(_cluster_only.pubsub_shardnumsub(channels))
 
+    @plain_signature
     async def migrate(
         self,
         host: str,
@@ -261,8 +330,12 @@ class AsyncClusterCommands(AsyncCommands):
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Literal["OK"] | bytes:
         """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
+        if others or keywords or timeout is MISSING:
+            raise refusal(self, "migrate", others, keywords)
         return await self._run(_cluster_only.migrate(host, port, key, destination_db, timeout, options))
 
     async def fcall_route(

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from glidecache._generated.batch_commands import BatchCommands
 from glidecache.core.lazy_import import LazyModule
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Self
+    from typing import Never, Self
 
     from glidecache.commands.encoding import Argument
     from glidecache.commands.options.server import MigrateOptions
@@ -24,14 +25,19 @@ class BatchClusterCommands(BatchCommands):
 
     __slots__ = ()
 
+    @plain_signature
     def copy(
         self,
         source: Argument,
         destination: Argument,
         replace: bool | None = None,
         destinationDB: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Copy a value to another key of the same slot (`COPY`). Return whether it was copied."""
+        if others or keywords or destination is MISSING:
+            raise refusal(self, "copy", others, keywords)
         return self._add(_cluster_only.copy(source, destination, replace, destinationDB))
 
     def publish(self, message: Argument, channel: Argument, sharded: bool = False) -> Self:
@@ -42,10 +48,14 @@ class BatchClusterCommands(BatchCommands):
         """Return the sharded channels that have subscribers (`PUBSUB SHARDCHANNELS`)."""
         return self._add(_cluster_only.pubsub_shardchannels(pattern))
 
-    def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None) -> Self:
+    @plain_signature
+    def pubsub_shardnumsub(self, channels: Iterable[Argument] | None = None, *others: Never) -> Self:
         """Return how many subscribers each of the sharded channels has (`PUBSUB SHARDNUMSUB`)."""
+        if others:
+            raise refusal(self, "pubsub_shardnumsub", others)
         return self._add(_cluster_only.pubsub_shardnumsub(channels))
 
+    @plain_signature
     def migrate(
         self,
         host: str,
@@ -54,6 +64,10 @@ class BatchClusterCommands(BatchCommands):
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Move a key to another server (`MIGRATE`), with `timeout` in milliseconds. Return `"OK"` or `b"NOKEY"`."""
+        if others or keywords or timeout is MISSING:
+            raise refusal(self, "migrate", others, keywords)
         return self._add(_cluster_only.migrate(host, port, key, destination_db, timeout, options))

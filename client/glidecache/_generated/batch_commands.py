@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from glidecache.core.lazy_import import LazyModule
-from glidecache.core.plain_signature import plain_signature
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ if TYPE_CHECKING:
     from glidecache.commands import hashes as _hashes
     from glidecache.commands import keys as _keys
     from glidecache.commands import lists as _lists
-    from glidecache.commands import redis_arguments as _redis_arguments
     from glidecache.commands import scripting as _scripting
     from glidecache.commands import server as _server
     from glidecache.commands import sets as _sets
@@ -85,7 +84,6 @@ else:
     _hashes = LazyModule("glidecache.commands.hashes")
     _keys = LazyModule("glidecache.commands.keys")
     _lists = LazyModule("glidecache.commands.lists")
-    _redis_arguments = LazyModule("glidecache.commands.redis_arguments")
     _scripting = LazyModule("glidecache.commands.scripting")
     _server = LazyModule("glidecache.commands.server")
     _sets = LazyModule("glidecache.commands.sets")
@@ -116,8 +114,8 @@ class BatchCommands:
         **keywords: Never,
     ) -> Self:
         """Set `key` to `value` (`SET`). Return `"OK"`; None if the condition was not met."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "set", others, keywords)
+        if others or keywords or value is MISSING:
+            raise refusal(self, "set", others, keywords)
         return self._add(_strings.set(key, value, conditional_set, expiry, return_old_value))
 
     def getdel(self, key: Argument) -> Self:
@@ -129,8 +127,8 @@ class BatchCommands:
         self, key: Argument, expiry: ExpiryGetEx | None = None, *others: Never, **keywords: Never
     ) -> Self:
         """Return the value of `key`, and change its expiry (`GETEX`); None if there is none."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "getex", others, keywords)
+        if others or keywords or key is MISSING:
+            raise refusal(self, "getex", others, keywords)
         return self._add(_strings.getex(key, expiry))
 
     def getrange(self, key: Argument, start: int, end: int) -> Self:
@@ -150,10 +148,10 @@ class BatchCommands:
         return self._add(_strings.strlen(key))
 
     @plain_signature
-    def mget(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def mget(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return the values of many keys, bypassing the cache (`MGET`); `get_many` uses the cache."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "mget", others, keywords)
+        if others or keys is MISSING:
+            raise refusal(self, "mget", others)
         return self._add(_strings.mget(keys))
 
     def mset(self, key_value_map: AnyMapping[Argument, Argument]) -> Self:
@@ -167,35 +165,47 @@ class BatchCommands:
     @plain_signature
     def incr(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Add 1 (`INCR`). Return the number afterwards."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "incr", others, keywords)
+        if others or keywords or key is MISSING:
+            raise refusal(self, "incr", others, keywords)
         return self._add(_strings.incr(key))
 
-    def incrby(self, key: Argument, amount: int) -> Self:
+    @plain_signature
+    def incrby(self, key: Argument, amount: int, *others: Never) -> Self:
         """Add `amount` (`INCRBY`). Return the number afterwards."""
+        if others or amount is MISSING:
+            raise refusal(self, "incrby", others)
         return self._add(_strings.incrby(key, amount))
 
-    def incrbyfloat(self, key: Argument, amount: float) -> Self:
+    @plain_signature
+    def incrbyfloat(self, key: Argument, amount: float, *others: Never) -> Self:
         """Add `amount` (`INCRBYFLOAT`). Return the number afterwards."""
+        if others or amount is MISSING:
+            raise refusal(self, "incrbyfloat", others)
         return self._add(_strings.incrbyfloat(key, amount))
 
     @plain_signature
     def decr(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Subtract 1 (`DECR`). Return the number afterwards."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "decr", others, keywords)
+        if others or keywords or key is MISSING:
+            raise refusal(self, "decr", others, keywords)
         return self._add(_strings.decr(key))
 
-    def decrby(self, key: Argument, amount: int) -> Self:
+    @plain_signature
+    def decrby(self, key: Argument, amount: int, *others: Never) -> Self:
         """Subtract `amount` (`DECRBY`). Return the number afterwards."""
+        if others or amount is MISSING:
+            raise refusal(self, "decrby", others)
         return self._add(_strings.decrby(key, amount))
 
     def delifeq(self, key: Argument, value: Argument) -> Self:
         """Delete `key` if its value equals `value` (`DELIFEQ`; Valkey 9). Return whether it did."""
         return self._add(_strings.delifeq(key, value))
 
-    def lcs(self, key1: Argument, key2: Argument) -> Self:
+    @plain_signature
+    def lcs(self, key1: Argument, key2: Argument, *others: Never, **keywords: Never) -> Self:
         """Return the longest common subsequence of two values (`LCS`)."""
+        if others or keywords or key2 is MISSING:
+            raise refusal(self, "lcs", others, keywords)
         return self._add(_strings.lcs(key1, key2))
 
     def lcs_len(self, key1: Argument, key2: Argument) -> Self:
@@ -220,61 +230,93 @@ class BatchCommands:
         """Return the bit at `offset` (`GETBIT`); 0 past the end."""
         return self._add(_strings.getbit(key, offset))
 
-    def bitcount(self, key: Argument, options: OffsetOptions | None = None) -> Self:
+    @plain_signature
+    def bitcount(
+        self, key: Argument, options: OffsetOptions | None = None, *others: Never, **keywords: Never
+    ) -> Self:
         """Return how many bits are set, in the whole string or in a part of it (`BITCOUNT`)."""
+        if others or keywords or key is MISSING:
+            raise refusal(self, "bitcount", others, keywords)
         return self._add(_strings.bitcount(key, options))
 
-    def bitpos(self, key: Argument, bit: int, options: OffsetOptions | None = None) -> Self:
+    @plain_signature
+    def bitpos(
+        self, key: Argument, bit: int, options: OffsetOptions | None = None, *others: Never, **keywords: Never
+    ) -> Self:
         """Return the place of the first bit that is `bit` (`BITPOS`); -1 if there is none."""
+        if others or keywords or bit is MISSING:
+            raise refusal(self, "bitpos", others, keywords)
         return self._add(_strings.bitpos(key, bit, options))
 
-    def bitop(self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def bitop(
+        self, operation: BitwiseOperation, destination: Argument, keys: Iterable[Argument], *others: Never
+    ) -> Self:
         """Combine strings bit by bit, into `destination` (`BITOP`). Return its length in bytes."""
+        if others or keys is MISSING:
+            raise refusal(self, "bitop", others)
         return self._add(_strings.bitop(operation, destination, keys))
 
-    def bitfield(self, key: Argument, subcommands: Iterable[BitFieldSubCommands]) -> Self:
+    @plain_signature
+    def bitfield(
+        self, key: Argument, subcommands: Iterable[BitFieldSubCommands], *others: Never, **keywords: Never
+    ) -> Self:
         """Read and write integers of any length within a string (`BITFIELD`). Return each step's result."""
+        if others or keywords or subcommands is MISSING:
+            raise refusal(self, "bitfield", others, keywords)
         return self._add(_strings.bitfield(key, subcommands))
 
     def bitfield_read_only(self, key: Argument, subcommands: Iterable[BitFieldGet]) -> Self:
         """Read integers of any length within a string, from replicas too (`BITFIELD_RO`)."""
         return self._add(_strings.bitfield_read_only(key, subcommands))
 
-    def pfadd(self, key: Argument, elements: Iterable[Argument]) -> Self:
+    @plain_signature
+    def pfadd(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Count elements (`PFADD`). Return whether the estimate has changed."""
+        if others or elements is MISSING:
+            raise refusal(self, "pfadd", others)
         return self._add(_strings.pfadd(key, elements))
 
-    def pfcount(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def pfcount(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Estimate the number of different elements that were counted, in all keys together (`PFCOUNT`)."""
+        if others or keys is MISSING:
+            raise refusal(self, "pfcount", others)
         return self._add(_strings.pfcount(keys))
 
-    def pfmerge(self, destination: Argument, source_keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def pfmerge(self, destination: Argument, source_keys: Iterable[Argument], *others: Never) -> Self:
         """Count in `destination` the elements that were counted in the others (`PFMERGE`)."""
+        if others or source_keys is MISSING:
+            raise refusal(self, "pfmerge", others)
         return self._add(_strings.pfmerge(destination, source_keys))
 
     @plain_signature
-    def delete(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def delete(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Delete keys (`DEL`). Return how many there were. The cache is not touched (contract C15)."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "delete", others, keywords)
+        if others or keys is MISSING:
+            raise refusal(self, "delete", others)
         return self._add(_keys.delete(keys))
 
     @plain_signature
-    def unlink(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def unlink(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Delete keys, giving their memory back later (`UNLINK`). Return how many there were."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "unlink", others, keywords)
+        if others or keys is MISSING:
+            raise refusal(self, "unlink", others)
         return self._add(_keys.unlink(keys))
 
-    def exists(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def exists(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return how many of the keys exist; a key given twice counts twice (`EXISTS`)."""
+        if others or keys is MISSING:
+            raise refusal(self, "exists", others)
         return self._add(_keys.exists(keys))
 
     @plain_signature
-    def touch(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def touch(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Mark keys as used just now on the server (`TOUCH`). Return how many exist."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "touch", others, keywords)
+        if others or keys is MISSING:
+            raise refusal(self, "touch", others)
         return self._add(_keys.touch(keys))
 
     def type(self, key: Argument) -> Self:
@@ -291,20 +333,50 @@ class BatchCommands:
         **keywords: Never,
     ) -> Self:
         """Let `key` expire after `seconds` (`EXPIRE`). Return whether that was set."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "expire", others, keywords)
+        if others or keywords or seconds is MISSING:
+            raise refusal(self, "expire", others, keywords)
         return self._add(_keys.expire(key, seconds, option))
 
-    def expireat(self, key: Argument, unix_seconds: int, option: ExpireOptions | None = None) -> Self:
+    @plain_signature
+    def expireat(
+        self,
+        key: Argument,
+        unix_seconds: int,
+        option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Let `key` expire at a Unix time in seconds (`EXPIREAT`). Return whether that was set."""
+        if others or keywords or unix_seconds is MISSING:
+            raise refusal(self, "expireat", others, keywords)
         return self._add(_keys.expireat(key, unix_seconds, option))
 
-    def pexpire(self, key: Argument, milliseconds: int, option: ExpireOptions | None = None) -> Self:
+    @plain_signature
+    def pexpire(
+        self,
+        key: Argument,
+        milliseconds: int,
+        option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Let `key` expire after `milliseconds` (`PEXPIRE`). Return whether that was set."""
+        if others or keywords or milliseconds is MISSING:
+            raise refusal(self, "pexpire", others, keywords)
         return self._add(_keys.pexpire(key, milliseconds, option))
 
-    def pexpireat(self, key: Argument, unix_milliseconds: int, option: ExpireOptions | None = None) -> Self:
+    @plain_signature
+    def pexpireat(
+        self,
+        key: Argument,
+        unix_milliseconds: int,
+        option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Let `key` expire at a Unix time in milliseconds (`PEXPIREAT`). Return whether that was set."""
+        if others or keywords or unix_milliseconds is MISSING:
+            raise refusal(self, "pexpireat", others, keywords)
         return self._add(_keys.pexpireat(key, unix_milliseconds, option))
 
     def expiretime(self, key: Argument) -> Self:
@@ -376,6 +448,7 @@ class BatchCommands:
         """Return any key (`RANDOMKEY`); None if there is none."""
         return self._add(_keys.random_key())
 
+    @plain_signature
     def sort(
         self,
         key: Argument,
@@ -384,10 +457,15 @@ class BatchCommands:
         get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return the elements of a list, set or sorted set in order (`SORT`)."""
+        if others or keywords or key is MISSING:
+            raise refusal(self, "sort", others, keywords)
         return self._add(_keys.sort(key, by_pattern, limit, get_patterns, order, alpha))
 
+    @plain_signature
     def sort_ro(
         self,
         key: Argument,
@@ -396,8 +474,12 @@ class BatchCommands:
         get_patterns: Iterable[Argument] | None = None,
         order: OrderBy | None = None,
         alpha: bool | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return the same as `sort`, also from replicas (`SORT_RO`)."""
+        if others or keywords or key is MISSING:
+            raise refusal(self, "sort_ro", others, keywords)
         return self._add(_keys.sort_ro(key, by_pattern, limit, get_patterns, order, alpha))
 
     def sort_store(
@@ -422,8 +504,8 @@ class BatchCommands:
         **keywords: Never,
     ) -> Self:
         """Set fields (`HSET`). Return how many of them are new."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "hset", others, keywords)
+        if others or keywords or field_value_map is MISSING:
+            raise refusal(self, "hset", others, keywords)
         return self._add(_hashes.hset(key, field_value_map))
 
     def hsetnx(self, key: Argument, field: Argument, value: Argument) -> Self:
@@ -435,17 +517,17 @@ class BatchCommands:
         return self._add(_hashes.hget(key, field))
 
     @plain_signature
-    def hmget(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def hmget(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the values of fields (`HMGET`); None for each missing one."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "hmget", others, keywords)
+        if others or fields is MISSING:
+            raise refusal(self, "hmget", others)
         return self._add(_hashes.hmget(key, fields))
 
     @plain_signature
-    def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def hdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Delete fields (`HDEL`). Return how many there were."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "hdel", others, keywords)
+        if others or fields is MISSING:
+            raise refusal(self, "hdel", others)
         return self._add(_hashes.hdel(key, fields))
 
     def hexists(self, key: Argument, field: Argument) -> Self:
@@ -468,16 +550,25 @@ class BatchCommands:
         """Return the length of a field's value in bytes (`HSTRLEN`)."""
         return self._add(_hashes.hstrlen(key, field))
 
-    def hincrby(self, key: Argument, field: Argument, amount: int) -> Self:
+    @plain_signature
+    def hincrby(self, key: Argument, field: Argument, amount: int, *others: Never) -> Self:
         """Add `amount` to a field (`HINCRBY`). Return the number afterwards."""
+        if others or amount is MISSING:
+            raise refusal(self, "hincrby", others)
         return self._add(_hashes.hincrby(key, field, amount))
 
-    def hincrbyfloat(self, key: Argument, field: Argument, amount: float) -> Self:
+    @plain_signature
+    def hincrbyfloat(self, key: Argument, field: Argument, amount: float, *others: Never) -> Self:
         """Add `amount` to a field (`HINCRBYFLOAT`). Return the number afterwards."""
+        if others or amount is MISSING:
+            raise refusal(self, "hincrbyfloat", others)
         return self._add(_hashes.hincrbyfloat(key, field, amount))
 
-    def hrandfield(self, key: Argument) -> Self:
+    @plain_signature
+    def hrandfield(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return any field (`HRANDFIELD`); None if there is none."""
+        if others or keywords or key is MISSING:
+            raise refusal(self, "hrandfield", others, keywords)
         return self._add(_hashes.hrandfield(key))
 
     def hrandfield_count(self, key: Argument, count: int) -> Self:
@@ -488,6 +579,7 @@ class BatchCommands:
         """Return the same as `hrandfield_count`, each as `[field, value]` (`HRANDFIELD … WITHVALUES`)."""
         return self._add(_hashes.hrandfield_withvalues(key, count))
 
+    @plain_signature
     def hscan(
         self,
         key: Argument,
@@ -495,18 +587,36 @@ class BatchCommands:
         match: Argument | None = None,
         count: int | None = None,
         no_values: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Take one step over a hash (`HSCAN`): `[next cursor, [field, value, …]]`; from `"0"` on, until `b"0"`."""
+        if others or keywords or cursor is MISSING:
+            raise refusal(self, "hscan", others, keywords)
         return self._add(_hashes.hscan(key, cursor, match, count, no_values))
 
-    def hgetdel(self, key: Argument, fields: Iterable[Argument]) -> Self:
+    @plain_signature
+    def hgetdel(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the values of fields, and delete the fields (`HGETDEL`; Valkey 9.1)."""
+        if others or fields is MISSING:
+            raise refusal(self, "hgetdel", others)
         return self._add(_hashes.hgetdel(key, fields))
 
-    def hgetex(self, key: Argument, fields: Iterable[Argument], expiry: ExpiryGetEx | None = None) -> Self:
+    @plain_signature
+    def hgetex(
+        self,
+        key: Argument,
+        fields: Iterable[Argument],
+        expiry: ExpiryGetEx | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Return the values of fields, and change their expiry (`HGETEX`; Valkey 9)."""
+        if others or keywords or fields is MISSING:
+            raise refusal(self, "hgetex", others, keywords)
         return self._add(_hashes.hgetex(key, fields, expiry))
 
+    @plain_signature
     def hsetex(
         self,
         key: Argument,
@@ -514,80 +624,123 @@ class BatchCommands:
         field_conditional_change: HashFieldConditionalChange | None = None,
         expiry: ExpirySet | None = None,
         key_conditional_change: ConditionalChange | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Set fields that expire (`HSETEX`; Valkey 9). Return 1 if all were set, 0 if none."""
+        if others or keywords or field_value_map is MISSING:
+            raise refusal(self, "hsetex", others, keywords)
         return self._add(
             _hashes.hsetex(key, field_value_map, field_conditional_change, expiry, key_conditional_change)
         )
 
+    @plain_signature
     def hexpire(
-        self, key: Argument, seconds: int, fields: Iterable[Argument], option: ExpireOptions | None = None
+        self,
+        key: Argument,
+        seconds: int,
+        fields: Iterable[Argument],
+        option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Let fields expire after `seconds` (`HEXPIRE`; Valkey 9)."""
+        if others or keywords or fields is MISSING:
+            raise refusal(self, "hexpire", others, keywords)
         return self._add(_hashes.hexpire(key, seconds, fields, option))
 
+    @plain_signature
     def hexpireat(
         self,
         key: Argument,
         unix_timestamp: int,
         fields: Iterable[Argument],
         option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Let fields expire at a Unix time in seconds (`HEXPIREAT`; Valkey 9); as `hexpire`."""
+        if others or keywords or fields is MISSING:
+            raise refusal(self, "hexpireat", others, keywords)
         return self._add(_hashes.hexpireat(key, unix_timestamp, fields, option))
 
+    @plain_signature
     def hpexpire(
         self,
         key: Argument,
         milliseconds: int,
         fields: Iterable[Argument],
         option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Let fields expire after `milliseconds` (`HPEXPIRE`; Valkey 9); as `hexpire`."""
+        if others or keywords or fields is MISSING:
+            raise refusal(self, "hpexpire", others, keywords)
         return self._add(_hashes.hpexpire(key, milliseconds, fields, option))
 
+    @plain_signature
     def hpexpireat(
         self,
         key: Argument,
         unix_timestamp_ms: int,
         fields: Iterable[Argument],
         option: ExpireOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Let fields expire at a Unix time in milliseconds (`HPEXPIREAT`; Valkey 9); as `hexpire`."""
+        if others or keywords or fields is MISSING:
+            raise refusal(self, "hpexpireat", others, keywords)
         return self._add(_hashes.hpexpireat(key, unix_timestamp_ms, fields, option))
 
-    def hpersist(self, key: Argument, fields: Iterable[Argument]) -> Self:
+    @plain_signature
+    def hpersist(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Let fields live forever (`HPERSIST`; Valkey 9). For each: 1, -1: it had no expiry, -2: it does not exist."""
+        if others or fields is MISSING:
+            raise refusal(self, "hpersist", others)
         return self._add(_hashes.hpersist(key, fields))
 
-    def httl(self, key: Argument, fields: Iterable[Argument]) -> Self:
+    @plain_signature
+    def httl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the seconds that fields have to live (`HTTL`; Valkey 9); -1: forever, -2: no such field."""
+        if others or fields is MISSING:
+            raise refusal(self, "httl", others)
         return self._add(_hashes.httl(key, fields))
 
-    def hpttl(self, key: Argument, fields: Iterable[Argument]) -> Self:
+    @plain_signature
+    def hpttl(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the milliseconds that fields have to live (`HPTTL`; Valkey 9); -1: forever, -2: no such field."""
+        if others or fields is MISSING:
+            raise refusal(self, "hpttl", others)
         return self._add(_hashes.hpttl(key, fields))
 
-    def hexpiretime(self, key: Argument, fields: Iterable[Argument]) -> Self:
+    @plain_signature
+    def hexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the Unix times in seconds when fields expire (`HEXPIRETIME`; Valkey 9); as `httl`."""
+        if others or fields is MISSING:
+            raise refusal(self, "hexpiretime", others)
         return self._add(_hashes.hexpiretime(key, fields))
 
-    def hpexpiretime(self, key: Argument, fields: Iterable[Argument]) -> Self:
+    @plain_signature
+    def hpexpiretime(self, key: Argument, fields: Iterable[Argument], *others: Never) -> Self:
         """Return the Unix times in milliseconds when fields expire (`HPEXPIRETIME`; Valkey 9); as `httl`."""
+        if others or fields is MISSING:
+            raise refusal(self, "hpexpiretime", others)
         return self._add(_hashes.hpexpiretime(key, fields))
 
     @plain_signature
-    def sadd(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def sadd(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Add members (`SADD`). Return how many of them are new."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "sadd", others, keywords)
+        if others or members is MISSING:
+            raise refusal(self, "sadd", others)
         return self._add(_sets.sadd(key, members))
 
     @plain_signature
-    def srem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def srem(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Remove members (`SREM`). Return how many there were."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "srem", others, keywords)
+        if others or members is MISSING:
+            raise refusal(self, "srem", others)
         return self._add(_sets.srem(key, members))
 
     def scard(self, key: Argument) -> Self:
@@ -602,8 +755,11 @@ class BatchCommands:
         """Return 1 or 0 as `sismember`, -1 if there is no such set (`SISMEMBER … XX`; servers that know the option)."""
         return self._add(_sets.sismember_if_exists(key, member))
 
-    def smismember(self, key: Argument, members: Iterable[Argument]) -> Self:
+    @plain_signature
+    def smismember(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Return whether the set has each of the members (`SMISMEMBER`)."""
+        if others or members is MISSING:
+            raise refusal(self, "smismember", others)
         return self._add(_sets.smismember(key, members))
 
     def smove(self, source: Argument, destination: Argument, member: Argument) -> Self:
@@ -613,8 +769,8 @@ class BatchCommands:
     @plain_signature
     def spop(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return any member, and remove it (`SPOP`); None if there is none."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "spop", others, keywords)
+        if others or keywords or key is MISSING:
+            raise refusal(self, "spop", others, keywords)
         return self._add(_sets.spop(key))
 
     def spop_count(self, key: Argument, count: int) -> Self:
@@ -624,8 +780,8 @@ class BatchCommands:
     @plain_signature
     def srandmember(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return any member (`SRANDMEMBER`); None if there is none."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "srandmember", others, keywords)
+        if others or keywords or key is MISSING:
+            raise refusal(self, "srandmember", others, keywords)
         return self._add(_sets.srandmember(key))
 
     def srandmember_count(self, key: Argument, count: int) -> Self:
@@ -633,75 +789,104 @@ class BatchCommands:
         return self._add(_sets.srandmember_count(key, count))
 
     @plain_signature
-    def sdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def sdiff(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return the members of the first set that no other has (`SDIFF`)."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "sdiff", others, keywords)
+        if others or keys is MISSING:
+            raise refusal(self, "sdiff", others)
         return self._add(_sets.sdiff(keys))
 
-    def sdiffstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def sdiffstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> Self:
         """Store the result of `sdiff` as a set at `destination` (`SDIFFSTORE`). Return its size."""
+        if others or keys is MISSING:
+            raise refusal(self, "sdiffstore", others)
         return self._add(_sets.sdiffstore(destination, keys))
 
     @plain_signature
-    def sinter(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def sinter(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return the members that all sets have (`SINTER`)."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "sinter", others, keywords)
+        if others or keys is MISSING:
+            raise refusal(self, "sinter", others)
         return self._add(_sets.sinter(keys))
 
-    def sinterstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def sinterstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> Self:
         """Store the result of `sinter` as a set at `destination` (`SINTERSTORE`). Return its size."""
+        if others or keys is MISSING:
+            raise refusal(self, "sinterstore", others)
         return self._add(_sets.sinterstore(destination, keys))
 
-    def sintercard(self, keys: Iterable[Argument], limit: int | None = None) -> Self:
+    @plain_signature
+    def sintercard(
+        self, keys: Iterable[Argument], limit: int | None = None, *others: Never, **keywords: Never
+    ) -> Self:
         """Return how many members all sets have; counting stops at `limit` (`SINTERCARD`)."""
+        if others or keywords or keys is MISSING:
+            raise refusal(self, "sintercard", others, keywords)
         return self._add(_sets.sintercard(keys, limit))
 
     @plain_signature
-    def sunion(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def sunion(self, keys: Iterable[Argument], *others: Never) -> Self:
         """Return the members that any of the sets has (`SUNION`)."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "sunion", others, keywords)
+        if others or keys is MISSING:
+            raise refusal(self, "sunion", others)
         return self._add(_sets.sunion(keys))
 
-    def sunionstore(self, destination: Argument, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def sunionstore(self, destination: Argument, keys: Iterable[Argument], *others: Never) -> Self:
         """Store the result of `sunion` as a set at `destination` (`SUNIONSTORE`). Return its size."""
+        if others or keys is MISSING:
+            raise refusal(self, "sunionstore", others)
         return self._add(_sets.sunionstore(destination, keys))
 
+    @plain_signature
     def sscan(
-        self, key: Argument, cursor: Argument, match: Argument | None = None, count: int | None = None
+        self,
+        key: Argument,
+        cursor: Argument,
+        match: Argument | None = None,
+        count: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Take one step over a set (`SSCAN`): `[next cursor, [member, …]]`; from `"0"` on, until `b"0"`."""
+        if others or keywords or cursor is MISSING:
+            raise refusal(self, "sscan", others, keywords)
         return self._add(_sets.sscan(key, cursor, match, count))
 
     @plain_signature
-    def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def lpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Insert at the left end, one after the other (`LPUSH`). Return the length afterwards."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "lpush", others, keywords)
+        if others or elements is MISSING:
+            raise refusal(self, "lpush", others)
         return self._add(_lists.lpush(key, elements))
 
-    def lpushx(self, key: Argument, elements: Iterable[Argument]) -> Self:
+    @plain_signature
+    def lpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Do as `lpush`, if the list exists (`LPUSHX`). Return the length afterwards."""
+        if others or elements is MISSING:
+            raise refusal(self, "lpushx", others)
         return self._add(_lists.lpushx(key, elements))
 
     @plain_signature
-    def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def rpush(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Append at the right end (`RPUSH`). Return the length afterwards."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "rpush", others, keywords)
+        if others or elements is MISSING:
+            raise refusal(self, "rpush", others)
         return self._add(_lists.rpush(key, elements))
 
-    def rpushx(self, key: Argument, elements: Iterable[Argument]) -> Self:
+    @plain_signature
+    def rpushx(self, key: Argument, elements: Iterable[Argument], *others: Never) -> Self:
         """Do as `rpush`, if the list exists (`RPUSHX`). Return the length afterwards."""
+        if others or elements is MISSING:
+            raise refusal(self, "rpushx", others)
         return self._add(_lists.rpushx(key, elements))
 
     @plain_signature
     def lpop(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return the leftmost element, and remove it (`LPOP`); None if there is none."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "lpop", others, keywords)
+        if others or keywords or key is MISSING:
+            raise refusal(self, "lpop", others, keywords)
         return self._add(_lists.lpop(key))
 
     def lpop_count(self, key: Argument, count: int) -> Self:
@@ -740,6 +925,7 @@ class BatchCommands:
         """Keep only the elements from index `start` to `end`, both included (`LTRIM`)."""
         return self._add(_lists.ltrim(key, start, end))
 
+    @plain_signature
     def lpos(
         self,
         key: Argument,
@@ -747,28 +933,58 @@ class BatchCommands:
         rank: int | None = None,
         count: int | None = None,
         max_len: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return the index of `element` (`LPOS`), None if it is not in the list; with `count` a list of indices."""
+        if others or keywords or element is MISSING:
+            raise refusal(self, "lpos", others, keywords)
         return self._add(_lists.lpos(key, element, rank, count, max_len))
 
+    @plain_signature
     def lmove(
-        self, source: Argument, destination: Argument, where_from: ListDirection, where_to: ListDirection
+        self,
+        source: Argument,
+        destination: Argument,
+        where_from: ListDirection,
+        where_to: ListDirection,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Move an element from one end of a list to an end of another (`LMOVE`). Return the element, or None."""
+        if others or keywords or where_to is MISSING:
+            raise refusal(self, "lmove", others, keywords)
         return self._add(_lists.lmove(source, destination, where_from, where_to))
 
-    def lmpop(self, keys: Iterable[Argument], direction: ListDirection, count: int | None = None) -> Self:
+    @plain_signature
+    def lmpop(
+        self,
+        keys: Iterable[Argument],
+        direction: ListDirection,
+        count: int | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Pop from the first list that has elements (`LMPOP`): `{key: [element, …]}`, or None."""
+        if others or keywords or direction is MISSING:
+            raise refusal(self, "lmpop", others, keywords)
         return self._add(_lists.lmpop(keys, direction, count))
 
-    def blpop(self, keys: Iterable[Argument], timeout: float) -> Self:
+    @plain_signature
+    def blpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> Self:
         """Pop from the left of the first list that has elements, waiting up to `timeout` seconds (`BLPOP`)."""
+        if others or timeout is MISSING:
+            raise refusal(self, "blpop", others)
         return self._add(_lists.blpop(keys, timeout))
 
-    def brpop(self, keys: Iterable[Argument], timeout: float) -> Self:
+    @plain_signature
+    def brpop(self, keys: Iterable[Argument], timeout: float, *others: Never) -> Self:
         """Pop from the right of the first list that has elements, waiting up to `timeout` seconds (`BRPOP`)."""
+        if others or timeout is MISSING:
+            raise refusal(self, "brpop", others)
         return self._add(_lists.brpop(keys, timeout))
 
+    @plain_signature
     def blmove(
         self,
         source: Argument,
@@ -776,14 +992,27 @@ class BatchCommands:
         where_from: ListDirection,
         where_to: ListDirection,
         timeout: float,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Do as `lmove`, waiting up to `timeout` seconds for an element (`BLMOVE`); 0 waits forever."""
+        if others or keywords or timeout is MISSING:
+            raise refusal(self, "blmove", others, keywords)
         return self._add(_lists.blmove(source, destination, where_from, where_to, timeout))
 
+    @plain_signature
     def blmpop(
-        self, keys: Iterable[Argument], direction: ListDirection, timeout: float, count: int | None = None
+        self,
+        keys: Iterable[Argument],
+        direction: ListDirection,
+        timeout: float,
+        count: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Do as `lmpop`, waiting up to `timeout` seconds for elements (`BLMPOP`); 0 waits forever."""
+        if others or keywords or timeout is MISSING:
+            raise refusal(self, "blmpop", others, keywords)
         return self._add(_lists.blmpop(keys, direction, timeout, count))
 
     @plain_signature
@@ -798,8 +1027,8 @@ class BatchCommands:
         **keywords: Never,
     ) -> Self:
         """Add members, or change their scores (`ZADD`). Return how many are new, with `changed`: new or changed."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "zadd", others, keywords)
+        if others or keywords or members_scores is MISSING:
+            raise refusal(self, "zadd", others, keywords)
         return self._add(_sorted_sets.zadd(key, members_scores, existing_options, update_condition, changed))
 
     def zadd_incr(
@@ -818,10 +1047,10 @@ class BatchCommands:
         return self._add(_sorted_sets.zincrby(key, increment, member))
 
     @plain_signature
-    def zrem(self, key: Argument, members: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
+    def zrem(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Remove members (`ZREM`). Return how many there were."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "zrem", others, keywords)
+        if others or members is MISSING:
+            raise refusal(self, "zrem", others)
         return self._add(_sorted_sets.zrem(key, members))
 
     def zremrangebyrank(self, key: Argument, start: int, end: int) -> Self:
@@ -864,16 +1093,22 @@ class BatchCommands:
         """Return the scores of members (`ZMSCORE`); None for each missing one."""
         return self._add(_sorted_sets.zmscore(key, members))
 
-    def zrank(self, key: Argument, member: Argument) -> Self:
+    @plain_signature
+    def zrank(self, key: Argument, member: Argument, *others: Never, **keywords: Never) -> Self:
         """Return a member's rank, the lowest score being 0 (`ZRANK`); None if there is no such member."""
+        if others or keywords or member is MISSING:
+            raise refusal(self, "zrank", others, keywords)
         return self._add(_sorted_sets.zrank(key, member))
 
     def zrank_withscore(self, key: Argument, member: Argument) -> Self:
         """Return a member's `[rank, score]`, the lowest score being rank 0 (`ZRANK … WITHSCORE`); or None."""
         return self._add(_sorted_sets.zrank_withscore(key, member))
 
-    def zrevrank(self, key: Argument, member: Argument) -> Self:
+    @plain_signature
+    def zrevrank(self, key: Argument, member: Argument, *others: Never, **keywords: Never) -> Self:
         """Return a member's rank, the highest score being 0 (`ZREVRANK`); None if there is no such member."""
+        if others or keywords or member is MISSING:
+            raise refusal(self, "zrevrank", others, keywords)
         return self._add(_sorted_sets.zrevrank(key, member))
 
     def zrevrank_withscore(self, key: Argument, member: Argument) -> Self:
@@ -890,8 +1125,8 @@ class BatchCommands:
         **keywords: Never,
     ) -> Self:
         """Return the members of a range (`ZRANGE`), by falling score with `reverse`."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "zrange", others, keywords)
+        if others or keywords or range_query is MISSING:
+            raise refusal(self, "zrange", others, keywords)
         return self._add(_sorted_sets.zrange(key, range_query, reverse))
 
     def zrange_withscores(
@@ -900,14 +1135,19 @@ class BatchCommands:
         """Return the members of a range with their scores, in order (`ZRANGE … WITHSCORES`)."""
         return self._add(_sorted_sets.zrange_withscores(key, range_query, reverse))
 
+    @plain_signature
     def zrangestore(
         self,
         destination: Argument,
         source: Argument,
         range_query: RangeByIndex | RangeByLex | RangeByScore,
         reverse: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Store a range of one sorted set as another (`ZRANGESTORE`). Return its size."""
+        if others or keywords or range_query is MISSING:
+            raise refusal(self, "zrangestore", others, keywords)
         return self._add(_sorted_sets.zrangestore(destination, source, range_query, reverse))
 
     def zpopmin(self, key: Argument, count: int | None = None) -> Self:
@@ -918,26 +1158,54 @@ class BatchCommands:
         """Return the member of highest score, or `count` of them, and remove them (`ZPOPMAX`): `{member: score}`."""
         return self._add(_sorted_sets.zpopmax(key, count))
 
-    def bzpopmin(self, keys: Iterable[Argument], timeout: float) -> Self:
+    @plain_signature
+    def bzpopmin(self, keys: Iterable[Argument], timeout: float, *others: Never) -> Self:
         """Pop the lowest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMIN`)."""
+        if others or timeout is MISSING:
+            raise refusal(self, "bzpopmin", others)
         return self._add(_sorted_sets.bzpopmin(keys, timeout))
 
-    def bzpopmax(self, keys: Iterable[Argument], timeout: float) -> Self:
+    @plain_signature
+    def bzpopmax(self, keys: Iterable[Argument], timeout: float, *others: Never) -> Self:
         """Pop the highest of the first sorted set that has members, waiting up to `timeout` seconds (`BZPOPMAX`)."""
+        if others or timeout is MISSING:
+            raise refusal(self, "bzpopmax", others)
         return self._add(_sorted_sets.bzpopmax(keys, timeout))
 
-    def zmpop(self, keys: Iterable[Argument], filter: ScoreFilter, count: int | None = None) -> Self:
+    @plain_signature
+    def zmpop(
+        self,
+        keys: Iterable[Argument],
+        filter: ScoreFilter,
+        count: int | None = None,
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Pop from the first sorted set that has members (`ZMPOP`): `[key, {member: score}]`, or None."""
+        if others or keywords or filter is MISSING:
+            raise refusal(self, "zmpop", others, keywords)
         return self._add(_sorted_sets.zmpop(keys, filter, count))
 
+    @plain_signature
     def bzmpop(
-        self, keys: Iterable[Argument], modifier: ScoreFilter, timeout: float, count: int | None = None
+        self,
+        keys: Iterable[Argument],
+        modifier: ScoreFilter,
+        timeout: float,
+        count: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Do as `zmpop`, waiting up to `timeout` seconds for members (`BZMPOP`); 0 waits forever."""
+        if others or keywords or timeout is MISSING:
+            raise refusal(self, "bzmpop", others, keywords)
         return self._add(_sorted_sets.bzmpop(keys, modifier, timeout, count))
 
-    def zdiff(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def zdiff(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the members of the first sorted set that no other has (`ZDIFF`)."""
+        if others or keywords or keys is MISSING:
+            raise refusal(self, "zdiff", others, keywords)
         return self._add(_sorted_sets.zdiff(keys))
 
     def zdiff_withscores(self, keys: Iterable[Argument]) -> Self:
@@ -948,8 +1216,11 @@ class BatchCommands:
         """Store the result of `zdiff` as a sorted set at `destination` (`ZDIFFSTORE`). Return its size."""
         return self._add(_sorted_sets.zdiffstore(destination, keys))
 
-    def zinter(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def zinter(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the members that all sorted sets have (`ZINTER`)."""
+        if others or keywords or keys is MISSING:
+            raise refusal(self, "zinter", others, keywords)
         return self._add(_sorted_sets.zinter(keys))
 
     def zinter_withscores(
@@ -960,21 +1231,34 @@ class BatchCommands:
         """Return the same as `zinter`, with scores; keys may be given as `(key, weight)` (`ZINTER … WITHSCORES`)."""
         return self._add(_sorted_sets.zinter_withscores(keys, aggregation_type))
 
+    @plain_signature
     def zinterstore(
         self,
         destination: Argument,
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Store the result of `zinter_withscores` at `destination` (`ZINTERSTORE`). Return its size."""
+        if others or keywords or keys is MISSING:
+            raise refusal(self, "zinterstore", others, keywords)
         return self._add(_sorted_sets.zinterstore(destination, keys, aggregation_type))
 
-    def zintercard(self, keys: Iterable[Argument], limit: int | None = None) -> Self:
+    @plain_signature
+    def zintercard(
+        self, keys: Iterable[Argument], limit: int | None = None, *others: Never, **keywords: Never
+    ) -> Self:
         """Return how many members all sorted sets have; counting stops at `limit` (`ZINTERCARD`)."""
+        if others or keywords or keys is MISSING:
+            raise refusal(self, "zintercard", others, keywords)
         return self._add(_sorted_sets.zintercard(keys, limit))
 
-    def zunion(self, keys: Iterable[Argument]) -> Self:
+    @plain_signature
+    def zunion(self, keys: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the members that any of the sorted sets has (`ZUNION`)."""
+        if others or keywords or keys is MISSING:
+            raise refusal(self, "zunion", others, keywords)
         return self._add(_sorted_sets.zunion(keys))
 
     def zunion_withscores(
@@ -985,17 +1269,25 @@ class BatchCommands:
         """Return the same as `zunion`, with scores; keys may be given as `(key, weight)` (`ZUNION … WITHSCORES`)."""
         return self._add(_sorted_sets.zunion_withscores(keys, aggregation_type))
 
+    @plain_signature
     def zunionstore(
         self,
         destination: Argument,
         keys: Iterable[Argument | tuple[Argument, float]],
         aggregation_type: AggregationType | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Store the result of `zunion_withscores` at `destination` (`ZUNIONSTORE`). Return its size."""
+        if others or keywords or keys is MISSING:
+            raise refusal(self, "zunionstore", others, keywords)
         return self._add(_sorted_sets.zunionstore(destination, keys, aggregation_type))
 
-    def zrandmember(self, key: Argument) -> Self:
+    @plain_signature
+    def zrandmember(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return any member (`ZRANDMEMBER`); None if there is none."""
+        if others or keywords or key is MISSING:
+            raise refusal(self, "zrandmember", others, keywords)
         return self._add(_sorted_sets.zrandmember(key))
 
     def zrandmember_count(self, key: Argument, count: int) -> Self:
@@ -1006,6 +1298,7 @@ class BatchCommands:
         """Return the same as `zrandmember_count`, each as `[member, score]` (`ZRANDMEMBER … WITHSCORES`)."""
         return self._add(_sorted_sets.zrandmember_withscores(key, count))
 
+    @plain_signature
     def zscan(
         self,
         key: Argument,
@@ -1013,18 +1306,27 @@ class BatchCommands:
         match: Argument | None = None,
         count: int | None = None,
         no_scores: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Take one step over a sorted set (`ZSCAN`): `[next cursor, [member, score, …]]`; `"0"` begins, `b"0"` ends."""
+        if others or keywords or cursor is MISSING:
+            raise refusal(self, "zscan", others, keywords)
         return self._add(_sorted_sets.zscan(key, cursor, match, count, no_scores))
 
+    @plain_signature
     def geoadd(
         self,
         key: Argument,
         members_geospatialdata: AnyMapping[Argument, GeospatialData],
         existing_options: ConditionalChange | None = None,
         changed: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Add members with their positions (`GEOADD`). Return the number of new ones; `changed`: also of moved ones."""
+        if others or keywords or members_geospatialdata is MISSING:
+            raise refusal(self, "geoadd", others, keywords)
         return self._add(_geo.geoadd(key, members_geospatialdata, existing_options, changed))
 
     def geodist(
@@ -1033,14 +1335,21 @@ class BatchCommands:
         """Return the distance of two members, in metres or another unit (`GEODIST`); None if one is missing."""
         return self._add(_geo.geodist(key, member1, member2, unit))
 
-    def geohash(self, key: Argument, members: Iterable[Argument]) -> Self:
+    @plain_signature
+    def geohash(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Return the positions of members as geohash strings (`GEOHASH`); None for each missing one."""
+        if others or members is MISSING:
+            raise refusal(self, "geohash", others)
         return self._add(_geo.geohash(key, members))
 
-    def geopos(self, key: Argument, members: Iterable[Argument]) -> Self:
+    @plain_signature
+    def geopos(self, key: Argument, members: Iterable[Argument], *others: Never) -> Self:
         """Return the positions of members as `[longitude, latitude]` (`GEOPOS`); None for each missing one."""
+        if others or members is MISSING:
+            raise refusal(self, "geopos", others)
         return self._add(_geo.geopos(key, members))
 
+    @plain_signature
     def geosearch(
         self,
         key: Argument,
@@ -1051,12 +1360,17 @@ class BatchCommands:
         with_coord: bool = False,
         with_dist: bool = False,
         with_hash: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return the members within an area around a member or a position (`GEOSEARCH`)."""
+        if others or keywords or search_by is MISSING:
+            raise refusal(self, "geosearch", others, keywords)
         return self._add(
             _geo.geosearch(key, search_from, search_by, order_by, count, with_coord, with_dist, with_hash)
         )
 
+    @plain_signature
     def geosearchstore(
         self,
         destination: Argument,
@@ -1065,8 +1379,12 @@ class BatchCommands:
         search_by: GeoSearchByRadius | GeoSearchByBox,
         count: GeoSearchCount | None = None,
         store_dist: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Store the result of `geosearch` as positions or distances (`GEOSEARCHSTORE`). Return their number."""
+        if others or keywords or search_by is MISSING:
+            raise refusal(self, "geosearchstore", others, keywords)
         return self._add(_geo.geosearchstore(destination, source, search_from, search_by, count, store_dist))
 
     @plain_signature
@@ -1079,56 +1397,95 @@ class BatchCommands:
         **keywords: Never,
     ) -> Self:
         """Add an entry of fields and values (`XADD`). Return its ID, None if no stream was to be made."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "xadd", others, keywords)
+        if others or keywords or values is MISSING:
+            raise refusal(self, "xadd", others, keywords)
         return self._add(_streams.xadd(key, values, options))
 
-    def xdel(self, key: Argument, ids: Iterable[Argument]) -> Self:
+    @plain_signature
+    def xdel(self, key: Argument, ids: Iterable[Argument], *others: Never) -> Self:
         """Delete entries (`XDEL`). Return how many there were."""
+        if others or ids is MISSING:
+            raise refusal(self, "xdel", others)
         return self._add(_streams.xdel(key, ids))
 
-    def xtrim(self, key: Argument, options: StreamTrimOptions) -> Self:
+    @plain_signature
+    def xtrim(self, key: Argument, options: StreamTrimOptions, *others: Never, **keywords: Never) -> Self:
         """Remove old entries (`XTRIM`). Return how many."""
+        if others or keywords or options is MISSING:
+            raise refusal(self, "xtrim", others, keywords)
         return self._add(_streams.xtrim(key, options))
 
     def xlen(self, key: Argument) -> Self:
         """Return how many entries the stream has (`XLEN`)."""
         return self._add(_streams.xlen(key))
 
+    @plain_signature
     def xrange(
-        self, key: Argument, start: StreamRangeBound, end: StreamRangeBound, count: int | None = None
+        self,
+        key: Argument,
+        start: StreamRangeBound,
+        end: StreamRangeBound,
+        count: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return the entries between two IDs, oldest first (`XRANGE`): `{id: [[field, value], …]}`."""
+        if others or keywords or end is MISSING:
+            raise refusal(self, "xrange", others, keywords)
         return self._add(_streams.xrange(key, start, end, count))
 
+    @plain_signature
     def xrevrange(
-        self, key: Argument, end: StreamRangeBound, start: StreamRangeBound, count: int | None = None
+        self,
+        key: Argument,
+        end: StreamRangeBound,
+        start: StreamRangeBound,
+        count: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return the same as `xrange`, newest first (`XREVRANGE`); the higher bound also comes first."""
+        if others or keywords or start is MISSING:
+            raise refusal(self, "xrevrange", others, keywords)
         return self._add(_streams.xrevrange(key, end, start, count))
 
+    @plain_signature
     def xread(
-        self, keys_and_ids: AnyMapping[Argument, Argument], options: StreamReadOptions | None = None
+        self,
+        keys_and_ids: AnyMapping[Argument, Argument],
+        options: StreamReadOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return the entries after an ID, of several streams (`XREAD`): `{key: {id: [[field, value], …]}}` or None."""
+        if others or keywords or keys_and_ids is MISSING:
+            raise refusal(self, "xread", others, keywords)
         return self._add(_streams.xread(keys_and_ids, options))
 
-    def xinfo_stream(self, key: Argument) -> Self:
+    @plain_signature
+    def xinfo_stream(self, key: Argument, *others: Never, **keywords: Never) -> Self:
         """Return the state of a stream (`XINFO STREAM`)."""
+        if others or keywords or key is MISSING:
+            raise refusal(self, "xinfo_stream", others, keywords)
         return self._add(_streams.xinfo_stream(key))
 
     def xinfo_stream_full(self, key: Argument, count: int | None = None) -> Self:
         """Return a stream's state, with entries, groups, consumers, `count` of each at most (`XINFO STREAM … FULL`)."""
         return self._add(_streams.xinfo_stream_full(key, count))
 
+    @plain_signature
     def xgroup_create(
         self,
         key: Argument,
         group_name: Argument,
         group_id: Argument,
         options: StreamGroupOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Make a group that has read up to `group_id`, `"$"` for all (`XGROUP CREATE`)."""
+        if others or keywords or group_id is MISSING:
+            raise refusal(self, "xgroup_create", others, keywords)
         return self._add(_streams.xgroup_create(key, group_name, group_id, options))
 
     def xgroup_destroy(self, key: Argument, group_name: Argument) -> Self:
@@ -1143,24 +1500,33 @@ class BatchCommands:
         """Delete a consumer (`XGROUP DELCONSUMER`). Return how many entries were pending with it."""
         return self._add(_streams.xgroup_del_consumer(key, group_name, consumer_name))
 
+    @plain_signature
     def xreadgroup(
         self,
         keys_and_ids: AnyMapping[Argument, Argument],
         group_name: Argument,
         consumer_name: Argument,
         options: StreamReadGroupOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Read as a consumer of a group (`XREADGROUP`). The ID `">"`: undelivered entries; others: pending ones."""
+        if others or keywords or consumer_name is MISSING:
+            raise refusal(self, "xreadgroup", others, keywords)
         return self._add(_streams.xreadgroup(keys_and_ids, group_name, consumer_name, options))
 
-    def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument]) -> Self:
+    @plain_signature
+    def xack(self, key: Argument, group_name: Argument, ids: Iterable[Argument], *others: Never) -> Self:
         """Acknowledge entries: they are no longer pending (`XACK`). Return how many were."""
+        if others or ids is MISSING:
+            raise refusal(self, "xack", others)
         return self._add(_streams.xack(key, group_name, ids))
 
     def xpending(self, key: Argument, group_name: Argument) -> Self:
         """Sum up the pending entries (`XPENDING`): `[count, lowest ID, highest ID, [[consumer, count], …]]`."""
         return self._add(_streams.xpending(key, group_name))
 
+    @plain_signature
     def xpending_range(
         self,
         key: Argument,
@@ -1169,10 +1535,15 @@ class BatchCommands:
         end: StreamRangeBound,
         count: int,
         options: StreamPendingOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Return pending entries one by one (`XPENDING`): `[[ID, consumer, ms since delivery, deliveries], …]`."""
+        if others or keywords or count is MISSING:
+            raise refusal(self, "xpending_range", others, keywords)
         return self._add(_streams.xpending_range(key, group_name, start, end, count, options))
 
+    @plain_signature
     def xclaim(
         self,
         key: Argument,
@@ -1181,8 +1552,12 @@ class BatchCommands:
         min_idle_time_ms: int,
         ids: Iterable[Argument],
         options: StreamClaimOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Take over entries that were pending for so long (`XCLAIM`): `{id: [[field, value], …]}`."""
+        if others or keywords or ids is MISSING:
+            raise refusal(self, "xclaim", others, keywords)
         return self._add(_streams.xclaim(key, group, consumer, min_idle_time_ms, ids, options))
 
     def xclaim_just_id(
@@ -1197,6 +1572,7 @@ class BatchCommands:
         """Do as `xclaim`, without counting it as a delivery. Return the IDs alone (`XCLAIM … JUSTID`)."""
         return self._add(_streams.xclaim_just_id(key, group, consumer, min_idle_time_ms, ids, options))
 
+    @plain_signature
     def xautoclaim(
         self,
         key: Argument,
@@ -1205,8 +1581,12 @@ class BatchCommands:
         min_idle_time_ms: int,
         start: Argument,
         count: int | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Take over all entries that were pending for so long, from `start` on (`XAUTOCLAIM`)."""
+        if others or keywords or start is MISSING:
+            raise refusal(self, "xautoclaim", others, keywords)
         return self._add(_streams.xautoclaim(key, group_name, consumer_name, min_idle_time_ms, start, count))
 
     def xautoclaim_just_id(
@@ -1239,20 +1619,29 @@ class BatchCommands:
         """Return the message, back from the server (`ECHO`)."""
         return self._add(_server.echo(message))
 
-    def info(self, sections: Iterable[InfoSection] | None = None) -> Self:
+    @plain_signature
+    def info(self, sections: Iterable[InfoSection] | None = None, *others: Never, **keywords: Never) -> Self:
         """Return the server's information, as text of lines `name:value` (`INFO`)."""
+        if others or keywords:
+            raise refusal(self, "info", others, keywords)
         return self._add(_server.info(sections))
 
     def dbsize(self) -> Self:
         """Return how many keys the database has (`DBSIZE`)."""
         return self._add(_server.dbsize())
 
-    def flushall(self, flush_mode: FlushMode | None = None) -> Self:
+    @plain_signature
+    def flushall(self, flush_mode: FlushMode | None = None, *others: Never, **keywords: Never) -> Self:
         """Delete all keys of all databases (`FLUSHALL`). The cache is not touched (contract C15)."""
+        if others or keywords:
+            raise refusal(self, "flushall", others, keywords)
         return self._add(_server.flushall(flush_mode))
 
-    def flushdb(self, flush_mode: FlushMode | None = None) -> Self:
+    @plain_signature
+    def flushdb(self, flush_mode: FlushMode | None = None, *others: Never, **keywords: Never) -> Self:
         """Delete all keys of the database (`FLUSHDB`). The cache is not touched (contract C15)."""
+        if others or keywords:
+            raise refusal(self, "flushdb", others, keywords)
         return self._add(_server.flushdb(flush_mode))
 
     def time(self) -> Self:
@@ -1267,8 +1656,11 @@ class BatchCommands:
         """Save to disk; the server does nothing else meanwhile (`SAVE`)."""
         return self._add(_server.save())
 
-    def bgsave(self) -> Self:
+    @plain_signature
+    def bgsave(self, *others: Never, **keywords: Never) -> Self:
         """Save to disk in the background (`BGSAVE`). Return the server's status text."""
+        if others or keywords:
+            raise refusal(self, "bgsave", others, keywords)
         return self._add(_server.bgsave())
 
     def bgsave_schedule(self) -> Self:
@@ -1283,12 +1675,18 @@ class BatchCommands:
         """Rewrite the append-only log in the background (`BGREWRITEAOF`). Return the server's status text."""
         return self._add(_server.bgrewriteaof())
 
-    def config_get(self, parameters: Iterable[Argument]) -> Self:
+    @plain_signature
+    def config_get(self, parameters: Iterable[Argument], *others: Never, **keywords: Never) -> Self:
         """Return the server's settings of these names or patterns (`CONFIG GET`)."""
+        if others or keywords or parameters is MISSING:
+            raise refusal(self, "config_get", others, keywords)
         return self._add(_server.config_get(parameters))
 
-    def config_set(self, parameters_map: AnyMapping[Argument, Argument]) -> Self:
+    @plain_signature
+    def config_set(self, parameters_map: AnyMapping[Argument, Argument], *others: Never) -> Self:
         """Change settings of the server (`CONFIG SET`)."""
+        if others or parameters_map is MISSING:
+            raise refusal(self, "config_set", others)
         return self._add(_server.config_set(parameters_map))
 
     def config_resetstat(self) -> Self:
@@ -1307,8 +1705,13 @@ class BatchCommands:
         """Return the name of the connection that carried the request, which the daemon set (`CLIENT GETNAME`)."""
         return self._add(_server.client_getname())
 
-    def client_pause(self, timeout: int, mode: ClientPauseMode | None = None) -> Self:
+    @plain_signature
+    def client_pause(
+        self, timeout: int, mode: ClientPauseMode | None = None, *others: Never, **keywords: Never
+    ) -> Self:
         """Make the server hold back all commands, or all writes, for `timeout` milliseconds (`CLIENT PAUSE`)."""
+        if others or keywords or timeout is MISSING:
+            raise refusal(self, "client_pause", others, keywords)
         return self._add(_server.client_pause(timeout, mode))
 
     def client_unpause(self) -> Self:
@@ -1359,50 +1762,76 @@ class BatchCommands:
         """Return the number of patterns with subscribers (`PUBSUB NUMPAT`)."""
         return self._add(_server.pubsub_numpat())
 
-    def pubsub_numsub(self, channels: Iterable[Argument] | None = None) -> Self:
+    @plain_signature
+    def pubsub_numsub(self, channels: Iterable[Argument] | None = None, *others: Never) -> Self:
         """Return how many subscribers each of the channels has (`PUBSUB NUMSUB`)."""
+        if others:
+            raise refusal(self, "pubsub_numsub", others)
         return self._add(_server.pubsub_numsub(channels))
 
-    def script_exists(self, sha1s: Iterable[Argument]) -> Self:
+    @plain_signature
+    def script_exists(self, sha1s: Iterable[Argument], *others: Never) -> Self:
         """Return whether the server knows the scripts of these hashes (`SCRIPT EXISTS`)."""
+        if others or sha1s is MISSING:
+            raise refusal(self, "script_exists", others)
         return self._add(_scripting.script_exists(sha1s))
 
     def script_show(self, sha1: Argument) -> Self:
         """Return the source of a script that the server knows (`SCRIPT SHOW`; Valkey 8)."""
         return self._add(_scripting.script_show(sha1))
 
-    def script_flush(self, mode: FlushMode | None = None) -> Self:
+    @plain_signature
+    def script_flush(self, mode: FlushMode | None = None, *others: Never, **keywords: Never) -> Self:
         """Make the server forget all scripts (`SCRIPT FLUSH`)."""
+        if others or keywords:
+            raise refusal(self, "script_flush", others, keywords)
         return self._add(_scripting.script_flush(mode))
 
     def script_kill(self) -> Self:
         """Stop the running script, if it has not written yet (`SCRIPT KILL`)."""
         return self._add(_scripting.script_kill())
 
+    @plain_signature
     def fcall(
         self,
         function: Argument,
         keys: Iterable[Argument] | None = None,
         arguments: Iterable[Argument] | None = None,
+        *others: Never,
     ) -> Self:
         """Call a function of a library on the server (`FCALL`)."""
+        if others or function is MISSING:
+            raise refusal(self, "fcall", others)
         return self._add(_scripting.fcall(function, keys, arguments))
 
+    @plain_signature
     def fcall_ro(
         self,
         function: Argument,
         keys: Iterable[Argument] | None = None,
         arguments: Iterable[Argument] | None = None,
+        *others: Never,
     ) -> Self:
         """Call a function that only reads (`FCALL_RO`)."""
+        if others or function is MISSING:
+            raise refusal(self, "fcall_ro", others)
         return self._add(_scripting.fcall_ro(function, keys, arguments))
 
     def function_load(self, library_code: Argument, replace: bool = False) -> Self:
         """Load a library of functions (`FUNCTION LOAD`). Return its name."""
         return self._add(_scripting.function_load(library_code, replace))
 
-    def function_list(self, library_name_pattern: Argument | None = None, with_code: bool = False) -> Self:
+    @plain_signature
+    def function_list(
+        self,
+        library_name_pattern: Argument | None = None,
+        with_code: bool = False,
+        *others: Never,
+        **keywords: Never,
+    ) -> Self:
         """Return the libraries of functions, each a map (`FUNCTION LIST`)."""
+        if others or keywords:
+            raise refusal(self, "function_list", others, keywords)
         return self._add(_scripting.function_list(library_name_pattern, with_code))
 
     def function_delete(self, library_name: Argument) -> Self:
@@ -1444,8 +1873,8 @@ class BatchCommands:
     @plain_signature
     def rpop(self, key: Argument, count: int | None = None, *others: Never, **keywords: Never) -> Self:
         """Return the last element, and remove it (`RPOP`). With `count`, a list of so many; None if there is none."""
-        if others or keywords:
-            raise _redis_arguments.mistake(type(self), "rpop", others, keywords)
+        if others or keywords or key is MISSING:
+            raise refusal(self, "rpop", others, keywords)
         return self._add(_batched.rpop(key, count))
 
     def xgroup_set_id(
@@ -1464,30 +1893,41 @@ class BatchStandaloneCommands(BatchCommands):
 
     __slots__ = ()
 
+    @plain_signature
     def copy(
         self,
         source: Argument,
         destination: Argument,
         destinationDB: int | None = None,
         replace: bool | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Copy a value to another key, of another database if asked for (`COPY`). Return whether it was copied."""
+        if others or keywords or destination is MISSING:
+            raise refusal(self, "copy", others, keywords)
         return self._add(_keys.copy(source, destination, destinationDB, replace))
 
     def publish(self, message: Argument, channel: Argument) -> Self:
         """Send a message to a channel (`PUBLISH`). Return how many subscribers of this server got it."""
         return self._add(_server.publish(message, channel))
 
+    @plain_signature
     def scan(
         self,
         cursor: Argument,
         match: Argument | None = None,
         count: int | None = None,
         type: ObjectType | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Take one step over all keys (`SCAN`): `[next cursor, [key, …]]`. Begin with `"0"`; `b"0"` is the end."""
+        if others or keywords or cursor is MISSING:
+            raise refusal(self, "scan", others, keywords)
         return self._add(_standalone_only.scan(cursor, match, count, type))
 
+    @plain_signature
     def migrate(
         self,
         host: str,
@@ -1496,8 +1936,12 @@ class BatchStandaloneCommands(BatchCommands):
         destination_db: int,
         timeout: int,
         options: MigrateOptions | None = None,
+        *others: Never,
+        **keywords: Never,
     ) -> Self:
         """Move a key, or several, to another server (`MIGRATE`), which may be silent for `timeout` milliseconds."""
+        if others or keywords or timeout is MISSING:
+            raise refusal(self, "migrate", others, keywords)
         return self._add(_standalone_only.migrate(host, port, keys, destination_db, timeout, options))
 
     def failover(
@@ -1511,8 +1955,11 @@ class BatchStandaloneCommands(BatchCommands):
         """Hand over to a replica, or to the one at `host` and `port` (`FAILOVER`); `abort` ends a running one."""
         return self._add(_standalone_only.failover(host, port, force, abort, timeout_ms))
 
-    def replicaof(self, host: Argument, port: int) -> Self:
+    @plain_signature
+    def replicaof(self, host: Argument, port: int, *others: Never) -> Self:
         """Make the server a replica of another (`REPLICAOF`): its own data are lost."""
+        if others or port is MISSING:
+            raise refusal(self, "replicaof", others)
         return self._add(_standalone_only.replicaof(host, port))
 
     def replicaof_no_one(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glidecache._generated.async_commands import AsyncStandaloneCommands
 from glidecache.core.client_base import ClientBase, need_settings
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 from glidecache_shared.pool.awaited_reads import AwaitedReads, awaited_read
 from glidecache_shared.protocol import HASH, SET, STRING
 
@@ -11,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable
     from types import TracebackType
-    from typing import Any, Literal, Self, TypeVar
+    from typing import Any, Literal, Never, Self, TypeVar
 
     from opentelemetry.trace import Tracer
 
@@ -149,7 +150,8 @@ class AsyncClient(AwaitedReads, ClientBase):
         """
         return await self._fast_path.forget(keys)
 
-    async def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
+    @plain_signature
+    async def watch(self, keys: Iterable[Argument], *others: Never) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
 
         The keys are watched for the running event loop: its tasks share them, as they share the connection. Read from
@@ -158,6 +160,8 @@ class AsyncClient(AwaitedReads, ClientBase):
         having run nothing, if the keys are no longer watched (a minute without use, a lost connection). Raises
         `RequestError` when all of the daemon's connections for this are in use.
         """
+        if others or keys is MISSING:
+            raise refusal(self, "watch", others)
         return await self._executor.watch(keys)
 
     async def unwatch(self) -> Literal["OK"]:

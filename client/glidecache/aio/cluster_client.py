@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from glidecache._generated.async_cluster_commands import AsyncClusterCommands
 from glidecache.aio.client import AsyncClient
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Literal, Self
+    from typing import Any, Literal, Never, Self
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.cluster_scan import ClusterScanCursor
@@ -44,6 +45,7 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         """Run a Lua script without keys, on the nodes of `route`."""
         return await self._executor.invoke_script(script, None, args, route)
 
+    @plain_signature
     async def scan(
         self,
         cursor: ClusterScanCursor,
@@ -51,12 +53,16 @@ class GlideClusterClient(AsyncClient, AsyncClusterCommands):
         count: int | None = None,
         type: ObjectType | None = None,
         allow_non_covered_slots: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> list[Any]:
         """Take one step over all keys of the cluster: `[next cursor, [key, …]]`.
 
         Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice. A key that exists
         during the whole scan comes at least once. `allow_non_covered_slots`: continue if slots have no node.
         """
+        if others or keywords or cursor is MISSING:
+            raise refusal(self, "scan", others, keywords)
         return await self._executor.scan(
             cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots
         )

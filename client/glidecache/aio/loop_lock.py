@@ -68,7 +68,7 @@ class _Waiter:
         self.future = future
         self.is_ready = is_ready
         self.is_resumed = False
-        """Whether it runs next, because nothing was left to do for it; it stays in its place until then."""
+        """True once it was resumed because nothing was left to do for it; it keeps its place until it runs."""
 
     @property
     def is_abandoned(self) -> bool:

@@ -1,98 +1,54 @@
-"""redis-py's and valkey-py's arguments that the methods of the same name here do not take, each with the call to write.
+"""The errors for calls that redis-py and valkey-py take and the methods of the same name here do not.
 
-Imported when such a call is made, for the error's text alone. The methods that `INSTEAD` names take anything, to refuse
-it by name: `tools/generate_commands.py` reads the table, and so makes them. Each call is Python, as in `redis_names`.
+Imported when such a call is made, for the error's text alone. The methods that the tables of `redis_calls` and
+`redis_calls_of_collections` name take anything, to refuse it by name: `tools/generate_commands.py` makes them so.
 """
 
 from __future__ import annotations
+
+from glidecache.commands import redis_calls, redis_calls_of_collections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-INSTEAD = {
-    "set": {
-        "ex": "set(key, value, expiry=ExpirySet(ExpiryType.SEC, seconds))",
-        "px": "set(key, value, expiry=ExpirySet(ExpiryType.MILLSEC, milliseconds))",
-        "exat": "set(key, value, expiry=ExpirySet(ExpiryType.UNIX_SEC, seconds))",
-        "pxat": "set(key, value, expiry=ExpirySet(ExpiryType.UNIX_MILLSEC, milliseconds))",
-        "keepttl": "set(key, value, expiry=ExpirySet(ExpiryType.KEEP_TTL, None))",
-        "nx": "set(key, value, conditional_set=ConditionalChange.ONLY_IF_DOES_NOT_EXIST)",
-        "xx": "set(key, value, conditional_set=ConditionalChange.ONLY_IF_EXISTS)",
-        "ifeq": "set(key, value, conditional_set=OnlyIfEqual(former))",
-        "get": "set(key, value, return_old_value=True)",
-        "": "set(key, value, expiry=ExpirySet(ExpiryType.SEC, seconds))",
-    },
-    "getex": {
-        "ex": "getex(key, ExpiryGetEx(ExpiryTypeGetEx.SEC, seconds))",
-        "px": "getex(key, ExpiryGetEx(ExpiryTypeGetEx.MILLSEC, milliseconds))",
-        "exat": "getex(key, ExpiryGetEx(ExpiryTypeGetEx.UNIX_SEC, seconds))",
-        "pxat": "getex(key, ExpiryGetEx(ExpiryTypeGetEx.UNIX_MILLSEC, milliseconds))",
-        "persist": "getex(key, ExpiryGetEx(ExpiryTypeGetEx.PERSIST, None))",
-        "": "getex(key, ExpiryGetEx(ExpiryTypeGetEx.SEC, seconds))",
-    },
-    "mget": {"": "mget([key, another])"},
-    "incr": {"amount": "incrby(key, amount)", "": "incrby(key, amount)"},
-    "decr": {"amount": "decrby(key, amount)", "": "decrby(key, amount)"},
-    "delete": {"": "delete([key, another])"},
-    "unlink": {"": "unlink([key, another])"},
-    "touch": {"": "touch([key, another])"},
-    "expire": {
-        "nx": "expire(key, seconds, ExpireOptions.HasNoExpiry)",
-        "xx": "expire(key, seconds, ExpireOptions.HasExistingExpiry)",
-        "gt": "expire(key, seconds, ExpireOptions.NewExpiryGreaterThanCurrent)",
-        "lt": "expire(key, seconds, ExpireOptions.NewExpiryLessThanCurrent)",
-        "": "expire(key, seconds)",
-    },
-    "hset": {
-        "mapping": "hset(key, {field: value})",
-        "": "hset(key, {field: value})",
-    },
-    "hmget": {"": "hmget(key, [field, another])"},
-    "hdel": {"": "hdel(key, [field, another])"},
-    "sadd": {"": "sadd(key, [member, another])"},
-    "srem": {"": "srem(key, [member, another])"},
-    "spop": {"count": "spop_count(key, count)", "": "spop_count(key, count)"},
-    "srandmember": {"number": "srandmember_count(key, count)", "": "srandmember_count(key, count)"},
-    "sdiff": {"": "sdiff([key, another])"},
-    "sinter": {"": "sinter([key, another])"},
-    "sunion": {"": "sunion([key, another])"},
-    "lpush": {"": "lpush(key, [value, another])"},
-    "rpush": {"": "rpush(key, [value, another])"},
-    "lpop": {"count": "lpop_count(key, count)", "": "lpop_count(key, count)"},
-    "rpop": {"count": "rpop_count(key, count)", "": "rpop_count(key, count)"},
-    "zadd": {
-        "nx": "zadd(key, {member: score}, existing_options=ConditionalChange.ONLY_IF_DOES_NOT_EXIST)",
-        "xx": "zadd(key, {member: score}, existing_options=ConditionalChange.ONLY_IF_EXISTS)",
-        "gt": "zadd(key, {member: score}, update_condition=UpdateOptions.GREATER_THAN)",
-        "lt": "zadd(key, {member: score}, update_condition=UpdateOptions.LESS_THAN)",
-        "ch": "zadd(key, {member: score}, changed=True)",
-        "incr": "zadd_incr(key, member, score)",
-        "": "zadd(key, {member: score})",
-    },
-    "zrem": {"": "zrem(key, [member, another])"},
-    "zrange": {
-        "desc": "zrange(key, RangeByIndex(start, end), reverse=True)",
-        "withscores": "zrange_withscores(key, RangeByIndex(start, end))",
-        "": "zrange(key, RangeByIndex(start, end))",
-    },
-    "xadd": {
-        "id": "xadd(key, [(field, value)], StreamAddOptions(id=entry_id))",
-        "maxlen": "xadd(key, [(field, value)], StreamAddOptions(trim=TrimByMaxLen(exact=False, threshold=count)))",
-        "nomkstream": "xadd(key, [(field, value)], StreamAddOptions(make_stream=False))",
-        "": "xadd(key, [(field, value)], StreamAddOptions(id=entry_id))",
-    },
-}
-"""By method, by keyword, the call to write; under `""` that for more positional arguments than there are."""
+
+def _read_tables() -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for line in (redis_calls.CALLS + redis_calls_of_collections.CALLS).split("\n"):
+        shape, _, call = line.partition(": ")
+        method, *keywords = shape.split() or [""]
+        if method:
+            found.setdefault(method, {}).update(dict.fromkeys(keywords or [""], call))
+    return found
+
+
+INSTEAD = _read_tables()
+"""By method, by keyword, the call to write; under `""` that for more or fewer positional arguments than there are."""
 
 
 def mistake(owner: type, method: str, others: Sequence[object], keywords: Mapping[str, object]) -> TypeError:
-    """Return the error for a call with arguments that `method` does not take, of `owner`, a client or a batch."""
+    """Return the error for a call with arguments that `method` does not take, of `owner`, a client or a batch.
+
+    Without such arguments it is the error for a call that lacks some.
+    """
     keyword = next(iter(keywords), "")
-    refused = f"no {keyword}=" if keyword else f"{len(others)} positional arguments fewer"
-    text = f"{owner.__name__}.{method} takes {refused}"
+    if keyword:
+        refused = f"takes no {keyword}="
+    elif others:
+        refused = f"takes {len(others)} positional arguments fewer"
+    else:
+        refused = f"needs {', '.join(_required(getattr(owner, method)))}"
+    text = f"{owner.__name__}.{method} {refused}"
     call = INSTEAD[method].get(keyword)
     if call is None:
         return TypeError(text)
     awaited = "await " if hasattr(owner, "aclose") else ""
     return TypeError(f"{text}: write {awaited}{'client' if hasattr(owner, 'create') else 'batch'}.{call}")
+
+
+def _required(method: object) -> list[str]:
+    import inspect
+
+    parameters = list(inspect.signature(method).parameters.values())[1:]  # type: ignore[arg-type]
+    return [each.name for each in parameters if each.default is each.empty]

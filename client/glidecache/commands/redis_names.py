@@ -84,7 +84,7 @@ _RUN = "run a batch by client.exec(batch, raise_on_error=True)"
 
 
 def advice(name: str, owner: type) -> str:
-    """Return what to do instead of using redis-py's `name` on `owner`, the class of a client or of a batch."""
+    """Return advice for redis-py's `name` on `owner`, the class of a client or of a batch."""
     call = CALLS.get(name)
     if call is None:
         return REASONS[name]

@@ -1,4 +1,4 @@
-"""Names that these clients do not have, of GLIDE's clients and of redis-py's: each tells what to use instead."""
+"""Names that these clients do not have, of GLIDE's clients and of redis-py's, each with what to use instead."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _REDIS_NAMES = (
     "xgroup_createconsumer xgroup_delconsumer xgroup_setid zrangebylex zrangebyscore zrevrange "
     "zrevrangebylex zrevrangebyscore zscan_iter"
 )
-"""The names of which `redis_names` tells, here so that it is not imported before one of them is used."""
+"""The names that `redis_names` explains, here so that it is not imported before one of them is used."""
 
 
 class RedisNames:

@@ -276,7 +276,7 @@ class DaemonConnection:
         )
         if problem:
             self.drop()
-            raise OtherVersionError(problem)
+            raise OtherVersionError(problem, about)
 
     def _explained(self, problem: str) -> str:
         """Return the problem with what can be found out about it now, when waiting has not helped."""

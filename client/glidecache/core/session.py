@@ -118,7 +118,7 @@ class Session:
             connection = self._connections.current()
             try:
                 await connection.run_exclusively(
-                    connect_ns, _not_ready, self._connect_and_attach, connection, connect_ns, attach_ns
+                    connect_ns, _not_ready, self.connect_and_attach, connection, connect_ns, attach_ns
                 )
             except (DaemonLostError, NotSentError):
                 continue
@@ -128,9 +128,8 @@ class Session:
                 await self._open_directly(str(absent))
             return
 
-    async def _connect_and_attach(
-        self, connection: DaemonConnection, connect_ns: int, attach_ns: int
-    ) -> None:
+    async def connect_and_attach(self, connection: DaemonConnection, connect_ns: int, attach_ns: int) -> None:
+        """Attach by a connection, until the deadlines for each. Raises as `DaemonConnection.connect` and `request`."""
         hello = await connection.connect(connect_ns)
         await self._attach(connection, hello, attach_ns, self._settings.spec)
 
@@ -356,7 +355,7 @@ class Session:
             instance_id, problem = self._other_version
             if problem and instance_id == hello.instance_id:
                 connection.drop()
-                raise OtherVersionError(problem)
+                raise OtherVersionError(problem, hello.about)
             self._leave(connection, hello, hello.about)
 
     def _leave(self, connection: DaemonConnection, hello: Hello, about: dict[str, Any]) -> None:
@@ -365,7 +364,7 @@ class Session:
         if problem:
             self._other_version = (hello.instance_id, problem)
             connection.drop()
-            raise OtherVersionError(problem)
+            raise OtherVersionError(problem, about)
 
     async def _detach(self, connection: DaemonConnection, attachment: Attachment, deadline_ns: int) -> None:
         body = (attachment.session_id,)

@@ -16,6 +16,10 @@ from glidecache.errors import (
 from glidecache_shared import protocol
 from glidecache_shared.wire.dealer import NotSentError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = [
     "OWN_FAULTS",
     "DaemonLostError",
@@ -38,7 +42,15 @@ class NoDaemonError(Exception):
 
 
 class OtherVersionError(NoDaemonError):
-    """A daemon answers, and this client is of no version that belongs with it. The text says what to do."""
+    """A daemon answers, and this client is of no version that belongs with it. The text says what to do.
+
+    daemon_protocol: the version of the protocol that the daemon speaks; this client's own if it does not say.
+    """
+
+    def __init__(self, problem: str, about: dict[str, Any]) -> None:
+        super().__init__(problem)
+        theirs = about.get("protocol_version")
+        self.daemon_protocol: int = theirs if isinstance(theirs, int) else protocol.PROTOCOL_VERSION
 
 
 class DaemonLostError(Exception):

@@ -1,4 +1,4 @@
-"""System checks (`manage.py check`): what is wrong with the shared caches of `CACHES`."""
+"""System checks (`manage.py check`) of the shared caches of `CACHES`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ if TYPE_CHECKING:
 
 
 def check_shared_caches(**_: Any) -> list[Any]:
-    """Return what each shared cache lacks: the daemon, or a cache of its name that it may use."""
+    """Return a warning for each shared cache that has no daemon, or that the daemon refuses."""
     return [found for alias in settings.CACHES for found in _check(alias)]
 
 
 def _check(alias: str) -> list[Any]:
-    cache = caches[alias]  # Django's own checks have made it before: wrong settings are raised there
+    cache = caches[alias]  # wrong settings are raised here, as by Django's own checks
     if not isinstance(cache, SharedCache):
         return []
     try:
         run_blocking(cache._blocking().attach())
     except ConfigurationError as error:
+        # This one was made for a check: the program is to get the error.
+        del caches[alias]
         return [
             Warning(
                 f"CACHES[{alias!r}]: {error}",

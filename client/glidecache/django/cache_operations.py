@@ -1,4 +1,4 @@
-"""What a cache does at the server and in the pool, once for blocking and for awaited calls."""
+"""The operations of a cache at the server and in the pool, once for blocking and for awaited calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ return redis.call('INCRBY', KEYS[1], ARGV[1])
 """`INCRBY` makes a missing key, without a time to live. Asking first, in another command, would race with its end."""
 
 _PROBE = b"\0glidecache:probe"
-"""A key that nobody uses."""
+"""A key that no application uses."""
 _GLOB_CHARACTERS = b"\\*?[]^-"
 
 
@@ -95,7 +95,7 @@ class CacheOperations:
         return bool((await self._write([key], commands))[0])
 
     async def incr(self, key: bytes, delta: int) -> int | None:
-        """Add to a number; return the sum, None if there is no such key. Raises `TypeError` for what is no number."""
+        """Add to a number; return the sum, None if there is no such key. Raises `TypeError` if it is not a number."""
         command = (b"EVAL", _ADD_TO_EXISTING, b"1", key, b"%d" % delta)
         try:
             (reply,) = await self._write([key], [command])
@@ -153,7 +153,7 @@ class CacheOperations:
         return replies
 
     async def _deliver(self) -> None:
-        """Forget what is kept, if there is something, and now is the time."""
+        """Deliver the kept forgets, if there are any and an attempt is due."""
         undelivered = self._undelivered
         attempt = undelivered.attempt()
         if attempt is None:

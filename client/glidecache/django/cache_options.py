@@ -30,12 +30,12 @@ _DEFAULT_TTL_MS = 60_000
 
 
 class CacheOptions:
-    """What the settings of one cache say. Raises `ImproperlyConfigured`, which names the setting.
+    """The settings of one cache. Raises `ImproperlyConfigured`, which names the setting.
 
     url: the server; None if `upstream` alone names it. upstream: its name in the daemon's configuration, or None.
-    cache: what processes share by its name; the daemon's configuration may define it if `settings_are_defaults`.
-    ttl_ms: the longest life of an entry, as far as the settings say. prefixes: what cached keys begin with, as the
-    application writes them; None: all.
+    cache: the cache, which processes share by its name. If `settings_are_defaults`, the daemon's configuration may
+    define it. ttl_ms: the longest life of an entry, as far as the settings have it. prefixes: the beginnings of cached
+    keys, as the application writes them; None: all keys are cached.
     """
 
     def __init__(self, location: object, options: Mapping[str, Any]) -> None:
@@ -59,6 +59,7 @@ class CacheOptions:
         # One object for all clients: theirs are of the same cache, and a name alone makes another each time.
         shared = self.cache.name if self.settings_are_defaults else self.cache
         self.of_front = FrontOptions(shared, None, self.upstream, self.runtime_dir)
+        self.of_front.attaches_at_once = False  # once for a process, and not in an event loop
         self.prefixes = _read_prefixes(options.get("prefixes"))
         self.serializer = serializer_of(options.get("serializer", "pickle"))
 
@@ -68,7 +69,7 @@ class CacheOptions:
             listed = [""]
         if isinstance(location, str) and location.startswith(_UPSTREAM):
             if self.upstream is not None:
-                message = f"LOCATION is {location!r}: OPTIONS['upstream'] says the same; leave one out"
+                message = f"LOCATION is {location!r}: OPTIONS['upstream'] is the same; leave one out"
                 raise ImproperlyConfigured(message)
             self.upstream = location.removeprefix(_UPSTREAM)
             if not self.upstream:

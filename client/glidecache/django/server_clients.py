@@ -14,7 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from glidecache.batch import Batch
 from glidecache.errors import ConfigurationError
+from glidecache.fronts.first_attachment import attach_at_once
 from glidecache.fronts.library_clients import CLIENTS_OF_POOL, OPTIONS_OF_POOL
+from glidecache_shared.protocol import STRING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,16 +25,20 @@ if TYPE_CHECKING:
 
     from glidecache.core.settings import Settings
     from glidecache.django.cache_options import CacheOptions
+    from glidecache.fronts.shared_reads import SharedReads
 
 
 class ServerClient(Protocol):
-    """What the operations of a cache need. `get` gives the value or an awaitable of it, all others an awaitable.
+    """The calls of the operations of a cache. `get` gives the value or an awaitable of it, those below it an awaitable.
 
+    `attach`: at once, if a daemon answers promptly; raises `ConfigurationError`. `hit`: the value in the pool, or None.
     `cached`: from the pool as far as it has the keys. `uncached`: what the server has. `run`: commands in one write;
     raises the first error. `forget`, `forget_prefix`: remove entries from the pool; raise `GlideError`.
     `disconnect`: close what is idle; the next call connects again.
     """
 
+    def attach(self) -> None: ...  # noqa: D102
+    def hit(self, key: str) -> bytes | None: ...  # noqa: D102
     def get(self, key: bytes) -> Any: ...  # noqa: D102
     async def cached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]: ...  # noqa: D102
     async def uncached(self, keys: Sequence[bytes]) -> Sequence[bytes | None]: ...  # noqa: D102
@@ -50,6 +56,9 @@ class UrlClient:
             "glidecache.valkey" if pool_clients is None else "glidecache.valkey.asyncio"
         )
         self._front: Any = _front_of(front, options, pool_clients)
+        reads: SharedReads = self._front._glidecache
+        self.attach: Callable[[], None] = reads.attach
+        self.hit: Callable[[str], bytes | None] = partial(reads.hit, STRING)
         self.get: Callable[[bytes], Any] = partial(self._front.execute_command, "GET")
         self._plain: Any = front.library.Valkey(connection_pool=self._front.connection_pool)
 
@@ -96,6 +105,15 @@ class UpstreamClient:
         if self._client is None:
             self._client = pool_clients.setdefault("", module.GlideClient(_settings_of(options)))
 
+    def attach(self) -> None:
+        """Attach now, if a daemon answers promptly. Raises `ConfigurationError`."""
+        attach_at_once(self._client)
+
+    def hit(self, key: str) -> bytes | None:
+        """Return the value in the pool; None if it is not there."""
+        reader = self._client._reader
+        return None if reader is None else reader.lookup(key, STRING)
+
     def get(self, key: bytes) -> Any:
         """Return the value, or an awaitable of it, from the pool if it is there."""
         return self._client.get(key)
@@ -138,7 +156,7 @@ def client_of(options: CacheOptions, pool_clients: dict[Any, Any] | None = None)
 
 
 async def _end_of(result: Any) -> Any:
-    """Return what a call ends with: it has ended already, or it is awaited."""
+    """Return the result of a call, which is awaited if need be."""
     return await result if isawaitable(result) else result
 
 

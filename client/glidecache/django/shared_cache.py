@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from itertools import takewhile
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache.backends.base import (
+    DEFAULT_TIMEOUT,
+    MEMCACHE_MAX_KEY_LENGTH,
+    BaseCache,
+)
 from django.core.exceptions import ImproperlyConfigured
 
 from glidecache.django.cache_operations import CacheOperations
 from glidecache.django.cache_options import CacheOptions
+from glidecache.django.running_checks import is_for_a_check
 from glidecache.django.server_clients import client_of
 from glidecache.django.undelivered_forgets import UndeliveredForgets
+from glidecache.errors import ConfigurationError
 from glidecache.sync.connection import run_blocking
 
 TYPE_CHECKING = False
@@ -22,12 +29,14 @@ if TYPE_CHECKING:
     from glidecache.django.server_clients import ServerClient
 
 _MISSING = object()
+_is_suspect = re.compile(r"[\x00-\x20\x7f]").search
+"""The characters that Django warns of."""
 _SAMPLES = (("k7q4zx9w", 918_273_645), ("w3vy8m2j", 736_451_928))
-"""Keys and versions that differ from their first character on: what is made of them begins with what all keys have."""
+"""Keys and versions that differ from their first character on: their keys share only the beginning of all keys."""
 
 
 class HeldClients:
-    """What one process has for one `LOCATION` and `OPTIONS`. Django makes a backend object for each thread and task."""
+    """The clients of one process for one `LOCATION` and `OPTIONS`: Django makes a backend for each thread and task."""
 
     def __init__(self, options: CacheOptions) -> None:
         self.options = options
@@ -60,10 +69,18 @@ _held: dict[str, HeldClients] = {}
 def _held_clients(location: object, options: Mapping[str, Any]) -> HeldClients:
     identity = repr((location, options))
     found = _held.get(identity)
+    if found is not None:
+        return found
+    made = HeldClients(CacheOptions(location, options))
+    try:
+        made.blocking.attach()
+    except ConfigurationError as error:
+        if is_for_a_check():
+            return made  # not kept: elsewhere it is an error
+        message = f"LOCATION, OPTIONS: {error}"
+        raise ImproperlyConfigured(message) from error
     # Two threads may each make them; both use the first that are kept. The others have no connection.
-    return (
-        _held.setdefault(identity, HeldClients(CacheOptions(location, options))) if found is None else found
-    )
+    return _held.setdefault(identity, made)
 
 
 class SharedCache(BaseCache):  # type: ignore[misc]
@@ -74,33 +91,44 @@ class SharedCache(BaseCache):  # type: ignore[misc]
     """
 
     def __init__(self, location: Any, params: dict[str, Any]) -> None:
+        """Raise `ImproperlyConfigured` for wrong settings, and for a refusal of the daemon."""
         super().__init__(params)
-        # What is wrong with the settings is said here. Nothing is connected or attached.
         self._clients = _held_clients(location, params.get("OPTIONS") or {})
         self._serializer = self._clients.options.serializer
         self._loads = self._serializer.loads
-        self._get = self._clients.blocking.get
+        # Of threads and of tasks: a hit needs no connection. An async client of its own has the same pool.
+        self._hit = self._clients.blocking.hit
         self._prefixes = self._clients.options.prefixes
         self._all_keys = self._beginning_of_keys()
         self._undelivered = self._clients.undelivered(self._all_keys)
 
     def get(self, key: Any, default: Any = None, version: Any = None) -> Any:
         """Return the value, `default` if there is none."""
-        made = self.make_and_validate_key(key, version=version).encode()
+        made = self.make_and_validate_key(key, version=version)
         if self._undelivered.is_empty and (self._prefixes is None or self._is_cached(key)):
-            value = self._get(made)
+            value = self._hit(made)
+            if value is None:
+                value = self._clients.blocking.get(made.encode())
         else:
-            value = run_blocking(self._blocking().get(made, cached=self._is_cached(key)))
+            value = run_blocking(self._blocking().get(made.encode(), cached=self._is_cached(key)))
         return default if value is None else self._loads(value)
 
     async def aget(self, key: Any, default: Any = None, version: Any = None) -> Any:
         """Do as `get`."""
-        made = self.make_and_validate_key(key, version=version).encode()
-        if self._undelivered.is_empty and self._is_cached(key):
-            value = await self._clients.of_loop().get(made)
+        made = self.make_and_validate_key(key, version=version)
+        if self._undelivered.is_empty and (self._prefixes is None or self._is_cached(key)):
+            value = self._hit(made)
+            if value is None:
+                value = await self._clients.of_loop().get(made.encode())
         else:
-            value = await self._of_loop().get(made, cached=self._is_cached(key))
+            value = await self._of_loop().get(made.encode(), cached=self._is_cached(key))
         return default if value is None else self._loads(value)
+
+    def validate_key(self, key: Any) -> None:
+        """Warn of the same keys as Django."""
+        # It looks at each character, which costs more than all the rest of a hit.
+        if len(key) > MEMCACHE_MAX_KEY_LENGTH or _is_suspect(key):
+            super().validate_key(key)
 
     def get_many(self, keys: Iterable[Any], version: Any = None) -> dict[Any, Any]:
         """Return the values that are there, by key."""
@@ -131,7 +159,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
     def set_many(
         self, data: Mapping[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: Any = None
     ) -> list[Any]:
-        """Set values; return an empty list: what the server refuses is raised. It is not one transaction."""
+        """Set values; return an empty list: refusals of the server are raised. It is not one transaction."""
         dumped = self._dumped(data, version)
         run_blocking(self._blocking().set_many(dumped, self._lifetime_ms(timeout)))
         return []
@@ -244,7 +272,7 @@ class SharedCache(BaseCache):  # type: ignore[misc]
         return None if timeout is None else max(0, int(timeout * 1000))
 
     def _beginning_of_keys(self) -> bytes | None:
-        """Return what all keys of all versions begin with; None if the key function does not show it."""
+        """Return the beginning of all keys of all versions; None if the key function does not show it."""
         try:
             made = [str(self.key_func(key, self.key_prefix, version)) for key, version in _SAMPLES]
         except Exception:  # noqa: BLE001 - an application's function, asked for keys that it may not know

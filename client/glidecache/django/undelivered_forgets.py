@@ -38,7 +38,7 @@ class UndeliveredForgets:
         self._next_attempt_ns = 0
         self.lock = threading.Lock()
         self.is_empty = True
-        """Whether every read may use the cache."""
+        """True while every read may use the cache."""
         _instances.add(self)
 
     def keep(self, keys: Iterable[bytes], prefix: bytes | None) -> None:
@@ -77,7 +77,7 @@ class UndeliveredForgets:
             return key in self._keys or (bool(self._prefixes) and key.startswith(tuple(self._prefixes)))
 
     def attempt(self) -> tuple[Kept, Kept] | None:
-        """Return what is kept, to be delivered now; None if there is nothing, or if this is not the time."""
+        """Return the kept forgets if an attempt is due; None if there are none, or if it is not."""
         if self.is_empty or time.monotonic_ns() < self._next_attempt_ns:
             return None
         with self.lock:
@@ -89,7 +89,7 @@ class UndeliveredForgets:
         self._next_attempt_ns = now_ns + min(_LONGEST_PAUSE_NS, _PAUSE_OF_DURATION * (now_ns - began_ns))
 
     def delivered(self, attempt: tuple[Kept, Kept]) -> None:
-        """Drop what an attempt had, unless it has been kept again since."""
+        """Drop the forgets of an attempt, except those that were kept again since."""
         with self.lock:
             for kept, done in zip((self._keys, self._prefixes), attempt, strict=True):
                 for key, mark in done.items():

@@ -1,4 +1,4 @@
-"""How values are stored: pickled, or as JSON. Whole numbers are digits in both, so that the server can count."""
+"""The forms of stored values: pickled, or as JSON. Whole numbers are digits in both, so that the server can count."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Serializer(Protocol):
-        """What stores values. A `dumps` may return an int, as Django's own serializer does."""
+        """A serializer of values. A `dumps` may return an int, as Django's own serializer does."""
 
         def dumps(self, value: Any) -> Any:
-            """Return what is stored."""
+            """Return the stored form."""
 
         def loads(self, data: bytes) -> Any:
             """Return the value again."""
@@ -31,26 +31,26 @@ class PickleSerializer:
     """Any object that `pickle` can write."""
 
     def dumps(self, value: Any) -> bytes:
-        """Return what is stored. Raises what `pickle` raises."""
+        """Return the stored form. Raises the errors of `pickle`."""
         if type(value) is int:
             return b"%d" % value
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
     def loads(self, data: bytes) -> Any:
         """Return the value again, a new object each time."""
-        # Whoever can write to the server can run code here, as with Django's own backends: docs/security.md.
+        # A user who can write to the server can run code here, as with Django's own backends: docs/security.md.
         return unpickled(data) if data[:1] == _PICKLE_MARK else int(data)  # noqa: S301
 
 
 class JsonSerializer:
-    """What JSON has: numbers, text, booleans, None, lists, and dictionaries with text as keys."""
+    """The values of JSON: numbers, text, booleans, None, lists, and dictionaries with text as keys."""
 
     def dumps(self, value: Any) -> bytes:
-        """Return what is stored. Raises `TypeError` for what JSON does not have."""
+        """Return the stored form. Raises `TypeError` for a value that JSON does not have."""
         return json.dumps(value, separators=(",", ":")).encode()
 
     def loads(self, data: bytes) -> Any:
-        """Return the value again. Raises `ValueError` for what is no JSON."""
+        """Return the value again. Raises `ValueError` for data that is not JSON."""
         return json.loads(data)
 
 

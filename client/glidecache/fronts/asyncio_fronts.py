@@ -1,4 +1,4 @@
-"""What the asyncio fronts add to their library's clients: cached reads, and `forget`."""
+"""The asyncio fronts: cached reads, and `forget`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from glidecache.fronts.command_classes import ends_caching, is_known_read
 from glidecache.fronts.front_options import FrontOptions, split_url, with_url
 from glidecache.fronts.library_clients import FrontBase
 from glidecache.fronts.pool_clients import AsyncPoolClient
+from glidecache.fronts.server_fronts import ClusterFront, SingleFront
 from glidecache.fronts.shared_reads import NOT_CACHED
 from glidecache.fronts.uncached_twins import uncached_twin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Self
 
     from glidecache.fronts.shared_reads import SharedReads
+    from glidecache.fronts.written_keys import WrittenKeys
 
 
 class AsyncFront(FrontBase):
     """The base of an asyncio front, before the library's client among its bases."""
 
     _pool_client_class = AsyncPoolClient
+    _is_async = True
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Run a command: a cached read by the shared pool and the daemon, any other by the library."""
@@ -32,7 +36,7 @@ class AsyncFront(FrontBase):
         kind = reads.kinds.get(args[0])
         if kind is None:
             return await self._run_own(reads, args, options)
-        # What else the library may say of a command changes its reply or its server.
+        # Other options of a command change its reply or its server.
         if not options or (len(options) == 1 and "keys" in options):
             key = reads.key_of(args)
             if key is not None:
@@ -54,6 +58,8 @@ class AsyncFront(FrontBase):
             return await super().execute_command(*args, **options)
         finally:
             reads.own_writes.note()
+            if reads.forget_writes:
+                await self._forget_written(reads.written_keys(args))
 
     async def forget(self, *keys: Any) -> int:
         """Remove these keys' entries from the shared pool, for all processes of the host; return how many there were.
@@ -67,6 +73,20 @@ class AsyncFront(FrontBase):
         except GlideError as error:
             raise reads.own_error(error) from error
 
+    async def _forget_written(self, written: WrittenKeys) -> None:
+        """Forget what own commands may have changed. A failure is reported: the commands themselves have ended."""
+        if not written:
+            return
+        reads = self._need_reads()
+        try:
+            client = reads._client()
+            if written.keys:
+                await client.forget(written.keys)
+            for prefix in written.prefixes:
+                await client._forget_prefix(prefix)
+        except GlideError as error:
+            reads.report_not_forgotten(error)
+
     async def aclose(self, *args: Any, **options: Any) -> None:
         """Close as the library does, and leave the shared pool, if the client's connections are its own."""
         await super().aclose(*args, **options)
@@ -75,59 +95,21 @@ class AsyncFront(FrontBase):
             await client.close()
 
 
-class AsyncSingleFront(AsyncFront):
-    """The base of a front for a single server."""
+class AsyncSingleFront(AsyncFront, SingleFront):
+    """The base of an asyncio front for a single server."""
 
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        options = self._taken_options(arguments)
-        super().__init__(*args, **arguments)
-        self._begin_single(options)
+
+class AsyncClusterFront(AsyncFront, ClusterFront):
+    """The base of an asyncio front for a cluster."""
 
     @classmethod
     def from_url(cls, url: str, **arguments: Any) -> Self:
-        """Do as the library does; `shared_cache`, `cache_prefixes`, `upstream`, `runtime_dir` may be in the query."""
+        """Do as the library does; what a front takes besides may be in the query."""
         url, of_url = split_url(url)
         found = with_url(arguments, of_url)
         options = FrontOptions.taken_from(found)
         client: Self = super().from_url(url, **found)
-        client._begin_single(options)
-        return client
-
-    def client(self) -> Any:
-        """Return a client with one connection of its own, as the library does. Its reads are not cached."""
-        other = super().client()
-        if self._glidecache is not None:
-            other._glidecache = self._glidecache.uncached
-        return other
-
-    def pipeline(self, *args: Any, **options: Any) -> Any:
-        """Return the library's pipeline: it never reads the cache."""
-        return self._watched(super().pipeline(*args, **options))
-
-    def lock(self, *args: Any, **options: Any) -> Any:
-        """Return the library's lock: it never reads the cache."""
-        if self._glidecache is None:
-            return super().lock(*args, **options)
-        return super(AsyncSingleFront, uncached_twin(self)).lock(*args, **options)
-
-
-class AsyncClusterFront(AsyncFront):
-    """The base of a front for a cluster."""
-
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        options = FrontOptions.taken_from(arguments)
-        self._refuse_own_cache(options, arguments)
-        super().__init__(*args, **arguments)
-        self._begin_async_cluster(options)
-
-    @classmethod
-    def from_url(cls, url: str, **arguments: Any) -> Self:
-        """Do as the library does; `shared_cache`, `cache_prefixes`, `upstream`, `runtime_dir` may be in the query."""
-        url, of_url = split_url(url)
-        found = with_url(arguments, of_url)
-        options = FrontOptions.taken_from(found)
-        client: Self = super().from_url(url, **found)
-        client._begin_async_cluster(options)
+        client._begin_cluster(options)
         return client
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
@@ -138,12 +120,5 @@ class AsyncClusterFront(AsyncFront):
         twin = uncached_twin(self)
         return self._watched(super(AsyncClusterFront, twin).pipeline(*args, **options))
 
-    def lock(self, *args: Any, **options: Any) -> Any:
-        """Return the library's lock: it never reads the cache."""
-        if self._glidecache is None:
-            return super().lock(*args, **options)
-        return super(AsyncClusterFront, uncached_twin(self)).lock(*args, **options)
-
-    def _begin_async_cluster(self, options: FrontOptions | None) -> None:
-        if options is not None and options.cache is not None:
-            self._begin_cluster(options, self.connection_kwargs, self.response_callbacks)
+    def _node_arguments_and_callbacks(self) -> tuple[Mapping[str, Any], Any]:
+        return self.connection_kwargs, self.response_callbacks

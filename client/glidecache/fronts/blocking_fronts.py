@@ -1,20 +1,23 @@
-"""What the blocking fronts add to their library's clients: cached reads, and `forget`."""
+"""The blocking fronts: cached reads, and `forget`."""
 
 from __future__ import annotations
 
+import sys
+
 from glidecache.errors import GlideError
 from glidecache.fronts.command_classes import ends_caching, is_known_read
-from glidecache.fronts.front_options import FrontOptions, split_url, with_url
 from glidecache.fronts.library_clients import FrontBase
 from glidecache.fronts.pool_clients import BlockingPoolClient
+from glidecache.fronts.server_fronts import ClusterFront, SingleFront
 from glidecache.fronts.shared_reads import NOT_CACHED
-from glidecache.fronts.uncached_twins import uncached_twin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from collections.abc import Mapping
+    from typing import Any
 
     from glidecache.fronts.shared_reads import SharedReads
+    from glidecache.fronts.written_keys import WrittenKeys
 
 
 class BlockingFront(FrontBase):
@@ -30,7 +33,7 @@ class BlockingFront(FrontBase):
         kind = reads.kinds.get(args[0])
         if kind is None:
             return self._run_own(reads, args, options)
-        # What else the library may say of a command changes its reply or its server.
+        # Other options of a command change its reply or its server.
         if not options or (len(options) == 1 and "keys" in options):
             key = reads.key_of(args)
             if key is not None:
@@ -51,6 +54,8 @@ class BlockingFront(FrontBase):
             return super().execute_command(*args, **options)
         finally:
             reads.own_writes.note()
+            if reads.forget_writes:
+                self._forget_written(reads.written_keys(args))
 
     def forget(self, *keys: Any) -> int:
         """Remove these keys' entries from the shared pool, for all processes of the host; return how many there were.
@@ -64,73 +69,39 @@ class BlockingFront(FrontBase):
         except GlideError as error:
             raise reads.own_error(error) from error
 
+    def _forget_written(self, written: WrittenKeys) -> None:
+        """Forget what own commands may have changed. A failure is reported: the commands themselves have ended."""
+        if not written:
+            return
+        reads = self._need_reads()
+        try:
+            client = reads._client()
+            if written.keys:
+                client.forget(written.keys)
+            for prefix in written.prefixes:
+                client._forget_prefix(prefix)
+        except GlideError as error:
+            reads.report_not_forgotten(error)
+
     def close(self) -> None:
         """Close as the library does, and leave the shared pool, if the client's connections are its own."""
         super().close()
         client = self._leaving()
-        if client is not None:
+        # The libraries close what is dropped, also at the interpreter's end: nothing can be imported then.
+        if client is not None and not sys.is_finalizing():
             client.close()
 
 
-class BlockingSingleFront(BlockingFront):
-    """The base of a front for a single server."""
+class BlockingSingleFront(BlockingFront, SingleFront):
+    """The base of a blocking front for a single server."""
 
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        options = self._taken_options(arguments)
-        super().__init__(*args, **arguments)
-        self._begin_single(options)
 
-    @classmethod
-    def from_url(cls, url: str, **arguments: Any) -> Self:
-        """Do as the library does; `shared_cache`, `cache_prefixes`, `upstream`, `runtime_dir` may be in the query."""
-        url, of_url = split_url(url)
-        found = with_url(arguments, of_url)
-        options = FrontOptions.taken_from(found)
-        client: Self = super().from_url(url, **found)
-        client._begin_single(options)
-        return client
-
-    def client(self) -> Any:
-        """Return a client with one connection of its own, as the library does. Its reads are not cached."""
-        other = super().client()
-        if self._glidecache is not None:
-            other._glidecache = self._glidecache.uncached
-        return other
+class BlockingClusterFront(BlockingFront, ClusterFront):
+    """The base of a blocking front for a cluster."""
 
     def pipeline(self, *args: Any, **options: Any) -> Any:
         """Return the library's pipeline: it never reads the cache."""
         return self._watched(super().pipeline(*args, **options))
 
-    def lock(self, *args: Any, **options: Any) -> Any:
-        """Return the library's lock: it never reads the cache."""
-        if self._glidecache is None:
-            return super().lock(*args, **options)
-        return super(BlockingSingleFront, uncached_twin(self)).lock(*args, **options)
-
-
-class BlockingClusterFront(BlockingFront):
-    """The base of a front for a cluster."""
-
-    def __init__(self, *args: Any, **arguments: Any) -> None:
-        url = arguments.get("url")
-        of_url: dict[str, Any] = {}
-        if isinstance(url, str):
-            arguments["url"], of_url = split_url(url)
-        arguments = with_url(arguments, of_url)
-        options = FrontOptions.taken_from(arguments)
-        self._refuse_own_cache(options, arguments)
-        super().__init__(*args, **arguments)
-        if options is not None and options.cache is not None:
-            self._begin_cluster(
-                options, self.nodes_manager.connection_kwargs, self.cluster_response_callbacks
-            )
-
-    def pipeline(self, *args: Any, **options: Any) -> Any:
-        """Return the library's pipeline: it never reads the cache."""
-        return self._watched(super().pipeline(*args, **options))
-
-    def lock(self, *args: Any, **options: Any) -> Any:
-        """Return the library's lock: it never reads the cache."""
-        if self._glidecache is None:
-            return super().lock(*args, **options)
-        return super(BlockingClusterFront, uncached_twin(self)).lock(*args, **options)
+    def _node_arguments_and_callbacks(self) -> tuple[Mapping[str, Any], Any]:
+        return self.nodes_manager.connection_kwargs, self.cluster_response_callbacks

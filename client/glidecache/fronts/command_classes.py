@@ -1,4 +1,4 @@
-"""Commands that a library's client sends: those that are cached, known reads, and what ends cached reads."""
+"""Commands that a library's client sends: those that are cached, known reads, and those that end caching."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MANY = -1
-"""In the place of a kind: many strings."""
+"""The value for many strings, where a kind is expected."""
 
 _CACHED = {"GET": STRING, "HGETALL": HASH, "SMEMBERS": SET, "MGET": MANY}
 KINDS: dict[Any, int] = {**_CACHED, **{name.lower(): kind for name, kind in _CACHED.items()}}
@@ -20,14 +20,14 @@ KINDS: dict[Any, int] = {**_CACHED, **{name.lower(): kind for name, kind in _CAC
 _ENDS_CACHING = frozenset(
     {"SELECT", "AUTH", "HELLO", "RESET", "SWAPDB", "MULTI", "WATCH", "CLIENT REPLY", "CLIENT TRACKING"}
 )
-"""After these, a reply of the same connection may be another than that of the daemon's."""
+"""Commands after which the daemon's reply to a read may differ from that of the same connection."""
 
 _READS: dict[Any, bool] = {}
 _MOST_NAMES = 1_000
 
 
 def is_known_read(args: Sequence[Any]) -> bool:
-    """Return whether the command, its name first, certainly changes nothing. Where options decide, it is not known."""
+    """Return whether the command, its name first, certainly changes nothing; False where its options decide that."""
     name = args[0]
     try:
         known = _READS.get(name)

@@ -15,22 +15,34 @@ if TYPE_CHECKING:
 
     Prefix = str | bytes
 
-NAMES = ("shared_cache", "cache_prefixes", "upstream", "runtime_dir")
+NAMES = ("shared_cache", "cache_prefixes", "upstream", "runtime_dir", "forget_writes")
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 _DEFAULT_MAX_CACHE_KB = 65_536
 _DEFAULT_ENTRY_TTL_MS = 60_000
 
 
 class FrontOptions:
-    """What a client's author said about its cache, checked. Raises `ConfigurationError` that names the argument.
+    """The checked arguments for a client's cache. Raises `ConfigurationError` that names the argument.
 
     shared_cache: a cache, or the name of one; None: reads are the library's own.
     cache_prefixes: what cached keys begin with; None: all keys are cached, an empty list: none.
     upstream: the name under which the daemon's configuration has the servers; None: the client's own addresses.
     runtime_dir: where the daemon is; None: as for all clients.
+    forget_writes: whether keys are forgotten after the client's own commands that may have changed them; None: no.
+    `attaches_at_once`: whether a client attaches when it is made; if not, by `SharedReads.attach` or its first miss.
     """
 
-    __slots__ = ("cache", "prefixes", "runtime_dir", "settings_are_defaults", "upstream")
+    __slots__ = (
+        "attaches_at_once",
+        "cache",
+        "forget_writes",
+        "prefixes",
+        "runtime_dir",
+        "settings_are_defaults",
+        "upstream",
+    )
 
     def __init__(
         self,
@@ -38,7 +50,9 @@ class FrontOptions:
         cache_prefixes: object = None,
         upstream: object = None,
         runtime_dir: object = None,
+        forget_writes: object = None,
     ) -> None:
+        self.attaches_at_once = True
         self.settings_are_defaults = isinstance(shared_cache, str)
         self.cache = _read_cache(shared_cache)
         self.prefixes = _read_prefixes(cache_prefixes)
@@ -52,8 +66,9 @@ class FrontOptions:
             raise ConfigurationError(message)
         self.upstream: str | None = upstream
         self.runtime_dir: str | None = None if runtime_dir is None else os.fsdecode(runtime_dir)
+        self.forget_writes = _read_truth("forget_writes", forget_writes)
         if self.cache is None:
-            given = (cache_prefixes, upstream, runtime_dir)
+            given = (cache_prefixes, upstream, runtime_dir, forget_writes or None)
             for name, value in zip(NAMES[1:], given, strict=True):
                 if value is not None:
                     message = f"{name} is given without shared_cache: name the cache too, or leave it out"
@@ -69,7 +84,7 @@ class FrontOptions:
 def split_url(url: str) -> tuple[str, dict[str, Any]]:
     """Split a URL into the library's, and the arguments for `FrontOptions` that were in its query.
 
-    They are percent-decoded; `cache_prefixes` may be repeated. What is no UTF-8 stays bytes.
+    They are percent-decoded; `cache_prefixes` may be repeated. A prefix that is not UTF-8 stays bytes.
     """
     address, _, rest = url.partition("?")
     query, hash_sign, fragment = rest.partition("#")
@@ -94,7 +109,7 @@ def split_url(url: str) -> tuple[str, dict[str, Any]]:
 
 
 def with_url(keywords: Mapping[str, Any], of_url: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of both; what the URL says wins, as in the libraries."""
+    """Return the arguments of both; those of the URL win, as in the libraries."""
     return {**keywords, **of_url}
 
 
@@ -116,10 +131,21 @@ def _read_cache(shared_cache: object) -> ClientSideCache | None:
 
 
 def default_cache(name: str) -> ClientSideCache:
-    """Return what a name alone means where the daemon's configuration does not define it."""
+    """Return the cache of a name that comes alone, and that the daemon's configuration does not define."""
     return ClientSideCache.create(
         _DEFAULT_MAX_CACHE_KB, _DEFAULT_ENTRY_TTL_MS, enable_metrics=True, name=name, server_ttl=True
     )
+
+
+def _read_truth(name: str, value: object) -> bool:
+    """Return whether it is true, given as such or as a URL's text."""
+    found = _TRUTH.get(value.lower()) if isinstance(value, str) else value
+    if found is None and value is None:
+        return False
+    if not isinstance(found, bool):
+        message = f"{name} is {value!r}; it must be True or False (in a URL: true or false)"
+        raise ConfigurationError(message)
+    return found
 
 
 def _read_prefixes(prefixes: object) -> tuple[Prefix, ...] | None:

@@ -1,4 +1,4 @@
-"""The two libraries that have fronts, and all that differs between them."""
+"""The two libraries that have fronts, and the differences between them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from glidecache.errors import ConfigurationError, DaemonUnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
     from typing import Any
+
+
+OLDEST = {"valkey": (6, 0, 0), "redis": (5, 0, 1)}
+"""The first versions that fronts work with, as the extras say too. The asyncio clients of redis 5.0.0 lack `aclose`."""
 
 
 class Library:
@@ -16,6 +21,8 @@ class Library:
     modules: the library and its `asyncio`. client_name, cluster_name, error_name: its classes' names.
     own_cache_arguments: the connection's arguments that switch the library's own client-side cache on.
     extra: the extra of this distribution that brings it.
+    lists_from: the first version whose parser reads a set of RESP3 as a list; those before read a `set`.
+    Raises `ImportError` for an older version.
     """
 
     def __init__(
@@ -27,8 +34,17 @@ class Library:
         cluster_name: str,
         error_name: str,
         own_cache_arguments: tuple[str, ...],
+        lists_from: tuple[int, ...] = (),
     ) -> None:
         self.name: str = module.__name__
+        version: tuple[Any, ...] = module.VERSION[:3]
+        oldest = OLDEST[self.name]
+        if version < oldest:
+            message = (
+                f"glidecache.{self.name} needs {self.name}-py {_dotted(oldest)} or newer, but "
+                f"{_dotted(version)} is installed: pip install 'glidecached[{extra}]'"
+            )
+            raise ImportError(message, name=self.name, path=module.__file__)
         self.extra = extra
         self.client_name = client_name
         self.cluster_name = cluster_name
@@ -36,20 +52,26 @@ class Library:
         self._module = module
         base_error: type[Exception] = getattr(module, error_name)
         connection_error: type[Exception] = module.ConnectionError
-        # What an application catches of the library catches ours too, and the other way round.
+        # An application that catches the library's errors catches ours too, and the other way round.
         self.configuration_error: type[ConfigurationError] = _joined(
             "SharedCacheConfigurationError", ConfigurationError, base_error
         )
         self.unavailable_error: type[DaemonUnavailableError] = _joined(
             "SharedCacheUnavailableError", DaemonUnavailableError, connection_error
         )
-        # The version of the server's protocol that a client speaks when it is not told which.
+        # The version of the server's protocol that a client speaks by default.
         self._default_protocol = getattr(module.connection, "DEFAULT_RESP_VERSION", 2)
+        self._has_sets = version < lists_from
 
     @property
     def tls_connection_class(self) -> Any:
         """Return the library's class of connections with TLS."""
         return self._module.SSLConnection
+
+    @property
+    def static_credentials_class(self) -> Any:
+        """Return the library's class of credential providers that have one username and password."""
+        return self._module.UsernamePasswordCredentialProvider
 
     def uses_tls(self, connection_class: Any) -> bool:
         """Return whether connections of this class use TLS."""
@@ -61,12 +83,16 @@ class Library:
         classes = (self._module.SentinelConnectionPool, self._module.asyncio.SentinelConnectionPool)
         return isinstance(connection_pool, classes)
 
-    def speaks_resp3(self, arguments: dict[str, Any]) -> bool:
+    def speaks_resp3(self, arguments: Mapping[str, Any]) -> bool:
         """Return whether connections with these arguments speak RESP3: their replies have maps then."""
         protocol = arguments.get("protocol")
         return int(self._default_protocol if protocol is None else protocol) == 3  # noqa: PLR2004
 
-    def usual_callbacks(self, arguments: dict[str, Any]) -> Any:
+    def reads_sets(self, arguments: Mapping[str, Any]) -> bool:
+        """Return whether connections with these arguments hand a set to the callbacks as a `set`, not as a list."""
+        return self._has_sets and self.speaks_resp3(arguments)
+
+    def usual_callbacks(self, arguments: Mapping[str, Any]) -> Any:
         """Return the response callbacks of a client whose connections have these arguments."""
         ours = {name: arguments[name] for name in ("protocol", "legacy_responses") if name in arguments}
         pool = self._module.ConnectionPool(**ours)
@@ -76,6 +102,10 @@ class Library:
     def key_slot(self, key: bytes) -> int:
         """Return the slot of a key in a cluster."""
         return self._module.cluster.key_slot(key)  # type: ignore[no-any-return]
+
+
+def _dotted(version: tuple[Any, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _joined(name: str, ours: type[Any], theirs: type[Exception]) -> type[Any]:
@@ -122,6 +152,7 @@ def redis_py() -> Library:
         error_name="RedisError",
         # `client_cache` and `cache_enabled` were 5.1's names.
         own_cache_arguments=("cache", "cache_config", "client_cache", "cache_enabled"),
+        lists_from=(5, 1, 0),
     )
 
 

@@ -1,6 +1,8 @@
-"""What the blocking and the asyncio fronts have in common."""
+"""The base of all fronts, blocking and asyncio."""
 
 from __future__ import annotations
+
+import sys
 
 from glidecache.errors import ConfigurationError
 from glidecache.fronts.front_options import FrontOptions
@@ -8,9 +10,11 @@ from glidecache.fronts.noted_pipelines import note_writes_of
 from glidecache.fronts.reply_shapes import ReplyShapes
 from glidecache.fronts.server_identity import settings_of
 from glidecache.fronts.shared_reads import SharedReads
+from glidecache.fronts.written_keys import forget_with_pipeline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from glidecache.core.settings import Settings
@@ -54,9 +58,9 @@ else:
     LibraryClient = object
 
 OPTIONS_OF_POOL = "_glidecache_options"
-"""Where a pool of connections has the fronts' options for clients that are made with it."""
+"""The attribute of a pool of connections for the fronts' options of clients that are made with it."""
 CLIENTS_OF_POOL = "_glidecache_clients"
-"""Where a pool of connections has the clients of the shared pool: a dictionary, which several may have in common."""
+"""The attribute of a pool of connections for the clients of the shared pool: a dictionary, which pools may share."""
 
 
 class FrontBase(LibraryClient):
@@ -64,6 +68,7 @@ class FrontBase(LibraryClient):
 
     _library: Library
     _pool_client_class: type[Any]
+    _is_async = False
     _glidecache: SharedReads | None = None
     """The client's cached reads; None if it has none."""
 
@@ -92,7 +97,8 @@ class FrontBase(LibraryClient):
         # Clients that share a pool of connections, as one for each request may, share the hold on the cache.
         clients: dict[Any, Any] = pool.__dict__.setdefault(CLIENTS_OF_POOL, {})
         encoder, resp3 = pool.get_encoder(), library.speaks_resp3(arguments)
-        shapes = ReplyShapes(encoder, self.response_callbacks, resp3=resp3)
+        sets = library.reads_sets(arguments)
+        shapes = ReplyShapes(encoder, self.response_callbacks, resp3=resp3, sets=sets)
         self._begin(options, settings, encoder, shapes, clients)
 
     def _refuse_own_cache(self, options: FrontOptions | None, arguments: dict[str, Any]) -> None:
@@ -105,8 +111,8 @@ class FrontBase(LibraryClient):
                 message = f"{own}; it and shared_cache exclude each other"
                 raise ConfigurationError(message)
 
-    def _begin_cluster(self, options: FrontOptions, arguments: dict[str, Any], callbacks: Any) -> None:
-        """Cache the reads of a cluster's client from now on."""
+    def _begin_nodes(self, options: FrontOptions, arguments: Mapping[str, Any], callbacks: Any) -> None:
+        """Cache the reads of a client of a cluster's nodes from now on."""
         library = self._library
         nodes = [(node.host, int(node.port)) for node in self.nodes_manager.startup_nodes.values()]
         connection_class = arguments.get("connection_class")
@@ -117,8 +123,8 @@ class FrontBase(LibraryClient):
         of_nodes = None
         if callbacks is not getattr(self, "response_callbacks", None):
             of_nodes = library.usual_callbacks(arguments)
-        resp3 = library.speaks_resp3(arguments)
-        shapes = ReplyShapes(self.encoder, callbacks, resp3=resp3, node_callbacks=of_nodes)
+        resp3, sets = library.speaks_resp3(arguments), library.reads_sets(arguments)
+        shapes = ReplyShapes(self.encoder, callbacks, resp3=resp3, sets=sets, node_callbacks=of_nodes)
         self._begin(options, settings, self.encoder, shapes, {})
 
     def _begin(
@@ -130,7 +136,10 @@ class FrontBase(LibraryClient):
         clients: dict[Any, Any],
     ) -> None:
         make = self._pool_client_class
-        self._glidecache = SharedReads(self._library, options, settings, encoder, shapes, make, clients)
+        reads = SharedReads(self._library, options, settings, encoder, shapes, make, clients)
+        if options.attaches_at_once:
+            reads.attach()
+        self._glidecache = reads
 
     def _need_reads(self) -> SharedReads:
         reads = self._glidecache
@@ -140,16 +149,20 @@ class FrontBase(LibraryClient):
         return reads
 
     def _watched(self, pipeline: Any) -> Any:
-        if self._glidecache is not None:
-            self._glidecache.own_writes.watch(pipeline)
-            note_writes_of(pipeline, self._glidecache)
+        reads = self._glidecache
+        if reads is not None:
+            reads.own_writes.watch(pipeline)
+            note_writes_of(pipeline, reads)
+            if reads.forget_writes:
+                forget_with_pipeline(self, reads, pipeline)
         return pipeline
 
-    def _leaving(self) -> Any:
+    def _leaving(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> Any:
         """Return the pool client to close with this client; None if others may use it, or if there is none."""
-        if self._glidecache is None or not getattr(self, "auto_close_connection_pool", True):
+        # The libraries' finalisers come here at the interpreter's end too: the process's end does all then.
+        if is_finalizing() or not getattr(self, "auto_close_connection_pool", True):
             return None
-        return self._glidecache.closed_client()
+        return None if self._glidecache is None else self._glidecache.closed_client()
 
 
 def _options_of_pool(pool: Any) -> FrontOptions | None:

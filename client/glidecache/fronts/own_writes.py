@@ -1,4 +1,4 @@
-"""What one client has written past the daemon (contract C22; docs/design/0025-fronts.md)."""
+"""The writes of one client that the daemon has not seen (contract C22; docs/design/0025-fronts.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class OwnWrites:
-    """Whether a command that is not a known read has ended since the daemon was last told. For any thread.
+    """The record of ended commands that are not known reads, and of the daemon's knowledge of them. For any thread.
 
     A request for a miss takes `last` before it is sent, and carries `own_writes` unless it is `told`. Once it was
     answered, what it took becomes `told`. Both are objects that are compared by identity: each end of a command makes a

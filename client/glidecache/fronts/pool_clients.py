@@ -38,14 +38,14 @@ class HandBack(DirectFallback):
 
 
 class BlockingPoolClient(BlockingClient):
-    """A blocking client for cached reads alone. It attaches with the first miss."""
+    """A blocking client for cached reads alone. A session that is not attached attaches with a miss."""
 
     def _make_fallback(self, settings: Settings) -> DirectFallback:
         return HandBack(settings)
 
 
 class AsyncPoolClient(AsyncClient):
-    """An asyncio client for cached reads alone. It attaches with the first miss."""
+    """An asyncio client for cached reads alone. A session that is not attached attaches with a miss."""
 
     def _make_fallback(self, settings: Settings) -> DirectFallback:
         return HandBack(settings)

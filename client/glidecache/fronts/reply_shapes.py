@@ -1,4 +1,4 @@
-"""From an entry's value to what the library's own call would have returned."""
+"""The results of the library's own calls, made from entries' values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _SAMPLES: dict[int, Any] = {STRING: b"v", HASH: {b"f": b"v"}, SET: {b"m"}, MANY:
 
 
 class ReplyShapes:
-    """A client's way with replies: text or bytes, and its response callbacks.
+    """The form of a client's replies: text or bytes, and its response callbacks.
 
     encoder: the library's, of this client. resp3: whether its connections speak RESP3.
+    sets: whether they hand a set to the callbacks as a `set`.
     callbacks: the client's own, a mapping that the application may change at any time.
     node_callbacks: those that a reply passes before it comes to `callbacks`; None where there are no others.
     """
@@ -33,10 +34,17 @@ class ReplyShapes:
         "_node_callbacks",
         "_plain",
         "_resp3",
+        "_sets",
     )
 
     def __init__(
-        self, encoder: Any, callbacks: Callbacks, *, resp3: bool, node_callbacks: Callbacks | None = None
+        self,
+        encoder: Any,
+        callbacks: Callbacks,
+        *,
+        resp3: bool,
+        sets: bool,
+        node_callbacks: Callbacks | None = None,
     ) -> None:
         self._encoder = encoder
         self._decoded = bool(encoder.decode_responses)
@@ -45,12 +53,13 @@ class ReplyShapes:
         # The libraries' own dictionary folds the case of a name in Python, at each look-up; names are stored in one.
         self._get: Callable[..., Any] = dict.get if isinstance(callbacks, dict) else type(callbacks).get
         self._resp3 = resp3
+        self._sets = sets
         self._defaults = {kind: callbacks.get(name) for kind, name in _NAMES.items()}
         # Where the library's own callbacks make of a reply what an entry's value is, nothing has to be done.
         self._plain = {kind: self._is_plain(kind) for kind in _NAMES}
 
     def result(self, kind: int, value: Any) -> Any:
-        """Return the result for an entry of this kind, or for a list of strings; as the application wants it."""
+        """Return the result for an entry of this kind, or for a list of strings, as the client returns it."""
         callback = self._get(self._callbacks, _NAMES[kind])
         value = self._text(kind, value) if self._decoded else value
         if callback is self._defaults[kind] and self._plain[kind]:
@@ -63,10 +72,10 @@ class ReplyShapes:
         return type(found) is type(sample) and found == sample
 
     def _called_back(self, kind: int, callback: Callable[..., Any] | None, value: Any) -> Any:
-        """Return what the callbacks make of the reply, in the form in which the library's parser reads it."""
+        """Return the callbacks' result for the reply, which is first brought into the form that the library parses."""
         if kind == HASH and not self._resp3:
             value = [each for pair in value.items() for each in pair]
-        elif kind == SET:
+        elif kind == SET and not self._sets:
             value = list(value)
         of_node = self._node_callbacks.get(_NAMES[kind])
         if of_node is not None:

@@ -1,8 +1,6 @@
-"""From a library's connection arguments to the servers that the daemon connects to."""
+"""The servers that the daemon connects to, read from a library's connection arguments."""
 
 from __future__ import annotations
-
-import os
 
 from glidecache.config import (
     AdvancedGlideClientConfiguration,
@@ -11,10 +9,10 @@ from glidecache.config import (
     GlideClusterClientConfiguration,
     NodeAddress,
     ServerCredentials,
-    TlsAdvancedConfiguration,
 )
 from glidecache.core.settings import DEFAULT_REQUEST_TIMEOUT_MS, Settings
 from glidecache.errors import ConfigurationError
+from glidecache.fronts.server_tls import NOT_FOR_THE_DAEMON, tls_configuration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,15 +23,6 @@ if TYPE_CHECKING:
     from glidecache.fronts.libraries import Library
 
 _DEFAULT_PORT = 6379
-_NOT_FOR_THE_DAEMON = (
-    "credential_provider",
-    "ssl_certfile",
-    "ssl_keyfile",
-    "ssl_ca_path",
-    "ssl_validate_ocsp",
-    "ssl_validate_ocsp_stapled",
-)
-"""What only this process can use."""
 
 
 def settings_of(
@@ -85,46 +74,45 @@ def _own_servers(
         _refuse("a client whose address comes from Sentinel")
     if "path" in arguments:
         _refuse(f"the Unix socket {arguments['path']!r}")
-    for name in _NOT_FOR_THE_DAEMON:
-        if arguments.get(name):
-            _refuse(f"{name}")
     if nodes is None:
         nodes = [(arguments.get("host") or "localhost", int(arguments.get("port") or _DEFAULT_PORT))]
     found: dict[str, Any] = {"addresses": [NodeAddress(host, port) for host, port in nodes]}
-    password = arguments.get("password")
+    username, password = _credentials(library, arguments)
     if password is not None and password != "":
-        username = arguments.get("username")
-        found["credentials"] = ServerCredentials(password=str(password), username=username or None)
-    elif arguments.get("username"):
+        found["credentials"] = ServerCredentials(password=_text(password), username=username or None)
+    elif username:
         _refuse("a username without a password")
     if mode == "standalone":
         found["database_id"] = int(arguments.get("db") or 0)
     if library.uses_tls(connection_class):
-        found["use_tls"] = True
-        advanced = (
-            AdvancedGlideClientConfiguration
-            if mode == "standalone"
-            else AdvancedGlideClusterClientConfiguration
-        )
-        found["advanced_config"] = advanced(tls_config=_tls(arguments))
+        found |= _over_tls(arguments, mode)
     return found
 
 
-def _tls(arguments: Mapping[str, Any]) -> TlsAdvancedConfiguration:
-    requirement = arguments.get("ssl_cert_reqs", "required")
-    insecure = requirement is None or requirement in {"none", 0}
-    authorities = arguments.get("ssl_ca_data")
-    path = arguments.get("ssl_ca_certs")
-    if authorities is None and path is not None:
-        try:
-            with open(os.fspath(path), "rb") as file:
-                authorities = file.read()
-        except OSError as error:
-            message = f"ssl_ca_certs: {path} cannot be read: {error.strerror}"
-            raise ConfigurationError(message) from error
-    if isinstance(authorities, str):
-        authorities = authorities.encode()
-    return TlsAdvancedConfiguration(use_insecure_tls=insecure or None, root_pem_cacerts=authorities or None)
+def _over_tls(arguments: Mapping[str, Any], mode: str) -> dict[str, Any]:
+    for name in NOT_FOR_THE_DAEMON:
+        if arguments.get(name):
+            _refuse(name)
+    if arguments.get("ssl_password") and (arguments.get("ssl_keyfile") or arguments.get("ssl_certfile")):
+        _refuse("a client certificate's key that has a password (ssl_password)")
+    advanced = (
+        AdvancedGlideClientConfiguration if mode == "standalone" else AdvancedGlideClusterClientConfiguration
+    )
+    return {"use_tls": True, "advanced_config": advanced(tls_config=tls_configuration(arguments))}
+
+
+def _credentials(library: Library, arguments: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return username and password, which never change for as long as the client lives."""
+    provider = arguments.get("credential_provider")
+    if provider is None:
+        return arguments.get("username"), arguments.get("password")
+    if type(provider) is not library.static_credentials_class:
+        _refuse(f"a credential_provider ({type(provider).__name__}), which may give others at any time")
+    return provider.username, provider.password
+
+
+def _text(password: Any) -> str:
+    return password.decode() if isinstance(password, bytes) else str(password)
 
 
 def _timeout_ms(seconds: Any) -> int | None:

@@ -9,8 +9,10 @@ import time
 from glidecache.core.many_keys import ManyKeys
 from glidecache.errors import ClosingError, ConfigurationError, DaemonUnavailableError, GlideError
 from glidecache.fronts.command_classes import KINDS, MANY, written_keys
+from glidecache.fronts.first_attachment import attach_at_once
 from glidecache.fronts.own_writes import OwnWrites
 from glidecache.fronts.pool_clients import OwnWayError
+from glidecache.fronts.written_keys import WrittenKeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,17 +26,20 @@ if TYPE_CHECKING:
     from glidecache.fronts.reply_shapes import ReplyShapes
 
 NOT_CACHED: Any = object()
-"""In the place of a result: the library asks the server itself."""
+"""The value that is returned where the library must ask the server itself."""
 
 _SEVERAL = 2
 _PAUSE_NS = 750_000_000
 _ASCII = bytes(range(128))
 
+_reported: set[str] = set()
+"""Why own writes could not be forgotten, as was logged."""
+
 
 class SharedReads:
-    """The cached reads of one client. For any thread, event loop and fork; nothing is attached before the first miss.
+    """The cached reads of one client. For any thread, event loop and fork.
 
-    `kinds` says which commands are cached, by name; it is empty where none is (any more).
+    `kinds`: the kinds of entry by the names of cached commands; empty if none is cached, or no longer.
     """
 
     def __init__(
@@ -47,11 +52,12 @@ class SharedReads:
         make_client: Callable[[Settings], Any],
         clients: dict[Any, Any],
     ) -> None:
-        """Prepare the reads. `clients`: where the pool client is kept, for all that share this dictionary."""
+        """Prepare the reads. `clients` keeps the pool client, for all fronts that share this dictionary."""
         self.library = library
         self.kinds = KINDS
         self.own_writes = OwnWrites()
         self._notes_writes = True
+        self.forget_writes = options.forget_writes
         self.shapes = shapes
         self._settings = settings
         self._make_client = make_client
@@ -68,7 +74,7 @@ class SharedReads:
         self._prefixes: tuple[bytes, ...] | None = None
         self._text_prefixes: tuple[str, ...] | None = None
         self._problem = ""
-        """Why misses are asked for past the daemon, as was logged; empty once they are not."""
+        """The logged reason why the library asks the server itself; empty while the daemon answers."""
         self._resumes_ns = 0
         """The time before which no miss is asked for; 0: none."""
         if options.prefixes is not None:
@@ -78,6 +84,17 @@ class SharedReads:
             except UnicodeDecodeError:
                 self._text_prefixes = None
         self._compares_text = self._prefixes is None or self._text_prefixes is not None
+
+    def attach(self) -> None:
+        """Attach now, unless a client that shares the hold has done so, or no daemon answers promptly.
+
+        Raises `ConfigurationError`, which is the library's error too, for a refusal of the daemon.
+        """
+        try:
+            attach_at_once(self._client())
+        except ConfigurationError as error:
+            self.closed_client()
+            raise self.own_error(error) from error
 
     @property
     def uncached(self) -> Self:
@@ -120,6 +137,8 @@ class SharedReads:
                 return None
         elif type(key) is int or type(key) is float:
             key = repr(key).encode()
+        elif isinstance(key, str) and type(key) is not str and type(key).encode is str.encode:
+            return self._cached_key(str.__str__(key))  # frameworks have classes of keys
         elif type(key) is not bytes:
             return None
         return key if self._prefixes is None or key.startswith(self._prefixes) else None
@@ -186,8 +205,30 @@ class SharedReads:
         return value
 
     def encoded_keys(self, keys: Sequence[Any]) -> list[bytes]:
-        """Return keys as they are sent. Raises what the library's encoder raises."""
+        """Return keys as they are sent. Raises the errors of the library's encoder."""
         return [bytes(self._encoder.encode(key)) for key in keys]
+
+    def written_keys(self, args: Sequence[Any] | None = None) -> WrittenKeys:
+        """Return what this command may have changed, or nothing, to which commands can be added."""
+        written = WrittenKeys(self._encoder.encode, self._prefixes)
+        if args is not None:
+            written.add(args)
+        return written
+
+    def report_not_forgotten(self, error: GlideError) -> None:
+        """Warn that own writes were not forgotten, once for each reason. A missing daemon is warned of by itself."""
+        if isinstance(error, (DaemonUnavailableError, ClosingError)) or str(error) in _reported:
+            return
+        import logging
+
+        _reported.add(str(error))
+        logging.getLogger("glidecache").warning(
+            "what %s has written cannot be forgotten in the shared cache (%s): old values may be read until their "
+            "time to live has ended",
+            self.library.name,
+            error,
+            extra={"reason": str(error)},
+        )
 
     def own_error(self, error: GlideError) -> GlideError:
         """Return an error of the pool client as one that is the library's too."""

@@ -3,14 +3,14 @@
 from glidecache.redis import Redis
 client = Redis.from_url("redis://localhost:6379/0", shared_cache="catalog", cache_prefixes=["product:"])
 
-docs/integrations.md says what is cached, and for how long. Without `shared_cache` everything is redis-py's own.
+Cached calls, and the age of their values: docs/integrations.md. Without `shared_cache` everything is redis-py's own.
 """
 
 from __future__ import annotations
 
 from glidecache.fronts.libraries import reexported, redis_py
 
-_LIBRARY = redis_py()  # first: it says what is missing
+_LIBRARY = redis_py()  # first: its error names what is missing
 
 import redis as library  # noqa: E402
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from glidecache._generated.sync_commands import SyncStandaloneCommands
 from glidecache.core.client_base import ClientBase, need_settings
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 from glidecache_shared.pool.reader import CachedReads, with_own_reads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
-    from typing import Any, Literal, Self, TypeVar
+    from typing import Any, Literal, Never, Self, TypeVar
 
     from opentelemetry.trace import Tracer
 
@@ -114,7 +115,8 @@ class BlockingClient(CachedReads, ClientBase):
         """
         return self._forget(keys)
 
-    def watch(self, keys: Iterable[Argument]) -> Literal["OK"]:
+    @plain_signature
+    def watch(self, keys: Iterable[Argument], *others: Never) -> Literal["OK"]:
         """Run the next atomic batch only if these keys have not changed until then (`WATCH`).
 
         The keys are watched for the calling thread alone. Read from the server what a decision depends on: in a batch,
@@ -123,6 +125,8 @@ class BlockingClient(CachedReads, ClientBase):
         minute without use, a lost connection). Raises `RequestError` when all of the daemon's connections for this are
         in use.
         """
+        if others or keys is MISSING:
+            raise refusal(self, "watch", others)
         return self._finish(self._executor.watch(keys))  # type: ignore[no-any-return]
 
     def unwatch(self) -> Literal["OK"]:

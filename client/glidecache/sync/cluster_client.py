@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from glidecache._generated.sync_cluster_commands import SyncClusterCommands
+from glidecache.core.plain_signature import MISSING, plain_signature, refusal
 from glidecache.sync.client import BlockingClient
 from glidecache_shared.pool.reader import with_own_reads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Literal, Self
+    from typing import Any, Literal, Never, Self
 
     from glidecache.batch import Batch, BatchOptions, ClusterBatch
     from glidecache.commands.cluster_scan import ClusterScanCursor
@@ -46,6 +47,7 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         """Run a Lua script without keys, on the nodes of `route`."""
         return self._finish(self._executor.invoke_script(script, None, args, route))
 
+    @plain_signature
     def scan(
         self,
         cursor: ClusterScanCursor,
@@ -53,12 +55,16 @@ class GlideClusterClient(BlockingClient, SyncClusterCommands):
         count: int | None = None,
         type: ObjectType | None = None,
         allow_non_covered_slots: bool = False,
+        *others: Never,
+        **keywords: Never,
     ) -> list[Any]:
         """Take one step over all keys of the cluster: `[next cursor, [key, …]]`.
 
         Begin with `ClusterScanCursor()`, until `is_finished()` of the next one. A key may come twice. A key that exists
         during the whole scan comes at least once. `allow_non_covered_slots`: continue if slots have no node.
         """
+        if others or keywords or cursor is MISSING:
+            raise refusal(self, "scan", others, keywords)
         scan = self._executor.scan
         return self._finish(scan, cursor, match, count, type, allow_non_covered_slots=allow_non_covered_slots)  # type: ignore[no-any-return]
 

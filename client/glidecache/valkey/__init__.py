@@ -3,14 +3,14 @@
 from glidecache.valkey import Valkey
 client = Valkey.from_url("valkey://localhost:6379/0", shared_cache="catalog", cache_prefixes=["product:"])
 
-docs/integrations.md says what is cached, and for how long. Without `shared_cache` everything is valkey-py's own.
+Cached calls, and the age of their values: docs/integrations.md. Without `shared_cache` everything is valkey-py's own.
 """
 
 from __future__ import annotations
 
 from glidecache.fronts.libraries import reexported, valkey_py
 
-_LIBRARY = valkey_py()  # first: it says what is missing
+_LIBRARY = valkey_py()  # first: its error names what is missing
 
 import valkey as library  # noqa: E402
 

@@ -149,7 +149,7 @@ def drop(runtime_dir: str | None, cache: str, confirmed: bool) -> None:
 def forget(runtime_dir: str | None, cache: str, keys: tuple[str, ...], prefix: str | None) -> None:
     """Remove the entries of each KEY, or of all keys that begin with P, from CACHE, a name or a cache object's id.
 
-    The servers are not asked, and keep their keys. All worker processes of this host read these keys anew.
+    The servers are not asked, and keep their keys. All worker processes of this host read these keys again.
     """
     if bool(keys) == (prefix is not None):
         message = "give either keys or --prefix P" + (", not both" if keys else "")

@@ -1,7 +1,7 @@
 from glidecached.budget cimport OpenRequests
 from glidecached.frontend.client_connection cimport ClientConnection
 from glidecached.frontend.connections cimport ConnectionSet
-from glidecached.frontend.messages cimport Packer
+from glidecached.frontend.reply_packer cimport Packer
 from glidecached.frontend.request cimport Answering
 
 cdef enum:

@@ -10,7 +10,7 @@ from cython.cimports.glidecache_shared.wire.zmtp import message_in
 from cython.cimports.glidecached.frontend.answers import STEP_OBJECTS
 
 from glidecache_shared import protocol
-from glidecached.frontend.messages import Packer
+from glidecached.frontend.reply_packer import Packer
 from glidecached.frontend.request import Answering
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ from glidecached.frontend.answers cimport AnswerSender
 from glidecached.frontend.caller cimport Caller
 from glidecached.frontend.client_connection cimport ClientConnection
 from glidecached.frontend.connections cimport ConnectionSet
-from glidecached.frontend.messages cimport MessageHeader, Packer, Scanner, Unpacker
+from glidecached.frontend.messages cimport MessageHeader
 from glidecached.frontend.operations cimport Operation
 from glidecached.frontend.request cimport Cancellations, Request
 from glidecached.process.deadlines cimport Deadlines

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import cython
 from cython.cimports.glidecache_shared.pool.clock import monotonic_ns
-from cython.cimports.glidecached.frontend.answers import STEP_OBJECTS
 from cython.cimports.glidecached.frontend.dispatcher import OPERATIONS
+from cython.cimports.glidecached.frontend.long_messages import OBJECT_BYTES
 
 from glidecache_shared import protocol
 from glidecache_shared.wire.zmtp import TooLongError
 from glidecached.budget import OpenRequests
 from glidecached.formatting import shown
 from glidecached.frontend.answers import AnswerSender
-from glidecached.frontend.messages import MessageHeader, Scanner, Unpacker
+from glidecached.frontend.long_messages import decode
+from glidecached.frontend.messages import MessageHeader
 from glidecached.frontend.operations import CallbackOperation, Operation
 from glidecached.frontend.request import Cancellations, Request
 from glidecached.process.loop import Intake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from glidecached.frontend.client_connection import ClientConnection
     from glidecached.frontend.connections import ConnectionSet
@@ -37,17 +38,11 @@ TURN_NS = cython.declare(cython.longlong, 1_000_000)
 LOOKS_AT_CLOCK_AFTER = cython.declare(cython.int, 4)
 # Longer messages are decoded in slices.
 SMALL_BYTES = cython.declare(cython.Py_ssize_t, 32_768)
-# The memory that each value of a request takes besides its bytes.
-OBJECT_BYTES = cython.declare(cython.Py_ssize_t, 64)
 # The memory of an open request besides its message. Shares of the budget so bound waiting requests, too.
 REQUEST_BYTES = cython.declare(cython.Py_ssize_t, 1_024)
-# The most arguments that a server takes, and the lists around them.
-MOST_OBJECTS = cython.declare(cython.Py_ssize_t, 1_048_704)
 MOST_ATTACH_BYTES = cython.declare(cython.Py_ssize_t, 4_194_304)
 WARNING_INTERVAL_NS = cython.declare(cython.longlong, 10_000_000_000)
 
-_ROOM_POLL_MS = 20.0
-_ROOM_POLLS = 50
 _HEADER_LENGTH = 4
 _LARGEST_NUMBER = 2**63 - 1
 NO_REPLY = cython.declare(tuple, (protocol.ERROR_TIMEOUT, "no reply from the server in time"))
@@ -354,9 +349,13 @@ class Dispatcher(AnswerSender):
         """Decode a long message, then run it. It is counted as open already."""
         counted: cython.bint = True
         try:
-            body, is_large = yield from self._decode(connection, request, message, operation, begin, count)
+            decoded = yield from decode(connection, request, message, operation, begin, count)
             message = None
             connection.release_frame()
+            if decoded.refusal is not None:
+                self.refuse(request, decoded.refusal[0], decoded.refusal[1])
+                return
+            body = decoded.body
             if body is None or connection.descriptor < 0:
                 return
             now_ns: cython.longlong = monotonic_ns()
@@ -364,8 +363,9 @@ class Dispatcher(AnswerSender):
                 reason = "the deadline had passed before the daemon had decoded the request"
                 self.refuse(request, protocol.ERROR_OVERDUE, reason)
                 return
-            if is_large:
+            if decoded.is_large:
                 request.ballast = body
+            del decoded
             counted = False
             self.accept(request, now_ns)
             self.run(connection, cython.cast("Operation", self.operations[operation]), request, body)
@@ -376,66 +376,6 @@ class Dispatcher(AnswerSender):
                 request.release()
             connection.release_frame()
             self.connections.end_work(connection)
-
-    def _decode(
-        self,
-        connection: ClientConnection,
-        request: Request,
-        message: Any,
-        operation: int,
-        begin: cython.Py_ssize_t,
-        count: cython.Py_ssize_t,
-    ) -> Generator[float | None, None, tuple[list[Any] | None, bool]]:
-        """Decode a long message in slices. Return its body, and whether it is large enough to be freed in slices.
-
-        The body is None if the message was refused, or if its connection has ended.
-        """
-        body: list[Any] | None = None
-        scanner: Scanner
-        unpacker: Unpacker
-        objects: cython.Py_ssize_t
-        if operation == protocol.ATTACH:
-            # Its maps are small, so all its bytes are unpacked at once.
-            header = MessageHeader()
-            header.read(message)
-            body = header.unpack_body(message)
-            objects = header.objects
-            fault = None if body is not None else "the body is not what ATTACH has"
-        else:
-            scanner = Scanner(message, begin, count, MOST_OBJECTS)
-            while not scanner.step(4 * STEP_OBJECTS):
-                yield None
-            objects = scanner.objects
-            fault = scanner.fault
-        if fault is not None:
-            self.refuse(request, protocol.ERROR_PROTOCOL, fault)
-            return None, False
-        has_room = yield from self._find_room(connection, request, OBJECT_BYTES * objects)
-        if not has_room:
-            return None, False
-        if body is None:
-            unpacker = Unpacker(message, begin, count)
-            try:
-                while not unpacker.step(STEP_OBJECTS):
-                    yield None
-            except ValueError as error:
-                self.refuse(request, protocol.ERROR_PROTOCOL, str(error))
-                return None, False
-            body = unpacker.value
-        return body, objects > STEP_OBJECTS
-
-    def _find_room(
-        self, connection: ClientConnection, request: Request, size: cython.Py_ssize_t
-    ) -> Generator[float, None, bool]:
-        """Charge for the decoded form of a request, within a second. Return False if it was refused or has ended."""
-        for _ in range(_ROOM_POLLS):
-            if connection.descriptor < 0:
-                return False
-            if connection.charge_request(request, request.frame_bytes, size):
-                return True
-            yield _ROOM_POLL_MS
-        self.refuse(request, protocol.ERROR_BUSY, connection.account.full)
-        return False
 
     def refuse(self, request: Request, code: cython.int, reason: str) -> None:
         """Answer with an error, and count it; the request was not accepted."""

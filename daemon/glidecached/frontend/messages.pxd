@@ -5,6 +5,27 @@ from glidecache_shared.wire.packing cimport Header, Span
 cdef enum:
     DEEPEST = 17
 
+# The first bytes of msgpack's values.
+cdef enum:
+    FIX_MAP = 0x80
+    FIX_ARRAY = 0x90
+    FIX_STR = 0xA0
+    NIL = 0xC0
+    NEVER_USED = 0xC1
+    FALSE = 0xC2
+    TRUE = 0xC3
+    BIN = 0xC4
+    EXT = 0xC7
+    FLOAT_32 = 0xCA
+    FLOAT_64 = 0xCB
+    UINT = 0xCC
+    INT = 0xD0
+    FIX_EXT = 0xD4
+    STR = 0xD9
+    ARRAY = 0xDC
+    MAP = 0xDE
+    NEGATIVE_FIX_INT = 0xE0
+
 
 cdef bytes reply_frame(int64_t request_id, int64_t status, object body)
 
@@ -67,20 +88,3 @@ cdef class Unpacker:
     cdef Py_ssize_t length(self, int size)
     cdef int begin(self, Py_ssize_t count) except -1
     cdef int put(self, object value) except -1
-
-
-cdef class Packer:
-    cdef object value
-    cdef int64_t request_id
-    # The iterators of the open containers; for a set, also the place of its length.
-    cdef list iterators
-    cdef list open_sets
-    cdef list set_bytes
-    cdef Py_ssize_t sets_put
-    cdef readonly Py_ssize_t size_bytes
-    cdef bytes packed
-    cdef uint8_t *at
-    cdef bint measured
-
-    cpdef object measure(self, Py_ssize_t most)
-    cpdef object write(self, Py_ssize_t most)

@@ -1,9 +1,8 @@
-"""Messages: their headers, and their bodies: short ones at once, large ones in slices.
+"""Messages: their headers, and the bodies of requests: short ones at once, large ones in slices.
 
 Each slice takes at most a few milliseconds, and the loop serves others in between. A request is scanned first, without
-making objects. The scan finds errors and counts the values. Then the request is unpacked. A reply is measured, then
-written. The caller repeats `step`, `measure` or `write` until it is done. `most` counts objects; a long string counts
-as several.
+making objects. The scan finds errors and counts the values. Then the request is unpacked. Large replies are
+`reply_packer`'s. The caller repeats `step` until it is done. `most` counts objects; a long string counts as several.
 """
 
 from typing import Any
@@ -93,20 +92,3 @@ class Unpacker:
 
     def step(self, most: int) -> bool:
         """Make some more values. Return whether all are made. Raises `ValueError` for a text that is not UTF-8."""
-
-class Packer:
-    """A maker of the message of a reply with `STATUS_OK`, from any value that a server can answer.
-
-    Raises `ValueError` or `TypeError` for a value that cannot be sent.
-    """
-
-    def __init__(self, request_id: int, status: int, value: Any) -> None: ...
-    @property
-    def size_bytes(self) -> int:
-        """Return the length of the message, as far as it has been measured."""
-
-    def measure(self, most: int) -> bool:
-        """Measure some more. Return whether the length is known. Must be called before `write`."""
-
-    def write(self, most: int) -> bytes | None:
-        """Write some more. Return the message once it is complete."""

@@ -22,7 +22,7 @@ START = (
     ("systemctl", "daemon-reload"),
     ("systemctl", "enable", "--now", UNIT),
 )
-"""What `--enable` runs, in this order."""
+"""The commands of `--enable`, in this order."""
 
 UNIT_DIRECTORIES = (
     "/etc/systemd/system",
@@ -31,7 +31,7 @@ UNIT_DIRECTORIES = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
-"""Where systemd looks for a unit: the first that has it counts (systemd.unit(5))."""
+"""The directories in which systemd looks for a unit: the first that has it counts (systemd.unit(5))."""
 
 _RUNS_THIS_HOST = Path("/run/systemd/system")
 _SECONDS = 120

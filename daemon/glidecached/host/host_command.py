@@ -1,4 +1,4 @@
-"""What `scripts/install` runs in a checkout, where no environment need be: `python -m glidecached.host.host_command`.
+"""The command of `scripts/install` in a checkout, without an environment: `python -m glidecached.host.host_command`.
 
 PREFIX, SYSCONFDIR and DESTDIR come from the environment.
 """

@@ -1,4 +1,4 @@
-"""What keeps files from being laid down, removed or put into service."""
+"""Errors that keep files from being laid down, removed or put into service."""
 
 from __future__ import annotations
 

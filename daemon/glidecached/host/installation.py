@@ -27,7 +27,7 @@ HIDDEN = {
     "/tmp": "PrivateTmp=yes",  # noqa: S108 - nothing is made there
     "/var/tmp": "PrivateTmp=yes",  # noqa: S108 - nothing is made there
 }
-"""What the shipped unit hides from the service, and by which setting."""
+"""The directories that the shipped unit hides from the service, by setting."""
 
 _ELSEWHERE = (
     "install glidecached where it can, for example by `/usr/bin/python3 -m venv /opt/glidecached`, or by "
@@ -42,7 +42,7 @@ class Installation:
     scripts: str
     """The directory of its commands."""
     parts: tuple[str, ...]
-    """What the service needs of it: commands, interpreter, standard library, packages."""
+    """The paths in it that the service needs: commands, interpreter, standard library, packages."""
 
     @classmethod
     def current(cls) -> Installation:

@@ -61,7 +61,7 @@ def digest(content: bytes | str) -> str:
 def digest_of(path: Path) -> str | None:
     """Return the same for what is there: None for nothing, and something else for what is neither file nor link."""
     if path.is_symlink():
-        return digest(os.readlink(path))  # noqa: PTH115 - the text as it stands
+        return digest(os.readlink(path))  # noqa: PTH115 - the text as it is
     if path.is_file():
         return digest(path.read_bytes())
     return "neither file nor link" if os.path.lexists(path) else None

@@ -149,7 +149,7 @@ def _check_for_others(files: Mapping[str, bytes | str], before: InstalledRecord,
 
 
 def _write(path: Path, content: bytes | str) -> None:
-    """Write a file or a link in one step: whoever reads it meanwhile finds the old or the new one."""
+    """Write a file or a link in one step: a reader finds the old or the new one."""
     if digest_of(path) == digest(content):
         return
     new = path.with_name(f".{path.name}.new")

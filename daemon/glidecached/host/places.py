@@ -1,4 +1,4 @@
-"""Where files lie on a host: the directories that PREFIX, SYSCONFDIR and DESTDIR choose."""
+"""The places of files on a host: the directories that PREFIX, SYSCONFDIR and DESTDIR choose."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Places:
 
     @property
     def _systemd(self) -> str:
-        """What the directories of systemd's tools are in.
+        """The path below which systemd's tools have their directories.
 
         They look into /usr/lib and /usr/local/lib; units of any other prefix belong to the host's administrator.
         """

@@ -34,7 +34,7 @@ _NEW_LINK = f"{POOL_DIR_LINK}.new"
 def end_previous(runtime_dir: Path, pool_dir: Path) -> None:
     """End the pools of the previous daemon of `runtime_dir` if they are not in `pool_dir`, and record `pool_dir`.
 
-    The caller owns both directories, and serves nobody yet. Pools that cannot be ended are logged: there the grace
+    The caller owns both directories, and serves no client yet. Pools that cannot be ended are logged: there the grace
     period has to pass. Another daemon's directory is left alone. Raises `OSError` if `pool_dir` cannot be recorded.
     """
     for previous in _previous(runtime_dir):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=FACES)
 def face(request: pytest.FixtureRequest) -> str:
-    """Which methods of the cache are called."""
+    """The methods of the cache that are called: blocking or awaited."""
     value: str = request.param
     return value
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=FRONT_KINDS, ids=str)
 def front_kind(request: pytest.FixtureRequest) -> FrontKind:
-    """Which library's front, and which of its two faces."""
+    """A library's front, and one of its two faces."""
     kind: FrontKind = request.param
     return kind
 

@@ -1,4 +1,4 @@
-"""What is never cached: locks, pipelines, transactions, watched reads, and reads after a connection was changed."""
+"""Calls that are never cached: locks, pipelines, transactions, watched reads, reads of changed connections."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_c22_once_told_the_client_shares_flights_again(
     held.server.admin.set("k", "v1")
     front = make(calls, cache)
     calls.call(front, "set", "other", "v")
-    assert calls.call(front, "get", "other") == b"v"  # which tells it
+    assert calls.call(front, "get", "other") == b"v"  # which carries the write
     assert front._glidecache.own_writes.is_told(front._glidecache.own_writes.last)
     held.begin_flight(b"k")
     held.server.admin.set("k", "v2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -201,6 +202,51 @@ def test_prefixes_are_compared_with_the_encoded_key(
     front = calls.front(cache, cache_prefixes=[prefix], encoding=encoding)
     assert [calls.call(front, "get", key) for _ in range(3)] == [b"v"] * 3
     assert valkey.calls("get") == 1
+
+
+class FrameworksKey(str):
+    """A key as Django's backends make them: its text is not what it shows."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "shown"
+
+
+class Keys(StrEnum):
+    """Keys of an application."""
+
+    ONE = "a:1"
+
+
+class OwnEncoding(str):
+    """A key that is sent as something else."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:  # type: ignore[override]
+        return b"a:2"
+
+
+@pytest.mark.parametrize(
+    ("key", "asked"),
+    [(FrameworksKey("a:1"), 1), (Keys.ONE, 1), (OwnEncoding("a:1"), 3)],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("prefixes", [None, ["a:"]], ids=["all", "a prefix"])
+def test_keys_of_subclasses_of_str_are_what_the_library_sends(
+    calls: FrontCalls,
+    valkey: ValkeyServer,
+    cache: ClientSideCache,
+    key: str,
+    asked: int,
+    prefixes: list[str] | None,
+) -> None:
+    valkey.admin.mset({"a:1": "one", "a:2": "two", "shown": "wrong"})
+    front = calls.front(cache, cache_prefixes=prefixes)
+    expected = calls.call(calls.plain(), "get", key)
+    assert [calls.call(front, "get", key) for _ in range(3)] == [expected] * 3
+    assert valkey.calls("get") == 1 + asked
 
 
 @pytest.mark.parametrize("mode", ["standalone", "cluster"])

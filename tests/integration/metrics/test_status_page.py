@@ -134,7 +134,7 @@ def check_units(browser: Browser) -> None:
 
 
 def check_diagnosis(browser: Browser, seen: SeenDaemon) -> None:
-    """What is worst stands at the top, in doctor's words, for screen readers too; it goes when it is repaired."""
+    """The worst finding is at the top, in doctor's words, for screen readers too; it goes when it is repaired."""
     pool_dir = Path(seen.daemon.stats()["daemon"]["pool_dir"])
     told = (
         "let it = document.getElementById('diagnosis'), main = document.querySelector('main');"
@@ -161,7 +161,7 @@ def check_diagnosis(browser: Browser, seen: SeenDaemon) -> None:
 
 
 def check_losses(browser: Browser) -> None:
-    """A counted cache tells its misses by cause, and what has left it; another one tells nothing."""
+    """A counted cache shows its misses by cause, and its ended entries; another one shows neither."""
     told = str(browser.evaluate(f"return {CATALOG}.querySelector('.losses').innerText"))
     assert re.fullmatch(r"misses: \d+ absent(, \d+ expired)? · \d+ expirations? · \d+ evictions?", told), told
     memory = chart(browser, "Memory")

@@ -31,7 +31,7 @@ ABSENCES: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda path: (path / "glidecached.sock").touch(),
         "there is not a socket; remove it",
     ),
-    "nobody at the socket": (lambda path: _dead_socket(path / "glidecached.sock"), "no process listens "),
+    "no process at the socket": (lambda path: _dead_socket(path / "glidecached.sock"), "no process listens "),
 }
 
 

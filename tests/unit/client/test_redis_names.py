@@ -1,4 +1,4 @@
-"""Code that was written for redis-py: each name that it uses tells the call to write here, and that call works."""
+"""Code that was written for redis-py: the error for each of its names names the call to write, and that call works."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ READERS_OWN = {
     "cursor": "0",
     "entry_id": "0-1",
 }
-"""What the table's calls leave to who reads them."""
+"""Values for the placeholders of the table's calls."""
 
 
 def advised(owner: type[Any], name: str) -> str:

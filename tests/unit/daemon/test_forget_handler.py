@@ -1,4 +1,4 @@
-"""FORGET in the daemon: what it takes, whom it obeys, and its place in a client's order (contract C25, C23, C22)."""
+"""FORGET in the daemon: its arguments, its permissions, and its place in a client's order (C25, C23, C22)."""
 
 from __future__ import annotations
 
@@ -165,14 +165,14 @@ def test_c25_operators_name_the_cache_and_others_may_not(
     refused, unknown, allowed = requests(uid=4321), requests(uid=0), requests(uid=os.geteuid())
     finish(handler.forget(refused, ["catalog", what]))
     assert requests.error(refused)[0] == ERROR_FORBIDDEN
-    finish(handler.forget(unknown, ["nobody's", what]))
+    finish(handler.forget(unknown, ["unknown", what]))
     assert requests.error(unknown)[0] == ERROR_CONFIGURATION
     assert pool.entries.store.entries() == [(b"k", STRING)]
     finish(handler.forget(allowed, ["catalog", what]))
     assert requests.value(allowed) == 1
 
 
-def test_c25_a_session_without_a_cache_is_told(
+def test_c25_a_session_without_a_cache_is_refused(
     handler: ForgetHandler, bare: ClientSession, requests: Any
 ) -> None:
     request = requests()
@@ -180,10 +180,10 @@ def test_c25_a_session_without_a_cache_is_told(
     assert requests.error(request) == (ERROR_REQUEST, "Client-side caching is not enabled")
 
 
-def test_c25_who_has_not_proved_its_credentials_proves_them_first(
+def test_c25_a_session_proves_its_credentials_first(
     handler: ForgetHandler, sessions: Sessions, make_upstream: Callable[..., Any], requests: Any
 ) -> None:
-    """Whoever may use the cache may forget, and nobody else (C18)."""
+    """Users of the cache may forget, and no others (C18)."""
     upstream = make_upstream(proved=False)
     session = sessions.open(UID, upstream, None, awaits_proof=True)
     refused, lost, proved = requests(), requests(), requests()

@@ -1,4 +1,4 @@
-"""What flights may bring after a FORGET (contract C25): generated orders of sending, forgetting and landing."""
+"""Flights after a FORGET (contract C25): generated orders of sending, forgetting and landing."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Shelf(PoolEntries):
 
 
 class Run:
-    """Flights as they are, beside what the contract says of them in plain words."""
+    """Flights as they are, beside a plain model of the contract."""
 
     def __init__(self, upstream: Any, requests: Any) -> None:
         self.upstream, self.requests = upstream, requests
@@ -68,7 +68,7 @@ class Run:
         return max(self.forgotten.get(key, 0), *by_prefix, 0)
 
     def joinable(self, key: bytes, kind: int | None) -> bool:
-        """Whether the youngest flight for that key and command was sent after its last FORGET."""
+        """Return whether the youngest flight for that key and command was sent after its last FORGET."""
         numbers = [
             number for number, (_, names, of_kind) in self.flying.items() if key in names and of_kind == kind
         ]

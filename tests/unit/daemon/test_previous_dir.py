@@ -1,4 +1,4 @@
-"""The previous daemon's pool directory, where it was another one: its pools end, and nobody else's."""
+"""The previous daemon's pool directory, where it was another one: its pools end, and no other daemon's."""
 
 from __future__ import annotations
 

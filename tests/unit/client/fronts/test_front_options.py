@@ -23,6 +23,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"shared_cache": "c", "upstream": ""}, "upstream is ''"),
     ({"shared_cache": "c", "upstream": 7}, "upstream is 7"),
     ({"shared_cache": "c", "runtime_dir": 7}, "runtime_dir is 7"),
+    ({"shared_cache": "c", "forget_writes": 7}, "forget_writes is 7"),
+    ({"shared_cache": "c", "forget_writes": "always"}, "forget_writes is 'always'"),
+    ({"forget_writes": True}, "forget_writes is given without shared_cache"),
     ({"cache_prefixes": ["a:"]}, "cache_prefixes is given without shared_cache"),
     ({"upstream": "u"}, "upstream is given without shared_cache"),
     ({"runtime_dir": "/run"}, "runtime_dir is given without shared_cache"),
@@ -99,9 +102,9 @@ def test_without_a_cache_forget_says_what_is_missing(kind: FrontKind) -> None:
         ),
         ("valkey://h?cache_prefixes=", "valkey://h", {"cache_prefixes": [""]}),
         (
-            "valkey://h?upstream=u&runtime_dir=%2Frun%2Fg",
+            "valkey://h?upstream=u&runtime_dir=%2Frun%2Fg&forget_writes=true",
             "valkey://h",
-            {"upstream": "u", "runtime_dir": "/run/g"},
+            {"upstream": "u", "runtime_dir": "/run/g", "forget_writes": "true"},
         ),
     ],
 )
@@ -120,6 +123,13 @@ def test_a_name_alone_is_a_cache_of_the_documented_settings() -> None:
     assert cache.server_ttl
     own = ClientSideCache.named("catalog")
     assert FrontOptions(shared_cache=own).cache is own
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [(None, False), (False, False), (True, True), ("True", True), ("0", False)]
+)
+def test_a_url_may_say_whether_writes_are_forgotten(given: object, *, read: bool) -> None:
+    assert FrontOptions(shared_cache="c", forget_writes=given).forget_writes is read
 
 
 @pytest.mark.parametrize("library", CLASSES)
