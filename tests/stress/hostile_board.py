@@ -83,7 +83,7 @@ def _work(store: PoolStore, sampling: PoolSampling, seconds: float) -> dict[str,
         sampling.turn(time.monotonic_ns() + 1_000_000)
         report = sampling.report(names=True)
         slowest_report = max(slowest_report, time.monotonic() - started)
-        if sampling.memory_bytes > MOST_SAMPLING_BYTES or sampling.sample.key_count > 8_192:
+        if sampling.memory_bytes > MOST_SAMPLING_BYTES or sampling.sample.key_count > 7_168:
             wrong.append(f"{sampling.memory_bytes} bytes, {report}")
     return {
         "wrong": wrong,

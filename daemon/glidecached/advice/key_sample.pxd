@@ -1,7 +1,7 @@
 # The sample of one pool's keys: see key_sample.pyi.
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
-from glidecached.advice.mini_pool cimport SAMPLE_KEYS, mini_pool
+from glidecached.advice.mini_pool cimport mini_pool
 from glidecached.advice.reuse_curves cimport reuse_curves
 from glidecached.advice.sample_event cimport sample_event
 from glidecached.advice.sampled_key cimport SampledKey
@@ -15,8 +15,10 @@ cdef class KeySample:
     cdef SampledKey *keys
     cdef uint32_t *charges  # by key; 0: not known
     cdef uint16_t *chains
+    cdef uint32_t chain_mask
+    cdef readonly uint32_t room  # keys that there are places for: none before the first
     cdef uint16_t free_key
-    cdef reuse_curves *reuse
+    cdef reuse_curves reuse
     cdef readonly uint32_t key_count
     cdef readonly uint64_t threshold
     cdef mini_pool pools[MOST_SIMULATIONS]
@@ -55,6 +57,8 @@ cdef class KeySample:
     cdef void take(self, const sample_event *event) noexcept nogil
     cdef uint32_t find(self, uint64_t hash) noexcept nogil
     cdef uint32_t enter(self, uint64_t hash) noexcept nogil
+    cdef bint grow(self) noexcept nogil
+    cdef uint16_t *chain_of(self, uint64_t hash) noexcept nogil
     cdef void make_room(self) noexcept nogil
     cdef uint32_t retire(self) noexcept nogil
     cdef void end_window(self) noexcept nogil

@@ -14,7 +14,7 @@ PAUSE: int
 RESUME: int
 
 class KeySample:
-    """At most 8,192 keys of a pool, and simulations of pools of other sizes, TTLs and policies on them.
+    """At most 7,168 keys of a pool, and simulations of pools of other sizes, TTLs and policies on them.
 
     `max_bytes` is the pool's bound, `ttl_ns` its TTL (0: none), `policy` `"LRU"` or `"LFU"`. With `server_ttl`, entries
     also end with their keys on the server: stores then carry `life_ns`.

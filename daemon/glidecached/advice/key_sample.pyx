@@ -1,21 +1,23 @@
 """The sample of one pool's keys: see key_sample.pyi.
 
-The keys whose hashes are below the threshold are sampled, at most 8,192. When there are more, those leave first that are
+The keys whose hashes are below the threshold are sampled, at most 7,168. When there are more, those leave first that are
 in no simulation any more: what they have counted is kept. If these are too few, the threshold falls, and what the keys
 above it have counted is forgotten with them, so the rest is what a smaller sample would have been from the start
 (Waldspurger et al., Efficient MRC Construction with SHARDS, FAST 2015).
 """
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from glidecache_shared.pool.layout cimport gpool_charge
 from glidecached.advice.mini_pool cimport (
     SAMPLE_KEYS,
     SAMPLE_NONE,
+    SAMPLE_ROOM,
     mini_clear,
     mini_close,
+    mini_grow,
     mini_has_room,
     mini_is_live,
     mini_is_present,
@@ -26,8 +28,18 @@ from glidecached.advice.mini_pool cimport (
     mini_remove,
     mini_scale,
     mini_store,
+    sample_grow,
 )
-from glidecached.advice.reuse_curves cimport reuse_clear, reuse_curves, reuse_forget, reuse_lookup, reuse_scale
+from glidecached.advice.reuse_curves cimport (
+    reuse_begin,
+    reuse_close,
+    reuse_curves,
+    reuse_forget,
+    reuse_grow,
+    reuse_lookup,
+    reuse_memory,
+    reuse_scale,
+)
 from glidecached.advice.sample_event cimport (
     SAMPLE_FLUSH,
     SAMPLE_FORGET,
@@ -56,10 +68,9 @@ PAUSE = SAMPLE_PAUSE
 RESUME = SAMPLE_RESUME
 
 cdef enum:
-    CHAINS = 16384
     HASH_CLASSES = 1024
-    # So many places are free after room was made.
-    ROOM = 512
+    # A part of the places is free after room was made.
+    FREE_PART = 16
     # With more keys than these, all of the time is looked at for fewer keys rather than some of it for all: windows end
     # when the sample's lookups are too many.
     ENOUGH_KEYS = 4096
@@ -71,33 +82,21 @@ cdef int64_t FOREVER_NS = <int64_t>1 << 61
 
 
 cdef class KeySample:
-    """At most 8,192 keys of a pool, and simulations on them."""
-
-    def __cinit__(self):
-        self.keys = <SampledKey *>calloc(SAMPLE_KEYS, sizeof(SampledKey))
-        self.charges = <uint32_t *>calloc(SAMPLE_KEYS, sizeof(uint32_t))
-        self.chains = <uint16_t *>malloc(CHAINS * sizeof(uint16_t))
-        self.reuse = <reuse_curves *>malloc(sizeof(reuse_curves))
-        if self.keys == NULL or self.charges == NULL or self.chains == NULL or self.reuse == NULL:
-            raise MemoryError
-        reuse_clear(self.reuse)
+    """At most 7,168 keys of a pool, and simulations on them."""
 
     def __dealloc__(self):
         self.close_pools()
         free(self.keys)
         free(self.charges)
         free(self.chains)
-        free(self.reuse)
+        reuse_close(&self.reuse)
 
     def __init__(self, max_bytes, ttl_ns, policy, server_ttl=False):
-        cdef uint32_t key
         self.now_ns = 0
         self.server_ttl = server_ttl
         self.threshold = ALL_KEYS
         self.paused_ns = self.began_ns = -1
-        memset(self.chains, 0xFF, CHAINS * sizeof(uint16_t))
-        for key in range(SAMPLE_KEYS):
-            self.keys[key].next = <uint16_t>(key + 1) if key + 1 < SAMPLE_KEYS else <uint16_t>SAMPLE_NONE
+        self.free_key = SAMPLE_NONE
         self.set_pool(max_bytes, ttl_ns, policy)
 
     def set_pool(self, max_bytes, ttl_ns, policy):
@@ -112,14 +111,15 @@ cdef class KeySample:
         self.close_pools()
         self.points = points
         for point in points:
-            if not mini_open(
+            mini_open(
                 &self.pools[self.pool_count], point.max_bytes, point.ttl_ns or FOREVER_NS, point.policy == "LFU",
-                point.ages, self.charges,
-            ):
-                self.close_pools()
-                raise MemoryError
+                point.ages)
             mini_scale(&self.pools[self.pool_count], self.threshold / <double>ALL_KEYS)
             self.pool_count += 1
+            if self.room and not mini_grow(&self.pools[self.pool_count - 1], self.room):
+                self.close_pools()
+                raise MemoryError
+            self.pools[self.pool_count - 1].charges = self.charges
         self.begin_counting()
         for key, stored_ns in before:
             for index in range(self.pool_count):
@@ -130,7 +130,7 @@ cdef class KeySample:
         cdef const mini_pool *pool = &self.pools[0]
         cdef uint16_t at, key
         cdef list found = []
-        if self.pool_count == 0:
+        if self.room == 0 or self.pool_count == 0:
             return found
         at = pool.lowest
         while at != SAMPLE_NONE:
@@ -145,7 +145,8 @@ cdef class KeySample:
     cdef void begin_counting(self) noexcept:
         """Start the counts of lookups again; what is known of keys stays."""
         cdef uint32_t key, index
-        for key in range(SAMPLE_KEYS):
+        reuse_begin(&self.reuse)
+        for key in range(self.room):
             self.keys[key].lookups = self.keys[key].misses = self.keys[key].pending = 0
         for index in range(MOST_SIMULATIONS):
             self.retired_by_pool[index] = self.retired_age_means[index] = 0
@@ -163,9 +164,11 @@ cdef class KeySample:
 
     @property
     def memory_bytes(self):
-        cdef uint64_t total = SAMPLE_KEYS * (sizeof(SampledKey) + sizeof(uint32_t)) + CHAINS * sizeof(uint16_t)
+        cdef uint64_t total = self.room * (sizeof(SampledKey) + sizeof(uint32_t))
         cdef uint32_t index
-        total += sizeof(reuse_curves)
+        if self.room:
+            total += (<uint64_t>self.chain_mask + 1) * sizeof(uint16_t) + reuse_memory(&self.reuse)
+        total += sizeof(reuse_curves) + sizeof(self.pools)
         for index in range(self.pool_count):
             total += mini_memory(&self.pools[index])
         return total
@@ -209,7 +212,7 @@ cdef class KeySample:
         if event.what == SAMPLE_FLUSH:
             for index in range(self.pool_count):
                 mini_clear(&self.pools[index])
-            for key in range(SAMPLE_KEYS):
+            for key in range(self.room):
                 self.keys[key].flags &= ~KEY_KNOWN_STALE
             return
         if <uint32_t>event.hash >= self.threshold:
@@ -256,7 +259,7 @@ cdef class KeySample:
             at.misses += 1
             at.flags &= ~KEY_KNOWN_STALE
         reuse_lookup(
-            self.reuse, key, self.charges[key], self.now_ns, self.threshold / <double>ALL_KEYS,
+            &self.reuse, key, self.charges[key], self.now_ns, self.threshold / <double>ALL_KEYS,
             self.pools[0].bound_bytes, self.pools[0].ttl_ns)
         for index in range(self.pool_count):
             if mini_lookup(&self.pools[index], key, self.now_ns, at.life_ns):
@@ -269,17 +272,18 @@ cdef class KeySample:
     cdef void stored(self, uint32_t key, const sample_event *event) noexcept nogil:
         cdef SampledKey *at = &self.keys[key]
         cdef double interval = (event.time_ns - at.stored_ns) * 1e-9
+        cdef uint32_t digest = <uint32_t>(event.digest ^ event.digest >> 32)
         cdef uint32_t index
         if at.flags & KEY_SEEN and interval > 0:
             self.refreshes += 1
-            if at.digest != event.digest:
+            if at.digest != digest:
                 self.changed_refreshes += 1
                 at.changed += 1
                 at.changed_s += <float>interval
             else:
                 at.unchanged_s += <float>interval
         at.flags = (at.flags | KEY_SEEN) & ~KEY_KNOWN_STALE
-        at.digest = event.digest
+        at.digest = digest
         at.stored_ns = event.time_ns
         self.recharge(key, <uint32_t>gpool_charge(event.key_bytes, event.payload_bytes))
         at.server_end_ns = self.now_ns + event.life_ns if event.life_ns > 0 else 0
@@ -338,7 +342,7 @@ cdef class KeySample:
     # ---- keys
 
     cdef uint32_t find(self, uint64_t hash) noexcept nogil:
-        cdef uint16_t key = self.chains[(hash >> 32) % CHAINS]
+        cdef uint16_t key = self.chain_of(hash)[0] if self.room else <uint16_t>SAMPLE_NONE
         while key != SAMPLE_NONE and self.keys[key].hash != hash:
             key = self.keys[key].next
         return key
@@ -346,11 +350,14 @@ cdef class KeySample:
     cdef uint32_t enter(self, uint64_t hash) noexcept nogil:
         """Return a place for a new key; `SAMPLE_NONE` if its hash is above the threshold, which has fallen for it."""
         cdef uint16_t key
-        cdef uint16_t *chain = &self.chains[(hash >> 32) % CHAINS]
-        if self.free_key == SAMPLE_NONE:
+        cdef uint16_t *chain
+        if self.free_key == SAMPLE_NONE and not self.grow():
+            if self.room == 0:
+                return SAMPLE_NONE
             self.make_room()
             if <uint32_t>hash >= self.threshold:
                 return SAMPLE_NONE
+        chain = self.chain_of(hash)
         key = self.free_key
         self.free_key = self.keys[key].next
         memset(&self.keys[key], 0, sizeof(SampledKey))
@@ -363,7 +370,7 @@ cdef class KeySample:
 
     cdef void leave(self, uint32_t key) noexcept nogil:
         """Forget a key and all that it has counted."""
-        cdef uint16_t *link = &self.chains[(self.keys[key].hash >> 32) % CHAINS]
+        cdef uint16_t *link = self.chain_of(self.keys[key].hash)
         cdef uint32_t index
         while link[0] != key:
             link = &self.keys[link[0]].next
@@ -374,7 +381,7 @@ cdef class KeySample:
             self.pools[index].misses[key] = 0
             if self.pools[index].ages != NULL:
                 self.pools[index].ages[key] = 0
-        reuse_forget(self.reuse, key)
+        reuse_forget(&self.reuse, key)
         self.charges[key] = 0
         self.keys[key].flags = 0
         self.keys[key].lookups = 0
@@ -383,8 +390,51 @@ cdef class KeySample:
         self.key_count -= 1
 
     cdef void make_room(self) noexcept nogil:
-        if self.retire() < ROOM:
-            self.lower_threshold(SAMPLE_KEYS - ROOM)
+        if self.retire() < self.room // FREE_PART:
+            self.lower_threshold(self.room - self.room // FREE_PART)
+
+    cdef uint16_t *chain_of(self, uint64_t hash) noexcept nogil:
+        return &self.chains[(hash >> 32) & self.chain_mask]
+
+    cdef bint grow(self) noexcept nogil:
+        """Make room for twice as many keys. Return whether there is more: not beyond the bound, or without memory.
+
+        What has grown before the memory ended is only larger than it need be.
+        """
+        cdef uint32_t before = self.room, key, index, ends = 2 * SAMPLE_ROOM
+        cdef uint32_t room = min(max(2 * before, <uint32_t>SAMPLE_ROOM), <uint32_t>SAMPLE_KEYS)
+        cdef uint16_t *chains
+        if room == before:
+            return False
+        while ends < 2 * room:
+            ends *= 2
+        if not sample_grow(&self.keys, sizeof(SampledKey), before, room):
+            return False
+        if not sample_grow(&self.charges, sizeof(uint32_t), before, room):
+            return False
+        # Also where what comes next fails: the old place of the charges is gone.
+        for index in range(self.pool_count):
+            self.pools[index].charges = self.charges
+        for index in range(self.pool_count):
+            if self.pools[index].room < room and not mini_grow(&self.pools[index], room):
+                return False
+        if self.reuse.room < room and not reuse_grow(&self.reuse, room):
+            return False
+        chains = <uint16_t *>realloc(self.chains, ends * sizeof(uint16_t))
+        if chains == NULL:
+            return False
+        self.chains = chains
+        self.chain_mask = ends - 1
+        memset(chains, 0xFF, ends * sizeof(uint16_t))
+        for key in range(before):
+            if self.keys[key].flags & KEY_IN_USE:
+                self.keys[key].next = self.chain_of(self.keys[key].hash)[0]
+                self.chain_of(self.keys[key].hash)[0] = <uint16_t>key
+        for key in range(room, before, -1):
+            self.keys[key - 1].next = self.free_key
+            self.free_key = <uint16_t>(key - 1)
+        self.room = room
+        return True
 
     cdef void end_window(self) noexcept nogil:
         """Sample fewer keys, so that windows need not end, as long as these are enough."""
@@ -397,7 +447,7 @@ cdef class KeySample:
     cdef uint32_t retire(self) noexcept nogil:
         """Leave keys out that no simulation has an entry of, as far as it matters. Return their number."""
         cdef uint32_t key, index, left = 0
-        for key in range(SAMPLE_KEYS):
+        for key in range(self.room):
             if not self.keys[key].flags & KEY_IN_USE or not self.is_of_no_use(key):
                 continue
             self.retired_lookups += self.keys[key].lookups
@@ -432,7 +482,7 @@ cdef class KeySample:
         cdef uint64_t wanted = self.threshold
         cdef double kept
         memset(counts, 0, sizeof(counts))
-        for key in range(SAMPLE_KEYS):
+        for key in range(self.room):
             if self.keys[key].flags & KEY_IN_USE:
                 counts[<uint64_t><uint32_t>self.keys[key].hash * HASH_CLASSES // self.threshold] += 1
         # Hashes spread evenly, so a class of them is a few keys.
@@ -443,10 +493,10 @@ cdef class KeySample:
                 break
         kept = wanted / <double>self.threshold
         self.threshold = wanted
-        for key in range(SAMPLE_KEYS):
+        for key in range(self.room):
             if self.keys[key].flags & KEY_IN_USE and <uint32_t>self.keys[key].hash >= wanted:
                 self.leave(key)
-        reuse_scale(self.reuse, kept)
+        reuse_scale(&self.reuse, kept)
         self.retired_lookups *= kept
         self.retired_misses *= kept
         self.retired_count *= kept
@@ -475,6 +525,8 @@ cdef class KeySample:
     cdef double time_share(self) noexcept:
         """Return the share of the time that was sampled."""
         cdef double sampled = self.now_ns - self.began_ns
+        if self.all_seconds > 0:
+            return min(self.seconds / self.all_seconds, 1.0)
         return sampled / (sampled + self.passed_over_ns) if sampled > 0 else 1
 
     def report(self, sizes_kb=None, ttls_ms=None, lost=0):

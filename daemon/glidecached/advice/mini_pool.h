@@ -16,22 +16,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAMPLE_KEYS 8192 /* at most */
+#define SAMPLE_KEYS 7168 /* at most */
+#define SAMPLE_ROOM 64   /* places at first; there are twice as many each time that they are too few */
 #define SAMPLE_NONE 0xffff
-#define MINI_COUNTS 1024 /* lists of LFU, at most */
+#define MINI_COUNTS 512 /* lists of LFU, at most */
 #define MINI_NEVER INT64_MAX
 
 #define MINI_ABSENT 0
 #define MINI_PRESENT 1
 #define MINI_LIMITED 2 /* present, and its end is the server's key's, not the TTL's */
 
-typedef struct {
+/* Packed: there are many of them. */
+typedef struct __attribute__((packed, aligned(2))) {
     int64_t ends_ns;
     uint16_t before;
     uint16_t after;
-    uint16_t list;
-    uint16_t state;
+    uint16_t list : 14;
+    uint16_t state : 2;
 } mini_entry;
+
+_Static_assert(sizeof(mini_entry) == 14 && MINI_COUNTS < 1 << 14, "an entry has no padding");
 
 typedef struct {
     uint32_t count;
@@ -45,6 +49,8 @@ typedef struct {
     uint64_t bound_bytes; /* 0: none */
     int64_t ttl_ns;       /* 0: none */
     bool is_lfu;
+    bool has_ages;
+    uint32_t room; /* keys that there are places for; 0: no memory is in use */
     uint16_t lowest;
     uint16_t free_list;
     double share; /* of all keys that are sampled */
@@ -58,17 +64,31 @@ typedef struct {
     float *ages;             /* by key, in s, added; NULL: of no interest */
 } mini_pool;
 
+static inline uint32_t mini_lists(const mini_pool *pool, uint32_t room) {
+    return !pool->is_lfu ? room > 0 : room < MINI_COUNTS ? room : MINI_COUNTS;
+}
+
+/* Put the lists from `first` on behind those that are free. */
+static inline void mini_free_lists(mini_pool *pool, uint32_t first, uint32_t end) {
+    while (end > first) {
+        end--;
+        pool->lists[end].higher = pool->free_list;
+        pool->free_list = (uint16_t)end;
+    }
+}
+
 static inline void mini_clear(mini_pool *pool) {
-    memset(pool->entries, 0, SAMPLE_KEYS * sizeof(mini_entry));
     pool->used_bytes = 0;
-    pool->lowest = pool->is_lfu ? SAMPLE_NONE : 0;
-    pool->free_list = pool->is_lfu ? 0 : SAMPLE_NONE;
-    if (!pool->is_lfu) {
-        pool->lists[0] = (mini_list){0, SAMPLE_NONE, SAMPLE_NONE, SAMPLE_NONE, SAMPLE_NONE};
+    pool->lowest = pool->free_list = SAMPLE_NONE;
+    if (!pool->room)
+        return;
+    memset(pool->entries, 0, pool->room * sizeof(mini_entry));
+    if (pool->is_lfu) {
+        mini_free_lists(pool, 0, mini_lists(pool, pool->room));
         return;
     }
-    for (unsigned i = 0; i < MINI_COUNTS; i++)
-        pool->lists[i].higher = i + 1 < MINI_COUNTS ? (uint16_t)(i + 1) : SAMPLE_NONE;
+    pool->lowest = 0;
+    pool->lists[0] = (mini_list){0, SAMPLE_NONE, SAMPLE_NONE, SAMPLE_NONE, SAMPLE_NONE};
 }
 
 static inline void mini_close(mini_pool *pool) {
@@ -80,27 +100,42 @@ static inline void mini_close(mini_pool *pool) {
 }
 
 static inline size_t mini_memory(const mini_pool *pool) {
-    return SAMPLE_KEYS * (sizeof(mini_entry) + sizeof(uint32_t) + (pool->ages ? sizeof(float) : 0)) +
-           (pool->is_lfu ? MINI_COUNTS : 1) * sizeof(mini_list);
+    return pool->room * (sizeof(mini_entry) + sizeof(uint32_t) + (pool->has_ages ? sizeof(float) : 0)) +
+           mini_lists(pool, pool->room) * sizeof(mini_list);
 }
 
-/* Without memory it is false, and the pool is closed. */
-static inline bool mini_open(mini_pool *pool, uint64_t bound_bytes, int64_t ttl_ns, bool is_lfu, bool ages,
-                             const uint32_t *charges) {
+/* An array with more room, of zeros; false without memory: the array is as it was. */
+static inline bool sample_grow(void *array, size_t size, uint32_t before, uint32_t room) {
+    void *grown = realloc(*(void **)array, room * size);
+    if (!grown)
+        return false;
+    memset((char *)grown + before * size, 0, (room - before) * size);
+    *(void **)array = grown;
+    return true;
+}
+
+static inline void mini_open(mini_pool *pool, uint64_t bound_bytes, int64_t ttl_ns, bool is_lfu, bool has_ages) {
     memset(pool, 0, sizeof *pool);
     pool->bound_bytes = bound_bytes;
     pool->ttl_ns = ttl_ns;
     pool->is_lfu = is_lfu;
-    pool->charges = charges;
-    pool->entries = calloc(SAMPLE_KEYS, sizeof(mini_entry));
-    pool->lists = calloc(is_lfu ? MINI_COUNTS : 1, sizeof(mini_list));
-    pool->misses = calloc(SAMPLE_KEYS, sizeof(uint32_t));
-    pool->ages = ages ? calloc(SAMPLE_KEYS, sizeof(float)) : NULL;
-    if (!pool->entries || !pool->lists || !pool->misses || (ages && !pool->ages)) {
-        mini_close(pool);
-        return false;
-    }
+    pool->has_ages = has_ages;
     mini_clear(pool);
+}
+
+/* Room for more keys; what is there stays. Without memory it is false, and the pool goes on as it was. */
+static inline bool mini_grow(mini_pool *pool, uint32_t room) {
+    uint32_t before = pool->room, lists = mini_lists(pool, before);
+    if (!sample_grow(&pool->entries, sizeof(mini_entry), before, room) ||
+        !sample_grow(&pool->misses, sizeof(uint32_t), before, room) ||
+        (pool->has_ages && !sample_grow(&pool->ages, sizeof(float), before, room)) ||
+        !sample_grow(&pool->lists, sizeof(mini_list), lists, mini_lists(pool, room)))
+        return false;
+    pool->room = room;
+    if (!before)
+        mini_clear(pool);
+    else if (pool->is_lfu)
+        mini_free_lists(pool, lists, mini_lists(pool, room));
     return true;
 }
 

@@ -5,6 +5,7 @@ cdef extern from "mini_pool.h" nogil:
     enum:
         SAMPLE_KEYS
         SAMPLE_NONE
+        SAMPLE_ROOM
     const int64_t MINI_NEVER
 
     ctypedef struct mini_entry:
@@ -19,16 +20,19 @@ cdef extern from "mini_pool.h" nogil:
         uint64_t bound_bytes
         int64_t ttl_ns
         bint is_lfu
+        uint32_t room
         uint16_t lowest
         mini_list *lists
         double age_squares
         double used_bytes
         mini_entry *entries
+        const uint32_t *charges
         uint32_t *misses
         float *ages
 
-    bint mini_open(
-        mini_pool *pool, uint64_t bound_bytes, int64_t ttl_ns, bint is_lfu, bint ages, const uint32_t *charges)
+    bint sample_grow(void *array, size_t size, uint32_t before, uint32_t room)
+    void mini_open(mini_pool *pool, uint64_t bound_bytes, int64_t ttl_ns, bint is_lfu, bint has_ages)
+    bint mini_grow(mini_pool *pool, uint32_t room)
     void mini_close(mini_pool *pool)
     void mini_clear(mini_pool *pool)
     void mini_scale(mini_pool *pool, double share)

@@ -27,19 +27,20 @@ cdef class PoolSampling:
     cdef EventList left
     cdef EventList merged
     cdef Py_ssize_t fed
+    cdef Py_ssize_t put_count  # events of `left` that are merged already
     cdef int64_t last_ns
     # Windows
     cdef readonly bint open
     cdef int64_t closed_ns
-    cdef int64_t paused_ns
     cdef double tokens
     cdef int64_t refilled_ns
-    cdef readonly double open_seconds
-    cdef int64_t began_ns
     # Exact totals, up to this time.
     cdef uint64_t hits
     cdef uint64_t misses
     cdef int64_t counted_ns
+    cdef uint64_t all_hits
+    cdef uint64_t all_misses
+    cdef int64_t all_ns
     cdef readonly uint64_t not_kept
     cdef readonly uint64_t invalid
     cdef readonly uint64_t arrived
@@ -65,5 +66,10 @@ cdef class PoolSampling:
     cdef void append(self, const sample_event *event) noexcept
     cdef int feed(self, int64_t until_ns) except -1
     cdef bint introduce(self, const sample_event *hit) except -1
-    cdef int count_totals(self, int64_t until_ns, int64_t now_ns) except -1
+    cdef int interleave(self) except -1
+    cdef int end_window(self, int64_t ends_ns, int64_t now_ns) except -1
+    cdef void mark(self, uint32_t what, int64_t time_ns) noexcept
+    cdef int count_window(self, int64_t until_ns, int64_t now_ns) except -1
+    cdef int rebase_all(self, int64_t now_ns) except -1
+    cdef int count_all(self, int64_t now_ns) except -1
     cdef void publish(self) noexcept

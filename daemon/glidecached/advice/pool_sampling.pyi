@@ -10,8 +10,7 @@ class PoolSampling:
     """What is sampled of one pool. For the loop's thread; `turn` must be called four times a second.
 
     The events of the workers' ring and the daemon's own are fed in the order of their times. At most 5,000 lookups a
-    second are: with more, windows of time are sampled, each of 10,000 lookups, and in between no lookup is. Changes of
-    entries in between are fed as of the window's end.
+    second are: with more, windows of time are sampled, each of 10,000 lookups, and in between no lookup is.
 
     `max_bytes`, `ttl_ns`, `policy` and `server_ttl` are the pool's, as for `KeySample`.
     """
@@ -19,8 +18,6 @@ class PoolSampling:
     sample: KeySample
     open: bool
     """Whether a window is open."""
-    open_seconds: float
-    """The time that was sampled."""
     not_kept: int
     """Events that the daemon had no room for."""
     invalid: int
@@ -86,5 +83,5 @@ class PoolSampling:
     ) -> dict[str, Any]:
         """Return the report of `KeySample`, of every lookup that was made before, and of writes to cached keys.
 
-        `written_prefixes` is None unless `names`. `sampled_share`: the share of the time in which lookups were sampled.
+        `written_prefixes` is None unless `names`.
         """

@@ -61,7 +61,7 @@ cdef enum:
     # Events fed between two looks at the clock, and names of written keys looked up in one turn.
     FED_AT_ONCE = 32
     MOST_NAMED = 512
-    # Lists keep so much room between turns.
+    # Lists keep so much room between turns, and so much is taken from the ring while a turn's events are being fed.
     KEPT_ROOM = 1_024
 
 
@@ -108,6 +108,7 @@ cdef sample_event *add_to(EventList *events, Py_ssize_t more=1) noexcept:
     """Return room for so many more events, of which the first counts already; NULL without memory."""
     cdef Py_ssize_t room
     cdef sample_event *grown
+    # Twice as much each time, so that it is done seldom.
     if events.count + more > events.room:
         room = max(2 * events.room, max(events.count + more, <Py_ssize_t>64))
         grown = <sample_event *>realloc(events.events, room * sizeof(sample_event))
@@ -146,15 +147,15 @@ cdef class PoolSampling:
         cdef int64_t now_ns = monotonic_ns()
         max_bytes, ttl_ns, policy, server_ttl = self.pool
         self.sample = KeySample(max_bytes, ttl_ns, policy, server_ttl)
-        self.own.count = self.left.count = self.merged.count = self.fed = 0
-        self.last_ns = self.began_ns = self.refilled_ns = now_ns
+        self.own.count = self.left.count = self.merged.count = self.fed = self.put_count = 0
+        self.last_ns = self.refilled_ns = now_ns
         self.open = True
         self.closed_ns = INT64_MAX
         self.tokens = WINDOW_LOOKUPS
-        self.open_seconds = 0
         self.lost_before = -<int64_t>self.store.ring.lost
         self.not_kept = self.invalid = self.arrived = self.late = 0
         self.rebase(now_ns)
+        self.rebase_all(now_ns)
         self.publish()
 
     # ---- the pool
@@ -166,12 +167,15 @@ cdef class PoolSampling:
         cdef int64_t now_ns = monotonic_ns()
         if goes_on:
             self.gather(now_ns)
-            self.count_totals(now_ns, now_ns)
+            if self.open:
+                self.count_window(now_ns, now_ns)
+            self.count_all(now_ns)
         before.ring.stop()
         self.store = store
         if goes_on:
             self.lost_before += before.ring.lost
             self.rebase(now_ns)
+            self.rebase_all(now_ns)
         else:
             self.begin_again()
         if store.header.entry_count != 0 or before.ring.taken != 0:
@@ -353,7 +357,7 @@ cdef class PoolSampling:
                 self.late += what != GPOOL_SAMPLE_WRITE
                 continue
             # Forgets may take what is left many times before it is fed.
-            if self.left.count > 2 * GPOOL_MOST_SAMPLES:
+            if self.left.count >= (GPOOL_MOST_SAMPLES if self.merged.count == 0 else KEPT_ROOM):
                 self.not_kept += 1
                 continue
             event = add_to(&self.left)
@@ -372,10 +376,10 @@ cdef class PoolSampling:
 
     cdef int merge(self, int64_t now_ns) except -1:
         """Put all events since the last time into the order of time; end the window, or begin the next."""
-        cdef Py_ssize_t own = 0, left = 0, index
+        cdef Py_ssize_t index
         cdef int64_t ends_ns = self.closed_ns
         cdef const sample_event *event
-        cdef sample_event mark
+        cdef EventList before
         cdef bint used_up
         self.gather(now_ns)
         self.tokens = min(
@@ -390,51 +394,72 @@ cdef class PoolSampling:
                 if self.left.events[index].what == SAMPLE_LOOKUP_HIT:
                     ends_ns = self.left.events[index].time_ns
                     break
-        if add_to(&self.merged, self.own.count + self.left.count + 2) == NULL:
-            raise MemoryError
-        self.merged.count -= 1
-        while own < self.own.count or left < self.left.count:
-            if left == self.left.count or (
-                own < self.own.count and self.own.events[own].time_ns <= self.left.events[left].time_ns
-            ):
-                event = &self.own.events[own]
-                own += 1
-            else:
-                event = &self.left.events[left]
-                left += 1
+        self.interleave()
+        for index in range(2, self.left.count):
+            event = &self.left.events[index]
+            if self.open and event.time_ns > ends_ns:
+                self.end_window(ends_ns, now_ns)
             if is_lookup(event):
-                if not self.open or event.time_ns > ends_ns:
+                if not self.open:
                     continue
                 self.tokens -= 1
             self.append(event)
         clear(&self.own)
-        clear(&self.left)
         if self.open and ends_ns == INT64_MAX and self.tokens < 0:
             ends_ns = now_ns
-        self.count_totals(min(ends_ns, now_ns), now_ns)
-        memset(&mark, 0, sizeof(mark))
         if self.open and ends_ns != INT64_MAX:
-            self.paused_ns = max(min(ends_ns, now_ns), self.last_ns)
-            mark.what = SAMPLE_PAUSE
-            mark.time_ns = self.paused_ns
-            self.append(&mark)
-            self.open = False
-        elif not self.open and self.tokens >= WINDOW_LOOKUPS:
+            self.end_window(ends_ns, now_ns)
+        elif self.open:
+            self.count_window(now_ns, now_ns)
+        elif self.tokens >= WINDOW_LOOKUPS:
             self.open = True
             self.closed_ns = INT64_MAX
-            mark.what = SAMPLE_RESUME
-            mark.time_ns = now_ns
-            self.append(&mark)
+            self.mark(SAMPLE_RESUME, now_ns)
             self.rebase(now_ns)
+        self.count_all(now_ns)
+        # The list that is left is the one that had been fed.
+        before = self.merged
+        self.merged = self.left
+        self.merged.count = self.put_count
+        self.left = before
+        self.put_count = 0
         return 0
 
+    cdef int interleave(self) except -1:
+        """Put the daemon's own events between those that were left, behind two places for marks."""
+        cdef Py_ssize_t left = self.left.count - 1, own = self.own.count - 1, place
+        cdef sample_event *events
+        if add_to(&self.left, self.own.count + 2) == NULL:
+            raise MemoryError
+        self.left.count += self.own.count + 1
+        events = self.left.events
+        for place in range(self.left.count - 1, 1, -1):
+            if own < 0 or (left >= 0 and events[left].time_ns >= self.own.events[own].time_ns):
+                events[place] = events[left]
+                left -= 1
+            else:
+                events[place] = self.own.events[own]
+                own -= 1
+        return 0
+
+    cdef int end_window(self, int64_t ends_ns, int64_t now_ns) except -1:
+        self.count_window(min(ends_ns, now_ns), now_ns)
+        self.mark(SAMPLE_PAUSE, min(ends_ns, now_ns))
+        self.open = False
+        return 0
+
+    cdef void mark(self, uint32_t what, int64_t time_ns) noexcept:
+        cdef sample_event event
+        memset(&event, 0, sizeof(event))
+        event.what = what
+        event.time_ns = time_ns
+        self.append(&event)
+
     cdef void append(self, const sample_event *event) noexcept:
-        """Add an event to those that are to be fed; there is room. The sample's clock never goes back."""
-        cdef sample_event *place = &self.merged.events[self.merged.count]
-        self.merged.count += 1
+        """Put an event before those that are still to be looked at. The sample's clock never goes back."""
+        cdef sample_event *place = &self.left.events[self.put_count]
+        self.put_count += 1
         place[0] = event[0]
-        if not self.open and event.what != SAMPLE_RESUME:
-            place.time_ns = self.paused_ns  # as of the window's end
         place.time_ns = max(place.time_ns, self.last_ns)
         self.last_ns = place.time_ns
 
@@ -495,16 +520,14 @@ cdef class PoolSampling:
         self.counted_ns = now_ns
         return 0
 
-    cdef int count_totals(self, int64_t until_ns, int64_t now_ns) except -1:
-        """Add all lookups since the last time, as far as they were in a window that was open until `until_ns`.
+    cdef int count_window(self, int64_t until_ns, int64_t now_ns) except -1:
+        """Add all lookups since the last time, as far as they were in the window, which is open until `until_ns`.
 
         The counters say how many there were until now: of a window that ended before, its share of the time.
         """
         cdef uint64_t hits = self.hits, misses = self.misses
         cdef int64_t since_ns = self.counted_ns
         cdef double share = 1.0, more_hits, more_misses
-        if not self.open:
-            return 0
         self.rebase(now_ns)
         if now_ns <= since_ns:
             return 0
@@ -513,10 +536,25 @@ cdef class PoolSampling:
         # A board that a worker has spoilt may count less than before.
         more_hits = share * (self.hits - hits) if self.hits > hits else 0.0
         more_misses = share * (self.misses - misses) if self.misses > misses else 0.0
-        self.open_seconds += share * (now_ns - since_ns) * 1e-9
         self.sample.count(
             <int64_t>(more_hits + more_misses + 0.5), <int64_t>(more_misses + 0.5),
             share * (now_ns - since_ns) * 1e-9)
+        return 0
+
+    cdef int rebase_all(self, int64_t now_ns) except -1:
+        self.all_hits = self.store.header.daemon_hits + self.store.board.hits()
+        self.all_misses = self.store.header.misses
+        self.all_ns = now_ns
+        return 0
+
+    cdef int count_all(self, int64_t now_ns) except -1:
+        """Add all lookups since the last time, between windows too."""
+        cdef uint64_t hits = self.all_hits, misses = self.all_misses
+        cdef int64_t since_ns = self.all_ns
+        self.rebase_all(now_ns)
+        more_hits = self.all_hits - hits if self.all_hits > hits else 0
+        more_misses = self.all_misses - misses if self.all_misses > misses else 0
+        self.sample.count_all(more_hits + more_misses, more_misses, max(now_ns - since_ns, <int64_t>0) * 1e-9)
         return 0
 
     # ---- turns and reports
@@ -567,11 +605,8 @@ cdef class PoolSampling:
         return self.store.header.cached_key_writes if self.store.header != NULL else 0
 
     def report(self, sizes_kb=None, ttls_ms=None, *, bint names=False):
-        cdef int64_t passed_ns
         self.take_all()
-        passed_ns = max(<int64_t>monotonic_ns() - self.began_ns, <int64_t>1)
         found = self.sample.report(sizes_kb, ttls_ms, self.lost + self.not_kept)
         found["cached_key_writes"] = self.cached_key_writes
         found["written_prefixes"] = self.prefixes.commonest() if names else None
-        found["sampled_share"] = min(1.0, self.open_seconds / (passed_ns * 1e-9))
         return found

@@ -6,10 +6,14 @@ cdef extern from "reuse_curves.h" nogil:
         REUSE_CLASSES
 
     ctypedef struct reuse_curves:
+        uint32_t room
         float *by_bytes
         float *by_time
 
-    void reuse_clear(reuse_curves *curves)
+    void reuse_close(reuse_curves *curves)
+    size_t reuse_memory(const reuse_curves *curves)
+    void reuse_begin(reuse_curves *curves)
+    bint reuse_grow(reuse_curves *curves, uint32_t room)
     void reuse_forget(reuse_curves *curves, uint32_t key)
     void reuse_lookup(
         reuse_curves *curves, uint32_t key, uint32_t charge, int64_t now_ns, double share, uint64_t bound_bytes,

@@ -11,7 +11,7 @@ from libc.stdint cimport uint32_t
 
 from glidecached.advice.change_rates cimport RATES, ChangeRates
 from glidecached.advice.key_sample cimport MOST_SIMULATIONS, KeySample
-from glidecached.advice.mini_pool cimport SAMPLE_KEYS, mini_pool
+from glidecached.advice.mini_pool cimport mini_pool
 from glidecached.advice.reuse_curves cimport reuse_until
 from glidecached.advice.sampled_key cimport KEY_IN_USE
 
@@ -56,7 +56,7 @@ cdef class SampleEstimates:
         self.seconds = sample.all_seconds if sample.all_lookups > 0 else sample.seconds
         self.time_share = sample.time_share()
         self.sampled_lookups = sample.retired_lookups
-        for key in range(SAMPLE_KEYS):
+        for key in range(sample.room):
             self.sampled_lookups += sample.keys[key].lookups
             sampled_misses += sample.keys[key].misses if sample.keys[key].flags & KEY_IN_USE else 0
         self.sample = sample
@@ -95,7 +95,7 @@ cdef class SampleEstimates:
         cdef uint32_t key, index, count = 0
         for index in range(sample.pool_count):
             sums[index] = squares[index] = products[index] = 0
-        for key in range(SAMPLE_KEYS):
+        for key in range(sample.room):
             if not sample.keys[key].flags & KEY_IN_USE:
                 continue
             count += 1
@@ -131,11 +131,11 @@ cdef class SampleEstimates:
         cdef double doubt[MOST_SIMULATIONS]
         cdef double own, mean, expected, each, squared, ratio
         cdef uint32_t key, index, i
-        changes.fit(sample.keys, SAMPLE_KEYS)
+        changes.fit(sample.keys, sample.room)
         for index in range(sample.pool_count):
             hits[index] = stale[index] = squares[index] = products[index] = weighted[index] = doubt[index] = 0
             spreads[index] = age_spread(sample, index)
-        for key in range(SAMPLE_KEYS):
+        for key in range(sample.room):
             if not sample.keys[key].flags & KEY_IN_USE:
                 continue
             changes.weigh(&sample.keys[key], weights)
@@ -181,7 +181,7 @@ cdef double age_spread(KeySample sample, uint32_t index) noexcept:
     cdef uint32_t key
     if pool.ages == NULL:
         return 1
-    for key in range(SAMPLE_KEYS):
+    for key in range(sample.room):
         if sample.keys[key].flags & KEY_IN_USE:
             hits = <double>sample.keys[key].lookups - pool.misses[key]
             if hits > 0:

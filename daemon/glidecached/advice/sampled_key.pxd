@@ -10,10 +10,10 @@ cdef enum:
 
 cdef struct SampledKey:
     uint64_t hash
-    uint64_t digest
     int64_t stored_ns       # when the server's value came last
     int64_t server_end_ns   # when its life on the server ends; 0: never
     int64_t life_ns         # the longest life that the server has left it; 0: no limit
+    uint32_t digest         # of the last payload, halved
     uint32_t lookups
     uint32_t misses
     uint32_t pending        # simulations, as bits, that have missed it since the last store

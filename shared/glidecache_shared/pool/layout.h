@@ -379,7 +379,7 @@ static inline uint32_t gpool_place(uint32_t record) {
 
 /* How many samples the ring of a board for that many access records has: a power of two, and at most a sixteenth of the
  * pool's bound but for the smallest pools. Where it begins on the board: behind the last page of records. */
-#define GPOOL_MOST_SAMPLES 8192
+#define GPOOL_MOST_SAMPLES 4096
 #define GPOOL_FEWEST_SAMPLES 1024
 static inline uint32_t gpool_ring_samples(uint64_t max_records) {
     uint32_t samples = GPOOL_MOST_SAMPLES;
