@@ -75,6 +75,11 @@ class FixedSampling:
         self.given = report or advice_report()
         self.asked: list[tuple[Any, Any, bool]] = []
 
+    ended = False
+
+    def fail(self, error: Exception) -> None:
+        raise AssertionError from error
+
     @property
     def cached_key_writes(self) -> int:
         return int(self.given["cached_key_writes"])

@@ -196,7 +196,7 @@ WORKLOADS = [
         ttl_s=30,
         share=0.1,
         one_hit=0.02,
-        change_rates=(0.0001, 0.1),
+        change_rates=(0.001, 1.0),
     ),
     Workload(
         name="cluster45",
@@ -232,7 +232,7 @@ WORKLOADS = [
         value_bytes=3000,
         ttl_s=10,
         share=0.4,
-        change_rates=(0.0003, 0.3),
+        change_rates=(0.001, 1.0),
     ),
 ]
 

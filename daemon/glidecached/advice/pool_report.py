@@ -17,6 +17,13 @@ class Sampling(Protocol):
     """The part of a pool's sampling that makes reports."""
 
     @property
+    def ended(self) -> bool:
+        """Return whether nothing is sampled any more."""
+
+    def fail(self, error: Exception) -> None:
+        """Log an error, and sample nothing any more."""
+
+    @property
     def cached_key_writes(self) -> int:
         """Return the writes of this host's clients to keys that were in the cache, since the sampling began."""
 
@@ -28,13 +35,16 @@ class Sampling(Protocol):
 
 def sampling_of(pool: Pool) -> Sampling | None:
     """Return a pool's sampling; None if its traffic is not sampled, or if it has ended."""
-    return None if pool.ended else pool.sampling
+    sampling: Sampling | None = pool.sampling
+    return None if pool.ended or sampling is None or sampling.ended else sampling
 
 
 def reason_without(pool: Pool) -> str:
     """Return why a pool has no sampling while advice is enabled."""
     if not pool.settings.enable_metrics:
         return "its traffic is not sampled, because enable_metrics is false"
+    if pool.sampling is not None and pool.sampling.ended:
+        return "its traffic is not sampled: that has failed, as the daemon's log says"
     return "its traffic is not sampled yet"
 
 
@@ -63,15 +73,30 @@ def report_of(
         return None
     report = None
     if sizes_kb is None:
-        report = sampling.report(None, ttls_ms, names=names)
+        report = _made(sampling, None, ttls_ms, names=names)
         yield None
         if sampling_of(pool) is not sampling:
             return None
     steps_kb = sizes_of_steps(pool.settings.max_cache_kb, max_total_cache_kb)
-    stepped = sampling.report([*(sizes_kb or ()), *steps_kb], ttls_ms, names=names)
+    stepped = _made(sampling, [*(sizes_kb or ()), *steps_kb], ttls_ms, names=names)
+    if stepped is None:
+        return None
     points, steps = stepped["by_size"][: -len(steps_kb)], stepped["by_size"][-len(steps_kb) :]
     memory_step = step_between(stepped, [each["hit_rate"] for each in steps])
     if report is None:
         report = {**stepped, "by_size": points}
     report["advice"] = [*report["advice"], *advice_on_writes(report)]
     return PoolReport(report, memory_step)
+
+
+def _made(
+    sampling: Sampling, sizes_kb: Sequence[int] | None, ttls_ms: Sequence[int] | None, *, names: bool
+) -> dict[str, Any] | None:
+    """Return a report; None if it cannot be made: then the sampling ends. Raises `ValueError` for a bad point."""
+    try:
+        return sampling.report(sizes_kb, ttls_ms, names=names)
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001 - advice must not end the daemon, or fail another request
+        sampling.fail(error)
+        return None

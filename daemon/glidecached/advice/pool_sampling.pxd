@@ -3,15 +3,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from glidecache_shared.pool.layout cimport gpool_sample
 from glidecache_shared.pool.store cimport PoolStore
+from glidecached.advice.event_list cimport EventList
 from glidecached.advice.key_sample cimport KeySample
 from glidecached.advice.sample_event cimport sample_event
 from glidecached.advice.written_prefixes cimport WrittenPrefixes
-
-
-cdef struct EventList:
-    sample_event *events
-    Py_ssize_t count
-    Py_ssize_t room
 
 
 cdef class PoolSampling:
@@ -46,7 +41,7 @@ cdef class PoolSampling:
     cdef readonly uint64_t arrived
     cdef readonly uint64_t late
     cdef uint64_t lost_before
-    cdef bint ended
+    cdef readonly bint ended
 
     cdef int rebase(self, int64_t now_ns) except -1
     cdef uint64_t whole_hash(self, bytes key) noexcept

@@ -56,6 +56,15 @@ class PoolSampling:
     def forgot(self, key: bytes, now_ns: int) -> None: ...
     def forget_below(self, prefix: bytes, above: int, count: int) -> tuple[int, int]: ...
     def written(self, key: bytes) -> int: ...
+    ended: bool
+    """Whether nothing is sampled any more."""
+
+    def fail(self, error: Exception) -> None:
+        """Log an error of the sampling's own, and stop. All of the above do that: no request fails with them.
+
+        They raise `PoolDamagedError` alone, which is the pool's.
+        """
+
     def stop(self) -> None:
         """Sample nothing any more. Idempotent."""
 

@@ -6,17 +6,14 @@ as is a hit on a key that neither the sample nor the pool knows; times are broug
 is of no known sort is counted and dropped. The work of a turn is bounded by the ring's length and the daemon's own list.
 """
 
-from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, qsort, realloc
-from libc.string cimport memcpy, memset
+from libc.stdint cimport INT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, qsort
+from libc.string cimport memset
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from glidecache_shared.pool.clock cimport monotonic_ns
 from glidecache_shared.pool.layout cimport (
-    GPOOL_KIND_HASH,
-    GPOOL_KIND_SET,
-    GPOOL_KIND_STRING,
     GPOOL_MOST_SAMPLES,
     GPOOL_SAMPLE_WRITE,
     gpool_entry_expires_ns,
@@ -26,15 +23,15 @@ from glidecache_shared.pool.layout cimport (
     gpool_found,
     gpool_ring_bytes,
     gpool_sample,
-    gpool_siphash13,
     gpool_store_relaxed_u64,
-    gpool_sum,
 )
 from glidecache_shared.pool.memory.payload cimport encode
 from glidecache_shared.pool.memory.sample_ring cimport MOST_EMPTY
 from glidecache_shared.pool.store cimport PoolStore
+from glidecached.advice.event_list cimport KEPT_ROOM, EventList, add_to, clear, earlier_first, is_lookup
 from glidecached.advice.key_sample cimport KeySample
 from glidecached.advice.mini_pool cimport SAMPLE_NONE
+from glidecached.advice.payload_digest cimport digest_of
 from glidecached.advice.sample_event cimport (
     SAMPLE_FLUSH,
     SAMPLE_FORGET,
@@ -49,7 +46,11 @@ from glidecached.advice.sample_event cimport (
 )
 from glidecached.advice.written_prefixes cimport WrittenPrefixes
 
+import logging
+
 from glidecache_shared.pool.generation import PoolDamagedError
+
+logger = logging.getLogger(__name__)
 
 cdef enum:
     # A window has so many lookups, and so many a second fill it.
@@ -61,71 +62,10 @@ cdef enum:
     # Events fed between two looks at the clock, and names of written keys looked up in one turn.
     FED_AT_ONCE = 32
     MOST_NAMED = 512
-    # Lists keep so much room between turns, and so much is taken from the ring while a turn's events are being fed.
-    KEPT_ROOM = 1_024
 
 
 # What a ring has left is copied here first: one daemon, one thread.
 cdef gpool_sample taken[GPOOL_MOST_SAMPLES + MOST_EMPTY]
-
-
-cdef int earlier_first(const void *left, const void *right) noexcept nogil:
-    cdef int64_t a = (<const sample_event *>left).time_ns
-    cdef int64_t b = (<const sample_event *>right).time_ns
-    return -1 if a < b else a > b
-
-
-cdef inline bint is_lookup(const sample_event *event) noexcept nogil:
-    return event.what == SAMPLE_LOOKUP_HIT or event.what == SAMPLE_LOOKUP_MISS
-
-
-cdef uint64_t digest_of(uint32_t kind, bytes payload) noexcept:
-    """Return a digest of a payload, never 0: the same whatever the order of a hash's fields or a set's members."""
-    cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(payload)
-    cdef uint64_t length = PyBytes_GET_SIZE(payload)
-    cdef uint64_t total = 0, field = 0
-    cdef uint32_t count, size, index
-    cdef uint32_t lengths = 0
-    cdef const uint8_t *part
-    if kind == GPOOL_KIND_STRING or length < 4:
-        return gpool_sum(at, length, 0) or 1
-    memcpy(&count, at, 4)
-    lengths = count * (2 if kind == GPOOL_KIND_HASH else 1)
-    part = at + 4 + <uint64_t>lengths * 4
-    for index in range(lengths):
-        memcpy(&size, at + 4 + <uint64_t>index * 4, 4)
-        if kind == GPOOL_KIND_SET:
-            total += gpool_sum(part, size, count)
-        elif index % 2 == 0:
-            field = gpool_sum(part, size, count)
-        else:
-            total += gpool_sum(part, size, field)
-        part += size
-    return total or 1
-
-
-cdef sample_event *add_to(EventList *events, Py_ssize_t more=1) noexcept:
-    """Return room for so many more events, of which the first counts already; NULL without memory."""
-    cdef Py_ssize_t room
-    cdef sample_event *grown
-    # Twice as much each time, so that it is done seldom.
-    if events.count + more > events.room:
-        room = max(2 * events.room, max(events.count + more, <Py_ssize_t>64))
-        grown = <sample_event *>realloc(events.events, room * sizeof(sample_event))
-        if grown == NULL:
-            return NULL
-        events.events = grown
-        events.room = room
-    events.count += 1
-    return &events.events[events.count - 1]
-
-
-cdef void clear(EventList *events) noexcept:
-    events.count = 0
-    if events.room > KEPT_ROOM:
-        free(events.events)
-        events.events = NULL
-        events.room = 0
 
 
 cdef class PoolSampling:
@@ -165,35 +105,46 @@ cdef class PoolSampling:
         cdef bint goes_on = before.header.secret[0] == store.header.secret[0] and (
             before.header.secret[1] == store.header.secret[1])
         cdef int64_t now_ns = monotonic_ns()
-        if goes_on:
-            self.gather(now_ns)
-            if self.open:
-                self.count_window(now_ns, now_ns)
-            self.count_all(now_ns)
+        try:
+            if goes_on and not self.ended:
+                self.gather(now_ns)
+                if self.open:
+                    self.count_window(now_ns, now_ns)
+                self.count_all(now_ns)
+        except Exception as error:
+            self.fail(error)
         before.ring.stop()
         self.store = store
-        if goes_on:
-            self.lost_before += before.ring.lost
-            self.rebase(now_ns)
-            self.rebase_all(now_ns)
-        else:
-            self.begin_again()
-        if store.header.entry_count != 0 or before.ring.taken != 0:
-            self.begin()
+        try:
+            if self.ended:
+                return
+            if goes_on:
+                self.lost_before += before.ring.lost
+                self.rebase(now_ns)
+                self.rebase_all(now_ns)
+            else:
+                self.begin_again()
+            if store.header.entry_count != 0 or before.ring.taken != 0:
+                self.begin()
+        except Exception as error:
+            self.fail(error)
 
     def set_pool(self, max_bytes, ttl_ns, policy, *, bint server_ttl):
         pool = (max_bytes, ttl_ns, policy, server_ttl)
-        if pool == self.pool:
+        if self.ended or pool == self.pool:
             return
         begins_again = server_ttl != self.pool[3]
         self.pool = pool
-        if begins_again:
-            self.begin_again()
-        else:
-            # What happened before happened to the pool as it was.
-            self.take_all()
-            self.sample.set_pool(max_bytes, ttl_ns, policy)
-            self.publish()
+        try:
+            if begins_again:
+                self.begin_again()
+            else:
+                # What happened before happened to the pool as it was.
+                self.take_all()
+                self.sample.set_pool(max_bytes, ttl_ns, policy)
+                self.publish()
+        except Exception as error:
+            self.fail(error)
 
     def stop(self):
         if not self.ended:
@@ -201,6 +152,15 @@ cdef class PoolSampling:
             self.lookups_below = self.changes_below = 0
             if self.store.header != NULL:
                 self.store.ring.stop()
+
+    def fail(self, error):
+        if self.ended:
+            return
+        logger.error(
+            "the sample of a cache's traffic has failed, and ends: it has no advice until advice is turned off and on "
+            "again, or the daemon starts again",
+            exc_info=error, extra={"bound_bytes": self.pool[0]})
+        self.stop()
 
     cdef int begin(self) except -1:
         """Let workers leave samples, as soon as there is an entry that they can hit."""
@@ -248,24 +208,36 @@ cdef class PoolSampling:
         cdef const uint32_t *hash_at = <const uint32_t *>PyBytes_AS_STRING(hashes)
         cdef int64_t now_ns = monotonic_ns()
         cdef Py_ssize_t index
-        for index in range(len(keys)):
-            if hash_at[index] < self.lookups_below:
-                self.looked_up(<bytes>keys[index], kind, values[index] is not None, now_ns)
+        try:
+            for index in range(len(keys)):
+                if hash_at[index] < self.lookups_below:
+                    self.looked_up(<bytes>keys[index], kind, values[index] is not None, now_ns)
+        except PoolDamagedError:
+            raise
+        except Exception as error:
+            self.fail(error)
         return 0
 
     cdef int stored(self, bytes key, uint32_t kind, object value, int64_t life_ns, int64_t now_ns) except -1:
         """Note a value that has come from the server, of a sampled key (`changes_below`)."""
-        cdef bytes payload = encode(kind, value)
-        cdef sample_event *event = self.add(&self.own)
-        if event != NULL:
-            event.what = SAMPLE_STORE
-            event.hash = self.whole_hash(key)
-            event.kind = kind
-            event.time_ns = now_ns
-            event.digest = digest_of(kind, payload)
-            event.key_bytes = <uint32_t>PyBytes_GET_SIZE(key)
-            event.payload_bytes = <uint32_t>PyBytes_GET_SIZE(payload)
-            event.life_ns = life_ns
+        cdef bytes payload
+        cdef sample_event *event
+        try:
+            payload = encode(kind, value)
+            event = self.add(&self.own)
+            if event != NULL:
+                event.what = SAMPLE_STORE
+                event.hash = self.whole_hash(key)
+                event.kind = kind
+                event.time_ns = now_ns
+                event.digest = digest_of(kind, payload)
+                event.key_bytes = <uint32_t>PyBytes_GET_SIZE(key)
+                event.payload_bytes = <uint32_t>PyBytes_GET_SIZE(payload)
+                event.life_ns = life_ns
+        except PoolDamagedError:
+            raise
+        except Exception as error:
+            self.fail(error)
         return 0
 
     cdef void change(self, uint32_t what, uint64_t hash, int64_t now_ns) noexcept:
@@ -277,8 +249,13 @@ cdef class PoolSampling:
 
     cdef int forgetting(self) except -1:
         """Take what workers have left before an entry is removed by its key: writes, whose keys the pool still knows."""
-        if not self.ended and self.store.ring.has_news():
-            self.gather(monotonic_ns())
+        try:
+            if not self.ended and self.store.ring.has_news():
+                self.gather(monotonic_ns())
+        except PoolDamagedError:
+            raise
+        except Exception as error:
+            self.fail(error)
         return 0
 
     cdef void forgot(self, bytes key, int64_t now_ns) noexcept:
@@ -311,12 +288,18 @@ cdef class PoolSampling:
         """Note a client's write to a key, if the pool has it. Raises `PoolDamagedError`."""
         cdef uint64_t hash = self.whole_hash(key)
         cdef int64_t now_ns = monotonic_ns()
-        if self.ended or not self.store.holds(key, <uint32_t>hash, now_ns):
+        try:
+            if self.ended or not self.store.holds(key, <uint32_t>hash, now_ns):
+                return 0
+            self.count_write(key)
+            if <uint32_t>hash < self.changes_below:
+                self.change(SAMPLE_WRITE, hash, now_ns)
+            return 1
+        except PoolDamagedError:
+            raise
+        except Exception as error:
+            self.fail(error)
             return 0
-        self.count_write(key)
-        if <uint32_t>hash < self.changes_below:
-            self.change(SAMPLE_WRITE, hash, now_ns)
-        return 1
 
     cdef int count_write(self, bytes key) except -1:
         """Count a write to a cached key; its name is None if the pool does not have it any more."""
@@ -561,22 +544,28 @@ cdef class PoolSampling:
 
     def turn(self, int64_t until_ns):
         cdef int64_t now_ns
-        if self.ended:
-            return False
-        if self.fed == self.merged.count:
-            if not self.store.ring.has_memory and self.store.header.entry_count != 0:
-                self.begin()
-            now_ns = monotonic_ns()
-            if (
-                self.open and self.own.count == 0 and self.left.count == 0 and self.tokens >= WINDOW_LOOKUPS
-                and not self.store.ring.has_news()
-            ):
-                self.refilled_ns = now_ns
+        try:
+            if self.ended:
                 return False
-            self.merge(now_ns)
-        more = self.feed(until_ns)
-        self.publish()
-        return bool(more)
+            if self.fed == self.merged.count:
+                if not self.store.ring.has_memory and self.store.header.entry_count != 0:
+                    self.begin()
+                now_ns = monotonic_ns()
+                if (
+                    self.open and self.own.count == 0 and self.left.count == 0 and self.tokens >= WINDOW_LOOKUPS
+                    and not self.store.ring.has_news()
+                ):
+                    self.refilled_ns = now_ns
+                    return False
+                self.merge(now_ns)
+            more = self.feed(until_ns)
+            self.publish()
+            return bool(more)
+        except PoolDamagedError:
+            raise
+        except Exception as error:
+            self.fail(error)
+            return False
 
     def take_all(self):
         """Feed all that has happened until now."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from glidecached.advice.pool_sampling import PoolSampling
 
 if TYPE_CHECKING:
     from glidecached.pools.pool import Pool
+
+logger = logging.getLogger(__name__)
 
 
 def follow_settings(pool: Pool, *, wanted: bool) -> None:
@@ -21,9 +24,13 @@ def follow_settings(pool: Pool, *, wanted: bool) -> None:
         return
     bound, ttl_ns = settings.max_cache_kb * 1024, settings.entry_ttl_ms * 1_000_000
     if sampling is None:
-        sampling = PoolSampling(
-            pool.entries.store, bound, ttl_ns, settings.eviction_policy, server_ttl=settings.server_ttl
-        )
+        try:
+            sampling = PoolSampling(
+                pool.entries.store, bound, ttl_ns, settings.eviction_policy, server_ttl=settings.server_ttl
+            )
+        except Exception:
+            logger.exception("the traffic of a cache cannot be sampled", extra={"cache": pool.entries.label})
+            return
         pool.sampling = pool.entries.sampling = sampling
     else:
         sampling.set_pool(bound, ttl_ns, settings.eviction_policy, server_ttl=settings.server_ttl)

@@ -115,7 +115,47 @@ def test_sample_is_bounded_in_keys_and_memory() -> None:
     assert last < 1 << 30
     # The sample holds what its threshold says, but for chance.
     assert report["sampled_keys"] == pytest.approx(100_000 * report["sample_rate"], rel=0.1)
-    assert sample.memory_bytes <= 4 * KB * KB
+    assert 2_000_000 < sample.memory_bytes <= 3_300_000, "the rest of 4 MB is the ring's and the lists'"
+
+
+def test_memory_is_taken_with_the_first_key_and_doubles_with_their_number() -> None:
+    sample = KeySample(1 << 20, 60 * NS, "LFU")
+    idle = sample.memory_bytes
+    assert idle < 16_000
+    sample.feed_events([(WRITE, 1, 1), (FORGET, 1, 1), (FLUSH, 0, 1), (PAUSE, 0, 2), (RESUME, 0, 3)])
+    sample.report()
+    sample.set_pool(1 << 21, 50 * NS, "LRU")
+    sample.set_pool(1 << 20, 60 * NS, "LFU")
+    assert sample.memory_bytes == idle, "nothing was looked up"
+    sample.feed_events(lookup(0, 4, hit=False))
+    first = sample.memory_bytes
+    assert idle < first < 60_000
+    number, before = 1, first
+    while sample.memory_bytes < 2_000_000:
+        sample.feed_events(lookup(number, 4, hit=False))
+        number += 1
+        assert sample.memory_bytes <= 2.1 * before, number
+        if sample.memory_bytes != before:
+            assert number > 64
+            assert (number - 1) & (number - 2) == 0, "room doubles when it is used up"
+            before = sample.memory_bytes
+    assert sample.report()["sampled_keys"] == number
+
+
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_simulations_are_exact_while_the_sample_grows(policy: str) -> None:
+    """Keys keep their places, orders and counts when there is more room; between, settings change."""
+    load = replace(SMALL, keys=5_000, skew=0.5, lookups=12_000, ttl_s=0)
+    trace = make_trace(load, 3)
+    bound = bound_of(trace)
+    run = run_sampled(trace, bound, policy)
+    assert run.sample.threshold == 1 << 32
+    assert run.sample.report()["sampled_keys"] > 4_096
+    for point in run.sample.report()["by_size"]:
+        size = point["max_cache_kb"]
+        assert point["hit_rate"] == pytest.approx(
+            replayed(trace, size and size * KB, 0, policy).hit_rate, abs=2e-6
+        )
 
 
 def test_keys_that_no_simulation_needs_leave_first() -> None:

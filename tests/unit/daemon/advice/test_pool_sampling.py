@@ -13,6 +13,7 @@ import pytest
 
 from glidecache_shared.pool.reader import PoolReader
 from glidecache_shared.protocol import HASH, SET, STRING
+from glidecached.advice.pool_report import reason_without, report_of, sampling_of
 from glidecached.pools.metadata import PoolKey, PoolSettings
 from glidecached.pools.pool import FROM_THE_TOP
 from support.sample_ring import ALL_KEYS, HIT, WRITE, RingFile
@@ -484,9 +485,126 @@ def test_a_truncated_board_gets_its_ring_back(sampled: Sampled) -> None:
     assert sampled.sampling.arrived >= 5
 
 
-def test_the_memory_of_a_sample_is_bounded(sampled: Sampled) -> None:
-    keys = sampled.fill(20_000, b"v")
+def test_a_cache_that_nobody_reads_takes_next_to_no_memory(make: Callable[..., Sampled]) -> None:
+    idle, small = make(), make()
+    assert idle.sampling.memory_bytes < 20_000
+    small.fill(50)
+    assert 20_000 < small.sampling.memory_bytes < 250_000
+    assert idle.sampling.memory_bytes < 20_000
+
+
+@pytest.mark.parametrize("policy", ["LRU", "LFU"])
+def test_the_memory_of_a_sample_is_bounded(make: Callable[..., Sampled], policy: str) -> None:
+    """At all times, with the ring and the lists: also with all that a hostile worker and a slow loop can leave."""
+    sampled = make(eviction_policy=policy)
+    keys = [b"key:%d" % number for number in range(20_000)]
+    most = 0
+    for first in range(0, len(keys), 3_000):
+        for key in keys[first : first + 3_000]:
+            sampled.entries.lookup(key, STRING, 0)
+            sampled.entries.insert(key, STRING, b"v", 1)
+        ring = sampled.ring()
+        for _ in range(ring.capacity):
+            ring.leave(random.Random(first).getrandbits(64), time.monotonic_ns())
+        most = max(most, sampled.sampling.memory_bytes)
+        more = sampled.sampling.turn(0)
+        most = max(most, sampled.sampling.memory_bytes)
+        for _ in range(3):
+            reread(sampled, keys)
+            sampled.entries.forget(keys[first], 2)
+            most = max(most, sampled.sampling.memory_bytes)
+        sampled.turn()
+        most = max(most, sampled.sampling.memory_bytes)
+        assert more
+    assert 3_000_000 < most <= MOST_BYTES
+
+
+# ---- failures
+
+
+def test_a_report_that_fails_ends_that_pools_sample_and_is_logged_once(
+    make: Callable[..., Sampled], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sampled, other = make(), make()
+    keys = sampled.fill(10)
+    other.fill(10)
+
+    def refuse(*_: object) -> dict[str, Any]:
+        raise ZeroDivisionError
+
+    def reported(pool: Pool) -> Any:
+        steps = report_of(pool, 100_000)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    with monkeypatch.context() as patched:
+        patched.setattr("glidecached.advice.key_sample.advice_report", refuse)
+        assert reported(sampled.pool) is None
+        assert reported(sampled.pool) is None
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+    assert sampling_of(sampled.pool) is None
+    assert "failed" in reason_without(sampled.pool)
+    assert reported(other.pool) is not None
+    # Requests go on, and leave nothing.
+    assert sampled.ring().published == (0, 0, 0)
+    assert reread(sampled, keys) == 10
+    assert sampled.entries.lookup(keys[0], STRING, 0) == b"v" * 100
+    sampled.entries.insert(b"more", STRING, b"v", 2)
+    sampled.entries.written(b"more")
+    sampled.entries.forget(b"more", 3)
+    sampled.turn()
+    registry = make.registry  # type: ignore[attr-defined]
+    registry.advice_enabled = False
+    registry.advice_enabled = True
+    assert reported(sampled.pool) is not None
+
+
+def test_settings_that_cannot_be_simulated_end_the_sample_and_not_the_resize(
+    sampled: Sampled, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = sampled.fill(10)
+
+    def refuse(*_: object) -> list[Any]:
+        raise MemoryError
+
+    monkeypatch.setattr("glidecached.advice.key_sample.simulated_points", refuse)
+    settings = PoolSettings(max_cache_kb=8_192, entry_ttl_ms=60_000, enable_metrics=True)
+    sampled.pool.resize(settings, sampled.pool.generation + 100)
+    while not sampled.pool.continue_resize(None):
+        pass
+    assert sampling_of(sampled.pool) is None
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+    sampled.again()
+    assert reread(sampled, keys) == 10
+    assert sampled.ring().next == 0
+
+
+def test_a_value_that_the_pool_refuses_as_too_large_is_known_to_the_sample(make: Callable[..., Sampled]) -> None:
+    """A larger bound would have served it."""
+    sampled = make(max_cache_kb=64)
     for _ in range(3):
-        reread(sampled, keys)
-        sampled.report()
-    assert sampled.sampling.memory_bytes <= MOST_BYTES
+        assert sampled.entries.lookup(b"large", STRING, 0) is None
+        sampled.entries.insert(b"large", STRING, b"v" * 100_000, 1)
+    by_size = {point["max_cache_kb"]: point["hit_rate"] for point in sampled.report()["by_size"]}
+    assert by_size[64] == 0
+    assert by_size[None] == pytest.approx(2 / 3, abs=1e-5)
+
+
+def test_the_totals_of_a_report_are_of_all_the_time(make: Callable[..., Sampled]) -> None:
+    """Those between windows count too, and the share of the time says how much was sampled."""
+    sampled = make(max_cache_kb=1024)
+    keys = sampled.fill(20)
+    lookups = 20
+    for _ in range(300):
+        lookups += reread(sampled, keys)
+    sampled.turn()
+    assert not sampled.sampling.open
+    for _ in range(300):
+        lookups += reread(sampled, keys)
+    report = sampled.report()
+    assert report["lookups"] == lookups
+    assert 0 < report["sampled_time"] < 1
+    assert report["now"]["hit_rate"] == pytest.approx(1 - 20 / lookups, abs=1e-6)
